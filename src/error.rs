@@ -1,0 +1,318 @@
+//! Why a token is refused: one variant per broken rule, each with a stable code.
+
+use core::fmt;
+
+use crate::jwt::Algorithm;
+
+/// Why a token was refused.
+///
+/// Variants carry the values that were compared where those come from configuration or the clock; never text of the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// Longer than [`crate::limits::MAX_TOKEN_BYTES`].
+    TokenTooLarge {
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// Not a compact JWS with a JSON object for header and claims.
+    TokenMalformed(Malformed),
+    /// Five parts: an encrypted token (JWE, RFC 7516), which is not supported.
+    TokenEncrypted,
+    /// The header names an algorithm that the policy does not allow.
+    AlgNotAllowed {
+        /// The algorithm, if it is one that exists here.
+        got: Option<Algorithm>,
+    },
+    /// The header has `crit` (RFC 7515 §4.1.11): no extension is understood.
+    CritNotSupported,
+    /// The header has `b64` (RFC 7797): unencoded payloads are not supported.
+    B64NotSupported,
+    /// No usable key has the token's `kid`.
+    KeyNotFound,
+    /// The token has no `kid` and the set has several usable keys, or several keys share the `kid`.
+    KeyAmbiguous,
+    /// The key is published for another algorithm.
+    KeyAlgMismatch {
+        /// The token's algorithm.
+        token: Algorithm,
+        /// The key's algorithm.
+        key: Algorithm,
+    },
+    /// The signature is not the key's over this header and payload.
+    SignatureInvalid,
+    /// The header's `typ` is not one for this kind of token.
+    TypNotAllowed,
+    /// A token of another kind: an ID token where an access token is expected, or the reverse.
+    TokenKindMismatch {
+        /// The kind that was expected.
+        expected: TokenKind,
+    },
+    /// A claim has a type or value that it may not have.
+    ClaimMalformed {
+        /// Its name.
+        claim: ClaimName,
+    },
+    /// A claim that the policy demands is absent.
+    ClaimMissing {
+        /// Its name.
+        claim: ClaimName,
+    },
+    /// A claim has another value than the policy demands.
+    ClaimMismatch {
+        /// Its name.
+        claim: ClaimName,
+    },
+    /// `iss` is not the expected issuer.
+    IssuerMismatch,
+    /// `aud` does not contain an expected audience.
+    AudienceMismatch {
+        /// The token's audience is the configured client: it is an ID token.
+        is_id_token: bool,
+    },
+    /// `exp` has passed.
+    TokenExpired {
+        /// `exp`, in whole seconds.
+        exp: i64,
+        /// The current time, in seconds.
+        now: i64,
+    },
+    /// `nbf` lies ahead.
+    TokenNotYetValid {
+        /// `nbf`, in whole seconds.
+        nbf: i64,
+        /// The current time, in seconds.
+        now: i64,
+    },
+    /// `iat` lies ahead.
+    TokenIssuedInFuture {
+        /// `iat`, in whole seconds.
+        iat: i64,
+        /// The current time, in seconds.
+        now: i64,
+    },
+    /// Issued longer ago than the policy's maximum age.
+    TokenTooOld {
+        /// `iat`, in whole seconds.
+        iat: i64,
+        /// The maximum age, in seconds.
+        max_age_s: u32,
+    },
+    /// The token is bound to its sender (`cnf`, RFC 8705 and RFC 9449) and no proof of possession is checked here.
+    TokenSenderConstrained,
+    /// The ID token's `nonce` is not the one sent.
+    NonceMismatch,
+    /// `azp` is not the client.
+    AzpMismatch,
+    /// `at_hash` is not the hash of the access token.
+    AtHashMismatch,
+    /// The token was issued to a client that is not on the list.
+    ClientNotAllowed,
+    /// The token lacks what a route or policy demands.
+    Forbidden(Forbidden),
+}
+
+/// What about the token's form is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// Not exactly three parts.
+    Parts,
+    /// A part is not canonical base64url.
+    Base64Url,
+    /// The header is longer than [`crate::limits::MAX_HEADER_BYTES`].
+    HeaderTooLarge,
+    /// The header is not one JSON object within the limits, without duplicate names.
+    Header,
+    /// A header parameter has the wrong type or is too long.
+    HeaderParameter,
+    /// The claims are not one JSON object within the limits, without duplicate names.
+    Claims,
+}
+
+/// The two kinds of token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    /// An OAuth 2.0 access token in JWT form.
+    Access,
+    /// An OpenID Connect ID token.
+    Id,
+}
+
+/// A claim that this crate reads, by its registered name, or the name a policy configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClaimName {
+    /// A name from a specification.
+    Registered(&'static str),
+    /// A name from the policy.
+    Configured(alloc::string::String),
+}
+
+impl fmt::Display for ClaimName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registered(name) => f.write_str(name),
+            Self::Configured(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A right that the token does not give. The holder is known, so the answer is 403.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Forbidden {
+    /// A demanded scope is missing.
+    Scope,
+    /// A demanded permission is missing.
+    Permission {
+        /// The token has no `permissions` claim at all.
+        claim_missing: bool,
+    },
+    /// A demanded role is missing.
+    Role {
+        /// The token has no roles claim at all.
+        claim_missing: bool,
+    },
+    /// The token is not of a demanded organization.
+    Organization,
+    /// The token is not for the audience that the route demands.
+    Audience,
+}
+
+impl VerifyError {
+    pub(crate) const fn claim_malformed(name: &'static str) -> Self {
+        Self::ClaimMalformed { claim: ClaimName::Registered(name) }
+    }
+
+    pub(crate) const fn claim_missing(name: &'static str) -> Self {
+        Self::ClaimMissing { claim: ClaimName::Registered(name) }
+    }
+
+    /// The stable name of this error: snake case, never changed once published.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TokenTooLarge { .. } => "token_too_large",
+            Self::TokenMalformed(_) => "token_malformed",
+            Self::TokenEncrypted => "token_encrypted",
+            Self::AlgNotAllowed { .. } => "alg_not_allowed",
+            Self::CritNotSupported => "crit_not_supported",
+            Self::B64NotSupported => "b64_not_supported",
+            Self::KeyNotFound => "key_not_found",
+            Self::KeyAmbiguous => "key_ambiguous",
+            Self::KeyAlgMismatch { .. } => "key_alg_mismatch",
+            Self::SignatureInvalid => "signature_invalid",
+            Self::TypNotAllowed => "typ_not_allowed",
+            Self::TokenKindMismatch { .. } => "token_kind_mismatch",
+            Self::ClaimMalformed { .. } => "claim_malformed",
+            Self::ClaimMissing { .. } => "claim_missing",
+            Self::ClaimMismatch { .. } => "claim_mismatch",
+            Self::IssuerMismatch => "issuer_mismatch",
+            Self::AudienceMismatch { .. } => "audience_mismatch",
+            Self::TokenExpired { .. } => "token_expired",
+            Self::TokenNotYetValid { .. } => "token_not_yet_valid",
+            Self::TokenIssuedInFuture { .. } => "token_issued_in_future",
+            Self::TokenTooOld { .. } => "token_too_old",
+            Self::TokenSenderConstrained => "token_sender_constrained",
+            Self::NonceMismatch => "nonce_mismatch",
+            Self::AzpMismatch => "azp_mismatch",
+            Self::AtHashMismatch => "at_hash_mismatch",
+            Self::ClientNotAllowed => "client_not_allowed",
+            Self::Forbidden(forbidden) => forbidden.code(),
+        }
+    }
+}
+
+impl Forbidden {
+    /// The stable name of this error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Scope => "insufficient_scope",
+            Self::Permission { claim_missing: false } => "insufficient_permissions",
+            Self::Permission { claim_missing: true } => "permissions_claim_missing",
+            Self::Role { claim_missing: false } => "insufficient_role",
+            Self::Role { claim_missing: true } => "roles_claim_missing",
+            Self::Organization => "organization_not_allowed",
+            Self::Audience => "audience_not_allowed",
+        }
+    }
+}
+
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TokenTooLarge { bytes } => write!(f, "token of {bytes} bytes is too large"),
+            Self::TokenMalformed(malformed) => write!(f, "token is malformed: {malformed}"),
+            Self::TokenEncrypted => f.write_str("token is encrypted (JWE), which is not supported"),
+            Self::AlgNotAllowed { got: Some(got) } => write!(f, "algorithm {} is not allowed", got.name()),
+            Self::AlgNotAllowed { got: None } => f.write_str("the token's algorithm is not allowed"),
+            Self::CritNotSupported => f.write_str("header parameter crit is not supported"),
+            Self::B64NotSupported => f.write_str("header parameter b64 is not supported"),
+            Self::KeyNotFound => f.write_str("no key of the issuer matches the token's kid"),
+            Self::KeyAmbiguous => f.write_str("the token does not name exactly one of the issuer's keys"),
+            Self::KeyAlgMismatch { token, key } => {
+                write!(f, "token is signed with {}, its key is for {}", token.name(), key.name())
+            }
+            Self::SignatureInvalid => f.write_str("signature is invalid"),
+            Self::TypNotAllowed => f.write_str("header parameter typ is not one of this kind of token"),
+            Self::TokenKindMismatch { expected: TokenKind::Access } => {
+                f.write_str("this is an ID token; send the access token")
+            }
+            Self::TokenKindMismatch { expected: TokenKind::Id } => f.write_str("this is not an ID token"),
+            Self::ClaimMalformed { claim } => write!(f, "claim {claim} is malformed"),
+            Self::ClaimMissing { claim } => write!(f, "claim {claim} is missing"),
+            Self::ClaimMismatch { claim } => write!(f, "claim {claim} has another value than demanded"),
+            Self::IssuerMismatch => f.write_str("claim iss is not the expected issuer"),
+            Self::AudienceMismatch { is_id_token: false } => {
+                f.write_str("claim aud does not contain the expected audience")
+            }
+            Self::AudienceMismatch { is_id_token: true } => {
+                f.write_str("claim aud is the client: this is an ID token; send the access token")
+            }
+            Self::TokenExpired { exp, now } => write!(f, "token expired at {exp}, it is {now}"),
+            Self::TokenNotYetValid { nbf, now } => write!(f, "token is valid from {nbf}, it is {now}"),
+            Self::TokenIssuedInFuture { iat, now } => write!(f, "token was issued at {iat}, it is {now}"),
+            Self::TokenTooOld { iat, max_age_s } => write!(f, "token was issued at {iat}, more than {max_age_s} s ago"),
+            Self::TokenSenderConstrained => f.write_str("token is bound to its sender (cnf), which is not supported"),
+            Self::NonceMismatch => f.write_str("claim nonce is not the one sent"),
+            Self::AzpMismatch => f.write_str("claim azp is not the client"),
+            Self::AtHashMismatch => f.write_str("claim at_hash does not match the access token"),
+            Self::ClientNotAllowed => f.write_str("token was issued to a client that is not allowed"),
+            Self::Forbidden(forbidden) => forbidden.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Parts => "not three parts separated by dots",
+            Self::Base64Url => "not canonical base64url",
+            Self::HeaderTooLarge => "header too large",
+            Self::Header => "header is not an acceptable JSON object",
+            Self::HeaderParameter => "header parameter of the wrong type or length",
+            Self::Claims => "claims are not an acceptable JSON object",
+        })
+    }
+}
+
+impl fmt::Display for Forbidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scope => "token lacks a required scope",
+            Self::Permission { claim_missing: false } => "token lacks a required permission",
+            Self::Permission { claim_missing: true } => {
+                "token has no permissions claim; at Auth0, enable RBAC and \"Add Permissions in the Access Token\" for the API"
+            }
+            Self::Role { claim_missing: false } => "token lacks a required role",
+            Self::Role { claim_missing: true } => "token has no roles claim; add it to access tokens at the provider",
+            Self::Organization => "token is not of a required organization",
+            Self::Audience => "token is not for the required audience",
+        })
+    }
+}
+
+impl core::error::Error for VerifyError {}
+impl core::error::Error for Forbidden {}

@@ -1,0 +1,160 @@
+//! What the core asks of its shell, as plain data: the time, and requests to send.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// An instant: milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnixTime(i64);
+
+impl UnixTime {
+    /// From milliseconds.
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// From seconds.
+    #[must_use]
+    pub const fn from_secs(secs: i64) -> Self {
+        Self(secs.saturating_mul(1000))
+    }
+
+    /// In milliseconds.
+    #[must_use]
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// In whole seconds, rounded down.
+    #[must_use]
+    pub const fn secs(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+}
+
+/// A request for the shell to send. Redirects are never followed, and nothing but these headers goes out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// Absolute URL.
+    pub url: String,
+    /// Header names and values.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body of a `POST`.
+    pub body: Option<String>,
+    /// Time until the whole answer must be there, in milliseconds.
+    pub timeout_ms: u32,
+    /// The answer's body is cut off, and the attempt fails, past this many bytes.
+    pub max_body_bytes: usize,
+}
+
+impl core::fmt::Debug for Outgoing {
+    /// Shows neither headers nor body: they may hold credentials.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Outgoing").field("method", &self.method).field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// The answer to an [`Outgoing`] request.
+#[derive(Clone, Default)]
+pub struct Incoming {
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type`
+    pub content_type: Option<String>,
+    /// `Cache-Control`
+    pub cache_control: Option<String>,
+    /// `Age`
+    pub age: Option<String>,
+    /// `Retry-After`
+    pub retry_after: Option<String>,
+    /// The body, whole.
+    pub body: Vec<u8>,
+}
+
+impl core::fmt::Debug for Incoming {
+    /// Leaves out the body: it may hold tokens.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Incoming").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+impl Incoming {
+    /// Whether the body is declared as JSON: `application/json`, `application/jwk-set+json` or any other `+json`.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        let media_type = self.content_type.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        let subtype = media_type.split_once('/').map(|(_, subtype)| subtype).unwrap_or_default();
+        let (from, suffix) = subtype.rsplit_once('+').map_or((media_type, subtype), |(_, suffix)| (subtype, suffix));
+        !from.is_empty() && suffix.eq_ignore_ascii_case("json")
+    }
+
+    /// `Cache-Control: max-age` less `Age`, in seconds; 0 for `no-store` and `no-cache`; `None` if nothing is said.
+    #[must_use]
+    pub fn fresh_for_s(&self) -> Option<i64> {
+        let directives = self.cache_control.as_deref()?.split(',').map(str::trim);
+        let mut max_age = None;
+        for directive in directives {
+            if directive.eq_ignore_ascii_case("no-store") || directive.eq_ignore_ascii_case("no-cache") {
+                return Some(0);
+            }
+            if let Some((name, value)) = directive.split_once('=')
+                && name.trim().eq_ignore_ascii_case("max-age")
+            {
+                max_age = value.trim().trim_matches('"').parse::<u32>().ok();
+            }
+        }
+        let age = self.age.as_deref().and_then(|age| age.trim().parse::<u32>().ok()).unwrap_or(0);
+        max_age.map(|max_age| i64::from(max_age.saturating_sub(age)))
+    }
+
+    /// `Retry-After` in seconds, if given that way.
+    #[must_use]
+    pub fn retry_after_s(&self) -> Option<i64> {
+        self.retry_after.as_deref()?.trim().parse::<u32>().ok().map(i64::from)
+    }
+}
+
+/// No answer came: connection refused, timed out, broken off, or the body was too large.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unreachable;
+
+#[cfg(test)]
+mod tests {
+    use super::Incoming;
+
+    #[test]
+    fn only_json_media_types_count_as_json() {
+        for (content_type, expected) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/jwk-set+json", true),
+            ("text/plain", false),
+            ("text/html; x=json", false),
+            ("json", false),
+            ("", false),
+        ] {
+            let answer = Incoming { content_type: Some(content_type.into()), ..Incoming::default() };
+            assert_eq!(answer.is_json(), expected, "{content_type}");
+        }
+        assert!(!Incoming::default().is_json());
+    }
+
+    #[test]
+    fn freshness_comes_from_max_age_less_age() {
+        for (cache_control, age, expected) in [
+            ("public, max-age=300", None, Some(300)),
+            ("max-age=300", Some("100"), Some(200)),
+            ("max-age=300", Some("400"), Some(0)),
+            ("max-age=300, no-store", None, Some(0)),
+            ("public", None, None),
+            ("max-age=soon", None, None),
+        ] {
+            let answer =
+                Incoming { cache_control: Some(cache_control.into()), age: age.map(Into::into), ..Incoming::default() };
+            assert_eq!(answer.fresh_for_s(), expected, "{cache_control}");
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The key cache: one issuer's keys, kept current without a clock, a lock or a connection of its own.
+//!
+//! [`KeyCache::find`] answers at once: with a key, or with a [`Permit`] to fetch, or with the reason why there is neither.
+//! Handing out a permit is counted, so a flood of unknown key ids causes one fetch per cooldown, failed ones included, and
+//! two requests that need the same keys do not fetch them twice. No promise is shared: whoever does not fetch looks again.
+//!
+//! | age of the set | answer for a known key |
+//! |---|---|
+//! | up to 4/5 of its freshness | the key |
+//! | up to its freshness | the key, and a permit to refresh in the background |
+//! | past it | a permit; if that fetch fails, the key, for up to a day |
+//!
+//! A key that the newest document no longer lists is gone with the old set.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::fetch::{Fetched, KeysError, Permit, Reason, Stage, Validity, later};
+use super::{JwkSet, VerifyingKey};
+use crate::error::VerifyError;
+use crate::io::UnixTime;
+use crate::jwt::Algorithm;
+use crate::limits;
+
+/// Where an issuer's keys come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// A JWKS at this URL.
+    Uri(String),
+    /// The issuer's discovery document names the URL.
+    Discovery,
+}
+
+/// One issuer's keys. Keys never cross issuers: each has its own cache.
+#[derive(Debug)]
+pub struct KeyCache {
+    issuer: String,
+    /// `None`: the set is fixed.
+    source: Option<KeySource>,
+    max_modulus_bits: usize,
+    held: Option<Held>,
+    discovered: Option<(String, UnixTime)>,
+    sequence: u64,
+    failures: u32,
+    last_error: Option<KeysError>,
+    retry_at: UnixTime,
+    unknown_kid_at: Option<UnixTime>,
+    /// A fetch is under way, and others rely on it until then.
+    lease_until: Option<UnixTime>,
+}
+
+#[derive(Debug)]
+struct Held {
+    set: JwkSet,
+    validity: Validity,
+    sequence: u64,
+}
+
+/// Answer of [`KeyCache::find`].
+#[derive(Debug)]
+pub enum Lookup {
+    /// The key. If there is a permit, use it to refresh the set in the background.
+    Key(Arc<VerifyingKey>, Option<Permit>),
+    /// Fetch with this permit, store, and look again.
+    Fetch(Permit),
+    /// Another request is fetching. Look again in [`limits::FETCH_POLL_MS`].
+    Wait,
+    /// The set is current and has no such key.
+    Refused(VerifyError),
+    /// There are no keys to decide with.
+    Unavailable {
+        /// Why.
+        error: KeysError,
+        /// When to try again, in seconds.
+        retry_after_s: u32,
+    },
+}
+
+/// What a cache holds, for diagnosis.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyStatus {
+    /// The key ids.
+    pub kids: Vec<Option<String>>,
+    /// Keys of the document that cannot be used.
+    pub skipped: usize,
+    /// When the set was fetched.
+    pub fetched_at: UnixTime,
+    /// Until when it is fresh.
+    pub fresh_until: UnixTime,
+}
+
+impl KeyCache {
+    /// A cache that fetches the keys of `issuer` when they are needed.
+    #[must_use]
+    pub fn new(issuer: impl Into<String>, source: KeySource) -> Self {
+        Self {
+            issuer: issuer.into(),
+            source: Some(source),
+            max_modulus_bits: limits::MAX_MODULUS_BITS,
+            held: None,
+            discovered: None,
+            sequence: 0,
+            failures: 0,
+            last_error: None,
+            retry_at: UnixTime::from_millis(i64::MIN),
+            unknown_kid_at: None,
+            lease_until: None,
+        }
+    }
+
+    /// A cache of fixed keys. It never fetches: rotating the keys means making another one.
+    #[must_use]
+    pub fn fixed(issuer: impl Into<String>, set: JwkSet) -> Self {
+        let always = Validity { fetched_at: UnixTime::from_millis(0), fresh_until: UnixTime::from_millis(i64::MAX) };
+        Self {
+            source: None,
+            held: Some(Held { set, validity: always, sequence: 0 }),
+            ..Self::new(issuer, KeySource::Discovery)
+        }
+    }
+
+    /// Skips keys with larger moduli.
+    #[must_use]
+    pub fn max_modulus_bits(mut self, bits: usize) -> Self {
+        self.max_modulus_bits = bits;
+        self
+    }
+
+    /// The key for a token, or how to come by it. `fetches` counts the permits that this request has used already.
+    pub fn find(&mut self, kid: Option<&str>, algorithm: Algorithm, now: UnixTime, fetches: u8) -> Lookup {
+        let Some(held) = self.held.as_ref().filter(|held| held.is_usable(now)) else {
+            return self.without_keys(now, fetches);
+        };
+        let is_fresh = held.is_fresh(now);
+        match held.set.select(kid, algorithm).map(Arc::clone) {
+            Ok(key) if is_fresh => {
+                let refresh = (held.is_ageing(now) && self.may_fetch(now)).then(|| self.permit(Reason::Load, now));
+                Lookup::Key(key, refresh.flatten())
+            }
+            Ok(key) => match self.refresh(now, fetches) {
+                Some(permit) => Lookup::Fetch(permit),
+                // Fetching failed, or is under way: the last good set serves.
+                None => Lookup::Key(key, None),
+            },
+            Err(VerifyError::KeyNotFound) => self.unknown_kid(kid.unwrap_or_default(), now, fetches, is_fresh),
+            Err(refusal) if is_fresh => Lookup::Refused(refusal),
+            Err(refusal) => self.refresh(now, fetches).map_or(Lookup::Refused(refusal), Lookup::Fetch),
+        }
+    }
+
+    /// Takes the outcome of a fetch. Returns whether keys came of it.
+    ///
+    /// # Errors
+    /// Why the fetch failed; the cache has noted it.
+    pub fn store(&mut self, fetched: Fetched, now: UnixTime) -> Result<(), KeysError> {
+        self.lease_until = None;
+        match fetched.outcome {
+            Ok((mut set, validity)) => {
+                self.failures = 0;
+                self.last_error = None;
+                if let Some(uri) = fetched.discovered {
+                    self.discovered = Some((uri, now));
+                }
+                // An older reply never replaces a newer one. What the network said now outranks a clock that went back.
+                let outdated = self.held.as_ref().is_some_and(|held| {
+                    held.sequence > fetched.sequence
+                        || !fetched.from_network && held.validity.fetched_at > validity.fetched_at
+                });
+                if !outdated {
+                    if let Some(held) = &self.held {
+                        set.keep_identities(&held.set);
+                    }
+                    self.held = Some(Held { set, validity, sequence: fetched.sequence });
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.failures = self.failures.saturating_add(1);
+                self.last_error = Some(error);
+                // Where the document moved to, only discovery knows.
+                self.discovered = None;
+                let doubled = limits::FETCH_BACKOFF_MIN_S << (self.failures - 1).min(10);
+                let pause = doubled.min(limits::FETCH_BACKOFF_MAX_S);
+                let asked = fetched.retry_after_s.unwrap_or(0).min(limits::RETRY_AFTER_MAX_S);
+                self.retry_at = later(now, pause.max(asked));
+                Err(error)
+            }
+        }
+    }
+
+    /// A permit to load the set before anything needs it, unless it is there and fresh, or fetching has to pause.
+    pub fn warm_up(&mut self, now: UnixTime) -> Option<Permit> {
+        let is_fresh = self.held.as_ref().is_some_and(|held| held.is_fresh(now));
+        if is_fresh || !self.may_fetch(now) { None } else { self.permit(Reason::Load, now) }
+    }
+
+    /// What is held.
+    #[must_use]
+    pub fn status(&self) -> Option<KeyStatus> {
+        self.held.as_ref().map(|held| KeyStatus {
+            kids: held.set.keys().map(|key| key.kid().map(Into::into)).collect(),
+            skipped: held.set.skipped().len(),
+            fetched_at: held.validity.fetched_at,
+            fresh_until: held.validity.fresh_until,
+        })
+    }
+
+    /// The issuer whose keys these are.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    fn without_keys(&mut self, now: UnixTime, fetches: u8) -> Lookup {
+        if self.is_leased(now) {
+            return Lookup::Wait;
+        }
+        match self.refresh(now, fetches) {
+            Some(permit) => Lookup::Fetch(permit),
+            None => self.unavailable(now),
+        }
+    }
+
+    fn unknown_kid(&mut self, kid: &str, now: UnixTime, fetches: u8, is_fresh: bool) -> Lookup {
+        if self.source.is_none() {
+            return Lookup::Refused(VerifyError::KeyNotFound);
+        }
+        if self.is_leased(now) {
+            return Lookup::Wait;
+        }
+        // A set that this request itself has just had fetched is as new as can be.
+        if fetches == 0 {
+            let cooled_down =
+                self.unknown_kid_at.is_none_or(|at| now < at || now >= later(at, limits::UNKNOWN_KID_COOLDOWN_S));
+            if self.may_fetch(now) && (cooled_down || !is_fresh) {
+                self.unknown_kid_at = Some(now);
+                if let Some(permit) = self.permit(Reason::UnknownKid(kid.into()), now) {
+                    return Lookup::Fetch(permit);
+                }
+            }
+        }
+        // While the provider cannot be asked, nobody knows whether the key is new or made up.
+        if self.failures > 0 { self.unavailable(now) } else { Lookup::Refused(VerifyError::KeyNotFound) }
+    }
+
+    fn refresh(&mut self, now: UnixTime, fetches: u8) -> Option<Permit> {
+        if fetches < limits::MAX_FETCHES_PER_REQUEST && self.may_fetch(now) {
+            self.permit(Reason::Load, now)
+        } else {
+            None
+        }
+    }
+
+    fn unavailable(&self, now: UnixTime) -> Lookup {
+        let wait = self.retry_at.secs().saturating_sub(now.secs()).clamp(1, limits::RETRY_AFTER_MAX_S);
+        Lookup::Unavailable {
+            error: self.last_error.unwrap_or(KeysError::JwksUnreachable),
+            retry_after_s: u32::try_from(wait).unwrap_or(1),
+        }
+    }
+
+    fn is_leased(&self, now: UnixTime) -> bool {
+        self.lease_until.is_some_and(|until| now < until)
+    }
+
+    /// Not while another fetch is under way, and not during the pause after a failed one.
+    fn may_fetch(&self, now: UnixTime) -> bool {
+        let pausing = self.failures > 0 && now < self.retry_at;
+        !self.is_leased(now) && !pausing
+    }
+
+    fn permit(&mut self, reason: Reason, now: UnixTime) -> Option<Permit> {
+        let source = self.source.clone()?;
+        self.sequence += 1;
+        self.lease_until = Some(UnixTime::from_millis(now.millis().saturating_add(limits::FETCH_LEASE_MS)));
+        let is_recent = |&(_, at): &(_, UnixTime)| at <= now && now < later(at, limits::DISCOVERY_FRESH_S);
+        Some(Permit {
+            sequence: self.sequence,
+            issuer: self.issuer.clone(),
+            source,
+            known_uri: self.discovered.clone().filter(|found| is_recent(found)).map(|(uri, _)| uri),
+            max_modulus_bits: self.max_modulus_bits,
+            reason,
+            held_since: self.held.as_ref().map(|held| held.validity.fetched_at),
+            stage: Stage::Edge,
+            fallback: None,
+        })
+    }
+}
+
+impl Held {
+    /// Whether the set may serve at all. A clock that went back makes it unusable rather than eternal.
+    fn is_usable(&self, now: UnixTime) -> bool {
+        self.is_fresh(now)
+            || self.validity.fetched_at <= now && now < later(self.validity.fetched_at, limits::JWKS_STALE_ON_ERROR_S)
+    }
+
+    fn is_fresh(&self, now: UnixTime) -> bool {
+        self.validity.fetched_at <= now && now < self.validity.fresh_until
+    }
+
+    /// In the last fifth of its freshness.
+    fn is_ageing(&self, now: UnixTime) -> bool {
+        let lifetime = self.validity.fresh_until.millis().saturating_sub(self.validity.fetched_at.millis());
+        self.validity.fresh_until != UnixTime::from_millis(i64::MAX)
+            && now.millis() >= self.validity.fresh_until.millis().saturating_sub(lifetime / 5)
+    }
+}

@@ -1,0 +1,149 @@
+//! One JSON Web Key (RFC 7517 §4), made fit for verification or refused.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::base64url;
+use crate::error::VerifyError;
+use crate::json::{Object, Value};
+use crate::jwt::Algorithm;
+use crate::limits;
+use crate::rsa::{InvalidKey, PublicKey, roca};
+
+/// A public key that may verify signatures, with what its issuer said about its use.
+pub struct VerifyingKey {
+    pub(super) rsa: PublicKey,
+    pub(super) kid: Option<String>,
+    pub(super) algorithm: Option<Algorithm>,
+}
+
+/// Why a JWK cannot be used. In a set, such a key is skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidJwk {
+    /// Not an object.
+    NotAnObject,
+    /// `kty` is not `RSA`.
+    KeyTypeUnsupported,
+    /// `use` is not `sig`.
+    NotForSignatures,
+    /// `key_ops` lacks `verify`, or has duplicates.
+    NotForVerification,
+    /// `alg` is not one of ours.
+    AlgUnsupported,
+    /// The key has private members. It must not be published, and is not trusted.
+    Private,
+    /// A member has the wrong type, is too long, or is not canonical base64url.
+    Malformed,
+    /// The numbers do not make an acceptable RSA key.
+    Rsa(InvalidKey),
+    /// The modulus exceeds the configured maximum.
+    ModulusOverConfiguredMaximum {
+        /// Its size.
+        bits: usize,
+    },
+    /// The modulus comes from a generator that makes factorable ones (ROCA, CVE-2017-15361).
+    Roca,
+}
+
+/// Members that only private or symmetric keys have (RFC 7518 §6.3.2, §6.4).
+const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+impl VerifyingKey {
+    /// Reads a JWK.
+    ///
+    /// # Errors
+    /// See [`InvalidJwk`].
+    pub(super) fn from_jwk(jwk: Object<'_>, max_modulus_bits: usize) -> Result<Self, InvalidJwk> {
+        if jwk.get("kty").and_then(Value::as_str).ok_or(InvalidJwk::Malformed)? != "RSA" {
+            return Err(InvalidJwk::KeyTypeUnsupported);
+        }
+        if PRIVATE_MEMBERS.iter().any(|member| jwk.get(member).is_some()) {
+            return Err(InvalidJwk::Private);
+        }
+        let text = |name| match jwk.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(InvalidJwk::Malformed),
+        };
+        if text("use")?.is_some_and(|usage| usage != "sig") {
+            return Err(InvalidJwk::NotForSignatures);
+        }
+        if let Some(operations) = jwk.get("key_ops") {
+            let operations: Vec<&str> =
+                operations.as_array().and_then(crate::json::Array::strings).ok_or(InvalidJwk::Malformed)?.collect();
+            let has_duplicates =
+                (1..).zip(&operations).any(|(next, one)| operations.iter().skip(next).any(|two| two == one));
+            if has_duplicates || !operations.contains(&"verify") {
+                return Err(InvalidJwk::NotForVerification);
+            }
+        }
+        let algorithm = match text("alg")? {
+            None => None,
+            Some(name) => Some(Algorithm::from_name(name).ok_or(InvalidJwk::AlgUnsupported)?),
+        };
+        let kid = text("kid")?;
+        if kid.is_some_and(|kid| kid.len() > limits::MAX_KID_BYTES) {
+            return Err(InvalidJwk::Malformed);
+        }
+        let number = |name| {
+            let text = text(name)?.ok_or(InvalidJwk::Malformed)?;
+            base64url::decode(text.as_bytes()).map_err(|_| InvalidJwk::Malformed)
+        };
+        let rsa = PublicKey::new(&number("n")?, &number("e")?).map_err(InvalidJwk::Rsa)?;
+        if rsa.bits() > max_modulus_bits {
+            return Err(InvalidJwk::ModulusOverConfiguredMaximum { bits: rsa.bits() });
+        }
+        if roca::has_fingerprint(rsa.n()) {
+            return Err(InvalidJwk::Roca);
+        }
+        Ok(Self { rsa, kid: kid.map(Into::into), algorithm })
+    }
+
+    /// Verifies `signature` over `message` with `algorithm`.
+    ///
+    /// # Errors
+    /// `key_alg_mismatch` if the key was published for another algorithm, `signature_invalid` otherwise.
+    pub(crate) fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
+        if let Some(key) = self.algorithm.filter(|key| *key != algorithm) {
+            return Err(VerifyError::KeyAlgMismatch { token: algorithm, key });
+        }
+        self.rsa.verify(algorithm.scheme(), message, signature).map_err(|_| VerifyError::SignatureInvalid)
+    }
+
+    /// The key id.
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// The only algorithm this key is published for, if its issuer said so.
+    #[must_use]
+    pub fn algorithm(&self) -> Option<Algorithm> {
+        self.algorithm
+    }
+
+    /// Length of the modulus, in bits.
+    #[must_use]
+    pub fn bits(&self) -> usize {
+        self.rsa.bits()
+    }
+
+    /// Whether this is the same key under the same name for the same use.
+    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+        self.kid == other.kid
+            && self.algorithm == other.algorithm
+            && self.rsa.n() == other.rsa.n()
+            && self.rsa.e() == other.rsa.e()
+    }
+}
+
+impl core::fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("VerifyingKey")
+            .field("kid", &self.kid)
+            .field("algorithm", &self.algorithm)
+            .field("bits", &self.bits())
+            .finish()
+    }
+}

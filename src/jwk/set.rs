@@ -1,0 +1,119 @@
+//! A JWK Set (RFC 7517 §5) and the choice of one key from it.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::{InvalidJwk, VerifyingKey};
+use crate::error::VerifyError;
+use crate::json::{Document, Value};
+use crate::jwt::Algorithm;
+use crate::limits;
+
+/// The usable keys of a published set. Keys that cannot be used are skipped and counted, never fatal.
+#[derive(Debug, Clone, Default)]
+pub struct JwkSet {
+    pub(super) keys: Vec<Arc<VerifyingKey>>,
+    skipped: Vec<InvalidJwk>,
+}
+
+/// Why a document is not a usable key set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidJwkSet {
+    /// Longer than [`limits::MAX_PROVIDER_BODY_BYTES`].
+    TooLarge,
+    /// Not a strict JSON object.
+    NotJson,
+    /// No array `keys`.
+    NoKeys,
+    /// More than [`limits::MAX_KEYS_PER_SET`] keys.
+    TooManyKeys,
+    /// Not one key that can verify a signature.
+    NoUsableKey,
+}
+
+impl JwkSet {
+    /// Parses a set, accepting RSA keys of up to [`limits::MAX_MODULUS_BITS`].
+    ///
+    /// # Errors
+    /// See [`InvalidJwkSet`].
+    pub fn parse(text: &[u8]) -> Result<Self, InvalidJwkSet> {
+        Self::parse_with(text, limits::MAX_MODULUS_BITS)
+    }
+
+    /// Parses a set, skipping keys of more than `max_modulus_bits`.
+    ///
+    /// # Errors
+    /// See [`InvalidJwkSet`].
+    pub fn parse_with(text: &[u8], max_modulus_bits: usize) -> Result<Self, InvalidJwkSet> {
+        if text.len() > limits::MAX_PROVIDER_BODY_BYTES {
+            return Err(InvalidJwkSet::TooLarge);
+        }
+        let document = Document::parse(text.to_vec(), limits::MAX_CLAIMS_DEPTH).map_err(|_| InvalidJwkSet::NotJson)?;
+        let entries = document.root().get("keys").and_then(Value::as_array).ok_or(InvalidJwkSet::NoKeys)?;
+        if entries.iter().nth(limits::MAX_KEYS_PER_SET).is_some() {
+            return Err(InvalidJwkSet::TooManyKeys);
+        }
+        let mut set = Self::default();
+        for entry in entries {
+            let jwk = entry.as_object().ok_or(InvalidJwk::NotAnObject);
+            match jwk.and_then(|jwk| VerifyingKey::from_jwk(jwk, max_modulus_bits)) {
+                Ok(key) => set.keys.push(Arc::new(key)),
+                Err(reason) => set.skipped.push(reason),
+            }
+        }
+        if set.keys.is_empty() { Err(InvalidJwkSet::NoUsableKey) } else { Ok(set) }
+    }
+
+    /// The one key for a token with this `kid` and algorithm.
+    ///
+    /// With a `kid`, exactly one key of that name must be fit for the algorithm. Without, the set must have only one key.
+    ///
+    /// # Errors
+    /// `key_not_found`, `key_ambiguous` or `key_alg_mismatch`.
+    pub fn select(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&Arc<VerifyingKey>, VerifyError> {
+        let Some(kid) = kid else {
+            return match self.keys.as_slice() {
+                [key] => fit(key, algorithm),
+                _ => Err(VerifyError::KeyAmbiguous),
+            };
+        };
+        let mut named = self.keys.iter().filter(|key| key.kid() == Some(kid)).map(|key| fit(key, algorithm));
+        let mut chosen = named.next().ok_or(VerifyError::KeyNotFound)?;
+        for other in named {
+            chosen = match (chosen, other) {
+                (Ok(_), Ok(_)) => return Err(VerifyError::KeyAmbiguous),
+                (Ok(key), Err(_)) | (Err(_), Ok(key)) => Ok(key),
+                (Err(reason), Err(_)) => Err(reason),
+            };
+        }
+        chosen
+    }
+
+    /// The usable keys.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = &VerifyingKey> {
+        self.keys.iter().map(AsRef::as_ref)
+    }
+
+    /// Why each of the other keys was skipped.
+    #[must_use]
+    pub fn skipped(&self) -> &[InvalidJwk] {
+        &self.skipped
+    }
+
+    /// Takes over the keys that `older` already had, so that a key keeps its identity while it stays published.
+    pub(super) fn keep_identities(&mut self, older: &Self) {
+        for key in &mut self.keys {
+            if let Some(same) = older.keys.iter().find(|old| old.is_same_as(key)) {
+                *key = Arc::clone(same);
+            }
+        }
+    }
+}
+
+fn fit(key: &Arc<VerifyingKey>, algorithm: Algorithm) -> Result<&Arc<VerifyingKey>, VerifyError> {
+    match key.algorithm() {
+        Some(other) if other != algorithm => Err(VerifyError::KeyAlgMismatch { token: algorithm, key: other }),
+        _ => Ok(key),
+    }
+}

@@ -1,0 +1,38 @@
+//! JWK thumbprints (RFC 7638).
+
+use alloc::format;
+use alloc::string::String;
+
+use super::VerifyingKey;
+use crate::base64url;
+use crate::rsa::hash::sha256;
+
+impl VerifyingKey {
+    /// The SHA-256 thumbprint of the key, base64url (RFC 7638 §3).
+    #[must_use]
+    pub fn thumbprint(&self) -> String {
+        let e = self.rsa.e().to_be_bytes();
+        let zeros = e.iter().take_while(|&&octet| octet == 0).count();
+        // The required members only, in lexicographic order, without whitespace.
+        let jwk = format!(
+            r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#,
+            base64url::encode(e.get(zeros..).unwrap_or_default()),
+            base64url::encode(self.rsa.n())
+        );
+        base64url::encode(&sha256(jwk.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::jwk::JwkSet;
+
+    #[test]
+    fn the_example_of_rfc_7638_section_3_1() {
+        let set = JwkSet::parse(
+            br#"{"keys":[{"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw","e":"AQAB","alg":"RS256","kid":"2011-04-29"}]}"#,
+        )
+        .unwrap();
+        assert_eq!(set.keys().next().unwrap().thumbprint(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+    }
+}

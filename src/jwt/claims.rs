@@ -1,0 +1,153 @@
+//! The claims of a verified token.
+
+use alloc::string::String;
+
+use super::Audience;
+use crate::error::VerifyError;
+use crate::json::{Document, Value};
+use crate::limits;
+
+/// The claims set of a token (RFC 7519 §4). The registered claims read here were checked for their types.
+#[derive(Clone)]
+pub struct Claims(pub(super) Document);
+
+impl Claims {
+    /// Any claim, by its exact name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Value<'_>> {
+        self.0.root().get(name)
+    }
+
+    /// `iss`
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.string("iss")
+    }
+
+    /// `sub`
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        self.string("sub")
+    }
+
+    /// `aud`
+    #[must_use]
+    pub fn audience(&self) -> Audience<'_> {
+        self.get("aud").and_then(Audience::from_value).unwrap_or_default()
+    }
+
+    /// The client the token was issued to: `client_id` (RFC 9068), else `azp` (Auth0's profile, OpenID Connect).
+    #[must_use]
+    pub fn client_id(&self) -> Option<&str> {
+        self.string("client_id").or_else(|| self.string("azp"))
+    }
+
+    /// `scope`, word by word (RFC 8693 §4.2).
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        self.string("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty())
+    }
+
+    /// `permissions`, if the claim is there.
+    pub fn permissions(&self) -> Option<impl Iterator<Item = &str> + Clone> {
+        self.get("permissions").and_then(Value::as_array).and_then(crate::json::Array::strings)
+    }
+
+    /// `org_id`
+    #[must_use]
+    pub fn org_id(&self) -> Option<&str> {
+        self.string("org_id")
+    }
+
+    /// `org_name`
+    #[must_use]
+    pub fn org_name(&self) -> Option<&str> {
+        self.string("org_name")
+    }
+
+    /// The claims as the JSON text that was signed.
+    #[must_use]
+    pub fn as_json(&self) -> &str {
+        self.0.text()
+    }
+
+    /// The claims as the JSON text that was signed.
+    #[must_use]
+    pub fn into_json(self) -> String {
+        self.0.text().into()
+    }
+
+    fn string(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(Value::as_str)
+    }
+}
+
+/// The claims that verification itself reads, found in one pass and checked for their types.
+///
+/// A claim is absent, well-typed, or the token is refused: a wrong type is never taken for absence.
+#[derive(Default)]
+pub(super) struct Registered<'a> {
+    pub(super) iss: Option<&'a str>,
+    pub(super) sub: Option<&'a str>,
+    pub(super) aud: Option<Audience<'a>>,
+    pub(super) exp: Option<f64>,
+    pub(super) nbf: Option<f64>,
+    pub(super) iat: Option<f64>,
+    pub(super) jti: Option<&'a str>,
+    pub(super) azp: Option<&'a str>,
+    pub(super) client_id: Option<&'a str>,
+    pub(super) nonce: Option<&'a str>,
+    pub(super) at_hash: Option<&'a str>,
+    /// A claim that only ID tokens have: `nonce`, `at_hash`, `c_hash`, `s_hash`.
+    pub(super) has_id_token_claim: bool,
+    /// `events` (RFC 8417): a security event or logout token.
+    pub(super) has_events: bool,
+    pub(super) has_cnf: bool,
+}
+
+impl<'a> Registered<'a> {
+    pub(super) fn read(document: &'a Document) -> Result<Self, VerifyError> {
+        let mut found = Self::default();
+        for (name, value) in document.root().iter() {
+            match name {
+                "iss" => found.iss = Some(string("iss", value)?),
+                "sub" => found.sub = Some(string("sub", value)?),
+                "aud" => {
+                    let audience = Audience::from_value(value);
+                    found.aud = Some(audience.ok_or(VerifyError::claim_malformed("aud"))?);
+                }
+                "exp" => found.exp = Some(numeric_date("exp", value)?),
+                "nbf" => found.nbf = Some(numeric_date("nbf", value)?),
+                "iat" => found.iat = Some(numeric_date("iat", value)?),
+                "jti" => found.jti = Some(string("jti", value)?),
+                "azp" => found.azp = Some(string("azp", value)?),
+                "client_id" => found.client_id = Some(string("client_id", value)?),
+                "nonce" => found.nonce = Some(string("nonce", value)?),
+                "at_hash" => found.at_hash = Some(string("at_hash", value)?),
+                "c_hash" | "s_hash" => found.has_id_token_claim = true,
+                "events" => found.has_events = true,
+                "cnf" => found.has_cnf = true,
+                "scope" => drop(string("scope", value)?),
+                "org_id" => drop(string("org_id", value)?),
+                "org_name" => drop(string("org_name", value)?),
+                "permissions" if value.as_array().and_then(crate::json::Array::strings).is_none() => {
+                    return Err(VerifyError::claim_malformed("permissions"));
+                }
+                _ => {}
+            }
+        }
+        found.has_id_token_claim |= found.nonce.is_some() || found.at_hash.is_some();
+        Ok(found)
+    }
+}
+
+fn string<'a>(name: &'static str, value: Value<'a>) -> Result<&'a str, VerifyError> {
+    value.as_str().ok_or(VerifyError::claim_malformed(name))
+}
+
+/// A `NumericDate` (RFC 7519 §2): a number, possibly fractional, from 1970 to 9999.
+fn numeric_date(name: &'static str, value: Value<'_>) -> Result<f64, VerifyError> {
+    match value {
+        Value::Number(number) if (0.0..=limits::MAX_NUMERIC_DATE).contains(&number.as_f64()) => Ok(number.as_f64()),
+        _ => Err(VerifyError::claim_malformed(name)),
+    }
+}

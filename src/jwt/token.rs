@@ -1,0 +1,126 @@
+//! A compact JWS as it came from outside (RFC 7515 §7.1).
+
+use alloc::vec::Vec;
+
+use super::Algorithm;
+use crate::base64url;
+use crate::error::{Malformed, VerifyError};
+use crate::json::{Document, Value};
+use crate::limits;
+
+/// A well-formed token of which nothing is known to be true.
+pub struct UntrustedToken<'t> {
+    pub(super) header: Header,
+    /// The text that is signed: header and payload as received.
+    pub(super) signing_input: &'t str,
+    pub(super) payload: Vec<u8>,
+    pub(super) signature: Vec<u8>,
+}
+
+impl<'t> UntrustedToken<'t> {
+    /// Takes `text` apart: size, three parts, canonical base64url, header.
+    ///
+    /// # Errors
+    /// `token_too_large`, `token_encrypted` or `token_malformed`.
+    pub fn parse(text: &'t str) -> Result<Self, VerifyError> {
+        if text.len() > limits::MAX_TOKEN_BYTES {
+            return Err(VerifyError::TokenTooLarge { bytes: text.len() });
+        }
+        match text.bytes().filter(|&byte| byte == b'.').count() {
+            2 => {}
+            4 => return Err(VerifyError::TokenEncrypted),
+            _ => return Err(VerifyError::TokenMalformed(Malformed::Parts)),
+        }
+        let malformed = VerifyError::TokenMalformed(Malformed::Parts);
+        let (signing_input, signature) = text.rsplit_once('.').ok_or(malformed.clone())?;
+        let (header, payload) = signing_input.split_once('.').ok_or(malformed)?;
+        let decode = |part: &str| {
+            base64url::decode(part.as_bytes()).map_err(|_| VerifyError::TokenMalformed(Malformed::Base64Url))
+        };
+        let (header, payload, signature) = (decode(header)?, decode(payload)?, decode(signature)?);
+        Ok(Self { header: Header::parse(header)?, signing_input, payload, signature })
+    }
+
+    /// The header. Nothing in it is authenticated.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The value of the `iss` claim, **not verified**: good only for choosing which issuer's policy to verify with.
+    pub(crate) fn unverified_issuer(&self) -> Result<alloc::string::String, VerifyError> {
+        let claims = parse_claims(self.payload.clone())?;
+        match claims.root().get("iss") {
+            Some(Value::String(issuer)) => Ok(issuer.into()),
+            Some(_) => Err(VerifyError::claim_malformed("iss")),
+            None => Err(VerifyError::claim_missing("iss")),
+        }
+    }
+}
+
+pub(super) fn parse_claims(payload: Vec<u8>) -> Result<Document, VerifyError> {
+    Document::parse(payload, limits::MAX_CLAIMS_DEPTH).map_err(|_| VerifyError::TokenMalformed(Malformed::Claims))
+}
+
+/// A JOSE header (RFC 7515 §4). Key material in it (`jwk`, `jku`, `x5u`, `x5c`) is never looked at.
+#[derive(Clone)]
+pub struct Header {
+    document: Document,
+    algorithm: Option<Algorithm>,
+    pub(super) has_crit: bool,
+    pub(super) has_b64: bool,
+}
+
+impl Header {
+    fn parse(bytes: Vec<u8>) -> Result<Self, VerifyError> {
+        if bytes.len() > limits::MAX_HEADER_BYTES {
+            return Err(VerifyError::TokenMalformed(Malformed::HeaderTooLarge));
+        }
+        let document = Document::parse(bytes, limits::MAX_HEADER_DEPTH)
+            .map_err(|_| VerifyError::TokenMalformed(Malformed::Header))?;
+        let parameter = VerifyError::TokenMalformed(Malformed::HeaderParameter);
+        let (mut algorithm, mut has_crit, mut has_b64) = (None, false, false);
+        for (name, value) in document.root().iter() {
+            match (name, value) {
+                ("alg", Value::String(alg)) => algorithm = Some(Algorithm::from_name(alg)),
+                ("kid", Value::String(kid)) if kid.len() <= limits::MAX_KID_BYTES => {}
+                ("typ" | "cty", Value::String(_)) => {}
+                ("alg" | "kid" | "typ" | "cty", _) => return Err(parameter),
+                ("crit", _) => has_crit = true,
+                ("b64", _) => has_b64 = true,
+                _ => {}
+            }
+        }
+        let Some(algorithm) = algorithm else { return Err(parameter) };
+        Ok(Self { algorithm, has_crit, has_b64, document })
+    }
+
+    /// The algorithm, if it is one that exists here.
+    #[must_use]
+    pub fn algorithm(&self) -> Option<Algorithm> {
+        self.algorithm
+    }
+
+    /// The key id.
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        self.document.root().get("kid").and_then(Value::as_str)
+    }
+
+    /// The media type of the whole token, without `application/` (RFC 7515 §4.1.9).
+    #[must_use]
+    pub fn typ(&self) -> Option<&str> {
+        const PREFIX: &str = "application/";
+        let typ = self.document.root().get("typ").and_then(Value::as_str)?;
+        match typ.split_at_checked(PREFIX.len()) {
+            Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => Some(rest),
+            _ => Some(typ),
+        }
+    }
+
+    /// The header as the JSON text it came as.
+    #[must_use]
+    pub fn as_json(&self) -> &str {
+        self.document.text()
+    }
+}

@@ -1,0 +1,208 @@
+//! The verdict.
+
+use super::claims::Registered;
+use super::policy::Kind;
+use super::token::{Header, UntrustedToken, parse_claims};
+use super::verified::{Times, VerifiedToken};
+use super::{Algorithm, Claims, Policy, Profile};
+use crate::base64url;
+use crate::error::{ClaimName, TokenKind, VerifyError};
+use crate::io::UnixTime;
+use crate::jwk::VerifyingKey;
+
+impl Policy {
+    /// Checks what can be refused before a key is looked for: `alg`, `crit`, `b64`.
+    ///
+    /// # Errors
+    /// `alg_not_allowed`, `crit_not_supported` or `b64_not_supported`.
+    pub fn check_header(&self, header: &Header) -> Result<Algorithm, VerifyError> {
+        let got = header.algorithm();
+        let algorithm = got.filter(|got| self.algorithms.contains(got)).ok_or(VerifyError::AlgNotAllowed { got })?;
+        if header.has_crit {
+            return Err(VerifyError::CritNotSupported);
+        }
+        if header.has_b64 {
+            return Err(VerifyError::B64NotSupported);
+        }
+        Ok(algorithm)
+    }
+
+    /// Verifies the signature, then the claims, of `token` as of `now`.
+    ///
+    /// The algorithm is the policy's: a token naming another is refused before the key is used. Nothing in the result was
+    /// taken from bytes that were not verified. See RFC 7519 §7.2.
+    ///
+    /// # Errors
+    /// The first rule that the token breaks.
+    pub fn verify(
+        &self,
+        token: UntrustedToken<'_>,
+        key: &VerifyingKey,
+        now: UnixTime,
+    ) -> Result<VerifiedToken, VerifyError> {
+        let algorithm = self.check_header(&token.header)?;
+        key.verify(algorithm, token.signing_input.as_bytes(), &token.signature)?;
+        let document = parse_claims(token.payload)?;
+        let times = self.check_claims(&token.header, &Registered::read(&document)?, now.secs(), algorithm)?;
+        let claims = Claims(document);
+        self.check_demands(&claims)?;
+        Ok(VerifiedToken { header: token.header, claims, times })
+    }
+
+    /// Checks again what depends on the time.
+    pub(crate) fn recheck(&self, token: &VerifiedToken, now: UnixTime) -> Result<(), VerifyError> {
+        self.check_times(&token.times, now.secs())
+    }
+
+    fn check_times(&self, times: &Times, now: i64) -> Result<(), VerifyError> {
+        let (clock, skew) = (now as f64, f64::from(self.clock_skew_s));
+        if clock >= times.exp + skew {
+            return Err(VerifyError::TokenExpired { exp: times.exp as i64, now });
+        }
+        if let Some(nbf) = times.nbf.filter(|nbf| clock + skew < *nbf) {
+            return Err(VerifyError::TokenNotYetValid { nbf: nbf as i64, now });
+        }
+        if let Some(iat) = times.iat.filter(|iat| clock + skew < *iat) {
+            return Err(VerifyError::TokenIssuedInFuture { iat: iat as i64, now });
+        }
+        if let Some(max_age_s) = self.max_age_s {
+            let iat = times.iat.ok_or(VerifyError::claim_missing("iat"))?;
+            if clock >= iat + f64::from(max_age_s) + skew {
+                return Err(VerifyError::TokenTooOld { iat: iat as i64, max_age_s });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_claims(
+        &self,
+        header: &Header,
+        claims: &Registered<'_>,
+        now: i64,
+        algorithm: Algorithm,
+    ) -> Result<Times, VerifyError> {
+        self.check_typ(header)?;
+        if claims.iss.ok_or(VerifyError::claim_missing("iss"))? != self.issuer {
+            return Err(VerifyError::IssuerMismatch);
+        }
+        self.check_audience(claims)?;
+        let exp = claims.exp.ok_or(VerifyError::claim_missing("exp"))?;
+        let times = Times { exp, nbf: claims.nbf, iat: claims.iat };
+        self.check_times(&times, now)?;
+        self.check_kind(header, claims, algorithm)?;
+        Ok(times)
+    }
+
+    fn check_typ(&self, header: &Header) -> Result<(), VerifyError> {
+        let is =
+            |names: &[&str]| header.typ().is_some_and(|typ| names.iter().any(|name| typ.eq_ignore_ascii_case(name)));
+        let allowed = match self.kind {
+            Kind::Access { profile: Profile::Auto, .. } => header.typ().is_none() || is(&["JWT", "at+jwt"]),
+            Kind::Access { profile: Profile::Rfc9068, .. } => is(&["at+jwt"]),
+            Kind::Access { profile: Profile::Auth0, .. } | Kind::Id { .. } => header.typ().is_none() || is(&["JWT"]),
+        };
+        if allowed { Ok(()) } else { Err(VerifyError::TypNotAllowed) }
+    }
+
+    fn check_audience(&self, claims: &Registered<'_>) -> Result<(), VerifyError> {
+        let audience = claims.aud.ok_or(VerifyError::claim_missing("aud"))?;
+        let accepted = match &self.kind {
+            Kind::Access { .. } => self.audience.iter().any(|one| audience.contains(one)),
+            // OpenID Connect Core §3.1.3.7, 3: the client is listed, and nobody it does not trust.
+            Kind::Id { client_id, .. } => {
+                audience.contains(client_id)
+                    && audience.iter().all(|one| self.audience.iter().any(|trusted| trusted == one))
+            }
+        };
+        if accepted {
+            return Ok(());
+        }
+        let is_id_token = match &self.kind {
+            Kind::Access { client_id, .. } => {
+                claims.has_id_token_claim || client_id.as_ref().is_some_and(|client| audience.contains(client))
+            }
+            Kind::Id { .. } => false,
+        };
+        Err(VerifyError::AudienceMismatch { is_id_token })
+    }
+
+    /// What only one kind of token must satisfy, so that none passes for another (RFC 8725 §3.12).
+    fn check_kind(&self, header: &Header, claims: &Registered<'_>, algorithm: Algorithm) -> Result<(), VerifyError> {
+        let expected = match self.kind {
+            Kind::Access { .. } => TokenKind::Access,
+            Kind::Id { .. } => TokenKind::Id,
+        };
+        if claims.has_events {
+            return Err(VerifyError::TokenKindMismatch { expected });
+        }
+        match &self.kind {
+            Kind::Access { profile, .. } => {
+                let typed = header.typ().is_some_and(|typ| typ.eq_ignore_ascii_case("at+jwt"));
+                if claims.has_id_token_claim && !typed {
+                    return Err(VerifyError::TokenKindMismatch { expected });
+                }
+                if claims.has_cnf {
+                    return Err(VerifyError::TokenSenderConstrained);
+                }
+                if *profile == Profile::Rfc9068 {
+                    // RFC 9068 §2.2
+                    claims.sub.ok_or(VerifyError::claim_missing("sub"))?;
+                    claims.client_id.ok_or(VerifyError::claim_missing("client_id"))?;
+                    claims.iat.ok_or(VerifyError::claim_missing("iat"))?;
+                    claims.jti.ok_or(VerifyError::claim_missing("jti"))?;
+                }
+                let client = claims.client_id.or(claims.azp);
+                if !self.clients.is_empty()
+                    && !client.is_some_and(|client| self.clients.iter().any(|one| one == client))
+                {
+                    return Err(VerifyError::ClientNotAllowed);
+                }
+            }
+            Kind::Id { client_id, nonce, at_hash } => {
+                let subject = claims.sub.ok_or(VerifyError::claim_missing("sub"))?;
+                // OpenID Connect Core §2: at most 255 ASCII characters.
+                if subject.is_empty() || subject.len() > 255 || !subject.is_ascii() {
+                    return Err(VerifyError::claim_malformed("sub"));
+                }
+                claims.iat.ok_or(VerifyError::claim_missing("iat"))?;
+                let several = claims.aud.is_some_and(|audience| audience.iter().nth(1).is_some());
+                match claims.azp {
+                    Some(azp) if azp != client_id => return Err(VerifyError::AzpMismatch),
+                    None if several => return Err(VerifyError::claim_missing("azp")),
+                    _ => {}
+                }
+                if let Some(sent) = nonce {
+                    let got = claims.nonce.ok_or(VerifyError::claim_missing("nonce"))?;
+                    if !equal_in_constant_time(got.as_bytes(), sent.as_bytes()) {
+                        return Err(VerifyError::NonceMismatch);
+                    }
+                }
+                if let (Some(access_token), Some(got)) = (at_hash, claims.at_hash) {
+                    // OpenID Connect Core §3.1.3.6: the left half of the hash of the access token.
+                    let digest = algorithm.hash().digest(&[access_token.0.as_bytes()]);
+                    let half = digest.as_ref().get(..algorithm.hash().len() / 2).unwrap_or_default();
+                    if base64url::encode(half) != got {
+                        return Err(VerifyError::AtHashMismatch);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_demands(&self, claims: &Claims) -> Result<(), VerifyError> {
+        for (name, expected) in &self.required {
+            let claim = || ClaimName::Configured(name.clone());
+            let value = claims.get(name).ok_or_else(|| VerifyError::ClaimMissing { claim: claim() })?;
+            if expected.as_ref().is_some_and(|expected| value.as_str() != Some(expected)) {
+                return Err(VerifyError::ClaimMismatch { claim: claim() });
+            }
+        }
+        self.demands.check(claims).map_err(VerifyError::Forbidden)
+    }
+}
+
+/// Compares without revealing by its time where the first difference is.
+pub(crate) fn equal_in_constant_time(left: &[u8], right: &[u8]) -> bool {
+    left.len() == right.len() && left.iter().zip(right).fold(0, |difference, (l, r)| difference | (l ^ r)) == 0
+}

@@ -1,0 +1,98 @@
+//! Every limit, in one place: its unit is in its name, its reason above it.
+//!
+//! A limit is inclusive: a value equal to it passes, one past it is refused.
+
+/// A compact token, in bytes. Platforms cap a request's header block at 16 to 128 KiB; tokens issued in practice stay
+/// under 8 KiB.
+pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
+
+/// A decoded JOSE header, in bytes. It is parsed before the signature is checked, so it is kept small.
+pub const MAX_HEADER_BYTES: usize = 4 * 1024;
+
+/// A key id (`kid`), in bytes. RFC 7515 §4.1.4 leaves it open; it is compared as opaque bytes.
+pub const MAX_KID_BYTES: usize = 256;
+
+/// Nesting of arrays and objects in a JOSE header, the header object itself being the first level.
+pub const MAX_HEADER_DEPTH: usize = 16;
+
+/// Nesting of arrays and objects in claims, key sets and configuration; the outermost object is the first level.
+pub const MAX_CLAIMS_DEPTH: usize = 64;
+
+/// Members of one JSON object. Bounds the search for duplicate names.
+pub const MAX_OBJECT_MEMBERS: usize = 256;
+
+/// Body of a JWKS, discovery, token or userinfo answer, in bytes; cut off while streaming.
+pub const MAX_PROVIDER_BODY_BYTES: usize = 64 * 1024;
+
+/// Keys in one set. Auth0 publishes up to 13 (ten customer keys, current, next, previous).
+pub const MAX_KEYS_PER_SET: usize = 100;
+
+/// The gateway's configuration document, in bytes.
+pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;
+
+/// Smallest RSA modulus, in bits (RFC 7518 §3.3).
+pub const MIN_MODULUS_BITS: usize = 2048;
+
+/// Largest RSA modulus, in bits. The cost of a verification grows with its square.
+pub const MAX_MODULUS_BITS: usize = 8192;
+
+/// Largest RSA modulus the gateway accepts unless configured otherwise, in bits: the largest Auth0 issues.
+pub const GATEWAY_MAX_MODULUS_BITS: usize = 4096;
+
+/// RSA public exponents are odd, at least 3 and at most 33 bits wide: common practice among verifiers, and the bound
+/// on the work that a key can ask for.
+pub const MAX_EXPONENT_BITS: usize = 33;
+
+/// Tolerated difference between the issuer's clock and ours, in seconds, unless configured.
+pub const DEFAULT_CLOCK_SKEW_S: u32 = 5;
+
+/// Largest clock skew a policy may ask for, in seconds.
+pub const MAX_CLOCK_SKEW_S: u32 = 60;
+
+/// Last instant a `NumericDate` may name: 9999-12-31T23:59:59Z, in seconds.
+pub const MAX_NUMERIC_DATE: f64 = 253_402_300_799.0;
+
+/// How long a key set counts as fresh when its answer does not say, in seconds.
+pub const JWKS_FRESH_DEFAULT_S: i64 = 600;
+
+/// Lower bound on `Cache-Control: max-age` of a key set, in seconds.
+pub const JWKS_FRESH_MIN_S: i64 = 60;
+
+/// Upper bound on `Cache-Control: max-age` of a key set, in seconds.
+pub const JWKS_FRESH_MAX_S: i64 = 3600;
+
+/// How long the last good key set serves while its provider cannot be reached, in seconds.
+pub const JWKS_STALE_ON_ERROR_S: i64 = 24 * 3600;
+
+/// An unknown `kid` causes at most one fetch per issuer in this time, in seconds, failed fetches included.
+pub const UNKNOWN_KID_COOLDOWN_S: i64 = 30;
+
+/// First pause after a failed fetch, in seconds; doubled with each further failure.
+pub const FETCH_BACKOFF_MIN_S: i64 = 1;
+
+/// Longest pause after failed fetches, in seconds.
+pub const FETCH_BACKOFF_MAX_S: i64 = 30;
+
+/// Longest `Retry-After` of a provider that is honoured, in seconds.
+pub const RETRY_AFTER_MAX_S: i64 = 300;
+
+/// Time for one attempt at a key set or discovery document, in milliseconds.
+pub const FETCH_TIMEOUT_MS: u32 = 3000;
+
+/// Attempts at a provider that one request may cause.
+pub const MAX_FETCHES_PER_REQUEST: u8 = 2;
+
+/// How long a request relies on another request's fetch before it fetches itself, in milliseconds.
+pub const FETCH_LEASE_MS: i64 = 500;
+
+/// Pause between two looks at another request's fetch, in milliseconds.
+pub const FETCH_POLL_MS: u32 = 10;
+
+/// How long a discovered `jwks_uri` is reused, in seconds.
+pub const DISCOVERY_FRESH_S: i64 = 3600;
+
+/// Verified tokens kept per issuer, unless configured.
+pub const TOKEN_CACHE_ENTRIES: usize = 512;
+
+/// Tokens longer than this are verified each time instead of being kept, in bytes: bounds the cache's memory.
+pub const TOKEN_CACHE_MAX_TOKEN_BYTES: usize = 4 * 1024;

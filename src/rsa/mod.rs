@@ -1,0 +1,38 @@
+//! RSA signature verification (RFC 8017): the public operation, RSASSA-PKCS1-v1_5 and RSASSA-PSS.
+//!
+//! Public keys and signatures are not secret, so nothing here needs to run in constant time.
+
+pub(crate) mod hash;
+mod pkcs1v15;
+mod pss;
+mod public_key;
+pub(crate) mod roca;
+
+pub use hash::Hash;
+pub use public_key::{InvalidKey, PublicKey};
+
+/// A signature scheme with everything fixed but the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// RSASSA-PKCS1-v1_5 (RFC 8017 §8.2).
+    Pkcs1v15(Hash),
+    /// RSASSA-PSS (RFC 8017 §8.1), MGF1 with the same hash, salt as long as the hash (RFC 7518 §3.5).
+    Pss(Hash),
+}
+
+/// The signature does not match. Deliberately says nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignatureInvalid;
+
+impl PublicKey {
+    /// Verifies `signature` over `message`.
+    ///
+    /// # Errors
+    /// [`SignatureInvalid`] for every reason.
+    pub fn verify(&self, scheme: Scheme, message: &[u8], signature: &[u8]) -> Result<(), SignatureInvalid> {
+        match scheme {
+            Scheme::Pkcs1v15(hash) => pkcs1v15::verify(self, hash, message, signature),
+            Scheme::Pss(hash) => pss::verify(self, hash, message, signature),
+        }
+    }
+}

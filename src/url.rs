@@ -1,0 +1,157 @@
+//! The few questions about URLs that configuration and discovery raise.
+//!
+//! Not a URL parser: it accepts the plain form `http(s)://host[:port][/path][?query]` in visible ASCII and nothing else, so
+//! that no reader of the same text can take it for another URL.
+
+/// An absolute http or https URL in plain form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HttpUrl<'u> {
+    pub(crate) is_https: bool,
+    /// Host name or address, without port.
+    pub(crate) host: &'u str,
+    /// Host and port as written.
+    pub(crate) authority: &'u str,
+    /// From the first slash after the host on; may be empty.
+    pub(crate) path_and_query: &'u str,
+}
+
+impl<'u> HttpUrl<'u> {
+    /// Reads `url`; `None` if it is not in plain form.
+    pub(crate) fn parse(url: &'u str) -> Option<Self> {
+        let (is_https, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
+            (Some(rest), _) => (true, rest),
+            (_, Some(rest)) => (false, rest),
+            _ => return None,
+        };
+        if rest.bytes().any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'\\' | b'#' | b'"' | b'<' | b'>')) {
+            return None;
+        }
+        let path_from = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, path_and_query) = rest.split_at_checked(path_from)?;
+        let (host, port) = split_port(authority)?;
+        if port.is_some_and(|port| port.parse::<u16>().is_err() || port.starts_with('+')) || !is_host(host) {
+            return None;
+        }
+        Some(Self { is_https, host, authority, path_and_query })
+    }
+
+    /// The path, without the query.
+    pub(crate) fn path(&self) -> &'u str {
+        self.path_and_query.split('?').next().unwrap_or_default()
+    }
+
+    /// Whether the host is this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        is_loopback(self.host)
+    }
+
+    /// https, or http to this machine.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.is_https || self.is_loopback()
+    }
+}
+
+/// Splits `host[:port]`; the host of an IPv6 address keeps its brackets.
+pub(crate) fn split_port(authority: &str) -> Option<(&str, Option<&str>)> {
+    let port_from = match authority.strip_prefix('[') {
+        Some(rest) => rest.find(']')? + 2,
+        None => authority.find(':').unwrap_or(authority.len()),
+    };
+    let (host, port) = authority.split_at_checked(port_from)?;
+    match port.strip_prefix(':') {
+        Some(port) => Some((host, Some(port))),
+        None if port.is_empty() => Some((host, None)),
+        None => None,
+    }
+}
+
+pub(crate) fn is_host(host: &str) -> bool {
+    let name = |host: &str| {
+        host.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        })
+    };
+    match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<core::net::Ipv6Addr>().is_ok(),
+        None => host.len() <= 253 && name(host),
+    }
+}
+
+/// Whether a host name or address is this machine's own.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost")
+        || address.parse::<core::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Whether keys of `issuer` may be fetched from `uri`: https, or http where the issuer itself is on this machine.
+pub(crate) fn may_serve_keys(uri: &str, issuer: &str) -> bool {
+    let issuer_is_local = HttpUrl::parse(issuer).is_some_and(|issuer| issuer.is_loopback());
+    HttpUrl::parse(uri).is_some_and(|uri| uri.is_https || issuer_is_local && uri.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HttpUrl, is_loopback, may_serve_keys};
+
+    #[test]
+    fn plain_urls_are_read() {
+        let url = HttpUrl::parse("https://api.example.com:8443/v1/?a=b").unwrap();
+        assert_eq!(
+            (url.host, url.authority, url.path_and_query),
+            ("api.example.com", "api.example.com:8443", "/v1/?a=b")
+        );
+        assert!(HttpUrl::parse("http://[::1]:80").unwrap().is_loopback());
+        assert!(HttpUrl::parse("http://127.0.0.1").unwrap().is_secure());
+        assert!(!HttpUrl::parse("http://example.com").unwrap().is_secure());
+    }
+
+    #[test]
+    fn anything_that_two_readers_could_disagree_on_is_refused() {
+        for url in [
+            "ftp://a",
+            "https:/a",
+            "//a",
+            "https://",
+            "https://a@b",
+            "https://a:b@c",
+            "https://a\\b",
+            "https://a/#b",
+            "https://a b",
+            "https://a:99999",
+            "https://a:+80",
+            "https://a:",
+            "https://.a",
+            "https://a..b",
+            "https://é",
+            "https://[::1",
+            "https://[zz]",
+            "HTTPS://a",
+            "https://a/\u{1f}",
+            "javascript:alert(1)",
+            "https://%61",
+        ] {
+            assert_eq!(HttpUrl::parse(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "[::1]"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["localhost.example.com", "128.0.0.1", "127.0.0.1.example.com", "[::2]", "example.com", "0.0.0.0"] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn keys_come_over_https_or_from_this_machine_to_this_machine() {
+        assert!(may_serve_keys("https://keys.example.org/jwks", "https://a.example.com/"));
+        assert!(may_serve_keys("http://127.0.0.1:9400/jwks", "http://127.0.0.1:9400"));
+        assert!(!may_serve_keys("http://127.0.0.1/jwks", "https://a.example.com/"));
+        assert!(!may_serve_keys("http://a.example.com/jwks", "https://a.example.com/"));
+        assert!(!may_serve_keys("file:///etc/jwks", "https://a.example.com/"));
+    }
+}

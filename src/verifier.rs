@@ -1,0 +1,160 @@
+//! The whole of verification as one call: policy, keys and cache of one or more issuers.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::error::VerifyError;
+use crate::io::UnixTime;
+use crate::jwk::{Fetched, KeyCache, KeysError, Lookup, Permit};
+use crate::jwt::{Policy, TokenCache, UntrustedToken, VerifiedToken};
+use crate::limits;
+
+/// Verifies tokens of one or more issuers, each with its own policy and its own keys.
+///
+/// Sans-IO: [`check`](Self::check) either decides or says what to fetch.
+#[derive(Debug)]
+pub struct Verifier {
+    issuers: Vec<Issuer>,
+    tokens: TokenCache,
+}
+
+#[derive(Debug)]
+struct Issuer {
+    policy: Policy,
+    keys: KeyCache,
+}
+
+/// Where a check stands.
+#[derive(Debug)]
+pub enum Check {
+    /// The token is genuine and satisfies the policy. If there is a refresh, run it in the background.
+    Verified(Arc<VerifiedToken>, Option<Refresh>),
+    /// It is not, or does not.
+    Refused(VerifyError),
+    /// Keys are needed: run the refresh, [`store`](Verifier::store) its outcome, and check again.
+    Fetch(Refresh),
+    /// Another request is fetching the keys: wait [`limits::FETCH_POLL_MS`] and check again.
+    Wait,
+    /// There are no keys to decide with.
+    Unavailable {
+        /// Why.
+        error: KeysError,
+        /// When to try again, in seconds.
+        retry_after_s: u32,
+    },
+}
+
+/// A permit to fetch, and whose keys it is for.
+#[derive(Debug)]
+pub struct Refresh {
+    issuer: usize,
+    /// What to do, step by step.
+    pub permit: Permit,
+}
+
+impl Refresh {
+    /// Which issuer [`Verifier::store`] files the outcome under.
+    #[must_use]
+    pub fn issuer(&self) -> usize {
+        self.issuer
+    }
+}
+
+impl Verifier {
+    /// A verifier of one issuer.
+    #[must_use]
+    pub fn new(policy: Policy, keys: KeyCache) -> Self {
+        Self { issuers: Vec::from([Issuer { policy, keys }]), tokens: TokenCache::new(limits::TOKEN_CACHE_ENTRIES) }
+    }
+
+    /// Adds another issuer. A token is verified with the policy and keys of the issuer it names, never another's.
+    #[must_use]
+    pub fn and_issuer(mut self, policy: Policy, keys: KeyCache) -> Self {
+        self.issuers.push(Issuer { policy, keys });
+        self
+    }
+
+    /// Keeps about so many verified tokens; 0 keeps none.
+    #[must_use]
+    pub fn cache_entries(mut self, entries: usize) -> Self {
+        self.tokens = TokenCache::new(entries);
+        self
+    }
+
+    /// Checks the token `text` as of `now`. `fetches` counts the fetches that this request has caused before.
+    pub fn check(&mut self, text: &str, now: UnixTime, fetches: u8) -> Check {
+        if let Some(known) = self.tokens.find(text).cloned()
+            && let Some(issuer) = self.issuers.get_mut(known.issuer)
+        {
+            let header = known.token.header();
+            let key = match header.algorithm() {
+                Some(algorithm) => issuer.keys.find(header.kid(), algorithm, now, fetches),
+                None => Lookup::Refused(VerifyError::KeyNotFound),
+            };
+            match key {
+                Lookup::Key(key, permit) if Arc::ptr_eq(&key, &known.key) => {
+                    let refresh = permit.map(|permit| Refresh { issuer: known.issuer, permit });
+                    return match issuer.policy.recheck(&known.token, now) {
+                        Ok(()) => Check::Verified(known.token, refresh),
+                        Err(error) => {
+                            self.tokens.remove(text);
+                            Check::Refused(error)
+                        }
+                    };
+                }
+                Lookup::Fetch(permit) => return Check::Fetch(Refresh { issuer: known.issuer, permit }),
+                // The key is gone or replaced: the token stands or falls anew.
+                _ => self.tokens.remove(text),
+            }
+        }
+        match self.check_anew(text, now, fetches) {
+            Ok(check) => check,
+            Err(error) => Check::Refused(error),
+        }
+    }
+
+    fn check_anew(&mut self, text: &str, now: UnixTime, fetches: u8) -> Result<Check, VerifyError> {
+        let token = UntrustedToken::parse(text)?;
+        let index = match self.issuers.as_slice() {
+            [_] => 0,
+            several => {
+                let named = token.unverified_issuer()?;
+                several.iter().position(|one| one.policy.issuer() == named).ok_or(VerifyError::IssuerMismatch)?
+            }
+        };
+        let Some(issuer) = self.issuers.get_mut(index) else { return Err(VerifyError::IssuerMismatch) };
+        let algorithm = issuer.policy.check_header(token.header())?;
+        match issuer.keys.find(token.header().kid(), algorithm, now, fetches) {
+            Lookup::Key(key, permit) => {
+                let verified = Arc::new(issuer.policy.verify(token, &key, now)?);
+                self.tokens.insert(text, index, key, Arc::clone(&verified));
+                Ok(Check::Verified(verified, permit.map(|permit| Refresh { issuer: index, permit })))
+            }
+            Lookup::Fetch(permit) => Ok(Check::Fetch(Refresh { issuer: index, permit })),
+            Lookup::Wait => Ok(Check::Wait),
+            Lookup::Refused(error) => Err(error),
+            Lookup::Unavailable { error, retry_after_s } => Ok(Check::Unavailable { error, retry_after_s }),
+        }
+    }
+
+    /// Takes the outcome of a fetch.
+    ///
+    /// # Errors
+    /// Why it failed; noted already.
+    pub fn store(&mut self, issuer: usize, fetched: Fetched, now: UnixTime) -> Result<(), KeysError> {
+        self.issuers.get_mut(issuer).map_or(Ok(()), |issuer| issuer.keys.store(fetched, now))
+    }
+
+    /// Permits to load the keys of every issuer that lacks fresh ones.
+    pub fn warm_up(&mut self, now: UnixTime) -> Vec<Refresh> {
+        (0..)
+            .zip(&mut self.issuers)
+            .filter_map(|(issuer, one)| one.keys.warm_up(now).map(|permit| Refresh { issuer, permit }))
+            .collect()
+    }
+
+    /// The key caches, one per issuer.
+    pub fn keys(&self) -> impl Iterator<Item = &KeyCache> {
+        self.issuers.iter().map(|issuer| &issuer.keys)
+    }
+}
