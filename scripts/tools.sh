@@ -49,13 +49,14 @@ rust_toolchain() {
 
 # rust_tool NAME VERSION BINARY WHY: builds a tool from crates.io, once per user and version.
 rust_tool() {
-  local name=$1 version=$2 binary=$3 why=$4 root target
+  local name=$1 version=$2 binary=$3 why=$4 root target quiet=()
   [[ -x $binary ]] && return
   root="$(rust_tool_root "$name" "$version")"
   target="$EDGEWARD_CACHE/target/$name-$version"
   say "building $name $version from crates.io ($why); a few minutes, once: it is kept in $root"
   # The target folder is kept until the tool is installed: an interrupted build goes on where it was.
-  CARGO_TARGET_DIR="$target" retry cargo install --quiet --root "$root" "$name@$version" ||
+  [[ -t 2 ]] || quiet=(--quiet) # a terminal shows how far it is; a log needs no list of 300 crates
+  CARGO_TARGET_DIR="$target" retry cargo install ${quiet[@]+"${quiet[@]}"} --root "$root" "$name@$version" ||
     fail "$name $version could not be built"
   rm -rf "$target"
 }

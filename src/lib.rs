@@ -29,6 +29,7 @@
 //! ```
 
 #![no_std]
+#![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_core, clippy::std_instead_of_alloc)]
 
 extern crate alloc;
 #[cfg(test)]

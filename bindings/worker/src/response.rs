@@ -1,0 +1,65 @@
+//! The core's answers as the runtime's responses.
+
+use edgeward::gateway::Gateway;
+use edgeward::http::Reply;
+use wasm_bindgen::JsCast;
+use web_sys::{Headers, Response, ResponseInit};
+
+use crate::request::Inbound;
+
+const SWITCHING_PROTOCOLS: u16 = 101;
+
+/// Answers of an origin give way to the gateway's where it has a CORS policy.
+const CORS_HEADERS: [&str; 6] = [
+    "access-control-allow-origin",
+    "access-control-allow-credentials",
+    "access-control-allow-methods",
+    "access-control-allow-headers",
+    "access-control-expose-headers",
+    "access-control-max-age",
+];
+
+pub(crate) fn from_reply(reply: &Reply) -> worker::Result<Response> {
+    let headers = Headers::new()?;
+    for (name, value) in &reply.headers {
+        headers.append(name, value)?;
+    }
+    let init = ResponseInit::new();
+    init.set_status(reply.status);
+    init.set_headers(&headers);
+    let has_no_body = matches!(reply.status, 204 | 205 | 304);
+    let body = (!has_no_body).then_some(reply.body.as_str());
+    Ok(Response::new_with_opt_str_and_init(body, &init)?)
+}
+
+/// Adds the CORS headers that this request's answer must carry.
+pub(crate) fn with_cors(response: Response, gateway: &Gateway, inbound: &Inbound) -> worker::Result<Response> {
+    if !gateway.has_cors() || response.status() == SWITCHING_PROTOCOLS {
+        return Ok(response);
+    }
+    // A preflight answer has its methods and headers already.
+    let is_preflight = response.headers().has("access-control-allow-methods")? && inbound.method() == "OPTIONS";
+    if !is_preflight {
+        for name in CORS_HEADERS {
+            response.headers().delete(name)?;
+        }
+    }
+    for (name, value) in inbound.with_head(|head| gateway.cors_headers(head)) {
+        if name == "vary" {
+            response.headers().append(&name, &value)?;
+        } else {
+            response.headers().set(&name, &value)?;
+        }
+    }
+    Ok(response)
+}
+
+/// An origin's response with headers that can be changed; its body goes through untouched.
+pub(crate) fn changeable(response: Response) -> worker::Result<Response> {
+    if response.status() == SWITCHING_PROTOCOLS {
+        return Ok(response);
+    }
+    // A response serves as its own `ResponseInit`: status, status text and headers have the same names.
+    let init: &ResponseInit = response.unchecked_ref();
+    Ok(Response::new_with_opt_readable_stream_and_init(response.body().as_ref(), init)?)
+}

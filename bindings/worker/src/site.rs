@@ -1,0 +1,80 @@
+//! The compiled configuration: one per isolate.
+
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+
+use edgeward::Verifier;
+use edgeward::gateway::{Compiled, Gateway, Problem, compile};
+use edgeward::http::Reply;
+use js_sys::{JSON, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+use worker::{Env, console_error, console_warn};
+
+/// What requests of one isolate share: plain data, nothing of any request's I/O.
+pub(crate) struct Site {
+    pub(crate) gateway: Gateway,
+    /// Borrowed for single calls only, never across an await.
+    pub(crate) verifier: Option<RefCell<Verifier>>,
+}
+
+thread_local! {
+    static SITE: OnceCell<Option<Rc<Site>>> = const { OnceCell::new() };
+}
+
+impl Site {
+    /// The site, compiled at the first call; `None` if the configuration is invalid, which that call has logged.
+    pub(crate) fn of(env: &Env) -> Option<Rc<Self>> {
+        SITE.with(|site| site.get_or_init(|| load(env)).clone())
+    }
+}
+
+/// Ready to serve: says so, and which version.
+pub(crate) fn health() -> Reply {
+    Reply {
+        body: concat!(r#"{"status":"ok","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#).into(),
+        ..Reply::new(200)
+    }
+    .with("content-type", "application/json")
+    .with("cache-control", "no-store")
+}
+
+fn load(env: &Env) -> Option<Rc<Site>> {
+    let env: &JsValue = env.as_ref();
+    let Some(text) = document(env) else {
+        console_error!(
+            "edgeward: config_invalid: neither edgeward.json nor the variable EDGEWARD gives a configuration"
+        );
+        return None;
+    };
+    let variable = |name: &str| Reflect::get(env, &name.into()).ok().and_then(|value| value.as_string());
+    match compile(&text, &variable) {
+        Ok(Compiled { gateway, verifier, warnings }) => {
+            warnings.iter().for_each(|warning| console_warn!("edgeward: config: {warning}"));
+            Some(Rc::new(Site { gateway, verifier: verifier.map(RefCell::new) }))
+        }
+        Err(problems) => {
+            report(&problems);
+            None
+        }
+    }
+}
+
+fn report(problems: &[Problem]) {
+    let errors = problems.iter().filter(|problem| problem.is_error).count();
+    console_error!(
+        "edgeward: config_invalid: {errors} error(s); every request is answered with 503 until they are mended"
+    );
+    for problem in problems {
+        console_error!("edgeward: config: {problem}");
+    }
+}
+
+/// `EDGEWARD`, a JSON string or an object.
+fn document(env: &JsValue) -> Option<String> {
+    let value = Reflect::get(env, &"EDGEWARD".into()).ok().filter(JsValue::is_truthy)?;
+    if let Some(text) = value.as_string() {
+        return Some(text);
+    }
+    let text = JSON::stringify(value.dyn_ref::<js_sys::Object>()?).ok()?;
+    text.as_string()
+}

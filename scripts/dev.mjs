@@ -1,0 +1,212 @@
+// Runs the gateway on this machine: an identity provider, a demo origin and `wrangler dev`, on three loopback ports.
+// Prints the addresses and three requests to paste. Ctrl-C ends everything; nothing is left behind.
+
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { delay } from "../tests/node/support/http.mjs";
+import { startOrigin } from "../tests/node/support/origin.mjs";
+import { startProvider } from "../tests/node/support/provider.mjs";
+
+const root = process.env.EDGEWARD_ROOT ?? resolve(import.meta.dirname, "..");
+const HEALTH = "/.well-known/edgeward/health";
+const STARTUP_SECONDS = 90;
+const GRACE_MS = 5_000;
+
+const ports = {
+  gateway: port("EDGEWARD_PORT", 8787),
+  provider: port("EDGEWARD_PROVIDER_PORT", 9400),
+  origin: port("EDGEWARD_ORIGIN_PORT", 9401),
+};
+
+/** What runs, in the order it was started: each with a way to end it. */
+const running = [];
+let ending;
+
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => end(0));
+process.on("uncaughtException", (error) => {
+  console.error(error);
+  end(1);
+});
+
+await requireFreePorts();
+
+const gatewayUrl = `http://127.0.0.1:${ports.gateway.number}`;
+const provider = await startProvider({
+  port: ports.provider.number,
+  gateways: [gatewayUrl, `http://localhost:${ports.gateway.number}`],
+});
+running.push(() => provider.stop());
+const origin = await startOrigin({ port: ports.origin.number });
+running.push(() => origin.stop());
+const wrangler = startWrangler();
+
+if (await healthy()) {
+  wrangler.show();
+  await announce();
+}
+
+function port(variable, fallback) {
+  const number = Number(process.env[variable] || fallback);
+  if (!Number.isInteger(number) || number < 1 || number > 65_535) {
+    console.error(`dev: ${variable}=${process.env[variable]} is not a port number`);
+    process.exit(1);
+  }
+  return { variable, number };
+}
+
+async function requireFreePorts() {
+  const taken = [];
+  const seen = new Map();
+  for (const [name, { variable, number }] of Object.entries(ports)) {
+    if (seen.has(number)) taken.push(`${variable} and ${seen.get(number)} are both ${number}`);
+    else if (!(await isFree(number))) {
+      taken.push(`port ${number}, meant for the ${name}, is taken: choose another, ${variable}=… make dev`);
+    }
+    seen.set(number, variable);
+  }
+  if (taken.length === 0) return;
+  for (const line of taken) console.error(`dev: ${line}`);
+  process.exit(1);
+}
+
+function isFree(number) {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once("error", () => resolve(false));
+    probe.listen(number, "127.0.0.1", () => probe.close(() => resolve(true)));
+  });
+}
+
+/** Starts `wrangler dev` in a process group of its own. Its output is held back until the gateway answers. */
+function startWrangler() {
+  const state = mkdtempSync(join(tmpdir(), "edgeward-dev-"));
+  mkdirSync(join(state, "tmp"));
+  const child = spawn(
+    process.execPath,
+    [
+      join(root, "node_modules/wrangler/bin/wrangler.js"), "dev", "--local",
+      "--ip", "127.0.0.1", "--port", String(ports.gateway.number), "--inspector-port", "0",
+      "--persist-to", join(state, "state"), "--show-interactive-dev-session=false",
+      "--var", `EDGEWARD_ISSUER:${provider.issuer}`, "--var", `EDGEWARD_ORIGIN:${origin.url}`,
+    ],
+    {
+      cwd: root,
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        ...process.env,
+        TMPDIR: join(state, "tmp"),
+        WRANGLER_SEND_METRICS: "false",
+        WRANGLER_HIDE_BANNER: "true",
+        WRANGLER_NO_SKILLS_UPDATE_PROMPTS: "true",
+        WRANGLER_LOG_PATH: join(state, "logs"),
+        CLOUDFLARE_DEV_REGISTRY_PATH: join(state, "registry"),
+        WRANGLER_REGISTRY_PATH: join(state, "registry"),
+      },
+    },
+  );
+  const held = [];
+  let write = (chunk) => held.push(chunk);
+  child.stdout.on("data", (chunk) => write(chunk));
+  child.stderr.on("data", (chunk) => write(chunk));
+  const exited = new Promise((resolve) => child.once("close", (code, signal) => resolve(signal ?? code)));
+
+  running.push(async () => {
+    signalGroup(child.pid, "SIGTERM");
+    await Promise.race([exited, delay(GRACE_MS)]);
+    // The runtime is a child of wrangler's: whatever outlived it in the group goes too.
+    signalGroup(child.pid, "SIGKILL");
+    await exited;
+    rmSync(state, { recursive: true, force: true });
+  });
+  exited.then((how) => {
+    if (ending) return;
+    for (const chunk of held) process.stderr.write(chunk);
+    console.error(`dev: the gateway (wrangler dev) has ended by itself (${how})`);
+    end(1);
+  });
+
+  return {
+    show() {
+      held.length = 0;
+      write = (chunk) => process.stdout.write(chunk);
+    },
+    dump() {
+      for (const chunk of held) process.stderr.write(chunk);
+    },
+  };
+}
+
+function signalGroup(pid, signal) {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if (error.code !== "ESRCH") throw error;
+  }
+}
+
+async function healthy() {
+  const deadline = Date.now() + STARTUP_SECONDS * 1_000;
+  let last = "no connection";
+  while (Date.now() < deadline && !ending) {
+    try {
+      const answer = await fetch(gatewayUrl + HEALTH, { signal: AbortSignal.timeout(5_000) });
+      if (answer.ok) return true;
+      last = `${answer.status} ${await answer.text()}`;
+      // A gateway that refuses its configuration answers, and will go on answering so.
+      if (answer.status === 503) break;
+    } catch (error) {
+      last = error.cause?.code ?? error.message;
+    }
+    await delay(200);
+  }
+  if (ending) return false;
+  await delay(500); // the log of the last answer is still on its way
+  wrangler.dump();
+  console.error(`dev: the gateway did not become ready at ${gatewayUrl}${HEALTH}: ${last}`);
+  await end(1);
+  return false;
+}
+
+async function announce() {
+  const token = await provider.tokenFor({ scope: "read:items" });
+  const bearer = `-H 'Authorization: Bearer ${token}'`;
+  console.log(`
+Edgeward is running. Ctrl-C ends everything.
+
+  gateway            ${gatewayUrl}
+  identity provider  ${provider.issuer}
+  demo origin        ${origin.url}
+
+With a fresh token: 200, and the origin shows the verified claims it was handed.
+
+curl -i ${bearer} ${gatewayUrl}/api/items
+
+Without a token: 401.
+
+curl -i ${gatewayUrl}/api/items
+
+With a token that lacks the scope admin:read: 403.
+
+curl -i ${bearer} ${gatewayUrl}/api/admin
+`);
+}
+
+/** Ends what was started, last first, and then this process. */
+function end(code) {
+  ending ??= (async () => {
+    for (const stop of running.reverse()) {
+      try {
+        await stop();
+      } catch (error) {
+        console.error("dev:", error);
+        code = 1;
+      }
+    }
+    process.exit(code);
+  })();
+  return ending;
+}

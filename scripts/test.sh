@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# `make test`: every check of the project, in order. All of them run, whatever fails; the last line counts the tests.
+# Usage: test.sh [STEP ...], with the steps of the list below.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+cd "$EDGEWARD_ROOT"
+
+STEPS=(format lints native no_std dependencies build node)
+BINDINGS=(--package edgeward-worker --package edgeward-npm)
+
+output="$(mktemp -d "${TMPDIR:-/tmp}/edgeward-test-XXXXXX")"
+trap 'rm -rf "$output"' EXIT
+
+passed=0 failed=0 skipped=0
+failed_steps=()
+summary=()
+
+step_format() { cargo fmt --all --check; }
+
+step_lints() {
+  cargo clippy --locked --workspace --all-targets --all-features -- --deny warnings
+  # The shells are wasm32 code: on the host some of it is not compiled.
+  cargo clippy --locked "${BINDINGS[@]}" --target wasm32-unknown-unknown -- --deny warnings
+}
+
+step_native() { cargo test --locked --workspace --all-features --no-fail-fast; }
+
+# The core must build for a target that has no std at all: with the least and with the most features.
+step_no_std() {
+  local target=thumbv7em-none-eabi
+  cargo build --locked --package edgeward --target "$target" --no-default-features
+  cargo build --locked --package edgeward --target "$target" --all-features
+}
+
+step_dependencies() {
+  "$CARGO_DENY_BIN" --locked --workspace check --hide-inclusion-graph licenses bans sources
+  # Advisories are held in a Git repository of their own, which is not reachable from everywhere.
+  if GIT_TERMINAL_PROMPT=0 "$CARGO_DENY_BIN" fetch db >"$output/advisories" 2>&1; then
+    "$CARGO_DENY_BIN" --locked --workspace check --disable-fetch --hide-inclusion-graph advisories
+  else
+    echo "advisories: not checked, because their database cannot be fetched from here"
+  fi
+}
+
+step_build() { scripts/build.sh; }
+
+step_node() {
+  node --test --test-reporter=spec --test-reporter-destination=stdout \
+    --test-reporter=tap --test-reporter-destination="$output/tap" 'tests/node/*.test.mjs'
+}
+
+add() {
+  passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
+}
+
+# cargo test closes each test binary with "test result: ok. 12 passed; 0 failed; 1 ignored; …".
+count_native() {
+  # shellcheck disable=SC2046
+  add $(sed $'s/\e\\[[0-9;]*m//g' "$1" | awk '
+    /^test result: / {
+      for (i = 2; i <= NF; i++) {
+        if ($i == "passed;") p += $(i - 1)
+        if ($i == "failed;") f += $(i - 1)
+        if ($i == "ignored;") s += $(i - 1)
+      }
+    }
+    END { print p + 0, f + 0, s + 0 }')
+}
+
+# The TAP report closes with "# pass 12", "# fail 0", "# cancelled 0", "# skipped 1" and "# todo 0".
+count_node() {
+  [[ -f $output/tap ]] || return 0
+  # shellcheck disable=SC2046
+  add $(awk '
+    $1 == "#" && NF == 3 { if ($2 ~ /^(pass|fail|cancelled|skipped|todo)$/) n[$2] = $3 }
+    END { print n["pass"] + 0, n["fail"] + n["cancelled"] + 0, n["skipped"] + n["todo"] + 0 }' "$output/tap")
+}
+
+run() {
+  local step=$1 started=$SECONDS before=$failed status=0 took
+  printf '\n== %s ==\n' "$step"
+  # A step is a process of its own, so that its first failing command ends it.
+  ("$0" --step "$step" "$output") 2>&1 | tee "$output/$step" || status=$?
+  took=$((SECONDS - started))
+  case "$step" in
+    native) count_native "$output/native" ;;
+    node) count_node ;;
+  esac
+  if ((status)); then
+    failed_steps+=("$step")
+    # A step that failed without a failing test, such as the format, counts as one.
+    ((failed > before)) || failed=$((failed + 1))
+    summary+=("$(printf '%-13s FAILED %4d s' "$step" "$took")")
+  else
+    summary+=("$(printf '%-13s ok     %4d s' "$step" "$took")")
+  fi
+}
+
+if [[ ${1:-} == --step ]]; then
+  rm -rf "$output"
+  trap - EXIT
+  output=$3
+  "step_$2"
+  exit
+fi
+
+(($#)) || set -- "${STEPS[@]}"
+for step in "$@"; do
+  declare -F "step_$step" >/dev/null || {
+    echo "test: there is no step named $step; there are: ${STEPS[*]}" >&2
+    exit 2
+  }
+done
+
+scripts/tools.sh test
+for step in "$@"; do run "$step"; done
+
+printf '\n'
+printf '%s\n' "${summary[@]}"
+if ((${#failed_steps[@]})); then printf '\nfailed: %s\n' "${failed_steps[*]}"; fi
+printf '\n%d passed, %d failed' "$passed" "$failed"
+((skipped == 0)) || printf ', %d skipped' "$skipped"
+printf '\n'
+((failed == 0))

@@ -1,0 +1,356 @@
+//! `authorizer`: who issues the tokens, and what they must satisfy.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::reader::{Field, Reader, Section};
+use crate::gateway::route::{Auth, Route};
+use crate::json::Value;
+use crate::jwk::{InvalidJwkSet, JwkSet, KeyCache, KeySource};
+use crate::jwt::{Algorithm, Demands, Policy, Profile};
+use crate::limits;
+use crate::url::{HttpUrl, is_host, is_loopback, split_port};
+use crate::verifier::Verifier;
+
+const KEYS: &[&str] = &[
+    "type",
+    "domain",
+    "issuer",
+    "issuers",
+    "audience",
+    "algorithms",
+    "jwks",
+    "jwks_uri",
+    "client_id",
+    "client_secret",
+    "client_auth",
+    "redirect_uri",
+    "callback_uri",
+    "scope",
+    "clock_skew_s",
+    "token_profile",
+    "max_token_age_s",
+    "organizations",
+    "roles_claim",
+    "clients",
+    "max_key_bits",
+];
+
+/// The `authorizer` section, valid as far as it goes.
+#[derive(Debug)]
+pub(super) struct Authorizer {
+    issuers: Vec<Issuer>,
+    pub(super) audience: Vec<String>,
+    algorithms: Vec<Algorithm>,
+    clock_skew_s: u32,
+    profile: Profile,
+    max_token_age_s: Option<u32>,
+    organizations: Vec<String>,
+    pub(super) roles_claim: Option<String>,
+    clients: Vec<String>,
+    client_id: Option<String>,
+    max_key_bits: usize,
+    pub(super) redirect_uri: Option<String>,
+    pub(super) scope: String,
+}
+
+#[derive(Debug)]
+struct Issuer {
+    issuer: String,
+    keys: Keys,
+}
+
+#[derive(Debug)]
+enum Keys {
+    Fixed(JwkSet),
+    Fetched(KeySource),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Type {
+    Auth0,
+    Oidc,
+}
+
+pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Authorizer> {
+    let section = reader.section(&root.get("authorizer")?, KEYS)?;
+    let kind = match section.get("type") {
+        Some(field) => reader.choice(&field, &[("auth0", Type::Auth0), ("oidc", Type::Oidc)]),
+        None => {
+            reader.error(&section.path_of("type"), "is missing: \"auth0\" or \"oidc\"");
+            None
+        }
+    };
+    let max_key_bits = section
+        .get("max_key_bits")
+        .and_then(|field| reader.number(&field, 2048, 8192))
+        .map_or(limits::GATEWAY_MAX_MODULUS_BITS, |bits| bits as usize);
+    let issuers = kind.map(|kind| read_issuers(reader, &section, kind, max_key_bits)).unwrap_or_default();
+    let mut list = |name: &str, alias: Option<&str>| match section.get(name) {
+        Some(field) => reader.strings(&field).unwrap_or_default(),
+        None => alias.and_then(|alias| reader.variable(alias)).into_iter().collect(),
+    };
+    let audience = list("audience", Some("AUTH0_AUDIENCE"));
+    let organizations = list("organizations", None);
+    let clients = list("clients", None);
+    let algorithms = read_algorithms(reader, &section);
+    let clock_skew_s = section.get("clock_skew_s").and_then(|field| reader.number(&field, 0, limits::MAX_CLOCK_SKEW_S));
+    let profiles = [("auto", Profile::Auto), ("auth0", Profile::Auth0), ("rfc9068", Profile::Rfc9068)];
+    let profile = section.get("token_profile").and_then(|field| reader.choice(&field, &profiles));
+    let max_token_age_s = section.get("max_token_age_s").and_then(|field| reader.number(&field, 1, u32::MAX));
+    let roles_claim = section.get("roles_claim").and_then(|field| reader.text(&field));
+    let client = read_client(reader, &section);
+    Some(Authorizer {
+        issuers,
+        audience,
+        algorithms,
+        clock_skew_s: clock_skew_s.unwrap_or(limits::DEFAULT_CLOCK_SKEW_S),
+        profile: profile.unwrap_or_default(),
+        max_token_age_s,
+        organizations,
+        roles_claim,
+        clients,
+        client_id: client.id,
+        max_key_bits,
+        redirect_uri: client.redirect_uri,
+        scope: client.scope,
+    })
+}
+
+impl Authorizer {
+    /// The verifier for the bearer tokens of all routes; `None` if no route asks for a token.
+    pub(super) fn verifier(&self, reader: &mut Reader<'_>, routes: &[Route]) -> Option<Verifier> {
+        let protected = routes.iter().filter(|route| route.auth != Auth::None);
+        // Without an audience for all, the audiences that single routes demand.
+        let mut audience = self.audience.clone();
+        for demanded in protected.flat_map(|route| &route.demands.audience) {
+            if !audience.contains(demanded) {
+                audience.push(demanded.clone());
+            }
+        }
+        if audience.is_empty() {
+            return None;
+        }
+        let mut verifier: Option<Verifier> = None;
+        for one in &self.issuers {
+            let policy = match self.policy(&one.issuer, &audience) {
+                Ok(policy) => policy,
+                Err(reason) => {
+                    reader.error("authorizer", alloc::string::ToString::to_string(&reason));
+                    return None;
+                }
+            };
+            let keys = match &one.keys {
+                Keys::Fixed(set) => KeyCache::fixed(one.issuer.clone(), set.clone()),
+                Keys::Fetched(source) => {
+                    KeyCache::new(one.issuer.clone(), source.clone()).max_modulus_bits(self.max_key_bits)
+                }
+            };
+            verifier = Some(match verifier {
+                None => Verifier::new(policy, keys),
+                Some(verifier) => verifier.and_issuer(policy, keys),
+            });
+        }
+        verifier
+    }
+
+    fn policy(&self, issuer: &str, audience: &[String]) -> Result<Policy, crate::jwt::InvalidPolicy> {
+        let mut policy = Policy::access_token(issuer, audience.iter().cloned(), &self.algorithms)?
+            .clock_skew_s(self.clock_skew_s)?
+            .profile(self.profile)
+            .clients(self.clients.iter().cloned())
+            .demand(Demands { organizations: self.organizations.clone(), ..Demands::default() });
+        if let Some(seconds) = self.max_token_age_s {
+            policy = policy.max_age_s(seconds);
+        }
+        if let Some(client_id) = &self.client_id {
+            policy = policy.login_client(client_id.clone());
+        }
+        Ok(policy)
+    }
+}
+
+fn read_issuers(reader: &mut Reader<'_>, section: &Section<'_>, kind: Type, max_key_bits: usize) -> Vec<Issuer> {
+    let mut issuers: Vec<Issuer> = read_issuer(reader, section, kind, max_key_bits, true).into_iter().collect();
+    if let Some(field) = section.get("issuers") {
+        let Some(array) = field.value.as_array() else {
+            reader.error(&field.path, "must be a list of objects");
+            return issuers;
+        };
+        for (index, value) in array.iter().enumerate() {
+            let field = Field { path: format!("{}[{index}]", field.path), value };
+            let Some(further) = reader.section(&field, &["domain", "issuer", "jwks", "jwks_uri"]) else { continue };
+            let Some(issuer) = read_issuer(reader, &further, kind, max_key_bits, false) else { continue };
+            if issuers.iter().any(|one| one.issuer == issuer.issuer) {
+                reader.error(&field.path, "names the same issuer as another entry");
+            } else {
+                issuers.push(issuer);
+            }
+        }
+    }
+    issuers
+}
+
+fn read_issuer(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    kind: Type,
+    max_key_bits: usize,
+    use_aliases: bool,
+) -> Option<Issuer> {
+    let mut value = |name: &str, aliases: &[&str]| match section.get(name) {
+        Some(field) => Some((field.path.clone(), reader.text(&field)?)),
+        None => aliases
+            .iter()
+            .filter(|_| use_aliases)
+            .find_map(|alias| reader.variable(alias).map(|value| (format!("{alias} (environment)"), value))),
+    };
+    let domain = value("domain", &["AUTH0_DOMAIN"]);
+    let issuer = value("issuer", &["AUTH0_ISSUER", "AUTH0_ISSUER_BASE_URL"]);
+    let has_either = section.get("domain").is_some() || section.get("issuer").is_some();
+    let base = match (kind, domain, issuer) {
+        (Type::Auth0, Some((path, domain)), _) => auth0_issuer(reader, &path, &domain),
+        (Type::Auth0, None, Some((path, issuer))) => auth0_issuer(reader, &path, &issuer),
+        (Type::Oidc, _, Some((path, issuer))) => match HttpUrl::parse(&issuer) {
+            Some(url) if url.is_secure() && !issuer.contains('?') => Some(issuer),
+            Some(url) if !url.is_secure() => {
+                reader.error(&path, "must be an https URL (http is for this machine only)");
+                None
+            }
+            _ => {
+                reader.error(&path, "must be an https URL without query and fragment");
+                None
+            }
+        },
+        (Type::Auth0, None, None) => {
+            if !has_either {
+                reader.error(&section.path_of("domain"), "is missing: your Auth0 domain, or set AUTH0_DOMAIN");
+            }
+            None
+        }
+        (Type::Oidc, _, None) => {
+            if section.get("issuer").is_none() {
+                reader.error(&section.path_of("issuer"), "is missing: the provider's issuer URL");
+            }
+            None
+        }
+    };
+    let keys = read_keys(reader, section, max_key_bits);
+    let issuer = base?;
+    let keys = keys?.unwrap_or_else(|| {
+        Keys::Fetched(match kind {
+            Type::Auth0 => KeySource::Uri(format!("{issuer}.well-known/jwks.json")),
+            Type::Oidc => KeySource::Discovery,
+        })
+    });
+    Some(Issuer { issuer, keys })
+}
+
+/// An Auth0 domain as an issuer: `https://{domain}/`. Scheme and trailing slash may be given; a port only on this machine,
+/// where http is used.
+fn auth0_issuer(reader: &mut Reader<'_>, path: &str, domain: &str) -> Option<String> {
+    let bare = domain.strip_prefix("https://").or_else(|| domain.strip_prefix("http://")).unwrap_or(domain);
+    let bare = bare.strip_suffix('/').unwrap_or(bare);
+    let valid = split_port(bare).filter(|(host, port)| {
+        is_host(host)
+            && if is_loopback(host) { port.is_none_or(|port| port.parse::<u16>().is_ok()) } else { port.is_none() }
+    });
+    let Some((host, _)) = valid else {
+        reader.error(path, "must be a bare host name such as tenant.us.auth0.com");
+        return None;
+    };
+    if is_loopback(host) {
+        return Some(format!("http://{bare}/"));
+    }
+    if domain.starts_with("http://") {
+        reader.error(path, "must not be http outside this machine");
+        return None;
+    }
+    Some(format!("https://{}/", bare.to_ascii_lowercase()))
+}
+
+/// `None` if what is configured is wrong, `Some(None)` if nothing is.
+fn read_keys(reader: &mut Reader<'_>, section: &Section<'_>, max_key_bits: usize) -> Option<Option<Keys>> {
+    if let Some(field) = section.get("jwks") {
+        let text = match field.value {
+            Value::Object(_) => field.value.to_json(),
+            _ => reader.text(&field)?,
+        };
+        return match JwkSet::parse_with(text.as_bytes(), max_key_bits) {
+            Ok(set) => Some(Some(Keys::Fixed(set))),
+            Err(reason) => {
+                reader.error(
+                    &field.path,
+                    match reason {
+                        InvalidJwkSet::TooLarge => "is too large",
+                        InvalidJwkSet::NotJson => "is not a strict JSON object",
+                        InvalidJwkSet::NoKeys => "has no array \"keys\"",
+                        InvalidJwkSet::TooManyKeys => "has too many keys",
+                        InvalidJwkSet::NoUsableKey => "has no key that can verify a signature",
+                    },
+                );
+                None
+            }
+        };
+    }
+    let Some(field) = section.get("jwks_uri") else { return Some(None) };
+    let uri = reader.text(&field)?;
+    if HttpUrl::parse(&uri).is_none_or(|url| !url.is_secure()) {
+        reader.error(&field.path, "must be an https URL (http is for this machine only)");
+        return None;
+    }
+    Some(Some(Keys::Fetched(KeySource::Uri(uri))))
+}
+
+fn read_algorithms(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Algorithm> {
+    let Some(field) = section.get("algorithms") else { return Vec::from([Algorithm::Rs256]) };
+    let Some(names) = reader.strings(&field) else { return Vec::new() };
+    let mut algorithms = Vec::new();
+    for name in &names {
+        match Algorithm::from_name(name) {
+            Some(algorithm) => algorithms.push(algorithm),
+            None => {
+                let known = Algorithm::ALL.map(Algorithm::name).join(", ");
+                reader.error(&field.path, format!("has an unsupported algorithm; supported are {known}"));
+            }
+        }
+    }
+    if names.is_empty() {
+        reader.error(&field.path, "must not be empty");
+    }
+    algorithms
+}
+
+struct Client {
+    id: Option<String>,
+    redirect_uri: Option<String>,
+    scope: String,
+}
+
+fn read_client(reader: &mut Reader<'_>, section: &Section<'_>) -> Client {
+    let id = match section.get("client_id") {
+        Some(field) => reader.text(&field),
+        None => reader.variable("AUTH0_CLIENT_ID"),
+    };
+    if let Some(field) = section.get("client_secret") {
+        reader.strings(&field);
+    }
+    if let Some(field) = section.get("client_auth") {
+        reader.choice(&field, &[("client_secret_post", ()), ("client_secret_basic", ()), ("none", ())]);
+    }
+    let redirect_uri = read_url(reader, section, "redirect_uri");
+    read_url(reader, section, "callback_uri");
+    let scope = section.get("scope").and_then(|field| reader.text(&field));
+    Client { id, redirect_uri, scope: scope.unwrap_or_else(|| "openid profile email".into()) }
+}
+
+fn read_url(reader: &mut Reader<'_>, section: &Section<'_>, name: &str) -> Option<String> {
+    let field = section.get(name)?;
+    let text = reader.text(&field)?;
+    if HttpUrl::parse(&text).is_none_or(|url| !url.is_secure()) {
+        reader.error(&field.path, "must be an https URL (http is for this machine only)");
+        return None;
+    }
+    Some(text)
+}

@@ -1,0 +1,104 @@
+//! The configuration document, compiled into a gateway or refused with all that is wrong with it.
+
+mod authorizer;
+mod cors;
+mod paths;
+mod reader;
+mod session;
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+pub use self::reader::{Environment, Problem};
+use self::reader::{Reader, Section};
+use super::Gateway;
+use super::route::{Auth, Route};
+use crate::json::Document;
+use crate::limits;
+use crate::verifier::Verifier;
+
+/// A configuration that serves.
+#[derive(Debug)]
+pub struct Compiled {
+    /// Routes and contracts.
+    pub gateway: Gateway,
+    /// Issuers and their keys; `None` if no route needs them.
+    pub verifier: Option<Verifier>,
+    /// What should be looked at all the same.
+    pub warnings: Vec<Problem>,
+}
+
+/// Compiles a configuration document. It fails closed: one error, and nothing is served.
+///
+/// # Errors
+/// All problems found, warnings included, in reading order.
+pub fn compile(text: &str, env: &Environment<'_>) -> Result<Compiled, Vec<Problem>> {
+    let mut reader = Reader::new(env);
+    let parsed = if text.len() > limits::MAX_CONFIG_BYTES {
+        Err("is too large".to_string())
+    } else {
+        Document::parse(text.as_bytes().to_vec(), limits::MAX_CLAIMS_DEPTH).map_err(|reason| syntax(text, reason))
+    };
+    let document = match parsed {
+        Ok(document) => document,
+        Err(message) => {
+            reader.error("", message);
+            return Err(reader.into_problems());
+        }
+    };
+    let root = Section::root(document.root());
+    reader.refuse_unknown(&root, &["$schema", "authorizer", "session", "cors", "paths"]);
+    let authorizer = authorizer::read(&mut reader, &root);
+    session::read(&mut reader, &root);
+    let cors = cors::read(&mut reader, &root);
+    let routes = paths::read(&mut reader, &root, authorizer.as_ref());
+    check_protection(&mut reader, &root, authorizer.as_ref(), &routes);
+    let verifier = authorizer.as_ref().and_then(|authorizer| authorizer.verifier(&mut reader, &routes));
+    if reader.has_errors() {
+        return Err(reader.into_problems());
+    }
+    Ok(Compiled { gateway: Gateway::new(routes, cors), verifier, warnings: reader.into_problems() })
+}
+
+fn syntax(text: &str, reason: crate::json::JsonError) -> String {
+    use crate::json::JsonError;
+    match reason {
+        JsonError::Syntax => {
+            // Parsed again only for the position; cannot succeed, but if it did the text would still be refused.
+            let position = serde_json::from_str::<serde::de::IgnoredAny>(text).err();
+            position.map_or("is not JSON".to_string(), |error| {
+                alloc::format!("is not JSON: line {}, column {}", error.line(), error.column())
+            })
+        }
+        JsonError::DuplicateName => "has an object with two keys of the same name".to_string(),
+        JsonError::NotAnObject => "must be a JSON object".to_string(),
+        JsonError::TooDeep => "is nested too deeply".to_string(),
+        JsonError::TooManyMembers => "has an object with too many keys".to_string(),
+        JsonError::NotUtf8 => "is not UTF-8".to_string(),
+    }
+}
+
+fn check_protection(
+    reader: &mut Reader<'_>,
+    root: &Section<'_>,
+    authorizer: Option<&authorizer::Authorizer>,
+    routes: &[Route],
+) {
+    let is_protected = routes.iter().any(|route| route.auth != Auth::None);
+    if !is_protected {
+        return;
+    }
+    if root.get("authorizer").is_none() {
+        reader.error(
+            "authorizer",
+            "is missing, and there are routes that need it; set \"auth\": \"none\" on public ones",
+        );
+    } else if authorizer.is_some_and(|authorizer| authorizer.audience.is_empty())
+        && !routes.iter().filter(|route| route.auth != Auth::None).all(|route| !route.demands.audience.is_empty())
+    {
+        reader.error(
+            "authorizer.audience",
+            "is missing, and there are protected routes: set it to the identifier of your API, or set AUTH0_AUDIENCE",
+        );
+    }
+}

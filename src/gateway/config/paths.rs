@@ -1,0 +1,417 @@
+//! `paths`: the routes.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::authorizer::Authorizer;
+use super::reader::{Field, Reader, Section};
+use crate::gateway::headers::{HeaderTemplates, HeaderValue};
+use crate::gateway::pattern::{InvalidPattern, Kind, Pattern};
+use crate::gateway::route::{Auth, Integration, Methods, OnForbidden, Route};
+use crate::json::Value;
+use crate::jwt::{Demands, Roles};
+use crate::url::HttpUrl;
+
+const KEYS: &[&str] = &[
+    "method",
+    "path",
+    "auth",
+    "scopes",
+    "permissions",
+    "roles",
+    "audience",
+    "organizations",
+    "on_unauthenticated",
+    "on_forbidden",
+    "integration",
+];
+
+/// Names that Auth0 keeps for OpenID Connect; no API can define permissions or scopes of these names.
+const RESERVED_PERMISSIONS: &[&str] = &[
+    "address",
+    "created_at",
+    "email",
+    "email_verified",
+    "family_name",
+    "given_name",
+    "identities",
+    "name",
+    "nickname",
+    "offline_access",
+    "openid",
+    "phone",
+    "picture",
+    "profile",
+];
+
+pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>, authorizer: Option<&Authorizer>) -> Vec<Route> {
+    let Some(field) = root.get("paths") else {
+        reader.error("paths", "is missing: a list of routes");
+        return Vec::new();
+    };
+    let Some(array) = field.value.as_array() else {
+        reader.error(&field.path, "must be a list of routes");
+        return Vec::new();
+    };
+    let mut routes: Vec<(String, Route)> = Vec::new();
+    for (index, value) in array.iter().enumerate() {
+        let field = Field { path: format!("{}[{index}]", field.path), value };
+        let Some(section) = reader.section(&field, KEYS) else { continue };
+        if let Some(route) = read_route(reader, &section, authorizer) {
+            routes.push((section.path.clone(), route));
+        }
+    }
+    if array.iter().next().is_none() {
+        reader.error(&field.path, "must not be empty");
+    }
+    check_overlaps(reader, &routes);
+    check_login(reader, &routes, authorizer);
+    routes.into_iter().map(|(_, route)| route).collect()
+}
+
+fn read_route(reader: &mut Reader<'_>, section: &Section<'_>, authorizer: Option<&Authorizer>) -> Option<Route> {
+    let methods = read_methods(reader, section);
+    let pattern = read_pattern(reader, section);
+    let integration = read_integration(reader, section);
+    let default = match &integration {
+        Some(integration) if integration.is_login_flow() => Auth::None,
+        _ => Auth::Required,
+    };
+    let auth = match section.get("auth") {
+        None => default,
+        Some(field) => match field.value {
+            Value::Bool(true) => Auth::Required,
+            Value::Bool(false) => Auth::None,
+            _ => {
+                let choices = [("required", Auth::Required), ("optional", Auth::Optional), ("none", Auth::None)];
+                reader.choice(&field, &choices).unwrap_or(Auth::Required)
+            }
+        },
+    };
+    let demands = read_demands(reader, section, authorizer);
+    if auth == Auth::None && !demands.is_empty() {
+        reader
+            .error(&section.path_of("auth"), "is \"none\", but the route demands rights, which only a token can give");
+    }
+    if auth == Auth::None
+        && let Some(Integration::Proxy { headers, .. } | Integration::Service { headers, .. }) = &integration
+        && headers.iter().any(|(_, value)| value.needs_token())
+    {
+        reader.error(
+            &section.path_of("integration.headers"),
+            "use $claims or $token, but the route has no authentication",
+        );
+    }
+    if let Some(field) = section.get("on_unauthenticated") {
+        reader.choice(&field, &[("auto", ()), ("login", ()), ("401", ())]);
+    }
+    let on_forbidden = section.get("on_forbidden").and_then(|field| read_on_forbidden(reader, &field));
+    Some(Route {
+        methods: methods?,
+        pattern: pattern?,
+        auth,
+        demands,
+        on_forbidden: on_forbidden.unwrap_or_default(),
+        integration: integration?,
+    })
+}
+
+fn read_methods(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Methods> {
+    let Some(field) = section.get("method") else {
+        reader.error(&section.path_of("method"), "is missing: a method, a list of methods, or ANY");
+        return None;
+    };
+    let names = reader.strings(&field)?;
+    if names.is_empty() {
+        reader.error(&field.path, "must not be empty");
+        return None;
+    }
+    if names.iter().any(|name| name.eq_ignore_ascii_case("ANY")) {
+        return Some(Methods::Any);
+    }
+    let mut methods = Vec::new();
+    for name in names {
+        let name = name.to_ascii_uppercase();
+        if matches!(name.as_str(), "CONNECT" | "TRACE" | "TRACK")
+            || !name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-')
+        {
+            reader.error(&field.path, "must hold HTTP methods other than CONNECT and TRACE");
+            return None;
+        }
+        methods.push(name);
+    }
+    Some(Methods::Only(methods))
+}
+
+fn read_pattern(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Pattern> {
+    let Some(field) = section.get("path") else {
+        reader.error(&section.path_of("path"), "is missing");
+        return None;
+    };
+    let text = reader.text(&field)?;
+    match Pattern::parse(&text) {
+        Ok(pattern) => Some(pattern),
+        Err(reason) => {
+            let message = match reason {
+                InvalidPattern::Path(reason) => reason.detail(),
+                InvalidPattern::RestNotLast => "{*rest} must be the last segment",
+                InvalidPattern::Braces => "a parameter is a whole segment: {name} or {*name}",
+                InvalidPattern::DuplicateParameter => "two parameters have the same name",
+            };
+            reader.error(&field.path, message);
+            None
+        }
+    }
+}
+
+fn read_demands(reader: &mut Reader<'_>, section: &Section<'_>, authorizer: Option<&Authorizer>) -> Demands {
+    let mut list = |name: &str| section.get(name).and_then(|field| reader.strings(&field)).unwrap_or_default();
+    let scopes = list("scopes");
+    let permissions = list("permissions");
+    let roles = list("roles");
+    let audience = list("audience");
+    let organizations = list("organizations");
+    for permission in permissions.iter().filter(|one| RESERVED_PERMISSIONS.contains(&one.as_str())) {
+        reader.error(
+            &section.path_of("permissions"),
+            format!("\"{permission}\" is a reserved name, which no API can define as a permission"),
+        );
+    }
+    for scope in scopes.iter().filter(|scope| scope.contains(' ')) {
+        reader.error(&section.path_of("scopes"), format!("\"{scope}\" holds a space: list each scope by itself"));
+    }
+    let claim = authorizer.and_then(|authorizer| authorizer.roles_claim.clone());
+    if !roles.is_empty() && claim.is_none() && authorizer.is_some() {
+        reader.error(
+            &section.path_of("roles"),
+            "needs authorizer.roles_claim: the claim that lists roles, such as \"https://yourapp.com/roles\"",
+        );
+    }
+    let roles = claim.filter(|_| !roles.is_empty()).map(|claim| Roles { claim, all: roles, any: Vec::new() });
+    Demands { scopes, permissions, roles, organizations, audience }
+}
+
+fn read_on_forbidden(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<OnForbidden> {
+    let text = match field.value {
+        Value::Number(crate::json::Number::Unsigned(403)) => return Some(OnForbidden::Problem),
+        _ => reader.text(field)?,
+    };
+    if text == "403" {
+        return Some(OnForbidden::Problem);
+    }
+    match crate::gateway::path::CanonicalPath::parse(&text) {
+        Ok(path) if path.as_str() == text => Some(OnForbidden::Redirect(text)),
+        _ => {
+            reader.error(&field.path, "must be 403 or a path such as /unauthorized");
+            None
+        }
+    }
+}
+
+fn read_integration(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Integration> {
+    #[derive(Clone, Copy)]
+    enum Type {
+        Proxy,
+        Service,
+        Respond,
+        Login,
+        Callback,
+        Logout,
+        Userinfo,
+        Refresh,
+    }
+    const TYPES: &[(&str, Type)] = &[
+        ("http_proxy", Type::Proxy),
+        ("service", Type::Service),
+        ("respond", Type::Respond),
+        ("login", Type::Login),
+        ("callback", Type::Callback),
+        ("logout", Type::Logout),
+        ("userinfo", Type::Userinfo),
+        ("refresh", Type::Refresh),
+        ("auth0_callback_redirect", Type::Login),
+        ("auth0_callback", Type::Callback),
+        ("auth0_logout", Type::Logout),
+        ("auth0_userinfo", Type::Userinfo),
+        ("auth0_refresh", Type::Refresh),
+        ("http", Type::Proxy),
+        ("service_binding", Type::Service),
+    ];
+    let Some(field) = section.get("integration") else {
+        reader.error(&section.path_of("integration"), "is missing");
+        return None;
+    };
+    let Some(object) = field.value.as_object() else {
+        reader.error(&field.path, "must be an object");
+        return None;
+    };
+    let kind = match object.get("type") {
+        Some(value) => reader.choice(&Field { path: format!("{}.type", field.path), value }, TYPES),
+        None => {
+            reader.error(&format!("{}.type", field.path), "is missing");
+            None
+        }
+    }?;
+    let keys: &[&str] = match kind {
+        Type::Proxy => &["type", "url", "headers", "strip_authorization"],
+        Type::Service => &["type", "binding", "headers", "strip_authorization"],
+        Type::Respond => &["type", "status", "headers", "body"],
+        _ => &["type"],
+    };
+    let section = reader.section(&field, keys)?;
+    match kind {
+        Type::Proxy => {
+            let headers = read_headers(reader, &section);
+            let strip = read_strip(reader, &section);
+            Some(Integration::Proxy { url: read_upstream(reader, &section)?, headers, strip_authorization: strip })
+        }
+        Type::Service => {
+            let headers = read_headers(reader, &section);
+            let strip = read_strip(reader, &section);
+            let Some(binding) = section.get("binding") else {
+                reader.error(&section.path_of("binding"), "is missing: the name of a service binding");
+                return None;
+            };
+            Some(Integration::Service { binding: reader.text(&binding)?, headers, strip_authorization: strip })
+        }
+        Type::Respond => {
+            let headers = read_headers(reader, &section);
+            let status = section.get("status").map_or(Some(200), |field| reader.number(&field, 200, 599));
+            let (body, is_json) = match section.get("body") {
+                None => (String::new(), false),
+                Some(Field { value: value @ (Value::Object(_) | Value::Array(_)), .. }) => (value.to_json(), true),
+                Some(field) => (reader.string(&field)?, false),
+            };
+            let status = u16::try_from(status?).ok()?;
+            Some(Integration::Respond { status, headers, body, is_json })
+        }
+        Type::Login => Some(Integration::Login),
+        Type::Callback => Some(Integration::Callback),
+        Type::Logout => Some(Integration::Logout),
+        Type::Userinfo => Some(Integration::Userinfo),
+        Type::Refresh => Some(Integration::Refresh),
+    }
+}
+
+fn read_upstream(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<String> {
+    let Some(field) = section.get("url") else {
+        reader.error(&section.path_of("url"), "is missing: where to send requests");
+        return None;
+    };
+    let text = reader.text(&field)?;
+    match HttpUrl::parse(&text) {
+        Some(url) if !url.is_secure() => {
+            reader.error(&field.path, "must be an https URL (http is for this machine only)")
+        }
+        Some(url) if url.path_and_query.contains('?') => reader.error(&field.path, "must not have a query"),
+        Some(url) => {
+            // The path in front of forwarded ones must be as unambiguous as they are.
+            let prefix = url.path().strip_suffix('/').unwrap_or(url.path());
+            match crate::gateway::path::CanonicalPath::parse(prefix) {
+                Ok(path) if prefix.is_empty() || path.as_str() == prefix => {
+                    let origin = text.strip_suffix(url.path_and_query).unwrap_or(&text);
+                    return Some(format!("{origin}{prefix}"));
+                }
+                _ => reader.error(&field.path, "has a path that is not in canonical form"),
+            }
+        }
+        None => reader.error(&field.path, "must be an absolute https URL"),
+    }
+    None
+}
+
+fn read_strip(reader: &mut Reader<'_>, section: &Section<'_>) -> bool {
+    section.get("strip_authorization").and_then(|field| reader.boolean(&field)).unwrap_or(true)
+}
+
+fn read_headers(reader: &mut Reader<'_>, section: &Section<'_>) -> HeaderTemplates {
+    let mut headers = Vec::new();
+    let Some(field) = section.get("headers") else { return headers };
+    let Some(object) = field.value.as_object() else {
+        reader.error(&field.path, "must be an object of header names and values");
+        return headers;
+    };
+    for (name, value) in object.iter() {
+        let at = Field { path: format!("{}.{name}", field.path), value };
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_token) {
+            reader.error(&at.path, "is not a header name");
+            continue;
+        }
+        let Some(text) = reader.string(&at) else { continue };
+        match HeaderValue::parse(&text) {
+            Ok(value) => headers.push((name.to_owned(), value)),
+            Err(message) => reader.error(&at.path, message),
+        }
+    }
+    headers
+}
+
+fn check_overlaps(reader: &mut Reader<'_>, routes: &[(String, Route)]) {
+    for (index, (path, route)) in routes.iter().enumerate() {
+        for (earlier_path, earlier) in routes.iter().take(index) {
+            if !route.pattern.overlaps(&earlier.pattern) {
+                continue;
+            }
+            let same = route.pattern.is_within(&earlier.pattern) && earlier.pattern.is_within(&route.pattern);
+            if same {
+                if route.methods.conflicts_with(&earlier.methods) {
+                    reader.error(path, format!("has the same path and method as {earlier_path}"));
+                }
+                continue;
+            }
+            let (winner, loser) = if route.pattern.beats(&earlier.pattern) {
+                (route, earlier)
+            } else if earlier.pattern.beats(&route.pattern) {
+                (earlier, route)
+            } else {
+                let (one, two) = (route.pattern.as_str(), earlier.pattern.as_str());
+                reader.error(path, format!("is ambiguous with {earlier_path}: some paths match both {one} and {two}"));
+                continue;
+            };
+            if winner.auth == Auth::None && loser.auth == Auth::Required && winner.pattern.kind() == Kind::Rest {
+                reader.warn(
+                    path,
+                    format!(
+                        "public {} takes requests from protected {}",
+                        winner.pattern.as_str(),
+                        loser.pattern.as_str()
+                    ),
+                );
+            }
+        }
+    }
+}
+
+fn check_login(reader: &mut Reader<'_>, routes: &[(String, Route)], authorizer: Option<&Authorizer>) {
+    let first = |wanted: &Integration| routes.iter().find(|(_, route)| route.integration == *wanted);
+    if let Some((path, route)) = routes.iter().find(|(_, route)| route.integration.is_login_flow())
+        && authorizer.is_none()
+    {
+        reader.error(path, format!("{} needs an authorizer", route.pattern.as_str()));
+    }
+    let Some(authorizer) = authorizer else { return };
+    if let Some((path, _)) = first(&Integration::Refresh)
+        && !authorizer.scope.split(' ').any(|scope| scope == "offline_access")
+    {
+        reader.error(
+            &format!("{path}.integration"),
+            "needs \"offline_access\" in authorizer.scope: without it the provider issues no refresh token",
+        );
+    }
+    if let Some(uri) = &authorizer.redirect_uri {
+        let path = HttpUrl::parse(uri).map(|url| url.path()).unwrap_or_default();
+        let path = crate::gateway::path::CanonicalPath::parse(path);
+        let is_served = |route: &Route| {
+            route.integration == Integration::Callback
+                && path.as_ref().is_ok_and(|path| route.pattern.matches(path, crate::gateway::pattern::Case::Exact))
+        };
+        if !routes.iter().any(|(_, route)| is_served(route)) {
+            reader.error("authorizer.redirect_uri", "is not the path of any callback integration");
+        }
+    } else if let Some((path, _)) = first(&Integration::Callback).or_else(|| first(&Integration::Login)) {
+        reader.error(&format!("{path}.integration"), "needs authorizer.redirect_uri");
+    }
+}

@@ -1,0 +1,86 @@
+//! One route of the gateway.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::headers::HeaderTemplates;
+use super::pattern::Pattern;
+use crate::jwt::Demands;
+
+/// What a request to a path needs, and what becomes of it.
+#[derive(Debug, Clone)]
+pub(super) struct Route {
+    pub(super) methods: Methods,
+    pub(super) pattern: Pattern,
+    pub(super) auth: Auth,
+    pub(super) demands: Demands,
+    pub(super) on_forbidden: OnForbidden,
+    pub(super) integration: Integration,
+}
+
+/// Whether a token is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Auth {
+    Required,
+    /// No token is fine; a bad one is not.
+    Optional,
+    None,
+}
+
+/// What a request without the demanded rights gets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) enum OnForbidden {
+    #[default]
+    Problem,
+    Redirect(String),
+}
+
+/// Who answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Integration {
+    Proxy { url: String, headers: HeaderTemplates, strip_authorization: bool },
+    Service { binding: String, headers: HeaderTemplates, strip_authorization: bool },
+    Respond { status: u16, headers: HeaderTemplates, body: String, is_json: bool },
+    Login,
+    Callback,
+    Logout,
+    Userinfo,
+    Refresh,
+}
+
+impl Integration {
+    /// Part of logging in or out, so it cannot need a login.
+    pub(super) fn is_login_flow(&self) -> bool {
+        matches!(self, Self::Login | Self::Callback | Self::Logout)
+    }
+}
+
+/// The methods of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Methods {
+    Any,
+    Only(Vec<String>),
+}
+
+impl Methods {
+    /// Whether the method is named, `HEAD` being answered wherever `GET` is.
+    pub(super) fn names(&self, method: &str) -> bool {
+        match self {
+            Self::Any => false,
+            Self::Only(methods) => methods.iter().any(|one| one == method || one == "GET" && method == "HEAD"),
+        }
+    }
+
+    pub(super) fn is_any(&self) -> bool {
+        *self == Self::Any
+    }
+
+    /// Whether some method belongs to both with equal right.
+    pub(super) fn conflicts_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, Self::Any) => true,
+            (Self::Only(one), Self::Only(two)) => one.iter().any(|method| two.contains(method)),
+            _ => false,
+        }
+    }
+}

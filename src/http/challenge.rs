@@ -1,0 +1,118 @@
+//! Every refusal on the wire: status, `WWW-Authenticate` (RFC 6750 §3) and a problem document (RFC 9457).
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use super::Reply;
+use crate::error::{Forbidden, VerifyError};
+use crate::jwk::KeysError;
+use crate::jwt::Demands;
+
+const REALM: &str = r#"Bearer realm="edgeward""#;
+
+/// No token on a route that needs one: a challenge without an error.
+#[must_use]
+pub fn missing_token() -> Reply {
+    Reply::problem_with(
+        401,
+        "token_missing",
+        "This needs an access token in the Authorization header: Authorization: Bearer <token>.",
+        &[("error", "unauthorized")],
+    )
+    .with("www-authenticate", REALM)
+}
+
+/// A request that carries credentials in a way that is not allowed.
+#[must_use]
+pub fn bad_request(detail: &str) -> Reply {
+    Reply::problem_with(400, "invalid_request", detail, &[("error", "invalid_request")])
+        .with("www-authenticate", format!(r#"{REALM}, error="invalid_request""#))
+}
+
+/// A token that was refused. The one place where errors become HTTP.
+#[must_use]
+pub fn refused(error: &VerifyError) -> Reply {
+    let (status, oauth_error, hint) = match error {
+        VerifyError::Forbidden(reason) => return forbidden(reason, &Demands::default()),
+        VerifyError::ClientNotAllowed => (403, "insufficient_scope", None),
+        VerifyError::AudienceMismatch { is_id_token: true } | VerifyError::TokenKindMismatch { .. } => {
+            (401, "invalid_token", Some("Send the access token issued for this API, not the ID token."))
+        }
+        VerifyError::AudienceMismatch { is_id_token: false } => (
+            401,
+            "invalid_token",
+            Some("Request the token with this API's audience; it is compared exactly, a trailing slash counts."),
+        ),
+        VerifyError::TokenMalformed(_) => (
+            401,
+            "invalid_token",
+            Some("This is not a signed JWT. A provider issues opaque tokens when no API audience was requested."),
+        ),
+        VerifyError::TokenExpired { .. } => (401, "invalid_token", Some("Refresh the token or log in again.")),
+        VerifyError::TokenTooLarge { .. }
+        | VerifyError::TokenEncrypted
+        | VerifyError::AlgNotAllowed { .. }
+        | VerifyError::CritNotSupported
+        | VerifyError::B64NotSupported
+        | VerifyError::KeyNotFound
+        | VerifyError::KeyAmbiguous
+        | VerifyError::KeyAlgMismatch { .. }
+        | VerifyError::SignatureInvalid
+        | VerifyError::TypNotAllowed
+        | VerifyError::ClaimMalformed { .. }
+        | VerifyError::ClaimMissing { .. }
+        | VerifyError::ClaimMismatch { .. }
+        | VerifyError::IssuerMismatch
+        | VerifyError::TokenNotYetValid { .. }
+        | VerifyError::TokenIssuedInFuture { .. }
+        | VerifyError::TokenTooOld { .. }
+        | VerifyError::TokenSenderConstrained
+        | VerifyError::NonceMismatch
+        | VerifyError::AzpMismatch
+        | VerifyError::AtHashMismatch => (401, "invalid_token", None),
+    };
+    let detail = sentence(error);
+    let mut more = alloc::vec![("error", oauth_error)];
+    more.extend(hint.map(|hint| ("hint", hint)));
+    let description = detail.replace(['"', '\\'], "'");
+    Reply::problem_with(status, error.code(), &detail, &more)
+        .with("www-authenticate", format!(r#"{REALM}, error="{oauth_error}", error_description="{description}""#))
+}
+
+/// A genuine token that does not give the right that is demanded; names what was demanded.
+#[must_use]
+pub fn forbidden(reason: &Forbidden, demands: &Demands) -> Reply {
+    let roles = demands.roles.as_ref().map(|roles| roles.all.join(" "));
+    let demanded = match reason {
+        Forbidden::Scope => demands.scopes.join(" "),
+        Forbidden::Permission { .. } => demands.permissions.join(" "),
+        Forbidden::Role { .. } => roles.unwrap_or_default(),
+        Forbidden::Organization => demands.organizations.join(" "),
+        Forbidden::Audience => demands.audience.join(" "),
+    };
+    let detail = sentence(reason);
+    let more = [("error", "insufficient_scope"), ("required", demanded.as_str())];
+    let mut challenge = format!(r#"{REALM}, error="insufficient_scope""#);
+    // RFC 6750 §3: `scope` holds scope tokens only, whose characters need no quoting (RFC 6749 §3.3).
+    let is_scope = |scope: &String| scope.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+    if !demands.scopes.is_empty() && demands.scopes.iter().all(is_scope) {
+        challenge.push_str(&format!(r#", scope="{}""#, demands.scopes.join(" ")));
+    }
+    let more = if demanded.is_empty() { &more[..1] } else { &more[..] };
+    Reply::problem_with(403, reason.code(), &detail, more).with("www-authenticate", challenge)
+}
+
+/// There are no keys to decide with: not the caller's fault, so never 401.
+#[must_use]
+pub fn unavailable(error: KeysError, retry_after_s: u32) -> Reply {
+    let more = [("error", "temporarily_unavailable")];
+    Reply::problem_with(503, error.code(), &sentence(&error), &more).with("retry-after", retry_after_s.to_string())
+}
+
+/// An error's text as a sentence.
+fn sentence(error: &dyn core::fmt::Display) -> String {
+    let text = error.to_string();
+    let mut characters = text.chars();
+    let first: String = characters.next().into_iter().flat_map(char::to_uppercase).collect();
+    first + characters.as_str() + "."
+}

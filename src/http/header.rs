@@ -1,0 +1,103 @@
+//! Names and values of headers, and cookies.
+
+use alloc::format;
+use alloc::string::String;
+
+/// A name in the one spelling that servers behind us may confuse it with: lower case, everything but letters and digits a
+/// dash. CGI, WSGI and PHP fold `X_User.Id` and `x-user-id` into one variable.
+#[must_use]
+pub fn canonical_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
+}
+
+/// Whether a header concerns one connection only (RFC 9110 §7.6.1) and is not forwarded. `Upgrade` is left to the runtime.
+#[must_use]
+pub fn is_hop_by_hop(canonical_name: &str) -> bool {
+    matches!(
+        canonical_name,
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+    )
+}
+
+/// `text` as a header value: visible ASCII and inner spaces as they are, everything else, and `%`, percent-encoded as
+/// UTF-8. Different texts have different values, and none can end the header.
+#[must_use]
+pub fn percent_encoded_value(text: &str) -> String {
+    let mut value = String::with_capacity(text.len());
+    let last = text.len().saturating_sub(1);
+    for (position, byte) in text.bytes().enumerate() {
+        let is_inner_space = byte == b' ' && position != 0 && position != last;
+        if byte != b'%' && (byte.is_ascii_graphic() || is_inner_space) {
+            value.push(byte.into());
+        } else {
+            value.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    value
+}
+
+/// A `Cookie` header without the cookies whose names are `refused`; `None` if nothing is left.
+///
+/// Names are compared after trimming everything that is not visible ASCII, so that a name cannot hide behind characters
+/// that another parser drops.
+#[must_use]
+pub fn cookies_without(header: &str, refused: impl Fn(&str) -> bool) -> Option<String> {
+    let hidden = |c: char| !c.is_ascii_graphic();
+    let kept = header.split(';').filter(|pair| {
+        let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
+        !pair.trim_matches(hidden).is_empty() && !refused(name.trim_matches(hidden))
+    });
+    let mut out = String::with_capacity(header.len());
+    for pair in kept {
+        if !out.is_empty() {
+            out.push_str("; ");
+        }
+        out.push_str(pair.trim());
+    }
+    (!out.is_empty()).then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{canonical_name, cookies_without, percent_encoded_value};
+
+    #[test]
+    fn all_spellings_of_a_name_are_one() {
+        for name in ["X-User-Id", "x_user_id", "X.User.ID", "x-user_id", "X~User!Id"] {
+            assert_eq!(canonical_name(name), "x-user-id");
+        }
+    }
+
+    #[test]
+    fn values_cannot_end_a_header_and_stay_distinct() {
+        for (text, value) in [
+            ("auth0|123", "auth0|123"),
+            ("Ann Lee", "Ann Lee"),
+            (" a ", "%20a%20"),
+            ("a\r\nx: y", "a%0D%0Ax: y"),
+            ("é", "%C3%A9"),
+            ("%C3%A9", "%25C3%25A9"),
+            ("", ""),
+        ] {
+            assert_eq!(percent_encoded_value(text), value);
+        }
+    }
+
+    #[test]
+    fn refused_cookies_do_not_pass_however_they_are_written() {
+        let ours = |name: &str| name.starts_with("__Host-edgeward");
+        let kept = |header: &str| cookies_without(header, ours);
+        assert_eq!(kept("a=1; __Host-edgeward=x; b=2").as_deref(), Some("a=1; b=2"));
+        assert_eq!(kept("__Host-edgeward.0=x;__Host-edgeward.1=y"), None);
+        assert_eq!(kept("\u{2000}__Host-edgeward=x; \u{a0}__Host-edgeward.0=y; c=3").as_deref(), Some("c=3"));
+        assert_eq!(kept("__Host-edgeward"), None);
+        assert_eq!(kept("theme=dark").as_deref(), Some("theme=dark"));
+    }
+}

@@ -1,0 +1,111 @@
+// `make dev` as a newcomer meets it: the lines it prints are pasted into a shell, and Ctrl-C leaves nothing behind.
+
+import assert from "node:assert/strict";
+import { execFile, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { resolve } from "node:path";
+import { test } from "node:test";
+import { promisify } from "node:util";
+
+const script = resolve(import.meta.dirname, "../../scripts/dev.mjs");
+
+async function freePort() {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, "close");
+  return port;
+}
+
+function startDev(ports) {
+  const child = spawn(process.execPath, [script], { env: { ...process.env, ...ports }, stdio: ["ignore", "pipe", "pipe"] });
+  const dev = { child, output: "", exited: once(child, "close").then(([code]) => code) };
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (dev.output += chunk));
+  return dev;
+}
+
+async function until(condition, what, seconds) {
+  const end = Date.now() + seconds * 1_000;
+  while (!condition()) {
+    if (Date.now() > end) assert.fail(what());
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** The live processes that descend from `pid`, by `ps`: `[{ pid, args }]`. */
+function descendants(pid) {
+  const rows = execFileSync("ps", ["-A", "-o", "pid=,ppid=,stat=,args="], { encoding: "utf8" })
+    .trim()
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .map(([own, parent, state, ...args]) => ({ pid: Number(own), parent: Number(parent), state, args: args.join(" ") }));
+  const found = [];
+  for (let parents = [pid]; parents.length > 0; ) {
+    const children = rows.filter((row) => parents.includes(row.parent) && !row.state.startsWith("Z"));
+    found.push(...children);
+    parents = children.map((row) => row.pid);
+  }
+  return found;
+}
+
+const isAlive = (pid) => {
+  try {
+    return !execFileSync("ps", ["-o", "stat=", "-p", String(pid)], { encoding: "utf8" }).trim().startsWith("Z");
+  } catch {
+    return false;
+  }
+};
+
+test("make dev: three requests answer 200, 401 and 403, and Ctrl-C leaves nothing behind", { timeout: 150_000 }, async () => {
+  const ports = {
+    EDGEWARD_PORT: String(await freePort()),
+    EDGEWARD_PROVIDER_PORT: String(await freePort()),
+    EDGEWARD_ORIGIN_PORT: String(await freePort()),
+  };
+  const dev = startDev(ports);
+  let started = [];
+  try {
+    const lines = () => dev.output.match(/^curl .*$/gm) ?? [];
+    await until(() => lines().length === 3 || dev.child.exitCode !== null, () => `not ready:\n${dev.output}`, 120);
+    assert.equal(lines().length, 3, dev.output);
+
+    const answers = [];
+    for (const line of lines()) {
+      const { stdout } = await promisify(execFile)("bash", ["-c", `${line} --silent --max-time 20`]);
+      const [head, ...body] = stdout.split("\r\n\r\n");
+      answers.push({ status: Number(head.split(" ")[1]), head, body: body.join("\r\n\r\n") });
+    }
+    assert.deepEqual(answers.map(({ status }) => status), [200, 401, 403], dev.output);
+    const seen = JSON.parse(answers[0].body);
+    assert.equal(seen.url, "/api/items");
+    assert.ok(Object.values(seen.headers).includes("edgeward-service"), "the origin was handed the subject of the token");
+    assert.match(answers[1].head, /^www-authenticate: Bearer/im);
+    assert.match(answers[2].head, /^www-authenticate: Bearer .*insufficient_scope/im);
+
+    started = descendants(dev.child.pid);
+    assert.ok(started.some(({ args }) => args.includes("workerd")), "the gateway runs in workerd");
+  } finally {
+    dev.child.kill("SIGINT");
+  }
+  assert.equal(await dev.exited, 0, dev.output);
+  await until(() => !started.some(({ pid }) => isAlive(pid)), () => `left behind: ${JSON.stringify(started.filter(({ pid }) => isAlive(pid)))}`, 5);
+  for (const port of Object.values(ports)) {
+    await assert.rejects(fetch(`http://127.0.0.1:${port}/`), `port ${port} is free again`);
+  }
+});
+
+test("make dev names the ports that are taken", { timeout: 30_000 }, async () => {
+  const holder = createServer().listen(0, "127.0.0.1");
+  await once(holder, "listening");
+  const taken = String(holder.address().port);
+  const dev = startDev({ EDGEWARD_PORT: String(await freePort()), EDGEWARD_PROVIDER_PORT: taken, EDGEWARD_ORIGIN_PORT: taken });
+  try {
+    assert.equal(await dev.exited, 1);
+    assert.match(dev.output, new RegExp(`port ${taken}, .* is taken: .*EDGEWARD_PROVIDER_PORT`));
+    assert.match(dev.output, /EDGEWARD_ORIGIN_PORT and EDGEWARD_PROVIDER_PORT are both/);
+  } finally {
+    holder.close();
+  }
+});

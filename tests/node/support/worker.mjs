@@ -1,0 +1,252 @@
+// The built Worker in workerd, the runtime it is deployed to, on a loopback port.
+
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { join, resolve } from "node:path";
+import { fetch as runtimeFetch, Log, LogLevel, Miniflare } from "miniflare";
+import { delay } from "./http.mjs";
+
+export const BUILD = resolve(import.meta.dirname, "../../../build");
+export const COMPATIBILITY_DATE = "2026-11-01";
+const NAME = "edgeward";
+
+/**
+ * Starts the Worker.
+ *
+ * @param {object} [options]
+ * @param {object | string} [options.config]  the variable EDGEWARD: an object, or JSON text; absent leaves it unset
+ * @param {Record<string, unknown>} [options.env] further variables and secrets; strings stay strings, the rest is JSON
+ * @param {Record<string, string | ((request: Request) => Response | Promise<Response>)>} [options.serviceBindings]
+ *   services by binding name: the address of a local server, or a function
+ * @param {Record<string, string>} [options.hosts] where requests of the Worker to a host really go:
+ *   `{ "tenant.us.auth0.com": "http://127.0.0.1:9400" }`
+ * @param {string} [options.build]  the folder with index.js and index_bg.wasm
+ * @param {{ main: string, modules: Record<string, { type: string, contents: string | Uint8Array }> }} [options.source]
+ *   modules to run instead of the build
+ * @param {string} [options.compatibilityDate]
+ * @param {string[]} [options.compatibilityFlags]
+ * @param {boolean} [options.cache]  the Cache API stores; default true
+ */
+export async function startWorker(options = {}) {
+  const worker = new RunningWorker(options);
+  await worker.start();
+  return worker;
+}
+
+class RunningWorker {
+  #options;
+  #runtime;
+  #url;
+
+  /** What the Worker wrote to its console, and what the runtime reports: `{ level, message }`. */
+  logs = [];
+
+  constructor(options) {
+    this.#options = options;
+  }
+
+  async start() {
+    this.#runtime = new Miniflare(await this.#settings());
+    await this.#runtime.ready;
+    this.#url = await this.#runtime.unsafeGetDirectURL(NAME);
+  }
+
+  async stop() {
+    const runtime = this.#runtime;
+    this.#runtime = undefined;
+    await runtime?.dispose();
+  }
+
+  /** Starts afresh (a new isolate, an empty cache) with some options changed. The address may change. */
+  async restart(changes = {}) {
+    this.#options = { ...this.#options, ...changes };
+    this.logs.length = 0;
+    await this.stop();
+    await this.start();
+  }
+
+  /** Base address, without a closing slash. */
+  get url() {
+    return this.#url.origin;
+  }
+
+  get port() {
+    return Number(this.#url.port);
+  }
+
+  /** `fetch` on a path of the Worker; redirects are not followed. */
+  fetch(path = "/", init = {}) {
+    return fetch(this.url + path, { redirect: "manual", ...init });
+  }
+
+  /**
+   * Sends bytes as they are over one TCP connection and returns the answer. For request targets, duplicate headers and
+   * header values that `fetch` would tidy up. See `request` for the usual shape.
+   *
+   * @param {string | Buffer} bytes
+   * @returns {Promise<{ status: number, headers: [string, string][], header(name: string): string | null,
+   *   body: Buffer, text: string, json(): any }>}
+   */
+  raw(bytes, { timeout = 10_000 } = {}) {
+    return exchange(this.port, Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes, "latin1"), timeout);
+  }
+
+  /**
+   * One request over `raw`: the target goes on the wire exactly as it is given, and so does every header, in order.
+   *
+   * @param {{ method?: string, target?: string, headers?: [string, string][] | Record<string, string>, body?: string | Buffer }} request
+   */
+  request({ method = "GET", target = "/", headers = [], body, timeout } = {}) {
+    const pairs = Array.isArray(headers) ? [...headers] : Object.entries(headers);
+    const has = (name) => pairs.some(([given]) => given.toLowerCase() === name);
+    if (!has("host")) pairs.unshift(["Host", `127.0.0.1:${this.port}`]);
+    if (body !== undefined && !has("content-length") && !has("transfer-encoding")) {
+      pairs.push(["Content-Length", String(Buffer.byteLength(body))]);
+    }
+    pairs.push(["Connection", "close"]);
+    const head = `${method} ${target} HTTP/1.1\r\n${pairs.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`;
+    return this.raw(Buffer.concat([Buffer.from(head, "latin1"), Buffer.from(body ?? "")]), { timeout });
+  }
+
+  /** The text of every log line so far. */
+  get logText() {
+    return this.logs.map(({ message }) => message).join("\n");
+  }
+
+  /** Waits until a log line matches (text, pattern or function) and returns it. Lines reach us after the answer does. */
+  async waitForLog(match, { timeout = 2_000 } = {}) {
+    const test =
+      typeof match === "function" ? match : ({ message }) => (match instanceof RegExp ? match.test(message) : message.includes(match));
+    const end = Date.now() + timeout;
+    for (;;) {
+      const found = this.logs.find(test);
+      if (found) return found;
+      if (Date.now() > end) throw new Error(`no log line matches ${match}; there are:\n${this.logText}`);
+      await delay(10);
+    }
+  }
+
+  async #settings() {
+    const { config, env = {}, serviceBindings = {}, hosts, cache = true } = this.#options;
+    const { compatibilityDate = COMPATIBILITY_DATE, compatibilityFlags = ["no_nodejs_compat"] } = this.#options;
+    const { main, modules } = this.#options.source ?? (await builtModules(this.#options.build ?? BUILD));
+
+    const bindings = {};
+    const variables = config === undefined ? env : { EDGEWARD: config, ...env };
+    for (const [name, value] of Object.entries(variables)) {
+      bindings[name] = typeof value === "string" ? { type: "text", value } : { type: "json", value };
+    }
+    for (const [name, target] of Object.entries(serviceBindings)) {
+      bindings[name] = { type: "fetcher", handler: typeof target === "function" ? target : (request) => forward(request, target) };
+    }
+
+    return {
+      host: "127.0.0.1",
+      port: 0,
+      log: new Log(LogLevel.NONE),
+      handleStructuredLogs: ({ level, message }) => this.logs.push({ level, message }),
+      enableDevRegistry: false,
+      cf: {},
+      telemetry: { enabled: false },
+      workers: [
+        {
+          config: {
+            name: NAME,
+            compatibilityDate,
+            compatibilityFlags,
+            env: bindings,
+            manifest: { mainModule: main, modulesRoot: BUILD, modules },
+          },
+          dev: {
+            cacheAPI: cache,
+            // Requests go straight to the Worker: the front Worker of Miniflare would rewrite some of them.
+            unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+            ...(hosts && { outboundService: { type: "fetcher", handler: (request) => forward(request, hosts) } }),
+          },
+        },
+      ],
+    };
+  }
+}
+
+async function builtModules(build) {
+  const [script, wasm] = [join(build, "index.js"), join(build, "index_bg.wasm")];
+  if (!existsSync(script) || !existsSync(wasm)) throw new Error(`there is no Worker in ${build}: run "make build"`);
+  return {
+    main: "index.js",
+    modules: {
+      "index.js": { type: "esm", contents: await readFile(script, "utf8") },
+      "index_bg.wasm": { type: "wasm", contents: await readFile(wasm) },
+    },
+  };
+}
+
+/** Passes a request on to a local server: to one address, or by its host. */
+function forward(request, target) {
+  const url = new URL(request.url);
+  const base = typeof target === "string" ? target : target[url.host];
+  const address = base ? new URL(url.pathname + url.search, base) : url;
+  const headers = new Headers(request.headers);
+  headers.delete("host");
+  const body = ["GET", "HEAD"].includes(request.method) ? undefined : request.body;
+  return runtimeFetch(address, { method: request.method, headers, body, redirect: "manual", duplex: "half" });
+}
+
+function exchange(port, bytes, timeout) {
+  return new Promise((resolve, reject) => {
+    const chunks = [];
+    const socket = connect(port, "127.0.0.1", () => socket.write(bytes));
+    const finish = (error) => {
+      clearTimeout(timer);
+      socket.destroy();
+      const answer = parseAnswer(Buffer.concat(chunks), true);
+      if (answer) resolve(answer);
+      else reject(error ?? new Error("the connection was closed without an answer"));
+    };
+    const timer = setTimeout(() => finish(new Error(`no answer within ${timeout} ms`)), timeout);
+    socket.on("data", (chunk) => {
+      chunks.push(chunk);
+      if (parseAnswer(Buffer.concat(chunks), false)) finish();
+    });
+    socket.on("end", () => finish());
+    socket.on("error", finish);
+  });
+}
+
+/** The answer in `bytes`, or undefined while it is not whole. `closed`: nothing more will come. */
+function parseAnswer(bytes, closed) {
+  const split = bytes.indexOf("\r\n\r\n");
+  if (split < 0) return undefined;
+  const [statusLine, ...lines] = bytes.subarray(0, split).toString("latin1").split("\r\n");
+  const headers = lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]);
+  const header = (name) => headers.find(([given]) => given.toLowerCase() === name.toLowerCase())?.[1] ?? null;
+
+  let body = bytes.subarray(split + 4);
+  const length = header("content-length");
+  if (/\bchunked\b/i.test(header("transfer-encoding") ?? "")) {
+    const { data, whole } = dechunk(body);
+    if (!whole && !closed) return undefined;
+    body = data;
+  } else if (length !== null) {
+    if (body.length < Number(length) && !closed) return undefined;
+    body = body.subarray(0, Number(length));
+  } else if (!closed) {
+    return undefined;
+  }
+  const text = body.toString();
+  return { status: Number(statusLine.split(" ")[1]), headers, header, body, text, json: () => JSON.parse(text) };
+}
+
+function dechunk(bytes) {
+  const parts = [];
+  let at = 0;
+  for (;;) {
+    const end = bytes.indexOf("\r\n", at);
+    const size = end < 0 ? NaN : Number.parseInt(bytes.subarray(at, end).toString("latin1"), 16);
+    if (Number.isNaN(size)) return { data: Buffer.concat(parts), whole: false };
+    if (size === 0) return { data: Buffer.concat(parts), whole: true };
+    parts.push(bytes.subarray(end + 2, end + 2 + size));
+    at = end + 2 + size + 2;
+  }
+}

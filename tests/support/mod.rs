@@ -1,0 +1,384 @@
+//! What the native tests share: keys, a mint for tokens, and a deterministic source of variety.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::sync::OnceLock;
+
+use edgeward::base64url;
+use edgeward::error::VerifyError;
+use edgeward::io::UnixTime;
+use edgeward::jwk::{JwkSet, KeyCache};
+use edgeward::jwt::{Algorithm, Policy, UntrustedToken, VerifiedToken};
+use edgeward::rsa::{Hash, Scheme};
+use edgeward::{Check, Verifier};
+use rsa::BigUint;
+use rsa::pkcs8::DecodePrivateKey as _;
+use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
+
+pub(crate) const ISSUER: &str = "https://tenant.example.com/";
+pub(crate) const AUDIENCE: &str = "https://api.example.com";
+pub(crate) const CLIENT: &str = "client-1";
+pub(crate) const NONCE: &str = "nonce-1";
+
+/// The time at which the mint's tokens are valid, in seconds.
+pub(crate) const NOW: i64 = 1_800_000_000;
+
+pub(crate) fn now() -> UnixTime {
+    UnixTime::from_secs(NOW)
+}
+
+/// A private key to sign test tokens with.
+pub(crate) struct TestKey {
+    pub(crate) kid: &'static str,
+    pub(crate) private: rsa::RsaPrivateKey,
+}
+
+macro_rules! test_keys {
+    ($($name:ident = $file:literal;)*) => {$(
+        pub(crate) fn $name() -> &'static TestKey {
+            static KEY: OnceLock<TestKey> = OnceLock::new();
+            KEY.get_or_init(|| {
+                let pem = include_str!(concat!("../keys/", $file, ".pem"));
+                TestKey { kid: $file, private: rsa::RsaPrivateKey::from_pkcs8_pem(pem).unwrap() }
+            })
+        }
+    )*};
+}
+
+test_keys! {
+    key_a = "rsa2048-a";
+    key_b = "rsa2048-b";
+    key_c = "rsa2048-c";
+    key_e3 = "rsa2048-e3";
+    key_1024 = "rsa1024";
+    key_3072 = "rsa3072";
+    key_4096 = "rsa4096";
+    key_8192 = "rsa8192";
+}
+
+impl TestKey {
+    pub(crate) fn n(&self) -> Vec<u8> {
+        self.private.n().to_bytes_be()
+    }
+
+    pub(crate) fn e(&self) -> Vec<u8> {
+        self.private.e().to_bytes_be()
+    }
+
+    /// The public key as a JWK without `use` and `alg`.
+    pub(crate) fn jwk(&self) -> Value {
+        json!({"kty": "RSA", "kid": self.kid, "n": base64url::encode(&self.n()), "e": base64url::encode(&self.e())})
+    }
+
+    /// The private key as a JWK.
+    pub(crate) fn private_jwk(&self) -> Value {
+        let mut jwk = self.jwk();
+        jwk["d"] = base64url::encode(&self.private.d().to_bytes_be()).into();
+        jwk
+    }
+
+    /// A set of this key alone.
+    pub(crate) fn set(&self) -> JwkSet {
+        set([self.jwk()])
+    }
+
+    /// RSASP1 (RFC 8017 §5.2.1) on an encoded message of any form.
+    pub(crate) fn raw(&self, encoded: &[u8]) -> Vec<u8> {
+        let no_blinding: Option<&mut NoRandomness> = None;
+        let number = rsa::hazmat::rsa_decrypt(no_blinding, &self.private, &BigUint::from_bytes_be(encoded)).unwrap();
+        left_pad(&number.to_bytes_be(), self.private.size())
+    }
+
+    pub(crate) fn sign(&self, scheme: Scheme, message: &[u8]) -> Vec<u8> {
+        match scheme {
+            Scheme::Pkcs1v15(hash) => self.raw(&pkcs1v15_encode(hash, message, self.private.size())),
+            Scheme::Pss(hash) => self.sign_pss_with_salt(hash, message, &vec![0x5a; hash.len()]),
+        }
+    }
+
+    pub(crate) fn sign_pss_with_salt(&self, hash: Hash, message: &[u8], salt: &[u8]) -> Vec<u8> {
+        self.raw(&pss_encode(hash, hash, message, salt, self.private.n().bits() - 1))
+    }
+}
+
+/// Signing without blinding: these keys are public anyway.
+pub(crate) enum NoRandomness {}
+
+impl rsa::rand_core::RngCore for NoRandomness {
+    fn next_u32(&mut self) -> u32 {
+        match *self {}
+    }
+    fn next_u64(&mut self) -> u64 {
+        match *self {}
+    }
+    fn fill_bytes(&mut self, _: &mut [u8]) {
+        match *self {}
+    }
+    fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), rsa::rand_core::Error> {
+        match *self {}
+    }
+}
+
+impl rsa::rand_core::CryptoRng for NoRandomness {}
+
+pub(crate) fn left_pad(bytes: &[u8], len: usize) -> Vec<u8> {
+    let mut padded = vec![0; len - bytes.len()];
+    padded.extend(bytes);
+    padded
+}
+
+pub(crate) fn digest(hash: Hash, message: &[u8]) -> Vec<u8> {
+    match hash {
+        Hash::Sha256 => Sha256::digest(message).to_vec(),
+        Hash::Sha384 => Sha384::digest(message).to_vec(),
+        Hash::Sha512 => Sha512::digest(message).to_vec(),
+    }
+}
+
+/// EMSA-PKCS1-v1_5 (RFC 8017 §9.2).
+pub(crate) fn pkcs1v15_encode(hash: Hash, message: &[u8], len: usize) -> Vec<u8> {
+    let info: &[u8] = match hash {
+        Hash::Sha256 => &[0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20],
+        Hash::Sha384 => &[0x30, 0x41, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 2, 5, 0, 4, 0x30],
+        Hash::Sha512 => &[0x30, 0x51, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 3, 5, 0, 4, 0x40],
+    };
+    let digest = digest(hash, message);
+    let mut encoded = vec![0, 1];
+    encoded.resize(len - 1 - info.len() - digest.len(), 0xff);
+    encoded.push(0);
+    encoded.extend(info);
+    encoded.extend(digest);
+    encoded
+}
+
+/// EMSA-PSS (RFC 8017 §9.1.1), with any salt and any hash for MGF1.
+pub(crate) fn pss_encode(hash: Hash, mgf_hash: Hash, message: &[u8], salt: &[u8], em_bits: usize) -> Vec<u8> {
+    let em_len = em_bits.div_ceil(8);
+    let h = digest(hash, &[&[0; 8], digest(hash, message).as_slice(), salt].concat());
+    let mut db = vec![0; em_len - h.len() - 1 - salt.len() - 1];
+    db.push(1);
+    db.extend(salt);
+    let mask = (0u32..).flat_map(|counter| digest(mgf_hash, &[h.as_slice(), &counter.to_be_bytes()].concat()));
+    db.iter_mut().zip(mask).for_each(|(octet, mask)| *octet ^= mask);
+    db[0] &= 0xff >> (8 * em_len - em_bits);
+    [db, h, vec![0xbc]].concat()
+}
+
+/// HMAC-SHA256 (RFC 2104), for those who mistake a public key for a shared secret.
+pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
+    let mut block = if key.len() > 64 { Sha256::digest(key).to_vec() } else { key.to_vec() };
+    block.resize(64, 0);
+    let pad = |byte: u8| block.iter().map(move |key| key ^ byte).collect::<Vec<u8>>();
+    let inner = Sha256::digest([pad(0x36).as_slice(), message].concat());
+    Sha256::digest([pad(0x5c).as_slice(), &inner].concat()).to_vec()
+}
+
+/// A set of these JWKs.
+pub(crate) fn set(keys: impl IntoIterator<Item = Value>) -> JwkSet {
+    JwkSet::parse(set_text(keys).as_bytes()).unwrap()
+}
+
+pub(crate) fn set_text(keys: impl IntoIterator<Item = Value>) -> String {
+    json!({"keys": keys.into_iter().collect::<Vec<Value>>()}).to_string()
+}
+
+/// A token in the making: valid until something about it is changed.
+#[derive(Clone)]
+pub(crate) struct Mint {
+    key: &'static TestKey,
+    scheme: Scheme,
+    header: Map<String, Value>,
+    claims: Map<String, Value>,
+    raw_header: Option<Vec<u8>>,
+    raw_claims: Option<Vec<u8>>,
+}
+
+impl Mint {
+    fn new(key: &'static TestKey, claims: Value) -> Self {
+        let Value::Object(claims) = claims else { unreachable!() };
+        let header = Map::from_iter([("typ".into(), "JWT".into()), ("kid".into(), key.kid.into())]);
+        let blank = Self { key, scheme: Algorithm::Rs256.scheme(), header, claims, raw_header: None, raw_claims: None };
+        blank.algorithm(Algorithm::Rs256)
+    }
+
+    /// An access token as Auth0 issues it.
+    pub(crate) fn access(key: &'static TestKey) -> Self {
+        let claims = json!({
+            "iss": ISSUER, "sub": "user-1", "aud": AUDIENCE, "exp": NOW + 600, "nbf": NOW - 60, "iat": NOW - 60,
+            "azp": CLIENT, "scope": "read:things write:things"
+        });
+        Self::new(key, claims)
+    }
+
+    /// An access token of RFC 9068.
+    pub(crate) fn at_jwt(key: &'static TestKey) -> Self {
+        Self::access(key).without("azp").claim("client_id", CLIENT).claim("jti", "t-1").header("typ", "at+jwt")
+    }
+
+    /// An ID token.
+    pub(crate) fn id(key: &'static TestKey) -> Self {
+        let claims = json!({
+            "iss": ISSUER, "sub": "user-1", "aud": CLIENT, "exp": NOW + 600, "iat": NOW - 60, "nonce": NONCE
+        });
+        Self::new(key, claims)
+    }
+
+    /// A back-channel logout token.
+    pub(crate) fn logout(key: &'static TestKey) -> Self {
+        let claims = json!({
+            "iss": ISSUER, "sub": "user-1", "aud": CLIENT, "exp": NOW + 120, "iat": NOW, "jti": "l-1", "sid": "s-1",
+            "events": {"http://schemas.openid.net/event/backchannel-logout": {}}
+        });
+        Self::new(key, claims)
+    }
+
+    /// Names this algorithm and signs with it.
+    pub(crate) fn algorithm(self, algorithm: Algorithm) -> Self {
+        Self { scheme: algorithm.scheme(), ..self.header("alg", algorithm.name()) }
+    }
+
+    /// Signs with this scheme, whatever the header says.
+    pub(crate) fn signed_with(self, scheme: Scheme) -> Self {
+        Self { scheme, ..self }
+    }
+
+    /// Signs with this key, whatever the header says.
+    pub(crate) fn signed_by(self, key: &'static TestKey) -> Self {
+        Self { key, ..self }
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.header.insert(name.into(), value.into());
+        self
+    }
+
+    pub(crate) fn without_header(mut self, name: &str) -> Self {
+        self.header.remove(name);
+        self
+    }
+
+    pub(crate) fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.claims.insert(name.into(), value.into());
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.claims.remove(name);
+        self
+    }
+
+    /// Takes these bytes for the header.
+    pub(crate) fn raw_header(self, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { raw_header: Some(bytes.into()), ..self }
+    }
+
+    /// Takes these bytes for the claims.
+    pub(crate) fn raw_claims(self, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { raw_claims: Some(bytes.into()), ..self }
+    }
+
+    /// Writes `text` into the header's JSON, before the closing brace: for members that no map can hold.
+    pub(crate) fn splice_header(self, text: &str) -> Self {
+        let spliced = splice(&self.header_bytes(), text);
+        self.raw_header(spliced)
+    }
+
+    /// Writes `text` into the claims' JSON, before the closing brace.
+    pub(crate) fn splice_claims(self, text: &str) -> Self {
+        let spliced = splice(&self.claims_bytes(), text);
+        self.raw_claims(spliced)
+    }
+
+    pub(crate) fn header_bytes(&self) -> Vec<u8> {
+        self.raw_header.clone().unwrap_or_else(|| serde_json::to_vec(&self.header).unwrap())
+    }
+
+    pub(crate) fn claims_bytes(&self) -> Vec<u8> {
+        self.raw_claims.clone().unwrap_or_else(|| serde_json::to_vec(&self.claims).unwrap())
+    }
+
+    /// Header and claims, encoded.
+    pub(crate) fn signing_input(&self) -> String {
+        format!("{}.{}", base64url::encode(&self.header_bytes()), base64url::encode(&self.claims_bytes()))
+    }
+
+    /// The token.
+    pub(crate) fn text(&self) -> String {
+        let input = self.signing_input();
+        let signature = self.key.sign(self.scheme, input.as_bytes());
+        self.with_signature(&signature)
+    }
+
+    /// The token with this signature.
+    pub(crate) fn with_signature(&self, signature: &[u8]) -> String {
+        format!("{}.{}", self.signing_input(), base64url::encode(signature))
+    }
+}
+
+fn splice(json: &[u8], text: &str) -> Vec<u8> {
+    let open = json.strip_suffix(b"}").unwrap();
+    [open, b",", text.as_bytes(), b"}"].concat()
+}
+
+/// The policy that the mint's access tokens satisfy.
+pub(crate) fn access_policy() -> Policy {
+    Policy::access_token(ISSUER, [AUDIENCE], &Algorithm::ALL).unwrap()
+}
+
+/// The policy that the mint's ID tokens satisfy.
+pub(crate) fn id_policy() -> Policy {
+    Policy::id_token(ISSUER, CLIENT, &Algorithm::ALL).unwrap().nonce(NONCE)
+}
+
+/// The verdict, by the steps of [`edgeward::jwt`]. [`Verifier`] must agree.
+pub(crate) fn verify_at(
+    policy: &Policy,
+    keys: &JwkSet,
+    text: &str,
+    now: UnixTime,
+) -> Result<VerifiedToken, VerifyError> {
+    let by_steps = UntrustedToken::parse(text).and_then(|token| {
+        let algorithm = policy.check_header(token.header())?;
+        let key = keys.select(token.header().kid(), algorithm)?;
+        policy.verify(token, key, now)
+    });
+    let mut verifier = Verifier::new(policy.clone(), KeyCache::fixed(policy.issuer(), keys.clone()));
+    match (verifier.check(text, now, 0), &by_steps) {
+        (Check::Verified(token, None), Ok(same)) => assert_eq!(token.claims().as_json(), same.claims().as_json()),
+        (Check::Refused(error), Err(same)) => assert_eq!(error, *same),
+        (check, _) => panic!("the steps say {by_steps:?}, the verifier says {check:?}"),
+    }
+    by_steps
+}
+
+/// The verdict at [`NOW`].
+pub(crate) fn verify(policy: &Policy, keys: &JwkSet, text: &str) -> Result<VerifiedToken, VerifyError> {
+    verify_at(policy, keys, text, now())
+}
+
+/// `SplitMix64`: the same variety in every run.
+pub(crate) struct Rng(pub(crate) u64);
+
+impl Rng {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound as u64).unwrap()
+    }
+
+    pub(crate) fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+        &choices[self.below(choices.len())]
+    }
+
+    pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.next().to_le_bytes()[0]).collect()
+    }
+}
