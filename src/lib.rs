@@ -17,7 +17,7 @@
 //!
 //! # fn verify(jwks: &[u8], text: &str, now: UnixTime) -> Result<(), Box<dyn std::error::Error>> {
 //! let policy = Policy::access_token("https://tenant.us.auth0.com/", ["https://api.example.com"], &[Algorithm::Rs256])?;
-//! let keys = JwkSet::parse(jwks).map_err(|_| "not a key set")?;
+//! let keys = JwkSet::parse(jwks)?;
 //!
 //! let token = UntrustedToken::parse(text)?;
 //! let algorithm = policy.check_header(token.header())?;

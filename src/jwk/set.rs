@@ -32,6 +32,20 @@ pub enum InvalidJwkSet {
     NoUsableKey,
 }
 
+impl core::fmt::Display for InvalidJwkSet {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::TooLarge => "key set is too large",
+            Self::NotJson => "key set is not a strict JSON object",
+            Self::NoKeys => "key set has no array \"keys\"",
+            Self::TooManyKeys => "key set has too many keys",
+            Self::NoUsableKey => "key set has no key that can verify a signature",
+        })
+    }
+}
+
+impl core::error::Error for InvalidJwkSet {}
+
 impl JwkSet {
     /// Parses a set, accepting RSA keys of up to [`limits::MAX_MODULUS_BITS`].
     ///

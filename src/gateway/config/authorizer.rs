@@ -1,13 +1,13 @@
 //! `authorizer`: who issues the tokens, and what they must satisfy.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::reader::{Field, Reader, Section};
 use crate::gateway::route::{Auth, Route};
 use crate::json::Value;
-use crate::jwk::{InvalidJwkSet, JwkSet, KeyCache, KeySource};
+use crate::jwk::{JwkSet, KeyCache, KeySource};
 use crate::jwt::{Algorithm, Demands, Policy, Profile};
 use crate::limits;
 use crate::url::{HttpUrl, is_host, is_loopback, split_port};
@@ -137,7 +137,7 @@ impl Authorizer {
             let policy = match self.policy(&one.issuer, &audience) {
                 Ok(policy) => policy,
                 Err(reason) => {
-                    reader.error("authorizer", alloc::string::ToString::to_string(&reason));
+                    reader.error("authorizer", reason.to_string());
                     return None;
                 }
             };
@@ -280,16 +280,7 @@ fn read_keys(reader: &mut Reader<'_>, section: &Section<'_>, max_key_bits: usize
         return match JwkSet::parse_with(text.as_bytes(), max_key_bits) {
             Ok(set) => Some(Some(Keys::Fixed(set))),
             Err(reason) => {
-                reader.error(
-                    &field.path,
-                    match reason {
-                        InvalidJwkSet::TooLarge => "is too large",
-                        InvalidJwkSet::NotJson => "is not a strict JSON object",
-                        InvalidJwkSet::NoKeys => "has no array \"keys\"",
-                        InvalidJwkSet::TooManyKeys => "has too many keys",
-                        InvalidJwkSet::NoUsableKey => "has no key that can verify a signature",
-                    },
-                );
+                reader.error(&field.path, reason.to_string());
                 None
             }
         };
