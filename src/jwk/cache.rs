@@ -261,12 +261,12 @@ impl KeyCache {
     }
 
     fn is_leased(&self, now: UnixTime) -> bool {
-        self.lease_until.is_some_and(|until| now < until)
+        self.lease_until.is_some_and(|until| is_ahead(until, now, limits::FETCH_LEASE_MS))
     }
 
     /// Not while another fetch is under way, and not during the pause after a failed one.
     fn may_fetch(&self, now: UnixTime) -> bool {
-        let pausing = self.failures > 0 && now < self.retry_at;
+        let pausing = self.failures > 0 && is_ahead(self.retry_at, now, limits::RETRY_AFTER_MAX_S * 1000);
         !self.is_leased(now) && !pausing
     }
 
@@ -287,6 +287,11 @@ impl KeyCache {
             fallback: None,
         })
     }
+}
+
+/// Whether `time` is yet to come, by no more than `at_most_ms`: further ahead, the clock went back since it was set.
+fn is_ahead(time: UnixTime, now: UnixTime, at_most_ms: i64) -> bool {
+    (1..=at_most_ms).contains(&time.millis().saturating_sub(now.millis()))
 }
 
 impl Held {
