@@ -15,22 +15,38 @@ report() {
   done
 }
 
+# up_to_date FOLDER CRATE: whether the last build into it began after every change of what it is made from.
+up_to_date() {
+  [[ -f $1/.built && -z "$(find Cargo.toml Cargo.lock rust-toolchain.toml src "$2" scripts/build.sh scripts/env.sh \
+    -newer "$1/.built" -print -quit)" ]]
+}
+
 build_worker() {
+  if up_to_date build bindings/worker; then
+    say "the Worker is up to date"
+    return
+  fi
   say "the Worker"
-  # worker-build keeps what it bundles from in the output folder; without old files nothing stale can be shipped.
-  rm -rf build
+  local began
+  began="$(mktemp)"
+  # The last good build stays until the new one is whole.
   (cd bindings/worker && "$WORKER_BUILD_BIN" --release --out-dir ../../build)
   [[ -s build/index.js && -s build/index_bg.wasm ]] || {
     say "error: worker-build left no build/index.js and build/index_bg.wasm"
     exit 1
   }
+  mv "$began" build/.built
   report build/index.js build/index_bg.wasm
 }
 
 build_npm() {
-  [[ -d bindings/npm ]] || return 0
+  local target=wasm32-unknown-unknown out=pkg/wasm began
+  if up_to_date "$out" bindings/npm; then
+    say "the wasm module of the npm package is up to date"
+    return
+  fi
   say "the wasm module of the npm package"
-  local target=wasm32-unknown-unknown out=pkg/wasm
+  began="$(mktemp)"
   cargo build --release --package edgeward-npm --target "$target"
   rm -rf "$out"
   "$WASM_BINDGEN_BIN" --target web --omit-default-module-path --out-name edgeward --out-dir "$out" \
@@ -38,6 +54,7 @@ build_npm() {
   "$WASM_OPT_BIN" -O3 --enable-bulk-memory --enable-mutable-globals --enable-nontrapping-float-to-int \
     --enable-sign-ext --enable-reference-types --enable-multivalue --enable-simd --enable-relaxed-simd \
     --output "$out/edgeward_bg.wasm" "$out/edgeward_bg.wasm"
+  mv "$began" "$out/.built"
   report "$out/edgeward.js" "$out/edgeward_bg.wasm"
 }
 

@@ -191,7 +191,7 @@ curl -i ${gatewayUrl}/api/items
 
 With a token that lacks the scope admin:read: 403.
 
-curl -i ${bearer} ${gatewayUrl}/api/admin
+curl -i ${bearer} ${gatewayUrl}/api/admin/users
 `);
 }
 

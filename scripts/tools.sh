@@ -83,7 +83,7 @@ npm_packages() {
   wanted="$(cksum <package-lock.json) $(cksum <package.json) $(uname -sm)"
   if [[ -f $stamp && "$(<"$stamp")" == "$wanted" ]]; then return; fi
   say "installing the npm packages of package-lock.json into node_modules/"
-  retry npm ci --no-audit --no-fund --ignore-scripts --loglevel=error >&2 || fail "npm ci failed"
+  retry npm ci --no-audit --no-fund --ignore-scripts --loglevel=error >&2 || fail "npm ci failed; after a change of package.json, run: node scripts/lock.mjs"
   printf '%s\n' "$wanted" >"$stamp"
 }
 

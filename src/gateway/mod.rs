@@ -11,6 +11,7 @@
 mod config;
 mod cors;
 mod headers;
+mod lookalike;
 mod path;
 mod pattern;
 mod route;
@@ -25,7 +26,7 @@ use self::cors::Cors;
 pub use self::cors::CorsHeaders;
 use self::headers::{HeaderTemplates, OwnedHeaders};
 use self::path::CanonicalPath;
-use self::pattern::Case;
+use self::pattern::Reading;
 use self::route::{Auth, Integration, Methods, OnForbidden, Route};
 use crate::error::{Forbidden, VerifyError};
 use crate::http::{
@@ -141,14 +142,8 @@ impl Gateway {
     /// The most specific pattern decides; only then the method. So a request never falls through to a wider route because
     /// of its method.
     fn route(&self, path: &CanonicalPath, method: &str) -> Result<&Route, Reply> {
-        let found = self.best(path, Case::Exact).ok_or_else(not_found)?;
-        // Origins that ignore case would take /Admin for /admin: where that is another, protected route, refuse.
-        let has_capitals = path.segments.iter().any(|segment| segment.chars().any(char::is_uppercase));
-        if has_capitals
-            && let Some(folded) = self.best(path, Case::Folded)
-            && folded.pattern != found.pattern
-            && self.routes.iter().any(|route| route.pattern == folded.pattern && route.auth != Auth::None)
-        {
+        let found = self.best(path).ok_or_else(not_found)?;
+        if !path.is_plain() && self.could_pass_for_protected(path, found) {
             return Err(not_found());
         }
         if matches!(method, "CONNECT" | "TRACE" | "TRACK") {
@@ -161,14 +156,22 @@ impl Gateway {
             .ok_or_else(|| self.method_not_allowed(found))
     }
 
-    fn best(&self, path: &CanonicalPath, case: Case) -> Option<&Route> {
+    fn best(&self, path: &CanonicalPath) -> Option<&Route> {
         let mut best: Option<&Route> = None;
-        for route in self.routes.iter().filter(|route| route.pattern.matches(path, case)) {
+        for route in self.routes.iter().filter(|route| route.pattern.matches(path, Reading::Exact)) {
             if best.is_none_or(|best| route.pattern.beats(&best.pattern)) {
                 best = Some(route);
             }
         }
         best
+    }
+
+    /// Whether a lenient origin could take the path for one of a more specific, protected route: /Admin for /admin.
+    fn could_pass_for_protected(&self, path: &CanonicalPath, found: &Route) -> bool {
+        let readings = [path, &path.cut()];
+        let stricter = |route: &&Route| route.auth != Auth::None && route.pattern.beats(&found.pattern);
+        let mut stricter = self.routes.iter().filter(stricter);
+        stricter.any(|route| readings.iter().any(|path| route.pattern.matches(path, Reading::Lenient)))
     }
 
     fn method_not_allowed(&self, found: &Route) -> Reply {

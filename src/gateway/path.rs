@@ -7,6 +7,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::lookalike::is_compatibility_form;
+
 /// A request path that has one reading only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CanonicalPath {
@@ -80,6 +82,29 @@ impl CanonicalPath {
         Ok(Self { segments, text })
     }
 
+    /// The path up to an encoded `?` or `#`, as a server reads it that decodes before it looks for them.
+    pub(super) fn cut(&self) -> Self {
+        let mut cut = Self { segments: Vec::new(), text: String::new() };
+        for segment in &self.segments {
+            let kept = segment.split(['?', '#']).next().unwrap_or_default();
+            if !kept.is_empty() {
+                cut.text.push('/');
+                encode_into(kept, &mut cut.text);
+                cut.segments.push(kept.into());
+            }
+            if kept.len() < segment.len() {
+                break;
+            }
+        }
+        cut
+    }
+
+    /// Whether it consists of lower-case letters, digits, dashes and underscores, so that everybody reads it alike.
+    pub(super) fn is_plain(&self) -> bool {
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+        self.segments.iter().all(|segment| segment.bytes().all(is_plain))
+    }
+
     /// The canonical text.
     #[must_use]
     pub(super) fn as_str(&self) -> &str {
@@ -97,11 +122,7 @@ fn decode(segment: &str) -> Result<String, InvalidPath> {
             continue;
         }
         let (digits, after) = rest.split_first_chunk::<2>().ok_or(InvalidPath::Encoding)?;
-        let decoded = hex(digits).ok_or(InvalidPath::Encoding)?;
-        if decoded == b'%' && after.first_chunk::<2>().and_then(hex).is_some() {
-            return Err(InvalidPath::DoubleEncoding);
-        }
-        bytes.push(decoded);
+        bytes.push(hex(digits).ok_or(InvalidPath::Encoding)?);
         rest = after;
     }
     let text = String::from_utf8(bytes).map_err(|_| InvalidPath::Encoding)?;
@@ -113,14 +134,19 @@ fn decode(segment: &str) -> Result<String, InvalidPath> {
         match character {
             '/' | '\\' => return Err(InvalidPath::Separator),
             ';' => return Err(InvalidPath::Parameter),
-            // Compatibility forms that Unicode normalisation (NFKC) turns into path syntax.
-            '\u{ff0f}' | '\u{ff3c}' | '\u{fe68}' => return Err(InvalidPath::Separator),
-            '\u{ff0e}' | '\u{fe52}' | '\u{2024}' | '\u{2025}' => return Err(InvalidPath::DotSegment),
-            '\u{ff1b}' | '\u{fe54}' | '\u{37e}' => return Err(InvalidPath::Parameter),
+            // Compatibility forms that Unicode normalisation (NFKC) turns into path syntax; "℀" becomes "a/c".
+            '\u{ff0f}' | '\u{ff3c}' | '\u{fe68}' | '℀' | '℁' | '℅' | '℆' => return Err(InvalidPath::Separator),
+            '\u{ff0e}' | '\u{fe30}' | '\u{fe52}' | '\u{2024}' | '\u{2025}' => return Err(InvalidPath::DotSegment),
+            '\u{ff1b}' | '\u{fe14}' | '\u{fe54}' | '\u{37e}' => return Err(InvalidPath::Parameter),
             '\u{ff05}' | '\u{fe6a}' => return Err(InvalidPath::DoubleEncoding),
             c if c.is_control() => return Err(InvalidPath::Control),
             _ => {}
         }
+    }
+    // What is left may not be percent-encoding again, however its digits were written.
+    let is_digit = |c: char| c.is_ascii_hexdigit() || is_compatibility_form(c);
+    if text.split('%').skip(1).any(|rest| rest.chars().take(2).filter(|&c| is_digit(c)).count() == 2) {
+        return Err(InvalidPath::DoubleEncoding);
     }
     // Servers that strip blanks around segments would read ". ." or " .. " as dots.
     let visible = text.trim_matches(|c: char| c.is_whitespace());
@@ -196,6 +222,7 @@ mod tests {
             ("/a\\b", InvalidPath::Separator),
             ("/a/%ef%bc%8fb", InvalidPath::Separator),
             ("/a/%ef%bc%8e%ef%bc%8e/b", InvalidPath::DotSegment),
+            ("/a/\u{fe30}/b", InvalidPath::DotSegment),
             ("/admin;x", InvalidPath::Parameter),
             ("/admin%3bx", InvalidPath::Parameter),
             ("/public/..;/admin", InvalidPath::Parameter),
@@ -211,6 +238,9 @@ mod tests {
             ("/%ff", InvalidPath::Encoding),
             ("/%252e%252e/admin", InvalidPath::DoubleEncoding),
             ("/%2561dmin", InvalidPath::DoubleEncoding),
+            ("/%25%36%31dmin", InvalidPath::DoubleEncoding),
+            ("/%256%31dmin", InvalidPath::DoubleEncoding),
+            ("/%25\u{ff16}\u{ff11}dmin", InvalidPath::DoubleEncoding),
         ] {
             assert_eq!(CanonicalPath::parse(path), Err(reason), "{path}");
         }

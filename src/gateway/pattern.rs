@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::lookalike::could_pass_for;
 use super::path::{CanonicalPath, InvalidPath};
 
 /// A path with parameters: `/items/{id}`, `/files/{*rest}`.
@@ -89,17 +90,17 @@ impl Pattern {
     }
 
     /// Whether the path matches. A trailing slash makes no difference: servers commonly ignore it, so policy must too.
-    pub(super) fn matches(&self, path: &CanonicalPath, case: Case) -> bool {
+    pub(super) fn matches(&self, path: &CanonicalPath, reading: Reading) -> bool {
         let enough = if self.has_rest {
             path.segments.len() >= self.segments.len()
         } else {
             path.segments.len() == self.segments.len()
         };
         enough
-            && self.segments.iter().zip(&path.segments).all(|(segment, actual)| match (segment, case) {
+            && self.segments.iter().zip(&path.segments).all(|(segment, actual)| match (segment, reading) {
                 (Segment::Parameter(_), _) => true,
-                (Segment::Literal(literal), Case::Exact) => literal == actual,
-                (Segment::Literal(literal), Case::Folded) => folded_eq(literal, actual),
+                (Segment::Literal(literal), Reading::Exact) => literal == actual,
+                (Segment::Literal(literal), Reading::Lenient) => could_pass_for(actual, literal),
             })
     }
 
@@ -155,19 +156,15 @@ impl Pattern {
 
 /// How literals are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Case {
+pub(super) enum Reading {
     Exact,
-    Folded,
-}
-
-fn folded_eq(one: &str, two: &str) -> bool {
-    let fold = |text: &str| -> String { text.chars().flat_map(char::to_lowercase).collect() };
-    one.eq_ignore_ascii_case(two) || fold(one) == fold(two)
+    /// As some server might.
+    Lenient,
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Case, InvalidPattern, Pattern};
+    use super::{InvalidPattern, Pattern, Reading};
     use crate::gateway::path::CanonicalPath;
 
     fn pattern(text: &str) -> Pattern {
@@ -196,9 +193,9 @@ mod tests {
             ("/a b", "/a%20b", true),
         ] {
             let path = CanonicalPath::parse(path).unwrap();
-            assert_eq!(pattern(text).matches(&path, Case::Exact), expected, "{text} {path:?}");
+            assert_eq!(pattern(text).matches(&path, Reading::Exact), expected, "{text} {path:?}");
         }
-        assert!(pattern("/admin").matches(&CanonicalPath::parse("/ADMIN").unwrap(), Case::Folded));
+        assert!(pattern("/admin").matches(&CanonicalPath::parse("/ADMIN").unwrap(), Reading::Lenient));
     }
 
     #[test]

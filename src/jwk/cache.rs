@@ -22,6 +22,7 @@ use crate::error::VerifyError;
 use crate::io::UnixTime;
 use crate::jwt::Algorithm;
 use crate::limits;
+use crate::url::HttpUrl;
 
 /// Where an issuer's keys come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,18 @@ pub enum KeySource {
     Uri(String),
     /// The issuer's discovery document names the URL.
     Discovery,
+}
+
+impl KeySource {
+    /// Whether keys of `issuer` may come from here: over https, or over http from this machine.
+    #[must_use]
+    pub fn is_secure(&self, issuer: &str) -> bool {
+        let url = match self {
+            Self::Uri(uri) => uri,
+            Self::Discovery => issuer,
+        };
+        HttpUrl::parse(url).is_some_and(|url| url.is_secure())
+    }
 }
 
 /// One issuer's keys. Keys never cross issuers: each has its own cache.

@@ -8,6 +8,7 @@ use super::{Algorithm, Claims, Policy, Profile};
 use crate::base64url;
 use crate::error::{ClaimName, TokenKind, VerifyError};
 use crate::io::UnixTime;
+use crate::json::Value;
 use crate::jwk::VerifyingKey;
 
 impl Policy {
@@ -172,18 +173,10 @@ impl Policy {
                     _ => {}
                 }
                 if let Some(sent) = nonce {
-                    let got = claims.nonce.ok_or(VerifyError::claim_missing("nonce"))?;
-                    if !equal_in_constant_time(got.as_bytes(), sent.as_bytes()) {
-                        return Err(VerifyError::NonceMismatch);
-                    }
+                    check_nonce(claims.nonce, sent)?;
                 }
-                if let (Some(access_token), Some(got)) = (at_hash, claims.at_hash) {
-                    // OpenID Connect Core §3.1.3.6: the left half of the hash of the access token.
-                    let digest = algorithm.hash().digest(&[access_token.0.as_bytes()]);
-                    let half = digest.as_ref().get(..algorithm.hash().len() / 2).unwrap_or_default();
-                    if base64url::encode(half) != got {
-                        return Err(VerifyError::AtHashMismatch);
-                    }
+                if let Some(access_token) = at_hash {
+                    check_at_hash(claims.at_hash, &access_token.0, algorithm)?;
                 }
             }
         }
@@ -200,6 +193,38 @@ impl Policy {
         }
         self.demands.check(claims).map_err(VerifyError::Forbidden)
     }
+}
+
+impl VerifiedToken {
+    /// Checks an ID token's `nonce`, for callers whose policy outlives one login; see [`Policy::nonce`].
+    ///
+    /// # Errors
+    /// `claim_missing` or `nonce_mismatch`.
+    pub fn check_nonce(&self, sent: &str) -> Result<(), VerifyError> {
+        check_nonce(self.claims.get("nonce").and_then(Value::as_str), sent)
+    }
+
+    /// Checks that an ID token's `at_hash`, if there, matches this access token; see [`Policy::at_hash_of`].
+    ///
+    /// # Errors
+    /// `at_hash_mismatch`.
+    pub fn check_at_hash(&self, access_token: &str) -> Result<(), VerifyError> {
+        let algorithm = self.header.algorithm().ok_or(VerifyError::AtHashMismatch)?;
+        check_at_hash(self.claims.get("at_hash").and_then(Value::as_str), access_token, algorithm)
+    }
+}
+
+fn check_nonce(got: Option<&str>, sent: &str) -> Result<(), VerifyError> {
+    let got = got.ok_or(VerifyError::claim_missing("nonce"))?;
+    if equal_in_constant_time(got.as_bytes(), sent.as_bytes()) { Ok(()) } else { Err(VerifyError::NonceMismatch) }
+}
+
+/// OpenID Connect Core §3.1.3.6: the left half of the hash of the access token.
+fn check_at_hash(got: Option<&str>, access_token: &str, algorithm: Algorithm) -> Result<(), VerifyError> {
+    let Some(got) = got else { return Ok(()) };
+    let digest = algorithm.hash().digest(&[access_token.as_bytes()]);
+    let half = digest.as_ref().get(..algorithm.hash().len() / 2).unwrap_or_default();
+    if base64url::encode(half) == got { Ok(()) } else { Err(VerifyError::AtHashMismatch) }
 }
 
 /// Compares without revealing by its time where the first difference is.

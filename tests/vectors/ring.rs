@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use edgeward::limits;
-use edgeward::rsa::{Hash, PublicKey, Scheme};
+use edgeward::rsa::{Hash, InvalidKey, PublicKey, Scheme};
 use rsa::BigUint;
 
 use crate::support::left_pad;
@@ -27,7 +27,7 @@ fn bytes(value: &str) -> Vec<u8> {
     if let Some(text) = value.strip_prefix('"') {
         return text.trim_end_matches('"').into();
     }
-    let digits = if value.len() % 2 == 0 { value.to_owned() } else { format!("0{value}") };
+    let digits = if value.len().is_multiple_of(2) { value.to_owned() } else { format!("0{value}") };
     digits
         .as_bytes()
         .chunks(2)
@@ -58,43 +58,58 @@ fn der(tag: u8, bytes: &[u8]) -> (&[u8], &[u8]) {
     (&bytes[from..from + len], &bytes[from + len..])
 }
 
-/// The key of `SEQUENCE { modulus INTEGER, publicExponent INTEGER }`, if it is acceptable.
-fn key_of(row: &Row) -> Option<PublicKey> {
+/// The key of `SEQUENCE { modulus INTEGER, publicExponent INTEGER }`.
+fn key_of(row: &Row) -> Result<PublicKey, InvalidKey> {
     let key = bytes(&row["Key"]);
     let (n, rest) = der(0x02, der(0x30, &key).0);
-    PublicKey::new(n, der(0x02, rest).0).ok()
+    PublicKey::new(n, der(0x02, rest).0)
 }
 
-/// Runs rows with a key and a signature; returns how many passed, were refused, and were out of scope.
-fn run(rows: &[Row], scheme: fn(Hash) -> Scheme) -> (usize, usize, usize) {
-    let (mut passed, mut refused, mut sha1) = (0, 0, 0);
+/// What became of rows with a key and a signature.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counts {
+    accepted: usize,
+    refused: usize,
+    /// Refused although their result is a pass: RFC 7518 §3.3 demands 2048 bits.
+    modulus_too_small: usize,
+    sha1: usize,
+}
+
+fn run(rows: &[Row], scheme: fn(Hash) -> Scheme) -> Counts {
+    let mut counts = Counts::default();
     for row in rows {
         let Some(hash) = hash(row) else {
-            sha1 += 1;
+            counts.sha1 += 1;
             continue;
         };
-        let accepted = key_of(row)
-            .is_some_and(|key| key.verify(scheme(hash), &bytes(&row["Msg"]), &bytes(&row["Sig"])).is_ok());
-        assert_eq!(accepted, row["Result"].starts_with('P'), "{row:?}");
-        *if accepted { &mut passed } else { &mut refused } += 1;
+        let key = key_of(row);
+        let accepted =
+            key.as_ref().is_ok_and(|key| key.verify(scheme(hash), &bytes(&row["Msg"]), &bytes(&row["Sig"])).is_ok());
+        let passes = row["Result"].starts_with('P');
+        if passes && matches!(key, Err(InvalidKey::ModulusTooSmall { .. })) {
+            counts.modulus_too_small += 1;
+            continue;
+        }
+        assert_eq!(accepted, passes, "{row:?}");
+        *if accepted { &mut counts.accepted } else { &mut counts.refused } += 1;
     }
-    (passed, refused, sha1)
+    counts
 }
 
 #[test]
 fn ring_pkcs1_v1_5_verification() {
     let Some(folder) = folder("ring") else { return };
-    let (passed, refused, sha1) = run(&rows(&read(&folder, "rsa_pkcs1_verify_tests.txt")), Scheme::Pkcs1v15);
-    println!("ring PKCS#1 v1.5: {passed} accepted, {refused} refused, {sha1} out of scope (SHA-1)");
-    assert_eq!((passed, refused, sha1), (0, 0, 54));
+    let counts = run(&rows(&read(&folder, "rsa_pkcs1_verify_tests.txt")), Scheme::Pkcs1v15);
+    println!("ring PKCS#1 v1.5: {counts:?}");
+    assert_eq!(counts, Counts { accepted: 26, refused: 130, modulus_too_small: 7, sha1: 54 });
 }
 
 #[test]
 fn ring_pss_verification() {
     let Some(folder) = folder("ring") else { return };
-    let (passed, refused, sha1) = run(&rows(&read(&folder, "rsa_pss_verify_tests.txt")), Scheme::Pss);
-    println!("ring PSS: {passed} accepted, {refused} refused");
-    assert_eq!((passed, refused, sha1), (9, 45, 0));
+    let counts = run(&rows(&read(&folder, "rsa_pss_verify_tests.txt")), Scheme::Pss);
+    println!("ring PSS: {counts:?}");
+    assert_eq!(counts, Counts { accepted: 9, refused: 45, ..Counts::default() });
 }
 
 /// ring refuses numbers with leading zeros; here they are what they are: RFC 7518 §2 leaves that to the reader of the JWK.
@@ -125,7 +140,7 @@ fn ring_rsa_primitive() {
     }
     println!("ring RSA primitive: {passed} accepted, {refused} refused");
     assert_eq!(exceptions, PRIMITIVE_EXCEPTIONS.map(|(member, _)| member));
-    assert_eq!((passed, refused), (0, 0));
+    assert_eq!((passed, refused), (4, 5));
 }
 
 /// A key of `bits` bits with e = 3 and a signature s such that s³ mod n is `encoded`: with s³ just above 2^bits, n = s³ − encoded
@@ -142,7 +157,7 @@ fn key_and_signature_for(encoded: &BigUint, bits: usize) -> Option<(PublicKey, V
         }
     }
     let mut n = cube(&s) - encoded;
-    if n.to_bytes_le()[0] % 2 == 0 {
+    if n.to_bytes_le()[0].is_multiple_of(2) {
         s -= 1u8;
         n = cube(&s) - encoded;
     }
@@ -166,12 +181,16 @@ fn ring_pss_padding_with_moduli_made_to_fit() {
             *skipped.entry("an encoded message of another length than any RSA operation gives").or_default() += 1;
             continue;
         }
-        let (key, signature) = key_and_signature_for(&BigUint::from_bytes_be(&encoded), bits)
-            .unwrap_or_else(|| panic!("no key of {bits} bits gives {}", row["EM"]));
+        let encoded = BigUint::from_bytes_be(&encoded);
+        if encoded.bits() > bits {
+            *skipped.entry("a number above every modulus of its size").or_default() += 1;
+            continue;
+        }
+        let (key, signature) = key_and_signature_for(&encoded, bits).unwrap();
         let accepted = key.verify(Scheme::Pss(hash), &bytes(&row["Msg"]), &signature).is_ok();
         assert_eq!(accepted, row["Result"].starts_with('P'), "{row:?}");
         *if accepted { &mut passed } else { &mut refused } += 1;
     }
     println!("ring PSS padding: {passed} accepted, {refused} refused; skipped: {skipped:?}");
-    assert_eq!((passed, refused, skipped.values().sum::<usize>()), (0, 0, 0));
+    assert_eq!((passed, refused, skipped.values().sum::<usize>()), (60, 41, 4));
 }

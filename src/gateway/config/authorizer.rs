@@ -122,12 +122,10 @@ impl Authorizer {
     /// The verifier for the bearer tokens of all routes; `None` if no route asks for a token.
     pub(super) fn verifier(&self, reader: &mut Reader<'_>, routes: &[Route]) -> Option<Verifier> {
         let protected = routes.iter().filter(|route| route.auth != Auth::None);
-        // Without an audience for all, the audiences that single routes demand.
         let mut audience = self.audience.clone();
-        for demanded in protected.flat_map(|route| &route.demands.audience) {
-            if !audience.contains(demanded) {
-                audience.push(demanded.clone());
-            }
+        if audience.is_empty() {
+            // Without an audience for all, those that the routes demand: then every protected route demands its own.
+            audience.extend(protected.flat_map(|route| route.demands.audience.iter().cloned()));
         }
         if audience.is_empty() {
             return None;

@@ -406,7 +406,7 @@ fn check_login(reader: &mut Reader<'_>, routes: &[(String, Route)], authorizer: 
         let path = crate::gateway::path::CanonicalPath::parse(path);
         let is_served = |route: &Route| {
             route.integration == Integration::Callback
-                && path.as_ref().is_ok_and(|path| route.pattern.matches(path, crate::gateway::pattern::Case::Exact))
+                && path.as_ref().is_ok_and(|path| route.pattern.matches(path, crate::gateway::pattern::Reading::Exact))
         };
         if !routes.iter().any(|(_, route)| is_served(route)) {
             reader.error("authorizer.redirect_uri", "is not the path of any callback integration");

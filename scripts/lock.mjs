@@ -1,0 +1,69 @@
+// Brings package-lock.json in line with package.json: run it after changing a dependency.
+//
+// Some packages name one optional package per platform. A registry mirror need not carry those of every platform, and
+// `npm install` then leaves them out of the lock, which `npm ci` refuses. They are added here: exact version and
+// platform, without a hash, since there was nothing to hash. npm fetches such a package on that platform alone.
+// The lock says nothing of where packages come from (.npmrc); that is checked too.
+
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+
+const root = resolve(import.meta.dirname, "..");
+const path = resolve(root, "package-lock.json");
+
+npm("install", "--package-lock-only", "--ignore-scripts");
+const lock = JSON.parse(readFileSync(path, "utf8"));
+const added = complete(lock.packages);
+lock.packages = Object.fromEntries(Object.entries(lock.packages).sort(([a], [b]) => (a < b ? -1 : 1)));
+writeFileSync(path, `${JSON.stringify(lock, null, 2)}\n`);
+
+const located = Object.entries(lock.packages).filter(([, entry]) => entry.resolved && !entry.link);
+if (located.length > 0) {
+  console.error(`lock: these entries say where they came from: ${located.map(([name]) => name).join(", ")}`);
+  process.exit(1);
+}
+npm("ci", "--dry-run", "--ignore-scripts");
+console.log(`lock: ${Object.keys(lock.packages).length - 1} packages${added.length ? `; added ${added.join(", ")}` : ""}`);
+
+function complete(packages) {
+  const added = [];
+  for (const [owner, { optionalDependencies = {}, dev }] of Object.entries({ ...packages })) {
+    for (const [name, version] of Object.entries(optionalDependencies)) {
+      const platform = platformOf(name);
+      const found = find(packages, owner, name);
+      if (!platform || found?.version === version) continue;
+      if (!/^\d+\.\d+\.\d+/.test(version)) throw new Error(`${owner} asks for ${name}@${version}: not an exact version`);
+      const place = found ? `${owner}/node_modules/${name}` : `node_modules/${name}`;
+      packages[place] = { version, ...platform, dev, optional: true };
+      added.push(`${name}@${version}`);
+    }
+  }
+  return added;
+}
+
+/** Looks a package up as Node would: in the owner's own node_modules, then in each above. */
+function find(packages, owner, name) {
+  for (let folder = owner; ; folder = folder.slice(0, Math.max(0, folder.lastIndexOf("/node_modules/")))) {
+    const found = packages[folder ? `${folder}/node_modules/${name}` : `node_modules/${name}`];
+    if (found || !folder) return found;
+  }
+}
+
+/** The platform that a package name ends with, as `os` and `cpu` of a lock entry. */
+function platformOf(name) {
+  const match = /[-/](darwin|linux|win32|windows|freebsd|android)-(x64|64|arm64|aarch64)(?:-[a-z-]+)?$/.exec(name);
+  if (!match) return undefined;
+  const os = match[1] === "windows" ? "win32" : match[1];
+  const cpu = { 64: "x64", aarch64: "arm64" }[match[2]] ?? match[2];
+  return { cpu: [cpu], os: [os] };
+}
+
+function npm(...words) {
+  const run = spawnSync("npm", [...words, "--no-audit", "--no-fund", "--loglevel=error"], {
+    cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"],
+  });
+  if (run.status === 0) return;
+  console.error(run.stdout + run.stderr.split("\n").slice(0, 20).join("\n"));
+  process.exit(run.status ?? 1);
+}
