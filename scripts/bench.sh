@@ -1,7 +1,38 @@
 #!/usr/bin/env bash
-# `make bench`: times whole verifications, native and in wasm, beside other libraries in the same run.
+# `make bench`: speed, size and CPU beside other libraries, in one run; about ten minutes.
+# Usage: bench.sh [--report] [--json FILE] [PART ...]. --report writes the figures into docs/performance.md; the parts are
+# listed in benches/run.mjs, all of them by default. BENCH_QUICK=1 makes a rough run of a minute or so, for development.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
-scripts/build.sh npm
-exec node benches/compare.mjs
+
+built="${CARGO_TARGET_DIR:-target}/bench"
+mkdir -p "$built"
+built="$(cd "$built" && pwd)"
+
+# bench_wasm NAME [RUSTFLAGS]: the bench module, built as the shipped ones are. A folder for each set of flags.
+bench_wasm() {
+  local name=$1 flags=${2:-} target=wasm32-unknown-unknown out="$built/wasm-$1"
+  CARGO_TARGET_DIR="$built/cargo-$name" RUSTFLAGS="$flags" \
+    cargo build --locked --quiet --release --manifest-path benches/Cargo.toml --package bench-wasm --target "$target"
+  "$WASM_BINDGEN_BIN" --target web --omit-default-module-path --out-name bench_wasm --out-dir "$out" \
+    "$built/cargo-$name/$target/release/bench_wasm.wasm"
+  "$WASM_OPT_BIN" -O3 --enable-bulk-memory --enable-mutable-globals --enable-nontrapping-float-to-int \
+    --enable-sign-ext --enable-reference-types --enable-multivalue --enable-simd --enable-relaxed-simd \
+    --output "$out/bench_wasm_bg.wasm" "$out/bench_wasm_bg.wasm"
+}
+
+# Installs the tools, too.
+scripts/build.sh
+bench_wasm baseline "-C target-feature=+simd128"
+bench_wasm relaxed "-C target-feature=+simd128,+relaxed-simd"
+# ring and aws-lc-rs need a C compiler. Without one the native rows are left out.
+rm -f "$built/native"
+if CARGO_TARGET_DIR="$built/cargo-native" \
+  cargo build --locked --quiet --release --manifest-path benches/Cargo.toml --package bench-native; then
+  ln -s cargo-native/release/bench-native "$built/native"
+else
+  echo "bench: the native comparison could not be built: its rows are left out" >&2
+fi
+
+BENCH_BUILT="$built" exec node benches/run.mjs "$@"

@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use crate::limits;
@@ -39,13 +39,16 @@ pub struct Document {
     nodes: Vec<Node>,
 }
 
-/// One value, or one member name, of the document, in reading order.
+/// One value, or one member name, of the document, in reading order. Kept small: a text of n bytes has up to n / 2 of them.
 #[derive(Debug, Clone, Copy)]
 enum Node {
     Null,
     Bool(bool),
     Number(Number),
+    /// A string as it stands in the text.
     String(Span),
+    /// A string that held escapes: where it stands decoded.
+    Unescaped(Span),
     /// `end`: index of the node after the last one inside.
     Array {
         end: u32,
@@ -59,7 +62,6 @@ enum Node {
 struct Span {
     start: u32,
     len: u32,
-    escaped: bool,
 }
 
 impl Span {
@@ -135,10 +137,6 @@ impl Document {
 
     fn node(&self, index: u32) -> Option<Node> {
         self.nodes.get(usize::try_from(index).ok()?).copied()
-    }
-
-    fn string(&self, span: Span) -> &str {
-        span.of(if span.escaped { &self.unescaped } else { &self.text })
     }
 }
 
@@ -265,7 +263,8 @@ impl<'a> Iterator for Items<'a> {
             Node::Null => (Value::Null, inner),
             Node::Bool(value) => (Value::Bool(value), inner),
             Node::Number(value) => (Value::Number(value), inner),
-            Node::String(span) => (Value::String(self.document.string(span)), inner),
+            Node::String(span) => (Value::String(span.of(&self.document.text)), inner),
+            Node::Unescaped(span) => (Value::String(span.of(&self.document.unescaped)), inner),
             Node::Array { end } => (Value::Array(Array(items(end))), end),
             Node::Object { end } => (Value::Object(Object(items(end))), end),
         };
@@ -314,27 +313,27 @@ impl Build<'_> {
         E::custom("")
     }
 
-    /// `text` is a slice of the text being parsed.
-    fn borrowed<E: serde::de::Error>(&mut self, text: &str) -> Result<Span, E> {
+    /// The node of a string that is a slice of the text being parsed.
+    fn borrowed<E: serde::de::Error>(&mut self, text: &str) -> Result<Node, E> {
         let start = text.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
-        self.span(start, text.len(), false)
+        self.span(start, text.len()).map(Node::String)
     }
 
-    fn unescaped<E: serde::de::Error>(&mut self, text: &str) -> Result<Span, E> {
+    fn unescaped<E: serde::de::Error>(&mut self, text: &str) -> Result<Node, E> {
         let start = self.unescaped.len();
         self.unescaped.push_str(text);
-        self.span(start, text.len(), true)
+        self.span(start, text.len()).map(Node::Unescaped)
     }
 
-    fn span<E: serde::de::Error>(&mut self, start: usize, len: usize, escaped: bool) -> Result<Span, E> {
+    fn span<E: serde::de::Error>(&mut self, start: usize, len: usize) -> Result<Span, E> {
         match (u32::try_from(start), u32::try_from(len)) {
-            (Ok(start), Ok(len)) => Ok(Span { start, len, escaped }),
+            (Ok(start), Ok(len)) => Ok(Span { start, len }),
             _ => Err(self.fail(JsonError::Syntax)),
         }
     }
 
     /// Takes the name of a member of the object whose names start at `first` in `names`.
-    fn member<E: serde::de::Error>(&mut self, span: Span, name: &str, first: usize) -> Result<(), E> {
+    fn member<E: serde::de::Error>(&mut self, node: Node, name: &str, first: usize) -> Result<(), E> {
         let siblings = self.names.get(first..).unwrap_or_default();
         if siblings.len() >= limits::MAX_OBJECT_MEMBERS {
             return Err(self.fail(JsonError::TooManyMembers));
@@ -344,14 +343,16 @@ impl Build<'_> {
             return Err(self.fail(JsonError::DuplicateName));
         }
         self.names.push((print, self.nodes.len()));
-        self.nodes.push(Node::String(span));
+        self.nodes.push(node);
         Ok(())
     }
 
     fn name_of(&self, node: usize) -> &str {
-        let Some(&Node::String(span)) = self.nodes.get(node) else { return "" };
-        let source = if span.escaped { self.unescaped.as_str() } else { self.text };
-        span.of(source)
+        match self.nodes.get(node) {
+            Some(Node::String(span)) => span.of(self.text),
+            Some(Node::Unescaped(span)) => span.of(&self.unescaped),
+            _ => "",
+        }
     }
 
     /// Reads what is inside an array or object with `inside`, one level deeper.
@@ -424,14 +425,14 @@ impl<'de> Visitor<'de> for Seed<'_, '_> {
     }
 
     fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<(), E> {
-        let span = self.0.borrowed(text)?;
-        self.0.nodes.push(Node::String(span));
+        let node = self.0.borrowed(text)?;
+        self.0.nodes.push(node);
         Ok(())
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
-        let span = self.0.unescaped(text)?;
-        self.0.nodes.push(Node::String(span));
+        let node = self.0.unescaped(text)?;
+        self.0.nodes.push(node);
         Ok(())
     }
 
@@ -481,13 +482,138 @@ impl<'de> Visitor<'de> for NameSeed<'_, '_> {
     }
 
     fn visit_borrowed_str<E: serde::de::Error>(self, name: &'de str) -> Result<(), E> {
-        let span = self.build.borrowed(name)?;
-        self.build.member(span, name, self.first)
+        let node = self.build.borrowed(name)?;
+        self.build.member(node, name, self.first)
     }
 
     fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<(), E> {
-        let span = self.build.unescaped(name)?;
-        self.build.member(span, name, self.first)
+        let node = self.build.unescaped(name)?;
+        self.build.member(node, name, self.first)
+    }
+}
+
+/// What an object that is not kept has under a name.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Peeked {
+    /// No such member.
+    Absent,
+    /// A member that is no string.
+    NotAString,
+    /// A string, escapes resolved.
+    String(String),
+}
+
+/// Reads one member of the outermost object of `text` and keeps nothing else: for texts that nobody vouches for yet.
+///
+/// # Errors
+/// If the text is not JSON, not an object, or has the member twice. What else [`Document::parse`] refuses may pass here.
+pub(crate) fn peek(text: &[u8], name: &str) -> Result<Peeked, JsonError> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let peeked = Peek(name).deserialize(&mut json).map_err(|_| JsonError::Syntax)?;
+    json.end().map_err(|_| JsonError::Syntax)?;
+    Ok(peeked)
+}
+
+struct Peek<'n>(&'n str);
+
+impl<'de> DeserializeSeed<'de> for Peek<'_> {
+    type Value = Peeked;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Peeked, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Peek<'_> {
+    type Value = Peeked;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Peeked, A::Error> {
+        let mut found = Peeked::Absent;
+        while let Some(is_it) = members.next_key_seed(Is(self.0))? {
+            if !is_it {
+                members.next_value::<IgnoredAny>()?;
+            } else if found == Peeked::Absent {
+                found = members.next_value_seed(StringOrNot)?;
+            } else {
+                return Err(serde::de::Error::custom("twice"));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Reads a member name and compares it.
+struct Is<'n>(&'n str);
+
+impl<'de> DeserializeSeed<'de> for Is<'_> {
+    type Value = bool;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Is<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<bool, E> {
+        Ok(name == self.0)
+    }
+}
+
+/// Reads a value, keeping it only if it is a string.
+struct StringOrNot;
+
+impl<'de> DeserializeSeed<'de> for StringOrNot {
+    type Value = Peeked;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Peeked, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for StringOrNot {
+    type Value = Peeked;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Peeked, E> {
+        Ok(Peeked::String(text.into()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Peeked, E> {
+        Ok(Peeked::NotAString)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Peeked, E> {
+        Ok(Peeked::NotAString)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Peeked, E> {
+        Ok(Peeked::NotAString)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Peeked, E> {
+        Ok(Peeked::NotAString)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Peeked, E> {
+        Ok(Peeked::NotAString)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, values: A) -> Result<Peeked, A::Error> {
+        IgnoredAny.visit_seq(values).map(|_| Peeked::NotAString)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Peeked, A::Error> {
+        IgnoredAny.visit_map(members).map(|_| Peeked::NotAString)
     }
 }
 
@@ -496,7 +622,7 @@ mod tests {
     use alloc::format;
     use alloc::string::String;
 
-    use super::{Document, JsonError, Number, Value};
+    use super::{Document, JsonError, Node, Number, Peeked, Value, peek};
 
     fn parse(text: &str) -> Result<Document, JsonError> {
         Document::parse(text.as_bytes().to_vec(), 16)
@@ -573,6 +699,40 @@ mod tests {
             assert_eq!(parse(text).unwrap_err(), error, "{text}");
         }
         assert_eq!(Document::parse(b"{\"a\":\"\xff\"}".to_vec(), 16).unwrap_err(), JsonError::NotUtf8);
+    }
+
+    #[test]
+    fn nodes_are_small() {
+        assert_eq!(size_of::<Node>(), 16);
+    }
+
+    #[test]
+    fn one_member_can_be_read_without_the_rest() {
+        let found = |text: &str| peek(text.as_bytes(), "iss");
+        for text in [r#"{"iss":"x"}"#, r#"{"a":[1,{"iss":"y"}],"\u0069ss":"\u0078","b":{}}"#] {
+            assert_eq!(found(text), Ok(Peeked::String("x".into())), "{text}");
+        }
+        for text in ["{}", r#"{"a":{"iss":"x"},"Iss":"x","issx":1}"#] {
+            assert_eq!(found(text), Ok(Peeked::Absent), "{text}");
+        }
+        for value in ["null", "true", "1", "-1", "1.5", r#"["x"]"#, r#"{"iss":"x"}"#] {
+            assert_eq!(found(&format!(r#"{{"iss":{value}}}"#)), Ok(Peeked::NotAString), "{value}");
+        }
+        for text in [
+            "",
+            "[]",
+            r#"["iss"]"#,
+            "null",
+            r#"{"iss":"x"} x"#,
+            r#"{"iss":"x","iss":"x"}"#,
+            r#"{"iss":1,"\u0069ss":"x"}"#,
+            r#"{"iss":"x""#,
+            r#"{"iss":"\ud800"}"#,
+            r#"{"iss":}"#,
+        ] {
+            assert_eq!(found(text), Err(JsonError::Syntax), "{text}");
+        }
+        assert_eq!(peek(b"{\"iss\":\"\xff\"}", "iss"), Err(JsonError::Syntax));
     }
 
     #[test]

@@ -32,7 +32,7 @@
 #![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_core, clippy::std_instead_of_alloc)]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(any(test, edgeward_emulate_fma))]
 extern crate std;
 
 pub mod base64url;

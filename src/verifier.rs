@@ -93,10 +93,12 @@ impl Verifier {
             };
             match key {
                 Lookup::Key(key, permit) if Arc::ptr_eq(&key, &known.key) => {
-                    let refresh = permit.map(|permit| Refresh { issuer: known.issuer, permit });
                     return match issuer.policy.recheck(&known.token, now) {
-                        Ok(()) => Check::Verified(known.token, refresh),
+                        Ok(()) => {
+                            Check::Verified(known.token, permit.map(|permit| Refresh { issuer: known.issuer, permit }))
+                        }
                         Err(error) => {
+                            issuer.keys.take_back(permit);
                             self.tokens.remove(text);
                             Check::Refused(error)
                         }
@@ -104,7 +106,12 @@ impl Verifier {
                 }
                 Lookup::Fetch(permit) => return Check::Fetch(Refresh { issuer: known.issuer, permit }),
                 // The key is gone or replaced: the token stands or falls anew.
-                _ => self.tokens.remove(text),
+                other => {
+                    if let Lookup::Key(_, permit) = other {
+                        issuer.keys.take_back(permit);
+                    }
+                    self.tokens.remove(text);
+                }
             }
         }
         match self.check_anew(text, now, fetches) {
@@ -125,11 +132,17 @@ impl Verifier {
         let Some(issuer) = self.issuers.get_mut(index) else { return Err(VerifyError::IssuerMismatch) };
         let algorithm = issuer.policy.check_header(token.header())?;
         match issuer.keys.find(token.header().kid(), algorithm, now, fetches) {
-            Lookup::Key(key, permit) => {
-                let verified = Arc::new(issuer.policy.verify(token, &key, now)?);
-                self.tokens.insert(text, index, key, Arc::clone(&verified));
-                Ok(Check::Verified(verified, permit.map(|permit| Refresh { issuer: index, permit })))
-            }
+            Lookup::Key(key, permit) => match issuer.policy.verify(token, &key, now) {
+                Ok(verified) => {
+                    let verified = Arc::new(verified);
+                    self.tokens.insert(text, index, key, Arc::clone(&verified));
+                    Ok(Check::Verified(verified, permit.map(|permit| Refresh { issuer: index, permit })))
+                }
+                Err(error) => {
+                    issuer.keys.take_back(permit);
+                    Err(error)
+                }
+            },
             Lookup::Fetch(permit) => Ok(Check::Fetch(Refresh { issuer: index, permit })),
             Lookup::Wait => Ok(Check::Wait),
             Lookup::Refused(error) => Err(error),

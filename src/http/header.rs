@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 /// A name in the one spelling that servers behind us may confuse it with: lower case, everything but letters and digits a
 /// dash. CGI, WSGI and PHP fold `X_User.Id` and `x-user-id` into one variable.
@@ -46,22 +47,14 @@ pub fn percent_encoded_value(text: &str) -> String {
 /// A `Cookie` header without the cookies whose names are `refused`; `None` if nothing is left.
 ///
 /// Names are compared after trimming everything that is not visible ASCII, so that a name cannot hide behind characters
-/// that another parser drops.
+/// that another parser drops. A comma counts as an end, too: runtimes join several `Cookie` headers with it.
 #[must_use]
 pub fn cookies_without(header: &str, refused: impl Fn(&str) -> bool) -> Option<String> {
     let hidden = |c: char| !c.is_ascii_graphic();
-    let kept = header.split(';').filter(|pair| {
-        let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
-        !pair.trim_matches(hidden).is_empty() && !refused(name.trim_matches(hidden))
-    });
-    let mut out = String::with_capacity(header.len());
-    for pair in kept {
-        if !out.is_empty() {
-            out.push_str("; ");
-        }
-        out.push_str(pair.trim());
-    }
-    (!out.is_empty()).then_some(out)
+    let passes = |part: &&str| !refused(part.split('=').next().unwrap_or_default().trim_matches(hidden));
+    let kept = header.split(';').map(|pair| pair.split(',').filter(passes).collect::<Vec<_>>().join(","));
+    let kept: Vec<String> = kept.filter(|cookie| !cookie.trim_matches(hidden).is_empty()).collect();
+    (!kept.is_empty()).then(|| kept.iter().map(|cookie| cookie.trim()).collect::<Vec<_>>().join("; "))
 }
 
 #[cfg(test)]
@@ -99,5 +92,7 @@ mod tests {
         assert_eq!(kept("\u{2000}__Host-edgeward=x; \u{a0}__Host-edgeward.0=y; c=3").as_deref(), Some("c=3"));
         assert_eq!(kept("__Host-edgeward"), None);
         assert_eq!(kept("theme=dark").as_deref(), Some("theme=dark"));
+        assert_eq!(kept("a=1, __Host-edgeward=x, b=2").as_deref(), Some("a=1, b=2"));
+        assert_eq!(kept("__Host-edgeward=x, a=1,2; b=3, 4").as_deref(), Some("a=1,2; b=3, 4"));
     }
 }

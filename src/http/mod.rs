@@ -23,13 +23,14 @@ pub struct RequestHead<'r> {
 }
 
 impl<'r> RequestHead<'r> {
-    /// Host and port, then path, then query, as they stand in the URL.
+    /// Host and port, then path, then query, as they stand in the URL. A user name or password in it is left out.
     #[must_use]
     pub fn url_parts(&self) -> UrlParts<'r> {
         let rest = self.url.find("://").and_then(|scheme| self.url.get(scheme + 3..)).unwrap_or_default();
         let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
         let authority_to = rest.find(['/', '?', '\\']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at_checked(authority_to).unwrap_or_default();
+        let authority = authority.rsplit('@').next().unwrap_or_default();
         let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
         UrlParts { authority, path, query }
     }
@@ -56,6 +57,7 @@ mod tests {
             ("https://a.example:1/b/../c?d=e?f", "a.example:1", "/b/../c", Some("d=e?f")),
             ("https://a.example//admin", "a.example", "//admin", None),
             ("https://a.example", "a.example", "", None),
+            ("https://u:p@a.example:1/@b", "a.example:1", "/@b", None),
             ("https://a.example?x", "a.example", "", Some("x")),
             ("https://a.example\\admin", "a.example", "\\admin", None),
             ("https://a.example/a#/public?x", "a.example", "/a", None),

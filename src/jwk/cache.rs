@@ -168,37 +168,34 @@ impl KeyCache {
     /// Why the fetch failed; the cache has noted it.
     pub fn store(&mut self, fetched: Fetched, now: UnixTime) -> Result<(), KeysError> {
         self.lease_until = None;
-        match fetched.outcome {
-            Ok((mut set, validity)) => {
+        match fetched.failure {
+            None => {
                 self.failures = 0;
                 self.last_error = None;
-                if let Some(uri) = fetched.discovered {
-                    self.discovered = Some((uri, now));
-                }
-                // An older reply never replaces a newer one. What the network said now outranks a clock that went back.
-                let outdated = self.held.as_ref().is_some_and(|held| {
-                    held.sequence > fetched.sequence
-                        || !fetched.from_network && held.validity.fetched_at > validity.fetched_at
-                });
-                if !outdated {
-                    if let Some(held) = &self.held {
-                        set.keep_identities(&held.set);
-                    }
-                    self.held = Some(Held { set, validity, sequence: fetched.sequence });
-                }
-                Ok(())
             }
-            Err(error) => {
-                self.failures = self.failures.saturating_add(1);
-                self.last_error = Some(error);
-                // Where the document moved to, only discovery knows.
-                self.discovered = None;
-                let doubled = limits::FETCH_BACKOFF_MIN_S << (self.failures - 1).min(10);
-                let pause = doubled.min(limits::FETCH_BACKOFF_MAX_S);
-                let asked = fetched.retry_after_s.unwrap_or(0).min(limits::RETRY_AFTER_MAX_S);
-                self.retry_at = later(now, pause.max(asked));
-                Err(error)
+            Some(error) => self.note_failure(error, fetched.retry_after_s, now),
+        }
+        let (mut set, validity) = fetched.outcome?;
+        if let Some(uri) = fetched.discovered {
+            self.discovered = Some((uri, now));
+        }
+        // An older reply never replaces a newer one. What the network said now outranks a clock that went back.
+        let outdated = self.held.as_ref().is_some_and(|held| {
+            held.sequence > fetched.sequence || !fetched.from_network && held.validity.fetched_at > validity.fetched_at
+        });
+        if !outdated {
+            if let Some(held) = &self.held {
+                set.keep_identities(&held.set);
             }
+            self.held = Some(Held { set, validity, sequence: fetched.sequence });
+        }
+        Ok(())
+    }
+
+    /// Takes back a permit that came with a key and will not be used, so that the next request gets one.
+    pub(crate) fn take_back(&mut self, permit: Option<Permit>) {
+        if permit.is_some_and(|permit| permit.sequence == self.sequence) {
+            self.lease_until = None;
         }
     }
 
@@ -223,6 +220,17 @@ impl KeyCache {
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
+    }
+
+    fn note_failure(&mut self, error: KeysError, retry_after_s: Option<i64>, now: UnixTime) {
+        self.failures = self.failures.saturating_add(1);
+        self.last_error = Some(error);
+        // Where the document moved to, only discovery knows.
+        self.discovered = None;
+        let doubled = limits::FETCH_BACKOFF_MIN_S << (self.failures - 1).min(10);
+        let pause = doubled.min(limits::FETCH_BACKOFF_MAX_S);
+        let asked = retry_after_s.unwrap_or(0).min(limits::RETRY_AFTER_MAX_S);
+        self.retry_at = later(now, pause.max(asked));
     }
 
     fn without_keys(&mut self, now: UnixTime, fetches: u8) -> Lookup {

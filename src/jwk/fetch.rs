@@ -142,6 +142,8 @@ pub enum Progress {
 pub struct Fetched {
     pub(super) sequence: u64,
     pub(super) outcome: Result<(JwkSet, Validity), KeysError>,
+    /// Why the provider gave no keys, also when an older set serves instead.
+    pub(super) failure: Option<KeysError>,
     pub(super) discovered: Option<String>,
     pub(super) retry_after_s: Option<i64>,
     pub(super) from_network: bool,
@@ -245,13 +247,14 @@ impl Permit {
     /// Gives up, as when the shell cannot do what was asked.
     #[must_use]
     pub fn abandon(self) -> Fetched {
-        Fetched { outcome: Err(KeysError::JwksUnreachable), ..self.empty() }
+        Fetched { failure: Some(KeysError::JwksUnreachable), ..self.empty() }
     }
 
     fn empty(&self) -> Fetched {
         Fetched {
             sequence: self.sequence,
             outcome: Err(KeysError::JwksUnreachable),
+            failure: None,
             discovered: None,
             retry_after_s: None,
             from_network: true,
@@ -266,7 +269,7 @@ impl Permit {
             _ => Err(error),
         };
         let retry_after_s = reply.and_then(|reply| reply.retry_after_s());
-        Progress::Finished(Fetched { outcome, retry_after_s, ..self.empty() })
+        Progress::Finished(Fetched { outcome, failure: Some(error), retry_after_s, ..self.empty() })
     }
 
     fn read_discovery(&self, reply: Result<&Incoming, &Unreachable>) -> Result<String, KeysError> {

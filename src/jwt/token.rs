@@ -1,11 +1,12 @@
 //! A compact JWS as it came from outside (RFC 7515 §7.1).
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Algorithm;
 use crate::base64url;
 use crate::error::{Malformed, VerifyError};
-use crate::json::{Document, Value};
+use crate::json::{Document, Peeked, Value, peek};
 use crate::limits;
 
 /// A well-formed token of which nothing is known to be true.
@@ -48,12 +49,12 @@ impl<'t> UntrustedToken<'t> {
     }
 
     /// The value of the `iss` claim, **not verified**: good only for choosing which issuer's policy to verify with.
-    pub(crate) fn unverified_issuer(&self) -> Result<alloc::string::String, VerifyError> {
-        let claims = parse_claims(self.payload.clone())?;
-        match claims.root().get("iss") {
-            Some(Value::String(issuer)) => Ok(issuer.into()),
-            Some(_) => Err(VerifyError::claim_malformed("iss")),
-            None => Err(VerifyError::claim_missing("iss")),
+    pub(crate) fn unverified_issuer(&self) -> Result<String, VerifyError> {
+        match peek(&self.payload, "iss") {
+            Ok(Peeked::String(issuer)) => Ok(issuer),
+            Ok(Peeked::NotAString) => Err(VerifyError::claim_malformed("iss")),
+            Ok(Peeked::Absent) => Err(VerifyError::claim_missing("iss")),
+            Err(_) => Err(VerifyError::TokenMalformed(Malformed::Claims)),
         }
     }
 }

@@ -1,15 +1,34 @@
 //! RSA signature verification (RFC 8017): the public operation, RSASSA-PKCS1-v1_5 and RSASSA-PSS.
 //!
 //! Public keys and signatures are not secret, so nothing here needs to run in constant time.
+//!
+//! The arithmetic has two kernels, each with its proof in its module: `int` on integers, for every target, and `fma` on
+//! fused multiply-add, for wasm with relaxed SIMD on hosts that fuse. `public_key` chooses, `power` exponentiates.
 
+#[cfg(any(test, edgeward_emulate_fma, target_feature = "relaxed-simd"))]
+mod fma;
 pub(crate) mod hash;
+mod int;
+#[cfg(any(test, edgeward_emulate_fma, target_feature = "relaxed-simd"))]
+mod lanes;
+mod natural;
 mod pkcs1v15;
+mod power;
 mod pss;
 mod public_key;
 pub(crate) mod roca;
 
 pub use hash::Hash;
-pub use public_key::{InvalidKey, PublicKey};
+pub use public_key::{InvalidKey, OpError, PublicKey};
+
+/// The integer kernel that serves this target.
+#[cfg(target_pointer_width = "64")]
+type Integer = int::Modulus<int::Wide, 130>;
+#[cfg(not(target_pointer_width = "64"))]
+type Integer = int::Modulus<int::Narrow, 306>;
+
+#[cfg(test)]
+mod kernel_tests;
 
 /// A signature scheme with everything fixed but the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

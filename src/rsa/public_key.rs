@@ -1,15 +1,12 @@
-//! An RSA public key that passed its checks, and the public operation.
+//! An RSA public key, checked and prepared once.
 
-use alloc::vec::Vec;
+use alloc::boxed::Box;
 
-use rsa::BigUint;
-use rsa::hazmat::rsa_encrypt;
-
-use super::SignatureInvalid;
+use super::{SignatureInvalid, natural};
 use crate::limits;
 
-/// Why a modulus and exponent do not make an acceptable RSA public key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a key is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidKey {
     /// The modulus has fewer bits than [`limits::MIN_MODULUS_BITS`].
@@ -28,46 +25,103 @@ pub enum InvalidKey {
     ExponentInvalid,
 }
 
-/// An RSA public key: n odd, 2048 to 8192 bits; e odd, 3 ≤ e < 2^33.
+/// Why an operation is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpError {
+    /// The signature, or the buffer for the result, is not exactly as long as the modulus.
+    LengthMismatch,
+    /// The signature is not below the modulus.
+    OutOfRange,
+}
+
+/// An RSA public key with the constants of the kernel that serves it.
 #[derive(Clone)]
 pub struct PublicKey {
-    n: Vec<u8>,
+    n: Box<[u8]>,
     e: u64,
     bits: usize,
-    inner: rsa::RsaPublicKey,
+    engine: Engine,
+}
+
+#[derive(Clone)]
+enum Engine {
+    #[cfg(any(test, edgeward_emulate_fma, target_feature = "relaxed-simd"))]
+    Fma(Box<super::fma::Modulus>),
+    Integer(Box<super::Integer>),
 }
 
 impl PublicKey {
-    /// Builds a key from big-endian bytes; leading zero octets are ignored.
+    /// A key from its big-endian modulus and exponent; leading zero octets are ignored.
+    ///
+    /// Every check comes before any arithmetic.
     ///
     /// # Errors
-    /// See [`InvalidKey`].
+    ///
+    /// [`InvalidKey`] names the rule that is broken.
     pub fn new(n: &[u8], e: &[u8]) -> Result<Self, InvalidKey> {
-        let n = without_leading_zeros(n);
-        let bits = bit_length(n);
+        #[cfg(any(test, edgeward_emulate_fma, target_feature = "relaxed-simd"))]
+        let fused = super::fma::fused();
+        #[cfg(not(any(test, edgeward_emulate_fma, target_feature = "relaxed-simd")))]
+        let fused = false;
+        Self::on_host(n, e, fused)
+    }
+
+    /// [`PublicKey::new`] with the integer kernel, whatever the host offers: for tests and timing.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidKey`] names the rule that is broken.
+    #[doc(hidden)]
+    pub fn without_fma(n: &[u8], e: &[u8]) -> Result<Self, InvalidKey> {
+        Self::on_host(n, e, false)
+    }
+
+    /// [`PublicKey::new`] on a host that fuses multiply-add, or does not.
+    pub(super) fn on_host(n: &[u8], e: &[u8], fused: bool) -> Result<Self, InvalidKey> {
+        let n = strip(n);
+        let top = n.first().map_or(0, |&b| 8 - b.leading_zeros() as usize);
+        let bits = n.len().saturating_sub(1).saturating_mul(8).saturating_add(top);
         if bits < limits::MIN_MODULUS_BITS {
             return Err(InvalidKey::ModulusTooSmall { bits });
         }
         if bits > limits::MAX_MODULUS_BITS {
             return Err(InvalidKey::ModulusTooLarge { bits });
         }
-        if n.last().is_none_or(|last| last % 2 == 0) {
+        if n.last().is_none_or(|b| b & 1 == 0) {
             return Err(InvalidKey::ModulusEven);
         }
-        let e = without_leading_zeros(e);
-        if bit_length(e) > limits::MAX_EXPONENT_BITS {
-            return Err(InvalidKey::ExponentInvalid);
+        let e = exponent(strip(e)).ok_or(InvalidKey::ExponentInvalid)?;
+
+        let words = natural::from_be_bytes(n);
+        let engine = match fused {
+            #[cfg(any(test, edgeward_emulate_fma, target_feature = "relaxed-simd"))]
+            true => Engine::Fma(Box::new(super::fma::Modulus::new(&words, bits))),
+            _ => Engine::Integer(Box::new(super::Integer::new(&words, bits))),
+        };
+        Ok(Self { n: n.into(), e, bits, engine })
+    }
+
+    /// s^e mod n, big-endian, into `out`; `signature` and `out` are as long as the modulus.
+    ///
+    /// # Errors
+    ///
+    /// [`OpError`], before any arithmetic.
+    pub fn public_op(&self, signature: &[u8], out: &mut [u8]) -> Result<(), OpError> {
+        if signature.len() != self.size() || out.len() != self.size() {
+            return Err(OpError::LengthMismatch);
         }
-        let exponent = e.iter().fold(0u64, |value, &octet| value << 8 | u64::from(octet));
-        if exponent < 3 || exponent % 2 == 0 {
-            return Err(InvalidKey::ExponentInvalid);
+        if *signature >= *self.n {
+            return Err(OpError::OutOfRange);
         }
-        let inner = rsa::RsaPublicKey::new_with_max_size(
-            BigUint::from_bytes_be(n),
-            BigUint::from(exponent),
-            limits::MAX_MODULUS_BITS,
-        );
-        Ok(Self { n: n.to_vec(), e: exponent, bits, inner: inner.map_err(|_| InvalidKey::ExponentInvalid)? })
+        let s = natural::from_be_bytes(signature);
+        let words = match &self.engine {
+            #[cfg(any(test, edgeward_emulate_fma, target_feature = "relaxed-simd"))]
+            Engine::Fma(modulus) => modulus.power(&s, self.e),
+            Engine::Integer(modulus) => modulus.power(&s, self.e),
+        };
+        natural::write_be_bytes(&words, out);
+        Ok(())
     }
 
     /// The modulus, big-endian, without leading zeros.
@@ -82,49 +136,52 @@ impl PublicKey {
         self.e
     }
 
-    /// Length of the modulus, in bits.
+    /// The modulus' size in bits.
     #[must_use]
     pub fn bits(&self) -> usize {
         self.bits
     }
 
-    /// Length of the modulus and of every signature, in bytes: RFC 8017's k.
+    /// The modulus' size in bytes: the length of a signature.
     #[must_use]
     pub fn size(&self) -> usize {
         self.n.len()
     }
 
-    /// RSAVP1 (RFC 8017 §5.2.2): writes signature^e mod n, big-endian, to `out`, which must be `size()` bytes.
-    ///
-    /// # Errors
-    /// If the signature is not exactly `size()` bytes long, or not below the modulus.
-    pub(super) fn public_op(&self, signature: &[u8], out: &mut [u8]) -> Result<(), SignatureInvalid> {
-        // Equal lengths, big-endian: lexicographic order is numeric order.
-        if signature.len() != self.size() || out.len() != self.size() || signature >= self.n.as_slice() {
-            return Err(SignatureInvalid);
+    /// The kernel in use: `"fma"` or `"integer"`.
+    #[must_use]
+    pub fn kernel(&self) -> &'static str {
+        match self.engine {
+            #[cfg(any(test, edgeward_emulate_fma, target_feature = "relaxed-simd"))]
+            Engine::Fma(_) => "fma",
+            Engine::Integer(_) => "integer",
         }
-        let message = rsa_encrypt(&self.inner, &BigUint::from_bytes_be(signature)).map_err(|_| SignatureInvalid)?;
-        let bytes = message.to_bytes_be();
-        let zeros = out.len().checked_sub(bytes.len()).ok_or(SignatureInvalid)?;
-        let (padding, value) = out.split_at_mut_checked(zeros).ok_or(SignatureInvalid)?;
-        padding.fill(0);
-        value.copy_from_slice(&bytes);
-        Ok(())
+    }
+}
+
+/// Whoever verifies learns only that the signature is not valid.
+impl From<OpError> for SignatureInvalid {
+    fn from(_: OpError) -> Self {
+        Self
     }
 }
 
 impl core::fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "PublicKey({} bits, e = {})", self.bits, self.e)
+        f.debug_struct("PublicKey").field("bits", &self.bits).field("e", &self.e).finish_non_exhaustive()
     }
 }
 
-fn without_leading_zeros(bytes: &[u8]) -> &[u8] {
-    let zeros = bytes.iter().take_while(|&&octet| octet == 0).count();
+fn strip(bytes: &[u8]) -> &[u8] {
+    let zeros = bytes.iter().take_while(|&&b| b == 0).count();
     bytes.get(zeros..).unwrap_or_default()
 }
 
-/// Bits of a big-endian number without leading zero octets.
-fn bit_length(bytes: &[u8]) -> usize {
-    bytes.first().map_or(0, |first| bytes.len() * 8 - first.leading_zeros() as usize)
+/// An odd exponent of at least 3 and at most [`limits::MAX_EXPONENT_BITS`], from bytes without leading zeros.
+fn exponent(bytes: &[u8]) -> Option<u64> {
+    if bytes.len() > 5 {
+        return None;
+    }
+    let e = bytes.iter().fold(0, |e, &b| e << 8 | u64::from(b));
+    (e & 1 == 1 && (3..1 << limits::MAX_EXPONENT_BITS).contains(&e)).then_some(e)
 }

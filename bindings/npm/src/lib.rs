@@ -1,3 +1,359 @@
 //! The core for JavaScript: conversion and error codes only.
+//!
+//! Every export takes and returns plain numbers, so that the module imports nothing and needs no generated glue. Text
+//! goes in through a buffer that [`input`] hands out, and comes back through one that [`output`] and [`output_len`]
+//! point at; either is good until the next call. `pkg/src/core.js` is the other side of this interface.
 
 #![forbid(unsafe_code)]
+
+mod answer;
+mod options;
+mod slab;
+
+use core::cell::RefCell;
+use core::str;
+use std::rc::Rc;
+
+use edgeward::error::VerifyError;
+use edgeward::http::{Bearer, bad_request, bearer_token, forbidden, missing_token, refused, unavailable};
+use edgeward::io::UnixTime;
+use edgeward::json::Value;
+use edgeward::jwk::{Ask, Fetched, Permit, Progress};
+use edgeward::jwt::{Demands, VerifiedToken};
+use edgeward::{Check, Refresh, Verifier, limits};
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::answer::Refusal;
+use crate::options::{InvalidOption, PerCall};
+use crate::slab::Slab;
+
+/// Outcomes of [`check`], in its lowest three bits; the bits above hold a permit where there is one.
+mod outcome {
+    /// Passed. [`super::output`] holds the header, then, from [`super::header_len`] on, the claims.
+    pub(crate) const VERIFIED: u32 = 0;
+    /// Passed; the permit is for refreshing the keys in the background.
+    pub(crate) const VERIFIED_AND_REFRESH: u32 = 1;
+    /// Undecided: use the permit, then check again.
+    pub(crate) const FETCH: u32 = 2;
+    /// Undecided: another call is fetching; check again in [`super::poll_ms`].
+    pub(crate) const WAIT: u32 = 3;
+    /// Refused, or impossible to decide. [`super::output`] says why.
+    pub(crate) const REFUSED: u32 = 4;
+}
+
+/// What the input of [`check`] is.
+mod form {
+    pub(crate) const TOKEN: u32 = 0;
+    /// The value of an `Authorization` header.
+    pub(crate) const HEADER: u32 = 1;
+    /// A request without that header.
+    pub(crate) const NO_HEADER: u32 = 2;
+    /// A request with a token in its query.
+    pub(crate) const QUERY: u32 = 3;
+}
+
+/// No verifier or permit: what [`create`] answers when the options are invalid.
+const NONE: u32 = u32::MAX;
+
+#[derive(Default)]
+struct State {
+    input: Vec<u8>,
+    output: Vec<u8>,
+    header_len: usize,
+    verifiers: Slab<Entry>,
+    permits: Slab<Fetching>,
+    routes: Routes,
+}
+
+/// The demands of the routes seen last, with the text they were read from: a route's text never changes.
+#[derive(Default)]
+struct Routes {
+    seen: Vec<(Vec<u8>, Rc<PerCall>)>,
+    next: usize,
+}
+
+/// How many routes' demands are kept.
+const MAX_ROUTES: usize = 32;
+
+struct Entry {
+    verifier: Verifier,
+    /// What is demanded of every token, to name it in refusals.
+    demands: Demands,
+    is_for_id_tokens: bool,
+}
+
+/// A fetch under way, and whose it is.
+struct Fetching {
+    verifier: u32,
+    issuer: usize,
+    permit: Permit,
+}
+
+thread_local! {
+    static STATE: RefCell<State> = RefCell::default();
+}
+
+fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
+    STATE.with_borrow_mut(work)
+}
+
+/// A buffer of at least `len` bytes for the next call's text.
+#[wasm_bindgen]
+pub fn input(len: usize) -> *mut u8 {
+    with(|state| {
+        if state.input.len() < len {
+            state.input.resize(len, 0);
+        }
+        state.input.as_mut_ptr()
+    })
+}
+
+/// Where the last call's answer is.
+#[wasm_bindgen]
+pub fn output() -> *const u8 {
+    with(|state| state.output.as_ptr())
+}
+
+/// How long the last call's answer is.
+#[wasm_bindgen]
+pub fn output_len() -> usize {
+    with(|state| state.output.len())
+}
+
+/// How much of the last answer is the token's header.
+#[wasm_bindgen]
+pub fn header_len() -> usize {
+    with(|state| state.header_len)
+}
+
+/// The longest token, in bytes.
+#[wasm_bindgen]
+pub fn max_token_bytes() -> usize {
+    limits::MAX_TOKEN_BYTES
+}
+
+/// The pause between two looks at another call's fetch.
+#[wasm_bindgen]
+pub fn poll_ms() -> u32 {
+    limits::FETCH_POLL_MS
+}
+
+/// Makes a verifier from the options, JSON text of `len` bytes. `u32::MAX` if they are invalid: the output says why.
+#[wasm_bindgen]
+pub fn create(len: usize) -> u32 {
+    with(|state| {
+        let text = state.input.get(..len).unwrap_or_default();
+        match options::read(text) {
+            Ok(entry) => state.verifiers.insert(entry),
+            Err(InvalidOption { option, reason }) => {
+                answer::invalid_option(&mut state.output, &option, &reason);
+                NONE
+            }
+        }
+    })
+}
+
+/// Forgets a verifier and its keys.
+#[wasm_bindgen]
+pub fn destroy(verifier: u32) {
+    with(|state| {
+        state.verifiers.remove(verifier);
+        state.permits.retain(|fetching| fetching.verifier != verifier);
+    });
+}
+
+/// Checks what the first `len` bytes of the input are, as `form` says; the next `demands_len` bytes are demands of this
+/// call alone, as JSON. `fetches` counts the fetches that this call has caused before.
+#[wasm_bindgen]
+pub fn check(verifier: u32, form: u32, len: usize, demands_len: usize, now_ms: f64, fetches: u32) -> u32 {
+    with(|state| {
+        let State { input, output, header_len, verifiers, permits, routes } = state;
+        let Some(entry) = verifiers.get_mut(verifier) else {
+            answer::internal(output);
+            return outcome::REFUSED;
+        };
+        let per_call = input.get(len..len + demands_len).unwrap_or_default();
+        let per_call = match routes.read(per_call, entry.is_for_id_tokens) {
+            Ok(per_call) => per_call,
+            Err(InvalidOption { option, reason }) => {
+                answer::invalid_option(output, &option, &reason);
+                return outcome::REFUSED;
+            }
+        };
+        let token = match token(input, form, len) {
+            Ok(token) => token,
+            Err(refusal) => {
+                answer::refusal(output, &refusal);
+                return outcome::REFUSED;
+            }
+        };
+        let fetches = u8::try_from(fetches).unwrap_or(u8::MAX);
+        let mut permit_for = |refresh: Refresh| {
+            permits.insert(Fetching { verifier, issuer: refresh.issuer(), permit: refresh.permit }) << 3
+        };
+        let refusal = match entry.verifier.check(token, UnixTime::from_millis(now_ms as i64), fetches) {
+            Check::Verified(token, refresh) => match check_per_call(&token, per_call.as_deref()) {
+                Ok(()) => {
+                    output.clear();
+                    output.extend_from_slice(token.header().as_json().as_bytes());
+                    *header_len = output.len();
+                    output.extend_from_slice(token.claims().as_json().as_bytes());
+                    return refresh
+                        .map_or(outcome::VERIFIED, |refresh| outcome::VERIFIED_AND_REFRESH | permit_for(refresh));
+                }
+                Err(error) => refusal_of(&error, per_call.as_ref().map_or(&entry.demands, |one| &one.demands)),
+            },
+            Check::Fetch(refresh) => return outcome::FETCH | permit_for(refresh),
+            Check::Wait => return outcome::WAIT,
+            Check::Refused(error) => refusal_of(&error, &entry.demands),
+            Check::Unavailable { error, retry_after_s } => {
+                Refusal::new(error.code(), error.to_string(), unavailable(error, retry_after_s))
+            }
+        };
+        answer::refusal(output, &refusal);
+        outcome::REFUSED
+    })
+}
+
+impl Routes {
+    /// The demands that `text` holds; none if there is no text.
+    fn read(&mut self, text: &[u8], is_for_id_tokens: bool) -> Result<Option<Rc<PerCall>>, InvalidOption> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        if let Some((_, known)) = self.seen.iter().find(|(seen, _)| seen == text) {
+            return Ok(Some(Rc::clone(known)));
+        }
+        let read = Rc::new(options::read_per_call(text, is_for_id_tokens)?);
+        // What belongs to one login comes once.
+        if !read.is_of_one_login() {
+            let kept = (text.to_vec(), Rc::clone(&read));
+            match self.seen.get_mut(self.next) {
+                Some(place) => *place = kept,
+                None => self.seen.push(kept),
+            }
+            self.next = (self.next + 1) % MAX_ROUTES;
+        }
+        Ok(Some(read))
+    }
+}
+
+fn token(input: &[u8], form: u32, len: usize) -> Result<&str, Refusal> {
+    let bad_request = |message: &str| Refusal::new("invalid_request", message.into(), bad_request(message));
+    let missing = || Refusal::new("token_missing", "there is no token".into(), missing_token());
+    if form != form::NO_HEADER && len > limits::MAX_TOKEN_BYTES + "Bearer ".len() {
+        return Err(refusal_of(&VerifyError::TokenTooLarge { bytes: len }, &Demands::default()));
+    }
+    // The other side encodes UTF-8, so that this cannot fail; if it did, the empty text is no token.
+    let text = str::from_utf8(input.get(..len).unwrap_or_default()).unwrap_or_default();
+    match form {
+        form::TOKEN => Ok(text),
+        form::HEADER => match bearer_token(Some(text)) {
+            Bearer::Token(token) => Ok(token),
+            Bearer::Absent => Err(missing()),
+            Bearer::Malformed => {
+                Err(bad_request("The Authorization header must be one \"Bearer\", one space, and one token."))
+            }
+        },
+        form::QUERY => Err(bad_request("Send the access token in the Authorization header, not in the query.")),
+        _ => Err(missing()),
+    }
+}
+
+fn check_per_call(token: &VerifiedToken, per_call: Option<&PerCall>) -> Result<(), VerifyError> {
+    let Some(per_call) = per_call else { return Ok(()) };
+    if let Some(nonce) = &per_call.nonce {
+        token.check_nonce(nonce)?;
+    }
+    if let Some(access_token) = &per_call.access_token {
+        token.check_at_hash(access_token)?;
+    }
+    per_call.demands.check(token.claims()).map_err(VerifyError::Forbidden)
+}
+
+fn refusal_of(error: &VerifyError, demands: &Demands) -> Refusal {
+    let reply = match error {
+        VerifyError::Forbidden(reason) => forbidden(reason, demands),
+        error => refused(error),
+    };
+    Refusal::new(error.code(), error.to_string(), reply)
+}
+
+/// Permits to load the keys of every issuer that lacks fresh ones, as a JSON array.
+#[wasm_bindgen]
+pub fn warm_up(verifier: u32, now_ms: f64) {
+    with(|state| {
+        let refreshes = state
+            .verifiers
+            .get_mut(verifier)
+            .map_or_else(Vec::new, |entry| entry.verifier.warm_up(UnixTime::from_millis(now_ms as i64)));
+        let permits: Vec<u32> = refreshes
+            .into_iter()
+            .map(|refresh| {
+                state.permits.insert(Fetching { verifier, issuer: refresh.issuer(), permit: refresh.permit })
+            })
+            .collect();
+        answer::numbers(&mut state.output, &permits);
+    });
+}
+
+/// What to do with a permit: 1, send the request that the output describes as JSON; 0, look the output up in the edge
+/// cache; 2, nothing, the permit is void.
+#[wasm_bindgen]
+pub fn ask(permit: u32) -> u32 {
+    with(|state| match state.permits.get_mut(permit).map(|fetching| fetching.permit.ask()) {
+        Some(Ask::Edge { key }) => {
+            state.output.clear();
+            state.output.extend_from_slice(key.as_bytes());
+            0
+        }
+        Some(Ask::Http(outgoing)) => {
+            answer::outgoing(&mut state.output, &outgoing);
+            1
+        }
+        None => 2,
+    })
+}
+
+/// Takes what came of [`ask`]: `kind` 0, the edge cache has nothing; 1, it has these `body_len` bytes; 2, no reply; 3, a
+/// reply, its status and headers as `head_len` bytes of JSON, then its body. Answers 0 to ask again and 1 when done, the
+/// output saying how it went.
+#[wasm_bindgen]
+pub fn answer(permit: u32, kind: u32, head_len: usize, body_len: usize, now_ms: f64) -> u32 {
+    with(|state| {
+        let State { input, output, verifiers, permits, .. } = state;
+        let Some(Fetching { verifier, issuer, permit: held }) = permits.remove(permit) else {
+            answer::void(output);
+            return 1;
+        };
+        let now = UnixTime::from_millis(now_ms as i64);
+        let (head, body) = input.split_at_checked(head_len).unwrap_or_default();
+        let answer = answer::read(kind, head, body.get(..body_len).unwrap_or_default());
+        let mut fetched: Fetched = match held.answer(answer, now) {
+            Progress::Again(next) => {
+                permits.put_back(permit, Fetching { verifier, issuer, permit: next });
+                return 0;
+            }
+            Progress::Finished(fetched) => fetched,
+        };
+        let (asked_provider, edge) = (fetched.asked_provider(), fetched.edge.take());
+        let stored = verifiers.get_mut(verifier).map_or(Ok(()), |entry| entry.verifier.store(issuer, fetched, now));
+        answer::finished(output, asked_provider, edge.as_ref(), stored.err());
+        1
+    })
+}
+
+/// What is held of each issuer's keys, as JSON.
+#[wasm_bindgen]
+pub fn keys(verifier: u32) {
+    with(|state| {
+        let State { output, verifiers, .. } = state;
+        let held = verifiers.get_mut(verifier).into_iter().flat_map(|entry| entry.verifier.keys());
+        answer::keys(output, held);
+    });
+}
+
+/// JSON for a text.
+fn json(text: &str) -> String {
+    Value::String(text).to_json()
+}

@@ -36,13 +36,10 @@ pub(crate) async fn to_service(
         console_error!("edgeward: config_invalid: there is no service binding {binding}");
         return Err(Reply::problem(503, "config_invalid", "A service binding that this route needs is missing."));
     };
-    let origin_to = inbound.with_head(|head| {
-        let parts = head.url_parts();
-        inbound.url().find(parts.authority).map_or(0, |at| at + parts.authority.len())
-    });
-    let origin = inbound.url().get(..origin_to).unwrap_or_default();
+    let scheme = inbound.url().split(':').next().unwrap_or_default();
+    let authority = inbound.with_head(|head| head.url_parts().authority.to_string());
     let call = async {
-        let request = request(site, inbound, &format!("{origin}{}", plan.target), plan)?;
+        let request = request(site, inbound, &format!("{scheme}://{authority}{}", plan.target), plan)?;
         let promise: Promise = fetch.call1(&service, &request)?.dyn_into()?;
         JsFuture::from(promise).await?.dyn_into()
     };
@@ -71,17 +68,16 @@ fn request(site: &Site, inbound: &Inbound, url: &str, plan: &Forward) -> Result<
         headers.set(name, value)?;
     }
     let init = RequestInit::new();
-    init.set_method(inbound.method());
     init.set_headers(&headers);
     init.set_redirect(RequestRedirect::Manual);
     if plan.is_private {
         // Cloudflare caches some answers by the path's extension alone; nobody else may get this one.
         init.set_cache(RequestCache::NoStore);
     }
-    if let Some(body) = inbound.raw().body() {
-        init.set_body(&body);
-    }
-    Request::new_with_str_and_init(url, &init)
+    // A request serves as `RequestInit`, too. That way its method and body come along, even a body that came with GET,
+    // which could not be set by itself.
+    let addressed = Request::new_with_str_and_init(url, inbound.raw().unchecked_ref())?;
+    Request::new_with_request_and_init(&addressed, &init)
 }
 
 fn finish(response: Result<Response, JsValue>, plan: &Forward) -> Result<Response, Reply> {

@@ -36,7 +36,7 @@ async fn fetch(request: web_sys::Request, env: Env, ctx: Context) -> worker::Res
         return response::from_reply(&site::health());
     }
     let answer = match answer(&site, &inbound, &env, &ctx).await {
-        Ok(response) => response,
+        Ok(response) => response::from_origin(response, &site.gateway)?,
         Err(reply) => response::from_reply(&reply)?,
     };
     response::with_cors(answer, &site.gateway, &inbound)

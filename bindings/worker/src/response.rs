@@ -32,17 +32,20 @@ pub(crate) fn from_reply(reply: &Reply) -> worker::Result<Response> {
     Ok(Response::new_with_opt_str_and_init(body, &init)?)
 }
 
-/// Adds the CORS headers that this request's answer must carry.
-pub(crate) fn with_cors(response: Response, gateway: &Gateway, inbound: &Inbound) -> worker::Result<Response> {
-    if !gateway.has_cors() || response.status() == SWITCHING_PROTOCOLS {
-        return Ok(response);
-    }
-    // A preflight answer has its methods and headers already.
-    let is_preflight = response.headers().has("access-control-allow-methods")? && inbound.method() == "OPTIONS";
-    if !is_preflight {
+/// An origin's response without its own CORS headers, if the gateway has a CORS policy.
+pub(crate) fn from_origin(response: Response, gateway: &Gateway) -> worker::Result<Response> {
+    if gateway.has_cors() && response.status() != SWITCHING_PROTOCOLS {
         for name in CORS_HEADERS {
             response.headers().delete(name)?;
         }
+    }
+    Ok(response)
+}
+
+/// Adds the CORS headers that this request's answer must carry.
+pub(crate) fn with_cors(response: Response, gateway: &Gateway, inbound: &Inbound) -> worker::Result<Response> {
+    if response.status() == SWITCHING_PROTOCOLS {
+        return Ok(response);
     }
     for (name, value) in inbound.with_head(|head| gateway.cors_headers(head)) {
         if name == "vary" {

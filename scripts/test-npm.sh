@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Tests the npm package as it is installed: the suite in every runtime, the package's form, its types, sizes and examples.
+# Usage: test-npm.sh [RUNTIME …]; runtimes by part of their name, and then nothing else. The last line counts the tests.
+# build.sh has run before.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+cd "$EDGEWARD_ROOT"
+
+say() { printf 'npm: %s\n' "$*" >&2; }
+
+NODE_20=20.20.2
+
+# Node 20 is the oldest that the package supports: from npm, into the user's cache, once.
+node_20() {
+  local package root
+  package="$(node_package)"
+  package="${package%@*}"
+  [[ -n $package ]] || return 0
+  root="$EDGEWARD_CACHE/node-$NODE_20"
+  if [[ ! -x $root/node_modules/$package/bin/node ]]; then
+    say "installing $package@$NODE_20; once: it is kept in $root"
+    mkdir -p "$root"
+    npm install --prefix "$root" --no-save --no-audit --no-fund --ignore-scripts --loglevel=error "$package@$NODE_20" >&2 || return 0
+  fi
+  printf '%s' "$root/node_modules/$package/bin/node"
+}
+
+# Chromium comes from the system: it is installed where that takes no more than Debian's package manager.
+find_chromium() {
+  local name
+  for name in chromium chromium-browser google-chrome; do
+    type -P "$name" && return
+  done
+  if type -P apt-get >/dev/null && ((EUID == 0)); then
+    say "installing Debian's package chromium"
+    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium; } >/dev/null 2>&1 || true
+    type -P chromium || true
+  fi
+}
+
+export EDGEWARD_NODE_20 EDGEWARD_CHROMIUM
+EDGEWARD_NODE_20="$(node_20)"
+EDGEWARD_CHROMIUM="$(find_chromium)"
+
+output="$(mktemp -d "${TMPDIR:-/tmp}/edgeward-npm-XXXXXX")"
+trap 'rm -rf "$output"' EXIT
+status=0
+
+node tests/npm/run.mjs "$@" | tee "$output/suite" || status=1
+passed="$(sed -n '$s/ passed,.*//p' "$output/suite")"
+failed="$(sed -n '$s/.*, \([0-9]*\) failed.*/\1/p' "$output/suite")"
+
+if (($# == 0)); then
+  node --test --test-reporter=spec --test-reporter-destination=stdout \
+    --test-reporter=tap --test-reporter-destination="$output/tap" 'tests/npm/*.test.mjs' || status=1
+  counted="$(awk '$1 == "#" && NF == 3 { n[$2] = $3 } END { print n["pass"] + 0, n["fail"] + n["cancelled"] + n["skipped"] + 0 }' "$output/tap")"
+  passed=$((${passed:-0} + ${counted% *})) failed=$((${failed:-1} + ${counted#* }))
+fi
+((status == 0)) || ((${failed:-0} > 0)) || failed=1
+
+printf '%d passed, %d failed\n' "${passed:-0}" "${failed:-1}"
+((${failed:-1} == 0))

@@ -1,0 +1,156 @@
+//! Proves that memory stays bounded: verifications and refusals leave the heap as it was, and what a hostile token can make the
+//! verifier hold at once is a small multiple of the token.
+//!
+//! One test in a binary of its own, because it counts every allocation of the process.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unreachable,
+    clippy::print_stdout,
+    clippy::std_instead_of_alloc,
+    clippy::std_instead_of_core,
+    reason = "test code: a panic is a failure"
+)]
+
+mod support;
+
+use edgeward::base64url;
+use edgeward::io::UnixTime;
+use edgeward::jwk::KeyCache;
+use edgeward::jwt::{Algorithm, Policy};
+use edgeward::{Check, Verifier, limits};
+use peak_alloc::PeakAlloc;
+use support::{AUDIENCE, ISSUER, Mint, NOW, access_policy, key_a, key_e3, now, set};
+
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
+/// What else lives in the process: the test harness may allocate a little at any time. A leak of one byte a time shows.
+const SLACK_BYTES: usize = 4096;
+
+/// Runs `work` `times` times, after once to warm up, and fails if the live heap grew.
+fn assert_flat(what: &str, times: usize, mut work: impl FnMut(usize)) {
+    (0..times / 10).for_each(&mut work);
+    let before = HEAP.current_usage();
+    (0..times).for_each(&mut work);
+    let grown = HEAP.current_usage().saturating_sub(before);
+    println!("{what}: {times} times, {grown} bytes grown");
+    assert!(grown <= SLACK_BYTES, "{what}: {grown} bytes");
+}
+
+/// What `work` had allocated at most, beyond what was there.
+fn peak_of(work: impl FnOnce()) -> usize {
+    HEAP.reset_peak_usage();
+    let before = HEAP.current_usage();
+    work();
+    HEAP.peak_usage().saturating_sub(before)
+}
+
+fn refuse(verifier: &mut Verifier, text: &str) {
+    match verifier.check(text, now(), 0) {
+        Check::Refused(_) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Tokens as large as may be whose parsing costs the most memory that their form can ask for.
+fn hostile_tokens() -> Vec<(&'static str, String)> {
+    let payload = |bytes: usize| base64url::encode(&vec![b'x'; bytes]);
+    let filled = |open: &str, unit: &str, close: &str, len: usize| {
+        let units = (len - open.len() - close.len()) / unit.len();
+        format!("{open}{}{close}", unit.repeat(units))
+    };
+    let head = r#"{"alg":"RS256","kid":"rsa2048-a","x":"#;
+    let token = |header: String| {
+        let header = base64url::encode(header.as_bytes());
+        let rest = limits::MAX_TOKEN_BYTES - header.len() - 2 - 342;
+        format!("{header}.{}.{}", payload(rest * 3 / 4), "A".repeat(342))
+    };
+    let with_claims = |claims: String| {
+        let header = base64url::encode(br#"{"alg":"RS256","kid":"rsa2048-a"}"#);
+        format!("{header}.{}.{}", base64url::encode(claims.as_bytes()), "A".repeat(342))
+    };
+    let header_len = limits::MAX_HEADER_BYTES;
+    let claims_len = (limits::MAX_TOKEN_BYTES - 342 - 48) * 3 / 4;
+    vec![
+        ("numbers in the header", token(filled(&format!("{head}["), "0,", "0]}", header_len))),
+        ("empty arrays in the header", token(filled(&format!("{head}["), "[],", "0]}", header_len))),
+        ("escapes in the header", token(filled(&format!("{head}\""), r"\n", "\"}", header_len))),
+        ("empty texts in the header", token(filled(&format!("{head}["), r#""","#, "0]}", header_len))),
+        ("an open header", token(filled(&format!("{head}["), "0,", "", header_len))),
+        (
+            "numbers in the claims",
+            with_claims(filled(&format!(r#"{{"iss":"{ISSUER}","x":["#), "0,", "0]}", claims_len)),
+        ),
+        (
+            "empty texts in the claims",
+            with_claims(filled(&format!(r#"{{"iss":"{ISSUER}","x":["#), r#""","#, "0]}", claims_len)),
+        ),
+        (
+            "escapes in the claims",
+            with_claims(filled(&format!(r#"{{"iss":"{ISSUER}","x":""#), r"\n", "\"}", claims_len)),
+        ),
+        ("a signature of 16 KiB", format!("e30.e30.{}", "A".repeat(limits::MAX_TOKEN_BYTES - 8))),
+        ("dots", ".".repeat(limits::MAX_TOKEN_BYTES)),
+        ("a million dots", ".".repeat(1_000_000)),
+    ]
+}
+
+#[test]
+fn memory_is_bounded() {
+    let keys = set([key_a().jwk(), key_e3().jwk()]);
+    let fixed = || KeyCache::fixed(ISSUER, keys.clone());
+    let mut verifier = Verifier::new(access_policy(), fixed());
+
+    let tokens: Vec<String> = (0..8).map(|n| Mint::access(key_e3()).claim("sub", format!("user-{n}")).text()).collect();
+    assert_flat("known tokens", 1_000_000, |n| match verifier.check(&tokens[n % tokens.len()], now(), 0) {
+        Check::Verified(..) => {}
+        other => panic!("{other:?}"),
+    });
+
+    let mut without_cache = Verifier::new(access_policy(), fixed()).cache_entries(0);
+    assert_flat("verified anew", 10_000, |n| match without_cache.check(&tokens[n % tokens.len()], now(), 0) {
+        Check::Verified(..) => {}
+        other => panic!("{other:?}"),
+    });
+
+    // More tokens than the cache holds, and all of them expired in turn.
+    let mut small = Verifier::new(access_policy(), fixed()).cache_entries(4);
+    assert_flat("known tokens that push each other out", 10_000, |n| {
+        let clock = UnixTime::from_secs(if n % 100 < 50 { NOW } else { NOW + 1000 });
+        match small.check(&tokens[n % tokens.len()], clock, 0) {
+            Check::Verified(..) | Check::Refused(_) => {}
+            other => panic!("{other:?}"),
+        }
+    });
+
+    let refused: Vec<String> = vec![
+        String::new(),
+        "..".into(),
+        tokens[0].replacen('.', "..", 1),
+        format!("{}=", tokens[0]),
+        Mint::access(key_a()).header("alg", "none").with_signature(&[]),
+        Mint::access(key_a()).header("crit", "x").with_signature(&[1; 256]),
+        Mint::access(key_a()).header("kid", "unknown").with_signature(&[1; 256]),
+        Mint::access(key_a()).splice_header(r#""alg":"RS256""#).with_signature(&[1; 256]),
+        Mint::access(key_a()).raw_header("{".repeat(1000)).with_signature(&[]),
+        ".".repeat(limits::MAX_TOKEN_BYTES),
+    ];
+    assert_flat("refusals before a signature", 500_000, |n| refuse(&mut verifier, &refused[n % refused.len()]));
+    let forged: Vec<String> = tokens.iter().map(|text| format!("{}{}", &text[..text.len() - 4], "AAAA")).collect();
+    assert_flat("refusals for the signature", 10_000, |n| refuse(&mut verifier, &forged[n % forged.len()]));
+
+    let other = Policy::access_token("https://other.example.com/", [AUDIENCE], &Algorithm::ALL).unwrap();
+    let mut of_two_issuers = Verifier::new(access_policy(), fixed())
+        .and_issuer(other, KeyCache::fixed("https://other.example.com/", keys.clone()));
+    for (what, text) in hostile_tokens() {
+        for (issuers, verifier) in [("one issuer", &mut verifier), ("two issuers", &mut of_two_issuers)] {
+            let peak = peak_of(|| refuse(verifier, &text));
+            println!("{what}, {issuers}: {} bytes of text, at most {peak} bytes of heap", text.len());
+            let bound = 4 * text.len().min(limits::MAX_TOKEN_BYTES);
+            assert!(peak <= bound, "{what}, {issuers}: {peak} bytes for a token of {}", text.len());
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The errors: every code is stable, unique and speakable, and no text repeats what a token says.
+
+use std::collections::BTreeSet;
+
+use edgeward::error::{ClaimName, Forbidden, Malformed, TokenKind, VerifyError};
+use edgeward::jwk::KeysError;
+use edgeward::jwt::Algorithm;
+
+/// Every error there is.
+fn all() -> Vec<VerifyError> {
+    let claim = || ClaimName::Registered("exp");
+    vec![
+        VerifyError::TokenTooLarge { bytes: 1 },
+        VerifyError::TokenMalformed(Malformed::Parts),
+        VerifyError::TokenEncrypted,
+        VerifyError::AlgNotAllowed { got: None },
+        VerifyError::CritNotSupported,
+        VerifyError::B64NotSupported,
+        VerifyError::KeyNotFound,
+        VerifyError::KeyAmbiguous,
+        VerifyError::KeyAlgMismatch { token: Algorithm::Rs256, key: Algorithm::Ps256 },
+        VerifyError::SignatureInvalid,
+        VerifyError::TypNotAllowed,
+        VerifyError::TokenKindMismatch { expected: TokenKind::Access },
+        VerifyError::ClaimMalformed { claim: claim() },
+        VerifyError::ClaimMissing { claim: claim() },
+        VerifyError::ClaimMismatch { claim: claim() },
+        VerifyError::IssuerMismatch,
+        VerifyError::AudienceMismatch { is_id_token: false },
+        VerifyError::TokenExpired { exp: 1, now: 2 },
+        VerifyError::TokenNotYetValid { nbf: 2, now: 1 },
+        VerifyError::TokenIssuedInFuture { iat: 2, now: 1 },
+        VerifyError::TokenTooOld { iat: 1, max_age_s: 1 },
+        VerifyError::TokenSenderConstrained,
+        VerifyError::NonceMismatch,
+        VerifyError::AzpMismatch,
+        VerifyError::AtHashMismatch,
+        VerifyError::ClientNotAllowed,
+        VerifyError::Forbidden(Forbidden::Scope),
+        VerifyError::Forbidden(Forbidden::Permission { claim_missing: false }),
+        VerifyError::Forbidden(Forbidden::Permission { claim_missing: true }),
+        VerifyError::Forbidden(Forbidden::Role { claim_missing: false }),
+        VerifyError::Forbidden(Forbidden::Role { claim_missing: true }),
+        VerifyError::Forbidden(Forbidden::Organization),
+        VerifyError::Forbidden(Forbidden::Audience),
+    ]
+}
+
+const KEYS_ERRORS: [KeysError; 6] = [
+    KeysError::JwksUnreachable,
+    KeysError::JwksInvalid,
+    KeysError::JwksNoUsableKey,
+    KeysError::DiscoveryUnreachable,
+    KeysError::DiscoveryInvalid,
+    KeysError::DiscoveryIssuerMismatch,
+];
+
+fn codes() -> Vec<&'static str> {
+    all().iter().map(VerifyError::code).chain(KEYS_ERRORS.map(KeysError::code)).collect()
+}
+
+#[test]
+fn codes_are_unique_and_snake_case() {
+    let codes = codes();
+    assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
+    for code in codes {
+        assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'), "{code}");
+        assert!(!code.starts_with('_') && !code.ends_with('_') && !code.contains("__"), "{code}");
+    }
+}
+
+#[test]
+fn no_code_is_left_out_here() {
+    let source = [include_str!("../../src/error.rs"), include_str!("../../src/jwk/fetch.rs")].concat();
+    let in_source = source.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next());
+    let in_source: BTreeSet<&str> = in_source.filter(|text| !text.is_empty() && !text.contains(' ')).collect();
+    assert_eq!(in_source, codes().into_iter().collect());
+}
+
+#[test]
+fn texts_start_in_lower_case_and_end_without_a_stop() {
+    let texts =
+        all().iter().map(ToString::to_string).chain(KEYS_ERRORS.iter().map(ToString::to_string)).collect::<Vec<_>>();
+    assert_eq!(texts.iter().collect::<BTreeSet<_>>().len(), texts.len(), "no two errors read the same");
+    for text in texts {
+        assert!(text.starts_with(|first: char| first.is_lowercase()) && !text.ends_with('.'), "{text}");
+    }
+}

@@ -1,0 +1,105 @@
+//! The kinds of token: each passes where it belongs and nowhere else.
+
+use edgeward::error::{TokenKind, VerifyError};
+use edgeward::jwt::{Algorithm, Policy, Profile};
+use serde_json::json;
+
+use crate::refusal;
+use crate::support::{AUDIENCE, CLIENT, ISSUER, Mint, access_policy, id_policy, key_a, verify};
+
+fn logout_policy_lookalike() -> Policy {
+    Policy::id_token(ISSUER, CLIENT, &Algorithm::ALL).unwrap()
+}
+
+#[test]
+fn each_kind_of_token_passes_only_its_own_validator() {
+    let tokens = [
+        ("access", Mint::access(key_a())),
+        ("access, RFC 9068", Mint::at_jwt(key_a())),
+        ("id", Mint::id(key_a())),
+        ("logout", Mint::logout(key_a())),
+        ("logout, typed", Mint::logout(key_a()).header("typ", "logout+jwt")),
+        ("proof of possession", Mint::access(key_a()).header("typ", "dpop+jwt")),
+        ("security event", Mint::logout(key_a()).header("typ", "secevent+jwt").claim("aud", AUDIENCE)),
+    ];
+    let validators = [
+        ("access", access_policy(), ["access", "access, RFC 9068"].as_slice()),
+        ("access, Auth0 only", access_policy().profile(Profile::Auth0), &["access"]),
+        ("access, RFC 9068 only", access_policy().profile(Profile::Rfc9068), &["access, RFC 9068"]),
+        ("id", id_policy(), &["id"]),
+        ("id without nonce", logout_policy_lookalike(), &["id"]),
+    ];
+    for (token, mint) in &tokens {
+        for (validator, policy, own) in &validators {
+            let accepted = verify(policy, &key_a().set(), &mint.text()).is_ok();
+            assert_eq!(accepted, own.contains(token), "{token} token to the {validator} validator");
+        }
+    }
+}
+
+#[test]
+fn even_with_the_right_audience_an_id_token_is_no_access_token() {
+    let kind = VerifyError::TokenKindMismatch { expected: TokenKind::Access };
+    for (name, value) in
+        [("nonce", json!("n")), ("at_hash", json!("h")), ("c_hash", json!("h")), ("s_hash", json!("h"))]
+    {
+        let text = Mint::access(key_a()).claim(name, value.clone()).text();
+        assert_eq!(refusal(&access_policy(), &key_a().set(), &text), kind, "{name}");
+        let untyped = Mint::access(key_a()).without_header("typ").claim(name, value).text();
+        assert_eq!(refusal(&access_policy(), &key_a().set(), &untyped), kind, "{name}");
+    }
+    let both = Mint::id(key_a()).claim("aud", json!([CLIENT, AUDIENCE])).claim("azp", CLIENT).text();
+    assert_eq!(refusal(&access_policy(), &key_a().set(), &both), kind);
+}
+
+#[test]
+fn an_id_token_is_recognised_and_its_sender_told_so() {
+    let id_token = Mint::id(key_a()).text();
+    let error = refusal(&access_policy(), &key_a().set(), &id_token);
+    assert_eq!(error, VerifyError::AudienceMismatch { is_id_token: true });
+    assert!(error.to_string().contains("send the access token"));
+
+    let bare = Mint::id(key_a()).without("nonce").text();
+    let named = access_policy().login_client(CLIENT);
+    assert_eq!(refusal(&named, &key_a().set(), &bare), VerifyError::AudienceMismatch { is_id_token: true });
+    assert_eq!(refusal(&access_policy(), &key_a().set(), &bare), VerifyError::AudienceMismatch { is_id_token: false });
+}
+
+#[test]
+fn a_token_with_events_is_neither_kind() {
+    for events in [json!({}), json!({"http://schemas.openid.net/event/backchannel-logout": {}}), json!(null), json!([])]
+    {
+        let access = Mint::access(key_a()).claim("events", events.clone()).text();
+        let expected = VerifyError::TokenKindMismatch { expected: TokenKind::Access };
+        assert_eq!(refusal(&access_policy(), &key_a().set(), &access), expected);
+        let id = Mint::id(key_a()).claim("events", events).text();
+        let expected = VerifyError::TokenKindMismatch { expected: TokenKind::Id };
+        assert_eq!(refusal(&id_policy(), &key_a().set(), &id), expected);
+    }
+}
+
+#[test]
+fn an_access_token_is_no_id_token() {
+    let text = Mint::access(key_a()).text();
+    let expected = VerifyError::AudienceMismatch { is_id_token: false };
+    assert_eq!(refusal(&id_policy(), &key_a().set(), &text), expected);
+    let text = Mint::at_jwt(key_a()).claim("aud", CLIENT).claim("nonce", "nonce-1").text();
+    assert_eq!(refusal(&id_policy(), &key_a().set(), &text), VerifyError::TypNotAllowed);
+}
+
+#[test]
+fn rfc_9068_demands_its_claims_and_its_type() {
+    let policy = access_policy().profile(Profile::Rfc9068);
+    for name in ["sub", "client_id", "iat", "jti"] {
+        let text = Mint::at_jwt(key_a()).without(name).text();
+        let expected = VerifyError::ClaimMissing { claim: edgeward::error::ClaimName::Registered(name) };
+        assert_eq!(refusal(&policy, &key_a().set(), &text), expected);
+        assert!(verify(&access_policy(), &key_a().set(), &text).is_ok(), "other profiles do not demand {name}");
+    }
+    for typ in ["JWT", "jwt"] {
+        let text = Mint::at_jwt(key_a()).header("typ", typ).text();
+        assert_eq!(refusal(&policy, &key_a().set(), &text), VerifyError::TypNotAllowed);
+    }
+    let untyped = Mint::at_jwt(key_a()).without_header("typ").text();
+    assert_eq!(refusal(&policy, &key_a().set(), &untyped), VerifyError::TypNotAllowed);
+}

@@ -1,0 +1,68 @@
+//! Proves that hostile input is refused, each kind with its own stable error: the failure classes known from other verifiers.
+//!
+//! Each test builds a valid token once, shows that it passes, and breaks one thing. Every refusal is also checked to say nothing
+//! of the token's content.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unreachable,
+    clippy::std_instead_of_alloc,
+    clippy::std_instead_of_core,
+    reason = "test code: a panic is a failure"
+)]
+
+mod algorithms;
+mod claims;
+mod errors;
+mod form;
+mod headers;
+mod keys;
+mod kinds;
+mod rights;
+mod signatures;
+#[path = "../support/mod.rs"]
+mod support;
+
+use edgeward::base64url;
+use edgeward::error::VerifyError;
+use edgeward::jwk::JwkSet;
+use edgeward::jwt::{Algorithm, Policy};
+use serde_json::Value;
+use support::verify;
+
+/// Why `text` is refused. It must be, and the refusal must not repeat what the token says.
+fn refusal(policy: &Policy, keys: &JwkSet, text: &str) -> VerifyError {
+    let error = match verify(policy, keys, text) {
+        Ok(token) => panic!("accepted: {}", token.claims().as_json()),
+        Err(error) => error,
+    };
+    for said in [format!("{error}"), format!("{error:?}")] {
+        for part in text.split('.').filter(|part| part.len() >= 8) {
+            assert!(!said.contains(part), "{said:?} repeats a part of the token");
+        }
+        for word in text.split('.').take(2).flat_map(words_of) {
+            assert!(!said.contains(&word), "{said:?} repeats {word:?}");
+        }
+    }
+    error
+}
+
+/// The strings in a part of a token, except the names of known algorithms and what Rust calls nothing.
+fn words_of(part: &str) -> Vec<String> {
+    fn collect(value: &Value, words: &mut Vec<String>) {
+        match value {
+            Value::String(word) if word.len() >= 4 && word != "None" && Algorithm::from_name(word).is_none() => {
+                words.push(word.clone())
+            }
+            Value::Array(values) => values.iter().for_each(|value| collect(value, words)),
+            Value::Object(members) => members.values().for_each(|value| collect(value, words)),
+            _ => {}
+        }
+    }
+    let mut words = Vec::new();
+    let json = base64url::decode(part.as_bytes()).ok().and_then(|json| serde_json::from_slice::<Value>(&json).ok());
+    collect(&json.unwrap_or_default(), &mut words);
+    words
+}

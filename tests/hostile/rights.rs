@@ -1,0 +1,276 @@
+//! What a genuine token must also give: scopes, permissions, roles, organizations, clients, age; and an ID token's own checks.
+
+use edgeward::base64url;
+use edgeward::error::{ClaimName, Forbidden, VerifyError};
+use edgeward::io::UnixTime;
+use edgeward::jwt::{Algorithm, Demands, Policy, Roles};
+use serde_json::{Value, json};
+use sha2::Digest as _;
+
+use crate::refusal;
+use crate::support::{AUDIENCE, CLIENT, ISSUER, Mint, NONCE, NOW, access_policy, id_policy, key_a, verify, verify_at};
+
+const ROLES: &str = "https://app.example.com/roles";
+
+fn demanding(change: impl FnOnce(&mut Demands)) -> Policy {
+    let mut demands = Demands::default();
+    change(&mut demands);
+    access_policy().demand(demands)
+}
+
+fn verdict(policy: &Policy, mint: &Mint) -> Result<(), VerifyError> {
+    let text = mint.text();
+    match verify(policy, &key_a().set(), &text) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(refusal(policy, &key_a().set(), &text)),
+    }
+}
+
+fn forbidden(what: Forbidden) -> Result<(), VerifyError> {
+    Err(VerifyError::Forbidden(what))
+}
+
+fn strings(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).into()).collect()
+}
+
+#[test]
+fn scopes_are_whole_words_and_all_demanded() {
+    let policy = demanding(|demands| demands.scopes = strings(&["read:things", "write:things"]));
+    let with = |scope: &str| verdict(&policy, &Mint::access(key_a()).claim("scope", scope));
+    for scope in [
+        "read:things write:things",
+        "write:things read:things",
+        "x read:things  write:things ",
+        " read:things write:things",
+    ] {
+        assert_eq!(with(scope), Ok(()), "{scope:?}");
+    }
+    for scope in [
+        "",
+        " ",
+        "read:things",
+        "read:things write:thing",
+        "read:things write:thingsx",
+        "read:thingswrite:things",
+        "READ:THINGS WRITE:THINGS",
+        "read:things,write:things",
+        "read:things\twrite:things",
+        "read:things\u{a0}write:things",
+        "read:* write:*",
+        "xread:things xwrite:things",
+        "read:things\nwrite:things",
+    ] {
+        assert_eq!(with(scope), forbidden(Forbidden::Scope), "{scope:?}");
+    }
+    assert_eq!(verdict(&policy, &Mint::access(key_a()).without("scope")), forbidden(Forbidden::Scope));
+}
+
+#[test]
+fn permissions_are_compared_whole_and_their_absence_is_told_apart() {
+    let policy = demanding(|demands| demands.permissions = strings(&["read:things", "write:things"]));
+    let with = |permissions: Value| verdict(&policy, &Mint::access(key_a()).claim("permissions", permissions));
+    assert_eq!(with(json!(["read:things", "x", "write:things"])), Ok(()));
+    for permissions in
+        [json!([]), json!(["read:things"]), json!(["read:things write:things"]), json!(["read:things", "write:thing"])]
+    {
+        assert_eq!(with(permissions), forbidden(Forbidden::Permission { claim_missing: false }));
+    }
+    assert_eq!(verdict(&policy, &Mint::access(key_a())), forbidden(Forbidden::Permission { claim_missing: true }));
+    let scope_is_no_permission =
+        Mint::access(key_a()).claim("permissions", json!([])).claim("scope", "read:things write:things");
+    assert_eq!(verdict(&policy, &scope_is_no_permission), forbidden(Forbidden::Permission { claim_missing: false }));
+}
+
+#[test]
+fn roles_are_read_from_the_configured_claim_alone() {
+    let roles = |all: &[&str], any: &[&str]| Roles { claim: ROLES.into(), all: strings(all), any: strings(any) };
+    let policy = demanding(|demands| demands.roles = Some(roles(&["editor"], &["eu", "us"])));
+    let with = |value: Value| verdict(&policy, &Mint::access(key_a()).claim(ROLES, value));
+    assert_eq!(with(json!(["editor", "us"])), Ok(()));
+    for value in [
+        json!(["editor"]),
+        json!(["us"]),
+        json!([]),
+        json!(["EDITOR", "us"]),
+        json!(["editors", "us"]),
+        json!("editor us"),
+    ] {
+        assert_eq!(with(value), forbidden(Forbidden::Role { claim_missing: false }));
+    }
+    // A claim with a configured name has no registered type: what cannot be read holds no role.
+    for value in [
+        json!(null),
+        json!(true),
+        json!({"editor": true, "us": true}),
+        json!(["editor", "us", 1]),
+        json!([["editor", "us"]]),
+    ] {
+        assert_eq!(with(value), forbidden(Forbidden::Role { claim_missing: false }));
+    }
+    let elsewhere =
+        Mint::access(key_a()).claim("roles", json!(["editor", "us"])).claim("x", json!({ROLES: ["editor", "us"]}));
+    assert_eq!(verdict(&policy, &elsewhere), forbidden(Forbidden::Role { claim_missing: true }));
+
+    let one = demanding(|demands| demands.roles = Some(roles(&["editor"], &[])));
+    assert_eq!(verdict(&one, &Mint::access(key_a()).claim(ROLES, "editor")), Ok(()));
+}
+
+#[test]
+fn an_organization_is_matched_by_id_or_by_name() {
+    let policy = demanding(|demands| demands.organizations = strings(&["org_1", "acme"]));
+    let org = |name: &str, value: &str| verdict(&policy, &Mint::access(key_a()).claim(name, value));
+    assert_eq!(org("org_id", "org_1"), Ok(()));
+    assert_eq!(org("org_name", "acme"), Ok(()));
+    assert_eq!(org("org_name", "Acme"), Ok(()), "Auth0 treats names as lower case");
+    for (name, value) in [
+        ("org_id", "org_2"),
+        ("org_id", "ORG_1"),
+        ("org_id", "org_11"),
+        ("org_id", "acme"),
+        ("org_name", "org_1"),
+        ("org_name", "acme2"),
+    ] {
+        assert_eq!(org(name, value), forbidden(Forbidden::Organization), "{name} {value}");
+    }
+    assert_eq!(verdict(&policy, &Mint::access(key_a())), forbidden(Forbidden::Organization));
+}
+
+#[test]
+fn a_demanded_audience_must_be_there_besides_the_accepted_one() {
+    let policy = demanding(|demands| demands.audience = strings(&["https://admin.example.com"]));
+    let both = json!([AUDIENCE, "https://admin.example.com"]);
+    assert_eq!(verdict(&policy, &Mint::access(key_a()).claim("aud", both)), Ok(()));
+    assert_eq!(verdict(&policy, &Mint::access(key_a())), forbidden(Forbidden::Audience));
+}
+
+#[test]
+fn only_listed_clients_pass() {
+    let policy = access_policy().clients([CLIENT, "client-2"]);
+    let with = |name: &str, value: &str| verdict(&policy, &Mint::access(key_a()).without("azp").claim(name, value));
+    assert_eq!(with("azp", "client-2"), Ok(()));
+    assert_eq!(with("client_id", CLIENT), Ok(()));
+    for client in ["client-3", "client-", "client-11", "CLIENT-1", ""] {
+        assert_eq!(with("azp", client), Err(VerifyError::ClientNotAllowed));
+        assert_eq!(with("client_id", client), Err(VerifyError::ClientNotAllowed));
+    }
+    assert_eq!(verdict(&policy, &Mint::access(key_a()).without("azp")), Err(VerifyError::ClientNotAllowed));
+    let client_id_counts = Mint::access(key_a()).claim("azp", CLIENT).claim("client_id", "client-3");
+    assert_eq!(verdict(&policy, &client_id_counts), Err(VerifyError::ClientNotAllowed));
+}
+
+#[test]
+fn a_token_may_not_be_older_than_the_maximum_age() {
+    let policy = access_policy().max_age_s(300).clock_skew_s(5).unwrap();
+    let iat = NOW - 60;
+    let text = Mint::access(key_a()).text();
+    let at = |now: i64| verify_at(&policy, &key_a().set(), &text, UnixTime::from_secs(now)).map(drop);
+    assert_eq!(at(iat + 304), Ok(()));
+    assert_eq!(at(iat + 305), Err(VerifyError::TokenTooOld { iat, max_age_s: 300 }));
+    let missing = VerifyError::ClaimMissing { claim: ClaimName::Registered("iat") };
+    assert_eq!(verdict(&policy, &Mint::access(key_a()).without("iat")), Err(missing));
+}
+
+#[test]
+fn demanded_claims_are_there_and_equal() {
+    let policy = access_policy().require_claim("tenant").require_claim_value("tier", "gold");
+    let configured = |name: &str| ClaimName::Configured(name.into());
+    assert_eq!(verdict(&policy, &Mint::access(key_a()).claim("tenant", 1).claim("tier", "gold")), Ok(()));
+    let missing = VerifyError::ClaimMissing { claim: configured("tenant") };
+    assert_eq!(verdict(&policy, &Mint::access(key_a()).claim("tier", "gold")), Err(missing));
+    for tier in [json!("silver"), json!("GOLD"), json!(["gold"]), json!(null), json!(true)] {
+        let mismatch = VerifyError::ClaimMismatch { claim: configured("tier") };
+        assert_eq!(verdict(&policy, &Mint::access(key_a()).claim("tenant", 1).claim("tier", tier)), Err(mismatch));
+    }
+}
+
+#[test]
+fn the_nonce_must_be_the_one_sent() {
+    for nonce in ["", "nonce-2", "nonce-", "nonce-11", "NONCE-1", "nonce-1 "] {
+        assert_eq!(
+            verdict(&id_policy(), &Mint::id(key_a()).claim("nonce", nonce)),
+            Err(VerifyError::NonceMismatch),
+            "{nonce}"
+        );
+    }
+    let missing = VerifyError::ClaimMissing { claim: ClaimName::Registered("nonce") };
+    assert_eq!(verdict(&id_policy(), &Mint::id(key_a()).without("nonce")), Err(missing));
+    assert_eq!(verdict(&id_policy(), &Mint::id(key_a()).claim("nonce", NONCE)), Ok(()));
+}
+
+#[test]
+fn a_policy_that_outlives_a_login_leaves_nonce_and_at_hash_to_its_caller() {
+    let policy = Policy::id_token(ISSUER, CLIENT, &Algorithm::ALL).unwrap();
+    let digest = crate::support::digest(Algorithm::Rs256.hash(), b"the access token");
+    let with_hash = Mint::id(key_a()).claim("at_hash", base64url::encode(&digest[..16])).text();
+    let token = verify(&policy, &key_a().set(), &with_hash).unwrap();
+    assert_eq!(token.check_nonce(NONCE), Ok(()));
+    assert_eq!(token.check_nonce("nonce-2"), Err(VerifyError::NonceMismatch));
+    assert_eq!(token.check_at_hash("the access token"), Ok(()));
+    assert_eq!(token.check_at_hash("another access token"), Err(VerifyError::AtHashMismatch));
+
+    let bare = verify(&policy, &key_a().set(), &Mint::id(key_a()).without("nonce").text()).unwrap();
+    let missing = VerifyError::ClaimMissing { claim: ClaimName::Registered("nonce") };
+    assert_eq!(bare.check_nonce(NONCE), Err(missing));
+    assert_eq!(bare.check_at_hash("any"), Ok(()), "in the code flow at_hash is optional");
+}
+
+#[test]
+fn an_id_token_is_for_the_client_and_for_nobody_untrusted() {
+    let two = |mint: Mint| mint.claim("aud", json!([CLIENT, "client-2"]));
+    let other = Err(VerifyError::AudienceMismatch { is_id_token: false });
+    assert_eq!(verdict(&id_policy(), &two(Mint::id(key_a())).claim("azp", CLIENT)), other);
+    let trusting = id_policy().trust_audience("client-2");
+    assert_eq!(verdict(&trusting, &two(Mint::id(key_a())).claim("azp", CLIENT)), Ok(()));
+    let missing = VerifyError::ClaimMissing { claim: ClaimName::Registered("azp") };
+    assert_eq!(verdict(&trusting, &two(Mint::id(key_a()))), Err(missing));
+    assert_eq!(verdict(&trusting, &two(Mint::id(key_a())).claim("azp", "client-2")), Err(VerifyError::AzpMismatch));
+    assert_eq!(verdict(&trusting, &Mint::id(key_a()).claim("aud", "client-2")), other);
+    assert_eq!(verdict(&id_policy(), &Mint::id(key_a()).claim("azp", "client-2")), Err(VerifyError::AzpMismatch));
+    assert_eq!(verdict(&id_policy(), &Mint::id(key_a()).claim("aud", json!([CLIENT]))), Ok(()));
+}
+
+#[test]
+fn an_id_token_names_its_subject_and_when_it_was_issued() {
+    for name in ["sub", "iat", "exp"] {
+        let missing = VerifyError::ClaimMissing { claim: ClaimName::Registered(name) };
+        assert_eq!(verdict(&id_policy(), &Mint::id(key_a()).without(name)), Err(missing));
+    }
+    let malformed = VerifyError::ClaimMalformed { claim: ClaimName::Registered("sub") };
+    for sub in [String::new(), "x".repeat(256), "usér".into()] {
+        assert_eq!(verdict(&id_policy(), &Mint::id(key_a()).claim("sub", sub)), Err(malformed.clone()));
+    }
+    assert_eq!(verdict(&id_policy(), &Mint::id(key_a()).claim("sub", "x".repeat(255))), Ok(()));
+}
+
+#[test]
+fn at_hash_must_be_that_of_the_access_token() {
+    let half = |algorithm: Algorithm, text: &str| {
+        let digest = crate::support::digest(algorithm.hash(), text.as_bytes());
+        base64url::encode(&digest[..digest.len() / 2])
+    };
+    let policy = id_policy().at_hash_of("the access token");
+    for algorithm in Algorithm::ALL {
+        let with =
+            |at_hash: String| verdict(&policy, &Mint::id(key_a()).algorithm(algorithm).claim("at_hash", at_hash));
+        assert_eq!(with(half(algorithm, "the access token")), Ok(()));
+        assert_eq!(with(half(algorithm, "another access token")), Err(VerifyError::AtHashMismatch));
+        assert_eq!(with(String::new()), Err(VerifyError::AtHashMismatch));
+        assert_eq!(with(half(algorithm, "the access token") + "="), Err(VerifyError::AtHashMismatch));
+    }
+    let whole = base64url::encode(&sha2::Sha256::digest("the access token"));
+    assert_eq!(verdict(&policy, &Mint::id(key_a()).claim("at_hash", whole)), Err(VerifyError::AtHashMismatch));
+    assert_eq!(verdict(&policy, &Mint::id(key_a())), Ok(()), "in the code flow at_hash is optional");
+    assert_eq!(verdict(&id_policy(), &Mint::id(key_a()).claim("at_hash", "x")), Ok(()), "nothing to compare it with");
+}
+
+#[test]
+fn a_policy_of_one_route_says_nothing_about_another() {
+    let text = Mint::access(key_a()).claim("scope", "read:things").text();
+    let read = demanding(|demands| demands.scopes = strings(&["read:things"]));
+    let write = demanding(|demands| demands.scopes = strings(&["write:things"]));
+    let other = Policy::access_token(ISSUER, ["https://other.example.com"], &Algorithm::ALL).unwrap();
+    assert!(verify(&read, &key_a().set(), &text).is_ok());
+    assert_eq!(refusal(&write, &key_a().set(), &text), VerifyError::Forbidden(Forbidden::Scope));
+    assert_eq!(refusal(&other, &key_a().set(), &text), VerifyError::AudienceMismatch { is_id_token: false });
+}

@@ -1,0 +1,228 @@
+//! The edge cache: it saves questions to the provider, and is trusted no more than the network.
+
+use edgeward::Verifier;
+use edgeward::io::UnixTime;
+use edgeward::jwk::{KeyCache, KeySource};
+use edgeward::limits;
+use serde_json::{Value, json};
+
+use crate::support::{ISSUER, NOW, access_policy, key_a, key_b, key_c, set_text};
+use crate::{JWKS_URI, Verdict, World, token, token_with_kid, unavailable};
+
+/// What an isolate left in the edge cache after fetching key a at [`NOW`]: the one key and its value.
+fn left_by_another_isolate() -> (String, Value) {
+    let mut other = World::publishing([key_a()]);
+    other.request(&token(key_a()));
+    assert_eq!(other.edge.len(), 1);
+    let (key, value) = other.edge.pop_first().unwrap();
+    (key, serde_json::from_slice(&value).unwrap())
+}
+
+/// A cold isolate that finds `value` in the edge cache; the provider has key b only.
+fn cold_world_with(value: impl Into<Vec<u8>>) -> World {
+    let mut world = World::publishing([key_b()]);
+    world.edge.insert(left_by_another_isolate().0, value.into());
+    world
+}
+
+fn changed(change: impl FnOnce(&mut Value)) -> Vec<u8> {
+    let (_, mut value) = left_by_another_isolate();
+    change(&mut value);
+    value.to_string().into()
+}
+
+#[test]
+fn what_another_isolate_fetched_need_not_be_fetched_again() {
+    let mut world = cold_world_with(changed(|_| {}));
+    world.runs_background = false;
+    world.sleep_s(599);
+    assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+    assert_eq!(world.asked(), 0);
+    let held = world.verifier.keys().next().unwrap().status().unwrap();
+    assert_eq!(held.fetched_at, UnixTime::from_secs(NOW), "its age counts from its fetch");
+    assert_eq!(held.fresh_until, UnixTime::from_secs(NOW + 600));
+}
+
+#[test]
+fn its_key_is_a_url_that_no_request_can_address_and_each_issuer_and_source_has_its_own() {
+    let key_for = |issuer: &str, source: KeySource| {
+        let mut cache = KeyCache::new(issuer, source);
+        match cache.warm_up(UnixTime::from_secs(NOW)).unwrap().ask() {
+            edgeward::jwk::Ask::Edge { key } => key,
+            other => panic!("{other:?}"),
+        }
+    };
+    let keys = [
+        key_for("https://a.example/", KeySource::Discovery),
+        key_for("https://a.example", KeySource::Discovery),
+        key_for("https://a.example/", KeySource::Uri("https://a.example/jwks".into())),
+        key_for("https://a.example/https://a.example/jwks", KeySource::Discovery),
+        key_for("https://b.example/", KeySource::Uri("https://a.example/jwks".into())),
+    ];
+    for (at, key) in keys.iter().enumerate() {
+        assert!(key.starts_with("https://keys.edgeward.invalid/v1/"), "{key}");
+        assert!(!keys[..at].contains(key));
+    }
+}
+
+#[test]
+fn an_entry_that_is_not_what_it_should_be_is_ignored() {
+    let millis = NOW * 1000;
+    let unusable = [
+        ("garbage", b"\xff\xfe garbage".to_vec()),
+        ("nothing", Vec::new()),
+        ("HTML", b"<html>".to_vec()),
+        ("a bare key set", set_text([key_a().jwk()]).into()),
+        ("another issuer's", changed(|entry| entry["issuer"] = "https://attacker.example/".into())),
+        ("an issuer without its slash", changed(|entry| entry["issuer"] = ISSUER.trim_end_matches('/').into())),
+        ("no issuer", changed(|entry| drop(entry.as_object_mut().unwrap().remove("issuer")))),
+        ("issuer in an array", changed(|entry| entry["issuer"] = json!([ISSUER]))),
+        ("from the future", changed(|entry| entry["fetched_at"] = (millis + 1).into())),
+        ("far from the future", changed(|entry| entry["fetched_at"] = u64::MAX.into())),
+        ("before 1970", changed(|entry| entry["fetched_at"] = (-1).into())),
+        ("no time", changed(|entry| entry["fetched_at"] = Value::Null)),
+        ("time as text", changed(|entry| entry["fetched_at"] = millis.to_string().into())),
+        ("time with a fraction", changed(|entry| entry["fetched_at"] = (millis as f64 + 0.5).into())),
+        ("a day old", changed(|entry| entry["fetched_at"] = (millis - limits::JWKS_STALE_ON_ERROR_S * 1000).into())),
+        ("no end", changed(|entry| drop(entry.as_object_mut().unwrap().remove("fresh_until")))),
+        ("keys not as text", changed(|entry| entry["jwks"] = json!({"keys": [key_a().jwk()]}))),
+        ("no usable key", changed(|entry| entry["jwks"] = r#"{"keys":[]}"#.into())),
+        ("broken keys", changed(|entry| entry["jwks"] = r#"{"keys":["#.into())),
+        ("too large", changed(|entry| entry["x"] = "x".repeat(2 * limits::MAX_PROVIDER_BODY_BYTES + 4096).into())),
+        (
+            "keys too large",
+            changed(|entry| {
+                let padded = format!("{}{}", set_text([key_a().jwk()]), " ".repeat(limits::MAX_PROVIDER_BODY_BYTES));
+                entry["jwks"] = padded.into();
+            }),
+        ),
+        ("a name twice", {
+            let text = String::from_utf8(changed(|_| {})).unwrap();
+            text.replacen('{', &format!(r#"{{"issuer":"{ISSUER}","#), 1).into()
+        }),
+    ];
+    for (what, value) in unusable {
+        let mut world = cold_world_with(value);
+        assert_eq!(world.request(&token(key_b())), Verdict::Accepted, "{what}");
+        assert_eq!(world.asked(), 1, "{what}");
+        assert_eq!(world.request(&token(key_a())), Verdict::Refused("key_not_found"), "{what}");
+    }
+}
+
+#[test]
+fn an_entry_that_claims_to_be_fresh_for_long_is_fresh_for_an_hour() {
+    for claimed in [json!(u64::MAX), json!(i64::MAX), json!(NOW * 1000 + 1_000_000_000)] {
+        let value = changed(|entry| entry["fresh_until"] = claimed);
+        let mut world = cold_world_with(value);
+        world.runs_background = false;
+        match world.request(&token(key_a())) {
+            // A number that fits no instant makes the entry unreadable.
+            Verdict::Refused("key_not_found") => assert_eq!(world.asked(), 1),
+            verdict => {
+                assert_eq!(verdict, Verdict::Accepted);
+                let held = world.verifier.keys().next().unwrap().status().unwrap();
+                assert_eq!(held.fresh_until, UnixTime::from_secs(NOW + limits::JWKS_FRESH_MAX_S));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_entry_past_its_freshness_serves_only_when_the_provider_is_down() {
+    let mut world = cold_world_with(changed(|_| {}));
+    world.sleep_s(600);
+    assert_eq!(world.request(&token(key_b())), Verdict::Accepted, "the provider's word is newer");
+    assert_eq!(world.asked(), 1);
+
+    let mut world = cold_world_with(changed(|_| {}));
+    world.take_down();
+    world.sleep_s(600);
+    assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+    assert_eq!(world.asked(), 1);
+    assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+    assert_eq!(world.asked(), 1, "the failure counts: nobody asks again during the pause");
+    assert!(matches!(world.request(&token_with_kid("x")), Verdict::Unavailable { .. }));
+}
+
+#[test]
+fn an_entry_serves_without_the_provider_for_a_day_from_its_fetch() {
+    let day = limits::JWKS_STALE_ON_ERROR_S * 1000;
+    for (age_ms, serves) in [(day - 1, true), (day, false)] {
+        let mut world = cold_world_with(changed(|_| {}));
+        world.take_down();
+        world.sleep_ms(age_ms);
+        let expected = if serves { Verdict::Accepted } else { unavailable("jwks_unreachable", 1) };
+        assert_eq!(world.request(&token(key_a())), expected);
+    }
+    let mut world = cold_world_with(changed(|_| {}));
+    world.take_down();
+    world.sleep_ms(day / 2);
+    assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+    world.sleep_ms(day / 2);
+    let verdict = world.request(&token(key_a()));
+    assert!(matches!(verdict, Verdict::Unavailable { .. }), "being loaded late does not make it younger: {verdict:?}");
+}
+
+#[test]
+fn a_newer_entry_wins_over_an_older_set_in_memory() {
+    let mut world = World::publishing([key_a()]);
+    world.request(&token(key_a()));
+    // Another isolate sees the new keys first.
+    let mut other = World::publishing([key_a(), key_b()]);
+    other.sleep_s(100);
+    other.request(&token(key_b()));
+    world.edge = other.edge;
+    world.sleep_s(200);
+    assert_eq!(world.request(&token(key_b())), Verdict::Accepted);
+    assert_eq!(world.asked(), 1, "the new key came from the edge");
+}
+
+#[test]
+fn an_older_entry_never_replaces_a_newer_set_in_memory() {
+    let (key, old) = left_by_another_isolate();
+    let mut world = World::new();
+    world.sleep_s(300);
+    world.publish([key_b()]);
+    assert_eq!(world.request(&token(key_b())), Verdict::Accepted);
+    for seconds in [31, 300, 600, 3600] {
+        world.edge.insert(key.clone(), old.to_string().into());
+        world.sleep_s(seconds);
+        assert_ne!(world.request(&token(key_a())), Verdict::Accepted, "key a is of the older set");
+        assert_eq!(world.request(&token(key_b())), Verdict::Accepted);
+    }
+    world.take_down();
+    world.edge.insert(key, old.to_string().into());
+    world.sleep_s(3600);
+    assert_ne!(world.request(&token(key_a())), Verdict::Accepted, "nor when the provider is down");
+    assert_eq!(world.request(&token(key_b())), Verdict::Accepted);
+}
+
+#[test]
+fn an_unknown_key_is_looked_up_at_the_provider_unless_the_entry_is_recent() {
+    let mut world = World::publishing([key_a()]);
+    world.request(&token(key_a()));
+    world.sleep_s(100);
+    // Another isolate has just asked the provider, which knew no such key.
+    let mut other = World::publishing([key_a()]);
+    other.sleep_s(99);
+    other.request(&token(key_a()));
+    world.edge = other.edge;
+    assert_eq!(world.request(&token_with_kid("x")), Verdict::Refused("key_not_found"));
+    assert_eq!(world.asked(), 1, "one data centre asks once per cooldown");
+    world.sleep_s(30);
+    assert_eq!(world.request(&token_with_kid("x")), Verdict::Refused("key_not_found"));
+    assert_eq!(world.asked(), 2);
+}
+
+#[test]
+fn an_entry_with_keys_over_the_maximum_is_checked_like_an_answer() {
+    let mut world = World::publishing([crate::support::key_3072(), key_a()]);
+    world.request(&token(key_a()));
+    let keys = KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into())).max_modulus_bits(2048);
+    let mut stricter = World::with(Verifier::new(access_policy(), keys));
+    stricter.edge = world.edge;
+    stricter.publish([key_c()]);
+    assert_eq!(stricter.request(&token(key_a())), Verdict::Accepted);
+    assert_eq!(stricter.asked(), 0);
+    assert_ne!(stricter.request(&token(crate::support::key_3072())), Verdict::Accepted);
+}

@@ -1,0 +1,155 @@
+//! The cache of verified tokens: found by the whole text only, bound to its key, bounded.
+
+use std::sync::Arc;
+
+use edgeward::jwk::{KeyCache, KeySource};
+use edgeward::jwt::{Demands, VerifiedToken};
+use edgeward::{Check, Verifier, limits};
+
+use crate::support::{ISSUER, Mint, NOW, access_policy, key_a, key_b, key_e3};
+use crate::{JWKS_URI, Verdict, World};
+
+/// The token as the verifier hands it out; the same allocation means that it came from the cache.
+fn verified(world: &mut World, text: &str) -> Arc<VerifiedToken> {
+    assert_eq!(world.request(text), Verdict::Accepted);
+    match world.verifier.check(text, world.now, 0) {
+        Check::Verified(token, _) => token,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn is_cached(world: &mut World, text: &str) -> bool {
+    let first = verified(world, text);
+    Arc::ptr_eq(&first, &verified(world, text))
+}
+
+#[test]
+fn a_token_is_verified_once_and_then_known() {
+    let mut world = World::publishing([key_a()]);
+    assert!(is_cached(&mut world, &Mint::access(key_a()).text()));
+    let keys = KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into()));
+    let mut world = World::with(Verifier::new(access_policy(), keys).cache_entries(0));
+    world.publish([key_a()]);
+    assert!(!is_cached(&mut world, &Mint::access(key_a()).text()), "0 entries keep nothing");
+}
+
+#[test]
+fn a_token_survives_a_refresh_that_keeps_its_key() {
+    let mut world = World::publishing([key_a()]);
+    let text = Mint::access(key_a()).claim("exp", NOW + 86_400).text();
+    let before = verified(&mut world, &text);
+    world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
+    world.publish([key_b(), key_a()]);
+    assert!(Arc::ptr_eq(&before, &verified(&mut world, &text)));
+    assert_eq!(world.asked(), 2);
+}
+
+#[test]
+fn a_token_dies_with_its_key() {
+    let mut world = World::publishing([key_a()]);
+    let text = Mint::access(key_a()).claim("exp", NOW + 86_400).text();
+    verified(&mut world, &text);
+    world.publish([key_b()]);
+    world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
+    assert_eq!(world.request(&text), Verdict::Refused("key_not_found"));
+    world.publish([key_a()]);
+    world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
+    assert_eq!(world.request(&text), Verdict::Accepted, "and lives again if its key is published again");
+}
+
+#[test]
+fn a_key_that_changes_its_algorithm_or_use_takes_its_tokens_along() {
+    for (member, value) in [("alg", "PS256"), ("use", "enc")] {
+        let mut world = World::publishing([key_a()]);
+        let text = Mint::access(key_a()).claim("exp", NOW + 86_400).text();
+        verified(&mut world, &text);
+        let mut jwk = key_a().jwk();
+        jwk[member] = value.into();
+        world.answer(JWKS_URI, crate::json(&crate::support::set_text([jwk, key_b().jwk()])));
+        world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
+        assert!(matches!(world.request(&text), Verdict::Refused(_)), "{member}");
+    }
+}
+
+#[test]
+fn tokens_that_share_all_but_their_end_never_share_an_entry() {
+    let mut world = World::publishing([key_e3()]);
+    let filler = "x".repeat(1500);
+    let mint = |user: &str| Mint::access(key_e3()).claim("a", filler.as_str()).claim("sub", user);
+    let (one, two) = (mint("user-1").text(), mint("user-2").text());
+    assert_eq!(one[..1000], two[..1000]);
+    for _ in 0..3 {
+        assert_eq!(verified(&mut world, &one).claims().subject(), Some("user-1"));
+        assert_eq!(verified(&mut world, &two).claims().subject(), Some("user-2"));
+    }
+    // A known token with any other signature, or another token's, is another token.
+    let (input, signature) = one.rsplit_once('.').unwrap();
+    let (_, other_signature) = two.rsplit_once('.').unwrap();
+    assert_eq!(world.request(&format!("{input}.{other_signature}")), Verdict::Refused("signature_invalid"));
+    assert!(matches!(world.request(&format!("{input}.{}", &signature[..signature.len() - 4])), Verdict::Refused(_)));
+    let (header, _) = input.split_once('.').unwrap();
+    let (_, other_claims) = two.rsplit_once('.').unwrap().0.split_once('.').unwrap();
+    assert_eq!(world.request(&format!("{header}.{other_claims}.{signature}")), Verdict::Refused("signature_invalid"));
+}
+
+#[test]
+fn a_known_token_with_anything_around_it_is_not_known() {
+    let mut world = World::publishing([key_a()]);
+    let text = Mint::access(key_a()).text();
+    verified(&mut world, &text);
+    for near in [
+        format!("{text} "),
+        format!(" {text}"),
+        format!("{text}="),
+        format!("{text}."),
+        text[1..].into(),
+        text.to_lowercase(),
+    ] {
+        assert!(matches!(world.request(&near), Verdict::Refused(_)), "{near}");
+    }
+}
+
+#[test]
+fn long_tokens_are_verified_each_time() {
+    let mut world = World::publishing([key_e3()]);
+    let of_length = |len: usize| {
+        let grown = |filler: usize| Mint::access(key_e3()).claim("x", "x".repeat(filler)).text();
+        (0..len).rev().map(grown).find(|text| text.len() <= len).unwrap()
+    };
+    let limit = of_length(limits::TOKEN_CACHE_MAX_TOKEN_BYTES);
+    assert!(limit.len() + 2 > limits::TOKEN_CACHE_MAX_TOKEN_BYTES);
+    assert!(is_cached(&mut world, &limit));
+    let longer = of_length(limits::TOKEN_CACHE_MAX_TOKEN_BYTES + 8);
+    assert!(longer.len() > limits::TOKEN_CACHE_MAX_TOKEN_BYTES);
+    assert!(!is_cached(&mut world, &longer));
+}
+
+#[test]
+fn the_cache_keeps_no_more_than_it_should() {
+    let keys = KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into()));
+    let mut world = World::with(Verifier::new(access_policy(), keys).cache_entries(4));
+    world.publish([key_e3()]);
+    let tokens: Vec<String> =
+        (0..40).map(|n| Mint::access(key_e3()).claim("sub", format!("user-{n}")).text()).collect();
+    let first: Vec<_> = tokens.iter().map(|text| verified(&mut world, text)).collect();
+    // Held here once and by the cache once.
+    let kept = first.iter().filter(|token| Arc::strong_count(token) > 1).count();
+    assert!((1..=4).contains(&kept), "{kept}");
+}
+
+#[test]
+fn verifiers_with_other_policies_share_nothing() {
+    let keys = || KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into()));
+    let mut demands = Demands::default();
+    demands.scopes.push("admin".into());
+    let mut reading = World::with(Verifier::new(access_policy(), keys()));
+    let mut admin = World::with(Verifier::new(access_policy().demand(demands), keys()));
+    let text = Mint::access(key_a()).text();
+    for world in [&mut reading, &mut admin] {
+        world.publish([key_a()]);
+    }
+    for _ in 0..3 {
+        assert_eq!(reading.request(&text), Verdict::Accepted);
+        assert_eq!(admin.request(&text), Verdict::Refused("insufficient_scope"));
+    }
+}

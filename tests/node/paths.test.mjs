@@ -1,0 +1,426 @@
+// The path contract: whatever a client writes, an origin never receives, from nobody in particular, a request whose path
+// any server could read as a protected one; and what it receives is exactly what the policy was decided on.
+
+import assert from "node:assert/strict";
+import { after, beforeEach, describe, test } from "node:test";
+import { assertProblem, assertTokenMissing, authorizer, bearer, many, proxy, read, respond } from "./support/gateway.mjs";
+import { startOrigin } from "./support/origin.mjs";
+import { startIssuer } from "./support/tokens.mjs";
+import { startWorker } from "./support/worker.mjs";
+
+// ---- how servers read paths ---------------------------------------------------------------------------------------
+
+const decode = (text) =>
+  Buffer.from(text.replace(/[^\x00-\xff]+/g, (wide) => Buffer.from(wide).toString("latin1")), "latin1")
+    .toString("latin1")
+    .replace(/%([0-9a-fA-F]{2})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 16)));
+/** Bytes as UTF-8, where they are; other bytes stay. */
+const asText = (bytes) => {
+  const text = Buffer.from(bytes, "latin1").toString();
+  return text.includes("\ufffd") ? bytes : text;
+};
+const decodeOnce = (text) => asText(decode(text));
+
+/** RFC 3986 §5.2.4. */
+function removeDots(path) {
+  const out = [];
+  const segments = path.split("/");
+  for (const [index, segment] of segments.entries()) {
+    const last = index === segments.length - 1;
+    if (segment === "..") {
+      if (out.length > 1) out.pop();
+    } else if (segment !== ".") {
+      out.push(segment);
+      continue;
+    }
+    if (last) out.push("");
+  }
+  return out.join("/") || "/";
+}
+
+/** What servers and frameworks do to a path before they look it up. */
+const NORMALISERS = {
+  "as it is": (path) => path,
+  "decoded once": decodeOnce,
+  "decoded twice": (path) => decodeOnce(decodeOnce(path)),
+  "slashes merged": (path) => path.replace(/\/{2,}/g, "/"),
+  "parameters cut": (path) => path.replace(/;[^/]*/g, ""),
+  "backslashes as slashes": (path) => path.replace(/\\/g, "/"),
+  "in lower case": (path) => path.toUpperCase().toLowerCase(),
+  "in compatibility form": (path) => path.normalize("NFKC"),
+  "dots removed": removeDots,
+  "dots removed, then decoded": (path) => decodeOnce(removeDots(path)),
+  "decoded, then dots removed": (path) => removeDots(decodeOnce(path)),
+  "cut at a decoded ? or #": (path) => decodeOnce(path).split(/[?#]/)[0],
+  "blanks and closing dots trimmed": (path) => decodeOnce(path).split("/").map((segment) => segment.trim().replace(/(?<=[^.])\.+$/, "")).join("/"),
+};
+
+/** Every reading of a path: each normaliser, and each after each other, three deep. */
+function readings(path) {
+  const found = new Map([[path, []]]);
+  let fresh = [path];
+  for (let depth = 0; depth < 3; depth += 1) {
+    const next = [];
+    for (const reading of fresh) {
+      for (const [name, normalise] of Object.entries(NORMALISERS)) {
+        const other = normalise(reading);
+        if (found.has(other)) continue;
+        found.set(other, [...found.get(reading), name]);
+        next.push(other);
+      }
+    }
+    fresh = next;
+  }
+  return found;
+}
+
+/** How, if at all, a path can be read as one under /admin. */
+function readAsAdmin(path) {
+  for (const [reading, how] of readings(path)) if (/^\/admin(\/|$)/.test(reading)) return how.join(", ") || "as it is";
+  return undefined;
+}
+
+/** The canonical form of a request target's path, by RFC 3986 §6.2.2, made here independently of the gateway. */
+function canonical(target) {
+  // Of an absolute target, what follows the host; the runtime reads `admin` as if it were part of a host, too.
+  const path = target.replace(/^https?:\/\//i, "").replace(/^[^/?#]*/, "").split(/[?#]/)[0] || "/";
+  const segments = path.split("/").map((segment) => {
+    const bytes = Buffer.from(decode(segment), "latin1");
+    return [...bytes].map((byte) => (/[A-Za-z0-9\-._~!$&'()*+,=:@]/.test(String.fromCharCode(byte)) && byte < 128 ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`)).join("");
+  });
+  return segments.join("/");
+}
+
+const queryOf = (target) => /^[^?#]*(\?[^#]*)?/.exec(target)[1] ?? "";
+
+// ---- the set-up ---------------------------------------------------------------------------------------------------
+
+const [origin, issuer] = await Promise.all([startOrigin(), startIssuer()]);
+const guarded = [proxy("/admin", origin), proxy("/admin/{*rest}", origin)];
+const worker = (paths) => startWorker({ config: { authorizer: authorizer(issuer), paths } });
+const sites = {
+  narrow: await worker([...guarded, proxy("/public/{*rest}", origin, { auth: "none" })]),
+  wide: await worker([...guarded, proxy("/{*rest}", origin, { auth: "none" })]),
+};
+const methods = await worker([
+  proxy("/read", origin, { method: "GET", auth: "none" }),
+  proxy("/write", origin, { method: ["POST", "put"], auth: "none" }),
+  proxy("/any", origin, { auth: "none" }),
+  proxy("/split", origin, { method: "GET", auth: "none" }),
+  proxy("/split", origin, { method: "DELETE" }),
+  proxy("/mixed/{id}", origin, { method: "GET", auth: "none" }),
+  proxy("/mixed/{*rest}", origin, { auth: "none" }),
+  respond("/own", { method: "GET", body: "own" }),
+]);
+
+after(() => Promise.all([...Object.values(sites), methods, origin, issuer].map((part) => part.stop())));
+beforeEach(() => origin.reset());
+
+const METHODS = ["GET", "POST", "HEAD", "OPTIONS", "PROPFIND"];
+const UPGRADE = [
+  ["Upgrade", "websocket"], ["Connection", "Upgrade"], ["Sec-WebSocket-Version", "13"], ["Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="],
+];
+
+/** A WebSocket upgrade on the wire; resolves to its status once the head is there. */
+function upgrade(site, target, headers = []) {
+  const lines = [["Host", `127.0.0.1:${site.port}`], ...UPGRADE, ...headers].map(([name, value]) => `${name}: ${value}\r\n`);
+  return site.raw(`GET ${target} HTTP/1.1\r\n${lines.join("")}\r\n`, { timeout: 300 });
+}
+
+/** Sends the target with every method and as an upgrade, and asserts the invariants. Returns the answer to GET. */
+async function probe(site, target, { headers = [] } = {}) {
+  const requests = METHODS.map((method) => site.request({ method, target, headers, ...(method === "POST" && { body: "x" }) }));
+  const [get, ...rest] = await Promise.all(requests);
+  for (const { url, method, upgrade: upgraded } of origin.requests) {
+    const path = url.split("?")[0];
+    assert.equal(readAsAdmin(path), undefined, `${method}${upgraded ? " upgrade" : ""} ${target} reached the origin as ${url}`);
+    assert.equal(path, canonical(target), `${method} ${target} was forwarded as ${url}`);
+    assert.equal(queryOf(url), queryOf(target));
+  }
+  // What one method may not reach, no other may.
+  const reached = origin.requests.length;
+  assert.ok(reached === 0 || reached === METHODS.length, `${target} reached the origin ${reached} times`);
+  assert.ok(rest.every(({ status }) => status === get.status), `${target}: ${[get, ...rest].map(({ status }) => status)}`);
+  return get;
+}
+
+/** What GET gets: 200 from the origin, a problem of the gateway's, or the runtime's own refusal. */
+function outcome(answer) {
+  if (answer.header("content-type") === "application/problem+json") return `${answer.status} ${answer.json().code}`;
+  if (answer.status === 200) return "forwarded";
+  return "refused by the runtime";
+}
+
+const FORWARDED = "forwarded";
+const INVALID = "400 path_invalid";
+const PROTECTED = "401 token_missing";
+const NOT_FOUND = "404 not_found";
+const RUNTIME = "refused by the runtime";
+
+const utf8 = (text) => Buffer.from(text).toString("latin1");
+const encoded = (text) => [...Buffer.from(text)].map((byte) => `%${byte.toString(16)}`).join("");
+
+/** Target, and what becomes of it where only /public is public, and where everything but /admin is. */
+const targets = [
+  // as they should be
+  ["/admin", PROTECTED, PROTECTED], ["/admin/", PROTECTED, PROTECTED], ["/admin/users", PROTECTED, PROTECTED],
+  ["/admin/users/", PROTECTED, PROTECTED], ["/public", FORWARDED, FORWARDED], ["/public/", FORWARDED, FORWARDED],
+  ["/public/a", FORWARDED, FORWARDED], ["/public/a/", FORWARDED, FORWARDED], ["/public/admin", FORWARDED, FORWARDED],
+  ["/", NOT_FOUND, FORWARDED], ["/publicx", NOT_FOUND, FORWARDED], ["/publi", NOT_FOUND, FORWARDED],
+  ["/administrator", NOT_FOUND, FORWARDED], ["/adm", NOT_FOUND, FORWARDED], ["/a/admin", NOT_FOUND, FORWARDED],
+  // query and fragment
+  ["/admin?", PROTECTED, PROTECTED], ["/admin?x=/public", PROTECTED, PROTECTED], ["/admin?/../public/a", PROTECTED, PROTECTED],
+  ["/admin#/public", PROTECTED, PROTECTED], ["/admin/#/../../public", PROTECTED, PROTECTED], ["/public?next=/admin", FORWARDED, FORWARDED],
+  ["/public/a?x=/../admin", FORWARDED, FORWARDED], ["/public/a?x=%2e%2e%2fadmin;//\\", FORWARDED, FORWARDED],
+  ["/public/a?b?c&d=%zz", FORWARDED, FORWARDED], ["/public#/../admin", FORWARDED, FORWARDED], ["/public/a?", FORWARDED, FORWARDED],
+  ["/public/a?b#c", FORWARDED, FORWARDED], ["/admin%3Fx", NOT_FOUND, NOT_FOUND], ["/admin%23/public", NOT_FOUND, NOT_FOUND],
+  ["/admin%3f", NOT_FOUND, NOT_FOUND], ["/public/c%23", FORWARDED, FORWARDED], ["/?/admin", NOT_FOUND, FORWARDED],
+  // empty segments
+  ["//admin", INVALID, INVALID], ["///admin", INVALID, INVALID], ["/admin//", INVALID, INVALID], ["//admin/users", INVALID, INVALID],
+  ["/admin//users", INVALID, INVALID], ["/public//admin", INVALID, INVALID], ["/public//../admin", INVALID, INVALID],
+  ["//127.0.0.1/admin", INVALID, INVALID], ["//elsewhere.example/public/a", INVALID, INVALID], [`/admin${"/".repeat(2000)}`, INVALID, INVALID],
+  // encoded letters
+  ["/%61dmin", PROTECTED, PROTECTED], ["/%61%64%6d%69%6e", PROTECTED, PROTECTED], ["/admi%6E", PROTECTED, PROTECTED],
+  ["/%61dmin/users", PROTECTED, PROTECTED], ["/%70ublic/a", FORWARDED, FORWARDED], ["/public/%7Ea%2Db", FORWARDED, FORWARDED],
+  // encoded separators
+  ["/admin%2fusers", INVALID, INVALID], ["/admin%2F", INVALID, INVALID], ["/%2fadmin", INVALID, INVALID], ["/public/..%2fadmin", INVALID, INVALID],
+  ["/public%2f..%2fadmin", INVALID, INVALID], ["/public/%2E%2E%2Fadmin", INVALID, INVALID], ["/%5cadmin", INVALID, INVALID],
+  ["/public/..%5cadmin", INVALID, INVALID], ["/public%5C..%5Cadmin", INVALID, INVALID],
+  // backslashes
+  ["/\\admin", INVALID, INVALID], ["/public\\..\\admin", INVALID, INVALID], ["/public/..\\admin", INVALID, INVALID], ["/admin\\users", INVALID, INVALID],
+  ["\\admin", RUNTIME, RUNTIME],
+  // dot segments
+  ["/./admin", INVALID, INVALID], ["/../admin", INVALID, INVALID], ["/public/../admin", INVALID, INVALID], ["/public/./../admin", INVALID, INVALID],
+  ["/public/%2e%2e/admin", INVALID, INVALID], ["/public/.%2e/admin", INVALID, INVALID], ["/public/%2E./admin", INVALID, INVALID],
+  ["/admin/..", INVALID, INVALID], ["/admin/.", INVALID, INVALID], ["/admin/../public/a", INVALID, INVALID], ["/public/a/..", INVALID, INVALID],
+  ["/public/..%20/admin", INVALID, INVALID], ["/public/%20../admin", INVALID, INVALID], ["/public../admin", NOT_FOUND, FORWARDED],
+  ["/public/.../admin", FORWARDED, FORWARDED], ["/admin.", NOT_FOUND, NOT_FOUND], ["/admin..", NOT_FOUND, NOT_FOUND], ["/.admin", NOT_FOUND, FORWARDED],
+  // parameters
+  ["/admin;x", INVALID, INVALID], ["/admin;", INVALID, INVALID], ["/admin;a=b/users", INVALID, INVALID], ["/;/admin", INVALID, INVALID],
+  ["/public/..;/admin", INVALID, INVALID], ["/public;/../admin", INVALID, INVALID], ["/admin%3bx", INVALID, INVALID], ["/public/..%3b/admin", INVALID, INVALID],
+  // encoded twice
+  ["/%2561dmin", INVALID, INVALID], ["/%25%36%31dmin", INVALID, INVALID], ["/%256%31dmin", INVALID, INVALID], ["/%25%361dmin", INVALID, INVALID],
+  ["/%252561dmin", INVALID, INVALID], ["/public/%252e%252e/admin", INVALID, INVALID], ["/public/..%252fadmin", INVALID, INVALID],
+  ["/public/%25%32%65%25%32%65/admin", INVALID, INVALID], ["/public/..%25%32%66admin", INVALID, INVALID], ["/public/..%25%35%63admin", INVALID, INVALID],
+  ["/admin%253bx", INVALID, INVALID], [`/%25${encoded("６１")}dmin`, INVALID, INVALID], ["/public/100%25", FORWARDED, FORWARDED],
+  // not percent-encoding at all
+  ["/%", INVALID, INVALID], ["/%4", INVALID, INVALID], ["/%zz", INVALID, INVALID], ["/admin%", INVALID, INVALID], ["/%u0061dmin", INVALID, INVALID],
+  ["/public/%u002e%u002e/admin", INVALID, INVALID], ["/public/%u2215..%u2215admin", INVALID, INVALID],
+  // not UTF-8: overlong forms, stray bytes
+  ["/%c0%ae%c0%ae/admin", INVALID, INVALID], ["/public/%c0%ae%c0%ae%c0%afadmin", INVALID, INVALID], ["/%c1%a1dmin", INVALID, INVALID],
+  ["/%e0%81%a1dmin", INVALID, INVALID], ["/%ff", INVALID, INVALID], ["/public/%ed%a0%80", INVALID, INVALID],
+  // control characters and blanks
+  ["/admin%00", INVALID, INVALID], ["/%00admin", INVALID, INVALID], ["/admin%00.css", INVALID, INVALID], ["/public/%00/../admin", INVALID, INVALID],
+  ["/admin%0a", INVALID, INVALID], ["/admin%0d%0aX:y", INVALID, INVALID], ["/admin%09", INVALID, INVALID], ["/admin%7f", INVALID, INVALID],
+  ["/admin%c2%85", INVALID, INVALID], ["/public/a\x00", RUNTIME, RUNTIME], ["/admin\tx", RUNTIME, RUNTIME], ["/admin%20", NOT_FOUND, NOT_FOUND],
+  ["/%20admin", NOT_FOUND, NOT_FOUND], ["/admin%20/users", NOT_FOUND, NOT_FOUND], [`/admin${encoded("\u00a0")}`, NOT_FOUND, NOT_FOUND],
+  ["/public/a%20b", FORWARDED, FORWARDED], ["/public/%20/admin", INVALID, INVALID],
+  // letters of another case
+  ["/Admin", NOT_FOUND, NOT_FOUND], ["/ADMIN/users", NOT_FOUND, NOT_FOUND], ["/%41dmin", NOT_FOUND, NOT_FOUND], ["/admiN/", NOT_FOUND, NOT_FOUND],
+  [`/adm${encoded("ı")}n`, NOT_FOUND, NOT_FOUND], [`/adm${encoded("İ")}n`, NOT_FOUND, NOT_FOUND], ["/PUBLIC/a", NOT_FOUND, FORWARDED],
+  ["/public/ADMIN", FORWARDED, FORWARDED],
+  // compatibility forms
+  [`/${encoded("ａ")}dmin`, NOT_FOUND, NOT_FOUND], [`/${encoded("ａｄｍｉｎ")}`, NOT_FOUND, NOT_FOUND], [`/${encoded("ＡＤＭＩＮ")}/users`, NOT_FOUND, NOT_FOUND],
+  [`/${encoded("𝐚𝒅")}min`, NOT_FOUND, NOT_FOUND], [`/${encoded("ⓐ")}dmin`, NOT_FOUND, NOT_FOUND], [`/${encoded("ª")}dmin`, NOT_FOUND, NOT_FOUND],
+  [`/a${encoded("㍷")}in`, NOT_FOUND, NOT_FOUND], [`/${encoded("／")}admin`, INVALID, INVALID], [`/public/..${encoded("／")}admin`, INVALID, INVALID],
+  [`/public/${encoded("．．")}/admin`, INVALID, INVALID], [`/public/${encoded("‥")}/admin`, INVALID, INVALID], [`/public/${encoded("︰")}/admin`, INVALID, INVALID],
+  [`/public/.${encoded("․")}/admin`, INVALID, INVALID], [`/admin${encoded("；")}x`, INVALID, INVALID], [`/admin${encoded("︔")}x`, INVALID, INVALID],
+  [`/${encoded("％")}61dmin`, INVALID, INVALID], [`/public/..${encoded("＼")}admin`, INVALID, INVALID], [`/${encoded("℀")}`, INVALID, INVALID],
+  [utf8("/ａdmin"), NOT_FOUND, NOT_FOUND], [utf8("/public/．．/admin"), INVALID, INVALID], [utf8("/public/é"), FORWARDED, FORWARDED],
+  [`/public/${encoded("日本")}`, FORWARDED, FORWARDED], [`/${encoded("日本")}`, NOT_FOUND, FORWARDED], [`/${encoded("ａｂｏｕｔ")}-us`, NOT_FOUND, FORWARDED],
+  // absolute and other forms of the target
+  ["http://127.0.0.1/admin", PROTECTED, PROTECTED], ["http://elsewhere.example/admin", PROTECTED, PROTECTED], ["HTTP://elsewhere.example/admin", PROTECTED, PROTECTED],
+  ["http://elsewhere.example//admin", INVALID, INVALID], ["http://elsewhere.example/public/../admin", INVALID, INVALID],
+  ["http://user:pass@elsewhere.example/admin", PROTECTED, PROTECTED], ["http://elsewhere.example/public/a", FORWARDED, FORWARDED],
+  ["http://elsewhere.example", NOT_FOUND, FORWARDED], ["http://elsewhere.example?/admin", NOT_FOUND, FORWARDED], ["http://elsewhere.example#/admin", NOT_FOUND, FORWARDED],
+  ["admin", NOT_FOUND, FORWARDED], ["admin/users", RUNTIME, RUNTIME], ["?", RUNTIME, RUNTIME], ["#", RUNTIME, RUNTIME], ["http:/admin", RUNTIME, RUNTIME],
+  // long ones
+  [`/public/${"a".repeat(10_000)}`, FORWARDED, FORWARDED], [`/public/${"a/".repeat(5_000)}../admin`, INVALID, INVALID],
+  [`/admin/${"a/".repeat(5_000)}`, PROTECTED, PROTECTED], [`/public/${"%61".repeat(5_000)}`, FORWARDED, FORWARDED], [`/${"a".repeat(200_000)}`, RUNTIME, RUNTIME],
+  // what stands for itself
+  ["/admin:x", NOT_FOUND, FORWARDED], ["/admin,x", NOT_FOUND, FORWARDED], ["/admin=x", NOT_FOUND, FORWARDED], ["/admin@x", NOT_FOUND, FORWARDED],
+  ["/admin&x", NOT_FOUND, FORWARDED], ["/admin*", NOT_FOUND, FORWARDED], ["/(admin)", NOT_FOUND, FORWARDED], ["/admin+", NOT_FOUND, FORWARDED],
+  ["/public/~!$&'()*+,=:@", FORWARDED, FORWARDED],
+];
+
+const shown = (target) => JSON.stringify(target.length > 60 ? `${target.slice(0, 40)}… (${target.length})` : target);
+
+for (const [index, name] of [[1, "narrow"], [2, "wide"]]) {
+  describe(name === "narrow" ? "with /public/{*rest} public" : "with /{*rest} public", () => {
+    for (const row of targets) {
+      const [target, expected] = [row[0], row[index]];
+      test(`${shown(target)}: ${expected}`, async () => {
+        const answer = await probe(sites[name], target);
+        assert.equal(outcome(answer), expected, answer.text);
+        if (expected === PROTECTED) await assertTokenMissing(answer);
+        if (expected === INVALID) await assertProblem(answer, { status: 400, code: "path_invalid", error: "invalid_request" });
+      });
+    }
+  });
+}
+
+test("there are enough odd targets", () => assert.ok(targets.length >= 67, String(targets.length)));
+
+describe("whatever is written", () => {
+  /** Characters, and pairs of them, that upper and lower case or compatibility form turn into letters of "admin". */
+  function lookalikes() {
+    const found = [];
+    for (let point = 0x80; point <= 0x10ffff; point += 1) {
+      if (point >= 0xd800 && point <= 0xdfff) continue;
+      const character = String.fromCodePoint(point);
+      for (const form of [character, character.normalize("NFKC")]) {
+        const reading = form.toUpperCase().toLowerCase();
+        const at = reading.length > 0 && /^[admin]+$/.test(reading) ? "admin".indexOf(reading) : -1;
+        if (at < 0) continue;
+        found.push(`admin`.slice(0, at) + character + "admin".slice(at + reading.length));
+        break;
+      }
+    }
+    return found;
+  }
+
+  test("no lookalike of a letter opens a protected path, in all of Unicode", async () => {
+    const paths = lookalikes().map((name) => `/${encoded(name)}`);
+    assert.ok(paths.length > 100, String(paths.length));
+    const answers = await many(paths.length, (index) => sites.wide.request({ target: paths[index] }));
+    for (const [index, answer] of answers.entries()) assert.equal(outcome(answer), NOT_FOUND, paths[index]);
+    assert.deepEqual(origin.requests.map(({ url }) => url), []);
+  });
+
+  test("no character reads as path syntax, in all of Unicode", async () => {
+    const paths = [];
+    for (let point = 0x80; point <= 0x10ffff; point += 1) {
+      if (point >= 0xd800 && point <= 0xdfff) continue;
+      const character = String.fromCodePoint(point);
+      const reading = character.normalize("NFKC");
+      if (/[/\\;%]|^\.\.?$/.test(reading)) paths.push(`/public/${encoded(character)}/admin`);
+    }
+    assert.ok(paths.length > 10, String(paths.length));
+    const answers = await many(paths.length, (index) => sites.wide.request({ target: paths[index] }));
+    for (const [index, answer] of answers.entries()) assert.equal(outcome(answer), INVALID, paths[index]);
+    assert.deepEqual(origin.requests, []);
+  });
+
+  test("a thousand random paths of the worst pieces: none gets through to /admin", async () => {
+    const pieces = [
+      "/", "/", "/", "admin", "admin", "public", "a", "Admin", "..", ".", "%2e", "%2E%2e", "%2f", "%5c", "\\", ";", "%3b", "%25", "%32", "%66", "%61",
+      "dmin", "%20", "%00", "?", "#", "%23", "%3f", encoded("．"), encoded("／"), encoded("ａ"), "//", "%c0%af", ":", "@", "*", "~",
+    ];
+    // A fixed sequence, so that a failure can be repeated (numerical recipes' constants).
+    let state = 20_261_120;
+    const random = (below) => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      return Math.floor((state / 2 ** 32) * below);
+    };
+    const written = Array.from({ length: 1_000 }, () => `/${Array.from({ length: 1 + random(7) }, () => pieces[random(pieces.length)]).join("")}`);
+    for (const site of Object.values(sites)) {
+      origin.reset();
+      const answers = await many(written.length, (index) => site.request({ target: written[index], method: METHODS[index % METHODS.length] }));
+      const forwarded = answers.flatMap((answer, index) => (answer.status === 200 ? [`${canonical(written[index])}${queryOf(written[index])}`] : []));
+      assert.deepEqual(origin.requests.map(({ url }) => url).sort(), forwarded.sort());
+      for (const { url } of origin.requests) assert.equal(readAsAdmin(url.split("?")[0]), undefined, url);
+    }
+  });
+
+  test("with a token, what is protected is forwarded in canonical form", async () => {
+    const token = issuer.token();
+    for (const [target, url] of [["/%61dmin", "/admin"], ["/admin/%7euser/%c3%a9?q=%zz", "/admin/~user/%C3%A9?q=%zz"], ["/admin/", "/admin/"]]) {
+      const answer = await sites.narrow.request({ target, headers: bearer(token) });
+      assert.equal(answer.status, 200, target);
+      assert.equal(origin.last.url, url);
+    }
+    for (const target of ["//admin", "/public/..%2fadmin", "/admin;x"]) {
+      const answer = await sites.narrow.request({ target, headers: bearer(token) });
+      await assertProblem(answer, { status: 400, code: "path_invalid" });
+    }
+  });
+
+  test("a WebSocket upgrade is held to the same policy", async () => {
+    for (const site of Object.values(sites)) {
+      for (const [target, status] of [
+        ["/admin", 401], ["/admin/users", 401], ["/%61dmin", 401], ["//admin", 400], ["/public/..%2fadmin", 400], ["/admin;x", 400], ["/Admin", 404],
+      ]) {
+        const answer = await upgrade(site, target);
+        assert.equal(answer.status, status, target);
+        assert.equal(answer.header("content-type"), "application/problem+json");
+      }
+    }
+    assert.deepEqual(origin.requests, []);
+  });
+
+  test("no header of the client changes which path the policy sees", async () => {
+    const headers = [
+      ["X-Forwarded-Uri", "/public/a"], ["X-Original-URL", "/public/a"], ["X-Rewrite-URL", "/public/a"], ["X-Forwarded-Prefix", "/public"],
+      ["X-Forwarded-Host", "localhost"], ["X-Forwarded-Method", "OPTIONS"], ["Forwarded", "for=127.0.0.1;host=localhost"], ["X-Forwarded-For", "127.0.0.1"],
+      ["User-Agent", "GoogleHC/1.0"], ["X-Middleware-Subrequest", "middleware"], ["X-Edgeward", "skip"], ["Referer", "http://localhost/public/a"],
+    ];
+    for (const site of Object.values(sites)) {
+      await assertTokenMissing(await probe(site, "/admin", { headers }));
+      for (const host of ["localhost", "localhost/public/", "elsewhere.example:80", "LOCALHOST", "127.0.0.1"]) {
+        const answer = await site.request({ target: "/admin", headers: [["Host", host]] });
+        assert.notEqual(answer.status, 200, host);
+      }
+      assert.deepEqual(origin.requests, []);
+    }
+  });
+});
+
+describe("methods", () => {
+  const assertNotAllowed = async (answer, allow) => {
+    const got = await assertProblem(answer, { status: 405, code: "method_not_allowed" });
+    assert.equal(got.header("allow"), allow);
+    assert.deepEqual(origin.requests, []);
+  };
+
+  test("a path without a route is 404 and never proxied", async () => {
+    for (const method of [...METHODS, "DELETE", "PUT", "PATCH"]) {
+      const answer = await read(methods.request({ method, target: "/nowhere" }));
+      assert.equal(answer.status, 404);
+      if (method !== "HEAD") await assertProblem(answer, { status: 404, code: "not_found" });
+    }
+    assert.deepEqual(origin.requests, []);
+  });
+
+  test("a method without a route is 405, says which there are, and is never proxied", async () => {
+    await assertNotAllowed(methods.fetch("/read", { method: "POST", body: "x" }), "GET, HEAD");
+    await assertNotAllowed(methods.fetch("/read", { method: "OPTIONS" }), "GET, HEAD");
+    await assertNotAllowed(methods.fetch("/read", { method: "PROPFIND" }), "GET, HEAD");
+    await assertNotAllowed(methods.fetch("/write"), "POST, PUT");
+    await assertNotAllowed(methods.fetch("/own", { method: "DELETE" }), "GET, HEAD");
+    await assertNotAllowed(methods.fetch("/split", { method: "PATCH", body: "x" }), "GET, DELETE, HEAD");
+  });
+
+  test("a method never falls through to a wider route", async () => {
+    await assertNotAllowed(methods.fetch("/mixed/1", { method: "DELETE" }), "GET, HEAD");
+    assert.equal((await methods.fetch("/mixed/1/2", { method: "DELETE" })).status, 200);
+  });
+
+  test("two routes of one path each guard their own method", async () => {
+    assert.equal((await methods.fetch("/split")).status, 200);
+    assert.equal((await methods.fetch("/split", { method: "HEAD" })).status, 200);
+    origin.reset();
+    await assertTokenMissing(methods.fetch("/split", { method: "DELETE" }));
+    assert.deepEqual(origin.requests, []);
+    assert.equal((await methods.fetch("/split", { method: "DELETE", headers: bearer(issuer.token()) })).status, 200);
+    assert.equal(origin.last.method, "DELETE");
+  });
+
+  test("HEAD goes wherever GET goes, as HEAD", async () => {
+    const answer = await methods.fetch("/read", { method: "HEAD" });
+    assert.deepEqual([answer.status, await answer.text()], [200, ""]);
+    assert.equal(origin.last.method, "HEAD");
+  });
+
+  test("TRACE and CONNECT are refused on every route", async () => {
+    for (const target of ["/any", "/read", "/own", "/mixed/1"]) {
+      const trace = await methods.request({ method: "TRACE", target });
+      await assertProblem(trace, { status: 405, code: "method_not_allowed" });
+    }
+    // The runtime itself has no way to hand CONNECT or a method it does not know to a Worker's fetch handler.
+    for (const [method, target] of [["CONNECT", "/any"], ["CONNECT", "127.0.0.1:80"], ["TRACK", "/any"], ["FOO", "/any"], ["get", "/any"]]) {
+      const answer = await methods.request({ method, target });
+      assert.ok(answer.status >= 400, `${method} ${target}: ${answer.status}`);
+    }
+    assert.deepEqual(origin.requests, []);
+  });
+});

@@ -1,0 +1,226 @@
+// What the suite verifies: one key set, the policies, and a corpus of tokens with the verdict each must get, as plain data
+// that goes to every runtime and to the native program alike.
+
+import { createHash } from "node:crypto";
+import { SignJWT } from "jose";
+import { base64url, generateKey, makeToken, pkcs1Encoding, publicJwk } from "../node/support/tokens.mjs";
+
+export const ISSUER = "https://tenant.example.com/";
+export const OTHER_ISSUER = "https://other.example.com/";
+export const AUDIENCE = "https://api.example.com";
+export const CLIENT = "client-1";
+export const NONCE = "nonce-1";
+export const NOW = 1_800_000_000;
+
+export async function makeFixtures() {
+  const [first, second, pss, other, weak, stranger] = await Promise.all([
+    generateKey("RS256"),
+    generateKey("RS256", { modulusLength: 3072 }),
+    generateKey("RS256"),
+    generateKey("RS256"),
+    generateKey("RS256", { modulusLength: 1024 }),
+    generateKey("RS256"),
+  ]);
+  const jwks = {
+    keys: [
+      publicJwk(first, { kid: "first", use: "sig", alg: "RS256" }),
+      publicJwk(second, { kid: "second", use: "sig" }),
+      publicJwk(pss, { kid: "pss", use: "sig", alg: "PS256" }),
+      publicJwk(weak, { kid: "weak", use: "sig" }),
+      publicJwk(stranger, { kid: "encryption", use: "enc" }),
+      publicJwk(await generateKey("ES256"), { kid: "elliptic", use: "sig", alg: "ES256" }),
+    ],
+  };
+  const otherJwks = { keys: [publicJwk(other, { kid: "first", use: "sig", alg: "RS256" })] };
+
+  const policies = {
+    access: { issuer: ISSUER, audience: AUDIENCE, algorithms: ["RS256", "PS256"], jwks },
+    all: { issuer: ISSUER, audience: [AUDIENCE, "https://b.example.com"], algorithms: ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"], jwks },
+    rfc9068: { issuer: ISSUER, audience: AUDIENCE, algorithms: ["RS256"], profile: "rfc9068", jwks },
+    auth0: { issuer: ISSUER, audience: AUDIENCE, algorithms: ["RS256"], profile: "auth0", clientId: CLIENT, jwks },
+    strict: {
+      issuer: ISSUER, audience: AUDIENCE, algorithms: ["RS256"], clockSkew: 0, maxTokenAge: 300, clients: ["client-1"],
+      requiredClaims: ["sub"], jwks,
+    },
+    rights: {
+      issuer: ISSUER, audience: AUDIENCE, algorithms: ["RS256"], scopes: ["read:things"], permissions: ["read"],
+      roles: { claim: "https://example.com/roles", any: ["admin", "editor"] }, organizations: ["org_1"], jwks,
+    },
+    id: { kind: "id", issuer: ISSUER, clientId: CLIENT, nonce: NONCE, algorithms: ["RS256"], jwks },
+    several: {
+      issuers: [{ issuer: ISSUER, jwks }, { issuer: OTHER_ISSUER, jwks: otherJwks }], audience: AUDIENCE, algorithms: ["RS256"],
+    },
+  };
+
+  const header = (changes = {}) => defined({ alg: "RS256", typ: "JWT", kid: "first", ...changes });
+  const claims = (changes = {}) =>
+    defined({
+      iss: ISSUER, sub: "user-1", aud: AUDIENCE, iat: NOW - 60, exp: NOW + 600, azp: CLIENT, scope: "read:things write:things",
+      ...changes,
+    });
+  const token = (head = {}, body = {}, key = first, more = {}) =>
+    makeToken({ header: header(head), payload: claims(body), key, ...more });
+  const rights = { permissions: ["read", "write"], "https://example.com/roles": ["editor"], org_id: "org_1" };
+  const idClaims = (changes = {}) => ({ aud: CLIENT, azp: undefined, scope: undefined, nonce: NONCE, ...changes });
+  const good = token();
+  const [head, body, signature] = good.split(".");
+  const flipped = Buffer.from(signature, "base64url");
+  flipped[100] ^= 1;
+  const signWithJose = (alg, kid, key) =>
+    new SignJWT(claims()).setProtectedHeader(header({ alg, kid })).sign(key);
+  const exponentOne = Buffer.from(`${head}.${body}`);
+
+  const corpus = [];
+  const add = (policy, expect, cases) => {
+    for (const [name, text] of Object.entries(cases)) corpus.push({ name, policy, expect, token: text });
+  };
+
+  add("access", "ok", {
+    "a genuine token": good,
+    "PS256": token({ alg: "PS256", kid: "pss" }, {}, pss),
+    "a 3072-bit key": token({ kid: "second" }, {}, second),
+    "RFC 9068": token({ typ: "at+jwt" }, { client_id: CLIENT, jti: "t-1" }),
+    "the long form of typ": token({ typ: "application/at+jwt" }),
+    "no typ": token({ typ: undefined }),
+    "an audience of several": token({}, { aud: ["x", AUDIENCE] }),
+    "expired within the skew": token({}, { exp: NOW - 4 }),
+    "issued ahead within the skew": token({}, { iat: NOW + 5 }),
+    "a fractional date": token({}, { exp: NOW + 0.5 }),
+    "claims beyond ASCII": token({}, { name: "Zoë 🌍", "https://example.com/über": "ß" }),
+    "a member called __proto__": makeToken({ header: header(), payload: `${JSON.stringify(claims()).slice(0, -1)},"__proto__":{"admin":true}}`, key: first }),
+    "RS256 of another library": await signWithJose("RS256", "first", first),
+    "PS256 of another library": await signWithJose("PS256", "pss", pss),
+  });
+  for (const alg of ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]) {
+    add("all", "ok", {
+      [`${alg}, key for any`]: token({ alg, kid: "second" }, {}, second),
+      [`${alg} of another library`]: await signWithJose(alg, "second", second),
+    });
+  }
+
+  add("access", "token_malformed", {
+    "empty": "", "one part": "abc", "two parts": `${head}.${body}`, "four parts": `${good}.x`, "three empty parts": "..",
+    "padding": `${head}=.${body}.${signature}`, "a space": ` ${good}`, "a line break": `${good}\n`, "standard base64": `${head}.${body}.${signature.slice(0, -4)}+/A_`,
+    "unused bits set": `${head}.${body}.${signature.slice(0, -1)}${signature.endsWith("B") ? "C" : "B"}`,
+    "a lone surrogate": `${head}.${body}.${signature.slice(0, -1)}\ud800`,
+    "a NUL": `${head}.${body}.${signature}\0`,
+    "not JSON": makeToken({ header: "hello", payload: claims(), key: first }),
+    "an array for a header": makeToken({ header: "[]", payload: claims(), key: first }),
+    "a duplicate in the header": makeToken({ header: '{"alg":"RS256","kid":"first","kid":"first"}', payload: claims(), key: first, alg: "RS256" }),
+    "a duplicate in the header, escaped": makeToken({ header: '{"alg":"RS256","kid":"first","\\u006bid":"first"}', payload: claims(), key: first, alg: "RS256" }),
+    "a number for alg": token({ alg: 256 }, {}, first, { alg: "RS256" }),
+    "a number for kid": token({ kid: 1 }),
+    "a kid too long": token({ kid: "k".repeat(257) }),
+    "a deep header": makeToken({ header: `{"alg":"RS256","kid":"first","x":${"[".repeat(40)}${"]".repeat(40)}}`, payload: claims(), key: first, alg: "RS256" }),
+    "a duplicate claim": makeToken({ header: header(), payload: `${JSON.stringify(claims()).slice(0, -1)},"sub":"root"}`, key: first }),
+    "claims that are a list": makeToken({ header: header(), payload: "[]", key: first }),
+    "claims that are not UTF-8": makeToken({ header: header(), payload: Buffer.from([0x7b, 0xff, 0x7d]), key: first }),
+    "a byte order mark": makeToken({ header: header(), payload: `\ufeff${JSON.stringify(claims())}`, key: first }),
+  });
+  add("access", "token_encrypted", { "five parts": "a.b.c.d.e" });
+  add("access", "token_too_large", { "one past the limit": "x".repeat(16 * 1024 + 1), "a megabyte": "é".repeat(500_000) });
+  add("access", "alg_not_allowed", {
+    "none": makeToken({ header: header({ alg: "none" }), payload: claims(), alg: "none" }),
+    "None": makeToken({ header: header({ alg: "None" }), payload: claims(), alg: "none" }),
+    "HS256 with the public key": token({ alg: "HS256" }, {}, Buffer.from(publicJwk(first).n), { alg: "HS256" }),
+    "RS384, which the policy leaves out": token({ alg: "RS384" }),
+    "lower case": token({ alg: "rs256" }, {}, first, { alg: "RS256" }),
+    "ES256": token({ alg: "ES256", kid: "elliptic" }, {}, first, { alg: "RS256" }),
+  });
+  add("access", "crit_not_supported", { "crit": token({ crit: ["exp"] }), "an empty crit": token({ crit: [] }) });
+  add("access", "b64_not_supported", { "b64": token({ b64: true }) });
+  add("access", "key_not_found", {
+    "an unknown kid": token({ kid: "nobody" }), "another kid by case": token({ kid: "First" }),
+    "a weak key": token({ kid: "weak" }, {}, weak), "an encryption key": token({ kid: "encryption" }, {}, stranger),
+    "a key in the header": token({ kid: "mine", jwk: publicJwk(stranger) }, {}, stranger),
+  });
+  add("access", "key_ambiguous", { "no kid, several keys": token({ kid: undefined }) });
+  add("access", "key_alg_mismatch", { "PS256 with a key for RS256": token({ alg: "PS256" }) });
+  add("access", "signature_invalid", {
+    "one bit": `${head}.${body}.${base64url(flipped)}`, "no signature": `${head}.${body}.`, "another key": token({}, {}, stranger),
+    "other claims": `${head}.${base64url(JSON.stringify(claims({ sub: "root" })))}.${signature}`,
+    "a short signature": `${head}.${body}.${base64url(Buffer.from(signature, "base64url").subarray(1))}`,
+    "a long signature": `${head}.${body}.${base64url(Buffer.concat([Buffer.alloc(1), Buffer.from(signature, "base64url")]))}`,
+    "zero": `${head}.${body}.${base64url(Buffer.alloc(256))}`, "all ones": `${head}.${body}.${base64url(Buffer.alloc(256, 0xff))}`,
+    "the encoding itself": `${head}.${body}.${base64url(pkcs1Encoding(exponentOne, 256))}`,
+    "PSS under RS256": token({}, {}, first, { alg: "PS256" }),
+  });
+  add("access", "typ_not_allowed", { "a logout token": token({ typ: "logout+jwt" }), "DPoP": token({ typ: "dpop+jwt" }) });
+  add("access", "token_kind_mismatch", { "an ID token's nonce": token({}, { nonce: "n" }), "an event": token({}, { events: {} }) });
+  add("access", "token_sender_constrained", { "cnf": token({}, { cnf: { jkt: "x" } }) });
+  add("access", "issuer_mismatch", { "no slash": token({}, { iss: ISSUER.slice(0, -1) }), "another": token({}, { iss: OTHER_ISSUER }) });
+  add("access", "audience_mismatch", {
+    "another": token({}, { aud: "x" }), "a slash": token({}, { aud: `${AUDIENCE}/` }), "an empty list": token({}, { aud: [] }),
+  });
+  add("access", "token_expired", { "at the skew": token({}, { exp: NOW - 5 }), "zero": token({}, { exp: 0 }) });
+  add("access", "token_not_yet_valid", { "past the skew": token({}, { nbf: NOW + 6 }) });
+  add("access", "token_issued_in_future", { "past the skew": token({}, { iat: NOW + 6 }) });
+  add("access", "claim_missing", {
+    "no exp": token({}, { exp: undefined }), "no iss": token({}, { iss: undefined }), "no aud": token({}, { aud: undefined }),
+  });
+  add("access", "claim_malformed", {
+    "exp as text": token({}, { exp: `${NOW + 600}` }), "exp null": token({}, { exp: null }), "exp negative": token({}, { exp: -1 }),
+    "iss as a list": token({}, { iss: [ISSUER] }), "aud as an object": token({}, { aud: {} }), "aud of numbers": token({}, { aud: [AUDIENCE, 1] }),
+    "scope as a list": token({}, { scope: ["read:things"] }), "permissions as text": token({}, { permissions: "read" }),
+    "nbf true": token({}, { nbf: true }), "sub as a number": token({}, { sub: 1 }),
+  });
+
+  add("rfc9068", "ok", { "complete": token({ typ: "at+jwt" }, { client_id: CLIENT, jti: "t-1" }) });
+  add("rfc9068", "claim_missing", { "no jti": token({ typ: "at+jwt" }, { client_id: CLIENT }) });
+  add("rfc9068", "typ_not_allowed", { "JWT": token({}, { client_id: CLIENT, jti: "t-1" }) });
+  add("auth0", "typ_not_allowed", { "at+jwt": token({ typ: "at+jwt" }) });
+  add("auth0", "audience_mismatch", { "an ID token without nonce": token({}, { aud: CLIENT }) });
+  add("strict", "ok", { "young, known client": token() });
+  add("strict", "token_too_old", { "old": token({}, { iat: NOW - 300 }) });
+  add("strict", "client_not_allowed", { "another client": token({}, { azp: "client-2" }), "no client": token({}, { azp: undefined }) });
+  add("strict", "claim_missing", { "no sub": token({}, { sub: undefined }), "no iat": token({}, { iat: undefined }) });
+  add("strict", "token_expired", { "without skew": token({}, { exp: NOW }) });
+  add("rights", "ok", { "all rights": token({}, rights) });
+  add("rights", "insufficient_scope", { "a prefix": token({}, { ...rights, scope: "read" }), "no scope": token({}, { ...rights, scope: undefined }) });
+  add("rights", "insufficient_permissions", { "another": token({}, { ...rights, permissions: ["write"] }) });
+  add("rights", "permissions_claim_missing", { "none": token({}, { ...rights, permissions: undefined }) });
+  add("rights", "insufficient_role", { "another": token({}, { ...rights, "https://example.com/roles": ["reader"] }) });
+  add("rights", "roles_claim_missing", { "none": token({}, { ...rights, "https://example.com/roles": undefined }) });
+  add("rights", "organization_not_allowed", { "another": token({}, { ...rights, org_id: "org_2" }) });
+  add("id", "ok", { "an ID token": token({}, idClaims()) });
+  add("id", "nonce_mismatch", { "another login": token({}, idClaims({ nonce: "nonce-2" })) });
+  add("id", "claim_missing", { "no nonce": token({}, idClaims({ nonce: undefined })), "several audiences without azp": token({}, idClaims({ aud: [CLIENT] .concat(CLIENT) })) });
+  add("id", "azp_mismatch", { "another client": token({}, idClaims({ azp: "client-2" })) });
+  add("id", "typ_not_allowed", { "an access token": token({ typ: "at+jwt" }, idClaims()) });
+  add("id", "audience_mismatch", { "an access token's audience": token(), "one not trusted": token({}, idClaims({ aud: [CLIENT, "x"], azp: CLIENT })) });
+  add("several", "ok", { "the first issuer": good, "the second issuer": token({}, { iss: OTHER_ISSUER }, other) });
+  add("several", "signature_invalid", {
+    "the second issuer's name, the first one's key": token({}, { iss: OTHER_ISSUER }), "the reverse": token({}, {}, other),
+  });
+  add("several", "issuer_mismatch", { "a third": token({}, { iss: "https://third.example.com/" }) });
+
+  // Changes of one character or byte of a genuine token, the same in every run but for the key.
+  let state = 1;
+  const next = (bound) => {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    return (state >>> 8) % bound;
+  };
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ ";
+  for (let index = 0; index < 150; index += 1) {
+    const at = next(good.length);
+    const character = alphabet[next(alphabet.length)];
+    const kind = next(3);
+    const text = good.slice(0, at) + (kind === 0 ? "" : character) + good.slice(kind === 2 ? at : at + 1);
+    if (text !== good) corpus.push({ name: `change ${index}`, policy: "access", token: text });
+  }
+
+  const accessToken = "an-access-token";
+  const atHash = base64url(createHash("sha256").update(accessToken).digest().subarray(0, 16));
+  return {
+    issuer: ISSUER, otherIssuer: OTHER_ISSUER, audience: AUDIENCE, client: CLIENT, now: NOW, jwks, otherJwks, policies, corpus,
+    good, accessToken,
+    missingScope: token({}, { scope: "openid" }),
+    withRights: token({}, rights),
+    nonAscii: token({}, { name: "Zoë 🌍" }),
+    unknownKid: token({ kid: "nobody" }),
+    other: token({}, { iss: OTHER_ISSUER }, other),
+    idToken: token({}, idClaims({ nonce: "login-7", at_hash: atHash })),
+  };
+}
+
+const defined = (object) => JSON.parse(JSON.stringify(object));

@@ -1,0 +1,280 @@
+// The form of the package: its exports, types, sizes, documentation, and what it holds in memory.
+
+import assert from "node:assert/strict";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { after, before, describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
+import { createLocalJWKSet, jwtVerify } from "jose";
+import { makeFixtures } from "./fixtures.mjs";
+import { install, pack, root, run } from "./install.mjs";
+
+const bin = (name) => join(root, "node_modules", name);
+const dev = JSON.parse(readFileSync(join(root, "package.json"))).devDependencies;
+const readme = readFileSync(join(root, "pkg/README.md"), "utf8");
+const types = readFileSync(join(root, "pkg/types/index.d.ts"), "utf8");
+
+let temporary;
+let tarball;
+let folder;
+let installed;
+let fixtures;
+
+before(async () => {
+  temporary = mkdtempSync(join(tmpdir(), "edgeward-npm-"));
+  tarball = await pack(temporary);
+  folder = join(temporary, "project");
+  await install(folder, tarball, ["hono", "express"].map((name) => `${name}@${dev[name]}`));
+  installed = join(folder, "node_modules/edgeward");
+  fixtures = await makeFixtures();
+});
+after(() => rmSync(temporary, { recursive: true, force: true }));
+
+describe("the package", () => {
+  it("passes publint --strict", () => run(bin(".bin/publint"), ["--strict", tarball]));
+
+  it("passes attw", () =>
+    run(bin(".bin/attw"), [
+      // TypeScript 7 no longer has the resolution of Node 10, which knows no exports.
+      tarball, "--profile", "node16",
+      // Not scripts, and a Worker, which is an ES module by nature.
+      "--exclude-entrypoints", "verifier.wasm", "verifier_simd.wasm", "config.schema.json", "gateway",
+    ]));
+
+  it("has every file that it exports, and nothing else but licences and documentation", () => {
+    const manifest = JSON.parse(readFileSync(join(installed, "package.json")));
+    const files = (value) => (typeof value === "string" ? [value] : Object.values(value).flatMap(files));
+    for (const file of files(manifest.exports)) assert.ok(existsSync(join(installed, file)), file);
+    assert.deepEqual(readdirSync(installed).sort(), ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "config.schema.json", "dist", "package.json"]);
+    assert.deepEqual(manifest.dependencies ?? {}, {});
+    assert.equal(Object.keys(manifest.exports["."])[0], "workerd");
+    assert.equal(Object.keys(manifest.exports["."])[1], "edge-light");
+    for (const script of ["preinstall", "install", "postinstall", "prepare"]) assert.equal(manifest.scripts?.[script], undefined);
+  });
+
+  it("names no path and no registry", () => {
+    for (const file of readdirSync(join(installed, "dist"), { recursive: true })) {
+      const path = join(installed, "dist", file);
+      if (!/\.(js|cjs|ts|cts|wasm)$/.test(file)) continue;
+      const text = readFileSync(path, "latin1");
+      for (const part of [root, process.env.HOME, "/.cargo/", "/rustc/"]) assert.ok(!part || part === "/" || !text.includes(part), `${file}: ${part}`);
+    }
+  });
+
+  it("imports nothing of Node, and evaluates no text", () => {
+    for (const file of readdirSync(join(installed, "dist")).filter((name) => /\.c?js$/.test(name))) {
+      const text = readFileSync(join(installed, "dist", file), "utf8");
+      const imported = [...text.matchAll(/(?:from|require\(|import\(?)\s*"([^"]+)"/g)].map(([, name]) => name);
+      const allowed = ["edgeward", "./verifier_simd.wasm", "./verifier_simd.wasm?module", "./gateway/index.js"];
+      assert.deepEqual(imported.filter((name) => !allowed.includes(name)), [], file);
+      assert.doesNotMatch(text, /\beval\(|new Function\b|import\.meta|__dirname/, file);
+    }
+  });
+
+  it("has a wasm module that imports no more than its loader gives, in two builds of one interface", () => {
+    const shape = ["verifier.wasm", "verifier_simd.wasm"].map((file) => {
+      const module = new WebAssembly.Module(readFileSync(join(installed, "dist", file)));
+      assert.deepEqual(WebAssembly.Module.imports(module).map(({ name }) => name), ["__wbindgen_init_externref_table"]);
+      return WebAssembly.Module.exports(module).map(({ name }) => name).sort();
+    });
+    assert.deepEqual(shape[0], shape[1]);
+  });
+
+  it("exports the same from every entry", async () => {
+    const load = (name) => import(pathToFileURL(join(installed, "dist", name)));
+    const names = Object.keys(await load("inline.js")).sort();
+    assert.deepEqual(names, ["EdgewardError", "createVerifier", "decodeUnverified", "guard", "protect"]);
+    const { init, initSync, ...slim } = await load("slim.js");
+    assert.deepEqual(Object.keys(slim).sort(), names);
+    assert.deepEqual(Object.keys((await load("inline.cjs")).default).sort(), names);
+  });
+
+  it("gives the verdicts of jose on tokens that both accept", async () => {
+    const keys = createLocalJWKSet(fixtures.jwks);
+    const accepted = fixtures.corpus.filter(({ policy, expect }) => expect === "ok" && ["access", "all"].includes(policy));
+    assert.ok(accepted.length > 20);
+    for (const { name, policy, token } of accepted) {
+      const { issuer, audience, algorithms } = fixtures.policies[policy];
+      const options = { issuer, audience, algorithms, clockTolerance: 5, currentDate: new Date(fixtures.now * 1000) };
+      await assert.doesNotReject(jwtVerify(token, keys, options), name);
+    }
+  });
+});
+
+describe("the documentation", () => {
+  /** The codes in the bodies of the core's `code` functions. */
+  const core = ["src/error.rs", "src/jwk/fetch.rs"].flatMap((file) =>
+    [...readFileSync(join(root, file), "utf8").matchAll(/fn code\([^)]*\)[^{]*\{[\s\S]*?\n {4}\}/g)].flatMap(([body]) =>
+      [...body.matchAll(/=> "([a-z0-9_]+)"/g)].map(([, code]) => code)),
+  );
+  const own = ["token_missing", "invalid_request", "keys_not_loaded", "aborted", "options_invalid", "internal_error"];
+  const union = [...types.split("type EdgewardErrorCode =")[1].split(";")[0].matchAll(/\| "([a-z0-9_]+)"/g)].map(([, code]) => code);
+
+  it("types every code of the core and this package's own", () => {
+    assert.ok(core.length > 35);
+    assert.deepEqual([...union].sort(), [...core, ...own].sort());
+  });
+
+  it("lists every code with its status", async () => {
+    const rows = new Map([...readme.matchAll(/^\| `([a-z0-9_]+)` \| (\d{3}) \|/gm)].map(([, code, status]) => [code, Number(status)]));
+    assert.deepEqual([...rows.keys()].sort(), [...union].sort());
+    const { createVerifier } = await import(pathToFileURL(join(installed, "dist/inline.js")));
+    for (const { policy, token } of fixtures.corpus) {
+      try {
+        createVerifier({ ...fixtures.policies[policy], now: () => fixtures.now }).verifySync(token);
+      } catch (error) {
+        assert.equal(error.status, rows.get(error.code), error.code);
+      }
+    }
+  });
+
+  it("lists every option", () => {
+    const known = readFileSync(join(root, "bindings/npm/src/options.rs"), "utf8").match(/const OPTIONS: [\s\S]*?\];/)[0];
+    const options = [...known.matchAll(/"(\w+)"/g)].map(([, name]) => name).concat("fetch", "now", "timeout");
+    const listed = [...readme.matchAll(/^\| `(\w+)`[^|]*\|[^|]*\|[^|]*\|$/gm)].map(([, name]) => name);
+    for (const option of options) assert.ok(listed.includes(option), option);
+  });
+
+  it("documents everything that the types export", () => {
+    const undocumented = [...types.matchAll(/(\n[^\n]*)\nexport (?:declare )?(?:function|class|interface|type) (\w+)/g)]
+      .filter(([, line, name]) => !/\*\//.test(line) && name !== "protect")
+      .map(([, , name]) => name);
+    assert.deepEqual(undocumented, []);
+  });
+});
+
+describe("the types", () => {
+  const compile = (file, options) => {
+    copyFileSync(join(import.meta.dirname, "types", file), join(folder, file));
+    const config = {
+      compilerOptions: { strict: true, noEmit: true, target: "es2022", lib: ["es2023", "dom"], skipLibCheck: false, types: [], exactOptionalPropertyTypes: true, ...options },
+      files: [file],
+    };
+    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
+    return run(bin(".bin/tsc"), ["-p", folder]);
+  };
+
+  before(() => run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", `@types/node@${dev["@types/node"]}`, `@types/express@${dev["@types/express"]}`], { cwd: folder }));
+
+  it("hold in ES modules, in Node's resolution", () => compile("esm.ts", { module: "nodenext", types: ["node"] }));
+  it("hold in ES modules, in a bundler's resolution", () => compile("esm.ts", { module: "esnext", moduleResolution: "bundler", types: ["node"] }));
+  it("hold in CommonJS", () => compile("cjs.cts", { module: "nodenext" }));
+});
+
+describe("the size", () => {
+  const budget = JSON.parse(readFileSync(join(import.meta.dirname, "budget.json")));
+  const gzipped = (...files) => gzipSync(Buffer.concat(files.map((file) => readFileSync(join(installed, "dist", file)))), { level: 9 }).length;
+  const entries = {
+    "workerd": ["workerd.js", "verifier_simd.wasm"],
+    "edge-light": ["edge-light.js", "verifier_simd.wasm"],
+    "slim": ["slim.js", "verifier.wasm"],
+    "inline (ES module)": ["inline.js"],
+    "inline (CommonJS)": ["inline.cjs"],
+    "hono": ["hono.js"],
+    "express": ["express.js"],
+    "gateway": ["gateway.js", "gateway/index.js", "gateway/index_bg.wasm"],
+  };
+  for (const [name, files] of Object.entries(entries)) {
+    it(`of ${name} is within its budget`, (t) => {
+      const parts = files.map((file) => `${file} ${gzipped(file)}`).join(" + ");
+      const size = files.reduce((sum, file) => sum + gzipped(file), 0);
+      t.diagnostic(`${size} of ${budget[name]} bytes gzipped: ${parts}`);
+      assert.ok(size <= budget[name], `${size} bytes are more than the ${budget[name]} in tests/npm/budget.json`);
+    });
+  }
+});
+
+describe("memory and traps", () => {
+  const script = async (name, text) => {
+    writeFileSync(join(folder, "data.json"), JSON.stringify({ good: fixtures.good, issuer: fixtures.issuer, audience: fixtures.audience, now: fixtures.now, jwks: fixtures.jwks }));
+    writeFileSync(join(folder, name), `
+      import { readFileSync } from "node:fs";
+      import assert from "node:assert/strict";
+      const { good, issuer, audience, now, jwks } = JSON.parse(readFileSync("data.json", "utf8"));
+      const options = { issuer, audience, algorithms: ["RS256"], jwks, now: () => now };
+      const code = (call) => { try { call(); return "ok"; } catch (error) { return error.code; } };
+      ${text}`);
+    return run(process.execPath, ["--expose-gc", name], { cwd: folder });
+  };
+  const instances = `
+      const instances = [];
+      const Original = WebAssembly.Instance;
+      WebAssembly.Instance = function (...given) { const made = new Original(...given); const one = { exports: { ...made.exports } }; instances.push(one); return one; };
+      const { createVerifier } = await import("edgeward");`;
+
+  it("holds no more after a million verifications", () =>
+    script("million.mjs", `${instances}
+      const verifier = createVerifier(options);
+      const uncached = createVerifier({ ...options, cacheSize: 0 });
+      const forged = good.slice(0, good.lastIndexOf(".")) + "." + "A".repeat(342);
+      const round = (count) => {
+        for (let i = 0; i < count; i += 1) {
+          verifier.verifySync(good).payload.sub;
+          if (i % 10 === 0) assert.equal(code(() => verifier.verifySync("a.b." + i)), "token_malformed");
+          if (i % 100 === 0) { assert.equal(code(() => uncached.verifySync(good)), "ok"); assert.equal(code(() => uncached.verifySync(forged)), "signature_invalid"); }
+        }
+      };
+      round(5_000);
+      const [instance] = instances;
+      const before = instance.exports.memory.buffer.byteLength;
+      globalThis.gc();
+      const heap = process.memoryUsage().heapUsed;
+      round(900_000);
+      globalThis.gc();
+      assert.equal(instances.length, 1);
+      assert.equal(instance.exports.memory.buffer.byteLength, before);
+      assert.ok(process.memoryUsage().heapUsed < heap + 2_000_000, "heap");`));
+
+  it("frees verifiers, disposed of or forgotten", () =>
+    script("free.mjs", `${instances}
+      const make = () => createVerifier(options);
+      for (let i = 0; i < 100; i += 1) make()[Symbol.dispose]();
+      const [instance] = instances;
+      const before = instance.exports.memory.buffer.byteLength;
+      for (let i = 0; i < 5_000; i += 1) make()[Symbol.dispose]();
+      assert.equal(instance.exports.memory.buffer.byteLength, before, "disposed of");
+      for (let i = 0; i < 20; i += 1) {
+        for (let j = 0; j < 100; j += 1) make();
+        globalThis.gc();
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      const grown = instance.exports.memory.buffer.byteLength - before;
+      assert.ok(grown < 2_000_000, \`forgotten: \${grown}\`);`));
+
+  it("recovers from a trap, and lets nothing pass meanwhile", () =>
+    script("trap.mjs", `${instances}
+      const verifier = createVerifier(options);
+      const other = createVerifier({ ...options, audience: "another" });
+      assert.equal(code(() => verifier.verifySync(good)), "ok");
+      const trap = () => { throw new WebAssembly.RuntimeError("unreachable"); };
+      for (const [index, name] of ["check", "output", "keys", "header_len", "check"].entries()) {
+        instances[index].exports[name] = trap;
+        const failing = name === "keys" ? () => verifier.keys() : () => verifier.verifySync(good);
+        assert.equal(code(failing), "internal_error", name);
+        assert.equal(instances.length, index + 1);
+        assert.equal(code(() => other.verifySync(good)), "audience_mismatch", "on a new instance");
+        assert.equal(code(() => verifier.verifySync(good)), "ok", "on a new instance");
+        assert.equal(instances.length, index + 2);
+      }
+      // An instance that cannot even be made.
+      instances.at(-1).exports.check = trap;
+      assert.equal(code(() => verifier.verifySync(good)), "internal_error");
+      WebAssembly.Instance = function () { throw new RangeError("out of memory"); };
+      assert.notEqual(code(() => verifier.verifySync(good)), "ok");
+      assert.equal(await verifier.verify(good).then(() => "ok", () => "refused"), "refused");`));
+
+  it("lets nothing pass when its memory is overwritten", () =>
+    script("overwritten.mjs", `${instances}
+      const verifier = createVerifier(options);
+      const forged = good.slice(0, good.lastIndexOf(".")) + "." + "A".repeat(342);
+      for (const filler of [0x00, 0xff, 0x41]) {
+        code(() => verifier.verifySync(good));
+        new Uint8Array(instances.at(-1).exports.memory.buffer).fill(filler);
+        assert.notEqual(code(() => verifier.verifySync(forged)), "ok");
+        instances.at(-1).exports.check = () => { throw new Error("broken for good"); };
+        code(() => verifier.verifySync(good));
+        assert.equal(code(() => verifier.verifySync(good)), "ok", "after recovery");
+      }`));
+});

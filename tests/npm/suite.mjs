@@ -1,0 +1,561 @@
+// The suite that every runtime runs: the installed package against the fixtures. Nothing of any one runtime is used but
+// what the web's standards give all of them.
+
+/**
+ * @param {typeof import("edgeward")} edgeward
+ * @param {Awaited<ReturnType<typeof import("./fixtures.mjs").makeFixtures>>} fixtures
+ * @returns {Promise<{ passed: number, failures: string[], verdicts: string[] }>}
+ */
+export async function suite(edgeward, fixtures) {
+  const { createVerifier, decodeUnverified, EdgewardError, guard, protect } = edgeward;
+  const { issuer, audience, jwks, good, now } = fixtures;
+  const seconds = () => now;
+  const base = { issuer, audience, algorithms: ["RS256"], now: seconds };
+  const fixed = { ...base, jwks };
+
+  let passed = 0;
+  const failures = [];
+  const test = async (name, body) => {
+    try {
+      await body();
+      passed += 1;
+    } catch (error) {
+      failures.push(`${name}: ${error?.stack ?? error}`);
+    }
+  };
+
+  // --- verdicts ---------------------------------------------------------------------------------------------------
+
+  const verdicts = [];
+  const verifiers = new Map(Object.entries(fixtures.policies).map(([name, options]) => [name, createVerifier({ ...options, now: seconds })]));
+  for (const { name, policy, expect, token } of fixtures.corpus) {
+    const verifier = verifiers.get(policy);
+    const verdict = await codeOf(() => verifier.verify(token));
+    verdicts.push(verdict);
+    await test(`${policy}: ${name}`, async () => {
+      if (expect !== undefined) equal(verdict, expect);
+      equal(await codeOf(async () => verifier.verifySync(token)), verdict, "verifySync");
+      equal(await codeOf(() => verifier.verify(token)), verdict, "the second time");
+    });
+  }
+
+  // --- tokens -----------------------------------------------------------------------------------------------------
+
+  await test("a verified token gives header, claims, scopes and permissions", async () => {
+    const token = await createVerifier(fixed).verify(fixtures.withRights);
+    equal(token.payload.sub, "user-1");
+    equal(token.header.kid, "first");
+    equal(token.scopes.join(), "read:things,write:things");
+    equal(token.permissions.join(), "read,write");
+    equal(token.payload, token.payload, "parsed once");
+    equal(createVerifier(fixed).verifySync(good).permissions.length, 0);
+  });
+
+  await test("characters beyond ASCII arrive whole", async () => {
+    const token = createVerifier(fixed).verifySync(fixtures.nonAscii);
+    equal(token.payload.name, "Zoë 🌍");
+    equal(token.header.alg, "RS256");
+  });
+
+  await test("a claim called __proto__ is a claim and nothing more", () => {
+    const { token } = fixtures.corpus.find(({ name }) => name === "a member called __proto__");
+    const { payload } = createVerifier(fixed).verifySync(token);
+    equal(payload.admin, undefined);
+    equal(Object.hasOwn(payload, "__proto__"), true);
+  });
+
+  await test("changing what one call got changes nothing for the next", () => {
+    const verifier = createVerifier(fixed);
+    verifier.verifySync(good).payload.sub = "root";
+    equal(verifier.verifySync(good).payload.sub, "user-1");
+  });
+
+  await test("the answer to one call outlives the next", () => {
+    const verifier = createVerifier(fixed);
+    const token = verifier.verifySync(fixtures.withRights);
+    verifier.verifySync(good);
+    equal(token.payload.org_id, "org_1");
+  });
+
+  await test("what is no text is no token", async () => {
+    const verifier = createVerifier(fixed);
+    for (const value of [undefined, null]) equal(await codeOf(() => verifier.verify(value)), "token_missing");
+    for (const value of [0, true, {}, [], [good], Symbol("x"), 10n, new String(good), () => good]) {
+      equal(await codeOf(() => verifier.verify(value)), "token_malformed");
+      equal(await codeOf(async () => verifier.verifySync(value)), "token_malformed");
+    }
+  });
+
+  await test("huge texts are refused at once", async () => {
+    const verifier = createVerifier(fixed);
+    for (const text of ["x".repeat(8_000_000), ".".repeat(1_000_000), "\ud800".repeat(20_000), "é".repeat(16_000)]) {
+      equal(await codeOf(() => verifier.verify(text)), "token_too_large");
+      equal(await codeOf(() => verifier.verify(text, { scopes: ["read:things"] })), "token_too_large");
+    }
+    equal(verifier.verifySync(good).payload.sub, "user-1");
+  });
+
+  await test("decodeUnverified takes apart and checks nothing", async () => {
+    const forged = `${good.slice(0, good.lastIndexOf("."))}.AAAA`;
+    equal(decodeUnverified(forged).payload.sub, "user-1");
+    equal(decodeUnverified(fixtures.nonAscii).payload.name, "Zoë 🌍");
+    for (const text of ["", "a.b", "a.b.c.d", "!.!.!", "bnVsbA.bnVsbA.x", undefined, null, 5, {}]) {
+      equal(await codeOf(async () => decodeUnverified(text)), "token_malformed");
+    }
+  });
+
+  // --- errors -----------------------------------------------------------------------------------------------------
+
+  await test("an error carries code, status, challenge, answer, and never the token", async () => {
+    const verifier = createVerifier(fixed);
+    const error = await errorOf(() => verifier.verify(`${good.slice(0, -8)}AAAAAAAA`));
+    equal(error instanceof EdgewardError && error instanceof Error, true);
+    equal(error.name, "EdgewardError");
+    equal(`${error.code} ${error.status}`, "signature_invalid 401");
+    equal(error.wwwAuthenticate, 'Bearer realm="edgeward", error="invalid_token", error_description="Signature is invalid."');
+    const response = error.toResponse();
+    equal(response.status, 401);
+    equal(response.headers.get("www-authenticate"), error.wwwAuthenticate);
+    equal(response.headers.get("cache-control"), "no-store");
+    equal((await response.json()).code, "signature_invalid");
+    for (const text of [error.message, error.stack, error.body, JSON.stringify(error)]) equal(text.includes(good.slice(0, 20)), false);
+  });
+
+  await test("a missing right is answered with 403 and what was demanded", async () => {
+    const verifier = createVerifier(fixed);
+    const error = await errorOf(() => verifier.verify(fixtures.missingScope, { scopes: ["read:things"] }));
+    equal(`${error.code} ${error.status}`, "insufficient_scope 403");
+    equal(error.wwwAuthenticate, 'Bearer realm="edgeward", error="insufficient_scope", scope="read:things"');
+    equal(JSON.parse(error.body).required, "read:things");
+    const own = await errorOf(() => createVerifier({ ...fixed, scopes: ["admin"] }).verify(good));
+    equal(own.wwwAuthenticate.endsWith('scope="admin"'), true);
+  });
+
+  await test("demands of one call", async () => {
+    const verifier = createVerifier(fixed);
+    const code = (demands) => codeOf(() => verifier.verify(fixtures.withRights, demands));
+    equal(await code({ scopes: "read:things", permissions: ["read"], organizations: "org_1" }), "ok");
+    equal(await code({ roles: { claim: "https://example.com/roles", all: ["editor"] } }), "ok");
+    equal(await code({ roles: { claim: "https://example.com/roles", all: ["editor", "admin"] } }), "insufficient_role");
+    equal(await code({ permissions: ["delete"] }), "insufficient_permissions");
+    equal(await code({ organizations: ["org_2"] }), "organization_not_allowed");
+    equal(await code({ audience: ["https://b.example.com"] }), "audience_not_allowed");
+    equal(await code({}), "ok");
+    for (const wrong of [
+      { scopes: undefined }, { scopes: [] }, { scopes: [""] }, { scopes: "a b" }, { scopes: [1] }, { scope: "a" }, { roles: { any: ["a"] } },
+      { roles: { claim: "a" } }, { nonce: "x" }, { accessToken: "x" }, { permissions: null }, { waitUntil: 1 }, { signal: 1 }, null, "read",
+    ]) {
+      equal(await code(wrong), "options_invalid", JSON.stringify(wrong));
+    }
+  });
+
+  await test("an ID token's nonce and access token, login by login", async () => {
+    const verifier = createVerifier({ ...without(fixed, "audience"), kind: "id", clientId: fixtures.client });
+    const code = (login) => codeOf(() => verifier.verify(fixtures.idToken, login));
+    equal(await code({ nonce: "login-7", accessToken: fixtures.accessToken }), "ok");
+    equal(await code({ nonce: "login-8" }), "nonce_mismatch");
+    equal(await code({ nonce: "login-7", accessToken: "another" }), "at_hash_mismatch");
+    equal(await code({ nonce: undefined }), "options_invalid");
+    equal(await codeOf(() => verifier.verify(good)), "audience_mismatch");
+  });
+
+  // --- options ----------------------------------------------------------------------------------------------------
+
+  await test("wrong options throw at construction and name the option", async () => {
+    const cases = [
+      [undefined, "options"], [null, "options"], ["x", "options"], [{}, "issuer"],
+      [{ ...fixed, issuer: undefined }, "issuer"], [{ ...fixed, issuer: "" }, "issuer"], [{ ...fixed, issuer: 5 }, "issuer"],
+      [{ ...fixed, issuer: /x/ }, "issuer"], [without(fixed, "audience"), "audience"], [{ ...fixed, audience: undefined }, "audience"],
+      [{ ...fixed, audience: "" }, "audience"], [{ ...fixed, audience: [] }, "audience"], [{ ...fixed, audience: [""] }, "audience"],
+      [{ ...fixed, audience: [undefined] }, "audience"], [without(fixed, "algorithms"), "algorithms"], [{ ...fixed, algorithms: [] }, "algorithms"],
+      [{ ...fixed, algorithms: ["HS256"] }, "algorithms"], [{ ...fixed, algorithms: ["none"] }, "algorithms"], [{ ...fixed, algorithms: ["rs256"] }, "algorithms"],
+      [{ ...fixed, jwksUri: "https://a.example/" }, "jwks"], [{ ...fixed, jwks: null }, "jwks"], [{ ...fixed, jwks: {} }, "jwks"], [{ ...fixed, jwks: { keys: [] } }, "jwks"],
+      [{ ...base, jwksUri: "http://a.example/jwks" }, "jwksUri"], [{ ...base, jwksUri: "file:///jwks" }, "jwksUri"], [{ ...base, jwksUri: undefined }, "jwksUri"],
+      [{ ...base, issuer: "http://a.example/" }, "issuer"], [{ ...base, issuer: "tenant.example.com" }, "issuer"],
+      [{ ...fixed, clockSkew: 61 }, "clockSkew"], [{ ...fixed, clockSkew: -1 }, "clockSkew"], [{ ...fixed, clockSkew: NaN }, "clockSkew"], [{ ...fixed, clockSkew: "5" }, "clockSkew"],
+      [{ ...fixed, maxTokenAge: 1.5 }, "maxTokenAge"], [{ ...fixed, maxTokenAge: Infinity }, "maxTokenAge"], [{ ...fixed, kind: "refresh" }, "kind"],
+      [{ ...fixed, profile: "okta" }, "profile"], [{ ...fixed, nonce: "x" }, "nonce"], [{ ...fixed, scopes: [] }, "scopes"], [{ ...fixed, scopes: undefined }, "scopes"],
+      [{ ...fixed, roles: { claim: "x" } }, "roles"], [{ ...fixed, roles: { claim: "x", some: ["y"] } }, "roles.some"], [{ ...fixed, cacheSize: 1e9 }, "cacheSize"],
+      [{ ...fixed, audiance: "x" }, "audiance"], [{ ...fixed, fetch: 5 }, "fetch"], [{ ...fixed, now: undefined }, "now"], [{ ...fixed, timeout: 0 }, "timeout"],
+      [{ ...fixed, timeout: Infinity }, "timeout"], [{ ...fixed, issuer: "\ud800" }, "options"], [{ ...fixed, scopes: [10n] }, "scopes"],
+      [{ ...without(fixed, "audience"), kind: "id" }, "clientId"], [{ ...fixed, kind: "id", clientId: "c", clients: ["c"] }, "clients"],
+      [{ ...fixed, issuers: [] }, "issuer"], [{ audience, algorithms: ["RS256"], issuers: [] }, "issuers"], [{ audience, algorithms: ["RS256"], issuers: [1] }, "issuers[0]"],
+      [{ audience, algorithms: ["RS256"], issuers: [{ issuer, jwks }, { issuer, jwks }] }, "issuers[1].issuer"],
+      [{ algorithms: ["RS256"], issuers: [{ issuer, jwks }] }, "issuers[0].audience"],
+    ];
+    for (const [options, option] of cases) {
+      const error = await errorOf(async () => createVerifier(options));
+      equal(error?.code, "options_invalid", option);
+      equal(error.message.startsWith(option) || (option === "options" && error.message.includes("options")), true, `${option}: ${error.message}`);
+      equal(error.status, 500);
+    }
+    const circular = { ...fixed };
+    circular.scopes = circular;
+    equal(await codeOf(async () => createVerifier(circular)), "options_invalid");
+  });
+
+  await test("http is for this machine only", () => {
+    createVerifier({ ...base, issuer: "http://127.0.0.1:9400" });
+    createVerifier({ ...base, jwksUri: "http://localhost:9400/jwks" });
+    createVerifier({ ...base, jwksUri: "http://[::1]/jwks" });
+  });
+
+  await test("a clock that says nothing sensible lets nothing pass", async () => {
+    for (const value of [NaN, undefined, 0, -1, Infinity, "x"]) {
+      const verifier = createVerifier({ ...fixed, now: () => value });
+      equal(await codeOf(() => verifier.verify(good)), "options_invalid", String(value));
+      equal(await codeOf(async () => verifier.verifySync(good)), "options_invalid", String(value));
+    }
+    equal(await codeOf(() => createVerifier({ ...fixed, now: () => now + 605 }).verify(good)), "token_expired");
+    equal(await codeOf(() => createVerifier({ ...fixed, now: () => now + 604.9 }).verify(good)), "ok");
+  });
+
+  // --- keys -------------------------------------------------------------------------------------------------------
+
+  /** A provider as a `fetch`: `answers` by path, each a function or a fixed answer. */
+  const provider = (answers) => {
+    const asked = [];
+    const fetch = async (url, init) => {
+      asked.push({ url, init });
+      const path = new URL(url).pathname;
+      const answer = answers[path] ?? (() => new Response("", { status: 404 }));
+      return typeof answer === "function" ? answer(url, init) : Response.json(answer);
+    };
+    return { fetch, asked };
+  };
+  const jwksUri = `${issuer}jwks`;
+  const discovery = { issuer, jwks_uri: jwksUri };
+
+  await test("keys from a URL are fetched once", async () => {
+    const { fetch, asked } = provider({ "/jwks": jwks });
+    const verifier = createVerifier({ ...base, jwksUri, fetch });
+    equal(verifier.keys()[0].loaded, false);
+    for (let i = 0; i < 3; i += 1) equal((await verifier.verify(good)).payload.sub, "user-1");
+    equal(asked.length, 1);
+    equal(asked[0].url, jwksUri);
+    equal(asked[0].init.redirect, "manual");
+    equal(asked[0].init.method, "GET");
+    const [status] = verifier.keys();
+    equal(`${status.issuer} ${status.loaded} ${status.kids.join()} ${status.skipped}`, `${issuer} true first,second,pss 3`);
+    equal(`${status.fetchedAt} ${status.freshUntil}`, `${now} ${now + 600}`);
+    equal(verifier.verifySync(good).payload.sub, "user-1");
+  });
+
+  await test("keys by discovery", async () => {
+    const { fetch, asked } = provider({ "/.well-known/openid-configuration": discovery, "/jwks": jwks });
+    equal((await createVerifier({ ...base, fetch }).verify(good)).payload.sub, "user-1");
+    equal(asked.map(({ url }) => url).join(), `${issuer}.well-known/openid-configuration,${jwksUri}`);
+  });
+
+  await test("calls at the same time fetch once", async () => {
+    const { fetch, asked } = provider({ "/jwks": async () => (await pause(30), Response.json(jwks)) });
+    const start = Date.now();
+    const verifier = createVerifier({ ...base, jwksUri, fetch, now: () => now + (Date.now() - start) / 1000 });
+    const tokens = await Promise.all(Array.from({ length: 20 }, () => verifier.verify(good)));
+    equal(tokens.length, 20);
+    equal(asked.length, 1);
+  });
+
+  await test("an unknown key id is looked for once", async () => {
+    const { fetch, asked } = provider({ "/jwks": jwks });
+    const verifier = createVerifier({ ...base, jwksUri, fetch });
+    await verifier.verify(good);
+    for (let i = 0; i < 5; i += 1) equal(await codeOf(() => verifier.verify(fixtures.unknownKid)), "key_not_found");
+    equal(asked.length, 2);
+  });
+
+  await test("a new key is found, a withdrawn one is gone", async () => {
+    let published = { keys: [] };
+    let time = now;
+    const { fetch } = provider({ "/jwks": () => Response.json(published) });
+    published = { keys: jwks.keys.filter(({ kid }) => kid !== "first") };
+    const verifier = createVerifier({ ...base, jwksUri, fetch, now: () => time });
+    equal(await codeOf(() => verifier.verify(good)), "key_not_found");
+    published = jwks;
+    time += 31;
+    equal(await codeOf(() => verifier.verify(good)), "ok");
+    published = { keys: jwks.keys.filter(({ kid }) => kid !== "first") };
+    time += 601;
+    equal(await codeOf(() => verifier.verify(good)), "key_not_found");
+    equal(verifier.keys()[0].kids.join(), "second,pss");
+  });
+
+  await test("verifySync before the keys: keys_not_loaded, then the verdict", async () => {
+    const { fetch, asked } = provider({ "/jwks": jwks });
+    const verifier = createVerifier({ ...base, jwksUri, fetch });
+    const error = await errorOf(async () => verifier.verifySync(good));
+    equal(`${error.code} ${error.status} ${error.retryAfter}`, "keys_not_loaded 503 1");
+    equal(await codeOf(async () => verifier.verifySync("x")), "token_malformed");
+    await pause(50);
+    equal(verifier.verifySync(good).payload.sub, "user-1");
+    equal(asked.length, 1);
+  });
+
+  await test("load warms up every issuer", async () => {
+    const { fetch, asked } = provider({ "/jwks": jwks, "/other": fixtures.otherJwks });
+    const issuers = [{ issuer, jwksUri }, { issuer: fixtures.otherIssuer, jwksUri: `${fixtures.otherIssuer}other` }];
+    const verifier = createVerifier({ audience, algorithms: ["RS256"], issuers, fetch, now: seconds });
+    const keys = await verifier.load();
+    equal(keys.every(({ loaded }) => loaded), true);
+    await verifier.load();
+    equal(asked.length, 2);
+    equal(verifier.verifySync(good).payload.iss, issuer);
+    equal(verifier.verifySync(fixtures.other).payload.iss, fixtures.otherIssuer);
+    equal((await createVerifier(fixed).load())[0].loaded, true);
+    equal(await codeOf(() => verifier.load({ scopes: ["a"] })), "options_invalid");
+  });
+
+  const brokenProviders = {
+    jwks_unreachable: {
+      "fetch throws": () => { throw new TypeError("connection refused"); },
+      "fetch rejects with nothing": () => Promise.reject(),
+      "fetch answers with nothing": () => undefined,
+      "fetch answers with another object": () => ({ status: 200, json: () => jwks }),
+      "an error status": () => new Response("{}", { status: 500, headers: json }),
+      "a redirect": () => new Response(null, { status: 302, headers: { location: "https://evil.example/" } }),
+      "too much": () => new Response(new Blob([new Uint8Array(70_000)]), { headers: json }),
+      "a body that breaks": () => new Response(new ReadableStream({ start: (c) => c.error(new Error("reset")) }), { headers: json }),
+    },
+    jwks_invalid: {
+      "HTML": () => new Response("<!doctype html><title>Log in</title>", { headers: { "content-type": "text/html" } }),
+      "HTML that says it is JSON": () => new Response("<!doctype html>", { headers: json }),
+      "no keys": {}, "an array": [], "keys as an object": { keys: {} },
+      "a duplicate": () => new Response('{"keys":[],"keys":[]}', { headers: json }),
+      "not UTF-8": () => new Response(new Uint8Array([0x7b, 0xff, 0x7d]), { headers: json }),
+      "nothing": () => new Response(null, { headers: json }),
+      "without a type": () => new Response(new TextEncoder().encode(JSON.stringify(jwks))),
+    },
+    jwks_no_usable_key: { "an empty set": { keys: [] }, "another kind of key": { keys: [{ kty: "EC" }, 1, null] } },
+  };
+  for (const [code, cases] of Object.entries(brokenProviders)) {
+    for (const [name, answer] of Object.entries(cases)) {
+      await test(`keys: ${name} is ${code}`, async () => {
+        const { fetch, asked } = provider({ "/jwks": answer });
+        const verifier = createVerifier({ ...base, jwksUri, fetch });
+        const error = await errorOf(() => verifier.verify(good));
+        equal(`${error?.code} ${error?.status} ${error?.wwwAuthenticate}`, `${code} 503 undefined`);
+        equal(error.retryAfter >= 1, true);
+        const loading = await errorOf(() => createVerifier({ ...base, jwksUri, fetch }).load());
+        equal(loading.code, code);
+        equal(asked.length, 2, "a failure is not repeated at once");
+        equal(await codeOf(async () => verifier.verifySync(good)), code);
+      });
+    }
+  }
+
+  await test("what fetch threw is the cause", async () => {
+    const thrown = new TypeError("connection refused");
+    const { fetch } = provider({ "/jwks": () => { throw thrown; } });
+    equal((await errorOf(() => createVerifier({ ...base, jwksUri, fetch }).verify(good))).cause, thrown);
+  });
+
+  await test("discovery that lies or is not there", async () => {
+    const code = (document) => {
+      const { fetch } = provider({ "/.well-known/openid-configuration": document, "/jwks": jwks });
+      return codeOf(() => createVerifier({ ...base, fetch }).verify(good));
+    };
+    equal(await code({ issuer: "https://evil.example/", jwks_uri: jwksUri }), "discovery_issuer_mismatch");
+    equal(await code({ issuer, jwks_uri: "http://evil.example/" }), "discovery_invalid");
+    equal(await code(() => new Response("<html>", { headers: { "content-type": "text/html" } })), "discovery_invalid");
+    equal(await code(() => new Response("", { status: 500 })), "discovery_unreachable");
+  });
+
+  await test("a fetch that hangs ends with the timeout, whether or not it heeds the signal", async () => {
+    for (const hang of [
+      () => new Promise(() => {}),
+      (_, { signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+      () => new Response(new ReadableStream({}), { headers: json }),
+    ]) {
+      const { fetch } = provider({ "/jwks": hang });
+      const error = await errorOf(() => createVerifier({ ...base, jwksUri, fetch, timeout: 40 }).verify(good));
+      equal(error.code, "jwks_unreachable");
+      equal(String(error.cause).includes("40 ms"), true, String(error.cause));
+    }
+  });
+
+  await test("a signal ends the wait, and only the wait", async () => {
+    const { fetch, asked } = provider({ "/jwks": async () => (await pause(40), Response.json(jwks)) });
+    const verifier = createVerifier({ ...base, jwksUri, fetch });
+    const controller = new AbortController();
+    const refused = errorOf(() => verifier.verify(good, { signal: controller.signal }));
+    controller.abort(new Error("the client left"));
+    const error = await refused;
+    equal(`${error.code} ${error.status} ${error.cause.message}`, "aborted 503 the client left");
+    equal(await codeOf(() => verifier.verify(good, { signal: controller.signal })), "aborted");
+    await pause(80);
+    equal(verifier.verifySync(good).payload.sub, "user-1");
+    equal(asked.length, 1);
+  });
+
+  await test("known keys outlive their provider", async () => {
+    let time = now;
+    let up = true;
+    const { fetch } = provider({ "/jwks": () => (up ? Response.json(jwks) : new Response("", { status: 500 })) });
+    const verifier = createVerifier({ ...base, jwksUri, fetch, now: () => time, clockSkew: 60 });
+    await verifier.verify(good);
+    up = false;
+    time += 601;
+    equal(await codeOf(() => verifier.verify(good)), "ok");
+    equal(await codeOf(() => verifier.verify(fixtures.unknownKid)), "jwks_unreachable", "nobody knows whether the key is new");
+  });
+
+  await test("waitUntil gets the work that goes on", async () => {
+    let time = now;
+    const { fetch, asked } = provider({ "/jwks": jwks });
+    const verifier = createVerifier({ ...base, jwksUri, fetch, now: () => time });
+    await verifier.verify(good);
+    time += 500;
+    const works = [];
+    await verifier.verify(good, { waitUntil: (work) => works.push(work) });
+    equal(works.length, 1);
+    await works[0];
+    equal(asked.length, 2);
+    equal(verifier.keys()[0].fetchedAt, now + 500);
+  });
+
+  if (fixtures.live !== undefined) {
+    await test("over the network, with the runtime's own fetch", async () => {
+      const live = createVerifier({ issuer: fixtures.live.issuer, audience, algorithms: ["RS256"], now: seconds });
+      equal((await live.verify(fixtures.live.token)).payload.sub, "live");
+      const gone = createVerifier({ ...base, jwksUri: fixtures.live.redirect });
+      equal(await codeOf(() => gone.verify(good)), "jwks_unreachable", "redirects are not followed");
+    });
+  }
+
+  // --- several verifiers, freeing, traps --------------------------------------------------------------------------
+
+  await test("verifiers do not share keys or policies", async () => {
+    const first = createVerifier(fixed);
+    const second = createVerifier({ ...fixed, jwks: fixtures.otherJwks });
+    equal(await codeOf(() => first.verify(good)), "ok");
+    equal(await codeOf(() => second.verify(good)), "signature_invalid");
+    equal(await codeOf(() => createVerifier({ ...fixed, audience: "x" }).verify(good)), "audience_mismatch");
+  });
+
+  await test("a verifier can be disposed of, and then lets nothing pass", async () => {
+    const verifier = createVerifier(fixed);
+    const kept = createVerifier(fixed);
+    verifier[Symbol.dispose ?? Symbol.for("Symbol.dispose")]();
+    equal(await codeOf(() => verifier.verify(good)), "internal_error");
+    equal(await codeOf(async () => verifier.verifySync(good)), "internal_error");
+    createVerifier({ ...fixed, audience: "x" });
+    equal(await codeOf(() => verifier.verify(good)), "internal_error");
+    equal(await codeOf(() => kept.verify(good)), "ok");
+  });
+
+  // --- protect ----------------------------------------------------------------------------------------------------
+
+  const request = (headers = {}, url = "https://api.example.com/things") => new Request(url, { headers });
+  const bearer = (token) => ({ authorization: `Bearer ${token}` });
+
+  await test("protect lets a genuine token pass and hands it over", async () => {
+    const handler = protect((req, token, env, ctx) => Response.json([new URL(req.url).pathname, token.payload.sub, env, typeof ctx.waitUntil]), fixed);
+    const response = await handler(request(bearer(good)), "env", { waitUntil() {} });
+    equal(JSON.stringify(await response.json()), '["/things","user-1","env","function"]');
+  });
+
+  await test("protect answers everything else", async () => {
+    const handler = protect(() => { throw new Error("must not run"); }, { ...fixed, scopes: ["admin"] });
+    const cases = [
+      [{}, 401, "token_missing"], [{ authorization: "Basic abc" }, 401, "token_missing"], [bearer("x"), 401, "token_malformed"],
+      [{ authorization: "Bearer" }, 400, "invalid_request"], [{ authorization: `Bearer ${good}, Bearer ${good}` }, 400, "invalid_request"],
+      [{ authorization: `Bearer  ${good}` }, 400, "invalid_request"], [bearer(good), 403, "insufficient_scope"], [bearer(`${good}x`), 401, undefined],
+    ];
+    for (const [headers, status, code] of cases) {
+      const response = await handler(request(headers));
+      equal(response.status, status, JSON.stringify(headers));
+      if (code !== undefined) equal((await response.json()).code, code);
+      equal(response.headers.get("www-authenticate").startsWith('Bearer realm="edgeward"'), true);
+      equal(response.headers.get("content-type"), "application/problem+json");
+    }
+    const bare = await handler(request());
+    equal(bare.headers.get("www-authenticate"), 'Bearer realm="edgeward"');
+    for (const query of ["?access_token=x", "?a=b&access%5Ftoken=x"]) {
+      equal((await handler(request(bearer(good), `https://api.example.com/${query}`))).status, 400);
+    }
+  });
+
+  await test("protect with required: false lets the anonymous pass and no one else", async () => {
+    const verifier = createVerifier(fixed);
+    const handler = protect((_, token) => Response.json(token?.payload.sub ?? null), { verifier, required: false });
+    equal(await (await handler(request())).json(), null);
+    equal(await (await handler(request(bearer(good)))).json(), "user-1");
+    equal((await handler(request(bearer(`${good}x`)))).status, 401);
+    equal((await handler(request({ authorization: "Bearer" }))).status, 400);
+  });
+
+  await test("protect answers 503 while there are no keys", async () => {
+    const { fetch } = provider({});
+    const response = await protect(() => new Response(""), { ...base, jwksUri, fetch })(request(bearer(good)));
+    equal(`${response.status} ${response.headers.get("www-authenticate")}`, "503 null");
+    equal(Number(response.headers.get("retry-after")) >= 1, true);
+  });
+
+  await test("routes of one verifier demand each their own", async () => {
+    const verifier = createVerifier(fixed);
+    const read = protect(() => new Response("read"), { verifier, scopes: ["read:things"] });
+    const admin = protect(() => new Response("admin"), { verifier, permissions: ["admin"] });
+    equal((await read(request(bearer(good)))).status, 200);
+    equal((await admin(request(bearer(good)))).status, 403);
+    equal((await (await admin(request(bearer(good)))).json()).code, "permissions_claim_missing");
+    equal((await read(request(bearer(fixtures.missingScope)))).status, 403);
+  });
+
+  await test("wrong options of protect throw when it is called", async () => {
+    const verifier = createVerifier(fixed);
+    const handler = () => new Response("");
+    for (const options of [
+      undefined, {}, { verifier: undefined }, { verifier: {} }, { verifier: null }, { verifier, scopes: [] }, { verifier, scopes: undefined }, { verifier, issuer },
+      { verifier, scope: "a" }, { verifier, nonce: "x" }, { verifier, required: "no" }, { ...fixed, required: 0 },
+    ]) {
+      equal(await codeOf(async () => protect(handler, options)), "options_invalid", JSON.stringify(options));
+    }
+    equal(await codeOf(async () => protect(undefined, fixed)), "options_invalid");
+  });
+
+  await test("what the handler throws is not swallowed", async () => {
+    const handler = protect(() => { throw new RangeError("mine"); }, fixed);
+    equal((await errorOf(() => handler(request(bearer(good))))).message, "mine");
+  });
+
+  await test("guard and authenticate read the web's requests and Node's", async () => {
+    const check = guard({ verifier: createVerifier(fixed) });
+    const code = (one) => codeOf(() => check(one));
+    equal(await code(request(bearer(good))), "ok");
+    equal(await code({ headers: bearer(good), url: "/things" }), "ok");
+    equal(await code({ headers: bearer(good), headersDistinct: { authorization: [`Bearer ${good}`] } }), "ok");
+    equal(await code({ headers: bearer(good), headersDistinct: { authorization: [`Bearer ${good}`, "Bearer x"] } }), "invalid_request");
+    equal(await code({ headers: {} }), "token_missing");
+    equal(await code({ headers: bearer(good), url: "/things?access_token=x" }), "invalid_request");
+    equal(await codeOf(() => createVerifier(fixed).authenticate({ headers: bearer(good) }, { scopes: ["admin"] })), "insufficient_scope");
+  });
+
+  return { passed, failures, verdicts };
+}
+
+const json = { "content-type": "application/json" };
+
+const pause = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
+
+const without = (object, name) => Object.fromEntries(Object.entries(object).filter(([key]) => key !== name));
+
+async function errorOf(call) {
+  try {
+    await call();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
+/** `ok`, or the code of the error; an error without one is itself. */
+async function codeOf(call) {
+  const error = await errorOf(call);
+  return error === undefined ? "ok" : (error?.code ?? error);
+}
+
+function equal(actual, expected, about = "") {
+  if (!Object.is(actual, expected)) {
+    throw new Error(`${about ? `${about}: ` : ""}expected ${String(expected)}, got ${actual?.stack ?? String(actual)}`);
+  }
+}

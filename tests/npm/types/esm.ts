@@ -1,0 +1,128 @@
+// What must compile, and, marked, what must not.
+import {
+  createVerifier, decodeUnverified, EdgewardError, guard, protect,
+  type EdgewardErrorCode, type JSONWebKeySet, type VerifiedToken, type Verifier, type VerifierOptions,
+} from "edgeward";
+import { bearer as express } from "edgeward/express";
+import gatewayClass, { gateway } from "edgeward/gateway";
+import { bearer as hono } from "edgeward/hono";
+import { createVerifier as slim, init, initSync } from "edgeward/slim";
+import expressFramework from "express";
+import { Hono } from "hono";
+import { createServer } from "node:http";
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const same = <A, B>(_: Equal<A, B>): void => {};
+
+declare const jwks: JSONWebKeySet;
+const issuer = "https://tenant.example.com/";
+const audience = "https://api.example.com";
+const base = { issuer, audience, algorithms: ["RS256"] } as const;
+
+// --- options ---
+const verifier = createVerifier(base);
+createVerifier({ ...base, jwks, clockSkew: 5, maxTokenAge: 60, profile: "rfc9068", scopes: ["a"], cacheSize: 0, now: () => 1, timeout: 5 });
+createVerifier({ ...base, jwksUri: "https://a.example/jwks", fetch: (url, init) => fetch(url, init) });
+createVerifier({ ...base, fetch });
+createVerifier({ ...base, roles: { claim: "https://a.example/roles", any: ["admin"] }, clients: ["c"], clientId: "c" });
+createVerifier({ kind: "id", issuer, clientId: "c", algorithms: ["RS256"], nonce: "n" });
+createVerifier({ issuers: [{ issuer, jwks }, { issuer: "https://b.example/" }], audience, algorithms: ["RS256"] });
+createVerifier({ issuers: [{ issuer, audience }, { issuer: "https://b.example/", audience: ["b"] }], algorithms: ["RS256"] });
+const stored: VerifierOptions = base;
+void stored;
+
+// @ts-expect-error the audience is forgotten
+createVerifier({ issuer, algorithms: ["RS256"] });
+// @ts-expect-error the issuer is forgotten
+createVerifier({ audience, algorithms: ["RS256"] });
+// @ts-expect-error the algorithms are forgotten
+createVerifier({ issuer, audience });
+// @ts-expect-error no HMAC
+createVerifier({ ...base, algorithms: ["HS256"] });
+// @ts-expect-error both sources of keys
+createVerifier({ ...base, jwks, jwksUri: "https://a.example/jwks" });
+// @ts-expect-error an ID token has a client
+createVerifier({ kind: "id", issuer, audience, algorithms: ["RS256"] });
+// @ts-expect-error a nonce is for ID tokens
+createVerifier({ ...base, nonce: "n" });
+// @ts-expect-error a profile is for access tokens
+createVerifier({ kind: "id", issuer, clientId: "c", algorithms: ["RS256"], profile: "auth0" });
+// @ts-expect-error misspelt
+createVerifier({ ...base, clockTolerance: 5 });
+// @ts-expect-error several issuers need an audience, each or for all
+createVerifier({ issuers: [{ issuer }, { issuer: "https://b.example/", audience }], algorithms: ["RS256"] });
+// @ts-expect-error one issuer or several
+createVerifier({ ...base, issuers: [{ issuer }] });
+
+// --- tokens ---
+interface MyClaims { readonly "https://a.example/plan": "free" | "paid" }
+const typed = createVerifier<MyClaims>(base);
+async function tokens(): Promise<void> {
+  const token = await typed.verify("jwt", { scopes: ["a"], signal: AbortSignal.timeout(5) });
+  same<typeof token.payload["https://a.example/plan"], "free" | "paid">(true);
+  same<typeof token.payload.iss, string>(true);
+  same<typeof token.payload.exp, number>(true);
+  same<typeof token.payload.sub, string | undefined>(true);
+  same<typeof token.scopes, string[]>(true);
+  same<typeof token.header.alg, "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512">(true);
+  const plain = verifier.verifySync("jwt");
+  same<typeof plain.payload["anything"], unknown>(true);
+  const id = await createVerifier({ kind: "id", issuer, clientId: "c", algorithms: ["RS256"] }).verify("jwt", { nonce: "n", accessToken: "t" });
+  same<typeof id.payload.sub, string>(true);
+  // @ts-expect-error verified claims are not for writing
+  plain.payload.sub = "root";
+  // @ts-expect-error a token is text
+  await verifier.verify(5);
+  // @ts-expect-error nothing to wait for
+  verifier.verifySync("jwt", { signal: AbortSignal.timeout(5) });
+  const [status] = await verifier.load();
+  same<NonNullable<typeof status>["kids"], readonly (string | null)[]>(true);
+  verifier.keys();
+  const unverified: Readonly<Record<string, unknown>> = decodeUnverified("jwt").payload;
+  // @ts-expect-error what is not verified is no verified token
+  const wrong: VerifiedToken = decodeUnverified("jwt");
+  void [unverified, wrong];
+}
+
+// --- errors ---
+function onError(error: unknown): string {
+  if (!(error instanceof EdgewardError)) throw error;
+  same<typeof error.code, EdgewardErrorCode>(true);
+  same<typeof error.wwwAuthenticate, string | undefined>(true);
+  switch (error.code) {
+    case "token_expired":
+      return "log in again";
+    case "insufficient_scope":
+      return "ask for more";
+    // @ts-expect-error there is no such code
+    case "token_outdated":
+      return "";
+    default:
+      return `${error.status} ${error.message}`;
+  }
+}
+
+// --- protect, guard, adapters ---
+const handler = protect((request: Request, token, env: { a: string }) => new Response(token.payload.sub ?? env.a + request.url), { verifier });
+const answer: Promise<Response> = handler(new Request(issuer), { a: "" });
+protect((_: Request, token) => new Response(token.payload["https://a.example/plan"]), { verifier: typed });
+protect((_: Request, token) => new Response(token?.payload.sub ?? ""), { verifier, required: false });
+// @ts-expect-error the token may be absent
+protect((_: Request, token) => new Response(token.payload.sub ?? ""), { verifier, required: false });
+protect((_: Request, token) => new Response(token.payload.sub ?? ""), { ...base, scopes: ["a"] });
+// @ts-expect-error the audience is forgotten
+protect(() => new Response(""), { issuer, algorithms: ["RS256"] });
+const check = guard({ verifier });
+createServer((req) => void check(req));
+
+const app = new Hono();
+app.get("/me", hono({ verifier: typed }), (c) => c.text(c.get("token").payload["https://a.example/plan"]));
+app.get("/all", hono({ verifier, required: false }), (c) => c.text(c.get("token")?.payload.sub ?? ""));
+
+expressFramework().get("/me", express({ verifier, scopes: ["a"] }), (req, res) => void res.json({ user: req.auth?.payload.sub }));
+
+const worker: { fetch(request: Request, env: object, ctx: object): Promise<Response> } = gateway({ paths: [] });
+initSync(new Uint8Array());
+void init(fetch("verifier.wasm"));
+const other: Verifier = slim(base);
+void [tokens, onError, answer, worker, other, gatewayClass];
