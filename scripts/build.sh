@@ -32,40 +32,43 @@ report() {
 
 # up_to_date FOLDER CRATE: whether the last build into it began after every change of what it is made from.
 up_to_date() {
-  [[ -f $1/.built && -z "$(find Cargo.toml Cargo.lock rust-toolchain.toml src "$2" scripts/build.sh scripts/env.sh \
+  [[ -f $1/.built && -z "$(find Cargo.toml Cargo.lock rust-toolchain.toml src "$2" scripts/build.sh scripts/bundle-worker.mjs scripts/env.sh \
     -newer "$1/.built" -print -quit)" ]]
 }
 
+# bindgen CRATE FOLDER RUSTFLAGS: compiles a shell in a target folder of its own and leaves FOLDER/out/edgeward.js, its glue,
+# and FOLDER/out/edgeward_bg.wasm.
+bindgen() {
+  local crate=$1 folder=$2 target=wasm32-unknown-unknown
+  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$3" \
+    cargo build --locked --release --package "$crate" --target "$target" --target-dir "$folder"
+  "$WASM_BINDGEN_BIN" --target web --omit-default-module-path --out-name edgeward --out-dir "$folder/out" \
+    "$folder/$target/release/${crate//-/_}.wasm"
+}
+
+# optimize LEVEL FILE. Function names are for debuggers; they would be a tenth of what is shipped.
+optimize() {
+  "$WASM_OPT_BIN" "$1" "${WASM_FEATURES[@]}" --strip-debug --strip-producers --output "$2" "$2"
+}
+
 build_worker() {
+  local began folder="${CARGO_TARGET_DIR:-target}/worker"
   if up_to_date build bindings/worker; then
     say "the Worker is up to date"
     return
   fi
   say "the Worker"
-  local began
   began="$(mktemp)"
+  bindgen edgeward-worker "$folder" "$FAST"
+  optimize -Os "$folder/out/edgeward_bg.wasm"
+  node scripts/bundle-worker.mjs "$folder/out/edgeward.js" "$folder/out/index.js"
   # The last good build stays until the new one is whole.
-  (cd bindings/worker && CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$FAST $(paths)" "$WORKER_BUILD_BIN" --release --out-dir ../../build)
-  [[ -s build/index.js && -s build/index_bg.wasm ]] || {
-    say "error: worker-build left no build/index.js and build/index_bg.wasm"
-    exit 1
-  }
-  # Function names are for debuggers; they would be a tenth of what is shipped.
-  "$WASM_OPT_BIN" "${WASM_FEATURES[@]}" --strip-debug --strip-producers --output build/index_bg.wasm build/index_bg.wasm
+  rm -rf build
+  mkdir build
+  cp "$folder/out/edgeward_bg.wasm" build/index_bg.wasm
+  cp "$folder/out/index.js" build/index.js
   mv "$began" build/.built
   report build/index.js build/index_bg.wasm
-}
-
-# npm_module NAME RUSTFLAGS: one wasm module of the npm package. The glue does not depend on the flags.
-npm_module() {
-  local name=$1 target=wasm32-unknown-unknown
-  local folder="${CARGO_TARGET_DIR:-target}/npm-$name"
-  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$2 $(paths)" \
-    cargo build --release --package edgeward-npm --target "$target" --target-dir "$folder"
-  "$WASM_BINDGEN_BIN" --target web --omit-default-module-path --out-name edgeward --out-dir "$folder/out" \
-    "$folder/$target/release/edgeward_npm.wasm"
-  "$WASM_OPT_BIN" -O3 "${WASM_FEATURES[@]}" --strip-debug --strip-producers \
-    --output "$folder/out/edgeward_bg.wasm" "$folder/out/edgeward_bg.wasm"
 }
 
 build_npm() {
@@ -76,8 +79,10 @@ build_npm() {
   fi
   say "the wasm modules of the npm package"
   began="$(mktemp)"
-  npm_module baseline ""
-  npm_module simd "$FAST"
+  bindgen edgeward-npm "$folder/npm-baseline" ""
+  bindgen edgeward-npm "$folder/npm-simd" "$FAST"
+  optimize -O3 "$folder/npm-baseline/out/edgeward_bg.wasm"
+  optimize -O3 "$folder/npm-simd/out/edgeward_bg.wasm"
   rm -rf "$out"
   cp -r "$folder/npm-baseline/out" "$out"
   cp "$folder/npm-simd/out/edgeward_bg.wasm" "$out/edgeward_simd_bg.wasm"
@@ -97,3 +102,9 @@ for part in "$@"; do
       ;;
   esac
 done
+
+# The package holds both: it is put together once they are there.
+if [[ -s build/index_bg.wasm && -s pkg/wasm/edgeward_simd_bg.wasm ]]; then
+  say "the npm package (pkg/dist)"
+  node scripts/pack-npm.mjs
+fi

@@ -85,6 +85,12 @@ impl Pattern {
         Ok(pattern)
     }
 
+    /// Goes by this text in messages.
+    pub(super) fn shown_as(mut self, text: &str) -> Self {
+        self.text = text.into();
+        self
+    }
+
     pub(super) fn as_str(&self) -> &str {
         &self.text
     }

@@ -111,8 +111,10 @@ pub fn unavailable(error: KeysError, retry_after_s: u32) -> Reply {
 
 /// An error's text as a sentence.
 fn sentence(error: &dyn core::fmt::Display) -> String {
-    let text = error.to_string();
-    let mut characters = text.chars();
-    let first: String = characters.next().into_iter().flat_map(char::to_uppercase).collect();
-    first + characters.as_str() + "."
+    let mut text = error.to_string();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text.push('.');
+    text
 }

@@ -67,7 +67,10 @@ pub struct KeyCache {
 struct Held {
     set: JwkSet,
     validity: Validity,
+    /// Of the permit it was fetched with.
     sequence: u64,
+    /// Whether it came from the provider, not from the edge cache.
+    from_provider: bool,
 }
 
 /// Answer of [`KeyCache::find`].
@@ -128,7 +131,7 @@ impl KeyCache {
         let always = Validity { fetched_at: UnixTime::from_millis(0), fresh_until: UnixTime::from_millis(i64::MAX) };
         Self {
             source: None,
-            held: Some(Held { set, validity: always, sequence: 0 }),
+            held: Some(Held { set, validity: always, sequence: 0, from_provider: true }),
             ..Self::new(issuer, KeySource::Discovery)
         }
     }
@@ -179,15 +182,21 @@ impl KeyCache {
         if let Some(uri) = fetched.discovered {
             self.discovered = Some((uri, now));
         }
-        // An older reply never replaces a newer one. What the network said now outranks a clock that went back.
+        // An older reply never replaces a newer one. Of two from the provider, the one asked for later is newer; between that and
+        // an edge entry the clock decides, unless it went back behind what is held.
+        let from_provider = fetched.from_network && fetched.failure.is_none();
         let outdated = self.held.as_ref().is_some_and(|held| {
-            held.sequence > fetched.sequence || !fetched.from_network && held.validity.fetched_at > validity.fetched_at
+            if held.from_provider && from_provider {
+                held.sequence > fetched.sequence
+            } else {
+                validity.fetched_at < held.validity.fetched_at && held.validity.fetched_at <= now
+            }
         });
         if !outdated {
             if let Some(held) = &self.held {
                 set.keep_identities(&held.set);
             }
-            self.held = Some(Held { set, validity, sequence: fetched.sequence });
+            self.held = Some(Held { set, validity, sequence: fetched.sequence, from_provider });
         }
         Ok(())
     }

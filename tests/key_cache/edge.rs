@@ -1,13 +1,13 @@
 //! The edge cache: it saves questions to the provider, and is trusted no more than the network.
 
-use edgeward::Verifier;
 use edgeward::io::UnixTime;
 use edgeward::jwk::{KeyCache, KeySource};
 use edgeward::limits;
+use edgeward::{Check, Verifier};
 use serde_json::{Value, json};
 
 use crate::support::{ISSUER, NOW, access_policy, key_a, key_b, key_c, set_text};
-use crate::{JWKS_URI, Verdict, World, token, token_with_kid, unavailable};
+use crate::{JWKS_URI, Verdict, World, kids, token, token_with_kid, unavailable};
 
 /// What an isolate left in the edge cache after fetching key a at [`NOW`]: the one key and its value.
 fn left_by_another_isolate() -> (String, Value) {
@@ -103,9 +103,10 @@ fn an_entry_that_is_not_what_it_should_be_is_ignored() {
     ];
     for (what, value) in unusable {
         let mut world = cold_world_with(value);
+        // First the token that the entry's key would let in.
+        assert_eq!(world.request(&token(key_a())), Verdict::Refused("key_not_found"), "{what}");
         assert_eq!(world.request(&token(key_b())), Verdict::Accepted, "{what}");
         assert_eq!(world.asked(), 1, "{what}");
-        assert_eq!(world.request(&token(key_a())), Verdict::Refused("key_not_found"), "{what}");
     }
 }
 
@@ -195,6 +196,30 @@ fn an_older_entry_never_replaces_a_newer_set_in_memory() {
     world.sleep_s(3600);
     assert_ne!(world.request(&token(key_a())), Verdict::Accepted, "nor when the provider is down");
     assert_eq!(world.request(&token(key_b())), Verdict::Accepted);
+}
+
+/// Two requests of a cold isolate fetch at once. The first gets key b from the provider; the second, begun later, has only the
+/// older entry with key a, which is still fresh or, with the provider gone, better than nothing.
+#[test]
+fn an_older_entry_never_replaces_what_another_request_has_fetched_meanwhile() {
+    for (entry_age_s, entry_first) in [(300, true), (300, false), (700, true), (700, false)] {
+        let mut world = World::publishing([key_b()]);
+        world.sleep_s(entry_age_s);
+        let text = token(key_a());
+        let Check::Fetch(first) = world.verifier.check(&text, world.now, 0) else { panic!() };
+        world.sleep_ms(limits::FETCH_LEASE_MS);
+        let Check::Fetch(second) = world.verifier.check(&text, world.now, 0) else { panic!() };
+        let from_provider = world.fetch(first.permit);
+        let (key, entry) = left_by_another_isolate();
+        world.edge.insert(key, entry.to_string().into());
+        world.take_down();
+        let from_edge = world.fetch(second.permit);
+        let order = if entry_first { [from_edge, from_provider] } else { [from_provider, from_edge] };
+        for fetched in order {
+            world.verifier.store(0, fetched, world.now).unwrap();
+        }
+        assert_eq!(kids(&world), [key_b().kid], "an entry of {entry_age_s} s, stored first: {entry_first}");
+    }
 }
 
 #[test]

@@ -202,6 +202,12 @@ fn token_with_kid(kid: impl Into<Value>) -> String {
     Mint::access(support::key_a()).header("kid", kid).with_signature(&[1; 256])
 }
 
+/// The names of the keys that the first issuer's cache holds.
+fn kids(world: &World) -> Vec<String> {
+    let held = world.verifier.keys().next().unwrap().status().unwrap();
+    held.kids.into_iter().flatten().collect()
+}
+
 fn unavailable(code: &'static str, retry_after_s: u32) -> Verdict {
     Verdict::Unavailable { code, retry_after_s }
 }

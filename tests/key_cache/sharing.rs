@@ -6,7 +6,7 @@ use edgeward::jwt::{Algorithm, Policy};
 use edgeward::{Check, Verifier, limits};
 
 use crate::support::{AUDIENCE, ISSUER, Mint, NOW, TestKey, key_a, key_b, key_c, set_text};
-use crate::{JWKS_URI, Verdict, World, json, token};
+use crate::{JWKS_URI, Verdict, World, json, kids, token};
 
 const OTHER: &str = "https://other.example.com/";
 const OTHER_JWKS: &str = "https://other.example.com/jwks";
@@ -100,8 +100,7 @@ fn an_older_answer_never_replaces_a_newer_one() {
         for fetched in order {
             world.verifier.store(0, fetched, world.now).unwrap();
         }
-        assert_eq!(world.request(&token(key_b())), Verdict::Accepted);
-        assert_eq!(world.request(&text), Verdict::Refused("key_not_found"), "newer first: {newer_first}");
+        assert_eq!(kids(&world), [key_b().kid], "newer first: {newer_first}");
     }
 }
 

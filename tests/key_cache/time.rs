@@ -91,6 +91,25 @@ fn after_the_clock_went_back_a_year_and_forth_everything_works() {
 }
 
 #[test]
+fn keys_from_the_edge_cache_do_not_outlive_a_clock_that_went_back() {
+    let mut first = world(512);
+    first.publish([key_a()]);
+    let text = Mint::access(key_a()).without("nbf").without("iat").claim("exp", NOW + 10 * YEAR_S).text();
+    assert_eq!(first.request(&text), Verdict::Accepted);
+    let mut second = world(512);
+    second.edge = first.edge;
+    second.publish([key_a()]);
+    assert_eq!(second.request(&text), Verdict::Accepted);
+    assert_eq!(second.asked(), 0);
+    second.edge.clear();
+    for _ in 0..2 {
+        second.sleep_s(-YEAR_S);
+        assert_eq!(second.request(&text), Verdict::Accepted, "the provider's answer replaces keys of the future");
+    }
+    assert_eq!(second.asked(), 2);
+}
+
+#[test]
 fn a_warm_cache_does_not_outlive_exp_even_without_iat() {
     let mut world = world(512);
     world.publish([key_a()]);

@@ -17,7 +17,6 @@ use std::rc::Rc;
 use edgeward::error::VerifyError;
 use edgeward::http::{Bearer, bad_request, bearer_token, forbidden, missing_token, refused, unavailable};
 use edgeward::io::UnixTime;
-use edgeward::json::Value;
 use edgeward::jwk::{Ask, Fetched, Permit, Progress};
 use edgeward::jwt::{Demands, VerifiedToken};
 use edgeward::{Check, Refresh, Verifier, limits};
@@ -353,7 +352,23 @@ pub fn keys(verifier: u32) {
     });
 }
 
-/// JSON for a text.
+/// JSON for a text (RFC 8259 §7).
 fn json(text: &str) -> String {
-    Value::String(text).to_json()
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\0'..='\x1f' => {
+                out.push_str("\\u00");
+                for digit in [u32::from(character) >> 4, u32::from(character) & 15] {
+                    out.extend(char::from_digit(digit, 16));
+                }
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+    out
 }

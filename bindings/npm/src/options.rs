@@ -221,7 +221,7 @@ fn key_cache(one: &Options<'_>) -> Result<KeyCache> {
     let source = match (one.get("jwks"), one.text("jwksUri")?) {
         (Some(_), Some(_)) => return invalid(one.name("jwks"), "and jwksUri exclude each other"),
         (Some(jwks), None) => {
-            let reason = match JwkSet::parse(jwks.to_json().as_bytes()) {
+            let reason = match JwkSet::parse(jwks.as_str().unwrap_or_default().as_bytes()) {
                 Ok(set) => return Ok(KeyCache::fixed(issuer, set)),
                 Err(InvalidJwkSet::TooLarge | InvalidJwkSet::TooManyKeys) => "is too large",
                 Err(InvalidJwkSet::NoUsableKey) => "has no key that can verify a signature",

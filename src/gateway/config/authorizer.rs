@@ -127,7 +127,8 @@ impl Authorizer {
             // Without an audience for all, those that the routes demand: then every protected route demands its own.
             audience.extend(protected.flat_map(|route| route.demands.audience.iter().cloned()));
         }
-        if audience.is_empty() {
+        // Either is a problem that has been noted.
+        if audience.is_empty() || self.algorithms.is_empty() {
             return None;
         }
         let mut verifier: Option<Verifier> = None;

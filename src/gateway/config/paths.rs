@@ -152,7 +152,8 @@ fn read_pattern(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Patter
     };
     let text = reader.text(&field)?;
     match Pattern::parse(&text) {
-        Ok(pattern) => Some(pattern),
+        // Problems show it as it is written: what a placeholder stands for may be secret.
+        Ok(pattern) => Some(pattern.shown_as(field.value.as_str().unwrap_or_default())),
         Err(reason) => {
             let message = match reason {
                 InvalidPattern::Path(reason) => reason.detail(),
@@ -179,8 +180,8 @@ fn read_demands(reader: &mut Reader<'_>, section: &Section<'_>, authorizer: Opti
             format!("\"{permission}\" is a reserved name, which no API can define as a permission"),
         );
     }
-    for scope in scopes.iter().filter(|scope| scope.contains(' ')) {
-        reader.error(&section.path_of("scopes"), format!("\"{scope}\" holds a space: list each scope by itself"));
+    if scopes.iter().any(|scope| scope.contains(' ')) {
+        reader.error(&section.path_of("scopes"), "must not hold spaces: list each scope by itself");
     }
     let claim = authorizer.and_then(|authorizer| authorizer.roles_claim.clone());
     if !roles.is_empty() && claim.is_none() && authorizer.is_some() {

@@ -190,7 +190,9 @@ impl<'e> Reader<'e> {
         let found = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
         if found.is_none() {
             let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-            self.error(&field.path, format!("{}; one of {}", unknown("value", &text, &names), names.join(", ")));
+            // As it is written: what a placeholder stands for may be secret.
+            let written = field.value.as_str().unwrap_or_default();
+            self.error(&field.path, format!("{}; one of {}", unknown("value", written, &names), names.join(", ")));
         }
         found
     }

@@ -1,0 +1,192 @@
+// When things break inside, and when much happens at once: the next request is served, everybody gets their own identity
+// back, and no log line holds a secret.
+
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { after, beforeEach, describe, test } from "node:test";
+import { assertNothingLeaked, assertRefused, assertTokenMissing, authorizer, bearer, many, openSocket, proxy, read, respond } from "./support/gateway.mjs";
+import { startOrigin } from "./support/origin.mjs";
+import { AUDIENCE, CLIENT_SECRET, startProvider } from "./support/provider.mjs";
+import { startIssuer } from "./support/tokens.mjs";
+import { trappable } from "./support/trap.mjs";
+import { startWorker } from "./support/worker.mjs";
+
+const [origin, issuer] = await Promise.all([startOrigin(), startIssuer()]);
+const configuration = (from) => ({
+  authorizer: authorizer(from, { client_secret: "$secrets.CLIENT_SECRET", algorithms: ["RS256", "PS256"] }),
+  session: { secrets: "$secrets.SESSION_SECRET" },
+  paths: [
+    proxy("/api/{*rest}", origin, { headers: { "X-User-Id": "$claims.sub", "X-Key": "$secrets.UPSTREAM_KEY" } }),
+    proxy("/admin/{*rest}", origin, { scopes: ["admin:read"] }),
+    proxy("/optional", origin, { auth: "optional", headers: { "X-User-Id": "$claims.sub" } }),
+    proxy("/public/{*rest}", origin, { auth: "none" }),
+    proxy("/gone", "http://127.0.0.1:1", { headers: { "X-Token": "$token" } }),
+    respond("/me", { auth: "required", headers: { "X-Sub": "$claims.sub" }, body: "yours" }),
+  ],
+});
+const secrets = { CLIENT_SECRET, SESSION_SECRET: randomBytes(32).toString("hex"), UPSTREAM_KEY: randomBytes(32).toString("hex") };
+
+after(() => Promise.all([origin, issuer].map((part) => part.stop())));
+beforeEach(() => origin.reset());
+
+describe("after a trap in the wasm module", async () => {
+  const worker = await startWorker({ config: configuration(issuer), env: secrets, source: await trappable() });
+  after(() => worker.stop());
+
+  const token = issuer.token({ claims: { sub: "alice" } });
+  const subject = async () => (await read(worker.fetch("/me", { headers: bearer(token) }))).header("x-sub");
+  /** A request whose verification traps: the runtime answers for it. */
+  async function trap() {
+    const answer = await read(worker.fetch("/me", { headers: { ...bearer(token), "x-test-trap": "1" } }));
+    assert.equal(answer.status, 500);
+    assert.equal(answer.header("x-sub"), null);
+  }
+
+  test("the next request is served, and so is every one after it", async () => {
+    assert.equal(await subject(), "alice");
+    for (let round = 0; round < 5; round += 1) {
+      await trap();
+      assert.equal(await subject(), "alice");
+      await assertTokenMissing(worker.fetch("/api/items"));
+      assert.equal((await worker.fetch("/public/a")).status, 200);
+      await assertRefused(worker.fetch("/me", { headers: bearer(issuer.token({ signature: Buffer.alloc(256) })) }), "signature_invalid");
+    }
+    await worker.waitForLog("unreachable");
+  });
+
+  test("a first request that traps spoils nothing either", async () => {
+    await worker.restart();
+    await trap();
+    assert.equal(await subject(), "alice");
+  });
+
+  test("requests under way get an answer or an error, never somebody else's, and those that follow are served", { timeout: 30_000 }, async () => {
+    const names = Array.from({ length: 30 }, (_, index) => `user-${index}`);
+    const slow = names.map(async (sub) => {
+      const answer = await read(worker.fetch("/api/slow/150", { headers: bearer(issuer.token({ claims: { sub } })), signal: AbortSignal.timeout(10_000) }));
+      if (answer.status !== 200) return answer.status;
+      assert.equal(answer.json().headers["x-user-id"], sub);
+      return 200;
+    });
+    // One of those that verify a token meanwhile traps, whoever it is.
+    const trapping = Promise.allSettled([1, 2, 3].map(() => worker.fetch("/me", { headers: { ...bearer(token), "x-test-trap": "1" } })));
+    const statuses = await Promise.all(slow);
+    assert.ok(statuses.every((status) => status === 200 || status === 500), String(statuses));
+    await trapping;
+    // The last trap may still have been armed: whoever meets it is the last.
+    await read(worker.fetch("/me", { headers: bearer(token) }));
+    for (let index = 0; index < 20; index += 1) assert.equal(await subject(), "alice");
+  });
+
+  test("the log says what happened, and nothing of the token", async () => {
+    await trap();
+    await worker.waitForLog("unreachable");
+    await subject();
+    assertNothingLeaked([token, ...Object.values(secrets)], [worker.logText]);
+  });
+});
+
+describe("many at once", async () => {
+  const provider = await startProvider();
+  const worker = await startWorker({ config: configuration(provider), env: secrets });
+  after(() => Promise.all([worker.stop(), provider.stop()]));
+
+  const people = Array.from({ length: 50 }, (_, index) => `user-${index}`);
+  const tokens = await Promise.all(
+    people.map((sub, index) => provider.tokenFor({ alg: index % 2 ? "PS256" : "RS256", scope: index % 3 ? "read:items" : "admin:read", claims: { sub } })),
+  );
+  const stranger = issuer.token({ claims: { iss: provider.issuer } });
+  const sent = new Set([...tokens, stranger]);
+  const answers = [];
+
+  /** What a request of person `index` may be, and what must come of it. */
+  const kinds = [
+    async (index, headers) => {
+      const answer = await read(worker.fetch(`/api/echo/${index}`, { headers: { ...headers, "x-user-id": people[(index + 1) % 50] } }));
+      answers.push(answer.text.replaceAll(secrets.UPSTREAM_KEY, ""));
+      const { url, headers: seen } = answer.json();
+      assert.deepEqual([answer.status, url, seen["x-user-id"], seen["x-key"]], [200, `/api/echo/${index}`, people[index], secrets.UPSTREAM_KEY]);
+    },
+    async (index, headers) => {
+      const answer = await read(worker.fetch("/me", { headers }));
+      assert.deepEqual([answer.status, answer.header("x-sub"), answer.text], [200, people[index], "yours"]);
+    },
+    async (index, headers) => {
+      const body = `${people[index]} `.repeat(500);
+      const answer = await read(worker.fetch(`/api/upload/${index}`, { method: "POST", headers, body }));
+      assert.deepEqual([answer.json().bytes, answer.json().headers["x-user-id"]], [body.length, people[index]]);
+    },
+    async (index, headers) => {
+      const answer = await read(worker.fetch("/optional", { headers }));
+      assert.equal(answer.json().headers["x-user-id"], people[index]);
+    },
+    async () => {
+      const answer = await read(worker.fetch("/optional"));
+      assert.deepEqual([answer.status, answer.json().headers["x-user-id"]], [200, undefined]);
+    },
+    async (index, headers) => {
+      const answer = await read(worker.fetch(`/admin/${index}`, { headers }));
+      answers.push(answer.text);
+      assert.equal(answer.status, index % 3 ? 403 : 200);
+    },
+    async (index, headers) => {
+      const answer = await read(worker.fetch("/public/a", { headers }));
+      assert.deepEqual([answer.status, answer.json().headers["x-user-id"]], [200, undefined]);
+    },
+    async (index) => {
+      const forged = tokens[index].replace(/\.[^.]+$/, stranger.slice(stranger.lastIndexOf(".")));
+      sent.add(forged);
+      const { text } = await assertRefused(worker.fetch(`/api/${index}`, { headers: bearer(forged) }), "signature_invalid");
+      answers.push(text);
+    },
+    async () => {
+      const { text } = await assertRefused(worker.fetch("/me", { headers: bearer(stranger) }), "key_not_found");
+      answers.push(text);
+    },
+    async () => void (await assertTokenMissing(worker.fetch("/me"))),
+    async (index, headers) => {
+      const answer = await read(worker.fetch(`/api/slow/${index}`, { headers }));
+      assert.equal(answer.json().headers["x-user-id"], people[index]);
+    },
+    async (index, headers) => {
+      const answer = await read(worker.fetch("/gone?code=a-code-that-nobody-may-see", { headers }));
+      answers.push(answer.text);
+      assert.equal(answer.status, 502);
+    },
+  ];
+
+  test("1,000 mixed requests of 50 people: each gets their own identity back", async () => {
+    await many(1_000, (index) => kinds[index % kinds.length](Math.floor(index / kinds.length) % 50, bearer(tokens[Math.floor(index / kinds.length) % 50])), { atOnce: 100 });
+    assert.doesNotMatch(worker.logText, /different request|Critical|exception|hung|panick/i);
+  });
+
+  test("50 WebSockets of 50 people: each knows its own", async () => {
+    await many(50, async (index) => {
+      const { status, socket } = await openSocket(worker, `/api/websocket/${index}`, { headers: bearer(tokens[index]) });
+      assert.equal(status, 101);
+      socket.terminate();
+    });
+    const seen = origin.requests.filter(({ upgrade }) => upgrade);
+    assert.equal(seen.length, 50);
+    for (const { url, headers } of seen) assert.equal(headers["x-user-id"], people[url.split("/").at(-1)]);
+  });
+
+  test("a login's tokens and 50 refused requests leave nothing in the log either", async () => {
+    const { access_token, id_token } = await provider.login({ account: "alice", audience: AUDIENCE, scope: "openid read:items" });
+    for (const token of [access_token, id_token]) sent.add(token);
+    await many(50, async (index) => {
+      const headers = index % 2 ? bearer(id_token) : { ...bearer(access_token), cookie: `__Host-edgeward=${access_token}` };
+      answers.push((await read(worker.fetch(index % 2 ? "/me" : `/admin/x?access_token=${access_token}`, { headers }))).text);
+    });
+  });
+
+  test("no answer of the gateway's and no log line of the whole run holds a secret or a part of a token", async () => {
+    await worker.waitForLog("origin_unreachable");
+    assert.ok(answers.length > 300 && sent.size > 90);
+    assertNothingLeaked([...sent, ...Object.values(secrets), "a-code-that-nobody-may-see"], [...answers, worker.logText]);
+  });
+
+  test("the log of that run has a line for what went wrong, and none for what went right", () => {
+    for (const { level, message } of worker.logs) assert.match(`${level} ${message}`, /^error edgeward: origin_unreachable: /);
+  });
+});
