@@ -40,7 +40,7 @@ up_to_date() {
 # and FOLDER/out/edgeward_bg.wasm.
 bindgen() {
   local crate=$1 folder=$2 target=wasm32-unknown-unknown
-  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$3" \
+  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$3 $(paths)" \
     cargo build --locked --release --package "$crate" --target "$target" --target-dir "$folder"
   "$WASM_BINDGEN_BIN" --target web --omit-default-module-path --out-name edgeward --out-dir "$folder/out" \
     "$folder/$target/release/${crate//-/_}.wasm"

@@ -14,7 +14,9 @@ const isTrap = (error) => error instanceof WebAssembly.RuntimeError;
 
 // A trap in a task that nobody awaits arrives here.
 addEventListener("error", ({ error }) => {
-  if (isTrap(error)) glue = undefined;
+  if (!isTrap(error)) return;
+  console.error("edgeward: internal_error:", String(error));
+  glue = undefined;
 });
 
 function failed(error) {

@@ -13,19 +13,40 @@ mod send;
 mod site;
 mod verify;
 
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context as Task, Poll, Waker};
 use std::rc::Rc;
 
 use edgeward::gateway::{Action, Credentials, HEALTH_PATH};
 use edgeward::http::Reply;
-use worker::{Context, Env, event};
+use js_sys::futures::future_to_promise;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Context, Env};
 
 use self::request::Inbound;
 use self::site::Site;
 
-#[event(fetch)]
-async fn fetch(request: web_sys::Request, env: Env, ctx: Context) -> worker::Result<web_sys::Response> {
-    let inbound = Inbound::new(request);
-    let Some(site) = Site::of(&env) else {
+/// The Worker's `fetch`: a `Response`, or a promise of one.
+///
+/// Most requests are decided without waiting for anything. Their answer is there after the first poll, and neither a promise
+/// nor a task is made for them.
+#[wasm_bindgen]
+pub fn fetch(request: web_sys::Request, env: Env, ctx: worker::worker_sys::Context) -> Result<JsValue, JsValue> {
+    let mut handling: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>> = Box::pin(async move {
+        let response = handle(Inbound::new(request), &env, &Context::new(ctx)).await;
+        response.map(JsValue::from).map_err(JsValue::from)
+    });
+    match handling.as_mut().poll(&mut Task::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer,
+        // Polled again at once, with the waker of its task.
+        Poll::Pending => Ok(future_to_promise(handling).into()),
+    }
+}
+
+async fn handle(inbound: Inbound, env: &Env, ctx: &Context) -> worker::Result<web_sys::Response> {
+    let Some(site) = Site::of(env) else {
         return response::from_reply(&Reply::problem(
             503,
             "config_invalid",
@@ -35,7 +56,7 @@ async fn fetch(request: web_sys::Request, env: Env, ctx: Context) -> worker::Res
     if inbound.with_head(|head| head.url_parts().path == HEALTH_PATH) {
         return response::from_reply(&site::health());
     }
-    let answer = match answer(&site, &inbound, &env, &ctx).await {
+    let answer = match answer(&site, &inbound, env, ctx).await {
         Ok(response) => response::from_origin(response, &site.gateway)?,
         Err(reply) => response::from_reply(&reply)?,
     };

@@ -2,8 +2,9 @@
 
 use edgeward::gateway::Gateway;
 use edgeward::http::Reply;
-use wasm_bindgen::JsCast;
-use web_sys::{Headers, Response, ResponseInit};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Response, ResponseInit};
 
 use crate::request::Inbound;
 
@@ -19,17 +20,25 @@ const CORS_HEADERS: [&str; 6] = [
     "access-control-max-age",
 ];
 
+#[wasm_bindgen(module = "/src/respond.js")]
+extern "C" {
+    /// One crossing for the whole answer; `text` is the headers, a line for each name and value, then the body.
+    #[wasm_bindgen(catch)]
+    fn respond(status: u16, headers_length: usize, text: &str) -> Result<Response, JsValue>;
+}
+
 pub(crate) fn from_reply(reply: &Reply) -> worker::Result<Response> {
-    let headers = Headers::new()?;
+    let mut text = String::with_capacity(256 + reply.body.len());
     for (name, value) in &reply.headers {
-        headers.append(name, value)?;
+        text.extend([name, "\n", value, "\n"]);
     }
-    let init = ResponseInit::new();
-    init.set_status(reply.status);
-    init.set_headers(&headers);
+    // Headers are ASCII, so that their length is the same in UTF-8 and in UTF-16.
+    let headers_length = text.len();
     let has_no_body = matches!(reply.status, 204 | 205 | 304);
-    let body = (!has_no_body).then_some(reply.body.as_str());
-    Ok(Response::new_with_opt_str_and_init(body, &init)?)
+    if !has_no_body {
+        text.push_str(&reply.body);
+    }
+    Ok(respond(reply.status, headers_length, &text)?)
 }
 
 /// An origin's response without its own CORS headers, if the gateway has a CORS policy.
