@@ -24,7 +24,7 @@ bench_wasm() {
 
 # Installs the tools, too.
 scripts/build.sh
-bench_wasm baseline "-C target-feature=+simd128"
+bench_wasm baseline
 bench_wasm relaxed "-C target-feature=+simd128,+relaxed-simd"
 # ring and aws-lc-rs need a C compiler. Without one the native rows are left out.
 rm -f "$built/native"

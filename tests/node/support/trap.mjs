@@ -14,7 +14,7 @@ const TRAP = Buffer.from("0061736d0100000001040160000003020100070f010b756e726561
 
 const WRAPPER = `
 import trap from "./trap.wasm";
-import Gateway from "./index.js";
+import gateway from "./index.js";
 const { unreachable } = new WebAssembly.Instance(trap).exports;
 const now = Date.now;
 let armed = false;
@@ -34,7 +34,7 @@ export default {
       return new Response(null, { status: 204 });
     }
     if (request.headers.has("x-test-trap")) armed = true;
-    return new Gateway(ctx, env).fetch(request);
+    return gateway.fetch(request, env, ctx);
   },
 };
 `;

@@ -4,7 +4,7 @@ import {
   type EdgewardErrorCode, type JSONWebKeySet, type VerifiedToken, type Verifier, type VerifierOptions,
 } from "edgeward";
 import { bearer as express } from "edgeward/express";
-import gatewayClass, { gateway } from "edgeward/gateway";
+import bare, { gateway } from "edgeward/gateway";
 import { bearer as hono } from "edgeward/hono";
 import { createVerifier as slim, init, initSync } from "edgeward/slim";
 import expressFramework from "express";
@@ -125,4 +125,4 @@ const worker: { fetch(request: Request, env: object, ctx: object): Promise<Respo
 initSync(new Uint8Array());
 void init(fetch("verifier.wasm"));
 const other: Verifier = slim(base);
-void [tokens, onError, answer, worker, other, gatewayClass];
+void [tokens, onError, answer, worker, other, bare satisfies typeof worker];

@@ -1,0 +1,117 @@
+// CPU that workerd's process uses per request of a protected route that answers by itself: the built Worker beside Hono
+// with jose doing the same job, and a Worker that does nothing. Usage: `node benches/cpu.mjs SETTINGS`.
+//
+// Each Worker runs in a process of its own; a round is a fixed number of requests to one of them, and rounds take turns.
+// The process's user and system time, as the kernel counts it, is read before and after.
+
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import autocannon from "autocannon";
+import { AUDIENCE, ISSUER, jwks, tokens } from "./inputs.mjs";
+import { emit, quick } from "./measure.mjs";
+import { builtWorker, bundle, startRuntime } from "./runtime.mjs";
+
+const { root } = JSON.parse(process.argv[2]);
+const CONNECTIONS = 8;
+const POOL = 2_400; // several times what the verified-token cache holds
+const REQUESTS = quick ? 2_400 : 12_000; // a multiple of the pool: every token is sent equally often
+const CPU_ROUNDS = quick ? 3 : 9;
+const PATH = "/api/items";
+const BODY = { items: [] };
+
+const source = (name) => join(import.meta.dirname, "workers", name);
+
+/** The routes of workers/hono.js. */
+const config = {
+  authorizer: { type: "oidc", issuer: ISSUER, audience: AUDIENCE, algorithms: ["RS256"], jwks },
+  paths: [
+    { method: "GET", path: "/health", auth: "none", integration: { type: "respond", body: { status: "ok" } } },
+    { method: "GET", path: PATH, scopes: ["read:items"], integration: { type: "respond", body: BODY } },
+    { method: "GET", path: `${PATH}/{id}`, scopes: ["read:items"], integration: { type: "respond", body: { id: "1" } } },
+    { method: "POST", path: PATH, scopes: ["write:items"], integration: { type: "respond", status: 201, body: { created: true } } },
+    { method: "ANY", path: "/api/admin/{*rest}", scopes: ["admin:read"], integration: { type: "respond", body: { admin: true } } },
+  ],
+};
+
+if (!existsSync("/proc/self/stat")) {
+  process.stderr.write("bench: the CPU of the Worker is read from /proc, which this system lacks: left out\n");
+  process.exit();
+}
+const TICK_US = 1e6 / Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
+
+/** User and system time of a process, in microseconds. */
+function cpuTime(pid) {
+  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * TICK_US;
+}
+
+const pool = tokens("RS256", POOL);
+
+/** Sends a round of requests, each connection its own share of the tokens. */
+async function load(worker, given) {
+  let connection = 0;
+  const share = given.length / CONNECTIONS;
+  const result = await autocannon({
+    url: worker.url, connections: CONNECTIONS, amount: REQUESTS, sampleInt: 100,
+    setupClient(client) {
+      const mine = given.length === 1 ? given : given.slice(connection * share, (connection + 1) * share);
+      client.setRequests(mine.map((token) => ({ method: "GET", path: PATH, headers: { authorization: `Bearer ${token}` } })));
+      connection += 1;
+    },
+  });
+  const good = result["2xx"];
+  if (good !== REQUESTS || result.non2xx || result.errors) {
+    throw new Error(`${worker.name}: ${good} of ${REQUESTS} requests passed, ${result.non2xx} refused, ${result.errors} errors`);
+  }
+}
+
+/** Both must do the job before it is timed. */
+async function expectVerdicts(worker) {
+  const status = async (path, authorization) => {
+    const response = await fetch(worker.url + path, { headers: authorization ? { authorization } : {} });
+    return [response.status, await response.text(), response.headers.get("content-type"), response.headers.get("cache-control")];
+  };
+  const good = `Bearer ${pool[0]}`;
+  const [code, text, type, cache] = await status(PATH, good);
+  const forged = `${good.slice(0, -20)}${good.at(-21) === "A" ? "B" : "A"}${good.slice(-19)}`;
+  const right =
+    code === 200 && text === JSON.stringify(BODY) && type === "application/json" && cache === "private, no-store" &&
+    (await status(PATH))[0] === 401 && (await status(PATH, forged))[0] === 401 && (await status("/api/admin/x", good))[0] === 403;
+  if (!right) throw new Error(`${worker.name} does not do the job: nothing was measured`);
+}
+
+const workers = {
+  hono: await startRuntime(await bundle(source("hono.js")), { SITE: { issuer: ISSUER, audience: AUDIENCE, jwks } }),
+  hello: await startRuntime(await bundle(source("hello.js"))),
+};
+if (root) {
+  workers.edgeward = await startRuntime(builtWorker(join(root, "build")), { EDGEWARD: config });
+  // As wrangler deploys it.
+  workers.deployed = await startRuntime(await bundle(join(root, "worker.js")), { EDGEWARD: config });
+}
+
+try {
+  for (const [name, worker] of Object.entries(workers)) {
+    worker.name = name;
+    if (name !== "hello") await expectVerdicts(worker);
+  }
+  const series = [{ id: "cpu.hello", worker: workers.hello, given: pool }];
+  for (const [name, worker] of Object.entries(workers).filter(([name]) => name !== "hello")) {
+    series.push({ id: `cpu.${name}.distinct`, worker, given: pool }, { id: `cpu.${name}.repeated`, worker, given: pool.slice(0, 1) });
+  }
+  for (const { worker, given } of series) await load(worker, given);
+  for (const one of series) one.us = [];
+  for (let round = 0; round < CPU_ROUNDS; round += 1) {
+    for (let turn = 0; turn < series.length; turn += 1) {
+      const { worker, given, us } = series[(turn + round) % series.length];
+      const before = cpuTime(worker.pid);
+      await load(worker, given);
+      us.push((cpuTime(worker.pid) - before) / REQUESTS);
+    }
+  }
+  for (const { id, us } of series) emit({ id, us });
+} finally {
+  for (const worker of Object.values(workers)) await worker.stop();
+}

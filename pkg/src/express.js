@@ -1,0 +1,20 @@
+import { EdgewardError, guard } from "edgeward";
+
+/** Connect middleware: a request passes with a token that passes, found as `req.auth`. */
+export function bearer(options) {
+  const check = guard(options);
+  return (request, response, next) => {
+    check({ headers: request.headers, headersDistinct: request.headersDistinct, url: request.originalUrl ?? request.url }).then(
+      (token) => {
+        request.auth = token;
+        next();
+      },
+      (error) => {
+        if (!(error instanceof EdgewardError)) return next(error);
+        response.statusCode = error.status;
+        for (const [name, value] of Object.entries(error.headers)) response.setHeader(name, value);
+        response.end(error.body);
+      },
+    );
+  };
+}

@@ -1,0 +1,21 @@
+import { EdgewardError, guard } from "edgeward";
+
+/** Hono middleware: a request passes with a token that passes, found as `c.get("token")`. */
+export function bearer(options) {
+  const check = guard(options);
+  return async (c, next) => {
+    let context;
+    try {
+      context = c.executionCtx;
+    } catch {
+      // Hono throws where the platform has none.
+    }
+    try {
+      c.set("token", await check(c.req.raw, context && ((work) => context.waitUntil(work))));
+    } catch (error) {
+      if (error instanceof EdgewardError) return error.toResponse();
+      throw error;
+    }
+    await next();
+  };
+}

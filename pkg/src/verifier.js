@@ -1,0 +1,289 @@
+// The verifier: the core decides, this fetches what it asks for.
+
+import * as Core from "./core.js";
+import { aborted, fromCore, internalError, invalidOption, keysNotLoaded } from "./error.js";
+import { edgeGet, edgePut, send } from "./fetch.js";
+import { VerifiedToken } from "./token.js";
+
+/** Looks at one token before giving up; only a broken core would come near. */
+const MAX_CHECKS = 1000;
+/** How often `load` looks whether another call has loaded the keys. */
+const MAX_LOAD_CHECKS = 400;
+const MAX_TIMEOUT_MS = 30_000;
+
+/** A count of fetches past which the core asks for no further one. */
+const NO_MORE_FETCHES = 255;
+
+export function createVerifier(options) {
+  return new Verifier(options);
+}
+
+/** The verifier's methods for the other modules of this package. */
+export let checkedDemands;
+export let authenticate;
+
+class Verifier {
+  #text;
+  #fetch;
+  #now;
+  #timeout;
+  #core;
+  #number;
+
+  static {
+    checkedDemands = (verifier, demands) => verifier.#checkedDemands(demands);
+    authenticate = (verifier, request, demands, call) => {
+      const { form, text } = credentials(request);
+      return verifier.#verify(form, text, demands, call);
+    };
+  }
+
+  constructor(options) {
+    if (options === null || typeof options !== "object") throw invalidOption("options must be an object");
+    const { fetch: customFetch, now, timeout, ...rest } = options;
+    for (const [name, value] of Object.entries({ fetch: customFetch, now })) {
+      if (name in options && typeof value !== "function") throw invalidOption(`${name} must be a function`);
+    }
+    if ("timeout" in options && !(Number.isInteger(timeout) && timeout >= 1 && timeout <= MAX_TIMEOUT_MS)) {
+      throw invalidOption(`timeout must be a whole number of milliseconds from 1 to ${MAX_TIMEOUT_MS}`);
+    }
+    this.#fetch = customFetch;
+    this.#now = now;
+    this.#timeout = timeout;
+    this.#text = plain(rest);
+    this.#open();
+  }
+
+  async verify(token, options) {
+    const { demands, call } = perCall(options);
+    const [form, text] = asInput(token);
+    return this.#verify(form, text, demands, call);
+  }
+
+  verifySync(token, options) {
+    const { demands, call } = perCall(options);
+    const [form, text] = asInput(token);
+    const core = this.#open();
+    let outcome = core.check(this.#number, form, text, demands, this.#time(), 0);
+    if ((outcome & 7) === Core.FETCH) {
+      // The keys are fetched for the calls to come; this one is decided with those that are there.
+      this.#inBackground(core, outcome >>> 3, call);
+      outcome = core.check(this.#number, form, text, demands, this.#time(), NO_MORE_FETCHES);
+    }
+    switch (outcome & 7) {
+      case Core.VERIFIED:
+        return new VerifiedToken(core.claims());
+      case Core.VERIFIED_AND_REFRESH: {
+        const verified = new VerifiedToken(core.claims());
+        this.#inBackground(core, outcome >>> 3, call);
+        return verified;
+      }
+      case Core.REFUSED:
+        throw fromCore(core.json());
+      default:
+        throw keysNotLoaded();
+    }
+  }
+
+  async authenticate(request, options) {
+    const { demands, call } = perCall(options);
+    return authenticate(this, request, demands, call);
+  }
+
+  async load(options) {
+    const { call, demands } = perCall(options);
+    if (demands !== undefined) throw invalidOption("load takes only signal");
+    return unlessAborted(call.signal, this.#load());
+  }
+
+  keys() {
+    return this.#open().keys(this.#number);
+  }
+
+  [Symbol.dispose ?? Symbol.for("Symbol.dispose")]() {
+    registry?.unregister(this);
+    if (this.#core !== undefined) this.#core.destroy(this.#number);
+    this.#core = undefined;
+    this.#text = undefined;
+  }
+
+  /** The current core with this verifier in it. A core that broke is replaced, and the verifier built again. */
+  #open() {
+    if (this.#core !== undefined && !this.#core.broken) return this.#core;
+    if (this.#text === undefined) throw internalError("the verifier was disposed of");
+    const core = Core.currentCore();
+    const number = core.create(this.#text);
+    if (number === undefined) throw fromCore(core.json());
+    this.#core = core;
+    this.#number = number;
+    registry?.unregister(this);
+    registry?.register(this, { core, number }, this);
+    return core;
+  }
+
+  /** The time in milliseconds. A clock that says nothing sensible must not make old tokens young. */
+  #time() {
+    if (this.#now === undefined) return Date.now();
+    const millis = this.#now() * 1000;
+    if (!(millis > 0 && millis < Infinity)) throw invalidOption("now must return the time in seconds");
+    return millis;
+  }
+
+  async #verify(form, text, demands, call) {
+    if (call.signal?.aborted) throw aborted(call.signal.reason);
+    let fetches = 0;
+    let cause;
+    for (let checks = 0; checks < MAX_CHECKS; checks += 1) {
+      const core = this.#open();
+      const outcome = core.check(this.#number, form, text, demands, this.#time(), fetches);
+      switch (outcome & 7) {
+        case Core.VERIFIED:
+          return new VerifiedToken(core.claims());
+        case Core.VERIFIED_AND_REFRESH: {
+          const verified = new VerifiedToken(core.claims());
+          this.#inBackground(core, outcome >>> 3, call);
+          return verified;
+        }
+        case Core.REFUSED:
+          throw fromCore(core.json(), cause);
+        case Core.FETCH: {
+          const fetched = await unlessAborted(call.signal, this.#use(core, outcome >>> 3, call));
+          fetches += fetched.askedProvider ? 1 : 0;
+          cause = fetched.cause;
+          break;
+        }
+        default:
+          await unlessAborted(call.signal, sleep(core.pollMs));
+      }
+    }
+    throw internalError("there is no verdict after many checks");
+  }
+
+  async #load() {
+    let failure;
+    for (let checks = 0; checks < MAX_LOAD_CHECKS; checks += 1) {
+      const core = this.#open();
+      const permits = core.warmUp(this.#number, this.#time());
+      const done = await Promise.all(permits.map((permit) => this.#use(core, permit, {})));
+      failure = done.find(({ error }) => error !== undefined) ?? failure;
+      const keys = this.keys();
+      if (keys.every(({ loaded }) => loaded)) return keys;
+      if (failure !== undefined || permits.length > 0) break;
+      // Another call is loading them, or the provider is given a pause after it failed.
+      await sleep(core.pollMs);
+    }
+    throw unavailable(failure);
+  }
+
+  #inBackground(core, permit, { waitUntil }) {
+    const work = this.#use(core, permit, { waitUntil }).then(() => {}, () => {});
+    if (waitUntil !== undefined) waitUntil(work);
+  }
+
+  /** Uses a permit up: asks and answers until the core is done. */
+  async #use(core, permit, { waitUntil }) {
+    let cause;
+    for (;;) {
+      const asked = core.ask(permit);
+      if (asked === undefined) return { askedProvider: true };
+      let answer;
+      if (asked.edge !== undefined) {
+        // A fetch of the caller's own answers for itself alone: nothing of it is shared.
+        answer = this.#fetch === undefined ? await edgeGet(asked.edge) : { kind: 0 };
+      } else {
+        answer = await send({ ...asked.http, timeoutMs: this.#timeout ?? asked.http.timeoutMs }, this.#fetch);
+        cause = answer.cause;
+      }
+      const done = core.answer(permit, answer, this.#time());
+      if (done === undefined) continue;
+      if (done.edge !== undefined && this.#fetch === undefined) {
+        const kept = edgePut(done.edge);
+        if (waitUntil !== undefined) waitUntil(kept);
+      }
+      return { ...done, cause: done.error === undefined ? undefined : cause };
+    }
+  }
+
+  /** The demands as the core takes them, or an error that names what is wrong with them. */
+  #checkedDemands(options) {
+    const { demands } = perCall(options);
+    const core = this.#open();
+    core.check(this.#number, Core.NO_HEADER, "", demands, this.#time(), 0);
+    const refusal = core.json();
+    if (refusal.code === "options_invalid") throw fromCore(refusal);
+    return demands;
+  }
+}
+
+/** Frees what forgotten verifiers hold in wasm memory, where the runtime tells. */
+const registry =
+  typeof FinalizationRegistry === "undefined"
+    ? undefined
+    : new FinalizationRegistry(({ core, number }) => core.destroy(number));
+
+/** Options as JSON. What JSON has no word for becomes `null`, which the core refuses by the option's name. */
+function plain(options) {
+  try {
+    return JSON.stringify(options, (name, value) => {
+      // A document in the document: the core reads key sets from text.
+      if (name === "jwks") return JSON.stringify(value) ?? null;
+      const type = typeof value;
+      return type === "undefined" || type === "function" || type === "symbol" || type === "bigint" ? null : value;
+    });
+  } catch (cause) {
+    throw invalidOption("the options must be plain values", cause);
+  }
+}
+
+/** Splits the options of one call into demands, for the core, and the rest. */
+function perCall(options) {
+  if (options === undefined) return { demands: undefined, call: {} };
+  if (options === null || typeof options !== "object") throw invalidOption("options must be an object");
+  const { signal, waitUntil, ...rest } = options;
+  if (waitUntil !== undefined && typeof waitUntil !== "function") throw invalidOption("waitUntil must be a function");
+  if (signal !== undefined && typeof signal?.addEventListener !== "function") throw invalidOption("signal must be an AbortSignal");
+  const demands = Object.keys(rest).length === 0 ? undefined : Core.encoder.encode(plain(rest));
+  return { demands, call: { signal, waitUntil } };
+}
+
+/** A token as the core takes it. What is no text is no token. */
+function asInput(token) {
+  if (typeof token === "string") return [Core.TOKEN, token];
+  return token === undefined || token === null ? [Core.NO_HEADER, ""] : [Core.TOKEN, ""];
+}
+
+/** What a request proves itself with. Several headers are one text with commas, which the core refuses. */
+function credentials(request) {
+  const { headers, headersDistinct, url } = request;
+  if (typeof url === "string" && hasTokenInQuery(url)) return { form: Core.QUERY, text: "" };
+  const given =
+    typeof headers.get === "function" ? headers.get("authorization") : (headersDistinct?.authorization ?? headers.authorization);
+  const text = Array.isArray(given) ? given.join(", ") : given;
+  return typeof text === "string" ? { form: Core.HEADER, text } : { form: Core.NO_HEADER, text: "" };
+}
+
+function hasTokenInQuery(url) {
+  const from = url.indexOf("?");
+  return from >= 0 && new URLSearchParams(url.slice(from + 1).split("#", 1)[0]).has("access_token");
+}
+
+function unavailable(failure) {
+  const code = failure?.error ?? "jwks_unreachable";
+  const detail = failure?.message ?? "the issuer's key set cannot be fetched";
+  const headers = { "content-type": "application/problem+json", "cache-control": "no-store", "retry-after": "1" };
+  const body = JSON.stringify({ status: 503, title: "Service Unavailable", code, detail });
+  return fromCore({ code, message: detail, reply: { status: 503, headers, body } }, failure?.cause);
+}
+
+const sleep = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
+
+/** What `work` comes to, unless the signal ends the wait before. The work itself goes on: others rely on it. */
+function unlessAborted(signal, work) {
+  if (signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const end = () => reject(aborted(signal.reason));
+    if (signal.aborted) return end();
+    signal.addEventListener("abort", end, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", end));
+  });
+}
