@@ -5,7 +5,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
 
-STEPS=(format lints native no_std dependencies build node)
+STEPS=(format lints native no_std dependencies build node npm)
 BINDINGS=(--package edgeward-worker --package edgeward-npm)
 
 output="$(mktemp -d "${TMPDIR:-/tmp}/edgeward-test-XXXXXX")"
@@ -49,6 +49,9 @@ step_node() {
     --test-reporter=tap --test-reporter-destination="$output/tap" 'tests/node/*.test.mjs'
 }
 
+# The npm package as it is installed, in every runtime.
+step_npm() { scripts/test-npm.sh; }
+
 add() {
   passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
 }
@@ -76,6 +79,12 @@ count_node() {
     END { print n["pass"] + 0, n["fail"] + n["cancelled"] + 0, n["skipped"] + n["todo"] + 0 }' "$output/tap")
 }
 
+# test-npm.sh closes with "12 passed, 0 failed".
+count_npm() {
+  # shellcheck disable=SC2046
+  add $(awk '/^[0-9]+ passed, [0-9]+ failed$/ { p = $1; f = $3 } END { print p + 0, f + 0, 0 }' "$1")
+}
+
 run() {
   local step=$1 started=$SECONDS before=$failed status=0 took
   printf '\n== %s ==\n' "$step"
@@ -85,6 +94,7 @@ run() {
   case "$step" in
     native) count_native "$output/native" ;;
     node) count_node ;;
+    npm) count_npm "$output/npm" ;;
   esac
   if ((status)); then
     failed_steps+=("$step")
