@@ -4,13 +4,11 @@
 // Each Worker runs in a process of its own; a round is a fixed number of requests to one of them, and rounds take turns.
 // The process's user and system time, as the kernel counts it, is read before and after.
 
-import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import autocannon from "autocannon";
 import { AUDIENCE, ISSUER, jwks, tokens } from "./inputs.mjs";
 import { emit, quick } from "./measure.mjs";
-import { builtWorker, bundle, startRuntime } from "./runtime.mjs";
+import { builtWorker, bundle, startRuntime, tellsCpuTime } from "./runtime.mjs";
 
 const { root } = JSON.parse(process.argv[2]);
 const CONNECTIONS = 8;
@@ -34,17 +32,9 @@ const config = {
   ],
 };
 
-if (!existsSync("/proc/self/stat")) {
-  process.stderr.write("bench: the CPU of the Worker is read from /proc, which this system lacks: left out\n");
+if (!tellsCpuTime) {
+  process.stderr.write("bench: the CPU time of the Worker is read from /proc, which this system lacks: left out\n");
   process.exit();
-}
-const TICK_US = 1e6 / Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
-
-/** User and system time of a process, in microseconds. */
-function cpuTime(pid) {
-  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * TICK_US;
 }
 
 const pool = tokens("RS256", POOL);
@@ -106,12 +96,12 @@ try {
   for (let round = 0; round < CPU_ROUNDS; round += 1) {
     for (let turn = 0; turn < series.length; turn += 1) {
       const { worker, given, us } = series[(turn + round) % series.length];
-      const before = cpuTime(worker.pid);
+      const before = worker.cpuTime();
       await load(worker, given);
-      us.push((cpuTime(worker.pid) - before) / REQUESTS);
+      us.push((worker.cpuTime() - before) / REQUESTS);
     }
   }
-  for (const { id, us } of series) emit({ id, us });
+  for (const { id, us } of series) emit({ id, us, cpu: us });
 } finally {
   for (const worker of Object.values(workers)) await worker.stop();
 }

@@ -31,7 +31,7 @@ function section(runs) {
   const ratios = runs.map((_, i) => (runs.length === 1 ? "ratio" : `ratio, run ${i + 1}`));
   for (const [title, rows] of groups(results)) {
     if (rows.length === 0) continue;
-    lines.push("", `### ${title}`, "", `| what | ours | theirs | ${ratios.join(" | ")} | bar | met? |`, `|---|--:|--:|${ratios.map(() => "--:|").join("")}--:|---|`);
+    lines.push("", `### ${title}`, "", `| what | ours | theirs | time | ${ratios.join(" | ")} | bar | met? |`, `|---|--:|--:|---|${ratios.map(() => "--:|").join("")}--:|---|`);
     for (const row of rows) {
       const all = runs.map((run) => outcome(run.results, row));
       const [first] = all;
@@ -41,7 +41,7 @@ function section(runs) {
       const cells = all.map(({ ours, ratio }) => (compared ? number(ratio) : runs.length > 1 ? amount(ours) : ""));
       const verdicts = [...new Set(all.map((one) => verdict(row, one)))];
       const met = verdicts.length === 1 ? verdicts[0] : all.map((one) => verdict(row, one)).join(", ");
-      lines.push(`| ${row.what} | ${amount(first.ours)} | ${amount(first.theirs) || raw} | ${cells.join(" | ")} | ${barOf(row)} | ${met === "missed" ? "**missed**" : met} |`);
+      lines.push(`| ${row.what} | ${amount(first.ours)} | ${amount(first.theirs) || raw} | ${first.by} | ${cells.join(" | ")} | ${barOf(row)} | ${met === "missed" ? "**missed**" : met} |`);
     }
   }
   if (results.memory) lines.push("", memoryLine(results.memory));

@@ -30,7 +30,7 @@ const wanted = positionals.length ? positionals : PARTS;
 const scratch = mkdtempSync(join(tmpdir(), "edgeward-bench-"));
 process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
 
-/** What was measured: `{ median, min, rounds }` in microseconds, or other numbers, by id. */
+/** What was measured: `{ median, min, rounds, cpu: { median, min, rounds } }` in microseconds, or other numbers, by id. */
 const results = {};
 const native = join(BUILT, "native");
 const wasm = benchModules();
@@ -103,7 +103,7 @@ export * from "edgeward/slim";
 
 /** Runs a part in a process of its own and takes in the lines it prints. */
 async function child(script, given, flags = []) {
-  await lines(process.execPath, [...flags, join(import.meta.dirname, script), ...given]);
+  await lines(process.execPath, ["--no-warnings", ...flags, join(import.meta.dirname, script), ...given]);
 }
 
 async function lines(command, given) {
@@ -114,8 +114,9 @@ async function lines(command, given) {
   if (code !== 0) throw new Error(`${[command, ...given].join(" ").slice(0, 100)} failed (${code})`);
 }
 
-function take({ id, us, ...rest }) {
-  results[id] = us ? { median: median(us), min: Math.min(...us), rounds: us.length } : rest;
+function take({ id, us, cpu = [], ...rest }) {
+  const summary = (values) => ({ median: median(values), min: Math.min(...values), rounds: values.length });
+  results[id] = us ? { ...summary(us), ...(cpu.length > 0 && { cpu: summary(cpu) }) } : rest;
 }
 
 async function nativeTimes() {
@@ -123,7 +124,8 @@ async function nativeTimes() {
   const file = join(scratch, "native.json");
   const input = { ...common, keys: operations().map(asJson), rs256: tokens("RS256", 64), ps256: tokens("PS256", 64) };
   writeFileSync(file, JSON.stringify(input));
-  await lines(native, [file, String(ROUNDS), String(ROUND_MS)]);
+  // Short rounds, and many: most of them fit between two interruptions.
+  await lines(native, [file, String(ROUNDS * 5), String(Math.ceil(ROUND_MS / 5))]);
 }
 
 /** The first verification of a fresh process, contenders in turns. */

@@ -1,7 +1,7 @@
 // Workers for the benchmark: bundled with esbuild, run by workerd itself, one process each.
 
-import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -75,11 +75,28 @@ const config :Workerd.Config = (
   });
   return {
     url: `http://127.0.0.1:${port}`,
-    pid: child.pid,
+    cpuTime: () => cpuTime(child.pid),
     async stop() {
       child.kill("SIGKILL");
       await ended;
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Whether this system tells how much CPU time a process has used. */
+export const tellsCpuTime = existsSync("/proc/self/stat");
+const hasSchedstat = existsSync("/proc/self/schedstat");
+const TICK_US = tellsCpuTime ? 1e6 / Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" })) : undefined;
+
+/** CPU time of a process, all threads, user and system, in microseconds: to the nanosecond, or else to the tick. */
+function cpuTime(pid) {
+  if (!tellsCpuTime) return undefined;
+  const read = (name) => readFileSync(`/proc/${pid}/${name}`, "utf8");
+  if (hasSchedstat) {
+    return readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => sum + Number(read(`task/${thread}/schedstat`).split(" ")[0]), 0) / 1e3;
+  }
+  const text = read("stat");
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * TICK_US;
 }

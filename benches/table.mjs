@@ -69,23 +69,31 @@ export const hostileRows = (results) =>
 
 const SCALE = { "µs": 1, ms: 1e-3, KiB: 1 / 1024 };
 
-/** A figure of a row: `{ middle, low }` in the row's unit, or undefined. */
-function figure(results, id, unit) {
-  const found = results[id];
-  if (!found) return undefined;
+/** A figure of a row in the row's unit: `{ middle, low }`, by the clock or of CPU time. */
+function figure(found, unit, cpu) {
   if (unit === "KiB") return { middle: found.gzip / 1024, low: found.gzip / 1024, raw: found.raw / 1024 };
-  return { middle: found.median * SCALE[unit], low: found.min * SCALE[unit] };
+  const { median, min } = cpu ? found.cpu : found;
+  return { middle: median * SCALE[unit], low: min * SCALE[unit] };
 }
 
-/** What a row comes to in one run. */
+/**
+ * What a row comes to in one run. CPU time is compared where both sides have it, that is, where both work in the thread that
+ * calls them; otherwise, time by the clock.
+ */
 export function outcome(results, row) {
-  const ours = figure(results, row.ours, row.unit);
-  const theirs = (row.theirs ?? []).map((id) => figure(results, id, row.unit)).filter(Boolean).sort((a, b) => a.middle - b.middle)[0];
+  const found = [row.ours, ...(row.theirs ?? [])].map((id) => results[id]).filter(Boolean);
+  const cpu = found.every((one) => one.cpu !== undefined);
+  const ours = results[row.ours] && figure(results[row.ours], row.unit, cpu);
+  const theirs = (row.theirs ?? [])
+    .filter((id) => results[id])
+    .map((id) => figure(results[id], row.unit, cpu))
+    .sort((a, b) => a.middle - b.middle)[0];
   const compared = (row.theirs ?? []).length > 0;
   const ratio = ours && theirs ? ours.middle / theirs.middle : undefined;
   const ratioOfLows = ours && theirs ? ours.low / theirs.low : undefined;
   const judged = compared ? ratio : ours?.middle;
-  return { ours, theirs, ratio, ratioOfLows, met: row.bar === undefined || judged === undefined ? undefined : judged <= row.bar };
+  const by = row.unit === "KiB" || !ours ? "" : cpu ? "CPU" : "clock";
+  return { ours, theirs, ratio, ratioOfLows, by, met: row.bar === undefined || judged === undefined ? undefined : judged <= row.bar };
 }
 
 export const number = (value) => (value === undefined ? "" : value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
@@ -111,21 +119,21 @@ export function groups(results) {
 /** The table for people, in plain text. */
 export function table([{ versions, settings, results }]) {
   const lines = [`${versions.cpu}, ${versions.cores} cores · Node ${versions.node} · workerd ${versions.npm.workerd} · rustc ${versions.rustc} · ${versions.date}`];
-  lines.push(`Medians of ${settings.rounds} rounds taken in turns${settings.quick ? "; a QUICK run, for development only" : ""}. "low" is the ratio of the fastest rounds.`);
+  lines.push(`Medians of ${settings.rounds} rounds taken in turns${settings.quick ? "; a QUICK run, for development only" : ""}. "low" is the ratio of the fastest rounds; "time" is CPU time where both sides work in one thread, else by the clock.`);
   for (const [title, rows] of groups(results)) {
     const cells = rows.map((row) => {
       const result = outcome(results, row);
       const raw = row.unit === "KiB" && result.ours ? `raw ${number(result.ours.raw)}` : "";
       return [
         row.what.replaceAll("`", ""), amount(result.ours, row.unit), amount(result.theirs, row.unit) || raw, number(result.ratio),
-        number(result.ratioOfLows), barOf(row), verdict(row, result),
+        number(result.ratioOfLows), result.by, barOf(row), verdict(row, result),
       ];
     });
     if (cells.length === 0) continue;
-    const all = [["what", "ours", "theirs", "ratio", "low", "bar", "met?"], ...cells];
+    const all = [["what", "ours", "theirs", "ratio", "low", "time", "bar", "met?"], ...cells];
     const widths = all[0].map((_, column) => Math.max(...all.map((row) => row[column].length)));
     lines.push("", title);
-    for (const row of all) lines.push(`  ${row.map((cell, i) => (i === 0 || i === 6 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  ").trimEnd()}`);
+    for (const row of all) lines.push(`  ${row.map((cell, i) => (i === 0 || i === 7 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  ").trimEnd()}`);
   }
   if (results.memory) lines.push("", memoryLine(results.memory));
   return `${lines.join("\n")}\n`;

@@ -10,21 +10,22 @@ const { wasm, consumer } = JSON.parse(process.argv[2]);
 const REQUEST_MS = quick ? 15 : 40;
 const source = (name) => join(import.meta.dirname, "workers", name);
 
-/** Times what a Worker does for each of `names` (`who` by id), in turns. */
+/** Times what a Worker does for each of `names` (`who` by id), in turns: by the clock, and its process's CPU time. */
 async function race(worker, names) {
   const ask = async (who, times) => {
+    const before = worker.cpuTime();
     const start = performance.now();
     const response = await fetch(`${worker.url}/?who=${who}&times=${times}`);
     const good = await response.text();
     const took = performance.now() - start;
     if (response.status !== 200 || Number(good) !== times) throw new Error(`${who}: ${response.status} ${good.slice(0, 200)}`);
-    return took;
+    return { took, cpu: before === undefined ? NaN : (worker.cpuTime() - before) / 1e3 };
   };
-  const timed = Object.entries(names).map(([id, who]) => ({ id, who, times: 1, us: [] }));
+  const timed = Object.entries(names).map(([id, who]) => ({ id, who, times: 1, us: [], cpu: [] }));
   for (const one of timed) {
     // Long enough for the engine to optimise, then as many as fill a request.
     for (let took = 0, warm = 0; warm < 8; warm += took > REQUEST_MS / 2) {
-      took = await ask(one.who, one.times);
+      ({ took } = await ask(one.who, one.times));
       if (took < REQUEST_MS / 2) one.times *= 2;
       else one.times = Math.max(1, Math.round((one.times * REQUEST_MS) / took));
     }
@@ -34,11 +35,13 @@ async function race(worker, names) {
       const one = timed[(turn + round) % timed.length];
       const empty = [];
       for (let i = 0; i < 5; i += 1) empty.push(await ask(one.who, 0));
-      const took = await ask(one.who, one.times);
-      one.us.push(((took - median(empty)) * 1_000) / one.times);
+      const full = await ask(one.who, one.times);
+      const net = (what) => ((full[what] - median(empty.map((one) => one[what]))) * 1_000) / one.times;
+      one.us.push(net("took"));
+      if (!Number.isNaN(full.cpu)) one.cpu.push(net("cpu"));
     }
   }
-  for (const { id, us } of timed) emit({ id, us });
+  for (const { id, us, cpu } of timed) emit({ id, us, cpu });
 }
 
 const [operation] = operations();

@@ -36,6 +36,7 @@ impl<'u> HttpUrl<'u> {
     }
 
     /// The path, without the query.
+    #[cfg(feature = "gateway")]
     pub(crate) fn path(&self) -> &'u str {
         self.path_and_query.split('?').next().unwrap_or_default()
     }

@@ -117,7 +117,10 @@ describe("tokens of a real provider", () => {
   });
 
   test("a token for another audience is refused with the hint that a slash counts", async () => {
-    await assertRefused(call(real, "/api/items", await provider.tokenFor({ audience: OTHER_AUDIENCE })), "audience_mismatch", { hint: SET_AUDIENCE });
+    await assertRefused(
+      call(real, "/api/items", await provider.tokenFor({ audience: OTHER_AUDIENCE })), "audience_mismatch",
+      { hint: SET_AUDIENCE },
+    );
     assertOriginUntouched();
   });
 
@@ -210,7 +213,10 @@ describe("where the token stands", () => {
   test("two Authorization headers are 400, whatever they hold", async () => {
     const [good, bad] = [await provider.tokenFor(), "x.y.z"];
     sent.add(good);
-    for (const pair of [[`Bearer ${good}`, `Bearer ${good}`], [`Bearer ${good}`, `Bearer ${bad}`], ["Basic eDp5", `Bearer ${good}`], [`Bearer ${good}`, "Basic eDp5"]]) {
+    for (const pair of [
+      [`Bearer ${good}`, `Bearer ${good}`], [`Bearer ${good}`, `Bearer ${bad}`], ["Basic eDp5", `Bearer ${good}`],
+      [`Bearer ${good}`, "Basic eDp5"],
+    ]) {
       const headers = pair.map((value, index) => [index ? "authorization" : "Authorization", value]);
       await assertBadRequest(real.request({ target: "/api/items", headers }));
       await assertBadRequest(real.request({ target: "/optional", headers }));
@@ -220,7 +226,9 @@ describe("where the token stands", () => {
 
   test("a token in the query is 400, also beside a good header and however it is written", async () => {
     const token = await provider.tokenFor();
-    for (const query of [`access_token=${token}`, `a=b&access_token=${token}`, `%61ccess%5Ftoken=${token}`, "access_token", "access_token="]) {
+    for (const query of [
+      `access_token=${token}`, `a=b&access_token=${token}`, `%61ccess%5Ftoken=${token}`, "access_token", "access_token=",
+    ]) {
       await assertBadRequest(call(real, `/api/items?${query}`));
       await assertBadRequest(call(real, `/optional?${query}`));
       await assertBadRequest(call(real, `/api/items?${query}`, token));
@@ -246,7 +254,10 @@ describe("where the token stands", () => {
     });
   }
 
-  for (const value of ["Bearer", "Bearer ", "Bearer  a.b.c", "Bearer a.b.c d", "Bearer\ta.b.c", "Bearer a.b.c,d", "Bearer \"a.b.c\"", "Bearer a.b.c\xe9", "Bearer ="]) {
+  for (const value of [
+    "Bearer", "Bearer ", "Bearer  a.b.c", "Bearer a.b.c d", "Bearer\ta.b.c", "Bearer a.b.c,d", "Bearer \"a.b.c\"",
+    "Bearer a.b.c\xe9", "Bearer =",
+  ]) {
     test(`a header that says Bearer but is not one token is 400: ${JSON.stringify(value)}`, async () => {
       const request = { target: "/api/items", headers: [["Authorization", value]] };
       await assertBadRequest(real.request(request));
@@ -346,25 +357,38 @@ describe("tokens that no provider would issue", async () => {
     ["claims deeper than 64", () => issuer.token({ rawPayload: withRaw("x", nested(64)) }), "token_malformed"],
     ["NaN as exp", () => issuer.token({ rawPayload: withRaw("exp", "NaN") }), "token_malformed"],
     // algorithm
-    ...["none", "None", "NONE", "nOnE"].map((alg) => [`alg ${alg} and no signature`, () => issuer.token({ header: { alg }, signWith: "none" }), "alg_not_allowed"]),
+    ...["none", "None", "NONE", "nOnE"].map((alg) => [
+      `alg ${alg} and no signature`, () => issuer.token({ header: { alg }, signWith: "none" }), "alg_not_allowed",
+    ]),
     ["alg none and a true RS256 signature", () => issuer.token({ header: { alg: "none" }, signWith: "RS256" }), "alg_not_allowed"],
     ["alg rs256 in lower case", () => issuer.token({ header: { alg: "rs256" }, signWith: "RS256" }), "alg_not_allowed"],
     ["alg RS1", () => issuer.token({ header: { alg: "RS1" }, signWith: "RS256" }), "alg_not_allowed"],
     ["alg RS512, which is not in the list", () => issuer.token({ header: { alg: "RS512" }, signWith: "RS512" }), "alg_not_allowed"],
     ["alg PS256, which is not in the list", () => issuer.token({ header: { alg: "PS256" }, signWith: "PS256" }), "alg_not_allowed"],
     ["alg RS256 over a PS256 signature", () => issuer.token({ signWith: "PS256" }), "signature_invalid"],
-    ...Object.entries(hmacKeys).map(([name, secret]) => [`HS256 keyed with ${name}`, () => issuer.token({ alg: "HS256", header: { alg: "HS256" }, key: secret }), "alg_not_allowed"]),
+    ...Object.entries(hmacKeys).map(([name, secret]) => [
+      `HS256 keyed with ${name}`, () => issuer.token({ alg: "HS256", header: { alg: "HS256" }, key: secret }), "alg_not_allowed",
+    ]),
     // signature and key
     ["another key's signature", () => issuer.token({ key: stranger }), "signature_invalid"],
     ["one changed bit", () => issuer.token({ signature: Buffer.alloc(256) }), "signature_invalid"],
     ["a signature of zero bytes", () => issuer.token({ signature: Buffer.alloc(0) }), "signature_invalid"],
     ["a signature of 8 KiB", () => issuer.token({ signature: Buffer.alloc(8192, 1) }), "signature_invalid"],
-    ["changed claims under a true signature", () => [parts()[0], base64url(JSON.stringify(claims({ sub: "admin" }))), parts()[2]].join("."), "signature_invalid"],
+    [
+      "changed claims under a true signature",
+      () => [parts()[0], base64url(JSON.stringify(claims({ sub: "admin" }))), parts()[2]].join("."), "signature_invalid",
+    ],
     ["its own key in the header (jwk)", () => issuer.token({ key: stranger, header: { jwk: publicJwk(stranger) } }), "signature_invalid"],
     ["its own key by address (jku)", () => issuer.token({ key: stranger, header: { jku: `${origin.url}/jwks` } }), "signature_invalid"],
-    ["its own certificate by address (x5u)", () => issuer.token({ key: stranger, header: { x5u: `${origin.url}/cert` } }), "signature_invalid"],
+    [
+      "its own certificate by address (x5u)", () => issuer.token({ key: stranger, header: { x5u: `${origin.url}/cert` } }),
+      "signature_invalid",
+    ],
     ["its own certificate (x5c)", () => issuer.token({ key: stranger, header: { x5c: ["MIIB"] } }), "signature_invalid"],
-    ["an unknown kid and its own key", () => issuer.token({ key: stranger, header: { kid: "mine", jwk: publicJwk(stranger) } }), "key_not_found"],
+    [
+      "an unknown kid and its own key", () => issuer.token({ key: stranger, header: { kid: "mine", jwk: publicJwk(stranger) } }),
+      "key_not_found",
+    ],
     ["crit", () => issuer.token({ header: { crit: ["exp"], exp: now } }), "crit_not_supported"],
     ["an empty crit", () => issuer.token({ header: { crit: [] } }), "crit_not_supported"],
     ["b64 false", () => issuer.token({ header: { b64: false } }), "b64_not_supported"],
@@ -374,13 +398,22 @@ describe("tokens that no provider would issue", async () => {
     ["the issuer in a list", () => issuer.token({ claims: { iss: [issuer.issuer] } }), "claim_malformed"],
     ["no issuer", () => issuer.token({ claims: { iss: undefined } }), "claim_missing"],
     ["the audience with a slash", () => issuer.token({ claims: { aud: `${AUDIENCE}/` } }), "audience_mismatch", SET_AUDIENCE],
-    ["the audience without its last letter", () => issuer.token({ claims: { aud: AUDIENCE.slice(0, -1) } }), "audience_mismatch", SET_AUDIENCE],
+    [
+      "the audience without its last letter", () => issuer.token({ claims: { aud: AUDIENCE.slice(0, -1) } }), "audience_mismatch",
+      SET_AUDIENCE,
+    ],
     ["an audience list without this API", () => issuer.token({ claims: { aud: [OTHER_AUDIENCE] } }), "audience_mismatch", SET_AUDIENCE],
     ["an empty audience list", () => issuer.token({ claims: { aud: [] } }), "audience_mismatch", SET_AUDIENCE],
     ["a number as audience", () => issuer.token({ claims: { aud: 1 } }), "claim_malformed"],
     ["no audience", () => issuer.token({ claims: { aud: undefined } }), "claim_missing"],
-    ["the login client as audience", () => issuer.token({ claims: { aud: CLIENT }, header: { typ: "JWT" } }), "audience_mismatch", SEND_ACCESS_TOKEN],
-    ["a nonce, as ID tokens have", () => issuer.token({ claims: { nonce: "n" }, header: { typ: "JWT" } }), "token_kind_mismatch", SEND_ACCESS_TOKEN],
+    [
+      "the login client as audience", () => issuer.token({ claims: { aud: CLIENT }, header: { typ: "JWT" } }),
+      "audience_mismatch", SEND_ACCESS_TOKEN,
+    ],
+    [
+      "a nonce, as ID tokens have", () => issuer.token({ claims: { nonce: "n" }, header: { typ: "JWT" } }), "token_kind_mismatch",
+      SEND_ACCESS_TOKEN,
+    ],
     ["exp an hour ago", () => issuer.token({ claims: { exp: now - 3600 } }), "token_expired", REFRESH],
     ["exp as text", () => issuer.token({ claims: { exp: String(now + 600) } }), "claim_malformed"],
     ["exp in a list", () => issuer.token({ claims: { exp: [now + 600] } }), "claim_malformed"],
@@ -456,10 +489,15 @@ describe("tokens that no provider would issue", async () => {
       });
     }
     for (const permissions of [[], ["write:items:all"], ["write", "items"]]) {
-      await assertForbidden(call(made, "/permitted", issuer.token({ claims: { permissions } })), "insufficient_permissions", { required: "write:items" });
+      await assertForbidden(
+        call(made, "/permitted", issuer.token({ claims: { permissions } })), "insufficient_permissions",
+        { required: "write:items" },
+      );
     }
     for (const roles of [[], ["Editor"], "editors", 1]) {
-      await assertForbidden(call(made, "/editors", issuer.token({ claims: { [ROLES_CLAIM]: roles } })), "insufficient_role", { required: "editor" });
+      await assertForbidden(
+        call(made, "/editors", issuer.token({ claims: { [ROLES_CLAIM]: roles } })), "insufficient_role", { required: "editor" },
+      );
     }
     await assertPasses(made, issuer.token({ claims: { [ROLES_CLAIM]: "editor" } }), { path: "/editors" });
   });
@@ -480,7 +518,9 @@ describe("tokens that no provider would issue", async () => {
   test("what one route granted is not remembered for another", async () => {
     const token = issuer.token({ claims: { scope: "read:items" } });
     await assertPasses(made, token);
-    await assertForbidden(call(made, "/scoped", token), "insufficient_scope", { required: "read:items admin:read", scope: "read:items admin:read" });
+    await assertForbidden(
+      call(made, "/scoped", token), "insufficient_scope", { required: "read:items admin:read", scope: "read:items admin:read" },
+    );
     await assertForbidden(call(made, "/permitted", token), "permissions_claim_missing", { required: "write:items" });
     await assertPasses(made, token);
   });

@@ -5,7 +5,9 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
-import { assertNothingLeaked, assertProblem, assertRefused, assertTokenMissing, authorizer, bearer, HEALTH, proxy, read, respond } from "./support/gateway.mjs";
+import {
+  assertNothingLeaked, assertProblem, assertRefused, assertTokenMissing, authorizer, bearer, HEALTH, proxy, read, respond,
+} from "./support/gateway.mjs";
 import { startOrigin } from "./support/origin.mjs";
 import { AUDIENCE, OTHER_AUDIENCE, startProvider } from "./support/provider.mjs";
 import { generateKey, publicJwk, startIssuer } from "./support/tokens.mjs";
@@ -84,7 +86,9 @@ describe("the source documents' example", () => {
       const callback = await worker.fetch("/api/v1/auth0/callback?code=c&state=s");
       assert.ok(![404, 503].includes(callback.status), String(callback.status));
       await assertProblem(worker.fetch("/api/v1/other"), { status: 404, code: "not_found" });
-      const { header } = await assertProblem(worker.fetch("/api/v1/auth0/callback", { method: "DELETE" }), { status: 405, code: "method_not_allowed" });
+      const { header } = await assertProblem(
+        worker.fetch("/api/v1/auth0/callback", { method: "DELETE" }), { status: 405, code: "method_not_allowed" },
+      );
       assert.equal(header("allow"), "GET, HEAD");
     });
   }
@@ -100,7 +104,13 @@ describe("the source documents' example", () => {
   }
 
   test("is refused with nothing set, with all three names at once", async () => {
-    await assertInvalid(EXAMPLE, [["authorizer.domain", /AUTH0_DOMAIN/], ["authorizer.client_id", /AUTH0_CLIENT_ID/], ["authorizer.client_secret", /AUTH0_CLIENT_SECRET/]]);
+    await assertInvalid(
+      EXAMPLE,
+      [
+        ["authorizer.domain", /AUTH0_DOMAIN/], ["authorizer.client_id", /AUTH0_CLIENT_ID/],
+        ["authorizer.client_secret", /AUTH0_CLIENT_SECRET/],
+      ],
+    );
   });
 });
 
@@ -169,7 +179,9 @@ test("five mistakes: every request is 503, and all five are in the log with thei
   await worker.waitForLog("edgeward: config_invalid: 5 error(s); every request is answered with 503 until they are mended");
 });
 
-const route = (changes) => JSON.parse(JSON.stringify({ method: "GET", path: "/x", auth: "none", integration: { type: "respond", body: "x" }, ...changes }));
+const route = (changes) => JSON.parse(JSON.stringify({
+  method: "GET", path: "/x", auth: "none", integration: { type: "respond", body: "x" }, ...changes,
+}));
 const integration = (changes) => route({ integration: changes });
 const upstream = (url) => integration({ type: "http_proxy", url });
 const withPaths = (...paths) => valid({ paths: [...paths, PUBLIC] });
@@ -183,7 +195,10 @@ describe("what is refused:", () => {
     ["JSON with a comment", '{ // here\n"paths": [] }', [["(document)", /^is not JSON/]]],
     ["JSON that is a list", "[]", [["(document)", "must be a JSON object"]]],
     ["two keys of one name", '{"paths":[],"paths":[]}', [["(document)", "has an object with two keys of the same name"]]],
-    ["two keys of one name, deep inside", JSON.stringify(valid()).replace('"method"', '"method":"GET","method"'), [["(document)", "has an object with two keys of the same name"]]],
+    [
+      "two keys of one name, deep inside", JSON.stringify(valid()).replace('"method"', '"method":"GET","method"'),
+      [["(document)", "has an object with two keys of the same name"]],
+    ],
     ["a document deeper than 64", `{"paths":[],"x":${nested(64)}}`, [["(document)", "is nested too deeply"]]],
     ["a document larger than 1 MiB", JSON.stringify({ ...valid(), $schema: "x".repeat(1 << 20) }), [["(document)", "is too large"]]],
     ["no paths", valid({ paths: undefined }), [["paths", "is missing: a list of routes"]]],
@@ -194,99 +209,314 @@ describe("what is refused:", () => {
     ["a key in another case", valid({ Paths: [] }), [["Paths", 'unknown key "Paths"; did you mean "paths"?']]],
     ["an unknown key that resembles nothing", valid({ xyzzyplugh: 1 }), [["xyzzyplugh", 'unknown key "xyzzyplugh"']]],
     // the authorizer
-    ["protected routes without an authorizer", valid({ authorizer: null }), [["authorizer", /^is missing, and there are routes that need it/]]],
-    ["a protected route without an audience", valid({ authorizer: { audience: undefined } }), [["authorizer.audience", /^is missing, and there are protected routes/]]],
-    ["an optional route without an audience", valid({ authorizer: { audience: undefined }, paths: [{ ...PROTECTED, auth: "optional" }] }), [["authorizer.audience", /^is missing/]]],
-    ["one of two protected routes without an audience", valid({ authorizer: { audience: undefined }, paths: [PROTECTED, { ...PROTECTED, path: "/y", audience: AUDIENCE }] }), [["authorizer.audience", /^is missing/]]],
-    ["an empty audience", valid({ authorizer: { audience: [""] } }), [["authorizer.audience[0]", "must not be empty"], ["authorizer.audience", /^is missing/]]],
+    [
+      "protected routes without an authorizer", valid({ authorizer: null }),
+      [["authorizer", /^is missing, and there are routes that need it/]],
+    ],
+    [
+      "a protected route without an audience", valid({ authorizer: { audience: undefined } }),
+      [["authorizer.audience", /^is missing, and there are protected routes/]],
+    ],
+    [
+      "an optional route without an audience",
+      valid({ authorizer: { audience: undefined }, paths: [{ ...PROTECTED, auth: "optional" }] }),
+      [["authorizer.audience", /^is missing/]],
+    ],
+    [
+      "one of two protected routes without an audience",
+      valid({ authorizer: { audience: undefined }, paths: [PROTECTED, { ...PROTECTED, path: "/y", audience: AUDIENCE }] }),
+      [["authorizer.audience", /^is missing/]],
+    ],
+    [
+      "an empty audience", valid({ authorizer: { audience: [""] } }),
+      [["authorizer.audience[0]", "must not be empty"], ["authorizer.audience", /^is missing/]],
+    ],
     ["an authorizer without a type", valid({ authorizer: { type: undefined } }), [["authorizer.type", 'is missing: "auth0" or "oidc"']]],
-    ["an unknown authorizer type", valid({ authorizer: { type: "oauth0" } }), [["authorizer.type", /^unknown value "oauth0"; did you mean "auth0"\?; one of auth0, oidc$/]]],
-    ["an unknown authorizer key", valid({ authorizer: { audiance: "x" } }), [["authorizer.audiance", 'unknown key "audiance"; did you mean "audience"?']]],
-    ["oidc without an issuer", valid({ authorizer: { issuer: undefined } }), [["authorizer.issuer", "is missing: the provider's issuer URL"]]],
-    ["auth0 without a domain", valid({ authorizer: { type: "auth0", issuer: undefined } }), [["authorizer.domain", /^is missing: your Auth0 domain/]]],
-    ["an issuer over http elsewhere", valid({ authorizer: { issuer: "http://login.example.com" } }), [["authorizer.issuer", "must be an https URL (http is for this machine only)"]]],
-    ["an issuer with a query", valid({ authorizer: { issuer: "https://login.example.com?x=y" } }), [["authorizer.issuer", "must be an https URL without query and fragment"]]],
+    [
+      "an unknown authorizer type", valid({ authorizer: { type: "oauth0" } }),
+      [["authorizer.type", /^unknown value "oauth0"; did you mean "auth0"\?; one of auth0, oidc$/]],
+    ],
+    [
+      "an unknown authorizer key", valid({ authorizer: { audiance: "x" } }),
+      [["authorizer.audiance", 'unknown key "audiance"; did you mean "audience"?']],
+    ],
+    [
+      "oidc without an issuer", valid({ authorizer: { issuer: undefined } }),
+      [["authorizer.issuer", "is missing: the provider's issuer URL"]],
+    ],
+    [
+      "auth0 without a domain", valid({ authorizer: { type: "auth0", issuer: undefined } }),
+      [["authorizer.domain", /^is missing: your Auth0 domain/]],
+    ],
+    [
+      "an issuer over http elsewhere", valid({ authorizer: { issuer: "http://login.example.com" } }),
+      [["authorizer.issuer", "must be an https URL (http is for this machine only)"]],
+    ],
+    [
+      "an issuer with a query", valid({ authorizer: { issuer: "https://login.example.com?x=y" } }),
+      [["authorizer.issuer", "must be an https URL without query and fragment"]],
+    ],
     ["an issuer that is no URL", valid({ authorizer: { issuer: "login.example.com" } }), [["authorizer.issuer", /^must be an https URL/]]],
-    ["a domain with a path", valid({ authorizer: { type: "auth0", issuer: undefined, domain: "tenant.us.auth0.com/x" } }), [["authorizer.domain", /^must be a bare host name/]]],
-    ["a domain over http elsewhere", valid({ authorizer: { type: "auth0", issuer: undefined, domain: "http://tenant.us.auth0.com" } }), [["authorizer.domain", "must not be http outside this machine"]]],
-    ["a domain with a port elsewhere", valid({ authorizer: { type: "auth0", issuer: undefined, domain: "tenant.us.auth0.com:8443" } }), [["authorizer.domain", /^must be a bare host name/]]],
-    ["one issuer twice", valid({ authorizer: { issuers: [{ issuer: "https://login.example.com" }] } }), [["authorizer.issuers[0]", "names the same issuer as another entry"]]],
-    ...["HS256", "none", "NONE", "ES256", "rs256", "RS256 ", "RS1"].map((alg) => [`the algorithm ${JSON.stringify(alg)}`, valid({ authorizer: { algorithms: [alg] } }), [["authorizer.algorithms", /^has an unsupported algorithm/]]]),
+    [
+      "a domain with a path", valid({ authorizer: { type: "auth0", issuer: undefined, domain: "tenant.us.auth0.com/x" } }),
+      [["authorizer.domain", /^must be a bare host name/]],
+    ],
+    [
+      "a domain over http elsewhere",
+      valid({ authorizer: { type: "auth0", issuer: undefined, domain: "http://tenant.us.auth0.com" } }),
+      [["authorizer.domain", "must not be http outside this machine"]],
+    ],
+    [
+      "a domain with a port elsewhere",
+      valid({ authorizer: { type: "auth0", issuer: undefined, domain: "tenant.us.auth0.com:8443" } }),
+      [["authorizer.domain", /^must be a bare host name/]],
+    ],
+    [
+      "one issuer twice", valid({ authorizer: { issuers: [{ issuer: "https://login.example.com" }] } }),
+      [["authorizer.issuers[0]", "names the same issuer as another entry"]],
+    ],
+    ...["HS256", "none", "NONE", "ES256", "rs256", "RS256 ", "RS1"].map((alg) => [
+      `the algorithm ${JSON.stringify(alg)}`, valid({ authorizer: { algorithms: [alg] } }),
+      [["authorizer.algorithms", /^has an unsupported algorithm/]],
+    ]),
     ["an empty list of algorithms", valid({ authorizer: { algorithms: [] } }), [["authorizer.algorithms", "must not be empty"]]],
-    ["a jwks_uri over http elsewhere", valid({ authorizer: { jwks_uri: "http://login.example.com/jwks" } }), [["authorizer.jwks_uri", "must be an https URL (http is for this machine only)"]]],
-    ["a jwks_uri that is a file", valid({ authorizer: { jwks_uri: "file:///etc/jwks.json" } }), [["authorizer.jwks_uri", /^must be an https URL/]]],
-    ["a static jwks without keys", valid({ authorizer: { jwks: { keys: [] } } }), [["authorizer.jwks", /has no key that can verify a signature$/]]],
-    ["a static jwks with keys of no use", valid({ authorizer: { jwks: { keys: [{ kty: "oct", k: "AAAA" }, { kty: "RSA", n: "AQAB", e: "AQAB" }] } } }), [["authorizer.jwks", /has no key that can verify a signature$/]]],
+    [
+      "a jwks_uri over http elsewhere", valid({ authorizer: { jwks_uri: "http://login.example.com/jwks" } }),
+      [["authorizer.jwks_uri", "must be an https URL (http is for this machine only)"]],
+    ],
+    [
+      "a jwks_uri that is a file", valid({ authorizer: { jwks_uri: "file:///etc/jwks.json" } }),
+      [["authorizer.jwks_uri", /^must be an https URL/]],
+    ],
+    [
+      "a static jwks without keys", valid({ authorizer: { jwks: { keys: [] } } }),
+      [["authorizer.jwks", /has no key that can verify a signature$/]],
+    ],
+    [
+      "a static jwks with keys of no use",
+      valid({ authorizer: { jwks: { keys: [{ kty: "oct", k: "AAAA" }, { kty: "RSA", n: "AQAB", e: "AQAB" }] } } }),
+      [["authorizer.jwks", /has no key that can verify a signature$/]],
+    ],
     ["a static jwks that is something else", valid({ authorizer: { jwks: { jwks: [] } } }), [["authorizer.jwks", /has no array "keys"$/]]],
     ["a static jwks that is not JSON", valid({ authorizer: { jwks: "{" } }), [["authorizer.jwks", /is not a strict JSON object$/]]],
-    ["a clock skew of 61 s", valid({ authorizer: { clock_skew_s: 61 } }), [["authorizer.clock_skew_s", "must be a whole number from 0 to 60"]]],
-    ["a clock skew of half a second", valid({ authorizer: { clock_skew_s: 0.5 } }), [["authorizer.clock_skew_s", "must be a whole number from 0 to 60"]]],
-    ["a negative clock skew", valid({ authorizer: { clock_skew_s: -1 } }), [["authorizer.clock_skew_s", "must be a whole number from 0 to 60"]]],
+    [
+      "a clock skew of 61 s", valid({ authorizer: { clock_skew_s: 61 } }),
+      [["authorizer.clock_skew_s", "must be a whole number from 0 to 60"]],
+    ],
+    [
+      "a clock skew of half a second", valid({ authorizer: { clock_skew_s: 0.5 } }),
+      [["authorizer.clock_skew_s", "must be a whole number from 0 to 60"]],
+    ],
+    [
+      "a negative clock skew", valid({ authorizer: { clock_skew_s: -1 } }),
+      [["authorizer.clock_skew_s", "must be a whole number from 0 to 60"]],
+    ],
     ["a maximum age of 0", valid({ authorizer: { max_token_age_s: 0 } }), [["authorizer.max_token_age_s", /^must be a whole number/]]],
-    ["an unknown token profile", valid({ authorizer: { token_profile: "rfc9069" } }), [["authorizer.token_profile", /^unknown value "rfc9069"; did you mean "rfc9068"\?/]]],
-    ["keys of up to 1024 bits", valid({ authorizer: { max_key_bits: 1024 } }), [["authorizer.max_key_bits", "must be a whole number from 2048 to 8192"]]],
-    ["an unknown client_auth", valid({ authorizer: { client_auth: "private_key_jwt" } }), [["authorizer.client_auth", /^unknown value "private_key_jwt"/]]],
-    ["a redirect_uri over http elsewhere", valid({ authorizer: { redirect_uri: "http://app.example.com/cb" } }), [["authorizer.redirect_uri", /^must be an https URL/]]],
+    [
+      "an unknown token profile", valid({ authorizer: { token_profile: "rfc9069" } }),
+      [["authorizer.token_profile", /^unknown value "rfc9069"; did you mean "rfc9068"\?/]],
+    ],
+    [
+      "keys of up to 1024 bits", valid({ authorizer: { max_key_bits: 1024 } }),
+      [["authorizer.max_key_bits", "must be a whole number from 2048 to 8192"]],
+    ],
+    [
+      "an unknown client_auth", valid({ authorizer: { client_auth: "private_key_jwt" } }),
+      [["authorizer.client_auth", /^unknown value "private_key_jwt"/]],
+    ],
+    [
+      "a redirect_uri over http elsewhere", valid({ authorizer: { redirect_uri: "http://app.example.com/cb" } }),
+      [["authorizer.redirect_uri", /^must be an https URL/]],
+    ],
     // session
-    ["a short session secret", valid({ session: { secrets: ["x".repeat(31)] } }), [["session.secrets", "must have at least 32 characters; make one with: openssl rand -hex 32"]]],
-    ["a short one beside a long one", valid({ session: { secrets: ["x".repeat(64), "short"] } }), [["session.secrets", /^must have at least 32/]]],
+    [
+      "a short session secret", valid({ session: { secrets: ["x".repeat(31)] } }),
+      [["session.secrets", "must have at least 32 characters; make one with: openssl rand -hex 32"]],
+    ],
+    [
+      "a short one beside a long one", valid({ session: { secrets: ["x".repeat(64), "short"] } }),
+      [["session.secrets", /^must have at least 32/]],
+    ],
     ["no session secrets in the list", valid({ session: { secrets: [] } }), [["session.secrets", /^must have at least 32/]]],
     ["an unknown session key", valid({ session: { secret: "x" } }), [["session.secret", 'unknown key "secret"; did you mean "secrets"?']]],
     // CORS
-    ["every origin with credentials", valid({ cors: { allow_origins: ["*"], allow_credentials: true } }), [["cors.allow_credentials", /^must not be true while allow_origins has "\*"/]]],
+    [
+      "every origin with credentials", valid({ cors: { allow_origins: ["*"], allow_credentials: true } }),
+      [["cors.allow_credentials", /^must not be true while allow_origins has "\*"/]],
+    ],
     ["CORS without origins", valid({ cors: {} }), [["cors.allow_origins", "is missing"]]],
-    ["an origin with a path", valid({ cors: { allow_origins: ["https://app.example.com/"] } }), [["cors.allow_origins", /without a path$/]]],
-    ["every host of a top-level domain", valid({ cors: { allow_origins: ["https://*.com"] } }), [["cors.allow_origins", /^must hold origins/]]],
-    ["an age beyond a day", valid({ cors: { allow_origins: "*", max_age_s: 86_401 } }), [["cors.max_age_s", "must be a whole number from 0 to 86400"]]],
-    ["a method that is none", valid({ cors: { allow_origins: "*", allow_methods: ["GET, POST"] } }), [["cors.allow_methods", "must hold names only"]]],
+    [
+      "an origin with a path", valid({ cors: { allow_origins: ["https://app.example.com/"] } }),
+      [["cors.allow_origins", /without a path$/]],
+    ],
+    [
+      "every host of a top-level domain", valid({ cors: { allow_origins: ["https://*.com"] } }),
+      [["cors.allow_origins", /^must hold origins/]],
+    ],
+    [
+      "an age beyond a day", valid({ cors: { allow_origins: "*", max_age_s: 86_401 } }),
+      [["cors.max_age_s", "must be a whole number from 0 to 86400"]],
+    ],
+    [
+      "a method that is none", valid({ cors: { allow_origins: "*", allow_methods: ["GET, POST"] } }),
+      [["cors.allow_methods", "must hold names only"]],
+    ],
     // routes
     ["a route without a method", withPaths(route({ method: undefined })), [["paths[0].method", /^is missing/]]],
     ["a route without a path", withPaths(route({ path: undefined })), [["paths[0].path", "is missing"]]],
     ["a route without an integration", withPaths(route({ integration: undefined })), [["paths[0].integration", "is missing"]]],
     ["an integration without a type", withPaths(integration({})), [["paths[0].integration.type", "is missing"]]],
     ["an unknown integration type", withPaths(integration({ type: "respnd" })), [["paths[0].integration.type", /did you mean "respond"/]]],
-    ["an unknown integration key", withPaths(integration({ type: "respond", boddy: "" })), [["paths[0].integration.boddy", /did you mean "body"/]]],
-    ["the methods CONNECT and TRACE", withPaths(route({ method: ["GET", "TRACE"] }), route({ path: "/y", method: "connect" })), [["paths[0].method", /other than CONNECT and TRACE/], ["paths[1].method", /other than/]]],
-    ["an unknown kind of auth", withPaths(route({ auth: "require" })), [["paths[0].auth", /^unknown value "require"; did you mean "required"\?/]]],
-    ["a path that does not start with a slash", withPaths(route({ path: "x" })), [["paths[0].path", "The path does not start with a slash."]]],
+    [
+      "an unknown integration key", withPaths(integration({ type: "respond", boddy: "" })),
+      [["paths[0].integration.boddy", /did you mean "body"/]],
+    ],
+    [
+      "the methods CONNECT and TRACE", withPaths(route({ method: ["GET", "TRACE"] }), route({ path: "/y", method: "connect" })),
+      [["paths[0].method", /other than CONNECT and TRACE/], ["paths[1].method", /other than/]],
+    ],
+    [
+      "an unknown kind of auth", withPaths(route({ auth: "require" })),
+      [["paths[0].auth", /^unknown value "require"; did you mean "required"\?/]],
+    ],
+    [
+      "a path that does not start with a slash", withPaths(route({ path: "x" })),
+      [["paths[0].path", "The path does not start with a slash."]],
+    ],
     ["a path with dot segments", withPaths(route({ path: "/a/../b" })), [["paths[0].path", "The path has a . or .. segment."]]],
     ["a path with a semicolon", withPaths(route({ path: "/a;b" })), [["paths[0].path", "The path has a semicolon."]]],
     ["a rest in the middle", withPaths(route({ path: "/{*rest}/x" })), [["paths[0].path", "{*rest} must be the last segment"]]],
     ["half a parameter", withPaths(route({ path: "/a{b}" })), [["paths[0].path", /^a parameter is a whole segment/]]],
     ["two parameters of one name", withPaths(route({ path: "/{a}/{a}" })), [["paths[0].path", "two parameters have the same name"]]],
-    ["two routes of one path and method", withPaths(route({}), route({ method: ["POST", "GET"] })), [["paths[1]", "has the same path and method as paths[0]"]]],
-    ["two routes that differ in a parameter's name", withPaths(route({ path: "/{a}" }), route({ path: "/{b}/" })), [["paths[1]", "has the same path and method as paths[0]"]]],
-    ["two ambiguous routes", withPaths(route({ path: "/{a}/b" }), route({ path: "/a/{b}" })), [["paths[1]", /^is ambiguous with paths\[0\]: some paths match both \/a\/\{b\} and \/\{a\}\/b$/]]],
-    ["rights on a public route", withPaths(route({ scopes: ["read:items"] })), [["paths[0].auth", /^is "none", but the route demands rights/]]],
-    ["claims on a public route", withPaths(integration({ type: "http_proxy", url: "https://o.example.com", headers: { "X-Sub": "$claims.sub" } })), [["paths[0].integration.headers", /^use \$claims or \$token/]]],
-    ["reserved permission names", withPaths(route({ auth: "required", permissions: ["openid", "read:items", "email"] })), [["paths[0].permissions", /^"openid" is a reserved name/], ["paths[0].permissions", /^"email" is a reserved name/]]],
-    ["two scopes in one", withPaths(route({ auth: "required", scopes: ["read:items write:items"] })), [["paths[0].scopes", /list each scope by itself$/]]],
-    ["roles without the claim that lists them", withPaths(route({ auth: "required", roles: ["admin"] })), [["paths[0].roles", /^needs authorizer\.roles_claim/]]],
-    ["a page for the forbidden on another site", withPaths(route({ auth: "required", on_forbidden: "https://elsewhere.example" })), [["paths[0].on_forbidden", "must be 403 or a path such as /unauthorized"]]],
-    ["a page for the forbidden that looks like a path", withPaths(route({ auth: "required", on_forbidden: "//elsewhere.example" })), [["paths[0].on_forbidden", "must be 403 or a path such as /unauthorized"]]],
-    ["an unknown on_unauthenticated", withPaths(route({ on_unauthenticated: "redirect" })), [["paths[0].on_unauthenticated", /^unknown value "redirect"/]]],
-    ["a status that is none", withPaths(integration({ type: "respond", status: 600 })), [["paths[0].integration.status", "must be a whole number from 200 to 599"]]],
-    ["a header name that is none", withPaths(integration({ type: "respond", headers: { "X Y": "z" } })), [["paths[0].integration.headers.X Y", "is not a header name"]]],
-    ["a header value with a line break", withPaths(integration({ type: "respond", headers: { "X-Y": "a\r\nb" } })), [["paths[0].integration.headers.X-Y", /^a header value may hold/]]],
-    ["a claim without a name", withPaths(integration({ type: "respond", headers: { "X-Y": "$claims" } })), [["paths[0].integration.headers.X-Y", /^write \$claims\.name/]]],
+    [
+      "two routes of one path and method", withPaths(route({}), route({ method: ["POST", "GET"] })),
+      [["paths[1]", "has the same path and method as paths[0]"]],
+    ],
+    [
+      "two routes that differ in a parameter's name", withPaths(route({ path: "/{a}" }), route({ path: "/{b}/" })),
+      [["paths[1]", "has the same path and method as paths[0]"]],
+    ],
+    [
+      "two ambiguous routes", withPaths(route({ path: "/{a}/b" }), route({ path: "/a/{b}" })),
+      [["paths[1]", /^is ambiguous with paths\[0\]: some paths match both \/a\/\{b\} and \/\{a\}\/b$/]],
+    ],
+    [
+      "rights on a public route", withPaths(route({ scopes: ["read:items"] })),
+      [["paths[0].auth", /^is "none", but the route demands rights/]],
+    ],
+    [
+      "claims on a public route",
+      withPaths(integration({ type: "http_proxy", url: "https://o.example.com", headers: { "X-Sub": "$claims.sub" } })),
+      [["paths[0].integration.headers", /^use \$claims or \$token/]],
+    ],
+    [
+      "reserved permission names", withPaths(route({ auth: "required", permissions: ["openid", "read:items", "email"] })),
+      [["paths[0].permissions", /^"openid" is a reserved name/], ["paths[0].permissions", /^"email" is a reserved name/]],
+    ],
+    [
+      "two scopes in one", withPaths(route({ auth: "required", scopes: ["read:items write:items"] })),
+      [["paths[0].scopes", /list each scope by itself$/]],
+    ],
+    [
+      "roles without the claim that lists them", withPaths(route({ auth: "required", roles: ["admin"] })),
+      [["paths[0].roles", /^needs authorizer\.roles_claim/]],
+    ],
+    [
+      "a page for the forbidden on another site",
+      withPaths(route({ auth: "required", on_forbidden: "https://elsewhere.example" })),
+      [["paths[0].on_forbidden", "must be 403 or a path such as /unauthorized"]],
+    ],
+    [
+      "a page for the forbidden that looks like a path",
+      withPaths(route({ auth: "required", on_forbidden: "//elsewhere.example" })),
+      [["paths[0].on_forbidden", "must be 403 or a path such as /unauthorized"]],
+    ],
+    [
+      "an unknown on_unauthenticated", withPaths(route({ on_unauthenticated: "redirect" })),
+      [["paths[0].on_unauthenticated", /^unknown value "redirect"/]],
+    ],
+    [
+      "a status that is none", withPaths(integration({ type: "respond", status: 600 })),
+      [["paths[0].integration.status", "must be a whole number from 200 to 599"]],
+    ],
+    [
+      "a header name that is none", withPaths(integration({ type: "respond", headers: { "X Y": "z" } })),
+      [["paths[0].integration.headers.X Y", "is not a header name"]],
+    ],
+    [
+      "a header value with a line break", withPaths(integration({ type: "respond", headers: { "X-Y": "a\r\nb" } })),
+      [["paths[0].integration.headers.X-Y", /^a header value may hold/]],
+    ],
+    [
+      "a claim without a name", withPaths(integration({ type: "respond", headers: { "X-Y": "$claims" } })),
+      [["paths[0].integration.headers.X-Y", /^write \$claims\.name/]],
+    ],
     // upstreams
-    ["an upstream over http elsewhere", withPaths(upstream("http://origin.example.com")), [["paths[0].integration.url", "must be an https URL (http is for this machine only)"]]],
-    ["an upstream without a scheme", withPaths(upstream("origin.example.com")), [["paths[0].integration.url", "must be an absolute https URL"]]],
-    ["an upstream with a password", withPaths(upstream("https://user:pass@origin.example.com")), [["paths[0].integration.url", "must be an absolute https URL"]]],
-    ["an upstream with a query", withPaths(upstream("https://origin.example.com/?x=y")), [["paths[0].integration.url", "must not have a query"]]],
-    ["an upstream whose path has dots", withPaths(upstream("https://origin.example.com/a/../b")), [["paths[0].integration.url", "has a path that is not in canonical form"]]],
-    ["a proxy without an upstream", withPaths(integration({ type: "http_proxy" })), [["paths[0].integration.url", "is missing: where to send requests"]]],
-    ["a service without a binding", withPaths(integration({ type: "service" })), [["paths[0].integration.binding", "is missing: the name of a service binding"]]],
+    [
+      "an upstream over http elsewhere", withPaths(upstream("http://origin.example.com")),
+      [["paths[0].integration.url", "must be an https URL (http is for this machine only)"]],
+    ],
+    [
+      "an upstream without a scheme", withPaths(upstream("origin.example.com")),
+      [["paths[0].integration.url", "must be an absolute https URL"]],
+    ],
+    [
+      "an upstream with a password", withPaths(upstream("https://user:pass@origin.example.com")),
+      [["paths[0].integration.url", "must be an absolute https URL"]],
+    ],
+    [
+      "an upstream with a query", withPaths(upstream("https://origin.example.com/?x=y")),
+      [["paths[0].integration.url", "must not have a query"]],
+    ],
+    [
+      "an upstream whose path has dots", withPaths(upstream("https://origin.example.com/a/../b")),
+      [["paths[0].integration.url", "has a path that is not in canonical form"]],
+    ],
+    [
+      "a proxy without an upstream", withPaths(integration({ type: "http_proxy" })),
+      [["paths[0].integration.url", "is missing: where to send requests"]],
+    ],
+    [
+      "a service without a binding", withPaths(integration({ type: "service" })),
+      [["paths[0].integration.binding", "is missing: the name of a service binding"]],
+    ],
     // login routes
-    ["a refresh route without offline_access", valid({ paths: [PUBLIC, { method: "POST", path: "/refresh", integration: { type: "refresh" } }] }), [["paths[1].integration", /^needs "offline_access" in authorizer\.scope/]]],
-    ["a redirect_uri that no route serves", valid({ authorizer: { redirect_uri: "https://app.example.com/cb" } }), [["authorizer.redirect_uri", "is not the path of any callback integration"]]],
-    ["a redirect_uri that another integration serves", valid({ authorizer: { redirect_uri: "https://app.example.com/public" } }), [["authorizer.redirect_uri", "is not the path of any callback integration"]]],
-    ["a callback without a redirect_uri", valid({ paths: [PUBLIC, { method: "GET", path: "/cb", integration: { type: "callback" } }] }), [["paths[1].integration", "needs authorizer.redirect_uri"]]],
-    ["a login without an authorizer", valid({ authorizer: null, paths: [PUBLIC, { method: "GET", path: "/login", integration: { type: "login" } }] }), [["paths[1]", "/login needs an authorizer"]]],
+    [
+      "a refresh route without offline_access",
+      valid({ paths: [PUBLIC, { method: "POST", path: "/refresh", integration: { type: "refresh" } }] }),
+      [["paths[1].integration", /^needs "offline_access" in authorizer\.scope/]],
+    ],
+    [
+      "a redirect_uri that no route serves", valid({ authorizer: { redirect_uri: "https://app.example.com/cb" } }),
+      [["authorizer.redirect_uri", "is not the path of any callback integration"]],
+    ],
+    [
+      "a redirect_uri that another integration serves", valid({ authorizer: { redirect_uri: "https://app.example.com/public" } }),
+      [["authorizer.redirect_uri", "is not the path of any callback integration"]],
+    ],
+    [
+      "a callback without a redirect_uri",
+      valid({ paths: [PUBLIC, { method: "GET", path: "/cb", integration: { type: "callback" } }] }),
+      [["paths[1].integration", "needs authorizer.redirect_uri"]],
+    ],
+    [
+      "a login without an authorizer",
+      valid({ authorizer: null, paths: [PUBLIC, { method: "GET", path: "/login", integration: { type: "login" } }] }),
+      [["paths[1]", "/login needs an authorizer"]],
+    ],
     // placeholders
-    ["an environment variable that is not set", withPaths(upstream("$env.ORIGIN_URL")), [["paths[0].integration.url", "environment variable ORIGIN_URL is not set"]]],
-    ["a secret that is not set", withPaths(integration({ type: "respond", headers: { "X-Key": "key $secrets.API_KEY" } })), [["paths[0].integration.headers.X-Key", "secret API_KEY is not set"]]],
-    ["several in one text", withPaths(integration({ type: "respond", body: "$env.A-$secrets.B" })), [["paths[0].integration.body", "environment variable A is not set"], ["paths[0].integration.body", "secret B is not set"]]],
+    [
+      "an environment variable that is not set", withPaths(upstream("$env.ORIGIN_URL")),
+      [["paths[0].integration.url", "environment variable ORIGIN_URL is not set"]],
+    ],
+    [
+      "a secret that is not set", withPaths(integration({ type: "respond", headers: { "X-Key": "key $secrets.API_KEY" } })),
+      [["paths[0].integration.headers.X-Key", "secret API_KEY is not set"]],
+    ],
+    [
+      "several in one text", withPaths(integration({ type: "respond", body: "$env.A-$secrets.B" })),
+      [["paths[0].integration.body", "environment variable A is not set"], ["paths[0].integration.body", "secret B is not set"]],
+    ],
   ];
   for (const [what, config, problems] of refused) test(what, () => assertInvalid(config, problems));
 });
@@ -298,14 +528,37 @@ describe("what is accepted:", () => {
     ["session secrets of 32 characters", valid({ session: { secrets: ["x".repeat(32), "y".repeat(64)] } })],
     ["null for what is left out", valid({ cors: null, session: null })],
     ["true and false for auth", withPaths(route({ auth: false }), route({ path: "/y", auth: true }))],
-    ["http to this machine", withPaths(upstream("http://127.0.0.1:1"), { ...upstream("http://localhost:8080/base"), path: "/y" }, { ...upstream("http://[::1]:1"), path: "/z" })],
+    [
+      "http to this machine",
+      withPaths(
+        upstream("http://127.0.0.1:1"), { ...upstream("http://localhost:8080/base"), path: "/y" },
+        { ...upstream("http://[::1]:1"), path: "/z" },
+      ),
+    ],
     ["a domain with scheme and slash", valid({ authorizer: { type: "auth0", issuer: undefined, domain: "https://tenant.us.auth0.com/" } })],
-    ["a path of every form", withPaths(...["/a/:id", "/b/{id}", "/c/*", "/d/{*rest}", "/e/{.+}", "/f/", "/{x}/g/h"].map((path) => route({ path })))],
-    ["an own audience for each protected route", valid({ authorizer: { audience: undefined }, paths: [PUBLIC, { ...PROTECTED, audience: AUDIENCE }, { ...PROTECTED, path: "/y", audience: OTHER_AUDIENCE }] })],
+    [
+      "a path of every form",
+      withPaths(...["/a/:id", "/b/{id}", "/c/*", "/d/{*rest}", "/e/{.+}", "/f/", "/{x}/g/h"].map((path) => route({ path }))),
+    ],
+    [
+      "an own audience for each protected route",
+      valid({
+        authorizer: { audience: undefined },
+        paths: [PUBLIC, { ...PROTECTED, audience: AUDIENCE }, { ...PROTECTED, path: "/y", audience: OTHER_AUDIENCE }],
+      }),
+    ],
     ["a document with $schema", valid({ $schema: "./edgeward.schema.json" })],
     ["every login integration under both its names", valid({
-      authorizer: { redirect_uri: "https://app.example.com/cb", scope: "openid offline_access", client_id: "c", client_secret: ["new", "old"] },
-      paths: [PUBLIC, ...["login", "auth0_callback_redirect", "callback", "auth0_callback", "logout", "auth0_logout", "userinfo", "auth0_userinfo", "refresh", "auth0_refresh"].map((type) => ({ method: "GET", path: type === "callback" ? "/cb" : `/${type}`, integration: { type } }))],
+      authorizer: {
+        redirect_uri: "https://app.example.com/cb", scope: "openid offline_access", client_id: "c", client_secret: ["new", "old"],
+      },
+      paths: [
+        PUBLIC,
+        ...[
+          "login", "auth0_callback_redirect", "callback", "auth0_callback", "logout", "auth0_logout", "userinfo",
+          "auth0_userinfo", "refresh", "auth0_refresh",
+        ].map((type) => ({ method: "GET", path: type === "callback" ? "/cb" : `/${type}`, integration: { type } })),
+      ],
     })],
   ];
   for (const [what, config, env] of accepted) {
@@ -317,7 +570,9 @@ describe("what is accepted:", () => {
 
   test("a public rest-route that takes requests from a protected one serves, and the log warns", async () => {
     const warnings = await assertServes(valid({ paths: [{ ...PROTECTED, path: "/{*rest}" }, { ...PUBLIC, path: "/public/{*rest}" }] }));
-    assert.deepEqual(warnings, [{ kind: "warning", path: "paths[1]", message: "public /public/{*rest} takes requests from protected /{*rest}" }]);
+    assert.deepEqual(
+      warnings, [{ kind: "warning", path: "paths[1]", message: "public /public/{*rest} takes requests from protected /{*rest}" }],
+    );
     assert.equal((await worker.fetch("/public/a")).status, 200);
     await assertTokenMissing(worker.fetch("/other"));
   });
@@ -334,7 +589,10 @@ test("an own audience for each route: a token for one does not open the other", 
   await assertServes({ authorizer: authorizer(issuer, { audience: undefined }), paths });
   const get = async (path, aud) => (await worker.fetch(path, { headers: bearer(issuer.token({ claims: { aud } })) })).status;
   assert.deepEqual([await get("/api", AUDIENCE), await get("/other", OTHER_AUDIENCE)], [200, 200]);
-  assert.deepEqual([await get("/api", OTHER_AUDIENCE), await get("/other", AUDIENCE), await get("/api", "https://third.example")], [403, 403, 401]);
+  assert.deepEqual(
+    [await get("/api", OTHER_AUDIENCE), await get("/other", AUDIENCE), await get("/api", "https://third.example")],
+    [403, 403, 401],
+  );
 });
 
 test("a service binding that is missing is 503 on its route, named in the log, and the rest serves", async () => {
@@ -349,7 +607,10 @@ describe("placeholders", () => {
     const env = { HOST: new URL(origin.url).host, KEY: "k-1", GREETING: "hello", WHERE: "there" };
     await assertServes(valid({ paths: [
       PUBLIC,
-      proxy("/$env.WHERE", `http://$env.HOST`, { auth: "none", headers: { "X-Key": "$secrets.KEY", "X-Both": "$env.GREETING, $env.WHERE!", "X-Price": "$5" } }),
+      proxy(
+        "/$env.WHERE", `http://$env.HOST`,
+        { auth: "none", headers: { "X-Key": "$secrets.KEY", "X-Both": "$env.GREETING, $env.WHERE!", "X-Price": "$5" } },
+      ),
       respond("/body", { body: "$env.GREETING" }),
     ] }), env);
     assert.equal((await worker.fetch("/there")).status, 200);
@@ -369,12 +630,23 @@ describe("placeholders", () => {
     const at = "$secrets.SECRET";
     const hidden = "/hook/$secrets.PATH_SECRET";
     const configs = [
-      { authorizer: { type: at, issuer: at, audience: at, algorithms: at, jwks: at, jwks_uri: at, clock_skew_s: at, token_profile: at, client_auth: at, redirect_uri: at, callback_uri: at, max_key_bits: at },
+      { authorizer: {
+        type: at, issuer: at, audience: at, algorithms: at, jwks: at, jwks_uri: at, clock_skew_s: at, token_profile: at,
+        client_auth: at, redirect_uri: at, callback_uri: at, max_key_bits: at,
+      },
         session: { secrets: at, same_site: at, idle_s: at }, cors: { allow_origins: at, allow_methods: `${at} x`, max_age_s: at },
-        paths: [{ method: `${at} x`, path: at, auth: at, scopes: `${at} x`, on_forbidden: at, on_unauthenticated: at, integration: { type: at } },
-          { method: "GET", path: "/a", integration: { type: "http_proxy", url: at, headers: { "X-A": `${at}\n` } } }, { method: "GET", path: "/b", integration: { type: "respond", status: at } }] },
+        paths: [{
+          method: `${at} x`, path: at, auth: at, scopes: `${at} x`, on_forbidden: at, on_unauthenticated: at,
+          integration: { type: at },
+        },
+          {
+            method: "GET", path: "/a", integration: { type: "http_proxy", url: at, headers: { "X-A": `${at}\n` } },
+          }, { method: "GET", path: "/b", integration: { type: "respond", status: at } }] },
       { authorizer: { type: "auth0", domain: `${at}/x` }, paths: [PUBLIC, { ...PUBLIC, path: hidden }, { ...PUBLIC, path: hidden }] },
-      { authorizer: authorizer(issuer, { client_secret: at }), session: { secrets: [at, "short"] }, paths: [{ ...PUBLIC, path: `${hidden}/{a}/b` }, { ...PUBLIC, path: `${hidden}/a/{b}` }] },
+      {
+        authorizer: authorizer(issuer, { client_secret: at }), session: { secrets: [at, "short"] },
+        paths: [{ ...PUBLIC, path: `${hidden}/{a}/b` }, { ...PUBLIC, path: `${hidden}/a/{b}` }],
+      },
       { authorizer: authorizer(issuer), paths: [{ ...PROTECTED, path: "/{*rest}" }, { ...PUBLIC, path: `${hidden}/{*rest}` }] },
       { paths: [{ method: "GET", path: hidden, integration: { type: "login" } }] },
     ];
@@ -396,7 +668,9 @@ describe("environment aliases, each alone", () => {
   const bare = (changes) => ({ authorizer: { type: "auth0", audience: AUDIENCE, ...changes }, paths: [PROTECTED, PUBLIC] });
   const status = async (token) => (await worker.fetch("/api", { headers: bearer(token) })).status;
 
-  for (const [name, value] of [["AUTH0_DOMAIN", () => auth0.domain], ["AUTH0_ISSUER", () => auth0.issuer], ["AUTH0_ISSUER_BASE_URL", () => auth0.url]]) {
+  for (const [name, value] of [
+    ["AUTH0_DOMAIN", () => auth0.domain], ["AUTH0_ISSUER", () => auth0.issuer], ["AUTH0_ISSUER_BASE_URL", () => auth0.url],
+  ]) {
     test(`${name} names the Auth0 tenant`, async () => {
       await assertServes(bare(), { [name]: value() });
       assert.equal(await status(await auth0.tokenFor()), 200);
@@ -412,14 +686,18 @@ describe("environment aliases, each alone", () => {
   }
 
   test("AUTH0_AUDIENCE names the API", async () => {
-    await assertServes({ authorizer: authorizer(issuer, { audience: undefined }), paths: [PROTECTED, PUBLIC] }, { AUTH0_AUDIENCE: OTHER_AUDIENCE });
+    await assertServes(
+      { authorizer: authorizer(issuer, { audience: undefined }), paths: [PROTECTED, PUBLIC] }, { AUTH0_AUDIENCE: OTHER_AUDIENCE },
+    );
     assert.equal(await status(issuer.token({ claims: { aud: OTHER_AUDIENCE } })), 200);
     assert.equal(await status(issuer.token()), 401);
   });
 
   test("AUTH0_CLIENT_ID names the login client, whose ID tokens are told apart", async () => {
     const id = issuer.token({ claims: { aud: "my-client" }, header: { typ: "JWT" } });
-    for (const [env, hint] of [[{ AUTH0_CLIENT_ID: "my-client" }, /^Send the access token/], [{}, /^Request the token with this API's audience/]]) {
+    for (const [env, hint] of [
+      [{ AUTH0_CLIENT_ID: "my-client" }, /^Send the access token/], [{}, /^Request the token with this API's audience/],
+    ]) {
       await assertServes({ authorizer: authorizer(issuer), paths: [PROTECTED, PUBLIC] }, env);
       await assertRefused(worker.fetch("/api", { headers: bearer(id) }), "audience_mismatch", { hint });
     }
@@ -438,7 +716,10 @@ describe("environment aliases, each alone", () => {
   }
 
   test("what the document says goes before them", async () => {
-    const env = { AUTH0_DOMAIN: "tenant.us.auth0.com", AUTH0_ISSUER: "https://login.example.com", AUTH0_AUDIENCE: OTHER_AUDIENCE, AUTH0_SECRET: "short" };
+    const env = {
+      AUTH0_DOMAIN: "tenant.us.auth0.com", AUTH0_ISSUER: "https://login.example.com", AUTH0_AUDIENCE: OTHER_AUDIENCE,
+      AUTH0_SECRET: "short",
+    };
     const config = { authorizer: authorizer(issuer), session: { secrets: "x".repeat(32) }, paths: [PROTECTED, PUBLIC] };
     await assertServes(config, env);
     assert.equal(await status(issuer.token()), 200);
@@ -446,7 +727,10 @@ describe("environment aliases, each alone", () => {
   });
 
   test("empty ones count as not set", async () => {
-    await assertInvalid(bare({ audience: undefined }), [["authorizer.domain", /AUTH0_DOMAIN/], ["authorizer.audience", /AUTH0_AUDIENCE/]], { AUTH0_DOMAIN: "", AUTH0_AUDIENCE: "" });
+    await assertInvalid(
+      bare({ audience: undefined }), [["authorizer.domain", /AUTH0_DOMAIN/], ["authorizer.audience", /AUTH0_AUDIENCE/]],
+      { AUTH0_DOMAIN: "", AUTH0_AUDIENCE: "" },
+    );
   });
 
   test("a wrong one is named as what it is", async () => {

@@ -56,7 +56,10 @@ function corsOf(answer) {
 }
 
 const preflight = (worker, path, from, { method = "GET", headers = "authorization" } = {}) =>
-  worker.fetch(path, { method: "OPTIONS", headers: { origin: from, "access-control-request-method": method, "access-control-request-headers": headers } });
+  worker.fetch(path, {
+    method: "OPTIONS",
+    headers: { origin: from, "access-control-request-method": method, "access-control-request-headers": headers },
+  });
 
 describe("a preflight", () => {
   test("to a protected route is answered 204 without a token, and the origin hears nothing", async () => {
@@ -77,7 +80,10 @@ describe("a preflight", () => {
   });
 
   test("from another origin gets no permission", async () => {
-    for (const from of [STRANGER, "null", "https://app.example.com.elsewhere.example", "http://app.example.com", "https://app.example.com:444", "https://APP.example.com.", `${APP}/`]) {
+    for (const from of [
+      STRANGER, "null", "https://app.example.com.elsewhere.example", "http://app.example.com", "https://app.example.com:444",
+      "https://APP.example.com.", `${APP}/`,
+    ]) {
       const answer = await preflight(strict, "/api/items", from);
       assert.equal(answer.status, 204, from);
       assert.deepEqual(corsOf(answer), { vary: "Origin" }, from);
@@ -154,7 +160,11 @@ describe("which origins", () => {
 describe("every answer", () => {
   const answers = [
     ["401", (headers) => strict.fetch("/api/items", { headers }), 401],
-    ["403", (headers) => strict.fetch("/api/items", { headers: { ...headers, ...bearer(issuer.token({ claims: { scope: "none" } })) } }), 403],
+    [
+      "403",
+      (headers) => strict.fetch("/api/items", { headers: { ...headers, ...bearer(issuer.token({ claims: { scope: "none" } })) } }),
+      403,
+    ],
     ["400 for an odd path", (headers) => strict.fetch("/api//items", { headers }), 400],
     ["400 for a token in the query", (headers) => strict.fetch("/api/items?access_token=x", { headers }), 400],
     ["404", (headers) => strict.fetch("/nowhere", { headers }), 404],

@@ -34,8 +34,14 @@ const worker = await startWorker({
       proxy("/gone-private", gone),
       proxy("/prefixed/{*rest}", `${origin.url}/base/v1`, { auth: "none" }),
       proxy("/prefixed-slash", `${origin.url}/base/`, { auth: "none" }),
-      { method: "ANY", path: "/service/{*rest}", integration: { type: "service", binding: "BACKEND", headers: { "X-User-Id": "$claims.sub" } } },
-      { method: "ANY", path: "/service-kept", auth: "none", integration: { type: "service", binding: "BACKEND", strip_authorization: false } },
+      {
+        method: "ANY", path: "/service/{*rest}",
+        integration: { type: "service", binding: "BACKEND", headers: { "X-User-Id": "$claims.sub" } },
+      },
+      {
+        method: "ANY", path: "/service-kept", auth: "none",
+        integration: { type: "service", binding: "BACKEND", strip_authorization: false },
+      },
       respond("/respond/empty"),
       respond("/respond/text", { status: 201, headers: { "X-One": "1", "Content-Language": "en" }, body: "grüß dich" }),
       respond("/respond/json", { body: { list: [1, "two", null], "ünï": true } }),
@@ -189,7 +195,8 @@ describe("uploads", () => {
 describe("64 MB", () => {
   /** Resident memory of the runtime's processes, which this process started, in bytes. */
   function residentMemory() {
-    const rows = execFileSync("ps", ["-A", "-o", "pid=,ppid=,rss=,args="], { encoding: "utf8" }).trim().split("\n").map((row) => row.trim().split(/\s+/));
+    const listing = execFileSync("ps", ["-A", "-o", "pid=,ppid=,rss=,args="], { encoding: "utf8" });
+    const rows = listing.trim().split("\n").map((row) => row.trim().split(/\s+/));
     const ours = rows.filter(([, parent, , ...args]) => Number(parent) === process.pid && args.join(" ").includes("workerd"));
     assert.ok(ours.length > 0, "the runtime is a child of this process");
     return ours.reduce((sum, [, , rss]) => sum + Number(rss) * 1024, 0);
@@ -352,7 +359,9 @@ describe("WebSockets", () => {
 
   test("with a token messages go both ways, text and binary, and the origin knows who it is", async () => {
     const token = issuer.token({ claims: { sub: "alice" } });
-    const { status, socket } = await openSocket(worker, "/api/websocket?room=1", { headers: bearer(token), protocols: ["chat.v2", "chat.v1"] });
+    const { status, socket } = await openSocket(
+      worker, "/api/websocket?room=1", { headers: bearer(token), protocols: ["chat.v2", "chat.v1"] },
+    );
     assert.equal(status, 101);
     assert.equal(socket.protocol, "chat.v2");
     const [seen] = origin.requests;
@@ -399,15 +408,22 @@ describe("WebSockets", () => {
 
 describe("a service binding", () => {
   test("gets method, path, query, body and identity, and its answer passes", async () => {
-    service.answer = () => new Response("from the service", { status: 207, headers: [["x-service", "1"], ["set-cookie", "a=1"], ["set-cookie", "b=2"]] });
+    service.answer = () => new Response(
+      "from the service", { status: 207, headers: [["x-service", "1"], ["set-cookie", "a=1"], ["set-cookie", "b=2"]] },
+    );
     const headers = { "x-user-id": "spoofed", "x-other": "kept", cookie: "a=1; __Host-edgeward=secret" };
     const answer = await worker.fetch("/service/%61/b?c=d", authorized({ method: "PUT", body: "the body", headers }));
     assert.deepEqual([answer.status, await answer.text(), answer.headers.get("x-service")], [207, "from the service", "1"]);
     assert.deepEqual(answer.headers.getSetCookie(), ["a=1", "b=2"]);
     assert.equal(answer.headers.get("cache-control"), "private, no-store");
     const [seen] = service.requests;
-    assert.deepEqual([seen.method, new URL(seen.url).pathname, new URL(seen.url).search, seen.body], ["PUT", "/service/a/b", "?c=d", "the body"]);
-    assert.deepEqual([seen.headers["x-user-id"], seen.headers["x-other"], seen.headers.cookie, seen.headers.authorization], ["user-1", "kept", "a=1", undefined]);
+    assert.deepEqual(
+      [seen.method, new URL(seen.url).pathname, new URL(seen.url).search, seen.body], ["PUT", "/service/a/b", "?c=d", "the body"],
+    );
+    assert.deepEqual(
+      [seen.headers["x-user-id"], seen.headers["x-other"], seen.headers.cookie, seen.headers.authorization],
+      ["user-1", "kept", "a=1", undefined],
+    );
   });
 
   test("hears nothing of a request without a token", async () => {
@@ -439,7 +455,10 @@ describe("respond", () => {
 
   test("status, headers and a text", async () => {
     const { status, type, text, header } = await answerOf("text");
-    assert.deepEqual([status, type, text, header("x-one"), header("content-language")], [201, "text/plain; charset=utf-8", "grüß dich", "1", "en"]);
+    assert.deepEqual(
+      [status, type, text, header("x-one"), header("content-language")],
+      [201, "text/plain; charset=utf-8", "grüß dich", "1", "en"],
+    );
   });
 
   test("JSON, as it stands in the configuration", async () => {

@@ -243,14 +243,21 @@ describe("a JWKS that goes wrong", () => {
   });
 
   const faults = [
-    ["an HTML page", "jwks", () => ({ body: "<!doctype html><title>Login</title>", headers: { "content-type": "text/html" } }), "jwks_invalid"],
+    [
+      "an HTML page", "jwks", () => ({ body: "<!doctype html><title>Login</title>", headers: { "content-type": "text/html" } }),
+      "jwks_invalid",
+    ],
     ["an empty object", "jwks", () => json({}), "jwks_invalid"],
     ["a list", "jwks", () => json([]), "jwks_invalid"],
     ["keys that are no list", "jwks", () => json({ keys: {} }), "jwks_invalid"],
     ["no keys at all", "jwks", () => json({ keys: [] }), "jwks_no_usable_key"],
     ["entries that are no keys", "jwks", () => json({ keys: [1, null, "key", [], {}] }), "jwks_no_usable_key"],
     ["two members of one name", "jwks", () => ({ body: (text) => text.replace("{", '{"keys":[],') }), "jwks_invalid"],
-    ["101 keys", "jwks", () => json({ keys: Array.from({ length: 101 }, () => ({ ...issuer.published[0], kid: randomUUID(), n: "AQAB" })) }), "jwks_invalid"],
+    [
+      "101 keys", "jwks",
+      () => json({ keys: Array.from({ length: 101 }, () => ({ ...issuer.published[0], kid: randomUUID(), n: "AQAB" })) }),
+      "jwks_invalid",
+    ],
     ["valid JSON as text/plain", "jwks", () => ({ headers: { "content-type": "text/plain" } }), "jwks_invalid"],
     ["an empty body", "jwks", () => ({ body: "", headers: { "content-type": "application/json" } }), "jwks_invalid"],
     ["status 500", "jwks", () => ({ status: 500 }), "jwks_unreachable"],
@@ -262,16 +269,31 @@ describe("a JWKS that goes wrong", () => {
     ["a body of 64 KiB and one byte", "jwks", () => json(padded(65_536)), "jwks_unreachable"],
     ["a compressed bomb", "jwks", () => json(padded(5_000_000)), "jwks_unreachable"],
     ["a body without end", "jwks", () => ({ endless: true }), "jwks_unreachable"],
-    ["a discovery document of another issuer", "discovery", () => ({ body: (text) => text.replace(issuer.issuer, "https://elsewhere.example") }), "discovery_issuer_mismatch"],
-    ["a discovery document whose issuer has a slash", "discovery", () => ({ body: (text) => text.replace(`"${issuer.issuer}"`, `"${issuer.issuer}/"`) }), "discovery_issuer_mismatch"],
+    [
+      "a discovery document of another issuer", "discovery",
+      () => ({ body: (text) => text.replace(issuer.issuer, "https://elsewhere.example") }), "discovery_issuer_mismatch",
+    ],
+    [
+      "a discovery document whose issuer has a slash", "discovery",
+      () => ({ body: (text) => text.replace(`"${issuer.issuer}"`, `"${issuer.issuer}/"`) }), "discovery_issuer_mismatch",
+    ],
     ["a discovery document without jwks_uri", "discovery", () => json({ issuer: issuer.issuer }), "discovery_invalid"],
     ["a discovery document without issuer", "discovery", () => json({ jwks_uri: issuer.jwksUri }), "discovery_invalid"],
-    ["a jwks_uri over http elsewhere", "discovery", () => json({ issuer: issuer.issuer, jwks_uri: "http://keys.example.com/jwks" }), "discovery_invalid"],
+    [
+      "a jwks_uri over http elsewhere", "discovery",
+      () => json({ issuer: issuer.issuer, jwks_uri: "http://keys.example.com/jwks" }), "discovery_invalid",
+    ],
     ["a jwks_uri that is a file", "discovery", () => json({ issuer: issuer.issuer, jwks_uri: "file:///etc/passwd" }), "discovery_invalid"],
-    ["a jwks_uri that holds the keys", "discovery", () => json({ issuer: issuer.issuer, jwks_uri: `data:application/json,{"keys":[]}` }), "discovery_invalid"],
+    [
+      "a jwks_uri that holds the keys", "discovery",
+      () => json({ issuer: issuer.issuer, jwks_uri: `data:application/json,{"keys":[]}` }), "discovery_invalid",
+    ],
     ["an HTML page for discovery", "discovery", () => ({ body: "<html>", headers: { "content-type": "text/html" } }), "discovery_invalid"],
     ["no discovery document under either address", "discovery", () => ({ status: 404 }), "discovery_unreachable"],
-    ["a discovery redirect", "discovery", () => ({ redirect: `${elsewhere.url}/.well-known/openid-configuration` }), "discovery_unreachable"],
+    [
+      "a discovery redirect", "discovery", () => ({ redirect: `${elsewhere.url}/.well-known/openid-configuration` }),
+      "discovery_unreachable",
+    ],
     ["a cut discovery connection", "discovery", () => ({ reset: true }), "discovery_unreachable"],
   ];
   for (const [what, endpoint, fault, code] of faults) {
@@ -364,7 +386,8 @@ describe("a JWKS that goes wrong", () => {
     const plain = await serve((req, res) => {
       asked.push(req.url);
       if (req.url !== "/.well-known/oauth-authorization-server") return res.writeHead(404).end();
-      return res.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ issuer: plain.url, jwks_uri: issuer.jwksUri }));
+      const document = JSON.stringify({ issuer: plain.url, jwks_uri: issuer.jwksUri });
+      return res.writeHead(200, { "content-type": "application/json" }).end(document);
     });
     const other = await startWorker({ config: configuration({ issuer: plain.url }) });
     try {
@@ -502,7 +525,13 @@ describe("keys", () => {
     ["with exponent 1", () => ({ key: good.key, more: { e: "AQ" }, forge: (data) => pkcs1Encoding(data, 256) })],
     ["with an even exponent", () => ({ key: good.key, more: { e: "AQAA" } })],
     ["with an exponent of 34 bits", () => ({ key: good.key, more: { e: base64url(Buffer.from("0200000001", "hex")) } })],
-    ["with an even modulus", () => ({ key: good.key, more: { n: base64url(Buffer.concat([Buffer.from(good.jwk.n, "base64url").subarray(0, 255), Buffer.from([2])])) } })],
+    [
+      "with an even modulus",
+      () => ({
+        key: good.key,
+        more: { n: base64url(Buffer.concat([Buffer.from(good.jwk.n, "base64url").subarray(0, 255), Buffer.from([2])])) },
+      }),
+    ],
     ["for encryption", () => ({ key: good.key, more: { use: "enc" } })],
     ["for signing alone, by key_ops", () => ({ key: good.key, more: { key_ops: ["sign"] } })],
     ["with its private part", () => ({ key: good.key, more: { d: "AQAB" } })],
@@ -513,8 +542,9 @@ describe("keys", () => {
     test(`a key ${what} is not used: beside others its tokens are refused, alone it is no key`, async () => {
       const { key, more, forge } = make();
       const bad = jwk(key, "bad", more);
+      const signed = issuer.token({ header: { kid: "bad" } }).split(".").slice(0, 2).join(".");
       const token = forge
-        ? ((text) => `${text}.${base64url(forge(Buffer.from(text)))}`)(issuer.token({ header: { kid: "bad" } }).split(".").slice(0, 2).join("."))
+        ? `${signed}.${base64url(forge(Buffer.from(signed)))}`
         : issuer.token({ header: { kid: "bad" }, key });
       await publish([bad, good.jwk]);
       await assertRefused(call(worker, token), "key_not_found");
@@ -599,12 +629,17 @@ describe("the edge cache", () => {
 
   const forget = async () => assert.equal((await worker.fetch("/api", { headers: { ...bearer(token), "x-test-trap": "1" } })).status, 500);
   /** The cache's key for the issuer's set, as src/jwk/fetch.rs makes it. */
-  const cacheKey = () => `https://keys.edgeward.invalid/v1/${createHash("sha256").update(`${issuer.issuer.length}:${issuer.issuer}`).digest("base64url")}`;
+  function cacheKey() {
+    const name = `${issuer.issuer.length}:${issuer.issuer}`;
+    return `https://keys.edgeward.invalid/v1/${createHash("sha256").update(name).digest("base64url")}`;
+  }
   const entry = (changes) => ({
-    issuer: issuer.issuer, fetched_at: Date.now() - 1_000, fresh_until: Date.now() + 600_000, jwks: JSON.stringify({ keys: issuer.published }), ...changes,
+    issuer: issuer.issuer, fetched_at: Date.now() - 1_000, fresh_until: Date.now() + 600_000,
+    jwks: JSON.stringify({ keys: issuer.published }), ...changes,
   });
   const put = async (value) => {
-    const answer = await worker.fetch("/", { method: "POST", headers: { "x-test-cache-key": cacheKey() }, body: typeof value === "string" ? value : JSON.stringify(value) });
+    const body = typeof value === "string" ? value : JSON.stringify(value);
+    const answer = await worker.fetch("/", { method: "POST", headers: { "x-test-cache-key": cacheKey() }, body });
     assert.equal(answer.status, 204);
   };
 
@@ -672,7 +707,10 @@ test("tokens are verified as of now: the clock of the runtime is right", async (
   const issuer = await startIssuer();
   const worker = await startWorker({ config: configuration(issuer, { clock_skew_s: 0 }) });
   try {
-    await assertRefused(call(worker, issuer.token({ claims: { exp: nowSeconds() - 1 } })), "token_expired", { hint: "Refresh the token or log in again." });
+    await assertRefused(
+      call(worker, issuer.token({ claims: { exp: nowSeconds() - 1 } })), "token_expired",
+      { hint: "Refresh the token or log in again." },
+    );
     await assertPasses(worker, issuer.token({ claims: { exp: nowSeconds() + 5, iat: nowSeconds() - 5 } }));
   } finally {
     await Promise.all([worker.stop(), issuer.stop()]);

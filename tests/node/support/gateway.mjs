@@ -16,7 +16,10 @@ export const proxy = (path, origin, { headers, strip_authorization, ...route } =
   method: "ANY",
   path,
   ...route,
-  integration: { type: "http_proxy", url: origin.url ?? origin, ...(headers && { headers }), ...(strip_authorization !== undefined && { strip_authorization }) },
+  integration: {
+    type: "http_proxy", url: origin.url ?? origin, ...(headers && { headers }),
+    ...(strip_authorization !== undefined && { strip_authorization }),
+  },
 });
 
 /** A route that answers by itself. */

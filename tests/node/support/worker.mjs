@@ -222,7 +222,9 @@ function parseAnswer(bytes, closed) {
   const headers = lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]);
   const header = (name) => headers.find(([given]) => given.toLowerCase() === name.toLowerCase())?.[1] ?? null;
 
-  let body = bytes.subarray(split + 4);
+  const status = Number(statusLine.split(" ")[1]);
+  // What follows a switch of protocols is no body.
+  let body = status === 101 ? Buffer.alloc(0) : bytes.subarray(split + 4);
   const length = header("content-length");
   if (/\bchunked\b/i.test(header("transfer-encoding") ?? "")) {
     const { data, whole } = dechunk(body);
@@ -231,11 +233,11 @@ function parseAnswer(bytes, closed) {
   } else if (length !== null) {
     if (body.length < Number(length) && !closed) return undefined;
     body = body.subarray(0, Number(length));
-  } else if (!closed) {
+  } else if (!closed && status !== 101) {
     return undefined;
   }
   const text = body.toString();
-  return { status: Number(statusLine.split(" ")[1]), headers, header, body, text, json: () => JSON.parse(text) };
+  return { status, headers, header, body, text, json: () => JSON.parse(text) };
 }
 
 function dechunk(bytes) {
