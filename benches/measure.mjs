@@ -1,7 +1,7 @@
 // Timing: rounds of all contenders take turns, so that whatever else the machine does hits each of them alike.
 
 export const quick = Boolean(process.env.BENCH_QUICK);
-export const ROUNDS = quick ? 5 : 21;
+export const ROUNDS = quick ? 5 : 31;
 export const ROUND_MS = quick ? 8 : 25;
 
 /**

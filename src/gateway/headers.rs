@@ -35,6 +35,9 @@ const FORWARDING_HEADERS: &[&str] =
     &["forwarded", "x-original-url", "x-rewrite-url", "x-original-uri", "x-original-host"];
 const FORWARDING_PREFIX: &str = "x-forwarded-";
 
+/// Headers by which some origins take a request for one of another method than policy was decided on.
+const METHOD_HEADERS: &[&str] = &["x-http-method-override", "x-http-method", "x-method-override"];
+
 /// Which inbound headers are dropped before a request goes on.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OwnedHeaders {
@@ -55,6 +58,7 @@ impl OwnedHeaders {
             || IDENTITY_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             || FORWARDING_HEADERS.contains(&name.as_str())
             || name.starts_with(FORWARDING_PREFIX)
+            || METHOD_HEADERS.contains(&name.as_str())
             || is_hop_by_hop(&name)
     }
 }
@@ -154,6 +158,7 @@ mod tests {
             "x_forwarded_uri",
             "Forwarded",
             "Connection",
+            "X-HTTP-Method-Override",
             "X-Original-URL",
             "X_Auth_Request_Email",
         ] {

@@ -261,15 +261,20 @@ impl<'g> Entered<'g> {
     pub fn refuse(&self, error: &VerifyError) -> Reply {
         match error {
             VerifyError::Forbidden(reason) => self.forbid(reason),
+            VerifyError::ClientNotAllowed => self.redirect_forbidden().unwrap_or_else(|| refused(error)),
             error => refused(error),
         }
     }
 
     fn forbid(&self, reason: &Forbidden) -> Reply {
+        self.redirect_forbidden().unwrap_or_else(|| forbidden(reason, &self.route.demands))
+    }
+
+    fn redirect_forbidden(&self) -> Option<Reply> {
         match &self.route.on_forbidden {
-            OnForbidden::Problem => forbidden(reason, &self.route.demands),
+            OnForbidden::Problem => None,
             OnForbidden::Redirect(path) => {
-                Reply::new(302).with("location", path.clone()).with("cache-control", "private, no-store")
+                Some(Reply::new(302).with("location", path.clone()).with("cache-control", "private, no-store"))
             }
         }
     }

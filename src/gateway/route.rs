@@ -49,6 +49,16 @@ pub(super) enum Integration {
 }
 
 impl Integration {
+    /// Headers that it sets.
+    pub(super) fn headers(&self) -> Option<&HeaderTemplates> {
+        match self {
+            Self::Proxy { headers, .. } | Self::Service { headers, .. } | Self::Respond { headers, .. } => {
+                Some(headers)
+            }
+            Self::Login | Self::Callback | Self::Logout | Self::Userinfo | Self::Refresh => None,
+        }
+    }
+
     /// Part of logging in or out, so it cannot need a login.
     pub(super) fn is_login_flow(&self) -> bool {
         matches!(self, Self::Login | Self::Callback | Self::Logout)

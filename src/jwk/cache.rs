@@ -271,7 +271,11 @@ impl KeyCache {
             }
         }
         // While the provider cannot be asked, nobody knows whether the key is new or made up.
-        if self.failures > 0 { self.unavailable(now) } else { Lookup::Refused(VerifyError::KeyNotFound) }
+        if self.failures == 0 {
+            return Lookup::Refused(VerifyError::KeyNotFound);
+        }
+        let cooled_down = self.unknown_kid_at.map_or(now, |at| later(at, limits::UNKNOWN_KID_COOLDOWN_S));
+        self.unavailable_until(self.retry_at.max(cooled_down), now)
     }
 
     fn refresh(&mut self, now: UnixTime, fetches: u8) -> Option<Permit> {
@@ -283,7 +287,11 @@ impl KeyCache {
     }
 
     fn unavailable(&self, now: UnixTime) -> Lookup {
-        let wait = self.retry_at.secs().saturating_sub(now.secs()).clamp(1, limits::RETRY_AFTER_MAX_S);
+        self.unavailable_until(self.retry_at, now)
+    }
+
+    fn unavailable_until(&self, time: UnixTime, now: UnixTime) -> Lookup {
+        let wait = time.secs().saturating_sub(now.secs()).clamp(1, limits::RETRY_AFTER_MAX_S);
         Lookup::Unavailable {
             error: self.last_error.unwrap_or(KeysError::JwksUnreachable),
             retry_after_s: u32::try_from(wait).unwrap_or(1),

@@ -204,8 +204,8 @@ describe("tokens of a real provider", () => {
     await reconfigure(provider, { organizations: ["org_1", "org_9"] });
     const token = async (account) => (await provider.login({ account, audience: AUDIENCE, scope: "openid read:items" })).access_token;
     await assertPasses(other, await token("alice"), { sub: "alice" });
-    await assertForbidden(call(other, "/api/items", await token("bob")), "organization_not_allowed");
-    await assertForbidden(call(other, "/api/items", await provider.tokenFor()), "organization_not_allowed");
+    await assertForbidden(call(other, "/api/items", await token("bob")), "organization_not_allowed", { required: "org_1 org_9" });
+    await assertForbidden(call(other, "/api/items", await provider.tokenFor()), "organization_not_allowed", { required: "org_1 org_9" });
   });
 });
 

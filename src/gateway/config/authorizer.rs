@@ -46,7 +46,7 @@ pub(super) struct Authorizer {
     clock_skew_s: u32,
     profile: Profile,
     max_token_age_s: Option<u32>,
-    organizations: Vec<String>,
+    pub(super) organizations: Vec<String>,
     pub(super) roles_claim: Option<String>,
     clients: Vec<String>,
     client_id: Option<String>,

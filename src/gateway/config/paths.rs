@@ -90,13 +90,17 @@ fn read_route(reader: &mut Reader<'_>, section: &Section<'_>, authorizer: Option
             }
         },
     };
-    let demands = read_demands(reader, section, authorizer);
+    let mut demands = read_demands(reader, section, authorizer);
     if auth == Auth::None && !demands.is_empty() {
         reader
             .error(&section.path_of("auth"), "is \"none\", but the route demands rights, which only a token can give");
     }
+    if let Some(authorizer) = authorizer.filter(|_| auth != Auth::None && demands.organizations.is_empty()) {
+        // Demanded of every token anyway; here so that a refusal names them.
+        demands.organizations.clone_from(&authorizer.organizations);
+    }
     if auth == Auth::None
-        && let Some(Integration::Proxy { headers, .. } | Integration::Service { headers, .. }) = &integration
+        && let Some(headers) = integration.as_ref().and_then(Integration::headers)
         && headers.iter().any(|(_, value)| value.needs_token())
     {
         reader.error(
@@ -372,7 +376,7 @@ fn check_overlaps(reader: &mut Reader<'_>, routes: &[(String, Route)]) {
                 reader.error(path, format!("is ambiguous with {earlier_path}: some paths match both {one} and {two}"));
                 continue;
             };
-            if winner.auth == Auth::None && loser.auth == Auth::Required && winner.pattern.kind() == Kind::Rest {
+            if winner.auth == Auth::None && loser.auth == Auth::Required && winner.pattern.kind() != Kind::Exact {
                 reader.warn(
                     path,
                     format!(
