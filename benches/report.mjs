@@ -4,7 +4,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { barOf, groups, memoryLine, number, outcome, verdict } from "./table.mjs";
+import { barOf, BUSY, groups, isBusy, memoryLine, number, outcome, verdict } from "./table.mjs";
 
 const PAGE = join(import.meta.dirname, "../docs/performance.md");
 const BEGIN = "<!-- Begin of what `make bench` wrote. -->";
@@ -28,6 +28,7 @@ function section(runs) {
     "",
     `Medians of ${settings.rounds} rounds; \`ours\` and \`theirs\` are those of the first run.${settings.quick ? " **A quick run, for development only.**" : ""}`,
   ];
+  if (runs.some(isBusy)) lines.push("", BUSY);
   const ratios = runs.map((_, i) => (runs.length === 1 ? "ratio" : `ratio, run ${i + 1}`));
   for (const [title, rows] of groups(results)) {
     if (rows.length === 0) continue;

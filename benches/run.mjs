@@ -53,7 +53,7 @@ const parts = {
 
 const began = Date.now();
 const busy = loadavg()[0];
-if (busy > cpus().length / 2) process.stderr.write(`bench: this machine is busy (load ${busy.toFixed(1)} on ${cpus().length} cores): expect rough figures\n`);
+process.stderr.write(`bench: load ${busy.toFixed(1)} on ${cpus().length} cores\n`);
 for (const part of wanted) {
   process.stderr.write(`bench: ${part}\n`);
   await parts[part]();

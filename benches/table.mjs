@@ -116,10 +116,15 @@ export function groups(results) {
   ];
 }
 
+/** Whether other programs had so much of the machine that times by the clock are rough. */
+export const isBusy = ({ versions, settings }) => settings.load > versions.cores / 2;
+export const BUSY = "Other programs kept this machine busy: figures by the clock are rough.";
+
 /** The table for people, in plain text. */
 export function table([{ versions, settings, results }]) {
   const lines = [`${versions.cpu}, ${versions.cores} cores · Node ${versions.node} · workerd ${versions.npm.workerd} · rustc ${versions.rustc} · ${versions.date}`];
   lines.push(`Medians of ${settings.rounds} rounds taken in turns${settings.quick ? "; a QUICK run, for development only" : ""}. "low" is the ratio of the fastest rounds; "time" is CPU time where both sides work in one thread, else by the clock.`);
+  if (isBusy({ versions, settings })) lines.push(BUSY);
   for (const [title, rows] of groups(results)) {
     const cells = rows.map((row) => {
       const result = outcome(results, row);
