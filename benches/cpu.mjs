@@ -14,9 +14,9 @@ import { builtWorker, bundle, startRuntime, tellsCpuTime } from "./runtime.mjs";
 const { root } = JSON.parse(process.argv[2]);
 const CONNECTIONS = 8;
 const POOL = 2_400; // several times what the verified-token cache holds
-const REQUESTS = quick ? 2_400 : 12_000; // a multiple of the pool: every token is sent equally often
-const GENERATIONS = quick ? 1 : 4; // of processes: what the engine optimises, and when, differs from one to the next
-const CPU_ROUNDS = quick ? 3 : 4;
+const REQUESTS = quick ? 2_400 : 9_600; // a multiple of the pool: every token is sent equally often
+const GENERATIONS = quick ? 1 : 6; // of processes: what the engine optimises, and when, differs from one to the next
+const CPU_ROUNDS = 3;
 const PATH = "/api/items";
 const BODY = { items: [] };
 

@@ -1,6 +1,6 @@
 // The rows on Node, each part in a process of its own: `node benches/node.mjs PART SETTINGS`. See run.mjs.
 
-import { verify as verifySignature, webcrypto } from "node:crypto";
+import { createPublicKey, verify as verifySignature, webcrypto } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -29,7 +29,8 @@ function checked(id, { message, wrong }, verify) {
 
 /** The RSA operation alone, PKCS#1 v1.5 with SHA-256. `prefix` tells runs with different flags apart. */
 async function operation(prefix, sizes) {
-  const builds = Object.fromEntries(await Promise.all(Object.entries(wasm).map(async ([name, at]) => [name, await benchModule(at)])));
+  const builds = {};
+  for (const [name, folder] of Object.entries(wasm)) builds[name] = await benchModule(folder);
   for (const { bits, n, e, key, message, rs256, ps256 } of operations().filter(({ bits: size }) => sizes.includes(size))) {
     const cases = { message, wrong: Buffer.from(message).fill(1) };
     const id = (who) => `${prefix}${bits}.${who}`;
@@ -43,9 +44,12 @@ async function operation(prefix, sizes) {
       const pss = new fast.Edgeward(n, e, true);
       contenders.push(checked(id("pss"), cases, (given) => pss.verify(given, ps256)));
       const crates = { rsa: new builds.baseline.RsaCrate(n, e), rsa_next: new builds.baseline.RsaCrateNext(n, e) };
-      for (const [name, crate] of Object.entries(crates)) contenders.push(checked(id(name), cases, (given) => crate.verify(given, rs256)));
+      for (const [name, crate] of Object.entries(crates)) {
+        contenders.push(checked(id(name), cases, (given) => crate.verify(given, rs256)));
+      }
       const name = "RSASSA-PKCS1-v1_5";
-      const subtle = await webcrypto.subtle.importKey("jwk", key.export({ format: "jwk" }), { name, hash: "SHA-256" }, false, ["verify"]);
+      const jwk = key.export({ format: "jwk" });
+      const subtle = await webcrypto.subtle.importKey("jwk", jwk, { name, hash: "SHA-256" }, false, ["verify"]);
       contenders.push({ id: id("subtle"), async: true, call: () => webcrypto.subtle.verify(name, subtle, rs256, message) });
     }
     await race(contenders);
@@ -72,6 +76,12 @@ async function ourVerifier(entry, alg, cacheSize) {
   return (token) => verifier.verifySync(token).payload;
 }
 
+async function fastJwt(options) {
+  const { createVerifier } = await import("fast-jwt");
+  const key = createPublicKey({ key: jwks.keys[0], format: "jwk" }).export({ type: "spki", format: "pem" });
+  return createVerifier({ key, algorithms: ["RS256"], allowedIss: ISSUER, allowedAud: AUDIENCE, ...options });
+}
+
 async function wholeTokens() {
   const [rs256, ps256] = [headers("RS256"), headers("PS256")];
   const contenders = [];
@@ -79,8 +89,6 @@ async function wholeTokens() {
     contenders.push(await whole(`token.${name}`, rs256, await ourVerifier(entry, "RS256", 0)));
     contenders.push(await whole(`token.${name}.ps256`, ps256, await ourVerifier(entry, "PS256", 0)));
   }
-  const pem = operations()[0].key.export({ type: "spki", format: "pem" });
-
   const jose = await import("jose");
   const set = jose.createLocalJWKSet(jwks);
   const joseOptions = { issuer: ISSUER, audience: AUDIENCE, algorithms: ["RS256"] };
@@ -88,9 +96,7 @@ async function wholeTokens() {
     await whole("token.jose", rs256, async (token) => (await jose.jwtVerify(token, set, joseOptions)).payload, { async: true }),
   );
 
-  const { createVerifier: fastJwt } = await import("fast-jwt");
-  const fastOptions = { key: pem, algorithms: ["RS256"], allowedIss: ISSUER, allowedAud: AUDIENCE };
-  contenders.push(await whole("token.fast_jwt", rs256, fastJwt({ ...fastOptions, cache: false })));
+  contenders.push(await whole("token.fast_jwt", rs256, await fastJwt({ cache: false })));
 
   const { JwtRsaVerifier } = await import("aws-jwt-verify");
   const aws = JwtRsaVerifier.create({ issuer: ISSUER, audience: AUDIENCE, jwksUri: `${ISSUER}.well-known/jwks.json` });
@@ -101,14 +107,17 @@ async function wholeTokens() {
   const honoOptions = { keys: jwks.keys, allowedAlgorithms: ["RS256"], verification: { iss: ISSUER, aud: AUDIENCE } };
   contenders.push(await whole("token.hono", rs256, (token) => verifyWithJwks(token, honoOptions), { async: true }));
   await race(contenders);
+}
 
-  const cached = [];
+async function cached() {
+  const values = headers("RS256");
+  const contenders = [];
   for (const [name, entry] of Object.entries(entries)) {
-    cached.push(await whole(`cached.${name}`, rs256, await ourVerifier(entry, "RS256", 1_000)));
+    contenders.push(await whole(`cached.${name}`, values, await ourVerifier(entry, "RS256", 1_000)));
   }
-  cached.push(await whole("cached.fast_jwt.sha256", rs256, fastJwt({ ...fastOptions, cache: true })));
-  cached.push(await whole("cached.fast_jwt.text", rs256, fastJwt({ ...fastOptions, cache: true, cacheKeyBuilder: (token) => token })));
-  await race(cached);
+  contenders.push(await whole("cached.fast_jwt.sha256", values, await fastJwt({ cache: true })));
+  contenders.push(await whole("cached.fast_jwt.text", values, await fastJwt({ cache: true, cacheKeyBuilder: (token) => token })));
+  await race(contenders);
 }
 
 async function hostile() {
@@ -167,6 +176,7 @@ const parts = {
   operation: () => operation("op", SIZES),
   bounds: () => operation("bounds", [2048]),
   tokens: wholeTokens,
+  cached,
   hostile,
   memory,
 };

@@ -16,7 +16,7 @@ import { writeReport } from "./report.mjs";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const BUILT = resolve(process.env.BENCH_BUILT ?? join(ROOT, "target/bench"));
-const PARTS = ["sizes", "operation", "bounds", "tokens", "hostile", "start", "workerd", "cpu", "native", "memory"];
+const PARTS = ["sizes", "operation", "bounds", "tokens", "cached", "hostile", "start", "workerd", "cpu", "native", "memory"];
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -43,6 +43,7 @@ const parts = {
   operation: () => child("node.mjs", ["operation", settings]),
   bounds: () => child("node.mjs", ["bounds", settings], ["--wasm-enforce-bounds-checks"]),
   tokens: () => child("node.mjs", ["tokens", settings]),
+  cached: () => child("node.mjs", ["cached", settings]),
   hostile: () => child("node.mjs", ["hostile", settings]),
   start,
   workerd: () => child("workerd.mjs", [JSON.stringify({ wasm, consumer })]),
@@ -54,18 +55,30 @@ const parts = {
 const began = Date.now();
 const busy = loadavg()[0];
 process.stderr.write(`bench: load ${busy.toFixed(1)} on ${cpus().length} cores\n`);
+const failed = [];
 for (const part of wanted) {
   process.stderr.write(`bench: ${part}\n`);
-  await parts[part]();
+  try {
+    await parts[part]();
+  } catch (error) {
+    process.stderr.write(`bench: ${part} failed: ${error.message}\n`);
+    failed.push(part);
+  }
 }
 
 const seconds = Math.round((Date.now() - began) / 1000);
-const run = { versions: versions(), settings: { rounds: ROUNDS, roundMs: ROUND_MS, quick, load: busy, seconds }, results };
+const run = { versions: versions(), settings: { rounds: ROUNDS, quick, load: busy, seconds }, results };
 mkdirSync(dirname(resolve(options.json)), { recursive: true });
 writeFileSync(options.json, `${JSON.stringify(run, null, 1)}\n`);
 process.stdout.write(table([run]));
 process.stderr.write(`bench: ${seconds} s; the figures are in ${options.json}\n`);
-if (options.report) writeReport([options.json]);
+if (failed.length > 0) {
+  // Missed bars are results; a part that broke is not.
+  process.stderr.write(`bench: failed: ${failed.join(", ")}\n`);
+  process.exitCode = 1;
+} else if (options.report) {
+  writeReport([options.json]);
+}
 
 /** The bench module of each build that exists. The fast one counts only if the fused operation is really in it. */
 function benchModules() {

@@ -46,7 +46,11 @@ pub mod json;
 pub mod jwk;
 pub mod jwt;
 pub mod limits;
+#[cfg(feature = "gateway")]
+pub mod oidc;
 pub mod rsa;
+#[cfg(feature = "gateway")]
+pub mod session;
 mod url;
 mod verifier;
 

@@ -96,3 +96,18 @@ pub const TOKEN_CACHE_ENTRIES: usize = 512;
 
 /// Tokens longer than this are verified each time instead of being kept, in bytes: bounds the cache's memory.
 pub const TOKEN_CACHE_MAX_TOKEN_BYTES: usize = 4 * 1024;
+
+/// An access token is refreshed so many seconds before it expires, so that it is still good when the origin reads it.
+pub const REFRESH_AHEAD_S: i64 = 30;
+
+/// Logins that one browser can have open at once; the oldest gives way.
+pub const MAX_OPEN_LOGINS: usize = 5;
+
+/// How long a login may take, in seconds.
+pub const LOGIN_LIFETIME_S: i64 = 600;
+
+/// A path to return to after login, in bytes.
+pub const MAX_RETURN_TO_BYTES: usize = 1024;
+
+/// Time for the token endpoint, in milliseconds. A request to it is never repeated once sent.
+pub const TOKEN_ENDPOINT_TIMEOUT_MS: u32 = 10_000;

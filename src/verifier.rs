@@ -120,6 +120,27 @@ impl Verifier {
         }
     }
 
+    /// Checks `text` with the keys of the first issuer, but with `policy`; keeps nothing. For ID tokens, whose policy is made
+    /// for each login.
+    pub fn check_as(&mut self, policy: &Policy, text: &str, now: UnixTime, fetches: u8) -> Check {
+        let Some(issuer) = self.issuers.first_mut() else { return Check::Refused(VerifyError::KeyNotFound) };
+        let mut check = || {
+            let token = UntrustedToken::parse(text)?;
+            let algorithm = policy.check_header(token.header())?;
+            Ok(match issuer.keys.find(token.header().kid(), algorithm, now, fetches) {
+                Lookup::Key(key, permit) => {
+                    let refresh = permit.map(|permit| Refresh { issuer: 0, permit });
+                    Check::Verified(Arc::new(policy.verify(token, &key, now)?), refresh)
+                }
+                Lookup::Fetch(permit) => Check::Fetch(Refresh { issuer: 0, permit }),
+                Lookup::Wait => Check::Wait,
+                Lookup::Refused(error) => return Err(error),
+                Lookup::Unavailable { error, retry_after_s } => Check::Unavailable { error, retry_after_s },
+            })
+        };
+        check().unwrap_or_else(Check::Refused)
+    }
+
     fn check_anew(&mut self, text: &str, now: UnixTime, fetches: u8) -> Result<Check, VerifyError> {
         let token = UntrustedToken::parse(text)?;
         let index = match self.issuers.as_slice() {

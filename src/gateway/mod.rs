@@ -25,7 +25,7 @@ pub use self::config::{Compiled, Environment, Problem, compile};
 use self::cors::Cors;
 pub use self::cors::CorsHeaders;
 use self::headers::{HeaderTemplates, OwnedHeaders};
-use self::path::CanonicalPath;
+pub(crate) use self::path::CanonicalPath;
 use self::pattern::Reading;
 use self::route::{Auth, Integration, Methods, OnForbidden, Route};
 use crate::error::{Forbidden, VerifyError};

@@ -11,7 +11,7 @@ use super::lookalike::is_compatibility_form;
 
 /// A request path that has one reading only.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CanonicalPath {
+pub(crate) struct CanonicalPath {
     /// Percent-decoded segments, without a trailing empty one.
     pub(super) segments: Vec<String>,
     text: String,
@@ -19,7 +19,7 @@ pub(super) struct CanonicalPath {
 
 /// Why a path is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum InvalidPath {
+pub(crate) enum InvalidPath {
     /// It does not start with a slash.
     NotAbsolute,
     /// Two slashes in a row.
@@ -60,7 +60,7 @@ impl CanonicalPath {
     ///
     /// # Errors
     /// See [`InvalidPath`].
-    pub(super) fn parse(path: &str) -> Result<Self, InvalidPath> {
+    pub(crate) fn parse(path: &str) -> Result<Self, InvalidPath> {
         let path = if path.is_empty() { "/" } else { path };
         let inner = path.strip_prefix('/').ok_or(InvalidPath::NotAbsolute)?;
         let mut segments = Vec::new();
@@ -107,7 +107,7 @@ impl CanonicalPath {
 
     /// The canonical text.
     #[must_use]
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 }

@@ -12,10 +12,30 @@ use crate::limits;
 pub struct Claims(pub(super) Document);
 
 impl Claims {
+    /// Claims that the gateway itself put together and sealed. Not for text from outside.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn from_json(json: alloc::vec::Vec<u8>) -> Option<Self> {
+        let document = Document::parse(json, limits::MAX_CLAIMS_DEPTH).ok()?;
+        Registered::read(&document).ok()?;
+        Some(Self(document))
+    }
+
+    /// The same from an object inside another document.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn from_object(object: crate::json::Object<'_>) -> Option<Self> {
+        Self::from_json(Value::Object(object).to_json().into_bytes())
+    }
+
     /// Any claim, by its exact name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Value<'_>> {
         self.0.root().get(name)
+    }
+
+    /// All claims, in order.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
+        self.0.root().iter()
     }
 
     /// `iss`

@@ -28,3 +28,5 @@ pub use demands::{Demands, Roles};
 pub use policy::{InvalidPolicy, Policy, Profile};
 pub use token::{Header, UntrustedToken};
 pub use verified::VerifiedToken;
+#[cfg(feature = "gateway")]
+pub(crate) use verify::equal_in_constant_time;

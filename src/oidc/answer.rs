@@ -1,0 +1,175 @@
+//! What people and programs are told when a login does not go as planned, and what the log says to do about it.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use super::{CallbackError, ProviderError};
+use crate::error::VerifyError;
+use crate::http::{Page, Reply, RequestHead, is_navigation};
+use crate::jwk::KeysError;
+
+/// Why a step of a login failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoginFailure {
+    /// The provider's endpoints are not known.
+    Provider(ProviderError),
+    /// The callback or the code exchange failed.
+    Callback(CallbackError),
+    /// The ID token was refused.
+    IdToken(VerifyError),
+    /// The keys to verify the ID token with cannot be had.
+    Keys(KeysError),
+    /// Login or session do not fit into cookies.
+    TooLarge,
+}
+
+impl LoginFailure {
+    /// The stable name of this error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Provider(error) => error.code(),
+            Self::Callback(error) => error.code(),
+            Self::IdToken(_) => "id_token_invalid",
+            Self::Keys(error) => error.code(),
+            Self::TooLarge => "session_too_large",
+        }
+    }
+
+    const fn status(&self) -> u16 {
+        match self {
+            Self::Provider(_) => 502,
+            Self::Callback(error) => error.status(),
+            Self::IdToken(_) => 400,
+            Self::Keys(_) => 503,
+            Self::TooLarge => 500,
+        }
+    }
+
+    const fn message(&self) -> &'static str {
+        match self {
+            Self::Provider(_) | Self::Keys(_) | Self::Callback(CallbackError::ExchangeFailed) => {
+                "The login service does not answer at the moment. Please try again shortly."
+            }
+            Self::Callback(CallbackError::Malformed) => {
+                "The answer of the login service is incomplete. Please log in again."
+            }
+            Self::Callback(CallbackError::StateUnknown) => {
+                "This login was not started in this browser, has been used already, or took too long. Please log in again."
+            }
+            Self::Callback(CallbackError::IssuerMismatch) => {
+                "The answer did not come from the expected login service. Please log in again."
+            }
+            Self::Callback(CallbackError::Denied(_)) => "The login service did not log you in. You can try again.",
+            Self::Callback(CallbackError::ExchangeRefused(_)) => {
+                "The login could not be completed. If this happens again, tell the operator of this site."
+            }
+            Self::Callback(CallbackError::OrganizationMismatch) => {
+                "You are logged in with another organization than the one asked for. Please log in again."
+            }
+            Self::IdToken(_) => "The login could not be verified, so nobody was logged in. Please log in again.",
+            Self::TooLarge => "The login is too large to keep in this browser. Tell the operator of this site.",
+        }
+    }
+
+    /// For the log: what is wrong and where to look. Holds no token, code or secret.
+    #[must_use]
+    pub fn log_line(&self) -> String {
+        let code = self.code();
+        match self {
+            Self::Provider(error) => {
+                let look = match error {
+                    ProviderError::Unreachable => {
+                        "check authorizer.issuer and that its discovery document can be fetched"
+                    }
+                    ProviderError::Invalid => "the discovery document is not JSON or lacks an https endpoint",
+                    ProviderError::IssuerMismatch => {
+                        "the discovery document names another issuer; copy that one exactly"
+                    }
+                };
+                format!("{code}: {look}")
+            }
+            Self::Callback(CallbackError::ExchangeRefused(error)) => {
+                let look = match error.as_str() {
+                    "invalid_client" | "unauthorized_client" => {
+                        "check client_id, client_secret and client_auth against the application at the provider"
+                    }
+                    "invalid_grant" => {
+                        "the code was used, is over, or authorizer.redirect_uri is not exactly the registered URL \
+                         (scheme, host, path, trailing slash)"
+                    }
+                    _ => "check authorizer.redirect_uri, client_id and client_secret",
+                };
+                format!("{code}: the token endpoint answered {error}: {look}")
+            }
+            Self::Callback(CallbackError::ExchangeFailed) => {
+                format!(
+                    "{code}: the token endpoint did not answer with JSON that holds an access token and an ID token"
+                )
+            }
+            Self::Callback(CallbackError::Denied(error)) => format!("{code}: the provider answered {error}"),
+            Self::Callback(_) => format!("{code}: {}", self.message()),
+            Self::IdToken(error) => format!("{code}: {}: {error}", error.code()),
+            Self::Keys(error) => format!("{code}: {error}"),
+            Self::TooLarge => format!("{code}: keep fewer claims with session.claims, or ask for shorter tokens"),
+        }
+    }
+
+    /// The answer: a page for people, a problem document for programs. It sets no cookie.
+    #[must_use]
+    pub fn reply(&self, head: &RequestHead<'_>, login_path: Option<&str>) -> Reply {
+        let (status, code, message) = (self.status(), self.code(), self.message());
+        let reply = if is_navigation(head) {
+            Page {
+                status,
+                title: "Login did not work",
+                message,
+                code,
+                action: login_path.map(|path| ("Log in again", path)),
+                action_posts: false,
+            }
+            .reply((head.header)("cf-ray").as_deref())
+        } else {
+            let provider_error = match self {
+                Self::Callback(CallbackError::Denied(error) | CallbackError::ExchangeRefused(error)) => {
+                    Some(error.as_str())
+                }
+                _ => None,
+            };
+            let mut more = alloc::vec::Vec::new();
+            more.extend(provider_error.map(|error| ("error", error)));
+            more.extend(login_path.map(|path| ("login", path)));
+            Reply::problem_with(status, code, message, &more)
+        };
+        if matches!(status, 502 | 503) { reply.with("retry-after", 5.to_string()) } else { reply }
+    }
+}
+
+/// Logged out here; the provider has no logout or cannot be asked.
+#[must_use]
+pub fn logged_out(head: &RequestHead<'_>) -> Reply {
+    Page {
+        status: 200,
+        title: "You are logged out",
+        message: "Your session on this site has ended.",
+        code: "logged_out",
+        action: Some(("Go to the start page", "/")),
+        action_posts: false,
+    }
+    .reply((head.header)("cf-ray").as_deref())
+}
+
+/// Another site sent the browser to the logout: nothing happens unless the person wants it.
+#[must_use]
+pub fn confirm_logout(head: &RequestHead<'_>, path: &str) -> Reply {
+    Page {
+        status: 200,
+        title: "Log out?",
+        message: "Another site asked to log you out. Your session goes on unless you confirm.",
+        code: "logout_needs_confirmation",
+        action: Some(("Log out", path)),
+        action_posts: true,
+    }
+    .reply((head.header)("cf-ray").as_deref())
+}

@@ -1,0 +1,153 @@
+//! The gateway as a client of the provider, and how it authenticates at the token endpoint (RFC 6749 §2.3).
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{ReturnTo, form};
+use crate::io::Outgoing;
+use crate::limits;
+use crate::url::HttpUrl;
+
+/// A registered client; usable once it exists.
+#[derive(Debug)]
+pub struct Client {
+    /// `client_id`
+    pub id: String,
+    /// How it authenticates.
+    pub auth: ClientAuth,
+    /// The gateway's own callback, exactly as registered.
+    pub redirect_uri: String,
+    /// Where the browser goes after the callback, unless back to where it came from.
+    pub callback_uri: Option<String>,
+    /// What is asked for.
+    pub scope: String,
+    /// The API that access tokens shall be for.
+    pub audience: Option<String>,
+    /// The parameter that names it: `audience` at Auth0, `resource` elsewhere (RFC 8707).
+    pub audience_parameter: &'static str,
+    /// The claim that lists roles.
+    pub roles_claim: Option<String>,
+    /// Claims of the ID token that a session keeps; all if `None`.
+    pub session_claims: Option<Vec<String>>,
+    /// Tells the provider the user's address, which it trusts if so configured (Auth0's `auth0-forwarded-for`).
+    pub forwards_ip: bool,
+}
+
+/// How the client proves who it is.
+#[derive(Debug)]
+pub enum ClientAuth {
+    /// `client_secret_post`
+    Post(Vec<Secret>),
+    /// `client_secret_basic`
+    Basic(Vec<Secret>),
+    /// `none`: a public client, protected by PKCE alone.
+    None,
+}
+
+/// A client secret. Not shown by `Debug`.
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes a secret.
+    #[must_use]
+    pub fn new(secret: String) -> Self {
+        Self(secret)
+    }
+}
+
+impl core::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl Client {
+    /// The gateway's own origin, from `redirect_uri`.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        let path = HttpUrl::parse(&self.redirect_uri).map_or(0, |url| url.path_and_query.len());
+        self.redirect_uri.get(..self.redirect_uri.len() - path).unwrap_or_default()
+    }
+
+    /// Host and port of the gateway, which its cookies are bound to.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        HttpUrl::parse(&self.redirect_uri).map(|url| url.authority).unwrap_or_default()
+    }
+
+    /// Where the browser goes once it is logged in.
+    #[must_use]
+    pub fn after_login(&self, return_to: &ReturnTo) -> String {
+        match &self.callback_uri {
+            Some(uri) => uri.clone(),
+            // Checked again after it was sealed and opened: a Location is the last thing to be wrong about.
+            None => ReturnTo::parse(return_to.as_str()).unwrap_or_default().as_str().into(),
+        }
+    }
+
+    /// Whether there is a secret after this one to try.
+    #[must_use]
+    pub fn has_secret(&self, attempt: usize) -> bool {
+        match &self.auth {
+            ClientAuth::Post(secrets) | ClientAuth::Basic(secrets) => attempt < secrets.len(),
+            ClientAuth::None => attempt == 0,
+        }
+    }
+
+    /// A form request to one of the provider's endpoints, authenticated with the secret of this attempt.
+    #[must_use]
+    pub(super) fn request(
+        &self,
+        url: &str,
+        parameters: &[(&str, &str)],
+        attempt: usize,
+        user_ip: Option<&str>,
+    ) -> Outgoing {
+        let mut body = String::new();
+        parameters.iter().for_each(|(name, value)| form::push(&mut body, name, value));
+        let mut headers = Vec::from([
+            ("content-type", "application/x-www-form-urlencoded".into()),
+            ("accept", "application/json".into()),
+        ]);
+        match &self.auth {
+            ClientAuth::None => form::push(&mut body, "client_id", &self.id),
+            ClientAuth::Post(secrets) => {
+                form::push(&mut body, "client_id", &self.id);
+                if let Some(secret) = secrets.get(attempt) {
+                    form::push(&mut body, "client_secret", &secret.0);
+                }
+            }
+            ClientAuth::Basic(secrets) => {
+                let mut credentials = String::new();
+                // RFC 6749 §2.3.1: both are form-encoded before they are joined.
+                form::encode_into(&self.id, &mut credentials);
+                credentials.push(':');
+                if let Some(secret) = secrets.get(attempt) {
+                    form::encode_into(&secret.0, &mut credentials);
+                }
+                headers.push(("authorization", format!("Basic {}", base64(credentials.as_bytes()))));
+            }
+        }
+        if let Some(ip) = user_ip.filter(|_| self.forwards_ip) {
+            headers.push(("auth0-forwarded-for", ip.into()));
+        }
+        Outgoing {
+            method: "POST",
+            url: url.into(),
+            headers,
+            body: Some(body),
+            timeout_ms: limits::TOKEN_ENDPOINT_TIMEOUT_MS,
+            max_body_bytes: limits::MAX_PROVIDER_BODY_BYTES,
+        }
+    }
+}
+
+/// Base64 with padding (RFC 4648 §4), as HTTP authentication wants it.
+fn base64(bytes: &[u8]) -> String {
+    let mut text = crate::base64url::encode(bytes).replace('-', "+").replace('_', "/");
+    while !text.len().is_multiple_of(4) {
+        text.push('=');
+    }
+    text
+}

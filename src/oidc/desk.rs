@@ -1,0 +1,131 @@
+//! One refresh for all requests of a session that arrive together: with rotating refresh tokens a second one would end it.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+
+use crate::io::UnixTime;
+use crate::limits;
+use crate::rsa::hash::sha256;
+use crate::session::Session;
+
+/// Remembers which refresh tokens are being used or were used, and what came of it. Bounded.
+#[derive(Debug, Default)]
+pub struct RefreshDesk(VecDeque<Entry>);
+
+#[derive(Debug)]
+struct Entry {
+    mark: RefreshMark,
+    since: UnixTime,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Busy,
+    Done(Box<Session>),
+    Ended,
+}
+
+/// Names a refresh token without holding it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefreshMark([u8; 32]);
+
+/// Answer of [`RefreshDesk::ask`].
+#[derive(Debug)]
+pub enum RefreshTurn {
+    /// Refresh, and [`close`](RefreshDesk::close) with this mark.
+    Go(RefreshMark),
+    /// Another request is at it: look again in [`limits::FETCH_POLL_MS`].
+    Wait,
+    /// It was refreshed just now: this is the session.
+    Done(Box<Session>),
+    /// The provider ended the session.
+    Ended,
+}
+
+/// How long an outcome is remembered, in milliseconds: requests with the old cookie may still be on their way.
+const REMEMBERED_MS: i64 = 60_000;
+
+/// A refresh that has not come back by then is given up, in milliseconds.
+const BUSY_MS: i64 = limits::TOKEN_ENDPOINT_TIMEOUT_MS as i64 + 2_000;
+
+const MOST: usize = 1024;
+
+impl RefreshDesk {
+    /// Whether this request refreshes the session, waits, or finds it done.
+    pub fn ask(&mut self, session: &Session, now: UnixTime) -> RefreshTurn {
+        let mark = RefreshMark(sha256(session.tokens().refresh.as_deref().unwrap_or_default().as_bytes()));
+        self.0.retain(|entry| {
+            let age_ms = now.millis().saturating_sub(entry.since.millis());
+            (0..if matches!(entry.state, State::Busy) { BUSY_MS } else { REMEMBERED_MS }).contains(&age_ms)
+        });
+        match self.0.iter().find(|entry| entry.mark == mark).map(|entry| &entry.state) {
+            Some(State::Busy) => RefreshTurn::Wait,
+            Some(State::Done(session)) => RefreshTurn::Done(session.clone()),
+            Some(State::Ended) => RefreshTurn::Ended,
+            None => {
+                if self.0.len() >= MOST {
+                    self.0.pop_front();
+                }
+                self.0.push_back(Entry { mark, since: now, state: State::Busy });
+                RefreshTurn::Go(mark)
+            }
+        }
+    }
+
+    /// Notes the outcome: the refreshed session, or that it ended; `Err` if nothing is known and it may be tried again.
+    pub fn close(&mut self, mark: RefreshMark, outcome: Result<Option<Session>, ()>, now: UnixTime) {
+        self.0.retain(|entry| entry.mark != mark);
+        let state = match outcome {
+            Ok(Some(session)) => State::Done(Box::new(session)),
+            Ok(None) => State::Ended,
+            Err(()) => return,
+        };
+        self.0.push_back(Entry { mark, since: now, state });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RefreshDesk, RefreshTurn};
+    use crate::io::UnixTime;
+    use crate::jwt::Claims;
+    use crate::session::{Session, Tokens};
+
+    fn session(refresh: &str) -> Session {
+        let claims = Claims::from_json(br#"{"sub":"a"}"#.to_vec()).unwrap();
+        let tokens = Tokens { refresh: Some(refresh.into()), ..Tokens::default() };
+        Session::new("id".into(), claims, tokens, UnixTime::from_secs(0))
+    }
+
+    #[test]
+    fn one_request_refreshes_and_the_others_get_what_came_of_it() {
+        let mut desk = RefreshDesk::default();
+        let now = UnixTime::from_secs(1000);
+        let RefreshTurn::Go(mark) = desk.ask(&session("one"), now) else { panic!("the first goes") };
+        assert!(matches!(desk.ask(&session("one"), now), RefreshTurn::Wait));
+        assert!(matches!(desk.ask(&session("two"), now), RefreshTurn::Go(_)), "another session is not held up");
+        desk.close(mark, Ok(Some(session("next"))), now);
+        assert!(matches!(desk.ask(&session("one"), now), RefreshTurn::Done(_)));
+        assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(1061)), RefreshTurn::Go(_)), "forgotten");
+    }
+
+    #[test]
+    fn an_end_is_final_and_a_failure_is_not() {
+        let mut desk = RefreshDesk::default();
+        let now = UnixTime::from_secs(1000);
+        let RefreshTurn::Go(mark) = desk.ask(&session("one"), now) else { panic!("the first goes") };
+        desk.close(mark, Err(()), now);
+        let RefreshTurn::Go(mark) = desk.ask(&session("one"), now) else { panic!("it may be tried again") };
+        desk.close(mark, Ok(None), now);
+        assert!(matches!(desk.ask(&session("one"), now), RefreshTurn::Ended));
+    }
+
+    #[test]
+    fn a_refresh_that_never_comes_back_is_given_up() {
+        let mut desk = RefreshDesk::default();
+        assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(0)), RefreshTurn::Go(_)));
+        assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(11)), RefreshTurn::Wait));
+        assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(12)), RefreshTurn::Go(_)));
+    }
+}

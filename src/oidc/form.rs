@@ -1,0 +1,102 @@
+//! `application/x-www-form-urlencoded` (WHATWG URL §5): queries in, queries and bodies out.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Appends `name=value`, with `&` before it unless it is the first or follows a `?`.
+pub(super) fn push(form: &mut String, name: &str, value: &str) {
+    if !form.is_empty() && !form.ends_with('?') {
+        form.push('&');
+    }
+    encode_into(name, form);
+    form.push('=');
+    encode_into(value, form);
+}
+
+/// Percent-encodes everything but unreserved characters.
+pub(super) fn encode_into(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(byte.into());
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+}
+
+/// A URL with a query to append to: ends in `?` or has one already.
+pub(super) fn with_query(endpoint: &str) -> String {
+    if endpoint.contains('?') { endpoint.into() } else { format!("{endpoint}?") }
+}
+
+/// Decoded parameters of a query, in order. What does not decode to UTF-8 is dropped.
+pub(super) fn parse(query: &str) -> Vec<(String, String)> {
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .filter_map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Some((decode(name)?, decode(value)?))
+        })
+        .collect()
+}
+
+fn decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        let decoded = rest.split_first_chunk::<2>().filter(|_| byte == b'%').and_then(|(digits, after)| {
+            let digits = str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+            Some((u8::from_str_radix(digits, 16).ok()?, after))
+        });
+        match (byte, decoded) {
+            (b'%', Some((decoded, after))) => {
+                bytes.push(decoded);
+                rest = after;
+            }
+            (b'+', _) => bytes.push(b' '),
+            _ => bytes.push(byte),
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// The value of a parameter that may be there at most once.
+pub(super) fn once<'p>(parameters: &'p [(String, String)], name: &str) -> Result<Option<&'p str>, Duplicate> {
+    let mut values = parameters.iter().filter(|(one, _)| one == name).map(|(_, value)| value.as_str());
+    let first = values.next();
+    if values.next().is_some() { Err(Duplicate) } else { Ok(first) }
+}
+
+/// A parameter stands in a query more than once (RFC 6749 §3.1).
+#[derive(Debug)]
+pub(super) struct Duplicate;
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::{String, ToString};
+
+    use super::{once, parse, push};
+
+    #[test]
+    fn what_is_encoded_decodes_to_the_same() {
+        let mut form = String::new();
+        let pairs = [("a b", "c&d=e"), ("é", "%+/?"), ("", "x")];
+        pairs.iter().for_each(|(name, value)| push(&mut form, name, value));
+        assert_eq!(form, "a%20b=c%26d%3De&%C3%A9=%25%2B%2F%3F&=x");
+        let expected: alloc::vec::Vec<_> = pairs.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect();
+        assert_eq!(parse(&form), expected);
+    }
+
+    #[test]
+    fn odd_queries_decode_as_browsers_do() {
+        assert_eq!(
+            parse("a=1+2&b&&c=%zz&d=%"),
+            [("a", "1 2"), ("b", ""), ("c", "%zz"), ("d", "%")].map(|(n, v)| (n.to_string(), v.to_string()))
+        );
+        assert!(parse("a=%ff").is_empty());
+        assert!(once(&parse("a=1&%61=2"), "a").is_err());
+    }
+}

@@ -1,0 +1,84 @@
+//! Beginning a login: the authorization request (OpenID Connect Core §3.1.2.1, RFC 7636).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::transaction::Transaction;
+use super::{Client, Provider, ReturnTo, form};
+use crate::base64url;
+use crate::io::UnixTime;
+use crate::rsa::hash::sha256;
+use crate::session::{Cookies, SEAL_NONCE_BYTES, Sealer};
+
+/// Random bytes that beginning a login needs: state, nonce and verifier of 32 each, and the seal's nonce.
+pub const LOGIN_ENTROPY_BYTES: usize = 3 * 32 + SEAL_NONCE_BYTES;
+
+/// Parameters that a link to the login route may pass on to the provider.
+const PASSED_ON: [&str; 7] =
+    ["organization", "connection", "prompt", "login_hint", "screen_hint", "acr_values", "ui_locales"];
+
+/// Longest value of such a parameter, in bytes.
+const MAX_PASSED_ON_BYTES: usize = 256;
+
+/// A login that has begun.
+pub struct Login {
+    /// Where the browser goes: the provider.
+    pub location: String,
+    /// `Set-Cookie` values.
+    pub cookies: Vec<String>,
+}
+
+/// Begins a login. `query` is that of the login route: `return_to` (or `returnTo`), and parameters to pass on.
+///
+/// `None` if the login does not fit into a cookie.
+#[must_use]
+pub fn begin(
+    client: &Client,
+    provider: &Provider,
+    sealer: &Sealer,
+    query: &str,
+    cookies: &Cookies<'_>,
+    entropy: &[u8; LOGIN_ENTROPY_BYTES],
+    now: UnixTime,
+) -> Option<Login> {
+    let (state, rest) = entropy.split_first_chunk::<32>()?;
+    let (nonce, rest) = rest.split_first_chunk::<32>()?;
+    let (verifier, rest) = rest.split_first_chunk::<32>()?;
+    let seal_nonce = rest.first_chunk::<SEAL_NONCE_BYTES>()?;
+    let parameters = form::parse(query);
+    let given = |name: &str| form::once(&parameters, name).ok().flatten();
+    let return_to = given("return_to").or_else(|| given("returnTo")).and_then(ReturnTo::parse);
+    let passed_on = |name: &str| given(name).filter(|value| !value.is_empty() && value.len() <= MAX_PASSED_ON_BYTES);
+    let transaction = Transaction {
+        state: base64url::encode(state),
+        nonce: base64url::encode(nonce),
+        verifier: base64url::encode(verifier),
+        return_to: return_to.unwrap_or_default(),
+        organization: passed_on("organization").map(Into::into),
+        issued_s: now.secs(),
+    };
+    let challenge = base64url::encode(&sha256(transaction.verifier.as_bytes()));
+    let mut location = form::with_query(&provider.authorization_endpoint);
+    for (name, value) in [
+        ("response_type", "code"),
+        ("client_id", &client.id),
+        ("redirect_uri", &client.redirect_uri),
+        ("scope", &client.scope),
+        ("state", &transaction.state),
+        ("nonce", &transaction.nonce),
+        ("code_challenge", &challenge),
+        ("code_challenge_method", "S256"),
+    ] {
+        form::push(&mut location, name, value);
+    }
+    if let Some(audience) = &client.audience {
+        form::push(&mut location, client.audience_parameter, audience);
+    }
+    for name in PASSED_ON {
+        if let Some(value) = passed_on(name) {
+            form::push(&mut location, name, value);
+        }
+    }
+    let cookies = transaction.keep(sealer, client.host(), cookies, seal_nonce, now)?;
+    Some(Login { location, cookies })
+}

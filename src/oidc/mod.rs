@@ -1,0 +1,30 @@
+//! Logging people in with an OpenID provider: authorization code with PKCE, ID token, refresh, logout. Sans-IO.
+//!
+//! Each step takes plain data and gives either its result or a request to send; the next step takes the answer. The order
+//! of checks is the only one that compiles: only [`accept`] makes a [`CodeExchange`], only its
+//! [`finish`](CodeExchange::finish) a [`PendingLogin`], and only a verified ID token turns that into a session.
+
+mod answer;
+mod callback;
+mod client;
+mod desk;
+mod form;
+mod login;
+mod logout;
+mod provider;
+mod refresh;
+mod return_to;
+mod transaction;
+mod userinfo;
+
+pub use answer::{LoginFailure, confirm_logout, logged_out};
+pub use callback::{CallbackError, CodeExchange, PendingLogin, Reply as TokenReply, accept};
+pub use client::{Client, ClientAuth, Secret};
+pub use desk::{RefreshDesk, RefreshMark, RefreshTurn};
+pub use login::{LOGIN_ENTROPY_BYTES, Login, begin};
+pub use logout::{logout_url, revocation};
+pub use provider::{Provider, ProviderCache, ProviderError, ProviderLookup, ProviderPermit};
+pub use refresh::{RefreshError, begin_refresh, finish_refresh};
+pub use return_to::ReturnTo;
+pub use transaction::{LOGIN_COOKIE_PREFIX, UsedStates};
+pub use userinfo::{UserinfoError, begin_userinfo, finish_userinfo};

@@ -1,0 +1,265 @@
+//! A login kept in a sealed cookie: who it is, since when, and the tokens to act for them. The server keeps nothing.
+
+mod cookie;
+mod ended;
+mod seal;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+pub use self::cookie::{CookieShape, Cookies, MAX_CHUNK_BYTES, MAX_COOKIE_CHUNKS};
+pub use self::ended::EndedSessions;
+pub use self::seal::{Purpose, SEAL_NONCE_BYTES, Sealer};
+use crate::io::UnixTime;
+use crate::json::{Document, Number, Value};
+use crate::jwt::Claims;
+use crate::limits;
+
+/// A logged-in user.
+#[derive(Clone)]
+pub struct Session {
+    id: String,
+    created_s: i64,
+    seen_s: i64,
+    claims: Claims,
+    tokens: Tokens,
+}
+
+/// The tokens of a session.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// For APIs.
+    pub access: String,
+    /// When it expires, in seconds since 1970.
+    pub access_expires_s: i64,
+    /// To get others.
+    pub refresh: Option<String>,
+    /// Tells the provider at logout whose session ends.
+    pub id: Option<String>,
+}
+
+/// How sessions are kept.
+#[derive(Debug)]
+pub struct Sessions {
+    /// Seals and opens them.
+    pub sealer: Sealer,
+    /// Their cookie.
+    pub cookie: CookieShape,
+    /// A session ends when it was not used for so many seconds …
+    pub idle_s: i64,
+    /// … and so many seconds after login in any case.
+    pub absolute_s: i64,
+}
+
+/// Format of the sealed content. A change that older content does not survive changes it.
+const FORMAT: u64 = 1;
+
+impl Session {
+    /// A new session.
+    #[must_use]
+    pub fn new(id: String, claims: Claims, tokens: Tokens, now: UnixTime) -> Self {
+        Self { id, created_s: now.secs(), seen_s: now.secs(), claims, tokens }
+    }
+
+    /// Its random name, under which it is ended.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Who it is and what they may do.
+    #[must_use]
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// The tokens.
+    #[must_use]
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// The same session after a refresh.
+    #[must_use]
+    pub fn refreshed(self, claims: Claims, tokens: Tokens) -> Self {
+        Self { claims, tokens, ..self }
+    }
+
+    /// Whether the access token should be replaced before it is used, and can be.
+    #[must_use]
+    pub fn needs_refresh(&self, now: UnixTime) -> bool {
+        self.tokens.refresh.is_some() && now.secs() >= self.tokens.access_expires_s - limits::REFRESH_AHEAD_S
+    }
+
+    fn to_json(&self) -> String {
+        let text = |text: &str| serde_json::to_string(text).unwrap_or_default();
+        let optional = |value: &Option<String>| value.as_deref().map_or("null".into(), text);
+        format!(
+            r#"{{"v":{FORMAT},"id":{},"iat":{},"seen":{},"claims":{},"at":{},"at_exp":{},"rt":{},"idt":{}}}"#,
+            text(&self.id),
+            self.created_s,
+            self.seen_s,
+            self.claims.as_json(),
+            text(&self.tokens.access),
+            self.tokens.access_expires_s,
+            optional(&self.tokens.refresh),
+            optional(&self.tokens.id),
+        )
+    }
+
+    fn from_json(json: Vec<u8>) -> Option<Self> {
+        let document = Document::parse(json, limits::MAX_CLAIMS_DEPTH + 1).ok()?;
+        let root = document.root();
+        if !matches!(root.get("v"), Some(Value::Number(Number::Unsigned(FORMAT)))) {
+            return None;
+        }
+        let text = |name| root.get(name).and_then(Value::as_str).map(String::from);
+        let seconds = |name| match root.get(name) {
+            Some(Value::Number(Number::Unsigned(seconds))) => i64::try_from(seconds).ok(),
+            _ => None,
+        };
+        Some(Self {
+            id: text("id")?,
+            created_s: seconds("iat")?,
+            seen_s: seconds("seen")?,
+            claims: Claims::from_object(root.get("claims")?.as_object()?)?,
+            tokens: Tokens {
+                access: text("at")?,
+                access_expires_s: seconds("at_exp")?,
+                refresh: text("rt"),
+                id: text("idt"),
+            },
+        })
+    }
+}
+
+impl core::fmt::Debug for Session {
+    /// Shows neither claims nor tokens.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Session").field("created_s", &self.created_s).finish_non_exhaustive()
+    }
+}
+
+impl core::fmt::Debug for Tokens {
+    /// Shows no token.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Tokens").field("access_expires_s", &self.access_expires_s).finish_non_exhaustive()
+    }
+}
+
+impl Sessions {
+    /// The session of a request. Whatever is wrong with its cookie, the answer is that there is none.
+    #[must_use]
+    pub fn open(&self, cookies: &Cookies<'_>, host: &str, now: UnixTime) -> Option<Session> {
+        let sealed = self.cookie.read(cookies)?;
+        let session = Session::from_json(self.sealer.open(Purpose::Session, self.bound_to(host), &sealed)?)?;
+        let now_s = now.secs();
+        let started = session.created_s <= session.seen_s
+            && session.seen_s <= now_s.saturating_add(limits::MAX_CLOCK_SKEW_S.into());
+        let idle = now_s >= session.seen_s.saturating_add(self.idle_s);
+        let over = now_s >= session.created_s.saturating_add(self.absolute_s);
+        (started && !idle && !over).then_some(session)
+    }
+
+    /// `Set-Cookie` values that keep the session; `None` if it does not fit into cookies.
+    #[must_use]
+    pub fn keep(
+        &self,
+        session: &Session,
+        cookies: &Cookies<'_>,
+        host: &str,
+        nonce: &[u8; SEAL_NONCE_BYTES],
+        now: UnixTime,
+    ) -> Option<Vec<String>> {
+        let seen = Session { seen_s: now.secs().max(session.created_s), ..session.clone() };
+        let sealed = self.sealer.seal(Purpose::Session, self.bound_to(host), seen.to_json().as_bytes(), nonce)?;
+        let left_s = session.created_s.saturating_add(self.absolute_s).saturating_sub(now.secs());
+        self.cookie.write(&sealed, left_s.min(self.idle_s).max(0), cookies)
+    }
+
+    /// `Set-Cookie` values that end it.
+    #[must_use]
+    pub fn clear(&self, cookies: &Cookies<'_>) -> Vec<String> {
+        self.cookie.clear(cookies)
+    }
+
+    /// Whether the cookie should be written anew to show that the session is in use.
+    #[must_use]
+    pub fn is_ageing(&self, session: &Session, now: UnixTime) -> bool {
+        now.secs() >= session.seen_s.saturating_add(self.idle_s / 10)
+    }
+
+    /// A session shared between subdomains is bound to their domain, any other to its host.
+    fn bound_to<'h>(&'h self, host: &'h str) -> &'h str {
+        self.cookie.domain.as_deref().unwrap_or(host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    use super::{CookieShape, Cookies, Sealer, Session, Sessions, Tokens};
+    use crate::io::UnixTime;
+    use crate::jwt::Claims;
+
+    const START: i64 = 1_700_000_000;
+
+    fn sessions() -> Sessions {
+        Sessions {
+            sealer: Sealer::new(&["a secret of at least 32 characters!!"]),
+            cookie: CookieShape { name: "__Host-edgeward".into(), same_site: "Lax", domain: None },
+            idle_s: 100,
+            absolute_s: 250,
+        }
+    }
+
+    fn session() -> Session {
+        let claims = Claims::from_json(r#"{"sub":"auth0|1","scope":"read:items"}"#.into()).unwrap();
+        let tokens = Tokens { access: "at".into(), access_expires_s: START + 50, refresh: Some("rt".into()), id: None };
+        Session::new("id".into(), claims, tokens, UnixTime::from_secs(START))
+    }
+
+    fn header(cookies: &[String]) -> String {
+        let pairs: Vec<&str> = cookies.iter().map(|cookie| cookie.split(';').next().unwrap()).collect();
+        pairs.join("; ")
+    }
+
+    fn at(offset: i64) -> UnixTime {
+        UnixTime::from_secs(START + offset)
+    }
+
+    #[test]
+    fn a_session_comes_back_until_it_is_idle_too_long_or_too_old() {
+        let sessions = sessions();
+        let kept = sessions.keep(&session(), &Cookies::default(), "a", &[1; 24], at(0)).unwrap();
+        let kept = header(&kept);
+        let opened = sessions.open(&Cookies::new(&kept), "a", at(99)).unwrap();
+        assert_eq!(opened.claims().subject(), Some("auth0|1"));
+        assert_eq!(opened.tokens().refresh.as_deref(), Some("rt"));
+        assert!(sessions.open(&Cookies::new(&kept), "a", at(100)).is_none());
+        assert!(sessions.open(&Cookies::new(&kept), "b", at(0)).is_none(), "another host");
+        assert!(sessions.open(&Cookies::new(&kept), "a", at(-61)).is_none(), "from the future");
+
+        let used = sessions.keep(&opened, &Cookies::default(), "a", &[2; 24], at(200)).unwrap();
+        let used = header(&used);
+        assert!(sessions.open(&Cookies::new(&used), "a", at(249)).is_some());
+        assert!(sessions.open(&Cookies::new(&used), "a", at(250)).is_none(), "absolute expiry is not extended");
+    }
+
+    #[test]
+    fn the_access_token_is_refreshed_ahead_of_its_expiry() {
+        assert!(!session().needs_refresh(at(19)));
+        assert!(session().needs_refresh(at(20)));
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let shown = alloc::format!("{:?} {:?} {:?}", session(), session().tokens(), sessions());
+        for secret in ["auth0|1", "rt", "secret of"] {
+            assert!(!shown.contains(&alloc::format!("\"{secret}")), "{shown}");
+        }
+    }
+}

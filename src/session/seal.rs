@@ -1,0 +1,161 @@
+//! Sealing: what only this gateway can have written and can read (XChaCha20-Poly1305, keys by HKDF-SHA-256).
+//!
+//! A sealed value is base64url of: version (1 byte), nonce (24), ciphertext with tag (16). The associated data binds it to
+//! its purpose and host, so a value sealed for one use or site is noise for another.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hkdf::Hkdf;
+use sha2::Sha256;
+
+use crate::base64url;
+
+/// First byte of every sealed value. A change of format changes it.
+const VERSION: u8 = 1;
+
+/// Random bytes that one sealing needs.
+pub const SEAL_NONCE_BYTES: usize = 24;
+
+/// What a value is sealed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A login that is under way.
+    Login,
+    /// A session.
+    Session,
+}
+
+impl Purpose {
+    const ALL: [Self; 2] = [Self::Login, Self::Session];
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Session => "session",
+        }
+    }
+}
+
+/// Seals with the first of its secrets and opens with any, so that secrets can be replaced without ending sessions.
+pub struct Sealer {
+    /// Per secret, one key per purpose.
+    keys: Vec<[(Purpose, XChaCha20Poly1305); 2]>,
+}
+
+impl Sealer {
+    /// A sealer with these secrets, the newest first.
+    #[must_use]
+    pub fn new<S: AsRef<str>>(secrets: &[S]) -> Self {
+        let keys = secrets.iter().map(|secret| {
+            Purpose::ALL.map(|purpose| (purpose, XChaCha20Poly1305::new(&derive(secret.as_ref(), purpose).into())))
+        });
+        Self { keys: keys.collect() }
+    }
+
+    /// Seals `content`. `nonce` must be random: it is never to be used twice.
+    #[must_use]
+    pub fn seal(&self, purpose: Purpose, host: &str, content: &[u8], nonce: &[u8; SEAL_NONCE_BYTES]) -> Option<String> {
+        let key = self.key(self.keys.first()?, purpose)?;
+        let data = associated_data(purpose, host);
+        let sealed = key.encrypt(&XNonce::from(*nonce), Payload { msg: content, aad: &data }).ok()?;
+        let mut bytes = Vec::with_capacity(1 + nonce.len() + sealed.len());
+        bytes.push(VERSION);
+        bytes.extend(nonce);
+        bytes.extend(sealed);
+        Some(base64url::encode(&bytes))
+    }
+
+    /// Opens what was sealed for this purpose and host with any of the secrets.
+    #[must_use]
+    pub fn open(&self, purpose: Purpose, host: &str, sealed: &str) -> Option<Vec<u8>> {
+        let bytes = base64url::decode(sealed.as_bytes()).ok()?;
+        let (&[VERSION], rest) = bytes.split_first_chunk::<1>()? else { return None };
+        let (nonce, sealed) = rest.split_first_chunk::<SEAL_NONCE_BYTES>()?;
+        let data = associated_data(purpose, host);
+        let nonce = XNonce::from(*nonce);
+        self.keys
+            .iter()
+            .find_map(|keys| self.key(keys, purpose)?.decrypt(&nonce, Payload { msg: sealed, aad: &data }).ok())
+    }
+
+    fn key<'k>(&self, keys: &'k [(Purpose, XChaCha20Poly1305); 2], purpose: Purpose) -> Option<&'k XChaCha20Poly1305> {
+        keys.iter().find(|(one, _)| *one == purpose).map(|(_, key)| key)
+    }
+}
+
+impl core::fmt::Debug for Sealer {
+    /// Shows no key.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Sealer({} secrets)", self.keys.len())
+    }
+}
+
+fn derive(secret: &str, purpose: Purpose) -> [u8; 32] {
+    let mut key = [0; 32];
+    // Cannot fail: 32 bytes are far below HKDF's limit of 255 hash lengths.
+    let _infallible =
+        Hkdf::<Sha256>::new(Some(b"edgeward"), secret.as_bytes()).expand(purpose.label().as_bytes(), &mut key);
+    key
+}
+
+/// Purpose and host with their lengths, so that no two pairs have the same bytes.
+fn associated_data(purpose: Purpose, host: &str) -> Vec<u8> {
+    let mut data = Vec::new();
+    for part in [purpose.label(), host] {
+        data.extend((part.len() as u64).to_be_bytes());
+        data.extend(part.as_bytes());
+    }
+    data
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::String;
+    use alloc::vec::Vec;
+
+    use super::{Purpose, Sealer};
+
+    const NEW: &str = "new secret of at least 32 characters";
+    const OLD: &str = "old secret of at least 32 characters";
+
+    fn sealed() -> String {
+        Sealer::new(&[OLD]).seal(Purpose::Session, "a.example", b"content", &[7; 24]).unwrap()
+    }
+
+    #[test]
+    fn the_first_secret_seals_and_all_open() {
+        let rotated = Sealer::new(&[NEW, OLD]);
+        assert_eq!(rotated.open(Purpose::Session, "a.example", &sealed()).as_deref(), Some(&b"content"[..]));
+        let fresh = rotated.seal(Purpose::Session, "a.example", b"x", &[1; 24]).unwrap();
+        assert!(Sealer::new(&[NEW]).open(Purpose::Session, "a.example", &fresh).is_some());
+        assert!(Sealer::new(&[OLD]).open(Purpose::Session, "a.example", &fresh).is_none());
+    }
+
+    #[test]
+    fn another_purpose_host_or_secret_does_not_open() {
+        let sealer = Sealer::new(&[OLD]);
+        assert!(sealer.open(Purpose::Session, "a.example", &sealed()).is_some());
+        assert!(sealer.open(Purpose::Login, "a.example", &sealed()).is_none());
+        assert!(sealer.open(Purpose::Session, "b.example", &sealed()).is_none());
+        assert!(Sealer::new(&[NEW]).open(Purpose::Session, "a.example", &sealed()).is_none());
+    }
+
+    #[test]
+    fn no_altered_or_shortened_value_opens() {
+        let sealer = Sealer::new(&[OLD]);
+        let bytes = crate::base64url::decode(sealed().as_bytes()).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut altered: Vec<u8> = bytes.clone();
+            altered[bit / 8] ^= 1 << (bit % 8);
+            let text = crate::base64url::encode(&altered);
+            assert!(sealer.open(Purpose::Session, "a.example", &text).is_none(), "bit {bit}");
+        }
+        for len in 0..bytes.len() {
+            let text = crate::base64url::encode(&bytes[..len]);
+            assert!(sealer.open(Purpose::Session, "a.example", &text).is_none(), "length {len}");
+        }
+    }
+}
