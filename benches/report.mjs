@@ -30,7 +30,7 @@ function section(runs) {
   ];
   if (runs.some(isBusy)) lines.push("", BUSY);
   const ratios = runs.map((_, i) => (runs.length === 1 ? "ratio" : `ratio, run ${i + 1}`));
-  for (const [title, rows] of groups(results)) {
+  for (const [title, rows] of groups(runs[0])) {
     if (rows.length === 0) continue;
     lines.push("", `### ${title}`, "", `| what | ours | theirs | time | ${ratios.join(" | ")} | bar | met? |`, `|---|--:|--:|---|${ratios.map(() => "--:|").join("")}--:|---|`);
     for (const row of rows) {

@@ -67,10 +67,10 @@ for (const part of wanted) {
 }
 
 const seconds = Math.round((Date.now() - began) / 1000);
-const run = { versions: versions(), settings: { rounds: ROUNDS, quick, load: busy, seconds }, results };
+const run = { versions: versions(), settings: { rounds: ROUNDS, quick, partial: wanted !== PARTS, load: busy, seconds }, results };
 mkdirSync(dirname(resolve(options.json)), { recursive: true });
 writeFileSync(options.json, `${JSON.stringify(run, null, 1)}\n`);
-process.stdout.write(table([run]));
+process.stdout.write(table(run));
 process.stderr.write(`bench: ${seconds} s; the figures are in ${options.json}\n`);
 if (failed.length > 0) {
   // Missed bars are results; a part that broke is not.

@@ -107,13 +107,15 @@ export function verdict(row, { ours, theirs, met }) {
 
 export const barOf = (row) => (row.bar === undefined ? "" : `≤ ${row.bar}${(row.theirs ?? []).length ? "" : ` ${row.unit}`}`);
 
-/** All rows of a run, grouped. */
-export function groups(results) {
-  return [
+/** All rows of a run, grouped; of a run of some parts only, the rows it measured. */
+export function groups({ results, settings }) {
+  const all = [
     ["Bars", GOALS],
     ["Refusals, through the npm package on Node", hostileRows(results)],
     ["For information", ROWS],
   ];
+  const kept = (row) => !settings.partial || row.ours in results;
+  return all.map(([title, rows]) => [title, rows.filter(kept)]);
 }
 
 /** Whether other programs had so much of the machine that times by the clock are rough. */
@@ -121,11 +123,12 @@ export const isBusy = ({ versions, settings }) => settings.load > versions.cores
 export const BUSY = "Other programs kept this machine busy: figures by the clock are rough.";
 
 /** The table for people, in plain text. */
-export function table([{ versions, settings, results }]) {
+export function table(run) {
+  const { versions, settings, results } = run;
   const lines = [`${versions.cpu}, ${versions.cores} cores · Node ${versions.node} · workerd ${versions.npm.workerd} · rustc ${versions.rustc} · ${versions.date}`];
   lines.push(`Medians of ${settings.rounds} rounds taken in turns${settings.quick ? "; a QUICK run, for development only" : ""}. "low" is the ratio of the fastest rounds; "time" is CPU time where both sides work in one thread, else by the clock.`);
-  if (isBusy({ versions, settings })) lines.push(BUSY);
-  for (const [title, rows] of groups(results)) {
+  if (isBusy(run)) lines.push(BUSY);
+  for (const [title, rows] of groups(run)) {
     const cells = rows.map((row) => {
       const result = outcome(results, row);
       const raw = row.unit === "KiB" && result.ours ? `raw ${number(result.ours.raw)}` : "";

@@ -1,0 +1,243 @@
+//! Proves that a login ends in a session only if every step was right: whole flows in memory, with a virtual clock and fixed
+//! entropy. Each attack breaks one thing of a flow that works.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::std_instead_of_alloc,
+    clippy::std_instead_of_core,
+    reason = "test code: a panic is a failure"
+)]
+
+mod support;
+
+use edgeward::error::VerifyError;
+use edgeward::io::{Incoming, UnixTime};
+use edgeward::jwk::KeyCache;
+use edgeward::jwt::VerifiedToken;
+use edgeward::oidc::{self, CallbackError, Client, ClientAuth, Provider, ReturnTo, Secret, UsedStates};
+use edgeward::session::{CookieShape, Cookies, Sealer, Session, Sessions};
+use edgeward::{Check, Verifier};
+use serde_json::json;
+use support::{CLIENT, ISSUER, Mint, NOW, id_policy, key_a};
+
+const SECRET: &str = "a sealing secret of at least 32 characters";
+
+/// The gateway, the provider's answers, and one browser.
+struct Flow {
+    client: Client,
+    provider: Provider,
+    sessions: Sessions,
+    used: UsedStates,
+    cookies: String,
+    state: String,
+    nonce: String,
+}
+
+fn at(offset: i64) -> UnixTime {
+    UnixTime::from_secs(NOW + offset)
+}
+
+fn parameter(url: &str, name: &str) -> String {
+    let query = url.split_once('?').unwrap().1;
+    let pair = query.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")));
+    pair.unwrap_or_else(|| panic!("{name} in {url}")).into()
+}
+
+/// The `Cookie` header of a browser that got these `Set-Cookie` headers.
+fn kept(set: &[String]) -> String {
+    let live = set.iter().filter(|cookie| !cookie.contains("Max-Age=0"));
+    live.map(|cookie| cookie.split(';').next().unwrap()).collect::<Vec<_>>().join("; ")
+}
+
+impl Flow {
+    /// A login has begun: the browser is at the provider.
+    fn begun(query: &str) -> Self {
+        let client = Client {
+            id: CLIENT.into(),
+            auth: ClientAuth::Post(vec![Secret::new("client secret".into())]),
+            redirect_uri: "https://app.example.com/callback".into(),
+            callback_uri: None,
+            scope: "openid offline_access".into(),
+            audience: Some("https://api.example.com".into()),
+            audience_parameter: "audience",
+            roles_claim: None,
+            session_claims: None,
+            forwards_ip: false,
+        };
+        let provider = Provider { sends_iss: true, ..Provider::auth0(ISSUER) };
+        let sessions = Sessions {
+            sealer: Sealer::new(&[SECRET]),
+            cookie: CookieShape { name: "__Host-edgeward".into(), same_site: "Lax", domain: None },
+            idle_s: 3600,
+            absolute_s: 7200,
+        };
+        let entropy = core::array::from_fn(|index| u8::try_from(index).unwrap());
+        let login =
+            oidc::begin(&client, &provider, &sessions.sealer, query, &Cookies::default(), &entropy, at(0)).unwrap();
+        let (state, nonce) = (parameter(&login.location, "state"), parameter(&login.location, "nonce"));
+        assert!(login.location.starts_with("https://tenant.example.com/authorize?response_type=code&"));
+        assert_eq!(parameter(&login.location, "code_challenge_method"), "S256");
+        let cookies = kept(&login.cookies);
+        Self { client, provider, sessions, used: UsedStates::default(), cookies, state, nonce }
+    }
+
+    fn query(&self) -> String {
+        format!("code=c0de&state={}&iss=https%3A%2F%2Ftenant.example.com%2F", self.state)
+    }
+
+    fn accept(&mut self, query: &str, now: UnixTime) -> Result<oidc::CodeExchange, CallbackError> {
+        let cookies = Cookies::new(&self.cookies);
+        oidc::accept(&self.client, &self.provider, &self.sessions.sealer, &mut self.used, query, &cookies, now).0
+    }
+
+    /// The session and where the browser goes, if the provider answers with this ID token.
+    fn finish(&mut self, id_token: &Mint) -> Result<(Session, String), VerifyError> {
+        let exchange = self.accept(&self.query(), at(5)).unwrap();
+        let sent = exchange.request(&self.client, &self.provider, 0, None).body.unwrap();
+        assert!(sent.starts_with("grant_type=authorization_code&code=c0de&redirect_uri="), "{sent}");
+        let body = json!({ "access_token": "opaque", "token_type": "Bearer", "expires_in": 600, "refresh_token": "r1",
+            "scope": "openid read:items", "id_token": id_token.text() });
+        let pending = exchange.finish(Ok(answer(200, &body))).unwrap();
+        let id = check(&pending.policy(&id_policy()), pending.id_token())?;
+        Ok(pending.into_session(&self.client, &id, None, "session-1".into(), at(5)).unwrap())
+    }
+
+    /// A good ID token for this login.
+    fn id_token(&self) -> Mint {
+        Mint::id(key_a()).claim("nonce", self.nonce.as_str()).claim("name", "Ann").without("at_hash")
+    }
+}
+
+fn answer(status: u16, body: &serde_json::Value) -> Incoming {
+    Incoming {
+        status,
+        content_type: Some("application/json".into()),
+        body: body.to_string().into_bytes(),
+        ..Incoming::default()
+    }
+}
+
+fn check(policy: &edgeward::jwt::Policy, text: &str) -> Result<std::sync::Arc<VerifiedToken>, VerifyError> {
+    let mut verifier = Verifier::new(id_policy(), KeyCache::fixed(ISSUER, key_a().set()));
+    match verifier.check_as(policy, text, at(5), 0) {
+        Check::Verified(token, _) => Ok(token),
+        Check::Refused(error) => Err(error),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_login_ends_in_a_session_at_the_place_it_began() {
+    let mut flow = Flow::begun("return_to=%2Fitems%3Fpage%3D2");
+    let id_token = flow.id_token();
+    let (session, location) = flow.finish(&id_token).unwrap();
+    assert_eq!(location, "/items?page=2");
+    let set = flow.sessions.keep(&session, &Cookies::default(), flow.client.host(), &[9; 24], at(5)).unwrap();
+    let opened = flow.sessions.open(&Cookies::new(&kept(&set)), flow.client.host(), at(60)).unwrap();
+    assert_eq!(opened.claims().get("name").and_then(edgeward::json::Value::as_str), Some("Ann"));
+    assert_eq!(opened.claims().scopes().collect::<Vec<_>>(), ["openid", "read:items"]);
+    assert!(opened.claims().get("nonce").is_none(), "claims about the protocol are not kept");
+}
+
+#[test]
+fn a_callback_that_this_browser_did_not_begin_is_refused() {
+    let cases: [(&str, fn(&Flow) -> String, CallbackError); 8] = [
+        ("no state", |_| "code=c&iss=https%3A%2F%2Ftenant.example.com%2F".into(), CallbackError::Malformed),
+        ("two states", |flow| format!("{}&state={}", flow.query(), flow.state), CallbackError::Malformed),
+        ("another state", |flow| flow.query().replace(&flow.state, "b3RoZXI"), CallbackError::StateUnknown),
+        ("two codes", |flow| format!("{}&code=other", flow.query()), CallbackError::Malformed),
+        ("no iss", |flow| flow.query().split("&iss=").next().unwrap().into(), CallbackError::IssuerMismatch),
+        ("another iss", |flow| flow.query().replace("tenant", "evil"), CallbackError::IssuerMismatch),
+        (
+            "an error",
+            |flow| format!("{}&error=access_denied", flow.query()),
+            CallbackError::Denied("access_denied".into()),
+        ),
+        (
+            "a hostile error",
+            |flow| format!("{}&error=%3Cscript%3E", flow.query()),
+            CallbackError::Denied("unknown_error".into()),
+        ),
+    ];
+    for (what, query, expected) in cases {
+        let mut flow = Flow::begun("");
+        let query = query(&flow);
+        assert_eq!(flow.accept(&query, at(5)).err(), Some(expected), "{what}");
+    }
+}
+
+#[test]
+fn another_browser_a_late_one_and_a_second_time_are_refused() {
+    let mut foreign = Flow::begun("");
+    foreign.cookies.clear();
+    let query = foreign.query();
+    assert_eq!(foreign.accept(&query, at(5)).err(), Some(CallbackError::StateUnknown));
+
+    let mut late = Flow::begun("");
+    let query = late.query();
+    assert_eq!(late.accept(&query, at(600)).err(), Some(CallbackError::StateUnknown));
+
+    let mut twice = Flow::begun("");
+    let query = twice.query();
+    assert!(twice.accept(&query, at(5)).is_ok());
+    assert_eq!(twice.accept(&query, at(6)).err(), Some(CallbackError::StateUnknown));
+}
+
+#[test]
+fn an_id_token_of_another_login_makes_no_session() {
+    let cases: [(&str, fn(Mint) -> Mint); 5] = [
+        ("nonce_mismatch", |id| id.claim("nonce", "other")),
+        ("claim_missing", |id| id.without("nonce")),
+        ("audience_mismatch", |id| id.claim("aud", "another-client")),
+        ("azp_mismatch", |id| id.claim("azp", "another-client")),
+        ("at_hash_mismatch", |id| id.claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA")),
+    ];
+    for (code, change) in cases {
+        let mut flow = Flow::begun("");
+        let id_token = change(flow.id_token());
+        assert_eq!(flow.finish(&id_token).err().map(|error| error.code()), Some(code));
+    }
+}
+
+#[test]
+fn what_the_token_endpoint_says_is_believed_only_if_it_is_an_answer() {
+    let tokens = json!({ "access_token": "a", "token_type": "Bearer", "id_token": "x.y.z" });
+    let refusal = CallbackError::ExchangeRefused("invalid_grant".into());
+    for (status, body, expected) in [
+        (400, json!({ "error": "invalid_grant" }), refusal.clone()),
+        (200, json!({ "error": "invalid_grant", "access_token": "a", "token_type": "Bearer" }), refusal),
+        (500, tokens.clone(), CallbackError::ExchangeFailed),
+        (200, json!({ "access_token": "a", "token_type": "Bearer" }), CallbackError::ExchangeFailed),
+        (200, json!({ "access_token": "a", "token_type": "DPoP", "id_token": "x" }), CallbackError::ExchangeFailed),
+        (200, json!([]), CallbackError::ExchangeFailed),
+    ] {
+        let mut flow = Flow::begun("");
+        let query = flow.query();
+        let exchange = flow.accept(&query, at(5)).unwrap();
+        assert_eq!(exchange.finish(Ok(answer(status, &body))).err(), Some(expected), "{status} {body}");
+    }
+}
+
+#[test]
+fn no_published_redirect_payload_leads_off_the_site() {
+    let root = std::env::var("EDGEWARD_VECTORS")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/vectors").into());
+    let Ok(payloads) = std::fs::read_to_string(format!("{root}/oauth2-proxy/openredirects.txt")) else {
+        println!("open redirects: there are no vectors in {root}: nothing was checked");
+        return;
+    };
+    let mut counts = (0, 0);
+    for payload in payloads.lines().filter(|line| !line.is_empty()) {
+        counts.0 += 1;
+        if let Some(location) = ReturnTo::parse(payload) {
+            counts.1 += 1;
+            let location = location.as_str();
+            assert!(location.starts_with('/') && !location.starts_with("//"), "{payload} -> {location}");
+            assert!(!location.contains('\\') && !location.contains("//") || location.contains('?'), "{payload}");
+        }
+    }
+    println!("open redirects: {} payloads, {} are paths of this site", counts.0, counts.1);
+    assert!(counts.0 >= 500, "the file is not the one that is meant");
+}
