@@ -5,9 +5,11 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::unreachable,
+    clippy::print_stdout,
     clippy::std_instead_of_alloc,
     clippy::std_instead_of_core,
-    reason = "test code: a panic is a failure"
+    reason = "test code: a panic is a failure, and runners print their counts"
 )]
 
 mod support;
@@ -23,6 +25,12 @@ use serde_json::json;
 use support::{CLIENT, ISSUER, Mint, NOW, id_policy, key_a};
 
 const SECRET: &str = "a sealing secret of at least 32 characters";
+
+/// What an attack is called, how it changes a callback's query, and the error it must end in.
+type Attack = (&'static str, fn(&Flow) -> String, CallbackError);
+
+/// The code an altered ID token must end in, and how it is altered.
+type Alteration = (&'static str, fn(Mint) -> Mint);
 
 /// The gateway, the provider's answers, and one browser.
 struct Flow {
@@ -143,7 +151,7 @@ fn a_login_ends_in_a_session_at_the_place_it_began() {
 
 #[test]
 fn a_callback_that_this_browser_did_not_begin_is_refused() {
-    let cases: [(&str, fn(&Flow) -> String, CallbackError); 8] = [
+    let attacks: [Attack; 8] = [
         ("no state", |_| "code=c&iss=https%3A%2F%2Ftenant.example.com%2F".into(), CallbackError::Malformed),
         ("two states", |flow| format!("{}&state={}", flow.query(), flow.state), CallbackError::Malformed),
         ("another state", |flow| flow.query().replace(&flow.state, "b3RoZXI"), CallbackError::StateUnknown),
@@ -161,7 +169,7 @@ fn a_callback_that_this_browser_did_not_begin_is_refused() {
             CallbackError::Denied("unknown_error".into()),
         ),
     ];
-    for (what, query, expected) in cases {
+    for (what, query, expected) in attacks {
         let mut flow = Flow::begun("");
         let query = query(&flow);
         assert_eq!(flow.accept(&query, at(5)).err(), Some(expected), "{what}");
@@ -187,7 +195,7 @@ fn another_browser_a_late_one_and_a_second_time_are_refused() {
 
 #[test]
 fn an_id_token_of_another_login_makes_no_session() {
-    let cases: [(&str, fn(Mint) -> Mint); 5] = [
+    let cases: &[Alteration] = &[
         ("nonce_mismatch", |id| id.claim("nonce", "other")),
         ("claim_missing", |id| id.without("nonce")),
         ("audience_mismatch", |id| id.claim("aud", "another-client")),
@@ -197,7 +205,7 @@ fn an_id_token_of_another_login_makes_no_session() {
     for (code, change) in cases {
         let mut flow = Flow::begun("");
         let id_token = change(flow.id_token());
-        assert_eq!(flow.finish(&id_token).err().map(|error| error.code()), Some(code));
+        assert_eq!(flow.finish(&id_token).err().map(|error| error.code()), Some(*code));
     }
 }
 
