@@ -11,7 +11,7 @@ import { AUDIENCE, ISSUER, jwks, tokens } from "./inputs.mjs";
 import { emit, quick } from "./measure.mjs";
 import { builtWorker, bundle, startRuntime, tellsCpuTime } from "./runtime.mjs";
 
-const { root } = JSON.parse(process.argv[2]);
+const { site } = JSON.parse(process.argv[2]);
 const CONNECTIONS = 8;
 const POOL = 2_400; // several times what the verified-token cache holds
 const REQUESTS = quick ? 2_400 : 9_600; // a multiple of the pool: every token is sent equally often
@@ -79,11 +79,11 @@ const contenders = {
   hello: { modules: await bundle(source("hello.js")) },
   hono: { modules: await bundle(source("hono.js")), bindings: { SITE: { issuer: ISSUER, audience: AUDIENCE, jwks } } },
 };
-if (root) {
+if (site) {
   const bindings = { EDGEWARD: config };
-  contenders.edgeward = { modules: builtWorker(join(root, "build")), bindings };
+  contenders.edgeward = { modules: builtWorker(join(site, "build")), bindings };
   // As wrangler deploys it.
-  contenders.deployed = { modules: await bundle(join(root, "worker.js")), bindings };
+  contenders.deployed = { modules: await bundle(join(site, "worker.js")), bindings };
 }
 const times = new Map();
 

@@ -2,7 +2,7 @@
 // Usage: `node benches/run.mjs [--json FILE] [--report] [PART …]`, see scripts/bench.sh, which builds what this needs.
 
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -10,7 +10,6 @@ import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { asJson, common, operations, tokens } from "./inputs.mjs";
 import { median, quick, ROUND_MS, ROUNDS } from "./measure.mjs";
-import { bundle } from "./runtime.mjs";
 import { table } from "./table.mjs";
 import { writeReport } from "./report.mjs";
 
@@ -34,7 +33,9 @@ process.on("exit", () => rmSync(scratch, { recursive: true, force: true }));
 const results = {};
 const native = join(BUILT, "native");
 const wasm = benchModules();
+// What is measured is copied first: a build at the same time does not disturb a run.
 const consumer = consumerOfPackage();
+const site = deployedSite();
 const entries = consumer ? { edgeward: join(consumer, "index.mjs"), baseline: join(consumer, "baseline.mjs") } : {};
 const settings = JSON.stringify({ wasm, entries });
 
@@ -47,7 +48,7 @@ const parts = {
   hostile: () => child("node.mjs", ["hostile", settings]),
   start,
   workerd: () => child("workerd.mjs", [JSON.stringify({ wasm, consumer })]),
-  cpu: () => child("cpu.mjs", [JSON.stringify({ root: existsSync(join(ROOT, "build/index_bg.wasm")) ? ROOT : undefined })]),
+  cpu: () => child("cpu.mjs", [JSON.stringify({ site })]),
   native: nativeTimes,
   memory: () => entries.edgeward && child("node.mjs", ["memory", settings]),
 };
@@ -99,8 +100,9 @@ function consumerOfPackage() {
   const pkg = join(ROOT, "pkg");
   if (!existsSync(join(pkg, "dist/inline.js"))) return undefined;
   const folder = join(scratch, "consumer");
-  mkdirSync(join(folder, "node_modules"), { recursive: true });
-  symlinkSync(pkg, join(folder, "node_modules/edgeward"), "dir");
+  for (const part of ["package.json", "dist"]) {
+    cpSync(join(pkg, part), join(folder, "node_modules/edgeward", part), { recursive: true });
+  }
   writeFileSync(join(folder, "index.mjs"), 'export * from "edgeward";\n');
   writeFileSync(join(folder, "slim.mjs"), 'export * from "edgeward/slim";\n');
   writeFileSync(
@@ -111,6 +113,14 @@ initSync(readFileSync(new URL(import.meta.resolve("edgeward/verifier.wasm"))));
 export * from "edgeward/slim";
 `,
   );
+  return folder;
+}
+
+/** The built Worker and what wrangler wraps it in; undefined while it is not built. */
+function deployedSite() {
+  if (!existsSync(join(ROOT, "build/index_bg.wasm"))) return undefined;
+  const folder = join(scratch, "site");
+  for (const part of ["build", "worker.js", "edgeward.json"]) cpSync(join(ROOT, part), join(folder, part), { recursive: true });
   return folder;
 }
 
@@ -150,7 +160,7 @@ async function start() {
   const given = file("start.json");
   const contenders = { jose: ["jose", "", given], fast_jwt: ["fast_jwt", "", given] };
   if (consumer) {
-    const instance = (module) => ["instance", join(consumer, "slim.mjs"), file(`${module}.json`, { wasm: join(ROOT, "pkg/dist", module) })];
+    const instance = (module) => ["instance", join(consumer, "slim.mjs"), file(`${module}.json`, { wasm: join(consumer, "node_modules/edgeward/dist", module) })];
     contenders.edgeward = ["edgeward", entries.edgeward, given];
     contenders.relaxed = instance("verifier_simd.wasm");
     contenders.baseline = instance("verifier.wasm");
@@ -169,25 +179,20 @@ async function start() {
 }
 
 /** Bytes, raw and gzipped (level 9). */
-async function sizes() {
+function sizes() {
   const size = (...files) => ({
     raw: files.reduce((sum, bytes) => sum + bytes.length, 0),
     gzip: files.reduce((sum, bytes) => sum + gzipSync(bytes, { level: 9 }).length, 0),
   });
-  const file = (path) => (existsSync(join(ROOT, path)) ? readFileSync(join(ROOT, path)) : undefined);
-  const note = (id, ...files) => {
-    if (files.every((bytes) => bytes !== undefined)) take({ id, ...size(...files) });
+  const note = (id, folder, ...files) => {
+    if (folder) take({ id, ...size(...files.map((file) => readFileSync(join(folder, file)))) });
   };
-  const glue = file("pkg/dist/slim.js");
-  note("size.npm.relaxed", glue, file("pkg/dist/verifier_simd.wasm"));
-  note("size.npm.baseline", glue, file("pkg/dist/verifier.wasm"));
-  note("size.npm.glue", glue);
-  note("size.npm.inline", file("pkg/dist/inline.js"));
-  note("size.worker", file("build/index.js"), file("build/index_bg.wasm"));
-  if (consumer) {
-    const modules = await bundle(join(import.meta.dirname, "workers/token.js"), { nodePaths: [join(consumer, "node_modules")] });
-    if (Object.keys(modules).length < 2) throw new Error("the package's entry for workerd brings no wasm module");
-  }
+  const dist = consumer && join(consumer, "node_modules/edgeward/dist");
+  note("size.npm.relaxed", dist, "slim.js", "verifier_simd.wasm");
+  note("size.npm.baseline", dist, "slim.js", "verifier.wasm");
+  note("size.npm.glue", dist, "slim.js");
+  note("size.npm.inline", dist, "inline.js");
+  note("size.worker", site && join(site, "build"), "index.js", "index_bg.wasm");
 }
 
 function versions() {
