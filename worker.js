@@ -1,5 +1,11 @@
 // Hands edgeward.json to the built Worker, unless the variable EDGEWARD holds a configuration.
 import config from "./edgeward.json";
-import gateway from "./build/index.js";
+import gateway, { EdgewardSessions as Sessions } from "./build/index.js";
 let known;
-export default { fetch: (request, env, ctx) => gateway.fetch(request, (known ??= { EDGEWARD: config, ...env }), ctx) };
+const configured = (env) => (known ??= { EDGEWARD: config, ...env });
+export default { fetch: (request, env, ctx) => gateway.fetch(request, configured(env), ctx) };
+export class EdgewardSessions extends Sessions {
+  constructor(ctx, env) {
+    super(ctx, configured(env));
+  }
+}

@@ -70,6 +70,7 @@ impl Flow {
             scope: "openid offline_access".into(),
             audience: Some("https://api.example.com".into()),
             audience_parameter: "audience",
+            organizations: Vec::new(),
             roles_claim: None,
             session_claims: None,
             forwards_ip: false,

@@ -37,3 +37,44 @@ export default {
     }
   },
 };
+
+/** How long what came of a refresh is kept, in milliseconds: requests with an older cookie may come late. */
+const KEPT_MS = 3_600_000;
+
+/** A Durable Object for each session that is refreshed: one exchange with the provider, whatever isolates ask for it. */
+export class EdgewardSessions {
+  #ctx;
+  #env;
+  #turn = Promise.resolve();
+
+  constructor(ctx, env) {
+    this.#ctx = ctx;
+    this.#env = env;
+  }
+
+  /** Requests take turns, so that a second one finds what came of the first. */
+  fetch(request) {
+    const turn = this.#turn.then(() => this.#serve(request));
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  async #serve(request) {
+    try {
+      if (glue === undefined) start();
+      const kept = await this.#ctx.storage.get("refreshes");
+      const [status, text, keep] = await glue.deskTurn(await request.text(), kept, this.#env);
+      if (keep !== undefined) {
+        await this.#ctx.storage.put("refreshes", keep);
+        await this.#ctx.storage.setAlarm(Date.now() + KEPT_MS);
+      }
+      return new Response(text, { status });
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
+  async alarm() {
+    await this.#ctx.storage.deleteAll();
+  }
+}

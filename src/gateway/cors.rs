@@ -71,6 +71,11 @@ impl Cors {
         self.allow_origins.contains(&OriginPattern::Any)
     }
 
+    /// Whether this origin, by its own name, may send requests with cookies.
+    pub(super) fn trusts(&self, origin: &str) -> bool {
+        self.allow_credentials && !self.allows_any() && self.allow_origins.iter().any(|one| one.allows(origin))
+    }
+
     /// The headers that every answer to this request carries.
     pub(super) fn headers(&self, head: &RequestHead<'_>) -> CorsHeaders {
         let mut headers = Vec::new();

@@ -4,9 +4,9 @@ use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::Caller;
 use crate::http::{canonical_name, is_hop_by_hop, percent_encoded_value};
 use crate::json::{Number, Value};
-use crate::jwt::Claims;
 
 /// Headers by which origins are commonly told who the user is. A client's are dropped on every route.
 const IDENTITY_HEADERS: &[&str] = &[
@@ -71,13 +71,17 @@ pub(super) enum HeaderValue {
     Claim(String),
     /// The access token itself.
     Token,
+    /// The access token as `Authorization` carries it.
+    BearerToken,
 }
 
 impl HeaderValue {
-    /// Reads `$claims.sub`, `$claims["https://example.com/roles"]`, `$token`, or a literal.
+    /// Reads `$claims.sub`, `$claims["https://example.com/roles"]`, `$token`, `Bearer $token`, or a literal.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
-        if text == "$token" {
-            return Ok(Self::Token);
+        match text {
+            "$token" => return Ok(Self::Token),
+            "Bearer $token" => return Ok(Self::BearerToken),
+            _ => {}
         }
         let Some(rest) = text.strip_prefix("$claims") else {
             return if text.starts_with("$claim") {
@@ -98,16 +102,23 @@ impl HeaderValue {
         }
     }
 
-    pub(super) fn needs_token(&self) -> bool {
+    /// Whether it says something about the caller.
+    pub(super) fn needs_caller(&self) -> bool {
         !matches!(self, Self::Literal(_))
     }
 
+    /// Whether it hands out the access token.
+    pub(super) fn is_token(&self) -> bool {
+        matches!(self, Self::Token | Self::BearerToken)
+    }
+
     /// The value for a request; `None` leaves the header out.
-    pub(super) fn render(&self, claims: Option<&Claims>, token: Option<&str>) -> Option<String> {
+    pub(super) fn render(&self, caller: Option<Caller<'_>>) -> Option<String> {
         match self {
             Self::Literal(text) => Some(text.clone()),
-            Self::Token => token.map(Into::into),
-            Self::Claim(name) => match claims?.get(name)? {
+            Self::Token => caller.map(|caller| caller.token.into()),
+            Self::BearerToken => caller.map(|caller| alloc::format!("Bearer {}", caller.token)),
+            Self::Claim(name) => match caller?.claims.get(name)? {
                 Value::Null => None,
                 Value::String(text) => Some(percent_encoded_value(text)),
                 Value::Bool(value) => Some(value.to_string()),
@@ -178,6 +189,7 @@ mod tests {
             Ok(HeaderValue::Claim("https://yourapp.com/roles".into()))
         );
         assert_eq!(HeaderValue::parse("$token"), Ok(HeaderValue::Token));
+        assert_eq!(HeaderValue::parse("Bearer $token"), Ok(HeaderValue::BearerToken));
         for text in ["$claims", "$claims.", "$claims[]", "$claims[\"\"]", "$claim.sub", "$claimsub", "a\r\nb", "é"] {
             assert!(HeaderValue::parse(text).is_err(), "{text}");
         }

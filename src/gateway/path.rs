@@ -82,6 +82,19 @@ impl CanonicalPath {
         Ok(Self { segments, text })
     }
 
+    /// The path of these decoded segments.
+    pub(super) fn of<'s>(segments: impl Iterator<Item = &'s str>) -> Self {
+        let mut path = Self { segments: segments.map(Into::into).collect(), text: String::new() };
+        for segment in &path.segments {
+            path.text.push('/');
+            encode_into(segment, &mut path.text);
+        }
+        if path.text.is_empty() {
+            path.text.push('/');
+        }
+        path
+    }
+
     /// The path up to an encoded `?` or `#`, as a server reads it that decodes before it looks for them.
     pub(super) fn cut(&self) -> Self {
         let mut cut = Self { segments: Vec::new(), text: String::new() };

@@ -95,6 +95,18 @@ impl Pattern {
         &self.text
     }
 
+    /// The one path that it matches, in canonical form; `None` if there are several.
+    pub(super) fn path(&self) -> Option<String> {
+        if self.kind() != Kind::Exact {
+            return None;
+        }
+        let literals = self.segments.iter().filter_map(|segment| match segment {
+            Segment::Literal(literal) => Some(literal.as_str()),
+            Segment::Parameter(_) => None,
+        });
+        Some(CanonicalPath::of(literals).as_str().into())
+    }
+
     /// Whether the path matches. A trailing slash makes no difference: servers commonly ignore it, so policy must too.
     pub(super) fn matches(&self, path: &CanonicalPath, reading: Reading) -> bool {
         let enough = if self.has_rest {

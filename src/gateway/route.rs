@@ -14,6 +14,7 @@ pub(super) struct Route {
     pub(super) pattern: Pattern,
     pub(super) auth: Auth,
     pub(super) demands: Demands,
+    pub(super) on_unauthenticated: OnUnauthenticated,
     pub(super) on_forbidden: OnForbidden,
     pub(super) integration: Integration,
 }
@@ -25,6 +26,18 @@ pub(super) enum Auth {
     /// No token is fine; a bad one is not.
     Optional,
     None,
+}
+
+/// What a request without credentials gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum OnUnauthenticated {
+    /// People opening a page are sent to log in, everybody else gets 401.
+    #[default]
+    Auto,
+    /// Every request that may be redirected is sent to log in.
+    Login,
+    /// 401, always.
+    Status401,
 }
 
 /// What a request without the demanded rights gets.
@@ -57,6 +70,11 @@ impl Integration {
             }
             Self::Login | Self::Callback | Self::Logout | Self::Userinfo | Self::Refresh => None,
         }
+    }
+
+    /// Cannot work without a login client.
+    pub(super) fn needs_login(&self) -> bool {
+        matches!(self, Self::Login | Self::Callback | Self::Logout | Self::Refresh | Self::Userinfo)
     }
 
     /// Part of logging in or out, so it cannot need a login.

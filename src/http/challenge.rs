@@ -10,16 +10,16 @@ use crate::jwt::Demands;
 
 const REALM: &str = r#"Bearer realm="edgeward""#;
 
-/// No token on a route that needs one: a challenge without an error.
+/// No credentials on a route that needs some: a challenge without an error. `login` is where people can log in.
 #[must_use]
-pub fn missing_token() -> Reply {
-    Reply::problem_with(
-        401,
-        "token_missing",
-        "This needs an access token in the Authorization header: Authorization: Bearer <token>.",
-        &[("error", "unauthorized")],
-    )
-    .with("www-authenticate", REALM)
+pub fn missing_token(login: Option<&str>) -> Reply {
+    let detail = match login {
+        None => "This needs an access token in the Authorization header: Authorization: Bearer <token>.",
+        Some(_) => "This needs a login, or an access token in the Authorization header: Authorization: Bearer <token>.",
+    };
+    let mut more = alloc::vec![("error", "unauthorized")];
+    more.extend(login.map(|path| ("login", path)));
+    Reply::problem_with(401, "token_missing", detail, &more).with("www-authenticate", REALM)
 }
 
 /// A request that carries credentials in a way that is not allowed.

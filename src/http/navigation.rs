@@ -6,20 +6,33 @@ use super::RequestHead;
 
 /// Whether a person is opening a page: only then may the answer be a redirect to a login or a page.
 ///
-/// Not a script's request, not a prefetch, and nothing but GET and HEAD. Browsers that send no Fetch Metadata are judged by
-/// what they accept.
+/// Browsers that send no Fetch Metadata are judged by what they accept.
 #[must_use]
 pub fn is_navigation(head: &RequestHead<'_>) -> bool {
+    let says_so = (head.header)("sec-fetch-mode").is_some();
+    let accepts_html =
+        || (head.header)("accept").is_some_and(|accept| accept.to_ascii_lowercase().contains("text/html"));
+    can_navigate(head) && (says_so || accepts_html())
+}
+
+/// Whether a person could be opening a page: it is not a script's request, not a prefetch, not what a page embeds, and
+/// nothing but GET and HEAD.
+#[must_use]
+pub fn can_navigate(head: &RequestHead<'_>) -> bool {
     let header = |name: &str| (head.header)(name).map(|value| value.to_ascii_lowercase());
-    let is_prefetch = ["sec-purpose", "purpose", "x-moz", "x-purpose"]
-        .into_iter()
-        .filter_map(header)
-        .any(|value| value.contains("prefetch") || value.contains("preview") || value.contains("prerender"));
-    if !matches!(head.method, "GET" | "HEAD") || is_prefetch || header("x-requested-with").is_some() {
-        return false;
-    }
-    let accepts_html = || header("accept").is_some_and(|accept| accept.contains("text/html"));
-    header("sec-fetch-mode").map_or_else(accepts_html, |mode| mode == "navigate")
+    matches!(head.method, "GET" | "HEAD")
+        && !is_prefetch(head)
+        && header("x-requested-with").is_none()
+        && header("sec-fetch-mode").is_none_or(|mode| mode == "navigate")
+}
+
+/// Whether the browser asks before anybody wants it.
+#[must_use]
+pub fn is_prefetch(head: &RequestHead<'_>) -> bool {
+    ["sec-purpose", "purpose", "x-moz", "x-purpose"].into_iter().filter_map(|name| (head.header)(name)).any(|value| {
+        let value = value.to_ascii_lowercase();
+        value.contains("prefetch") || value.contains("preview") || value.contains("prerender")
+    })
 }
 
 /// Whether another site made the browser send this request.

@@ -17,8 +17,6 @@ pub struct Page<'p> {
     pub code: &'p str,
     /// Text and address of the way forward.
     pub action: Option<(&'p str, &'p str)>,
-    /// Whether the way forward is a form that posts.
-    pub action_posts: bool,
 }
 
 const STYLE: &str = "\
@@ -28,8 +26,8 @@ const STYLE: &str = "\
 font:1rem/1.55 system-ui,sans-serif;color:var(--ink);background:var(--back)}\
 main{max-width:30rem;width:100%;padding:2rem;background:var(--card);border:1px solid var(--line);border-radius:.75rem}\
 h1{margin:0 0 .75rem;font-size:1.4rem;line-height:1.25}p{margin:0 0 1.25rem;overflow-wrap:anywhere}\
-a,button{display:inline-block;padding:.6rem 1.1rem;font:inherit;font-weight:600;color:var(--card);background:var(--mark);\
-border:0;border-radius:.5rem;text-decoration:none;cursor:pointer}a:focus-visible,button:focus-visible{outline:3px solid var(--ink);outline-offset:2px}\
+a{display:inline-block;padding:.6rem 1.1rem;font:inherit;font-weight:600;color:var(--card);background:var(--mark);\
+border-radius:.5rem;text-decoration:none}a:focus-visible{outline:3px solid var(--ink);outline-offset:2px}\
 small{display:block;margin-top:1.5rem;color:var(--soft)}code{font-family:ui-monospace,monospace}";
 
 impl Page<'_> {
@@ -38,11 +36,7 @@ impl Page<'_> {
     pub fn reply(&self, request_id: Option<&str>) -> Reply {
         let action = self.action.map(|(text, address)| {
             let (text, address) = (escape(text), escape(address));
-            if self.action_posts {
-                format!(r#"<form method="post" action="{address}"><button>{text}</button></form>"#)
-            } else {
-                format!(r#"<a href="{address}">{text}</a>"#)
-            }
+            format!(r#"<a href="{address}">{text}</a>"#)
         });
         let request = request_id.map(|id| format!(" · request <code>{}</code>", escape(id))).unwrap_or_default();
         let body = format!(
@@ -56,7 +50,7 @@ impl Page<'_> {
             code = escape(self.code),
         );
         let policy = format!(
-            "default-src 'none'; style-src 'sha256-{}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+            "default-src 'none'; style-src 'sha256-{}'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
             style_hash()
         );
         Reply { body, ..Reply::new(self.status) }
@@ -97,14 +91,7 @@ mod tests {
     #[test]
     fn nothing_of_the_text_becomes_markup() {
         let text = "<script>alert('x')</script>\"&";
-        let page = Page {
-            status: 400,
-            title: text,
-            message: text,
-            code: text,
-            action: Some((text, text)),
-            action_posts: false,
-        };
+        let page = Page { status: 400, title: text, message: text, code: text, action: Some((text, text)) };
         let reply = page.reply(Some(text));
         assert!(!reply.body.contains("<script"), "{}", reply.body);
         assert!(reply.header("content-security-policy").unwrap().starts_with("default-src 'none'; style-src 'sha256-"));

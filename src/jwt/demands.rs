@@ -41,6 +41,12 @@ impl Demands {
         *self == Self::default()
     }
 
+    /// Whether an access token must grant something.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn needs_access_token(&self) -> bool {
+        !(self.scopes.is_empty() && self.permissions.is_empty() && self.roles.is_none() && self.audience.is_empty())
+    }
+
     /// Checks the demands against verified claims.
     ///
     /// # Errors
@@ -85,7 +91,8 @@ impl Roles {
     }
 }
 
-fn is_organization(claims: &Claims, demanded: &str) -> bool {
+/// Whether the claims are those of a member of the organization, given by its identifier or its name.
+pub(crate) fn is_organization(claims: &Claims, demanded: &str) -> bool {
     if demanded.starts_with("org_") {
         claims.org_id() == Some(demanded)
     } else {

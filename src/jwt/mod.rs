@@ -24,6 +24,8 @@ pub use algorithm::Algorithm;
 pub use audience::Audience;
 pub use cache::TokenCache;
 pub use claims::Claims;
+#[cfg(feature = "gateway")]
+pub(crate) use demands::is_organization;
 pub use demands::{Demands, Roles};
 pub use policy::{InvalidPolicy, Policy, Profile};
 pub use token::{Header, UntrustedToken};

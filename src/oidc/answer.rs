@@ -127,7 +127,6 @@ impl LoginFailure {
                 message,
                 code,
                 action: login_path.map(|path| ("Log in again", path)),
-                action_posts: false,
             }
             .reply((head.header)("cf-ray").as_deref())
         } else {
@@ -155,7 +154,6 @@ pub fn logged_out(head: &RequestHead<'_>) -> Reply {
         message: "Your session on this site has ended.",
         code: "logged_out",
         action: Some(("Go to the start page", "/")),
-        action_posts: false,
     }
     .reply((head.header)("cf-ray").as_deref())
 }
@@ -169,7 +167,6 @@ pub fn confirm_logout(head: &RequestHead<'_>, path: &str) -> Reply {
         message: "Another site asked to log you out. Your session goes on unless you confirm.",
         code: "logout_needs_confirmation",
         action: Some(("Log out", path)),
-        action_posts: true,
     }
     .reply((head.header)("cf-ray").as_deref())
 }

@@ -7,7 +7,7 @@ use super::transaction::{Transaction, UsedStates};
 use super::{Client, Provider, form};
 use crate::io::{Incoming, Outgoing, UnixTime, Unreachable};
 use crate::json::{Document, Number, Value};
-use crate::jwt::{Claims, Policy, VerifiedToken};
+use crate::jwt::{Claims, Policy, VerifiedToken, is_organization};
 use crate::limits;
 use crate::session::{Cookies, Sealer, Session, Tokens};
 
@@ -188,6 +188,10 @@ impl PendingLogin {
         {
             return Err(CallbackError::OrganizationMismatch);
         }
+        if !client.organizations.is_empty() && !client.organizations.iter().any(|one| is_organization(id.claims(), one))
+        {
+            return Err(CallbackError::OrganizationMismatch);
+        }
         let claims = identity(client, id.claims(), access.map(VerifiedToken::claims), self.reply.scope.as_deref());
         let claims = claims.ok_or(CallbackError::ExchangeFailed)?;
         let location = client.after_login(&self.transaction.return_to);
@@ -291,10 +295,6 @@ pub(super) fn identity(client: &Client, id: &Claims, access: Option<&Claims>, sc
         .map(|(name, value)| alloc::format!("{}:{value}", serde_json::to_string(name).unwrap_or_default()))
         .collect();
     Claims::from_json(alloc::format!("{{{}}}", members.join(",")).into_bytes())
-}
-
-fn is_organization(claims: &Claims, asked_for: &str) -> bool {
-    claims.org_id() == Some(asked_for) || claims.org_name().is_some_and(|name| name.eq_ignore_ascii_case(asked_for))
 }
 
 /// An error code from outside, only if it has the form of one (RFC 6749 §4.1.2.1): it goes into logs and pages.

@@ -26,6 +26,8 @@ pub struct Client {
     pub audience: Option<String>,
     /// The parameter that names it: `audience` at Auth0, `resource` elsewhere (RFC 8707).
     pub audience_parameter: &'static str,
+    /// Organizations whose members may log in; any if empty.
+    pub organizations: Vec<String>,
     /// The claim that lists roles.
     pub roles_claim: Option<String>,
     /// Claims of the ID token that a session keeps; all if `None`.
@@ -66,14 +68,19 @@ impl Client {
     /// The gateway's own origin, from `redirect_uri`.
     #[must_use]
     pub fn origin(&self) -> &str {
-        let path = HttpUrl::parse(&self.redirect_uri).map_or(0, |url| url.path_and_query.len());
-        self.redirect_uri.get(..self.redirect_uri.len() - path).unwrap_or_default()
+        origin_of(&self.redirect_uri)
     }
 
     /// Host and port of the gateway, which its cookies are bound to.
     #[must_use]
     pub fn host(&self) -> &str {
         HttpUrl::parse(&self.redirect_uri).map(|url| url.authority).unwrap_or_default()
+    }
+
+    /// The origin that people think of as the site: that of `callback_uri`, else the gateway's own.
+    #[must_use]
+    pub fn home(&self) -> &str {
+        self.callback_uri.as_deref().map_or_else(|| self.origin(), origin_of)
     }
 
     /// Where the browser goes once it is logged in.
@@ -141,6 +148,11 @@ impl Client {
             max_body_bytes: limits::MAX_PROVIDER_BODY_BYTES,
         }
     }
+}
+
+fn origin_of(url: &str) -> &str {
+    let rest = HttpUrl::parse(url).map_or(0, |url| url.path_and_query.len());
+    url.get(..url.len() - rest).unwrap_or_default()
 }
 
 /// Base64 with padding (RFC 4648 §4), as HTTP authentication wants it.

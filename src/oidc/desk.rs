@@ -28,7 +28,15 @@ enum State {
 
 /// Names a refresh token without holding it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RefreshMark([u8; 32]);
+pub struct RefreshMark(pub(super) [u8; 32]);
+
+impl RefreshMark {
+    /// That of the session's refresh token.
+    #[must_use]
+    pub fn of(session: &Session) -> Self {
+        Self(sha256(session.tokens().refresh.as_deref().unwrap_or_default().as_bytes()))
+    }
+}
 
 /// Answer of [`RefreshDesk::ask`].
 #[derive(Debug)]
@@ -54,7 +62,7 @@ const MOST: usize = 1024;
 impl RefreshDesk {
     /// Whether this request refreshes the session, waits, or finds it done.
     pub fn ask(&mut self, session: &Session, now: UnixTime) -> RefreshTurn {
-        let mark = RefreshMark(sha256(session.tokens().refresh.as_deref().unwrap_or_default().as_bytes()));
+        let mark = RefreshMark::of(session);
         self.0.retain(|entry| {
             let age_ms = now.millis().saturating_sub(entry.since.millis());
             (0..if matches!(entry.state, State::Busy) { BUSY_MS } else { REMEMBERED_MS }).contains(&age_ms)

@@ -13,12 +13,19 @@ use crate::session::{Cookies, SEAL_NONCE_BYTES, Sealer};
 /// Random bytes that beginning a login needs: state, nonce and verifier of 32 each, and the seal's nonce.
 pub const LOGIN_ENTROPY_BYTES: usize = 3 * 32 + SEAL_NONCE_BYTES;
 
-/// Parameters that a link to the login route may pass on to the provider.
-const PASSED_ON: [&str; 7] =
-    ["organization", "connection", "prompt", "login_hint", "screen_hint", "acr_values", "ui_locales"];
+/// Parameters that a link to the login route may pass on to the provider, besides `organization`.
+const PASSED_ON: [&str; 6] = ["connection", "prompt", "login_hint", "screen_hint", "acr_values", "ui_locales"];
 
 /// Longest value of such a parameter, in bytes.
 const MAX_PASSED_ON_BYTES: usize = 256;
+
+/// The address of a login route for a browser that is to come back.
+#[must_use]
+pub fn login_url(route: &str, return_to: &ReturnTo) -> String {
+    let mut url = form::with_query(route);
+    form::push(&mut url, "return_to", return_to.as_str());
+    url
+}
 
 /// A login that has begun.
 pub struct Login {
@@ -49,12 +56,16 @@ pub fn begin(
     let given = |name: &str| form::once(&parameters, name).ok().flatten();
     let return_to = given("return_to").or_else(|| given("returnTo")).and_then(ReturnTo::parse);
     let passed_on = |name: &str| given(name).filter(|value| !value.is_empty() && value.len() <= MAX_PASSED_ON_BYTES);
+    let organization = passed_on("organization").or(match client.organizations.as_slice() {
+        [only] => Some(only.as_str()),
+        _ => None,
+    });
     let transaction = Transaction {
         state: base64url::encode(state),
         nonce: base64url::encode(nonce),
         verifier: base64url::encode(verifier),
         return_to: return_to.unwrap_or_default(),
-        organization: passed_on("organization").map(Into::into),
+        organization: organization.map(Into::into),
         issued_s: now.secs(),
     };
     let challenge = base64url::encode(&sha256(transaction.verifier.as_bytes()));
@@ -73,6 +84,9 @@ pub fn begin(
     }
     if let Some(audience) = &client.audience {
         form::push(&mut location, client.audience_parameter, audience);
+    }
+    if let Some(organization) = organization {
+        form::push(&mut location, "organization", organization);
     }
     for name in PASSED_ON {
         if let Some(value) = passed_on(name) {

@@ -68,6 +68,12 @@ impl Session {
         &self.id
     }
 
+    /// Where isolates meet to refresh it; does not tell its name.
+    #[must_use]
+    pub fn desk_name(&self) -> String {
+        crate::base64url::encode(&crate::rsa::hash::sha256(self.id.as_bytes()))
+    }
+
     /// Who it is and what they may do.
     #[must_use]
     pub fn claims(&self) -> &Claims {
@@ -90,6 +96,18 @@ impl Session {
     #[must_use]
     pub fn needs_refresh(&self, now: UnixTime) -> bool {
         self.tokens.refresh.is_some() && now.secs() >= self.tokens.access_expires_s - limits::REFRESH_AHEAD_S
+    }
+
+    /// Whether the access token has expired and cannot be replaced.
+    #[must_use]
+    pub fn has_outlived_its_token(&self, now: UnixTime) -> bool {
+        self.tokens.refresh.is_none() && now.secs() >= self.tokens.access_expires_s
+    }
+
+    /// Seconds since login.
+    #[must_use]
+    pub fn age_s(&self, now: UnixTime) -> i64 {
+        now.secs().saturating_sub(self.created_s)
     }
 
     fn to_json(&self) -> String {
@@ -176,6 +194,18 @@ impl Sessions {
         let sealed = self.sealer.seal(Purpose::Session, self.bound_to(host), seen.to_json().as_bytes(), nonce)?;
         let left_s = session.created_s.saturating_add(self.absolute_s).saturating_sub(now.secs());
         self.cookie.write(&sealed, left_s.min(self.idle_s).max(0), cookies)
+    }
+
+    /// The session, sealed for another isolate of this gateway.
+    #[must_use]
+    pub fn pack(&self, session: &Session, host: &str, nonce: &[u8; SEAL_NONCE_BYTES]) -> Option<String> {
+        self.sealer.seal(Purpose::Refresh, self.bound_to(host), session.to_json().as_bytes(), nonce)
+    }
+
+    /// What another isolate sealed.
+    #[must_use]
+    pub fn unpack(&self, sealed: &str, host: &str) -> Option<Session> {
+        Session::from_json(self.sealer.open(Purpose::Refresh, self.bound_to(host), sealed)?)
     }
 
     /// `Set-Cookie` values that end it.

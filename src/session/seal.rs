@@ -26,15 +26,18 @@ pub enum Purpose {
     Login,
     /// A session.
     Session,
+    /// A session on its way between isolates that refresh it.
+    Refresh,
 }
 
 impl Purpose {
-    const ALL: [Self; 2] = [Self::Login, Self::Session];
+    const ALL: [Self; 3] = [Self::Login, Self::Session, Self::Refresh];
 
     const fn label(self) -> &'static str {
         match self {
             Self::Login => "login",
             Self::Session => "session",
+            Self::Refresh => "refresh",
         }
     }
 }
@@ -42,7 +45,7 @@ impl Purpose {
 /// Seals with the first of its secrets and opens with any, so that secrets can be replaced without ending sessions.
 pub struct Sealer {
     /// Per secret, one key per purpose.
-    keys: Vec<[(Purpose, XChaCha20Poly1305); 2]>,
+    keys: Vec<[(Purpose, XChaCha20Poly1305); Purpose::ALL.len()]>,
 }
 
 impl Sealer {
@@ -53,6 +56,12 @@ impl Sealer {
             Purpose::ALL.map(|purpose| (purpose, XChaCha20Poly1305::new(&derive(secret.as_ref(), purpose).into())))
         });
         Self { keys: keys.collect() }
+    }
+
+    /// Whether it has no secret: it seals nothing and opens nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
     }
 
     /// Seals `content`. `nonce` must be random: it is never to be used twice.
@@ -81,7 +90,11 @@ impl Sealer {
             .find_map(|keys| self.key(keys, purpose)?.decrypt(&nonce, Payload { msg: sealed, aad: &data }).ok())
     }
 
-    fn key<'k>(&self, keys: &'k [(Purpose, XChaCha20Poly1305); 2], purpose: Purpose) -> Option<&'k XChaCha20Poly1305> {
+    fn key<'k>(
+        &self,
+        keys: &'k [(Purpose, XChaCha20Poly1305); Purpose::ALL.len()],
+        purpose: Purpose,
+    ) -> Option<&'k XChaCha20Poly1305> {
         keys.iter().find(|(one, _)| *one == purpose).map(|(_, key)| key)
     }
 }

@@ -239,7 +239,7 @@ impl Routes {
 
 fn token(input: &[u8], form: u32, len: usize) -> Result<&str, Refusal> {
     let bad_request = |message: &str| Refusal::new("invalid_request", message.into(), bad_request(message));
-    let missing = || Refusal::new("token_missing", "there is no token".into(), missing_token());
+    let missing = || Refusal::new("token_missing", "there is no token".into(), missing_token(None));
     if form != form::NO_HEADER && len > limits::MAX_TOKEN_BYTES + "Bearer ".len() {
         return Err(refusal_of(&VerifyError::TokenTooLarge { bytes: len }, &Demands::default()));
     }

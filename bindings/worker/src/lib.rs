@@ -6,7 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod edge_cache;
+mod entropy;
 mod forward;
+mod login;
+mod renew;
 mod request;
 mod response;
 mod send;
@@ -18,15 +21,21 @@ use core::pin::Pin;
 use core::task::{Context as Task, Poll, Waker};
 use std::rc::Rc;
 
-use edgeward::gateway::{Action, Credentials, HEALTH_PATH};
-use edgeward::http::Reply;
+use edgeward::gateway::{Action, Caller, Credentials, Entered, HEALTH_PATH};
+use edgeward::http::{Reply, RequestHead, unavailable};
+use edgeward::session::Session;
 use js_sys::futures::future_to_promise;
+use js_sys::{Array, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::{Context, Env};
+use web_sys::Response;
+use worker::{Context, Env, console_warn};
 
+use self::login::Asker;
+use self::renew::Renewal;
 use self::request::Inbound;
 use self::site::Site;
+use self::verify::Refusal;
 
 /// The Worker's `fetch`: a `Response`, or a promise of one.
 ///
@@ -45,7 +54,17 @@ pub fn fetch(request: web_sys::Request, env: Env, ctx: worker::worker_sys::Conte
     }
 }
 
-async fn handle(inbound: Inbound, env: &Env, ctx: &Context) -> worker::Result<web_sys::Response> {
+/// A turn of the Durable Object through which isolates share the refresh of a session: a promise of status and text of its
+/// answer, and of what it shall keep. Turns come one after the other.
+#[wasm_bindgen(js_name = deskTurn)]
+pub fn desk_turn(sealed: String, kept: Option<String>, env: Env) -> Promise {
+    future_to_promise(async move {
+        let (status, text, keep) = renew::desk_turn(&sealed, kept.as_deref(), &env).await;
+        Ok(Array::of3(&status.into(), &text.into(), &keep.map_or(JsValue::UNDEFINED, JsValue::from)).into())
+    })
+}
+
+async fn handle(inbound: Inbound, env: &Env, ctx: &Context) -> worker::Result<Response> {
     let Some(site) = Site::of(env) else {
         return response::from_reply(&Reply::problem(
             503,
@@ -56,30 +75,95 @@ async fn handle(inbound: Inbound, env: &Env, ctx: &Context) -> worker::Result<we
     if inbound.with_head(|head| head.url_parts().path == HEALTH_PATH) {
         return response::from_reply(&site::health());
     }
-    let answer = match answer(&site, &inbound, env, ctx).await {
+    let header = |name: &str| inbound.header(name);
+    let head = RequestHead { method: inbound.method(), url: inbound.url(), header: &header };
+    let visit = Visit { site: &site, inbound: &inbound, head: &head, env, ctx };
+    let answer = match visit.answer().await {
         Ok(response) => response::from_origin(response, &site.gateway)?,
         Err(reply) => response::from_reply(&reply)?,
     };
     response::with_cors(answer, &site.gateway, &inbound)
 }
 
-/// Answers a request: with the origin's response, or with what the core says instead.
-async fn answer(site: &Rc<Site>, inbound: &Inbound, env: &Env, ctx: &Context) -> Result<web_sys::Response, Reply> {
-    let header = |name: &str| inbound.header(name);
-    let head = edgeward::http::RequestHead { method: inbound.method(), url: inbound.url(), header: &header };
-    let entered = site.gateway.enter(&head)?;
-    let token = match entered.credentials(&head)? {
-        Credentials::Anonymous => None,
-        Credentials::Bearer(token) => {
-            let verified = verify::verify(site, &token, ctx).await.map_err(|refusal| refusal.reply(&entered))?;
-            entered.authorize(&verified)?;
-            Some((verified, token))
+/// One request and all that is at hand to answer it.
+struct Visit<'v> {
+    site: &'v Rc<Site>,
+    inbound: &'v Inbound,
+    head: &'v RequestHead<'v>,
+    env: &'v Env,
+    ctx: &'v Context,
+}
+
+impl Visit<'_> {
+    /// Answers: with the origin's response, or with what the core says instead.
+    async fn answer(&self) -> Result<Response, Reply> {
+        let entered = self.site.gateway.enter(self.head)?;
+        let has_ended = |session: &Session| self.site.has_ended(session);
+        match entered.credentials(self.head, verify::now(), &has_ended) {
+            Ok(Credentials::Anonymous) => self.act(&entered, None, None).await,
+            Ok(Credentials::Bearer(token)) => {
+                let verified = verify::access_token(self.site, token.as_str(), Some(self.ctx)).await;
+                let verified = verified.map_err(|refusal| match refusal {
+                    Refusal::Token(error) => entered.refuse(self.head, &error),
+                    Refusal::Keys { error, retry_after_s } => unavailable(error, retry_after_s),
+                })?;
+                entered.authorize(self.head, verified.claims())?;
+                let caller = Caller { claims: verified.claims(), token: token.as_str() };
+                self.act(&entered, Some(caller), None).await
+            }
+            Ok(Credentials::Session(session)) => self.answer_session(&entered, *session).await,
+            Err(reply) => {
+                if reply.header("set-cookie").is_some() {
+                    console_warn!(
+                        "edgeward: session_unsealable: a session cookie is over, foreign, or sealed with a secret that is \
+                         not among session.secrets any more; it is cleared"
+                    );
+                }
+                Err(reply)
+            }
         }
-    };
-    let known = token.as_ref().map(|(verified, token)| (verified.as_ref(), token.as_str()));
-    match entered.action(&head, known) {
-        Action::Respond(reply) => Err(reply),
-        Action::Proxy(url, plan) => forward::to_origin(site, inbound, &url, &plan).await,
-        Action::Service(binding, plan) => forward::to_service(site, inbound, env, binding, &plan).await,
+    }
+
+    /// Answers somebody who is logged in. Whatever the answer, no cache may keep it.
+    async fn answer_session(&self, entered: &Entered<'_>, mut session: Session) -> Result<Response, Reply> {
+        let Some(login) = self.site.gateway.login() else { return Err(entered.challenge(self.head)) };
+        let mut is_changed = login.sessions.is_ageing(&session, verify::now());
+        if session.needs_refresh(verify::now()) {
+            let ip = self.inbound.header("cf-connecting-ip");
+            match renew::renew(self.site, self.env, self.ctx, &session, ip).await {
+                Renewal::Renewed(renewed) => (session, is_changed) = (renewed, true),
+                Renewal::Unchanged => {}
+                Renewal::Ended => return Err(login::ended(login, self.head, entered.challenge(self.head))),
+            }
+        }
+        let caller = Caller { claims: session.claims(), token: &session.tokens().access };
+        let answer = match entered.authorize(self.head, session.claims()) {
+            Ok(()) => self.act(entered, Some(caller), Some(&session)).await,
+            Err(reply) => Err(reply),
+        };
+        let cookies = if is_changed { login::keep(login, self.head, &session) } else { Vec::new() };
+        match answer {
+            Ok(response) => response::of_session(response, &cookies).map_err(|_| response::broken()),
+            Err(reply) => Err(login::of_session(reply, cookies)),
+        }
+    }
+
+    async fn act(
+        &self,
+        entered: &Entered<'_>,
+        caller: Option<Caller<'_>>,
+        session: Option<&Session>,
+    ) -> Result<Response, Reply> {
+        match entered.action(self.head, caller) {
+            Action::Respond(reply) => Err(reply),
+            Action::Proxy(url, plan) => forward::to_origin(self.site, self.inbound, &url, &plan).await,
+            Action::Service(binding, plan) => {
+                forward::to_service(self.site, self.inbound, self.env, binding, &plan).await
+            }
+            Action::Login(login, step) => {
+                let asker = Asker { head: self.head, session, caller };
+                Err(login::step(self.site, self.env, self.ctx, entered, login, step, asker).await)
+            }
+        }
     }
 }

@@ -10,6 +10,8 @@ use crate::request::Inbound;
 
 const SWITCHING_PROTOCOLS: u16 = 101;
 
+const PRIVATE: &str = "private, no-store";
+
 /// Answers of an origin give way to the gateway's where it has a CORS policy.
 const CORS_HEADERS: [&str; 6] = [
     "access-control-allow-origin",
@@ -64,6 +66,23 @@ pub(crate) fn with_cors(response: Response, gateway: &Gateway, inbound: &Inbound
         }
     }
     Ok(response)
+}
+
+/// An origin's answer to somebody who is logged in: kept by no cache, with the cookies of a session that changed.
+pub(crate) fn of_session(response: Response, cookies: &[String]) -> worker::Result<Response> {
+    if response.status() == SWITCHING_PROTOCOLS {
+        return Ok(response);
+    }
+    response.headers().set("cache-control", PRIVATE)?;
+    for cookie in cookies {
+        response.headers().append("set-cookie", cookie)?;
+    }
+    Ok(response)
+}
+
+/// The answer where an origin's response cannot be passed on.
+pub(crate) fn broken() -> Reply {
+    Reply::problem(502, "origin_unreachable", "The origin did not answer.")
 }
 
 /// An origin's response with headers that can be changed; its body goes through untouched.

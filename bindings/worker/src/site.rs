@@ -4,17 +4,20 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use edgeward::Verifier;
-use edgeward::gateway::{Compiled, Gateway, Problem, compile};
+use edgeward::gateway::{Compiled, Gateway, LoginState, Problem, compile};
 use edgeward::http::Reply;
+use edgeward::session::Session;
 use js_sys::{JSON, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{Env, console_error, console_warn};
 
+use crate::entropy;
+
 /// What requests of one isolate share: plain data, nothing of any request's I/O.
 pub(crate) struct Site {
     pub(crate) gateway: Gateway,
-    /// Borrowed for single calls only, never across an await.
-    pub(crate) verifier: Option<RefCell<Verifier>>,
+    verifier: Option<RefCell<Verifier>>,
+    login: Option<RefCell<LoginState>>,
 }
 
 thread_local! {
@@ -25,6 +28,21 @@ impl Site {
     /// The site, compiled at the first call; `None` if the configuration is invalid, which that call has logged.
     pub(crate) fn of(env: &Env) -> Option<Rc<Self>> {
         SITE.with(|site| site.get_or_init(|| load(env)).clone())
+    }
+
+    /// Lends the verifier for one call, so that nothing is borrowed while something is awaited. `None` if there is none.
+    pub(crate) fn with_verifier<T>(&self, call: impl FnOnce(&mut Verifier) -> T) -> Option<T> {
+        Some(call(&mut *self.verifier.as_ref()?.try_borrow_mut().ok()?))
+    }
+
+    /// The same for what changes while people log in and out.
+    pub(crate) fn with_login<T>(&self, call: impl FnOnce(&mut LoginState) -> T) -> Option<T> {
+        Some(call(&mut *self.login.as_ref()?.try_borrow_mut().ok()?))
+    }
+
+    /// Whether a session was logged out of, as far as this isolate knows.
+    pub(crate) fn has_ended(&self, session: &Session) -> bool {
+        self.with_login(|state| state.ended.has(session.id())).unwrap_or_default()
     }
 }
 
@@ -48,9 +66,12 @@ fn load(env: &Env) -> Option<Rc<Site>> {
     };
     let variable = |name: &str| Reflect::get(env, &name.into()).ok().and_then(|value| value.as_string());
     match compile(&text, &variable) {
-        Ok(Compiled { gateway, verifier, warnings }) => {
+        Ok(mut compiled) => {
+            let random: [u8; 32] = entropy::random();
+            compiled.seal_with(&edgeward::base64url::encode(&random));
+            let Compiled { gateway, verifier, login, warnings } = compiled;
             warnings.iter().for_each(|warning| console_warn!("edgeward: config: {warning}"));
-            Some(Rc::new(Site { gateway, verifier: verifier.map(RefCell::new) }))
+            Some(Rc::new(Site { gateway, verifier: verifier.map(RefCell::new), login: login.map(RefCell::new) }))
         }
         Err(problems) => {
             report(&problems);

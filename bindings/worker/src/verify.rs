@@ -4,11 +4,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use edgeward::error::VerifyError;
-use edgeward::gateway::{Entered, Token};
-use edgeward::http::{Reply, unavailable};
 use edgeward::io::UnixTime;
-use edgeward::jwk::{Answer, Ask, KeysError, Progress};
-use edgeward::jwt::VerifiedToken;
+use edgeward::jwk::{Answer, Ask, EdgeEntry, KeysError, Progress};
+use edgeward::jwt::{Policy, VerifiedToken};
 use edgeward::{Check, Refresh, limits};
 use worker::{Context, console_warn};
 
@@ -21,54 +19,77 @@ pub(crate) enum Refusal {
     Keys { error: KeysError, retry_after_s: u32 },
 }
 
-impl Refusal {
-    pub(crate) fn reply(&self, entered: &Entered<'_>) -> Reply {
-        match self {
-            Self::Token(error) => entered.refuse(error),
-            Self::Keys { error, retry_after_s } => unavailable(*error, *retry_after_s),
-        }
-    }
-}
-
-/// Checks a request goes through before it gives up; only a broken core would come near.
+/// Checks a token goes through before it is given up; only a broken core would come near.
 const MAX_CHECKS: u32 = 1000;
 
 pub(crate) fn now() -> UnixTime {
     UnixTime::from_millis(js_sys::Date::now() as i64)
 }
 
-pub(crate) async fn verify(site: &Rc<Site>, token: &Token, ctx: &Context) -> Result<Arc<VerifiedToken>, Refusal> {
-    let unavailable = Refusal::Keys { error: KeysError::JwksUnreachable, retry_after_s: 1 };
-    let Some(verifier) = &site.verifier else { return Err(unavailable) };
+/// Verifies an access token.
+pub(crate) async fn access_token(
+    site: &Rc<Site>,
+    token: &str,
+    ctx: Option<&Context>,
+) -> Result<Arc<VerifiedToken>, Refusal> {
+    verify(site, None, token, ctx).await
+}
+
+/// Verifies an ID token with the policy of its login.
+pub(crate) async fn id_token(
+    site: &Rc<Site>,
+    policy: &Policy,
+    token: &str,
+    ctx: Option<&Context>,
+) -> Result<Arc<VerifiedToken>, Refusal> {
+    verify(site, Some(policy), token, ctx).await
+}
+
+async fn verify(
+    site: &Rc<Site>,
+    policy: Option<&Policy>,
+    token: &str,
+    ctx: Option<&Context>,
+) -> Result<Arc<VerifiedToken>, Refusal> {
     let mut fetches = 0;
     for _ in 0..MAX_CHECKS {
-        // A statement of its own, so that the borrow ends before anything is awaited.
-        let check = verifier.borrow_mut().check(token.as_str(), now(), fetches);
+        // The verifier is borrowed for this one call only, so that nothing is when something is awaited.
+        let check = site.with_verifier(|verifier| match policy {
+            Some(policy) => verifier.check_as(policy, token, now(), fetches),
+            None => verifier.check(token, now(), fetches),
+        });
         match check {
-            Check::Verified(token, None) => return Ok(token),
-            Check::Verified(token, Some(refresh)) => {
+            Some(Check::Verified(token, None)) => return Ok(token),
+            Some(Check::Verified(token, Some(refresh))) => {
                 let site = Rc::clone(site);
-                ctx.wait_until(async move {
-                    let entry = run(&site, refresh).await.1;
-                    store_at_edge(entry).await;
-                });
+                let renew = async move { store_at_edge(run(&site, refresh).await.1).await };
+                aside(ctx, renew).await;
                 return Ok(token);
             }
-            Check::Refused(error) => return Err(Refusal::Token(error)),
-            Check::Unavailable { error, retry_after_s } => return Err(Refusal::Keys { error, retry_after_s }),
-            Check::Wait => send::sleep(limits::FETCH_POLL_MS).await,
-            Check::Fetch(refresh) => {
+            Some(Check::Refused(error)) => return Err(Refusal::Token(error)),
+            Some(Check::Unavailable { error, retry_after_s }) => return Err(Refusal::Keys { error, retry_after_s }),
+            Some(Check::Wait) => send::sleep(limits::FETCH_POLL_MS).await,
+            Some(Check::Fetch(refresh)) => {
                 let (asked_provider, entry) = run(site, refresh).await;
                 fetches += u8::from(asked_provider);
-                ctx.wait_until(store_at_edge(entry));
+                aside(ctx, store_at_edge(entry)).await;
             }
+            None => break,
         }
     }
-    Err(unavailable)
+    Err(Refusal::Keys { error: KeysError::JwksUnreachable, retry_after_s: 1 })
+}
+
+/// Does `work` beside the answer where there is one to give, and at once where everything is beside it already.
+async fn aside(ctx: Option<&Context>, work: impl Future<Output = ()> + 'static) {
+    match ctx {
+        Some(ctx) => ctx.wait_until(work),
+        None => work.await,
+    }
 }
 
 /// Uses a permit up. Returns whether the provider was asked, and what the edge cache should keep.
-async fn run(site: &Site, refresh: Refresh) -> (bool, Option<edgeward::jwk::EdgeEntry>) {
+async fn run(site: &Site, refresh: Refresh) -> (bool, Option<EdgeEntry>) {
     let issuer = refresh.issuer();
     let mut permit = refresh.permit;
     let mut fetched = loop {
@@ -82,7 +103,7 @@ async fn run(site: &Site, refresh: Refresh) -> (bool, Option<edgeward::jwk::Edge
         }
     };
     let (asked_provider, entry) = (fetched.asked_provider(), fetched.edge.take());
-    let stored = site.verifier.as_ref().map(|verifier| verifier.borrow_mut().store(issuer, fetched, now()));
+    let stored = site.with_verifier(|verifier| verifier.store(issuer, fetched, now()));
     if let Some(Err(error)) = stored {
         console_warn!(
             "edgeward: {}: {error}; check that jwks_uri or the issuer answers this Worker with JSON",
@@ -92,7 +113,7 @@ async fn run(site: &Site, refresh: Refresh) -> (bool, Option<edgeward::jwk::Edge
     (asked_provider, entry)
 }
 
-async fn store_at_edge(entry: Option<edgeward::jwk::EdgeEntry>) {
+async fn store_at_edge(entry: Option<EdgeEntry>) {
     if let Some(entry) = entry {
         edge_cache::put(&entry).await;
     }

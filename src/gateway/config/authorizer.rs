@@ -5,11 +5,15 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::reader::{Field, Reader, Section};
-use crate::gateway::route::{Auth, Route};
+use super::session;
+use crate::gateway::route::{Auth, Integration, Route};
+use crate::gateway::{Login, LoginState};
 use crate::json::Value;
 use crate::jwk::{JwkSet, KeyCache, KeySource};
 use crate::jwt::{Algorithm, Demands, Policy, Profile};
 use crate::limits;
+use crate::oidc::{Client, ClientAuth, Provider, ProviderCache, RefreshDesk, Secret, UsedStates};
+use crate::session::EndedSessions;
 use crate::url::{HttpUrl, is_host, is_loopback, split_port};
 use crate::verifier::Verifier;
 
@@ -27,6 +31,8 @@ const KEYS: &[&str] = &[
     "client_auth",
     "redirect_uri",
     "callback_uri",
+    "post_logout_uri",
+    "forward_client_ip",
     "scope",
     "clock_skew_s",
     "token_profile",
@@ -49,10 +55,31 @@ pub(super) struct Authorizer {
     pub(super) organizations: Vec<String>,
     pub(super) roles_claim: Option<String>,
     clients: Vec<String>,
-    client_id: Option<String>,
     max_key_bits: usize,
-    pub(super) redirect_uri: Option<String>,
-    pub(super) scope: String,
+    kind: Type,
+    client: ClientSettings,
+}
+
+/// What is configured of the login client.
+#[derive(Debug)]
+struct ClientSettings {
+    id: Option<String>,
+    secrets: Vec<String>,
+    auth: ClientAuthMethod,
+    redirect_uri: Option<String>,
+    callback_uri: Option<String>,
+    post_logout_uri: Option<String>,
+    /// The site's own origin, to build redirect_uri with.
+    base_url: Option<String>,
+    scope: String,
+    forwards_ip: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ClientAuthMethod {
+    Post,
+    Basic,
+    None,
 }
 
 #[derive(Debug)]
@@ -111,14 +138,24 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Author
         organizations,
         roles_claim,
         clients,
-        client_id: client.id,
         max_key_bits,
-        redirect_uri: client.redirect_uri,
-        scope: client.scope,
+        // Without a type there is no issuer either, and nothing is served.
+        kind: kind.unwrap_or(Type::Oidc),
+        client,
     })
 }
 
 impl Authorizer {
+    pub(super) fn scope(&self) -> &str {
+        &self.client.scope
+    }
+
+    /// The gateway's own callback: as configured, or that of the callback route on the site's own origin.
+    pub(super) fn redirect_uri(&self, callback_path: Option<&str>) -> Option<String> {
+        let from_base = || Some(format!("{}{}", self.client.base_url.as_ref()?, callback_path?));
+        self.client.redirect_uri.clone().or_else(from_base)
+    }
+
     /// The verifier for the bearer tokens of all routes; `None` if no route asks for a token.
     pub(super) fn verifier(&self, reader: &mut Reader<'_>, routes: &[Route]) -> Option<Verifier> {
         let protected = routes.iter().filter(|route| route.auth != Auth::None);
@@ -140,18 +177,93 @@ impl Authorizer {
                     return None;
                 }
             };
-            let keys = match &one.keys {
-                Keys::Fixed(set) => KeyCache::fixed(one.issuer.clone(), set.clone()),
-                Keys::Fetched(source) => {
-                    KeyCache::new(one.issuer.clone(), source.clone()).max_modulus_bits(self.max_key_bits)
-                }
-            };
+            let keys = self.keys_of(one);
             verifier = Some(match verifier {
                 None => Verifier::new(policy, keys),
                 Some(verifier) => verifier.and_issuer(policy, keys),
             });
         }
         verifier
+    }
+
+    fn keys_of(&self, one: &Issuer) -> KeyCache {
+        match &one.keys {
+            Keys::Fixed(set) => KeyCache::fixed(one.issuer.clone(), set.clone()),
+            Keys::Fetched(source) => {
+                KeyCache::new(one.issuer.clone(), source.clone()).max_modulus_bits(self.max_key_bits)
+            }
+        }
+    }
+
+    /// How people log in, with the first issuer, and a verifier for it where no route asks for tokens.
+    pub(super) fn login(
+        &self,
+        reader: &mut Reader<'_>,
+        routes: &[Route],
+        session: session::Settings,
+        reads_access_tokens: bool,
+    ) -> Option<(Login, LoginState, Verifier)> {
+        let settings = &self.client;
+        let issuer = self.issuers.first()?;
+        let Some(id) = settings.id.clone() else {
+            reader.error("authorizer.client_id", "is missing, and there are login routes; or set AUTH0_CLIENT_ID");
+            return None;
+        };
+        if settings.auth != ClientAuthMethod::None && settings.secrets.is_empty() {
+            reader.error(
+                "authorizer.client_secret",
+                "is missing: set it, or AUTH0_CLIENT_SECRET, or \"client_auth\": \"none\" for a public client",
+            );
+            return None;
+        }
+        let path_of = |wanted: &Integration| routes.iter().find(|route| route.integration == *wanted)?.pattern.path();
+        // That it is missing has been noted.
+        let redirect_uri = self.redirect_uri(path_of(&Integration::Callback).as_deref())?;
+        let session_claims = session.claims.clone();
+        let sessions = session.sessions(reader, &settings.secrets)?;
+        let secrets = || settings.secrets.iter().cloned().map(Secret::new).collect();
+        let auth = match settings.auth {
+            ClientAuthMethod::Post => ClientAuth::Post(secrets()),
+            ClientAuthMethod::Basic => ClientAuth::Basic(secrets()),
+            ClientAuthMethod::None => ClientAuth::None,
+        };
+        let id_policy = Policy::id_token(&issuer.issuer, &id, &self.algorithms)
+            .and_then(|policy| policy.clock_skew_s(self.clock_skew_s))
+            .map_err(|reason| reader.error("authorizer", reason.to_string()))
+            .ok()?;
+        let client = Client {
+            id,
+            auth,
+            redirect_uri,
+            callback_uri: settings.callback_uri.clone(),
+            scope: settings.scope.clone(),
+            audience: self.audience.first().cloned(),
+            audience_parameter: if self.kind == Type::Auth0 { "audience" } else { "resource" },
+            organizations: self.organizations.clone(),
+            roles_claim: self.roles_claim.clone(),
+            session_claims,
+            forwards_ip: settings.forwards_ip,
+        };
+        let provider = match self.kind {
+            Type::Auth0 => ProviderCache::fixed(Provider::auth0(&issuer.issuer)),
+            Type::Oidc => ProviderCache::discovering(issuer.issuer.clone()),
+        };
+        let verifier = Verifier::new(id_policy.clone(), self.keys_of(issuer));
+        let login = Login {
+            after_logout: settings.post_logout_uri.clone().unwrap_or_else(|| format!("{}/", client.home())),
+            login_path: path_of(&Integration::Login),
+            client,
+            sessions,
+            id_policy,
+            reads_access_tokens,
+        };
+        let state = LoginState {
+            provider,
+            used_states: UsedStates::default(),
+            refreshes: RefreshDesk::default(),
+            ended: EndedSessions::default(),
+        };
+        Some((login, state, verifier))
     }
 
     fn policy(&self, issuer: &str, audience: &[String]) -> Result<Policy, crate::jwt::InvalidPolicy> {
@@ -163,7 +275,7 @@ impl Authorizer {
         if let Some(seconds) = self.max_token_age_s {
             policy = policy.max_age_s(seconds);
         }
-        if let Some(client_id) = &self.client_id {
+        if let Some(client_id) = &self.client.id {
             policy = policy.login_client(client_id.clone());
         }
         Ok(policy)
@@ -312,27 +424,50 @@ fn read_algorithms(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Algori
     algorithms
 }
 
-struct Client {
-    id: Option<String>,
-    redirect_uri: Option<String>,
-    scope: String,
-}
-
-fn read_client(reader: &mut Reader<'_>, section: &Section<'_>) -> Client {
+fn read_client(reader: &mut Reader<'_>, section: &Section<'_>) -> ClientSettings {
     let id = match section.get("client_id") {
         Some(field) => reader.text(&field),
         None => reader.variable("AUTH0_CLIENT_ID"),
     };
-    if let Some(field) = section.get("client_secret") {
-        reader.strings(&field);
+    let secrets = match section.get("client_secret") {
+        Some(field) => reader.strings(&field).unwrap_or_default(),
+        None => reader.variable("AUTH0_CLIENT_SECRET").into_iter().collect(),
+    };
+    let methods = [
+        ("client_secret_post", ClientAuthMethod::Post),
+        ("client_secret_basic", ClientAuthMethod::Basic),
+        ("none", ClientAuthMethod::None),
+    ];
+    let auth = section.get("client_auth").and_then(|field| reader.choice(&field, &methods));
+    let scope = section.get("scope").and_then(|field| reader.text(&field).map(|scope| (field.path, scope)));
+    if let Some((path, scope)) = &scope
+        && !scope.split(' ').any(|word| word == "openid")
+    {
+        reader.error(path, "must have the word \"openid\": without it there is no ID token, and no login");
     }
-    if let Some(field) = section.get("client_auth") {
-        reader.choice(&field, &[("client_secret_post", ()), ("client_secret_basic", ()), ("none", ())]);
+    ClientSettings {
+        id,
+        secrets,
+        auth: auth.unwrap_or(ClientAuthMethod::Post),
+        redirect_uri: read_url(reader, section, "redirect_uri"),
+        callback_uri: read_url(reader, section, "callback_uri"),
+        post_logout_uri: read_url(reader, section, "post_logout_uri"),
+        base_url: read_base_url(reader),
+        scope: scope.map_or_else(|| "openid profile email".into(), |(_, scope)| scope),
+        forwards_ip: section.get("forward_client_ip").and_then(|field| reader.boolean(&field)).unwrap_or_default(),
     }
-    let redirect_uri = read_url(reader, section, "redirect_uri");
-    read_url(reader, section, "callback_uri");
-    let scope = section.get("scope").and_then(|field| reader.text(&field));
-    Client { id, redirect_uri, scope: scope.unwrap_or_else(|| "openid profile email".into()) }
+}
+
+/// The site's own origin, from the environment.
+fn read_base_url(reader: &mut Reader<'_>) -> Option<String> {
+    let name = ["APP_BASE_URL", "AUTH0_BASE_URL"].into_iter().find(|name| reader.variable(name).is_some())?;
+    let url = reader.variable(name)?;
+    let origin = url.strip_suffix('/').unwrap_or(&url);
+    if HttpUrl::parse(origin).is_none_or(|parsed| !parsed.is_secure() || !parsed.path_and_query.is_empty()) {
+        reader.error(&format!("{name} (environment)"), "must be an https origin such as https://app.example.com");
+        return None;
+    }
+    Some(origin.into())
 }
 
 fn read_url(reader: &mut Reader<'_>, section: &Section<'_>, name: &str) -> Option<String> {

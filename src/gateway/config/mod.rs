@@ -11,8 +11,8 @@ use alloc::vec::Vec;
 
 pub use self::reader::{Environment, Problem};
 use self::reader::{Reader, Section};
-use super::Gateway;
 use super::route::{Auth, Route};
+use super::{Gateway, LoginState};
 use crate::json::Document;
 use crate::limits;
 use crate::verifier::Verifier;
@@ -24,6 +24,8 @@ pub struct Compiled {
     pub gateway: Gateway,
     /// Issuers and their keys; `None` if no route needs them.
     pub verifier: Option<Verifier>,
+    /// What changes while people log in and out; `None` if no route does that.
+    pub login: Option<LoginState>,
     /// What should be looked at all the same.
     pub warnings: Vec<Problem>,
 }
@@ -49,15 +51,38 @@ pub fn compile(text: &str, env: &Environment<'_>) -> Result<Compiled, Vec<Proble
     let root = Section::root(document.root());
     reader.refuse_unknown(&root, &["$schema", "authorizer", "session", "cors", "paths"]);
     let authorizer = authorizer::read(&mut reader, &root);
-    session::read(&mut reader, &root);
+    let session = session::read(&mut reader, &root);
     let cors = cors::read(&mut reader, &root);
     let routes = paths::read(&mut reader, &root, authorizer.as_ref());
     check_protection(&mut reader, &root, authorizer.as_ref(), &routes);
-    let verifier = authorizer.as_ref().and_then(|authorizer| authorizer.verifier(&mut reader, &routes));
+    let mut verifier = authorizer.as_ref().and_then(|authorizer| authorizer.verifier(&mut reader, &routes));
+    let mut login = None;
+    if let Some(authorizer) = &authorizer
+        && routes.iter().any(|route| route.integration.needs_login())
+        && let Some((fixed, state, id_tokens)) = authorizer.login(&mut reader, &routes, session, verifier.is_some())
+    {
+        verifier.get_or_insert(id_tokens);
+        login = Some((fixed, state));
+    }
     if reader.has_errors() {
         return Err(reader.into_problems());
     }
-    Ok(Compiled { gateway: Gateway::new(routes, cors), verifier, warnings: reader.into_problems() })
+    let (fixed, state) = login.unzip();
+    Ok(Compiled {
+        gateway: Gateway::new(routes, cors, fixed),
+        verifier,
+        login: state,
+        warnings: reader.into_problems(),
+    })
+}
+
+impl Compiled {
+    /// Seals sessions with this random secret if none was configured.
+    pub fn seal_with(&mut self, secret: &str) {
+        if let Some(login) = self.gateway.login.as_mut().filter(|login| login.lacks_secret()) {
+            login.seal_with(secret);
+        }
+    }
 }
 
 fn syntax(text: &str, reason: crate::json::JsonError) -> String {

@@ -9,7 +9,7 @@ use super::authorizer::Authorizer;
 use super::reader::{Field, Reader, Section};
 use crate::gateway::headers::{HeaderTemplates, HeaderValue};
 use crate::gateway::pattern::{InvalidPattern, Kind, Pattern};
-use crate::gateway::route::{Auth, Integration, Methods, OnForbidden, Route};
+use crate::gateway::route::{Auth, Integration, Methods, OnForbidden, OnUnauthenticated, Route};
 use crate::json::Value;
 use crate::jwt::{Demands, Roles};
 use crate::url::HttpUrl;
@@ -101,22 +101,22 @@ fn read_route(reader: &mut Reader<'_>, section: &Section<'_>, authorizer: Option
     }
     if auth == Auth::None
         && let Some(headers) = integration.as_ref().and_then(Integration::headers)
-        && headers.iter().any(|(_, value)| value.needs_token())
+        && headers.iter().any(|(_, value)| value.needs_caller())
     {
         reader.error(
             &section.path_of("integration.headers"),
             "use $claims or $token, but the route has no authentication",
         );
     }
-    if let Some(field) = section.get("on_unauthenticated") {
-        reader.choice(&field, &[("auto", ()), ("login", ()), ("401", ())]);
-    }
+    let on_unauthenticated =
+        section.get("on_unauthenticated").and_then(|field| read_on_unauthenticated(reader, &field));
     let on_forbidden = section.get("on_forbidden").and_then(|field| read_on_forbidden(reader, &field));
     Some(Route {
         methods: methods?,
         pattern: pattern?,
         auth,
         demands,
+        on_unauthenticated: on_unauthenticated.unwrap_or_default(),
         on_forbidden: on_forbidden.unwrap_or_default(),
         integration: integration?,
     })
@@ -196,6 +196,15 @@ fn read_demands(reader: &mut Reader<'_>, section: &Section<'_>, authorizer: Opti
     }
     let roles = claim.filter(|_| !roles.is_empty()).map(|claim| Roles { claim, all: roles, any: Vec::new() });
     Demands { scopes, permissions, roles, organizations, audience }
+}
+
+fn read_on_unauthenticated(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<OnUnauthenticated> {
+    if matches!(field.value, Value::Number(crate::json::Number::Unsigned(401))) {
+        return Some(OnUnauthenticated::Status401);
+    }
+    let choices =
+        [("auto", OnUnauthenticated::Auto), ("login", OnUnauthenticated::Login), ("401", OnUnauthenticated::Status401)];
+    reader.choice(field, &choices)
 }
 
 fn read_on_forbidden(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<OnForbidden> {
@@ -392,31 +401,52 @@ fn check_overlaps(reader: &mut Reader<'_>, routes: &[(String, Route)]) {
 
 fn check_login(reader: &mut Reader<'_>, routes: &[(String, Route)], authorizer: Option<&Authorizer>) {
     let first = |wanted: &Integration| routes.iter().find(|(_, route)| route.integration == *wanted);
-    if let Some((path, route)) = routes.iter().find(|(_, route)| route.integration.is_login_flow())
+    if let Some((path, route)) = routes.iter().find(|(_, route)| route.integration.needs_login())
         && authorizer.is_none()
     {
         reader.error(path, format!("{} needs an authorizer", route.pattern.as_str()));
     }
     let Some(authorizer) = authorizer else { return };
     if let Some((path, _)) = first(&Integration::Refresh)
-        && !authorizer.scope.split(' ').any(|scope| scope == "offline_access")
+        && !authorizer.scope().split(' ').any(|scope| scope == "offline_access")
     {
         reader.error(
             &format!("{path}.integration"),
             "needs \"offline_access\" in authorizer.scope: without it the provider issues no refresh token",
         );
     }
-    if let Some(uri) = &authorizer.redirect_uri {
-        let path = HttpUrl::parse(uri).map(|url| url.path()).unwrap_or_default();
-        let path = crate::gateway::path::CanonicalPath::parse(path);
-        let is_served = |route: &Route| {
-            route.integration == Integration::Callback
-                && path.as_ref().is_ok_and(|path| route.pattern.matches(path, crate::gateway::pattern::Reading::Exact))
-        };
-        if !routes.iter().any(|(_, route)| is_served(route)) {
-            reader.error("authorizer.redirect_uri", "is not the path of any callback integration");
+    let callback = first(&Integration::Callback);
+    if let Some((path, _)) = first(&Integration::Login)
+        && callback.is_none()
+    {
+        reader.error(&format!("{path}.integration"), "needs a route with the callback integration, too");
+    }
+    match authorizer.redirect_uri(callback.and_then(|(_, route)| route.pattern.path()).as_deref()) {
+        Some(uri) => {
+            let path = HttpUrl::parse(&uri).map(|url| url.path()).unwrap_or_default();
+            let path = crate::gateway::path::CanonicalPath::parse(path);
+            let is_served = |route: &Route| {
+                route.integration == Integration::Callback
+                    && path
+                        .as_ref()
+                        .is_ok_and(|path| route.pattern.matches(path, crate::gateway::pattern::Reading::Exact))
+            };
+            if !routes.iter().any(|(_, route)| is_served(route)) {
+                reader.error("authorizer.redirect_uri", "is not the path of any callback integration");
+            }
         }
-    } else if let Some((path, _)) = first(&Integration::Callback).or_else(|| first(&Integration::Login)) {
-        reader.error(&format!("{path}.integration"), "needs authorizer.redirect_uri");
+        None => {
+            if let Some((path, _)) = routes.iter().find(|(_, route)| route.integration.needs_login()) {
+                reader.error(
+                    &format!("{path}.integration"),
+                    "needs authorizer.redirect_uri, or the site's origin in APP_BASE_URL",
+                );
+            }
+        }
+    }
+    if let Some((path, _)) = routes.iter().find(|(_, route)| route.on_unauthenticated == OnUnauthenticated::Login)
+        && first(&Integration::Login).is_none_or(|(_, route)| route.pattern.path().is_none())
+    {
+        reader.error(&format!("{path}.on_unauthenticated"), "is \"login\", but no route with a fixed path is a login");
     }
 }

@@ -1,36 +1,113 @@
 //! `session`: the sealed cookie of a login.
 
-use super::reader::{Reader, Section};
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
-const KEYS: &[&str] = &["secrets", "cookie", "idle_s", "absolute_s", "same_site", "domain"];
+use super::reader::{Reader, Section};
+use crate::session::{CookieShape, Sealer, Sessions};
+
+const KEYS: &[&str] = &["secrets", "cookie", "idle_s", "absolute_s", "same_site", "domain", "claims"];
 
 /// Shortest secret, in characters.
 const MIN_SECRET_CHARS: usize = 32;
 
-pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) {
-    let (path, secrets) = match root.get("session").and_then(|field| reader.section(&field, KEYS)) {
-        Some(section) => {
-            for (name, least) in [("idle_s", 60), ("absolute_s", 60)] {
-                if let Some(field) = section.get(name) {
-                    reader.number(&field, least, 31_536_000);
-                }
-            }
-            if let Some(field) = section.get("same_site") {
-                reader.choice(&field, &[("Lax", ()), ("Strict", ()), ("None", ())]);
-            }
-            for name in ["cookie", "domain"] {
-                if let Some(field) = section.get(name) {
-                    reader.text(&field);
-                }
-            }
-            let secrets = section.get("secrets").and_then(|field| reader.strings(&field));
-            (section.path_of("secrets"), secrets)
+const DEFAULT_COOKIE: &str = "__Host-edgeward";
+const DEFAULT_IDLE_S: u32 = 86_400;
+const DEFAULT_ABSOLUTE_S: u32 = 259_200;
+const YEAR_S: u32 = 31_536_000;
+
+/// The `session` section, valid as far as it goes.
+pub(super) struct Settings {
+    secrets: Vec<String>,
+    cookie: CookieShape,
+    idle_s: u32,
+    absolute_s: u32,
+    /// Claims of the ID token that sessions keep; all if `None`.
+    pub(super) claims: Option<Vec<String>>,
+}
+
+pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Settings {
+    let section = root.get("session").and_then(|field| reader.section(&field, KEYS));
+    let field = |name: &str| section.as_ref().and_then(|section| section.get(name));
+    let mut seconds =
+        |name: &str, default| field(name).and_then(|field| reader.number(&field, 60, YEAR_S)).unwrap_or(default);
+    let idle_s = seconds("idle_s", DEFAULT_IDLE_S);
+    let absolute_s = seconds("absolute_s", DEFAULT_ABSOLUTE_S);
+    let choices = [("Lax", "Lax"), ("Strict", "Strict"), ("None", "None")];
+    let same_site = field("same_site").and_then(|field| reader.choice(&field, &choices)).unwrap_or("Lax");
+    let cookie = field("cookie").and_then(|field| reader.text(&field).map(|name| (field.path, name)));
+    let domain = field("domain").and_then(|field| reader.text(&field).map(|domain| (field.path, domain)));
+    let claims = field("claims").and_then(|field| reader.strings(&field));
+    if let Some((path, name)) = &cookie {
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if !name.bytes().all(is_token) {
+            reader.error(path, "is not a cookie name");
+        } else if !name.starts_with("__Host-") && domain.is_none() {
+            reader.error(path, "must start with __Host-, which keeps other hosts from setting it");
         }
-        None => ("session.secrets".into(), None),
+    }
+    if let Some((path, domain)) = &domain {
+        if !crate::url::is_host(domain) || !domain.contains('.') {
+            reader.error(path, "must be a host name such as example.com");
+        }
+        if cookie.as_ref().is_none_or(|(_, name)| name.starts_with("__Host-")) {
+            reader.error(
+                path,
+                "needs session.cookie with a name such as __Secure-edgeward: __Host- cookies have no domain",
+            );
+        }
+    }
+    let (path, secrets) = match field("secrets") {
+        Some(field) => (field.path.clone(), reader.strings(&field)),
+        None => {
+            ("AUTH0_SECRET (environment)".to_string(), reader.variable("AUTH0_SECRET").map(|secret| [secret].into()))
+        }
     };
-    let alias = || reader.variable("AUTH0_SECRET").map(|secret| ("AUTH0_SECRET (environment)".into(), [secret].into()));
-    let Some((path, secrets)) = secrets.map(|secrets| (path, secrets)).or_else(alias) else { return };
-    if secrets.is_empty() || secrets.iter().any(|secret| secret.chars().count() < MIN_SECRET_CHARS) {
+    if secrets
+        .as_ref()
+        .is_some_and(|secrets| secrets.is_empty() || secrets.iter().any(|one| one.chars().count() < MIN_SECRET_CHARS))
+    {
         reader.error(&path, "must have at least 32 characters; make one with: openssl rand -hex 32");
+    }
+    Settings {
+        secrets: secrets.unwrap_or_default(),
+        cookie: CookieShape {
+            name: cookie.map_or_else(|| DEFAULT_COOKIE.to_string(), |(_, name)| name),
+            same_site,
+            domain: domain.map(|(_, domain)| domain),
+        },
+        idle_s,
+        absolute_s,
+        claims,
+    }
+}
+
+impl Settings {
+    /// How sessions are kept. Without a secret of their own, one of the client's serves, if it is long enough.
+    pub(super) fn sessions(self, reader: &mut Reader<'_>, client_secrets: &[String]) -> Option<Sessions> {
+        let mut secrets = self.secrets;
+        if secrets.is_empty() {
+            let is_long = |secret: &&String| secret.chars().count() >= MIN_SECRET_CHARS;
+            secrets.extend(client_secrets.iter().filter(is_long).cloned());
+            let what = if secrets.is_empty() {
+                "with a random key of each isolate, so logins get lost between isolates and with each deployment"
+            } else {
+                "with a key derived from the client secret"
+            };
+            reader.warn(
+                "session.secrets",
+                format!("is missing: sessions are sealed {what}. Set AUTH0_SECRET; make it with: openssl rand -hex 32"),
+            );
+        }
+        if self.cookie.same_site == "Strict" {
+            reader.warn("session.same_site", "is Strict: links from other sites arrive without the session");
+        }
+        Some(Sessions {
+            sealer: Sealer::new(&secrets),
+            cookie: self.cookie,
+            idle_s: self.idle_s.into(),
+            absolute_s: self.absolute_s.into(),
+        })
     }
 }

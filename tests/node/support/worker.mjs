@@ -27,6 +27,9 @@ const NAME = "edgeward";
  * @param {string} [options.compatibilityDate]
  * @param {string[]} [options.compatibilityFlags]
  * @param {boolean} [options.cache]  the Cache API stores; default true
+ * @param {number} [options.port]    0, the default, takes a free one
+ * @param {boolean} [options.sessions] binds the Durable Object through which isolates share refreshes
+ * @param {number} [options.isolates] how many Workers of this build run, each in an isolate of its own; default 1
  */
 export async function startWorker(options = {}) {
   const worker = new RunningWorker(options);
@@ -37,7 +40,7 @@ export async function startWorker(options = {}) {
 class RunningWorker {
   #options;
   #runtime;
-  #url;
+  #urls = [];
 
   /** What the Worker wrote to its console, and what the runtime reports: `{ level, message }`. */
   logs = [];
@@ -49,7 +52,8 @@ class RunningWorker {
   async start() {
     this.#runtime = new Miniflare(await this.#settings());
     await this.#runtime.ready;
-    this.#url = await this.#runtime.unsafeGetDirectURL(NAME);
+    const names = nameEach(this.#options.isolates);
+    this.#urls = await Promise.all(names.map((name) => this.#runtime.unsafeGetDirectURL(name)));
   }
 
   async stop() {
@@ -68,11 +72,16 @@ class RunningWorker {
 
   /** Base address, without a closing slash. */
   get url() {
-    return this.#url.origin;
+    return this.#urls[0].origin;
   }
 
   get port() {
-    return Number(this.#url.port);
+    return Number(this.#urls[0].port);
+  }
+
+  /** The ports of all isolates. */
+  get ports() {
+    return this.#urls.map(({ port }) => Number(port));
   }
 
   /** `fetch` on a path of the Worker; redirects are not followed. */
@@ -88,8 +97,8 @@ class RunningWorker {
    * @returns {Promise<{ status: number, headers: [string, string][], header(name: string): string | null,
    *   body: Buffer, text: string, json(): any }>}
    */
-  raw(bytes, { timeout = 10_000 } = {}) {
-    return exchange(this.port, Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes, "latin1"), timeout);
+  raw(bytes, { timeout = 10_000, port = this.port } = {}) {
+    return exchange(port, Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes, "latin1"), timeout);
   }
 
   /**
@@ -97,16 +106,16 @@ class RunningWorker {
    *
    * @param {{ method?: string, target?: string, headers?: [string, string][] | Record<string, string>, body?: string | Buffer }} request
    */
-  request({ method = "GET", target = "/", headers = [], body, timeout } = {}) {
+  request({ method = "GET", target = "/", headers = [], body, timeout, port = this.port } = {}) {
     const pairs = Array.isArray(headers) ? [...headers] : Object.entries(headers);
     const has = (name) => pairs.some(([given]) => given.toLowerCase() === name);
-    if (!has("host")) pairs.unshift(["Host", `127.0.0.1:${this.port}`]);
+    if (!has("host")) pairs.unshift(["Host", `127.0.0.1:${port}`]);
     if (body !== undefined && !has("content-length") && !has("transfer-encoding")) {
       pairs.push(["Content-Length", String(Buffer.byteLength(body))]);
     }
     pairs.push(["Connection", "close"]);
     const head = `${method} ${target} HTTP/1.1\r\n${pairs.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`;
-    return this.raw(Buffer.concat([Buffer.from(head, "latin1"), Buffer.from(body ?? "")]), { timeout });
+    return this.raw(Buffer.concat([Buffer.from(head, "latin1"), Buffer.from(body ?? "")]), { timeout, port });
   }
 
   /** The text of every log line so far. */
@@ -128,7 +137,7 @@ class RunningWorker {
   }
 
   async #settings() {
-    const { config, env = {}, serviceBindings = {}, hosts, cache = true } = this.#options;
+    const { config, env = {}, serviceBindings = {}, hosts, cache = true, port = 0, sessions = false, isolates } = this.#options;
     const { compatibilityDate = COMPATIBILITY_DATE, compatibilityFlags = ["no_nodejs_compat"] } = this.#options;
     const { main, modules } = this.#options.source ?? (await builtModules(this.#options.build ?? BUILD));
 
@@ -140,6 +149,8 @@ class RunningWorker {
     for (const [name, target] of Object.entries(serviceBindings)) {
       bindings[name] = { type: "fetcher", handler: typeof target === "function" ? target : (request) => forward(request, target) };
     }
+    if (sessions) bindings.EDGEWARD_SESSIONS = { type: "durable-object", worker: NAME, exportName: "EdgewardSessions" };
+    const exported = sessions ? { exports: { EdgewardSessions: { type: "durable-object", storage: "sqlite" } } } : {};
 
     return {
       host: "127.0.0.1",
@@ -149,26 +160,28 @@ class RunningWorker {
       enableDevRegistry: false,
       cf: {},
       telemetry: { enabled: false },
-      workers: [
-        {
-          config: {
-            name: NAME,
-            compatibilityDate,
-            compatibilityFlags,
-            env: bindings,
-            manifest: { mainModule: main, modulesRoot: BUILD, modules },
-          },
-          dev: {
-            cacheAPI: cache,
-            // Requests go straight to the Worker: the front Worker of Miniflare would rewrite some of them.
-            unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
-            ...(hosts && { outboundService: { type: "fetcher", handler: (request) => forward(request, hosts) } }),
-          },
+      workers: nameEach(isolates).map((name) => ({
+        config: {
+          name,
+          compatibilityDate,
+          compatibilityFlags,
+          env: bindings,
+          ...exported,
+          manifest: { mainModule: main, modulesRoot: BUILD, modules },
         },
-      ],
+        dev: {
+          cacheAPI: cache,
+          // Requests go straight to the Worker: the front Worker of Miniflare would rewrite some of them.
+          unsafeDirectSockets: [{ host: "127.0.0.1", port }],
+          ...(hosts && { outboundService: { type: "fetcher", handler: (request) => forward(request, hosts) } }),
+        },
+      })),
     };
   }
 }
+
+/** The names of so many Workers; the first is the one whose Durable Objects all use. */
+const nameEach = (isolates = 1) => Array.from({ length: isolates }, (_, index) => (index === 0 ? NAME : `${NAME}-${index}`));
 
 async function builtModules(build) {
   const [script, wasm] = [join(build, "index.js"), join(build, "index_bg.wasm")];

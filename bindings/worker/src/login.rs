@@ -1,0 +1,269 @@
+//! Logging in and out: the core says what to send and what it means, this sends it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use edgeward::gateway::{Caller, Entered, Login, LoginStep};
+use edgeward::http::{Reply, RequestHead};
+use edgeward::jwt::VerifiedToken;
+use edgeward::oidc::{self, CallbackError, LOGIN_ENTROPY_BYTES, LoginFailure, Provider, ProviderLookup, UserinfoError};
+use edgeward::session::{Cookies, SEAL_NONCE_BYTES, Session};
+use worker::{Context, Env, console_warn};
+
+use crate::renew::{self, Renewal};
+use crate::site::Site;
+use crate::verify::{self, Refusal, now};
+use crate::{entropy, send};
+
+/// Whoever asks for a step.
+pub(crate) struct Asker<'a> {
+    pub(crate) head: &'a RequestHead<'a>,
+    pub(crate) session: Option<&'a Session>,
+    pub(crate) caller: Option<Caller<'a>>,
+}
+
+/// Random bytes in a session's name.
+const SESSION_ID_BYTES: usize = 16;
+
+pub(crate) async fn step(
+    site: &Rc<Site>,
+    env: &Env,
+    ctx: &Context,
+    entered: &Entered<'_>,
+    login: &Login,
+    step: LoginStep,
+    asker: Asker<'_>,
+) -> Reply {
+    let head = asker.head;
+    let outcome = match step {
+        LoginStep::Begin => begin(site, login, head).await,
+        LoginStep::Callback => callback(site, ctx, login, head).await,
+        LoginStep::Logout => Ok(logout(site, ctx, entered, login, head).await),
+        LoginStep::Userinfo => Ok(userinfo(site, asker).await),
+        LoginStep::Refresh => Ok(refresh(site, env, ctx, login, asker).await),
+    };
+    outcome.unwrap_or_else(|failure| {
+        console_warn!("edgeward: {}", failure.log_line());
+        failure.reply(head, login.login_path.as_deref())
+    })
+}
+
+async fn begin(site: &Site, login: &Login, head: &RequestHead<'_>) -> Result<Reply, LoginFailure> {
+    let provider = provider(site).await?;
+    let header = (head.header)("cookie").unwrap_or_default();
+    let query = head.url_parts().query.unwrap_or_default();
+    let entropy: [u8; LOGIN_ENTROPY_BYTES] = entropy::random();
+    let sealer = &login.sessions.sealer;
+    let begun = oidc::begin(&login.client, &provider, sealer, query, &Cookies::new(&header), &entropy, now());
+    let begun = begun.ok_or(LoginFailure::TooLarge)?;
+    Ok(redirect(begun.location, begun.cookies))
+}
+
+async fn callback(
+    site: &Rc<Site>,
+    ctx: &Context,
+    login: &Login,
+    head: &RequestHead<'_>,
+) -> Result<Reply, LoginFailure> {
+    let provider = provider(site).await?;
+    let header = (head.header)("cookie").unwrap_or_default();
+    let cookies = Cookies::new(&header);
+    let query = head.url_parts().query.unwrap_or_default();
+    let (client, sessions) = (&login.client, &login.sessions);
+    let accepted = site.with_login(|state| {
+        oidc::accept(client, &provider, &sessions.sealer, &mut state.used_states, query, &cookies, now())
+    });
+    let (exchange, closing) = accepted.ok_or(LoginFailure::TooLarge)?;
+    let exchange = exchange.map_err(LoginFailure::Callback)?;
+    let ip = (head.header)("cf-connecting-ip");
+    let mut attempt = 0;
+    let pending = loop {
+        let answer = send::send(&exchange.request(client, &provider, attempt, ip.as_deref())).await;
+        match exchange.finish(answer) {
+            // The provider did not look at the code: only then may it be sent again, with the next secret.
+            Err(CallbackError::ExchangeRefused(code)) if code == "invalid_client" && client.has_secret(attempt + 1) => {
+                attempt += 1;
+            }
+            outcome => break outcome.map_err(LoginFailure::Callback)?,
+        }
+    };
+    let policy = pending.policy(&login.id_policy);
+    let id = verify::id_token(site, &policy, pending.id_token(), Some(ctx)).await.map_err(refused)?;
+    let access = rights_of(site, login, pending.access_token(), Some(ctx)).await;
+    let session_id: [u8; SESSION_ID_BYTES] = entropy::random();
+    let session_id = edgeward::base64url::encode(&session_id);
+    let (session, location) =
+        pending.into_session(client, &id, access.as_deref(), session_id, now()).map_err(LoginFailure::Callback)?;
+    let nonce: [u8; SEAL_NONCE_BYTES] = entropy::random();
+    let mut set = sessions.keep(&session, &cookies, client.host(), &nonce, now()).ok_or(LoginFailure::TooLarge)?;
+    set.extend(closing);
+    Ok(redirect(location, set))
+}
+
+async fn logout(site: &Site, ctx: &Context, entered: &Entered<'_>, login: &Login, head: &RequestHead<'_>) -> Reply {
+    if oidc::needs_confirmation(head) {
+        return oidc::confirm_logout(head, entered.path());
+    }
+    let header = (head.header)("cookie").unwrap_or_default();
+    let session = entered.session(head, now(), &|session| site.has_ended(session));
+    let set = login.sessions.clear(&Cookies::new(&header));
+    // The provider may be down: this site's session ends all the same.
+    let provider = provider(site).await.ok();
+    if let (Some(provider), Some(session)) = (&provider, &session)
+        && let Some(outgoing) = oidc::revocation(&login.client, provider, session.tokens())
+    {
+        ctx.wait_until(async move { drop(send::send(&outgoing).await) });
+    }
+    if let Some(session) = &session {
+        site.with_login(|state| state.ended.end(session.id()));
+    }
+    let url =
+        provider.and_then(|provider| oidc::logout_url(&login.client, &provider, session.as_ref(), &login.after_logout));
+    match url {
+        Some(url) => redirect(url, set),
+        None => with_cookies(oidc::logged_out(head), set),
+    }
+}
+
+async fn userinfo(site: &Site, asker: Asker<'_>) -> Reply {
+    let Some(caller) = asker.caller else { return edgeward::http::missing_token(None) };
+    let outgoing = provider(site).await.ok().and_then(|provider| oidc::begin_userinfo(&provider, caller.token));
+    let subject = caller.claims.subject().unwrap_or_default();
+    let answer = match outgoing {
+        Some(outgoing) => oidc::finish_userinfo(send::send(&outgoing).await, subject),
+        None => Err(UserinfoError::Unavailable),
+    };
+    match (answer, asker.session) {
+        (Ok(json), _) => json_reply(json),
+        // What the provider said at login still stands: a session knows its user.
+        (Err(UserinfoError::Unavailable | UserinfoError::TokenRefused), Some(session)) => {
+            json_reply(session.claims().as_json().into())
+        }
+        (Err(error), _) => {
+            let (status, detail) = match error {
+                UserinfoError::TokenRefused => (401, "The provider does not accept this token for userinfo."),
+                UserinfoError::Unavailable => (502, "The provider does not answer with claims."),
+                UserinfoError::SubjectMismatch => (502, "The provider's answer is about another user."),
+            };
+            Reply::problem(status, error.code(), detail)
+        }
+    }
+}
+
+/// The refresh route: new tokens now, whatever the age of the old ones. The tokens themselves stay in the cookie.
+async fn refresh(site: &Rc<Site>, env: &Env, ctx: &Context, login: &Login, asker: Asker<'_>) -> Reply {
+    let head = asker.head;
+    if head.url_parts().query.unwrap_or_default().contains("refresh_token") {
+        return edgeward::http::bad_request("Tokens are never taken from a URL.");
+    }
+    let Some(session) = asker.session else {
+        return Reply::problem(400, "no_session", "Only a session can be refreshed, not a bearer token.");
+    };
+    if session.tokens().refresh.is_none() {
+        let detail = "The provider gave no refresh token: ask for offline_access, and enable refresh token rotation.";
+        return Reply::problem(400, "no_refresh_token", detail);
+    }
+    match renew::renew(site, env, ctx, session, (head.header)("cf-connecting-ip")).await {
+        Renewal::Renewed(session) => {
+            let left_s = session.tokens().access_expires_s.saturating_sub(now().secs()).max(0);
+            with_cookies(json_reply(format!(r#"{{"expires_in":{left_s}}}"#)), keep(login, head, &session))
+        }
+        Renewal::Unchanged => {
+            Reply::problem(502, "refresh_unavailable", "The provider does not answer. The session goes on.")
+        }
+        Renewal::Ended => {
+            let reply = Reply::problem(401, "session_ended", "The provider ended the session. Log in again.");
+            ended(login, head, reply)
+        }
+    }
+}
+
+/// The access token, verified as one for this gateway's audience; `None` if it is for something else.
+pub(crate) async fn rights_of(
+    site: &Rc<Site>,
+    login: &Login,
+    token: &str,
+    ctx: Option<&Context>,
+) -> Option<Arc<VerifiedToken>> {
+    if !login.reads_access_tokens {
+        return None;
+    }
+    match verify::access_token(site, token, ctx).await {
+        Ok(token) => Some(token),
+        Err(Refusal::Token(error)) => {
+            console_warn!(
+                "edgeward: access_token_unusable: {}: {error}; the session has no permissions or roles of it. Set \
+                 authorizer.audience to the API's identifier so that the provider issues a token for it",
+                error.code()
+            );
+            None
+        }
+        Err(Refusal::Keys { .. }) => None,
+    }
+}
+
+/// `Set-Cookie` values that keep a session whose content changed.
+pub(crate) fn keep(login: &Login, head: &RequestHead<'_>, session: &Session) -> Vec<String> {
+    let header = (head.header)("cookie").unwrap_or_default();
+    let nonce: [u8; SEAL_NONCE_BYTES] = entropy::random();
+    let set = login.sessions.keep(session, &Cookies::new(&header), login.client.host(), &nonce, now());
+    // Too large for cookies now: the old one stays until it is over.
+    set.unwrap_or_default()
+}
+
+/// An answer of the gateway's own to somebody who is logged in.
+pub(crate) fn of_session(mut reply: Reply, cookies: Vec<String>) -> Reply {
+    reply.headers.retain(|(name, _)| name != "cache-control");
+    // A step that wrote the session itself has the last word.
+    let has_written = reply.header("set-cookie").is_some();
+    let reply = reply.with("cache-control", "private, no-store");
+    if has_written { reply } else { with_cookies(reply, cookies) }
+}
+
+/// An answer that also ends the session.
+pub(crate) fn ended(login: &Login, head: &RequestHead<'_>, reply: Reply) -> Reply {
+    let header = (head.header)("cookie").unwrap_or_default();
+    with_cookies(reply, login.sessions.clear(&Cookies::new(&header)))
+}
+
+/// The provider's endpoints.
+pub(crate) async fn provider(site: &Site) -> Result<Arc<Provider>, LoginFailure> {
+    let mut may_fetch = true;
+    loop {
+        match site.with_login(|state| state.provider.find(now(), may_fetch)) {
+            Some(ProviderLookup::Known(provider)) => return Ok(provider),
+            Some(ProviderLookup::Unavailable(error)) => return Err(LoginFailure::Provider(error)),
+            Some(ProviderLookup::Fetch(permit)) => {
+                let answer = send::send(permit.request()).await;
+                site.with_login(|state| state.provider.store(permit, answer, now()));
+                may_fetch = false;
+            }
+            None => return Err(LoginFailure::Provider(oidc::ProviderError::Unreachable)),
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> LoginFailure {
+    match refusal {
+        Refusal::Token(error) => LoginFailure::IdToken(error),
+        Refusal::Keys { error, .. } => LoginFailure::Keys(error),
+    }
+}
+
+fn redirect(location: String, cookies: Vec<String>) -> Reply {
+    let reply = Reply::new(302)
+        .with("location", location)
+        .with("cache-control", "private, no-store")
+        .with("referrer-policy", "no-referrer");
+    with_cookies(reply, cookies)
+}
+
+fn json_reply(body: String) -> Reply {
+    Reply { body, ..Reply::new(200) }
+        .with("content-type", "application/json")
+        .with("cache-control", "private, no-store")
+}
+
+fn with_cookies(reply: Reply, cookies: Vec<String>) -> Reply {
+    cookies.into_iter().fold(reply, |reply, cookie| reply.with("set-cookie", cookie))
+}

@@ -1,0 +1,278 @@
+//! A request that has a route: who asks, and whether they may.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::Gateway;
+use super::path::CanonicalPath;
+use super::route::{Auth, Integration, OnForbidden, OnUnauthenticated, Route};
+use crate::error::{Forbidden, VerifyError};
+use crate::http::{
+    Bearer, Page, Reply, RequestHead, bad_request, bearer_token, can_navigate, forbidden, is_cross_site, is_navigation,
+    missing_token, refused,
+};
+use crate::io::UnixTime;
+use crate::jwt::Claims;
+use crate::oidc::{ReturnTo, login_url};
+use crate::session::{Cookies, Session};
+
+/// A request that has a route.
+#[derive(Debug)]
+pub struct Entered<'g> {
+    pub(super) gateway: &'g Gateway,
+    pub(super) route: &'g Route,
+    pub(super) path: CanonicalPath,
+}
+
+/// What a request proves itself with.
+#[derive(Debug)]
+pub enum Credentials {
+    /// Nothing, and nothing is needed.
+    Anonymous,
+    /// This token, to be verified.
+    Bearer(Token),
+    /// This session: somebody who is logged in.
+    Session(Box<Session>),
+}
+
+/// A token as received. Not shown by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl core::fmt::Debug for Token {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// Whoever asks, verified.
+#[derive(Clone, Copy)]
+pub struct Caller<'c> {
+    /// The claims about them.
+    pub claims: &'c Claims,
+    /// Their access token.
+    pub token: &'c str,
+}
+
+/// A session younger than this is good for every route, whatever its access token: logging in again would not help.
+const SETTLING_S: i64 = 60;
+
+impl<'g> Entered<'g> {
+    pub(super) fn new(gateway: &'g Gateway, route: &'g Route, path: CanonicalPath) -> Self {
+        Self { gateway, route, path }
+    }
+
+    /// The canonical path.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.path.as_str()
+    }
+
+    /// Reads what the request proves itself with. `has_ended` says whether a session was logged out of.
+    ///
+    /// # Errors
+    /// The answer: a challenge where credentials are needed and missing, 400 for malformed or misplaced ones, 403 for what
+    /// another site made the browser send.
+    pub fn credentials(
+        &self,
+        head: &RequestHead<'_>,
+        now: UnixTime,
+        has_ended: &dyn Fn(&Session) -> bool,
+    ) -> Result<Credentials, Reply> {
+        let is_for_callers = matches!(self.route.integration, Integration::Userinfo | Integration::Refresh);
+        if self.route.auth == Auth::None {
+            // These two speak about a session, on whatever route they are.
+            return match self.session(head, now, has_ended).filter(|_| is_for_callers) {
+                Some(session) => self.accept_session(head, session),
+                None if is_for_callers => Err(self.challenge(head)),
+                None => Ok(Credentials::Anonymous),
+            };
+        }
+        // RFC 6750 §2.3 allows it, RFC 9700 §4.3.2 forbids it: URLs end up in logs.
+        if has_token_in_query(head.url_parts().query.unwrap_or_default()) {
+            return Err(bad_request("Send the access token in the Authorization header, not in the query."));
+        }
+        match bearer_token((head.header)("authorization").as_deref()) {
+            Bearer::Token(token) => return Ok(Credentials::Bearer(Token(token.into()))),
+            Bearer::Malformed => {
+                return Err(bad_request("The Authorization header must be one \"Bearer\", one space, and one token."));
+            }
+            Bearer::Absent => {}
+        }
+        let session = self.session(head, now, has_ended).filter(|session| self.is_good_for_route(session, now));
+        match session {
+            Some(session) => self.accept_session(head, session),
+            None if self.route.auth == Auth::Required => Err(self.challenge(head)),
+            None => Ok(Credentials::Anonymous),
+        }
+    }
+
+    /// The session of the request, if it has a live one.
+    #[must_use]
+    pub fn session(
+        &self,
+        head: &RequestHead<'_>,
+        now: UnixTime,
+        has_ended: &dyn Fn(&Session) -> bool,
+    ) -> Option<Session> {
+        let login = self.gateway.login()?;
+        let header = (head.header)("cookie")?;
+        let session = login.sessions.open(&Cookies::new(&header), login.client.host(), now)?;
+        (!has_ended(&session)).then_some(session)
+    }
+
+    /// What an access token grants ends with it. The login itself goes on.
+    fn is_good_for_route(&self, session: &Session, now: UnixTime) -> bool {
+        let needs_token = self.route.demands.needs_access_token()
+            || self
+                .route
+                .integration
+                .headers()
+                .is_some_and(|headers| headers.iter().any(|(_, value)| value.is_token()));
+        !needs_token || !session.has_outlived_its_token(now) || session.age_s(now) < SETTLING_S
+    }
+
+    /// Cookies go along with requests that other sites cause. Only those that merely read may pass: what they read, the
+    /// other site does not see.
+    fn accept_session(&self, head: &RequestHead<'_>, session: Session) -> Result<Credentials, Reply> {
+        let is_read = matches!(head.method, "GET" | "HEAD" | "OPTIONS") && (head.header)("upgrade").is_none();
+        let is_allowed = |origin: &str| self.gateway.cors.as_ref().is_some_and(|cors| cors.trusts(origin));
+        if !is_read && is_cross_site(head) && !(head.header)("origin").is_some_and(|origin| is_allowed(&origin)) {
+            return Err(Reply::problem_with(
+                403,
+                "cross_site_request",
+                "Another site sent this request with this site's session. Allow its origin in cors, with credentials.",
+                &[("error", "access_denied")],
+            ));
+        }
+        Ok(Credentials::Session(Box::new(session)))
+    }
+
+    /// The answer to somebody who is not logged in: a person opening a page is sent to log in, a program is told.
+    ///
+    /// Cookies that no longer open a session are cleared.
+    #[must_use]
+    pub fn challenge(&self, head: &RequestHead<'_>) -> Reply {
+        let login = self.gateway.login();
+        let path = login.and_then(|login| login.login_path.as_deref());
+        let sends_to_login = match self.route.on_unauthenticated {
+            OnUnauthenticated::Auto => is_navigation(head),
+            OnUnauthenticated::Login => can_navigate(head),
+            OnUnauthenticated::Status401 => false,
+        };
+        let reply = match (login, path) {
+            (Some(login), Some(path)) if sends_to_login => {
+                // On the site's own origin, where its cookies are: on another one, logging in would never end.
+                let location = login_url(&format!("{}{path}", login.client.origin()), &self.return_to(head));
+                Reply::new(302).with("location", location).with("cache-control", "private, no-store")
+            }
+            _ => missing_token(path),
+        };
+        self.stale_cookies(head).into_iter().fold(reply, |reply, cookie| reply.with("set-cookie", cookie))
+    }
+
+    fn stale_cookies(&self, head: &RequestHead<'_>) -> Vec<String> {
+        let (Some(login), Some(header)) = (self.gateway.login(), (head.header)("cookie")) else { return Vec::new() };
+        let cookies = Cookies::new(&header);
+        if cookies.has(&login.sessions.cookie.name) { login.sessions.clear(&cookies) } else { Vec::new() }
+    }
+
+    /// Where to come back to: the path with its query, if that is one to come back to.
+    fn return_to(&self, head: &RequestHead<'_>) -> ReturnTo {
+        let path = self.path.as_str();
+        let with_query = head.url_parts().query.and_then(|query| ReturnTo::parse(&format!("{path}?{query}")));
+        with_query.or_else(|| ReturnTo::parse(path)).unwrap_or_default()
+    }
+
+    /// Checks the rights that the route demands.
+    ///
+    /// # Errors
+    /// The answer: 403, or a redirect where the route says so.
+    pub fn authorize(&self, head: &RequestHead<'_>, claims: &Claims) -> Result<(), Reply> {
+        self.route.demands.check(claims).map_err(|reason| self.forbid(head, &reason))
+    }
+
+    /// The answer to a token that was refused.
+    #[must_use]
+    pub fn refuse(&self, head: &RequestHead<'_>, error: &VerifyError) -> Reply {
+        match error {
+            VerifyError::Forbidden(reason) => self.forbid(head, reason),
+            VerifyError::ClientNotAllowed => self.redirect_forbidden().unwrap_or_else(|| refused(error)),
+            error => refused(error),
+        }
+    }
+
+    fn forbid(&self, head: &RequestHead<'_>, reason: &Forbidden) -> Reply {
+        if let Some(redirect) = self.redirect_forbidden() {
+            return redirect;
+        }
+        if self.gateway.login().and_then(|login| login.login_path.as_ref()).is_some() && is_navigation(head) {
+            return forbidden_page(head, reason);
+        }
+        forbidden(reason, &self.route.demands)
+    }
+
+    fn redirect_forbidden(&self) -> Option<Reply> {
+        match &self.route.on_forbidden {
+            OnForbidden::Problem => None,
+            OnForbidden::Redirect(path) => {
+                Some(Reply::new(302).with("location", path.clone()).with("cache-control", "private, no-store"))
+            }
+        }
+    }
+}
+
+/// 403 for a person.
+fn forbidden_page(head: &RequestHead<'_>, reason: &Forbidden) -> Reply {
+    Page {
+        status: 403,
+        title: "You cannot see this page",
+        message: "You are logged in, but your account does not have the rights that this page needs.",
+        code: reason.code(),
+        action: Some(("Go to the start page", "/")),
+    }
+    .reply((head.header)("cf-ray").as_deref())
+}
+
+/// Whether the query has a parameter `access_token`, percent-decoded.
+fn has_token_in_query(query: &str) -> bool {
+    query.split('&').any(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        percent_decoded_eq(name, "access_token")
+    })
+}
+
+fn percent_decoded_eq(encoded: &str, plain: &str) -> bool {
+    let mut rest = encoded.as_bytes();
+    let mut expected = plain.bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        let byte = match (byte, rest.split_first_chunk::<2>()) {
+            (b'%', Some((digits, after))) => {
+                let text = core::str::from_utf8(digits).unwrap_or_default();
+                match u8::from_str_radix(text, 16) {
+                    Ok(decoded) => {
+                        rest = after;
+                        decoded
+                    }
+                    Err(_) => byte,
+                }
+            }
+            _ => byte,
+        };
+        if expected.next() != Some(byte) {
+            return false;
+        }
+    }
+    expected.next().is_none()
+}
