@@ -146,7 +146,10 @@ impl<'g> Entered<'g> {
     /// other site does not see.
     fn accept_session(&self, head: &RequestHead<'_>, session: Session) -> Result<Credentials, Reply> {
         let is_read = matches!(head.method, "GET" | "HEAD" | "OPTIONS") && (head.header)("upgrade").is_none();
-        let is_allowed = |origin: &str| self.gateway.cors.as_ref().is_some_and(|cors| cors.trusts(origin));
+        let is_allowed = |origin: &str| {
+            self.gateway.login().is_some_and(|login| login.client.origin() == origin)
+                || self.gateway.cors.as_ref().is_some_and(|cors| cors.trusts(origin))
+        };
         if !is_read && is_cross_site(head) && !(head.header)("origin").is_some_and(|origin| is_allowed(&origin)) {
             return Err(Reply::problem_with(
                 403,

@@ -20,6 +20,9 @@ after(() => Promise.all([worker, origin, issuer].map((part) => part.stop())));
 const PROTECTED = respond("/api", { auth: "required", body: "yours" });
 const PUBLIC = respond("/public", { body: "everybody's" });
 
+const CALLBACK = { method: "GET", path: "/cb", integration: { type: "callback" } };
+const CLIENT = { client_id: "c", client_secret: "a-secret-of-the-client-0123456789" };
+
 /** A configuration that serves, with changes; undefined removes a member. */
 const valid = ({ authorizer: changes, ...more } = {}) => JSON.parse(JSON.stringify({
   authorizer: changes === null ? undefined : authorizer({ issuer: "https://login.example.com" }, changes),
@@ -82,9 +85,11 @@ describe("the source documents' example", () => {
 
   for (const [form, config] of [["as it stands", EXAMPLE], ["as an object", JSON.parse(EXAMPLE)]]) {
     test(`loads byte for byte and serves, ${form}`, async () => {
-      assert.deepEqual(await assertServes(config, env), []);
-      const callback = await worker.fetch("/api/v1/auth0/callback?code=c&state=s");
-      assert.ok(![404, 503].includes(callback.status), String(callback.status));
+      const [warning, ...others] = await assertServes(config, env);
+      assert.equal(warning.path, "session.secrets");
+      assert.match(warning.message, /^is missing: sessions are sealed with a key derived from the client secret/);
+      assert.deepEqual(others, []);
+      await assertProblem(worker.fetch("/api/v1/auth0/callback?code=c&state=s"), { status: 400, code: "state_invalid" });
       await assertProblem(worker.fetch("/api/v1/other"), { status: 404, code: "not_found" });
       const { header } = await assertProblem(
         worker.fetch("/api/v1/auth0/callback", { method: "DELETE" }), { status: 405, code: "method_not_allowed" },
@@ -483,7 +488,13 @@ describe("what is refused:", () => {
     // login routes
     [
       "a refresh route without offline_access",
-      valid({ paths: [PUBLIC, { method: "POST", path: "/refresh", integration: { type: "refresh" } }] }),
+      valid({
+        authorizer: { ...CLIENT, redirect_uri: "https://app.example.com/cb" },
+        paths: [
+          PUBLIC, { method: "POST", path: "/refresh", integration: { type: "refresh" } },
+          { method: "GET", path: "/cb", integration: { type: "callback" } },
+        ],
+      }),
       [["paths[1].integration", /^needs "offline_access" in authorizer\.scope/]],
     ],
     [
@@ -496,9 +507,38 @@ describe("what is refused:", () => {
     ],
     [
       "a callback without a redirect_uri",
-      valid({ paths: [PUBLIC, { method: "GET", path: "/cb", integration: { type: "callback" } }] }),
-      [["paths[1].integration", "needs authorizer.redirect_uri"]],
+      valid({ authorizer: CLIENT, paths: [PUBLIC, { method: "GET", path: "/cb", integration: { type: "callback" } }] }),
+      [["paths[1].integration", "needs authorizer.redirect_uri, or the site's origin in APP_BASE_URL"]],
     ],
+    [
+      "a callback without a client", valid({ authorizer: { redirect_uri: "https://app.example.com/cb" }, paths: [PUBLIC, CALLBACK] }),
+      [["authorizer.client_id", "is missing, and there are login routes; or set AUTH0_CLIENT_ID"]],
+    ],
+    [
+      "a client without a secret",
+      valid({ authorizer: { client_id: "c", redirect_uri: "https://app.example.com/cb" }, paths: [PUBLIC, CALLBACK] }),
+      [["authorizer.client_secret", /^is missing: .*client_auth/]],
+    ],
+    [
+      "a login without a callback",
+      valid({
+        authorizer: { ...CLIENT, redirect_uri: "https://app.example.com/cb" },
+        paths: [PUBLIC, { method: "GET", path: "/login", integration: { type: "login" } }],
+      }),
+      [["paths[1].integration", "needs a route with the callback integration, too"], ["authorizer.redirect_uri", "is not the path of any callback integration"]],
+    ],
+    [
+      "scopes without openid", valid({ authorizer: { scope: "profile email" } }),
+      [["authorizer.scope", /^must have the word "openid"/]],
+    ],
+    [
+      "a way to a login that is not there", valid({ paths: [{ ...PROTECTED, on_unauthenticated: "login" }, PUBLIC] }),
+      [["paths[0].on_unauthenticated", /^is "login", but no route/]],
+    ],
+    ["a cookie that other hosts could set", valid({ session: { cookie: "session" } }), [["session.cookie", /^must start with __Host-/]]],
+    ["a cookie with a name that is none", valid({ session: { cookie: "__Host-a b" } }), [["session.cookie", "is not a cookie name"]]],
+    ["a domain for a __Host- cookie", valid({ session: { domain: "example.com" } }), [["session.domain", /^needs session\.cookie/]]],
+    ["a domain that is a top-level one", valid({ session: { domain: "com", cookie: "__Secure-s" } }), [["session.domain", /^must be a host name/]]],
     [
       "a login without an authorizer",
       valid({ authorizer: null, paths: [PUBLIC, { method: "GET", path: "/login", integration: { type: "login" } }] }),
@@ -709,6 +749,21 @@ describe("environment aliases, each alone", () => {
   });
 
   // Part of logging in, which has no effect on tokens: they are only taken without complaint.
+  test("a login can be set up by them alone", async () => {
+    const env = {
+      AUTH0_CLIENT_ID: "c", AUTH0_CLIENT_SECRET: "s", AUTH0_SECRET: "x".repeat(32), APP_BASE_URL: "https://app.example.com/",
+    };
+    const login = { method: "GET", path: "/login", integration: { type: "login" } };
+    const config = { ...bare({ audience: AUDIENCE }), paths: [PROTECTED, PUBLIC, login, CALLBACK] };
+    assert.deepEqual(await assertServes(config, { ...env, AUTH0_DOMAIN: "tenant.us.auth0.com" }), []);
+    const { searchParams, origin } = new URL((await worker.fetch("/login")).headers.get("location"));
+    assert.equal(origin, "https://tenant.us.auth0.com");
+    assert.equal(searchParams.get("redirect_uri"), "https://app.example.com/cb");
+    await assertInvalid(config, [["APP_BASE_URL (environment)", /^must be an https origin/], ["paths[2].integration", /^needs authorizer\.redirect_uri/]], {
+      ...env, AUTH0_DOMAIN: "tenant.us.auth0.com", APP_BASE_URL: "https://app.example.com/x",
+    });
+  });
+
   for (const name of ["AUTH0_CLIENT_SECRET", "AUTH0_BASE_URL", "APP_BASE_URL"]) {
     test(`${name} is taken without complaint`, async () => {
       assert.deepEqual(await assertServes(valid(), { [name]: "https://app.example.com" }), []);

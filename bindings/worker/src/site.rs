@@ -86,7 +86,11 @@ fn report(problems: &[Problem]) {
         "edgeward: config_invalid: {errors} error(s); every request is answered with 503 until they are mended"
     );
     for problem in problems {
-        console_error!("edgeward: config: {problem}");
+        if problem.is_error {
+            console_error!("edgeward: config: {problem}");
+        } else {
+            console_warn!("edgeward: config: {problem}");
+        }
     }
 }
 

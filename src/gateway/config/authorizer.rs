@@ -73,6 +73,8 @@ struct ClientSettings {
     base_url: Option<String>,
     scope: String,
     forwards_ip: bool,
+    /// Something of it is wrong, which has been noted.
+    is_faulty: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,7 +206,7 @@ impl Authorizer {
         reads_access_tokens: bool,
     ) -> Option<(Login, LoginState, Verifier)> {
         let settings = &self.client;
-        let issuer = self.issuers.first()?;
+        let issuer = self.issuers.first().filter(|_| !settings.is_faulty)?;
         let Some(id) = settings.id.clone() else {
             reader.error("authorizer.client_id", "is missing, and there are login routes; or set AUTH0_CLIENT_ID");
             return None;
@@ -425,14 +427,17 @@ fn read_algorithms(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Algori
 }
 
 fn read_client(reader: &mut Reader<'_>, section: &Section<'_>) -> ClientSettings {
-    let id = match section.get("client_id") {
-        Some(field) => reader.text(&field),
+    let given_id = section.get("client_id");
+    let id = match &given_id {
+        Some(field) => reader.text(field),
         None => reader.variable("AUTH0_CLIENT_ID"),
     };
-    let secrets = match section.get("client_secret") {
-        Some(field) => reader.strings(&field).unwrap_or_default(),
-        None => reader.variable("AUTH0_CLIENT_SECRET").into_iter().collect(),
+    let given_secrets = section.get("client_secret");
+    let secrets = match &given_secrets {
+        Some(field) => reader.strings(field),
+        None => reader.variable("AUTH0_CLIENT_SECRET").map(|secret| [secret].into()),
     };
+    let is_faulty = given_id.is_some() && id.is_none() || given_secrets.is_some() && secrets.is_none();
     let methods = [
         ("client_secret_post", ClientAuthMethod::Post),
         ("client_secret_basic", ClientAuthMethod::Basic),
@@ -447,7 +452,8 @@ fn read_client(reader: &mut Reader<'_>, section: &Section<'_>) -> ClientSettings
     }
     ClientSettings {
         id,
-        secrets,
+        secrets: secrets.unwrap_or_default(),
+        is_faulty,
         auth: auth.unwrap_or(ClientAuthMethod::Post),
         redirect_uri: read_url(reader, section, "redirect_uri"),
         callback_uri: read_url(reader, section, "callback_uri"),
