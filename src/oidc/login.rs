@@ -66,7 +66,7 @@ pub fn begin(
         verifier: base64url::encode(verifier),
         return_to: return_to.unwrap_or_default(),
         organization: organization.map(Into::into),
-        issued_s: now.secs(),
+        issued_ms: now.millis(),
     };
     let challenge = base64url::encode(&sha256(transaction.verifier.as_bytes()));
     let mut location = form::with_query(&provider.authorization_endpoint);

@@ -28,7 +28,7 @@ pub(super) struct Transaction {
     pub(super) verifier: String,
     pub(super) return_to: ReturnTo,
     pub(super) organization: Option<String>,
-    pub(super) issued_s: i64,
+    pub(super) issued_ms: i64,
 }
 
 impl Transaction {
@@ -41,7 +41,7 @@ impl Transaction {
             text(&self.verifier),
             text(self.return_to.as_str()),
             self.organization.as_deref().map_or("null".into(), text),
-            self.issued_s,
+            self.issued_ms,
         )
     }
 
@@ -62,14 +62,14 @@ impl Transaction {
             verifier: text("p")?,
             return_to: ReturnTo::parse(&text("r")?)?,
             organization: text("o"),
-            issued_s: number("t")?,
+            issued_ms: number("t")?,
         })
     }
 
     /// Whether it is still open.
     pub(super) fn is_open(&self, now: UnixTime) -> bool {
-        let age_s = now.secs().saturating_sub(self.issued_s);
-        (-i64::from(limits::MAX_CLOCK_SKEW_S)..limits::LOGIN_LIFETIME_S).contains(&age_s)
+        let age_ms = now.millis().saturating_sub(self.issued_ms);
+        (-1000 * i64::from(limits::MAX_CLOCK_SKEW_S)..1000 * limits::LOGIN_LIFETIME_S).contains(&age_ms)
     }
 
     /// `Set-Cookie` values that keep it, and that close the oldest logins if there are too many.
@@ -88,7 +88,7 @@ impl Transaction {
         for (name, _) in cookies.iter().filter(|(name, _)| name.starts_with(LOGIN_COOKIE_PREFIX)).take(MAX_COOKIES_READ)
         {
             match Self::open_cookie(sealer, host, cookies, &named(name)).filter(|other| other.is_open(now)) {
-                Some(other) => open.push((other.issued_s, name)),
+                Some(other) => open.push((other.issued_ms, name)),
                 None => set.extend(named(name).clear(&Cookies::default())),
             }
         }
