@@ -15,7 +15,7 @@ use crate::http::{
 };
 use crate::io::UnixTime;
 use crate::jwt::Claims;
-use crate::oidc::{ReturnTo, login_url};
+use crate::oidc::{ReturnTo, has_parameter, login_url};
 use crate::session::{Cookies, Session};
 
 /// A request that has a route.
@@ -99,7 +99,7 @@ impl<'g> Entered<'g> {
             };
         }
         // RFC 6750 §2.3 allows it, RFC 9700 §4.3.2 forbids it: URLs end up in logs.
-        if has_token_in_query(head.url_parts().query.unwrap_or_default()) {
+        if has_parameter(head.url_parts().query.unwrap_or_default(), "access_token") {
             return Err(bad_request("Send the access token in the Authorization header, not in the query."));
         }
         match bearer_token((head.header)("authorization").as_deref()) {
@@ -245,37 +245,4 @@ fn forbidden_page(head: &RequestHead<'_>, reason: &Forbidden) -> Reply {
         action: Some(("Go to the start page", "/")),
     }
     .reply((head.header)("cf-ray").as_deref())
-}
-
-/// Whether the query has a parameter `access_token`, percent-decoded.
-fn has_token_in_query(query: &str) -> bool {
-    query.split('&').any(|pair| {
-        let name = pair.split('=').next().unwrap_or_default();
-        percent_decoded_eq(name, "access_token")
-    })
-}
-
-fn percent_decoded_eq(encoded: &str, plain: &str) -> bool {
-    let mut rest = encoded.as_bytes();
-    let mut expected = plain.bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        let byte = match (byte, rest.split_first_chunk::<2>()) {
-            (b'%', Some((digits, after))) => {
-                let text = core::str::from_utf8(digits).unwrap_or_default();
-                match u8::from_str_radix(text, 16) {
-                    Ok(decoded) => {
-                        rest = after;
-                        decoded
-                    }
-                    Err(_) => byte,
-                }
-            }
-            _ => byte,
-        };
-        if expected.next() != Some(byte) {
-            return false;
-        }
-    }
-    expected.next().is_none()
 }

@@ -18,6 +18,8 @@ mod lookalike;
 mod path;
 mod pattern;
 mod route;
+#[cfg(test)]
+mod session_tests;
 
 use alloc::string::String;
 use alloc::vec::Vec;

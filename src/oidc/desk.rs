@@ -24,6 +24,7 @@ enum State {
     Busy,
     Done(Box<Session>),
     Ended,
+    Failed,
 }
 
 /// Names a refresh token without holding it.
@@ -49,10 +50,15 @@ pub enum RefreshTurn {
     Done(Box<Session>),
     /// The provider ended the session.
     Ended,
+    /// It did not work just now: go on with the tokens that there are.
+    Failed,
 }
 
 /// How long an outcome is remembered, in milliseconds: requests with the old cookie may still be on their way.
 const REMEMBERED_MS: i64 = 60_000;
+
+/// How long a failure is remembered, in milliseconds: a provider that is down is not asked for every request.
+const FAILED_MS: i64 = 5_000;
 
 /// A refresh that has not come back by then is given up, in milliseconds.
 const BUSY_MS: i64 = limits::TOKEN_ENDPOINT_TIMEOUT_MS as i64 + 2_000;
@@ -65,12 +71,18 @@ impl RefreshDesk {
         let mark = RefreshMark::of(session);
         self.0.retain(|entry| {
             let age_ms = now.millis().saturating_sub(entry.since.millis());
-            (0..if matches!(entry.state, State::Busy) { BUSY_MS } else { REMEMBERED_MS }).contains(&age_ms)
+            let kept_ms = match entry.state {
+                State::Busy => BUSY_MS,
+                State::Failed => FAILED_MS,
+                State::Done(_) | State::Ended => REMEMBERED_MS,
+            };
+            (0..kept_ms).contains(&age_ms)
         });
         match self.0.iter().find(|entry| entry.mark == mark).map(|entry| &entry.state) {
             Some(State::Busy) => RefreshTurn::Wait,
             Some(State::Done(session)) => RefreshTurn::Done(session.clone()),
             Some(State::Ended) => RefreshTurn::Ended,
+            Some(State::Failed) => RefreshTurn::Failed,
             None => {
                 if self.0.len() >= MOST {
                     self.0.pop_front();
@@ -81,13 +93,14 @@ impl RefreshDesk {
         }
     }
 
-    /// Notes the outcome: the refreshed session, or that it ended; `Err` if nothing is known and it may be tried again.
+    /// Notes the outcome: the refreshed session, or that it ended; `Err` if nothing is known, so that it may be tried
+    /// again later.
     pub fn close(&mut self, mark: RefreshMark, outcome: Result<Option<Session>, ()>, now: UnixTime) {
         self.0.retain(|entry| entry.mark != mark);
         let state = match outcome {
             Ok(Some(session)) => State::Done(Box::new(session)),
             Ok(None) => State::Ended,
-            Err(()) => return,
+            Err(()) => State::Failed,
         };
         self.0.push_back(Entry { mark, since: now, state });
     }
@@ -124,6 +137,8 @@ mod tests {
         let now = UnixTime::from_secs(1000);
         let RefreshTurn::Go(mark) = desk.ask(&session("one"), now) else { panic!("the first goes") };
         desk.close(mark, Err(()), now);
+        assert!(matches!(desk.ask(&session("one"), now), RefreshTurn::Failed));
+        let now = UnixTime::from_secs(1005);
         let RefreshTurn::Go(mark) = desk.ask(&session("one"), now) else { panic!("it may be tried again") };
         desk.close(mark, Ok(None), now);
         assert!(matches!(desk.ask(&session("one"), now), RefreshTurn::Ended));

@@ -42,6 +42,12 @@ pub(super) fn parse(query: &str) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Whether a query has a parameter of this name, however it is encoded.
+#[must_use]
+pub fn has_parameter(query: &str, name: &str) -> bool {
+    !query.is_empty() && parse(query).iter().any(|(one, _)| one == name)
+}
+
 fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

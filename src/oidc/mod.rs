@@ -22,6 +22,7 @@ pub use answer::{LoginFailure, confirm_logout, logged_out};
 pub use callback::{CallbackError, CodeExchange, PendingLogin, Reply as TokenReply, accept};
 pub use client::{Client, ClientAuth, Secret};
 pub use desk::{RefreshDesk, RefreshMark, RefreshTurn};
+pub use form::has_parameter;
 pub use ledger::RefreshLedger;
 pub use login::{LOGIN_ENTROPY_BYTES, Login, begin, login_url};
 pub use logout::{logout_url, needs_confirmation, revocation};

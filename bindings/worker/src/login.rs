@@ -153,7 +153,7 @@ async fn userinfo(site: &Site, asker: Asker<'_>) -> Reply {
 /// The refresh route: new tokens now, whatever the age of the old ones. The tokens themselves stay in the cookie.
 async fn refresh(site: &Rc<Site>, env: &Env, ctx: &Context, login: &Login, asker: Asker<'_>) -> Reply {
     let head = asker.head;
-    if head.url_parts().query.unwrap_or_default().contains("refresh_token") {
+    if oidc::has_parameter(head.url_parts().query.unwrap_or_default(), "refresh_token") {
         return edgeward::http::bad_request("Tokens are never taken from a URL.");
     }
     let Some(session) = asker.session else {

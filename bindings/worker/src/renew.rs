@@ -45,12 +45,9 @@ const STATUS_UNKNOWN: u16 = 503;
 /// rotated refresh token.
 pub(crate) async fn renew(site: &Rc<Site>, env: &Env, ctx: &Context, session: &Session, ip: Option<String>) -> Renewal {
     let rounds = (limits::TOKEN_ENDPOINT_TIMEOUT_MS + 5_000) / limits::FETCH_POLL_MS;
-    let mut started = false;
     for _ in 0..rounds {
         match site.with_login(|state| state.refreshes.ask(session, now())) {
-            Some(RefreshTurn::Go(_)) if started => break,
             Some(RefreshTurn::Go(mark)) => {
-                started = true;
                 let (site, env, session, ip) = (Rc::clone(site), env.clone(), session.clone(), ip.clone());
                 ctx.wait_until(async move {
                     let outcome = share(&site, &env, &session, ip.as_deref()).await;
@@ -60,7 +57,7 @@ pub(crate) async fn renew(site: &Rc<Site>, env: &Env, ctx: &Context, session: &S
             Some(RefreshTurn::Wait) => {}
             Some(RefreshTurn::Done(renewed)) => return Renewal::Renewed(*renewed),
             Some(RefreshTurn::Ended) => return Renewal::Ended,
-            None => break,
+            Some(RefreshTurn::Failed) | None => break,
         }
         send::sleep(limits::FETCH_POLL_MS).await;
     }

@@ -1,0 +1,177 @@
+//! What a session opens and for how long, with a virtual clock: idle and absolute expiry, what ends with the access token,
+//! and what may not come from another site.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use serde_json::json;
+
+use super::{Compiled, Credentials, Gateway, compile};
+use crate::http::RequestHead;
+use crate::io::UnixTime;
+use crate::jwt::Claims;
+use crate::session::{Cookies, Session, Tokens};
+
+const NOW: i64 = 1_700_000_000;
+const DAY: i64 = 86_400;
+
+fn site(session: serde_json::Value) -> Gateway {
+    let config = json!({
+        "authorizer": {
+            "type": "auth0", "domain": "tenant.example.com", "audience": "https://api.example.com", "client_id": "c",
+            "client_secret": "client secret", "redirect_uri": "https://app.example.com/cb"
+        },
+        "session": session,
+        "paths": [
+            { "method": "GET", "path": "/login", "integration": { "type": "login" } },
+            { "method": "GET", "path": "/cb", "integration": { "type": "callback" } },
+            { "method": "ANY", "path": "/plain", "integration": { "type": "respond" } },
+            { "method": "ANY", "path": "/optional", "auth": "optional", "integration": { "type": "respond" } },
+            { "method": "ANY", "path": "/scoped", "scopes": ["read:items"], "integration": { "type": "respond" } },
+            {
+                "method": "ANY", "path": "/token",
+                "integration": { "type": "http_proxy", "url": "https://o.example", "headers": { "x": "$token" } }
+            },
+            { "method": "GET", "path": "/api", "on_unauthenticated": "401", "integration": { "type": "respond" } },
+            { "method": "GET", "path": "/page", "on_unauthenticated": "login", "integration": { "type": "respond" } }
+        ]
+    });
+    let Compiled { gateway, .. } = compile(&config.to_string(), &|_| None).unwrap();
+    gateway
+}
+
+fn default_site() -> Gateway {
+    site(json!({ "secrets": "a sealing secret of at least 32 characters" }))
+}
+
+/// The `Cookie` header of a session that began at `NOW` with an access token for an hour.
+fn cookie(gateway: &Gateway, refresh: Option<&str>) -> String {
+    let claims =
+        Claims::from_json(r#"{"iss":"https://tenant.example.com/","sub":"alice","scope":"read:items"}"#.into());
+    let tokens =
+        Tokens { access: "opaque".into(), access_expires_s: NOW + 3600, refresh: refresh.map(Into::into), id: None };
+    let session = Session::new("s1".into(), claims.unwrap(), tokens, at(0));
+    let sessions = &gateway.login().unwrap().sessions;
+    let set = sessions.keep(&session, &Cookies::default(), "app.example.com", &[7; 24], at(0)).unwrap();
+    set[0].split(';').next().unwrap().into()
+}
+
+fn at(offset: i64) -> UnixTime {
+    UnixTime::from_secs(NOW + offset)
+}
+
+/// What a request gets: `session`, `anonymous`, or status and where to.
+fn ask(gateway: &Gateway, method: &str, path: &str, headers: &[(&str, &str)], now: UnixTime) -> String {
+    let header = |name: &str| headers.iter().find(|(one, _)| *one == name).map(|(_, value)| value.to_string());
+    let url = alloc::format!("https://app.example.com{path}");
+    let head = RequestHead { method, url: &url, header: &header };
+    match gateway.enter(&head).unwrap().credentials(&head, now, &|session| session.id() == "ended") {
+        Ok(Credentials::Session(session)) => {
+            assert_eq!(session.claims().subject(), Some("alice"));
+            "session".into()
+        }
+        Ok(Credentials::Anonymous) => "anonymous".into(),
+        Ok(Credentials::Bearer(_)) => "bearer".into(),
+        Err(reply) => alloc::format!("{} {}", reply.status, reply.header("location").unwrap_or_default()),
+    }
+}
+
+const NAVIGATES: (&str, &str) = ("sec-fetch-mode", "navigate");
+const TO_LOGIN: &str = "302 https://app.example.com/login?return_to=%2Fplain";
+
+#[test]
+fn a_session_opens_until_it_is_idle_for_too_long() {
+    let gateway = default_site();
+    let cookie = cookie(&gateway, None);
+    for (offset, expected) in [(0, "session"), (DAY - 1, "session"), (DAY, TO_LOGIN), (-61, TO_LOGIN)] {
+        assert_eq!(ask(&gateway, "GET", "/plain", &[("cookie", &cookie), NAVIGATES], at(offset)), expected, "{offset}");
+    }
+}
+
+#[test]
+fn what_the_access_token_grants_ends_with_it_unless_it_can_be_replaced() {
+    let gateway = default_site();
+    for (refresh, path, offset, expected) in [
+        (None, "/scoped", 3599, "session"),
+        (None, "/scoped", 3600, "401 "),
+        (None, "/token", 3600, "401 "),
+        (None, "/plain", 3600, "session"),
+        (None, "/optional", 3600, "session"),
+        (Some("r"), "/scoped", 3600, "session"),
+        (Some("r"), "/token", 3600, "session"),
+    ] {
+        let cookie = cookie(&gateway, refresh);
+        assert_eq!(
+            ask(&gateway, "GET", path, &[("cookie", &cookie)], at(offset)),
+            expected,
+            "{path} {offset} {refresh:?}"
+        );
+    }
+}
+
+#[test]
+fn a_session_does_not_act_for_another_site() {
+    let gateway = default_site();
+    let cookie = cookie(&gateway, None);
+    for (method, name, value, expected) in [
+        ("POST", "origin", "https://app.example.com", "session"),
+        ("POST", "origin", "https://evil.example", "403 "),
+        ("POST", "origin", "http://app.example.com", "403 "),
+        ("post", "origin", "https://evil.example", "403 "),
+        ("POST", "sec-fetch-site", "same-site", "403 "),
+        ("POST", "sec-fetch-site", "same-origin", "session"),
+        ("GET", "sec-fetch-site", "cross-site", "session"),
+        ("GET", "origin", "https://evil.example", "session"),
+    ] {
+        let headers = [("cookie", cookie.as_str()), (name, value)];
+        assert_eq!(ask(&gateway, method, "/plain", &headers, at(0)), expected, "{method} {name}: {value}");
+    }
+    let upgrade = [("cookie", cookie.as_str()), ("upgrade", "websocket"), ("origin", "https://evil.example")];
+    assert_eq!(ask(&gateway, "GET", "/plain", &upgrade, at(0)), "403 ");
+}
+
+#[test]
+fn on_unauthenticated_says_who_is_sent_to_log_in() {
+    let gateway = default_site();
+    for (path, headers, expected) in [
+        ("/plain", &[NAVIGATES][..], TO_LOGIN),
+        ("/plain", &[][..], "401 "),
+        ("/api", &[NAVIGATES][..], "401 "),
+        ("/page", &[][..], "302 https://app.example.com/login?return_to=%2Fpage"),
+        ("/page", &[("sec-fetch-mode", "cors")][..], "401 "),
+        ("/page", &[("purpose", "prefetch")][..], "401 "),
+        ("/optional", &[NAVIGATES][..], "anonymous"),
+        ("/optional", &[("cookie", "__Host-edgeward=1.x")][..], "anonymous"),
+    ] {
+        assert_eq!(ask(&gateway, "GET", path, headers, at(0)), expected, "{path} {headers:?}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_missing_opens_nothing_until_there_is_one() {
+    let mut gateway = site(json!({}));
+    assert!(gateway.login().unwrap().lacks_secret());
+    assert!(
+        gateway
+            .login()
+            .unwrap()
+            .sessions
+            .sealer
+            .open(crate::session::Purpose::Session, "app.example.com", "")
+            .is_none()
+    );
+    gateway.login.as_mut().unwrap().seal_with("random");
+    let cookie = cookie(&gateway, None);
+    assert_eq!(ask(&gateway, "GET", "/plain", &[("cookie", &cookie)], at(0)), "session");
+}
+
+#[test]
+fn the_gateways_cookies_do_not_go_on_to_an_origin() {
+    let secret = "a sealing secret of at least 32 characters";
+    let gateway = site(json!({ "secrets": secret, "cookie": "__Secure-sid", "domain": "example.com" }));
+    let kept =
+        gateway.forwarded_cookies("__Secure-sid=a; __secure-SID.1=b; __Host-edgeward-login-x=c; __Secure-sidecar=d");
+    assert_eq!(kept.as_deref(), Some("__Secure-sidecar=d"));
+    let names: Vec<String> = gateway.login().unwrap().sessions.clear(&Cookies::new("__Secure-sid.1=b"));
+    assert!(names.iter().all(|line| line.contains("; Domain=example.com; ")));
+}
