@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::error::VerifyError;
 use crate::io::UnixTime;
@@ -120,6 +121,19 @@ impl Verifier {
         }
     }
 
+    /// The time, around `now`, in which [`check`](Self::check) of `text` gives the verdict it has just given, a pass without a
+    /// refresh, as long as nothing is [`store`](Self::store)d. None if there is no such time, or the token is not kept.
+    #[must_use]
+    pub fn settled(&self, text: &str, now: UnixTime) -> Option<Range<UnixTime>> {
+        let known = self.tokens.find(text)?;
+        let issuer = self.issuers.get(known.issuer)?;
+        let header = known.token.header();
+        let (key, keys) = issuer.keys.settled(header.kid(), header.algorithm()?, now)?;
+        let token = issuer.policy.period(&known.token);
+        let both = keys.start.max(token.start)..keys.end.min(token.end);
+        (Arc::ptr_eq(key, &known.key) && both.contains(&now)).then_some(both)
+    }
+
     /// Checks `text` with the keys of the first issuer, but with `policy`; keeps nothing. For ID tokens, whose policy is made
     /// for each login.
     pub fn check_as(&mut self, policy: &Policy, text: &str, now: UnixTime, fetches: u8) -> Check {
@@ -185,6 +199,12 @@ impl Verifier {
             .zip(&mut self.issuers)
             .filter_map(|(issuer, one)| one.keys.warm_up(now).map(|permit| Refresh { issuer, permit }))
             .collect()
+    }
+
+    /// About how many verified tokens are kept.
+    #[must_use]
+    pub fn cached_entries(&self) -> usize {
+        self.tokens.entries()
     }
 
     /// The key caches, one per issuer.

@@ -125,6 +125,19 @@ class Core {
     });
   }
 
+  /** How many verified tokens a verifier keeps. */
+  cacheEntries(verifier) {
+    return this.guard(() => this.wasm.cache_entries(verifier) >>> 0);
+  }
+
+  /** From when until when the last `check` has the same outcome while the keys are the same; undefined if that is not known. */
+  settled() {
+    return this.guard(() => {
+      const until = this.wasm.settled_until();
+      return until === 0 ? undefined : { from: this.wasm.settled_from(), until };
+    });
+  }
+
   destroy(verifier) {
     // A broken instance is forgotten as a whole.
     if (this.broken) return;

@@ -3,7 +3,8 @@
 import * as Core from "./core.js";
 import { aborted, fromCore, internalError, invalidOption, keysNotLoaded } from "./error.js";
 import { edgeGet, edgePut, send } from "./fetch.js";
-import { VerifiedToken } from "./token.js";
+import { Known } from "./known.js";
+import { Claims, VerifiedToken } from "./token.js";
 
 /** Looks at one token before giving up; only a broken core would come near. */
 const MAX_CHECKS = 1000;
@@ -29,6 +30,7 @@ class Verifier {
   #timeout;
   #core;
   #number;
+  #known;
 
   static {
     checkedDemands = (verifier, demands) => verifier.#checkedDemands(demands);
@@ -64,7 +66,10 @@ class Verifier {
     const { demands, call } = perCall(options);
     const [form, text] = asInput(token);
     const core = this.#open();
-    let outcome = core.check(this.#number, form, text, demands, this.#time(), 0);
+    const now = this.#time();
+    const known = demands === undefined ? this.#known.find(form, text, now) : undefined;
+    if (known !== undefined) return new VerifiedToken(known);
+    let outcome = core.check(this.#number, form, text, demands, now, 0);
     if ((outcome & 7) === Core.FETCH) {
       // The keys are fetched for the calls to come; this one is decided with those that are there.
       this.#inBackground(core, outcome >>> 3, call);
@@ -72,9 +77,9 @@ class Verifier {
     }
     switch (outcome & 7) {
       case Core.VERIFIED:
-        return new VerifiedToken(core.claims());
+        return this.#verified(core, form, text);
       case Core.VERIFIED_AND_REFRESH: {
-        const verified = new VerifiedToken(core.claims());
+        const verified = this.#verified(core, form, text);
         this.#inBackground(core, outcome >>> 3, call);
         return verified;
       }
@@ -104,6 +109,7 @@ class Verifier {
     registry?.unregister(this);
     if (this.#core !== undefined) this.#core.destroy(this.#number);
     this.#core = undefined;
+    this.#known = undefined;
     this.#text = undefined;
   }
 
@@ -116,6 +122,7 @@ class Verifier {
     if (number === undefined) throw fromCore(core.json());
     this.#core = core;
     this.#number = number;
+    this.#known = new Known(core.cacheEntries(number));
     registry?.unregister(this);
     registry?.register(this, { core, number }, this);
     return core;
@@ -129,18 +136,29 @@ class Verifier {
     return millis;
   }
 
+  /** The token that the core has just accepted, kept for the next call if its verdict stands for a time. */
+  #verified(core, form, text) {
+    const claims = new Claims(core.claims());
+    const period = core.settled();
+    if (period !== undefined) this.#known.keep(form, text, period, claims);
+    return new VerifiedToken(claims);
+  }
+
   async #verify(form, text, demands, call) {
     if (call.signal?.aborted) throw aborted(call.signal.reason);
     let fetches = 0;
     let cause;
     for (let checks = 0; checks < MAX_CHECKS; checks += 1) {
       const core = this.#open();
-      const outcome = core.check(this.#number, form, text, demands, this.#time(), fetches);
+      const now = this.#time();
+      const known = demands === undefined ? this.#known.find(form, text, now) : undefined;
+      if (known !== undefined) return new VerifiedToken(known);
+      const outcome = core.check(this.#number, form, text, demands, now, fetches);
       switch (outcome & 7) {
         case Core.VERIFIED:
-          return new VerifiedToken(core.claims());
+          return this.#verified(core, form, text);
         case Core.VERIFIED_AND_REFRESH: {
-          const verified = new VerifiedToken(core.claims());
+          const verified = this.#verified(core, form, text);
           this.#inBackground(core, outcome >>> 3, call);
           return verified;
         }
@@ -195,6 +213,8 @@ class Verifier {
         cause = answer.cause;
       }
       const done = core.answer(permit, answer, this.#time());
+      // The keys may be others now: verdicts stand or fall anew.
+      this.#known?.clear();
       if (done === undefined) continue;
       if (done.edge !== undefined && this.#fetch === undefined) {
         const kept = edgePut(done.edge);

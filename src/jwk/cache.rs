@@ -15,6 +15,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::fetch::{Fetched, KeysError, Permit, Reason, Stage, Validity, later};
 use super::{JwkSet, VerifyingKey};
@@ -163,6 +164,20 @@ impl KeyCache {
             Err(refusal) if is_fresh => Lookup::Refused(refusal),
             Err(refusal) => self.refresh(now, fetches).map_or(Lookup::Refused(refusal), Lookup::Fetch),
         }
+    }
+
+    /// The key for a token with the time, around `now`, in which [`find`](Self::find) answers with it and with no permit, as
+    /// long as nothing is stored. None if there is no such time.
+    pub(crate) fn settled(
+        &self,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        now: UnixTime,
+    ) -> Option<(&Arc<VerifyingKey>, Range<UnixTime>)> {
+        let held = self.held.as_ref()?;
+        let period = held.validity.fetched_at..held.ageing_from();
+        let key = held.set.select(kid, algorithm).ok()?;
+        period.contains(&now).then_some((key, period))
     }
 
     /// Takes the outcome of a fetch. Returns whether keys came of it.
@@ -345,8 +360,16 @@ impl Held {
 
     /// In the last fifth of its freshness.
     fn is_ageing(&self, now: UnixTime) -> bool {
-        let lifetime = self.validity.fresh_until.millis().saturating_sub(self.validity.fetched_at.millis());
-        self.validity.fresh_until != UnixTime::from_millis(i64::MAX)
-            && now.millis() >= self.validity.fresh_until.millis().saturating_sub(lifetime / 5)
+        now >= self.ageing_from()
+    }
+
+    /// When the last fifth of its freshness begins; a fixed set has none.
+    fn ageing_from(&self) -> UnixTime {
+        let Validity { fetched_at, fresh_until } = self.validity;
+        if fresh_until == UnixTime::from_millis(i64::MAX) {
+            return fresh_until;
+        }
+        let lifetime = fresh_until.millis().saturating_sub(fetched_at.millis());
+        UnixTime::from_millis(fresh_until.millis().saturating_sub(lifetime / 5))
     }
 }

@@ -35,6 +35,10 @@ impl TokenCache {
         Self { slots: Vec::new(), pairs: entries.div_ceil(2) }
     }
 
+    pub(crate) fn entries(&self) -> usize {
+        2 * self.pairs
+    }
+
     pub(crate) fn find(&self, text: &str) -> Option<&Entry> {
         let pair = self.slots.get(self.position(text)?)?;
         pair.iter().flatten().find(|entry| *entry.text == *text)

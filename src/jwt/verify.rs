@@ -1,5 +1,7 @@
 //! The verdict.
 
+use core::ops::Range;
+
 use super::claims::Registered;
 use super::policy::Kind;
 use super::token::{Header, UntrustedToken, parse_claims};
@@ -53,6 +55,19 @@ impl Policy {
     /// Checks again what depends on the time.
     pub(crate) fn recheck(&self, token: &VerifiedToken, now: UnixTime) -> Result<(), VerifyError> {
         self.check_times(&token.times, now.secs())
+    }
+
+    /// A time in which [`recheck`](Self::recheck) finds nothing: whole seconds, up to one less than there are at its end.
+    pub(crate) fn period(&self, token: &VerifiedToken) -> Range<UnixTime> {
+        let (Times { exp, nbf, iat }, skew) = (token.times, f64::from(self.clock_skew_s));
+        let until =
+            self.max_age_s.zip(iat).map_or(exp + skew, |(age, iat)| (iat + f64::from(age) + skew).min(exp + skew));
+        let first = |time: f64| {
+            let whole = time as i64;
+            whole.saturating_add(i64::from((whole as f64) < time)).saturating_sub(self.clock_skew_s.into())
+        };
+        let from = nbf.into_iter().chain(iat).map(first).max().unwrap_or(i64::MIN);
+        UnixTime::from_secs(from)..UnixTime::from_secs(until as i64)
     }
 
     fn check_times(&self, times: &Times, now: i64) -> Result<(), VerifyError> {

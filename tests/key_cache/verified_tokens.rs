@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use edgeward::jwk::{KeyCache, KeySource};
+use edgeward::io::UnixTime;
+use edgeward::jwk::{JwkSet, KeyCache, KeySource};
 use edgeward::jwt::{Demands, VerifiedToken};
 use edgeward::{Check, Verifier, limits};
 
-use crate::support::{ISSUER, Mint, NOW, access_policy, key_a, key_b, key_e3};
+use crate::support::{ISSUER, Mint, NOW, access_policy, key_a, key_b, key_e3, set_text};
 use crate::{JWKS_URI, Verdict, World};
 
 /// The token as the verifier hands it out; the same allocation means that it came from the cache.
@@ -152,4 +153,62 @@ fn verifiers_with_other_policies_share_nothing() {
         assert_eq!(reading.request(&text), Verdict::Accepted);
         assert_eq!(admin.request(&text), Verdict::Refused("insufficient_scope"));
     }
+}
+
+#[test]
+fn a_settled_verdict_is_the_verdict_at_every_time_it_covers() {
+    let policies = [
+        access_policy(),
+        access_policy().clock_skew_s(0).unwrap(),
+        access_policy().clock_skew_s(60).unwrap().max_age_s(300),
+    ];
+    let tokens = [
+        Mint::access(key_a()),
+        Mint::access(key_a()).claim("exp", NOW as f64 + 100.5).claim("nbf", NOW as f64 - 10.25),
+        Mint::access(key_a()).claim("exp", 9_000_000_000_i64).claim("nbf", NOW).claim("iat", NOW as f64 - 0.5),
+        Mint::access(key_a()).claim("exp", NOW + 1).claim("nbf", 0.5),
+    ]
+    .map(|mint| mint.text());
+    let mut covered = 0;
+    for policy in policies {
+        let keys = || KeyCache::fixed(ISSUER, JwkSet::parse(set_text([key_a().jwk()]).as_bytes()).unwrap());
+        for text in &tokens {
+            let mut kept = Verifier::new(policy.clone(), keys());
+            let mut anew = Verifier::new(policy.clone(), keys()).cache_entries(0);
+            let now = UnixTime::from_secs(NOW);
+            assert_eq!(kept.settled(text, now), None, "nothing is known yet");
+            assert!(matches!(kept.check(text, now, 0), Check::Verified(_, None)));
+            assert_eq!(anew.settled(text, now), None, "nothing is kept");
+            let period = kept.settled(text, now).unwrap_or(now..now);
+            for millis in (-400..400).map(|step| step * 1000).chain((-200..200).map(|step| step * 333)) {
+                let time = UnixTime::from_millis(now.millis() + millis);
+                let passes = matches!(anew.check(text, time, 0), Check::Verified(_, None));
+                if period.contains(&time) {
+                    covered += 1;
+                    assert!(passes, "{text} {millis}");
+                    assert_eq!(kept.settled(text, time), Some(period.clone()));
+                } else if passes {
+                    // Less than a second is given away.
+                    assert!((0..1000).contains(&(time.millis() - period.end.millis())), "{text} {millis} {period:?}");
+                }
+            }
+        }
+    }
+    assert!(covered > 1000, "{covered}");
+}
+
+#[test]
+fn a_settled_verdict_ends_where_keys_are_refreshed_and_when_they_change() {
+    let mut world = World::publishing([key_a()]);
+    let text = Mint::access(key_a()).claim("exp", NOW + 86_400).text();
+    verified(&mut world, &text);
+    let period = world.verifier.settled(&text, world.now).unwrap();
+    assert_eq!(period.end.secs(), NOW + limits::JWKS_FRESH_DEFAULT_S * 4 / 5);
+    assert_eq!(world.verifier.settled(&text, period.end), None);
+    assert!(matches!(world.verifier.check(&text, period.end, 0), Check::Verified(_, Some(_))));
+    // The key goes, and its verdicts with it.
+    world.publish([key_b()]);
+    world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
+    assert_eq!(world.request(&Mint::access(key_b()).claim("exp", NOW + 86_400).text()), Verdict::Accepted);
+    assert_eq!(world.verifier.settled(&text, world.now), None);
 }

@@ -70,6 +70,82 @@ export async function suite(edgeward, fixtures) {
     equal(verifier.verifySync(good).payload.sub, "user-1");
   });
 
+  await test("each call gets objects of its own, all alike", async () => {
+    const names = new Set();
+    for (const { name, policy, expect, token } of fixtures.corpus) {
+      if (expect !== undefined && expect !== "ok") continue;
+      const verifier = createVerifier({ ...fixtures.policies[policy], now: seconds });
+      if ((await codeOf(() => verifier.verify(token))) !== "ok") continue;
+      names.add(name);
+      let first;
+      for (let i = 0; i < 4; i += 1) {
+        const { header, payload } = verifier.verifySync(token);
+        const text = JSON.stringify([header, payload]);
+        first ??= text;
+        equal(text, first, name);
+        equal(Object.getPrototypeOf(payload), Object.prototype, name);
+        spoil(header);
+        spoil(payload);
+      }
+    }
+    equal(names.size > 20, true, `${names.size} tokens`);
+  });
+
+  await test("a known token passes exactly when it would pass anew", async () => {
+    let time = now;
+    let passes = 0;
+    for (const [policy, options] of Object.entries(fixtures.policies)) {
+      const given = { ...options, now: () => time };
+      const [kept, anew] = [createVerifier(given), createVerifier({ ...given, cacheSize: 0 })];
+      for (const { name, token } of fixtures.corpus.filter((one) => one.policy === policy)) {
+        time = now;
+        if ((await codeOf(() => kept.verify(token))) !== "ok") continue;
+        passes += 1;
+        for (const offset of [0, -1, -4.5, -5, -5.001, -54.9, -60, -61, -65, -65.001, -66, 1, 239.9, 240, 240.5, 245, 599.999, 600, 604.999, 605, 606, 86_400, 0, 0.5]) {
+          time = now + offset;
+          equal(await codeOf(async () => kept.verifySync(token)), await codeOf(async () => anew.verifySync(token)), `${policy}: ${name}: ${offset}`);
+        }
+      }
+    }
+    equal(passes > 20, true, `${passes} tokens`);
+  });
+
+  await test("a known token is known in the form it came in", async () => {
+    const verifier = createVerifier(fixed);
+    const header = `Bearer ${good}`;
+    const asHeader = (authorization) => codeOf(() => verifier.authenticate({ headers: { authorization } }));
+    for (let i = 0; i < 2; i += 1) {
+      equal(await asHeader(header), "ok");
+      equal(await codeOf(async () => verifier.verifySync(header)), "token_malformed");
+      equal(await codeOf(async () => verifier.verifySync(good)), "ok");
+      equal(await asHeader(good), "token_missing");
+      equal(await asHeader(` ${header}`), await codeOf(() => createVerifier(fixed).authenticate({ headers: { authorization: ` ${header}` } })));
+      for (const near of [`${good} `, ` ${good}`, `x${good}`, good.slice(1), `e${good.slice(2)}`]) {
+        equal((await codeOf(async () => verifier.verifySync(near))) === "ok", false, near.slice(0, 20));
+      }
+    }
+  });
+
+  await test("a known token meets the demands of each call", async () => {
+    const verifier = createVerifier(fixed);
+    for (let i = 0; i < 3; i += 1) {
+      equal(await codeOf(async () => verifier.verifySync(good)), "ok");
+      equal(await codeOf(async () => verifier.verifySync(good, { scopes: ["admin"] })), "insufficient_scope");
+    }
+  });
+
+  await test("a cache of few tokens holds few, of none, none", async () => {
+    for (const cacheSize of [0, 1, 2, 3]) {
+      const verifier = createVerifier({ ...fixed, cacheSize });
+      for (let i = 0; i < 3; i += 1) {
+        for (const token of [good, fixtures.withRights, fixtures.nonAscii]) {
+          const { payload } = verifier.verifySync(token);
+          equal(JSON.stringify(payload), JSON.stringify(decodeUnverified(token).payload));
+        }
+      }
+    }
+  });
+
   await test("the answer to one call outlives the next", () => {
     const verifier = createVerifier(fixed);
     const token = verifier.verifySync(fixtures.withRights);
@@ -280,6 +356,29 @@ export async function suite(edgeward, fixtures) {
     equal(verifier.keys()[0].kids.join(), "second,pss");
   });
 
+  await test("a known token dies with its key, whatever brought the news", async () => {
+    let published = jwks;
+    const { fetch } = provider({ "/jwks": () => Response.json(published) });
+    const verifier = createVerifier({ ...base, jwksUri, fetch });
+    for (let i = 0; i < 3; i += 1) equal(await codeOf(() => verifier.verify(good)), "ok");
+    published = { keys: jwks.keys.filter(({ kid }) => kid !== "first") };
+    equal(await codeOf(() => verifier.verify(fixtures.unknownKid)), "key_not_found");
+    equal(await codeOf(async () => verifier.verifySync(good)), "key_not_found");
+    equal(await codeOf(() => verifier.verify(good)), "key_not_found");
+  });
+
+  await test("known tokens leave the refresh of the keys in time", async () => {
+    let time = now;
+    const { fetch, asked } = provider({ "/jwks": jwks });
+    const verifier = createVerifier({ ...base, jwksUri, fetch, now: () => time });
+    for (const [seconds, fetches] of [[0, 1], [479, 1], [480, 2], [481, 2]]) {
+      time = now + seconds;
+      for (let i = 0; i < 3; i += 1) equal(await codeOf(() => verifier.verify(good)), "ok");
+      await pause(5);
+      equal(asked.length, fetches, String(seconds));
+    }
+  });
+
   await test("verifySync before the keys: keys_not_loaded, then the verdict", async () => {
     const { fetch, asked } = provider({ "/jwks": jwks });
     const verifier = createVerifier({ ...base, jwksUri, fetch });
@@ -438,6 +537,7 @@ export async function suite(edgeward, fixtures) {
     verifier[Symbol.dispose ?? Symbol.for("Symbol.dispose")]();
     equal(await codeOf(() => verifier.verify(good)), "internal_error");
     equal(await codeOf(async () => verifier.verifySync(good)), "internal_error");
+    equal(await codeOf(() => kept.verify(good)), "ok");
     createVerifier({ ...fixed, audience: "x" });
     equal(await codeOf(() => verifier.verify(good)), "internal_error");
     equal(await codeOf(() => kept.verify(good)), "ok");
@@ -536,6 +636,15 @@ export async function suite(edgeward, fixtures) {
 const json = { "content-type": "application/json" };
 
 const pause = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
+
+/** Changes everything in a value that can be changed. */
+function spoil(value) {
+  for (const name of Object.keys(value)) {
+    if (typeof value[name] === "object" && value[name] !== null) spoil(value[name]);
+    delete value[name];
+  }
+  value.spoiled = true;
+}
 
 const without = (object, name) => Object.fromEntries(Object.entries(object).filter(([key]) => key !== name));
 

@@ -59,6 +59,8 @@ struct State {
     input: Vec<u8>,
     output: Vec<u8>,
     header_len: usize,
+    /// From when until when the last verdict stands, in milliseconds.
+    settled: [f64; 2],
     verifiers: Slab<Entry>,
     permits: Slab<Fetching>,
     routes: Routes,
@@ -125,6 +127,24 @@ pub fn header_len() -> usize {
     with(|state| state.header_len)
 }
 
+/// From when on the last [`check`] has the outcome that it had: that token passes, and there is nothing to fetch. In milliseconds.
+#[wasm_bindgen]
+pub fn settled_from() -> f64 {
+    with(|state| state.settled[0])
+}
+
+/// Until when it has that outcome, unless an [`answer`] changes the keys. 0 if nothing of the kind can be said.
+#[wasm_bindgen]
+pub fn settled_until() -> f64 {
+    with(|state| state.settled[1])
+}
+
+/// About how many verified tokens a verifier keeps.
+#[wasm_bindgen]
+pub fn cache_entries(verifier: u32) -> usize {
+    with(|state| state.verifiers.get_mut(verifier).map_or(0, |entry| entry.verifier.cached_entries()))
+}
+
 /// The longest token, in bytes.
 #[wasm_bindgen]
 pub fn max_token_bytes() -> usize {
@@ -166,7 +186,8 @@ pub fn destroy(verifier: u32) {
 #[wasm_bindgen]
 pub fn check(verifier: u32, form: u32, len: usize, demands_len: usize, now_ms: f64, fetches: u32) -> u32 {
     with(|state| {
-        let State { input, output, header_len, verifiers, permits, routes } = state;
+        let State { input, output, header_len, settled, verifiers, permits, routes } = state;
+        *settled = [0.0; 2];
         let Some(entry) = verifiers.get_mut(verifier) else {
             answer::internal(output);
             return outcome::REFUSED;
@@ -190,13 +211,17 @@ pub fn check(verifier: u32, form: u32, len: usize, demands_len: usize, now_ms: f
         let mut permit_for = |refresh: Refresh| {
             permits.insert(Fetching { verifier, issuer: refresh.issuer(), permit: refresh.permit }) << 3
         };
-        let refusal = match entry.verifier.check(token, UnixTime::from_millis(now_ms as i64), fetches) {
-            Check::Verified(token, refresh) => match check_per_call(&token, per_call.as_deref()) {
+        let now = UnixTime::from_millis(now_ms as i64);
+        let refusal = match entry.verifier.check(token, now, fetches) {
+            Check::Verified(verified, refresh) => match check_per_call(&verified, per_call.as_deref()) {
                 Ok(()) => {
                     output.clear();
-                    output.extend_from_slice(token.header().as_json().as_bytes());
+                    output.extend_from_slice(verified.header().as_json().as_bytes());
                     *header_len = output.len();
-                    output.extend_from_slice(token.claims().as_json().as_bytes());
+                    output.extend_from_slice(verified.claims().as_json().as_bytes());
+                    if let (None, None, Some(period)) = (&refresh, &per_call, entry.verifier.settled(token, now)) {
+                        *settled = [period.start, period.end].map(|time| time.millis() as f64);
+                    }
                     return refresh
                         .map_or(outcome::VERIFIED, |refresh| outcome::VERIFIED_AND_REFRESH | permit_for(refresh));
                 }
