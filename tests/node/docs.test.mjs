@@ -1,0 +1,32 @@
+// The documents keep up with the code: every code of a refusal is explained, none is invented, and every link leads somewhere.
+
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { test } from "node:test";
+
+const root = resolve(import.meta.dirname, "../..");
+const read = (path) => readFileSync(join(root, path), "utf8");
+const sources = (folder) =>
+  readdirSync(join(root, folder), { recursive: true }).filter((name) => name.endsWith(".rs")).map((name) => read(join(folder, name)));
+
+test("docs/troubleshooting.md explains every code of a login, and names none that does not exist", () => {
+  const code = [...sources("src"), ...sources("bindings/worker/src"), read("bindings/worker/entry.js")].join("\n");
+  const named = [...read("docs/troubleshooting.md").matchAll(/^\|(.*?)\|/gm)].flatMap(([, cell]) => [...cell.matchAll(/`([a-z_]+)`/g)].map(([, name]) => name));
+  for (const name of named) assert.ok(code.includes(`"${name}"`) || code.includes(`edgeward: ${name}:`), `${name} is in no source`);
+
+  const codes = (path) => [...read(path).matchAll(/=> "([a-z]+(?:_[a-z]+)+)"/g)].map(([, name]) => name);
+  const login = ["answer", "callback", "provider", "userinfo"].flatMap((file) => codes(`src/oidc/${file}.rs`));
+  const logged = [...code.matchAll(/"edgeward: ([a-z_]+):/g)].map(([, name]) => name);
+  const needed = new Set([...login, ...logged].filter((name) => name !== "config"));
+  assert.ok(needed.size > 15, [...needed].join(" "));
+  for (const name of needed) assert.ok(named.includes(name), `${name} is not explained`);
+});
+
+for (const document of ["README.md", "SECURITY.md", "docs/session-format.md", "docs/troubleshooting.md", "docs/performance.md", "pkg/README.md"]) {
+  test(`the links of ${document} lead somewhere`, () => {
+    for (const [, target] of read(document).matchAll(/\]\(([^)#\s]+)[^)]*\)/g)) {
+      if (!/^[a-z]+:/.test(target)) assert.ok(existsSync(join(root, dirname(document), target)), target);
+    }
+  });
+}
