@@ -338,6 +338,24 @@ impl Modulus {
     }
 
     #[inline(always)]
+    fn multiply_with(&self, v: usize, a: &Residue, b: &Residue, out: &mut Residue) {
+        self.columns(v, |j| self.product(v, a, b, j), out);
+    }
+
+    /// The j-th pair of column vectors of a·b.
+    #[inline(always)]
+    fn product(&self, v: usize, a: &Residue, b: &Residue, j: usize) -> Sums {
+        let c = self.constants;
+        let from = (2 * j + 1).saturating_sub(v);
+        let to = (2 * j + 1).min(v);
+        let mut sums = Sums::zero();
+        let down = &b.down[v + from - 2 * j - 1..=v + to - 2 * j - 1];
+        let first = sums.run(c, &a.twins[from..to], down);
+        sums.second(c, if to < v { a.twins[to] } else { [Lanes::integer(0); 2] }, first);
+        sums
+    }
+
+    #[inline(always)]
     fn square_with(&self, v: usize, a: &Residue, out: &mut Residue) {
         let c = self.constants;
         let product = |j: usize| {
@@ -410,22 +428,15 @@ impl Montgomery for Modulus {
     type Residue = Residue;
 
     fn multiply(&self, a: &Residue, b: &Residue, out: &mut Residue) {
-        let (v, c) = (self.v, self.constants);
-        let zero = Lanes::integer(0);
-        let product = |j: usize| {
-            let from = (2 * j + 1).saturating_sub(v);
-            let to = (2 * j + 1).min(v);
-            let mut sums = Sums::zero();
-            let down = &b.down[v + from - 2 * j - 1..=v + to - 2 * j - 1];
-            let first = sums.run(c, &a.twins[from..to], down);
-            sums.second(c, if to < v { a.twins[to] } else { [zero; 2] }, first);
-            sums
-        };
-        self.columns(self.v, product, out);
+        // The common size with its loops' bounds known.
+        if self.v == V2048 {
+            self.multiply_with(V2048, a, b, out);
+        } else {
+            self.multiply_with(self.v, a, b, out);
+        }
     }
 
     fn square(&self, a: &Residue, out: &mut Residue) {
-        // The common size with its loops' bounds known.
         if self.v == V2048 {
             self.square_with(V2048, a, out);
         } else {

@@ -1,6 +1,7 @@
 //! RSASSA-PKCS1-v1_5 verification, RFC 8017 §8.2.2, in its steps.
 
 use alloc::vec;
+use alloc::vec::Vec;
 
 use super::{Hash, PublicKey, SignatureInvalid};
 
@@ -25,15 +26,16 @@ pub(super) fn verify(key: &PublicKey, hash: Hash, message: &[u8], signature: &[u
     let digest = hash.digest(&[message]);
     let info = digest_info(hash);
     let padding = key.size().checked_sub(3 + info.len() + hash.len()).filter(|&len| len >= MIN_PADDING);
-    let expected = [0x00, 0x01]
-        .into_iter()
-        .chain(core::iter::repeat_n(0xff, padding.ok_or(SignatureInvalid)?))
-        .chain([0x00])
-        .chain(info.iter().copied())
-        .chain(digest.as_ref().iter().copied());
+    let mut expected = Vec::with_capacity(key.size());
+    expected.extend([0x00, 0x01]);
+    expected.resize(2 + padding.ok_or(SignatureInvalid)?, 0xff);
+    expected.push(0x00);
+    expected.extend_from_slice(info);
+    expected.extend_from_slice(digest.as_ref());
 
-    // 4. … compared whole.
-    if encoded.iter().copied().eq(expected) { Ok(()) } else { Err(SignatureInvalid) }
+    // 4. … compared whole. Without a way out on the way, which lets a vector be compared at a time.
+    let difference = encoded.iter().zip(&expected).fold(0, |difference, (left, right)| difference | (left ^ right));
+    if encoded.len() == expected.len() && difference == 0 { Ok(()) } else { Err(SignatureInvalid) }
 }
 
 #[cfg(test)]
