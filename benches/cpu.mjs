@@ -7,6 +7,7 @@
 
 import { join } from "node:path";
 import autocannon from "autocannon";
+import { session, sessionCookie } from "../tests/node/support/seal.mjs";
 import { AUDIENCE, ISSUER, jwks, tokens } from "./inputs.mjs";
 import { emit, quick } from "./measure.mjs";
 import { builtWorker, bundle, startRuntime, tellsCpuTime } from "./runtime.mjs";
@@ -39,7 +40,26 @@ if (!tellsCpuTime) {
   process.exit();
 }
 
-const pool = tokens("RS256", POOL);
+/** The same with login. */
+const SECRET = "a sealing secret of the bench, 32 characters or more";
+const HOST = "app.example.com";
+const loginConfig = {
+  authorizer: { ...config.authorizer, client_id: "c", client_secret: "s", redirect_uri: `https://${HOST}/callback` },
+  session: { secrets: SECRET },
+  paths: [
+    ...config.paths,
+    { method: "GET", path: "/login", integration: { type: "login" } },
+    { method: "GET", path: "/callback", integration: { type: "callback" } },
+  ],
+};
+
+const pool = tokens("RS256", POOL).map((token) => ({ authorization: `Bearer ${token}` }));
+
+/** A session with what a provider's tokens hold. */
+const payload = JSON.parse(Buffer.from(pool[0].authorization.split(".")[1], "base64url"));
+const inSession = [
+  { cookie: sessionCookie(SECRET, HOST, session({ claims: payload, at: pool[0].authorization.slice("Bearer ".length) })) },
+];
 
 /** Sends a round of requests, each connection its own share of the tokens. */
 async function load(worker, given) {
@@ -49,7 +69,7 @@ async function load(worker, given) {
     url: worker.url, connections: CONNECTIONS, amount: REQUESTS, sampleInt: 100,
     setupClient(client) {
       const mine = given.length === 1 ? given : given.slice(connection * share, (connection + 1) * share);
-      client.setRequests(mine.map((token) => ({ method: "GET", path: PATH, headers: { authorization: `Bearer ${token}` } })));
+      client.setRequests(mine.map((headers) => ({ method: "GET", path: PATH, headers })));
       connection += 1;
     },
   });
@@ -61,13 +81,14 @@ async function load(worker, given) {
 
 /** Both must do the job before it is timed. */
 async function expectVerdicts(worker) {
-  const status = async (path, authorization) => {
-    const response = await fetch(worker.url + path, { headers: authorization ? { authorization } : {} });
+  const status = async (path, headers = {}) => {
+    const response = await fetch(worker.url + path, { headers });
     return [response.status, await response.text(), response.headers.get("content-type"), response.headers.get("cache-control")];
   };
-  const good = `Bearer ${pool[0]}`;
+  const [good] = pool;
+  const { authorization } = good;
   const [code, text, type, cache] = await status(PATH, good);
-  const forged = `${good.slice(0, -20)}${good.at(-21) === "A" ? "B" : "A"}${good.slice(-19)}`;
+  const forged = { authorization: `${authorization.slice(0, -20)}${authorization.at(-20) === "A" ? "B" : "A"}${authorization.slice(-19)}` };
   const right =
     code === 200 && text === JSON.stringify(BODY) && type === "application/json" && cache === "private, no-store" &&
     (await status(PATH))[0] === 401 && (await status(PATH, forged))[0] === 401 && (await status("/api/admin/x", good))[0] === 403;
@@ -82,6 +103,7 @@ const contenders = {
 if (site) {
   const bindings = { EDGEWARD: config };
   contenders.edgeward = { modules: builtWorker(join(site, "build")), bindings };
+  contenders.login = { modules: builtWorker(join(site, "build")), bindings: { EDGEWARD: loginConfig } };
   // As wrangler deploys it.
   contenders.deployed = { modules: await bundle(join(site, "worker.js")), bindings };
 }
@@ -93,9 +115,12 @@ async function generation() {
   try {
     for (const [name, { modules, bindings }] of Object.entries(contenders)) {
       const worker = Object.assign(await startRuntime(modules, bindings), { name });
-      series.push({ id: name === "hello" ? "cpu.hello" : `cpu.${name}.distinct`, worker, given: pool });
-      if (name === "hello") continue;
+      if (name === "hello") {
+        series.push({ id: "cpu.hello", worker, given: pool });
+        continue;
+      }
       series.push({ id: `cpu.${name}.repeated`, worker, given: pool.slice(0, 1) });
+      series.push(name === "login" ? { id: "cpu.login.session", worker, given: inSession } : { id: `cpu.${name}.distinct`, worker, given: pool });
       await expectVerdicts(worker);
     }
     for (const { worker, given } of series) await load(worker, given);

@@ -172,7 +172,18 @@ async function memory() {
   emit({ id: "memory", calls, before, after: bytes() });
 }
 
+/** The seal around a session of 2 KiB. */
+async function sessions() {
+  const { Sealer } = await benchModule(wasm.relaxed ?? wasm.baseline);
+  const sealer = new Sealer("a sealing secret of the bench, 32 characters or more");
+  const content = Buffer.alloc(2_048, "x");
+  const sealed = sealer.sealed(content);
+  expect(sealer.open(sealed) === content.length && sealer.open(sealed.replace(/.$/, "")) === 0, "the seal");
+  await race([{ id: "session.seal", call: () => sealer.seal(content) }, { id: "session.open", call: () => sealer.open(sealed) }]);
+}
+
 const parts = {
+  session: sessions,
   operation: () => operation("op", SIZES),
   bounds: () => operation("bounds", [2048]),
   tokens: wholeTokens,

@@ -15,7 +15,7 @@ import { writeReport } from "./report.mjs";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const BUILT = resolve(process.env.BENCH_BUILT ?? join(ROOT, "target/bench"));
-const PARTS = ["sizes", "operation", "bounds", "tokens", "cached", "hostile", "start", "workerd", "cpu", "native", "memory"];
+const PARTS = ["sizes", "operation", "bounds", "tokens", "cached", "hostile", "session", "start", "workerd", "cpu", "native", "memory"];
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -46,6 +46,7 @@ const parts = {
   tokens: () => child("node.mjs", ["tokens", settings]),
   cached: () => child("node.mjs", ["cached", settings]),
   hostile: () => child("node.mjs", ["hostile", settings]),
+  session: () => child("node.mjs", ["session", settings]),
   start,
   workerd: () => child("workerd.mjs", [JSON.stringify({ wasm, consumer })]),
   cpu: () => child("cpu.mjs", [JSON.stringify({ site })]),

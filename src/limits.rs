@@ -97,6 +97,12 @@ pub const TOKEN_CACHE_ENTRIES: usize = 512;
 /// Tokens longer than this are verified each time instead of being kept, in bytes: bounds the cache's memory.
 pub const TOKEN_CACHE_MAX_TOKEN_BYTES: usize = 4 * 1024;
 
+/// Opened sessions kept per isolate.
+pub const SESSION_CACHE_ENTRIES: usize = 256;
+
+/// Sessions longer than this, sealed, are opened each time, in bytes: bounds the memory of those that are kept.
+pub const SESSION_CACHE_MAX_BYTES: usize = 8 * 1024;
+
 /// An access token is refreshed so many seconds before it expires, so that it is still good when the origin reads it.
 pub const REFRESH_AHEAD_S: i64 = 30;
 

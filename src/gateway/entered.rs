@@ -1,8 +1,8 @@
 //! A request that has a route: who asks, and whether they may.
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Gateway;
@@ -16,7 +16,7 @@ use crate::http::{
 use crate::io::UnixTime;
 use crate::jwt::Claims;
 use crate::oidc::{ReturnTo, has_parameter, login_url};
-use crate::session::{Cookies, Session};
+use crate::session::{Cookies, Session, SessionMemory};
 
 /// A request that has a route.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub enum Credentials {
     /// This token, to be verified.
     Bearer(Token),
     /// This session: somebody who is logged in.
-    Session(Box<Session>),
+    Session(Arc<Session>),
 }
 
 /// A token as received. Not shown by `Debug`.
@@ -78,7 +78,13 @@ impl<'g> Entered<'g> {
         self.path.as_str()
     }
 
-    /// Reads what the request proves itself with. `has_ended` says whether a session was logged out of.
+    /// Whether the route itself gets the session new tokens, so that nothing does so before it.
+    #[must_use]
+    pub fn is_refresh(&self) -> bool {
+        self.route.integration == Integration::Refresh
+    }
+
+    /// Reads what the request proves itself with. `memory` is that of this isolate's sessions, where there is login.
     ///
     /// # Errors
     /// The answer: a challenge where credentials are needed and missing, 400 for malformed or misplaced ones, 403 for what
@@ -87,12 +93,12 @@ impl<'g> Entered<'g> {
         &self,
         head: &RequestHead<'_>,
         now: UnixTime,
-        has_ended: &dyn Fn(&Session) -> bool,
+        memory: Option<&mut SessionMemory>,
     ) -> Result<Credentials, Reply> {
         let is_for_callers = matches!(self.route.integration, Integration::Userinfo | Integration::Refresh);
         if self.route.auth == Auth::None {
             // These two speak about a session, on whatever route they are.
-            return match self.session(head, now, has_ended).filter(|_| is_for_callers) {
+            return match self.session(head, now, memory).filter(|_| is_for_callers) {
                 Some(session) => self.accept_session(head, session),
                 None if is_for_callers => Err(self.challenge(head)),
                 None => Ok(Credentials::Anonymous),
@@ -109,7 +115,7 @@ impl<'g> Entered<'g> {
             }
             Bearer::Absent => {}
         }
-        let session = self.session(head, now, has_ended).filter(|session| self.is_good_for_route(session, now));
+        let session = self.session(head, now, memory).filter(|session| self.is_good_for_route(session, now));
         match session {
             Some(session) => self.accept_session(head, session),
             None if self.route.auth == Auth::Required => Err(self.challenge(head)),
@@ -123,12 +129,11 @@ impl<'g> Entered<'g> {
         &self,
         head: &RequestHead<'_>,
         now: UnixTime,
-        has_ended: &dyn Fn(&Session) -> bool,
-    ) -> Option<Session> {
-        let login = self.gateway.login()?;
+        memory: Option<&mut SessionMemory>,
+    ) -> Option<Arc<Session>> {
+        let (login, memory) = (self.gateway.login()?, memory?);
         let header = (head.header)("cookie")?;
-        let session = login.sessions.open(&Cookies::new(&header), login.client.host(), now)?;
-        (!has_ended(&session)).then_some(session)
+        login.sessions.open_remembering(&Cookies::new(&header), login.client.host(), now, memory)
     }
 
     /// What an access token grants ends with it. The login itself goes on.
@@ -144,7 +149,7 @@ impl<'g> Entered<'g> {
 
     /// Cookies go along with requests that other sites cause. Only those that merely read may pass: what they read, the
     /// other site does not see.
-    fn accept_session(&self, head: &RequestHead<'_>, session: Session) -> Result<Credentials, Reply> {
+    fn accept_session(&self, head: &RequestHead<'_>, session: Arc<Session>) -> Result<Credentials, Reply> {
         let is_read = matches!(head.method, "GET" | "HEAD" | "OPTIONS") && (head.header)("upgrade").is_none();
         let is_allowed = |origin: &str| {
             self.gateway.login().is_some_and(|login| login.client.origin() == origin)
@@ -158,7 +163,7 @@ impl<'g> Entered<'g> {
                 &[("error", "access_denied")],
             ));
         }
-        Ok(Credentials::Session(Box::new(session)))
+        Ok(Credentials::Session(session))
     }
 
     /// The answer to somebody who is not logged in: a person opening a page is sent to log in, a program is told.

@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use crate::jwt::Policy;
 use crate::oidc::{Client, ProviderCache, RefreshDesk, UsedStates};
-use crate::session::{EndedSessions, Sealer, Sessions};
+use crate::session::{Sealer, SessionMemory, Sessions};
 
 /// The fixed part: from configuration.
 #[derive(Debug)]
@@ -45,6 +45,6 @@ pub struct LoginState {
     pub used_states: UsedStates,
     /// Refreshes under way.
     pub refreshes: RefreshDesk,
-    /// Sessions that were logged out of.
-    pub ended: EndedSessions,
+    /// Sessions that were opened and those that were ended.
+    pub sessions: SessionMemory,
 }

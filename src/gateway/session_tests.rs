@@ -10,7 +10,7 @@ use super::{Compiled, Credentials, Gateway, compile};
 use crate::http::RequestHead;
 use crate::io::UnixTime;
 use crate::jwt::Claims;
-use crate::session::{Cookies, Session, Tokens};
+use crate::session::{Cookies, Session, SessionMemory, Tokens};
 
 const NOW: i64 = 1_700_000_000;
 const DAY: i64 = 86_400;
@@ -65,7 +65,7 @@ fn ask(gateway: &Gateway, method: &str, path: &str, headers: &[(&str, &str)], no
     let header = |name: &str| headers.iter().find(|(one, _)| *one == name).map(|(_, value)| value.to_string());
     let url = alloc::format!("https://app.example.com{path}");
     let head = RequestHead { method, url: &url, header: &header };
-    match gateway.enter(&head).unwrap().credentials(&head, now, &|session| session.id() == "ended") {
+    match gateway.enter(&head).unwrap().credentials(&head, now, Some(&mut SessionMemory::default())) {
         Ok(Credentials::Session(session)) => {
             assert_eq!(session.claims().subject(), Some("alice"));
             "session".into()

@@ -3,6 +3,7 @@
 //! A long value is cut into chunks: the first cookie has the plain name and starts with the number of chunks, the others
 //! have `.1`, `.2` … appended. Chunks left over from a longer value are ignored when reading and cleared when writing.
 
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -66,17 +67,20 @@ impl CookieShape {
 
     /// The whole value, if every chunk is there exactly once.
     #[must_use]
-    pub fn read(&self, cookies: &Cookies<'_>) -> Option<String> {
+    pub fn read<'h>(&self, cookies: &Cookies<'h>) -> Option<Cow<'h, str>> {
         let (count, first) = cookies.get(&self.name)?.split_once('.')?;
         let count: usize = Some(count).filter(|count| count.len() == 1)?.parse().ok()?;
         if !(1..=MAX_COOKIE_CHUNKS).contains(&count) {
             return None;
         }
+        if count == 1 {
+            return (first.len() <= MAX_CHUNK_BYTES).then_some(Cow::Borrowed(first));
+        }
         let mut value = String::from(first);
         for index in 1..count {
             value.push_str(cookies.get(&self.chunk_name(index))?);
         }
-        (value.len() <= MAX_COOKIE_CHUNKS * MAX_CHUNK_BYTES).then_some(value)
+        (value.len() <= MAX_COOKIE_CHUNKS * MAX_CHUNK_BYTES).then_some(Cow::Owned(value))
     }
 
     fn chunk_name(&self, index: usize) -> String {
@@ -142,7 +146,7 @@ mod tests {
             let value = "x".repeat(len);
             let cookies = shape().write(&value, 60, &Cookies::default()).unwrap();
             assert_eq!(cookies.len(), len.div_ceil(MAX_CHUNK_BYTES));
-            assert_eq!(shape().read(&Cookies::new(&sent(&cookies))), Some(value));
+            assert_eq!(shape().read(&Cookies::new(&sent(&cookies))).as_deref(), Some(value.as_str()));
         }
         assert_eq!(shape().write(&"x".repeat(8 * MAX_CHUNK_BYTES + 1), 60, &Cookies::default()), None);
     }

@@ -2,14 +2,17 @@
 
 mod cookie;
 mod ended;
+mod opened;
 mod seal;
 
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 pub use self::cookie::{CookieShape, Cookies, MAX_CHUNK_BYTES, MAX_COOKIE_CHUNKS};
 pub use self::ended::EndedSessions;
+pub use self::opened::OpenedSessions;
 pub use self::seal::{Purpose, SEAL_NONCE_BYTES, Sealer};
 use crate::io::UnixTime;
 use crate::json::{Document, Number, Value};
@@ -50,6 +53,15 @@ pub struct Sessions {
     pub idle_s: i64,
     /// … and so many seconds after login in any case.
     pub absolute_s: i64,
+}
+
+/// What one isolate remembers of sessions.
+#[derive(Debug, Default)]
+pub struct SessionMemory {
+    /// Those that were opened.
+    pub opened: OpenedSessions,
+    /// Those that were logged out of.
+    pub ended: EndedSessions,
 }
 
 /// Format of the sealed content. A change that older content does not survive changes it.
@@ -170,14 +182,42 @@ impl Sessions {
     /// The session of a request. Whatever is wrong with its cookie, the answer is that there is none.
     #[must_use]
     pub fn open(&self, cookies: &Cookies<'_>, host: &str, now: UnixTime) -> Option<Session> {
+        let session = self.unseal(&self.cookie.read(cookies)?, host)?;
+        self.is_live(&session, now).then_some(session)
+    }
+
+    /// The same, with what this isolate remembers.
+    #[must_use]
+    pub fn open_remembering(
+        &self,
+        cookies: &Cookies<'_>,
+        host: &str,
+        now: UnixTime,
+        memory: &mut SessionMemory,
+    ) -> Option<Arc<Session>> {
         let sealed = self.cookie.read(cookies)?;
-        let session = Session::from_json(self.sealer.open(Purpose::Session, self.bound_to(host), &sealed)?)?;
+        let session = match memory.opened.find(&sealed) {
+            Some(session) => Arc::clone(session),
+            None => {
+                let session = Arc::new(self.unseal(&sealed, host)?);
+                memory.opened.insert(&sealed, Arc::clone(&session));
+                session
+            }
+        };
+        (self.is_live(&session, now) && !memory.ended.has(session.id())).then_some(session)
+    }
+
+    fn unseal(&self, sealed: &str, host: &str) -> Option<Session> {
+        Session::from_json(self.sealer.open(Purpose::Session, self.bound_to(host), sealed)?)
+    }
+
+    fn is_live(&self, session: &Session, now: UnixTime) -> bool {
         let now_s = now.secs();
         let started = session.created_s <= session.seen_s
             && session.seen_s <= now_s.saturating_add(limits::MAX_CLOCK_SKEW_S.into());
         let idle = now_s >= session.seen_s.saturating_add(self.idle_s);
         let over = now_s >= session.created_s.saturating_add(self.absolute_s);
-        (started && !idle && !over).then_some(session)
+        started && !idle && !over
     }
 
     /// `Set-Cookie` values that keep the session; `None` if it does not fit into cookies.
@@ -231,7 +271,7 @@ mod tests {
     use alloc::string::String;
     use alloc::vec::Vec;
 
-    use super::{CookieShape, Cookies, Sealer, Session, Sessions, Tokens};
+    use super::{CookieShape, Cookies, Sealer, Session, SessionMemory, Sessions, Tokens};
     use crate::io::UnixTime;
     use crate::jwt::Claims;
 
@@ -277,6 +317,24 @@ mod tests {
         let used = header(&used);
         assert!(sessions.open(&Cookies::new(&used), "a", at(249)).is_some());
         assert!(sessions.open(&Cookies::new(&used), "a", at(250)).is_none(), "absolute expiry is not extended");
+    }
+
+    #[test]
+    fn what_is_remembered_changes_no_verdict() {
+        let sessions = sessions();
+        let mut memory = SessionMemory::default();
+        let kept = sessions.keep(&session(), &Cookies::default(), "a", &[1; 24], at(0)).unwrap();
+        let kept = header(&kept);
+        let mut open = |text: &str, offset| {
+            let opened = sessions.open_remembering(&Cookies::new(text), "a", at(offset), &mut memory).is_some();
+            assert_eq!(opened, sessions.open(&Cookies::new(text), "a", at(offset)).is_some(), "{offset}");
+            opened
+        };
+        assert!(open(&kept, 0) && open(&kept, 99));
+        assert!(!open(&kept, 100) && !open(&kept, -61));
+        assert!(!open(&kept[..kept.len() - 1], 0) && !open(&alloc::format!("{kept}A"), 0));
+        memory.ended.end("id");
+        assert!(sessions.open_remembering(&Cookies::new(&kept), "a", at(0), &mut memory).is_none());
     }
 
     #[test]

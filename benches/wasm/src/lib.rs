@@ -1,7 +1,8 @@
 //! The RSA operation alone, for `make bench`: message and signature in, verdict out, as `node:crypto` and
-//! `crypto.subtle` have it. SHA-256 throughout.
+//! `crypto.subtle` have it, SHA-256 throughout; and the sealing of sessions.
 
 use edgeward::rsa::{Hash, PublicKey, Scheme};
+use edgeward::session::{Purpose, SEAL_NONCE_BYTES};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -76,5 +77,33 @@ impl RsaCrateNext {
         use rsa_next::signature::Verifier as _;
         let signature = rsa_next::pkcs1v15::Signature::try_from(signature);
         signature.is_ok_and(|signature| self.0.verify(message, &signature).is_ok())
+    }
+}
+
+/// The seal of sessions.
+#[wasm_bindgen]
+pub struct Sealer(edgeward::session::Sealer);
+
+#[wasm_bindgen]
+impl Sealer {
+    /// With one secret.
+    #[wasm_bindgen(constructor)]
+    pub fn new(secret: &str) -> Self {
+        Self(edgeward::session::Sealer::new(&[secret]))
+    }
+
+    /// Seals a session's text; gives the length of what came out. The nonce is always the same: for timing only.
+    pub fn seal(&self, content: &[u8]) -> usize {
+        self.0.seal(Purpose::Session, "app.example.com", content, &[7; SEAL_NONCE_BYTES]).map_or(0, |sealed| sealed.len())
+    }
+
+    /// The sealed text of a session.
+    pub fn sealed(&self, content: &[u8]) -> Option<String> {
+        self.0.seal(Purpose::Session, "app.example.com", content, &[7; SEAL_NONCE_BYTES])
+    }
+
+    /// Opens it; gives the length of what came out.
+    pub fn open(&self, sealed: &str) -> usize {
+        self.0.open(Purpose::Session, "app.example.com", sealed).map_or(0, |content| content.len())
     }
 }

@@ -20,8 +20,9 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context as Task, Poll, Waker};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use edgeward::gateway::{Action, Caller, Credentials, Entered, HEALTH_PATH};
+use edgeward::gateway::{Action, Caller, Credentials, Entered, HEALTH_PATH, LoginState};
 use edgeward::http::{Reply, RequestHead, unavailable};
 use edgeward::session::Session;
 use js_sys::futures::future_to_promise;
@@ -98,8 +99,10 @@ impl Visit<'_> {
     /// Answers: with the origin's response, or with what the core says instead.
     async fn answer(&self) -> Result<Response, Reply> {
         let entered = self.site.gateway.enter(self.head)?;
-        let has_ended = |session: &Session| self.site.has_ended(session);
-        match entered.credentials(self.head, verify::now(), &has_ended) {
+        let now = verify::now();
+        let with_sessions = |state: &mut LoginState| entered.credentials(self.head, now, Some(&mut state.sessions));
+        let credentials = self.site.with_login(with_sessions);
+        match credentials.unwrap_or_else(|| entered.credentials(self.head, now, None)) {
             Ok(Credentials::Anonymous) => self.act(&entered, None, None).await,
             Ok(Credentials::Bearer(token)) => {
                 let verified = verify::access_token(self.site, token.as_str(), Some(self.ctx)).await;
@@ -111,7 +114,7 @@ impl Visit<'_> {
                 let caller = Caller { claims: verified.claims(), token: token.as_str() };
                 self.act(&entered, Some(caller), None).await
             }
-            Ok(Credentials::Session(session)) => self.answer_session(&entered, *session).await,
+            Ok(Credentials::Session(session)) => self.answer_session(&entered, session).await,
             Err(reply) => {
                 if reply.header("set-cookie").is_some() {
                     console_warn!(
@@ -125,13 +128,13 @@ impl Visit<'_> {
     }
 
     /// Answers somebody who is logged in. Whatever the answer, no cache may keep it.
-    async fn answer_session(&self, entered: &Entered<'_>, mut session: Session) -> Result<Response, Reply> {
+    async fn answer_session(&self, entered: &Entered<'_>, mut session: Arc<Session>) -> Result<Response, Reply> {
         let Some(login) = self.site.gateway.login() else { return Err(entered.challenge(self.head)) };
         let mut is_changed = login.sessions.is_ageing(&session, verify::now());
-        if session.needs_refresh(verify::now()) {
+        if session.needs_refresh(verify::now()) && !entered.is_refresh() {
             let ip = self.inbound.header("cf-connecting-ip");
             match renew::renew(self.site, self.env, self.ctx, &session, ip).await {
-                Renewal::Renewed(renewed) => (session, is_changed) = (renewed, true),
+                Renewal::Renewed(renewed) => (session, is_changed) = (Arc::new(renewed), true),
                 Renewal::Unchanged => {}
                 Renewal::Ended => return Err(login::ended(login, self.head, entered.challenge(self.head))),
             }

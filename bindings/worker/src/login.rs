@@ -105,7 +105,7 @@ async fn logout(site: &Site, ctx: &Context, entered: &Entered<'_>, login: &Login
         return oidc::confirm_logout(head, entered.path());
     }
     let header = (head.header)("cookie").unwrap_or_default();
-    let session = entered.session(head, now(), &|session| site.has_ended(session));
+    let session = site.with_login(|state| entered.session(head, now(), Some(&mut state.sessions))).flatten();
     let set = login.sessions.clear(&Cookies::new(&header));
     // The provider may be down: this site's session ends all the same.
     let provider = provider(site).await.ok();
@@ -115,10 +115,10 @@ async fn logout(site: &Site, ctx: &Context, entered: &Entered<'_>, login: &Login
         ctx.wait_until(async move { drop(send::send(&outgoing).await) });
     }
     if let Some(session) = &session {
-        site.with_login(|state| state.ended.end(session.id()));
+        site.with_login(|state| state.sessions.ended.end(session.id()));
     }
-    let url =
-        provider.and_then(|provider| oidc::logout_url(&login.client, &provider, session.as_ref(), &login.after_logout));
+    let url = provider
+        .and_then(|provider| oidc::logout_url(&login.client, &provider, session.as_deref(), &login.after_logout));
     match url {
         Some(url) => redirect(url, set),
         None => with_cookies(oidc::logged_out(head), set),

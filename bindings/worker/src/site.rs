@@ -6,7 +6,6 @@ use std::rc::Rc;
 use edgeward::Verifier;
 use edgeward::gateway::{Compiled, Gateway, LoginState, Problem, compile};
 use edgeward::http::Reply;
-use edgeward::session::Session;
 use js_sys::{JSON, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{Env, console_error, console_warn};
@@ -38,11 +37,6 @@ impl Site {
     /// The same for what changes while people log in and out.
     pub(crate) fn with_login<T>(&self, call: impl FnOnce(&mut LoginState) -> T) -> Option<T> {
         Some(call(&mut *self.login.as_ref()?.try_borrow_mut().ok()?))
-    }
-
-    /// Whether a session was logged out of, as far as this isolate knows.
-    pub(crate) fn has_ended(&self, session: &Session) -> bool {
-        self.with_login(|state| state.ended.has(session.id())).unwrap_or_default()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::jwk::{JwkSet, KeyCache, KeySource};
 use crate::jwt::{Algorithm, Demands, Policy, Profile};
 use crate::limits;
 use crate::oidc::{Client, ClientAuth, Provider, ProviderCache, RefreshDesk, Secret, UsedStates};
-use crate::session::EndedSessions;
+use crate::session::SessionMemory;
 use crate::url::{HttpUrl, is_host, is_loopback, split_port};
 use crate::verifier::Verifier;
 
@@ -263,7 +263,7 @@ impl Authorizer {
             provider,
             used_states: UsedStates::default(),
             refreshes: RefreshDesk::default(),
-            ended: EndedSessions::default(),
+            sessions: SessionMemory::default(),
         };
         Some((login, state, verifier))
     }
