@@ -249,5 +249,5 @@ fn forbidden_page(head: &RequestHead<'_>, reason: &Forbidden) -> Reply {
         code: reason.code(),
         action: Some(("Go to the start page", "/")),
     }
-    .reply((head.header)("cf-ray").as_deref())
+    .reply(head.request_id().as_deref())
 }

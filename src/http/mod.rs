@@ -40,6 +40,16 @@ impl<'r> RequestHead<'r> {
     }
 }
 
+impl RequestHead<'_> {
+    /// What the platform calls this request, for people to quote and operators to find in the log.
+    #[must_use]
+    pub fn request_id(&self) -> Option<String> {
+        let is_name =
+            |id: &String| id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        (self.header)("cf-ray").filter(is_name)
+    }
+}
+
 /// The parts of a request's URL, not decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UrlParts<'r> {

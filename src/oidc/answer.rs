@@ -128,7 +128,7 @@ impl LoginFailure {
                 code,
                 action: login_path.map(|path| ("Log in again", path)),
             }
-            .reply((head.header)("cf-ray").as_deref())
+            .reply(head.request_id().as_deref())
         } else {
             let provider_error = match self {
                 Self::Callback(CallbackError::Denied(error) | CallbackError::ExchangeRefused(error)) => {
@@ -155,7 +155,7 @@ pub fn logged_out(head: &RequestHead<'_>) -> Reply {
         code: "logged_out",
         action: Some(("Go to the start page", "/")),
     }
-    .reply((head.header)("cf-ray").as_deref())
+    .reply(head.request_id().as_deref())
 }
 
 /// Another site sent the browser to the logout: nothing happens unless the person wants it.
@@ -168,5 +168,5 @@ pub fn confirm_logout(head: &RequestHead<'_>, path: &str) -> Reply {
         code: "logout_needs_confirmation",
         action: Some(("Log out", path)),
     }
-    .reply((head.header)("cf-ray").as_deref())
+    .reply(head.request_id().as_deref())
 }

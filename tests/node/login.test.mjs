@@ -126,7 +126,8 @@ describe("a login", () => {
     assert.equal(answer.status, 502);
     assert.match(answer.text, /token_exchange_failed/);
     assert.deepEqual(sessionCookies(browser), []);
-    await worker.waitForLog(/token_exchange_failed: .*invalid_client: check client_id, client_secret/);
+    const [, request] = /request <code>([\w-]+)<\/code>/.exec(answer.text);
+    await worker.waitForLog(new RegExp(`token_exchange_failed: .*invalid_client: check client_id, client_secret.*\\(request ${request}\\)`));
     await site.reconfigure({});
   });
 

@@ -43,7 +43,7 @@ pub(crate) async fn step(
         LoginStep::Refresh => Ok(refresh(site, env, ctx, login, asker).await),
     };
     outcome.unwrap_or_else(|failure| {
-        console_warn!("edgeward: {}", failure.log_line());
+        console_warn!("edgeward: {} (request {})", failure.log_line(), head.request_id().unwrap_or_default());
         failure.reply(head, login.login_path.as_deref())
     })
 }

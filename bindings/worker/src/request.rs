@@ -1,6 +1,10 @@
 //! The request as the runtime hands it over.
 
+use core::cell::OnceCell;
+
 use edgeward::http::RequestHead;
+
+use crate::entropy;
 
 /// An inbound request; its text parts are read once.
 pub(crate) struct Inbound {
@@ -8,11 +12,15 @@ pub(crate) struct Inbound {
     headers: web_sys::Headers,
     method: String,
     url: String,
+    id: OnceCell<String>,
 }
+
+/// Cloudflare's name for a request.
+const REQUEST_ID: &str = "cf-ray";
 
 impl Inbound {
     pub(crate) fn new(raw: web_sys::Request) -> Self {
-        Self { headers: raw.headers(), method: raw.method(), url: raw.url(), raw }
+        Self { headers: raw.headers(), method: raw.method(), url: raw.url(), id: OnceCell::new(), raw }
     }
 
     pub(crate) fn raw(&self) -> &web_sys::Request {
@@ -34,7 +42,13 @@ impl Inbound {
     /// A header; several of one name are joined with `, `.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         // Throws only for names that are not names, and ours are.
-        self.headers.get(name).ok().flatten()
+        let value = self.headers.get(name).ok().flatten();
+        if name == REQUEST_ID { value.or_else(|| Some(self.own_id())) } else { value }
+    }
+
+    /// Where the platform has no name for the request, as on a developer's machine, it gets one when it is asked for.
+    fn own_id(&self) -> String {
+        self.id.get_or_init(|| edgeward::base64url::encode(&entropy::random::<9>()).replace('_', "-")).clone()
     }
 
     /// Lends the head of the request to the core.
