@@ -1,10 +1,28 @@
 //! The request as the runtime hands it over.
 
 use core::cell::OnceCell;
+use core::str;
+use std::cell::RefCell;
 
 use edgeward::http::RequestHead;
+use edgeward::limits;
+use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::entropy;
+
+#[wasm_bindgen(module = "/src/head.js")]
+extern "C" {
+    /// One crossing for method, URL and `Authorization`.
+    #[wasm_bindgen(js_name = readHead)]
+    fn read_head(request: &web_sys::Request, into: &mut [u8]) -> usize;
+}
+
+/// Room for the longest token that is not refused for its length, and a URL.
+const ROOM: usize = limits::MAX_TOKEN_BYTES + 8 * 1024;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; ROOM]);
+}
 
 /// An inbound request; its text parts are read once.
 pub(crate) struct Inbound {
@@ -12,6 +30,7 @@ pub(crate) struct Inbound {
     headers: web_sys::Headers,
     method: String,
     url: String,
+    authorization: Option<String>,
     id: OnceCell<String>,
 }
 
@@ -20,7 +39,17 @@ const REQUEST_ID: &str = "cf-ray";
 
 impl Inbound {
     pub(crate) fn new(raw: web_sys::Request) -> Self {
-        Self { headers: raw.headers(), method: raw.method(), url: raw.url(), id: OnceCell::new(), raw }
+        let headers = raw.headers();
+        let head = BUFFER.with_borrow_mut(|buffer| {
+            let written = read_head(&raw, buffer);
+            let mut lines = str::from_utf8(buffer.get(..written)?).ok()?.splitn(3, '\n').map(String::from);
+            lines.next().zip(lines.next()).map(|(method, url)| (method, url, lines.next()))
+        });
+        let (method, url, authorization) = head.unwrap_or_else(|| {
+            // Larger than the buffer.
+            (raw.method(), raw.url(), headers.get("authorization").ok().flatten())
+        });
+        Self { raw, headers, method, url, authorization, id: OnceCell::new() }
     }
 
     pub(crate) fn raw(&self) -> &web_sys::Request {
@@ -41,6 +70,9 @@ impl Inbound {
 
     /// A header; several of one name are joined with `, `.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
+        if name == "authorization" {
+            return self.authorization.clone();
+        }
         // Throws only for names that are not names, and ours are.
         let value = self.headers.get(name).ok().flatten();
         if name == REQUEST_ID { value.or_else(|| Some(self.own_id())) } else { value }
