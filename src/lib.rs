@@ -51,6 +51,7 @@ pub mod oidc;
 pub mod rsa;
 #[cfg(feature = "gateway")]
 pub mod session;
+pub mod text;
 mod url;
 mod verifier;
 

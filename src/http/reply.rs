@@ -66,8 +66,7 @@ impl core::fmt::Debug for Reply {
 }
 
 pub(super) fn json_string(text: &str) -> String {
-    // Cannot fail: any text is a JSON string.
-    serde_json::to_string(text).unwrap_or_default()
+    crate::json::quote(text)
 }
 
 /// The registered reason phrase (RFC 9110 §15).

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::{InvalidJwkSet, JwkSet, KeySource};
 use crate::base64url;
 use crate::io::{Incoming, Outgoing, UnixTime, Unreachable};
-use crate::json::{Document, Number, Value};
+use crate::json::{Document, Number, Value, quote};
 use crate::limits;
 use crate::rsa::hash::sha256;
 use crate::url;
@@ -335,15 +335,14 @@ impl Permit {
     }
 
     fn seal_edge_entry(&self, text: &str, validity: Validity) -> EdgeEntry {
-        let json = |text: &str| serde_json::to_string(text).unwrap_or_default();
         EdgeEntry {
             key: self.edge_key(),
             value: format!(
                 r#"{{"issuer":{},"fetched_at":{},"fresh_until":{},"jwks":{}}}"#,
-                json(&self.issuer),
+                quote(&self.issuer),
                 validity.fetched_at.millis(),
                 validity.fresh_until.millis(),
-                json(text)
+                quote(text)
             ),
             max_age_s: limits::JWKS_STALE_ON_ERROR_S,
         }

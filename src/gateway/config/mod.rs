@@ -89,11 +89,8 @@ fn syntax(text: &str, reason: crate::json::JsonError) -> String {
     use crate::json::JsonError;
     match reason {
         JsonError::Syntax => {
-            // Parsed again only for the position; cannot succeed, but if it did the text would still be refused.
-            let position = serde_json::from_str::<serde::de::IgnoredAny>(text).err();
-            position.map_or("is not JSON".to_string(), |error| {
-                alloc::format!("is not JSON: line {}, column {}", error.line(), error.column())
-            })
+            let (line, column) = crate::json::error_position(text);
+            alloc::format!("is not JSON: line {line}, column {column}")
         }
         JsonError::DuplicateName => "has an object with two keys of the same name".to_string(),
         JsonError::NotAnObject => "must be a JSON object".to_string(),

@@ -1,0 +1,432 @@
+//! Strict JSON objects (RFC 8259, I-JSON RFC 7493): UTF-8, no duplicate member names at any level, bounded depth.
+//!
+//! A [`Document`] keeps the text together with a flat index into it, so that a parsed object is owned, cheap to make
+//! (strings are not copied unless they hold escapes) and cheap to read. `events` knows the syntax, `build` makes the index.
+//! The tests compare both with `serde_json`.
+
+mod build;
+mod events;
+mod number;
+#[cfg(test)]
+mod oracle;
+mod peek;
+mod write;
+
+pub use number::Number;
+pub(crate) use peek::{Peeked, peek};
+pub use write::{push_quoted, quote};
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+/// Why a text is not an acceptable JSON object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JsonError {
+    /// The bytes are not UTF-8.
+    NotUtf8,
+    /// The text is not JSON, or a number in it is too large to represent.
+    Syntax,
+    /// The text is JSON, but not an object.
+    NotAnObject,
+    /// An object has two members of the same name, escapes resolved.
+    DuplicateName,
+    /// Arrays and objects are nested deeper than allowed.
+    TooDeep,
+    /// An object has more members than allowed.
+    TooManyMembers,
+}
+
+/// A parsed JSON object that owns its text.
+#[derive(Clone)]
+pub struct Document {
+    text: String,
+    /// Strings that held escapes, decoded, one after the other.
+    unescaped: String,
+    nodes: Vec<Node>,
+}
+
+/// One value, or one member name, of the document, in reading order. Kept small: a text of n bytes has up to n / 2 of them.
+#[derive(Debug, Clone, Copy)]
+enum Node {
+    Null,
+    Bool(bool),
+    /// A number as it stands in the text.
+    Number(Span),
+    /// A string as it stands in the text.
+    String(Span),
+    /// A string that held escapes: where it stands decoded.
+    Unescaped(Span),
+    /// `end`: index of the node after the last one inside.
+    Array {
+        end: u32,
+    },
+    Object {
+        end: u32,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    start: u32,
+    len: u32,
+}
+
+impl Span {
+    fn of(self, source: &str) -> &str {
+        let start = self.start as usize;
+        source.get(start..start + self.len as usize).unwrap_or_default()
+    }
+}
+
+impl Document {
+    /// Parses `text`, which must be one JSON object nested at most `max_depth` levels deep.
+    ///
+    /// # Errors
+    /// See [`JsonError`].
+    pub fn parse(text: Vec<u8>, max_depth: usize) -> Result<Self, JsonError> {
+        let text = String::from_utf8(text).map_err(|_| JsonError::NotUtf8)?;
+        let (nodes, unescaped) = build::index(&text, max_depth)?;
+        match nodes.first() {
+            Some(Node::Object { .. }) => Ok(Self { text, unescaped, nodes }),
+            _ => Err(JsonError::NotAnObject),
+        }
+    }
+
+    /// The text this was parsed from.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The outermost object.
+    #[must_use]
+    pub fn root(&self) -> Object<'_> {
+        match self.nodes.first() {
+            Some(&Node::Object { end }) => Object(Items { document: self, next: 1, end }),
+            _ => Object(Items { document: self, next: 0, end: 0 }),
+        }
+    }
+
+    fn node(&self, index: u32) -> Option<Node> {
+        self.nodes.get(usize::try_from(index).ok()?).copied()
+    }
+}
+
+impl fmt::Debug for Document {
+    /// Shows no content: documents hold claims.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Document({} bytes)", self.text.len())
+    }
+}
+
+/// A value inside a [`Document`].
+#[derive(Clone, Copy)]
+pub enum Value<'a> {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// A number.
+    Number(Number<'a>),
+    /// A string, escapes resolved.
+    String(&'a str),
+    /// An array.
+    Array(Array<'a>),
+    /// An object.
+    Object(Object<'a>),
+}
+
+impl<'a> Value<'a> {
+    /// The string, if this is one.
+    #[must_use]
+    pub fn as_str(self) -> Option<&'a str> {
+        if let Self::String(text) = self { Some(text) } else { None }
+    }
+
+    /// The array, if this is one.
+    #[must_use]
+    pub fn as_array(self) -> Option<Array<'a>> {
+        if let Self::Array(array) = self { Some(array) } else { None }
+    }
+
+    /// The object, if this is one.
+    #[must_use]
+    pub fn as_object(self) -> Option<Object<'a>> {
+        if let Self::Object(object) = self { Some(object) } else { None }
+    }
+}
+
+/// An array; iterate it for its values.
+#[derive(Clone, Copy)]
+pub struct Array<'a>(Items<'a>);
+
+impl<'a> IntoIterator for Array<'a> {
+    type Item = Value<'a>;
+    type IntoIter = Items<'a>;
+    fn into_iter(self) -> Items<'a> {
+        self.0
+    }
+}
+
+impl<'a> Array<'a> {
+    /// Iterates over the values.
+    #[must_use]
+    pub fn iter(&self) -> Items<'a> {
+        self.0
+    }
+
+    /// The strings of an array that holds nothing else.
+    pub fn strings(self) -> Option<impl Iterator<Item = &'a str> + Clone> {
+        self.iter().all(|value| matches!(value, Value::String(_))).then(|| self.iter().filter_map(Value::as_str))
+    }
+}
+
+/// An object: look a member up by name, or iterate over all.
+#[derive(Clone, Copy)]
+pub struct Object<'a>(Items<'a>);
+
+impl<'a> Object<'a> {
+    /// The member called `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Value<'a>> {
+        let mut items = self.0;
+        while let Some(Value::String(member)) = items.next() {
+            if member == name {
+                return items.next();
+            }
+            items.step_over();
+        }
+        None
+    }
+
+    /// Iterates over the members in reading order.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
+        let mut items = self.0;
+        core::iter::from_fn(move || match (items.next()?, items.next()?) {
+            (Value::String(name), value) => Some((name, value)),
+            _ => None,
+        })
+    }
+
+    /// Whether it has no members.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+}
+
+/// The values of an array, one after the other.
+#[derive(Clone, Copy)]
+pub struct Items<'a> {
+    document: &'a Document,
+    next: u32,
+    end: u32,
+}
+
+impl Items<'_> {
+    fn step_over(&mut self) {
+        self.next = match self.document.node(self.next) {
+            Some(Node::Array { end } | Node::Object { end }) => end,
+            _ => self.next + 1,
+        };
+    }
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = Value<'a>;
+    fn next(&mut self) -> Option<Value<'a>> {
+        if self.next >= self.end {
+            return None;
+        }
+        let inner = self.next + 1;
+        let items = |end| Items { document: self.document, next: inner, end };
+        let (value, after) = match self.document.node(self.next)? {
+            Node::Null => (Value::Null, inner),
+            Node::Bool(value) => (Value::Bool(value), inner),
+            Node::Number(span) => {
+                (Value::Number(Number::parse(span.of(&self.document.text)).unwrap_or(Number::Unsigned(0))), inner)
+            }
+            Node::String(span) => (Value::String(span.of(&self.document.text)), inner),
+            Node::Unescaped(span) => (Value::String(span.of(&self.document.unescaped)), inner),
+            Node::Array { end } => (Value::Array(Array(items(end))), end),
+            Node::Object { end } => (Value::Object(Object(items(end))), end),
+        };
+        self.next = after;
+        Some(value)
+    }
+}
+
+/// Appends what stands between the quotes of a string, escapes resolved. `None` if an escape makes no character: half of a
+/// surrogate pair.
+fn unescape(raw: &str, text: &mut String) -> Option<()> {
+    let mut rest = raw;
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        text.push_str(plain);
+        let kind = escape.chars().next()?;
+        rest = escape.get(1..)?;
+        text.push(match kind {
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => {
+                let (character, after) = unicode_escape(rest)?;
+                rest = after;
+                character
+            }
+            itself => itself,
+        });
+    }
+    text.push_str(rest);
+    Some(())
+}
+
+/// The character of one `\u` escape, or of a pair of them, and what comes after it.
+fn unicode_escape(text: &str) -> Option<(char, &str)> {
+    let unit = |text: &str| text.bytes().try_fold(0, |unit, digit| Some(unit << 4 | char::from(digit).to_digit(16)?));
+    let (first, rest) = text.split_at_checked(4)?;
+    let first = unit(first)?;
+    if !(0xd800..0xdc00).contains(&first) {
+        return Some((char::from_u32(first)?, rest));
+    }
+    let (second, rest) = rest.strip_prefix("\\u")?.split_at_checked(4)?;
+    let second = unit(second).filter(|second| (0xdc00..0xe000).contains(second))?;
+    Some((char::from_u32(0x1_0000 + ((first - 0xd800) << 10 | (second - 0xdc00)))?, rest))
+}
+
+/// Line and column, from 1 on, where `text` stops being JSON; of the end if it is.
+#[cfg(feature = "gateway")]
+pub(crate) fn error_position(text: &str) -> (usize, usize) {
+    let mut events = events::Events::new(text.as_bytes());
+    while let Ok(Some(_)) = events.next() {}
+    let before = text.as_bytes().get(..=events.position()).unwrap_or(text.as_bytes());
+    let lines = before.iter().filter(|&&byte| byte == b'\n').count();
+    (lines + 1, before.iter().rev().take_while(|&&byte| byte != b'\n').count())
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::String;
+
+    use super::{Document, JsonError, Node, Number, Peeked, Value, peek};
+
+    fn parse(text: &str) -> Result<Document, JsonError> {
+        Document::parse(text.as_bytes().to_vec(), 16)
+    }
+
+    #[test]
+    fn members_are_found_by_name_and_print_as_they_were() {
+        let text = r#"{"a":"x","b":[1,-2,1.5,{"c":null}],"d":{"e":true},"f":"q\"\u00e9"}"#;
+        let document = parse(text).unwrap();
+        let root = document.root();
+        assert_eq!(root.get("a").and_then(Value::as_str), Some("x"));
+        assert_eq!(root.get("f").and_then(Value::as_str), Some("q\"é"));
+        assert!(root.get("e").is_none(), "members of inner objects are not the outer one's");
+        assert_eq!(root.get("b").unwrap().to_json(), r#"[1,-2,1.5,{"c":null}]"#);
+        assert!(matches!(root.get("d").and_then(Value::as_object).unwrap().get("e"), Some(Value::Bool(true))));
+        assert_eq!(document.text(), text);
+    }
+
+    #[test]
+    fn large_integers_keep_every_digit() {
+        let document = parse(r#"{"n":18446744073709551615}"#).unwrap();
+        assert!(matches!(document.root().get("n"), Some(Value::Number(Number::Unsigned(u64::MAX)))));
+    }
+
+    #[test]
+    fn duplicate_names_are_refused_at_every_level_and_through_escapes() {
+        for text in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"alg":1,"\u0061lg":1}"#,
+            r#"{"\u0061":1,"a":1}"#,
+            r#"{"\u0061":1,"\u0061":1}"#,
+            r#"{"x":[{"a":1,"b":2,"a":3}]}"#,
+            r#"{"":1,"":2}"#,
+        ] {
+            assert_eq!(parse(text).unwrap_err(), JsonError::DuplicateName, "{text}");
+        }
+        assert!(parse(r#"{"a":{"a":1},"b":{"a":1}}"#).is_ok(), "equal names in different objects are no duplicates");
+    }
+
+    #[test]
+    fn names_whose_fingerprints_collide_are_not_duplicates() {
+        // FNV-1a, 32 bits: "costarring" and "liquid" collide.
+        assert_eq!(super::build::fingerprint("costarring"), super::build::fingerprint("liquid"));
+        assert!(parse(r#"{"costarring":1,"liquid":2}"#).is_ok());
+    }
+
+    #[test]
+    fn depth_and_members_are_limited() {
+        let nested = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+        assert!(parse(&nested(16)).is_ok());
+        assert_eq!(parse(&nested(17)).unwrap_err(), JsonError::TooDeep);
+        let wide = |members: usize| {
+            let members: alloc::vec::Vec<String> = (0..members).map(|n| format!("\"{n}\":0")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        assert!(parse(&wide(256)).is_ok());
+        assert_eq!(parse(&wide(257)).unwrap_err(), JsonError::TooManyMembers);
+    }
+
+    #[test]
+    fn what_is_not_an_object_in_utf8_json_is_refused() {
+        for (text, error) in [
+            ("[]", JsonError::NotAnObject),
+            ("1", JsonError::NotAnObject),
+            ("", JsonError::Syntax),
+            ("{} {}", JsonError::Syntax),
+            ("\u{feff}{}", JsonError::Syntax),
+            (r#"{"a":1e400}"#, JsonError::Syntax),
+            (r#"{"a":NaN}"#, JsonError::Syntax),
+            (r#"{"a":"\ud800"}"#, JsonError::Syntax),
+            ("{'a':1}", JsonError::Syntax),
+            ("{\"a\":1,}", JsonError::Syntax),
+        ] {
+            assert_eq!(parse(text).unwrap_err(), error, "{text}");
+        }
+        assert_eq!(Document::parse(b"{\"a\":\"\xff\"}".to_vec(), 16).unwrap_err(), JsonError::NotUtf8);
+    }
+
+    #[test]
+    fn nodes_are_small() {
+        assert_eq!(size_of::<Node>(), 12);
+    }
+
+    #[test]
+    fn one_member_can_be_read_without_the_rest() {
+        let found = |text: &str| peek(text.as_bytes(), "iss");
+        for text in [r#"{"iss":"x"}"#, r#"{"a":[1,{"iss":"y"}],"\u0069ss":"\u0078","b":{}}"#] {
+            assert_eq!(found(text), Ok(Peeked::String("x".into())), "{text}");
+        }
+        for text in ["{}", r#"{"a":{"iss":"x"},"Iss":"x","issx":1}"#] {
+            assert_eq!(found(text), Ok(Peeked::Absent), "{text}");
+        }
+        for value in ["null", "true", "1", "-1", "1.5", r#"["x"]"#, r#"{"iss":"x"}"#] {
+            assert_eq!(found(&format!(r#"{{"iss":{value}}}"#)), Ok(Peeked::NotAString), "{value}");
+        }
+        for text in [
+            "",
+            "[]",
+            r#"["iss"]"#,
+            "null",
+            r#"{"iss":"x"} x"#,
+            r#"{"iss":"x","iss":"x"}"#,
+            r#"{"iss":1,"\u0069ss":"x"}"#,
+            r#"{"iss":"x""#,
+            r#"{"iss":"\ud800"}"#,
+            r#"{"iss":}"#,
+        ] {
+            assert_eq!(found(text), Err(JsonError::Syntax), "{text}");
+        }
+        assert_eq!(peek(b"{\"iss\":\"\xff\"}", "iss"), Err(JsonError::Syntax));
+    }
+
+    #[test]
+    fn debug_shows_no_content() {
+        assert_eq!(format!("{:?}", parse(r#"{"secret":"s"}"#).unwrap()), "Document(14 bytes)");
+    }
+}

@@ -1,0 +1,43 @@
+//! Numbers as text, without the standard library's formatting: that is larger than what it is used for.
+
+use alloc::string::String;
+
+/// `number` in decimal digits.
+#[must_use]
+pub fn decimal(mut number: u64) -> String {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        start -= 1;
+        if number == 0 {
+            break;
+        }
+    }
+    digits.get(start..).unwrap_or_default().iter().copied().map(char::from).collect()
+}
+
+/// The same with a sign.
+#[must_use]
+pub fn signed_decimal(number: i64) -> String {
+    let digits = decimal(number.unsigned_abs());
+    if number < 0 { String::from("-") + &digits } else { digits }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::{decimal, signed_decimal};
+
+    #[test]
+    fn digits_are_those_of_the_standard_library() {
+        for number in [0, 9, 10, 12_345, u64::MAX] {
+            assert_eq!(decimal(number), number.to_string());
+        }
+        for number in [i64::MIN, -1, 0, 1, i64::MAX] {
+            assert_eq!(signed_decimal(number), number.to_string());
+        }
+    }
+}
