@@ -1,5 +1,8 @@
 //! What goes back to JavaScript, as JSON, and what comes from there about a fetch.
 
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
 use edgeward::http::Reply;
 use edgeward::io::{Incoming, Outgoing, Unreachable};
 use edgeward::json::{Document, Number, Value};

@@ -5,14 +5,21 @@
 //! point at; either is good until the next call. `pkg/src/core.js` is the other side of this interface.
 
 #![forbid(unsafe_code)]
+// The standard library brings the printing of panics, which nobody would see: a third of the module.
+#![cfg_attr(target_arch = "wasm32", no_std)]
+
+extern crate alloc;
 
 mod answer;
 mod options;
 mod slab;
 
-use core::cell::RefCell;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::str;
-use std::rc::Rc;
+
+use atomic_refcell::AtomicRefCell;
 
 use edgeward::error::VerifyError;
 use edgeward::http::{Bearer, bad_request, bearer_token, forbidden, missing_token, refused, unavailable};
@@ -69,7 +76,7 @@ struct State {
 /// The demands of the routes seen last, with the text they were read from: a route's text never changes.
 #[derive(Default)]
 struct Routes {
-    seen: Vec<(Vec<u8>, Rc<PerCall>)>,
+    seen: Vec<(Vec<u8>, Arc<PerCall>)>,
     next: usize,
 }
 
@@ -90,12 +97,21 @@ struct Fetching {
     permit: Permit,
 }
 
-thread_local! {
-    static STATE: RefCell<State> = RefCell::default();
-}
+static STATE: AtomicRefCell<Option<State>> = AtomicRefCell::new(None);
 
 fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
-    STATE.with_borrow_mut(work)
+    work(STATE.borrow_mut().get_or_insert_default())
+}
+
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
+
+/// A trap, which the other side turns into an error.
+#[cfg(target_arch = "wasm32")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    core::arch::wasm32::unreachable()
 }
 
 /// A buffer of at least `len` bytes for the next call's text.
@@ -241,17 +257,17 @@ pub fn check(verifier: u32, form: u32, len: usize, demands_len: usize, now_ms: f
 
 impl Routes {
     /// The demands that `text` holds; none if there is no text.
-    fn read(&mut self, text: &[u8], is_for_id_tokens: bool) -> Result<Option<Rc<PerCall>>, InvalidOption> {
+    fn read(&mut self, text: &[u8], is_for_id_tokens: bool) -> Result<Option<Arc<PerCall>>, InvalidOption> {
         if text.is_empty() {
             return Ok(None);
         }
         if let Some((_, known)) = self.seen.iter().find(|(seen, _)| seen == text) {
-            return Ok(Some(Rc::clone(known)));
+            return Ok(Some(Arc::clone(known)));
         }
-        let read = Rc::new(options::read_per_call(text, is_for_id_tokens)?);
+        let read = Arc::new(options::read_per_call(text, is_for_id_tokens)?);
         // What belongs to one login comes once.
         if !read.is_of_one_login() {
-            let kept = (text.to_vec(), Rc::clone(&read));
+            let kept = (text.to_vec(), Arc::clone(&read));
             match self.seen.get_mut(self.next) {
                 Some(place) => *place = kept,
                 None => self.seen.push(kept),

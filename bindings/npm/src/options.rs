@@ -1,6 +1,10 @@
 //! The options of a verifier, from the JSON text that JavaScript makes of them. An option that is there must be right:
 //! `null`, which JavaScript's `undefined` becomes on the way, is not taken for absence.
 
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
 use edgeward::Verifier;
 use edgeward::json::{Document, Number, Object, Value};
 use edgeward::jwk::{InvalidJwkSet, JwkSet, KeyCache, KeySource};

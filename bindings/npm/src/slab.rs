@@ -1,5 +1,7 @@
 //! Values by number: what JavaScript holds instead of a pointer.
 
+use alloc::vec::Vec;
+
 /// A list with gaps. A number is used again once its value was removed.
 pub(crate) struct Slab<T>(Vec<Option<T>>);
 
