@@ -124,12 +124,12 @@ const fn fives() -> [(u64, i32); 12] {
     while i < table.len() {
         let (high, low) = (bits >> 64, bits as u64);
         // The product's 192 bits, less the lowest 64, and then as many as fit.
-        let product = high * step as u128 + (low as u128 * step as u128 >> 64);
+        let product = high * step as u128 + ((low as u128 * step as u128) >> 64);
         let zeros = product.leading_zeros();
         bits = product << zeros;
         power += 64 - zeros as i32;
         // Rounded to nearest.
-        table[i] = (((bits >> 63) + 1 >> 1) as u64, power + 64);
+        table[i] = ((((bits >> 63) + 1) >> 1) as u64, power + 64);
         i += 1;
     }
     table

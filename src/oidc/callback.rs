@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::transaction::{Transaction, UsedStates};
 use super::{Client, Provider, form};
 use crate::io::{Incoming, Outgoing, UnixTime, Unreachable};
-use crate::json::{Document, Number, Value};
+use crate::json::{Document, Number, Value, quote};
 use crate::jwt::{Claims, Policy, VerifiedToken, is_organization};
 use crate::limits;
 use crate::session::{Cookies, Sealer, Session, Tokens};
@@ -288,12 +288,9 @@ pub(super) fn identity(client: &Client, id: &Claims, access: Option<&Claims>, sc
             }
         }
     } else if let Some(scope) = scope {
-        members.push(("scope", serde_json::to_string(scope).ok()?));
+        members.push(("scope", quote(scope)));
     }
-    let members: Vec<String> = members
-        .iter()
-        .map(|(name, value)| alloc::format!("{}:{value}", serde_json::to_string(name).unwrap_or_default()))
-        .collect();
+    let members: Vec<String> = members.iter().map(|(name, value)| alloc::format!("{}:{value}", quote(name))).collect();
     Claims::from_json(alloc::format!("{{{}}}", members.join(",")).into_bytes())
 }
 

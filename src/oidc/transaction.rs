@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use super::ReturnTo;
 use crate::io::UnixTime;
-use crate::json::{Document, Number, Value};
+use crate::json::{Document, Number, Value, quote};
 use crate::limits;
 use crate::rsa::hash::sha256;
 use crate::session::{CookieShape, Cookies, Purpose, SEAL_NONCE_BYTES, Sealer};
@@ -33,14 +33,13 @@ pub(super) struct Transaction {
 
 impl Transaction {
     fn to_json(&self) -> String {
-        let text = |text: &str| serde_json::to_string(text).unwrap_or_default();
         format!(
             r#"{{"v":1,"s":{},"n":{},"p":{},"r":{},"o":{},"t":{}}}"#,
-            text(&self.state),
-            text(&self.nonce),
-            text(&self.verifier),
-            text(self.return_to.as_str()),
-            self.organization.as_deref().map_or("null".into(), text),
+            quote(&self.state),
+            quote(&self.nonce),
+            quote(&self.verifier),
+            quote(self.return_to.as_str()),
+            self.organization.as_deref().map_or("null".into(), quote),
             self.issued_ms,
         )
     }

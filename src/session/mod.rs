@@ -15,7 +15,7 @@ pub use self::ended::EndedSessions;
 pub use self::opened::OpenedSessions;
 pub use self::seal::{Purpose, SEAL_NONCE_BYTES, Sealer};
 use crate::io::UnixTime;
-use crate::json::{Document, Number, Value};
+use crate::json::{Document, Number, Value, quote};
 use crate::jwt::Claims;
 use crate::limits;
 
@@ -123,15 +123,14 @@ impl Session {
     }
 
     fn to_json(&self) -> String {
-        let text = |text: &str| serde_json::to_string(text).unwrap_or_default();
-        let optional = |value: &Option<String>| value.as_deref().map_or("null".into(), text);
+        let optional = |value: &Option<String>| value.as_deref().map_or("null".into(), quote);
         format!(
             r#"{{"v":{FORMAT},"id":{},"iat":{},"seen":{},"claims":{},"at":{},"at_exp":{},"rt":{},"idt":{}}}"#,
-            text(&self.id),
+            quote(&self.id),
             self.created_s,
             self.seen_s,
             self.claims.as_json(),
-            text(&self.tokens.access),
+            quote(&self.tokens.access),
             self.tokens.access_expires_s,
             optional(&self.tokens.refresh),
             optional(&self.tokens.id),
