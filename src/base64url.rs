@@ -67,14 +67,13 @@ pub fn decode(text: &[u8]) -> Result<Vec<u8>, InvalidBase64Url> {
 #[must_use]
 pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    let (triples, tail) = bytes.as_chunks::<3>();
-    for &[a, b, c] in triples {
-        text.extend([letter(a >> 2), letter(a << 4 | b >> 4), letter(b << 2 | c >> 6), letter(c)]);
-    }
-    match *tail {
-        [a] => text.extend([letter(a >> 2), letter(a << 4)]),
-        [a, b] => text.extend([letter(a >> 2), letter(a << 4 | b >> 4), letter(b << 2)]),
-        _ => {}
+    for part in bytes.chunks(3) {
+        let octet = |index| part.get(index).copied().map_or(0, u32::from);
+        let bits = octet(0) << 16 | octet(1) << 8 | octet(2);
+        // n bytes make n + 1 characters.
+        for shift in [18, 12, 6, 0].into_iter().take(part.len() + 1) {
+            text.push(letter((bits >> shift) as u8));
+        }
     }
     text
 }

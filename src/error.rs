@@ -1,8 +1,11 @@
 //! Why a token is refused: one variant per broken rule, each with a stable code.
 
+use alloc::borrow::Cow;
+use alloc::string::String;
 use core::fmt;
 
 use crate::jwt::Algorithm;
+use crate::text::{concat, decimal, signed_decimal};
 
 /// Why a token was refused.
 ///
@@ -146,15 +149,23 @@ pub enum ClaimName {
     /// A name from a specification.
     Registered(&'static str),
     /// A name from the policy.
-    Configured(alloc::string::String),
+    Configured(String),
+}
+
+impl ClaimName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Registered(name) => name,
+            Self::Configured(name) => name,
+        }
+    }
 }
 
 impl fmt::Display for ClaimName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Registered(name) => f.write_str(name),
-            Self::Configured(name) => f.write_str(name),
-        }
+        f.write_str(self.as_str())
     }
 }
 
@@ -181,10 +192,14 @@ pub enum Forbidden {
 }
 
 impl VerifyError {
+    #[cold]
+    #[inline(never)]
     pub(crate) const fn claim_malformed(name: &'static str) -> Self {
         Self::ClaimMalformed { claim: ClaimName::Registered(name) }
     }
 
+    #[cold]
+    #[inline(never)]
     pub(crate) const fn claim_missing(name: &'static str) -> Self {
         Self::ClaimMissing { claim: ClaimName::Registered(name) }
     }
@@ -240,67 +255,106 @@ impl Forbidden {
     }
 }
 
-impl fmt::Display for VerifyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TokenTooLarge { bytes } => write!(f, "token of {bytes} bytes is too large"),
-            Self::TokenMalformed(malformed) => write!(f, "token is malformed: {malformed}"),
-            Self::TokenEncrypted => f.write_str("token is encrypted (JWE), which is not supported"),
-            Self::AlgNotAllowed { got: Some(got) } => write!(f, "algorithm {} is not allowed", got.name()),
-            Self::AlgNotAllowed { got: None } => f.write_str("the token's algorithm is not allowed"),
-            Self::CritNotSupported => f.write_str("header parameter crit is not supported"),
-            Self::B64NotSupported => f.write_str("header parameter b64 is not supported"),
-            Self::KeyNotFound => f.write_str("no key of the issuer matches the token's kid"),
-            Self::KeyAmbiguous => f.write_str("the token does not name exactly one of the issuer's keys"),
+impl VerifyError {
+    /// What is wrong, for people.
+    #[must_use]
+    pub fn message(&self) -> Cow<'static, str> {
+        let whole = match self {
+            Self::TokenTooLarge { bytes } => concat(&["token of ", &decimal(*bytes as u64), " bytes is too large"]),
+            Self::TokenMalformed(malformed) => concat(&["token is malformed: ", malformed.message()]),
+            Self::AlgNotAllowed { got: Some(got) } => concat(&["algorithm ", got.name(), " is not allowed"]),
             Self::KeyAlgMismatch { token, key } => {
-                write!(f, "token is signed with {}, its key is for {}", token.name(), key.name())
+                concat(&["token is signed with ", token.name(), ", its key is for ", key.name()])
             }
-            Self::SignatureInvalid => f.write_str("signature is invalid"),
-            Self::TypNotAllowed => f.write_str("header parameter typ is not one of this kind of token"),
-            Self::TokenKindMismatch { expected: TokenKind::Access } => {
-                f.write_str("this is an ID token; send the access token")
+            Self::ClaimMalformed { claim } => concat(&["claim ", claim.as_str(), " is malformed"]),
+            Self::ClaimMissing { claim } => concat(&["claim ", claim.as_str(), " is missing"]),
+            Self::ClaimMismatch { claim } => concat(&["claim ", claim.as_str(), " has another value than demanded"]),
+            Self::TokenExpired { exp, now } => times("expired at", *exp, now),
+            Self::TokenNotYetValid { nbf, now } => times("is valid from", *nbf, now),
+            Self::TokenIssuedInFuture { iat, now } => times("was issued at", *iat, now),
+            Self::TokenTooOld { iat, max_age_s } => {
+                let max_age_s = decimal(u64::from(*max_age_s));
+                concat(&["token was issued at ", &signed_decimal(*iat), ", more than ", &max_age_s, " s ago"])
             }
-            Self::TokenKindMismatch { expected: TokenKind::Id } => f.write_str("this is not an ID token"),
-            Self::ClaimMalformed { claim } => write!(f, "claim {claim} is malformed"),
-            Self::ClaimMissing { claim } => write!(f, "claim {claim} is missing"),
-            Self::ClaimMismatch { claim } => write!(f, "claim {claim} has another value than demanded"),
-            Self::IssuerMismatch => f.write_str("claim iss is not the expected issuer"),
-            Self::AudienceMismatch { is_id_token: false } => {
-                f.write_str("claim aud does not contain the expected audience")
-            }
+            fixed => return fixed.fixed_message().into(),
+        };
+        whole.into()
+    }
+
+    /// The messages that hold no values; empty for the others.
+    const fn fixed_message(&self) -> &'static str {
+        match self {
+            Self::TokenEncrypted => "token is encrypted (JWE), which is not supported",
+            Self::AlgNotAllowed { .. } => "the token's algorithm is not allowed",
+            Self::CritNotSupported => "header parameter crit is not supported",
+            Self::B64NotSupported => "header parameter b64 is not supported",
+            Self::KeyNotFound => "no key of the issuer matches the token's kid",
+            Self::KeyAmbiguous => "the token does not name exactly one of the issuer's keys",
+            Self::SignatureInvalid => "signature is invalid",
+            Self::TypNotAllowed => "header parameter typ is not one of this kind of token",
+            Self::TokenKindMismatch { expected: TokenKind::Access } => "this is an ID token; send the access token",
+            Self::TokenKindMismatch { expected: TokenKind::Id } => "this is not an ID token",
+            Self::IssuerMismatch => "claim iss is not the expected issuer",
+            Self::AudienceMismatch { is_id_token: false } => "claim aud does not contain the expected audience",
             Self::AudienceMismatch { is_id_token: true } => {
-                f.write_str("claim aud is the client: this is an ID token; send the access token")
+                "claim aud is the client: this is an ID token; send the access token"
             }
-            Self::TokenExpired { exp, now } => write!(f, "token expired at {exp}, it is {now}"),
-            Self::TokenNotYetValid { nbf, now } => write!(f, "token is valid from {nbf}, it is {now}"),
-            Self::TokenIssuedInFuture { iat, now } => write!(f, "token was issued at {iat}, it is {now}"),
-            Self::TokenTooOld { iat, max_age_s } => write!(f, "token was issued at {iat}, more than {max_age_s} s ago"),
-            Self::TokenSenderConstrained => f.write_str("token is bound to its sender (cnf), which is not supported"),
-            Self::NonceMismatch => f.write_str("claim nonce is not the one sent"),
-            Self::AzpMismatch => f.write_str("claim azp is not the client"),
-            Self::AtHashMismatch => f.write_str("claim at_hash does not match the access token"),
-            Self::ClientNotAllowed => f.write_str("token was issued to a client that is not allowed"),
-            Self::Forbidden(forbidden) => forbidden.fmt(f),
+            Self::TokenSenderConstrained => "token is bound to its sender (cnf), which is not supported",
+            Self::NonceMismatch => "claim nonce is not the one sent",
+            Self::AzpMismatch => "claim azp is not the client",
+            Self::AtHashMismatch => "claim at_hash does not match the access token",
+            Self::ClientNotAllowed => "token was issued to a client that is not allowed",
+            Self::Forbidden(forbidden) => forbidden.message(),
+            Self::TokenTooLarge { .. }
+            | Self::TokenMalformed(_)
+            | Self::KeyAlgMismatch { .. }
+            | Self::ClaimMalformed { .. }
+            | Self::ClaimMissing { .. }
+            | Self::ClaimMismatch { .. }
+            | Self::TokenExpired { .. }
+            | Self::TokenNotYetValid { .. }
+            | Self::TokenIssuedInFuture { .. }
+            | Self::TokenTooOld { .. } => "",
         }
     }
 }
 
-impl fmt::Display for Malformed {
+fn times(what: &str, claimed: i64, now: &i64) -> String {
+    concat(&["token ", what, " ", &signed_decimal(claimed), ", it is ", &signed_decimal(*now)])
+}
+
+impl fmt::Display for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.write_str(&self.message())
+    }
+}
+
+impl Malformed {
+    /// What is wrong, for people.
+    #[must_use]
+    pub const fn message(&self) -> &'static str {
+        match self {
             Self::Parts => "not three parts separated by dots",
             Self::Base64Url => "not canonical base64url",
             Self::HeaderTooLarge => "header too large",
             Self::Header => "header is not an acceptable JSON object",
             Self::HeaderParameter => "header parameter of the wrong type or length",
             Self::Claims => "claims are not an acceptable JSON object",
-        })
+        }
     }
 }
 
-impl fmt::Display for Forbidden {
+impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.write_str(self.message())
+    }
+}
+
+impl Forbidden {
+    /// What is wrong, for people.
+    #[must_use]
+    pub const fn message(&self) -> &'static str {
+        match self {
             Self::Scope => "token lacks a required scope",
             Self::Permission { claim_missing: false } => "token lacks a required permission",
             Self::Permission { claim_missing: true } => {
@@ -310,7 +364,13 @@ impl fmt::Display for Forbidden {
             Self::Role { claim_missing: true } => "token has no roles claim; add it to access tokens at the provider",
             Self::Organization => "token is not of a required organization",
             Self::Audience => "token is not for the required audience",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Forbidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message())
     }
 }
 

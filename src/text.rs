@@ -1,6 +1,29 @@
-//! Numbers as text, without the standard library's formatting: that is larger than what it is used for.
+//! Text from parts and numbers, without the standard library's formatting: that is larger than most of what uses it.
 
 use alloc::string::String;
+
+/// The parts, one after the other.
+#[must_use]
+pub fn concat(parts: &[&str]) -> String {
+    let mut text = String::with_capacity(parts.iter().map(|part| part.len()).sum());
+    for part in parts {
+        text.push_str(part);
+    }
+    text
+}
+
+/// The words with a space between them.
+#[must_use]
+pub fn words(words: &[String]) -> String {
+    let mut text = String::new();
+    for (index, word) in words.iter().enumerate() {
+        if index > 0 {
+            text.push(' ');
+        }
+        text.push_str(word);
+    }
+    text
+}
 
 /// `number` in decimal digits.
 #[must_use]
@@ -22,7 +45,7 @@ pub fn decimal(mut number: u64) -> String {
 #[must_use]
 pub fn signed_decimal(number: i64) -> String {
     let digits = decimal(number.unsigned_abs());
-    if number < 0 { String::from("-") + &digits } else { digits }
+    if number < 0 { concat(&["-", &digits]) } else { digits }
 }
 
 #[cfg(test)]

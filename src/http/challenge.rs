@@ -1,12 +1,12 @@
 //! Every refusal on the wire: status, `WWW-Authenticate` (RFC 6750 §3) and a problem document (RFC 9457).
 
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
 use super::Reply;
 use crate::error::{Forbidden, VerifyError};
 use crate::jwk::KeysError;
 use crate::jwt::Demands;
+use crate::text::{concat, decimal, words};
 
 const REALM: &str = r#"Bearer realm="edgeward""#;
 
@@ -26,7 +26,7 @@ pub fn missing_token(login: Option<&str>) -> Reply {
 #[must_use]
 pub fn bad_request(detail: &str) -> Reply {
     Reply::problem_with(400, "invalid_request", detail, &[("error", "invalid_request")])
-        .with("www-authenticate", format!(r#"{REALM}, error="invalid_request""#))
+        .with("www-authenticate", concat(&[REALM, r#", error="invalid_request""#]))
 }
 
 /// A token that was refused. The one place where errors become HTTP.
@@ -71,32 +71,34 @@ pub fn refused(error: &VerifyError) -> Reply {
         | VerifyError::AzpMismatch
         | VerifyError::AtHashMismatch => (401, "invalid_token", None),
     };
-    let detail = sentence(error);
+    let detail = sentence(&error.message());
     let mut more = alloc::vec![("error", oauth_error)];
     more.extend(hint.map(|hint| ("hint", hint)));
-    let description = detail.replace(['"', '\\'], "'");
-    Reply::problem_with(status, error.code(), &detail, &more)
-        .with("www-authenticate", format!(r#"{REALM}, error="{oauth_error}", error_description="{description}""#))
+    let description: String = detail.chars().map(|c| if matches!(c, '"' | '\\') { '\'' } else { c }).collect();
+    Reply::problem_with(status, error.code(), &detail, &more).with(
+        "www-authenticate",
+        concat(&[REALM, r#", error=""#, oauth_error, r#"", error_description=""#, &description, r#"""#]),
+    )
 }
 
 /// A genuine token that does not give the right that is demanded; names what was demanded.
 #[must_use]
 pub fn forbidden(reason: &Forbidden, demands: &Demands) -> Reply {
-    let roles = demands.roles.as_ref().map(|roles| roles.all.join(" "));
+    let roles = demands.roles.as_ref().map(|roles| words(&roles.all));
     let demanded = match reason {
-        Forbidden::Scope => demands.scopes.join(" "),
-        Forbidden::Permission { .. } => demands.permissions.join(" "),
+        Forbidden::Scope => words(&demands.scopes),
+        Forbidden::Permission { .. } => words(&demands.permissions),
         Forbidden::Role { .. } => roles.unwrap_or_default(),
-        Forbidden::Organization => demands.organizations.join(" "),
-        Forbidden::Audience => demands.audience.join(" "),
+        Forbidden::Organization => words(&demands.organizations),
+        Forbidden::Audience => words(&demands.audience),
     };
-    let detail = sentence(reason);
+    let detail = sentence(reason.message());
     let more = [("error", "insufficient_scope"), ("required", demanded.as_str())];
-    let mut challenge = format!(r#"{REALM}, error="insufficient_scope""#);
+    let mut challenge = concat(&[REALM, r#", error="insufficient_scope""#]);
     // RFC 6750 §3: `scope` holds scope tokens only, whose characters need no quoting (RFC 6749 §3.3).
     let is_scope = |scope: &String| scope.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
     if !demands.scopes.is_empty() && demands.scopes.iter().all(is_scope) {
-        challenge.push_str(&format!(r#", scope="{}""#, demands.scopes.join(" ")));
+        challenge.push_str(&concat(&[r#", scope=""#, &words(&demands.scopes), r#"""#]));
     }
     let more = if demanded.is_empty() { &more[..1] } else { &more[..] };
     Reply::problem_with(403, reason.code(), &detail, more).with("www-authenticate", challenge)
@@ -106,12 +108,13 @@ pub fn forbidden(reason: &Forbidden, demands: &Demands) -> Reply {
 #[must_use]
 pub fn unavailable(error: KeysError, retry_after_s: u32) -> Reply {
     let more = [("error", "temporarily_unavailable")];
-    Reply::problem_with(503, error.code(), &sentence(&error), &more).with("retry-after", retry_after_s.to_string())
+    Reply::problem_with(503, error.code(), &sentence(error.message()), &more)
+        .with("retry-after", decimal(retry_after_s.into()))
 }
 
-/// An error's text as a sentence.
-fn sentence(error: &dyn core::fmt::Display) -> String {
-    let mut text = error.to_string();
+/// An error's message as a sentence.
+fn sentence(message: &str) -> String {
+    let mut text = String::from(message);
     if let Some(first) = text.get_mut(..1) {
         first.make_ascii_uppercase();
     }

@@ -1,9 +1,11 @@
 //! An answer made by the gateway itself.
 
 use alloc::borrow::Cow;
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+
+use crate::json::push_quoted;
+use crate::text::{concat, decimal};
 
 /// Status, headers and body of an answer.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,9 +36,12 @@ impl Reply {
     pub fn problem_with(status: u16, code: &str, detail: &str, more: &[(&str, &str)]) -> Self {
         let title = title(status);
         let members = [("title", title), ("code", code), ("detail", detail)];
-        let mut body = format!(r#"{{"status":{status}"#);
+        let mut body = concat(&[r#"{"status":"#, &decimal(status.into())]);
         for (name, value) in members.iter().chain(more) {
-            body.push_str(&format!(",{}:{}", json_string(name), json_string(value)));
+            body.push(',');
+            push_quoted(&mut body, name);
+            body.push(':');
+            push_quoted(&mut body, value);
         }
         body.push('}');
         Self { body, ..Self::new(status) }
@@ -63,10 +68,6 @@ impl core::fmt::Debug for Reply {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "Reply({})", self.status)
     }
-}
-
-pub(super) fn json_string(text: &str) -> String {
-    crate::json::quote(text)
 }
 
 /// The registered reason phrase (RFC 9110 §15).

@@ -264,24 +264,27 @@ fn unescape(raw: &str, text: &mut String) -> Option<()> {
     let mut rest = raw;
     while let Some((plain, escape)) = rest.split_once('\\') {
         text.push_str(plain);
-        let kind = escape.chars().next()?;
-        rest = escape.get(1..)?;
-        text.push(match kind {
-            'b' => '\u{8}',
-            'f' => '\u{c}',
-            'n' => '\n',
-            'r' => '\r',
-            't' => '\t',
-            'u' => {
-                let (character, after) = unicode_escape(rest)?;
-                rest = after;
-                character
-            }
-            itself => itself,
-        });
+        let kind = escape.bytes().next()?;
+        let (character, after) = match kind {
+            b'u' => unicode_escape(escape.get(1..)?)?,
+            _ => (named_escape(kind), escape.get(1..)?),
+        };
+        text.push(character);
+        rest = after;
     }
     text.push_str(rest);
     Some(())
+}
+
+fn named_escape(kind: u8) -> char {
+    match kind {
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        itself => itself.into(),
+    }
 }
 
 /// The character of one `\u` escape, or of a pair of them, and what comes after it.

@@ -13,32 +13,30 @@ pub fn quote(text: &str) -> String {
     json
 }
 
+/// Characters with an escape of their own, and its name.
+const NAMED: [(u8, char); 7] =
+    [(b'"', '"'), (b'\\', '\\'), (8, 'b'), (12, 'f'), (b'\n', 'n'), (b'\r', 'r'), (b'\t', 't')];
+
 /// Appends `text` as a JSON string.
 pub fn push_quoted(json: &mut String, text: &str) {
     json.push('"');
-    for character in text.chars() {
-        let escape = match character {
-            '"' => '"',
-            '\\' => '\\',
-            '\u{8}' => 'b',
-            '\u{c}' => 'f',
-            '\n' => 'n',
-            '\r' => 'r',
-            '\t' => 't',
-            '\0'..' ' => {
-                json.push_str("\\u00");
-                json.push(if character < '\u{10}' { '0' } else { '1' });
-                json.extend(char::from_digit(u32::from(character) & 15, 16));
-                continue;
-            }
-            plain => {
-                json.push(plain);
-                continue;
-            }
-        };
+    let mut rest = text;
+    // Whatever needs an escape is one byte.
+    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)) {
+        let (plain, escaped) = rest.split_at_checked(at).unwrap_or_default();
+        json.push_str(plain);
         json.push('\\');
-        json.push(escape);
+        let byte = escaped.bytes().next().unwrap_or_default();
+        match NAMED.iter().find(|(named, _)| *named == byte) {
+            Some(&(_, name)) => json.push(name),
+            None => {
+                json.push_str(if byte < 0x10 { "u000" } else { "u001" });
+                json.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
+            }
+        }
+        rest = escaped.get(1..).unwrap_or_default();
     }
+    json.push_str(rest);
     json.push('"');
 }
 

@@ -2,7 +2,6 @@
 //!
 //! The way is: edge cache → (discovery) → JWKS. Whatever comes back is checked the same way, from wherever it came.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -12,6 +11,7 @@ use crate::io::{Incoming, Outgoing, UnixTime, Unreachable};
 use crate::json::{Document, Number, Value, quote};
 use crate::limits;
 use crate::rsa::hash::sha256;
+use crate::text::{concat, decimal, signed_decimal};
 use crate::url;
 
 /// Why no key set could be had.
@@ -47,16 +47,24 @@ impl KeysError {
     }
 }
 
-impl core::fmt::Display for KeysError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
+impl KeysError {
+    /// What is wrong, for people.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
             Self::JwksUnreachable => "the issuer's key set cannot be fetched",
             Self::JwksInvalid => "the issuer's key set is not a valid JWKS document",
             Self::JwksNoUsableKey => "the issuer's key set has no usable key",
             Self::DiscoveryUnreachable => "the issuer's discovery document cannot be fetched",
             Self::DiscoveryInvalid => "the issuer's discovery document is not valid",
             Self::DiscoveryIssuerMismatch => "the discovery document names another issuer than the configured one",
-        })
+        }
+    }
+}
+
+impl core::fmt::Display for KeysError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.message())
     }
 }
 
@@ -330,20 +338,24 @@ impl Permit {
             KeySource::Uri(uri) => uri.as_str(),
             KeySource::Discovery => "",
         };
-        let name = format!("{}:{}{uri}", self.issuer.len(), self.issuer);
-        format!("https://keys.edgeward.invalid/v1/{}", base64url::encode(&sha256(name.as_bytes())))
+        let name = concat(&[&decimal(self.issuer.len() as u64), ":", &self.issuer, uri]);
+        concat(&["https://keys.edgeward.invalid/v1/", &base64url::encode(&sha256(name.as_bytes()))])
     }
 
     fn seal_edge_entry(&self, text: &str, validity: Validity) -> EdgeEntry {
         EdgeEntry {
             key: self.edge_key(),
-            value: format!(
-                r#"{{"issuer":{},"fetched_at":{},"fresh_until":{},"jwks":{}}}"#,
-                quote(&self.issuer),
-                validity.fetched_at.millis(),
-                validity.fresh_until.millis(),
-                quote(text)
-            ),
+            value: concat(&[
+                r#"{"issuer":"#,
+                &quote(&self.issuer),
+                r#","fetched_at":"#,
+                &signed_decimal(validity.fetched_at.millis()),
+                r#","fresh_until":"#,
+                &signed_decimal(validity.fresh_until.millis()),
+                r#","jwks":"#,
+                &quote(text),
+                "}",
+            ]),
             max_age_s: limits::JWKS_STALE_ON_ERROR_S,
         }
     }
@@ -387,13 +399,13 @@ impl WellKnown {
     fn url(self, issuer: &str) -> String {
         let issuer = issuer.trim_end_matches('/');
         match self {
-            Self::OpenIdConfiguration => format!("{issuer}/.well-known/openid-configuration"),
+            Self::OpenIdConfiguration => concat(&[issuer, "/.well-known/openid-configuration"]),
             Self::OauthAuthorizationServer => {
-                let host_from = issuer.find("://").map_or(0, |scheme| scheme + 3);
-                let path_from =
-                    issuer.get(host_from..).and_then(|rest| rest.find('/')).map_or(issuer.len(), |at| host_from + at);
+                // The third slash ends the host.
+                let slashes = issuer.bytes().enumerate().filter(|&(_, byte)| byte == b'/');
+                let path_from = slashes.map(|(at, _)| at).nth(2).unwrap_or(issuer.len());
                 let (origin, path) = issuer.split_at_checked(path_from).unwrap_or((issuer, ""));
-                format!("{origin}/.well-known/oauth-authorization-server{path}")
+                concat(&[origin, "/.well-known/oauth-authorization-server", path])
             }
         }
     }

@@ -133,7 +133,7 @@ impl<'a> Registered<'a> {
                 "sub" => found.sub = Some(string("sub", value)?),
                 "aud" => {
                     let audience = Audience::from_value(value);
-                    found.aud = Some(audience.ok_or(VerifyError::claim_malformed("aud"))?);
+                    found.aud = Some(audience.ok_or_else(|| VerifyError::claim_malformed("aud"))?);
                 }
                 "exp" => found.exp = Some(numeric_date("exp", value)?),
                 "nbf" => found.nbf = Some(numeric_date("nbf", value)?),
@@ -161,7 +161,7 @@ impl<'a> Registered<'a> {
 }
 
 fn string<'a>(name: &'static str, value: Value<'a>) -> Result<&'a str, VerifyError> {
-    value.as_str().ok_or(VerifyError::claim_malformed(name))
+    value.as_str().ok_or_else(|| VerifyError::claim_malformed(name))
 }
 
 /// A `NumericDate` (RFC 7519 §2): a number, possibly fractional, from 1970 to 9999.

@@ -82,7 +82,7 @@ impl Policy {
             return Err(VerifyError::TokenIssuedInFuture { iat: iat as i64, now });
         }
         if let Some(max_age_s) = self.max_age_s {
-            let iat = times.iat.ok_or(VerifyError::claim_missing("iat"))?;
+            let iat = demanded("iat", times.iat)?;
             if clock >= iat + f64::from(max_age_s) + skew {
                 return Err(VerifyError::TokenTooOld { iat: iat as i64, max_age_s });
             }
@@ -98,11 +98,11 @@ impl Policy {
         algorithm: Algorithm,
     ) -> Result<Times, VerifyError> {
         self.check_typ(header)?;
-        if claims.iss.ok_or(VerifyError::claim_missing("iss"))? != self.issuer {
+        if demanded("iss", claims.iss)? != self.issuer {
             return Err(VerifyError::IssuerMismatch);
         }
         self.check_audience(claims)?;
-        let exp = claims.exp.ok_or(VerifyError::claim_missing("exp"))?;
+        let exp = demanded("exp", claims.exp)?;
         let times = Times { exp, nbf: claims.nbf, iat: claims.iat };
         self.check_times(&times, now)?;
         self.check_kind(header, claims, algorithm)?;
@@ -121,7 +121,7 @@ impl Policy {
     }
 
     fn check_audience(&self, claims: &Registered<'_>) -> Result<(), VerifyError> {
-        let audience = claims.aud.ok_or(VerifyError::claim_missing("aud"))?;
+        let audience = demanded("aud", claims.aud)?;
         let accepted = match &self.kind {
             Kind::Access { .. } => self.audience.iter().any(|one| audience.contains(one)),
             // OpenID Connect Core §3.1.3.7, 3: the client is listed, and nobody it does not trust.
@@ -162,10 +162,10 @@ impl Policy {
                 }
                 if *profile == Profile::Rfc9068 {
                     // RFC 9068 §2.2
-                    claims.sub.ok_or(VerifyError::claim_missing("sub"))?;
-                    claims.client_id.ok_or(VerifyError::claim_missing("client_id"))?;
-                    claims.iat.ok_or(VerifyError::claim_missing("iat"))?;
-                    claims.jti.ok_or(VerifyError::claim_missing("jti"))?;
+                    demanded("sub", claims.sub)?;
+                    demanded("client_id", claims.client_id)?;
+                    demanded("iat", claims.iat)?;
+                    demanded("jti", claims.jti)?;
                 }
                 let client = claims.client_id.or(claims.azp);
                 if !self.clients.is_empty()
@@ -175,12 +175,12 @@ impl Policy {
                 }
             }
             Kind::Id { client_id, nonce, at_hash } => {
-                let subject = claims.sub.ok_or(VerifyError::claim_missing("sub"))?;
+                let subject = demanded("sub", claims.sub)?;
                 // OpenID Connect Core §2: at most 255 ASCII characters.
                 if subject.is_empty() || subject.len() > 255 || !subject.is_ascii() {
                     return Err(VerifyError::claim_malformed("sub"));
                 }
-                claims.iat.ok_or(VerifyError::claim_missing("iat"))?;
+                demanded("iat", claims.iat)?;
                 let several = claims.aud.is_some_and(|audience| audience.iter().nth(1).is_some());
                 match claims.azp {
                     Some(azp) if azp != client_id => return Err(VerifyError::AzpMismatch),
@@ -229,8 +229,13 @@ impl VerifiedToken {
     }
 }
 
+/// A claim that has to be there.
+fn demanded<T>(name: &'static str, claim: Option<T>) -> Result<T, VerifyError> {
+    claim.ok_or_else(|| VerifyError::claim_missing(name))
+}
+
 fn check_nonce(got: Option<&str>, sent: &str) -> Result<(), VerifyError> {
-    let got = got.ok_or(VerifyError::claim_missing("nonce"))?;
+    let got = demanded("nonce", got)?;
     if equal_in_constant_time(got.as_bytes(), sent.as_bytes()) { Ok(()) } else { Err(VerifyError::NonceMismatch) }
 }
 
