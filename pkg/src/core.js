@@ -22,7 +22,8 @@ export const HEADER = 1;
 export const NO_HEADER = 2;
 export const QUERY = 3;
 
-const NONE = 0xffff_ffff;
+/** From this number on, `create` says what is wrong with the options. */
+const INVALID = 0x8000_0000;
 
 let provideModule = () => {
   throw internalError("the wasm module is not loaded: call init() or initSync() first");
@@ -116,12 +117,12 @@ class Core {
     return bytes.map((part) => part.length);
   }
 
-  /** A verifier's number; undefined if the options are invalid, which `json()` then explains. */
+  /** A verifier's `number`; if the options are invalid, the `reason`, and which `issuer` it is about. */
   create(options) {
     return this.guard(() => {
       const [length] = this.#write(options);
       const number = this.wasm.create(length) >>> 0;
-      return number === NONE ? undefined : number;
+      return number < INVALID ? { number } : { reason: number & 7, issuer: (number - INVALID) >>> 3 };
     });
   }
 

@@ -2,6 +2,7 @@
 
 import * as Core from "./core.js";
 import { aborted, fromCore, internalError, invalidOption, keysNotLoaded } from "./error.js";
+import { explain, explainPerCall } from "./options.js";
 import { edgeGet, edgePut, send } from "./fetch.js";
 import { Known } from "./known.js";
 import { Claims, VerifiedToken } from "./token.js";
@@ -84,7 +85,7 @@ class Verifier {
         return verified;
       }
       case Core.REFUSED:
-        throw fromCore(core.json());
+        throw refusal(core, demands);
       default:
         throw keysNotLoaded();
     }
@@ -118,8 +119,8 @@ class Verifier {
     if (this.#core !== undefined && !this.#core.broken) return this.#core;
     if (this.#text === undefined) throw internalError("the verifier was disposed of");
     const core = Core.currentCore();
-    const number = core.create(this.#text);
-    if (number === undefined) throw fromCore(core.json());
+    const { number, reason, issuer } = core.create(this.#text);
+    if (number === undefined) throw invalidOption(explain(this.#text, reason, issuer));
     this.#core = core;
     this.#number = number;
     this.#known = new Known(core.cacheEntries(number));
@@ -163,7 +164,7 @@ class Verifier {
           return verified;
         }
         case Core.REFUSED:
-          throw fromCore(core.json(), cause);
+          throw refusal(core, demands, cause);
         case Core.FETCH: {
           const fetched = await unlessAborted(call.signal, this.#use(core, outcome >>> 3, call));
           fetches += fetched.askedProvider ? 1 : 0;
@@ -229,8 +230,8 @@ class Verifier {
     const { demands } = perCall(options);
     const core = this.#open();
     core.check(this.#number, Core.NO_HEADER, "", demands, this.#time(), 0);
-    const refusal = core.json();
-    if (refusal.code === "options_invalid") throw fromCore(refusal);
+    const error = refusal(core, demands);
+    if (error.code === "options_invalid") throw error;
     return demands;
   }
 }
@@ -264,6 +265,14 @@ function perCall(options) {
   if (signal !== undefined && typeof signal?.addEventListener !== "function") throw invalidOption("signal must be an AbortSignal");
   const demands = Object.keys(rest).length === 0 ? undefined : Core.encoder.encode(plain(rest));
   return { demands, call: { signal, waitUntil } };
+}
+
+/** The error that the core's refusal describes. For what is wrong with the caller's options there are words here. */
+function refusal(core, demands, cause) {
+  const described = core.json();
+  if (described.code === "options_invalid") return invalidOption(explainPerCall(new TextDecoder().decode(demands)));
+  if (described.code === "internal_error") return internalError("the verifier is gone");
+  return fromCore(described, cause);
 }
 
 /** A token as the core takes it. What is no text is no token. */

@@ -1,89 +1,104 @@
 //! What goes back to JavaScript, as JSON, and what comes from there about a fetch.
 
-use alloc::string::{String, ToString};
-use alloc::vec::Vec;
+use alloc::borrow::Cow;
+use alloc::string::String;
 
 use edgeward::http::Reply;
 use edgeward::io::{Incoming, Outgoing, Unreachable};
-use edgeward::json::{Document, Number, Value};
+use edgeward::json::{Document, Number, Value, push_quoted};
 use edgeward::jwk::{Answer, EdgeEntry, KeyCache, KeysError};
-
-use crate::json;
+use edgeward::text::signed_decimal;
 
 /// Why there is no verified token, for programs (`code`), for people (`message`), and as an HTTP answer.
 pub(crate) struct Refusal {
     code: &'static str,
-    message: String,
+    message: Cow<'static, str>,
     reply: Reply,
 }
 
 impl Refusal {
-    pub(crate) fn new(code: &'static str, message: String, reply: Reply) -> Self {
+    pub(crate) fn new(code: &'static str, message: Cow<'static, str>, reply: Reply) -> Self {
         Self { code, message, reply }
     }
 }
 
-fn write(output: &mut Vec<u8>, parts: &[&str]) {
-    for part in parts {
-        output.extend_from_slice(part.as_bytes());
-    }
+/// A refusal that the other side finds the words for.
+pub(crate) fn bare_refusal(output: &mut String, code: &str) {
+    output.clear();
+    Json(output).raw(r#"{"code":""#).raw(code).raw(r#""}"#);
 }
 
-/// Writes a list, `[a,b]` or `{a,b}`.
-fn list<T>(
-    output: &mut Vec<u8>,
-    brackets: [&str; 2],
-    items: impl IntoIterator<Item = T>,
-    one: impl Fn(&mut Vec<u8>, T),
-) {
-    let [open, close] = brackets;
-    write(output, &[open]);
-    for (index, item) in items.into_iter().enumerate() {
-        if index > 0 {
-            write(output, &[","]);
-        }
-        one(output, item);
-    }
-    write(output, &[close]);
-}
-
-pub(crate) fn refusal(output: &mut Vec<u8>, refusal: &Refusal) {
+pub(crate) fn refusal(output: &mut String, refusal: &Refusal) {
     let Refusal { code, message, reply } = refusal;
     output.clear();
-    write(output, &[r#"{"code":""#, code, r#"","message":"#, &json(message)]);
-    write(output, &[r#","reply":{"status":"#, &reply.status.to_string(), r#","headers":"#]);
-    list(output, ["{", "}"], &reply.headers, |output, (name, value)| write(output, &[&json(name), ":", &json(value)]));
-    write(output, &[r#","body":"#, &json(&reply.body), "}}"]);
+    Json(output).raw(r#"{"code":""#).raw(code).raw(r#"","message":"#).text(message);
+    Json(output).raw(r#","reply":{"status":"#).number(reply.status as i64).raw(r#","headers":"#);
+    headers(output, reply.headers.iter().map(|(name, value)| (&**name, value)));
+    Json(output).raw(r#","body":"#).text(&reply.body).raw("}}");
 }
 
-pub(crate) fn invalid_option(output: &mut Vec<u8>, option: &str, reason: &str) {
-    let message = if option.is_empty() { reason.into() } else { [option, " ", reason].concat() };
-    refusal(output, &Refusal::new("options_invalid", message, misconfigured("options_invalid")));
+/// An object of names and values.
+fn headers<'h>(output: &mut String, headers: impl Iterator<Item = (&'h str, &'h String)>) {
+    output.push('{');
+    for (index, (name, value)) in headers.enumerate() {
+        separate(output, index);
+        Json(output).text(name).raw(":").text(value);
+    }
+    output.push('}');
 }
 
-pub(crate) fn internal(output: &mut Vec<u8>) {
-    let message = "the verifier is gone".into();
-    refusal(output, &Refusal::new("internal_error", message, misconfigured("internal_error")));
+/// Appends to JSON text, piece by piece.
+struct Json<'o>(&'o mut String);
+
+impl Json<'_> {
+    /// A piece as it is.
+    #[inline(never)]
+    fn raw(self, text: &str) -> Self {
+        self.0.push_str(text);
+        self
+    }
+
+    /// A string.
+    #[inline(never)]
+    fn text(self, text: &str) -> Self {
+        push_quoted(self.0, text);
+        self
+    }
+
+    #[inline(never)]
+    fn number(self, number: i64) -> Self {
+        self.0.push_str(&signed_decimal(number));
+        self
+    }
 }
 
-/// The caller of the API sees a fault of the server, not what it is.
-fn misconfigured(code: &str) -> Reply {
-    Reply::problem(500, code, "The server cannot check tokens.")
+/// A comma before every item but the first.
+fn separate(output: &mut String, index: usize) {
+    if index > 0 {
+        output.push(',');
+    }
 }
 
-pub(crate) fn numbers(output: &mut Vec<u8>, numbers: &[u32]) {
+pub(crate) fn numbers(output: &mut String, numbers: &[u32]) {
     output.clear();
-    list(output, ["[", "]"], numbers, |output, number| write(output, &[&number.to_string()]));
+    output.push('[');
+    for (index, &number) in numbers.iter().enumerate() {
+        separate(output, index);
+        Json(output).number(number.into());
+    }
+    output.push(']');
 }
 
-pub(crate) fn outgoing(output: &mut Vec<u8>, outgoing: &Outgoing) {
+pub(crate) fn outgoing(output: &mut String, outgoing: &Outgoing) {
     output.clear();
-    write(output, &[r#"{"url":"#, &json(&outgoing.url), r#","headers":"#]);
-    list(output, ["{", "}"], &outgoing.headers, |output, (name, value)| {
-        write(output, &[&json(name), ":", &json(value)])
-    });
-    let (timeout, limit) = (outgoing.timeout_ms.to_string(), outgoing.max_body_bytes.to_string());
-    write(output, &[r#","timeoutMs":"#, &timeout, r#","maxBytes":"#, &limit, "}"]);
+    Json(output).raw(r#"{"url":"#).text(&outgoing.url).raw(r#","headers":"#);
+    headers(output, outgoing.headers.iter().map(|(name, value)| (*name, value)));
+    Json(output)
+        .raw(r#","timeoutMs":"#)
+        .number(outgoing.timeout_ms.into())
+        .raw(r#","maxBytes":"#)
+        .number(outgoing.max_body_bytes as i64)
+        .raw("}");
 }
 
 pub(crate) fn read(kind: u32, head: &[u8], body: &[u8]) -> Answer {
@@ -109,43 +124,50 @@ fn incoming(head: &[u8], body: &[u8]) -> Option<Incoming> {
     })
 }
 
-pub(crate) fn finished(output: &mut Vec<u8>, asked_provider: bool, edge: Option<&EdgeEntry>, error: Option<KeysError>) {
+pub(crate) fn finished(output: &mut String, asked_provider: bool, edge: Option<&EdgeEntry>, error: Option<KeysError>) {
     output.clear();
-    write(output, &[r#"{"askedProvider":"#, if asked_provider { "true" } else { "false" }]);
+    Json(output).raw(r#"{"askedProvider":"#).raw(if asked_provider { "true" } else { "false" });
     if let Some(edge) = edge {
-        write(output, &[r#","edge":{"key":"#, &json(&edge.key), r#","value":"#, &json(&edge.value)]);
-        write(output, &[r#","maxAge":"#, &edge.max_age_s.to_string(), "}"]);
+        Json(output).raw(r#","edge":{"key":"#).text(&edge.key).raw(r#","value":"#).text(&edge.value);
+        Json(output).raw(r#","maxAge":"#).number(edge.max_age_s).raw("}");
     }
     if let Some(error) = error {
-        write(output, &[r#","error":""#, error.code(), r#"","message":"#, &json(&error.to_string())]);
+        Json(output).raw(r#","error":""#).raw(error.code()).raw(r#"","message":"#).text(error.message());
     }
-    write(output, &["}"]);
+    output.push('}');
 }
 
 /// The answer about a fetch whose verifier is gone.
-pub(crate) fn void(output: &mut Vec<u8>) {
+pub(crate) fn void(output: &mut String) {
     finished(output, true, None, None);
 }
 
-pub(crate) fn keys<'k>(output: &mut Vec<u8>, caches: impl IntoIterator<Item = &'k KeyCache>) {
+pub(crate) fn keys<'k>(output: &mut String, caches: impl Iterator<Item = &'k KeyCache>) {
     output.clear();
-    list(output, ["[", "]"], caches, |output, cache| {
-        write(output, &[r#"{"issuer":"#, &json(cache.issuer())]);
-        match cache.status() {
-            Some(status) => {
-                write(output, &[r#","loaded":true,"kids":"#]);
-                list(output, ["[", "]"], &status.kids, |output, kid| {
-                    write(output, &[&kid.as_deref().map_or_else(|| "null".into(), json)]);
-                });
-                write(output, &[r#","skipped":"#, &status.skipped.to_string()]);
-                // A fixed set was never fetched and never ages.
-                if status.fetched_at.millis() > 0 {
-                    write(output, &[r#","fetchedAt":"#, &status.fetched_at.secs().to_string()]);
-                    write(output, &[r#","freshUntil":"#, &status.fresh_until.secs().to_string()]);
-                }
-                write(output, &["}"]);
-            }
-            None => write(output, &[r#","loaded":false,"kids":[],"skipped":0}"#]),
+    output.push('[');
+    for (index, cache) in caches.enumerate() {
+        separate(output, index);
+        Json(output).raw(r#"{"issuer":"#).text(cache.issuer());
+        let Some(status) = cache.status() else {
+            output.push_str(r#","loaded":false,"kids":[],"skipped":0}"#);
+            continue;
+        };
+        output.push_str(r#","loaded":true,"kids":["#);
+        for (index, kid) in status.kids.iter().enumerate() {
+            separate(output, index);
+            match kid {
+                Some(kid) => Json(output).text(kid),
+                None => Json(output).raw("null"),
+            };
         }
-    });
+        Json(output).raw(r#"],"skipped":"#).number(status.skipped as i64);
+        // A fixed set was never fetched and never ages.
+        if status.fetched_at.millis() > 0 {
+            let (fetched_at, fresh_until) = (status.fetched_at.secs(), status.fresh_until.secs());
+            Json(output).raw(r#","fetchedAt":"#).number(fetched_at);
+            Json(output).raw(r#","freshUntil":"#).number(fresh_until);
+        }
+        output.push('}');
+    }
+    output.push(']');
 }

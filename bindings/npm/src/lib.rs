@@ -14,12 +14,13 @@ mod answer;
 mod options;
 mod slab;
 
-use alloc::string::{String, ToString};
+use alloc::borrow::Cow;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::str;
 
-use atomic_refcell::AtomicRefCell;
+use atomic_refcell::{AtomicRefCell, AtomicRefMut};
 
 use edgeward::error::VerifyError;
 use edgeward::http::{Bearer, bad_request, bearer_token, forbidden, missing_token, refused, unavailable};
@@ -30,7 +31,7 @@ use edgeward::{Check, Refresh, Verifier, limits};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::answer::Refusal;
-use crate::options::{InvalidOption, PerCall};
+use crate::options::{InvalidOptions, PerCall};
 use crate::slab::Slab;
 
 /// Outcomes of [`check`], in its lowest three bits; the bits above hold a permit where there is one.
@@ -58,13 +59,12 @@ mod form {
     pub(crate) const QUERY: u32 = 3;
 }
 
-/// No verifier or permit: what [`create`] answers when the options are invalid.
-const NONE: u32 = u32::MAX;
+/// Set in what [`create`] answers when the options are invalid: the lowest three bits say why, the others which issuer.
+const INVALID: u32 = 1 << 31;
 
-#[derive(Default)]
 struct State {
     input: Vec<u8>,
-    output: Vec<u8>,
+    output: String,
     header_len: usize,
     /// From when until when the last verdict stands, in milliseconds.
     settled: [f64; 2],
@@ -74,7 +74,6 @@ struct State {
 }
 
 /// The demands of the routes seen last, with the text they were read from: a route's text never changes.
-#[derive(Default)]
 struct Routes {
     seen: Vec<(Vec<u8>, Arc<PerCall>)>,
     next: usize,
@@ -97,10 +96,20 @@ struct Fetching {
     permit: Permit,
 }
 
-static STATE: AtomicRefCell<Option<State>> = AtomicRefCell::new(None);
+static STATE: AtomicRefCell<State> = AtomicRefCell::new(State {
+    input: Vec::new(),
+    output: String::new(),
+    header_len: 0,
+    settled: [0.0; 2],
+    verifiers: Slab::new(),
+    permits: Slab::new(),
+    routes: Routes { seen: Vec::new(), next: 0 },
+});
 
-fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
-    work(STATE.borrow_mut().get_or_insert_default())
+/// The state; no export calls another, so that it is always free.
+#[inline(never)]
+fn state() -> AtomicRefMut<'static, State> {
+    STATE.borrow_mut()
 }
 
 #[cfg(target_arch = "wasm32")]
@@ -117,48 +126,47 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 /// A buffer of at least `len` bytes for the next call's text.
 #[wasm_bindgen]
 pub fn input(len: usize) -> *mut u8 {
-    with(|state| {
-        if state.input.len() < len {
-            state.input.resize(len, 0);
-        }
-        state.input.as_mut_ptr()
-    })
+    let state = &mut *state();
+    if state.input.len() < len {
+        state.input.resize(len, 0);
+    }
+    state.input.as_mut_ptr()
 }
 
 /// Where the last call's answer is.
 #[wasm_bindgen]
 pub fn output() -> *const u8 {
-    with(|state| state.output.as_ptr())
+    state().output.as_ptr()
 }
 
 /// How long the last call's answer is.
 #[wasm_bindgen]
 pub fn output_len() -> usize {
-    with(|state| state.output.len())
+    state().output.len()
 }
 
 /// How much of the last answer is the token's header.
 #[wasm_bindgen]
 pub fn header_len() -> usize {
-    with(|state| state.header_len)
+    state().header_len
 }
 
 /// From when on the last [`check`] has the outcome that it had: that token passes, and there is nothing to fetch. In milliseconds.
 #[wasm_bindgen]
 pub fn settled_from() -> f64 {
-    with(|state| state.settled[0])
+    state().settled[0]
 }
 
 /// Until when it has that outcome, unless an [`answer`] changes the keys. 0 if nothing of the kind can be said.
 #[wasm_bindgen]
 pub fn settled_until() -> f64 {
-    with(|state| state.settled[1])
+    state().settled[1]
 }
 
 /// About how many verified tokens a verifier keeps.
 #[wasm_bindgen]
 pub fn cache_entries(verifier: u32) -> usize {
-    with(|state| state.verifiers.get_mut(verifier).map_or(0, |entry| entry.verifier.cached_entries()))
+    state().verifiers.get_mut(verifier).map_or(0, |entry| entry.verifier.cached_entries())
 }
 
 /// The longest token, in bytes.
@@ -173,91 +181,84 @@ pub fn poll_ms() -> u32 {
     limits::FETCH_POLL_MS
 }
 
-/// Makes a verifier from the options, JSON text of `len` bytes. `u32::MAX` if they are invalid: the output says why.
+/// Makes a verifier from the options, JSON text of `len` bytes. See [`INVALID`] for options that cannot be used.
 #[wasm_bindgen]
 pub fn create(len: usize) -> u32 {
-    with(|state| {
-        let text = state.input.get(..len).unwrap_or_default();
-        match options::read(text) {
-            Ok(entry) => state.verifiers.insert(entry),
-            Err(InvalidOption { option, reason }) => {
-                answer::invalid_option(&mut state.output, &option, &reason);
-                NONE
-            }
-        }
-    })
+    let state = &mut *state();
+    let text = state.input.get(..len).unwrap_or_default();
+    match options::read(text) {
+        Ok(entry) => state.verifiers.insert(entry),
+        Err(invalid) => INVALID | (invalid.issuer as u32) << 3 | invalid.reason as u32,
+    }
 }
 
 /// Forgets a verifier and its keys.
 #[wasm_bindgen]
 pub fn destroy(verifier: u32) {
-    with(|state| {
-        state.verifiers.remove(verifier);
-        state.permits.retain(|fetching| fetching.verifier != verifier);
-    });
+    let state = &mut *state();
+    state.verifiers.remove(verifier);
+    state.permits.retain(|fetching| fetching.verifier != verifier);
 }
 
 /// Checks what the first `len` bytes of the input are, as `form` says; the next `demands_len` bytes are demands of this
 /// call alone, as JSON. `fetches` counts the fetches that this call has caused before.
 #[wasm_bindgen]
 pub fn check(verifier: u32, form: u32, len: usize, demands_len: usize, now_ms: f64, fetches: u32) -> u32 {
-    with(|state| {
-        let State { input, output, header_len, settled, verifiers, permits, routes } = state;
-        *settled = [0.0; 2];
-        let Some(entry) = verifiers.get_mut(verifier) else {
-            answer::internal(output);
+    let state = &mut *state();
+    let State { input, output, header_len, settled, verifiers, permits, routes } = state;
+    *settled = [0.0; 2];
+    let Some(entry) = verifiers.get_mut(verifier) else {
+        answer::bare_refusal(output, "internal_error");
+        return outcome::REFUSED;
+    };
+    let per_call = input.get(len..len + demands_len).unwrap_or_default();
+    let per_call = match routes.read(per_call, entry.is_for_id_tokens) {
+        Ok(per_call) => per_call,
+        Err(_) => {
+            answer::bare_refusal(output, "options_invalid");
             return outcome::REFUSED;
-        };
-        let per_call = input.get(len..len + demands_len).unwrap_or_default();
-        let per_call = match routes.read(per_call, entry.is_for_id_tokens) {
-            Ok(per_call) => per_call,
-            Err(InvalidOption { option, reason }) => {
-                answer::invalid_option(output, &option, &reason);
-                return outcome::REFUSED;
-            }
-        };
-        let token = match token(input, form, len) {
-            Ok(token) => token,
-            Err(refusal) => {
-                answer::refusal(output, &refusal);
-                return outcome::REFUSED;
-            }
-        };
-        let fetches = u8::try_from(fetches).unwrap_or(u8::MAX);
-        let mut permit_for = |refresh: Refresh| {
-            permits.insert(Fetching { verifier, issuer: refresh.issuer(), permit: refresh.permit }) << 3
-        };
-        let now = UnixTime::from_millis(now_ms as i64);
-        let refusal = match entry.verifier.check(token, now, fetches) {
-            Check::Verified(verified, refresh) => match check_per_call(&verified, per_call.as_deref()) {
-                Ok(()) => {
-                    output.clear();
-                    output.extend_from_slice(verified.header().as_json().as_bytes());
-                    *header_len = output.len();
-                    output.extend_from_slice(verified.claims().as_json().as_bytes());
-                    if let (None, None, Some(period)) = (&refresh, &per_call, entry.verifier.settled(token, now)) {
-                        *settled = [period.start, period.end].map(|time| time.millis() as f64);
-                    }
-                    return refresh
-                        .map_or(outcome::VERIFIED, |refresh| outcome::VERIFIED_AND_REFRESH | permit_for(refresh));
+        }
+    };
+    let token = match token(input, form, len) {
+        Ok(token) => token,
+        Err(refusal) => {
+            answer::refusal(output, &refusal);
+            return outcome::REFUSED;
+        }
+    };
+    let fetches = u8::try_from(fetches).unwrap_or(u8::MAX);
+    let mut permit_for =
+        |refresh: Refresh| permits.insert(Fetching { verifier, issuer: refresh.issuer(), permit: refresh.permit }) << 3;
+    let now = UnixTime::from_millis(now_ms as i64);
+    let refusal = match entry.verifier.check(token, now, fetches) {
+        Check::Verified(verified, refresh) => match check_per_call(&verified, per_call.as_deref()) {
+            Ok(()) => {
+                output.clear();
+                output.push_str(verified.header().as_json());
+                *header_len = output.len();
+                output.push_str(verified.claims().as_json());
+                if let (None, None, Some(period)) = (&refresh, &per_call, entry.verifier.settled(token, now)) {
+                    *settled = [period.start, period.end].map(|time| time.millis() as f64);
                 }
-                Err(error) => refusal_of(&error, per_call.as_ref().map_or(&entry.demands, |one| &one.demands)),
-            },
-            Check::Fetch(refresh) => return outcome::FETCH | permit_for(refresh),
-            Check::Wait => return outcome::WAIT,
-            Check::Refused(error) => refusal_of(&error, &entry.demands),
-            Check::Unavailable { error, retry_after_s } => {
-                Refusal::new(error.code(), error.to_string(), unavailable(error, retry_after_s))
+                return refresh
+                    .map_or(outcome::VERIFIED, |refresh| outcome::VERIFIED_AND_REFRESH | permit_for(refresh));
             }
-        };
-        answer::refusal(output, &refusal);
-        outcome::REFUSED
-    })
+            Err(error) => refusal_of(&error, per_call.as_ref().map_or(&entry.demands, |one| &one.demands)),
+        },
+        Check::Fetch(refresh) => return outcome::FETCH | permit_for(refresh),
+        Check::Wait => return outcome::WAIT,
+        Check::Refused(error) => refusal_of(&error, &entry.demands),
+        Check::Unavailable { error, retry_after_s } => {
+            Refusal::new(error.code(), error.message().into(), unavailable(error, retry_after_s))
+        }
+    };
+    answer::refusal(output, &refusal);
+    outcome::REFUSED
 }
 
 impl Routes {
     /// The demands that `text` holds; none if there is no text.
-    fn read(&mut self, text: &[u8], is_for_id_tokens: bool) -> Result<Option<Arc<PerCall>>, InvalidOption> {
+    fn read(&mut self, text: &[u8], is_for_id_tokens: bool) -> Result<Option<Arc<PerCall>>, InvalidOptions> {
         if text.is_empty() {
             return Ok(None);
         }
@@ -279,7 +280,8 @@ impl Routes {
 }
 
 fn token(input: &[u8], form: u32, len: usize) -> Result<&str, Refusal> {
-    let bad_request = |message: &str| Refusal::new("invalid_request", message.into(), bad_request(message));
+    let bad_request =
+        |message: &'static str| Refusal::new("invalid_request", Cow::Borrowed(message), bad_request(message));
     let missing = || Refusal::new("token_missing", "there is no token".into(), missing_token(None));
     if form != form::NO_HEADER && len > limits::MAX_TOKEN_BYTES + "Bearer ".len() {
         return Err(refusal_of(&VerifyError::TokenTooLarge { bytes: len }, &Demands::default()));
@@ -316,35 +318,33 @@ fn refusal_of(error: &VerifyError, demands: &Demands) -> Refusal {
         VerifyError::Forbidden(reason) => forbidden(reason, demands),
         error => refused(error),
     };
-    Refusal::new(error.code(), error.to_string(), reply)
+    Refusal::new(error.code(), error.message(), reply)
 }
 
 /// Permits to load the keys of every issuer that lacks fresh ones, as a JSON array.
 #[wasm_bindgen]
 pub fn warm_up(verifier: u32, now_ms: f64) {
-    with(|state| {
-        let refreshes = state
-            .verifiers
-            .get_mut(verifier)
-            .map_or_else(Vec::new, |entry| entry.verifier.warm_up(UnixTime::from_millis(now_ms as i64)));
-        let permits: Vec<u32> = refreshes
-            .into_iter()
-            .map(|refresh| {
-                state.permits.insert(Fetching { verifier, issuer: refresh.issuer(), permit: refresh.permit })
-            })
-            .collect();
-        answer::numbers(&mut state.output, &permits);
-    });
+    let state = &mut *state();
+    let refreshes = state
+        .verifiers
+        .get_mut(verifier)
+        .map_or_else(Vec::new, |entry| entry.verifier.warm_up(UnixTime::from_millis(now_ms as i64)));
+    let permits: Vec<u32> = refreshes
+        .into_iter()
+        .map(|refresh| state.permits.insert(Fetching { verifier, issuer: refresh.issuer(), permit: refresh.permit }))
+        .collect();
+    answer::numbers(&mut state.output, &permits);
 }
 
 /// What to do with a permit: 1, send the request that the output describes as JSON; 0, look the output up in the edge
 /// cache; 2, nothing, the permit is void.
 #[wasm_bindgen]
 pub fn ask(permit: u32) -> u32 {
-    with(|state| match state.permits.get_mut(permit).map(|fetching| fetching.permit.ask()) {
+    let state = &mut *state();
+    match state.permits.get_mut(permit).map(|fetching| fetching.permit.ask()) {
         Some(Ask::Edge { key }) => {
             state.output.clear();
-            state.output.extend_from_slice(key.as_bytes());
+            state.output.push_str(&key);
             0
         }
         Some(Ask::Http(outgoing)) => {
@@ -352,7 +352,7 @@ pub fn ask(permit: u32) -> u32 {
             1
         }
         None => 2,
-    })
+    }
 }
 
 /// Takes what came of [`ask`]: `kind` 0, the edge cache has nothing; 1, it has these `body_len` bytes; 2, no reply; 3, a
@@ -360,56 +360,33 @@ pub fn ask(permit: u32) -> u32 {
 /// output saying how it went.
 #[wasm_bindgen]
 pub fn answer(permit: u32, kind: u32, head_len: usize, body_len: usize, now_ms: f64) -> u32 {
-    with(|state| {
-        let State { input, output, verifiers, permits, .. } = state;
-        let Some(Fetching { verifier, issuer, permit: held }) = permits.remove(permit) else {
-            answer::void(output);
-            return 1;
-        };
-        let now = UnixTime::from_millis(now_ms as i64);
-        let (head, body) = input.split_at_checked(head_len).unwrap_or_default();
-        let answer = answer::read(kind, head, body.get(..body_len).unwrap_or_default());
-        let mut fetched: Fetched = match held.answer(answer, now) {
-            Progress::Again(next) => {
-                permits.put_back(permit, Fetching { verifier, issuer, permit: next });
-                return 0;
-            }
-            Progress::Finished(fetched) => fetched,
-        };
-        let (asked_provider, edge) = (fetched.asked_provider(), fetched.edge.take());
-        let stored = verifiers.get_mut(verifier).map_or(Ok(()), |entry| entry.verifier.store(issuer, fetched, now));
-        answer::finished(output, asked_provider, edge.as_ref(), stored.err());
-        1
-    })
+    let state = &mut *state();
+    let State { input, output, verifiers, permits, .. } = state;
+    let Some(Fetching { verifier, issuer, permit: held }) = permits.remove(permit) else {
+        answer::void(output);
+        return 1;
+    };
+    let now = UnixTime::from_millis(now_ms as i64);
+    let (head, body) = input.split_at_checked(head_len).unwrap_or_default();
+    let answer = answer::read(kind, head, body.get(..body_len).unwrap_or_default());
+    let mut fetched: Fetched = match held.answer(answer, now) {
+        Progress::Again(next) => {
+            permits.put_back(permit, Fetching { verifier, issuer, permit: next });
+            return 0;
+        }
+        Progress::Finished(fetched) => fetched,
+    };
+    let (asked_provider, edge) = (fetched.asked_provider(), fetched.edge.take());
+    let stored = verifiers.get_mut(verifier).map_or(Ok(()), |entry| entry.verifier.store(issuer, fetched, now));
+    answer::finished(output, asked_provider, edge.as_ref(), stored.err());
+    1
 }
 
 /// What is held of each issuer's keys, as JSON.
 #[wasm_bindgen]
 pub fn keys(verifier: u32) {
-    with(|state| {
-        let State { output, verifiers, .. } = state;
-        let held = verifiers.get_mut(verifier).into_iter().flat_map(|entry| entry.verifier.keys());
-        answer::keys(output, held);
-    });
-}
-
-/// JSON for a text (RFC 8259 §7).
-fn json(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\0'..='\x1f' => {
-                out.push_str("\\u00");
-                for digit in [u32::from(character) >> 4, u32::from(character) & 15] {
-                    out.extend(char::from_digit(digit, 16));
-                }
-            }
-            other => out.push(other),
-        }
-    }
-    out.push('"');
-    out
+    let state = &mut *state();
+    let State { output, verifiers, .. } = state;
+    let held = verifiers.get_mut(verifier).into_iter().flat_map(|entry| entry.verifier.keys());
+    answer::keys(output, held);
 }

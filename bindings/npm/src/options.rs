@@ -1,24 +1,34 @@
-//! The options of a verifier, from the JSON text that JavaScript makes of them. An option that is there must be right:
-//! `null`, which JavaScript's `undefined` becomes on the way, is not taken for absence.
+//! Options as JSON. What is not exactly as it should be is refused; what was wrong, `pkg/src/options.js` explains.
 
-use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use edgeward::Verifier;
 use edgeward::json::{Document, Number, Object, Value};
 use edgeward::jwk::{InvalidJwkSet, JwkSet, KeyCache, KeySource};
-use edgeward::jwt::{Algorithm, Demands, InvalidPolicy, Policy, Profile, Roles};
+use edgeward::jwt::{Algorithm, Demands, Policy, Profile, Roles};
 use edgeward::limits;
 
 use crate::Entry;
 
-/// An option that cannot be used.
-pub(crate) struct InvalidOption {
-    /// Its name; empty if the options as a whole are meant.
-    pub(crate) option: String,
-    /// What is wrong, to be read after the name.
-    pub(crate) reason: String,
+/// Why options cannot be used.
+#[derive(Clone, Copy)]
+pub(crate) enum Reason {
+    /// An option is missing, unknown, or of the wrong form: the options themselves show which.
+    Form,
+    KeySetTooLarge,
+    NoUsableKey,
+    NotAKeySet,
+    /// The URL that keys would come from is not https.
+    NotHttps,
+}
+
+/// Options that cannot be used: why, and which of several issuers it is about.
+#[derive(Clone, Copy)]
+pub(crate) struct InvalidOptions {
+    pub(crate) reason: Reason,
+    pub(crate) issuer: usize,
 }
 
 /// What one call demands beyond what the verifier always does.
@@ -61,277 +71,204 @@ const ISSUER_OPTIONS: &[&str] = &["issuer", "audience", "algorithms", "jwks", "j
 const PER_CALL_OPTIONS: &[&str] =
     &["scopes", "permissions", "roles", "organizations", "audience", "nonce", "accessToken"];
 
-type Result<T> = core::result::Result<T, InvalidOption>;
+const FORM: InvalidOptions = InvalidOptions { reason: Reason::Form, issuer: 0 };
 
-fn invalid<T>(option: impl Into<String>, reason: impl Into<String>) -> Result<T> {
-    Err(InvalidOption { option: option.into(), reason: reason.into() })
+fn parse(text: &[u8]) -> Result<Document, InvalidOptions> {
+    Document::parse(text.to_vec(), limits::MAX_CLAIMS_DEPTH).map_err(|_| FORM)
 }
 
-fn parse(text: &[u8]) -> Result<Document> {
-    match Document::parse(text.to_vec(), limits::MAX_CLAIMS_DEPTH) {
-        Ok(document) => Ok(document),
-        Err(_) => invalid("", "the options must be an object of plain values and well-formed text"),
-    }
-}
-
-pub(crate) fn read_per_call(text: &[u8], is_for_id_tokens: bool) -> Result<PerCall> {
+pub(crate) fn read_per_call(text: &[u8], is_for_id_tokens: bool) -> Result<PerCall, InvalidOptions> {
     let document = parse(text)?;
-    let options = Options::new(document.root(), "", PER_CALL_OPTIONS)?;
-    let per_call = PerCall {
-        demands: {
-            let mut demands = options.demands()?;
-            demands.audience = options.list("audience")?.unwrap_or_default();
-            demands
-        },
-        nonce: options.text("nonce")?,
-        access_token: options.text("accessToken")?,
-    };
-    for name in ["nonce", "accessToken"] {
-        if !is_for_id_tokens && options.get(name).is_some() {
-            return invalid(name, r#"is for verifiers of ID tokens (kind: "id")"#);
-        }
-    }
-    Ok(per_call)
+    let is_valid = Cell::new(true);
+    let options = Options::new(document.root(), PER_CALL_OPTIONS, &is_valid);
+    let mut per_call =
+        PerCall { demands: options.demands(), nonce: options.text("nonce"), access_token: options.text("accessToken") };
+    per_call.demands.audience = options.list("audience");
+    options.check(is_for_id_tokens || !per_call.is_of_one_login());
+    if is_valid.get() { Ok(per_call) } else { Err(FORM) }
 }
 
-pub(crate) fn read(text: &[u8]) -> Result<Entry> {
+pub(crate) fn read(text: &[u8]) -> Result<Entry, InvalidOptions> {
     let document = parse(text)?;
-    let all = Options::new(document.root(), "", OPTIONS)?;
-    let is_for_id_tokens = all.choice("kind", &[("access", false), ("id", true)])?.unwrap_or(false);
-    let demands = all.demands()?;
-    let build = |one: &Options<'_>| -> Result<(Policy, KeyCache)> {
-        let policy = policy(&all, one, is_for_id_tokens)?.demand(demands.clone());
-        Ok((policy, key_cache(one)?))
-    };
-    let verifier = match all.get("issuers") {
-        None => {
-            let (policy, keys) = build(&all)?;
-            Verifier::new(policy, keys)
+    let is_valid = Cell::new(true);
+    let all = Options::new(document.root(), OPTIONS, &is_valid);
+    let is_for_id_tokens = all.choice("kind", &["access", "id"]) == 1;
+    let demands = all.demands();
+    let cache_entries = all.number("cacheSize", 65_536);
+    let mut issuers = Vec::new();
+    match all.get("issuers") {
+        None => issuers.push(Options { object: all.object, is_valid: &is_valid }),
+        Some(value) => {
+            all.check(["issuer", "jwks", "jwksUri"].iter().all(|name| all.get(name).is_none()));
+            let objects = value.as_array().into_iter().flatten();
+            let each = objects.map(|value| value.as_object().map(|one| Options::new(one, ISSUER_OPTIONS, &is_valid)));
+            issuers.extend(each.map_while(|one| one));
+            all.check(value.as_array().is_some_and(|array| array.iter().count() == issuers.len()));
         }
-        Some(Value::Array(issuers)) => {
-            for name in ["issuer", "jwks", "jwksUri"] {
-                if all.get(name).is_some() {
-                    return invalid(name, "cannot stand beside issuers: give it to each of them");
-                }
+    }
+    let mut verifier: Option<Verifier> = None;
+    let mut failure = FORM;
+    for (index, one) in issuers.iter().enumerate() {
+        let is_twice = |other: &Options<'_>| other.text("issuer") == one.text("issuer");
+        one.check(!issuers.iter().take(index).any(is_twice));
+        let policy = policy(&all, one, is_for_id_tokens).map(|policy| policy.demand(demands.clone()));
+        let keys = key_cache(one).unwrap_or_else(|reason| {
+            // What the options themselves do not show.
+            if is_valid.get() {
+                failure = InvalidOptions { reason, issuer: index };
             }
-            let mut seen: Vec<String> = Vec::new();
-            let mut verifier: Option<Verifier> = None;
-            for (index, value) in issuers.iter().enumerate() {
-                let prefix = format!("issuers[{index}]");
-                let Some(object) = value.as_object() else { return invalid(prefix, "must be an object") };
-                let one = Options::new(object, &format!("{prefix}."), ISSUER_OPTIONS)?;
-                let (policy, keys) = build(&one)?;
-                if seen.iter().any(|other| other == policy.issuer()) {
-                    return invalid(one.name("issuer"), "is there twice");
-                }
-                seen.push(policy.issuer().into());
-                verifier = Some(match verifier {
-                    None => Verifier::new(policy, keys),
-                    Some(verifier) => verifier.and_issuer(policy, keys),
-                });
-            }
-            let Some(verifier) = verifier else { return invalid("issuers", "must not be empty") };
-            verifier
-        }
-        Some(_) => return invalid("issuers", "must be a list of objects"),
-    };
-    let verifier = match all.number("cacheSize", 65_536)? {
-        Some(entries) => verifier.cache_entries(entries as usize),
-        None => verifier,
-    };
+            one.check(false);
+            KeyCache::new("", KeySource::Discovery)
+        });
+        let (Some(policy), true) = (policy, is_valid.get()) else { return Err(failure) };
+        verifier = Some(match verifier {
+            None => Verifier::new(policy, keys),
+            Some(verifier) => verifier.and_issuer(policy, keys),
+        });
+    }
+    let (Some(mut verifier), true) = (verifier, is_valid.get()) else { return Err(failure) };
+    if let Some(entries) = cache_entries {
+        verifier = verifier.cache_entries(entries as usize);
+    }
     Ok(Entry { verifier, demands, is_for_id_tokens })
 }
 
-fn policy(all: &Options<'_>, one: &Options<'_>, is_for_id_tokens: bool) -> Result<Policy> {
-    let Some(issuer) = one.text("issuer")? else { return invalid(one.name("issuer"), "is missing") };
+/// `None` if it is invalid in itself.
+fn policy(all: &Options<'_>, one: &Options<'_>, is_for_id_tokens: bool) -> Option<Policy> {
     // What an issuer of several does not say itself, the verifier says for all.
-    let audience = match one.list("audience")? {
-        None => all.list("audience")?,
-        given => given,
+    let of = |name| if one.get(name).is_some() { one } else { all };
+    let issuer = one.text("issuer").unwrap_or_default();
+    let audience = of("audience").list("audience");
+    let client_id = of("clientId").text("clientId");
+    let algorithms: Option<Vec<Algorithm>> =
+        of("algorithms").list("algorithms").iter().map(|name| Algorithm::from_name(name)).collect();
+    let profile = match all.choice("profile", &["auto", "auth0", "rfc9068"]) {
+        0 => Profile::Auto,
+        1 => Profile::Auth0,
+        _ => Profile::Rfc9068,
     };
-    let algorithms = algorithms(if one.get("algorithms").is_some() { one } else { all })?;
-    let client_id = match one.text("clientId")? {
-        None => all.text("clientId")?,
-        given => given,
-    };
+    let (clients, nonce) = (all.list("clients"), all.text("nonce"));
     let mut policy = if is_for_id_tokens {
-        for name in ["profile", "clients"] {
-            if all.get(name).is_some() {
-                return invalid(name, "is for access tokens");
-            }
-        }
-        let Some(client_id) = client_id else {
-            return invalid("clientId", r#"is missing: it is the audience of ID tokens (kind: "id")"#);
-        };
-        let policy = Policy::id_token(issuer, client_id, &algorithms).or_else(|reason| invalid_policy(one, reason))?;
-        audience.unwrap_or_default().into_iter().fold(policy, Policy::trust_audience)
+        all.check(all.get("profile").is_none() && clients.is_empty());
+        let policy = Policy::id_token(issuer, client_id.unwrap_or_default(), &algorithms?).ok()?;
+        audience.into_iter().fold(policy, Policy::trust_audience)
     } else {
-        if all.get("nonce").is_some() {
-            return invalid("nonce", r#"is for ID tokens (kind: "id")"#);
-        }
-        let Some(audience) = audience else { return invalid(one.name("audience"), "is missing") };
-        let profiles = [("auto", Profile::Auto), ("auth0", Profile::Auth0), ("rfc9068", Profile::Rfc9068)];
-        let policy = Policy::access_token(issuer, audience, &algorithms)
-            .or_else(|reason| invalid_policy(one, reason))?
-            .profile(all.choice("profile", &profiles)?.unwrap_or_default())
-            .clients(all.list("clients")?.unwrap_or_default());
+        all.check(nonce.is_none());
+        let policy = Policy::access_token(issuer, audience, &algorithms?).ok()?.profile(profile).clients(clients);
         match client_id {
             Some(client_id) => policy.login_client(client_id),
             None => policy,
         }
     };
-    if let Some(nonce) = all.text("nonce")? {
+    if let Some(nonce) = nonce {
         policy = policy.nonce(nonce);
     }
-    if let Some(seconds) = all.number("clockSkew", u32::MAX)? {
-        policy = policy.clock_skew_s(seconds).or_else(|reason| invalid_policy(one, reason))?;
+    if let Some(seconds) = all.number("clockSkew", limits::MAX_CLOCK_SKEW_S) {
+        policy = policy.clock_skew_s(seconds).ok()?;
     }
-    if let Some(seconds) = all.number("maxTokenAge", u32::MAX)? {
+    if let Some(seconds) = all.number("maxTokenAge", u32::MAX) {
         policy = policy.max_age_s(seconds);
     }
-    Ok(all.list("requiredClaims")?.unwrap_or_default().into_iter().fold(policy, Policy::require_claim))
+    Some(all.list("requiredClaims").into_iter().fold(policy, Policy::require_claim))
 }
 
-fn invalid_policy<T>(one: &Options<'_>, reason: InvalidPolicy) -> Result<T> {
-    match reason {
-        InvalidPolicy::NoIssuer => invalid(one.name("issuer"), "must not be empty"),
-        InvalidPolicy::NoAudience => invalid(one.name("audience"), "must be at least one non-empty text"),
-        InvalidPolicy::NoAlgorithms => invalid(one.name("algorithms"), "must name at least one algorithm"),
-        InvalidPolicy::ClockSkewTooLarge => {
-            invalid("clockSkew", format!("must be at most {} seconds", limits::MAX_CLOCK_SKEW_S))
-        }
-        other => invalid("", other.to_string()),
-    }
-}
-
-fn algorithms(options: &Options<'_>) -> Result<Vec<Algorithm>> {
-    let Some(names) = options.list("algorithms")? else {
-        return invalid(options.name("algorithms"), r#"is missing: ["RS256"] is what most providers sign with"#);
-    };
-    let known = |name: String| {
-        Algorithm::from_name(&name).map_or_else(
-            || {
-                let all = Algorithm::ALL.map(Algorithm::name).join(", ");
-                invalid(options.name("algorithms"), format!("has a value that is none of {all}"))
-            },
-            Ok,
-        )
-    };
-    names.into_iter().map(known).collect()
-}
-
-fn key_cache(one: &Options<'_>) -> Result<KeyCache> {
-    let issuer = one.text("issuer")?.unwrap_or_default();
-    let source = match (one.get("jwks"), one.text("jwksUri")?) {
-        (Some(_), Some(_)) => return invalid(one.name("jwks"), "and jwksUri exclude each other"),
+fn key_cache(one: &Options<'_>) -> Result<KeyCache, Reason> {
+    let issuer = one.text("issuer").unwrap_or_default();
+    let source = match (one.get("jwks"), one.text("jwksUri")) {
+        (Some(_), Some(_)) => return Err(Reason::Form),
         (Some(jwks), None) => {
-            let reason = match JwkSet::parse(jwks.as_str().unwrap_or_default().as_bytes()) {
-                Ok(set) => return Ok(KeyCache::fixed(issuer, set)),
-                Err(InvalidJwkSet::TooLarge | InvalidJwkSet::TooManyKeys) => "is too large",
-                Err(InvalidJwkSet::NoUsableKey) => "has no key that can verify a signature",
-                Err(_) => "must be a JSON Web Key Set: an object with the array keys",
+            return match JwkSet::parse(jwks.as_str().unwrap_or_default().as_bytes()) {
+                Ok(set) => Ok(KeyCache::fixed(issuer, set)),
+                Err(InvalidJwkSet::TooLarge | InvalidJwkSet::TooManyKeys) => Err(Reason::KeySetTooLarge),
+                Err(InvalidJwkSet::NoUsableKey) => Err(Reason::NoUsableKey),
+                Err(_) => Err(Reason::NotAKeySet),
             };
-            return invalid(one.name("jwks"), reason);
         }
         (None, Some(uri)) => KeySource::Uri(uri),
         (None, None) => KeySource::Discovery,
     };
-    if source.is_secure(&issuer) {
-        return Ok(KeyCache::new(issuer, source));
-    }
-    let option = if source == KeySource::Discovery { "issuer" } else { "jwksUri" };
-    invalid(one.name(option), "must be an https URL (http is for this machine only)")
+    if source.is_secure(&issuer) { Ok(KeyCache::new(issuer, source)) } else { Err(Reason::NotHttps) }
 }
 
-/// An object of options, and where it stands.
+/// An object of options. What is wrong in it is noted and read as if it were absent: whoever reads looks at the note in
+/// the end.
 struct Options<'o> {
     object: Object<'o>,
-    prefix: String,
+    is_valid: &'o Cell<bool>,
 }
 
 impl<'o> Options<'o> {
-    fn new(object: Object<'o>, prefix: &str, known: &[&str]) -> Result<Self> {
-        match object.iter().find(|(name, _)| !known.contains(name)) {
-            Some((unknown, _)) => invalid(format!("{prefix}{unknown}"), "is not an option"),
-            None => Ok(Self { object, prefix: prefix.into() }),
-        }
+    fn new(object: Object<'o>, known: &[&str], is_valid: &'o Cell<bool>) -> Self {
+        let options = Self { object, is_valid };
+        options.check(object.iter().all(|(name, _)| known.contains(&name)));
+        options
+    }
+
+    /// Notes it if a condition does not hold.
+    fn check(&self, holds: bool) {
+        self.is_valid.set(self.is_valid.get() && holds);
     }
 
     fn get(&self, name: &str) -> Option<Value<'o>> {
         self.object.get(name)
     }
 
-    /// The option's name as the caller knows it.
-    fn name(&self, name: &str) -> String {
-        format!("{}{name}", self.prefix)
+    /// A text that is not empty.
+    fn text(&self, name: &str) -> Option<String> {
+        let value = self.get(name)?;
+        let text = value.as_str().unwrap_or_default();
+        self.check(!text.is_empty());
+        Some(text.into())
     }
 
-    fn text(&self, name: &str) -> Result<Option<String>> {
+    /// A list of texts, or one text; none of them empty. Empty if the option is absent.
+    fn list(&self, name: &str) -> Vec<String> {
+        let mut texts = Vec::new();
         match self.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.into())),
-            Some(Value::String(_)) => invalid(self.name(name), "must not be empty"),
-            Some(_) => invalid(self.name(name), "must be text"),
+            None => {}
+            Some(Value::Array(array)) => {
+                texts.extend(array.iter().map(|value| String::from(value.as_str().unwrap_or_default())));
+                self.check(!texts.is_empty());
+            }
+            Some(one) => texts.push(one.as_str().unwrap_or_default().into()),
         }
+        self.check(!texts.iter().any(String::is_empty));
+        texts
     }
 
-    /// A list of texts, or one text.
-    fn list(&self, name: &str) -> Result<Option<Vec<String>>> {
-        let texts: Vec<String> = match self.get(name) {
-            None => return Ok(None),
-            Some(Value::String(one)) => Vec::from([one.into()]),
-            Some(Value::Array(list)) => match list.strings() {
-                Some(texts) => texts.map(Into::into).collect(),
-                None => return invalid(self.name(name), "must be a list of texts"),
-            },
-            Some(_) => return invalid(self.name(name), "must be text or a list of texts"),
+    fn number(&self, name: &str, max: u32) -> Option<u32> {
+        let number = match self.get(name)? {
+            Value::Number(Number::Unsigned(number)) => u32::try_from(number).ok().filter(|number| *number <= max),
+            _ => None,
         };
-        match texts.as_slice() {
-            [] => invalid(self.name(name), "must not be empty"),
-            texts if texts.iter().any(String::is_empty) => invalid(self.name(name), "must not hold empty text"),
-            _ => Ok(Some(texts)),
-        }
+        self.check(number.is_some());
+        number
     }
 
-    fn number(&self, name: &str, max: u32) -> Result<Option<u32>> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Value::Number(Number::Unsigned(number))) if number <= u64::from(max) => {
-                Ok(Some(u32::try_from(number).unwrap_or(max)))
-            }
-            Some(_) => invalid(self.name(name), format!("must be a whole number from 0 to {max}")),
-        }
+    /// Which of the choices it is; the first one if the option is absent.
+    fn choice(&self, name: &str, choices: &[&str]) -> usize {
+        let Some(value) = self.get(name) else { return 0 };
+        let chosen = choices.iter().position(|choice| value.as_str() == Some(choice));
+        self.check(chosen.is_some());
+        chosen.unwrap_or(0)
     }
 
-    fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
-        let Some(text) = self.text(name)? else { return Ok(None) };
-        match choices.iter().find(|(one, _)| *one == text) {
-            Some((_, value)) => Ok(Some(*value)),
-            None => {
-                let names: Vec<&str> = choices.iter().map(|(one, _)| *one).collect();
-                invalid(self.name(name), format!("must be one of {}", names.join(", ")))
-            }
-        }
-    }
-
-    fn demands(&self) -> Result<Demands> {
+    fn demands(&self) -> Demands {
         let mut demands = Demands::default();
-        demands.scopes = self.list("scopes")?.unwrap_or_default();
-        if demands.scopes.iter().any(|scope| scope.contains(' ')) {
-            return invalid(self.name("scopes"), "must be one scope each, without spaces");
-        }
-        demands.permissions = self.list("permissions")?.unwrap_or_default();
-        demands.organizations = self.list("organizations")?.unwrap_or_default();
+        demands.scopes = self.list("scopes");
+        self.check(!demands.scopes.iter().any(|scope| scope.as_bytes().contains(&b' ')));
+        demands.permissions = self.list("permissions");
+        demands.organizations = self.list("organizations");
         if let Some(value) = self.get("roles") {
-            let Some(object) = value.as_object() else { return invalid(self.name("roles"), "must be an object") };
-            let roles = Options::new(object, &self.name("roles."), &["claim", "all", "any"])?;
-            let Some(claim) = roles.text("claim")? else { return invalid(roles.name("claim"), "is missing") };
-            let (all, any) = (roles.list("all")?, roles.list("any")?);
-            if all.is_none() && any.is_none() {
-                return invalid(self.name("roles"), "must have all or any");
+            let object = value.as_object();
+            self.check(object.is_some());
+            if let Some(object) = object {
+                let roles = Options::new(object, &["claim", "all", "any"], self.is_valid);
+                let (claim, all, any) = (roles.text("claim"), roles.list("all"), roles.list("any"));
+                self.check(claim.is_some() && !(all.is_empty() && any.is_empty()));
+                demands.roles = claim.map(|claim| Roles { claim, all, any });
             }
-            demands.roles = Some(Roles { claim, all: all.unwrap_or_default(), any: any.unwrap_or_default() });
         }
-        Ok(demands)
+        demands
     }
 }

@@ -5,13 +5,11 @@ use alloc::vec::Vec;
 /// A list with gaps. A number is used again once its value was removed.
 pub(crate) struct Slab<T>(Vec<Option<T>>);
 
-impl<T> Default for Slab<T> {
-    fn default() -> Self {
+impl<T> Slab<T> {
+    pub(crate) const fn new() -> Self {
         Self(Vec::new())
     }
-}
 
-impl<T> Slab<T> {
     pub(crate) fn insert(&mut self, value: T) -> u32 {
         let index = self.0.iter().position(Option::is_none).unwrap_or(self.0.len());
         let number = u32::try_from(index).unwrap_or(u32::MAX);
