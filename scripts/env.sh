@@ -7,15 +7,13 @@ export EDGEWARD_ROOT EDGEWARD_CACHE
 
 # The tools that Cargo builds, and the one Node release that is installed where the machine's own is too old.
 WASM_BINDGEN_VERSION=0.2.130 # must equal the wasm-bindgen version in Cargo.lock
-WORKER_BUILD_VERSION=0.8.7   # must share 0.8.x with the `worker` crate
 CARGO_DENY_VERSION=0.20.2
 NODE_MINIMUM="22.12.0" # what wrangler needs
 
 rust_tool_root() { printf '%s/rust/%s-%s' "$EDGEWARD_CACHE" "$1" "$2"; }
 
-export WASM_BINDGEN_BIN WORKER_BUILD_BIN CARGO_DENY_BIN WASM_OPT_BIN ESBUILD_BIN
+export WASM_BINDGEN_BIN CARGO_DENY_BIN WASM_OPT_BIN ESBUILD_BIN
 WASM_BINDGEN_BIN="$(rust_tool_root wasm-bindgen-cli "$WASM_BINDGEN_VERSION")/bin/wasm-bindgen"
-WORKER_BUILD_BIN="$(rust_tool_root worker-build "$WORKER_BUILD_VERSION")/bin/worker-build"
 CARGO_DENY_BIN="$(rust_tool_root cargo-deny "$CARGO_DENY_VERSION")/bin/cargo-deny"
 WASM_OPT_BIN="$EDGEWARD_ROOT/node_modules/.bin/wasm-opt"
 ESBUILD_BIN="$EDGEWARD_ROOT/node_modules/.bin/esbuild"

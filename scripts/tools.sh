@@ -92,7 +92,6 @@ rust_toolchain
 node_runtime
 npm_packages
 rust_tool wasm-bindgen-cli "$WASM_BINDGEN_VERSION" "$WASM_BINDGEN_BIN" "makes the JavaScript side of the wasm modules"
-rust_tool worker-build "$WORKER_BUILD_VERSION" "$WORKER_BUILD_BIN" "bundles the Worker"
 # Only the test run needs cargo-deny; the caller names what it is about to do.
 if [[ ${1:-} == test ]]; then
   rust_tool cargo-deny "$CARGO_DENY_VERSION" "$CARGO_DENY_BIN" "checks licences, sources and advisories of the dependencies"
