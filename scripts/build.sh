@@ -8,6 +8,9 @@ cd "$EDGEWARD_ROOT"
 # For engines with relaxed SIMD, as workerd is: the fused multiply-add kernel of src/rsa.
 FAST="-C target-feature=+simd128,+relaxed-simd"
 
+# Code that is small to download and to compile: at the default, half of the functions are copied into their callers.
+SMALL="-C llvm-args=-inline-threshold=5"
+
 # Panic messages name source files. Without this they would name folders of this machine.
 paths() {
   local folder
@@ -40,7 +43,7 @@ up_to_date() {
 # and FOLDER/out/edgeward_bg.wasm.
 bindgen() {
   local crate=$1 folder=$2 target=wasm32-unknown-unknown
-  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$3 $(paths)" \
+  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$SMALL $3 $(paths)" \
     cargo build --locked --release --package "$crate" --target "$target" --target-dir "$folder"
   "$WASM_BINDGEN_BIN" --target web --omit-default-module-path --out-name edgeward --out-dir "$folder/out" \
     "$folder/$target/release/${crate//-/_}.wasm"

@@ -51,7 +51,7 @@ const wasm = {
 rmSync(dist, { recursive: true, force: true });
 const common = {
   bundle: true, outdir: dist, entryNames: "[name]", target: "es2022", platform: "neutral", plugins: [wasm], legalComments: "none",
-  minifySyntax: true, minifyWhitespace: true, external: ["edgeward", "./gateway/index.js"], logLevel: "warning",
+  minify: true, external: ["edgeward", "./gateway/index.js"], logLevel: "warning",
 };
 const entry = (name) => join(pkg, "src/entry", `${name}.js`);
 const source = (name) => join(pkg, "src", `${name}.js`);
