@@ -26,7 +26,9 @@ module() {
     --enable-reference-types --enable-multivalue --enable-simd --enable-relaxed-simd --strip-debug --strip-producers \
     --output "$folder/$1.wasm" "$folder/$1/out/kernels_bg.wasm"
 }
-module baseline ""
-module relaxed "-C target-feature=+simd128,+relaxed-simd"
+# The same as in scripts/build.sh.
+small="-C llvm-args=-inline-threshold=5"
+module baseline "$small"
+module relaxed "$small -C target-feature=+simd128,+relaxed-simd"
 
 printf '%s\n' "$folder"
