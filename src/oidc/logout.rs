@@ -8,11 +8,18 @@ use crate::io::Outgoing;
 use crate::session::{Session, Tokens};
 
 /// Whether nobody may have wanted the logout: another site, a prefetch or something embedded in a page asks for it.
+///
+/// Another origin of the same site may link to the logout; its scripts and frames may not log anybody out.
 #[must_use]
 pub fn needs_confirmation(head: &RequestHead<'_>) -> bool {
     let says = |name: &str, what: &str| (head.header)(name).is_some_and(|value| value.eq_ignore_ascii_case(what));
     let is_foreign_post = !matches!(head.method, "GET" | "HEAD") && is_cross_site(head);
-    is_foreign_post || says("sec-fetch-site", "cross-site") || says("sec-fetch-mode", "no-cors") || is_prefetch(head)
+    let is_foreign_script = says("sec-fetch-site", "same-site") && !says("sec-fetch-dest", "document");
+    is_foreign_post
+        || is_foreign_script
+        || says("sec-fetch-site", "cross-site")
+        || says("sec-fetch-mode", "no-cors")
+        || is_prefetch(head)
 }
 
 /// Where the browser goes to end the provider's session; `None` if the provider has no such place.

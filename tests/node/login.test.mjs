@@ -345,6 +345,8 @@ describe("logging out", () => {
       ["POST", { origin: "https://evil.example" }],
       ["GET", { "sec-fetch-mode": "no-cors", "sec-fetch-site": "same-origin" }],
       ["GET", { ...NAVIGATION, "sec-purpose": "prefetch" }],
+      ["GET", { "sec-fetch-mode": "cors", "sec-fetch-dest": "empty", "sec-fetch-site": "same-site" }],
+      ["GET", { ...NAVIGATION, "sec-fetch-dest": "iframe", "sec-fetch-site": "same-site" }],
     ]) {
       const answer = await browser.send("/logout", { method, headers });
       assert.equal(answer.status, 200);
