@@ -1,11 +1,13 @@
 //! Beginning a login: the authorization request (OpenID Connect Core §3.1.2.1, RFC 7636).
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::transaction::Transaction;
 use super::{Client, Provider, ReturnTo, form};
 use crate::base64url;
+use crate::http::RequestHead;
 use crate::io::UnixTime;
 use crate::rsa::hash::sha256;
 use crate::session::{Cookies, SEAL_NONCE_BYTES, Sealer};
@@ -25,6 +27,23 @@ pub fn login_url(route: &str, return_to: &ReturnTo) -> String {
     let mut url = form::with_query(route);
     form::push(&mut url, "return_to", return_to.as_str());
     url
+}
+
+/// Says that a browser was sent to the site's own origin to log in, so that it is sent there once.
+const SENT_HOME: &str = "sent_home";
+
+/// Where a login has to begin that was asked for on another host than the callback's: its cookie would not come along to
+/// the callback. `None` if it can begin here, or if the browser was sent there already: then a proxy before this gateway
+/// changes the host.
+#[must_use]
+pub fn home_login_url(client: &Client, head: &RequestHead<'_>, path: &str) -> Option<String> {
+    let parts = head.url_parts();
+    let query = parts.query.unwrap_or_default();
+    if parts.authority.eq_ignore_ascii_case(client.host()) || form::has_parameter(query, SENT_HOME) {
+        return None;
+    }
+    let separator = if query.is_empty() { "" } else { "&" };
+    Some(format!("{}{path}?{query}{separator}{SENT_HOME}=1", client.origin()))
 }
 
 /// A login that has begun.

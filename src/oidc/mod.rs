@@ -24,7 +24,7 @@ pub use client::{Client, ClientAuth, Secret};
 pub use desk::{RefreshDesk, RefreshMark, RefreshTurn};
 pub use form::has_parameter;
 pub use ledger::RefreshLedger;
-pub use login::{LOGIN_ENTROPY_BYTES, Login, begin, login_url};
+pub use login::{LOGIN_ENTROPY_BYTES, Login, begin, home_login_url, login_url};
 pub use logout::{logout_url, needs_confirmation, revocation};
 pub use provider::{Provider, ProviderCache, ProviderError, ProviderLookup, ProviderPermit};
 pub use refresh::{RefreshError, begin_refresh, finish_refresh};

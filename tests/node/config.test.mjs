@@ -756,7 +756,8 @@ describe("environment aliases, each alone", () => {
     const login = { method: "GET", path: "/login", integration: { type: "login" } };
     const config = { ...bare({ audience: AUDIENCE }), paths: [PROTECTED, PUBLIC, login, CALLBACK] };
     assert.deepEqual(await assertServes(config, { ...env, AUTH0_DOMAIN: "tenant.us.auth0.com" }), []);
-    const { searchParams, origin } = new URL((await worker.fetch("/login")).headers.get("location"));
+    const answer = await worker.request({ target: "/login", headers: { host: "app.example.com" } });
+    const { searchParams, origin } = new URL(answer.header("location"));
     assert.equal(origin, "https://tenant.us.auth0.com");
     assert.equal(searchParams.get("redirect_uri"), "https://app.example.com/cb");
     await assertInvalid(config, [["APP_BASE_URL (environment)", /^must be an https origin/], ["paths[2].integration", /^needs authorizer\.redirect_uri/]], {

@@ -48,6 +48,18 @@ describe("a login", () => {
     assert.equal(new Set(["state", "nonce", "code_challenge"].map((name) => query.get(name))).size, 3);
   });
 
+  test("begins on the site's own origin, where its cookie is; once, for proxies that change the host", async () => {
+    const headers = { host: "www.example.com", ...NAVIGATION };
+    const answer = await worker.request({ target: "/login?return_to=/app/x", headers });
+    assert.equal(answer.status, 302);
+    assert.equal(answer.header("location"), `${SITE}/login?return_to=/app/x&sent_home=1`);
+    assert.equal(answer.header("set-cookie"), null);
+    assert.equal((await worker.request({ target: "/login", headers })).header("location"), `${SITE}/login?sent_home=1`);
+    const again = await worker.request({ target: "/login?return_to=/app/x&sent_home=1", headers });
+    assert.ok(atProvider(new URL(again.header("location"))));
+    assert.equal((await site.browser().open("/login?return_to=/app/x&sent_home=1")).url, `${SITE}/app/x`);
+  });
+
   test("keeps its state in a cookie of this browser alone", async () => {
     const browser = site.browser();
     const { next } = await browser.open("/login", { until: atProvider });

@@ -36,7 +36,7 @@ pub(crate) async fn step(
 ) -> Reply {
     let head = asker.head;
     let outcome = match step {
-        LoginStep::Begin => begin(site, login, head).await,
+        LoginStep::Begin => begin(site, entered, login, head).await,
         LoginStep::Callback => callback(site, ctx, login, head).await,
         LoginStep::Logout => Ok(logout(site, ctx, entered, login, head).await),
         LoginStep::Userinfo => Ok(userinfo(site, asker).await),
@@ -48,7 +48,15 @@ pub(crate) async fn step(
     })
 }
 
-async fn begin(site: &Site, login: &Login, head: &RequestHead<'_>) -> Result<Reply, LoginFailure> {
+async fn begin(
+    site: &Site,
+    entered: &Entered<'_>,
+    login: &Login,
+    head: &RequestHead<'_>,
+) -> Result<Reply, LoginFailure> {
+    if let Some(url) = oidc::home_login_url(&login.client, head, entered.path()) {
+        return Ok(redirect(url, Vec::new()));
+    }
     let provider = provider(site).await?;
     let header = (head.header)("cookie").unwrap_or_default();
     let query = head.url_parts().query.unwrap_or_default();
