@@ -43,14 +43,15 @@ impl Page<'_> {
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\
              <style>{STYLE}</style></head><body><main><h1>{title}</h1><p>{message}</p>{action}\
-             <small><code>{code}</code>{request}</small></main></body></html>\n",
+             <small>Code <code>{code}</code>{request}</small></main></body></html>\n",
             title = escape(self.title),
             message = escape(self.message),
             action = action.unwrap_or_default(),
             code = escape(self.code),
         );
+        // No images here, but browsers ask for the site's icon.
         let policy = format!(
-            "default-src 'none'; style-src 'sha256-{}'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+            "default-src 'none'; style-src 'sha256-{}'; img-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
             style_hash()
         );
         Reply { body, ..Reply::new(self.status) }
