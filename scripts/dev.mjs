@@ -1,14 +1,15 @@
-// Runs the gateway on this machine: an identity provider, a demo origin and `wrangler dev`, on three loopback ports.
-// Prints the addresses and three requests to paste. Ctrl-C ends everything; nothing is left behind.
+// Runs the gateway on this machine: an identity provider, the demo site (examples/site) and `wrangler dev`, on three
+// loopback ports. Prints the URL to open and three requests to paste. Ctrl-C ends everything; nothing is left behind.
 
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { startSite } from "../examples/site/server.mjs";
 import { delay } from "../tests/node/support/http.mjs";
-import { startOrigin } from "../tests/node/support/origin.mjs";
-import { startProvider } from "../tests/node/support/provider.mjs";
+import { CLIENT_SECRET, startProvider } from "../tests/node/support/provider.mjs";
 
 const root = process.env.EDGEWARD_ROOT ?? resolve(import.meta.dirname, "..");
 const HEALTH = "/.well-known/edgeward/health";
@@ -33,14 +34,12 @@ process.on("uncaughtException", (error) => {
 
 await requireFreePorts();
 
-const gatewayUrl = `http://127.0.0.1:${ports.gateway.number}`;
-const provider = await startProvider({
-  port: ports.provider.number,
-  gateways: [gatewayUrl, `http://localhost:${ports.gateway.number}`],
-});
+// Another host name than the provider's: the two are strangers to the browser, as they are everywhere else.
+const gatewayUrl = `http://localhost:${ports.gateway.number}`;
+const provider = await startProvider({ port: ports.provider.number, gateways: [gatewayUrl] });
 running.push(() => provider.stop());
-const origin = await startOrigin({ port: ports.origin.number });
-running.push(() => origin.stop());
+const site = await startSite({ port: ports.origin.number });
+running.push(() => site.stop());
 const wrangler = startWrangler();
 
 if (await healthy()) {
@@ -72,16 +71,26 @@ async function requireFreePorts() {
   process.exit(1);
 }
 
-function isFree(number) {
-  return new Promise((resolve) => {
+/** On both addresses that `localhost` may mean. */
+async function isFree(number) {
+  const probes = ["127.0.0.1", "::1"].map((host) => new Promise((resolve) => {
     const probe = createServer();
-    probe.once("error", () => resolve(false));
-    probe.listen(number, "127.0.0.1", () => probe.close(() => resolve(true)));
-  });
+    probe.once("error", ({ code }) => resolve(code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT"));
+    probe.listen(number, host, () => probe.close(() => resolve(true)));
+  }));
+  return (await Promise.all(probes)).every(Boolean);
 }
 
 /** Starts `wrangler dev` in a process group of its own. Its output is held back until the gateway answers. */
 function startWrangler() {
+  const variables = {
+    EDGEWARD_ISSUER: provider.issuer,
+    EDGEWARD_ORIGIN: site.url,
+    EDGEWARD_SITE: gatewayUrl,
+    EDGEWARD_CLIENT_ID: "edgeward-web",
+    EDGEWARD_CLIENT_SECRET: CLIENT_SECRET,
+    EDGEWARD_SESSION_SECRET: randomBytes(32).toString("hex"),
+  };
   const state = mkdtempSync(join(tmpdir(), "edgeward-dev-"));
   mkdirSync(join(state, "tmp"));
   const child = spawn(
@@ -90,7 +99,7 @@ function startWrangler() {
       join(root, "node_modules/wrangler/bin/wrangler.js"), "dev", "--local",
       "--ip", "127.0.0.1", "--port", String(ports.gateway.number), "--inspector-port", "0",
       "--persist-to", join(state, "state"), "--show-interactive-dev-session=false",
-      "--var", `EDGEWARD_ISSUER:${provider.issuer}`, "--var", `EDGEWARD_ORIGIN:${origin.url}`,
+      ...Object.entries(variables).flatMap(([name, value]) => ["--var", `${name}:${value}`]),
     ],
     {
       cwd: root,
@@ -177,11 +186,13 @@ async function announce() {
   console.log(`
 Edgeward is running. Ctrl-C ends everything.
 
-  gateway            ${gatewayUrl}
+  open this          ${gatewayUrl}
   identity provider  ${provider.issuer}
-  demo origin        ${origin.url}
+  origin             ${site.url}
 
-With a fresh token: 200, and the origin shows the verified claims it was handed.
+Log in as Alice, who is an administrator, or as Bob, who is not; there is no password.
+
+The API takes bearer tokens, too. With a fresh one: 200, and the origin shows the verified claims it was handed.
 
 curl -i ${bearer} ${gatewayUrl}/api/items
 

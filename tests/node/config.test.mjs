@@ -148,7 +148,10 @@ describe("where the configuration comes from", () => {
         "build/index_bg.wasm": { type: "wasm", contents: await readFile(join(BUILD, "index_bg.wasm")) },
       },
     };
-    const env = { EDGEWARD_ISSUER: issuer.issuer, EDGEWARD_ORIGIN: origin.url };
+    const env = {
+      EDGEWARD_ISSUER: issuer.issuer, EDGEWARD_ORIGIN: origin.url, EDGEWARD_SITE: "http://localhost:8787",
+      EDGEWARD_CLIENT_ID: "edgeward-web", EDGEWARD_CLIENT_SECRET: CLIENT.client_secret, EDGEWARD_SESSION_SECRET: "x".repeat(32),
+    };
     const site = await startWorker({ source, env });
     try {
       await assertTokenMissing(site.fetch("/api/items"));

@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { errors, Provider } from "oidc-provider";
 import { Faults } from "./faults.mjs";
 import { readBody, serve } from "./http.mjs";
+import { loginPage, logoutPage, noticePage } from "./provider_pages.mjs";
 
 export const AUDIENCE = "https://api.example.com";
 export const OTHER_AUDIENCE = "https://other.example.com";
@@ -17,14 +18,14 @@ export const CLIENT_SECRET = "local-client-secret-of-no-value-0123456789";
 
 const IDENTITY_SCOPES = ["openid", "profile", "email", "offline_access"];
 
-const ACCOUNTS = {
+export const ACCOUNTS = {
   alice: {
     name: "Alice Example",
     email: "alice@example.com",
     email_verified: true,
     org_id: "org_1",
     permissions: ["read:items", "write:items"],
-    [ROLES_CLAIM]: ["editor"],
+    [ROLES_CLAIM]: ["admin", "editor"],
   },
   bob: {
     name: "Bob Exemplar",
@@ -432,7 +433,13 @@ class LocalProvider {
 
   /** The login page: any account, no password. Consent is given without asking. */
   async #interaction(req, res) {
-    const { prompt, params } = await this.#oidc.interactionDetails(req, res);
+    const details = await this.#oidc.interactionDetails(req, res).catch((error) => error);
+    if (details instanceof errors.SessionNotFound) {
+      send(res, 400, noticePage("This login is over", "It was finished already or took too long. Start again at the site you came from."));
+      return;
+    }
+    if (details instanceof Error) throw details;
+    const { prompt, params } = details;
     if (prompt.name === "consent") {
       await this.#oidc.interactionFinished(req, res, { consent: {} }, { mergeWithLastSubmission: true });
       return;
@@ -445,20 +452,10 @@ class LocalProvider {
       await this.#oidc.interactionFinished(req, res, result, { mergeWithLastSubmission: false });
       return;
     }
-    const choices = Object.keys(this.#options.accounts)
-      .map((id) => `<button name="account" value="${escapeHtml(id)}">Log in as ${escapeHtml(id)}</button>`)
-      .join("\n");
-    const page = `<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Local identity provider</title>
-<style>body{font:16px system-ui;margin:15vh auto;max-width:24em}button,input{font:inherit;display:block;width:100%;margin:.5em 0;padding:.5em}</style>
-<h1>Log in</h1><p>${escapeHtml(String(params.client_id))} asks who you are. This provider is for development: there is no password.</p>
-<form method="post">
-${choices}
-</form>
-<form method="post"><input name="account" placeholder="another account" aria-label="Account"><button>Log in</button></form>
-<form method="post"><button name="cancel" value="1">Cancel</button></form>
-</html>`;
-    res.writeHead(200, { "content-type": "text/html; charset=utf-8", "cache-control": "no-store" }).end(page);
+    const accounts = Object.entries(this.#options.accounts).map(([id, { name, [ROLES_CLAIM]: roles }]) => ({
+      id, name: name ?? id, about: roles?.length > 0 ? `${id}; roles: ${roles.join(", ")}` : id,
+    }));
+    send(res, 200, loginPage(params.client_id, accounts));
   }
 
   /** Makes the provider anew over the same store: keys are fixed when it is made. */
@@ -495,8 +492,7 @@ ${choices}
         client.grantTypeAllowed("refresh_token") && source.scopes.has("offline_access"),
       expiresWithSession: () => false,
       renderError: (ctx, out) => {
-        ctx.type = "text/plain";
-        ctx.body = Object.entries(out).map(([name, value]) => `${name}: ${value}`).join("\n");
+        show(ctx, noticePage("This does not work", Object.entries(out).map(([name, value]) => `${name}: ${value}`).join(" · ")));
       },
       ttl: {
         AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? ttl.accessToken,
@@ -529,12 +525,8 @@ ${choices}
         revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
         rpInitiatedLogout: {
           enabled: true,
-          logoutSource: (ctx, form) => {
-            ctx.body = `<!doctype html><meta charset="utf-8"><title>Log out</title>${form}<script>document.forms[0].submit()</script><button form="op.logoutForm" name="logout" value="yes">Log out</button>`;
-          },
-          postLogoutSuccessSource: (ctx) => {
-            ctx.body = "<!doctype html><title>Logged out</title><p>You are logged out.</p>";
-          },
+          logoutSource: (ctx, form) => show(ctx, logoutPage(form)),
+          postLogoutSuccessSource: (ctx) => show(ctx, noticePage("You are logged out", "Your session with this provider has ended.")),
         },
         resourceIndicators: {
           enabled: true,
@@ -697,4 +689,9 @@ async function newKey(alg, { kid, modulusLength = 2048 } = {}) {
   return { kid, alg, jwk: { ...privateKey.export({ format: "jwk" }), kid, alg, use: "sig" } };
 }
 
-const escapeHtml = (text) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+const send = (res, status, { headers, body }) => res.writeHead(status, headers).end(body);
+
+function show(ctx, { headers, body }) {
+  ctx.set(headers);
+  ctx.body = body;
+}

@@ -1,0 +1,121 @@
+// The demo site behind the gateway: a page for everybody, one for whoever is logged in, one for administrators, and an API.
+// It checks nobody: the gateway does, and says in the X-User-… headers who is asking. A client's own never get through.
+
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { extname, join } from "node:path";
+import * as pages from "./pages.mjs";
+
+const MAX_BODY_BYTES = 4_096;
+const MAX_ITEMS = 20;
+const MAX_ITEM_CHARS = 200;
+
+const POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const TYPES = { ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml" };
+const ASSETS = ["icon.svg", "items.js", "site.css"];
+
+/**
+ * Starts the site.
+ *
+ * @param {{ port?: number, host?: string }} [options] port 0 takes a free one
+ * @returns {Promise<{ url: string, port: number, stop(): Promise<void> }>}
+ */
+export async function startSite({ port = 0, host = "127.0.0.1" } = {}) {
+  const assets = new Map(await Promise.all(ASSETS.map(async (name) => [`/assets/${name}`, await readFile(join(import.meta.dirname, "assets", name))])));
+  /** Everybody's items, by account. */
+  const items = new Map();
+  const server = createServer((req, res) => {
+    answer(req, assets, items)
+      .catch((error) => text(500, `${error.stack}\n`))
+      .then(({ status, headers, body }) => res.writeHead(status, { ...headers, "content-length": Buffer.byteLength(body) }).end(body));
+  });
+  await new Promise((resolve, reject) => server.once("error", reject).listen(port, host, resolve));
+  const address = server.address();
+  return {
+    url: `http://${host}:${address.port}`,
+    port: address.port,
+    async stop() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function answer(req, assets, items) {
+  const { pathname } = new URL(req.url, "http://site");
+  const user = userOf(req.headers);
+  if (assets.has(pathname)) {
+    return { status: 200, headers: { "content-type": TYPES[extname(pathname)], "cache-control": "no-cache" }, body: assets.get(pathname) };
+  }
+  if (pathname === "/api/items") return itemsOf(req, user, items);
+  if (/^\/(api|public)\//.test(pathname)) return json(200, received(req));
+  if (req.method !== "GET" && req.method !== "HEAD") return text(405, "Only GET and HEAD.\n");
+  switch (pathname) {
+    case "/":
+      return page(200, pages.start(user));
+    case "/account":
+      return page(200, pages.account(user));
+    case "/admin":
+      return page(200, pages.admin(user));
+    default:
+      return page(404, pages.missing(pathname, user));
+  }
+}
+
+/** Reads the items of whoever is asking, or adds one. */
+async function itemsOf(req, user, items) {
+  const own = items.get(user.id) ?? [];
+  if (req.method === "POST") {
+    const item = await itemIn(req);
+    if (item === undefined) return json(400, { error: `send JSON: {"item": "at most ${MAX_ITEM_CHARS} characters"}` });
+    own.push(item);
+    items.set(user.id, own.slice(-MAX_ITEMS));
+  }
+  return json(200, { items: items.get(user.id) ?? [], ...received(req) });
+}
+
+/** What reached this site: the claims that the gateway verified are among the headers. */
+const received = ({ method, url, headers }) => ({ method, url, headers });
+
+/** Whoever the gateway says is asking. */
+function userOf(headers) {
+  if (headers["x-user-id"] === undefined) return undefined;
+  const value = (name) => headers[name] && decodeURIComponent(headers[name]);
+  return {
+    id: value("x-user-id"), name: value("x-user-name"), email: value("x-user-email"), scope: value("x-user-scope"),
+    // Lists come as JSON.
+    roles: [JSON.parse(headers["x-user-roles"] ?? "[]")].flat().map(String),
+  };
+}
+
+async function itemIn(req) {
+  const chunks = [];
+  let bytes = 0;
+  for await (const chunk of req) {
+    bytes += chunk.length;
+    if (bytes > MAX_BODY_BYTES) return undefined;
+    chunks.push(chunk);
+  }
+  try {
+    const { item } = JSON.parse(Buffer.concat(chunks).toString());
+    return typeof item === "string" && item !== "" && item.length <= MAX_ITEM_CHARS ? item : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const page = (status, html) => ({
+  status,
+  headers: {
+    "content-type": "text/html; charset=utf-8", "content-security-policy": POLICY, "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff", "cache-control": "private, no-store",
+  },
+  body: String(html),
+});
+
+const json = (status, value) => ({
+  status, headers: { "content-type": "application/json", "cache-control": "private, no-store" }, body: JSON.stringify(value, null, 2),
+});
+
+const text = (status, body) => ({ status, headers: { "content-type": "text/plain; charset=utf-8" }, body });
