@@ -52,6 +52,20 @@ node_package_bin() {
   [[ -z $package ]] || printf '%s/node-%s/node_modules/%s/bin' "$EDGEWARD_CACHE" "${package##*@}" "${package%@*}"
 }
 
+# Chromium comes from the system: it is installed where that takes no more than Debian's package manager. Empty where there
+# is none.
+chromium() {
+  local name
+  for name in chromium chromium-browser google-chrome; do
+    type -P "$name" && return
+  done
+  if type -P apt-get >/dev/null && ((EUID == 0)); then
+    echo "chromium: installing Debian's package" >&2
+    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium; } >/dev/null 2>&1 || true
+    type -P chromium || true
+  fi
+}
+
 if ! node_is_recent; then
   node_bin="$(node_package_bin)"
   [[ -z $node_bin ]] || export PATH="$node_bin:$PATH"

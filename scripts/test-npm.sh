@@ -25,22 +25,9 @@ node_20() {
   printf '%s' "$root/node_modules/$package/bin/node"
 }
 
-# Chromium comes from the system: it is installed where that takes no more than Debian's package manager.
-find_chromium() {
-  local name
-  for name in chromium chromium-browser google-chrome; do
-    type -P "$name" && return
-  done
-  if type -P apt-get >/dev/null && ((EUID == 0)); then
-    say "installing Debian's package chromium"
-    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium; } >/dev/null 2>&1 || true
-    type -P chromium || true
-  fi
-}
-
 export EDGEWARD_NODE_20 EDGEWARD_CHROMIUM
 EDGEWARD_NODE_20="$(node_20)"
-EDGEWARD_CHROMIUM="$(find_chromium)"
+EDGEWARD_CHROMIUM="$(chromium)"
 
 output="$(mktemp -d "${TMPDIR:-/tmp}/edgeward-npm-XXXXXX")"
 trap 'rm -rf "$output"' EXIT

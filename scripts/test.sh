@@ -59,6 +59,8 @@ step_kernels() {
 }
 
 step_node() {
+  export EDGEWARD_CHROMIUM
+  EDGEWARD_CHROMIUM="$(chromium)"
   node --test --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$output/tap" 'tests/node/*.test.mjs'
 }

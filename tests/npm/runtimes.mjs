@@ -4,6 +4,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { CHROMIUM, launchChromium } from "../node/support/chromium.mjs";
 import { install, root, run } from "./install.mjs";
 
 const bin = (name) => join(root, "node_modules", ...name.split("/"));
@@ -14,7 +15,6 @@ const versionOf = (name) => require(join(root, "node_modules", name, "package.js
 const report = (output) => JSON.parse(output.trim().split("\n").at(-1));
 
 const NODE_20 = process.env.EDGEWARD_NODE_20;
-const CHROMIUM = process.env.EDGEWARD_CHROMIUM;
 
 const node = (file) => async ({ folder }) => ({
   report: report(await run(process.execPath, [file], { cwd: folder })),
@@ -197,10 +197,7 @@ async function inWorkerd(main, modules) {
 
 /** Opens pages; each leaves its report in `globalThis.report`. */
 async function inBrowser(work) {
-  const { chromium } = await import("playwright-core");
-  const quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-  const sandbox = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: [...quiet, ...sandbox] });
+  const browser = await launchChromium();
   try {
     const open = async (url) => {
       const page = await browser.newPage();

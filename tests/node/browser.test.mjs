@@ -1,0 +1,472 @@
+// The demo site in Chromium: its configuration, the Worker in workerd, a real provider. What a person sees and what another
+// site's pages can do. EDGEWARD_SCREENSHOTS=folder keeps a picture of every page, light and dark, narrow and wide.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdir, readFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join, resolve } from "node:path";
+import { after, afterEach, before, beforeEach, describe, test } from "node:test";
+import { startSite } from "../../examples/site/server.mjs";
+import { CHROMIUM, launchChromium } from "./support/chromium.mjs";
+import { serve } from "./support/http.mjs";
+import { COOKIE } from "./support/login.mjs";
+import { ACCOUNTS, CLIENT_SECRET, ROLES_CLAIM, startProvider } from "./support/provider.mjs";
+import { startWorker } from "./support/worker.mjs";
+
+const SCREENSHOTS = process.env.EDGEWARD_SCREENSHOTS;
+/** A person whose name is no name for markup, headers or percent signs. */
+const ODD = { name: `<img src=x onerror="document.title='x'"> Zoë & 𝄞 100%41`, [ROLES_CLAIM]: ["<b>admin</b>", "„ä“"] };
+const config = JSON.parse(await readFile(resolve(import.meta.dirname, "../../edgeward.json"), "utf8"));
+
+describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeout: 300_000 }, () => {
+  let gateway, site, provider, worker, chromium, context, page;
+  /** What the pages opened in a test complained about. */
+  let complaints;
+
+  const env = (sessionSecret) => ({
+    EDGEWARD_ISSUER: provider.issuer, EDGEWARD_ORIGIN: site.url, EDGEWARD_SITE: gateway, EDGEWARD_CLIENT_ID: "edgeward-web",
+    EDGEWARD_CLIENT_SECRET: CLIENT_SECRET, EDGEWARD_SESSION_SECRET: sessionSecret,
+  });
+  const SECRET = "a-session-secret-of-the-tests-0123456789abcdef";
+
+  before(async () => {
+    const port = await freePort();
+    gateway = `http://localhost:${port}`;
+    [site, provider, chromium] = await Promise.all([startSite(), startProvider({ gateways: [gateway], accounts: { ...ACCOUNTS, odd: ODD } }), launchChromium()]);
+    worker = await startWorker({ config, env: env(SECRET), port });
+  });
+  after(() => Promise.all([chromium?.close(), worker?.stop(), provider?.stop(), site?.stop()]));
+
+  beforeEach(async () => {
+    context = await chromium.newContext();
+    complaints = [];
+    // Every page of every site reports what a content security policy kept from happening.
+    await context.exposeBinding("complain", (_source, text) => complaints.push(text));
+    await context.addInitScript(() => {
+      document.addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI, documentURI }) =>
+        globalThis.complain(`${violatedDirective} blocks ${blockedURI} in ${documentURI}`));
+    });
+    context.on("console", (message) => {
+      if (/content security policy|refused to/i.test(message.text())) complaints.push(message.text());
+    });
+    context.on("weberror", (error) => complaints.push(String(error.error())));
+    page = await context.newPage();
+  });
+  afterEach(async () => {
+    await context.close();
+    provider.endSessions();
+    assert.deepEqual(complaints, []);
+  });
+
+  const heading = (of = page) => of.getByRole("heading", { level: 1 }).innerText();
+  const open = (path, of = page) => of.goto(new URL(path, gateway).href);
+  const isLoginPage = async (of = page) => new URL(of.url()).origin === provider.url && (await heading(of)) === "Log in";
+  const sessionCookies = async () => (await context.cookies(gateway)).filter(({ name }) => name.startsWith(COOKIE));
+
+  /** Chooses an account on the provider's login page. */
+  async function choose(name, of = page) {
+    await of.getByRole("button", { name: `Log in as ${name}` }).click();
+  }
+
+  async function logIn(name, path = "/account") {
+    await open(path);
+    await choose(name);
+    await page.waitForURL(new URL(path, gateway).href);
+  }
+
+  /** `fetch` in the page: status, address and text of the answer, or that it failed. */
+  const fetchIn = (of, url, init) =>
+    of.evaluate(async ([url, init]) => {
+      try {
+        const answer = await fetch(url, init);
+        return { status: answer.status, redirected: answer.redirected, type: answer.headers.get("content-type"), text: await answer.text() };
+      } catch (error) {
+        return { failed: error.name };
+      }
+    }, [url, init]);
+
+  async function picture(name) {
+    if (!SCREENSHOTS) return;
+    await mkdir(SCREENSHOTS, { recursive: true });
+    for (const colorScheme of ["light", "dark"]) {
+      for (const width of [390, 1280]) {
+        await page.emulateMedia({ colorScheme });
+        await page.setViewportSize({ width, height: width === 390 ? 760 : 800 });
+        await page.screenshot({ path: join(SCREENSHOTS, `${name}-${width}-${colorScheme}.png`), fullPage: true });
+      }
+    }
+  }
+
+  /** No page is wider than a phone, and each has what assistive technology needs. */
+  async function assertAccessible() {
+    await page.setViewportSize({ width: 320, height: 640 });
+    const found = await page.evaluate(() => ({
+      language: document.documentElement.lang,
+      titled: document.title !== "",
+      headings: document.querySelectorAll("h1").length,
+      mains: document.querySelectorAll("main").length,
+      overflows: document.documentElement.scrollWidth > document.documentElement.clientWidth,
+      unnamed: [...document.querySelectorAll("a, button, input:not([type=hidden])")].filter(
+        (element) => !(element.textContent.trim() || element.labels?.length || element.getAttribute("aria-label")),
+      ).length,
+      unloaded: [...document.images].filter((image) => image.naturalWidth === 0).length,
+    }));
+    assert.deepEqual(found, { language: "en", titled: true, headings: 1, mains: 1, overflows: false, unnamed: 0, unloaded: 0 }, page.url());
+    await page.setViewportSize({ width: 1280, height: 720 });
+  }
+
+  describe("a login", () => {
+    test("leads from a protected page over the provider back to it", async () => {
+      await open("/");
+      assert.equal(await heading(), "A site with a guard at the edge");
+      await assertAccessible();
+      await picture("start");
+      await page.getByRole("link", { name: "Account", exact: true }).click();
+      assert.ok(await isLoginPage(), page.url());
+      await assertAccessible();
+      await picture("provider-login");
+      await choose("Alice Example");
+      await page.waitForURL(`${gateway}/account`);
+      assert.equal(await heading(), "Hello, Alice Example");
+      assert.equal(await page.locator("#user").innerText(), "Alice Example");
+      const facts = await page.locator("dl").innerText();
+      for (const fact of ["alice", "alice@example.com", "admin, editor", "read:items write:items"]) assert.ok(facts.includes(fact), facts);
+      await assertAccessible();
+      await picture("account");
+      await open("/");
+      assert.ok((await page.locator("main").innerText()).includes("You are logged in as Alice Example."));
+      await picture("start-logged-in");
+    });
+
+    test("from the start page's button comes back to the start page", async () => {
+      await open("/");
+      await page.getByRole("link", { name: "Log in" }).click();
+      await choose("Bob Exemplar");
+      await page.waitForURL(`${gateway}/`);
+      assert.equal(await page.locator("#user").innerText(), "Bob Exemplar");
+    });
+
+    test("keeps its session in cookies that no script reads and no other host gets", async () => {
+      await logIn("Alice Example");
+      const cookies = await context.cookies(gateway);
+      assert.ok(cookies.length >= 1);
+      for (const { name, domain, path, httpOnly, secure, sameSite } of cookies) {
+        assert.ok(name === COOKIE || name.startsWith(`${COOKIE}.`), `${name}: the login's own cookie is gone`);
+        // A leading dot would mean that subdomains get it, too.
+        assert.deepEqual({ domain, path, httpOnly, secure, sameSite }, { domain: "localhost", path: "/", httpOnly: true, secure: true, sameSite: "Lax" });
+      }
+      assert.equal(await page.evaluate(() => document.cookie), "");
+      assert.equal(await page.evaluate(() => localStorage.length + sessionStorage.length), 0);
+    });
+
+    test("goes on in two tabs at once", async () => {
+      const other = await context.newPage();
+      await open("/account");
+      await open("/admin", other);
+      assert.ok((await isLoginPage()) && (await isLoginPage(other)));
+      await choose("Alice Example", other);
+      await other.waitForURL(`${gateway}/admin`);
+      await choose("Alice Example");
+      await page.waitForURL(`${gateway}/account`);
+      assert.equal(await heading(), "Hello, Alice Example");
+      await other.reload();
+      assert.equal(await heading(other), "Administration");
+    });
+
+    test("survives the back button", async () => {
+      await open("/");
+      await page.getByRole("link", { name: "Account", exact: true }).click();
+      await choose("Alice Example");
+      await page.waitForURL(`${gateway}/account`);
+      await page.goBack();
+      assert.equal(await heading(), "This login is over", "the provider's page");
+      await assertAccessible();
+      await picture("provider-over");
+      await page.goBack();
+      assert.equal(page.url(), `${gateway}/`);
+      assert.equal(await page.locator("#user").innerText(), "Alice Example");
+      await page.goForward();
+      await page.goForward();
+      assert.equal(await heading(), "Hello, Alice Example");
+    });
+
+    test("that was finished already is refused when its callback comes again, and the session goes on", async () => {
+      let callback;
+      page.on("request", (request) => {
+        if (request.url().startsWith(`${gateway}/auth/callback`)) callback = request.url();
+      });
+      await logIn("Alice Example");
+      const answer = await page.goto(callback);
+      assert.equal(answer.status(), 400);
+      assert.equal(await heading(), "Login did not work");
+      assert.ok((await page.locator("main").innerText()).includes("state_invalid"));
+      await assertAccessible();
+      await picture("gateway-callback-failed");
+      await page.getByRole("link", { name: "Log in again" }).click();
+      await page.waitForURL(`${gateway}/`);
+      await open("/account");
+      assert.equal(await heading(), "Hello, Alice Example");
+    });
+
+    test("that is cancelled ends on a page that offers another try", async () => {
+      await open("/account");
+      await page.getByRole("button", { name: "Cancel" }).click();
+      await page.waitForURL((url) => url.pathname === "/auth/callback");
+      assert.equal(await heading(), "Login did not work");
+      assert.ok((await page.locator("main").innerText()).includes("login_denied"));
+      assert.deepEqual((await sessionCookies()).filter(({ name }) => !name.includes("-login-")), []);
+      await picture("gateway-login-denied");
+      await page.getByRole("link", { name: "Log in again" }).click();
+      await choose("Alice Example");
+      await page.waitForURL(`${gateway}/`);
+    });
+
+    test("begun at 127.0.0.1 ends at localhost, where its cookies are", async () => {
+      const address = gateway.replace("localhost", "127.0.0.1");
+      await page.goto(`${address}/account`);
+      await choose("Alice Example");
+      await page.waitForURL(`${gateway}/account`);
+      assert.equal(await heading(), "Hello, Alice Example");
+      await page.goto(address);
+      await page.getByRole("link", { name: "Log in" }).click();
+      await page.waitForURL(`${gateway}/`);
+      assert.equal(await page.locator("#user").innerText(), "Alice Example");
+    });
+
+    test("while the provider is down says so", async () => {
+      await worker.restart();
+      await provider.stop();
+      try {
+        const answer = await open("/account");
+        assert.equal(answer.status(), 502);
+        assert.equal(await heading(), "Login did not work");
+        assert.ok((await page.locator("main").innerText()).includes("discovery_unreachable"));
+        await assertAccessible();
+        await picture("gateway-provider-down");
+      } finally {
+        await provider.start();
+        await worker.restart();
+      }
+    });
+  });
+
+  describe("a session", () => {
+    test("that lacks a role is shown a page about it", async () => {
+      await logIn("Bob Exemplar");
+      const answer = await open("/admin");
+      assert.equal(answer.status(), 403);
+      assert.equal(await heading(), "You cannot see this page");
+      await assertAccessible();
+      await picture("gateway-forbidden");
+      await page.getByRole("link", { name: "Go to the start page" }).click();
+      assert.equal(await page.locator("#user").innerText(), "Bob Exemplar");
+    });
+
+    test("shows its user's name as it is, whatever it is", async () => {
+      await open("/account");
+      await choose(ODD.name);
+      await page.waitForURL(`${gateway}/account`);
+      assert.equal(await heading(), `Hello, ${ODD.name}`);
+      assert.ok((await page.locator("dl").innerText()).includes(ODD[ROLES_CLAIM].join(", ")));
+      assert.equal(await page.locator("main img, main b").count(), 0);
+      await assertAccessible();
+    });
+
+    test("that has the role is shown the administration", async () => {
+      await logIn("Alice Example", "/admin");
+      assert.equal(await heading(), "Administration");
+      await assertAccessible();
+      await picture("admin");
+    });
+
+    test("is what scripts of the page call the API with", async () => {
+      await logIn("Alice Example");
+      await page.getByLabel("New item").fill("<b>bread</b> & butter");
+      await page.getByRole("button", { name: "Add", exact: true }).click();
+      await page.getByText("The API answered 200.").waitFor();
+      assert.deepEqual(await page.locator("#items li").allInnerTexts(), ["<b>bread</b> & butter"]);
+      await picture("account-items");
+      const answer = await fetchIn(page, "/api/items");
+      const { headers } = JSON.parse(answer.text);
+      assert.equal(headers["x-user-id"], "alice");
+      assert.equal(headers.cookie, undefined, "the origin gets neither cookie nor token");
+      assert.equal(headers.authorization, undefined);
+    });
+
+    test("that has ended is 401 for the page's script, which offers to log in again", async () => {
+      await logIn("Alice Example");
+      const other = await context.newPage();
+      await open("/account", other);
+      await other.getByRole("link", { name: "Log out" }).click();
+      await other.waitForURL(`${gateway}/`);
+      await page.getByRole("button", { name: "Read the items" }).click();
+      await page.getByText("The API answered 401 token_missing.").waitFor();
+      await picture("account-logged-out");
+      const answer = await fetchIn(page, "/api/items");
+      assert.deepEqual([answer.status, answer.redirected, answer.type], [401, false, "application/problem+json"]);
+      await page.getByRole("link", { name: "Log in again" }).click();
+      await choose("Alice Example");
+      await page.waitForURL(`${gateway}/account`);
+    });
+
+    test("sealed with a secret that is gone ends: scripts get 401, people log in again", async () => {
+      await logIn("Alice Example");
+      const [{ value }] = await sessionCookies();
+      await worker.restart({ env: env("another-session-secret-of-the-tests-0123456789") });
+      try {
+        assert.equal((await fetchIn(page, "/api/items")).status, 401);
+        provider.endSessions();
+        await page.reload();
+        assert.ok(await isLoginPage(), page.url());
+        assert.ok(!(await sessionCookies()).some((cookie) => cookie.value === value), "the dead cookie is cleared");
+        await choose("Bob Exemplar");
+        await page.waitForURL(`${gateway}/account`);
+        assert.equal(await heading(), "Hello, Bob Exemplar");
+      } finally {
+        await worker.restart({ env: env(SECRET) });
+      }
+    });
+
+    test("whose cookie was changed is nobody's", async () => {
+      await logIn("Alice Example");
+      for (const { name, value, ...cookie } of await sessionCookies()) {
+        const middle = value.length >> 1;
+        await context.addCookies([{ ...cookie, name, value: `${value.slice(0, middle)}${value[middle] === "A" ? "B" : "A"}${value.slice(middle + 1)}` }]);
+      }
+      assert.equal((await fetchIn(page, "/api/items")).status, 401);
+      await open("/");
+      assert.ok((await page.locator("main").innerText()).includes("You are not logged in."));
+    });
+  });
+
+  describe("logging out", () => {
+    test("ends the session here and at the provider; no button brings the page back", async () => {
+      await logIn("Alice Example");
+      await page.getByRole("link", { name: "Log out" }).click();
+      await page.waitForURL(`${gateway}/`);
+      assert.ok((await page.locator("main").innerText()).includes("You are not logged in."));
+      assert.deepEqual(await context.cookies(gateway), []);
+      await page.goBack();
+      // The provider's logout page may be in between; what never comes back is what the account page said.
+      assert.ok(!(await page.locator("body").innerText()).includes("alice@example.com"), page.url());
+      await open("/account");
+      assert.ok(await isLoginPage(), page.url());
+    });
+
+    test("works with the provider down", async () => {
+      await logIn("Alice Example");
+      await worker.restart();
+      await provider.stop();
+      try {
+        await open("/logout");
+        assert.equal(await heading(), "You are logged out");
+        assert.deepEqual(await context.cookies(gateway), []);
+        await assertAccessible();
+        await picture("gateway-logged-out");
+      } finally {
+        await provider.start();
+        await worker.restart();
+      }
+    });
+  });
+
+  // Another site altogether, and another origin of the same site: cookies with SameSite=Lax go along with the latter.
+  for (const [what, host] of [["another site", "127.0.0.1"], ["another origin of the same site", "localhost"]]) {
+    describe(`a page of ${what}`, () => {
+      let evil;
+      before(async () => {
+        evil = await serve((req, res) => {
+          const { pathname, searchParams } = new URL(req.url, "http://evil");
+          res.writeHead(200, { "content-type": "text/html" });
+          if (pathname === "/post") res.end(`<form method="post" enctype="text/plain" action="${gateway}${searchParams.get("to")}"><button name='{"item":"' value='"}'>Win</button></form>`);
+          else if (pathname === "/link") res.end(`<a href="${gateway}${searchParams.get("to")}">Win</a>`);
+          else if (pathname === "/embed") res.end(`<img src="${gateway}/logout"><iframe src="${gateway}${searchParams.get("to")}"></iframe>`);
+          else res.end("<!doctype html><title>evil</title>");
+        });
+      });
+      after(() => evil.close());
+
+      const openEvil = (path) => page.goto(`http://${host}:${evil.port}${path}`);
+      let cookie, items;
+      beforeEach(async () => {
+        await logIn("Alice Example");
+        cookie = (await sessionCookies())[0].value;
+        ({ items } = JSON.parse((await fetchIn(page, "/api/items")).text));
+      });
+      /** The session is the one from before, and nothing was done with it. */
+      afterEach(async () => {
+        assert.equal((await sessionCookies())[0]?.value, cookie);
+        await open("/account");
+        assert.equal(await heading(), "Hello, Alice Example");
+        assert.deepEqual(JSON.parse((await fetchIn(page, "/api/items")).text).items, items);
+      });
+
+      test("cannot act with the session by a form", async () => {
+        await openEvil("/post?to=/api/items");
+        const [answer] = await Promise.all([page.waitForResponse(`${gateway}/api/items`), page.getByRole("button").click()]);
+        assert.ok([401, 403].includes(answer.status()), String(answer.status()));
+      });
+
+      test("cannot act with the session or read with it by a script", async () => {
+        await openEvil("/");
+        for (const init of [{ method: "POST", body: '{"item":"x"}', mode: "no-cors" }, { method: "POST", body: '{"item":"x"}' }, { method: "DELETE" }, {}]) {
+          const { failed, status, text } = await fetchIn(page, `${gateway}/api/items`, { ...init, credentials: "include" });
+          assert.ok(failed || (status === 0 && text === ""), JSON.stringify(init));
+        }
+      });
+
+      test("cannot log the user out by a script", async () => {
+        await openEvil("/");
+        for (const init of [{ mode: "no-cors" }, {}, { method: "POST", mode: "no-cors" }]) await fetchIn(page, `${gateway}/logout`, { ...init, credentials: "include" });
+      });
+
+      // That frames are refused is a complaint of the browser's, and wanted.
+      const wanted = () => {
+        assert.ok(complaints.every((text) => /frame-ancestors/.test(text)), complaints.join());
+        complaints.length = 0;
+      };
+
+      test("cannot log the user out by what it embeds", async () => {
+        await openEvil("/embed?to=/logout");
+        await page.waitForLoadState("load");
+        wanted();
+      });
+
+      test("cannot show the site in a frame", async () => {
+        await openEvil("/embed?to=/account");
+        await page.waitForLoadState("load");
+        const [, frame] = page.frames();
+        assert.ok(!(await frame.locator("body").innerText({ timeout: 1_000 }).catch(() => "")).includes("Alice"), "the account page is framed");
+        wanted();
+      });
+    });
+  }
+
+  test("a link of another site to the logout asks first", async () => {
+    await logIn("Alice Example");
+    const evil = await serve((_req, res) => res.writeHead(200, { "content-type": "text/html" }).end(`<a href="${gateway}/logout">Win</a>`));
+    try {
+      await page.goto(evil.url);
+      await page.getByRole("link").click();
+      await page.waitForURL(`${gateway}/logout`);
+      assert.equal(await heading(), "Log out?");
+      await assertAccessible();
+      await picture("gateway-confirm-logout");
+      await page.getByRole("link", { name: "Log out" }).click();
+      await page.waitForURL(`${gateway}/`);
+      assert.deepEqual(await context.cookies(gateway), []);
+    } finally {
+      await evil.close();
+    }
+  });
+});
+
+async function freePort() {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, "close");
+  return port;
+}
