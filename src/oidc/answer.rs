@@ -121,12 +121,18 @@ impl LoginFailure {
     pub fn reply(&self, head: &RequestHead<'_>, login_path: Option<&str>) -> Reply {
         let (status, code, message) = (self.status(), self.code(), self.message());
         let reply = if is_navigation(head) {
+            // A login that could not begin still knows where to come back to.
+            let parts = head.url_parts();
+            let again = login_path.map(|path| match parts.query {
+                Some(query) if parts.path == path => format!("{path}?{query}"),
+                _ => path.into(),
+            });
             Page {
                 status,
                 title: "Login did not work",
                 message,
                 code,
-                action: login_path.map(|path| ("Log in again", path)),
+                action: again.as_deref().map(|address| ("Log in again", address)),
             }
             .reply(head.request_id().as_deref())
         } else {

@@ -234,7 +234,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       assert.equal(await page.locator("#user").innerText(), "Alice Example");
     });
 
-    test("while the provider is down says so", async () => {
+    test("while the provider is down says so, and leads to the page once it is back", async () => {
       await worker.restart();
       await provider.stop();
       try {
@@ -248,6 +248,9 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
         await provider.start();
         await worker.restart();
       }
+      await page.getByRole("link", { name: "Log in again" }).click();
+      await choose("Alice Example");
+      await page.waitForURL(`${gateway}/account`);
     });
   });
 

@@ -58,7 +58,7 @@ const isAlive = (pid) => {
   }
 };
 
-test("make dev: three requests answer 200, 401 and 403, and Ctrl-C leaves nothing behind", { timeout: 150_000 }, async () => {
+test("make dev: the site opens, three requests answer 200, 401 and 403, and Ctrl-C leaves nothing behind", { timeout: 150_000 }, async () => {
   const ports = {
     EDGEWARD_PORT: String(await freePort()),
     EDGEWARD_PROVIDER_PORT: String(await freePort()),
@@ -70,6 +70,14 @@ test("make dev: three requests answer 200, 401 and 403, and Ctrl-C leaves nothin
     const lines = () => dev.output.match(/^curl .*$/gm) ?? [];
     await until(() => lines().length === 3 || dev.child.exitCode !== null, () => `not ready:\n${dev.output}`, 120);
     assert.equal(lines().length, 3, dev.output);
+
+    const [address] = /http:[^\s]+/.exec(dev.output);
+    assert.equal(address, `http://localhost:${ports.EDGEWARD_PORT}`, "the first address is the one to open");
+    const page = await fetch(address);
+    assert.equal(page.status, 200);
+    assert.match(await page.text(), /<h1>/);
+    const login = await fetch(`${address}/login`, { redirect: "manual" });
+    assert.match(login.headers.get("location"), new RegExp(`^http://127\\.0\\.0\\.1:${ports.EDGEWARD_PROVIDER_PORT}/auth\\?`));
 
     const answers = [];
     for (const line of lines()) {
