@@ -13,6 +13,8 @@ const MAX_ITEM_CHARS = 200;
 const POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const TYPES = { ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml" };
 const ASSETS = ["icon.svg", "items.js", "site.css"];
+/** Where browsers look for the icon of pages that name none, as the gateway's own. */
+const FAVICON = "/favicon.ico";
 
 /**
  * Starts the site.
@@ -43,7 +45,8 @@ export async function startSite({ port = 0, host = "127.0.0.1" } = {}) {
 }
 
 async function answer(req, assets, items) {
-  const { pathname } = new URL(req.url, "http://site");
+  let { pathname } = new URL(req.url, "http://site");
+  if (pathname === FAVICON) pathname = "/assets/icon.svg";
   const user = userOf(req.headers);
   if (assets.has(pathname)) {
     return { status: 200, headers: { "content-type": TYPES[extname(pathname)], "cache-control": "no-cache" }, body: assets.get(pathname) };

@@ -48,7 +48,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
         globalThis.complain(`${violatedDirective} blocks ${blockedURI} in ${documentURI}`));
     });
     context.on("console", (message) => {
-      if (/content security policy|refused to/i.test(message.text())) complaints.push(message.text());
+      if (/content security policy|refused to|status of 404/i.test(message.text())) complaints.push(message.text());
     });
     context.on("weberror", (error) => complaints.push(String(error.error())));
     page = await context.newPage();
