@@ -93,8 +93,15 @@ fn finish(response: Result<Response, JsValue>, plan: &Forward) -> Result<Respons
     Ok(response)
 }
 
+/// What some shared caches heed in place of `Cache-Control` (RFC 9213).
+const TARGETED_CACHE_CONTROL: [&str; 4] =
+    ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control", "x-accel-expires"];
+
 /// Makes sure that no shared cache keeps what depends on who asked.
 fn keep_private(headers: &Headers) -> Result<(), JsValue> {
+    for name in TARGETED_CACHE_CONTROL {
+        headers.delete(name)?;
+    }
     let said = headers.get("cache-control")?.unwrap_or_default().to_ascii_lowercase();
     let is_private = said.split(',').any(|directive| matches!(directive.trim(), "private" | "no-store"));
     if !is_private {

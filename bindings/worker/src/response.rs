@@ -2,6 +2,7 @@
 
 use edgeward::gateway::Gateway;
 use edgeward::http::Reply;
+use js_sys::Reflect;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Response, ResponseInit};
@@ -70,14 +71,28 @@ pub(crate) fn with_cors(response: Response, gateway: &Gateway, inbound: &Inbound
 
 /// An origin's answer to somebody who is logged in: kept by no cache, with the cookies of a session that changed.
 pub(crate) fn of_session(response: Response, cookies: &[String]) -> worker::Result<Response> {
-    if response.status() == SWITCHING_PROTOCOLS {
+    let response = if response.status() != SWITCHING_PROTOCOLS {
+        response.headers().set("cache-control", PRIVATE)?;
+        response
+    } else if cookies.is_empty() {
         return Ok(response);
-    }
-    response.headers().set("cache-control", PRIVATE)?;
+    } else {
+        changeable_switch(&response)?
+    };
     for cookie in cookies {
         response.headers().append("set-cookie", cookie)?;
     }
     Ok(response)
+}
+
+/// An opened WebSocket with headers that can be changed: the tokens of a session that it renewed must reach the browser.
+fn changeable_switch(response: &Response) -> Result<Response, JsValue> {
+    let init = ResponseInit::new();
+    init.set_status(SWITCHING_PROTOCOLS);
+    init.set_headers(&response.headers());
+    let socket = "webSocket".into();
+    Reflect::set(&init, &socket, &Reflect::get(response, &socket)?)?;
+    Response::new_with_opt_str_and_init(None, &init)
 }
 
 /// The answer where an origin's response cannot be passed on.
