@@ -192,7 +192,9 @@ impl PendingLogin {
         {
             return Err(CallbackError::OrganizationMismatch);
         }
-        let claims = identity(client, id.claims(), access.map(VerifiedToken::claims), self.reply.scope.as_deref());
+        // Rights of another subject are not this user's.
+        let access = access.map(VerifiedToken::claims).filter(|access| access.subject() == id.claims().subject());
+        let claims = identity(client, id.claims(), access, self.reply.scope.as_deref());
         let claims = claims.ok_or(CallbackError::ExchangeFailed)?;
         let location = client.after_login(&self.transaction.return_to);
         Ok((Session::new(session_id, claims, self.reply.into_tokens(None, now), now), location))
@@ -214,8 +216,11 @@ impl Reply {
             return Err(CallbackError::ExchangeRefused(registered_error(error)));
         }
         let is_bearer = text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"));
-        let access_token =
-            text("access_token").filter(|token| !token.is_empty() && token.len() <= limits::MAX_TOKEN_BYTES);
+        // RFC 6749 Appendix A.12: visible characters. Tokens go into headers.
+        let is_token = |token: &&str| {
+            (1..=limits::MAX_TOKEN_BYTES).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        let access_token = text("access_token").filter(is_token);
         let (200, true, Some(access_token)) = (answer.status, is_bearer, access_token) else {
             return Err(CallbackError::ExchangeFailed);
         };

@@ -30,14 +30,14 @@ pub(super) fn with_query(endpoint: &str) -> String {
     if endpoint.contains('?') { endpoint.into() } else { format!("{endpoint}?") }
 }
 
-/// Decoded parameters of a query, in order. What does not decode to UTF-8 is dropped.
+/// Decoded parameters of a query, in order. What is no UTF-8 becomes U+FFFD, as in browsers: no parameter goes unseen.
 pub(super) fn parse(query: &str) -> Vec<(String, String)> {
     query
         .split('&')
         .filter(|pair| !pair.is_empty())
-        .filter_map(|pair| {
+        .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Some((decode(name)?, decode(value)?))
+            (decode(name), decode(value))
         })
         .collect()
 }
@@ -48,7 +48,7 @@ pub fn has_parameter(query: &str, name: &str) -> bool {
     !query.is_empty() && parse(query).iter().any(|(one, _)| one == name)
 }
 
-fn decode(text: &str) -> Option<String> {
+fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
@@ -66,7 +66,7 @@ fn decode(text: &str) -> Option<String> {
             _ => bytes.push(byte),
         }
     }
-    String::from_utf8(bytes).ok()
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 /// The value of a parameter that may be there at most once.
@@ -102,7 +102,8 @@ mod tests {
             parse("a=1+2&b&&c=%zz&d=%"),
             [("a", "1 2"), ("b", ""), ("c", "%zz"), ("d", "%")].map(|(n, v)| (n.to_string(), v.to_string()))
         );
-        assert!(parse("a=%ff").is_empty());
+        assert_eq!(parse("a=%ff"), [("a".to_string(), "\u{fffd}".to_string())]);
         assert!(once(&parse("a=1&%61=2"), "a").is_err());
+        assert!(once(&parse("a=1&a=%ff"), "a").is_err());
     }
 }

@@ -84,8 +84,7 @@ impl Transaction {
         let mut set = shape(&self.state).write(&sealed, limits::LOGIN_LIFETIME_S, &Cookies::default())?;
         // Those that do not open, are over, or are beyond what one browser may have open.
         let mut open: Vec<(i64, &str)> = Vec::new();
-        for (name, _) in cookies.iter().filter(|(name, _)| name.starts_with(LOGIN_COOKIE_PREFIX)).take(MAX_COOKIES_READ)
-        {
+        for (name, _) in cookies.iter().filter(|(name, _)| is_login_cookie(name)).take(MAX_COOKIES_READ) {
             match Self::open_cookie(sealer, host, cookies, &named(name)).filter(|other| other.is_open(now)) {
                 Some(other) => open.push((other.issued_ms, name)),
                 None => set.extend(named(name).clear(&Cookies::default())),
@@ -111,6 +110,12 @@ impl Transaction {
     pub(super) fn close(state: &str) -> Vec<String> {
         shape(state).clear(&Cookies::default())
     }
+}
+
+/// Whether it is a name that [`shape`] gives. Others that begin like it are never repeated in an answer.
+fn is_login_cookie(name: &str) -> bool {
+    name.strip_prefix(LOGIN_COOKIE_PREFIX)
+        .is_some_and(|tail| tail.len() <= NAME_CHARS && tail.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 /// More login cookies than this are not even looked at.
