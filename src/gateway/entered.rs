@@ -98,11 +98,11 @@ impl<'g> Entered<'g> {
         let is_for_callers = matches!(self.route.integration, Integration::Userinfo | Integration::Refresh);
         if self.route.auth == Auth::None {
             // These two speak about a session, on whatever route they are.
-            return match self.session(head, now, memory).filter(|_| is_for_callers) {
-                Some(session) => self.accept_session(head, session),
-                None if is_for_callers => Err(self.challenge(head)),
-                None => Ok(Credentials::Anonymous),
-            };
+            if !is_for_callers {
+                return Ok(Credentials::Anonymous);
+            }
+            let session = self.session(head, now, memory).ok_or_else(|| self.challenge_clearing(head, now))?;
+            return self.accept_session(head, session);
         }
         // RFC 6750 §2.3 allows it, RFC 9700 §4.3.2 forbids it: URLs end up in logs.
         if has_parameter(head.url_parts().query.unwrap_or_default(), "access_token") {
@@ -118,7 +118,7 @@ impl<'g> Entered<'g> {
         let session = self.session(head, now, memory).filter(|session| self.is_good_for_route(session, now));
         match session {
             Some(session) => self.accept_session(head, session),
-            None if self.route.auth == Auth::Required => Err(self.challenge(head)),
+            None if self.route.auth == Auth::Required => Err(self.challenge_clearing(head, now)),
             None => Ok(Credentials::Anonymous),
         }
     }
@@ -167,8 +167,6 @@ impl<'g> Entered<'g> {
     }
 
     /// The answer to somebody who is not logged in: a person opening a page is sent to log in, a program is told.
-    ///
-    /// Cookies that no longer open a session are cleared.
     #[must_use]
     pub fn challenge(&self, head: &RequestHead<'_>) -> Reply {
         let login = self.gateway.login();
@@ -178,21 +176,30 @@ impl<'g> Entered<'g> {
             OnUnauthenticated::Login => can_navigate(head),
             OnUnauthenticated::Status401 => false,
         };
-        let reply = match (login, path) {
+        match (login, path) {
             (Some(login), Some(path)) if sends_to_login => {
                 // On the site's own origin, where its cookies are: on another one, logging in would never end.
                 let location = login_url(&format!("{}{path}", login.client.origin()), &self.return_to(head));
                 Reply::new(302).with("location", location).with("cache-control", "private, no-store")
             }
             _ => missing_token(path),
-        };
-        self.stale_cookies(head).into_iter().fold(reply, |reply, cookie| reply.with("set-cookie", cookie))
+        }
     }
 
-    fn stale_cookies(&self, head: &RequestHead<'_>) -> Vec<String> {
+    /// The same, clearing cookies that no longer open a session.
+    fn challenge_clearing(&self, head: &RequestHead<'_>, now: UnixTime) -> Reply {
+        let stale = self.stale_cookies(head, now);
+        stale.into_iter().fold(self.challenge(head), |reply, cookie| reply.with("set-cookie", cookie))
+    }
+
+    /// A session that is open, but was ended or does not do for this route, keeps its cookie: by the time this answer
+    /// arrives, the browser may hold the one of a new login under the same name.
+    fn stale_cookies(&self, head: &RequestHead<'_>, now: UnixTime) -> Vec<String> {
         let (Some(login), Some(header)) = (self.gateway.login(), (head.header)("cookie")) else { return Vec::new() };
         let cookies = Cookies::new(&header);
-        if cookies.has(&login.sessions.cookie.name) { login.sessions.clear(&cookies) } else { Vec::new() }
+        let is_stale = cookies.has(&login.sessions.cookie.name)
+            && login.sessions.open(&cookies, login.client.host(), now).is_none();
+        if is_stale { login.sessions.clear(&cookies) } else { Vec::new() }
     }
 
     /// Where to come back to: the path with its query, if that is one to come back to.

@@ -37,7 +37,7 @@ pub(crate) async fn step(
     let head = asker.head;
     let outcome = match step {
         LoginStep::Begin => begin(site, entered, login, head).await,
-        LoginStep::Callback => callback(site, ctx, login, head).await,
+        LoginStep::Callback => callback(site, ctx, entered, login, head).await,
         LoginStep::Logout => Ok(logout(site, ctx, entered, login, head).await),
         LoginStep::Userinfo => Ok(userinfo(site, asker).await),
         LoginStep::Refresh => Ok(refresh(site, env, ctx, login, asker).await),
@@ -70,6 +70,7 @@ async fn begin(
 async fn callback(
     site: &Rc<Site>,
     ctx: &Context,
+    entered: &Entered<'_>,
     login: &Login,
     head: &RequestHead<'_>,
 ) -> Result<Reply, LoginFailure> {
@@ -105,6 +106,11 @@ async fn callback(
     let nonce: [u8; SEAL_NONCE_BYTES] = entropy::random();
     let mut set = sessions.keep(&session, &cookies, client.host(), &nonce, now()).ok_or(LoginFailure::TooLarge)?;
     set.extend(closing);
+    // The session that this one takes the place of: a copy of its cookie opens nothing here any more.
+    site.with_login(|state| {
+        let earlier = entered.session(head, now(), Some(&mut state.sessions));
+        earlier.iter().for_each(|earlier| state.sessions.ended.end(earlier.id()));
+    });
     Ok(redirect(location, set))
 }
 
@@ -115,15 +121,15 @@ async fn logout(site: &Site, ctx: &Context, entered: &Entered<'_>, login: &Login
     let header = (head.header)("cookie").unwrap_or_default();
     let session = site.with_login(|state| entered.session(head, now(), Some(&mut state.sessions))).flatten();
     let set = login.sessions.clear(&Cookies::new(&header));
+    if let Some(session) = &session {
+        site.with_login(|state| state.sessions.ended.end(session.id()));
+    }
     // The provider may be down: this site's session ends all the same.
     let provider = provider(site).await.ok();
     if let (Some(provider), Some(session)) = (&provider, &session)
         && let Some(outgoing) = oidc::revocation(&login.client, provider, session.tokens())
     {
         ctx.wait_until(async move { drop(send::send(&outgoing).await) });
-    }
-    if let Some(session) = &session {
-        site.with_login(|state| state.sessions.ended.end(session.id()));
     }
     let url = provider
         .and_then(|provider| oidc::logout_url(&login.client, &provider, session.as_deref(), &login.after_logout));
@@ -223,7 +229,9 @@ pub(crate) fn keep(login: &Login, head: &RequestHead<'_>, session: &Session) -> 
 pub(crate) fn of_session(mut reply: Reply, cookies: Vec<String>) -> Reply {
     reply.headers.retain(|(name, _)| name != "cache-control");
     // A step that wrote the session itself has the last word.
-    let has_written = reply.header("set-cookie").is_some();
+    let name_of = |cookie: &str| cookie.split('=').next().map(ToString::to_string);
+    let name = cookies.first().and_then(|cookie| name_of(cookie));
+    let has_written = reply.headers.iter().any(|(header, cookie)| header == "set-cookie" && name_of(cookie) == name);
     let reply = reply.with("cache-control", "private, no-store");
     if has_written { reply } else { with_cookies(reply, cookies) }
 }
