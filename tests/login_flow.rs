@@ -229,6 +229,30 @@ fn what_the_token_endpoint_says_is_believed_only_if_it_is_an_answer() {
     }
 }
 
+/// Percent-decoded once, as a query is before the core sees its values.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| byte == b'%') {
+            Some(decoded) => {
+                bytes.push(decoded);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
 #[test]
 fn no_published_redirect_payload_leads_off_the_site() {
     let root = std::env::var("EDGEWARD_VECTORS")
@@ -240,13 +264,82 @@ fn no_published_redirect_payload_leads_off_the_site() {
     let mut counts = (0, 0);
     for payload in payloads.lines().filter(|line| !line.is_empty()) {
         counts.0 += 1;
-        if let Some(location) = ReturnTo::parse(payload) {
-            counts.1 += 1;
-            let location = location.as_str();
-            assert!(location.starts_with('/') && !location.starts_with("//"), "{payload} -> {location}");
-            assert!(!location.contains('\\') && !location.contains("//") || location.contains('?'), "{payload}");
+        // As it stands in a link, and as it is once the link's query is decoded; by either name of the parameter.
+        for query in [
+            format!("return_to={payload}"),
+            format!("returnTo={}", encoded(payload)),
+            format!("return_to={}", encoded(&decoded(payload))),
+        ] {
+            let mut flow = Flow::begun(&query);
+            let id_token = flow.id_token();
+            let (_, location) = flow.finish(&id_token).unwrap();
+            let (path, rest) = location.split_once('?').unwrap_or((&location, ""));
+            assert!(path.starts_with('/') && !path.contains("//") && !path.contains("/."), "{payload} -> {location}");
+            let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\\<>\"#;".contains(&byte);
+            assert!(path.bytes().all(is_plain), "{payload} -> {location}");
+            assert!(rest.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\'), "{payload} -> {location}");
+            counts.1 += usize::from(location != "/");
+        }
+        let foreign = ReturnTo::parse(payload).is_some_and(|to| to.as_str().starts_with("//"));
+        assert!(!foreign, "{payload}");
+    }
+    println!("open redirects: {} payloads, {} times a path of this site", counts.0, counts.1);
+    assert!(counts.0 >= 558, "the file is not the one that is meant");
+    assert!(counts.1 > 0, "some are paths of this site");
+}
+
+#[test]
+fn a_login_is_open_for_ten_minutes_to_the_millisecond() {
+    let begun = NOW * 1000;
+    for (millis, is_open) in
+        [(0, true), (599_999, true), (600_000, false), (86_400_000, false), (-60_000, true), (-60_001, false)]
+    {
+        let mut flow = Flow::begun("");
+        let query = flow.query();
+        let outcome = flow.accept(&query, UnixTime::from_millis(begun + millis));
+        assert_eq!(outcome.is_ok(), is_open, "{millis}");
+        if !is_open {
+            assert_eq!(outcome.err(), Some(CallbackError::StateUnknown), "{millis}");
         }
     }
-    println!("open redirects: {} payloads, {} are paths of this site", counts.0, counts.1);
-    assert!(counts.0 >= 500, "the file is not the one that is meant");
+}
+
+#[test]
+fn the_cookie_of_a_login_is_this_login_to_the_last_bit() {
+    let Flow { cookies: whole, .. } = Flow::begun("return_to=%2Fitems");
+    let value_from = whole.find('=').unwrap() + 1;
+    for index in 0..whole.len() {
+        for bit in 0..7 {
+            let mut flow = Flow::begun("return_to=%2Fitems");
+            let mut bytes = whole.clone().into_bytes();
+            bytes[index] ^= 1 << bit;
+            flow.cookies = String::from_utf8(bytes).unwrap();
+            let query = flow.query();
+            let refused = flow.accept(&query, at(5)).err();
+            assert_eq!(refused, Some(CallbackError::StateUnknown), "bit {bit} of byte {index}");
+        }
+    }
+    for len in value_from..whole.len() {
+        let mut flow = Flow::begun("return_to=%2Fitems");
+        flow.cookies.truncate(len);
+        let query = flow.query();
+        assert_eq!(flow.accept(&query, at(5)).err(), Some(CallbackError::StateUnknown), "length {len}");
+    }
+}
+
+#[test]
+fn rights_of_another_subject_are_not_this_users() {
+    for (subject, has_rights) in [("user-1", true), ("user-2", false)] {
+        let mut flow = Flow::begun("");
+        let id_token = flow.id_token().claim("sub", "user-1");
+        let exchange = flow.accept(&flow.query(), at(5)).unwrap();
+        let body = json!({ "access_token": "a", "token_type": "Bearer", "id_token": id_token.text() });
+        let pending = exchange.finish(Ok(answer(200, &body))).unwrap();
+        let id = check(&pending.policy(&id_policy()), pending.id_token()).unwrap();
+        // Any verified token with these claims stands for the access token.
+        let other = flow.id_token().claim("sub", subject).claim("permissions", json!(["admin"]));
+        let access = check(&id_policy().nonce(flow.nonce.clone()), &other.text()).unwrap();
+        let (session, _) = pending.into_session(&flow.client, &id, Some(&access), "session-1".into(), at(5)).unwrap();
+        assert_eq!(session.claims().get("permissions").is_some(), has_rights, "{subject}");
+    }
 }
