@@ -95,6 +95,10 @@ class TokenIssuer {
   jwksDocument = undefined;
   /** When set, served as the discovery document instead: text, or an object. */
   discoveryDocument = undefined;
+  /** Members set over those of the discovery document. */
+  metadata = {};
+  /** Further endpoints by path: `{ endpoint, answer(req, res) }`; counted and spoilt under the endpoint's name. */
+  routes = {};
 
   constructor(audience) {
     this.audience = audience;
@@ -132,7 +136,7 @@ class TokenIssuer {
     return this.counts.jwks;
   }
 
-  /** See `Fault` in faults.mjs; endpoints `jwks` and `discovery`. */
+  /** See `Fault` in faults.mjs; endpoints `jwks`, `discovery` and those of `routes`. */
   setFault(endpoint, fault) {
     return this.#faults.set(endpoint, fault);
   }
@@ -187,13 +191,18 @@ class TokenIssuer {
 
   async #handle(req, res) {
     const path = req.url.split("?")[0];
-    const endpoint = { "/jwks": "jwks", "/.well-known/openid-configuration": "discovery" }[path];
+    const route = this.routes[path];
+    const endpoint = route?.endpoint ?? { "/jwks": "jwks", "/.well-known/openid-configuration": "discovery" }[path];
     if (!endpoint) {
       res.writeHead(404).end();
       return;
     }
-    this.counts[endpoint] += 1;
+    this.counts[endpoint] = (this.counts[endpoint] ?? 0) + 1;
     if (await this.#faults.apply(endpoint, req, res)) return;
+    if (route) {
+      await route.answer(req, res);
+      return;
+    }
     const document =
       endpoint === "jwks"
         ? (this.jwksDocument ?? { keys: this.published })
@@ -213,6 +222,7 @@ class TokenIssuer {
       response_types_supported: ["code"],
       subject_types_supported: ["public"],
       id_token_signing_alg_values_supported: ["RS256"],
+      ...this.metadata,
     };
   }
 }
