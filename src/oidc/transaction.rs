@@ -90,9 +90,12 @@ impl Transaction {
                 None => set.extend(named(name).clear(&Cookies::default())),
             }
         }
-        open.sort_unstable();
-        let excess = (open.len() + 1).saturating_sub(limits::MAX_OPEN_LOGINS);
-        set.extend(open.iter().take(excess).flat_map(|(_, name)| named(name).clear(&Cookies::default())));
+        while open.len() >= limits::MAX_OPEN_LOGINS
+            && let Some(oldest) = open.iter().copied().min()
+        {
+            open.retain(|login| *login != oldest);
+            set.extend(named(oldest.1).clear(&Cookies::default()));
+        }
         Some(set)
     }
 

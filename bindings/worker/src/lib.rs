@@ -38,6 +38,10 @@ use self::request::Inbound;
 use self::site::Site;
 use self::verify::Refusal;
 
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
+
 /// The Worker's `fetch`: a `Response`, or a promise of one.
 ///
 /// Most requests are decided without waiting for anything. Their answer is there after the first poll, and neither a promise
