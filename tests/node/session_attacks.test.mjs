@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { Browser, NAVIGATION, SITE } from "./support/browser.mjs";
-import { assertNothingLeaked, many, openSocket } from "./support/gateway.mjs";
+import { assertNothingLeaked, many, openSocket, until } from "./support/gateway.mjs";
 import { serve } from "./support/http.mjs";
 import { COOKIE, LOGIN_COOKIE, SESSION_SECRET, startSite, WITH_REFRESH } from "./support/login.mjs";
 import { CLIENT_SECRET } from "./support/provider.mjs";
@@ -219,6 +219,26 @@ describe("a session is not", () => {
     const late = await ask(before);
     assert.equal(late.status, 401);
     assert.deepEqual(cookiesSet(late), []);
+  });
+
+  test("given back by the late answer to a request from before the logout", async () => {
+    // Tokens that are always due: every answer brings the session anew.
+    const brief = await startSite({ provider: { ttl: { accessToken: 10 } }, authorizer: WITH_REFRESH });
+    try {
+      const browser = await brief.loggedIn("alice", "/login?prompt=consent");
+      const cookie = browser.cookieHeader();
+      const now = await brief.worker.request({ target: "/app/x", headers: { ...HOST, ...API, cookie } });
+      assert.ok(cookiesSet(now).some((line) => line.startsWith(`${COOKIE}=1.`)), "an answer in time brings it");
+      brief.origin.reset();
+      const slow = brief.worker.request({ target: "/app/slow/1500", headers: { ...HOST, ...API, cookie } });
+      await until(() => brief.origin.requests.length === 1, { what: "the origin has the request" });
+      await browser.send("/logout", { headers: NAVIGATION });
+      const late = await slow;
+      assert.equal(late.status, 200);
+      assert.deepEqual(cookiesSet(late), []);
+    } finally {
+      await brief.stop();
+    }
   });
 
   test("lost with its new tokens when a WebSocket renews it, or a route sets a cookie of its own", async () => {

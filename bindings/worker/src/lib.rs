@@ -148,7 +148,7 @@ impl Visit<'_> {
             Ok(()) => self.act(entered, Some(caller), Some(&session)).await,
             Err(reply) => Err(reply),
         };
-        let cookies = if is_changed { login::keep(login, self.head, &session) } else { Vec::new() };
+        let cookies = if is_changed { login::keep(self.site, login, self.head, &session) } else { Vec::new() };
         match answer {
             Ok(response) => response::of_session(response, &cookies).map_err(|_| response::broken()),
             Err(reply) => Err(login::of_session(reply, cookies)),

@@ -180,7 +180,7 @@ async fn refresh(site: &Rc<Site>, env: &Env, ctx: &Context, login: &Login, asker
     match renew::renew(site, env, ctx, session, (head.header)("cf-connecting-ip")).await {
         Renewal::Renewed(session) => {
             let left_s = session.tokens().access_expires_s.saturating_sub(now().secs()).max(0);
-            with_cookies(json_reply(format!(r#"{{"expires_in":{left_s}}}"#)), keep(login, head, &session))
+            with_cookies(json_reply(format!(r#"{{"expires_in":{left_s}}}"#)), keep(site, login, head, &session))
         }
         Renewal::Unchanged => {
             Reply::problem(502, "refresh_unavailable", "The provider does not answer. The session goes on.")
@@ -216,8 +216,11 @@ pub(crate) async fn rights_of(
     }
 }
 
-/// `Set-Cookie` values that keep a session whose content changed.
-pub(crate) fn keep(login: &Login, head: &RequestHead<'_>, session: &Session) -> Vec<String> {
+/// `Set-Cookie` values that keep a session whose content changed. Who logged out meanwhile does not get it back.
+pub(crate) fn keep(site: &Site, login: &Login, head: &RequestHead<'_>, session: &Session) -> Vec<String> {
+    if site.with_login(|state| state.sessions.ended.has(session.id())).unwrap_or(true) {
+        return Vec::new();
+    }
     let header = (head.header)("cookie").unwrap_or_default();
     let nonce: [u8; SEAL_NONCE_BYTES] = entropy::random();
     let set = login.sessions.keep(session, &Cookies::new(&header), login.client.host(), &nonce, now());
