@@ -14,7 +14,7 @@ built="$(cd "$built" && pwd)"
 bench_wasm() {
   local name=$1 flags=${2:-} target=wasm32-unknown-unknown out="$built/wasm-$1"
   CARGO_TARGET_DIR="$built/cargo-$name" RUSTFLAGS="$flags" \
-    cargo build --quiet --release --manifest-path benches/Cargo.toml --package bench-wasm --target "$target"
+    cargo build --quiet --release --manifest-path benches/Cargo.toml --package bench-wasm --target "$target" "${shipped[@]}"
   "$WASM_BINDGEN_BIN" --target web --omit-default-module-path --out-name bench_wasm --out-dir "$out" \
     "$built/cargo-$name/$target/release/bench_wasm.wasm"
   "$WASM_OPT_BIN" -O3 --enable-bulk-memory --enable-mutable-globals --enable-nontrapping-float-to-int \
@@ -24,8 +24,14 @@ bench_wasm() {
 
 # Installs the tools, too.
 scripts/build.sh
-bench_wasm baseline
-bench_wasm relaxed "-C target-feature=+simd128,+relaxed-simd"
+# The same flags as in scripts/build.sh, and the same levels as in Cargo.toml.
+small="-C llvm-args=-inline-threshold=5"
+shipped=(--config 'profile.release.package.edgeward.opt-level=2')
+for package in sha2@0.11.1 chacha20 poly1305; do
+  shipped+=(--config "profile.release.package.\"$package\".opt-level=\"s\"")
+done
+bench_wasm baseline "$small"
+bench_wasm relaxed "$small -C target-feature=+simd128,+relaxed-simd"
 # ring and aws-lc-rs need a C compiler. Without one the native rows are left out.
 rm -f "$built/native"
 if CARGO_TARGET_DIR="$built/cargo-native" \
