@@ -106,6 +106,9 @@ pub const SESSION_CACHE_MAX_BYTES: usize = 8 * 1024;
 /// An access token is refreshed so many seconds before it expires, so that it is still good when the origin reads it.
 pub const REFRESH_AHEAD_S: i64 = 30;
 
+/// How long rights of an expired access token stand while the provider cannot be asked for another, in seconds.
+pub const OUTAGE_GRACE_S: i64 = 3600;
+
 /// Logins that one browser can have open at once; the oldest gives way.
 pub const MAX_OPEN_LOGINS: usize = 5;
 

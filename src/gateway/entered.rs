@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Gateway;
+use super::headers::HeaderValue;
 use super::path::CanonicalPath;
 use super::route::{Auth, Integration, OnForbidden, OnUnauthenticated, Route};
 use crate::error::{Forbidden, VerifyError};
@@ -15,6 +16,7 @@ use crate::http::{
 };
 use crate::io::UnixTime;
 use crate::jwt::Claims;
+use crate::limits;
 use crate::oidc::{ReturnTo, has_parameter, login_url};
 use crate::session::{Cookies, Session, SessionMemory};
 
@@ -138,13 +140,20 @@ impl<'g> Entered<'g> {
 
     /// What an access token grants ends with it. The login itself goes on.
     fn is_good_for_route(&self, session: &Session, now: UnixTime) -> bool {
-        let needs_token = self.route.demands.needs_access_token()
-            || self
-                .route
-                .integration
-                .headers()
-                .is_some_and(|headers| headers.iter().any(|(_, value)| value.is_token()));
-        !needs_token || !session.has_outlived_its_token(now) || session.age_s(now) < SETTLING_S
+        !self.needs_access_token() || !session.has_outlived_its_token(now) || session.age_s(now) < SETTLING_S
+    }
+
+    /// The same for a session whose access token could not be replaced just now: what it grants stands a little longer, so that
+    /// a provider's outage does not become the site's.
+    #[must_use]
+    pub fn is_good_in_outage(&self, session: &Session, now: UnixTime) -> bool {
+        !self.needs_access_token() || now.secs() < session.tokens().access_expires_s + limits::OUTAGE_GRACE_S
+    }
+
+    fn needs_access_token(&self) -> bool {
+        let hands_it_on = |(_, value): &(_, HeaderValue)| value.is_token();
+        self.route.demands.needs_access_token()
+            || self.route.integration.headers().is_some_and(|headers| headers.iter().any(hands_it_on))
     }
 
     /// Cookies go along with requests that other sites cause. Only those that merely read may pass: what they read, the

@@ -110,6 +110,22 @@ fn what_the_access_token_grants_ends_with_it_unless_it_can_be_replaced() {
 }
 
 #[test]
+fn rights_stand_for_an_hour_of_outage() {
+    let gateway = default_site();
+    let cookie = cookie(&gateway, Some("r"));
+    let mut memory = SessionMemory::default();
+    for (path, offset, expected) in
+        [("/scoped", 7199, true), ("/scoped", 7200, false), ("/token", 7200, false), ("/plain", 7200, true)]
+    {
+        let url = alloc::format!("https://app.example.com{path}");
+        let head = RequestHead { method: "GET", url: &url, header: &|name| (name == "cookie").then(|| cookie.clone()) };
+        let entered = gateway.enter(&head).unwrap();
+        let session = entered.session(&head, at(offset), Some(&mut memory)).unwrap();
+        assert_eq!(entered.is_good_in_outage(&session, at(offset)), expected, "{path} {offset}");
+    }
+}
+
+#[test]
 fn a_session_does_not_act_for_another_site() {
     let gateway = default_site();
     let cookie = cookie(&gateway, None);

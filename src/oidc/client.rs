@@ -93,11 +93,11 @@ impl Client {
         }
     }
 
-    /// Whether there is a secret after this one to try.
+    /// Whether there is a secret for this attempt: the first, and the next once it was refused.
     #[must_use]
     pub fn has_secret(&self, attempt: usize) -> bool {
         match &self.auth {
-            ClientAuth::Post(secrets) | ClientAuth::Basic(secrets) => attempt < secrets.len(),
+            ClientAuth::Post(secrets) | ClientAuth::Basic(secrets) => attempt < secrets.len().min(2),
             ClientAuth::None => attempt == 0,
         }
     }

@@ -85,7 +85,11 @@ impl RefreshDesk {
             Some(State::Failed) => RefreshTurn::Failed,
             None => {
                 if self.0.len() >= MOST {
-                    self.0.pop_front();
+                    // Never one that is under way: a second exchange would end its session.
+                    let Some(over) = self.0.iter().position(|entry| !matches!(entry.state, State::Busy)) else {
+                        return RefreshTurn::Failed;
+                    };
+                    self.0.remove(over);
                 }
                 self.0.push_back(Entry { mark, since: now, state: State::Busy });
                 RefreshTurn::Go(mark)
@@ -142,6 +146,17 @@ mod tests {
         let RefreshTurn::Go(mark) = desk.ask(&session("one"), now) else { panic!("it may be tried again") };
         desk.close(mark, Ok(None), now);
         assert!(matches!(desk.ask(&session("one"), now), RefreshTurn::Ended));
+    }
+
+    #[test]
+    fn a_full_desk_forgets_no_refresh_that_is_under_way() {
+        let mut desk = RefreshDesk::default();
+        let now = UnixTime::from_secs(1000);
+        for index in 0..super::MOST {
+            assert!(matches!(desk.ask(&session(&alloc::format!("{index}")), now), RefreshTurn::Go(_)));
+        }
+        assert!(matches!(desk.ask(&session("one more"), now), RefreshTurn::Failed));
+        assert!(matches!(desk.ask(&session("0"), now), RefreshTurn::Wait));
     }
 
     #[test]

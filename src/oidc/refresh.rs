@@ -66,7 +66,7 @@ impl Reply {
     /// claims stay.
     ///
     /// # Errors
-    /// [`RefreshError::Ended`] if the tokens are another user's (OpenID Connect Core §12.2).
+    /// [`RefreshError::Ended`] if the ID token is another user's (OpenID Connect Core §12.2).
     pub fn refresh(
         self,
         session: Session,
@@ -79,9 +79,11 @@ impl Reply {
             token.claims().subject() == session.claims().subject()
                 && token.claims().issuer() == session.claims().issuer()
         };
-        if !id.is_none_or(same) || !access.is_none_or(same) {
+        if !id.is_none_or(same) {
             return Err(RefreshError::Ended);
         }
+        // Rights of another subject are not this user's.
+        let access = access.filter(|access| same(access));
         let about = id.map_or(session.claims(), VerifiedToken::claims);
         let scope = self.scope.clone().or_else(|| session.claims().get("scope")?.as_str().map(Into::into));
         let claims = identity(client, about, access.map(VerifiedToken::claims), scope.as_deref());

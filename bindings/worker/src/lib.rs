@@ -139,7 +139,8 @@ impl Visit<'_> {
             let ip = self.inbound.header("cf-connecting-ip");
             match renew::renew(self.site, self.env, self.ctx, &session, ip).await {
                 Renewal::Renewed(renewed) => (session, is_changed) = (Arc::new(renewed), true),
-                Renewal::Unchanged => {}
+                Renewal::Unchanged if entered.is_good_in_outage(&session, verify::now()) => {}
+                Renewal::Unchanged => return Err(entered.challenge(self.head)),
                 Renewal::Ended => return Err(login::ended(login, self.head, entered.challenge(self.head))),
             }
         }
