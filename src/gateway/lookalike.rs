@@ -67,7 +67,7 @@ fn folded(text: &str) -> Vec<char> {
             | '\u{1ffc}' => {
                 seen.extend([SOME_LETTER, SOME_LETTER]);
             }
-            _ if has_cases(character) => seen.push(SOME_LETTER),
+            _ if has_cases(character) && !is_compatibility_form(character) => seen.push(SOME_LETTER),
             _ => seen.push(character.to_ascii_lowercase()),
         }
     }
@@ -105,9 +105,19 @@ mod tests {
 
     #[test]
     fn other_spellings_could_pass_for_a_name_and_other_names_could_not() {
-        for actual in
-            ["admin", "ADMIN", "admın", "admİn", "ａｄｍｉｎ", "𝐚dmin", "a㏇in", " admin", "admin.", "admin\u{a0}"]
-        {
+        for actual in [
+            "admin",
+            "ADMIN",
+            "admın",
+            "admİn",
+            "ａｄｍｉｎ",
+            "𝐚dmin",
+            "ᴬdmin",
+            "a㏇in",
+            " admin",
+            "admin.",
+            "admin\u{a0}",
+        ] {
             assert!(could_pass_for(actual, "admin"), "{actual}");
         }
         for actual in ["", "admi", "administrator", "ädmin", "аdmin", "日本", "ａ", "ａｄｍｉｎｓ", "admin x", ".admin"]
