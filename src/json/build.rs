@@ -15,6 +15,7 @@ pub(super) fn index(text: &str, max_depth: usize) -> Result<(Vec<Node>, String),
         text,
         nodes: Vec::with_capacity(32),
         unescaped: String::new(),
+        prints: Vec::with_capacity(16),
         names: Vec::with_capacity(16),
         open: Vec::new(),
     };
@@ -30,8 +31,10 @@ struct Build<'t> {
     text: &'t str,
     nodes: Vec<Node>,
     unescaped: String,
-    /// Fingerprint and node of each name in the objects being read, innermost object last.
-    names: Vec<(u32, u32)>,
+    /// Fingerprint of each name in the objects being read, innermost object last …
+    prints: Vec<u32>,
+    /// … and its node.
+    names: Vec<u32>,
     open: Vec<Opened>,
 }
 
@@ -64,6 +67,7 @@ impl<'t> Build<'t> {
             Event::End => {
                 let after = self.nodes.len() as u32;
                 let Some(opened) = self.open.pop() else { return Err(JsonError::Syntax) };
+                self.prints.truncate(opened.first_name);
                 self.names.truncate(opened.first_name);
                 if let Some(Node::Array { end } | Node::Object { end }) = self.nodes.get_mut(opened.node) {
                     *end = after;
@@ -79,19 +83,21 @@ impl<'t> Build<'t> {
     fn member(&mut self, raw: Raw<'t>) -> Result<(), JsonError> {
         let node = self.string(raw)?;
         let first = self.open.last().map_or(0, |opened| opened.first_name);
-        let siblings = self.names.get(first..).unwrap_or_default();
-        if siblings.len() >= limits::MAX_OBJECT_MEMBERS {
+        let (prints, names) =
+            (self.prints.get(first..).unwrap_or_default(), self.names.get(first..).unwrap_or_default());
+        if prints.len() >= limits::MAX_OBJECT_MEMBERS {
             return Err(JsonError::TooManyMembers);
         }
         let name = self.text_of(node);
         let print = fingerprint(name);
-        let is_known = |&(other, at): &(u32, u32)| {
-            other == print && self.nodes.get(at as usize).is_some_and(|&node| self.text_of(node) == name)
-        };
-        if siblings.iter().any(is_known) {
+        // All are looked at, four at a time where the target can; a match is rare.
+        let is_like_one = prints.iter().fold(false, |found, &other| found | (other == print));
+        let has_name = |&at: &u32| self.nodes.get(at as usize).is_some_and(|&node| self.text_of(node) == name);
+        if is_like_one && names.iter().any(has_name) {
             return Err(JsonError::DuplicateName);
         }
-        self.names.push((print, self.nodes.len() as u32));
+        self.prints.push(print);
+        self.names.push(self.nodes.len() as u32);
         self.nodes.push(node);
         Ok(())
     }

@@ -128,15 +128,17 @@ impl<'t> Events<'t> {
         let start = self.at;
         let mut has_escapes = false;
         loop {
-            match self.byte().ok_or(Syntax)? {
-                b'"' => break,
-                b'\\' => {
+            let rest = self.text.get(self.at..).unwrap_or_default();
+            let is_special = |&byte: &u8| byte == b'"' || byte == b'\\' || byte < 0x20;
+            self.at += rest.iter().position(is_special).ok_or(Syntax)?;
+            match self.byte() {
+                Some(b'"') => break,
+                Some(b'\\') => {
                     has_escapes = true;
                     self.at += 1;
                     self.escape()?;
                 }
-                0..0x20 => return Err(Syntax),
-                _ => self.at += 1,
+                _ => return Err(Syntax),
             }
         }
         let text = self.text.get(start..self.at).ok_or(Syntax)?;
@@ -192,7 +194,11 @@ impl<'t> Events<'t> {
     }
 
     fn take(&mut self, byte: u8) -> Result<(), Syntax> {
-        if self.skip(&[byte]) { Ok(()) } else { Err(Syntax) }
+        if self.byte() != Some(byte) {
+            return Err(Syntax);
+        }
+        self.at += 1;
+        Ok(())
     }
 
     fn byte(&self) -> Option<u8> {
@@ -201,7 +207,11 @@ impl<'t> Events<'t> {
 
     /// The next byte that is no whitespace.
     fn peek(&mut self) -> Option<u8> {
-        while self.skip(b" \n\t\r") {}
-        self.byte()
+        loop {
+            match self.byte()? {
+                b' ' | b'\n' | b'\t' | b'\r' => self.at += 1,
+                byte => return Some(byte),
+            }
+        }
     }
 }

@@ -14,6 +14,10 @@ pub enum Number<'a> {
 impl<'a> Number<'a> {
     /// Reads a number; `text` has JSON's syntax. `None` if it is too large for a double.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
+        // A date in seconds, as most numbers of a token are.
+        if text.len() <= MAX_SAFE_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Some(Self::Unsigned(text.bytes().fold(0, |number, byte| 10 * number + u64::from(byte & 15))));
+        }
         let decimal = Decimal::read(text);
         if decimal.is_integer && !decimal.is_negative {
             return Some(Self::Unsigned(decimal.significand));
@@ -105,6 +109,9 @@ impl Decimal {
         value.is_finite().then_some(if self.is_negative { -value } else { value })
     }
 }
+
+/// So many decimal digits always fit 64 bits.
+const MAX_SAFE_DIGITS: usize = 19;
 
 /// 10^308 is the largest power that a double holds.
 const MAX_POWER: i32 = 308;
