@@ -172,7 +172,9 @@ describe("uploads", () => {
   });
 
   test("an upload without a token is refused before the origin hears of it", async () => {
-    await assertTokenMissing(worker.fetch("/api/upload", { method: "POST", body: randomBytes(MEGABYTE) }));
+    // The answer does not wait for the rest of the body, which never comes.
+    const head = `POST /api/upload HTTP/1.1\r\nHost: app.example.com\r\nContent-Length: ${MEGABYTE}\r\n\r\n`;
+    await assertTokenMissing(worker.raw(Buffer.concat([Buffer.from(head), randomBytes(10_000)])));
     assert.deepEqual(origin.requests, []);
   });
 
