@@ -52,6 +52,7 @@ pub mod rsa;
 #[cfg(feature = "gateway")]
 pub mod session;
 pub mod text;
+mod text_cache;
 mod url;
 mod verifier;
 

@@ -11,6 +11,13 @@ pub fn canonical_name(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
 }
 
+/// Whether a text is a token (RFC 9110 §5.6.2): the name of a header, a method or a cookie.
+#[must_use]
+pub fn is_token(text: &str) -> bool {
+    let is_tchar = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_tchar)
+}
+
 /// Whether a header concerns one connection only (RFC 9110 §7.6.1) and is not forwarded. `Upgrade` is left to the runtime.
 #[must_use]
 pub fn is_hop_by_hop(canonical_name: &str) -> bool {

@@ -2,14 +2,12 @@
 // site's pages can do. EDGEWARD_SCREENSHOTS=folder keeps a picture of every page, light and dark, narrow and wide.
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
 import { mkdir, readFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { startSite } from "../../examples/site/server.mjs";
 import { CHROMIUM, launchChromium } from "./support/chromium.mjs";
-import { serve } from "./support/http.mjs";
+import { freePort, serve } from "./support/http.mjs";
 import { COOKIE } from "./support/login.mjs";
 import { ACCOUNTS, CLIENT_SECRET, ROLES_CLAIM, startProvider } from "./support/provider.mjs";
 import { startWorker } from "./support/worker.mjs";
@@ -464,12 +462,3 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
     }
   });
 });
-
-async function freePort() {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, "close");
-  return port;
-}

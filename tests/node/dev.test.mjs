@@ -7,17 +7,9 @@ import { createServer } from "node:net";
 import { resolve } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
+import { freePort } from "./support/http.mjs";
 
 const script = resolve(import.meta.dirname, "../../scripts/dev.mjs");
-
-async function freePort() {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, "close");
-  return port;
-}
 
 function startDev(ports) {
   const child = spawn(process.execPath, [script], { env: { ...process.env, ...ports }, stdio: ["ignore", "pipe", "pipe"] });

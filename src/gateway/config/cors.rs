@@ -5,6 +5,7 @@ use alloc::string::ToString;
 
 use super::reader::{Field, Reader, Section};
 use crate::gateway::cors::{Cors, OriginPattern};
+use crate::http::is_token;
 
 const KEYS: &[&str] =
     &["allow_origins", "allow_methods", "allow_headers", "expose_headers", "allow_credentials", "max_age_s", "max_age"];
@@ -30,8 +31,6 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Cors> 
             }
         }
     }
-    let is_token =
-        |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
     let mut tokens = |name: &str| {
         let field = section.get(name)?;
         let tokens = reader.strings(&field)?;

@@ -10,6 +10,7 @@ use super::reader::{Field, Reader, Section};
 use crate::gateway::headers::{HeaderTemplates, HeaderValue};
 use crate::gateway::pattern::{InvalidPattern, Kind, Pattern};
 use crate::gateway::route::{Auth, Integration, Methods, OnForbidden, OnUnauthenticated, Route};
+use crate::http::is_token;
 use crate::json::Value;
 use crate::jwt::{Demands, Roles};
 use crate::url::HttpUrl;
@@ -349,8 +350,7 @@ fn read_headers(reader: &mut Reader<'_>, section: &Section<'_>) -> HeaderTemplat
     };
     for (name, value) in object.iter() {
         let at = Field { path: format!("{}.{name}", field.path), value };
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if name.is_empty() || !name.bytes().all(is_token) {
+        if !is_token(name) {
             reader.error(&at.path, "is not a header name");
             continue;
         }

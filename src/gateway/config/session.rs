@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::reader::{Reader, Section};
+use crate::http::is_token;
 use crate::session::{CookieShape, Sealer, Sessions};
 
 const KEYS: &[&str] = &["secrets", "cookie", "idle_s", "absolute_s", "same_site", "domain", "claims"];
@@ -40,8 +41,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Settings {
     let domain = field("domain").and_then(|field| reader.text(&field).map(|domain| (field.path, domain)));
     let claims = field("claims").and_then(|field| reader.strings(&field));
     if let Some((path, name)) = &cookie {
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if !name.bytes().all(is_token) {
+        if !is_token(name) {
             reader.error(path, "is not a cookie name");
         } else if !name.starts_with("__Host-") && domain.is_none() {
             reader.error(path, "must start with __Host-, which keeps other hosts from setting it");

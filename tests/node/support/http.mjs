@@ -1,5 +1,6 @@
 // A loopback HTTP server that can be stopped at once and started again on the same port.
 
+import { once } from "node:events";
 import { createServer } from "node:http";
 
 /**
@@ -67,3 +68,13 @@ export async function readBody(req) {
 }
 
 export const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** A loopback port that nobody listens on at the moment. */
+export async function freePort() {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, "close");
+  return port;
+}
