@@ -30,6 +30,20 @@ pub const MAX_KEYS_PER_SET: usize = 100;
 /// The gateway's configuration document, in bytes.
 pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;
 
+/// Readings of one request path. Paths that people use have one to ten: encoded slashes, parameters and double slashes together make
+/// a dozen.
+pub const MAX_PATH_READINGS: usize = 64;
+
+/// All readings of one request path together, in bytes. Bounds the work that a long path can ask for.
+pub const MAX_PATH_READING_BYTES: usize = 128 * 1024;
+
+/// Patterns that one reading of a path may meet at once, in nodes of the index. Bounds the search where parameters and literals stand
+/// side by side on many levels.
+pub const MAX_ROUTE_CANDIDATES: usize = 256;
+
+/// Steps of the search for overlapping routes, once at start. A configuration of a thousand routes takes some thousand.
+pub const MAX_OVERLAP_STEPS: usize = 200_000;
+
 /// Smallest RSA modulus, in bits (RFC 7518 §3.3).
 pub const MIN_MODULUS_BITS: usize = 2048;
 

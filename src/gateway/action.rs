@@ -41,7 +41,7 @@ pub enum LoginStep {
 /// How a request is forwarded. First [`Gateway::drops`] says which of its headers to leave out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Forward {
-    /// Path and query for the origin: the canonical path on which policy was decided.
+    /// Path and query for the origin, as they came.
     pub target: String,
     /// Headers to set.
     pub set: Vec<(String, String)>,
@@ -117,7 +117,7 @@ impl<'g> Entered<'g> {
         caller: Option<Caller<'_>>,
     ) -> Forward {
         let url = head.url_parts();
-        let mut target = self.path.as_str().to_string();
+        let mut target = self.path.clone();
         if let Some(query) = url.query {
             target.push('?');
             target.push_str(query);

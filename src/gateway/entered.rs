@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 
 use super::Gateway;
 use super::headers::HeaderValue;
-use super::path::CanonicalPath;
 use super::route::{Auth, Integration, OnForbidden, OnUnauthenticated, Route};
 use crate::error::{Forbidden, VerifyError};
 use crate::http::{
@@ -25,7 +24,8 @@ use crate::session::{Cookies, Session, SessionMemory};
 pub struct Entered<'g> {
     pub(super) gateway: &'g Gateway,
     pub(super) route: &'g Route,
-    pub(super) path: CanonicalPath,
+    /// As it came.
+    pub(super) path: String,
 }
 
 /// What a request proves itself with.
@@ -70,14 +70,14 @@ pub struct Caller<'c> {
 const SETTLING_S: i64 = 60;
 
 impl<'g> Entered<'g> {
-    pub(super) fn new(gateway: &'g Gateway, route: &'g Route, path: CanonicalPath) -> Self {
+    pub(super) fn new(gateway: &'g Gateway, route: &'g Route, path: String) -> Self {
         Self { gateway, route, path }
     }
 
-    /// The canonical path.
+    /// The path, as it came.
     #[must_use]
     pub fn path(&self) -> &str {
-        self.path.as_str()
+        &self.path
     }
 
     /// Whether the route itself gets the session new tokens, so that nothing does so before it.
@@ -213,7 +213,7 @@ impl<'g> Entered<'g> {
 
     /// Where to come back to: the path with its query, if that is one to come back to.
     fn return_to(&self, head: &RequestHead<'_>) -> ReturnTo {
-        let path = self.path.as_str();
+        let path = &self.path;
         let with_query = head.url_parts().query.and_then(|query| ReturnTo::parse(&format!("{path}?{query}")));
         with_query.or_else(|| ReturnTo::parse(path)).unwrap_or_default()
     }

@@ -3,8 +3,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::lookalike::could_pass_for;
-use super::path::{CanonicalPath, InvalidPath};
+use super::path::{InvalidPath, RequestPath};
+use super::spelling::Unicode;
+use crate::http::percent;
 
 /// A path with parameters: `/items/{id}`, `/files/{*rest}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,15 +17,24 @@ pub(super) struct Pattern {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Segment {
+pub(super) enum Segment {
+    /// Decoded.
     Literal(String),
-    Parameter(String),
+    Parameter,
+}
+
+impl Segment {
+    pub(super) fn is_parameter(&self) -> bool {
+        *self == Self::Parameter
+    }
 }
 
 /// Why a text is not a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum InvalidPattern {
     Path(InvalidPath),
+    /// A segment that could be read as none or several, as with `//`, `;` or an encoded slash.
+    Structure,
     /// `{*rest}` before the last segment.
     RestNotLast,
     /// A brace that is not around a whole segment, or without a name.
@@ -42,7 +52,7 @@ pub(super) enum Kind {
 }
 
 impl Pattern {
-    pub(super) fn parse(text: &str) -> Result<Self, InvalidPattern> {
+    pub(super) fn parse(text: &str, unicode: Unicode) -> Result<Self, InvalidPattern> {
         let inner = text.strip_prefix('/').ok_or(InvalidPattern::Path(InvalidPath::NotAbsolute))?;
         let inner = inner.strip_suffix('/').unwrap_or(inner);
         let mut pattern = Self { segments: Vec::new(), has_rest: false, text: text.into() };
@@ -68,18 +78,11 @@ impl Pattern {
                     names.push(name);
                     match rest {
                         Some(_) => pattern.has_rest = true,
-                        None => pattern.segments.push(Segment::Parameter(name.into())),
+                        None => pattern.segments.push(Segment::Parameter),
                     }
                 }
                 (_, None) if segment.contains(['{', '}', '*']) => return Err(InvalidPattern::Braces),
-                (_, None) => {
-                    let literal = alloc::format!("/{segment}");
-                    let path = CanonicalPath::parse(&literal).map_err(InvalidPattern::Path)?;
-                    let Some(literal) = path.segments.into_iter().next() else {
-                        return Err(InvalidPattern::Path(InvalidPath::EmptySegment));
-                    };
-                    pattern.segments.push(Segment::Literal(literal));
-                }
+                (_, None) => pattern.segments.push(Segment::Literal(literal(segment, unicode)?)),
             }
         }
         Ok(pattern)
@@ -95,152 +98,112 @@ impl Pattern {
         &self.text
     }
 
-    /// The one path that it matches, in canonical form; `None` if there are several.
+    pub(super) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    pub(super) fn has_rest(&self) -> bool {
+        self.has_rest
+    }
+
+    /// The one path that it matches; `None` if there are several.
     pub(super) fn path(&self) -> Option<String> {
         if self.kind() != Kind::Exact {
             return None;
         }
-        let literals = self.segments.iter().filter_map(|segment| match segment {
-            Segment::Literal(literal) => Some(literal.as_str()),
-            Segment::Parameter(_) => None,
-        });
-        Some(CanonicalPath::of(literals).as_str().into())
+        let mut path = String::new();
+        for segment in &self.segments {
+            if let Segment::Literal(literal) = segment {
+                path.push('/');
+                percent::push_segment(&mut path, literal);
+            }
+        }
+        Some(if path.is_empty() { "/".into() } else { path })
     }
 
-    /// Whether the path matches. A trailing slash makes no difference: servers commonly ignore it, so policy must too.
-    pub(super) fn matches(&self, path: &CanonicalPath, reading: Reading) -> bool {
-        let enough = if self.has_rest {
-            path.segments.len() >= self.segments.len()
-        } else {
-            path.segments.len() == self.segments.len()
-        };
-        enough
-            && self.segments.iter().zip(&path.segments).all(|(segment, actual)| match (segment, reading) {
-                (Segment::Parameter(_), _) => true,
-                (Segment::Literal(literal), Reading::Exact) => literal == actual,
-                (Segment::Literal(literal), Reading::Lenient) => could_pass_for(actual, literal),
-            })
+    /// Whether the path of these decoded segments matches.
+    pub(super) fn matches(&self, mut path: impl Iterator<Item = impl AsRef<str>>) -> bool {
+        let starts_alike = self.segments.iter().all(|segment| match (segment, path.next()) {
+            (Segment::Literal(literal), Some(actual)) => literal == actual.as_ref(),
+            (Segment::Parameter, Some(_)) => true,
+            (_, None) => false,
+        });
+        starts_alike && (self.has_rest || path.next().is_none())
     }
 
     pub(super) fn kind(&self) -> Kind {
         if self.has_rest {
             Kind::Rest
-        } else if self.segments.iter().any(|segment| matches!(segment, Segment::Parameter(_))) {
+        } else if self.segments.iter().any(Segment::is_parameter) {
             Kind::Parameters
         } else {
             Kind::Exact
         }
     }
-
-    /// Whether some path matches both.
-    pub(super) fn overlaps(&self, other: &Self) -> bool {
-        let lengths_fit = match (self.has_rest, other.has_rest) {
-            (true, true) => true,
-            (true, false) => other.segments.len() >= self.segments.len(),
-            (false, true) => self.segments.len() >= other.segments.len(),
-            (false, false) => self.segments.len() == other.segments.len(),
-        };
-        lengths_fit
-            && self.segments.iter().zip(&other.segments).all(|pair| match pair {
-                (Segment::Literal(one), Segment::Literal(two)) => one == two,
-                _ => true,
-            })
-    }
-
-    /// Whether every path that matches this also matches `other`.
-    pub(super) fn is_within(&self, other: &Self) -> bool {
-        let long_enough = if other.has_rest {
-            self.segments.len() >= other.segments.len()
-        } else {
-            !self.has_rest && self.segments.len() == other.segments.len()
-        };
-        long_enough
-            && other.segments.iter().zip(&self.segments).all(|pair| match pair {
-                (Segment::Parameter(_), _) => true,
-                (Segment::Literal(theirs), Segment::Literal(ours)) => theirs == ours,
-                (Segment::Literal(_), Segment::Parameter(_)) => false,
-            })
-    }
-
-    /// Whether this one wins on paths that match both. Exact beats parameters beats rest; within a kind, the narrower wins.
-    pub(super) fn beats(&self, other: &Self) -> bool {
-        match self.kind().cmp(&other.kind()) {
-            core::cmp::Ordering::Less => true,
-            core::cmp::Ordering::Greater => false,
-            core::cmp::Ordering::Equal => self.is_within(other) && !other.is_within(self),
-        }
-    }
 }
 
-/// How literals are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reading {
-    Exact,
-    /// As some server might.
-    Lenient,
+/// A literal segment, decoded. It must be one in every reading, or no request could meet it.
+fn literal(segment: &str, unicode: Unicode) -> Result<String, InvalidPattern> {
+    let path = RequestPath::parse(&alloc::format!("/{segment}"), unicode).map_err(InvalidPattern::Path)?;
+    let literal: String = path.main().segments().collect();
+    let is_one = path.has_one_structure() && !literal.is_empty() && !literal.contains([';', '?', '#']);
+    if is_one && percent::decode(&literal) == literal.as_bytes() { Ok(literal) } else { Err(InvalidPattern::Structure) }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "unicode"))]
 mod tests {
-    use super::{InvalidPattern, Pattern, Reading};
-    use crate::gateway::path::CanonicalPath;
+    use super::{InvalidPattern, Kind, Pattern};
+    use crate::gateway::spelling::Unicode;
 
-    fn pattern(text: &str) -> Pattern {
-        Pattern::parse(text).unwrap()
+    fn parse(text: &str) -> Result<Pattern, InvalidPattern> {
+        Pattern::parse(text, Unicode::TABLES)
     }
 
     #[test]
     fn patterns_match_whole_segments() {
         for (text, path, expected) in [
-            ("/a", "/a", true),
-            ("/a", "/a/", true),
-            ("/a", "/ab", false),
-            ("/a", "/A", false),
-            ("/", "/", true),
-            ("/", "/a", false),
-            ("/items/{id}", "/items/7", true),
-            ("/items/:id", "/items/7", true),
-            ("/items/{id}", "/items", false),
-            ("/items/{id}", "/items/7/x", false),
-            ("/f/{*rest}", "/f/a/b", true),
-            ("/f/*", "/f/a", true),
-            ("/f/{.+}", "/f/a", true),
-            ("/f/{*rest}", "/f", true),
-            ("/f/{*rest}", "/fa", false),
-            ("/{*rest}", "/", true),
-            ("/a b", "/a%20b", true),
+            ("/a", &["a"][..], true),
+            ("/a", &["ab"], false),
+            ("/a", &["A"], false),
+            ("/", &[], true),
+            ("/", &["a"], false),
+            ("/items/{id}", &["items", "7"], true),
+            ("/items/:id", &["items", "7"], true),
+            ("/items/{id}", &["items"], false),
+            ("/items/{id}", &["items", "7", "x"], false),
+            ("/f/{*rest}", &["f", "a", "b"], true),
+            ("/f/*", &["f", "a"], true),
+            ("/f/{.+}", &["f", "a"], true),
+            ("/f/{*rest}", &["f"], true),
+            ("/f/{*rest}", &["fa"], false),
+            ("/{*rest}", &[], true),
+            ("/a b", &["a b"], true),
+            ("/a%20b", &["a b"], true),
         ] {
-            let path = CanonicalPath::parse(path).unwrap();
-            assert_eq!(pattern(text).matches(&path, Reading::Exact), expected, "{text} {path:?}");
+            assert_eq!(parse(text).unwrap().matches(path.iter()), expected, "{text} {path:?}");
         }
-        assert!(pattern("/admin").matches(&CanonicalPath::parse("/ADMIN").unwrap(), Reading::Lenient));
     }
 
     #[test]
     fn malformed_patterns_are_refused() {
         for text in ["a", "/a//b", "/{}", "/{a", "/x{a}", "/{*a}/b", "/*/b", "/{a}/{a}", "/a/../b", "/a;b", "/{a b}"] {
-            assert!(Pattern::parse(text).is_err(), "{text}");
+            assert!(parse(text).is_err(), "{text}");
         }
-        assert_eq!(Pattern::parse("/{*a}/b"), Err(InvalidPattern::RestNotLast));
+        for text in ["/a%2Fb", "/a%5Cb", "/a%3Bb", "/a%3Fb", "/a%23", "/a%2541", "/℀"] {
+            assert_eq!(parse(text), Err(InvalidPattern::Structure), "{text}");
+        }
+        assert_eq!(parse("/{*a}/b"), Err(InvalidPattern::RestNotLast));
     }
 
     #[test]
-    fn exact_beats_parameters_beats_rest_and_narrower_beats_wider() {
-        for (winner, loser) in [
-            ("/a/b", "/a/{x}"),
-            ("/a/{x}", "/a/{*rest}"),
-            ("/{x}/b", "/a/{*rest}"),
-            ("/a/{*rest}", "/{*rest}"),
-            ("/a/b/{*rest}", "/a/{*rest}"),
-            ("/a/{x}", "/{y}/{x}"),
-        ] {
-            let (winner, loser) = (pattern(winner), pattern(loser));
-            assert!(winner.overlaps(&loser) && winner.beats(&loser) && !loser.beats(&winner), "{winner:?} {loser:?}");
+    fn a_pattern_without_parameters_is_one_path() {
+        for (text, path) in
+            [("/", "/"), ("/a/b/", "/a/b"), ("/a b/é", "/a%20b/%C3%A9"), ("/@me", "/@me"), ("/100%25", "/100%25")]
+        {
+            let pattern = parse(text).unwrap();
+            assert_eq!((pattern.kind(), pattern.path().as_deref()), (Kind::Exact, Some(path)), "{text}");
         }
-        for (one, two) in [("/a/{x}", "/a/{y}"), ("/{x}/b", "/a/{y}"), ("/{x}/b/{*r}", "/a/{*r}")] {
-            let (one, two) = (pattern(one), pattern(two));
-            assert!(one.overlaps(&two) && !one.beats(&two) && !two.beats(&one), "{one:?} {two:?}");
-        }
-        assert!(!pattern("/a/{x}").overlaps(&pattern("/b/{x}")));
+        assert_eq!(parse("/{a}").unwrap().path(), None);
+        assert_eq!(parse("/a/{*rest}").unwrap().path(), None);
     }
 }

@@ -28,6 +28,17 @@ pub(super) enum Auth {
     None,
 }
 
+impl Auth {
+    /// Larger for what lets fewer pass.
+    pub(super) const fn strictness(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Optional => 1,
+            Self::Required => 2,
+        }
+    }
+}
+
 /// What a request without credentials gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum OnUnauthenticated {
@@ -72,9 +83,21 @@ impl Integration {
         }
     }
 
+    /// The name of what the gateway itself does; `None` for what an origin or a fixed answer does.
+    pub(super) const fn act(&self) -> Option<&'static str> {
+        match self {
+            Self::Proxy { .. } | Self::Service { .. } | Self::Respond { .. } => None,
+            Self::Login => Some("login"),
+            Self::Callback => Some("callback"),
+            Self::Logout => Some("logout"),
+            Self::Userinfo => Some("userinfo"),
+            Self::Refresh => Some("refresh"),
+        }
+    }
+
     /// Cannot work without a login client.
     pub(super) fn needs_login(&self) -> bool {
-        matches!(self, Self::Login | Self::Callback | Self::Logout | Self::Refresh | Self::Userinfo)
+        self.act().is_some()
     }
 
     /// Part of logging in or out, so it cannot need a login.
@@ -101,14 +124,5 @@ impl Methods {
 
     pub(super) fn is_any(&self) -> bool {
         *self == Self::Any
-    }
-
-    /// Whether some method belongs to both with equal right.
-    pub(super) fn conflicts_with(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Any, Self::Any) => true,
-            (Self::Only(one), Self::Only(two)) => one.iter().any(|method| two.contains(method)),
-            _ => false,
-        }
     }
 }

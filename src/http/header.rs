@@ -1,6 +1,5 @@
 //! Names and values of headers, and cookies.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -45,7 +44,7 @@ pub fn percent_encoded_value(text: &str) -> String {
         if byte != b'%' && (byte.is_ascii_graphic() || is_inner_space) {
             value.push(byte.into());
         } else {
-            value.push_str(&format!("%{byte:02X}"));
+            super::percent::push_byte(&mut value, byte);
         }
     }
     value

@@ -5,6 +5,8 @@ mod challenge;
 mod header;
 mod navigation;
 mod page;
+#[cfg(feature = "gateway")]
+pub(crate) mod percent;
 mod reply;
 
 pub use bearer::{Bearer, bearer_token};

@@ -4,6 +4,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::http::percent;
+
 /// Appends `name=value`, with `&` before it unless it is the first or follows a `?`.
 pub(super) fn push(form: &mut String, name: &str, value: &str) {
     if !form.is_empty() && !form.ends_with('?') {
@@ -20,7 +22,7 @@ pub(super) fn encode_into(text: &str, out: &mut String) {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(byte.into());
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            percent::push_byte(out, byte);
         }
     }
 }

@@ -2,30 +2,35 @@
 
 use alloc::string::String;
 
-use crate::gateway::CanonicalPath;
+use crate::gateway::{RequestPath, Unicode};
+use crate::http::percent;
 use crate::limits;
 
-/// A path with an optional query on the gateway's own origin, in canonical form.
+/// A path with an optional query on the gateway's own origin, in visible ASCII.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReturnTo(String);
 
 impl ReturnTo {
-    /// Takes `text` if it is a canonical path of this site, possibly with a query.
+    /// Takes `text` if it is a path that the gateway serves, possibly with a query.
     ///
-    /// A canonical path starts with one slash, has no backslash, no empty or dot segment and no control character, so as a
-    /// `Location` it cannot name another origin. A fragment is not accepted: the server would never have seen it.
+    /// Such a path starts with one slash in every reading, has no backslash, no dot segment and no control character, so as a
+    /// `Location` it cannot name another origin. A fragment is not accepted: the server would never have seen it. What is written
+    /// in percent-encoding stays so; other characters than visible ASCII are encoded.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() > limits::MAX_RETURN_TO_BYTES {
+        if text.len() > limits::MAX_RETURN_TO_BYTES || text.contains('#') || !text.starts_with('/') {
             return None;
         }
         let (path, query) = text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)));
-        let canonical = CanonicalPath::parse(path).ok().filter(|_| path.starts_with('/') && !path.contains('#'))?;
+        RequestPath::parse(path, SYNTAX_FORMS).ok().filter(|path| !path.could_name_a_host())?;
         let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>\\^`{|}#".contains(&byte);
         if query.is_some_and(|query| !query.bytes().all(is_plain)) {
             return None;
         }
-        let mut location = String::from(canonical.as_str());
+        let mut location = String::with_capacity(text.len());
+        for byte in path.bytes() {
+            if is_plain(byte) { location.push(byte.into()) } else { percent::push_byte(&mut location, byte) }
+        }
         if let Some(query) = query {
             location.push('?');
             location.push_str(query);
@@ -40,6 +45,17 @@ impl ReturnTo {
     }
 }
 
+/// All that counts here of Unicode: what looks like a slash, a backslash or a dot is one.
+const SYNTAX_FORMS: Unicode = Unicode {
+    nfkc: |text| {
+        text.replace(['／', '⁄', '∕'], "/")
+            .replace(['＼', '﹨'], "\\")
+            .replace(['．', '․'], ".")
+            .replace(['‥', '︰'], "..")
+    },
+    fold_case: str::to_ascii_lowercase,
+};
+
 impl Default for ReturnTo {
     /// The site's root.
     fn default() -> Self {
@@ -52,10 +68,25 @@ mod tests {
     use super::ReturnTo;
 
     #[test]
-    fn paths_of_this_site_are_taken() {
-        for (text, location) in
-            [("/", "/"), ("/a/b?c=d&e=%2f", "/a/b?c=d&e=%2f"), ("/%61", "/a"), ("/a b", "/a%20b"), ("/a?", "/a?")]
-        {
+    fn paths_of_this_site_are_taken_as_they_are() {
+        for text in [
+            "/",
+            "/a/b?c=d&e=%2f",
+            "/%61",
+            "/a?",
+            "/a;v=1",
+            "/a;//b",
+            "/a//b",
+            "/a%2Fb",
+            "/a%2520b",
+            "/a%5Cb",
+            "/caf%E9",
+            "/%EF%BC%A1",
+            "/a/%40me?next=//b",
+        ] {
+            assert_eq!(ReturnTo::parse(text).as_ref().map(ReturnTo::as_str), Some(text));
+        }
+        for (text, location) in [("/a b", "/a%20b"), ("/é", "/%C3%A9"), ("/{a}|b", "/%7Ba%7D%7Cb")] {
             assert_eq!(ReturnTo::parse(text).as_ref().map(ReturnTo::as_str), Some(location), "{text}");
         }
     }
@@ -79,13 +110,16 @@ mod tests {
             "/./\\evil",
             "/%5cevil.example",
             "/%2fevil.example",
+            "/%252fevil.example",
+            "/;//evil.example",
             "///evil",
             "/a#b",
             "/a?\\\\evil",
             "/a?<script>",
-            "/a;//evil",
             " /a",
             "/\u{ff0f}evil.example",
+            "/\u{ff3c}evil.example",
+            "/\u{ff0e}\u{ff0e}/evil.example",
             "?a=b",
         ] {
             assert_eq!(ReturnTo::parse(text), None, "{text:?}");

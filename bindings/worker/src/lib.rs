@@ -14,6 +14,7 @@ mod request;
 mod response;
 mod send;
 mod site;
+mod unicode;
 mod verify;
 
 use core::future::Future;

@@ -4,13 +4,13 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use edgeward::Verifier;
-use edgeward::gateway::{Compiled, Gateway, LoginState, Problem, compile};
+use edgeward::gateway::{Compiled, Gateway, LoginState, Problem, compile_with};
 use edgeward::http::Reply;
 use js_sys::{JSON, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{Env, console_error, console_warn};
 
-use crate::entropy;
+use crate::{entropy, unicode};
 
 /// What requests of one isolate share: plain data, nothing of any request's I/O.
 pub(crate) struct Site {
@@ -59,7 +59,7 @@ fn load(env: &Env) -> Option<Rc<Site>> {
         return None;
     };
     let variable = |name: &str| Reflect::get(env, &name.into()).ok().and_then(|value| value.as_string());
-    match compile(&text, &variable) {
+    match compile_with(&text, &variable, unicode::FROM_ENGINE) {
         Ok(mut compiled) => {
             let random: [u8; 32] = entropy::random();
             compiled.seal_with(&edgeward::base64url::encode(&random));

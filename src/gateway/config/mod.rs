@@ -2,6 +2,7 @@
 
 mod authorizer;
 mod cors;
+mod overlaps;
 mod paths;
 mod reader;
 mod session;
@@ -12,7 +13,7 @@ use alloc::vec::Vec;
 pub use self::reader::{Environment, Problem};
 use self::reader::{Reader, Section};
 use super::route::{Auth, Route};
-use super::{Gateway, LoginState};
+use super::{Gateway, LoginState, Unicode};
 use crate::json::Document;
 use crate::limits;
 use crate::verifier::Verifier;
@@ -30,12 +31,21 @@ pub struct Compiled {
     pub warnings: Vec<Problem>,
 }
 
+/// [`compile_with`] Unicode's tables in this crate.
+///
+/// # Errors
+/// All problems found.
+#[cfg(feature = "unicode")]
+pub fn compile(text: &str, env: &Environment<'_>) -> Result<Compiled, Vec<Problem>> {
+    compile_with(text, env, Unicode::TABLES)
+}
+
 /// Compiles a configuration document. It fails closed: one error, and nothing is served.
 ///
 /// # Errors
 /// All problems found, warnings included, in reading order.
-pub fn compile(text: &str, env: &Environment<'_>) -> Result<Compiled, Vec<Problem>> {
-    let mut reader = Reader::new(env);
+pub fn compile_with(text: &str, env: &Environment<'_>, unicode: Unicode) -> Result<Compiled, Vec<Problem>> {
+    let mut reader = Reader::new(env, unicode);
     let parsed = if text.len() > limits::MAX_CONFIG_BYTES {
         Err("is too large".to_string())
     } else {
@@ -53,13 +63,14 @@ pub fn compile(text: &str, env: &Environment<'_>) -> Result<Compiled, Vec<Proble
     let authorizer = authorizer::read(&mut reader, &root);
     let session = session::read(&mut reader, &root);
     let cors = cors::read(&mut reader, &root);
-    let routes = paths::read(&mut reader, &root, authorizer.as_ref());
-    check_protection(&mut reader, &root, authorizer.as_ref(), &routes);
-    let mut verifier = authorizer.as_ref().and_then(|authorizer| authorizer.verifier(&mut reader, &routes));
+    let compiled = paths::read(&mut reader, &root, authorizer.as_ref());
+    let routes = &compiled.routes;
+    check_protection(&mut reader, &root, authorizer.as_ref(), routes);
+    let mut verifier = authorizer.as_ref().and_then(|authorizer| authorizer.verifier(&mut reader, routes));
     let mut login = None;
     if let Some(authorizer) = &authorizer
         && routes.iter().any(|route| route.integration.needs_login())
-        && let Some((fixed, state, id_tokens)) = authorizer.login(&mut reader, &routes, session, verifier.is_some())
+        && let Some((fixed, state, id_tokens)) = authorizer.login(&mut reader, routes, session, verifier.is_some())
     {
         verifier.get_or_insert(id_tokens);
         login = Some((fixed, state));
@@ -69,7 +80,7 @@ pub fn compile(text: &str, env: &Environment<'_>) -> Result<Compiled, Vec<Proble
     }
     let (fixed, state) = login.unzip();
     Ok(Compiled {
-        gateway: Gateway::new(routes, cors, fixed),
+        gateway: Gateway::new(compiled, unicode, cors, fixed),
         verifier,
         login: state,
         warnings: reader.into_problems(),

@@ -6,9 +6,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::authorizer::Authorizer;
+use super::overlaps;
 use super::reader::{Field, Reader, Section};
+use crate::gateway::Routes;
+use crate::gateway::agreement::RouteTable;
 use crate::gateway::headers::{HeaderTemplates, HeaderValue};
-use crate::gateway::pattern::{InvalidPattern, Kind, Pattern};
+use crate::gateway::index::RouteIndex;
+use crate::gateway::path::RequestPath;
+use crate::gateway::pattern::{InvalidPattern, Pattern};
 use crate::gateway::route::{Auth, Integration, Methods, OnForbidden, OnUnauthenticated, Route};
 use crate::http::is_token;
 use crate::json::Value;
@@ -47,16 +52,26 @@ const RESERVED_PERMISSIONS: &[&str] = &[
     "profile",
 ];
 
-pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>, authorizer: Option<&Authorizer>) -> Vec<Route> {
+pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>, authorizer: Option<&Authorizer>) -> Routes {
+    let routes = read_routes(reader, root, authorizer);
+    let (places, routes): (Vec<String>, Vec<Route>) = routes.into_iter().unzip();
+    let index = RouteIndex::new(&routes, reader.unicode);
+    overlaps::check(reader, &index, &routes, &places);
+    check_login(reader, &routes, &places, authorizer);
+    Routes { table: RouteTable::new(index, &routes), routes }
+}
+
+/// The routes that are valid, each with its place.
+fn read_routes(reader: &mut Reader<'_>, root: &Section<'_>, authorizer: Option<&Authorizer>) -> Vec<(String, Route)> {
+    let mut routes = Vec::new();
     let Some(field) = root.get("paths") else {
         reader.error("paths", "is missing: a list of routes");
-        return Vec::new();
+        return routes;
     };
     let Some(array) = field.value.as_array() else {
         reader.error(&field.path, "must be a list of routes");
-        return Vec::new();
+        return routes;
     };
-    let mut routes: Vec<(String, Route)> = Vec::new();
     for (index, value) in array.iter().enumerate() {
         let field = Field { path: format!("{}[{index}]", field.path), value };
         let Some(section) = reader.section(&field, KEYS) else { continue };
@@ -67,9 +82,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>, authorizer: Opti
     if array.iter().next().is_none() {
         reader.error(&field.path, "must not be empty");
     }
-    check_overlaps(reader, &routes);
-    check_login(reader, &routes, authorizer);
-    routes.into_iter().map(|(_, route)| route).collect()
+    routes
 }
 
 fn read_route(reader: &mut Reader<'_>, section: &Section<'_>, authorizer: Option<&Authorizer>) -> Option<Route> {
@@ -156,12 +169,15 @@ fn read_pattern(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Patter
         return None;
     };
     let text = reader.text(&field)?;
-    match Pattern::parse(&text) {
+    match Pattern::parse(&text, reader.unicode) {
         // Problems show it as it is written: what a placeholder stands for may be secret.
         Ok(pattern) => Some(pattern.shown_as(field.value.as_str().unwrap_or_default())),
         Err(reason) => {
             let message = match reason {
                 InvalidPattern::Path(reason) => reason.detail(),
+                InvalidPattern::Structure => {
+                    "a segment must be one segment in every reading: no //, no ; ? # or slash, encoded or not"
+                }
                 InvalidPattern::RestNotLast => "{*rest} must be the last segment",
                 InvalidPattern::Braces => "a parameter is a whole segment: {name} or {*name}",
                 InvalidPattern::DuplicateParameter => "two parameters have the same name",
@@ -216,8 +232,10 @@ fn read_on_forbidden(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<OnFor
     if text == "403" {
         return Some(OnForbidden::Problem);
     }
-    match crate::gateway::path::CanonicalPath::parse(&text) {
-        Ok(path) if path.as_str() == text => Some(OnForbidden::Redirect(text)),
+    match RequestPath::parse(&text, reader.unicode) {
+        Ok(path) if text.bytes().all(|byte| byte.is_ascii_graphic()) && path.has_one_structure() => {
+            Some(OnForbidden::Redirect(text))
+        }
         _ => {
             reader.error(&field.path, "must be 403 or a path such as /unauthorized");
             None
@@ -324,8 +342,8 @@ fn read_upstream(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Strin
         Some(url) => {
             // The path in front of forwarded ones must be as unambiguous as they are.
             let prefix = url.path().strip_suffix('/').unwrap_or(url.path());
-            match crate::gateway::path::CanonicalPath::parse(prefix) {
-                Ok(path) if prefix.is_empty() || path.as_str() == prefix => {
+            match RequestPath::parse(prefix, reader.unicode) {
+                Ok(path) if prefix.is_empty() || path.has_one_structure() => {
                     let origin = text.strip_suffix(url.path_and_query).unwrap_or(&text);
                     return Some(format!("{origin}{prefix}"));
                 }
@@ -363,45 +381,10 @@ fn read_headers(reader: &mut Reader<'_>, section: &Section<'_>) -> HeaderTemplat
     headers
 }
 
-fn check_overlaps(reader: &mut Reader<'_>, routes: &[(String, Route)]) {
-    for (index, (path, route)) in routes.iter().enumerate() {
-        for (earlier_path, earlier) in routes.iter().take(index) {
-            if !route.pattern.overlaps(&earlier.pattern) {
-                continue;
-            }
-            let same = route.pattern.is_within(&earlier.pattern) && earlier.pattern.is_within(&route.pattern);
-            if same {
-                if route.methods.conflicts_with(&earlier.methods) {
-                    reader.error(path, format!("has the same path and method as {earlier_path}"));
-                }
-                continue;
-            }
-            let (winner, loser) = if route.pattern.beats(&earlier.pattern) {
-                (route, earlier)
-            } else if earlier.pattern.beats(&route.pattern) {
-                (earlier, route)
-            } else {
-                let (one, two) = (route.pattern.as_str(), earlier.pattern.as_str());
-                reader.error(path, format!("is ambiguous with {earlier_path}: some paths match both {one} and {two}"));
-                continue;
-            };
-            if winner.auth == Auth::None && loser.auth == Auth::Required && winner.pattern.kind() != Kind::Exact {
-                reader.warn(
-                    path,
-                    format!(
-                        "public {} takes requests from protected {}",
-                        winner.pattern.as_str(),
-                        loser.pattern.as_str()
-                    ),
-                );
-            }
-        }
-    }
-}
-
-fn check_login(reader: &mut Reader<'_>, routes: &[(String, Route)], authorizer: Option<&Authorizer>) {
-    let first = |wanted: &Integration| routes.iter().find(|(_, route)| route.integration == *wanted);
-    if let Some((path, route)) = routes.iter().find(|(_, route)| route.integration.needs_login())
+fn check_login(reader: &mut Reader<'_>, routes: &[Route], places: &[String], authorizer: Option<&Authorizer>) {
+    let routes = || places.iter().zip(routes);
+    let first = |wanted: &Integration| routes().find(|(_, route)| route.integration == *wanted);
+    if let Some((path, route)) = routes().find(|(_, route)| route.integration.needs_login())
         && authorizer.is_none()
     {
         reader.error(path, format!("{} needs an authorizer", route.pattern.as_str()));
@@ -424,19 +407,19 @@ fn check_login(reader: &mut Reader<'_>, routes: &[(String, Route)], authorizer: 
     match authorizer.redirect_uri(callback.and_then(|(_, route)| route.pattern.path()).as_deref()) {
         Some(uri) => {
             let path = HttpUrl::parse(&uri).map(|url| url.path()).unwrap_or_default();
-            let path = crate::gateway::path::CanonicalPath::parse(path);
+            let path = RequestPath::parse(path, reader.unicode);
             let is_served = |route: &Route| {
-                route.integration == Integration::Callback
-                    && path
-                        .as_ref()
-                        .is_ok_and(|path| route.pattern.matches(path, crate::gateway::pattern::Reading::Exact))
+                let matches = |path: &RequestPath| {
+                    route.pattern.matches(path.main().segments().filter(|segment| !segment.is_empty()))
+                };
+                route.integration == Integration::Callback && path.as_ref().is_ok_and(matches)
             };
-            if !routes.iter().any(|(_, route)| is_served(route)) {
+            if !routes().any(|(_, route)| is_served(route)) {
                 reader.error("authorizer.redirect_uri", "is not the path of any callback integration");
             }
         }
         None => {
-            if let Some((path, _)) = routes.iter().find(|(_, route)| route.integration.needs_login()) {
+            if let Some((path, _)) = routes().find(|(_, route)| route.integration.needs_login()) {
                 reader.error(
                     &format!("{path}.integration"),
                     "needs authorizer.redirect_uri, or the site's origin in APP_BASE_URL",
@@ -444,7 +427,7 @@ fn check_login(reader: &mut Reader<'_>, routes: &[(String, Route)], authorizer: 
             }
         }
     }
-    if let Some((path, _)) = routes.iter().find(|(_, route)| route.on_unauthenticated == OnUnauthenticated::Login)
+    if let Some((path, _)) = routes().find(|(_, route)| route.on_unauthenticated == OnUnauthenticated::Login)
         && first(&Integration::Login).is_none_or(|(_, route)| route.pattern.path().is_none())
     {
         reader.error(&format!("{path}.on_unauthenticated"), "is \"login\", but no route with a fixed path is a login");

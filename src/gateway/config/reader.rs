@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::gateway::Unicode;
 use crate::json::{Number, Object, Value};
 
 /// Something in the configuration that needs a person's attention.
@@ -31,6 +32,8 @@ pub type Environment<'e> = dyn Fn(&str) -> Option<String> + 'e;
 /// Collects problems while values are read.
 pub(super) struct Reader<'e> {
     env: &'e Environment<'e>,
+    /// For the patterns of paths.
+    pub(super) unicode: Unicode,
     problems: Vec<Problem>,
 }
 
@@ -70,8 +73,8 @@ impl<'d> Section<'d> {
 }
 
 impl<'e> Reader<'e> {
-    pub(super) fn new(env: &'e Environment<'e>) -> Self {
-        Self { env, problems: Vec::new() }
+    pub(super) fn new(env: &'e Environment<'e>, unicode: Unicode) -> Self {
+        Self { env, unicode, problems: Vec::new() }
     }
 
     pub(super) fn error(&mut self, path: &str, message: impl Into<String>) {

@@ -1,0 +1,197 @@
+//! Policy agreement: a request is forwarded only if every reading of its path meets a route with the same policy.
+//!
+//! The policy of a route is what it demands: authentication, rights, the methods it answers, and whether it is an act of the gateway
+//! itself, such as a logout. Where the readings of a path disagree, nobody can tell which one the origin will take; the path
+//! is refused.
+//!
+//! A closing slash alone is no ambiguity. Such a path meets two routes, with and without the slash, and the stricter one decides.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::index::{Candidate, GroupId, RouteIndex, TooManyCandidates, combinations_of};
+use super::path::{Reading, RequestPath};
+use super::route::{Auth, Methods, Route};
+use crate::jwt::Demands;
+use crate::text::decimal;
+
+/// The index of the routes, and which of them have the same policy.
+#[derive(Debug)]
+pub(super) struct RouteTable {
+    index: RouteIndex,
+    /// Per group of the index. Groups of one number have the same policy.
+    policies: Vec<usize>,
+}
+
+/// Why a path has no route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoRoute {
+    NotFound,
+    Ambiguous,
+}
+
+impl From<TooManyCandidates> for NoRoute {
+    fn from(_: TooManyCandidates) -> Self {
+        Self::Ambiguous
+    }
+}
+
+impl RouteTable {
+    pub(super) fn new(index: RouteIndex, routes: &[Route]) -> Self {
+        let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
+        let mut policy = |group: &super::index::Group| {
+            let mut parts: Vec<String> = group.routes.iter().filter_map(|&at| routes.get(at)).map(policy_of).collect();
+            parts.sort_unstable();
+            let next = numbers.len();
+            *numbers.entry(parts.concat()).or_insert(next)
+        };
+        let policies = index.groups().iter().map(&mut policy).collect();
+        Self { index, policies }
+    }
+
+    /// The positions of the routes that a path meets, one or several for different methods.
+    pub(super) fn find(&self, path: &RequestPath, routes: &[Route], method: &str) -> Result<&[usize], NoRoute> {
+        let ask = |reading| self.meet(reading, routes, method);
+        let mut main = None;
+        for met in ask(path.main())? {
+            // The first is the route by the plain reading; the others are what spellings of its segments meet.
+            self.agree(*main.get_or_insert(met), met)?;
+        }
+        let main = main.flatten();
+        for reading in path.readings().iter().filter(|reading| *reading != path.main()) {
+            ask(reading)?.into_iter().try_for_each(|met| self.agree(main, met))?;
+        }
+        let group = main.and_then(|group| self.index.groups().get(group)).ok_or(NoRoute::NotFound)?;
+        Ok(&group.routes)
+    }
+
+    fn agree(&self, one: Option<GroupId>, two: Option<GroupId>) -> Result<(), NoRoute> {
+        let policy = |group: Option<GroupId>| group.and_then(|group| self.policies.get(group));
+        if policy(one) == policy(two) { Ok(()) } else { Err(NoRoute::Ambiguous) }
+    }
+
+    /// The groups that a reading meets, under every combination of treatments that makes a difference.
+    fn meet(&self, reading: &Reading, routes: &[Route], method: &str) -> Result<Vec<Option<GroupId>>, NoRoute> {
+        let count = reading.segments().count();
+        // The root is a path of no segments.
+        let is_closed = reading.segments().last() == Some("");
+        let open = self.index.candidates(reading.segments().take(count - usize::from(is_closed)))?;
+        let closed = if is_closed && count > 1 { self.index.candidates(reading.segments())? } else { Vec::new() };
+        let has_empty = open.iter().chain(&closed).any(|candidate| candidate.has_empty_parameter);
+        let mut met = Vec::new();
+        for combination in combinations_of(&open).start..combinations_of(&open).end.max(combinations_of(&closed).end) {
+            for empty_parameters in [false, true].into_iter().take(1 + usize::from(has_empty)) {
+                let best = |candidates: &[Candidate]| self.best(candidates, combination, empty_parameters);
+                met.push(match (best(&open)?, best(&closed)?) {
+                    (Some(open), Some(closed)) => Some(self.stricter(open, closed, routes, method)?),
+                    (open, closed) => open.or(closed),
+                });
+            }
+        }
+        Ok(met)
+    }
+
+    /// The one group that is met, or one of several with the same policy.
+    fn best(
+        &self,
+        candidates: &[Candidate],
+        combination: u8,
+        empty_parameters: bool,
+    ) -> Result<Option<GroupId>, NoRoute> {
+        let best = self.index.best(candidates, combination, empty_parameters);
+        let Some((&first, others)) = best.split_first() else { return Ok(None) };
+        others.iter().try_for_each(|&other| self.agree(Some(first), Some(other)))?;
+        Ok(Some(first))
+    }
+
+    /// Of the routes without and with a closing slash, the one that demands more.
+    fn stricter(&self, open: GroupId, closed: GroupId, routes: &[Route], method: &str) -> Result<GroupId, NoRoute> {
+        if self.agree(Some(open), Some(closed)).is_ok() {
+            return Ok(open);
+        }
+        let route = |group: GroupId| {
+            let group = self.index.groups().get(group)?;
+            route_for(&group.routes, routes, method)
+        };
+        match (route(open), route(closed)) {
+            // A path that does not answer to the method refuses more than any route does.
+            (None, _) => Ok(open),
+            (_, None) => Ok(closed),
+            (Some(one), Some(two)) if demands_all_of(one, two) => Ok(open),
+            (Some(one), Some(two)) if demands_all_of(two, one) => Ok(closed),
+            _ => Err(NoRoute::Ambiguous),
+        }
+    }
+}
+
+/// The route for a method among those of one group: one that names it, else one for any method.
+pub(super) fn route_for<'r>(group: &[usize], routes: &'r [Route], method: &str) -> Option<&'r Route> {
+    let mut candidates = group.iter().filter_map(|&position| routes.get(position));
+    let named = candidates.clone().find(|route| route.methods.names(method));
+    named.or_else(|| candidates.find(|route| route.methods.is_any()))
+}
+
+/// Whether who may pass `one` may pass `two`.
+fn demands_all_of(one: &Route, two: &Route) -> bool {
+    let includes = |all: &[String], some: &[String]| some.iter().all(|item| all.contains(item));
+    let narrows = |some: &[String], all: &[String]| all.is_empty() || !some.is_empty() && includes(all, some);
+    let Demands { scopes, permissions, roles, organizations, audience } = &two.demands;
+    let has_roles = roles.as_ref().is_none_or(|two| {
+        one.demands
+            .roles
+            .as_ref()
+            .is_some_and(|one| one.claim == two.claim && includes(&one.all, &two.all) && narrows(&one.any, &two.any))
+    });
+    one.auth.strictness() >= two.auth.strictness()
+        && includes(&one.demands.scopes, scopes)
+        && includes(&one.demands.permissions, permissions)
+        && includes(&one.demands.audience, audience)
+        && narrows(&one.demands.organizations, organizations)
+        && has_roles
+}
+
+/// A text that is the same for routes of the same policy, and for no others.
+fn policy_of(route: &Route) -> String {
+    let mut text = String::new();
+    let mut put = |part: &str| {
+        text.push_str(&decimal(part.len() as u64));
+        text.push(':');
+        text.push_str(part);
+    };
+    let mut list = |name: &str, items: &[String]| {
+        let mut items: Vec<&str> = items.iter().map(String::as_str).collect();
+        items.sort_unstable();
+        items.dedup();
+        put(name);
+        put(&decimal(items.len() as u64));
+        items.into_iter().for_each(&mut put);
+    };
+    match &route.methods {
+        Methods::Any => list("any method", &[]),
+        Methods::Only(methods) => list("methods", methods),
+    }
+    list(
+        if route.auth == Auth::None {
+            "public"
+        } else if route.auth == Auth::Optional {
+            "optional"
+        } else {
+            "required"
+        },
+        &[],
+    );
+    list(route.integration.act().unwrap_or("no act"), &[]);
+    let Demands { scopes, permissions, roles, organizations, audience } = &route.demands;
+    list("scopes", scopes);
+    list("permissions", permissions);
+    list("organizations", organizations);
+    list("audience", audience);
+    if let Some(roles) = roles {
+        list(&roles.claim, &[]);
+        list("all roles", &roles.all);
+        list("any role", &roles.any);
+    }
+    text.push(';');
+    text
+}

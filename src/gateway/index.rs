@@ -1,0 +1,259 @@
+//! The routes by their patterns: which of them a path meets, without looking at the others.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::pattern::{Kind, Pattern, Segment};
+use super::route::Route;
+use super::spelling::{COMBINATIONS, Combinations, EVERY, Unicode};
+use crate::http::percent;
+use crate::limits;
+
+/// A tree of patterns, one level for each segment.
+#[derive(Debug)]
+pub(super) struct RouteIndex {
+    nodes: Vec<Node>,
+    groups: Vec<Group>,
+    unicode: Unicode,
+}
+
+/// Routes whose patterns match the same paths, whatever their parameters are called.
+#[derive(Debug)]
+pub(super) struct Group {
+    /// Positions of the routes, in the order of the configuration.
+    pub(super) routes: Vec<usize>,
+    pub(super) kind: Kind,
+    /// Per segment, whether it is a parameter.
+    parameters: Vec<bool>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    /// By the key of the literal; those of one key are other spellings of one another.
+    literals: BTreeMap<String, Vec<(String, NodeId)>>,
+    parameter: Option<NodeId>,
+    /// The group of patterns that end here.
+    end: Option<GroupId>,
+    /// The group of patterns that match everything from here on.
+    rest: Option<GroupId>,
+}
+
+pub(super) type NodeId = usize;
+pub(super) type GroupId = usize;
+
+/// A group that a path meets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Candidate {
+    pub(super) group: GroupId,
+    /// Under which combinations of treatments.
+    pub(super) combinations: Combinations,
+    /// Whether a parameter would have to be empty for it.
+    pub(super) has_empty_parameter: bool,
+}
+
+/// There are more candidates than are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooManyCandidates;
+
+impl RouteIndex {
+    pub(super) fn new(routes: &[Route], unicode: Unicode) -> Self {
+        let mut index = Self { nodes: Vec::from([Node::default()]), groups: Vec::new(), unicode };
+        for (position, route) in routes.iter().enumerate() {
+            index.insert(position, &route.pattern);
+        }
+        index
+    }
+
+    fn insert(&mut self, position: usize, pattern: &Pattern) {
+        let mut at = 0;
+        for segment in pattern.segments() {
+            at = self.child(at, segment);
+        }
+        let new_group = self.groups.len();
+        let Some(node) = self.nodes.get_mut(at) else { return };
+        let place = if pattern.has_rest() { &mut node.rest } else { &mut node.end };
+        let group = *place.get_or_insert(new_group);
+        if group == new_group {
+            let parameters = pattern.segments().iter().map(Segment::is_parameter).collect();
+            self.groups.push(Group { routes: Vec::new(), kind: pattern.kind(), parameters });
+        }
+        if let Some(group) = self.groups.get_mut(group) {
+            group.routes.push(position);
+        }
+    }
+
+    fn child(&mut self, parent: NodeId, segment: &Segment) -> NodeId {
+        let new_node = self.nodes.len();
+        let Some(node) = self.nodes.get_mut(parent) else { return parent };
+        let child = match segment {
+            Segment::Parameter => *node.parameter.get_or_insert(new_node),
+            Segment::Literal(literal) => {
+                let spellings = node.literals.entry(self.unicode.key(literal).into_owned()).or_default();
+                match spellings.iter().find(|(one, _)| one == literal) {
+                    Some(&(_, child)) => child,
+                    None => {
+                        spellings.push((literal.clone(), new_node));
+                        new_node
+                    }
+                }
+            }
+        };
+        if child == new_node {
+            self.nodes.push(Node::default());
+        }
+        child
+    }
+
+    pub(super) fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    pub(super) fn unicode(&self) -> Unicode {
+        self.unicode
+    }
+
+    pub(super) fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.get(id)
+    }
+
+    /// The groups that a path of these segments meets under some combination of treatments.
+    pub(super) fn candidates<'s>(
+        &self,
+        segments: impl Iterator<Item = &'s str>,
+    ) -> Result<Vec<Candidate>, TooManyCandidates> {
+        let mut found = Vec::new();
+        let mut frontier = Vec::from([Position { node: 0, combinations: EVERY, has_empty_parameter: false }]);
+        let mut next = Vec::new();
+        for segment in segments {
+            for position in &frontier {
+                self.note(&mut found, position, |node| node.rest);
+                self.step(*position, segment, &mut next);
+            }
+            if next.len() > limits::MAX_ROUTE_CANDIDATES {
+                return Err(TooManyCandidates);
+            }
+            core::mem::swap(&mut frontier, &mut next);
+            next.clear();
+            if frontier.is_empty() {
+                return Ok(found);
+            }
+        }
+        for position in &frontier {
+            self.note(&mut found, position, |node| node.rest);
+            self.note(&mut found, position, |node| node.end);
+        }
+        Ok(found)
+    }
+
+    fn note(&self, found: &mut Vec<Candidate>, position: &Position, group: impl Fn(&Node) -> Option<GroupId>) {
+        if let Some(group) = self.nodes.get(position.node).and_then(group) {
+            let &Position { combinations, has_empty_parameter, .. } = position;
+            found.push(Candidate { group, combinations, has_empty_parameter });
+        }
+    }
+
+    /// From a node to those below it that `segment` leads to.
+    fn step(&self, from: Position, segment: &str, next: &mut Vec<Position>) {
+        let Some(node) = self.nodes.get(from.node) else { return };
+        if let Some(node) = node.parameter {
+            next.push(Position { node, has_empty_parameter: from.has_empty_parameter || segment.is_empty(), ..from });
+        }
+        if node.literals.is_empty() || segment.is_empty() {
+            return;
+        }
+        let spellings = |text: &str| node.literals.get(&*self.unicode.key(text)).map_or(&[][..], Vec::as_slice);
+        for (literal, node) in spellings(segment) {
+            let combinations = from.combinations & self.unicode.agreeing(segment, literal);
+            if combinations != 0 {
+                next.push(Position { node: *node, combinations, ..from });
+            }
+        }
+        // A literal also matches its own usual encoding, in whatever reading.
+        if segment.contains('%')
+            && let Ok(decoded) = String::from_utf8(percent::decode(segment))
+            && percent::is_usual_encoding_of(segment, &decoded)
+        {
+            let same = spellings(&decoded).iter().filter(|(literal, _)| *literal == decoded);
+            next.extend(same.map(|&(_, node)| Position { node, ..from }));
+        }
+    }
+
+    /// The most specific of the candidates under one combination: several if none of them beats all others.
+    pub(super) fn best(&self, candidates: &[Candidate], combination: u8, empty_parameters: bool) -> Vec<GroupId> {
+        let mut best: Vec<GroupId> = Vec::new();
+        for candidate in candidates {
+            let is_met = candidate.combinations & 1 << combination != 0
+                && (empty_parameters || !candidate.has_empty_parameter)
+                && !best.contains(&candidate.group);
+            if !is_met || best.iter().any(|&other| self.beats(other, candidate.group)) {
+                continue;
+            }
+            best.retain(|&other| !self.beats(candidate.group, other));
+            best.push(candidate.group);
+        }
+        best
+    }
+
+    /// Whether `one` is more specific than `two`, where a path meets both: exact beats parameters beats rest; within a kind, the
+    /// narrower.
+    fn beats(&self, one: GroupId, two: GroupId) -> bool {
+        let (Some(one), Some(two)) = (self.groups.get(one), self.groups.get(two)) else { return false };
+        match one.kind.cmp(&two.kind) {
+            core::cmp::Ordering::Less => true,
+            core::cmp::Ordering::Greater => false,
+            core::cmp::Ordering::Equal => one.is_within(two) && !two.is_within(one),
+        }
+    }
+}
+
+/// Where a search stands.
+#[derive(Debug, Clone, Copy)]
+struct Position {
+    node: NodeId,
+    combinations: Combinations,
+    has_empty_parameter: bool,
+}
+
+impl Group {
+    /// Whether each of its paths is one of `other`'s, where a path meets both, so that their literals are the same.
+    fn is_within(&self, other: &Self) -> bool {
+        let covers = |(theirs, ours): (&bool, &bool)| *theirs || !*ours;
+        self.parameters.len() >= other.parameters.len() && other.parameters.iter().zip(&self.parameters).all(covers)
+    }
+}
+
+impl Node {
+    pub(super) fn end(&self) -> Option<GroupId> {
+        self.end
+    }
+
+    pub(super) fn rest(&self) -> Option<GroupId> {
+        self.rest
+    }
+
+    pub(super) fn parameter(&self) -> Option<NodeId> {
+        self.parameter
+    }
+
+    /// The literals below it, each with its node.
+    pub(super) fn literals(&self) -> impl Iterator<Item = (&str, NodeId)> {
+        self.literals.values().flatten().map(|(literal, node)| (literal.as_str(), *node))
+    }
+
+    pub(super) fn literal_count(&self) -> usize {
+        self.literals.len()
+    }
+
+    /// The node below it that this literal leads to.
+    pub(super) fn literal(&self, unicode: Unicode, literal: &str) -> Option<NodeId> {
+        let spellings = self.literals.get(&*unicode.key(literal))?;
+        spellings.iter().find(|(one, _)| one == literal).map(|&(_, node)| node)
+    }
+}
+
+/// The combinations to look at where these candidates are met: all treatments are alike for exact matches.
+pub(super) fn combinations_of(candidates: &[Candidate]) -> core::ops::Range<u8> {
+    let is_exact = candidates.iter().all(|candidate| candidate.combinations == EVERY);
+    0..if is_exact { 1 } else { COMBINATIONS }
+}
