@@ -6,11 +6,10 @@
 //!
 //! A closing slash alone is no ambiguity. Such a path meets two routes, with and without the slash, and the stricter one decides.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::index::{Candidate, GroupId, RouteIndex, TooManyCandidates, combinations_of};
+use super::index::{Candidate, Group, GroupId, RouteIndex, TooManyCandidates, combinations_of};
 use super::path::{Reading, RequestPath};
 use super::route::{Auth, Methods, Route};
 use crate::jwt::Demands;
@@ -39,14 +38,21 @@ impl From<TooManyCandidates> for NoRoute {
 
 impl RouteTable {
     pub(super) fn new(index: RouteIndex, routes: &[Route]) -> Self {
-        let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
-        let mut policy = |group: &super::index::Group| {
-            let mut parts: Vec<String> = group.routes.iter().filter_map(|&at| routes.get(at)).map(policy_of).collect();
-            parts.sort_unstable();
-            let next = numbers.len();
-            *numbers.entry(parts.concat()).or_insert(next)
+        // Sorted by text.
+        let mut known: Vec<(String, usize)> = Vec::new();
+        let mut number = |group: &Group| {
+            let parts: Vec<String> = group.routes.iter().filter_map(|&at| routes.get(at)).map(policy_of).collect();
+            let policy = sorted(parts.iter().map(String::as_str)).concat();
+            let next = known.len();
+            match known.binary_search_by(|(one, _)| one.as_str().cmp(&policy)) {
+                Ok(at) => known.get(at).map_or(next, |(_, number)| *number),
+                Err(at) => {
+                    known.insert(at, (policy, next));
+                    next
+                }
+            }
         };
-        let policies = index.groups().iter().map(&mut policy).collect();
+        let policies = index.groups().iter().map(&mut number).collect();
         Self { index, policies }
     }
 
@@ -160,9 +166,7 @@ fn policy_of(route: &Route) -> String {
         text.push_str(part);
     };
     let mut list = |name: &str, items: &[String]| {
-        let mut items: Vec<&str> = items.iter().map(String::as_str).collect();
-        items.sort_unstable();
-        items.dedup();
+        let items = sorted(items.iter().map(String::as_str));
         put(name);
         put(&decimal(items.len() as u64));
         items.into_iter().for_each(&mut put);
@@ -194,4 +198,15 @@ fn policy_of(route: &Route) -> String {
     }
     text.push(';');
     text
+}
+
+/// The texts in order, each once. They are few.
+fn sorted<'t>(texts: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
+    let mut sorted: Vec<&str> = Vec::new();
+    for text in texts {
+        if let Err(at) = sorted.binary_search(&text) {
+            sorted.insert(at, text);
+        }
+    }
+    sorted
 }

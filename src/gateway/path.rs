@@ -22,7 +22,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::spelling::{Unicode, trimmed, without_ignorable};
+use super::spelling::{Unicode, is_plain, trimmed, without_ignorable};
 use crate::http::percent;
 use crate::limits;
 
@@ -108,7 +108,8 @@ impl RequestPath {
         readings.add(first)?;
         let mut main = 0;
         let mut next = 0;
-        while let Some(reading) = readings.found.get(next).cloned() {
+        let is_plain = readings.found.iter().all(Reading::is_plain);
+        while let Some(reading) = readings.found.get(next).filter(|_| !is_plain).cloned() {
             let decoded = reading.decoded()?;
             if next == 0 {
                 main = decoded.len().min(1);
@@ -176,6 +177,12 @@ impl Reading {
     /// The segments, in order.
     pub(super) fn segments(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.split(JOINT)
+    }
+
+    /// Whether everybody reads it alike, as most paths are.
+    fn is_plain(&self) -> bool {
+        let inner = self.0.strip_suffix(JOINT).unwrap_or(&self.0);
+        self.0.is_empty() || inner.split(JOINT).all(|segment| !segment.is_empty() && is_plain(segment))
     }
 
     fn check(&self) -> Result<(), InvalidPath> {

@@ -74,7 +74,9 @@ impl Unicode {
             return text.to_ascii_lowercase();
         }
         // In Turkish, the lower case of `İ` is a plain `i`.
-        (self.fold_case)(text).replace("i\u{307}", "i")
+        let mut before = ' ';
+        let is_kept = |character: &char| core::mem::replace(&mut before, *character) != 'i' || *character != '\u{307}';
+        (self.fold_case)(text).chars().filter(is_kept).collect()
     }
 
     /// The text after every treatment: equal for all texts that some combination makes equal.

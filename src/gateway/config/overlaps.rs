@@ -1,6 +1,5 @@
 //! What is odd about routes that match the same paths, found by walking their index instead of comparing each with each.
 
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -14,16 +13,18 @@ use crate::limits;
 /// Notes routes of the same path and method, routes of which neither is more specific, and public ones that take requests from
 /// protected ones. `places` says where each route stands in the configuration.
 pub(super) fn check(reader: &mut Reader<'_>, index: &RouteIndex, routes: &[Route], places: &[String]) {
-    let mut problems: BTreeSet<(usize, Problem)> = BTreeSet::new();
+    let mut problems = Problems(Vec::new());
+    problems.0.resize_with(routes.len(), Vec::new);
     for group in index.groups() {
         same_methods(group, routes, &mut problems);
     }
-    let mut walk = Walk { index, routes, problems, marks: BTreeMap::new() };
+    let mut walk = Walk { index, routes, problems, marks: Vec::new() };
+    walk.marks.resize(index.node_count(), Marks::default());
     walk.pairs();
     walk.below_marks();
     let text = |position: usize| routes.get(position).map_or("", |route| route.pattern.as_str());
     let place = |position: usize| places.get(position).map_or("", String::as_str);
-    for (at, problem) in walk.problems {
+    for (at, problem) in (0..).zip(&walk.problems.0).flat_map(|(at, found)| found.iter().map(move |one| (at, *one))) {
         match problem {
             Problem::SameMethod(other) => {
                 reader.error(place(at), format!("has the same path and method as {}", place(other)));
@@ -33,32 +34,47 @@ pub(super) fn check(reader: &mut Reader<'_>, index: &RouteIndex, routes: &[Route
                 format!("is ambiguous with {}: some paths match both {} and {}", place(other), text(at), text(other)),
             ),
             Problem::TakesFromProtected(other) => {
-                reader.warn(place(at), format!("public {} takes requests from protected {}", text(at), text(other)))
+                reader.warn(place(at), format!("public {} takes requests from protected {}", text(at), text(other)));
             }
         }
     }
 }
 
-/// What is odd, and with which other route.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+/// What is odd about a route, and with which other one.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Problem {
     SameMethod(usize),
     Ambiguous(usize),
     TakesFromProtected(usize),
 }
 
-fn same_methods(group: &Group, routes: &[Route], problems: &mut BTreeSet<(usize, Problem)>) {
-    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+/// By position of the route.
+struct Problems(Vec<Vec<Problem>>);
+
+impl Problems {
+    /// Notes a problem. One of each kind is enough to look at a route.
+    fn note(&mut self, at: usize, problem: Problem) {
+        let Some(found) = self.0.get_mut(at) else { return };
+        let is_like = |one: &Problem| core::mem::discriminant(one) == core::mem::discriminant(&problem);
+        if !found.iter().any(is_like) {
+            found.push(problem);
+        }
+    }
+}
+
+fn same_methods(group: &Group, routes: &[Route], problems: &mut Problems) {
+    let mut seen: Vec<(&str, usize)> = Vec::new();
     for &at in &group.routes {
-        let Some(route) = routes.get(at) else { continue };
-        let methods: Vec<&str> = match &route.methods {
-            Methods::Any => Vec::from(["ANY"]),
-            Methods::Only(methods) => methods.iter().map(String::as_str).collect(),
+        let methods = match routes.get(at).map(|route| &route.methods) {
+            Some(Methods::Only(methods)) => methods.as_slice(),
+            Some(Methods::Any) => &[],
+            None => continue,
         };
-        for method in methods {
-            match seen.get(method) {
-                Some(&earlier) if earlier != at => drop(problems.insert((at, Problem::SameMethod(earlier)))),
-                _ => drop(seen.insert(method, at)),
+        for method in methods.iter().map(String::as_str).chain(methods.is_empty().then_some("ANY")) {
+            match seen.iter().find(|(one, _)| *one == method) {
+                Some(&(_, earlier)) if earlier != at => problems.note(at, Problem::SameMethod(earlier)),
+                Some(_) => {}
+                None => seen.push((method, at)),
             }
         }
     }
@@ -68,9 +84,9 @@ fn same_methods(group: &Group, routes: &[Route], problems: &mut BTreeSet<(usize,
 struct Walk<'w> {
     index: &'w RouteIndex,
     routes: &'w [Route],
-    problems: BTreeSet<(usize, Problem)>,
-    /// What everything below a node meets. One of a kind is enough: each route is told of one other.
-    marks: BTreeMap<usize, Marks>,
+    problems: Problems,
+    /// Per node, what everything below it meets.
+    marks: Vec<Marks>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -178,7 +194,7 @@ impl Walk<'_> {
     fn mark(&mut self, at: usize, node: usize, is_wider: bool, is_narrower: bool) {
         let Some(rest) = self.index.node(at).and_then(Node::rest) else { return };
         let is_protected = self.first_route(rest, |route| route.auth == Auth::Required).is_some();
-        let marks = self.marks.entry(node).or_default();
+        let Some(marks) = self.marks.get_mut(node) else { return };
         if is_wider {
             marks.wider = marks.wider.or(Some(rest).filter(|_| is_protected));
         } else {
@@ -193,7 +209,7 @@ impl Walk<'_> {
         let mut open = Vec::from([(0, Marks::default())]);
         while let Some((at, above)) = open.pop() {
             let Some(node) = self.index.node(at) else { continue };
-            let own = self.marks.get(&at).copied().unwrap_or_default();
+            let own = self.marks.get(at).copied().unwrap_or_default();
             let marks = Marks {
                 wider: own.wider.or(above.wider),
                 crossing: own.crossing.or(above.crossing),
@@ -226,13 +242,13 @@ impl Walk<'_> {
         let public = self.first_route(winner, |route| route.auth == Auth::None).filter(|_| !is_exact);
         let protected = self.first_route(loser, |route| route.auth == Auth::Required);
         if let (Some(public), Some(protected)) = (public, protected) {
-            self.problems.insert((public, Problem::TakesFromProtected(protected)));
+            self.problems.note(public, Problem::TakesFromProtected(protected));
         }
     }
 
     fn note_ambiguous(&mut self, one: GroupId, two: GroupId) {
         if let (Some(one), Some(two)) = (self.first_route(one, |_| true), self.first_route(two, |_| true)) {
-            self.problems.insert((one.max(two), Problem::Ambiguous(one.min(two))));
+            self.problems.note(one.max(two), Problem::Ambiguous(one.min(two)));
         }
     }
 

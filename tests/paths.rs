@@ -1,0 +1,562 @@
+//! Proves policy agreement: whatever server stands behind the gateway, nobody reaches through a public route what that server reads as
+//! a protected path; and what every server reads alike arrives byte for byte.
+//!
+//! The servers are made here, independently of the gateway: each reads a path by some sequence of the steps below, compares its
+//! segments with some of the treatments below, and has the same routes as the gateway. Route tables and spellings of paths are
+//! generated from a fixed seed.
+
+#![cfg(feature = "unicode")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::std_instead_of_alloc,
+    clippy::std_instead_of_core,
+    reason = "test code: a panic is a failure"
+)]
+
+use std::collections::BTreeSet;
+
+use edgeward::gateway::{Action, Compiled, Credentials, Gateway, compile};
+use edgeward::http::RequestHead;
+use edgeward::io::UnixTime;
+use edgeward::limits;
+use serde_json::{Value, json};
+use unicode_normalization::UnicodeNormalization;
+
+// ---- servers --------------------------------------------------------------------------------------------------------
+
+type Segments = Vec<String>;
+
+/// The bytes that a text stands for. As Latin-1, each of them as the UTF-8 of its character.
+fn bytes(text: &str, latin1: bool) -> Vec<u8> {
+    let mut bytes: Vec<u8> = Vec::new();
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let digits = rest.get(1..3).filter(|digits| character == '%' && digits.bytes().all(|b| b.is_ascii_hexdigit()));
+        if let Some(digits) = digits {
+            let byte = u8::from_str_radix(digits, 16).unwrap();
+            if latin1 {
+                bytes.extend(char::from(byte).to_string().as_bytes())
+            } else {
+                bytes.push(byte)
+            }
+            rest = &rest[3..];
+        } else {
+            bytes.extend(character.to_string().as_bytes());
+            rest = &rest[character.len_utf8()..];
+        }
+    }
+    bytes
+}
+
+fn decode(text: &str) -> String {
+    bytes(text, false).utf8_chunks().fold(String::new(), |text, chunk| {
+        text + chunk.valid() + &chunk.invalid().iter().map(|&byte| char::from(byte)).collect::<String>()
+    })
+}
+
+/// Servers that read Latin-1 are looked at only where the path is no UTF-8.
+fn decode_latin1(path: &Segments) -> Segments {
+    let is_utf8 = path.iter().all(|segment| String::from_utf8(bytes(segment, false)).is_ok());
+    if is_utf8 { path.clone() } else { each(path, |segment| String::from_utf8(bytes(segment, true)).unwrap()) }
+}
+
+fn each(segments: &Segments, step: impl Fn(&str) -> String) -> Segments {
+    segments.iter().map(|segment| step(segment)).collect()
+}
+
+fn split(segments: &Segments, at: impl Fn(&str) -> Vec<String>) -> Segments {
+    segments.iter().flat_map(|segment| at(segment)).collect()
+}
+
+fn at_encoded(segment: &str) -> Vec<String> {
+    let marked =
+        ["%2f", "%2F", "%5c", "%5C"].iter().fold(segment.to_string(), |text, code| text.replace(code, "\u{2}"));
+    marked.split('\u{2}').map(String::from).collect()
+}
+
+fn merged(segments: &Segments) -> Segments {
+    let (last, inner) = segments.split_last().unwrap();
+    inner.iter().filter(|segment| !segment.is_empty()).chain([last]).cloned().collect()
+}
+
+fn cut(segments: &Segments) -> Segments {
+    let mut kept = Vec::new();
+    for segment in segments {
+        let name = segment.split(['?', '#']).next().unwrap();
+        kept.push(name.to_string());
+        if name.len() < segment.len() {
+            break;
+        }
+    }
+    kept
+}
+
+/// What a server may do to a path before it looks for the route.
+const STEPS: [fn(&Segments) -> Segments; 10] = [
+    |path| each(path, decode),
+    decode_latin1,
+    |path| split(path, at_encoded),
+    |path| split(path, |segment| segment.split('/').map(String::from).collect()),
+    |path| split(path, |segment| segment.split('\\').map(String::from).collect()),
+    merged,
+    |path| each(path, |segment| segment.split(';').next().unwrap().to_string()),
+    cut,
+    |path| each(path, |segment| segment.nfkc().collect()),
+    |path| each(path, shown),
+];
+
+/// Every path that some sequence of the steps makes of this one.
+fn readings(path: &str) -> BTreeSet<Segments> {
+    let first: Segments = path[1..].split('/').map(String::from).collect();
+    let mut found = BTreeSet::from([first.clone()]);
+    let mut open = vec![first];
+    while let Some(path) = open.pop() {
+        for step in STEPS {
+            let next = step(&path);
+            if found.insert(next.clone()) {
+                open.push(next);
+            }
+        }
+    }
+    found
+}
+
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !matches!(c, '\u{ad}' | '\u{200b}' | '\u{200d}' | '\u{2060}' | '\u{feff}')).collect()
+}
+
+/// What a server may do to segments and to the literals of its routes before it compares them.
+fn treated(text: &str, treatments: u8) -> String {
+    let mut text = text.to_string();
+    for _ in 0..4 {
+        if treatments & 1 != 0 {
+            text = text.to_uppercase().to_lowercase();
+        }
+        if treatments & 2 != 0 {
+            text = text.nfkc().collect();
+        }
+        if treatments & 4 != 0 {
+            text = shown(&text);
+        }
+        if treatments & 8 != 0 {
+            let trimmed = text.trim_start().trim_end_matches(|c: char| c == '.' || c.is_whitespace());
+            if !trimmed.is_empty() {
+                text = trimmed.to_string();
+            }
+        }
+    }
+    text
+}
+
+#[derive(Debug, Clone)]
+struct Route {
+    /// Literals, `{}` for a parameter.
+    segments: Vec<String>,
+    has_rest: bool,
+    auth: &'static str,
+    scope: Option<&'static str>,
+    method: &'static str,
+}
+
+impl Route {
+    fn text(&self) -> String {
+        let names = self.segments.iter().enumerate().map(|(at, segment)| match segment.as_str() {
+            "{}" => format!("/{{p{at}}}"),
+            literal => format!("/{literal}"),
+        });
+        let path: String = names.chain(self.has_rest.then(|| "/{*rest}".to_string())).collect();
+        if path.is_empty() { "/".into() } else { path }
+    }
+
+    fn config(&self) -> Value {
+        let mut route = json!({
+            "method": self.method, "path": self.text(), "auth": self.auth,
+            "integration": { "type": "http_proxy", "url": "https://origin.example" }
+        });
+        if let Some(scope) = self.scope {
+            route["scopes"] = json!([scope]);
+        }
+        route
+    }
+
+    fn policy(&self) -> (&str, Option<&str>, &str) {
+        (self.auth, self.scope, self.method)
+    }
+
+    fn matches(&self, path: &[String], treatments: u8, empty_parameters: bool) -> bool {
+        let enough = if self.has_rest { path.len() >= self.segments.len() } else { path.len() == self.segments.len() };
+        enough
+            && self.segments.iter().zip(path).all(|(segment, actual)| match segment.as_str() {
+                "{}" => empty_parameters || !actual.is_empty(),
+                literal => {
+                    treated(literal, treatments) == treated(actual, treatments) || is_usual_encoding(actual, literal)
+                }
+            })
+    }
+
+    fn kind(&self) -> u8 {
+        if self.has_rest { 2 } else { u8::from(self.segments.iter().any(|segment| segment == "{}")) }
+    }
+
+    /// Of two routes that match a path.
+    fn beats(&self, other: &Self) -> bool {
+        let within = |one: &Self, two: &Self| {
+            one.segments.len() >= two.segments.len()
+                && two.segments.iter().zip(&one.segments).all(|(theirs, ours)| theirs == "{}" || ours != "{}")
+        };
+        self.kind() < other.kind() || self.kind() == other.kind() && within(self, other) && !within(other, self)
+    }
+}
+
+fn is_usual_encoding(text: &str, literal: &str) -> bool {
+    let encoded = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    let no_plain_escapes = text.split('%').skip(1).all(|rest| {
+        rest.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()).is_none_or(|byte| !encoded(&byte))
+    });
+    text.contains('%') && no_plain_escapes && bytes(text, false) == literal.as_bytes() && !literal.is_empty()
+}
+
+/// The routes that a server with these treatments may take for the path: the most specific ones.
+fn met<'r>(routes: &'r [Route], path: &[String], treatments: u8, empty_parameters: bool) -> Vec<&'r Route> {
+    let all: Vec<&Route> = routes.iter().filter(|route| route.matches(path, treatments, empty_parameters)).collect();
+    all.iter().copied().filter(|route| !all.iter().any(|other| other.beats(route))).collect()
+}
+
+/// What servers think of a path: the policies that they find, `None` for no route.
+struct Opinions<'r> {
+    policies: BTreeSet<Option<(&'r str, Option<&'r str>, &'r str)>>,
+    readings: usize,
+    /// Whether no server sees what none should see.
+    is_sound: bool,
+}
+
+fn opinions<'r>(routes: &'r [Route], path: &str) -> Opinions<'r> {
+    let readings = readings(path);
+    let mut opinions = Opinions { policies: BTreeSet::new(), readings: readings.len(), is_sound: true };
+    for reading in readings {
+        for segment in &reading {
+            let bare = treated(segment, 8);
+            opinions.is_sound &= bare != "." && bare != ".." && (segment.is_empty() || !segment.trim().is_empty());
+            opinions.is_sound &= !segment.chars().any(char::is_control);
+        }
+        let is_closed = reading.last().unwrap().is_empty();
+        let open = if is_closed { &reading[..reading.len() - 1] } else { &reading[..] };
+        for treatments in 0..16 {
+            for empty_parameters in [false, true] {
+                let mut found = met(routes, open, treatments, empty_parameters);
+                if is_closed && reading.len() > 1 {
+                    let closed = met(routes, &reading, treatments, empty_parameters);
+                    found = stricter(found, closed);
+                }
+                if found.is_empty() {
+                    opinions.policies.insert(None);
+                }
+                opinions.policies.extend(found.into_iter().map(|route| Some(route.policy())));
+            }
+        }
+    }
+    opinions
+}
+
+/// A closing slash alone is no ambiguity: of the routes without and with it, those that let fewer pass.
+fn stricter<'r>(open: Vec<&'r Route>, closed: Vec<&'r Route>) -> Vec<&'r Route> {
+    if open.is_empty() || closed.is_empty() {
+        return open.into_iter().chain(closed).collect();
+    }
+    // For GET, which all routes of this test answer.
+    let rank = |routes: &[&Route]| -> Option<(u8, Option<&str>)> {
+        let ranks: BTreeSet<_> = routes
+            .iter()
+            .map(|route| {
+                (
+                    ["none", "optional", "required"].iter().position(|auth| *auth == route.auth).unwrap() as u8,
+                    route.scope,
+                )
+            })
+            .collect();
+        ranks.first().filter(|_| ranks.len() == 1).copied()
+    };
+    let demands_all =
+        |one: (u8, Option<&str>), two: (u8, Option<&str>)| one.0 >= two.0 && (two.1.is_none() || one.1 == two.1);
+    let same_policy = |one: &[&Route], two: &[&Route]| {
+        let policies =
+            |routes: &[&Route]| routes.iter().map(|route| format!("{:?}", route.policy())).collect::<BTreeSet<_>>();
+        policies(one) == policies(two)
+    };
+    match (rank(&open), rank(&closed)) {
+        _ if same_policy(&open, &closed) => open,
+        (Some(one), Some(two)) if demands_all(one, two) => open,
+        (Some(one), Some(two)) if demands_all(two, one) => closed,
+        _ => open.into_iter().chain(closed).collect(),
+    }
+}
+
+// ---- the gateway ----------------------------------------------------------------------------------------------------
+
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Forwarded to somebody unknown, with this target.
+    Forwarded(String),
+    /// Whoever wants this must say who they are.
+    Challenged,
+    Refused(u16, String),
+}
+
+fn ask(gateway: &Gateway, path: &str) -> Outcome {
+    let url = format!("https://site.example{path}");
+    let head = RequestHead { method: "GET", url: &url, header: &|_| None };
+    let refused = |reply: edgeward::http::Reply| {
+        let body: Value = serde_json::from_str(&reply.body).unwrap();
+        Outcome::Refused(reply.status, body["code"].as_str().unwrap().into())
+    };
+    let entered = match gateway.enter(&head) {
+        Ok(entered) => entered,
+        Err(reply) => return refused(reply),
+    };
+    match entered.credentials(&head, UnixTime::from_secs(0), None) {
+        Ok(Credentials::Anonymous) => match entered.action(&head, None) {
+            Action::Proxy(url, forward) => {
+                assert_eq!(url, format!("https://origin.example{}", forward.target));
+                Outcome::Forwarded(forward.target)
+            }
+            other => panic!("{other:?}"),
+        },
+        Ok(other) => panic!("{other:?}"),
+        Err(reply) if reply.status == 401 => Outcome::Challenged,
+        Err(reply) => refused(reply),
+    }
+}
+
+fn gateway(routes: &[Route]) -> Option<Gateway> {
+    let config = json!({
+        "authorizer": { "type": "oidc", "issuer": "https://issuer.example", "audience": "https://api.example" },
+        "paths": routes.iter().map(Route::config).collect::<Vec<_>>()
+    });
+    compile(&config.to_string(), &|_| None).ok().map(|Compiled { gateway, .. }| gateway)
+}
+
+// ---- route tables and paths -----------------------------------------------------------------------------------------
+
+struct Rng(u64);
+
+impl Rng {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit
+    }
+
+    fn pick<'t, T>(&mut self, items: &'t [T]) -> &'t T {
+        &items[self.below(items.len())]
+    }
+}
+
+const NAMES: [&str; 12] = ["a", "b", "admin", "Admin", "api", "x.y", "@me", "a b", "café", "日本", "v1", "straße"];
+
+fn random_route(rng: &mut Rng) -> Route {
+    let segments = (0..rng.below(4))
+        .map(|_| if rng.below(4) == 0 { "{}".to_string() } else { (*rng.pick(&NAMES)).to_string() })
+        .collect();
+    let auth = *rng.pick(&["none", "none", "required", "optional"]);
+    Route {
+        segments,
+        has_rest: rng.below(3) == 0,
+        auth,
+        scope: if auth == "required" { *rng.pick(&[None, None, Some("read"), Some("write")]) } else { None },
+        method: *rng.pick(&["ANY", "ANY", "ANY", "GET"]),
+    }
+}
+
+/// One of the ways to write a character so that some server reads it as this one.
+fn spelled(rng: &mut Rng, character: char) -> String {
+    let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let plain =
+        if character.is_ascii() && character != ' ' { character.to_string() } else { encoded(&character.to_string()) };
+    match rng.below(40) {
+        0 => encoded(&character.to_string()),
+        1 => encoded(&encoded(&character.to_string())),
+        2 => encoded(&encoded(&encoded(&character.to_string()))),
+        3 => character.to_uppercase().to_string(),
+        4 => plain + &encoded(*rng.pick(&["\u{ad}", "\u{200b}", "\u{feff}"])),
+        5 if character.is_ascii_graphic() => {
+            encoded(&char::from_u32(u32::from(character) + 0xfee0).unwrap().to_string())
+        }
+        6 => encoded(&character.to_string().nfd().collect::<String>()),
+        7 if character == 'é' => "%E9".into(),
+        8 if character == 's' => encoded("ſ"),
+        9 if character == 'i' => encoded("ı"),
+        _ => plain,
+    }
+}
+
+/// A path that resembles one of the routes.
+fn random_path(rng: &mut Rng, routes: &[Route]) -> String {
+    let route = rng.pick(routes).clone();
+    let mut names: Vec<String> = route
+        .segments
+        .iter()
+        .map(|segment| if segment == "{}" { (*rng.pick(&NAMES)).to_string() } else { segment.clone() })
+        .collect();
+    if route.has_rest {
+        names.extend((0..rng.below(3)).map(|_| (*rng.pick(&NAMES)).to_string()));
+    }
+    let mut path = String::new();
+    for name in &names {
+        path.push_str(match rng.below(16) {
+            0 if !path.is_empty() => "%2F",
+            1 if !path.is_empty() => "%252f",
+            2 => "//",
+            3 if !path.is_empty() => "%5C",
+            _ => "/",
+        });
+        path.extend(name.chars().map(|character| spelled(rng, character)));
+        path.push_str(match rng.below(24) {
+            0 => ";v=1",
+            1 => ".",
+            2 => "%20",
+            3 => "%3Bx",
+            4 => "%3Fq",
+            5 => "%20.",
+            6 => ";",
+            _ => "",
+        });
+    }
+    path.push_str(match rng.below(8) {
+        0 => "/",
+        1 if rng.below(4) == 0 => "//",
+        2 if rng.below(4) == 0 => "%2F",
+        _ => "",
+    });
+    if path.starts_with('/') { path } else { format!("/{path}") }
+}
+
+#[test]
+fn nobody_reaches_what_some_server_reads_as_protected_and_what_all_read_alike_arrives_as_it_is() {
+    let mut rng = Rng(20_261_125);
+    let (mut pairs, mut crowded, mut forwarded, mut challenged, mut ambiguous, mut odd_and_forwarded) =
+        (0, 0, 0, 0, 0, 0);
+    while pairs < 25_000 {
+        let routes: Vec<Route> = (0..2 + rng.below(6)).map(|_| random_route(&mut rng)).collect();
+        // Several routes of one pattern are one policy to the gateway; here each route is one.
+        let shapes: BTreeSet<_> = routes.iter().map(|route| (&route.segments, route.has_rest)).collect();
+        let Some(gateway) = gateway(&routes).filter(|_| shapes.len() == routes.len()) else { continue };
+        for _ in 0..20 {
+            let path = random_path(&mut rng, &routes);
+            let outcome = ask(&gateway, &path);
+            let opinions = opinions(&routes, &path);
+            let context =
+                format!("{path} with {:?}", routes.iter().map(|r| (r.text(), r.policy())).collect::<Vec<_>>());
+            pairs += 1;
+            match opinions.policies.iter().collect::<Vec<_>>()[..] {
+                _ if opinions.readings > limits::MAX_PATH_READINGS => {
+                    // More than the gateway looks at: refused, never guessed.
+                    assert!(matches!(outcome, Outcome::Refused(400, _)), "{context}");
+                    crowded += 1;
+                }
+                _ if !opinions.is_sound => {
+                    assert_eq!(outcome, Outcome::Refused(400, "path_invalid".into()), "{context}");
+                }
+                [None] => assert_eq!(outcome, Outcome::Refused(404, "not_found".into()), "{context}"),
+                [Some(("none" | "optional", _, _))] => {
+                    assert_eq!(outcome, Outcome::Forwarded(path.clone()), "{context}");
+                    forwarded += 1;
+                    odd_and_forwarded += usize::from(opinions.readings > 1);
+                }
+                [Some(("required", _, _))] => {
+                    assert_eq!(outcome, Outcome::Challenged, "{context}");
+                    challenged += 1;
+                }
+                _ => {
+                    assert_eq!(
+                        outcome,
+                        Outcome::Refused(400, "path_ambiguous".into()),
+                        "{context} {:?}",
+                        opinions.policies
+                    );
+                    ambiguous += 1;
+                }
+            }
+        }
+    }
+    println!(
+        "{pairs} pairs: {forwarded} forwarded ({odd_and_forwarded} of several readings), {challenged} challenged, {ambiguous} ambiguous"
+    );
+    assert!(
+        crowded < pairs / 50 && forwarded > 4000 && odd_and_forwarded > 1000 && challenged > 2000 && ambiguous > 3000
+    );
+}
+
+/// Real paths that people use, with a catch-all that protects and with one that does not.
+#[test]
+fn what_people_use_arrives_byte_for_byte() {
+    let catch_all = |auth| Route { segments: Vec::new(), has_rest: true, auth, scope: None, method: "ANY" };
+    let literal = |path: &str, auth| Route {
+        segments: path.split('/').map(String::from).collect(),
+        has_rest: true,
+        auth,
+        scope: None,
+        method: "ANY",
+    };
+    let public = gateway(&[catch_all("none"), literal("admin", "required")]).unwrap();
+    let protected = gateway(&[catch_all("required"), literal("public", "none")]).unwrap();
+    for path in [
+        "/api/v4/projects/group%2Fproject/repository/files/src%2Fmain.rs/raw",
+        "/@scope%2fpackage",
+        "/proxy/https://example.com/a//b?x=//y",
+        "/map;v=1/tile;z=3,x=1",
+        "/search/a%2520b",
+        "/100%25/x%2525",
+        "/%EF%BC%A1%EF%BC%A2",
+        "/caf%E9/%FCber",
+        "/a%2Bb%2Cc%3Ad%40e%3Df%26g",
+        "/a+b,c:d@e=f&g",
+        "/%7Euser/%61",
+        "/Files/Report%20(1).PDF",
+        "/wiki/AC%2FDC",
+        "/x%3Fy%23z",
+        "/%E6%97%A5%E6%9C%AC/",
+        "/a/b/?q",
+        "/.well-known/x.json",
+        "/C%5CD",
+    ] {
+        let path_alone = path.split('?').next().unwrap();
+        let forwarded = Outcome::Forwarded(path.into());
+        assert_eq!(ask(&public, path), forwarded, "{path_alone}");
+        assert_eq!(ask(&protected, path), Outcome::Challenged, "{path}");
+        assert_eq!(ask(&protected, &format!("/public{path}")), Outcome::Forwarded(format!("/public{path}")), "{path}");
+    }
+}
+
+/// A closing slash is served by the stricter of the two routes that it may mean.
+#[test]
+fn a_closing_slash_alone_is_decided_by_the_stricter_route() {
+    let route = |path: &str, has_rest, auth| Route {
+        segments: path.split('/').filter(|part| !part.is_empty()).map(String::from).collect(),
+        has_rest,
+        auth,
+        scope: None,
+        method: "ANY",
+    };
+    let gateway = gateway(&[
+        route("healthz", false, "none"),
+        route("open", true, "none"),
+        route("open/private", false, "required"),
+        route("", false, "none"),
+        route("", true, "required"),
+    ])
+    .unwrap();
+    for (path, expected) in [
+        ("/", Outcome::Forwarded("/".into())),
+        ("/healthz", Outcome::Forwarded("/healthz".into())),
+        ("/healthz/", Outcome::Challenged),
+        ("/open", Outcome::Forwarded("/open".into())),
+        ("/open/", Outcome::Forwarded("/open/".into())),
+        ("/open/private", Outcome::Challenged),
+        ("/open/private/", Outcome::Challenged),
+        ("/other/", Outcome::Challenged),
+    ] {
+        assert_eq!(ask(&gateway, path), expected, "{path}");
+    }
+}
