@@ -145,9 +145,12 @@ impl RequestPath {
         })
     }
 
-    /// Whether some reading of it starts with two slashes, so that a browser could take it for the address of another host.
-    pub(crate) fn could_name_a_host(&self) -> bool {
-        self.readings.iter().any(|Reading(text)| text.starts_with(JOINT))
+    /// Whether some reading of it has two slashes in a row.
+    pub(crate) fn has_empty_segment(&self) -> bool {
+        self.readings.iter().any(|reading| {
+            let count = reading.segments().count();
+            reading.segments().take(count - 1).any(str::is_empty)
+        })
     }
 }
 
