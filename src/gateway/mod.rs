@@ -89,6 +89,10 @@ impl Gateway {
     /// The answer: 400 for an invalid or ambiguous path, 204 for a CORS preflight, 404 or 405.
     pub fn enter(&self, head: &RequestHead<'_>) -> Result<Entered<'_>, Reply> {
         let bad_path = |code, detail| Reply::problem_with(400, code, detail, &[("error", "invalid_request")]);
+        // Runtimes make the URL of this header and the request target: a path in it would stand before the path.
+        if (head.header)("host").is_some_and(|host| host.contains(['/', '\\', '?', '#', '@'])) {
+            return Err(bad_path("path_invalid", "The Host header is no host."));
+        }
         let path = RequestPath::parse(head.url_parts().path, self.unicode)
             .map_err(|reason| bad_path(reason.code(), reason.detail()))?;
         if let Some(preflight) = self.cors.as_ref().and_then(|cors| cors.preflight(head)) {
