@@ -210,3 +210,67 @@ fn sorted<'t>(texts: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
     }
     sorted
 }
+
+#[cfg(all(test, feature = "unicode"))]
+mod tests {
+    use alloc::format;
+    use alloc::string::{String, ToString};
+    use alloc::vec::Vec;
+
+    use serde_json::{Value, json};
+
+    use crate::gateway::index::steps;
+    use crate::gateway::{Gateway, compile};
+    use crate::http::RequestHead;
+
+    fn gateway(paths: impl Iterator<Item = String>) -> Gateway {
+        let routes: Vec<Value> =
+            paths.map(|path| json!({ "method": "ANY", "path": path, "integration": { "type": "respond" } })).collect();
+        let config = json!({ "authorizer": { "type": "oidc", "issuer": "https://i.example", "audience": "a" }, "paths": routes });
+        compile(&config.to_string(), &|_| None).unwrap().gateway
+    }
+
+    fn enter(gateway: &Gateway, path: &str) {
+        let url = format!("https://a.example{path}");
+        drop(gateway.enter(&RequestHead { method: "GET", url: &url, header: &|_| None }));
+    }
+
+    /// Tables that grow in different ways: names side by side, parameters and rests below them, parameters beside names.
+    const TABLES: [fn(usize) -> String; 6] = [
+        |n| format!("/route-{n}"),
+        |n| format!("/api/v{n}/items/{{id}}"),
+        |n| format!("/tenant{n}/{{*rest}}"),
+        |n| if n % 2 == 0 { format!("/{{tenant}}/page{n}") } else { format!("/acme{n}/x") },
+        |n| format!("/a{}/b{}/c{n}", n % 7, n % 11),
+        |n| if n % 2 == 0 { format!("/{{a}}/{{b}}/x{n}") } else { format!("/y{n}/{{*rest}}") },
+    ];
+
+    #[test]
+    fn a_request_takes_the_same_steps_however_many_routes_there_are() {
+        let odd = format!("/Tenant1//{}%2F{}", "a;b/".repeat(500), "%61".repeat(2000));
+        for (at, table) in TABLES.into_iter().enumerate() {
+            let [few, many] = [10, 3000].map(|count| gateway((0..count).map(table)));
+            for path in [
+                "/",
+                "/route-7",
+                "/api/v7/items/1",
+                "/tenant7/a/b/c",
+                "/acme7/page4",
+                "/a6/b6/c6",
+                "/nowhere/at/all",
+                &odd,
+            ] {
+                let [few, many] = [&few, &many].map(|gateway| steps::of(|| enter(gateway, path)));
+                assert!(many <= few + few / 5, "table {at}, {path}: {few} steps with ten routes, {many} with 3,000");
+            }
+        }
+    }
+
+    #[test]
+    fn the_search_for_overlaps_grows_with_the_number_of_routes() {
+        for (at, table) in TABLES.into_iter().enumerate() {
+            let [some, many] = [300, 3000].map(|count| steps::of(|| drop(gateway((0..count).map(table)))));
+            assert!(many <= 11 * some, "table {at}: {some} steps for 300 routes, {many} for 3,000");
+        }
+    }
+}

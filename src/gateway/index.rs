@@ -159,6 +159,8 @@ impl RouteIndex {
 
     /// From a node to those below it that `segment` leads to.
     fn step(&self, from: Position, segment: &str, next: &mut Vec<Position>) {
+        #[cfg(test)]
+        steps::count();
         let Some(node) = self.nodes.get(from.node) else { return };
         if let Some(node) = node.parameter {
             next.push(Position { node, has_empty_parameter: from.has_empty_parameter || segment.is_empty(), ..from });
@@ -260,4 +262,25 @@ impl Node {
 pub(super) fn combinations_of(candidates: &[Candidate]) -> core::ops::Range<u8> {
     let is_exact = candidates.iter().all(|candidate| candidate.combinations == EVERY);
     0..if is_exact { 1 } else { COMBINATIONS }
+}
+
+/// Steps taken, for tests of cost.
+#[cfg(test)]
+pub(super) mod steps {
+    use core::cell::Cell;
+
+    std::thread_local! {
+        static STEPS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(in crate::gateway) fn count() {
+        STEPS.set(STEPS.get() + 1);
+    }
+
+    /// How many steps `work` takes.
+    pub(in crate::gateway) fn of(work: impl FnOnce()) -> usize {
+        STEPS.set(0);
+        work();
+        STEPS.get()
+    }
 }
