@@ -95,16 +95,17 @@ impl Gateway {
         }
         let path = RequestPath::parse(head.url_parts().path, self.unicode)
             .map_err(|reason| bad_path(reason.code(), reason.detail()))?;
+        let found = self.table.find(&path, &self.routes, head.method);
+        if found == Err(NoRoute::Ambiguous) {
+            return Err(bad_path(
+                "path_ambiguous",
+                "Servers read this path in different ways, and the routes that they would find have different policies.",
+            ));
+        }
         if let Some(preflight) = self.cors.as_ref().and_then(|cors| cors.preflight(head)) {
             return Err(preflight);
         }
-        let group = self.table.find(&path, &self.routes, head.method).map_err(|reason| match reason {
-            NoRoute::NotFound => Reply::problem(404, "not_found", "There is nothing at this path."),
-            NoRoute::Ambiguous => bad_path(
-                "path_ambiguous",
-                "Servers read this path in different ways, and the routes that they would find have different policies.",
-            ),
-        })?;
+        let group = found.map_err(|_| Reply::problem(404, "not_found", "There is nothing at this path."))?;
         // The path decides first, then the method. So a request never falls through to a wider route because of its method.
         let is_refused = matches!(head.method, "CONNECT" | "TRACE" | "TRACK");
         match route_for(group, &self.routes, head.method).filter(|_| !is_refused) {

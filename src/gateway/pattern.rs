@@ -33,8 +33,16 @@ impl Segment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum InvalidPattern {
     Path(InvalidPath),
-    /// A segment that could be read as none or several, as with `//`, `;` or an encoded slash.
-    Structure,
+    /// Two slashes in a row.
+    EmptySegment,
+    /// A `;`, plain or encoded.
+    Parameter,
+    /// An encoded slash or backslash, or a character that some servers read as one.
+    Separator,
+    /// An encoded `?` or `#`.
+    Query,
+    /// Percent-encoding inside percent-encoding.
+    DoubleEncoding,
     /// `{*rest}` before the last segment.
     RestNotLast,
     /// A brace that is not around a whole segment, or without a name.
@@ -146,8 +154,19 @@ impl Pattern {
 fn literal(segment: &str, unicode: Unicode) -> Result<String, InvalidPattern> {
     let path = RequestPath::parse(&alloc::format!("/{segment}"), unicode).map_err(InvalidPattern::Path)?;
     let literal: String = path.main().segments().collect();
-    let is_one = path.has_one_structure() && !literal.is_empty() && !literal.contains([';', '?', '#']);
-    if is_one && percent::decode(&literal) == literal.as_bytes() { Ok(literal) } else { Err(InvalidPattern::Structure) }
+    if literal.is_empty() {
+        Err(InvalidPattern::EmptySegment)
+    } else if literal.contains(';') {
+        Err(InvalidPattern::Parameter)
+    } else if literal.contains(['?', '#']) {
+        Err(InvalidPattern::Query)
+    } else if !path.has_one_structure() {
+        Err(InvalidPattern::Separator)
+    } else if percent::decode(&literal) != literal.as_bytes() {
+        Err(InvalidPattern::DoubleEncoding)
+    } else {
+        Ok(literal)
+    }
 }
 
 #[cfg(all(test, feature = "unicode"))]
@@ -189,8 +208,18 @@ mod tests {
         for text in ["a", "/a//b", "/{}", "/{a", "/x{a}", "/{*a}/b", "/*/b", "/{a}/{a}", "/a/../b", "/a;b", "/{a b}"] {
             assert!(parse(text).is_err(), "{text}");
         }
-        for text in ["/a%2Fb", "/a%5Cb", "/a%3Bb", "/a%3Fb", "/a%23", "/a%2541", "/℀"] {
-            assert_eq!(parse(text), Err(InvalidPattern::Structure), "{text}");
+        for (text, reason) in [
+            ("/a//b", InvalidPattern::EmptySegment),
+            ("/a;b", InvalidPattern::Parameter),
+            ("/a%3Bb", InvalidPattern::Parameter),
+            ("/a%2Fb", InvalidPattern::Separator),
+            ("/a%5Cb", InvalidPattern::Separator),
+            ("/℀", InvalidPattern::Separator),
+            ("/a%3Fb", InvalidPattern::Query),
+            ("/a%23", InvalidPattern::Query),
+            ("/a%2541", InvalidPattern::DoubleEncoding),
+        ] {
+            assert_eq!(parse(text), Err(reason), "{text}");
         }
         assert_eq!(parse("/{*a}/b"), Err(InvalidPattern::RestNotLast));
     }

@@ -175,9 +175,11 @@ fn read_pattern(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Patter
         Err(reason) => {
             let message = match reason {
                 InvalidPattern::Path(reason) => reason.detail(),
-                InvalidPattern::Structure => {
-                    "a segment must be one segment in every reading: no //, no ; ? # or slash, encoded or not"
-                }
+                InvalidPattern::EmptySegment => "The path has two slashes in a row.",
+                InvalidPattern::Parameter => "The path has a semicolon.",
+                InvalidPattern::Separator => "The path has a percent-encoded slash or backslash.",
+                InvalidPattern::Query => "The path has a percent-encoded ? or #.",
+                InvalidPattern::DoubleEncoding => "The path is percent-encoded twice.",
                 InvalidPattern::RestNotLast => "{*rest} must be the last segment",
                 InvalidPattern::Braces => "a parameter is a whole segment: {name} or {*name}",
                 InvalidPattern::DuplicateParameter => "two parameters have the same name",
