@@ -161,10 +161,12 @@ pub(super) struct OwnedHeaders {
 
 impl Default for OwnedHeaders {
     fn default() -> Self {
-        let all = || DROPPED.iter().copied().flatten().copied();
-        let (mut prefixes, mut names): (Vec<_>, Vec<_>) = all().partition(|name| name.ends_with('-'));
-        prefixes.sort_unstable();
-        names.sort_unstable();
+        let (mut names, mut prefixes) = (Vec::new(), Vec::new());
+        for &name in DROPPED.iter().copied().flatten() {
+            let table = if name.ends_with('-') { &mut prefixes } else { &mut names };
+            // So few that a sort would only be more code.
+            table.insert(table.partition_point(|known| *known < name), name);
+        }
         Self { configured: BTreeSet::new(), names, prefixes }
     }
 }

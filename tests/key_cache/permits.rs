@@ -33,18 +33,25 @@ fn refresh_of(check: Check) -> Option<Refresh> {
 fn every_refusal_hands_its_permit_back() {
     let known = Mint::access(key_a()).claim("exp", NOW + 100).text();
     let forged = format!("{}.{}", token(key_a()).rsplit_once('.').unwrap().0, "A".repeat(342));
-    let refusals: [(&str, Box<dyn Fn(&mut World) -> Check>); 5] = [
-        ("another policy", Box::new(|w| w.verifier.check_as(&policy(false), &token(key_a()), w.now, 0))),
-        ("a forged one, another policy", Box::new(|w| w.verifier.check_as(&policy(true), &forged, w.now, 0))),
-        ("a forged one", Box::new(|w| w.verifier.check(&forged, w.now, 0))),
-        ("one that was known and expired", Box::new(|w| w.verifier.check(&known, w.now, 0))),
-        ("an expired one, another policy", Box::new(|w| w.verifier.check_as(&policy(true), &known, w.now, 0))),
+    let good = token(key_a());
+    // The token, the policy of its login if there is one, and whether the verifier knows the token from before.
+    let refusals = [
+        ("another policy", &good, Some(policy(false)), false),
+        ("a forged one", &forged, None, false),
+        ("a forged one, of a login", &forged, Some(policy(true)), false),
+        ("one that was known and expired", &known, None, true),
+        ("an expired one", &known, None, false),
+        ("an expired one, of a login", &known, Some(policy(true)), true),
     ];
-    for (what, refuse) in &refusals {
+    for (what, text, policy_of_login, is_known) in &refusals {
         let mut world = World::publishing([key_a()]);
-        assert_eq!(world.request(&known), Verdict::Accepted);
+        assert_eq!(world.request(if *is_known { &known } else { &good }), Verdict::Accepted);
         world.sleep_s(500);
-        assert!(matches!(refuse(&mut world), Check::Refused(_)), "{what}");
+        let check = match policy_of_login {
+            Some(policy) => world.verifier.check_as(policy, text, world.now, 0),
+            None => world.verifier.check(text, world.now, 0),
+        };
+        assert!(matches!(check, Check::Refused(_)), "{what}");
         let check = world.verifier.check_as(&policy(true), &token(key_a()), world.now, 0);
         assert!(matches!(check, Check::Verified(_, Some(_))), "{what}");
     }
