@@ -1,5 +1,6 @@
 // CPU that workerd's process uses per request of a protected route that answers by itself: the built Worker beside Hono
-// with jose doing the same job, and a Worker that does nothing. Usage: `node benches/cpu.mjs SETTINGS`.
+// with jose doing the same job, and a Worker that does nothing. With `growth` in the settings, the built Worker alone: with few
+// routes and with many, and with URLs that are costly to read. Usage: `node benches/cpu.mjs SETTINGS`.
 //
 // Each Worker runs in a process of its own; a round is a fixed number of requests to one of them, and rounds take turns. After
 // some rounds all processes are replaced.
@@ -9,15 +10,16 @@ import { join } from "node:path";
 import autocannon from "autocannon";
 import { session, sessionCookie } from "../tests/node/support/seal.mjs";
 import { AUDIENCE, ISSUER, jwks, tokens } from "./inputs.mjs";
-import { emit, quick } from "./measure.mjs";
+import { emit, median, quick } from "./measure.mjs";
 import { builtWorker, bundle, startRuntime, tellsCpuTime } from "./runtime.mjs";
 
-const { site } = JSON.parse(process.argv[2]);
+const { site, growth } = JSON.parse(process.argv[2]);
 const CONNECTIONS = 8;
 const POOL = 2_400; // several times what the verified-token cache holds
 const REQUESTS = quick ? 2_400 : 9_600; // a multiple of the pool: every token is sent equally often
 const GENERATIONS = quick ? 1 : 6; // of processes: what the engine optimises, and when, differs from one to the next
 const CPU_ROUNDS = 3;
+const ROUND_US = quick ? 300_000 : 1_000_000; // of CPU time, for requests that are too slow for as many as above
 const PATH = "/api/items";
 const BODY = { items: [] };
 
@@ -61,21 +63,21 @@ const inSession = [
   { cookie: sessionCookie(SECRET, HOST, session({ claims: payload, at: pool[0].authorization.slice("Bearer ".length) })) },
 ];
 
-/** Sends a round of requests, each connection its own share of the tokens. */
-async function load(worker, given) {
+/** Sends a round of requests, each connection its own share of the tokens. `refusable`: the Worker may refuse them all. */
+async function load({ worker, given, path = PATH, refusable = false, amount = REQUESTS }) {
   let connection = 0;
   const share = given.length / CONNECTIONS;
   const result = await autocannon({
-    url: worker.url, connections: CONNECTIONS, amount: REQUESTS, sampleInt: 100,
+    url: worker.url, connections: CONNECTIONS, amount, sampleInt: 100, timeout: 120,
     setupClient(client) {
       const mine = given.length === 1 ? given : given.slice(connection * share, (connection + 1) * share);
-      client.setRequests(mine.map((headers) => ({ method: "GET", path: PATH, headers })));
+      client.setRequests(mine.map((headers) => ({ method: "GET", path, headers })));
       connection += 1;
     },
   });
-  const good = result["2xx"];
-  if (good !== REQUESTS || result.non2xx || result.errors) {
-    throw new Error(`${worker.name}: ${good} of ${REQUESTS} requests passed, ${result.non2xx} refused, ${result.errors} errors`);
+  const good = result["2xx"] + (refusable ? result["4xx"] : 0);
+  if (good !== amount || result.errors) {
+    throw new Error(`${worker.name}: ${good} of ${amount} requests passed, ${result.non2xx} refused, ${result.errors} errors`);
   }
 }
 
@@ -95,26 +97,60 @@ async function expectVerdicts(worker) {
   if (!right) throw new Error(`${worker.name} does not do the job: nothing was measured`);
 }
 
-/** What runs: a Worker's modules and bindings, and what is sent to it. */
-const contenders = {
-  hello: { modules: await bundle(source("hello.js")) },
-  hono: { modules: await bundle(source("hono.js")), bindings: { SITE: { issuer: ISSUER, audience: AUDIENCE, jwks } } },
-};
-if (site) {
-  const bindings = { EDGEWARD: config };
-  contenders.edgeward = { modules: builtWorker(join(site, "build")), bindings };
-  contenders.login = { modules: builtWorker(join(site, "build")), bindings: { EDGEWARD: loginConfig } };
-  // As wrangler deploys it.
-  contenders.deployed = { modules: await bundle(join(site, "worker.js")), bindings };
-}
 const times = new Map();
 
-/** Starts all Workers, measures them in turns, and ends them. */
-async function generation() {
-  const series = [];
+/** Measures what `begin` starts in turns, `rounds` after it is warm, and ends it. */
+async function generation(begin) {
+  const workers = [];
   try {
-    for (const [name, { modules, bindings }] of Object.entries(contenders)) {
+    const series = await begin(async (name, modules, bindings) => {
       const worker = Object.assign(await startRuntime(modules, bindings), { name });
+      workers.push(worker);
+      return worker;
+    });
+    for (const one of series) {
+      if (one.refusable) one.amount = await amountOf(one);
+      await load(one);
+    }
+    for (let round = 0; round < CPU_ROUNDS; round += 1) {
+      for (let turn = 0; turn < series.length; turn += 1) {
+        const one = series[(turn + round) % series.length];
+        const before = one.worker.cpuTime();
+        await load(one);
+        const us = (one.worker.cpuTime() - before) / (one.amount ?? REQUESTS);
+        times.set(one.id, [...(times.get(one.id) ?? []), us]);
+      }
+    }
+  } finally {
+    for (const worker of workers) await worker.stop();
+  }
+}
+
+/** How many requests fill a round, no more than usual. */
+async function amountOf(one) {
+  const before = one.worker.cpuTime();
+  await load({ ...one, amount: 4 * CONNECTIONS });
+  const each = (one.worker.cpuTime() - before) / (4 * CONNECTIONS);
+  return Math.min(REQUESTS, Math.max(2, Math.round(ROUND_US / each / CONNECTIONS)) * CONNECTIONS);
+}
+
+/** What runs: a Worker's modules and bindings, and what is sent to it. */
+async function contenders() {
+  const all = {
+    hello: [await bundle(source("hello.js"))],
+    hono: [await bundle(source("hono.js")), { SITE: { issuer: ISSUER, audience: AUDIENCE, jwks } }],
+  };
+  if (site) {
+    const built = builtWorker(join(site, "build"));
+    all.edgeward = [built, { EDGEWARD: config }];
+    all.login = [built, { EDGEWARD: loginConfig }];
+    // As wrangler deploys it.
+    all.deployed = [await bundle(join(site, "worker.js")), { EDGEWARD: config }];
+  }
+  return async (start) => {
+    const series = [];
+    for (const [name, given] of Object.entries(all)) {
+      const worker = await start(name, ...given);
       if (name === "hello") {
         series.push({ id: "cpu.hello", worker, given: pool });
         continue;
@@ -123,20 +159,59 @@ async function generation() {
       series.push(name === "login" ? { id: "cpu.login.session", worker, given: inSession } : { id: `cpu.${name}.distinct`, worker, given: pool });
       await expectVerdicts(worker);
     }
-    for (const { worker, given } of series) await load(worker, given);
-    for (let round = 0; round < CPU_ROUNDS; round += 1) {
-      for (let turn = 0; turn < series.length; turn += 1) {
-        const { id, worker, given } = series[(turn + round) % series.length];
-        const before = worker.cpuTime();
-        await load(worker, given);
-        const us = (worker.cpuTime() - before) / REQUESTS;
-        times.set(id, [...(times.get(id) ?? []), us]);
-      }
-    }
-  } finally {
-    for (const { worker } of series) await worker.stop();
-  }
+    return series;
+  };
 }
 
-for (let i = 0; i < GENERATIONS; i += 1) await generation();
+/** So many protected routes of all kinds, each with a prefix of its own, and what is public. */
+const manyRoutes = (count) => ({
+  ...config,
+  paths: [
+    ...Array.from({ length: count }, (_, index) => ({
+      method: "GET", path: [`/api/list-${index}`, `/api/item-${index}/{id}`, `/api/tree-${index}/{*rest}`][index % 3],
+      scopes: ["read:items"], integration: { type: "respond", body: BODY },
+    })),
+    { method: "GET", path: "/open/{*rest}", auth: "none", integration: { type: "respond", body: BODY } },
+  ],
+});
+const ROUTES = [10, 300, 3_000];
+const PROTECTED = 200;
+
+/** A path of about 15,000 characters, of these again and again. */
+const longPath = (unit) => `/open/${unit.repeat(15_000 / unit.length)}`;
+/** What there is to read in a path in more than one way. */
+const COSTLY = {
+  slashes: "a/", escapes: "%61%62%63/", encoded_slashes: "a%2F", twice: "%2561%2562/", letters: "%C4%B1%C5%BF/", wide: "%EF%BD%81%EF%BD%82/",
+  parameters: "a;b=%63/", ignorable: "a%C2%AD%E2%80%8B/", mixed: "%2561%C4%B1;a%2F%EF%BD%81%20.//",
+};
+
+/** The built Worker with more and more routes, and with costly URLs. */
+async function growing() {
+  const built = builtWorker(join(site, "build"));
+  return async (start) => {
+    const series = [];
+    for (const count of ROUTES) {
+      const worker = await start(`${count} routes`, built, { EDGEWARD: manyRoutes(count) });
+      // The last of the routes with a parameter.
+      const path = `/api/item-${count - 1 - ((count - 2) % 3)}/42`;
+      series.push({ id: `cpu.routes.${count}`, worker, given: pool.slice(0, 1), path });
+    }
+    const worker = await start("costly URLs", built, { EDGEWARD: manyRoutes(PROTECTED) });
+    const requests = { plain: "/open/page", ...Object.fromEntries(Object.entries(COSTLY).map(([name, unit]) => [name, longPath(unit)])) };
+    for (const [name, path] of Object.entries(requests)) {
+      series.push({ id: `cpu.url.${name}`, worker, given: [{}], path, refusable: name !== "plain" });
+    }
+    return series;
+  };
+}
+
+if (!growth || site) {
+  const begin = growth ? await growing() : await contenders();
+  for (let i = 0; i < GENERATIONS; i += 1) await generation(begin);
+}
+if (growth && site) {
+  const [worst] = Object.keys(COSTLY).sort((a, b) => median(times.get(`cpu.url.${b}`)) - median(times.get(`cpu.url.${a}`)));
+  process.stderr.write(`bench: the costliest URL is made of ${COSTLY[worst]}\n`);
+  times.set("cpu.url.worst", times.get(`cpu.url.${worst}`));
+}
 for (const [id, us] of times) emit({ id, us, cpu: us });

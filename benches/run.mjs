@@ -15,7 +15,7 @@ import { writeReport } from "./report.mjs";
 
 const ROOT = resolve(import.meta.dirname, "..");
 const BUILT = resolve(process.env.BENCH_BUILT ?? join(ROOT, "target/bench"));
-const PARTS = ["sizes", "operation", "bounds", "tokens", "cached", "hostile", "session", "start", "workerd", "cpu", "native", "memory"];
+const PARTS = ["sizes", "operation", "bounds", "tokens", "cached", "hostile", "session", "start", "workerd", "cpu", "growth", "native", "memory"];
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -50,6 +50,7 @@ const parts = {
   start,
   workerd: () => child("workerd.mjs", [JSON.stringify({ wasm, consumer })]),
   cpu: () => child("cpu.mjs", [JSON.stringify({ site })]),
+  growth: () => child("cpu.mjs", [JSON.stringify({ site, growth: true })]),
   native: nativeTimes,
   memory: () => entries.edgeward && child("node.mjs", ["memory", settings]),
 };

@@ -117,9 +117,15 @@ impl Incoming {
     }
 }
 
-/// No answer came: connection refused, timed out, broken off, or the body was too large.
+/// Why no answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unreachable;
+pub enum Unreachable {
+    /// The network failed: no address, a connection refused or broken off. Where it is safe, the same request is sent again, once
+    /// and at once.
+    Network,
+    /// The shell gave up: the time was over, or the body too large. Sent again, the request would take as long, or bring as much.
+    GivenUp,
+}
 
 #[cfg(test)]
 mod tests {

@@ -51,6 +51,7 @@ pub mod oidc;
 pub mod rsa;
 #[cfg(feature = "gateway")]
 pub mod session;
+mod single_flight;
 pub mod text;
 mod text_cache;
 mod url;

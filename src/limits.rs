@@ -90,7 +90,8 @@ pub const FETCH_BACKOFF_MAX_S: i64 = 30;
 /// Longest `Retry-After` of a provider that is honoured, in seconds.
 pub const RETRY_AFTER_MAX_S: i64 = 300;
 
-/// Time for one attempt at a key set or discovery document, in milliseconds.
+/// Time for one attempt at a key set or discovery document, in milliseconds. An attempt that takes it is not repeated at once, as
+/// one that ends in a network error is: whoever waits would wait twice as long.
 pub const FETCH_TIMEOUT_MS: u32 = 3000;
 
 /// Attempts at a provider that one request may cause.
@@ -98,6 +99,10 @@ pub const MAX_FETCHES_PER_REQUEST: u8 = 2;
 
 /// How long a request relies on another request's fetch before it fetches itself, in milliseconds.
 pub const FETCH_LEASE_MS: i64 = 500;
+
+/// The same for the discovery document that logins need, in milliseconds. Half of [`FETCH_TIMEOUT_MS`]: a slow provider is asked
+/// once, and a connection that hangs does not hold every login up until it is given up.
+pub const DISCOVERY_LEASE_MS: i64 = 1500;
 
 /// Pause between two looks at another request's fetch, in milliseconds.
 pub const FETCH_POLL_MS: u32 = 10;

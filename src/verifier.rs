@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use crate::error::VerifyError;
 use crate::io::UnixTime;
-use crate::jwk::{Fetched, KeyCache, KeysError, Lookup, Permit};
+use crate::jwk::{Fetched, KeyCache, KeysError, Lookup, Permit, VerifyingKey};
 use crate::jwt::{Policy, TokenCache, UntrustedToken, VerifiedToken};
 use crate::limits;
 
@@ -138,21 +138,9 @@ impl Verifier {
     /// for each login.
     pub fn check_as(&mut self, policy: &Policy, text: &str, now: UnixTime, fetches: u8) -> Check {
         let Some(issuer) = self.issuers.first_mut() else { return Check::Refused(VerifyError::KeyNotFound) };
-        let mut check = || {
-            let token = UntrustedToken::parse(text)?;
-            let algorithm = policy.check_header(token.header())?;
-            Ok(match issuer.keys.find(token.header().kid(), algorithm, now, fetches) {
-                Lookup::Key(key, permit) => {
-                    let refresh = permit.map(|permit| Refresh { issuer: 0, permit });
-                    Check::Verified(Arc::new(policy.verify(token, &key, now)?), refresh)
-                }
-                Lookup::Fetch(permit) => Check::Fetch(Refresh { issuer: 0, permit }),
-                Lookup::Wait => Check::Wait,
-                Lookup::Refused(error) => return Err(error),
-                Lookup::Unavailable { error, retry_after_s } => Check::Unavailable { error, retry_after_s },
-            })
-        };
-        check().unwrap_or_else(Check::Refused)
+        let check = UntrustedToken::parse(text)
+            .and_then(|token| decide(Issued { by: 0, keys: &mut issuer.keys, policy }, token, now, fetches));
+        check.map_or_else(Check::Refused, |(check, _)| check)
     }
 
     fn check_anew(&mut self, text: &str, now: UnixTime, fetches: u8) -> Result<Check, VerifyError> {
@@ -165,23 +153,18 @@ impl Verifier {
             }
         };
         let Some(issuer) = self.issuers.get_mut(index) else { return Err(VerifyError::IssuerMismatch) };
-        let algorithm = issuer.policy.check_header(token.header())?;
-        match issuer.keys.find(token.header().kid(), algorithm, now, fetches) {
-            Lookup::Key(key, permit) => match issuer.policy.verify(token, &key, now) {
-                Ok(verified) => {
-                    let verified = Arc::new(verified);
-                    self.tokens.insert(text, index, key, Arc::clone(&verified));
-                    Ok(Check::Verified(verified, permit.map(|permit| Refresh { issuer: index, permit })))
-                }
-                Err(error) => {
-                    issuer.keys.take_back(permit);
-                    Err(error)
-                }
-            },
-            Lookup::Fetch(permit) => Ok(Check::Fetch(Refresh { issuer: index, permit })),
-            Lookup::Wait => Ok(Check::Wait),
-            Lookup::Refused(error) => Err(error),
-            Lookup::Unavailable { error, retry_after_s } => Ok(Check::Unavailable { error, retry_after_s }),
+        let Issuer { keys, policy } = issuer;
+        let (check, key) = decide(Issued { by: index, keys, policy }, token, now, fetches)?;
+        if let (Check::Verified(verified, _), Some(key)) = (&check, key) {
+            self.tokens.insert(text, index, key, Arc::clone(verified));
+        }
+        Ok(check)
+    }
+
+    /// Takes back a refresh that will not be used, so that the next check that needs one gets it at once.
+    pub fn take_back(&mut self, refresh: Refresh) {
+        if let Some(issuer) = self.issuers.get_mut(refresh.issuer) {
+            issuer.keys.take_back(Some(refresh.permit));
         }
     }
 
@@ -211,4 +194,40 @@ impl Verifier {
     pub fn keys(&self) -> impl Iterator<Item = &KeyCache> {
         self.issuers.iter().map(|issuer| &issuer.keys)
     }
+}
+
+/// Whose token is looked at: its issuer's number and keys, and the policy to apply.
+struct Issued<'v> {
+    by: usize,
+    keys: &'v mut KeyCache,
+    policy: &'v Policy,
+}
+
+/// Where a check of `token` stands, and the key of a token that passes. A permit that came with the key of one that is refused
+/// goes back.
+fn decide(
+    issued: Issued<'_>,
+    token: UntrustedToken<'_>,
+    now: UnixTime,
+    fetches: u8,
+) -> Result<(Check, Option<Arc<VerifyingKey>>), VerifyError> {
+    let Issued { by: issuer, keys, policy } = issued;
+    let algorithm = policy.check_header(token.header())?;
+    let check = match keys.find(token.header().kid(), algorithm, now, fetches) {
+        Lookup::Key(key, permit) => match policy.verify(token, &key, now) {
+            Ok(verified) => {
+                let refresh = permit.map(|permit| Refresh { issuer, permit });
+                return Ok((Check::Verified(Arc::new(verified), refresh), Some(key)));
+            }
+            Err(error) => {
+                keys.take_back(permit);
+                return Err(error);
+            }
+        },
+        Lookup::Fetch(permit) => Check::Fetch(Refresh { issuer, permit }),
+        Lookup::Wait => Check::Wait,
+        Lookup::Refused(error) => return Err(error),
+        Lookup::Unavailable { error, retry_after_s } => Check::Unavailable { error, retry_after_s },
+    };
+    Ok((check, None))
 }

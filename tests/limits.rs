@@ -192,7 +192,9 @@ fn a_discovery_document_has_at_most_64_kib() {
     let text = json!({"issuer": ISSUER, "jwks_uri": "https://keys.example.com/jwks"}).to_string();
     for (len, is_read) in [(limits::MAX_PROVIDER_BODY_BYTES, true), (limits::MAX_PROVIDER_BODY_BYTES + 1, false)] {
         let mut cache = KeyCache::new(ISSUER, KeySource::Discovery);
-        let Progress::Again(permit) = answer(cache.warm_up(now()).unwrap(), Err(Unreachable)) else { panic!() };
+        let Progress::Again(permit) = answer(cache.warm_up(now()).unwrap(), Err(Unreachable::Network)) else {
+            panic!()
+        };
         match answer(permit, document(padded(text.as_bytes(), len))) {
             Progress::Again(permit) => {
                 assert!(is_read);
@@ -209,7 +211,7 @@ fn a_discovery_document_has_at_most_64_kib() {
 #[test]
 fn the_shell_is_told_to_cut_answers_off_at_64_kib_and_after_three_seconds() {
     let mut cache = KeyCache::new(ISSUER, KeySource::Discovery);
-    let Progress::Again(permit) = answer(cache.warm_up(now()).unwrap(), Err(Unreachable)) else { panic!() };
+    let Progress::Again(permit) = answer(cache.warm_up(now()).unwrap(), Err(Unreachable::Network)) else { panic!() };
     let Ask::Http(request) = permit.ask() else { panic!() };
     assert_eq!((request.max_body_bytes, request.timeout_ms), (64 * 1024, 3000));
 }

@@ -18,7 +18,8 @@ function cacheMode() {
 }
 
 /**
- * Sends a request and reads the answer whole. Never throws: what failed is the `cause`.
+ * Sends a request and reads the answer whole. Never throws: what failed is the `cause`, and the `kind` says whether it was the
+ * network (2) or this function, which gave up (4).
  *
  * @returns {Promise<{ kind: number, head?: string, body?: Uint8Array, cause?: unknown }>}
  */
@@ -42,14 +43,14 @@ export async function send({ url, headers, timeoutMs, maxBytes }, customFetch) {
         const value = response.headers.get(name);
         if (typeof value === "string") head[name] = value;
       }
-      const body = await readBody(response, maxBytes);
+      const body = await readBody(response, maxBytes, controller);
       return { kind: 3, head: JSON.stringify(head), body, cause: unexpected(url, response) };
     };
     const sent = exchange();
     sent.catch(() => {});
     return await Promise.race([sent, deadline]);
   } catch (cause) {
-    return { kind: 2, cause };
+    return { kind: controller.signal.aborted ? 4 : 2, cause };
   } finally {
     clearTimeout(timer);
   }
@@ -61,8 +62,8 @@ function unexpected(url, { status, headers }) {
   return new Error(`${url} answered with the content type ${headers.get("content-type")}`);
 }
 
-/** A body of at most `limit` bytes; past them the rest is refused unread. */
-async function readBody(response, limit) {
+/** A body of at most `limit` bytes; past them the rest is refused unread, and the exchange aborted. */
+async function readBody(response, limit, controller) {
   const stream = response.body;
   if (stream === null) return new Uint8Array(0);
   const reader = stream.getReader();
@@ -73,8 +74,10 @@ async function readBody(response, limit) {
     if (done) break;
     length += value.byteLength;
     if (length > limit) {
+      const reason = new Error(`the answer is larger than ${limit} bytes`);
       reader.cancel().catch(() => {});
-      throw new Error(`the answer is larger than ${limit} bytes`);
+      controller?.abort(reason);
+      throw reason;
     }
     chunks.push(value);
   }

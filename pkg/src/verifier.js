@@ -166,7 +166,10 @@ class Verifier {
         case Core.REFUSED:
           throw refusal(core, demands, cause);
         case Core.FETCH: {
-          const fetched = await unlessAborted(call.signal, this.#use(core, outcome >>> 3, call));
+          const work = this.#use(core, outcome >>> 3, call);
+          // Others rely on it, also when this client goes away.
+          call.waitUntil?.(work.catch(() => {}));
+          const fetched = await unlessAborted(call.signal, work);
           fetches += fetched.askedProvider ? 1 : 0;
           cause = fetched.cause;
           break;

@@ -5,61 +5,200 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::Caller;
-use crate::http::{canonical_name, is_hop_by_hop, percent_encoded_value};
+use crate::http::{HOP_BY_HOP, canonical_name, percent_encoded_value};
 use crate::json::{Number, Value};
 
-/// Headers by which origins are commonly told who the user is. A client's are dropped on every route.
-const IDENTITY_HEADERS: &[&str] = &[
-    "remote-user",
-    "x-remote-user",
-    "x-remote-group",
-    "x-remote-groups",
-    "x-webauth-user",
-    "x-forwarded-user",
-    "x-forwarded-email",
-    "x-forwarded-groups",
-    "x-forwarded-preferred-username",
-    "x-forwarded-access-token",
-    "x-userinfo",
-    "x-id-token",
+/// Names that a client's headers must not have, by kind: canonical, and one that ends in a dash stands for all that begin so.
+/// What a proxy in front of an application tells it, the gateway alone tells here.
+const DROPPED: &[&[&str]] =
+    &[IDENTITY, IDENTITY_OF_PRODUCTS, CLIENT_CERTIFICATES, CLIENT_ADDRESSES, FORWARDING, METHODS, HOP_BY_HOP];
+
+/// Who the caller is, in names that several proxies and forward-auth services share.
+const IDENTITY: &[&str] = &[
+    "remote-", // Remote-User and its kin: CGI, Authelia
     "x-access-token",
-    "x-middleware-subrequest",
+    "x-auth-", // X-Auth-Request-*: oauth2-proxy
+    "x-authenticated-",
+    "x-claim-",
+    "x-claims-",
+    "x-edgeward-",
+    "x-email",
+    "x-group",
+    "x-groups",
+    "x-id-token",
+    "x-jwt-",
+    "x-remote-", // X-Remote-User: Kubernetes; X-Remote-IP and X-Remote-Addr, too
+    "x-role",
+    "x-roles",
+    "x-sso-",
+    "x-user",
+    "x-user-",
+    "x-userid",
+    "x-userinfo",
+    "x-username",
+    "x-webauth-",              // Grafana, Gitea
+    "x-middleware-subrequest", // not who, but that a check was made already: Next.js
 ];
 
-/// Prefixes of such headers.
-const IDENTITY_PREFIXES: &[&str] =
-    &["x-user-", "x-auth-", "x-authenticated-", "x-edgeward-", "x-jwt-", "x-claim-", "x-claims-"];
+/// Who the caller is, in the names of one product or platform.
+const IDENTITY_OF_PRODUCTS: &[&str] = &[
+    "cf-access-", // Cloudflare Access
+    "iv-creds",   // IBM Verify Access: iv-*
+    "iv-groups",
+    "iv-user",
+    "oam-remote-user", // Oracle Access Manager
+    "oidc-",           // mod_auth_openidc: OIDC_CLAIM_*
+    "shib-",           // Shibboleth
+    "sm-universalid",  // SiteMinder: SM_*
+    "sm-user",
+    "sm-userdn",
+    "tailscale-",                 // Tailscale Serve
+    "teleport-jwt-assertion",     // Teleport
+    "x-amzn-oidc-",               // AWS load balancers
+    "x-anonymous-consumer",       // Kong
+    "x-apigateway-",              // Google API Gateway
+    "x-appengine-",               // Google App Engine
+    "x-authentik-",               // authentik
+    "x-consumer-",                // Kong
+    "x-credential-",              // Kong
+    "x-endpoint-api-userinfo",    // Google Cloud Endpoints
+    "x-envoy-",                   // Envoy, Istio
+    "x-goog-authenticated-user-", // Google IAP
+    "x-goog-iap-",                // Google IAP
+    "x-hasura-",                  // Hasura: user and role
+    "x-ms-client-principal",      // Azure App Service
+    "x-ms-client-principal-",
+    "x-ms-token-", // Azure App Service
+    "x-pomerium-", // Pomerium
+    "x-token-",    // caddy-security
+    "x-vouch-",    // Vouch Proxy
+];
+
+/// The client's certificate, as whatever ended TLS saw it.
+const CLIENT_CERTIFICATES: &[&str] = &[
+    "cf-cert-", // Cloudflare
+    "cf-client-cert-",
+    "client-cert", // RFC 9440
+    "client-cert-",
+    "ssl-", // nginx, Apache: SSL_CLIENT_*
+    "tls-client-",
+    "wl-proxy-",        // WebLogic
+    "x-amzn-mtls-",     // AWS load balancers
+    "x-arr-clientcert", // Azure App Service, IIS
+    "x-arr-ssl",
+    "x-client-cert",
+    "x-client-cert-",
+    "x-client-certificate",
+    "x-client-cn",
+    "x-client-dn",
+    "x-client-s-dn",
+    "x-client-subject-",
+    "x-client-verify",
+    "x-ssl-", // HAProxy
+    "x-tls-client-",
+];
+
+/// The client's address, as a proxy saw it. Origins get it as `X-Forwarded-For`, from the platform.
+const CLIENT_ADDRESSES: &[&str] = &[
+    PLATFORM_ADDRESS,
+    "ali-cdn-real-ip",
+    "cf-connecting-ipv6",
+    "cf-pseudo-ipv4",
+    "client-ip",
+    "cloudfront-viewer-address",
+    "do-connecting-ip",
+    "fastly-client-ip",
+    "fly-client-ip",
+    "incap-client-ip",
+    "proxy-client-ip",
+    "true-client-ip",
+    "x-azure-clientip",
+    "x-azure-socketip",
+    "x-client-ip",
+    "x-clientip",
+    "x-cluster-client-ip",
+    "x-nf-client-connection-ip",
+    "x-original-forwarded-for",
+    "x-originating-ip",
+    "x-proxyuser-ip",
+    "x-real-ip",
+    "x-sucuri-clientip",
+    "x-vercel-forwarded-for",
+    "x-vercel-proxied-for",
+];
 
 /// What a client says about how it reached us. It decides nothing here, and the gateway states it anew.
-const FORWARDING_HEADERS: &[&str] =
-    &["forwarded", "x-original-url", "x-rewrite-url", "x-original-uri", "x-original-host"];
-const FORWARDING_PREFIX: &str = "x-forwarded-";
+const FORWARDING: &[&str] = &[
+    "forwarded",
+    "forwarded-for",
+    "x-forwarded",
+    "x-forwarded-",
+    "x-original-host",
+    "x-original-uri",
+    "x-original-url",
+    "x-rewrite-url",
+];
 
 /// Headers by which some origins take a request for one of another method than policy was decided on.
-const METHOD_HEADERS: &[&str] = &["x-http-method-override", "x-http-method", "x-method-override"];
+const METHODS: &[&str] = &["x-http-method", "x-http-method-override", "x-method-override"];
+
+/// The client's address as Cloudflare states it. In this very spelling it is the platform's, which overwrites a client's; in any
+/// other it is a client's.
+const PLATFORM_ADDRESS: &str = "cf-connecting-ip";
+
+/// What honest clients send although its name begins like a dropped one: gRPC-Web's name of the client's software.
+const PASSED: &str = "x-user-agent";
 
 /// Which inbound headers are dropped before a request goes on.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct OwnedHeaders {
     /// Canonical names of all headers that any route sets.
-    configured: BTreeSet<String>,
+    configured: BTreeSet<Vec<u8>>,
+    /// The whole names and the beginnings of [`DROPPED`], sorted. No beginning begins another.
+    names: Vec<&'static str>,
+    prefixes: Vec<&'static str>,
+}
+
+impl Default for OwnedHeaders {
+    fn default() -> Self {
+        let (mut names, mut prefixes) = (Vec::new(), Vec::new());
+        for &name in DROPPED.iter().copied().flatten() {
+            let table = if name.ends_with('-') { &mut prefixes } else { &mut names };
+            // So few that a sort would only be more code.
+            table.insert(table.partition_point(|known| *known < name), name);
+        }
+        Self { configured: BTreeSet::new(), names, prefixes }
+    }
 }
 
 impl OwnedHeaders {
     pub(super) fn own(&mut self, name: &str) {
-        self.configured.insert(canonical_name(name));
+        self.configured.insert(canonical_name(name).collect());
     }
 
     /// Whether a header called `name`, in any spelling, must not come from a client.
     pub(super) fn drops(&self, name: &str) -> bool {
-        let name = canonical_name(name);
-        self.configured.contains(&name)
-            || IDENTITY_HEADERS.contains(&name.as_str())
-            || IDENTITY_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-            || FORWARDING_HEADERS.contains(&name.as_str())
-            || name.starts_with(FORWARDING_PREFIX)
-            || METHOD_HEADERS.contains(&name.as_str())
-            || is_hop_by_hop(&name)
+        // Every header of every forwarded request comes by here: no allocation for a name of usual length.
+        let (mut buffer, long): ([u8; 64], Vec<u8>);
+        let canonical = if name.len() <= 64 {
+            buffer = [0; 64];
+            let used = buffer.iter_mut().zip(canonical_name(name)).map(|(place, byte)| *place = byte).count();
+            buffer.get(..used).unwrap_or_default()
+        } else {
+            long = canonical_name(name).collect();
+            &long
+        };
+        if self.configured.contains(canonical) {
+            return true;
+        }
+        if canonical == PASSED.as_bytes() || name.eq_ignore_ascii_case(PLATFORM_ADDRESS) {
+            return false;
+        }
+        // The beginning that sorts last before the name is the only one that can be its own.
+        let after = self.prefixes.partition_point(|prefix| prefix.as_bytes() <= canonical);
+        let nearest = after.checked_sub(1).and_then(|index| self.prefixes.get(index));
+        nearest.is_some_and(|prefix| canonical.starts_with(prefix.as_bytes()))
+            || self.names.binary_search_by(|known| known.as_bytes().cmp(canonical)).is_ok()
     }
 }
 
@@ -150,7 +289,114 @@ pub(super) type HeaderTemplates = Vec<(String, HeaderValue)>;
 
 #[cfg(test)]
 mod tests {
-    use super::{HeaderValue, OwnedHeaders, ascii_json};
+    use alloc::format;
+    use alloc::string::{String, ToString};
+    use alloc::vec::Vec;
+
+    use super::{DROPPED, HeaderValue, OwnedHeaders, ascii_json};
+
+    /// The names of the table; for a beginning, some that begin so.
+    fn dropped_names() -> impl Iterator<Item = String> {
+        DROPPED.iter().copied().flatten().flat_map(|name| {
+            let is_prefix = name.ends_with('-');
+            let ends: &[&str] = if is_prefix { &["id", "a-b", "0", ""] } else { &[""] };
+            ends.iter().map(move |end| format!("{name}{end}"))
+        })
+    }
+
+    /// Other spellings of a canonical name that a server may take for it.
+    fn spellings(name: &str) -> Vec<String> {
+        let title = name.split('-').map(|word| match word.split_at_checked(1) {
+            Some((first, rest)) => first.to_ascii_uppercase() + rest,
+            None => String::new(),
+        });
+        let title = title.collect::<Vec<_>>().join("-");
+        let separated = ["_", ".", "--", "__", "_-", "~", "'", "!", "#", "$", "%", "&", "*", "+", "^", "`", "|"];
+        let mut all = Vec::from([title.clone(), name.to_ascii_uppercase()]);
+        for separator in separated {
+            all.push(name.replace('-', separator));
+            all.push(title.replace('-', separator));
+        }
+        // One separator unlike the others.
+        all.push(name.replacen('-', "_", 1));
+        all
+    }
+
+    #[test]
+    fn every_name_of_the_table_is_dropped_in_every_spelling() {
+        let owned = OwnedHeaders::default();
+        let mut names = 0;
+        for name in dropped_names() {
+            if name != super::PLATFORM_ADDRESS {
+                assert!(owned.drops(&name), "{name}");
+            }
+            for spelling in spellings(&name).iter().filter(|one| !one.eq_ignore_ascii_case(super::PLATFORM_ADDRESS)) {
+                assert!(owned.drops(spelling), "{spelling}");
+                names += 1;
+            }
+        }
+        assert!(names > 4000, "{names}");
+    }
+
+    #[test]
+    fn the_platforms_own_address_passes_in_its_own_spelling_only() {
+        let mut owned = OwnedHeaders::default();
+        for (name, drops) in [
+            ("cf-connecting-ip", false),
+            ("CF-Connecting-IP", false),
+            ("CF_Connecting_IP", true),
+            ("cf-connecting_ip", true),
+            ("cf--connecting-ip", true),
+        ] {
+            assert_eq!(owned.drops(name), drops, "{name}");
+        }
+        owned.own("CF-Connecting-IP");
+        assert!(owned.drops("cf-connecting-ip"), "unless a route sets it");
+    }
+
+    #[test]
+    fn a_name_that_a_route_sets_is_dropped_whatever_it_is() {
+        let long = format!("X-{}", "Long-".repeat(40));
+        for name in ["X-Tenant", "X-User-Agent", "Accept", "X-Request-Id", &long] {
+            let mut owned = OwnedHeaders::default();
+            assert!(!owned.drops(name), "{name}");
+            owned.own(name);
+            for spelling in spellings(&name.to_ascii_lowercase()) {
+                assert!(owned.drops(&spelling), "{spelling}");
+            }
+            let other = format!("Not-{name}");
+            assert!(!owned.drops(&other), "{other}");
+        }
+    }
+
+    #[test]
+    fn the_table_can_be_searched() {
+        let OwnedHeaders { names, prefixes, .. } = OwnedHeaders::default();
+        for table in [&names, &prefixes] {
+            assert!(table.is_sorted_by(|one, next| one < next), "sorted, and nothing twice: {table:?}");
+            let is_canonical = |name: &&str| super::canonical_name(name).eq(name.bytes());
+            assert!(table.iter().all(is_canonical));
+        }
+        for prefix in &prefixes {
+            let longer = prefixes.iter().find(|other| other != &prefix && other.starts_with(prefix));
+            assert_eq!(longer, None, "{prefix} begins it");
+            let needless = names.iter().find(|name| name.starts_with(prefix));
+            assert_eq!(needless, None, "{prefix} covers it");
+        }
+    }
+
+    #[test]
+    fn a_name_of_any_length_is_judged_as_a_whole() {
+        let owned = OwnedHeaders::default();
+        for len in [1, 2, 63, 64, 65, 66, 300] {
+            assert!(owned.drops(&format!("x-user-{}", "a".repeat(len))), "{len}");
+            assert!(owned.drops(&format!("X_{}User_Id{}", "_".repeat(len), "_".repeat(len))), "{len}");
+            assert!(!owned.drops(&format!("x-request-{}", "a".repeat(len))), "{len}");
+            assert!(!owned.drops(&format!("x-role{}", "a".repeat(len))), "{len}");
+        }
+        assert!(!owned.drops(""));
+        assert!(!owned.drops(&"-".to_string().repeat(70)));
+    }
 
     #[test]
     fn every_spelling_of_an_owned_header_is_dropped() {

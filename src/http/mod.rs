@@ -11,7 +11,8 @@ mod reply;
 
 pub use bearer::{Bearer, bearer_token};
 pub use challenge::{bad_request, forbidden, missing_token, refused, unavailable};
-pub use header::{canonical_name, cookies_without, is_hop_by_hop, is_token, percent_encoded_value};
+pub(crate) use header::{HOP_BY_HOP, canonical_name};
+pub use header::{cookies_without, is_token, percent_encoded_value};
 pub use navigation::{can_navigate, is_cross_site, is_navigation, is_prefetch};
 pub use page::Page;
 pub use reply::Reply;

@@ -17,12 +17,13 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::fetch::{Fetched, KeysError, Permit, Reason, Stage, Validity, later};
+use super::fetch::{Fetched, KeysError, Permit, Reason, Stage, Validity};
 use super::{JwkSet, VerifyingKey};
 use crate::error::VerifyError;
 use crate::io::UnixTime;
 use crate::jwt::Algorithm;
 use crate::limits;
+use crate::single_flight::{SingleFlight, later};
 use crate::url::HttpUrl;
 
 /// Where an issuer's keys come from.
@@ -55,13 +56,9 @@ pub struct KeyCache {
     max_modulus_bits: usize,
     held: Option<Held>,
     discovered: Option<(String, UnixTime)>,
-    sequence: u64,
-    failures: u32,
+    flight: SingleFlight,
     last_error: Option<KeysError>,
-    retry_at: UnixTime,
     unknown_kid_at: Option<UnixTime>,
-    /// A fetch is under way, and others rely on it until then.
-    lease_until: Option<UnixTime>,
 }
 
 #[derive(Debug)]
@@ -117,12 +114,9 @@ impl KeyCache {
             max_modulus_bits: limits::MAX_MODULUS_BITS,
             held: None,
             discovered: None,
-            sequence: 0,
-            failures: 0,
+            flight: SingleFlight::new(limits::FETCH_LEASE_MS),
             last_error: None,
-            retry_at: UnixTime::from_millis(i64::MIN),
             unknown_kid_at: None,
-            lease_until: None,
         }
     }
 
@@ -152,7 +146,8 @@ impl KeyCache {
         let is_fresh = held.is_fresh(now);
         match held.set.select(kid, algorithm).map(Arc::clone) {
             Ok(key) if is_fresh => {
-                let refresh = (held.is_ageing(now) && self.may_fetch(now)).then(|| self.permit(Reason::Load, now));
+                let refresh =
+                    (held.is_ageing(now) && self.flight.may_begin(now)).then(|| self.permit(Reason::Load, now));
                 Lookup::Key(key, refresh.flatten())
             }
             Ok(key) => match self.refresh(now, fetches) {
@@ -185,10 +180,10 @@ impl KeyCache {
     /// # Errors
     /// Why the fetch failed; the cache has noted it.
     pub fn store(&mut self, fetched: Fetched, now: UnixTime) -> Result<(), KeysError> {
-        self.lease_until = None;
+        self.flight.release(fetched.sequence);
         match fetched.failure {
             None => {
-                self.failures = 0;
+                self.flight.succeeded();
                 self.last_error = None;
             }
             Some(error) => self.note_failure(error, fetched.retry_after_s, now),
@@ -216,17 +211,19 @@ impl KeyCache {
         Ok(())
     }
 
-    /// Takes back a permit that came with a key and will not be used, so that the next request gets one.
+    /// Takes back a permit that will not be used, so that the next request gets one.
     pub(crate) fn take_back(&mut self, permit: Option<Permit>) {
-        if permit.is_some_and(|permit| permit.sequence == self.sequence) {
-            self.lease_until = None;
+        let Some(permit) = permit else { return };
+        // Nobody was asked about the unknown key, so that there is nothing to wait for.
+        if self.flight.release(permit.sequence) && permit.reason != Reason::Load {
+            self.unknown_kid_at = None;
         }
     }
 
     /// A permit to load the set before anything needs it, unless it is there and fresh, or fetching has to pause.
     pub fn warm_up(&mut self, now: UnixTime) -> Option<Permit> {
         let is_fresh = self.held.as_ref().is_some_and(|held| held.is_fresh(now));
-        if is_fresh || !self.may_fetch(now) { None } else { self.permit(Reason::Load, now) }
+        if is_fresh || !self.flight.may_begin(now) { None } else { self.permit(Reason::Load, now) }
     }
 
     /// What is held.
@@ -247,18 +244,14 @@ impl KeyCache {
     }
 
     fn note_failure(&mut self, error: KeysError, retry_after_s: Option<i64>, now: UnixTime) {
-        self.failures = self.failures.saturating_add(1);
+        self.flight.failed(retry_after_s, now);
         self.last_error = Some(error);
         // Where the document moved to, only discovery knows.
         self.discovered = None;
-        let doubled = limits::FETCH_BACKOFF_MIN_S << (self.failures - 1).min(10);
-        let pause = doubled.min(limits::FETCH_BACKOFF_MAX_S);
-        let asked = retry_after_s.unwrap_or(0).min(limits::RETRY_AFTER_MAX_S);
-        self.retry_at = later(now, pause.max(asked));
     }
 
     fn without_keys(&mut self, now: UnixTime, fetches: u8) -> Lookup {
-        if self.is_leased(now) {
+        if self.flight.is_leased(now) {
             return Lookup::Wait;
         }
         match self.refresh(now, fetches) {
@@ -271,14 +264,14 @@ impl KeyCache {
         if self.source.is_none() {
             return Lookup::Refused(VerifyError::KeyNotFound);
         }
-        if self.is_leased(now) {
+        if self.flight.is_leased(now) {
             return Lookup::Wait;
         }
         // A set that this request itself has just had fetched is as new as can be.
         if fetches == 0 {
             let cooled_down =
                 self.unknown_kid_at.is_none_or(|at| now < at || now >= later(at, limits::UNKNOWN_KID_COOLDOWN_S));
-            if self.may_fetch(now) && (cooled_down || !is_fresh) {
+            if self.flight.may_begin(now) && (cooled_down || !is_fresh) {
                 self.unknown_kid_at = Some(now);
                 if let Some(permit) = self.permit(Reason::UnknownKid(kid.into()), now) {
                     return Lookup::Fetch(permit);
@@ -286,15 +279,15 @@ impl KeyCache {
             }
         }
         // While the provider cannot be asked, nobody knows whether the key is new or made up.
-        if self.failures == 0 {
+        if !self.flight.is_failing() {
             return Lookup::Refused(VerifyError::KeyNotFound);
         }
         let cooled_down = self.unknown_kid_at.map_or(now, |at| later(at, limits::UNKNOWN_KID_COOLDOWN_S));
-        self.unavailable_until(self.retry_at.max(cooled_down), now)
+        self.unavailable_until(self.flight.retry_at().max(cooled_down), now)
     }
 
     fn refresh(&mut self, now: UnixTime, fetches: u8) -> Option<Permit> {
-        if fetches < limits::MAX_FETCHES_PER_REQUEST && self.may_fetch(now) {
+        if fetches < limits::MAX_FETCHES_PER_REQUEST && self.flight.may_begin(now) {
             self.permit(Reason::Load, now)
         } else {
             None
@@ -302,7 +295,7 @@ impl KeyCache {
     }
 
     fn unavailable(&self, now: UnixTime) -> Lookup {
-        self.unavailable_until(self.retry_at, now)
+        self.unavailable_until(self.flight.retry_at(), now)
     }
 
     fn unavailable_until(&self, time: UnixTime, now: UnixTime) -> Lookup {
@@ -313,23 +306,11 @@ impl KeyCache {
         }
     }
 
-    fn is_leased(&self, now: UnixTime) -> bool {
-        self.lease_until.is_some_and(|until| is_ahead(until, now, limits::FETCH_LEASE_MS))
-    }
-
-    /// Not while another fetch is under way, and not during the pause after a failed one.
-    fn may_fetch(&self, now: UnixTime) -> bool {
-        let pausing = self.failures > 0 && is_ahead(self.retry_at, now, limits::RETRY_AFTER_MAX_S * 1000);
-        !self.is_leased(now) && !pausing
-    }
-
     fn permit(&mut self, reason: Reason, now: UnixTime) -> Option<Permit> {
         let source = self.source.clone()?;
-        self.sequence += 1;
-        self.lease_until = Some(UnixTime::from_millis(now.millis().saturating_add(limits::FETCH_LEASE_MS)));
         let is_recent = |&(_, at): &(_, UnixTime)| at <= now && now < later(at, limits::DISCOVERY_FRESH_S);
         Some(Permit {
-            sequence: self.sequence,
+            sequence: self.flight.begin(now),
             issuer: self.issuer.clone(),
             source,
             known_uri: self.discovered.clone().filter(|found| is_recent(found)).map(|(uri, _)| uri),
@@ -337,14 +318,10 @@ impl KeyCache {
             reason,
             held_since: self.held.as_ref().map(|held| held.validity.fetched_at),
             stage: Stage::Edge,
+            is_repeated: false,
             fallback: None,
         })
     }
-}
-
-/// Whether `time` is yet to come, by no more than `at_most_ms`: further ahead, the clock went back since it was set.
-fn is_ahead(time: UnixTime, now: UnixTime, at_most_ms: i64) -> bool {
-    (1..=at_most_ms).contains(&time.millis().saturating_sub(now.millis()))
 }
 
 impl Held {

@@ -1,6 +1,7 @@
 //! Fetching a key set, sans-IO: a [`Permit`] says what to ask, takes the answer, and asks again until it is done.
 //!
-//! The way is: edge cache → (discovery) → JWKS. Whatever comes back is checked the same way, from wherever it came.
+//! The way is: edge cache → (discovery) → JWKS. Whatever comes back is checked the same way, from wherever it came. A network
+//! error is answered by asking once more, at once; that is still the same fetch.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,6 +12,7 @@ use crate::io::{Incoming, Outgoing, UnixTime, Unreachable};
 use crate::json::{Document, Number, Value, quote};
 use crate::limits;
 use crate::rsa::hash::sha256;
+use crate::single_flight::later;
 use crate::text::{concat, decimal, signed_decimal};
 use crate::url;
 
@@ -83,6 +85,8 @@ pub struct Permit {
     /// When the set that the cache holds was fetched.
     pub(super) held_since: Option<UnixTime>,
     pub(super) stage: Stage,
+    /// Whether the request of this stage has failed once and was sent again.
+    pub(super) is_repeated: bool,
     /// An edge entry past its freshness, good if the provider turns out to be unreachable.
     pub(super) fallback: Option<(JwkSet, Validity)>,
 }
@@ -202,6 +206,12 @@ impl Permit {
     /// Takes the answer to [`ask`](Self::ask).
     #[must_use]
     pub fn answer(mut self, answer: Answer, now: UnixTime) -> Progress {
+        let is_network_error = matches!(answer, Answer::Http(Err(Unreachable::Network)));
+        self.is_repeated = is_network_error && !self.is_repeated;
+        if self.is_repeated {
+            // One reset connection must not refuse everybody for the time of a pause.
+            return Progress::Again(self);
+        }
         match (self.stage.clone(), answer) {
             (Stage::Edge, Answer::Edge(value)) => {
                 let entry = value.and_then(|value| self.open_edge_entry(value, now));
@@ -409,8 +419,4 @@ impl WellKnown {
             }
         }
     }
-}
-
-pub(super) fn later(time: UnixTime, secs: i64) -> UnixTime {
-    UnixTime::from_millis(time.millis().saturating_add(secs.saturating_mul(1000)))
 }

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use crate::io::{Incoming, Outgoing, UnixTime, Unreachable};
 use crate::json::{Document, Value};
 use crate::limits;
+use crate::single_flight::SingleFlight;
 use crate::url;
 
 /// Where the provider does what.
@@ -99,15 +100,15 @@ impl Provider {
     }
 }
 
-/// The endpoints, kept current. Like the key cache: it says what to fetch, and fetches nothing itself.
+/// The endpoints, kept current. Like the key cache: it says what to fetch, and fetches nothing itself; of many requests that
+/// need the endpoints at once, one fetches.
 #[derive(Debug)]
 pub struct ProviderCache {
     issuer: String,
     is_fixed: bool,
     held: Option<(Arc<Provider>, UnixTime)>,
-    failures: u32,
+    flight: SingleFlight,
     last_error: ProviderError,
-    retry_at: UnixTime,
 }
 
 /// Answer of [`ProviderCache::find`].
@@ -117,19 +118,26 @@ pub enum ProviderLookup {
     Known(Arc<Provider>),
     /// Send the permit's request and [`store`](ProviderCache::store) the answer.
     Fetch(ProviderPermit),
+    /// Another request is fetching. Look again in [`limits::FETCH_POLL_MS`].
+    Wait,
     /// Not known, and it is too early to ask again.
     Unavailable(ProviderError),
 }
 
 /// The right to fetch the discovery document once.
 #[derive(Debug)]
-pub struct ProviderPermit(Outgoing);
+pub struct ProviderPermit {
+    number: u64,
+    request: Outgoing,
+    /// Whether the request has failed once and was sent again.
+    is_repeated: bool,
+}
 
 impl ProviderPermit {
     /// What to send.
     #[must_use]
     pub fn request(&self) -> &Outgoing {
-        &self.0
+        &self.request
     }
 }
 
@@ -149,9 +157,8 @@ impl ProviderCache {
             issuer,
             is_fixed: false,
             held: None,
-            failures: 0,
+            flight: SingleFlight::new(limits::DISCOVERY_LEASE_MS),
             last_error: ProviderError::Unreachable,
-            retry_at: UnixTime::from_millis(i64::MIN),
         }
     }
 
@@ -163,36 +170,52 @@ impl ProviderCache {
             .as_ref()
             .filter(|(_, at)| self.is_fixed || (0..limits::JWKS_STALE_ON_ERROR_S).contains(&age_s(*at)));
         let is_fresh = held.is_some_and(|(_, at)| self.is_fixed || age_s(*at) < limits::DISCOVERY_FRESH_S);
-        let wait_s = self.retry_at.secs().saturating_sub(now.secs());
-        let is_pausing = self.failures > 0 && (1..=limits::FETCH_BACKOFF_MAX_S).contains(&wait_s);
+        let may_fetch = may_fetch && self.flight.may_begin(now);
         match held {
-            Some((provider, _)) if is_fresh || is_pausing || !may_fetch => ProviderLookup::Known(Arc::clone(provider)),
-            None if is_pausing || !may_fetch => ProviderLookup::Unavailable(self.last_error),
-            _ => ProviderLookup::Fetch(ProviderPermit(Outgoing {
-                method: "GET",
-                url: format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/')),
-                headers: Vec::from([("accept", "application/json".into())]),
-                body: None,
-                timeout_ms: limits::FETCH_TIMEOUT_MS,
-                max_body_bytes: limits::MAX_PROVIDER_BODY_BYTES,
-            })),
+            // Fetching failed, or is under way: the last good document serves.
+            Some((provider, _)) if is_fresh || !may_fetch => ProviderLookup::Known(Arc::clone(provider)),
+            _ if may_fetch => ProviderLookup::Fetch(ProviderPermit {
+                number: self.flight.begin(now),
+                request: Outgoing {
+                    method: "GET",
+                    url: format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/')),
+                    headers: Vec::from([("accept", "application/json".into())]),
+                    body: None,
+                    timeout_ms: limits::FETCH_TIMEOUT_MS,
+                    max_body_bytes: limits::MAX_PROVIDER_BODY_BYTES,
+                },
+                is_repeated: false,
+            }),
+            _ if self.flight.is_leased(now) => ProviderLookup::Wait,
+            _ => ProviderLookup::Unavailable(self.last_error),
         }
     }
 
-    /// Takes the answer to a permit's request.
-    pub fn store(&mut self, _permit: ProviderPermit, reply: Result<Incoming, Unreachable>, now: UnixTime) {
+    /// Takes the answer to a permit's request. Returns the permit if the network failed and the request is to be sent once more,
+    /// at once.
+    #[must_use]
+    pub fn store(
+        &mut self,
+        permit: ProviderPermit,
+        reply: Result<Incoming, Unreachable>,
+        now: UnixTime,
+    ) -> Option<ProviderPermit> {
+        if matches!(reply, Err(Unreachable::Network)) && !permit.is_repeated {
+            self.flight.extend(permit.number, now);
+            return Some(ProviderPermit { is_repeated: true, ..permit });
+        }
+        self.flight.release(permit.number);
         match Provider::from_discovery(&self.issuer, reply.as_ref()) {
             Ok(provider) => {
-                self.failures = 0;
+                self.flight.succeeded();
                 self.held = Some((Arc::new(provider), now));
             }
             Err(error) => {
-                self.failures = self.failures.saturating_add(1);
+                let retry_after_s = reply.ok().and_then(|reply| reply.retry_after_s());
+                self.flight.failed(retry_after_s, now);
                 self.last_error = error;
-                let pause_s =
-                    (limits::FETCH_BACKOFF_MIN_S << (self.failures - 1).min(10)).min(limits::FETCH_BACKOFF_MAX_S);
-                self.retry_at = UnixTime::from_secs(now.secs().saturating_add(pause_s));
             }
         }
+        None
     }
 }

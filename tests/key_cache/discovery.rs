@@ -148,7 +148,7 @@ fn a_document_that_is_none_is_refused() {
         assert_eq!(urls(&world), [OPENID], "{what}");
     }
     let mut world = world();
-    world.provider.insert(OPENID.into(), Err(Unreachable));
+    world.provider.insert(OPENID.into(), Err(Unreachable::Network));
     assert_eq!(world.request(&token(key_a())), unavailable("discovery_unreachable", 1));
 }
 
@@ -210,7 +210,7 @@ fn an_issuer_on_this_machine_may_serve_its_keys_over_http() {
     let elsewhere = document(issuer, "http://keys.example.com/jwks");
     world.answer("http://127.0.0.1:9400/.well-known/openid-configuration", elsewhere);
     world.sleep_s(7200);
-    world.provider.insert("http://127.0.0.1:9400/jwks".into(), Err(Unreachable));
+    world.provider.insert("http://127.0.0.1:9400/jwks".into(), Err(Unreachable::Network));
     world.request(&text);
     assert!(!urls(&world).contains(&"http://keys.example.com/jwks"));
 }

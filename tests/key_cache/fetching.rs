@@ -70,7 +70,7 @@ fn a_flood_of_unknown_keys_causes_one_fetch_per_cooldown() {
 
 #[test]
 fn failed_fetches_count_in_a_flood_too() {
-    for failure in [Ok(status(500)), Ok(status(429)), Ok(json("<html>")), Err(edgeward::io::Unreachable)] {
+    for failure in [Ok(status(500)), Ok(status(429)), Ok(json("<html>")), Err(edgeward::io::Unreachable::Network)] {
         let mut world = World::publishing([key_a()]);
         world.request(&token(key_a()));
         world.provider.insert(JWKS_URI.into(), failure);

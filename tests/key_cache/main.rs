@@ -16,6 +16,8 @@
 mod discovery;
 mod edge;
 mod fetching;
+mod permits;
+mod retry;
 mod sharing;
 #[path = "../support/mod.rs"]
 mod support;
@@ -55,8 +57,14 @@ struct World {
     now: UnixTime,
     /// What the provider answers, by URL; 404 for the rest.
     provider: BTreeMap<String, Reply>,
-    /// The URLs asked for, and when.
+    /// The next requests, by URL, meet these instead of the provider, the last one first.
+    faults: BTreeMap<String, Vec<Unreachable>>,
+    /// The URLs asked for, and when; not those that are asked for once more, at once, after a network error.
     requests: Vec<(String, UnixTime)>,
+    /// Every URL asked for.
+    sent: Vec<String>,
+    /// What was asked for last, and when, if a network error came of it at the first try.
+    broken_off: Option<(String, UnixTime)>,
     edge: BTreeMap<String, Vec<u8>>,
     /// Whether what the verifier wants done after the answer is done.
     runs_background: bool,
@@ -73,7 +81,10 @@ impl World {
             verifier,
             now: UnixTime::from_secs(NOW),
             provider: BTreeMap::new(),
+            faults: BTreeMap::new(),
             requests: Vec::new(),
+            sent: Vec::new(),
+            broken_off: None,
             edge: BTreeMap::new(),
             runs_background: true,
         }
@@ -95,8 +106,8 @@ impl World {
     }
 
     fn take_down(&mut self) {
-        self.provider.values_mut().for_each(|reply| *reply = Err(Unreachable));
-        self.provider.entry(JWKS_URI.into()).or_insert(Err(Unreachable));
+        self.provider.values_mut().for_each(|reply| *reply = Err(Unreachable::Network));
+        self.provider.entry(JWKS_URI.into()).or_insert(Err(Unreachable::Network));
     }
 
     fn sleep_s(&mut self, seconds: i64) {
@@ -112,15 +123,22 @@ impl World {
         assert_eq!(request.headers, [("accept", "application/json".to_owned())]);
         assert_eq!(request.timeout_ms, limits::FETCH_TIMEOUT_MS);
         assert_eq!(request.max_body_bytes, limits::MAX_PROVIDER_BODY_BYTES);
-        self.requests.push((request.url.clone(), self.now));
         let not_found = Ok(Incoming { status: 404, ..Incoming::default() });
-        self.provider.get(&request.url).cloned().unwrap_or(not_found)
+        let fault = self.faults.get_mut(&request.url).and_then(Vec::pop);
+        let reply = fault.map_or_else(|| self.provider.get(&request.url).cloned().unwrap_or(not_found), Err);
+        self.sent.push(request.url.clone());
+        let asked = (request.url.clone(), self.now);
+        if self.broken_off.take().as_ref() != Some(&asked) {
+            self.broken_off = matches!(reply, Err(Unreachable::Network)).then(|| asked.clone());
+            self.requests.push(asked);
+        }
+        reply
     }
 
     /// Does what a permit asks for, to the end.
     fn fetch(&mut self, mut permit: Permit) -> Fetched {
-        // Edge cache, two discovery documents, key set.
-        for _ in 0..4 {
+        // Edge cache, two discovery documents, key set; the last three twice, where the network fails once.
+        for _ in 0..7 {
             let answer = match permit.ask() {
                 Ask::Edge { key } => Answer::Edge(self.edge.get(&key).cloned()),
                 Ask::Http(request) => Answer::Http(self.send(&request)),
@@ -130,7 +148,7 @@ impl World {
                 Progress::Finished(fetched) => return fetched,
             }
         }
-        panic!("a fetch of more than four steps");
+        panic!("a fetch of more than seven steps");
     }
 
     /// Runs a refresh and stores its outcome; whether the provider was asked.

@@ -183,7 +183,7 @@ fn an_issuer_that_is_not_configured_causes_no_fetch() {
 #[test]
 fn one_issuers_outage_is_not_the_others() {
     let mut world = two_issuers();
-    world.provider.insert(JWKS_URI.into(), Err(edgeward::io::Unreachable));
+    world.provider.insert(JWKS_URI.into(), Err(edgeward::io::Unreachable::Network));
     assert!(matches!(world.request(&token_of(ISSUER, key_a())), Verdict::Unavailable { .. }));
     assert_eq!(world.request(&token_of(OTHER, key_b())), Verdict::Accepted);
     assert_eq!(world.verifier.warm_up(world.now).len(), 0, "one is fresh, the other pauses");

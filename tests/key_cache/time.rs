@@ -173,7 +173,9 @@ fn the_token_cache_never_changes_a_verdict() {
                     }
                 }
                 10..14 => {
-                    let reply = rng.pick(&[Err(Unreachable), Ok(status(500)), Ok(json("{}"))]).clone();
+                    let reply = rng
+                        .pick(&[Err(Unreachable::Network), Err(Unreachable::GivenUp), Ok(status(500)), Ok(json("{}"))])
+                        .clone();
                     for world in &mut worlds {
                         world.provider.insert(JWKS_URI.into(), reply.clone());
                     }

@@ -23,7 +23,18 @@ test("docs/troubleshooting.md explains every code of a login, and names none tha
   for (const name of needed) assert.ok(named.includes(name), `${name} is not explained`);
 });
 
-for (const document of ["README.md", "SECURITY.md", "docs/session-format.md", "docs/troubleshooting.md", "docs/performance.md", "pkg/README.md"]) {
+test("docs/headers.md lists every name of a header that is dropped, and no other", () => {
+  const names = (text) => [...text.matchAll(/"([a-z0-9-]+)"/g)].map(([, name]) => name);
+  const table = read("src/gateway/headers.rs");
+  const from = table.indexOf("const IDENTITY:");
+  const hopByHop = /const HOP_BY_HOP: [^;]*;/s.exec(read("src/http/header.rs"))[0];
+  const inCode = new Set(names(table.slice(from, table.indexOf("const PASSED:")) + hopByHop));
+  assert.ok(inCode.size > 100);
+  const inDocs = [...read("docs/headers.md").matchAll(/^\|.*\|$/gm)].flatMap(([row]) => [...row.matchAll(/`([a-z0-9-]+)`/g)].map(([, name]) => name));
+  assert.deepEqual([...inDocs].sort(), [...inCode].sort());
+});
+
+for (const document of ["README.md", "SECURITY.md", "docs/headers.md", "docs/session-format.md", "docs/troubleshooting.md", "docs/performance.md", "pkg/README.md"]) {
   test(`the links of ${document} lead somewhere`, () => {
     for (const [, target] of read(document).matchAll(/\]\(([^)#\s]+)[^)]*\)/g)) {
       if (!/^[a-z]+:/.test(target)) assert.ok(existsSync(join(root, dirname(document), target)), target);

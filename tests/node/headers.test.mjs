@@ -2,7 +2,7 @@
 // what an origin answers arrives as it was.
 
 import assert from "node:assert/strict";
-import { after, beforeEach, describe, test } from "node:test";
+import { after, before, beforeEach, describe, test } from "node:test";
 import { assertBadRequest, authorizer, bearer, openSocket, proxy, read } from "./support/gateway.mjs";
 import { serve } from "./support/http.mjs";
 import { startOrigin } from "./support/origin.mjs";
@@ -156,6 +156,153 @@ for (const [route, path, sub, own] of routes) {
     });
   });
 }
+
+/** Names in which other gateways, proxies and platforms tell an application who is there and where from. */
+const FOREIGN = [
+  // who it is
+  "Remote-User", "Remote-Groups", "Remote-Email", "Remote-Name", "X-Remote-User", "X-Remote-Group", "X-Remote-Extra-Scopes", "X-User", "X-User-Name",
+  "X-UserId", "X-Username", "X-UserInfo", "X-Role", "X-Roles", "X-Group", "X-Groups", "X-Email", "X-Auth-Request-User",
+  "X-Auth-Request-Groups", "X-Auth-Request-Access-Token", "X-Auth-Username", "X-Authenticated-User", "X-Authenticated-Scope", "X-WebAuth-User",
+  "X-WebAuth-Groups", "X-SSO-User", "X-Jwt-Assertion", "X-Jwt-Payload", "X-Claims-Sub", "X-Claim-Email", "X-Id-Token", "X-Access-Token",
+  // by product
+  "Cf-Access-Jwt-Assertion", "Cf-Access-Authenticated-User-Email", "Cf-Access-Client-Id", "X-MS-Client-Principal", "X-MS-Client-Principal-Id",
+  "X-MS-Client-Principal-Name", "X-MS-Client-Principal-Idp", "X-MS-Token-Aad-Access-Token", "X-MS-Token-Google-Id-Token",
+  "X-Goog-Authenticated-User-Email", "X-Goog-Authenticated-User-Id", "X-Goog-Iap-Jwt-Assertion", "X-Apigateway-Api-Userinfo",
+  "X-Endpoint-Api-Userinfo", "X-Appengine-User-Email", "X-Appengine-Inbound-Appid", "X-Amzn-Oidc-Data", "X-Amzn-Oidc-Identity",
+  "X-Amzn-Oidc-Accesstoken", "Tailscale-User-Login", "Tailscale-User-Name", "X-Authentik-Username", "X-Authentik-Groups", "X-Pomerium-Claim-Email",
+  "X-Pomerium-Jwt-Assertion", "X-Consumer-Id", "X-Consumer-Username", "X-Consumer-Custom-Id", "X-Credential-Identifier", "X-Anonymous-Consumer",
+  "X-Vouch-User", "X-Vouch-IdP-Claims-Groups", "X-Token-Subject", "X-Token-User-Roles", "X-Hasura-Role", "X-Hasura-User-Id", "X-Envoy-Original-Path",
+  "X-Envoy-External-Address", "X-Envoy-Internal", "Oidc-Claim-Sub", "OIDC_CLAIM_email", "OIDC_access_token", "Shib-Identity-Provider", "SM_USER",
+  "SM_UNIVERSALID", "OAM_REMOTE_USER", "iv-user", "iv-groups", "iv-creds", "Teleport-Jwt-Assertion",
+  // its certificate
+  "X-Client-Cert", "X-Client-Cert-Chain", "X-Client-Certificate", "X-Client-DN", "X-Client-CN", "X-Client-Verify", "SSL-Client-Cert",
+  "SSL-Client-Verify", "SSL-Client-Subject-DN", "SSL_CLIENT_S_DN", "X-SSL-Client-Cert", "X-SSL-Client-CN", "X-SSL-Client-Verify", "Client-Cert",
+  "Client-Cert-Chain", "X-Forwarded-Client-Cert", "X-Forwarded-Tls-Client-Cert", "X-ARR-ClientCert", "X-Amzn-Mtls-Clientcert", "WL-Proxy-Client-Cert",
+  "Cf-Cert-Verified", "Cf-Client-Cert-Der-Base64", "X-TLS-Client-CN",
+  // its address
+  "X-Real-IP", "True-Client-IP", "X-Client-IP", "X-ClientIP", "X-Cluster-Client-IP", "Fastly-Client-IP", "X-Originating-IP", "X-Remote-IP",
+  "X-Remote-Addr", "X-ProxyUser-Ip", "WL-Proxy-Client-IP", "Proxy-Client-IP", "Client-IP", "Fly-Client-IP", "Incap-Client-IP", "X-Azure-ClientIP",
+  "X-Azure-SocketIP", "X-Nf-Client-Connection-Ip", "X-Appengine-User-IP", "X-Appengine-Remote-Addr", "CF-Connecting-IPv6", "CF-Pseudo-IPv4",
+  "CloudFront-Viewer-Address", "DO-Connecting-IP", "X-Vercel-Forwarded-For", "X-Sucuri-ClientIP", "Ali-CDN-Real-IP", "X-Original-Forwarded-For",
+  "X-Forwarded", "Forwarded-For", "X-Forwarded-For-Original",
+];
+
+/** Names that differ from these and yet are one of them for servers that fold names into variables. */
+const spellings = (name) => [
+  name, name.toLowerCase(), name.toUpperCase(), ...["_", ".", "--", "__"].map((separator) => name.replaceAll(/[-_]/g, separator)),
+  name.replace(/[-_]/, "_"), name.toLowerCase().replace(/[-_](?=[^-_]*$)/, "."),
+];
+const canonical = (name) => name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+
+/** What honest clients, browsers, SDKs and tracing send, in whatever way it resembles the names above. */
+const HONEST = [
+  "Accept", "Accept-Language", "User-Agent", "Referer", "Origin", "Cache-Control", "Pragma", "If-None-Match", "If-Modified-Since", "If-Match",
+  "Range", "DNT", "Sec-GPC", "Sec-CH-UA", "Sec-CH-UA-Mobile", "Sec-CH-UA-Platform", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest",
+  "Sec-Fetch-User", "Upgrade-Insecure-Requests", "Priority", "Save-Data", "Downlink", "ECT", "RTT", "Device-Memory", "Max-Forwards", "Via", "From",
+  "X-Requested-With", "X-Request-Id", "X-Correlation-Id", "X-Trace-Id", "Traceparent", "Tracestate", "Baggage", "B3", "X-B3-TraceId", "X-B3-Sampled",
+  "X-Cloud-Trace-Context", "X-Amzn-Trace-Id", "Idempotency-Key", "X-Idempotency-Key", "X-User-Agent", "X-Client-Version", "X-Client-Data",
+  "X-Client-Info", "X-Client-Id", "X-Client-Name", "X-Client-Request-Id", "X-MS-Client-Request-Id", "X-MS-Version", "X-MS-Date", "X-MS-Blob-Type", "X-ZUMO-Auth",
+  "X-Amz-Date", "X-Amz-Content-Sha256", "X-Amz-Security-Token", "X-Amz-Target", "X-Amz-User-Agent", "X-Goog-Api-Key", "X-Goog-Api-Client",
+  "X-Goog-User-Project", "X-Goog-Upload-Protocol", "X-Goog-FieldMask", "X-Api-Key", "Api-Key", "ApiKey", "X-Api-Version", "X-App-Version", "X-CSRF-Token",
+  "X-XSRF-Token", "X-Tenant-Id", "X-Org-Id", "X-Organization", "X-Token", "X-Session-Id", "X-Device-Id", "X-GitHub-Event", "X-Hub-Signature-256",
+  "X-GitHub-Api-Version", "Stripe-Signature", "Stripe-Version", "X-Shopify-Access-Token", "X-Slack-Signature", "X-Twilio-Signature", "X-Grpc-Web",
+  "Grpc-Timeout", "Connect-Protocol-Version", "HX-Request", "HX-Current-URL", "Turbo-Frame", "X-Inertia", "X-Inertia-Version", "RSC", "Next-Url", "Prefer",
+  "OData-Version", "Depth", "Destination", "Overwrite", "Lock-Token", "Tus-Resumable", "Upload-Length", "X-Upload-Content-Type",
+  "Content-Disposition", "X-Emailer", "X-Rolesystem", "X-Usergroup", "Remote", "Tailscale", "X-Real", "X-Groupings", "X-Authority", "Oidc", "Ssl",
+  "X-Consumer", "Mcp-Session-Id", "Mcp-Protocol-Version", "Anthropic-Version", "OpenAI-Organization", "CF-IPCountry", "CF-Ray", "CDN-Loop",
+];
+
+describe("what other gateways tell an application", () => {
+  const seenByService = [];
+  const routes = (headers) => [
+    proxy("/public/{*rest}", origin, { auth: "none", headers }),
+    proxy("/optional/{*rest}", origin, { auth: "optional", headers }),
+    proxy("/api/{*rest}", origin, { headers }),
+    ...["none", "required"].map((auth) => ({
+      method: "ANY", path: `/service-${auth}`, auth, integration: { type: "service", binding: "BACKEND", ...(headers && { headers }) },
+    })),
+  ];
+  const authorized = () => [["Authorization", `Bearer ${issuer.token()}`]];
+  const branches = [
+    ["a public route", "/public/a", []], ["an optional route, by nobody", "/optional/a", []],
+    ["an optional route, by somebody", "/optional/a", authorized()], ["a protected route", "/api/a", authorized()],
+    ["a public service", "/service-none", []], ["a protected service", "/service-required", authorized()],
+    ["a public WebSocket", "/public/ws", [], "upgrade"], ["a protected WebSocket", "/api/ws", authorized(), "upgrade"],
+  ];
+  let plain;
+  let owning;
+  before(async () => {
+    const serviceBindings = {
+      BACKEND: (request) => {
+        seenByService.push([...request.headers]);
+        return new Response("from the service");
+      },
+    };
+    const own = Object.fromEntries([...new Map(FOREIGN.map((name) => [canonical(name), name])).values()].map((name) => [name, "the gateway's own"]));
+    [plain, owning] = await Promise.all([undefined, own].map((headers) =>
+      startWorker({ config: { authorizer: authorizer(issuer), paths: routes(headers) }, serviceBindings })));
+  });
+  after(() => Promise.all([plain.stop(), owning.stop()]));
+
+  /** Sends these headers and returns what arrives behind the gateway. */
+  async function arriving(gateway, [, path, authorization, upgrade], headers) {
+    origin.reset();
+    seenByService.length = 0;
+    if (upgrade) {
+      const { status, socket, text } = await openSocket(gateway, path, { headers: Object.fromEntries([...headers, ...authorization]) });
+      assert.equal(status, 101, text);
+      socket.terminate();
+    } else {
+      const answer = await gateway.request({ target: path, headers: [...authorization, ...headers] });
+      assert.equal(answer.status, 200, answer.text);
+    }
+    return path.startsWith("/service") ? seenByService[0] : received();
+  }
+
+  for (const branch of branches) {
+    test(`never arrives from a client on ${branch[0]}, in any spelling`, async () => {
+      // Names that differ in case alone would be one header.
+      const names = [...new Map(FOREIGN.flatMap(spellings).map((name) => [name.toLowerCase(), name])).values(), ...FOREIGN];
+      for (let from = 0; from < names.length; from += 120) {
+        const headers = names.slice(from, from + 120).map((name) => [name, SPOOFED]);
+        for (const [name, value] of await arriving(plain, branch, [...headers, ["X-Other", "kept"]])) {
+          assert.ok(!value.includes(SPOOFED), `${name}: ${value}`);
+        }
+      }
+    });
+
+    test(`arrives as a route sets it on ${branch[0]}, whatever a client says`, async () => {
+      const names = FOREIGN.map((name) => name.toLowerCase());
+      for (const sent of [names, names.map((name) => name.replaceAll("-", "_"))]) {
+        const arrived = await arriving(owning, branch, sent.map((name) => [name, SPOOFED]));
+        for (const [name, value] of arrived) assert.ok(!value.includes(SPOOFED), `${name}: ${value}`);
+        for (const name of new Set(FOREIGN.map(canonical))) {
+          const values = arrived.filter(([given]) => canonical(given) === name).map(([, value]) => value);
+          assert.deepEqual(values, ["the gateway's own"], name);
+        }
+      }
+    });
+
+    test(`honest headers arrive untouched on ${branch[0]}`, async () => {
+      assert.ok(HONEST.length >= 60);
+      const headers = HONEST.map((name, index) => [name, `value ${index}; q="${name}", second`]);
+      const arrived = await arriving(plain, branch, headers);
+      for (const [name, value] of headers) {
+        const values = arrived.filter(([given]) => given.toLowerCase() === name.toLowerCase()).map(([, given]) => given);
+        assert.deepEqual(values, [value], name);
+      }
+    });
+
+    test(`on ${branch[0]}, the address that the platform saw arrives, and no other spelling of its name`, async () => {
+      const spoofed = ["CF_Connecting_IP", "cf.connecting.ip", "Cf--Connecting-Ip", "cf-connecting_ip"].map((name) => [name, SPOOFED]);
+      const arrived = await arriving(plain, branch, [["CF-Connecting-IP", "192.0.2.7"], ...spoofed]);
+      const values = (name) => arrived.filter(([given]) => canonical(given) === name).map(([, value]) => value);
+      // What goes out over the network gets that header from the runtime.
+      const own = branch[1].startsWith("/service") ? ["192.0.2.7"] : [];
+      assert.deepEqual([values("cf-connecting-ip"), values("x-forwarded-for")], [own, ["192.0.2.7"]]);
+    });
+  }
+});
 
 describe("a header line that is not one", () => {
   for (const [what, line] of [

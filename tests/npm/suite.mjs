@@ -426,6 +426,8 @@ export async function suite(edgeward, fixtures) {
     },
     jwks_no_usable_key: { "an empty set": { keys: [] }, "another kind of key": { keys: [{ kty: "EC" }, 1, null] } },
   };
+  // A network error is answered by asking once more, at once; what a server said, or said too much of, is not.
+  const repeated = ["fetch throws", "fetch rejects with nothing", "fetch answers with nothing", "fetch answers with another object", "a body that breaks"];
   for (const [code, cases] of Object.entries(brokenProviders)) {
     for (const [name, answer] of Object.entries(cases)) {
       await test(`keys: ${name} is ${code}`, async () => {
@@ -436,7 +438,7 @@ export async function suite(edgeward, fixtures) {
         equal(error.retryAfter >= 1, true);
         const loading = await errorOf(() => createVerifier({ ...base, jwksUri, fetch }).load());
         equal(loading.code, code);
-        equal(asked.length, 2, "a failure is not repeated at once");
+        equal(asked.length, repeated.includes(name) ? 4 : 2, "two fetches");
         equal(await codeOf(async () => verifier.verifySync(good)), code);
       });
     }
@@ -446,6 +448,46 @@ export async function suite(edgeward, fixtures) {
     const thrown = new TypeError("connection refused");
     const { fetch } = provider({ "/jwks": () => { throw thrown; } });
     equal((await errorOf(() => createVerifier({ ...base, jwksUri, fetch }).verify(good))).cause, thrown);
+  });
+
+  await test("one broken connection at a cold start refuses nobody", async () => {
+    const discovery = { issuer, jwks_uri: jwksUri };
+    for (const [broken, requests] of [["/.well-known/openid-configuration", 3], ["/jwks", 3], ["both", 4]]) {
+      const failed = new Set();
+      const once = (path, value) => () => {
+        if ((broken !== path && broken !== "both") || failed.has(path)) return Response.json(value);
+        failed.add(path);
+        throw new TypeError("connection reset");
+      };
+      const documents = { "/.well-known/openid-configuration": discovery, "/jwks": jwks };
+      const { fetch, asked } = provider(Object.fromEntries(Object.entries(documents).map(([path, value]) => [path, once(path, value)])));
+      const verifier = createVerifier({ ...base, fetch });
+      const codes = await Promise.all(Array.from({ length: 20 }, () => codeOf(() => verifier.verify(good))));
+      equal(new Set(codes).size === 1 && codes[0], "ok", broken);
+      equal(asked.length, requests, broken);
+    }
+  });
+
+  await test("the second network error is the cause", async () => {
+    const thrown = [new TypeError("second"), new TypeError("first")];
+    const { fetch } = provider({ "/jwks": () => { throw thrown.pop(); } });
+    equal((await errorOf(() => createVerifier({ ...base, jwksUri, fetch }).verify(good))).cause.message, "second");
+  });
+
+  await test("a token refused for its demands leaves the refresh of the keys to the next", async () => {
+    let time = now;
+    const { fetch, asked } = provider({ "/jwks": jwks });
+    const verifier = createVerifier({ ...base, jwksUri, fetch, now: () => time });
+    await verifier.verify(good);
+    time += 500;
+    for (let i = 0; i < 3; i += 1) {
+      equal(await codeOf(() => verifier.verify(good, { scopes: ["of:nobody"] })), "insufficient_scope");
+      equal(await codeOf(async () => verifier.verifySync(good, { scopes: ["of:nobody"] })), "insufficient_scope");
+    }
+    equal(asked.length, 1);
+    await verifier.verify(good);
+    await pause(5);
+    equal(asked.length, 2);
   });
 
   await test("discovery that lies or is not there", async () => {
@@ -465,9 +507,10 @@ export async function suite(edgeward, fixtures) {
       (_, { signal }) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
       () => new Response(new ReadableStream({}), { headers: json }),
     ]) {
-      const { fetch } = provider({ "/jwks": hang });
+      const { fetch, asked } = provider({ "/jwks": hang });
       const error = await errorOf(() => createVerifier({ ...base, jwksUri, fetch, timeout: 40 }).verify(good));
       equal(error.code, "jwks_unreachable");
+      equal(asked.length, 1, "whoever waited that long does not wait as long again");
       equal(String(error.cause).includes("40 ms"), true, String(error.cause));
     }
   });
@@ -502,9 +545,11 @@ export async function suite(edgeward, fixtures) {
     let time = now;
     const { fetch, asked } = provider({ "/jwks": jwks });
     const verifier = createVerifier({ ...base, jwksUri, fetch, now: () => time });
-    await verifier.verify(good);
-    time += 500;
     const works = [];
+    await verifier.verify(good, { waitUntil: (work) => works.push(work) });
+    equal(works.length, 1, "a fetch that others may wait for, too");
+    await works.pop();
+    time += 500;
     await verifier.verify(good, { waitUntil: (work) => works.push(work) });
     equal(works.length, 1);
     await works[0];

@@ -105,8 +105,9 @@ pub(crate) fn read(kind: u32, head: &[u8], body: &[u8]) -> Answer {
     match kind {
         0 => Answer::Edge(None),
         1 => Answer::Edge(Some(body.to_vec())),
-        3 => Answer::Http(incoming(head, body).ok_or(Unreachable)),
-        _ => Answer::Http(Err(Unreachable)),
+        3 => Answer::Http(incoming(head, body).ok_or(Unreachable::GivenUp)),
+        4 => Answer::Http(Err(Unreachable::GivenUp)),
+        _ => Answer::Http(Err(Unreachable::Network)),
     }
 }
 

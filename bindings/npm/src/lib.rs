@@ -243,7 +243,10 @@ pub fn check(verifier: u32, form: u32, len: usize, demands_len: usize, now_ms: f
                 return refresh
                     .map_or(outcome::VERIFIED, |refresh| outcome::VERIFIED_AND_REFRESH | permit_for(refresh));
             }
-            Err(error) => refusal_of(&error, per_call.as_ref().map_or(&entry.demands, |one| &one.demands)),
+            Err(error) => {
+                refresh.into_iter().for_each(|refresh| entry.verifier.take_back(refresh));
+                refusal_of(&error, per_call.as_ref().map_or(&entry.demands, |one| &one.demands))
+            }
         },
         Check::Fetch(refresh) => return outcome::FETCH | permit_for(refresh),
         Check::Wait => return outcome::WAIT,
@@ -355,8 +358,9 @@ pub fn ask(permit: u32) -> u32 {
     }
 }
 
-/// Takes what came of [`ask`]: `kind` 0, the edge cache has nothing; 1, it has these `body_len` bytes; 2, no reply; 3, a
-/// reply, its status and headers as `head_len` bytes of JSON, then its body. Answers 0 to ask again and 1 when done, the
+/// Takes what came of [`ask`]: `kind` 0, the edge cache has nothing; 1, it has these `body_len` bytes; 2, no reply,
+/// because the network failed; 3, a reply, its status and headers as `head_len` bytes of JSON, then its body; 4, no reply that
+/// was waited for or read to its end. Answers 0 to ask again and 1 when done, the
 /// output saying how it went.
 #[wasm_bindgen]
 pub fn answer(permit: u32, kind: u32, head_len: usize, body_len: usize, now_ms: f64) -> u32 {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use edgeward::gateway::{Caller, Entered, Login, LoginStep};
 use edgeward::http::{Reply, RequestHead};
 use edgeward::jwt::VerifiedToken;
+use edgeward::limits;
 use edgeward::oidc::{self, CallbackError, LOGIN_ENTROPY_BYTES, LoginFailure, Provider, ProviderLookup, UserinfoError};
 use edgeward::session::{Cookies, SEAL_NONCE_BYTES, Session};
 use worker::{Context, Env, console_warn};
@@ -36,10 +37,10 @@ pub(crate) async fn step(
 ) -> Reply {
     let head = asker.head;
     let outcome = match step {
-        LoginStep::Begin => begin(site, entered, login, head).await,
+        LoginStep::Begin => begin(site, ctx, entered, login, head).await,
         LoginStep::Callback => callback(site, ctx, entered, login, head).await,
         LoginStep::Logout => Ok(logout(site, ctx, entered, login, head).await),
-        LoginStep::Userinfo => Ok(userinfo(site, asker).await),
+        LoginStep::Userinfo => Ok(userinfo(site, ctx, asker).await),
         LoginStep::Refresh => Ok(refresh(site, env, ctx, login, asker).await),
     };
     outcome.unwrap_or_else(|failure| {
@@ -49,7 +50,8 @@ pub(crate) async fn step(
 }
 
 async fn begin(
-    site: &Site,
+    site: &Rc<Site>,
+    ctx: &Context,
     entered: &Entered<'_>,
     login: &Login,
     head: &RequestHead<'_>,
@@ -57,7 +59,7 @@ async fn begin(
     if let Some(url) = oidc::home_login_url(&login.client, head, entered.path()) {
         return Ok(redirect(url, Vec::new()));
     }
-    let provider = provider(site).await?;
+    let provider = provider(site, Some(ctx)).await?;
     let header = (head.header)("cookie").unwrap_or_default();
     let query = head.url_parts().query.unwrap_or_default();
     let entropy: [u8; LOGIN_ENTROPY_BYTES] = entropy::random();
@@ -74,7 +76,7 @@ async fn callback(
     login: &Login,
     head: &RequestHead<'_>,
 ) -> Result<Reply, LoginFailure> {
-    let provider = provider(site).await?;
+    let provider = provider(site, Some(ctx)).await?;
     let header = (head.header)("cookie").unwrap_or_default();
     let cookies = Cookies::new(&header);
     let query = head.url_parts().query.unwrap_or_default();
@@ -114,7 +116,7 @@ async fn callback(
     Ok(redirect(location, set))
 }
 
-async fn logout(site: &Site, ctx: &Context, entered: &Entered<'_>, login: &Login, head: &RequestHead<'_>) -> Reply {
+async fn logout(site: &Rc<Site>, ctx: &Context, entered: &Entered<'_>, login: &Login, head: &RequestHead<'_>) -> Reply {
     if oidc::needs_confirmation(head) {
         return oidc::confirm_logout(head, entered.path());
     }
@@ -125,7 +127,7 @@ async fn logout(site: &Site, ctx: &Context, entered: &Entered<'_>, login: &Login
         site.with_login(|state| state.sessions.ended.end(session.id()));
     }
     // The provider may be down: this site's session ends all the same.
-    let provider = provider(site).await.ok();
+    let provider = provider(site, Some(ctx)).await.ok();
     if let (Some(provider), Some(session)) = (&provider, &session)
         && let Some(outgoing) = oidc::revocation(&login.client, provider, session.tokens())
     {
@@ -139,9 +141,10 @@ async fn logout(site: &Site, ctx: &Context, entered: &Entered<'_>, login: &Login
     }
 }
 
-async fn userinfo(site: &Site, asker: Asker<'_>) -> Reply {
+async fn userinfo(site: &Rc<Site>, ctx: &Context, asker: Asker<'_>) -> Reply {
     let Some(caller) = asker.caller else { return edgeward::http::missing_token(None) };
-    let outgoing = provider(site).await.ok().and_then(|provider| oidc::begin_userinfo(&provider, caller.token));
+    let outgoing =
+        provider(site, Some(ctx)).await.ok().and_then(|provider| oidc::begin_userinfo(&provider, caller.token));
     let subject = caller.claims.subject().unwrap_or_default();
     let answer = match outgoing {
         Some(outgoing) => oidc::finish_userinfo(send::send(&outgoing).await, subject),
@@ -245,21 +248,30 @@ pub(crate) fn ended(login: &Login, head: &RequestHead<'_>, reply: Reply) -> Repl
     with_cookies(reply, login.sessions.clear(&Cookies::new(&header)))
 }
 
-/// The provider's endpoints.
-pub(crate) async fn provider(site: &Site) -> Result<Arc<Provider>, LoginFailure> {
+/// The provider's endpoints. Of requests that need them at once, one fetches, and the others look again until they are there.
+pub(crate) async fn provider(site: &Rc<Site>, ctx: Option<&Context>) -> Result<Arc<Provider>, LoginFailure> {
     let mut may_fetch = true;
-    loop {
+    for _ in 0..verify::MAX_CHECKS {
         match site.with_login(|state| state.provider.find(now(), may_fetch)) {
             Some(ProviderLookup::Known(provider)) => return Ok(provider),
             Some(ProviderLookup::Unavailable(error)) => return Err(LoginFailure::Provider(error)),
+            Some(ProviderLookup::Wait) => send::sleep(limits::FETCH_POLL_MS).await,
             Some(ProviderLookup::Fetch(permit)) => {
-                let answer = send::send(permit.request()).await;
-                site.with_login(|state| state.provider.store(permit, answer, now()));
+                let site = Rc::clone(site);
+                let fetch = async move {
+                    let mut next = Some(permit);
+                    while let Some(permit) = next {
+                        let answer = send::send(permit.request()).await;
+                        next = site.with_login(|state| state.provider.store(permit, answer, now())).flatten();
+                    }
+                };
+                verify::to_its_end(ctx, fetch).await;
                 may_fetch = false;
             }
-            None => return Err(LoginFailure::Provider(oidc::ProviderError::Unreachable)),
+            None => break,
         }
     }
+    Err(LoginFailure::Provider(oidc::ProviderError::Unreachable))
 }
 
 fn refused(refusal: Refusal) -> LoginFailure {

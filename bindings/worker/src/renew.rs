@@ -111,7 +111,7 @@ pub(crate) async fn desk_turn(sealed: &str, kept: Option<&str>, env: &Env) -> (u
 /// New tokens from the provider.
 async fn exchange(site: &Rc<Site>, session: &Session, ip: Option<&str>) -> Outcome {
     let login = site.gateway.login().ok_or(())?;
-    let provider = provider(site).await.map_err(drop)?;
+    let provider = provider(site, None).await.map_err(drop)?;
     let client = &login.client;
     let mut attempt = 0;
     let reply = loop {

@@ -2,7 +2,7 @@
 
 use edgeward::io::{Incoming, Outgoing, Unreachable};
 use js_sys::futures::{JsFuture, future_to_promise};
-use js_sys::{Function, Promise, Reflect, Uint8Array};
+use js_sys::{Error, Function, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
@@ -36,7 +36,11 @@ pub(crate) async fn sleep(millis: u32) {
 
 /// Sends `outgoing` and reads the answer whole.
 pub(crate) async fn send(outgoing: &Outgoing) -> Result<Incoming, Unreachable> {
-    exchange(outgoing).await.map_err(|_| Unreachable)
+    exchange(outgoing).await.map_err(|reason| match reason.dyn_ref::<Error>() {
+        Some(error) if error.name() != "TimeoutError" => Unreachable::Network,
+        // The deadline of the head, or what ends an exchange in this file, which is no error object.
+        _ => Unreachable::GivenUp,
+    })
 }
 
 async fn exchange(outgoing: &Outgoing) -> Result<Incoming, JsValue> {

@@ -1,5 +1,6 @@
 //! Verifying a token: the core decides, this fetches what it asks for.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -8,6 +9,8 @@ use edgeward::io::UnixTime;
 use edgeward::jwk::{Answer, Ask, EdgeEntry, KeysError, Progress};
 use edgeward::jwt::{Policy, VerifiedToken};
 use edgeward::{Check, Refresh, limits};
+use js_sys::futures::{JsFuture, future_to_promise};
+use wasm_bindgen::JsValue;
 use worker::{Context, console_warn};
 
 use crate::site::Site;
@@ -20,7 +23,7 @@ pub(crate) enum Refusal {
 }
 
 /// Checks a token goes through before it is given up; only a broken core would come near.
-const MAX_CHECKS: u32 = 1000;
+pub(crate) const MAX_CHECKS: u32 = 1000;
 
 pub(crate) fn now() -> UnixTime {
     UnixTime::from_millis(js_sys::Date::now() as i64)
@@ -70,7 +73,8 @@ async fn verify(
             Some(Check::Unavailable { error, retry_after_s }) => return Err(Refusal::Keys { error, retry_after_s }),
             Some(Check::Wait) => send::sleep(limits::FETCH_POLL_MS).await,
             Some(Check::Fetch(refresh)) => {
-                let (asked_provider, entry) = run(site, refresh).await;
+                let site = Rc::clone(site);
+                let (asked_provider, entry) = to_its_end(ctx, async move { run(&site, refresh).await }).await;
                 fetches += u8::from(asked_provider);
                 aside(ctx, store_at_edge(entry)).await;
             }
@@ -86,6 +90,23 @@ async fn aside(ctx: Option<&Context>, work: impl Future<Output = ()> + 'static) 
         Some(ctx) => ctx.wait_until(work),
         None => work.await,
     }
+}
+
+/// Does `work` and waits for its outcome. The work goes on when the client goes away meanwhile: others rely on it.
+pub(crate) async fn to_its_end<T: Default + 'static>(
+    ctx: Option<&Context>,
+    work: impl Future<Output = T> + 'static,
+) -> T {
+    let outcome = Rc::new(Cell::new(None));
+    let place = Rc::clone(&outcome);
+    let done = future_to_promise(async move {
+        place.set(Some(work.await));
+        Ok(JsValue::UNDEFINED)
+    });
+    let finished = JsFuture::from(done.clone());
+    aside(ctx, async move { drop(JsFuture::from(done).await) }).await;
+    drop(finished.await);
+    outcome.take().unwrap_or_default()
 }
 
 /// Uses a permit up. Returns whether the provider was asked, and what the edge cache should keep.
