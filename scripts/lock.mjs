@@ -1,8 +1,8 @@
 // Brings package-lock.json in line with package.json: run it after changing a dependency.
 //
 // Some packages name one optional package per platform. A registry mirror need not carry those of every platform, and
-// `npm install` then leaves them out of the lock, which `npm ci` refuses. They are added here: exact version and
-// platform, without a hash, since there was nothing to hash. npm fetches such a package on that platform alone.
+// `npm install` then leaves them out of the lock, which `npm ci` refuses. They are added here: exact version, platform, and
+// the hash that the registry gives; without one where the registry has no such package. npm fetches it on that platform alone.
 // The lock says nothing of where packages come from (.npmrc); that is checked too.
 
 import { spawnSync } from "node:child_process";
@@ -32,14 +32,25 @@ function complete(packages) {
     for (const [name, version] of Object.entries(optionalDependencies)) {
       const platform = platformOf(name);
       const found = find(packages, owner, name);
-      if (!platform || found?.version === version) continue;
+      if (!platform || (found?.version === version && found.integrity)) continue;
       if (!/^\d+\.\d+\.\d+/.test(version)) throw new Error(`${owner} asks for ${name}@${version}: not an exact version`);
+      const integrity = integrityOf(name, version);
+      if (found?.version === version) {
+        if (integrity) found.integrity = integrity;
+        continue;
+      }
       const place = found ? `${owner}/node_modules/${name}` : `node_modules/${name}`;
-      packages[place] = { version, ...platform, dev, optional: true };
+      packages[place] = { version, ...(integrity && { integrity }), ...platform, dev, optional: true };
       added.push(`${name}@${version}`);
     }
   }
   return added;
+}
+
+/** The hash of a package's contents; undefined if the registry does not have it. */
+function integrityOf(name, version) {
+  const { stdout } = spawnSync("npm", ["view", `${name}@${version}`, "dist.integrity"], { cwd: root, encoding: "utf8" });
+  return /^sha512-[A-Za-z0-9+/]+=*$/.exec(stdout.trim())?.[0];
 }
 
 /** Looks a package up as Node would: in the owner's own node_modules, then in each above. */

@@ -13,16 +13,14 @@ NODE_20=20.20.2
 # Node 20 is the oldest that the package supports: from npm, into the user's cache, once.
 node_20() {
   local package root
-  package="$(node_package)"
-  package="${package%@*}"
+  package="$(node_package "$NODE_20")"
   [[ -n $package ]] || return 0
   root="$EDGEWARD_CACHE/node-$NODE_20"
-  if [[ ! -x $root/node_modules/$package/bin/node ]]; then
-    say "installing $package@$NODE_20; once: it is kept in $root"
-    mkdir -p "$root"
-    npm install --prefix "$root" --no-save --no-audit --no-fund --ignore-scripts --loglevel=error "$package@$NODE_20" >&2 || return 0
+  if [[ ! -x $root/node_modules/${package%@*}/bin/node ]]; then
+    say "installing $package; once: it is kept in $root"
+    install_node "$package" "$root" || return 0
   fi
-  printf '%s' "$root/node_modules/$package/bin/node"
+  printf '%s' "$root/node_modules/${package%@*}/bin/node"
 }
 
 export EDGEWARD_NODE_20 EDGEWARD_CHROMIUM

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# `make test`: every check of the project, in order. All of them run, whatever fails; the last line counts the tests.
+# `make test`: every check of the project, in order. All of them run, whatever fails; the last line counts the tests. A check
+# that cannot run where this runs is reported as not run, with the reason: neither as ok nor as failed.
 # Usage: test.sh [STEP ...], with the steps of the list below.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
@@ -11,9 +12,12 @@ BINDINGS=(edgeward-worker edgeward-npm edgeward-kernels)
 output="$(mktemp -d "${TMPDIR:-/tmp}/edgeward-test-XXXXXX")"
 trap 'rm -rf "$output"' EXIT
 
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 not_run=0
 failed_steps=()
 summary=()
+
+# not_run CHECK REASON: what a step says of a check that cannot run here. `run` reads it in the step's output.
+not_run() { printf 'not run: %s: %s\n' "$1" "$2"; }
 
 step_format() { cargo fmt --all --check; }
 
@@ -41,7 +45,7 @@ step_dependencies() {
   if GIT_TERMINAL_PROMPT=0 "$CARGO_DENY_BIN" fetch db >"$output/advisories" 2>&1; then
     "$CARGO_DENY_BIN" --locked --workspace check --disable-fetch --hide-inclusion-graph advisories
   else
-    echo "advisories: not checked, because their database cannot be fetched from here"
+    not_run advisories "their database cannot be fetched from here"
   fi
 }
 
@@ -102,7 +106,7 @@ count_npm() {
 }
 
 run() {
-  local step=$1 started=$SECONDS before=$failed status=0 took
+  local step=$1 started=$SECONDS before=$failed skipped_before=$skipped status=0 took reason reasons=()
   printf '\n== %s ==\n' "$step"
   # A step is a process of its own, so that its first failing command ends it.
   ("$0" --step "$step" "$output") 2>&1 | tee "$output/$step" || status=$?
@@ -113,14 +117,20 @@ run() {
     node) count_node "$output/tap" ;;
     npm) count_npm "$output/npm" ;;
   esac
+  while IFS= read -r reason; do reasons+=("$reason"); done < <(sed -n 's/^not run: //p' "$output/$step")
+  ((skipped == skipped_before)) || reasons+=("tests: $((skipped - skipped_before)) of them were skipped")
+  not_run=$((not_run + ${#reasons[@]}))
   if ((status)); then
     failed_steps+=("$step")
     # A step that failed without a failing test, such as the format, counts as one.
     ((failed > before)) || failed=$((failed + 1))
-    summary+=("$(printf '%-13s FAILED %4d s' "$step" "$took")")
+    summary+=("$(printf '%-13s FAILED  %4d s' "$step" "$took")")
+  elif ((${#reasons[@]})); then
+    summary+=("$(printf '%-13s not run %4d s, in part' "$step" "$took")")
   else
-    summary+=("$(printf '%-13s ok     %4d s' "$step" "$took")")
+    summary+=("$(printf '%-13s ok      %4d s' "$step" "$took")")
   fi
+  for reason in ${reasons[@]+"${reasons[@]}"}; do summary+=("  not run: $reason"); done
 }
 
 if [[ ${1:-} == --step ]]; then
@@ -147,5 +157,6 @@ printf '%s\n' "${summary[@]}"
 if ((${#failed_steps[@]})); then printf '\nfailed: %s\n' "${failed_steps[*]}"; fi
 printf '\n%d passed, %d failed' "$passed" "$failed"
 ((skipped == 0)) || printf ', %d skipped' "$skipped"
+((not_run == 0)) || printf ', %d not run' "$not_run"
 printf '\n'
 ((failed == 0))

@@ -47,7 +47,8 @@ rust_toolchain() {
   fi
 }
 
-# rust_tool NAME VERSION BINARY WHY: builds a tool from crates.io, once per user and version.
+# rust_tool NAME VERSION BINARY WHY: builds a tool from crates.io, once per user and version, from the dependencies that its own
+# lock file names.
 rust_tool() {
   local name=$1 version=$2 binary=$3 why=$4 root target quiet=()
   [[ -x $binary ]] && return
@@ -56,7 +57,7 @@ rust_tool() {
   say "building $name $version from crates.io ($why); a few minutes, once: it is kept in $root"
   # The target folder is kept until the tool is installed: an interrupted build goes on where it was.
   [[ -t 2 ]] || quiet=(--quiet) # a terminal shows how far it is; a log needs no list of 300 crates
-  CARGO_TARGET_DIR="$target" retry cargo install ${quiet[@]+"${quiet[@]}"} --root "$root" "$name@$version" ||
+  CARGO_TARGET_DIR="$target" retry cargo install --locked ${quiet[@]+"${quiet[@]}"} --root "$root" "$name@$version" ||
     fail "$name $version could not be built"
   rm -rf "$target"
 }
@@ -64,14 +65,13 @@ rust_tool() {
 node_runtime() {
   if node_is_recent; then return; fi
   local package bin root
-  package="$(node_package)"
+  package="$(node_package "$NODE_VERSION")"
   [[ -n $package ]] || fail "Node $NODE_MINIMUM or newer is needed, and there is no package of it for this platform: install it"
   command -v npm >/dev/null || fail "npm is not on PATH: install Node $NODE_MINIMUM or newer, with npm"
   bin="$(node_package_bin)"
   root="${bin%/node_modules/*}"
   say "installing $package, because the Node on PATH is older than $NODE_MINIMUM; once: it is kept in $root"
-  mkdir -p "$root"
-  retry npm install --prefix "$root" --no-save --no-audit --no-fund --ignore-scripts --loglevel=error "$package" >&2 ||
+  retry install_node "$package" "$root" ||
     fail "$package could not be installed"
   [[ -x $bin/node ]] || fail "$package brought no binary at $bin/node"
   export PATH="$bin:$PATH"

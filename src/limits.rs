@@ -44,6 +44,11 @@ pub const MAX_ROUTE_CANDIDATES: usize = 256;
 /// Steps of the search for overlapping routes, once at start. A configuration of a thousand routes takes some thousand.
 pub const MAX_OVERLAP_STEPS: usize = 200_000;
 
+/// Configurations that one isolate of the Worker keeps compiled, with what each has learnt: keys, known tokens, logins. Each
+/// may hold some megabytes, and an isolate has 128. A further one takes the place of the one whose last use is longest ago;
+/// when that is used again it begins as in a new isolate.
+pub const MAX_SITES: u32 = 32;
+
 /// Smallest RSA modulus, in bits (RFC 7518 §3.3).
 pub const MIN_MODULUS_BITS: usize = 2048;
 

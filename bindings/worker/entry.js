@@ -27,10 +27,11 @@ function failed(error) {
 }
 
 export default {
-  fetch(request, env, ctx) {
+  /** `config` comes from a wrapper: the configuration, unless the variable EDGEWARD is set. */
+  fetch(request, env, ctx, config) {
     try {
       if (glue === undefined) start();
-      const answer = glue.fetch(request, env, ctx);
+      const answer = glue.fetch(request, env, ctx, config);
       return answer instanceof Promise ? answer.catch(failed) : answer;
     } catch (error) {
       return failed(error);
@@ -45,11 +46,14 @@ const KEPT_MS = 3_600_000;
 export class EdgewardSessions {
   #ctx;
   #env;
+  #config;
   #turn = Promise.resolve();
 
-  constructor(ctx, env) {
+  /** `config` as for `fetch`. */
+  constructor(ctx, env, config) {
     this.#ctx = ctx;
     this.#env = env;
+    this.#config = config;
   }
 
   /** Requests take turns, so that a second one finds what came of the first. */
@@ -63,7 +67,7 @@ export class EdgewardSessions {
     try {
       if (glue === undefined) start();
       const kept = await this.#ctx.storage.get("refreshes");
-      const [status, text, keep] = await glue.deskTurn(await request.text(), kept, this.#env);
+      const [status, text, keep] = await glue.deskTurn(await request.text(), kept, this.#env, this.#config);
       if (keep !== undefined) {
         await this.#ctx.storage.put("refreshes", keep);
         await this.#ctx.storage.setAlarm(Date.now() + KEPT_MS);

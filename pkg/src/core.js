@@ -22,9 +22,6 @@ export const HEADER = 1;
 export const NO_HEADER = 2;
 export const QUERY = 3;
 
-/** From this number on, `create` says what is wrong with the options. */
-const INVALID = 0x8000_0000;
-
 let provideModule = () => {
   throw internalError("the wasm module is not loaded: call init() or initSync() first");
 };
@@ -117,12 +114,12 @@ class Core {
     return bytes.map((part) => part.length);
   }
 
-  /** A verifier's `number`; if the options are invalid, the `reason`, and which `issuer` it is about. */
+  /** A verifier's `number`, which is never another's; if the options are invalid, the `reason`, and which `issuer` it is about. */
   create(options) {
     return this.guard(() => {
       const [length] = this.#write(options);
-      const number = this.wasm.create(length) >>> 0;
-      return number < INVALID ? { number } : { reason: number & 7, issuer: (number - INVALID) >>> 3 };
+      const number = this.wasm.create(length);
+      return number > 0 ? { number } : { reason: -number & 7, issuer: -number >>> 3 };
     });
   }
 
@@ -149,7 +146,7 @@ class Core {
     }
   }
 
-  /** One of the outcomes, with a permit from bit 3 on. `demands` are JSON in UTF-8. */
+  /** One of the outcomes. `demands` are JSON in UTF-8. */
   check(verifier, form, text, demands, nowMs, fetches) {
     return this.guard(() => {
       const room = this.maxTokenBytes + 64;
@@ -171,6 +168,11 @@ class Core {
     });
   }
 
+  /** The permit that the last `check` or `answer` gave. */
+  permit() {
+    return this.guard(() => this.wasm.permit());
+  }
+
   warmUp(verifier, nowMs) {
     return this.guard(() => {
       this.wasm.warm_up(verifier, nowMs);
@@ -179,19 +181,19 @@ class Core {
   }
 
   /** What a permit is for: `{ edge: key }`, `{ http: request }`, or undefined if it is void. */
-  ask(permit) {
+  ask(verifier, permit) {
     return this.guard(() => {
-      const kind = this.wasm.ask(permit);
+      const kind = this.wasm.ask(verifier, permit);
       if (kind === 0) return { edge: this.text() };
       return kind === 1 ? { http: this.json() } : undefined;
     });
   }
 
-  /** Hands over what came of it. Undefined to ask again, else how the fetch went. */
-  answer(permit, { kind, head = "", body = new Uint8Array(0) }, nowMs) {
+  /** Hands over what came of it. Undefined to ask again with the next permit, else how the fetch went. */
+  answer(verifier, permit, { kind, head = "", body = new Uint8Array(0) }, nowMs) {
     return this.guard(() => {
       const [headLength, bodyLength] = this.#write(head, body);
-      return this.wasm.answer(permit, kind, headLength, bodyLength, nowMs) === 0 ? undefined : this.json();
+      return this.wasm.answer(verifier, permit, kind, headLength, bodyLength, nowMs) === 0 ? undefined : this.json();
     });
   }
 

@@ -29,9 +29,8 @@ class Verifier {
   #fetch;
   #now;
   #timeout;
-  #core;
-  #number;
-  #known;
+  /** What `#open` gives, until that core breaks or the verifier is disposed of. */
+  #opened;
 
   static {
     checkedDemands = (verifier, demands) => verifier.#checkedDemands(demands);
@@ -66,24 +65,23 @@ class Verifier {
   verifySync(token, options) {
     const { demands, call } = perCall(options);
     const [form, text] = asInput(token);
-    const core = this.#open();
     const now = this.#time();
-    const known = demands === undefined ? this.#known.find(form, text, now) : undefined;
+    const opened = this.#open();
+    const { core, number } = opened;
+    const known = demands === undefined ? opened.known.find(form, text, now) : undefined;
     if (known !== undefined) return new VerifiedToken(known);
-    let outcome = core.check(this.#number, form, text, demands, now, 0);
-    if ((outcome & 7) === Core.FETCH) {
+    let outcome = core.check(number, form, text, demands, now, 0);
+    if (outcome === Core.FETCH) {
       // The keys are fetched for the calls to come; this one is decided with those that are there.
-      this.#inBackground(core, outcome >>> 3, call);
-      outcome = core.check(this.#number, form, text, demands, this.#time(), NO_MORE_FETCHES);
+      this.#inBackground(opened, core.permit(), call);
+      const later = this.#time();
+      outcome = core.check(number, form, text, demands, later, NO_MORE_FETCHES);
     }
-    switch (outcome & 7) {
+    switch (outcome) {
       case Core.VERIFIED:
-        return this.#verified(core, form, text);
-      case Core.VERIFIED_AND_REFRESH: {
-        const verified = this.#verified(core, form, text);
-        this.#inBackground(core, outcome >>> 3, call);
-        return verified;
-      }
+        return verified(opened, form, text);
+      case Core.VERIFIED_AND_REFRESH:
+        return this.#verifiedAndRefresh(opened, form, text, call);
       case Core.REFUSED:
         throw refusal(core, demands);
       default:
@@ -103,30 +101,31 @@ class Verifier {
   }
 
   keys() {
-    return this.#open().keys(this.#number);
+    const { core, number } = this.#open();
+    return core.keys(number);
   }
 
   [Symbol.dispose ?? Symbol.for("Symbol.dispose")]() {
     registry?.unregister(this);
-    if (this.#core !== undefined) this.#core.destroy(this.#number);
-    this.#core = undefined;
-    this.#known = undefined;
+    this.#opened?.core.destroy(this.#opened.number);
+    this.#opened = undefined;
     this.#text = undefined;
   }
 
-  /** The current core with this verifier in it. A core that broke is replaced, and the verifier built again. */
+  /**
+   * A core that works, this verifier's number in it, and the verdicts known from there; one value, so that none of them is ever
+   * used with another's. A core that broke is replaced, and the verifier built again. What was begun with one such value ends with it.
+   */
   #open() {
-    if (this.#core !== undefined && !this.#core.broken) return this.#core;
+    if (this.#opened?.core.broken === false) return this.#opened;
     if (this.#text === undefined) throw internalError("the verifier was disposed of");
     const core = Core.currentCore();
     const { number, reason, issuer } = core.create(this.#text);
     if (number === undefined) throw invalidOption(explain(this.#text, reason, issuer));
-    this.#core = core;
-    this.#number = number;
-    this.#known = new Known(core.cacheEntries(number));
+    this.#opened = { core, number, known: new Known(core.cacheEntries(number)) };
     registry?.unregister(this);
-    registry?.register(this, { core, number }, this);
-    return core;
+    registry?.register(this, this.#opened, this);
+    return this.#opened;
   }
 
   /** The time in milliseconds. A clock that says nothing sensible must not make old tokens young. */
@@ -137,36 +136,25 @@ class Verifier {
     return millis;
   }
 
-  /** The token that the core has just accepted, kept for the next call if its verdict stands for a time. */
-  #verified(core, form, text) {
-    const claims = new Claims(core.claims());
-    const period = core.settled();
-    if (period !== undefined) this.#known.keep(form, text, period, claims);
-    return new VerifiedToken(claims);
-  }
-
   async #verify(form, text, demands, call) {
     if (call.signal?.aborted) throw aborted(call.signal.reason);
     let fetches = 0;
     let cause;
     for (let checks = 0; checks < MAX_CHECKS; checks += 1) {
-      const core = this.#open();
       const now = this.#time();
-      const known = demands === undefined ? this.#known.find(form, text, now) : undefined;
+      const opened = this.#open();
+      const { core, number } = opened;
+      const known = demands === undefined ? opened.known.find(form, text, now) : undefined;
       if (known !== undefined) return new VerifiedToken(known);
-      const outcome = core.check(this.#number, form, text, demands, now, fetches);
-      switch (outcome & 7) {
+      switch (core.check(number, form, text, demands, now, fetches)) {
         case Core.VERIFIED:
-          return this.#verified(core, form, text);
-        case Core.VERIFIED_AND_REFRESH: {
-          const verified = this.#verified(core, form, text);
-          this.#inBackground(core, outcome >>> 3, call);
-          return verified;
-        }
+          return verified(opened, form, text);
+        case Core.VERIFIED_AND_REFRESH:
+          return this.#verifiedAndRefresh(opened, form, text, call);
         case Core.REFUSED:
           throw refusal(core, demands, cause);
         case Core.FETCH: {
-          const work = this.#use(core, outcome >>> 3, call);
+          const work = this.#use(opened, core.permit(), call);
           // Others rely on it, also when this client goes away.
           call.waitUntil?.(work.catch(() => {}));
           const fetched = await unlessAborted(call.signal, work);
@@ -184,29 +172,37 @@ class Verifier {
   async #load() {
     let failure;
     for (let checks = 0; checks < MAX_LOAD_CHECKS; checks += 1) {
-      const core = this.#open();
-      const permits = core.warmUp(this.#number, this.#time());
-      const done = await Promise.all(permits.map((permit) => this.#use(core, permit, {})));
+      const now = this.#time();
+      const opened = this.#open();
+      const permits = opened.core.warmUp(opened.number, now);
+      const done = await Promise.all(permits.map((permit) => this.#use(opened, permit, {})));
       failure = done.find(({ error }) => error !== undefined) ?? failure;
       const keys = this.keys();
       if (keys.every(({ loaded }) => loaded)) return keys;
-      if (failure !== undefined || permits.length > 0) break;
-      // Another call is loading them, or the provider is given a pause after it failed.
-      await sleep(core.pollMs);
+      if (failure !== undefined) break;
+      // Another call is loading them, the core broke meanwhile, or the provider is given a pause after it failed.
+      await sleep(opened.core.pollMs);
     }
     throw unavailable(failure);
   }
 
-  #inBackground(core, permit, { waitUntil }) {
-    const work = this.#use(core, permit, { waitUntil }).then(() => {}, () => {});
+  #verifiedAndRefresh(opened, form, text, call) {
+    const permit = opened.core.permit();
+    const token = verified(opened, form, text);
+    this.#inBackground(opened, permit, call);
+    return token;
+  }
+
+  #inBackground(opened, permit, { waitUntil }) {
+    const work = this.#use(opened, permit, { waitUntil }).then(() => {}, () => {});
     if (waitUntil !== undefined) waitUntil(work);
   }
 
-  /** Uses a permit up: asks and answers until the core is done. */
-  async #use(core, permit, { waitUntil }) {
+  /** Uses a permit up: asks and answers until the core is done. Neither a verifier that is gone nor a core that broke takes an answer. */
+  async #use({ core, number, known }, permit, { waitUntil }) {
     let cause;
     for (;;) {
-      const asked = core.ask(permit);
+      const asked = core.broken ? undefined : core.ask(number, permit);
       if (asked === undefined) return { askedProvider: true };
       let answer;
       if (asked.edge !== undefined) {
@@ -216,10 +212,15 @@ class Verifier {
         answer = await send({ ...asked.http, timeoutMs: this.#timeout ?? asked.http.timeoutMs }, this.#fetch);
         cause = answer.cause;
       }
-      const done = core.answer(permit, answer, this.#time());
+      const now = this.#time();
+      if (core.broken) return { askedProvider: true };
+      const done = core.answer(number, permit, answer, now);
       // The keys may be others now: verdicts stand or fall anew.
-      this.#known?.clear();
-      if (done === undefined) continue;
+      known.clear();
+      if (done === undefined) {
+        permit = core.permit();
+        continue;
+      }
       if (done.edge !== undefined && this.#fetch === undefined) {
         const kept = edgePut(done.edge);
         if (waitUntil !== undefined) waitUntil(kept);
@@ -231,8 +232,9 @@ class Verifier {
   /** The demands as the core takes them, or an error that names what is wrong with them. */
   #checkedDemands(options) {
     const { demands } = perCall(options);
-    const core = this.#open();
-    core.check(this.#number, Core.NO_HEADER, "", demands, this.#time(), 0);
+    const now = this.#time();
+    const { core, number } = this.#open();
+    core.check(number, Core.NO_HEADER, "", demands, now, 0);
     const error = refusal(core, demands);
     if (error.code === "options_invalid") throw error;
     return demands;
@@ -244,6 +246,14 @@ const registry =
   typeof FinalizationRegistry === "undefined"
     ? undefined
     : new FinalizationRegistry(({ core, number }) => core.destroy(number));
+
+/** The token that the core has just accepted, kept for the next call if its verdict stands for a time. */
+function verified({ core, known }, form, text) {
+  const claims = new Claims(core.claims());
+  const period = core.settled();
+  if (period !== undefined) known.keep(form, text, period, claims);
+  return new VerifiedToken(claims);
+}
 
 /** Options as JSON. What JSON has no word for becomes `null`, which the core refuses by the option's name. */
 function plain(options) {
@@ -314,8 +324,9 @@ function unlessAborted(signal, work) {
   if (signal === undefined) return work;
   return new Promise((resolve, reject) => {
     const end = () => reject(aborted(signal.reason));
-    if (signal.aborted) return end();
     signal.addEventListener("abort", end, { once: true });
+    // Whatever comes of the work after that, somebody listens: a rejection that nobody hears of ends a process.
     work.then(resolve, reject).finally(() => signal.removeEventListener("abort", end));
+    if (signal.aborted) end();
   });
 }

@@ -32,7 +32,7 @@ try {
       const { report, version, missing } = await runtimes[name]({ folder, server });
       const took = `${((performance.now() - started) / 1000).toFixed(1)} s`;
       if (missing) {
-        console.log(`${name}: not run: ${missing}`);
+        console.log(`not run: ${name}: ${missing}`);
         continue;
       }
       const differences = expected.flatMap((verdict, index) => {

@@ -79,12 +79,12 @@ fn separate(output: &mut String, index: usize) {
     }
 }
 
-pub(crate) fn numbers(output: &mut String, numbers: &[u32]) {
+pub(crate) fn numbers(output: &mut String, numbers: &[f64]) {
     output.clear();
     output.push('[');
     for (index, &number) in numbers.iter().enumerate() {
         separate(output, index);
-        Json(output).number(number.into());
+        Json(output).number(number as i64);
     }
     output.push(']');
 }

@@ -11,8 +11,8 @@
 extern crate alloc;
 
 mod answer;
+mod handles;
 mod options;
-mod slab;
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -31,16 +31,16 @@ use edgeward::{Check, Refresh, Verifier, limits};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::answer::Refusal;
+use crate::handles::Handles;
 use crate::options::{InvalidOptions, PerCall};
-use crate::slab::Slab;
 
-/// Outcomes of [`check`], in its lowest three bits; the bits above hold a permit where there is one.
+/// Outcomes of [`check`].
 mod outcome {
     /// Passed. [`super::output`] holds the header, then, from [`super::header_len`] on, the claims.
     pub(crate) const VERIFIED: u32 = 0;
-    /// Passed; the permit is for refreshing the keys in the background.
+    /// Passed; [`super::permit`] is for refreshing the keys in the background.
     pub(crate) const VERIFIED_AND_REFRESH: u32 = 1;
-    /// Undecided: use the permit, then check again.
+    /// Undecided: use [`super::permit`], then check again.
     pub(crate) const FETCH: u32 = 2;
     /// Undecided: another call is fetching; check again in [`super::poll_ms`].
     pub(crate) const WAIT: u32 = 3;
@@ -59,17 +59,15 @@ mod form {
     pub(crate) const QUERY: u32 = 3;
 }
 
-/// Set in what [`create`] answers when the options are invalid: the lowest three bits say why, the others which issuer.
-const INVALID: u32 = 1 << 31;
-
 struct State {
     input: Vec<u8>,
     output: String,
     header_len: usize,
     /// From when until when the last verdict stands, in milliseconds.
     settled: [f64; 2],
-    verifiers: Slab<Entry>,
-    permits: Slab<Fetching>,
+    verifiers: Handles<Entry>,
+    /// What [`permit`] answers.
+    permit: f64,
     routes: Routes,
 }
 
@@ -87,13 +85,21 @@ struct Entry {
     /// What is demanded of every token, to name it in refusals.
     demands: Demands,
     is_for_id_tokens: bool,
+    /// The fetches under way for this verifier. They are its own and go with it: no other's answer is ever found here.
+    fetches: Handles<Fetching>,
 }
 
-/// A fetch under way, and whose it is.
+/// A fetch under way, and for which of the verifier's issuers it is.
 struct Fetching {
-    verifier: u32,
     issuer: usize,
     permit: Permit,
+}
+
+impl Entry {
+    /// The number under which `refresh` waits for its answer.
+    fn begin(&mut self, refresh: Refresh) -> f64 {
+        self.fetches.insert(Fetching { issuer: refresh.issuer(), permit: refresh.permit })
+    }
 }
 
 static STATE: AtomicRefCell<State> = AtomicRefCell::new(State {
@@ -101,8 +107,8 @@ static STATE: AtomicRefCell<State> = AtomicRefCell::new(State {
     output: String::new(),
     header_len: 0,
     settled: [0.0; 2],
-    verifiers: Slab::new(),
-    permits: Slab::new(),
+    verifiers: Handles::new(),
+    permit: 0.0,
     routes: Routes { seen: Vec::new(), next: 0 },
 });
 
@@ -165,7 +171,7 @@ pub fn settled_until() -> f64 {
 
 /// About how many verified tokens a verifier keeps.
 #[wasm_bindgen]
-pub fn cache_entries(verifier: u32) -> usize {
+pub fn cache_entries(verifier: f64) -> usize {
     state().verifiers.get_mut(verifier).map_or(0, |entry| entry.verifier.cached_entries())
 }
 
@@ -181,31 +187,36 @@ pub fn poll_ms() -> u32 {
     limits::FETCH_POLL_MS
 }
 
-/// Makes a verifier from the options, JSON text of `len` bytes. See [`INVALID`] for options that cannot be used.
+/// Makes a verifier from the options, JSON text of `len` bytes, and answers its number. Zero or less for options that
+/// cannot be used: of the negated value, the lowest three bits say why, the others which issuer it is about.
 #[wasm_bindgen]
-pub fn create(len: usize) -> u32 {
+pub fn create(len: usize) -> f64 {
     let state = &mut *state();
     let text = state.input.get(..len).unwrap_or_default();
     match options::read(text) {
         Ok(entry) => state.verifiers.insert(entry),
-        Err(invalid) => INVALID | (invalid.issuer as u32) << 3 | invalid.reason as u32,
+        Err(invalid) => -f64::from((invalid.issuer as u32) << 3 | invalid.reason as u32),
     }
 }
 
-/// Forgets a verifier and its keys.
+/// Forgets a verifier, its keys and its permits.
 #[wasm_bindgen]
-pub fn destroy(verifier: u32) {
-    let state = &mut *state();
-    state.verifiers.remove(verifier);
-    state.permits.retain(|fetching| fetching.verifier != verifier);
+pub fn destroy(verifier: f64) {
+    state().verifiers.remove(verifier);
+}
+
+/// The permit that the last [`check`] or [`answer`] gave, for this verifier's next [`ask`].
+#[wasm_bindgen]
+pub fn permit() -> f64 {
+    state().permit
 }
 
 /// Checks what the first `len` bytes of the input are, as `form` says; the next `demands_len` bytes are demands of this
 /// call alone, as JSON. `fetches` counts the fetches that this call has caused before.
 #[wasm_bindgen]
-pub fn check(verifier: u32, form: u32, len: usize, demands_len: usize, now_ms: f64, fetches: u32) -> u32 {
+pub fn check(verifier: f64, form: u32, len: usize, demands_len: usize, now_ms: f64, fetches: u32) -> u32 {
     let state = &mut *state();
-    let State { input, output, header_len, settled, verifiers, permits, routes } = state;
+    let State { input, output, header_len, settled, verifiers, permit, routes } = state;
     *settled = [0.0; 2];
     let Some(entry) = verifiers.get_mut(verifier) else {
         answer::bare_refusal(output, "internal_error");
@@ -227,8 +238,6 @@ pub fn check(verifier: u32, form: u32, len: usize, demands_len: usize, now_ms: f
         }
     };
     let fetches = u8::try_from(fetches).unwrap_or(u8::MAX);
-    let mut permit_for =
-        |refresh: Refresh| permits.insert(Fetching { verifier, issuer: refresh.issuer(), permit: refresh.permit }) << 3;
     let now = UnixTime::from_millis(now_ms as i64);
     let refusal = match entry.verifier.check(token, now, fetches) {
         Check::Verified(verified, refresh) => match check_per_call(&verified, per_call.as_deref()) {
@@ -240,15 +249,19 @@ pub fn check(verifier: u32, form: u32, len: usize, demands_len: usize, now_ms: f
                 if let (None, None, Some(period)) = (&refresh, &per_call, entry.verifier.settled(token, now)) {
                     *settled = [period.start, period.end].map(|time| time.millis() as f64);
                 }
-                return refresh
-                    .map_or(outcome::VERIFIED, |refresh| outcome::VERIFIED_AND_REFRESH | permit_for(refresh));
+                let Some(refresh) = refresh else { return outcome::VERIFIED };
+                *permit = entry.begin(refresh);
+                return outcome::VERIFIED_AND_REFRESH;
             }
             Err(error) => {
                 refresh.into_iter().for_each(|refresh| entry.verifier.take_back(refresh));
                 refusal_of(&error, per_call.as_ref().map_or(&entry.demands, |one| &one.demands))
             }
         },
-        Check::Fetch(refresh) => return outcome::FETCH | permit_for(refresh),
+        Check::Fetch(refresh) => {
+            *permit = entry.begin(refresh);
+            return outcome::FETCH;
+        }
         Check::Wait => return outcome::WAIT,
         Check::Refused(error) => refusal_of(&error, &entry.demands),
         Check::Unavailable { error, retry_after_s } => {
@@ -326,69 +339,68 @@ fn refusal_of(error: &VerifyError, demands: &Demands) -> Refusal {
 
 /// Permits to load the keys of every issuer that lacks fresh ones, as a JSON array.
 #[wasm_bindgen]
-pub fn warm_up(verifier: u32, now_ms: f64) {
-    let state = &mut *state();
-    let refreshes = state
-        .verifiers
-        .get_mut(verifier)
-        .map_or_else(Vec::new, |entry| entry.verifier.warm_up(UnixTime::from_millis(now_ms as i64)));
-    let permits: Vec<u32> = refreshes
-        .into_iter()
-        .map(|refresh| state.permits.insert(Fetching { verifier, issuer: refresh.issuer(), permit: refresh.permit }))
-        .collect();
-    answer::numbers(&mut state.output, &permits);
+pub fn warm_up(verifier: f64, now_ms: f64) {
+    let State { output, verifiers, .. } = &mut *state();
+    let permits = verifiers.get_mut(verifier).map_or_else(Vec::new, |entry| {
+        let refreshes = entry.verifier.warm_up(UnixTime::from_millis(now_ms as i64));
+        refreshes.into_iter().map(|refresh| entry.begin(refresh)).collect()
+    });
+    answer::numbers(output, &permits);
 }
 
 /// What to do with a permit: 1, send the request that the output describes as JSON; 0, look the output up in the edge
 /// cache; 2, nothing, the permit is void.
 #[wasm_bindgen]
-pub fn ask(permit: u32) -> u32 {
-    let state = &mut *state();
-    match state.permits.get_mut(permit).map(|fetching| fetching.permit.ask()) {
+pub fn ask(verifier: f64, permit: f64) -> u32 {
+    let State { output, verifiers, .. } = &mut *state();
+    let fetching = verifiers.get_mut(verifier).and_then(|entry| entry.fetches.get_mut(permit));
+    match fetching.map(|fetching| fetching.permit.ask()) {
         Some(Ask::Edge { key }) => {
-            state.output.clear();
-            state.output.push_str(&key);
+            output.clear();
+            output.push_str(&key);
             0
         }
         Some(Ask::Http(outgoing)) => {
-            answer::outgoing(&mut state.output, &outgoing);
+            answer::outgoing(output, &outgoing);
             1
         }
         None => 2,
     }
 }
 
-/// Takes what came of [`ask`]: `kind` 0, the edge cache has nothing; 1, it has these `body_len` bytes; 2, no reply,
-/// because the network failed; 3, a reply, its status and headers as `head_len` bytes of JSON, then its body; 4, no reply that
-/// was waited for or read to its end. Answers 0 to ask again and 1 when done, the
+/// Takes what came of [`ask`], which uses the permit up: `kind` 0, the edge cache has nothing; 1, it has these `body_len`
+/// bytes; 2, no reply, because the network failed; 3, a reply, its status and headers as `head_len` bytes of JSON, then its body;
+/// 4, no reply that was waited for or read to its end. Answers 0 to ask again, with the new [`permit`], and 1 when done, the
 /// output saying how it went.
 #[wasm_bindgen]
-pub fn answer(permit: u32, kind: u32, head_len: usize, body_len: usize, now_ms: f64) -> u32 {
-    let state = &mut *state();
-    let State { input, output, verifiers, permits, .. } = state;
-    let Some(Fetching { verifier, issuer, permit: held }) = permits.remove(permit) else {
+pub fn answer(verifier: f64, permit: f64, kind: u32, head_len: usize, body_len: usize, now_ms: f64) -> u32 {
+    let State { input, output, verifiers, permit: next_permit, .. } = &mut *state();
+    let entry = verifiers.get_mut(verifier);
+    let Some((entry, fetching)) = entry.and_then(|entry| entry.fetches.remove(permit).map(|found| (entry, found)))
+    else {
         answer::void(output);
         return 1;
     };
+    let Fetching { issuer, permit } = fetching;
     let now = UnixTime::from_millis(now_ms as i64);
     let (head, body) = input.split_at_checked(head_len).unwrap_or_default();
     let answer = answer::read(kind, head, body.get(..body_len).unwrap_or_default());
-    let mut fetched: Fetched = match held.answer(answer, now) {
-        Progress::Again(next) => {
-            permits.put_back(permit, Fetching { verifier, issuer, permit: next });
+    let mut fetched: Fetched = match permit.answer(answer, now) {
+        Progress::Again(permit) => {
+            *next_permit = entry.fetches.insert(Fetching { issuer, permit });
             return 0;
         }
         Progress::Finished(fetched) => fetched,
     };
     let (asked_provider, edge) = (fetched.asked_provider(), fetched.edge.take());
-    let stored = verifiers.get_mut(verifier).map_or(Ok(()), |entry| entry.verifier.store(issuer, fetched, now));
+    let stored = entry.verifier.store(issuer, fetched, now);
     answer::finished(output, asked_provider, edge.as_ref(), stored.err());
     1
 }
 
 /// What is held of each issuer's keys, as JSON.
 #[wasm_bindgen]
-pub fn keys(verifier: u32) {
+pub fn keys(verifier: f64) {
     let state = &mut *state();
     let State { output, verifiers, .. } = state;
     let held = verifiers.get_mut(verifier).into_iter().flat_map(|entry| entry.verifier.keys());

@@ -11,6 +11,7 @@ use edgeward::jwt::{Algorithm, Demands, Policy, Profile, Roles};
 use edgeward::limits;
 
 use crate::Entry;
+use crate::handles::Handles;
 
 /// Why options cannot be used.
 #[derive(Clone, Copy)]
@@ -130,7 +131,7 @@ pub(crate) fn read(text: &[u8]) -> Result<Entry, InvalidOptions> {
     if let Some(entries) = cache_entries {
         verifier = verifier.cache_entries(entries as usize);
     }
-    Ok(Entry { verifier, demands, is_for_id_tokens })
+    Ok(Entry { verifier, demands, is_for_id_tokens, fetches: Handles::new() })
 }
 
 /// `None` if it is invalid in itself.

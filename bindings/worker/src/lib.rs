@@ -43,14 +43,19 @@ use self::verify::Refusal;
 #[global_allocator]
 static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 
-/// The Worker's `fetch`: a `Response`, or a promise of one.
+/// The Worker's `fetch`: a `Response`, or a promise of one. `config` is the configuration unless the variable EDGEWARD is set.
 ///
 /// Most requests are decided without waiting for anything. Their answer is there after the first poll, and neither a promise
 /// nor a task is made for them.
 #[wasm_bindgen]
-pub fn fetch(request: web_sys::Request, env: Env, ctx: worker::worker_sys::Context) -> Result<JsValue, JsValue> {
+pub fn fetch(
+    request: web_sys::Request,
+    env: Env,
+    ctx: worker::worker_sys::Context,
+    config: JsValue,
+) -> Result<JsValue, JsValue> {
     let mut handling: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>> = Box::pin(async move {
-        let response = handle(Inbound::new(request), &env, &Context::new(ctx)).await;
+        let response = handle(Inbound::new(request), &env, &Context::new(ctx), &config).await;
         response.map(JsValue::from).map_err(JsValue::from)
     });
     match handling.as_mut().poll(&mut Task::from_waker(Waker::noop())) {
@@ -63,15 +68,15 @@ pub fn fetch(request: web_sys::Request, env: Env, ctx: worker::worker_sys::Conte
 /// A turn of the Durable Object through which isolates share the refresh of a session: a promise of status and text of its
 /// answer, and of what it shall keep. Turns come one after the other.
 #[wasm_bindgen(js_name = deskTurn)]
-pub fn desk_turn(sealed: String, kept: Option<String>, env: Env) -> Promise {
+pub fn desk_turn(sealed: String, kept: Option<String>, env: Env, config: JsValue) -> Promise {
     future_to_promise(async move {
-        let (status, text, keep) = renew::desk_turn(&sealed, kept.as_deref(), &env).await;
+        let (status, text, keep) = renew::desk_turn(&sealed, kept.as_deref(), &env, &config).await;
         Ok(Array::of3(&status.into(), &text.into(), &keep.map_or(JsValue::UNDEFINED, JsValue::from)).into())
     })
 }
 
-async fn handle(inbound: Inbound, env: &Env, ctx: &Context) -> worker::Result<Response> {
-    let Some(site) = Site::of(env) else {
+async fn handle(inbound: Inbound, env: &Env, ctx: &Context, config: &JsValue) -> worker::Result<Response> {
+    let Some(site) = Site::of(env, config) else {
         return response::from_reply(&Reply::problem(
             503,
             "config_invalid",

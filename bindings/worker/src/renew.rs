@@ -87,9 +87,14 @@ async fn share(site: &Rc<Site>, env: &Env, session: &Session, ip: Option<&str>) 
 
 /// One turn of the Durable Object: `sealed` is the session that asks, `kept` what earlier turns left. Gives status and text of
 /// the answer, and what to keep unless it stays as it is.
-pub(crate) async fn desk_turn(sealed: &str, kept: Option<&str>, env: &Env) -> (u16, String, Option<String>) {
+pub(crate) async fn desk_turn(
+    sealed: &str,
+    kept: Option<&str>,
+    env: &Env,
+    config: &JsValue,
+) -> (u16, String, Option<String>) {
     let unknown = || (STATUS_UNKNOWN, String::new(), None);
-    let Some(site) = Site::of(env) else { return unknown() };
+    let Some(site) = Site::of(env, config) else { return unknown() };
     let Some(login) = site.gateway.login() else { return unknown() };
     let Some(session) = login.sessions.unpack(sealed, login.client.host()) else { return unknown() };
     let mut ledger = RefreshLedger::read(kept.unwrap_or_default());

@@ -1,18 +1,20 @@
-//! The compiled configuration: one per isolate.
+//! The compiled configurations: one site for each document and the variables that it reads, whatever hands them over.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use edgeward::Verifier;
 use edgeward::gateway::{Compiled, Gateway, LoginState, Problem, compile_with};
 use edgeward::http::Reply;
-use js_sys::{JSON, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
+use edgeward::limits;
+use js_sys::Map;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Env, console_error, console_warn};
 
 use crate::{entropy, unicode};
 
-/// What requests of one isolate share: plain data, nothing of any request's I/O.
+/// What requests with one configuration share: plain data, nothing of any request's I/O.
 pub(crate) struct Site {
     pub(crate) gateway: Gateway,
     verifier: Option<RefCell<Verifier>>,
@@ -20,13 +22,41 @@ pub(crate) struct Site {
 }
 
 thread_local! {
-    static SITE: OnceCell<Option<Rc<Site>>> = const { OnceCell::new() };
+    /// By the numbers of `site.js`. `None`: an invalid configuration.
+    static SITES: RefCell<Vec<Option<Rc<Site>>>> = const { RefCell::new(Vec::new()) };
+}
+
+#[wasm_bindgen(module = "/src/site.js")]
+extern "C" {
+    #[wasm_bindgen(catch, js_name = findSite)]
+    fn find_site(env: &JsValue, config: &JsValue) -> Result<i32, JsValue>;
+    #[wasm_bindgen(catch, js_name = keepSite)]
+    fn keep_site(env: &JsValue, config: &JsValue, variables: &Map, most: u32) -> Result<u32, JsValue>;
+    #[wasm_bindgen(catch, js_name = documentOf)]
+    fn document_of(env: &JsValue, config: &JsValue) -> Result<Option<String>, JsValue>;
+    #[wasm_bindgen(catch, js_name = variableOf)]
+    fn variable_of(env: &JsValue, name: &str) -> Result<JsValue, JsValue>;
 }
 
 impl Site {
-    /// The site, compiled at the first call; `None` if the configuration is invalid, which that call has logged.
-    pub(crate) fn of(env: &Env) -> Option<Rc<Self>> {
-        SITE.with(|site| site.get_or_init(|| load(env)).clone())
+    /// The site for this environment; `config` is the document if the variable EDGEWARD gives none. The first call of a kind
+    /// compiles it. `None` if the configuration is invalid, which that call has logged.
+    pub(crate) fn of(env: &Env, config: &JsValue) -> Option<Rc<Self>> {
+        let env: &JsValue = env.as_ref();
+        let found = find_site(env, config).ok().and_then(|number| usize::try_from(number).ok());
+        if let Some(site) = found.and_then(|number| SITES.with_borrow(|sites| sites.get(number).cloned())) {
+            return site;
+        }
+        let variables = Map::new();
+        let site = load(env, config, &variables).map(Rc::new);
+        // A document that cannot be read at all has no place among the sites.
+        if let Ok(number) = keep_site(env, config, &variables, limits::MAX_SITES) {
+            SITES.with_borrow_mut(|sites| match sites.get_mut(number as usize) {
+                Some(place) => *place = site.clone(),
+                None => sites.push(site.clone()),
+            });
+        }
+        site
     }
 
     /// Lends the verifier for one call, so that nothing is borrowed while something is awaited. `None` if there is none.
@@ -50,22 +80,26 @@ pub(crate) fn health() -> Reply {
     .with("cache-control", "no-store")
 }
 
-fn load(env: &Env) -> Option<Rc<Site>> {
-    let env: &JsValue = env.as_ref();
-    let Some(text) = document(env) else {
+/// Compiles the configuration and notes in `variables` what it reads.
+fn load(env: &JsValue, config: &JsValue, variables: &Map) -> Option<Site> {
+    let Some(text) = document_of(env, config).ok().flatten().filter(|text| !text.is_empty()) else {
         console_error!(
             "edgeward: config_invalid: neither edgeward.json nor the variable EDGEWARD gives a configuration"
         );
         return None;
     };
-    let variable = |name: &str| Reflect::get(env, &name.into()).ok().and_then(|value| value.as_string());
+    let variable = |name: &str| {
+        let value = variable_of(env, name).unwrap_or_default();
+        variables.set(&name.into(), &value);
+        value.as_string()
+    };
     match compile_with(&text, &variable, unicode::FROM_ENGINE) {
         Ok(mut compiled) => {
             let random: [u8; 32] = entropy::random();
             compiled.seal_with(&edgeward::base64url::encode(&random));
             let Compiled { gateway, verifier, login, warnings } = compiled;
             warnings.iter().for_each(|warning| console_warn!("edgeward: config: {warning}"));
-            Some(Rc::new(Site { gateway, verifier: verifier.map(RefCell::new), login: login.map(RefCell::new) }))
+            Some(Site { gateway, verifier: verifier.map(RefCell::new), login: login.map(RefCell::new) })
         }
         Err(problems) => {
             report(&problems);
@@ -86,14 +120,4 @@ fn report(problems: &[Problem]) {
             console_warn!("edgeward: config: {problem}");
         }
     }
-}
-
-/// `EDGEWARD`, a JSON string or an object.
-fn document(env: &JsValue) -> Option<String> {
-    let value = Reflect::get(env, &"EDGEWARD".into()).ok().filter(JsValue::is_truthy)?;
-    if let Some(text) = value.as_string() {
-        return Some(text);
-    }
-    let text = JSON::stringify(value.dyn_ref::<js_sys::Object>()?).ok()?;
-    text.as_string()
 }

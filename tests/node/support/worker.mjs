@@ -28,7 +28,8 @@ const NAME = "edgeward";
  * @param {string[]} [options.compatibilityFlags]
  * @param {boolean} [options.cache]  the Cache API stores; default true
  * @param {number} [options.port]    0, the default, takes a free one
- * @param {boolean} [options.sessions] binds the Durable Object through which isolates share refreshes
+ * @param {boolean | Record<string, string>} [options.sessions] binds the Durable Object through which isolates share refreshes;
+ *   or the classes of these names, by binding
  * @param {number} [options.isolates] how many Workers of this build run, each in an isolate of its own; default 1
  */
 export async function startWorker(options = {}) {
@@ -149,8 +150,9 @@ class RunningWorker {
     for (const [name, target] of Object.entries(serviceBindings)) {
       bindings[name] = { type: "fetcher", handler: typeof target === "function" ? target : (request) => forward(request, target) };
     }
-    if (sessions) bindings.EDGEWARD_SESSIONS = { type: "durable-object", worker: NAME, exportName: "EdgewardSessions" };
-    const exported = sessions ? { exports: { EdgewardSessions: { type: "durable-object", storage: "sqlite" } } } : {};
+    const objects = Object.entries(sessions === true ? { EDGEWARD_SESSIONS: "EdgewardSessions" } : sessions || {});
+    for (const [name, exportName] of objects) bindings[name] = { type: "durable-object", worker: NAME, exportName };
+    const exported = { exports: Object.fromEntries(objects.map(([, name]) => [name, { type: "durable-object", storage: "sqlite" }])) };
 
     return {
       host: "127.0.0.1",
