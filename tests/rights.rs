@@ -388,6 +388,12 @@ fn a_moment_without_keys_changes_nothing_that_was_granted() {
     let session = site.refresh(&before, None, &json!({ "access_token": unpublished }), None).unwrap();
     assert!(session.is_unread());
     assert_no_rights(session.claims_at(at(0)), "a key that is not known");
+    // Nor does a key come for the token of a stranger: it is not read again with every request.
+    let mut alone = Site::new(&json!({ "issuers": [] }));
+    let foreign = access_token().claim("iss", FURTHER_ISSUER).header("kid", "new").text();
+    let (session, _) = alone.log_in(id_token(), &json!({ "access_token": foreign, "scope": "stated" }));
+    assert!(!session.is_unread());
+    assert_no_rights(session.claims_at(at(0)), "a stranger's");
 }
 
 #[test]

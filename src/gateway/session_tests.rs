@@ -132,6 +132,27 @@ fn nothing_that_an_access_token_grants_outlives_it_in_an_outage_either() {
 }
 
 #[test]
+fn a_login_that_brought_an_expired_token_is_not_sent_round_in_circles() {
+    let gateway = default_site();
+    let claims = Claims::from_json(r#"{"sub":"alice"}"#.into()).unwrap();
+    let session = Session::new("s1".into(), claims, Tokens { access_expires_s: NOW, ..Tokens::default() }, at(0));
+    for (path, offset, expected) in [
+        ("/scoped", 0, "403 "),
+        ("/token", 59, "403 "),
+        ("/scoped", 60, "302 https://app.example.com/login?return_to=%2Fscoped"),
+    ] {
+        let url = alloc::format!("https://app.example.com{path}");
+        let header = |name: &str| (name == "sec-fetch-mode").then(|| "navigate".to_string());
+        let head = RequestHead { method: "GET", url: &url, header: &header };
+        let entered = gateway.enter(&head).unwrap();
+        assert!(!entered.is_good_for_route(&session, at(offset)));
+        let reply = entered.demand_login(&head, &session, at(offset));
+        let got = alloc::format!("{} {}", reply.status, reply.header("location").unwrap_or_default());
+        assert_eq!(got, expected, "{path} {offset}");
+    }
+}
+
+#[test]
 fn a_session_does_not_act_for_another_site() {
     let gateway = default_site();
     let cookie = cookie(&gateway, None);

@@ -59,7 +59,8 @@ impl<'t> UntrustedToken<'t> {
     }
 }
 
-/// The claims of a token, **not verified**: good only for what may be believed of anybody, or for a token that was verified before.
+/// The claims of a token, **not verified**: good only for what may be believed of anybody, and for a token that was verified
+/// before.
 #[cfg(feature = "gateway")]
 pub(crate) fn unverified_claims(text: &str) -> Option<super::Claims> {
     parse_claims(UntrustedToken::parse(text).ok()?.payload).ok().map(super::Claims)

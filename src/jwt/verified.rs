@@ -38,7 +38,7 @@ impl VerifiedToken {
         self.times.exp
     }
 
-    /// When it stops being good, in seconds since 1970: at `exp`, or at the greatest age of [`Policy::max_age_s`](super::Policy::max_age_s).
+    /// When it stops being good, in seconds since 1970: at `exp`, or at the greatest age that the policy allows.
     #[cfg(feature = "gateway")]
     pub(crate) fn good_until_s(&self) -> i64 {
         self.times.until as i64

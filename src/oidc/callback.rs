@@ -225,15 +225,13 @@ impl Reply {
         };
         // RFC 6749 §5.1 wants a number; some providers write it as text. What is no time to come says nothing.
         let expires_in_s = match root.get("expires_in") {
-            Some(Value::Number(seconds)) => Some(seconds.as_f64()),
-            Some(Value::String(seconds)) => seconds.parse().ok(),
+            Some(Value::Number(seconds)) => Some(seconds.as_f64() as i64),
+            Some(Value::String(text)) => whole_seconds(text),
             _ => None,
         };
         Ok(Self {
             access_token: access_token.into(),
-            expires_in_s: expires_in_s
-                .filter(|seconds| seconds.is_finite() && *seconds >= 1.0)
-                .map(|seconds| seconds as i64),
+            expires_in_s: expires_in_s.filter(|seconds| *seconds >= 1),
             refresh_token: text("refresh_token").map(Into::into),
             id_token: text("id_token").map(Into::into),
             scope: text("scope").map(Into::into),
@@ -248,8 +246,8 @@ impl Reply {
         };
         let life_s = self.expires_in_s.unwrap_or(unstated_s).min(limits::ACCESS_TOKEN_MAX_S);
         let stated_s = now.secs().saturating_add(life_s);
-        // Whatever the token endpoint says, a token is good no longer than it says itself. Even one that is not verified here may
-        // say so: it can only shorten its own life.
+        // Whatever the token endpoint says, a token is good no longer than it says itself. One that is not verified may say so
+        // too: it can only shorten its life.
         let exp = match unverified_claims(&self.access_token).as_ref().and_then(|claims| claims.get("exp")) {
             Some(Value::Number(exp)) if exp.as_f64() >= 0.0 => exp.as_f64() as i64,
             _ => i64::MAX,
@@ -262,6 +260,13 @@ impl Reply {
             id: self.id_token,
         }
     }
+}
+
+/// Seconds written as text, without their fraction.
+fn whole_seconds(text: &str) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit());
+    whole.parse().ok().filter(|_| is_number)
 }
 
 /// An error code from outside, only if it has the form of one (RFC 6749 §4.1.2.1): it goes into logs and pages.

@@ -74,8 +74,8 @@ impl Reply {
     /// verification says of the access token. Without a new ID token the user's claims stay.
     ///
     /// # Errors
-    /// [`RefreshError::NotThisLogin`] if the ID token is not one of this login (OpenID Connect Core §12.2), or names a user who may not
-    /// log in any more.
+    /// [`RefreshError::NotThisLogin`] if the ID token is not one of this login (OpenID Connect Core §12.2), or names a user who
+    /// may not log in any more.
     pub fn refresh(
         mut self,
         session: Session,

@@ -11,7 +11,7 @@ use core::fmt;
 use super::Client;
 use crate::json::{Value, quote};
 use crate::jwk::KeysError;
-use crate::jwt::{Claims, VerifiedToken, is_organization};
+use crate::jwt::{Claims, VerifiedToken, is_organization, unverified_claims};
 use crate::session::{Rights, Session};
 
 /// What verification has to say about the access token of a session.
@@ -64,7 +64,8 @@ impl fmt::Display for SubjectMismatch<'_> {
             Self::Subject(SubjectMatch { access_token, id_token }) => {
                 write!(
                     f,
-                    "its claim \"{access_token}\" is not equal to \"{id_token}\" of the ID token; if that is how this provider names users, set authorizer.subject_match"
+                    "its claim \"{access_token}\" is not equal to \"{id_token}\" of the ID token; if that is how this provider \
+                     names users, set authorizer.subject_match"
                 )
             }
         }
@@ -155,7 +156,12 @@ impl Client {
                 session.with_rights(Some(rights))
             }
             AccessReading::Verified(_) | AccessReading::Refused => session,
-            AccessReading::KeyUnknown => session.with_unread(scope.map(Into::into)),
+            AccessReading::KeyUnknown => {
+                // A key may come for a token that at least says it is of this issuer.
+                let says = unverified_claims(&session.tokens().access);
+                let may_come = says.is_some_and(|says| says.issuer() == session.claims().issuer());
+                if may_come { session.with_unread(scope.map(Into::into)) } else { session }
+            }
             AccessReading::KeysUnavailable { .. } => {
                 session.with_rights(former.cloned()).with_unread(scope.map(Into::into))
             }

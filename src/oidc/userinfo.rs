@@ -39,8 +39,8 @@ impl UserinfoError {
 /// The request with somebody's access token; `claims` are those that were verified about them.
 ///
 /// # Errors
-/// [`IssuerMismatch`](UserinfoError::IssuerMismatch) unless the provider issued the token, [`Unavailable`](UserinfoError::Unavailable)
-/// if it has no such endpoint.
+/// [`UserinfoError::IssuerMismatch`] unless the provider issued the token, [`UserinfoError::Unavailable`] if it has no such
+/// endpoint.
 pub fn begin_userinfo(provider: &Provider, claims: &Claims, access_token: &str) -> Result<Outgoing, UserinfoError> {
     if claims.issuer() != Some(&provider.issuer) {
         return Err(UserinfoError::IssuerMismatch);

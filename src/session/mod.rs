@@ -201,7 +201,11 @@ impl Session {
     fn to_json(&self) -> String {
         let optional = |value: &Option<String>| value.as_deref().map_or("null".into(), quote);
         format!(
-            r#"{{"v":{FORMAT},"id":{},"iat":{},"seen":{},"nonce":{},"claims":{},"rights":{},"unread":{},"at":{},"at_iat":{},"at_exp":{},"rt":{},"idt":{}}}"#,
+            concat!(
+                r#"{{"v":{},"id":{},"iat":{},"seen":{},"nonce":{},"claims":{},"rights":{},"unread":{},"#,
+                r#""at":{},"at_iat":{},"at_exp":{},"rt":{},"idt":{}}}"#
+            ),
+            FORMAT,
             quote(&self.id),
             self.created_s,
             self.seen_s,

@@ -3,6 +3,7 @@
 //! A sealed value is base64url of: version (1 byte), nonce (24), ciphertext with tag (16). The associated data binds it to
 //! its purpose, its host and the login it belongs to, so a value sealed for one use, site or login is noise for another.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -66,11 +67,14 @@ impl Sealer {
     /// A sealer for this login with these secrets, the newest first.
     #[must_use]
     pub fn new<S: AsRef<str>>(secrets: &[S], binding: LoginBinding<'_>) -> Self {
-        let mut audience: Vec<&str> = binding.audience.iter().map(String::as_str).collect();
-        audience.sort_unstable();
-        audience.dedup();
+        let mut audience = BTreeSet::new();
+        for one in binding.audience {
+            audience.insert(one.clone());
+        }
         let mut bytes = Vec::new();
-        [binding.issuer, binding.client_id].into_iter().chain(audience).for_each(|part| push_part(&mut bytes, part));
+        push_part(&mut bytes, binding.issuer);
+        push_part(&mut bytes, binding.client_id);
+        audience.iter().for_each(|one| push_part(&mut bytes, one));
         Self { keys: keys(secrets), binding: bytes }
     }
 
@@ -166,36 +170,36 @@ mod tests {
     const NEW: &str = "new secret of at least 32 characters";
     const OLD: &str = "old secret of at least 32 characters";
 
-    fn sealer(secrets: &[&str]) -> Sealer {
+    fn with(secrets: &[&str]) -> Sealer {
         let audience = [String::from("https://api.example.com")];
         Sealer::new(secrets, LoginBinding { issuer: "https://i.example/", client_id: "c", audience: &audience })
     }
 
     fn sealed() -> String {
-        sealer(&[OLD]).seal(Purpose::Session, "a.example", b"content", &[7; 24]).unwrap()
+        with(&[OLD]).seal(Purpose::Session, "a.example", b"content", &[7; 24]).unwrap()
     }
 
     #[test]
     fn the_first_secret_seals_and_all_open() {
-        let rotated = sealer(&[NEW, OLD]);
+        let rotated = with(&[NEW, OLD]);
         assert_eq!(rotated.open(Purpose::Session, "a.example", &sealed()).as_deref(), Some(&b"content"[..]));
         let fresh = rotated.seal(Purpose::Session, "a.example", b"x", &[1; 24]).unwrap();
-        assert!(sealer(&[NEW]).open(Purpose::Session, "a.example", &fresh).is_some());
-        assert!(sealer(&[OLD]).open(Purpose::Session, "a.example", &fresh).is_none());
+        assert!(with(&[NEW]).open(Purpose::Session, "a.example", &fresh).is_some());
+        assert!(with(&[OLD]).open(Purpose::Session, "a.example", &fresh).is_none());
     }
 
     #[test]
     fn another_purpose_host_or_secret_does_not_open() {
-        let sealer = sealer(&[OLD]);
+        let sealer = with(&[OLD]);
         assert!(sealer.open(Purpose::Session, "a.example", &sealed()).is_some());
         assert!(sealer.open(Purpose::Login, "a.example", &sealed()).is_none());
         assert!(sealer.open(Purpose::Session, "b.example", &sealed()).is_none());
-        assert!(sealer(&[NEW]).open(Purpose::Session, "a.example", &sealed()).is_none());
+        assert!(with(&[NEW]).open(Purpose::Session, "a.example", &sealed()).is_none());
     }
 
     #[test]
     fn no_altered_or_shortened_value_opens() {
-        let sealer = sealer(&[OLD]);
+        let sealer = with(&[OLD]);
         let bytes = crate::base64url::decode(sealed().as_bytes()).unwrap();
         for bit in 0..bytes.len() * 8 {
             let mut altered: Vec<u8> = bytes.clone();

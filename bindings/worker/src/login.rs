@@ -216,8 +216,8 @@ pub(crate) async fn read_access_token(
             "edgeward: access_token_unusable: key_not_found; the session has no rights of it until its key is published"
         ),
         AccessReading::KeysUnavailable { error, .. } => console_warn!(
-            "edgeward: access_token_unread: {error}; what was granted before stands until it ends, and the token is read again \
-             with the next request"
+            "edgeward: access_token_unread: {error}; what was granted before stands until it ends, and the token is read \
+             again with the next request"
         ),
         _ => {}
     }

@@ -234,6 +234,9 @@ impl Authorizer {
         // That it is missing has been noted.
         let redirect_uri = self.redirect_uri(path_of(&Integration::Callback).as_deref())?;
         let session_claims = session.claims.clone();
+        if !self.clients.is_empty() && !self.clients.contains(&id) {
+            reader.warn("authorizer.clients", "does not list client_id: no access token of a login grants anything");
+        }
         let audience = self.accepted_audience(routes);
         let binding = LoginBinding { issuer: &issuer.issuer, client_id: &id, audience: &audience };
         let sessions = session.sessions(reader, &settings.secrets, binding)?;
