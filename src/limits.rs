@@ -107,8 +107,8 @@ pub const SESSION_CACHE_MAX_BYTES: usize = 8 * 1024;
 /// token of less than twice as many, when half of its life is over, so that it is not refreshed with every request.
 pub const REFRESH_AHEAD_S: i64 = 30;
 
-/// Life of an access token of which neither the token endpoint nor the token itself says anything, in seconds (RFC 6749 §5.1
-/// only recommends `expires_in`).
+/// Longest life of an access token that is not verified here and of which the token endpoint says nothing, in seconds (RFC 6749
+/// §5.1 only recommends `expires_in`).
 pub const ACCESS_TOKEN_DEFAULT_S: i64 = 3600;
 
 /// Longest life of an access token that is believed, in seconds: thirty days, the longest that Auth0 allows.

@@ -5,6 +5,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::unreachable,
     clippy::std_instead_of_alloc,
     clippy::std_instead_of_core,
     reason = "test code: a panic is a failure"

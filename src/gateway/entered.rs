@@ -169,7 +169,7 @@ impl<'g> Entered<'g> {
         Page {
             status: 403,
             title: "You cannot see this page",
-            message: "You are logged in, but the login service gave this site an access token that has expired already.",
+            message: "You are logged in, but the access token that came with the login has expired already.",
             code: error.code(),
             action: again.as_deref().map(|address| ("Log in again", address)),
         }

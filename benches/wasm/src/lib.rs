@@ -89,7 +89,7 @@ impl Sealer {
     /// With one secret.
     #[wasm_bindgen(constructor)]
     pub fn new(secret: &str) -> Self {
-        let audience = ["https://api.example.com".into()];
+        let audience = [String::from("https://api.example.com")];
         let binding = LoginBinding { issuer: "https://tenant.example.com/", client_id: "client", audience: &audience };
         Self(edgeward::session::Sealer::new(&[secret], binding))
     }
