@@ -127,11 +127,20 @@ pub const SESSION_CACHE_ENTRIES: usize = 256;
 /// Sessions longer than this, sealed, are opened each time, in bytes: bounds the memory of those that are kept.
 pub const SESSION_CACHE_MAX_BYTES: usize = 8 * 1024;
 
-/// An access token is refreshed so many seconds before it expires, so that it is still good when the origin reads it.
+/// An access token is refreshed so many seconds before it expires, so that it is still good when the origin reads it; a
+/// token of less than twice as many, when half of its life is over, so that it is not refreshed with every request.
 pub const REFRESH_AHEAD_S: i64 = 30;
 
-/// How long rights of an expired access token stand while the provider cannot be asked for another, in seconds.
-pub const OUTAGE_GRACE_S: i64 = 3600;
+/// Longest life of an access token that is not verified here and of which the token endpoint says nothing, in seconds (RFC 6749
+/// §5.1 only recommends `expires_in`).
+pub const ACCESS_TOKEN_DEFAULT_S: i64 = 3600;
+
+/// Longest life of an access token that is believed, in seconds: thirty days, the longest that Auth0 allows.
+pub const ACCESS_TOKEN_MAX_S: i64 = 2_592_000;
+
+/// A session younger than this is not sent to log in again because its access token has expired, in seconds: the next one would
+/// have expired too, and the browser would go round in circles.
+pub const FRESH_LOGIN_S: i64 = 60;
 
 /// Logins that one browser can have open at once; the oldest gives way.
 pub const MAX_OPEN_LOGINS: usize = 5;

@@ -15,7 +15,7 @@ use edgeward::gateway::{Credentials, Gateway, Login, compile};
 use edgeward::http::{Reply, RequestHead};
 use edgeward::io::UnixTime;
 use edgeward::oidc::{self, LOGIN_COOKIE_PREFIX, Provider, UsedStates};
-use edgeward::session::{Cookies, EndedSessions, Purpose, Sealer, Session, SessionMemory, Tokens};
+use edgeward::session::{Cookies, EndedSessions, LoginBinding, Purpose, Sealer, Session, SessionMemory, Tokens};
 use serde_json::json;
 
 const NOW: i64 = 1_700_000_000;
@@ -52,14 +52,17 @@ fn login(gateway: &Gateway) -> &Login {
 /// The content of a session with a name so long.
 fn content(name: usize) -> serde_json::Value {
     json!({
-        "v": 1, "id": "session-id", "iat": NOW, "seen": NOW, "claims": { "sub": "auth0|1", "name": "n".repeat(name) },
-        "at": "access-token-of-somebody", "at_exp": NOW + 30, "rt": null, "idt": "id-token-of-somebody"
+        "v": 2, "id": "session-id", "iat": NOW, "seen": NOW, "nonce": "nonce-of-a-login",
+        "claims": { "sub": "auth0|1", "name": "n".repeat(name) }, "rights": null, "unread": null,
+        "at": "access-token-of-somebody", "at_iat": NOW, "at_exp": NOW + 30, "rt": null, "idt": "id-token-of-somebody"
     })
 }
 
 /// The cookie's value that seals this content for a purpose and host.
 fn seal(secret: &str, purpose: Purpose, host: &str, content: &str) -> String {
-    Sealer::new(&[secret]).seal(purpose, host, content.as_bytes(), &[7; 24]).unwrap()
+    let audience = ["https://api.example.com".to_string()];
+    let binding = LoginBinding { issuer: "https://tenant.example.com/", client_id: "c", audience: &audience };
+    Sealer::new(&[secret], binding).seal(purpose, host, content.as_bytes(), &[7; 24]).unwrap()
 }
 
 /// A session with a name so long.
@@ -222,13 +225,14 @@ fn content_that_is_no_session_opens_none_even_under_the_right_seal() {
     let good = content(1);
     let cookie = |text: &str| format!("{COOKIE}=1.{}", seal(SECRET, Purpose::Session, HOST, text));
     assert_somebody(&gateway, &cookie(&good.to_string()));
-    for name in ["v", "id", "iat", "seen", "claims", "at", "at_exp"] {
+    for name in ["v", "id", "iat", "seen", "nonce", "claims", "rights", "unread", "at", "at_iat", "at_exp"] {
         let mut without = good.clone();
         without.as_object_mut().unwrap().remove(name);
         assert_nobody(&gateway, &cookie(&without.to_string()), &format_args!("no {name}"));
         for value in [json!(null), json!(-1), json!(1.5), json!([]), json!("2"), json!(u64::MAX)] {
             let fits = match name {
-                "id" | "at" => value.is_string(),
+                "id" | "nonce" | "at" => value.is_string(),
+                "rights" | "unread" => value.is_null(),
                 _ => false,
             };
             if fits {
@@ -239,7 +243,7 @@ fn content_that_is_no_session_opens_none_even_under_the_right_seal() {
             assert_nobody(&gateway, &cookie(&other.to_string()), &other);
         }
     }
-    let twice = good.to_string().replacen('{', r#"{"v":1,"#, 1);
+    let twice = good.to_string().replacen('{', r#"{"v":2,"#, 1);
     for text in [twice.as_str(), "", "{}", "[]", "null", "\"a\"", "{", "\u{feff}{}"] {
         assert_nobody(&gateway, &cookie(text), &text);
     }
@@ -313,7 +317,7 @@ fn debug_shows_no_secret() {
     let tokens = Tokens { refresh: Some("refresh-token-of-somebody".into()), ..session.tokens().clone() };
     let refreshable = session.clone().refreshed(session.claims().clone(), tokens);
     let outgoing = oidc::begin_refresh(client, &provider, &refreshable, 0, None);
-    let userinfo = oidc::begin_userinfo(&provider, &session.tokens().access);
+    let userinfo = oidc::begin_userinfo(&provider, session.claims(), &session.tokens().access);
     let mut desk = oidc::RefreshDesk::default();
     let turn = desk.ask(&refreshable, at(0));
     let policy = login(&gateway).id_policy.clone().nonce("nonce-of-a-login").at_hash_of("access-token-of-somebody");

@@ -66,9 +66,6 @@ pub struct Caller<'c> {
     pub token: &'c str,
 }
 
-/// A session younger than this is good for every route, whatever its access token: logging in again would not help.
-const SETTLING_S: i64 = 60;
-
 impl<'g> Entered<'g> {
     pub(super) fn new(gateway: &'g Gateway, route: &'g Route, path: String) -> Self {
         Self { gateway, route, path }
@@ -117,11 +114,13 @@ impl<'g> Entered<'g> {
             }
             Bearer::Absent => {}
         }
-        let session = self.session(head, now, memory).filter(|session| self.is_good_for_route(session, now));
-        match session {
-            Some(session) => self.accept_session(head, session),
-            None if self.route.auth == Auth::Required => Err(self.challenge_clearing(head, now)),
-            None => Ok(Credentials::Anonymous),
+        match self.session(head, now, memory) {
+            Some(session) if session.can_refresh() || self.is_good_for_route(&session, now) => {
+                self.accept_session(head, session)
+            }
+            _ if self.is_optional() => Ok(Credentials::Anonymous),
+            Some(session) => Err(self.demand_login(head, &session, now)),
+            None => Err(self.challenge_clearing(head, now)),
         }
     }
 
@@ -135,19 +134,46 @@ impl<'g> Entered<'g> {
     ) -> Option<Arc<Session>> {
         let (login, memory) = (self.gateway.login()?, memory?);
         let header = (head.header)("cookie")?;
-        login.sessions.open_remembering(&Cookies::new(&header), login.client.host(), now, memory)
+        let session = login.sessions.open_remembering(&Cookies::new(&header), login.client.host(), now, memory);
+        // The organizations may have been configured since it began.
+        session.filter(|session| login.client.admits(session.claims()))
     }
 
-    /// What an access token grants ends with it. The login itself goes on.
-    fn is_good_for_route(&self, session: &Session, now: UnixTime) -> bool {
-        !self.needs_access_token() || !session.has_outlived_its_token(now) || session.age_s(now) < SETTLING_S
-    }
-
-    /// The same for a session whose access token could not be replaced just now: what it grants stands a little longer, so that
-    /// a provider's outage does not become the site's.
+    /// Whether who is not logged in may pass too.
     #[must_use]
-    pub fn is_good_in_outage(&self, session: &Session, now: UnixTime) -> bool {
-        !self.needs_access_token() || now.secs() < session.tokens().access_expires_s + limits::OUTAGE_GRACE_S
+    pub fn is_optional(&self) -> bool {
+        self.route.auth == Auth::Optional
+    }
+
+    /// Whether the session does for this route. What an access token grants ends with it, whether it can be replaced or not; the
+    /// login itself goes on.
+    #[must_use]
+    pub fn is_good_for_route(&self, session: &Session, now: UnixTime) -> bool {
+        !session.has_outlived_its_token(now)
+            || !self.needs_access_token() && self.route.demands.check(session.claims_at(now)).is_ok()
+    }
+
+    /// The answer to a session that [does not do](Self::is_good_for_route): a new login brings a new access token. Unless this
+    /// one has just begun, for then the next will bring another that has expired.
+    #[must_use]
+    pub fn demand_login(&self, head: &RequestHead<'_>, session: &Session, now: UnixTime) -> Reply {
+        if session.age_s(now) >= limits::FRESH_LOGIN_S {
+            return self.challenge(head);
+        }
+        let error = VerifyError::TokenExpired { exp: session.tokens().access_expires_s, now: now.secs() };
+        if !is_navigation(head) {
+            return refused(&error);
+        }
+        let login = self.gateway.login().and_then(|login| login.login_path.as_deref());
+        let again = login.map(|path| login_url(path, &self.return_to(head)));
+        Page {
+            status: 403,
+            title: "You cannot see this page",
+            message: "You are logged in, but the access token that came with the login has expired already.",
+            code: error.code(),
+            action: again.as_deref().map(|address| ("Log in again", address)),
+        }
+        .reply(head.request_id().as_deref())
     }
 
     fn needs_access_token(&self) -> bool {

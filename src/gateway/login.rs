@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use crate::jwt::Policy;
 use crate::oidc::{Client, ProviderCache, RefreshDesk, UsedStates};
-use crate::session::{Sealer, SessionMemory, Sessions};
+use crate::session::{SessionMemory, Sessions};
 
 /// The fixed part: from configuration.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Login {
 
     /// Seals with this secret, which must be random: sessions end when it is forgotten.
     pub fn seal_with(&mut self, secret: &str) {
-        self.sessions.sealer = Sealer::new(&[secret]);
+        self.sessions.sealer.set_secrets(&[secret]);
     }
 }
 

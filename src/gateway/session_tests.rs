@@ -48,8 +48,13 @@ fn default_site() -> Gateway {
 fn cookie(gateway: &Gateway, refresh: Option<&str>) -> String {
     let claims =
         Claims::from_json(r#"{"iss":"https://tenant.example.com/","sub":"alice","scope":"read:items"}"#.into());
-    let tokens =
-        Tokens { access: "opaque".into(), access_expires_s: NOW + 3600, refresh: refresh.map(Into::into), id: None };
+    let tokens = Tokens {
+        access: "opaque".into(),
+        access_obtained_s: NOW,
+        access_expires_s: NOW + 3600,
+        refresh: refresh.map(Into::into),
+        id: None,
+    };
     let session = Session::new("s1".into(), claims.unwrap(), tokens, at(0));
     let sessions = &gateway.login().unwrap().sessions;
     let set = sessions.keep(&session, &Cookies::default(), "app.example.com", &[7; 24], at(0)).unwrap();
@@ -109,19 +114,41 @@ fn what_the_access_token_grants_ends_with_it_unless_it_can_be_replaced() {
     }
 }
 
+// Rights that stood for an hour of outage outlived their token.
 #[test]
-fn rights_stand_for_an_hour_of_outage() {
+fn nothing_that_an_access_token_grants_outlives_it_in_an_outage_either() {
     let gateway = default_site();
     let cookie = cookie(&gateway, Some("r"));
     let mut memory = SessionMemory::default();
     for (path, offset, expected) in
-        [("/scoped", 7199, true), ("/scoped", 7200, false), ("/token", 7200, false), ("/plain", 7200, true)]
+        [("/scoped", 3599, true), ("/scoped", 3600, false), ("/token", 3600, false), ("/plain", 3600, true)]
     {
         let url = alloc::format!("https://app.example.com{path}");
         let head = RequestHead { method: "GET", url: &url, header: &|name| (name == "cookie").then(|| cookie.clone()) };
         let entered = gateway.enter(&head).unwrap();
         let session = entered.session(&head, at(offset), Some(&mut memory)).unwrap();
-        assert_eq!(entered.is_good_in_outage(&session, at(offset)), expected, "{path} {offset}");
+        assert_eq!(entered.is_good_for_route(&session, at(offset)), expected, "{path} {offset}");
+    }
+}
+
+#[test]
+fn a_login_that_brought_an_expired_token_is_not_sent_round_in_circles() {
+    let gateway = default_site();
+    let claims = Claims::from_json(r#"{"sub":"alice"}"#.into()).unwrap();
+    let session = Session::new("s1".into(), claims, Tokens { access_expires_s: NOW, ..Tokens::default() }, at(0));
+    for (path, offset, expected) in [
+        ("/scoped", 0, "403 "),
+        ("/token", 59, "403 "),
+        ("/scoped", 60, "302 https://app.example.com/login?return_to=%2Fscoped"),
+    ] {
+        let url = alloc::format!("https://app.example.com{path}");
+        let header = |name: &str| (name == "sec-fetch-mode").then(|| "navigate".to_string());
+        let head = RequestHead { method: "GET", url: &url, header: &header };
+        let entered = gateway.enter(&head).unwrap();
+        assert!(!entered.is_good_for_route(&session, at(offset)));
+        let reply = entered.demand_login(&head, &session, at(offset));
+        let got = alloc::format!("{} {}", reply.status, reply.header("location").unwrap_or_default());
+        assert_eq!(got, expected, "{path} {offset}");
     }
 }
 

@@ -28,6 +28,8 @@ pub use claims::Claims;
 pub(crate) use demands::is_organization;
 pub use demands::{Demands, Roles};
 pub use policy::{InvalidPolicy, Policy, Profile};
+#[cfg(feature = "gateway")]
+pub(crate) use token::unverified_claims;
 pub use token::{Header, UntrustedToken};
 pub use verified::VerifiedToken;
 #[cfg(feature = "gateway")]

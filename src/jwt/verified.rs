@@ -15,6 +15,8 @@ pub(super) struct Times {
     pub(super) exp: f64,
     pub(super) nbf: Option<f64>,
     pub(super) iat: Option<f64>,
+    /// When it ends for the policy: at `exp`, or when it is too old, whichever comes first.
+    pub(super) until: f64,
 }
 
 impl VerifiedToken {
@@ -34,6 +36,12 @@ impl VerifiedToken {
     #[must_use]
     pub fn expires_at(&self) -> f64 {
         self.times.exp
+    }
+
+    /// When it stops being good, in seconds since 1970: at `exp`, or at the greatest age that the policy allows.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn good_until_s(&self) -> i64 {
+        self.times.until as i64
     }
 }
 

@@ -59,9 +59,8 @@ impl Policy {
 
     /// A time in which [`recheck`](Self::recheck) finds nothing: whole seconds, up to one less than there are at its end.
     pub(crate) fn period(&self, token: &VerifiedToken) -> Range<UnixTime> {
-        let (Times { exp, nbf, iat }, skew) = (token.times, f64::from(self.clock_skew_s));
-        let until =
-            self.max_age_s.zip(iat).map_or(exp + skew, |(age, iat)| (iat + f64::from(age) + skew).min(exp + skew));
+        let Times { nbf, iat, until, .. } = token.times;
+        let until = until + f64::from(self.clock_skew_s);
         let first = |time: f64| {
             let whole = time as i64;
             whole.saturating_add(i64::from((whole as f64) < time)).saturating_sub(self.clock_skew_s.into())
@@ -103,7 +102,8 @@ impl Policy {
         }
         self.check_audience(claims)?;
         let exp = demanded("exp", claims.exp)?;
-        let times = Times { exp, nbf: claims.nbf, iat: claims.iat };
+        let until = self.max_age_s.zip(claims.iat).map_or(exp, |(age, iat)| exp.min(iat + f64::from(age)));
+        let times = Times { exp, nbf: claims.nbf, iat: claims.iat, until };
         self.check_times(&times, now)?;
         self.check_kind(header, claims, algorithm)?;
         Ok(times)

@@ -4,10 +4,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::transaction::{Transaction, UsedStates};
-use super::{Client, Provider, form};
+use super::{AccessReading, Client, Provider, form};
 use crate::io::{Incoming, Outgoing, UnixTime, Unreachable};
-use crate::json::{Document, Number, Value, quote};
-use crate::jwt::{Claims, Policy, VerifiedToken, is_organization};
+use crate::json::{Document, Value};
+use crate::jwt::{Policy, VerifiedToken, is_organization, unverified_claims};
 use crate::limits;
 use crate::session::{Cookies, Sealer, Session, Tokens};
 
@@ -71,7 +71,7 @@ pub struct PendingLogin {
 /// A successful answer of the token endpoint (RFC 6749 §5.1).
 pub struct Reply {
     pub(super) access_token: String,
-    pub(super) expires_in_s: i64,
+    pub(super) expires_in_s: Option<i64>,
     pub(super) refresh_token: Option<String>,
     pub(super) id_token: Option<String>,
     pub(super) scope: Option<String>,
@@ -171,7 +171,7 @@ impl PendingLogin {
 
     /// The session of the user whom the verified ID token names, and where the browser goes.
     ///
-    /// `access` is the access token, verified as one for the gateway's audience, if it is one.
+    /// `access` is what verification says of the access token.
     ///
     /// # Errors
     /// If another organization was asked for.
@@ -179,7 +179,7 @@ impl PendingLogin {
         self,
         client: &Client,
         id: &VerifiedToken,
-        access: Option<&VerifiedToken>,
+        access: &AccessReading,
         session_id: String,
         now: UnixTime,
     ) -> Result<(Session, String), CallbackError> {
@@ -188,16 +188,15 @@ impl PendingLogin {
         {
             return Err(CallbackError::OrganizationMismatch);
         }
-        if !client.organizations.is_empty() && !client.organizations.iter().any(|one| is_organization(id.claims(), one))
-        {
+        if !client.admits(id.claims()) {
             return Err(CallbackError::OrganizationMismatch);
         }
-        // Rights of another subject are not this user's.
-        let access = access.map(VerifiedToken::claims).filter(|access| access.subject() == id.claims().subject());
-        let claims = identity(client, id.claims(), access, self.reply.scope.as_deref());
-        let claims = claims.ok_or(CallbackError::ExchangeFailed)?;
-        let location = client.after_login(&self.transaction.return_to);
-        Ok((Session::new(session_id, claims, self.reply.into_tokens(None, now), now), location))
+        let claims = client.about_user(id.claims()).ok_or(CallbackError::ExchangeFailed)?;
+        let scope = self.reply.scope.clone();
+        let tokens = self.reply.into_tokens(access, now);
+        let session = Session::new(session_id, claims, tokens, now).with_nonce(self.transaction.nonce);
+        let session = client.grant(session, access, scope.as_deref(), None).ok_or(CallbackError::ExchangeFailed)?;
+        Ok((session, client.after_login(&self.transaction.return_to)))
     }
 }
 
@@ -224,79 +223,50 @@ impl Reply {
         let (200, true, Some(access_token)) = (answer.status, is_bearer, access_token) else {
             return Err(CallbackError::ExchangeFailed);
         };
+        // RFC 6749 §5.1 wants a number; some providers write it as text. What is no time to come says nothing.
         let expires_in_s = match root.get("expires_in") {
-            Some(Value::Number(Number::Unsigned(seconds))) => i64::try_from(seconds).unwrap_or(i64::MAX),
-            _ => DEFAULT_EXPIRES_IN_S,
+            Some(Value::Number(seconds)) => Some(seconds.as_f64() as i64),
+            Some(Value::String(text)) => whole_seconds(text),
+            _ => None,
         };
         Ok(Self {
             access_token: access_token.into(),
-            expires_in_s: expires_in_s.min(MAX_EXPIRES_IN_S),
+            expires_in_s: expires_in_s.filter(|seconds| *seconds >= 1),
             refresh_token: text("refresh_token").map(Into::into),
             id_token: text("id_token").map(Into::into),
             scope: text("scope").map(Into::into),
         })
     }
 
-    /// The tokens to keep; of the earlier ones, what the answer did not renew.
-    pub(super) fn into_tokens(self, earlier: Option<&Tokens>, now: UnixTime) -> Tokens {
+    /// The tokens to keep.
+    pub(super) fn into_tokens(self, access: &AccessReading, now: UnixTime) -> Tokens {
+        let unstated_s = match access {
+            AccessReading::Verified(_) => limits::ACCESS_TOKEN_MAX_S,
+            _ => limits::ACCESS_TOKEN_DEFAULT_S,
+        };
+        let life_s = self.expires_in_s.unwrap_or(unstated_s).min(limits::ACCESS_TOKEN_MAX_S);
+        let stated_s = now.secs().saturating_add(life_s);
+        // Whatever the token endpoint says, a token is good no longer than it says itself. One that is not verified may say so
+        // too: it can only shorten its life.
+        let exp = match unverified_claims(&self.access_token).as_ref().and_then(|claims| claims.get("exp")) {
+            Some(Value::Number(exp)) if exp.as_f64() >= 0.0 => exp.as_f64() as i64,
+            _ => i64::MAX,
+        };
         Tokens {
             access: self.access_token,
-            access_expires_s: now.secs().saturating_add(self.expires_in_s),
-            refresh: self.refresh_token.or_else(|| earlier?.refresh.clone()),
-            id: self.id_token.or_else(|| earlier?.id.clone()),
+            access_obtained_s: now.secs(),
+            access_expires_s: stated_s.min(exp),
+            refresh: self.refresh_token,
+            id: self.id_token,
         }
     }
 }
 
-/// Assumed where the token endpoint does not say (RFC 6749 §5.1 only recommends it).
-const DEFAULT_EXPIRES_IN_S: i64 = 3600;
-
-/// Thirty days: the longest that Auth0 allows.
-const MAX_EXPIRES_IN_S: i64 = 2_592_000;
-
-/// Claims about the protocol, not the user. Those of the access token take their place.
-const PROTOCOL_CLAIMS: [&str; 13] = [
-    "aud",
-    "exp",
-    "nbf",
-    "iat",
-    "nonce",
-    "at_hash",
-    "c_hash",
-    "s_hash",
-    "azp",
-    "jti",
-    "scope",
-    "permissions",
-    "client_id",
-];
-
-/// What a session knows of its user: the ID token's claims about them, and the rights that the access token gives.
-pub(super) fn identity(client: &Client, id: &Claims, access: Option<&Claims>, scope: Option<&str>) -> Option<Claims> {
-    let mut members: Vec<(&str, String)> = Vec::new();
-    let is_kept = |name: &str| {
-        name == "iss"
-            || name == "sub"
-            || client.session_claims.as_ref().is_none_or(|kept| kept.iter().any(|one| one == name))
-            || ["sid", "org_id", "org_name"].contains(&name)
-            || client.roles_claim.as_deref() == Some(name)
-    };
-    for (name, value) in id.members().filter(|(name, _)| !PROTOCOL_CLAIMS.contains(name) && is_kept(name)) {
-        members.push((name, value.to_json()));
-    }
-    if let Some(access) = access {
-        let rights = ["aud", "scope", "permissions", "client_id", "azp", "org_id", "org_name"];
-        for name in rights.into_iter().chain(client.roles_claim.as_deref()) {
-            if let Some(value) = access.get(name) {
-                members.retain(|(one, _)| *one != name);
-                members.push((name, value.to_json()));
-            }
-        }
-    } else if let Some(scope) = scope {
-        members.push(("scope", quote(scope)));
-    }
-    let members: Vec<String> = members.iter().map(|(name, value)| alloc::format!("{}:{value}", quote(name))).collect();
-    Claims::from_json(alloc::format!("{{{}}}", members.join(",")).into_bytes())
+/// Seconds written as text, without their fraction.
+fn whole_seconds(text: &str) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit());
+    whole.parse().ok().filter(|_| is_number)
 }
 
 /// An error code from outside, only if it has the form of one (RFC 6749 §4.1.2.1): it goes into logs and pages.

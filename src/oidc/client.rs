@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{ReturnTo, form};
+use super::{ReturnTo, SubjectMatch, form};
 use crate::io::Outgoing;
 use crate::limits;
 use crate::url::HttpUrl;
@@ -30,6 +30,8 @@ pub struct Client {
     pub organizations: Vec<String>,
     /// The claim that lists roles.
     pub roles_claim: Option<String>,
+    /// By which claims access token and ID token name the same user.
+    pub subject_match: SubjectMatch,
     /// Claims of the ID token that a session keeps; all if `None`.
     pub session_claims: Option<Vec<String>>,
     /// Tells the provider the user's address, which it trusts if so configured (Auth0's `auth0-forwarded-for`).

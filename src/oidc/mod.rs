@@ -15,6 +15,7 @@ mod logout;
 mod provider;
 mod refresh;
 mod return_to;
+mod rights;
 mod transaction;
 mod userinfo;
 
@@ -29,5 +30,7 @@ pub use logout::{logout_url, needs_confirmation, revocation};
 pub use provider::{Provider, ProviderCache, ProviderError, ProviderLookup, ProviderPermit};
 pub use refresh::{RefreshError, begin_refresh, finish_refresh};
 pub use return_to::ReturnTo;
+pub(crate) use rights::is_about_user;
+pub use rights::{AccessReading, SubjectMatch, SubjectMismatch, read_again};
 pub use transaction::{LOGIN_COOKIE_PREFIX, UsedStates};
 pub use userinfo::{UserinfoError, begin_userinfo, finish_userinfo};

@@ -1,9 +1,12 @@
 //! New tokens for a session (RFC 6749 §6, OpenID Connect Core §12.2).
 
-use super::callback::{CallbackError, Reply, identity};
-use super::{Client, Provider};
+use alloc::string::ToString;
+
+use super::callback::{CallbackError, Reply};
+use super::{AccessReading, Client, Provider};
 use crate::io::{Incoming, Outgoing, UnixTime, Unreachable};
-use crate::jwt::VerifiedToken;
+use crate::json::Value;
+use crate::jwt::{Claims, VerifiedToken, unverified_claims};
 use crate::session::Session;
 
 /// Why a session was not refreshed.
@@ -15,6 +18,11 @@ pub enum RefreshError {
     ClientRefused,
     /// The provider cannot be reached or answers nonsense: the session goes on with what it has.
     Unavailable,
+    /// The new ID token does not go on with this login. The session is over.
+    NotThisLogin {
+        /// The claim that differs.
+        claim: &'static str,
+    },
 }
 
 /// The request for new tokens; `None` if the session cannot be refreshed.
@@ -62,33 +70,63 @@ impl Reply {
         self.id_token.as_deref()
     }
 
-    /// The session with its new tokens. `id` and `access` are the new tokens, verified; without a new ID token the user's
-    /// claims stay.
+    /// The session with its new tokens. `id` is the new ID token, if there is one and it was verified, and `access` what
+    /// verification says of the access token. Without a new ID token the user's claims stay.
     ///
     /// # Errors
-    /// [`RefreshError::Ended`] if the ID token is another user's (OpenID Connect Core §12.2).
+    /// [`RefreshError::NotThisLogin`] if the ID token is not one of this login (OpenID Connect Core §12.2), or names a user who
+    /// may not log in any more.
     pub fn refresh(
-        self,
+        mut self,
         session: Session,
         client: &Client,
         id: Option<&VerifiedToken>,
-        access: Option<&VerifiedToken>,
+        access: &AccessReading,
         now: UnixTime,
     ) -> Result<Session, RefreshError> {
-        let same = |token: &VerifiedToken| {
-            token.claims().subject() == session.claims().subject()
-                && token.claims().issuer() == session.claims().issuer()
+        let claims = match id {
+            Some(id) => {
+                check_continues(&session, id.claims())?;
+                if !client.admits(id.claims()) {
+                    return Err(RefreshError::NotThisLogin { claim: "org_id" });
+                }
+                client.about_user(id.claims()).ok_or(RefreshError::Unavailable)?
+            }
+            None => session.claims().clone(),
         };
-        if !id.is_none_or(same) {
-            return Err(RefreshError::Ended);
-        }
-        // Rights of another subject are not this user's.
-        let access = access.filter(|access| same(access));
-        let about = id.map_or(session.claims(), VerifiedToken::claims);
-        let scope = self.scope.clone().or_else(|| session.claims().get("scope")?.as_str().map(Into::into));
-        let claims = identity(client, about, access.map(VerifiedToken::claims), scope.as_deref());
-        let claims = claims.ok_or(RefreshError::Unavailable)?;
-        let tokens = self.into_tokens(Some(session.tokens()), now);
-        Ok(session.refreshed(claims, tokens))
+        let (earlier, scope, former) = (session.tokens().clone(), self.scope.take(), session.rights().cloned());
+        let mut tokens = self.into_tokens(access, now);
+        tokens.refresh = tokens.refresh.or(earlier.refresh);
+        // An ID token that was not verified tells nobody anything.
+        tokens.id = tokens.id.filter(|_| id.is_some()).or(earlier.id);
+        let session = session.refreshed(claims, tokens);
+        client.grant(session, access, scope.as_deref(), former.as_ref()).ok_or(RefreshError::Unavailable)
+    }
+}
+
+/// Whether a refreshed ID token goes on with the login of the session (OpenID Connect Core §12.2). `auth_time` is not compared:
+/// providers move it when the user logs in again elsewhere.
+fn check_continues(session: &Session, new: &Claims) -> Result<(), RefreshError> {
+    let user = session.claims();
+    let former = session.tokens().id.as_deref().and_then(unverified_claims);
+    let same = |name| {
+        let of = |claims: &Claims| claims.get(name).and_then(Value::as_str).map(ToString::to_string);
+        former.as_ref().is_none_or(|former| of(former) == of(new))
+    };
+    let same_audience = |former: &Claims| {
+        let (one, two) = (former.audience(), new.audience());
+        one.iter().all(|audience| two.contains(audience)) && two.iter().all(|audience| one.contains(audience))
+    };
+    let nonce = new.get("nonce").map(Value::as_str);
+    let rules = [
+        ("iss", new.issuer() == user.issuer()),
+        ("sub", new.subject() == user.subject()),
+        ("aud", former.as_ref().is_none_or(same_audience)),
+        ("azp", same("azp")),
+        ("nonce", nonce.is_none_or(|nonce| nonce == Some(session.nonce()))),
+    ];
+    match rules.into_iter().find(|(_, holds)| !holds) {
+        Some((claim, _)) => Err(RefreshError::NotThisLogin { claim }),
+        None => Ok(()),
     }
 }

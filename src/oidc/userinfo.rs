@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::Provider;
 use crate::io::{Incoming, Outgoing, Unreachable};
 use crate::json::{Document, Value};
+use crate::jwt::Claims;
 use crate::limits;
 
 /// Why there are no claims.
@@ -18,6 +19,8 @@ pub enum UserinfoError {
     Unavailable,
     /// The answer is about another user.
     SubjectMismatch,
+    /// The token is of another issuer, to which it is not sent: nobody else may see it.
+    IssuerMismatch,
 }
 
 impl UserinfoError {
@@ -28,16 +31,23 @@ impl UserinfoError {
             Self::TokenRefused => "userinfo_token_refused",
             Self::Unavailable => "userinfo_unavailable",
             Self::SubjectMismatch => "userinfo_subject_mismatch",
+            Self::IssuerMismatch => "userinfo_issuer_mismatch",
         }
     }
 }
 
-/// The request; `None` if the provider has no such endpoint.
-#[must_use]
-pub fn begin_userinfo(provider: &Provider, access_token: &str) -> Option<Outgoing> {
-    Some(Outgoing {
+/// The request with somebody's access token; `claims` are those that were verified about them.
+///
+/// # Errors
+/// [`UserinfoError::IssuerMismatch`] unless the provider issued the token, [`UserinfoError::Unavailable`] if it has no such
+/// endpoint.
+pub fn begin_userinfo(provider: &Provider, claims: &Claims, access_token: &str) -> Result<Outgoing, UserinfoError> {
+    if claims.issuer() != Some(&provider.issuer) {
+        return Err(UserinfoError::IssuerMismatch);
+    }
+    Ok(Outgoing {
         method: "GET",
-        url: provider.userinfo_endpoint.clone()?,
+        url: provider.userinfo_endpoint.clone().ok_or(UserinfoError::Unavailable)?,
         headers: Vec::from([
             ("accept", "application/json".into()),
             ("authorization", format!("Bearer {access_token}")),

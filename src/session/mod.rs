@@ -3,6 +3,7 @@
 mod cookie;
 mod ended;
 mod opened;
+mod rights;
 mod seal;
 
 use alloc::format;
@@ -13,7 +14,8 @@ use alloc::vec::Vec;
 pub use self::cookie::{CookieShape, Cookies, MAX_CHUNK_BYTES, MAX_COOKIE_CHUNKS};
 pub use self::ended::EndedSessions;
 pub use self::opened::OpenedSessions;
-pub use self::seal::{Purpose, SEAL_NONCE_BYTES, Sealer};
+pub(crate) use self::rights::Rights;
+pub use self::seal::{LoginBinding, Purpose, SEAL_NONCE_BYTES, Sealer};
 use crate::io::UnixTime;
 use crate::json::{Document, Number, Value, quote};
 use crate::jwt::Claims;
@@ -25,8 +27,19 @@ pub struct Session {
     id: String,
     created_s: i64,
     seen_s: i64,
+    /// The `nonce` of its login, which refreshed ID tokens may repeat.
+    nonce: String,
     claims: Claims,
+    rights: Option<Rights>,
+    unread: Option<Unread>,
     tokens: Tokens,
+}
+
+/// An access token that could not be verified yet, for want of keys.
+#[derive(Clone)]
+struct Unread {
+    /// The scope that the token endpoint said it has.
+    scope: Option<String>,
 }
 
 /// The tokens of a session.
@@ -34,6 +47,8 @@ pub struct Session {
 pub struct Tokens {
     /// For APIs.
     pub access: String,
+    /// When it was issued to the gateway, in seconds since 1970.
+    pub access_obtained_s: i64,
     /// When it expires, in seconds since 1970.
     pub access_expires_s: i64,
     /// To get others.
@@ -65,13 +80,39 @@ pub struct SessionMemory {
 }
 
 /// Format of the sealed content. A change that older content does not survive changes it.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 impl Session {
-    /// A new session.
+    /// A new session, without rights: `claims` tell about the user.
     #[must_use]
     pub fn new(id: String, claims: Claims, tokens: Tokens, now: UnixTime) -> Self {
-        Self { id, created_s: now.secs(), seen_s: now.secs(), claims, tokens }
+        let nonce = String::new();
+        Self { id, created_s: now.secs(), seen_s: now.secs(), nonce, claims, rights: None, unread: None, tokens }
+    }
+
+    /// Remembers the nonce of its login.
+    #[must_use]
+    pub(crate) fn with_nonce(self, nonce: String) -> Self {
+        Self { nonce, ..self }
+    }
+
+    /// The same with these rights in place of its own.
+    #[must_use]
+    pub(crate) fn with_rights(self, rights: Option<Rights>) -> Self {
+        Self { rights, ..self }
+    }
+
+    /// The same with an access token that is still to be verified.
+    #[must_use]
+    pub(crate) fn with_unread(self, scope: Option<String>) -> Self {
+        Self { unread: Some(Unread { scope }), ..self }
+    }
+
+    /// The same with an access token that ends earlier.
+    #[must_use]
+    pub(crate) fn with_access_until(mut self, until_s: i64) -> Self {
+        self.tokens.access_expires_s = self.tokens.access_expires_s.min(until_s);
+        self
     }
 
     /// Its random name, under which it is ended.
@@ -86,10 +127,36 @@ impl Session {
         crate::base64url::encode(&crate::rsa::hash::sha256(self.id.as_bytes()))
     }
 
-    /// Who it is and what they may do.
+    /// Who it is. Says nothing of what they may do: see [`claims_at`](Self::claims_at).
     #[must_use]
     pub fn claims(&self) -> &Claims {
         &self.claims
+    }
+
+    /// Who it is, and what they may do as of `now`: the rights of an access token end with it.
+    #[must_use]
+    pub fn claims_at(&self, now: UnixTime) -> &Claims {
+        self.rights.as_ref().and_then(|rights| rights.at(now.secs())).unwrap_or(&self.claims)
+    }
+
+    /// The rights, whether they still stand or not.
+    pub(crate) fn rights(&self) -> Option<&Rights> {
+        self.rights.as_ref()
+    }
+
+    /// Whether the access token is still to be verified, so that nobody knows yet what it grants.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.unread.is_some()
+    }
+
+    /// The scope that came with an unread access token.
+    pub(crate) fn unread_scope(&self) -> Option<&str> {
+        self.unread.as_ref()?.scope.as_deref()
+    }
+
+    pub(crate) fn nonce(&self) -> &str {
+        &self.nonce
     }
 
     /// The tokens.
@@ -98,22 +165,31 @@ impl Session {
         &self.tokens
     }
 
-    /// The same session after a refresh.
+    /// The same session with other tokens and without rights: those of the former access token are over.
     #[must_use]
     pub fn refreshed(self, claims: Claims, tokens: Tokens) -> Self {
-        Self { claims, tokens, ..self }
+        Self { claims, tokens, rights: None, unread: None, ..self }
+    }
+
+    /// Whether the access token can be replaced.
+    #[must_use]
+    pub fn can_refresh(&self) -> bool {
+        self.tokens.refresh.is_some()
     }
 
     /// Whether the access token should be replaced before it is used, and can be.
     #[must_use]
     pub fn needs_refresh(&self, now: UnixTime) -> bool {
-        self.tokens.refresh.is_some() && now.secs() >= self.tokens.access_expires_s - limits::REFRESH_AHEAD_S
+        let Tokens { access_obtained_s, access_expires_s, .. } = self.tokens;
+        let life_s = access_expires_s.saturating_sub(access_obtained_s).max(0);
+        let ahead_s = limits::REFRESH_AHEAD_S.min(life_s - life_s / 2);
+        self.can_refresh() && now.secs() >= access_expires_s.saturating_sub(ahead_s)
     }
 
-    /// Whether the access token has expired and cannot be replaced.
+    /// Whether the access token has expired.
     #[must_use]
     pub fn has_outlived_its_token(&self, now: UnixTime) -> bool {
-        self.tokens.refresh.is_none() && now.secs() >= self.tokens.access_expires_s
+        now.secs() >= self.tokens.access_expires_s
     }
 
     /// Seconds since login.
@@ -125,12 +201,20 @@ impl Session {
     fn to_json(&self) -> String {
         let optional = |value: &Option<String>| value.as_deref().map_or("null".into(), quote);
         format!(
-            r#"{{"v":{FORMAT},"id":{},"iat":{},"seen":{},"claims":{},"at":{},"at_exp":{},"rt":{},"idt":{}}}"#,
+            concat!(
+                r#"{{"v":{},"id":{},"iat":{},"seen":{},"nonce":{},"claims":{},"rights":{},"unread":{},"#,
+                r#""at":{},"at_iat":{},"at_exp":{},"rt":{},"idt":{}}}"#
+            ),
+            FORMAT,
             quote(&self.id),
             self.created_s,
             self.seen_s,
+            quote(&self.nonce),
             self.claims.as_json(),
+            self.rights.as_ref().map_or("null", Rights::as_json),
+            self.unread.as_ref().map_or("null".into(), |unread| format!(r#"{{"scope":{}}}"#, optional(&unread.scope))),
             quote(&self.tokens.access),
+            self.tokens.access_obtained_s,
             self.tokens.access_expires_s,
             optional(&self.tokens.refresh),
             optional(&self.tokens.id),
@@ -148,13 +232,29 @@ impl Session {
             Some(Value::Number(Number::Unsigned(seconds))) => i64::try_from(seconds).ok(),
             _ => None,
         };
+        let claims = Claims::from_object(root.get("claims")?.as_object()?)?;
+        let rights = match root.get("rights")? {
+            Value::Null => None,
+            rights => Some(Rights::new(&claims, Claims::from_object(rights.as_object()?)?)?),
+        };
+        let unread = match root.get("unread")? {
+            Value::Null => None,
+            unread => {
+                let scope = unread.as_object()?.get("scope").and_then(Value::as_str).map(String::from);
+                Some(Unread { scope })
+            }
+        };
         Some(Self {
             id: text("id")?,
             created_s: seconds("iat")?,
             seen_s: seconds("seen")?,
-            claims: Claims::from_object(root.get("claims")?.as_object()?)?,
+            nonce: text("nonce")?,
+            claims,
+            rights,
+            unread,
             tokens: Tokens {
                 access: text("at")?,
+                access_obtained_s: seconds("at_iat")?,
                 access_expires_s: seconds("at_exp")?,
                 refresh: text("rt"),
                 id: text("idt"),
@@ -270,7 +370,7 @@ mod tests {
     use alloc::string::String;
     use alloc::vec::Vec;
 
-    use super::{CookieShape, Cookies, Sealer, Session, SessionMemory, Sessions, Tokens};
+    use super::{CookieShape, Cookies, LoginBinding, Rights, Sealer, Session, SessionMemory, Sessions, Tokens};
     use crate::io::UnixTime;
     use crate::jwt::Claims;
 
@@ -278,7 +378,10 @@ mod tests {
 
     fn sessions() -> Sessions {
         Sessions {
-            sealer: Sealer::new(&["a secret of at least 32 characters!!"]),
+            sealer: Sealer::new(
+                &["a secret of at least 32 characters!!"],
+                LoginBinding { issuer: "i", client_id: "c", audience: &[] },
+            ),
             cookie: CookieShape { name: "__Host-edgeward".into(), same_site: "Lax", domain: None },
             idle_s: 100,
             absolute_s: 250,
@@ -286,9 +389,16 @@ mod tests {
     }
 
     fn session() -> Session {
-        let claims = Claims::from_json(r#"{"sub":"auth0|1","scope":"read:items"}"#.into()).unwrap();
-        let tokens = Tokens { access: "at".into(), access_expires_s: START + 50, refresh: Some("rt".into()), id: None };
-        Session::new("id".into(), claims, tokens, UnixTime::from_secs(START))
+        let claims = Claims::from_json(r#"{"sub":"auth0|1"}"#.into()).unwrap();
+        let granted = Claims::from_json(r#"{"exp":1700000040,"scope":"read:items"}"#.into()).unwrap();
+        let rights = Rights::new(&claims, granted);
+        Session::new("id".into(), claims, tokens(100), UnixTime::from_secs(START)).with_rights(rights)
+    }
+
+    /// Tokens with an access token for so many seconds.
+    fn tokens(life_s: i64) -> Tokens {
+        let refresh = Some("rt".into());
+        Tokens { access: "at".into(), access_obtained_s: START, access_expires_s: START + life_s, refresh, id: None }
     }
 
     fn header(cookies: &[String]) -> String {
@@ -337,9 +447,27 @@ mod tests {
     }
 
     #[test]
-    fn the_access_token_is_refreshed_ahead_of_its_expiry() {
-        assert!(!session().needs_refresh(at(19)));
-        assert!(session().needs_refresh(at(20)));
+    fn the_access_token_is_refreshed_ahead_of_its_expiry_but_not_with_every_request() {
+        for (life_s, due_s) in [(3600, 3570), (100, 70), (60, 30), (59, 29), (25, 12), (2, 1), (1, 0), (0, 0), (-9, -9)]
+        {
+            let session = session().refreshed(session().claims().clone(), tokens(life_s));
+            assert!(!session.needs_refresh(at(due_s - 1)), "{life_s}");
+            assert!(session.needs_refresh(at(due_s)), "{life_s}");
+        }
+    }
+
+    #[test]
+    fn rights_end_and_the_login_goes_on() {
+        let sessions = sessions();
+        let kept = header(&sessions.keep(&session(), &Cookies::default(), "a", &[1; 24], at(0)).unwrap());
+        let opened = sessions.open(&Cookies::new(&kept), "a", at(39)).unwrap();
+        assert!(opened.claims_at(at(39)).scopes().eq(["read:items"]));
+        for claims in [opened.claims_at(at(40)), opened.claims()] {
+            assert_eq!((claims.subject(), claims.scopes().count()), (Some("auth0|1"), 0));
+        }
+        assert!(opened.claims_at(at(39)).get("exp").is_none(), "claims about the protocol are not shown");
+        let refreshed = session().refreshed(session().claims().clone(), tokens(100));
+        assert_eq!(refreshed.claims_at(at(0)).scopes().count(), 0, "nothing is granted by a token nobody read");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Sealing: what only this gateway can have written and can read (XChaCha20-Poly1305, keys by HKDF-SHA-256).
 //!
 //! A sealed value is base64url of: version (1 byte), nonce (24), ciphertext with tag (16). The associated data binds it to
-//! its purpose and host, so a value sealed for one use or site is noise for another.
+//! its purpose, its host and the login it belongs to, so a value sealed for one use, site or login is noise for another.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -14,7 +15,7 @@ use sha2::Sha256;
 use crate::base64url;
 
 /// First byte of every sealed value. A change of format changes it.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Random bytes that one sealing needs.
 pub const SEAL_NONCE_BYTES: usize = 24;
@@ -42,20 +43,44 @@ impl Purpose {
     }
 }
 
+/// Which login values are sealed for. What a session may do was decided for its issuer, client and audience: under any other it
+/// is not opened.
+#[derive(Debug, Clone, Copy)]
+pub struct LoginBinding<'b> {
+    /// The issuer that logs people in.
+    pub issuer: &'b str,
+    /// The login client at that issuer.
+    pub client_id: &'b str,
+    /// The audiences that access tokens may have. Order and repetition do not matter.
+    pub audience: &'b [String],
+}
+
 /// Seals with the first of its secrets and opens with any, so that secrets can be replaced without ending sessions.
 pub struct Sealer {
     /// Per secret, one key per purpose.
     keys: Vec<[(Purpose, XChaCha20Poly1305); Purpose::ALL.len()]>,
+    /// The binding, as it is authenticated with every value.
+    binding: Vec<u8>,
 }
 
 impl Sealer {
-    /// A sealer with these secrets, the newest first.
+    /// A sealer for this login with these secrets, the newest first.
     #[must_use]
-    pub fn new<S: AsRef<str>>(secrets: &[S]) -> Self {
-        let keys = secrets.iter().map(|secret| {
-            Purpose::ALL.map(|purpose| (purpose, XChaCha20Poly1305::new(&derive(secret.as_ref(), purpose).into())))
-        });
-        Self { keys: keys.collect() }
+    pub fn new<S: AsRef<str>>(secrets: &[S], binding: LoginBinding<'_>) -> Self {
+        let mut audience = BTreeSet::new();
+        for one in binding.audience {
+            audience.insert(one.clone());
+        }
+        let mut bytes = Vec::new();
+        push_part(&mut bytes, binding.issuer);
+        push_part(&mut bytes, binding.client_id);
+        audience.iter().for_each(|one| push_part(&mut bytes, one));
+        Self { keys: keys(secrets), binding: bytes }
+    }
+
+    /// Replaces the secrets.
+    pub fn set_secrets<S: AsRef<str>>(&mut self, secrets: &[S]) {
+        self.keys = keys(secrets);
     }
 
     /// Whether it has no secret: it seals nothing and opens nothing.
@@ -68,7 +93,7 @@ impl Sealer {
     #[must_use]
     pub fn seal(&self, purpose: Purpose, host: &str, content: &[u8], nonce: &[u8; SEAL_NONCE_BYTES]) -> Option<String> {
         let key = self.key(self.keys.first()?, purpose)?;
-        let data = associated_data(purpose, host);
+        let data = self.associated_data(purpose, host);
         let sealed = key.encrypt(&XNonce::from(*nonce), Payload { msg: content, aad: &data }).ok()?;
         let mut bytes = Vec::with_capacity(1 + nonce.len() + sealed.len());
         bytes.push(VERSION);
@@ -83,7 +108,7 @@ impl Sealer {
         let bytes = base64url::decode(sealed.as_bytes()).ok()?;
         let (&[VERSION], rest) = bytes.split_first_chunk::<1>()? else { return None };
         let (nonce, sealed) = rest.split_first_chunk::<SEAL_NONCE_BYTES>()?;
-        let data = associated_data(purpose, host);
+        let data = self.associated_data(purpose, host);
         let nonce = XNonce::from(*nonce);
         self.keys
             .iter()
@@ -97,6 +122,15 @@ impl Sealer {
     ) -> Option<&'k XChaCha20Poly1305> {
         keys.iter().find(|(one, _)| *one == purpose).map(|(_, key)| key)
     }
+
+    /// Purpose, host and binding, each part with its length, so that no two have the same bytes.
+    fn associated_data(&self, purpose: Purpose, host: &str) -> Vec<u8> {
+        let mut data = Vec::new();
+        push_part(&mut data, purpose.label());
+        push_part(&mut data, host);
+        data.extend(&self.binding);
+        data
+    }
 }
 
 impl core::fmt::Debug for Sealer {
@@ -104,6 +138,13 @@ impl core::fmt::Debug for Sealer {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "Sealer({} secrets)", self.keys.len())
     }
+}
+
+fn keys<S: AsRef<str>>(secrets: &[S]) -> Vec<[(Purpose, XChaCha20Poly1305); Purpose::ALL.len()]> {
+    let keys = secrets.iter().map(|secret| {
+        Purpose::ALL.map(|purpose| (purpose, XChaCha20Poly1305::new(&derive(secret.as_ref(), purpose).into())))
+    });
+    keys.collect()
 }
 
 fn derive(secret: &str, purpose: Purpose) -> [u8; 32] {
@@ -114,14 +155,9 @@ fn derive(secret: &str, purpose: Purpose) -> [u8; 32] {
     key
 }
 
-/// Purpose and host with their lengths, so that no two pairs have the same bytes.
-fn associated_data(purpose: Purpose, host: &str) -> Vec<u8> {
-    let mut data = Vec::new();
-    for part in [purpose.label(), host] {
-        data.extend((part.len() as u64).to_be_bytes());
-        data.extend(part.as_bytes());
-    }
-    data
+fn push_part(data: &mut Vec<u8>, part: &str) {
+    data.extend((part.len() as u64).to_be_bytes());
+    data.extend(part.as_bytes());
 }
 
 #[cfg(test)]
@@ -129,36 +165,41 @@ mod tests {
     use alloc::string::String;
     use alloc::vec::Vec;
 
-    use super::{Purpose, Sealer};
+    use super::{LoginBinding, Purpose, Sealer};
 
     const NEW: &str = "new secret of at least 32 characters";
     const OLD: &str = "old secret of at least 32 characters";
 
+    fn with(secrets: &[&str]) -> Sealer {
+        let audience = [String::from("https://api.example.com")];
+        Sealer::new(secrets, LoginBinding { issuer: "https://i.example/", client_id: "c", audience: &audience })
+    }
+
     fn sealed() -> String {
-        Sealer::new(&[OLD]).seal(Purpose::Session, "a.example", b"content", &[7; 24]).unwrap()
+        with(&[OLD]).seal(Purpose::Session, "a.example", b"content", &[7; 24]).unwrap()
     }
 
     #[test]
     fn the_first_secret_seals_and_all_open() {
-        let rotated = Sealer::new(&[NEW, OLD]);
+        let rotated = with(&[NEW, OLD]);
         assert_eq!(rotated.open(Purpose::Session, "a.example", &sealed()).as_deref(), Some(&b"content"[..]));
         let fresh = rotated.seal(Purpose::Session, "a.example", b"x", &[1; 24]).unwrap();
-        assert!(Sealer::new(&[NEW]).open(Purpose::Session, "a.example", &fresh).is_some());
-        assert!(Sealer::new(&[OLD]).open(Purpose::Session, "a.example", &fresh).is_none());
+        assert!(with(&[NEW]).open(Purpose::Session, "a.example", &fresh).is_some());
+        assert!(with(&[OLD]).open(Purpose::Session, "a.example", &fresh).is_none());
     }
 
     #[test]
     fn another_purpose_host_or_secret_does_not_open() {
-        let sealer = Sealer::new(&[OLD]);
+        let sealer = with(&[OLD]);
         assert!(sealer.open(Purpose::Session, "a.example", &sealed()).is_some());
         assert!(sealer.open(Purpose::Login, "a.example", &sealed()).is_none());
         assert!(sealer.open(Purpose::Session, "b.example", &sealed()).is_none());
-        assert!(Sealer::new(&[NEW]).open(Purpose::Session, "a.example", &sealed()).is_none());
+        assert!(with(&[NEW]).open(Purpose::Session, "a.example", &sealed()).is_none());
     }
 
     #[test]
     fn no_altered_or_shortened_value_opens() {
-        let sealer = Sealer::new(&[OLD]);
+        let sealer = with(&[OLD]);
         let bytes = crate::base64url::decode(sealed().as_bytes()).unwrap();
         for bit in 0..bytes.len() * 8 {
             let mut altered: Vec<u8> = bytes.clone();
@@ -170,5 +211,35 @@ mod tests {
             let text = crate::base64url::encode(&bytes[..len]);
             assert!(sealer.open(Purpose::Session, "a.example", &text).is_none(), "length {len}");
         }
+    }
+
+    #[test]
+    fn no_part_of_a_login_passes_for_its_neighbour() {
+        let logins: [(&str, &str, &[&str]); 10] = [
+            ("i", "c", &["a", "b"]),
+            ("i", "c", &["a"]),
+            ("i", "c", &["b"]),
+            ("i", "c", &["ab"]),
+            ("i", "c", &[]),
+            ("ic", "", &["a", "b"]),
+            ("", "ic", &["a", "b"]),
+            ("i", "ca", &["b"]),
+            ("c", "i", &["a", "b"]),
+            ("a", "b", &["i", "c"]),
+        ];
+        let sealer = |(issuer, client_id, audience): (&str, &str, &[&str])| {
+            let audience: Vec<String> = audience.iter().map(|one| String::from(*one)).collect();
+            Sealer::new(&[OLD], LoginBinding { issuer, client_id, audience: &audience })
+        };
+        for one in logins {
+            let sealed = sealer(one).seal(Purpose::Session, "a.example", b"content", &[7; 24]).unwrap();
+            for other in logins {
+                let opens = sealer(other).open(Purpose::Session, "a.example", &sealed).is_some();
+                assert_eq!(opens, one == other, "{one:?} {other:?}");
+            }
+        }
+        let sealed = sealer(logins[0]).seal(Purpose::Session, "a.example", b"content", &[7; 24]).unwrap();
+        let same = sealer(("i", "c", &["b", "a", "b"]));
+        assert!(same.open(Purpose::Session, "a.example", &sealed).is_some(), "a set has no order");
     }
 }

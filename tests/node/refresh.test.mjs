@@ -9,8 +9,9 @@ import { NAVIGATION } from "./support/browser.mjs";
 import { delay } from "./support/http.mjs";
 import { COOKIE, startSite, WITH_REFRESH } from "./support/login.mjs";
 
-/** Seconds. The gateway renews tokens 30 s before they expire: these are good for two. */
-const LIFETIME = 32;
+/** Seconds. The gateway renews tokens 30 s before they expire, short ones when half of their life is over: these after two. */
+const LIFETIME = 4;
+const DUE_MS = (LIFETIME / 2) * 1000 + 100;
 const REFRESH = { method: ["GET", "POST"], path: "/refresh", integration: { type: "refresh" } };
 
 const settings = { provider: { ttl: { accessToken: LIFETIME } }, authorizer: WITH_REFRESH, paths: [REFRESH] };
@@ -22,7 +23,7 @@ afterEach(() => [one, two].forEach(({ provider }) => provider.clearFaults()));
 /** A browser whose access token is due. */
 async function due(site, account = "alice") {
   const browser = await site.loggedIn(account, "/login?prompt=consent");
-  await delay((LIFETIME - 30) * 1000 + 100);
+  await delay(DUE_MS);
   site.provider.resetCounts();
   return browser;
 }
@@ -34,7 +35,7 @@ describe("an access token that is due", () => {
     const browser = await one.loggedIn("alice", "/login?prompt=consent");
     const first = tokenAt(await browser.send("/token/x"));
     assert.equal(tokenAt(await browser.send("/token/x")), first, "good until then");
-    await delay((LIFETIME - 30) * 1000 + 100);
+    await delay(DUE_MS);
     const before = browser.cookies().get(COOKIE);
     const answer = await browser.send("/token/x");
     assert.equal(answer.status, 200);
@@ -42,7 +43,7 @@ describe("an access token that is due", () => {
     assert.notEqual(browser.cookies().get(COOKIE), before);
     assert.equal(answer.header("cache-control"), "private, no-store");
     assert.equal(tokenAt(await browser.send("/token/x")), tokenAt(answer));
-    await delay((LIFETIME - 30) * 1000 + 100);
+    await delay(DUE_MS);
     assert.equal((await browser.send("/token/x")).status, 200, "the rotated refresh token was kept: it works, too");
     assert.equal((await browser.send("/app/x")).json().headers["x-user-name"], "Alice Example");
   });
@@ -70,7 +71,7 @@ describe("an access token that is due", () => {
     assert.equal(two.provider.counts.token, 1);
     assert.equal(new Set(answers.map(tokenAt)).size, 1);
     await browser.send("/app/x", { port: two.worker.ports[1] });
-    await delay((LIFETIME - 30) * 1000 + 100);
+    await delay(DUE_MS);
     for (const port of two.worker.ports) assert.equal((await browser.send("/token/x", { port })).status, 200, "the session is intact");
     assert.equal(two.provider.counts.token, 2);
   });

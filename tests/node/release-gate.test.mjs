@@ -12,7 +12,7 @@ import { AUDIENCE } from "./support/provider.mjs";
 const ADMIN = {
   method: "GET", path: "/admin", roles: ["editor"], on_forbidden: "/unauthorized", integration: { type: "respond", body: "admins only" },
 };
-const site = await startSite({ provider: { ttl: { accessToken: 32 } }, authorizer: WITH_REFRESH, paths: [ADMIN] });
+const site = await startSite({ provider: { ttl: { accessToken: 6 } }, authorizer: WITH_REFRESH, paths: [ADMIN] });
 const { provider, worker } = site;
 after(() => site.stop());
 
@@ -45,7 +45,8 @@ describe("the six steps", () => {
     const browser = await site.loggedIn("alice", "/login?prompt=consent");
     const token = async () => (await browser.send("/token/x")).json().headers.authorization;
     const first = await token();
-    await delay(2_100);
+    // Due when half of its life is over.
+    await delay(3_100);
     assert.notEqual(await token(), first);
   });
 

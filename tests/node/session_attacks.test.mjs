@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { Browser, NAVIGATION, SITE } from "./support/browser.mjs";
 import { assertNothingLeaked, many, openSocket, until } from "./support/gateway.mjs";
-import { serve } from "./support/http.mjs";
+import { delay, serve } from "./support/http.mjs";
 import { COOKIE, LOGIN_COOKIE, SESSION_SECRET, startSite, WITH_REFRESH } from "./support/login.mjs";
 import { CLIENT_SECRET } from "./support/provider.mjs";
 
@@ -222,10 +222,11 @@ describe("a session is not", () => {
   });
 
   test("given back by the late answer to a request from before the logout", async () => {
-    // Tokens that are always due: every answer brings the session anew.
-    const brief = await startSite({ provider: { ttl: { accessToken: 10 } }, authorizer: WITH_REFRESH });
+    // Tokens that are due after a second, half of their life: every answer with the same cookie then brings the session anew.
+    const brief = await startSite({ provider: { ttl: { accessToken: 2 } }, authorizer: WITH_REFRESH });
     try {
       const browser = await brief.loggedIn("alice", "/login?prompt=consent");
+      await delay(1100);
       const cookie = browser.cookieHeader();
       const now = await brief.worker.request({ target: "/app/x", headers: { ...HOST, ...API, cookie } });
       assert.ok(cookiesSet(now).some((line) => line.startsWith(`${COOKIE}=1.`)), "an answer in time brings it");
@@ -242,9 +243,10 @@ describe("a session is not", () => {
   });
 
   test("lost with its new tokens when a WebSocket renews it, or a route sets a cookie of its own", async () => {
-    const brief = await startSite({ provider: { ttl: { accessToken: 10 } }, authorizer: WITH_REFRESH, paths });
+    const brief = await startSite({ provider: { ttl: { accessToken: 2 } }, authorizer: WITH_REFRESH, paths });
     try {
       const browser = await brief.loggedIn("alice", "/login?prompt=consent");
+      await delay(1100);
       const cookie = browser.cookieHeader();
       const { status, headers, socket } = await openSocket(brief.worker, "/app/socket", { headers: { ...HOST, cookie }, protocols: ["chat"] });
       assert.equal(status, 101);

@@ -2,7 +2,7 @@
 //! `crypto.subtle` have it, SHA-256 throughout; and the sealing of sessions.
 
 use edgeward::rsa::{Hash, PublicKey, Scheme};
-use edgeward::session::{Purpose, SEAL_NONCE_BYTES};
+use edgeward::session::{LoginBinding, Purpose, SEAL_NONCE_BYTES};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -89,7 +89,9 @@ impl Sealer {
     /// With one secret.
     #[wasm_bindgen(constructor)]
     pub fn new(secret: &str) -> Self {
-        Self(edgeward::session::Sealer::new(&[secret]))
+        let audience = [String::from("https://api.example.com")];
+        let binding = LoginBinding { issuer: "https://tenant.example.com/", client_id: "client", audience: &audience };
+        Self(edgeward::session::Sealer::new(&[secret], binding))
     }
 
     /// Seals a session's text; gives the length of what came out. The nonce is always the same: for timing only.

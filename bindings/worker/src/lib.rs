@@ -25,6 +25,7 @@ use std::sync::Arc;
 
 use edgeward::gateway::{Action, Caller, Credentials, Entered, HEALTH_PATH, LoginState};
 use edgeward::http::{Reply, RequestHead, unavailable};
+use edgeward::oidc::AccessReading;
 use edgeward::session::Session;
 use js_sys::futures::future_to_promise;
 use js_sys::{Array, Promise};
@@ -144,16 +145,34 @@ impl Visit<'_> {
         if session.needs_refresh(verify::now()) && !entered.is_refresh() {
             let ip = self.inbound.header("cf-connecting-ip");
             match renew::renew(self.site, self.env, self.ctx, &session, ip).await {
-                Renewal::Renewed(renewed) => (session, is_changed) = (Arc::new(renewed), true),
-                Renewal::Unchanged if entered.is_good_in_outage(&session, verify::now()) => {}
-                Renewal::Unchanged => return Err(entered.challenge(self.head)),
+                Renewal::Renewed(renewed) => (session, is_changed) = (Arc::from(renewed), true),
+                Renewal::Unchanged => {}
                 Renewal::Ended => return Err(login::ended(login, self.head, entered.challenge(self.head))),
             }
         }
-        let caller = Caller { claims: session.claims(), token: &session.tokens().access };
-        let answer = match entered.authorize(self.head, session.claims()) {
-            Ok(()) => self.act(entered, Some(caller), Some(&session)).await,
-            Err(reply) => Err(reply),
+        let mut reading = None;
+        if session.is_unread() {
+            let (read, news) = login::read_again(self.site, login, &session, self.ctx).await;
+            reading = Some(read);
+            if let Some(news) = news {
+                (session, is_changed) = (Arc::new(news), true);
+            }
+        }
+        let now = verify::now();
+        let caller = Caller { claims: session.claims_at(now), token: &session.tokens().access };
+        let answer = if entered.is_good_for_route(&session, now) {
+            match (entered.authorize(self.head, caller.claims), reading) {
+                (Ok(()), _) => self.act(entered, Some(caller), Some(&session)).await,
+                // Nobody knows what the token grants: that is no reason to say that it does not.
+                (Err(_), Some(AccessReading::KeysUnavailable { error, retry_after_s })) => {
+                    Err(unavailable(error, retry_after_s))
+                }
+                (Err(reply), _) => Err(reply),
+            }
+        } else if entered.is_optional() {
+            self.act(entered, None, None).await
+        } else {
+            Err(entered.demand_login(self.head, &session, now))
         };
         let cookies = if is_changed { login::keep(self.site, login, self.head, &session) } else { Vec::new() };
         match answer {

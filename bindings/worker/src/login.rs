@@ -3,11 +3,14 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use edgeward::error::VerifyError;
 use edgeward::gateway::{Caller, Entered, Login, LoginStep};
 use edgeward::http::{Reply, RequestHead};
-use edgeward::jwt::VerifiedToken;
+use edgeward::jwt::Claims;
 use edgeward::limits;
-use edgeward::oidc::{self, CallbackError, LOGIN_ENTROPY_BYTES, LoginFailure, Provider, ProviderLookup, UserinfoError};
+use edgeward::oidc::{
+    self, AccessReading, CallbackError, LOGIN_ENTROPY_BYTES, LoginFailure, Provider, ProviderLookup, UserinfoError,
+};
 use edgeward::session::{Cookies, SEAL_NONCE_BYTES, Session};
 use worker::{Context, Env, console_warn};
 
@@ -100,11 +103,11 @@ async fn callback(
     };
     let policy = pending.policy(&login.id_policy);
     let id = verify::id_token(site, &policy, pending.id_token(), Some(ctx)).await.map_err(refused)?;
-    let access = rights_of(site, login, pending.access_token(), Some(ctx)).await;
+    let access = read_access_token(site, login, id.claims(), pending.access_token(), Some(ctx)).await;
     let session_id: [u8; SESSION_ID_BYTES] = entropy::random();
     let session_id = edgeward::base64url::encode(&session_id);
     let (session, location) =
-        pending.into_session(client, &id, access.as_deref(), session_id, now()).map_err(LoginFailure::Callback)?;
+        pending.into_session(client, &id, &access, session_id, now()).map_err(LoginFailure::Callback)?;
     let nonce: [u8; SEAL_NONCE_BYTES] = entropy::random();
     let mut set = sessions.keep(&session, &cookies, client.host(), &nonce, now()).ok_or(LoginFailure::TooLarge)?;
     set.extend(closing);
@@ -143,24 +146,30 @@ async fn logout(site: &Rc<Site>, ctx: &Context, entered: &Entered<'_>, login: &L
 
 async fn userinfo(site: &Rc<Site>, ctx: &Context, asker: Asker<'_>) -> Reply {
     let Some(caller) = asker.caller else { return edgeward::http::missing_token(None) };
-    let outgoing =
-        provider(site, Some(ctx)).await.ok().and_then(|provider| oidc::begin_userinfo(&provider, caller.token));
     let subject = caller.claims.subject().unwrap_or_default();
+    let outgoing = match provider(site, Some(ctx)).await {
+        Ok(provider) => oidc::begin_userinfo(&provider, caller.claims, caller.token),
+        Err(_) => Err(UserinfoError::Unavailable),
+    };
     let answer = match outgoing {
-        Some(outgoing) => oidc::finish_userinfo(send::send(&outgoing).await, subject),
-        None => Err(UserinfoError::Unavailable),
+        Ok(outgoing) => oidc::finish_userinfo(send::send(&outgoing).await, subject),
+        Err(error) => Err(error),
     };
     match (answer, asker.session) {
         (Ok(json), _) => json_reply(json),
         // What the provider said at login still stands: a session knows its user.
-        (Err(UserinfoError::Unavailable | UserinfoError::TokenRefused), Some(session)) => {
-            json_reply(session.claims().as_json().into())
+        (Err(UserinfoError::Unavailable | UserinfoError::TokenRefused), Some(_)) => {
+            json_reply(caller.claims.as_json().into())
         }
         (Err(error), _) => {
             let (status, detail) = match error {
                 UserinfoError::TokenRefused => (401, "The provider does not accept this token for userinfo."),
                 UserinfoError::Unavailable => (502, "The provider does not answer with claims."),
                 UserinfoError::SubjectMismatch => (502, "The provider's answer is about another user."),
+                UserinfoError::IssuerMismatch => (
+                    403,
+                    "The token is of another issuer than the one that logs people in. Ask that issuer for userinfo.",
+                ),
             };
             Reply::problem(status, error.code(), detail)
         }
@@ -195,27 +204,69 @@ async fn refresh(site: &Rc<Site>, env: &Env, ctx: &Context, login: &Login, asker
     }
 }
 
-/// The access token, verified as one for this gateway's audience; `None` if it is for something else.
-pub(crate) async fn rights_of(
+/// What verification says of a new access token of this user; noted where it does not grant what it might.
+pub(crate) async fn read_access_token(
     site: &Rc<Site>,
     login: &Login,
+    user: &Claims,
     token: &str,
     ctx: Option<&Context>,
-) -> Option<Arc<VerifiedToken>> {
+) -> AccessReading {
+    let reading = verify_access_token(site, login, user, token, ctx).await;
+    match &reading {
+        AccessReading::KeyUnknown => console_warn!(
+            "edgeward: access_token_unusable: key_not_found; the session has no rights of it until its key is published"
+        ),
+        AccessReading::KeysUnavailable { error, .. } => console_warn!(
+            "edgeward: access_token_unread: {error}; what was granted before stands until it ends, and the token is read \
+             again with the next request"
+        ),
+        _ => {}
+    }
+    reading
+}
+
+/// The session with what its access token grants, where it could not be read before; `None` if nothing new is known.
+pub(crate) async fn read_again(
+    site: &Rc<Site>,
+    login: &Login,
+    session: &Session,
+    ctx: &Context,
+) -> (AccessReading, Option<Session>) {
+    let token = &session.tokens().access;
+    let reading = verify_access_token(site, login, session.claims(), token, Some(ctx)).await;
+    let session = oidc::read_again(session, &login.client, &reading);
+    (reading, session)
+}
+
+async fn verify_access_token(
+    site: &Rc<Site>,
+    login: &Login,
+    user: &Claims,
+    token: &str,
+    ctx: Option<&Context>,
+) -> AccessReading {
     if !login.reads_access_tokens {
-        return None;
+        return AccessReading::Refused;
     }
     match verify::access_token(site, token, ctx).await {
-        Ok(token) => Some(token),
+        Ok(token) => match login.client.check_subject(user, &token) {
+            Ok(()) => AccessReading::Verified(token),
+            Err(mismatch) => {
+                console_warn!("edgeward: access_token_unusable: {mismatch}; the session has no rights of it");
+                AccessReading::Refused
+            }
+        },
+        Err(Refusal::Token(VerifyError::KeyNotFound)) => AccessReading::KeyUnknown,
         Err(Refusal::Token(error)) => {
             console_warn!(
-                "edgeward: access_token_unusable: {}: {error}; the session has no permissions or roles of it. Set \
-                 authorizer.audience to the API's identifier so that the provider issues a token for it",
+                "edgeward: access_token_unusable: {}: {error}; the session has no rights of it. Set authorizer.audience to \
+                 the API's identifier so that the provider issues a token for it",
                 error.code()
             );
-            None
+            AccessReading::Refused
         }
-        Err(Refusal::Keys { .. }) => None,
+        Err(Refusal::Keys { error, retry_after_s }) => AccessReading::KeysUnavailable { error, retry_after_s },
     }
 }
 

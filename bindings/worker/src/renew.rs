@@ -14,14 +14,14 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Context, Env, console_warn};
 
-use crate::login::{provider, rights_of};
+use crate::login::{provider, read_access_token};
 use crate::site::Site;
 use crate::verify::{self, Refusal, now};
 use crate::{entropy, send};
 
 /// What became of a session's tokens.
 pub(crate) enum Renewal {
-    Renewed(Session),
+    Renewed(Box<Session>),
     /// The provider cannot be asked.
     Unchanged,
     Ended,
@@ -55,7 +55,7 @@ pub(crate) async fn renew(site: &Rc<Site>, env: &Env, ctx: &Context, session: &S
                 });
             }
             Some(RefreshTurn::Wait) => {}
-            Some(RefreshTurn::Done(renewed)) => return Renewal::Renewed(*renewed),
+            Some(RefreshTurn::Done(renewed)) => return Renewal::Renewed(renewed),
             Some(RefreshTurn::Ended) => return Renewal::Ended,
             Some(RefreshTurn::Failed) | None => break,
         }
@@ -131,7 +131,7 @@ async fn exchange(site: &Rc<Site>, session: &Session, ip: Option<&str>) -> Outco
                 return Ok(None);
             }
             Err(RefreshError::ClientRefused) if client.has_secret(attempt + 1) => attempt += 1,
-            Err(RefreshError::ClientRefused | RefreshError::Unavailable) => {
+            Err(_) => {
                 console_warn!(
                     "edgeward: refresh_unavailable: the token endpoint gave no new tokens; the session goes on"
                 );
@@ -154,6 +154,11 @@ async fn exchange(site: &Rc<Site>, session: &Session, ip: Option<&str>) -> Outco
             }
         }
     };
-    let access = rights_of(site, login, reply.access_token(), None).await;
-    Ok(reply.refresh(session.clone(), client, id.as_deref(), access.as_deref(), now()).ok())
+    let user = id.as_ref().map_or(session.claims(), |id| id.claims());
+    let access = read_access_token(site, login, user, reply.access_token(), None).await;
+    let refreshed = reply.refresh(session.clone(), client, id.as_deref(), &access, now());
+    if let Err(RefreshError::NotThisLogin { claim }) = refreshed {
+        console_warn!("edgeward: id_token_invalid: its claim \"{claim}\" is not that of the login; the session ends");
+    }
+    Ok(refreshed.ok())
 }

@@ -12,8 +12,10 @@ use crate::json::Value;
 use crate::jwk::{JwkSet, KeyCache, KeySource};
 use crate::jwt::{Algorithm, Demands, Policy, Profile};
 use crate::limits;
-use crate::oidc::{Client, ClientAuth, Provider, ProviderCache, RefreshDesk, Secret, UsedStates};
-use crate::session::SessionMemory;
+use crate::oidc::{
+    Client, ClientAuth, Provider, ProviderCache, RefreshDesk, Secret, SubjectMatch, UsedStates, is_about_user,
+};
+use crate::session::{LoginBinding, SessionMemory};
 use crate::url::{HttpUrl, is_host, is_loopback, split_port};
 use crate::verifier::Verifier;
 
@@ -39,6 +41,7 @@ const KEYS: &[&str] = &[
     "max_token_age_s",
     "organizations",
     "roles_claim",
+    "subject_match",
     "clients",
     "max_key_bits",
 ];
@@ -54,6 +57,7 @@ pub(super) struct Authorizer {
     max_token_age_s: Option<u32>,
     pub(super) organizations: Vec<String>,
     pub(super) roles_claim: Option<String>,
+    subject_match: SubjectMatch,
     clients: Vec<String>,
     max_key_bits: usize,
     kind: Type,
@@ -129,6 +133,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Author
     let profile = section.get("token_profile").and_then(|field| reader.choice(&field, &profiles));
     let max_token_age_s = section.get("max_token_age_s").and_then(|field| reader.number(&field, 1, u32::MAX));
     let roles_claim = section.get("roles_claim").and_then(|field| reader.text(&field));
+    let subject_match = read_subject_match(reader, &section);
     let client = read_client(reader, &section);
     Some(Authorizer {
         issuers,
@@ -139,6 +144,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Author
         max_token_age_s,
         organizations,
         roles_claim,
+        subject_match,
         clients,
         max_key_bits,
         // Without a type there is no issuer either, and nothing is served.
@@ -158,14 +164,20 @@ impl Authorizer {
         self.client.redirect_uri.clone().or_else(from_base)
     }
 
-    /// The verifier for the bearer tokens of all routes; `None` if no route asks for a token.
-    pub(super) fn verifier(&self, reader: &mut Reader<'_>, routes: &[Route]) -> Option<Verifier> {
+    /// The audiences that access tokens may have.
+    fn accepted_audience(&self, routes: &[Route]) -> Vec<String> {
         let protected = routes.iter().filter(|route| route.auth != Auth::None);
         let mut audience = self.audience.clone();
         if audience.is_empty() {
             // Without an audience for all, those that the routes demand: then every protected route demands its own.
             audience.extend(protected.flat_map(|route| route.demands.audience.iter().cloned()));
         }
+        audience
+    }
+
+    /// The verifier for the bearer tokens of all routes; `None` if no route asks for a token.
+    pub(super) fn verifier(&self, reader: &mut Reader<'_>, routes: &[Route]) -> Option<Verifier> {
+        let audience = self.accepted_audience(routes);
         // Either is a problem that has been noted.
         if audience.is_empty() || self.algorithms.is_empty() {
             return None;
@@ -222,7 +234,12 @@ impl Authorizer {
         // That it is missing has been noted.
         let redirect_uri = self.redirect_uri(path_of(&Integration::Callback).as_deref())?;
         let session_claims = session.claims.clone();
-        let sessions = session.sessions(reader, &settings.secrets)?;
+        if !self.clients.is_empty() && !self.clients.contains(&id) {
+            reader.warn("authorizer.clients", "does not list client_id: no access token of a login grants anything");
+        }
+        let audience = self.accepted_audience(routes);
+        let binding = LoginBinding { issuer: &issuer.issuer, client_id: &id, audience: &audience };
+        let sessions = session.sessions(reader, &settings.secrets, binding)?;
         let secrets = || settings.secrets.iter().cloned().map(Secret::new).collect();
         let auth = match settings.auth {
             ClientAuthMethod::Post => ClientAuth::Post(secrets()),
@@ -243,6 +260,7 @@ impl Authorizer {
             audience_parameter: if self.kind == Type::Auth0 { "audience" } else { "resource" },
             organizations: self.organizations.clone(),
             roles_claim: self.roles_claim.clone(),
+            subject_match: self.subject_match.clone(),
             session_claims,
             forwards_ip: settings.forwards_ip,
         };
@@ -424,6 +442,26 @@ fn read_algorithms(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Algori
         reader.error(&field.path, "must not be empty");
     }
     algorithms
+}
+
+fn read_subject_match(reader: &mut Reader<'_>, section: &Section<'_>) -> SubjectMatch {
+    let mut subject_match = SubjectMatch::default();
+    let field = section.get("subject_match");
+    let Some(both) = field.and_then(|field| reader.section(&field, &["access_token", "id_token"])) else {
+        return subject_match;
+    };
+    for (name, claim) in [("access_token", &mut subject_match.access_token), ("id_token", &mut subject_match.id_token)]
+    {
+        if let Some(field) = both.get(name)
+            && let Some(text) = reader.text(&field)
+        {
+            if !is_about_user(&text) {
+                reader.error(&field.path, "must be a claim that names the user, such as sub");
+            }
+            *claim = text;
+        }
+    }
+    subject_match
 }
 
 fn read_client(reader: &mut Reader<'_>, section: &Section<'_>) -> ClientSettings {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::reader::{Reader, Section};
 use crate::http::is_token;
-use crate::session::{CookieShape, Sealer, Sessions};
+use crate::session::{CookieShape, LoginBinding, Sealer, Sessions};
 
 const KEYS: &[&str] = &["secrets", "cookie", "idle_s", "absolute_s", "same_site", "domain", "claims"];
 
@@ -85,7 +85,12 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Settings {
 
 impl Settings {
     /// How sessions are kept. Without a secret of their own, one of the client's serves, if it is long enough.
-    pub(super) fn sessions(self, reader: &mut Reader<'_>, client_secrets: &[String]) -> Option<Sessions> {
+    pub(super) fn sessions(
+        self,
+        reader: &mut Reader<'_>,
+        client_secrets: &[String],
+        binding: LoginBinding<'_>,
+    ) -> Option<Sessions> {
         let mut secrets = self.secrets;
         if secrets.is_empty() {
             let is_long = |secret: &&String| secret.chars().count() >= MIN_SECRET_CHARS;
@@ -104,7 +109,7 @@ impl Settings {
             reader.warn("session.same_site", "is Strict: links from other sites arrive without the session");
         }
         Some(Sessions {
-            sealer: Sealer::new(&secrets),
+            sealer: Sealer::new(&secrets, binding),
             cookie: self.cookie,
             idle_s: self.idle_s.into(),
             absolute_s: self.absolute_s.into(),

@@ -2,39 +2,39 @@
 
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
 
-const VERSION = 1;
+const VERSION = 2;
 const NONCE_BYTES = 24;
 const TAG_BYTES = 16;
 
-/** Seals a text for a purpose (`session`, `login`, `refresh`) and a host. */
-export function seal(secret, purpose, host, text, nonce = randomBytes(NONCE_BYTES)) {
+/** Seals a text for a purpose (`session`, `login`, `refresh`), a host and a login (`{ issuer, clientId, audience }`). */
+export function seal(secret, purpose, host, login, text, nonce = randomBytes(NONCE_BYTES)) {
   const { key, iv } = subkey(secret, purpose, nonce);
   const cipher = createCipheriv("chacha20-poly1305", key, iv, { authTagLength: TAG_BYTES });
-  cipher.setAAD(associatedData(purpose, host));
+  cipher.setAAD(associatedData(purpose, host, login));
   const sealed = [cipher.update(text), cipher.final(), cipher.getAuthTag()];
   return Buffer.concat([Buffer.of(VERSION), nonce, ...sealed]).toString("base64url");
 }
 
-/** The text that was sealed; throws if it was not, for this purpose and host. */
-export function open(secret, purpose, host, value) {
+/** The text that was sealed; throws if it was not, for this purpose, host and login. */
+export function open(secret, purpose, host, login, value) {
   const bytes = Buffer.from(value, "base64url");
   if (bytes[0] !== VERSION) throw new Error(`version ${bytes[0]}`);
   const { key, iv } = subkey(secret, purpose, bytes.subarray(1, 1 + NONCE_BYTES));
   const decipher = createDecipheriv("chacha20-poly1305", key, iv, { authTagLength: TAG_BYTES });
-  decipher.setAAD(associatedData(purpose, host));
+  decipher.setAAD(associatedData(purpose, host, login));
   decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
   return decipher.update(bytes.subarray(1 + NONCE_BYTES, -TAG_BYTES)).toString() + decipher.final().toString();
 }
 
 /** The `Cookie` header of a session of one chunk. */
-export const sessionCookie = (secret, host, session, name = "__Host-edgeward") =>
-  `${name}=1.${seal(secret, "session", host, typeof session === "string" ? session : JSON.stringify(session))}`;
+export const sessionCookie = (secret, host, login, session, name = "__Host-edgeward") =>
+  `${name}=1.${seal(secret, "session", host, login, typeof session === "string" ? session : JSON.stringify(session))}`;
 
 /** A session as the gateway seals it, with changes. */
 export function session({ now = Math.floor(Date.now() / 1000), ...changes } = {}) {
   return {
-    v: 1, id: randomBytes(16).toString("base64url"), iat: now, seen: now, claims: { sub: "alice" },
-    at: "opaque", at_exp: now + 3600, rt: null, idt: null, ...changes,
+    v: 2, id: randomBytes(16).toString("base64url"), iat: now, seen: now, nonce: "n", claims: { sub: "alice" }, rights: null, unread: null,
+    at: "opaque", at_iat: now, at_exp: now + 3600, rt: null, idt: null, ...changes,
   };
 }
 
@@ -44,8 +44,8 @@ function subkey(secret, purpose, nonce) {
   return { key: hchacha20(key, nonce.subarray(0, 16)), iv: Buffer.concat([Buffer.alloc(4), nonce.subarray(16)]) };
 }
 
-function associatedData(purpose, host) {
-  const parts = [purpose, host].map((part) => Buffer.from(part));
+function associatedData(purpose, host, { issuer, clientId, audience }) {
+  const parts = [purpose, host, issuer, clientId, ...[...new Set(audience)].sort()].map((part) => Buffer.from(part));
   return Buffer.concat(parts.flatMap((part) => {
     const length = Buffer.alloc(8);
     length.writeBigUInt64BE(BigInt(part.length));

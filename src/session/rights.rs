@@ -1,0 +1,53 @@
+//! What an access token lets its user do, and until when.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::json::{Number, Value, quote};
+use crate::jwt::Claims;
+
+/// The rights of a verified access token, with its end.
+#[derive(Clone)]
+pub(crate) struct Rights {
+    /// Claims of the access token; `exp` is their end.
+    granted: Claims,
+    /// The same over the claims about the user: what a route's demands are checked against while the rights stand.
+    with_user: Claims,
+    until_s: i64,
+}
+
+impl Rights {
+    /// `granted` holds `exp`, in whole seconds.
+    pub(crate) fn new(about: &Claims, granted: Claims) -> Option<Self> {
+        let until_s = match granted.get("exp") {
+            Some(Value::Number(Number::Unsigned(seconds))) => i64::try_from(seconds).ok()?,
+            _ => return None,
+        };
+        let of_user = about.members().filter(|(name, _)| granted.get(name).is_none());
+        let of_token = granted.members().filter(|(name, _)| *name != "exp");
+        let with_user = Claims::from_members(of_user.chain(of_token).map(|(name, value)| (name, value.to_json())))?;
+        Some(Self { granted, with_user, until_s })
+    }
+
+    pub(super) fn as_json(&self) -> &str {
+        self.granted.as_json()
+    }
+
+    /// The claims of user and token, while the token lasts.
+    pub(super) fn at(&self, now_s: i64) -> Option<&Claims> {
+        (now_s < self.until_s).then_some(&self.with_user)
+    }
+
+    pub(crate) fn scope(&self) -> Option<&str> {
+        self.granted.get("scope").and_then(Value::as_str)
+    }
+}
+
+impl Claims {
+    /// Claims of these names and JSON values.
+    pub(crate) fn from_members<'m>(members: impl Iterator<Item = (&'m str, String)>) -> Option<Self> {
+        let members: Vec<String> = members.map(|(name, value)| format!("{}:{value}", quote(name))).collect();
+        Self::from_json(format!("{{{}}}", members.join(",")).into_bytes())
+    }
+}
