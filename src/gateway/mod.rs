@@ -13,6 +13,9 @@ mod config;
 mod cors;
 mod entered;
 mod headers;
+mod intent;
+#[cfg(test)]
+mod intent_tests;
 mod login;
 mod lookalike;
 mod path;

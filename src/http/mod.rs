@@ -10,7 +10,7 @@ mod reply;
 pub use bearer::{Bearer, bearer_token};
 pub use challenge::{bad_request, forbidden, missing_token, refused, unavailable};
 pub use header::{canonical_name, cookies_without, is_hop_by_hop, is_token, percent_encoded_value};
-pub use navigation::{can_navigate, is_cross_site, is_navigation, is_prefetch};
+pub use navigation::{can_navigate, is_cross_site, is_embedded, is_navigation, is_prefetch, is_script};
 pub use page::Page;
 pub use reply::Reply;
 

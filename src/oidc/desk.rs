@@ -97,6 +97,20 @@ impl RefreshDesk {
         }
     }
 
+    /// The newest session that came of this one here, if it was refreshed.
+    #[must_use]
+    pub fn newest(&self, session: &Session) -> Option<&Session> {
+        let mut newest = None;
+        let mut mark = RefreshMark::of(session);
+        // A provider that does not rotate gives the same refresh token again: each entry is used once.
+        for _ in 0..self.0.len() {
+            let found = self.0.iter().find(|entry| entry.mark == mark);
+            let Some(Entry { state: State::Done(session), .. }) = found else { break };
+            (newest, mark) = (Some(session.as_ref()), RefreshMark::of(session));
+        }
+        newest
+    }
+
     /// Notes the outcome: the refreshed session, or that it ended; `Err` if nothing is known, so that it may be tried
     /// again later.
     pub fn close(&mut self, mark: RefreshMark, outcome: Result<Option<Session>, ()>, now: UnixTime) {
@@ -133,6 +147,21 @@ mod tests {
         desk.close(mark, Ok(Some(session("next"))), now);
         assert!(matches!(desk.ask(&session("one"), now), RefreshTurn::Done(_)));
         assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(1061)), RefreshTurn::Go(_)), "forgotten");
+    }
+
+    #[test]
+    fn the_newest_session_is_found_by_any_earlier_one() {
+        let mut desk = RefreshDesk::default();
+        let now = UnixTime::from_secs(1000);
+        for (earlier, later) in [("one", "two"), ("two", "three"), ("same", "same")] {
+            let RefreshTurn::Go(mark) = desk.ask(&session(earlier), now) else { panic!("it goes") };
+            assert!(desk.newest(&session(earlier)).is_none());
+            desk.close(mark, Ok(Some(session(later))), now);
+        }
+        for (asked, newest) in [("one", "three"), ("two", "three"), ("same", "same")] {
+            assert_eq!(desk.newest(&session(asked)).unwrap().tokens().refresh.as_deref(), Some(newest));
+        }
+        assert!(desk.newest(&session("three")).is_none());
     }
 
     #[test]

@@ -1,15 +1,15 @@
-//! New tokens for a session, once for all requests that want them.
+//! New tokens for a session, once for all requests that want them, until the session ends.
 //!
-//! Requests of one isolate share an exchange by the core's [`RefreshDesk`](edgeward::oidc::RefreshDesk). Isolates share it by a
-//! Durable Object, if one is bound; without it, the provider's overlap period has to cover them.
+//! Requests of one isolate share an exchange by the core's [`RefreshDesk`](edgeward::oidc::RefreshDesk). Isolates share it, and
+//! the end of a session, by a Durable Object, if one is bound; without it, the provider's overlap period has to cover them.
 
 use std::rc::Rc;
 
 use edgeward::limits;
-use edgeward::oidc::{self, RefreshError, RefreshLedger, RefreshMark, RefreshTurn};
+use edgeward::oidc::{self, KnownRefresh, RefreshError, RefreshLedger, RefreshMark, RefreshTurn, SessionEnd};
 use edgeward::session::{SEAL_NONCE_BYTES, Session};
 use js_sys::futures::JsFuture;
-use js_sys::{Array, Promise};
+use js_sys::{Array, Function, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Context, Env, console_warn};
@@ -34,10 +34,16 @@ type Outcome = Result<Option<Session>, ()>;
 extern "C" {
     /// Asks the Durable Object of this name. A promise: of `undefined` if none is bound, else status and text of its answer.
     #[wasm_bindgen(catch, js_name = askDesk)]
-    fn ask_desk(env: &JsValue, name: &str, sealed: &str) -> Result<Promise, JsValue>;
+    fn ask_desk(env: &JsValue, name: &str, act: &str, sealed: &str) -> Result<Promise, JsValue>;
 }
 
-const STATUS_RENEWED: u16 = 200;
+/// What the Durable Object is asked for: a refresh, or to note one of two ends.
+const REFRESH: &str = "refresh";
+pub(crate) const LOGOUT: &str = "logout";
+pub(crate) const REPLACED: &str = "replaced";
+
+/// A session follows, or nothing if none is newer than the one that was sent.
+const STATUS_KNOWN: u16 = 200;
 const STATUS_ENDED: u16 = 410;
 const STATUS_UNKNOWN: u16 = 503;
 
@@ -51,6 +57,11 @@ pub(crate) async fn renew(site: &Rc<Site>, env: &Env, ctx: &Context, session: &S
                 let (site, env, session, ip) = (Rc::clone(site), env.clone(), session.clone(), ip.clone());
                 ctx.wait_until(async move {
                     let outcome = share(&site, &env, &session, ip.as_deref()).await;
+                    let end = site.with_login(|state| state.sessions.ended.revokes(session.id())).flatten();
+                    let outcome = match end {
+                        None => outcome,
+                        Some(revokes) => after_the_end(&site, outcome, revokes).await,
+                    };
                     site.with_login(|state| state.refreshes.close(mark, outcome, now()));
                 });
             }
@@ -64,48 +75,137 @@ pub(crate) async fn renew(site: &Rc<Site>, env: &Env, ctx: &Context, session: &S
     Renewal::Unchanged
 }
 
+/// The outcome for a session that ended meanwhile: its new tokens are nobody's.
+async fn after_the_end(site: &Site, outcome: Outcome, revokes: bool) -> Outcome {
+    if let Ok(Some(session)) = &outcome
+        && revokes
+    {
+        revoke(site, session).await;
+    }
+    Ok(None)
+}
+
 /// The exchange, by the Durable Object if one is bound.
 async fn share(site: &Rc<Site>, env: &Env, session: &Session, ip: Option<&str>) -> Outcome {
     let login = site.gateway.login().ok_or(())?;
-    let nonce: [u8; SEAL_NONCE_BYTES] = entropy::random();
-    let sealed = login.sessions.pack(session, login.client.host(), &nonce).ok_or(())?;
-    let asked = async { JsFuture::from(ask_desk(env.as_ref(), &session.desk_name(), &sealed)?).await };
+    let asked = tell(site, env, session, REFRESH)?;
     let answer = asked.await.map_err(|_: JsValue| {
         console_warn!("edgeward: refresh_unavailable: the Durable Object EDGEWARD_SESSIONS does not answer");
     })?;
-    if answer.is_undefined() {
-        return exchange(site, session, ip).await;
-    }
-    let answer = Array::from(&answer);
-    let text = answer.get(1).as_string().unwrap_or_default();
-    match answer.get(0).as_f64().map(|status| status as u16) {
-        Some(STATUS_RENEWED) => login.sessions.unpack(&text, login.client.host()).map(Some).ok_or(()),
-        Some(STATUS_ENDED) => Ok(None),
-        _ => Err(()),
+    match status_and_text(&answer) {
+        None => exchange(site, session, ip).await,
+        Some((STATUS_KNOWN, text)) => login.sessions.unpack(&text, login.client.host()).map(Some).ok_or(()),
+        Some((STATUS_ENDED, _)) => Ok(None),
+        Some(_) => Err(()),
     }
 }
 
-/// One turn of the Durable Object: `sealed` is the session that asks, `kept` what earlier turns left. Gives status and text of
-/// the answer, and what to keep unless it stays as it is.
-pub(crate) async fn desk_turn(sealed: &str, kept: Option<&str>, env: &Env) -> (u16, String, Option<String>) {
-    let unknown = || (STATUS_UNKNOWN, String::new(), None);
-    let Some(site) = Site::of(env) else { return unknown() };
-    let Some(login) = site.gateway.login() else { return unknown() };
-    let Some(session) = login.sessions.unpack(sealed, login.client.host()) else { return unknown() };
-    let mut ledger = RefreshLedger::read(kept.unwrap_or_default());
-    let mark = RefreshMark::of(&session);
-    if let Some(outcome) = ledger.find(mark) {
-        return match outcome {
-            Some(sealed) => (STATUS_RENEWED, sealed.into(), None),
-            None => (STATUS_ENDED, String::new(), None),
-        };
+/// Ends a session here and, by the Durable Object, on all isolates. Gives the newest session that is known to have come of
+/// it: what there is to revoke.
+pub(crate) async fn end(site: &Site, env: &Env, session: &Session, act: &'static str) -> Session {
+    let here = site.with_login(|state| {
+        let ended = &mut state.sessions.ended;
+        if act == LOGOUT {
+            ended.end(session.id())
+        } else {
+            ended.replace(session.id())
+        }
+        state.refreshes.newest(session).cloned()
+    });
+    let newest = here.flatten().unwrap_or_else(|| session.clone());
+    // A session that is never refreshed is never asked about.
+    let Some(login) = site.gateway.login().filter(|_| session.tokens().refresh.is_some()) else { return newest };
+    let Ok(told) = tell(site, env, session, act) else { return newest };
+    let answer = send::before_deadline(limits::SESSION_END_TIMEOUT_MS, told).await;
+    match answer.as_ref().ok().map(status_and_text) {
+        Some(None) => newest,
+        Some(Some((STATUS_KNOWN, text))) => login.sessions.unpack(&text, login.client.host()).unwrap_or(newest),
+        _ => {
+            console_warn!(
+                "edgeward: session_end_not_shared: the Durable Object EDGEWARD_SESSIONS does not answer; a copy of the \
+                 cookie opens on other isolates until its access token is due"
+            );
+            newest
+        }
     }
-    let Ok(outcome) = exchange(&site, &session, None).await else { return unknown() };
+}
+
+/// Sends a session to its Durable Object, sealed, so that nobody else can.
+fn tell(
+    site: &Site,
+    env: &Env,
+    session: &Session,
+    act: &'static str,
+) -> Result<impl Future<Output = Result<JsValue, JsValue>> + 'static, ()> {
+    let login = site.gateway.login().ok_or(())?;
     let nonce: [u8; SEAL_NONCE_BYTES] = entropy::random();
-    let sealed = outcome.and_then(|session| login.sessions.pack(&session, login.client.host(), &nonce));
-    ledger.note(mark, sealed.as_deref());
-    let status = if sealed.is_some() { STATUS_RENEWED } else { STATUS_ENDED };
-    (status, sealed.unwrap_or_default(), Some(ledger.write()))
+    let sealed = login.sessions.pack(session, login.client.host(), &nonce).ok_or(())?;
+    let (env, name) = (env.clone(), session.desk_name());
+    Ok(async move { JsFuture::from(ask_desk(env.as_ref(), &name, act, &sealed)?).await })
+}
+
+/// The Durable Object's answer; `None` if none is bound.
+fn status_and_text(answer: &JsValue) -> Option<(u16, String)> {
+    let answer = Array::from(answer);
+    Some((answer.get(0).as_f64()? as u16, answer.get(1).as_string().unwrap_or_default()))
+}
+
+/// Revokes the refresh token at the provider. If the provider cannot be asked, the token is out of reach all the same: it
+/// stands in sealed cookies only, and those open no more.
+pub(crate) async fn revoke(site: &Site, session: &Session) {
+    let (Some(login), Ok(provider)) = (site.gateway.login(), provider(site).await) else { return };
+    let mut attempt = 0;
+    while let Some(outgoing) = oidc::revocation(&login.client, &provider, session.tokens(), attempt) {
+        match send::send(&outgoing).await {
+            // RFC 7009 §2.2.1: the client was refused, so the next secret may be right.
+            Ok(answer) if matches!(answer.status, 400 | 401) => attempt += 1,
+            _ => return,
+        }
+    }
+}
+
+/// Status and text of an answer of the Durable Object, and what it shall keep from now on, if that has changed, until when.
+pub(crate) type DeskAnswer = (u16, String, Option<(String, i64)>);
+
+/// What the Durable Object does for `act` with a sealed session. `read` gives what it keeps, by a promise.
+pub(crate) async fn desk_turn(act: &str, sealed: &str, read: &Function, env: &Env) -> Result<DeskAnswer, JsValue> {
+    let unknown = || (STATUS_UNKNOWN, String::new(), None);
+    let Some(site) = Site::of(env) else { return Ok(unknown()) };
+    let Some(login) = site.gateway.login() else { return Ok(unknown()) };
+    let host = login.client.host();
+    let unpack = |sealed: &str| login.sessions.unpack(sealed, host);
+    let Some(session) = unpack(sealed) else { return Ok(unknown()) };
+    let mut ledger = kept(read).await?;
+    let keep = |ledger: &RefreshLedger| Some((ledger.write(), ledger.kept_until_ms(now())));
+    if act != REFRESH {
+        let newest = ledger.newest().unwrap_or_default().to_string();
+        ledger.end_session(SessionEnd { until_s: login.sessions.expires_s(&session), revokes: act == LOGOUT });
+        return Ok((STATUS_KNOWN, newest, keep(&ledger)));
+    }
+    let session = match ledger.find(session, unpack, now()) {
+        KnownRefresh::Done(sealed) => return Ok((STATUS_KNOWN, sealed, None)),
+        KnownRefresh::Ended => return Ok((STATUS_ENDED, String::new(), None)),
+        KnownRefresh::Due(session) => session,
+    };
+    let outcome = exchange(&site, &session, None).await;
+    // The session may have ended meanwhile. From here on to the answer nothing waits for anything but the storage.
+    let mut ledger = kept(read).await?;
+    if let Some(end) = ledger.end() {
+        drop(after_the_end(&site, outcome, end.revokes).await);
+        return Ok((STATUS_ENDED, String::new(), None));
+    }
+    let Ok(outcome) = outcome else { return Ok(unknown()) };
+    let nonce: [u8; SEAL_NONCE_BYTES] = entropy::random();
+    let sealed = outcome.and_then(|session| login.sessions.pack(&session, host, &nonce));
+    ledger.note(RefreshMark::of(&session), sealed.as_deref());
+    let status = if sealed.is_some() { STATUS_KNOWN } else { STATUS_ENDED };
+    Ok((status, sealed.unwrap_or_default(), keep(&ledger)))
+}
+
+/// What the Durable Object keeps.
+async fn kept(read: &Function) -> Result<RefreshLedger, JsValue> {
+    let text = JsFuture::from(Promise::from(read.call0(&JsValue::UNDEFINED)?)).await?;
+    Ok(RefreshLedger::read(&text.as_string().unwrap_or_default()))
 }
 
 /// New tokens from the provider.

@@ -4,6 +4,9 @@ mod authorizer;
 mod cors;
 mod paths;
 mod reader;
+mod redirects;
+#[cfg(test)]
+mod redirects_tests;
 mod session;
 
 use alloc::string::{String, ToString};

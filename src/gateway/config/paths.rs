@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::authorizer::Authorizer;
 use super::reader::{Field, Reader, Section};
+use super::redirects;
 use crate::gateway::headers::{HeaderTemplates, HeaderValue};
 use crate::gateway::pattern::{InvalidPattern, Kind, Pattern};
 use crate::gateway::route::{Auth, Integration, Methods, OnForbidden, OnUnauthenticated, Route};
@@ -69,6 +70,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>, authorizer: Opti
     }
     check_overlaps(reader, &routes);
     check_login(reader, &routes, authorizer);
+    redirects::check(reader, &routes, authorizer);
     routes.into_iter().map(|(_, route)| route).collect()
 }
 
@@ -445,8 +447,11 @@ fn check_login(reader: &mut Reader<'_>, routes: &[(String, Route)], authorizer: 
         }
     }
     if let Some((path, _)) = routes.iter().find(|(_, route)| route.on_unauthenticated == OnUnauthenticated::Login)
-        && first(&Integration::Login).is_none_or(|(_, route)| route.pattern.path().is_none())
+        && redirects::login_page(routes.iter().map(|(_, route)| route)).is_none()
     {
-        reader.error(&format!("{path}.on_unauthenticated"), "is \"login\", but no route with a fixed path is a login");
+        reader.error(
+            &format!("{path}.on_unauthenticated"),
+            "is \"login\", but no route with a fixed path and method GET is a login",
+        );
     }
 }

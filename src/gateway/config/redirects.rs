@@ -1,0 +1,154 @@
+//! Redirects that the gateway makes by itself: none may lead back to where it began, and none into a dead end.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::authorizer::Authorizer;
+use super::reader::Reader;
+use crate::gateway::path::CanonicalPath;
+use crate::gateway::pattern::Reading;
+use crate::gateway::route::{Auth, Integration, OnForbidden, Route};
+use crate::jwt::Demands;
+
+/// A route and where it stands in the configuration.
+type Placed = (String, Route);
+
+pub(super) fn check(reader: &mut Reader<'_>, routes: &[Placed], authorizer: Option<&Authorizer>) {
+    let has_clients = authorizer.is_some_and(Authorizer::restricts_clients);
+    check_login(reader, routes, authorizer);
+    for (path, route) in routes.iter().filter(|(_, route)| can_refuse(route, has_clients)) {
+        if let OnForbidden::Redirect(target) = &route.on_forbidden {
+            let place = format!("{path}.on_forbidden");
+            check_forbidden(reader, &place, routes, route, target, authorizer, has_clients);
+        }
+    }
+}
+
+/// The page of the login: the first login route with a fixed path that can be opened.
+pub(super) fn login_page<'r>(routes: impl IntoIterator<Item = &'r Route>) -> Option<String> {
+    let mut pages =
+        routes.into_iter().filter(|route| route.integration == Integration::Login && route.methods.answers("GET"));
+    pages.find_map(|route| route.pattern.path())
+}
+
+fn check_login(reader: &mut Reader<'_>, routes: &[Placed], authorizer: Option<&Authorizer>) {
+    for (path, route) in routes {
+        let is_login = matches!(route.integration, Integration::Login | Integration::Callback);
+        if is_login && route.auth == Auth::Required {
+            reader
+                .error(&format!("{path}.auth"), "is \"required\", but this is where people log in: set it to \"none\"");
+        }
+        if route.integration == Integration::Callback && !route.methods.answers("GET") {
+            reader.error(&format!("{path}.method"), "must include GET, by which browsers come back from the provider");
+        }
+    }
+    let Some(authorizer) = authorizer else { return };
+    let has = |wanted: Integration| routes.iter().any(|(_, route)| route.integration == wanted);
+    let ends_at = |path: &str| route_at(routes, path).map(|(_, route)| &route.integration);
+    if let Some((place, path)) = authorizer.after_login().filter(|_| has(Integration::Callback)) {
+        match ends_at(&path) {
+            Some(Integration::Login) => reader.error(
+                place,
+                format!("logins would end at {path}, which begins another one: set callback_uri to a page of the site"),
+            ),
+            Some(Integration::Callback | Integration::Logout) => reader.error(
+                place,
+                format!("logins would end at {path}, which is no page: set callback_uri to a page of the site"),
+            ),
+            _ => {}
+        }
+    }
+    if let Some((place, path)) = authorizer.after_logout().filter(|_| has(Integration::Logout))
+        && matches!(ends_at(&path), Some(Integration::Logout | Integration::Callback))
+    {
+        reader.error(
+            place,
+            format!(
+                "people who log out would end at {path}, which is no page: set post_logout_uri to a page of the site"
+            ),
+        );
+    }
+}
+
+/// Follows the redirects of people who lack every right, until they arrive somewhere.
+fn check_forbidden(
+    reader: &mut Reader<'_>,
+    place: &str,
+    routes: &[Placed],
+    route: &Route,
+    target: &str,
+    authorizer: Option<&Authorizer>,
+    has_clients: bool,
+) {
+    let Some((_, first)) = route_at(routes, target) else {
+        reader.warn(place, format!("leads to {target}, where no route answers GET"));
+        return;
+    };
+    let is_same_demand = first.auth != Auth::None && refuses_all_of(&first.demands, &route.demands);
+    let mut next = Some(target.to_string());
+    let mut visited: Vec<&Route> = Vec::new();
+    let comes_back = loop {
+        let Some((_, reached)) = next.and_then(|path| route_at(routes, &path)) else { break false };
+        if core::ptr::eq(reached, route) {
+            break true;
+        }
+        // A circle further on is that circle's fault, and noted there.
+        if visited.iter().any(|one| core::ptr::eq(*one, reached)) {
+            break false;
+        }
+        visited.push(reached);
+        next = match &reached.on_forbidden {
+            // The provider still knows them, so they are back at once.
+            _ if reached.integration == Integration::Login => {
+                authorizer.and_then(Authorizer::after_login).map(|(_, path)| path)
+            }
+            OnForbidden::Redirect(path) if can_refuse(reached, has_clients) => Some(path.clone()),
+            _ => None,
+        };
+    };
+    if comes_back || is_same_demand {
+        reader.error(
+            place,
+            format!(
+                "leads to {target}, which refuses the same people{}: name a page that demands nothing, for example one with \
+                 \"auth\": \"none\"",
+                if comes_back { " and sends them back without end" } else { "" }
+            ),
+        );
+    }
+}
+
+fn can_refuse(route: &Route, has_clients: bool) -> bool {
+    route.auth != Auth::None && (has_clients || !route.demands.is_empty())
+}
+
+/// Whether everybody who does not meet `some` does not meet `demands` either.
+fn refuses_all_of(demands: &Demands, some: &Demands) -> bool {
+    let has_all = |more: &[String], fewer: &[String]| fewer.iter().all(|one| more.contains(one));
+    // One of a list suffices: a shorter list demands more.
+    let is_narrower =
+        |narrow: &[String], wide: &[String]| wide.is_empty() || !narrow.is_empty() && has_all(wide, narrow);
+    let roles = match (&demands.roles, &some.roles) {
+        (_, None) => true,
+        (Some(more), Some(fewer)) => more.claim == fewer.claim && has_all(&more.all, &fewer.all),
+        (None, Some(_)) => false,
+    };
+    !some.is_empty()
+        && roles
+        && has_all(&demands.scopes, &some.scopes)
+        && has_all(&demands.permissions, &some.permissions)
+        && has_all(&demands.audience, &some.audience)
+        && is_narrower(&demands.organizations, &some.organizations)
+}
+
+/// The route that answers a browser which is sent to this path.
+fn route_at<'r>(routes: &'r [Placed], path: &str) -> Option<&'r Placed> {
+    let path = CanonicalPath::parse(path).ok()?;
+    let matching = routes.iter().filter(|(_, route)| route.pattern.matches(&path, Reading::Exact));
+    let (_, best) = matching.reduce(|best, one| if one.1.pattern.beats(&best.1.pattern) { one } else { best })?;
+    let same = |(_, route): &&Placed| route.pattern.is_within(&best.pattern) && best.pattern.is_within(&route.pattern);
+    let mut candidates = routes.iter().filter(same);
+    let named = candidates.clone().find(|(_, route)| route.methods.names("GET"));
+    named.or_else(|| candidates.find(|(_, route)| route.methods.is_any()))
+}
