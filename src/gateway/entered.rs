@@ -18,7 +18,7 @@ use crate::http::{
 use crate::io::UnixTime;
 use crate::jwt::Claims;
 use crate::limits;
-use crate::oidc::{ReturnTo, ended_at_once, has_parameter, login_url};
+use crate::oidc::{ReturnTo, has_parameter, login_url};
 use crate::session::{Cookies, Session, SessionMemory};
 
 /// A request that has a route.
@@ -210,16 +210,10 @@ impl<'g> Entered<'g> {
         }
     }
 
-    /// The answer to somebody whose session ended when it was to be refreshed; `None` where nobody need be logged in.
+    /// The answer to somebody whose session does not do for this route; `None` where nobody need be logged in.
     #[must_use]
-    pub fn challenge_after(&self, head: &RequestHead<'_>, session: &Session, now: UnixTime) -> Option<Reply> {
-        if self.route.auth == Auth::Optional {
-            return None;
-        }
-        let challenge = self.challenge(head);
-        // What a login a moment ago did not give, another one will not either.
-        let login = challenge.header("location").filter(|_| session.age_s(now) < SETTLING_S);
-        Some(login.map(|login| ended_at_once(head, login)).unwrap_or(challenge))
+    pub fn challenge_unless_optional(&self, head: &RequestHead<'_>) -> Option<Reply> {
+        (self.route.auth != Auth::Optional).then(|| self.challenge(head))
     }
 
     /// A challenge that clears cookies which no longer open a session, unless the request is one that changes nothing.

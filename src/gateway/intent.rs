@@ -5,7 +5,8 @@
 //! |---|---|---|---|
 //! | `HEAD`, `OPTIONS` | 200, nothing done | 200, nothing done | 200, nothing done |
 //! | a prefetch, by any method | 400 | 400 | 400 |
-//! | `GET` of a script or an element | 400 | 400 | 400 |
+//! | `GET` of a script | 400 | 400 | 400 |
+//! | `GET` of an element, such as an image | 400 | 400 | asks first |
 //! | `GET` for a frame | 400, a page | 400, a page | asks first |
 //! | `GET` that opens a page | acts | acts | acts, or asks first if another site sent the browser |
 //! | any other method, from this site | acts | 400 | acts |
@@ -32,7 +33,8 @@ impl Entered<'_> {
         // A callback without a login under way redeems nothing, and is told so like anybody's.
         let is_empty =
             is_callback && !(head.header)("cookie").is_some_and(|cookies| cookies.contains(LOGIN_COOKIE_PREFIX));
-        if is_prefetch(head) || is_get && is_script(head) && !is_empty || !is_get && is_callback {
+        let is_script = is_script(head) && !is_empty && !(is_logout && is_element(head));
+        if is_prefetch(head) || is_get && is_script || !is_get && is_callback {
             return Some(navigation_required(is_callback));
         }
         let is_foreign = if is_get { is_logout && was_sent_here(head) } else { self.is_foreign(head) };
@@ -46,11 +48,17 @@ impl Entered<'_> {
     }
 }
 
-/// Whether another site, or a frame, sent the browser to the logout. Another origin of the same site may link to it, for that
+/// Whether an element of a page asks, not knowing what for.
+fn is_element(head: &RequestHead<'_>) -> bool {
+    (head.header)("sec-fetch-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("no-cors"))
+}
+
+/// Whether another site, a frame or an element sent the browser to the logout. Another origin of the same site may link to it, for that
 /// needs a page of its own.
 fn was_sent_here(head: &RequestHead<'_>) -> bool {
     let is_same_site_page = || (head.header)("sec-fetch-dest").is_some();
     is_embedded(head)
+        || is_element(head)
         || (head.header)("sec-fetch-site").is_some_and(|site| match site.to_ascii_lowercase().as_str() {
             "same-origin" | "none" => false,
             "same-site" => !is_same_site_page(),

@@ -179,18 +179,6 @@ pub fn logged_in(head: &RequestHead<'_>, location: &str) -> Reply {
     .with("refresh", format!("0; url={location}"))
 }
 
-/// The provider ended a login that has only just begun: sending the browser to log in again by itself might never end.
-pub(crate) fn ended_at_once(head: &RequestHead<'_>, login: &str) -> Reply {
-    Page {
-        status: 401,
-        title: "Login did not work",
-        message: "The login service has ended this login already. You can try again.",
-        code: "session_ended",
-        action: Some(("Log in again", login)),
-    }
-    .reply(head.request_id().as_deref())
-}
-
 /// Another site sent the browser to the logout: nothing happens unless the person wants it.
 pub(crate) fn confirm_logout(head: &RequestHead<'_>, path: &str) -> Reply {
     Page {

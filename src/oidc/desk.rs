@@ -80,7 +80,12 @@ impl RefreshDesk {
         });
         match self.0.iter().find(|entry| entry.mark == mark).map(|entry| &entry.state) {
             Some(State::Busy) => RefreshTurn::Wait,
-            Some(State::Done(session)) => RefreshTurn::Done(session.clone()),
+            // Without rotation what came of it has the same refresh token, and is now to be refreshed in its turn.
+            Some(State::Done(next)) if next.tokens() == session.tokens() => {
+                self.forget(session);
+                self.ask(session, now)
+            }
+            Some(State::Done(next)) => RefreshTurn::Done(next.clone()),
             Some(State::Ended) => RefreshTurn::Ended,
             Some(State::Failed) => RefreshTurn::Failed,
             None => {
@@ -95,6 +100,12 @@ impl RefreshDesk {
                 RefreshTurn::Go(mark)
             }
         }
+    }
+
+    /// Forgets what came of a session's refresh, so that it is asked for anew.
+    pub fn forget(&mut self, session: &Session) {
+        let mark = RefreshMark::of(session);
+        self.0.retain(|entry| entry.mark != mark || matches!(entry.state, State::Busy));
     }
 
     /// The newest session that came of this one here, if it was refreshed.
@@ -147,6 +158,23 @@ mod tests {
         desk.close(mark, Ok(Some(session("next"))), now);
         assert!(matches!(desk.ask(&session("one"), now), RefreshTurn::Done(_)));
         assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(1061)), RefreshTurn::Go(_)), "forgotten");
+    }
+
+    #[test]
+    fn a_refresh_token_that_is_not_rotated_is_used_again_by_who_has_what_came_of_it() {
+        let mut desk = RefreshDesk::default();
+        let now = UnixTime::from_secs(1000);
+        let later = |expires| Tokens { refresh: Some("same".into()), access_expires_s: expires, ..Tokens::default() };
+        let next = |expires| session("same").refreshed(session("same").claims().clone(), later(expires));
+        let RefreshTurn::Go(mark) = desk.ask(&session("same"), now) else { panic!("it goes") };
+        desk.close(mark, Ok(Some(next(5000))), now);
+        assert!(matches!(desk.ask(&session("same"), now), RefreshTurn::Done(_)));
+        assert!(matches!(desk.ask(&next(5000), now), RefreshTurn::Go(_)));
+        desk.forget(&session("same"));
+        assert!(matches!(desk.ask(&session("same"), now), RefreshTurn::Wait), "what is under way is not forgotten");
+        desk.close(mark, Ok(Some(next(5000))), now);
+        desk.forget(&session("same"));
+        assert!(matches!(desk.ask(&session("same"), now), RefreshTurn::Go(_)));
     }
 
     #[test]

@@ -76,7 +76,8 @@ impl RefreshLedger {
             };
             let Some((_, outcome)) = later.get(position) else { break };
             let Some(next) = unpack(outcome) else { break };
-            if !next.needs_refresh(now) {
+            // Who has it already wants another.
+            if !next.needs_refresh(now) && next.tokens() != newest.tokens() {
                 return KnownRefresh::Done(outcome.clone());
             }
             newest = next;
@@ -204,6 +205,7 @@ mod tests {
         assert_eq!(find(&ledger, "same:0"), "due same");
         ledger.note(mark("same:0"), Some("same:5000"));
         assert_eq!(find(&ledger, "same:0"), "same:5000");
+        assert_eq!(find(&ledger, "same:5000"), "due same", "asked for by the refresh route");
         assert_eq!(ledger.write().lines().count(), 1);
     }
 

@@ -191,7 +191,7 @@ impl Sessions {
         opened.filter(|session| self.is_live(session, now)).max_by_key(Session::age_key)
     }
 
-    /// All sessions of a request, the newest first, with what this isolate remembers.
+    /// All sessions of a request, the newest of them first, with what this isolate remembers.
     #[must_use]
     pub fn open_remembering(
         &self,
@@ -214,7 +214,10 @@ impl Sessions {
                 sessions.push(session);
             }
         }
-        sessions.sort_by_key(|session| core::cmp::Reverse(session.age_key()));
+        let newest = (0..sessions.len()).max_by_key(|&index| sessions.get(index).map(|session| session.age_key()));
+        if let Some(newest) = newest {
+            sessions.swap(0, newest);
+        }
         sessions
     }
 

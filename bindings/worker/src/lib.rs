@@ -141,9 +141,9 @@ impl Visit<'_> {
             match renew::renew(self.site, self.env, self.ctx, &session, ip).await {
                 Renewal::Renewed(renewed) => (session, is_changed) = (Arc::new(renewed), true),
                 Renewal::Unchanged if entered.is_good_in_outage(&session, verify::now()) => {}
-                Renewal::Unchanged => return self.answer_without(entered, &session, Vec::new()).await,
+                Renewal::Unchanged => return self.answer_without(entered, Vec::new()).await,
                 Renewal::Ended => {
-                    return self.answer_without(entered, &session, login::cleared(login, self.head)).await;
+                    return self.answer_without(entered, login::cleared(login, self.head)).await;
                 }
             }
         }
@@ -157,13 +157,8 @@ impl Visit<'_> {
     }
 
     /// Answers somebody whose session does not do for the route: they are nobody there.
-    async fn answer_without(
-        &self,
-        entered: &Entered<'_>,
-        session: &Session,
-        cookies: Vec<String>,
-    ) -> Result<Response, Reply> {
-        let answer = match entered.challenge_after(self.head, session, verify::now()) {
+    async fn answer_without(&self, entered: &Entered<'_>, cookies: Vec<String>) -> Result<Response, Reply> {
+        let answer = match entered.challenge_unless_optional(self.head) {
             None => self.act(entered, None, None).await,
             Some(challenge) => Err(challenge),
         };

@@ -9,7 +9,7 @@ use edgeward::limits;
 use edgeward::oidc::{self, KnownRefresh, RefreshError, RefreshLedger, RefreshMark, RefreshTurn, SessionEnd};
 use edgeward::session::{SEAL_NONCE_BYTES, Session};
 use js_sys::futures::JsFuture;
-use js_sys::{Array, Function, Promise};
+use js_sys::{Array, Function, Promise, Reflect};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Context, Env, console_warn};
@@ -51,7 +51,7 @@ const STATUS_UNKNOWN: u16 = 503;
 /// rotated refresh token.
 pub(crate) async fn renew(site: &Rc<Site>, env: &Env, ctx: &Context, session: &Session, ip: Option<String>) -> Renewal {
     let rounds = (limits::TOKEN_ENDPOINT_TIMEOUT_MS + 5_000) / limits::FETCH_POLL_MS;
-    for _ in 0..rounds {
+    for round in 0..rounds {
         match site.with_login(|state| state.refreshes.ask(session, now())) {
             Some(RefreshTurn::Go(mark)) => {
                 let (site, env, session, ip) = (Rc::clone(site), env.clone(), session.clone(), ip.clone());
@@ -66,6 +66,11 @@ pub(crate) async fn renew(site: &Rc<Site>, env: &Env, ctx: &Context, session: &S
                 });
             }
             Some(RefreshTurn::Wait) => {}
+            // What came of an earlier request's refresh may have ended on another isolate since: the Durable Object knows.
+            Some(RefreshTurn::Done(_)) if round == 0 && has_desk(env) => {
+                site.with_login(|state| state.refreshes.forget(session));
+                continue;
+            }
             Some(RefreshTurn::Done(renewed)) => return Renewal::Renewed(*renewed),
             Some(RefreshTurn::Ended) => return Renewal::Ended,
             Some(RefreshTurn::Failed) | None => break,
@@ -73,6 +78,10 @@ pub(crate) async fn renew(site: &Rc<Site>, env: &Env, ctx: &Context, session: &S
         send::sleep(limits::FETCH_POLL_MS).await;
     }
     Renewal::Unchanged
+}
+
+fn has_desk(env: &Env) -> bool {
+    Reflect::get(env.as_ref(), &"EDGEWARD_SESSIONS".into()).is_ok_and(|desks| !desks.is_undefined())
 }
 
 /// The outcome for a session that ended meanwhile: its new tokens are nobody's.
@@ -146,6 +155,9 @@ fn tell(
 
 /// The Durable Object's answer; `None` if none is bound.
 fn status_and_text(answer: &JsValue) -> Option<(u16, String)> {
+    if answer.is_undefined() {
+        return None;
+    }
     let answer = Array::from(answer);
     Some((answer.get(0).as_f64()? as u16, answer.get(1).as_string().unwrap_or_default()))
 }
