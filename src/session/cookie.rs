@@ -89,19 +89,25 @@ impl CookieShape {
     pub fn read<'h>(&self, cookies: &Cookies<'h>) -> Vec<Cow<'h, str>> {
         let heads = cookies.all(&self.name).enumerate().filter_map(|(position, value)| Head::parse(position, value));
         let heads: Vec<Head<'h>> = heads.take(limits::MAX_COOKIE_VALUES).collect();
-        let most = heads.iter().map(|head| head.count).max().unwrap_or_default();
-        let chunks: Vec<Vec<&str>> = (1..most)
-            .map(|index| cookies.all(&self.chunk_name(index)).take(limits::MAX_COOKIE_VALUES).collect())
-            .collect();
+        let mut chunks: Vec<Vec<&str>> = Vec::new();
+        for index in 1..heads.iter().fold(0, |most, head| head.count.max(most)) {
+            chunks.push(cookies.all(&self.chunk_name(index)).take(limits::MAX_COOKIE_VALUES).collect());
+        }
         // No browser keeps two cookies of such a name. Whoever sends them is none.
         if self.name.starts_with("__Host-")
             && (cookies.all(&self.name).nth(1).is_some() || chunks.iter().any(|chunk| chunk.len() > 1))
         {
             return Vec::new();
         }
-        let numbers = 0..limits::MAX_COOKIE_VALUES;
-        let values = numbers.flat_map(|number| heads.iter().map(move |head| (head, number)));
-        values.filter_map(|(head, number)| head.join(&chunks, number)).take(limits::MAX_COOKIE_VALUES).collect()
+        let mut values = Vec::new();
+        for number in 0..limits::MAX_COOKIE_VALUES {
+            for head in &heads {
+                if values.len() < limits::MAX_COOKIE_VALUES {
+                    values.extend(head.join(&chunks, number));
+                }
+            }
+        }
+        values
     }
 
     fn chunk_name(&self, index: usize) -> String {

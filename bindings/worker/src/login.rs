@@ -1,16 +1,15 @@
 //! Logging in and out: the core says what to send and what it means, this sends it.
 
-use std::cell::OnceCell;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use edgeward::gateway::{Caller, Entered, Login, LoginStep};
 use edgeward::http::{Reply, RequestHead};
 use edgeward::jwt::VerifiedToken;
+use edgeward::limits;
 use edgeward::oidc::{self, CallbackError, LOGIN_ENTROPY_BYTES, LoginFailure, Provider, ProviderLookup, UserinfoError};
 use edgeward::session::{Cookies, SEAL_NONCE_BYTES, Session};
-use js_sys::futures::{JsFuture, future_to_promise};
-use wasm_bindgen::JsValue;
 use worker::{Context, Env, console_warn};
 
 use crate::renew::{self, Renewal};
@@ -154,28 +153,20 @@ async fn end_sessions(
 ) -> Option<Arc<Session>> {
     let sessions =
         site.with_login(|state| entered.sessions(head, now(), Some(&mut state.sessions))).unwrap_or_default();
-    let mut endings = Vec::new();
     for session in &sessions {
-        let newest = Rc::new(OnceCell::new());
-        let ending = {
-            let (site, env) = (Rc::clone(site), env.clone());
-            let (session, newest) = (Arc::clone(session), Rc::clone(&newest));
-            future_to_promise(async move {
-                drop(newest.set(renew::end(&site, &env, &session, act).await));
-                Ok(JsValue::UNDEFINED)
-            })
-        };
-        let (site, ended) = (Rc::clone(site), JsFuture::from(ending.clone()));
+        let (site, env, session) = (Rc::clone(site), env.clone(), Arc::clone(session));
+        let is_told = Rc::new(Cell::new(false));
+        let told = Rc::clone(&is_told);
         ctx.wait_until(async move {
-            drop(ended.await);
-            if let Some(newest) = newest.get().filter(|_| act == renew::LOGOUT) {
-                renew::revoke(&site, newest).await;
+            let newest = renew::end(&site, &env, &session, act).await;
+            told.set(true);
+            if act == renew::LOGOUT {
+                renew::revoke(&site, newest.as_ref().unwrap_or(&session)).await;
             }
         });
-        endings.push(ending);
-    }
-    for ending in endings {
-        drop(JsFuture::from(ending).await);
+        while !is_told.get() {
+            send::sleep(limits::FETCH_POLL_MS).await;
+        }
     }
     sessions.into_iter().next()
 }

@@ -34,7 +34,7 @@ type Outcome = Result<Option<Session>, ()>;
 extern "C" {
     /// Asks the Durable Object of this name. A promise: of `undefined` if none is bound, else status and text of its answer.
     #[wasm_bindgen(catch, js_name = askDesk)]
-    fn ask_desk(env: &JsValue, name: &str, act: &str, sealed: &str) -> Result<Promise, JsValue>;
+    fn ask_desk(env: &JsValue, name: &str, act: &str, sealed: &str, millis: u32) -> Result<Promise, JsValue>;
 }
 
 /// What the Durable Object is asked for: a refresh, or to note one of two ends.
@@ -47,10 +47,13 @@ const STATUS_KNOWN: u16 = 200;
 const STATUS_ENDED: u16 = 410;
 const STATUS_UNKNOWN: u16 = 503;
 
+/// How long a refresh may take, with the way to the Durable Object and the turn before, in milliseconds.
+const SHARED_REFRESH_TIMEOUT_MS: u32 = limits::TOKEN_ENDPOINT_TIMEOUT_MS + 5_000;
+
 /// Gets new tokens for a session. The exchange runs on when the client goes away, for its outcome is the only copy of a
 /// rotated refresh token.
 pub(crate) async fn renew(site: &Rc<Site>, env: &Env, ctx: &Context, session: &Session, ip: Option<String>) -> Renewal {
-    let rounds = (limits::TOKEN_ENDPOINT_TIMEOUT_MS + 5_000) / limits::FETCH_POLL_MS;
+    let rounds = SHARED_REFRESH_TIMEOUT_MS / limits::FETCH_POLL_MS;
     for round in 0..rounds {
         match site.with_login(|state| state.refreshes.ask(session, now())) {
             Some(RefreshTurn::Go(mark)) => {
@@ -97,21 +100,21 @@ async fn after_the_end(site: &Site, outcome: Outcome, revokes: bool) -> Outcome 
 /// The exchange, by the Durable Object if one is bound.
 async fn share(site: &Rc<Site>, env: &Env, session: &Session, ip: Option<&str>) -> Outcome {
     let login = site.gateway.login().ok_or(())?;
-    let asked = tell(site, env, session, REFRESH)?;
-    let answer = asked.await.map_err(|_: JsValue| {
-        console_warn!("edgeward: refresh_unavailable: the Durable Object EDGEWARD_SESSIONS does not answer");
-    })?;
-    match status_and_text(&answer) {
-        None => exchange(site, session, ip).await,
-        Some((STATUS_KNOWN, text)) => login.sessions.unpack(&text, login.client.host()).map(Some).ok_or(()),
-        Some((STATUS_ENDED, _)) => Ok(None),
-        Some(_) => Err(()),
+    match tell(site, env, session, REFRESH, SHARED_REFRESH_TIMEOUT_MS).await {
+        Err(()) => {
+            console_warn!("edgeward: refresh_unavailable: the Durable Object EDGEWARD_SESSIONS does not answer");
+            Err(())
+        }
+        Ok(None) => exchange(site, session, ip).await,
+        Ok(Some((STATUS_KNOWN, text))) => login.sessions.unpack(&text, login.client.host()).map(Some).ok_or(()),
+        Ok(Some((STATUS_ENDED, _))) => Ok(None),
+        Ok(Some(_)) => Err(()),
     }
 }
 
 /// Ends a session here and, by the Durable Object, on all isolates. Gives the newest session that is known to have come of
 /// it: what there is to revoke.
-pub(crate) async fn end(site: &Site, env: &Env, session: &Session, act: &'static str) -> Session {
+pub(crate) async fn end(site: &Site, env: &Env, session: &Session, act: &'static str) -> Option<Session> {
     let here = site.with_login(|state| {
         let ended = &mut state.sessions.ended;
         if act == LOGOUT {
@@ -121,45 +124,43 @@ pub(crate) async fn end(site: &Site, env: &Env, session: &Session, act: &'static
         }
         state.refreshes.newest(session).cloned()
     });
-    let newest = here.flatten().unwrap_or_else(|| session.clone());
     // A session that is never refreshed is never asked about.
-    let Some(login) = site.gateway.login().filter(|_| session.tokens().refresh.is_some()) else { return newest };
-    let Ok(told) = tell(site, env, session, act) else { return newest };
-    let answer = send::before_deadline(limits::SESSION_END_TIMEOUT_MS, told).await;
-    match answer.as_ref().ok().map(status_and_text) {
-        Some(None) => newest,
-        Some(Some((STATUS_KNOWN, text))) => login.sessions.unpack(&text, login.client.host()).unwrap_or(newest),
+    session.tokens().refresh.as_ref()?;
+    let login = site.gateway.login()?;
+    match tell(site, env, session, act, limits::SESSION_END_TIMEOUT_MS).await {
+        Ok(Some((STATUS_KNOWN, text))) => login.sessions.unpack(&text, login.client.host()),
+        Ok(None) => None,
         _ => {
             console_warn!(
                 "edgeward: session_end_not_shared: the Durable Object EDGEWARD_SESSIONS does not answer; a copy of the \
                  cookie opens on other isolates until its access token is due"
             );
-            newest
+            None
         }
     }
+    .or_else(|| here.flatten())
 }
 
-/// Sends a session to its Durable Object, sealed, so that nobody else can.
-fn tell(
+/// Sends a session to its Durable Object, sealed, so that nobody else can. Gives status and text of the answer, or `None` if no
+/// such object is bound.
+async fn tell(
     site: &Site,
     env: &Env,
     session: &Session,
     act: &'static str,
-) -> Result<impl Future<Output = Result<JsValue, JsValue>> + 'static, ()> {
+    timeout_ms: u32,
+) -> Result<Option<(u16, String)>, ()> {
     let login = site.gateway.login().ok_or(())?;
     let nonce: [u8; SEAL_NONCE_BYTES] = entropy::random();
     let sealed = login.sessions.pack(session, login.client.host(), &nonce).ok_or(())?;
-    let (env, name) = (env.clone(), session.desk_name());
-    Ok(async move { JsFuture::from(ask_desk(env.as_ref(), &name, act, &sealed)?).await })
-}
-
-/// The Durable Object's answer; `None` if none is bound.
-fn status_and_text(answer: &JsValue) -> Option<(u16, String)> {
+    let asked = ask_desk(env.as_ref(), &session.desk_name(), act, &sealed, timeout_ms).map_err(drop)?;
+    let answer = JsFuture::from(asked).await.map_err(drop)?;
     if answer.is_undefined() {
-        return None;
+        return Ok(None);
     }
-    let answer = Array::from(answer);
-    Some((answer.get(0).as_f64()? as u16, answer.get(1).as_string().unwrap_or_default()))
+    let answer = Array::from(&answer);
+    let status = answer.get(0).as_f64().unwrap_or_default() as u16;
+    Ok(Some((status, answer.get(1).as_string().unwrap_or_default())))
 }
 
 /// Revokes the refresh token at the provider. If the provider cannot be asked, the token is out of reach all the same: it

@@ -73,7 +73,7 @@ async fn exchange(outgoing: &Outgoing) -> Result<Incoming, JsValue> {
 }
 
 /// What `work` resolves to, or an error once the time is up.
-pub(crate) async fn before_deadline(
+async fn before_deadline(
     millis: u32,
     work: impl Future<Output = Result<JsValue, JsValue>> + 'static,
 ) -> Result<JsValue, JsValue> {

@@ -60,6 +60,9 @@ pub(super) struct Authorizer {
     client: ClientSettings,
 }
 
+/// The key that says where logins end.
+pub(super) const AFTER_LOGIN: &str = "authorizer.callback_uri";
+
 /// What is configured of the login client.
 #[derive(Debug)]
 struct ClientSettings {
@@ -159,7 +162,7 @@ impl Authorizer {
 
     /// Where a login ends that names no page, if that is on the gateway's own origin: the key that says so, and the path.
     pub(super) fn after_login(&self) -> Option<(&'static str, String)> {
-        self.own_path("authorizer.callback_uri", self.client.callback_uri.as_deref())
+        self.own_path(AFTER_LOGIN, self.client.callback_uri.as_deref())
     }
 
     /// The same for a logout.

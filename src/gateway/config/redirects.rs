@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::authorizer::Authorizer;
+use super::authorizer::{AFTER_LOGIN, Authorizer};
 use super::reader::Reader;
 use crate::gateway::path::CanonicalPath;
 use crate::gateway::pattern::Reading;
@@ -44,30 +44,19 @@ fn check_login(reader: &mut Reader<'_>, routes: &[Placed], authorizer: Option<&A
         }
     }
     let Some(authorizer) = authorizer else { return };
-    let has = |wanted: Integration| routes.iter().any(|(_, route)| route.integration == wanted);
-    let ends_at = |path: &str| route_at(routes, path).map(|(_, route)| &route.integration);
-    if let Some((place, path)) = authorizer.after_login().filter(|_| has(Integration::Callback)) {
-        match ends_at(&path) {
-            Some(Integration::Login) => reader.error(
-                place,
-                format!("logins would end at {path}, which begins another one: set callback_uri to a page of the site"),
-            ),
-            Some(Integration::Callback | Integration::Logout) => reader.error(
-                place,
-                format!("logins would end at {path}, which is no page: set callback_uri to a page of the site"),
-            ),
-            _ => {}
+    for (place, path) in [authorizer.after_login(), authorizer.after_logout()].into_iter().flatten() {
+        let is_login = place == AFTER_LOGIN;
+        let starts_at = if is_login { Integration::Callback } else { Integration::Logout };
+        let ends_at = route_at(routes, &path).map(|(_, route)| &route.integration);
+        let is_page = match ends_at {
+            Some(Integration::Callback | Integration::Logout) => false,
+            // After a logout the login is a page: the provider asks who it is.
+            Some(Integration::Login) => !is_login,
+            _ => true,
+        };
+        if !is_page && routes.iter().any(|(_, route)| route.integration == starts_at) {
+            reader.error(place, format!("leads to {path}, which is no page: set it to the URL of a page of the site"));
         }
-    }
-    if let Some((place, path)) = authorizer.after_logout().filter(|_| has(Integration::Logout))
-        && matches!(ends_at(&path), Some(Integration::Logout | Integration::Callback))
-    {
-        reader.error(
-            place,
-            format!(
-                "people who log out would end at {path}, which is no page: set post_logout_uri to a page of the site"
-            ),
-        );
     }
 }
 
@@ -110,11 +99,7 @@ fn check_forbidden(
     if comes_back || is_same_demand {
         reader.error(
             place,
-            format!(
-                "leads to {target}, which refuses the same people{}: name a page that demands nothing, for example one with \
-                 \"auth\": \"none\"",
-                if comes_back { " and sends them back without end" } else { "" }
-            ),
+            format!("leads to {target}, which refuses the same people: name a page that demands nothing of them"),
         );
     }
 }

@@ -136,7 +136,7 @@ fn organizations_and_clients_of_all_routes_count() {
     let clients = json!({ "clients": ["c"] });
     let circle = [route("/a", &json!({ "on_forbidden": "/b" })), route("/b", &json!({ "on_forbidden": "/a" }))];
     let found = problems(&with_login(&circle), &clients, &json!({}));
-    assert_refused(&found, "paths[1].on_forbidden", "without end");
+    assert_refused(&found, "paths[1].on_forbidden", "refuses the same people");
     assert!(!problems(&with_login(&circle), &json!({}), &json!({})).iter().any(|one| one.starts_with("error")));
 }
 
@@ -144,15 +144,10 @@ fn organizations_and_clients_of_all_routes_count() {
 fn a_login_ends_on_a_page_and_needs_no_login() {
     let own = |path: &str| json!({ "callback_uri": format!("https://app.example.com{path}") });
     for (paths, authorizer, place, text) in [
-        (with_login(&[]), own("/login?return_to=/a"), "authorizer.callback_uri", "begins another one"),
+        (with_login(&[]), own("/login?return_to=/a"), "authorizer.callback_uri", "is no page"),
         (with_login(&[]), own("/cb"), "authorizer.callback_uri", "is no page"),
         (with_login(&[]), own("/logout"), "authorizer.callback_uri", "is no page"),
-        (
-            json!([flow("/", "login"), flow("/cb", "callback")]),
-            json!({}),
-            "authorizer.callback_uri",
-            "begins another one",
-        ),
+        (json!([flow("/", "login"), flow("/cb", "callback")]), json!({}), "authorizer.callback_uri", "is no page"),
         (
             with_login(&[]),
             json!({ "post_logout_uri": "https://app.example.com/logout" }),
