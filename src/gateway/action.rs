@@ -30,6 +30,8 @@ pub enum LoginStep {
     Begin,
     /// Take it back.
     Callback,
+    /// Tell a script what is wrong with a callback that it sent; nothing is redeemed and nothing used up.
+    Inspect,
     /// End the session, here and at the provider.
     Logout,
     /// Tell what the provider says about the caller.
@@ -82,9 +84,10 @@ impl<'g> Entered<'g> {
     }
 
     fn step(&self, head: &RequestHead<'_>, step: LoginStep) -> Action<'g> {
-        if let Some(reply) = self.unintended(head, step) {
-            return Action::Respond(reply);
-        }
+        let step = match self.intended(head, step) {
+            Ok(step) => step,
+            Err(reply) => return Action::Respond(reply),
+        };
         // The configuration is refused where a step has no login behind it.
         let missing = || Action::Respond(Reply::problem(503, "config_invalid", "Login is not configured."));
         self.gateway.login().map_or_else(missing, |login| Action::Login(login, step))

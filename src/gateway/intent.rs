@@ -5,7 +5,7 @@
 //! |---|---|---|---|
 //! | `HEAD`, `OPTIONS` | 200, nothing done | 200, nothing done | 200, nothing done |
 //! | a prefetch, by any method | 400 | 400 | 400 |
-//! | `GET` of a script | 400 | 400 | 400 |
+//! | `GET` of a script | 400 | 400, with what is wrong if anything is | 400 |
 //! | `GET` of an element, such as an image | 400 | 400 | asks first |
 //! | `GET` for a frame | 400, a page | 400, a page | asks first |
 //! | `GET` that opens a page | acts | acts | acts, or asks first if another site sent the browser |
@@ -16,34 +16,34 @@
 
 use super::{Entered, LoginStep};
 use crate::http::{Reply, RequestHead, is_embedded, is_prefetch, is_script};
-use crate::oidc::{LOGIN_COOKIE_PREFIX, confirm_logout, navigation_required, open_in_window};
+use crate::oidc::{confirm_logout, navigation_required, open_in_window};
 
 impl Entered<'_> {
-    /// The answer to a request that does not mean `step`; nothing has changed with it. `None` if the step may be taken.
-    pub(super) fn unintended(&self, head: &RequestHead<'_>, step: LoginStep) -> Option<Reply> {
+    /// The step that a request means, or the answer to one that means none; nothing has changed with it.
+    pub(super) fn intended(&self, head: &RequestHead<'_>, step: LoginStep) -> Result<LoginStep, Reply> {
         // These two keep a session fresh and read; what may ask for that was decided with the credentials.
         if matches!(step, LoginStep::Userinfo | LoginStep::Refresh) {
-            return None;
+            return Ok(step);
         }
         if matches!(head.method, "HEAD" | "OPTIONS") {
-            return Some(Reply::new(200).with("cache-control", "private, no-store"));
+            return Err(Reply::new(200).with("cache-control", "private, no-store"));
         }
         let (is_get, is_callback, is_logout) =
             (head.method == "GET", step == LoginStep::Callback, step == LoginStep::Logout);
-        // A callback without a login under way redeems nothing, and is told so like anybody's.
-        let is_empty =
-            is_callback && !(head.header)("cookie").is_some_and(|cookies| cookies.contains(LOGIN_COOKIE_PREFIX));
-        let is_script = is_script(head) && !is_empty && !(is_logout && is_element(head));
-        if is_prefetch(head) || is_get && is_script || !is_get && is_callback {
-            return Some(navigation_required(is_callback));
+        let is_script = is_get && is_script(head) && !(is_logout && is_element(head));
+        if is_prefetch(head) || !is_get && is_callback || is_script && !is_callback {
+            return Err(navigation_required(is_callback));
+        }
+        if is_script {
+            return Ok(LoginStep::Inspect);
         }
         let is_foreign = if is_get { is_logout && was_sent_here(head) } else { self.is_foreign(head) };
         match (is_logout, is_foreign) {
             // The page that asks leads on by a GET.
-            (true, true) if self.route.methods.answers("GET") => Some(confirm_logout(head, self.path())),
-            (_, true) => Some(cross_site_request()),
-            (false, false) if is_get && is_embedded(head) => Some(open_in_window(head)),
-            _ => None,
+            (true, true) if self.route.methods.answers("GET") => Err(confirm_logout(head, self.path())),
+            (_, true) => Err(cross_site_request()),
+            (false, false) if is_get && is_embedded(head) => Err(open_in_window(head)),
+            _ => Ok(step),
         }
     }
 }

@@ -132,6 +132,9 @@ fn only_what_is_meant_is_done_whatever_headers_come_together() {
             for method in ["GET", "HEAD", "POST", "DELETE"] {
                 let expected = is_meant(step, method, &headers);
                 match ask(&gateway, method, path, &headers) {
+                    Ok(LoginStep::Inspect) => {
+                        assert!(!expected && method == "GET" && step == LoginStep::Callback, "{headers:?}");
+                    }
                     Ok(taken) => {
                         assert!(expected && taken == step, "{method} {path} {headers:?}");
                         done += 1;
@@ -178,10 +181,10 @@ fn keeping_a_session_fresh_and_reading_are_no_such_acts() {
 #[test]
 fn each_refusal_says_what_to_do() {
     let gateway = gateway(&json!("ANY"));
+    assert_eq!(ask(&gateway, "GET", "/cb", &[("sec-fetch-mode", "cors")]), Ok(LoginStep::Inspect));
     for (method, path, headers, status, text) in [
         ("GET", "/login", &[("sec-fetch-mode", "cors")][..], 400, "navigation_required"),
         ("GET", "/logout", &[("sec-fetch-mode", "cors")], 400, "send a POST"),
-        ("GET", "/cb", &[("sec-fetch-mode", "cors")], 400, "navigation_required"),
         ("POST", "/cb", &[], 400, "navigation_required"),
         ("GET", "/login", &[("sec-fetch-dest", "iframe")], 400, "Open this page in a tab of its own"),
         ("GET", "/cb", &[("sec-fetch-dest", "iframe")], 400, "Nothing was done"),

@@ -204,7 +204,8 @@ pub(crate) fn open_in_window(head: &RequestHead<'_>) -> Reply {
 }
 
 /// A script, or something that only looks ahead, asks for what a person does by opening a page.
-pub(crate) fn navigation_required(is_callback: bool) -> Reply {
+#[must_use]
+pub fn navigation_required(is_callback: bool) -> Reply {
     let detail = if is_callback {
         "Nothing was done: the login service sends people's browsers here, with a GET that opens a page."
     } else {

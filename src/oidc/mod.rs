@@ -18,8 +18,8 @@ mod return_to;
 mod transaction;
 mod userinfo;
 
-pub use answer::{LoginFailure, logged_in, logged_out};
-pub(crate) use answer::{confirm_logout, navigation_required, open_in_window};
+pub use answer::{LoginFailure, logged_in, logged_out, navigation_required};
+pub(crate) use answer::{confirm_logout, open_in_window};
 pub use callback::{CallbackError, CodeExchange, PendingLogin, Reply as TokenReply, accept};
 pub use client::{Client, ClientAuth, Secret};
 pub use desk::{RefreshDesk, RefreshMark, RefreshTurn};

@@ -8,7 +8,9 @@ use edgeward::gateway::{Caller, Entered, Login, LoginStep};
 use edgeward::http::{Reply, RequestHead};
 use edgeward::jwt::VerifiedToken;
 use edgeward::limits;
-use edgeward::oidc::{self, CallbackError, LOGIN_ENTROPY_BYTES, LoginFailure, Provider, ProviderLookup, UserinfoError};
+use edgeward::oidc::{
+    self, CallbackError, LOGIN_ENTROPY_BYTES, LoginFailure, Provider, ProviderLookup, UsedStates, UserinfoError,
+};
 use edgeward::session::{Cookies, SEAL_NONCE_BYTES, Session};
 use worker::{Context, Env, console_warn};
 
@@ -39,7 +41,9 @@ pub(crate) async fn step(
     let head = asker.head;
     let outcome = match step {
         LoginStep::Begin => begin(site, entered, login, head).await,
-        LoginStep::Callback => callback(site, env, ctx, entered, login, head).await,
+        LoginStep::Callback | LoginStep::Inspect => {
+            callback(site, env, ctx, entered, login, head, step == LoginStep::Inspect).await
+        }
         LoginStep::Logout => Ok(logout(site, env, ctx, entered, login, head).await),
         LoginStep::Userinfo => Ok(userinfo(site, asker).await),
         LoginStep::Refresh => Ok(refresh(site, env, ctx, login, asker).await),
@@ -76,6 +80,7 @@ async fn callback(
     entered: &Entered<'_>,
     login: &Login,
     head: &RequestHead<'_>,
+    inspects: bool,
 ) -> Result<Reply, LoginFailure> {
     let provider = provider(site).await?;
     let header = (head.header)("cookie").unwrap_or_default();
@@ -83,10 +88,15 @@ async fn callback(
     let query = head.url_parts().query.unwrap_or_default();
     let (client, sessions) = (&login.client, &login.sessions);
     let accepted = site.with_login(|state| {
-        oidc::accept(client, &provider, &sessions.sealer, &mut state.used_states, query, &cookies, now())
+        let mut unused = UsedStates::default();
+        let used = if inspects { &mut unused } else { &mut state.used_states };
+        oidc::accept(client, &provider, &sessions.sealer, used, query, &cookies, now())
     });
     let (exchange, closing) = accepted.ok_or(LoginFailure::TooLarge)?;
     let exchange = exchange.map_err(LoginFailure::Callback)?;
+    if inspects {
+        return Ok(oidc::navigation_required(true));
+    }
     let ip = (head.header)("cf-connecting-ip");
     let mut attempt = 0;
     let pending = loop {
