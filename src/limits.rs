@@ -153,3 +153,13 @@ pub const MAX_RETURN_TO_BYTES: usize = 1024;
 
 /// Time for the token endpoint, in milliseconds. A request to it is never repeated once sent.
 pub const TOKEN_ENDPOINT_TIMEOUT_MS: u32 = 10_000;
+
+/// Values of one session that are tried where several cookies have its name. Honest browsers send one for each `Domain`
+/// that was ever set, two or three; each costs one opening.
+pub const MAX_COOKIE_VALUES: usize = 8;
+
+/// How long what came of a refresh is kept by the Durable Object, in seconds: requests with an older cookie may come late.
+pub const REFRESH_OUTCOME_KEPT_S: i64 = 3600;
+
+/// Time for the Durable Object to be told that a session ended, in milliseconds: the browser waits for it.
+pub const SESSION_END_TIMEOUT_MS: u32 = 2_000;

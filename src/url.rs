@@ -79,6 +79,13 @@ pub(crate) fn is_host(host: &str) -> bool {
     }
 }
 
+/// Whether a cookie for `domain` goes to `host`: it is the host, or a parent of it (RFC 6265 §5.1.3).
+pub(crate) fn is_within_domain(host: &str, domain: &str) -> bool {
+    let start = host.len().checked_sub(domain.len());
+    let tail = start.and_then(|start| host.split_at_checked(start));
+    tail.is_some_and(|(rest, tail)| tail.eq_ignore_ascii_case(domain) && (rest.is_empty() || rest.ends_with('.')))
+}
+
 /// Whether a host name or address is this machine's own.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
@@ -94,7 +101,7 @@ pub(crate) fn may_serve_keys(uri: &str, issuer: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{HttpUrl, is_loopback, may_serve_keys};
+    use super::{HttpUrl, is_loopback, is_within_domain, may_serve_keys};
 
     #[test]
     fn plain_urls_are_read() {
@@ -144,6 +151,21 @@ mod tests {
         }
         for host in ["localhost.example.com", "128.0.0.1", "127.0.0.1.example.com", "[::2]", "example.com", "0.0.0.0"] {
             assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_domain_has_its_hosts_and_no_others() {
+        for (host, domain, expected) in [
+            ("app.example.com", "example.com", true),
+            ("example.com", "Example.com", true),
+            ("a.b.example.com", "example.com", true),
+            ("badexample.com", "example.com", false),
+            ("example.com", "app.example.com", false),
+            ("example.com", "example.org", false),
+            ("éx.com", "x.com", false),
+        ] {
+            assert_eq!(is_within_domain(host, domain), expected, "{host} {domain}");
         }
     }
 

@@ -39,10 +39,10 @@ export default {
   },
 };
 
-/** How long what came of a refresh is kept, in milliseconds: requests with an older cookie may come late. */
-const KEPT_MS = 3_600_000;
-
-/** A Durable Object for each session that is refreshed: one exchange with the provider, whatever isolates ask for it. */
+/**
+ * A Durable Object for each session that is refreshed: one exchange with the provider, whatever isolates ask for it; and what
+ * remembers the end of the session for all of them.
+ */
 export class EdgewardSessions {
   #ctx;
   #env;
@@ -56,22 +56,23 @@ export class EdgewardSessions {
     this.#config = config;
   }
 
-  /** Requests take turns, so that a second one finds what came of the first. */
+  /** Refreshes take turns, so that a second one finds what came of the first. An end waits for none: a refresh that is under way finds it. */
   fetch(request) {
-    const turn = this.#turn.then(() => this.#serve(request));
+    const act = new URL(request.url).pathname.slice(1);
+    if (act !== "refresh") return this.#serve(act, request);
+    const turn = this.#turn.then(() => this.#serve(act, request));
     this.#turn = turn.catch(() => {});
     return turn;
   }
 
-  async #serve(request) {
+  async #serve(act, request) {
     try {
       if (glue === undefined) start();
-      const kept = await this.#ctx.storage.get("refreshes");
-      const [status, text, keep] = await glue.deskTurn(await request.text(), kept, this.#env, this.#config);
-      if (keep !== undefined) {
-        await this.#ctx.storage.put("refreshes", keep);
-        await this.#ctx.storage.setAlarm(Date.now() + KEPT_MS);
-      }
+      const { storage } = this.#ctx;
+      const read = () => storage.get("refreshes");
+      const [status, text, kept, until] = await glue.deskTurn(act, await request.text(), read, this.#env, this.#config);
+      // All at once: nothing is stored that no alarm deletes.
+      if (kept !== undefined) await Promise.all([storage.put({ refreshes: kept, until }), storage.setAlarm(until)]);
       return new Response(text, { status });
     } catch (error) {
       return failed(error);
@@ -79,6 +80,10 @@ export class EdgewardSessions {
   }
 
   async alarm() {
-    await this.#ctx.storage.deleteAll();
+    const { storage } = this.#ctx;
+    const until = (await storage.get("until")) ?? 0;
+    // An alarm that was due already when it was set anew comes all the same.
+    if (Date.now() < until) await storage.setAlarm(until);
+    else await storage.deleteAll();
   }
 }

@@ -30,6 +30,8 @@ pub enum LoginStep {
     Begin,
     /// Take it back.
     Callback,
+    /// Tell a script what is wrong with a callback that it sent; nothing is redeemed and nothing used up.
+    Inspect,
     /// End the session, here and at the provider.
     Logout,
     /// Tell what the provider says about the caller.
@@ -73,15 +75,19 @@ impl<'g> Entered<'g> {
             Integration::Service { binding, headers, strip_authorization } => {
                 Action::Service(binding, self.forward(head, headers, *strip_authorization, caller))
             }
-            Integration::Login => self.step(LoginStep::Begin),
-            Integration::Callback => self.step(LoginStep::Callback),
-            Integration::Logout => self.step(LoginStep::Logout),
-            Integration::Userinfo => self.step(LoginStep::Userinfo),
-            Integration::Refresh => self.step(LoginStep::Refresh),
+            Integration::Login => self.step(head, LoginStep::Begin),
+            Integration::Callback => self.step(head, LoginStep::Callback),
+            Integration::Logout => self.step(head, LoginStep::Logout),
+            Integration::Userinfo => self.step(head, LoginStep::Userinfo),
+            Integration::Refresh => self.step(head, LoginStep::Refresh),
         }
     }
 
-    fn step(&self, step: LoginStep) -> Action<'g> {
+    fn step(&self, head: &RequestHead<'_>, step: LoginStep) -> Action<'g> {
+        let step = match self.intended(head, step) {
+            Ok(step) => step,
+            Err(reply) => return Action::Respond(reply),
+        };
         // The configuration is refused where a step has no login behind it.
         let missing = || Action::Respond(Reply::problem(503, "config_invalid", "Login is not configured."));
         self.gateway.login().map_or_else(missing, |login| Action::Login(login, step))

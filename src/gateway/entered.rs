@@ -7,11 +7,12 @@ use alloc::vec::Vec;
 
 use super::Gateway;
 use super::headers::HeaderValue;
+use super::intent::cross_site_request;
 use super::route::{Auth, Integration, OnForbidden, OnUnauthenticated, Route};
 use crate::error::{Forbidden, VerifyError};
 use crate::http::{
     Bearer, Page, Reply, RequestHead, bad_request, bearer_token, can_navigate, forbidden, is_cross_site, is_navigation,
-    missing_token, refused,
+    is_prefetch, missing_token, refused,
 };
 use crate::io::UnixTime;
 use crate::jwt::Claims;
@@ -124,7 +125,7 @@ impl<'g> Entered<'g> {
         }
     }
 
-    /// The session of the request, if it has a live one.
+    /// The session of the request, if it has a live one; the newest of several.
     #[must_use]
     pub fn session(
         &self,
@@ -132,11 +133,24 @@ impl<'g> Entered<'g> {
         now: UnixTime,
         memory: Option<&mut SessionMemory>,
     ) -> Option<Arc<Session>> {
-        let (login, memory) = (self.gateway.login()?, memory?);
-        let header = (head.header)("cookie")?;
-        let session = login.sessions.open_remembering(&Cookies::new(&header), login.client.host(), now, memory);
+        self.sessions(head, now, memory).into_iter().next()
+    }
+
+    /// All live sessions of the request, the newest first. It has several where cookies of one name were set for several
+    /// domains.
+    #[must_use]
+    pub fn sessions(
+        &self,
+        head: &RequestHead<'_>,
+        now: UnixTime,
+        memory: Option<&mut SessionMemory>,
+    ) -> Vec<Arc<Session>> {
+        let (Some(login), Some(memory)) = (self.gateway.login(), memory) else { return Vec::new() };
+        let header = (head.header)("cookie").unwrap_or_default();
+        let mut sessions = login.sessions.open_remembering(&Cookies::new(&header), login.client.host(), now, memory);
         // The organizations may have been configured since it began.
-        session.filter(|session| login.client.admits(session.claims()))
+        sessions.retain(|session| login.client.admits(session.claims()));
+        sessions
     }
 
     /// Whether who is not logged in may pass too.
@@ -185,20 +199,22 @@ impl<'g> Entered<'g> {
     /// Cookies go along with requests that other sites cause. Only those that merely read may pass: what they read, the
     /// other site does not see.
     fn accept_session(&self, head: &RequestHead<'_>, session: Arc<Session>) -> Result<Credentials, Reply> {
-        let is_read = matches!(head.method, "GET" | "HEAD" | "OPTIONS") && (head.header)("upgrade").is_none();
-        let is_allowed = |origin: &str| {
+        let is_read = matches!(head.method, "GET" | "HEAD" | "OPTIONS")
+            && (head.header)("upgrade").is_none()
+            && !self.is_refresh();
+        if !is_read && self.is_foreign(head) {
+            return Err(cross_site_request());
+        }
+        Ok(Credentials::Session(session))
+    }
+
+    /// Whether another site made the browser send this, one that CORS does not trust with credentials.
+    pub(super) fn is_foreign(&self, head: &RequestHead<'_>) -> bool {
+        let is_trusted = |origin: &str| {
             self.gateway.login().is_some_and(|login| login.client.origin() == origin)
                 || self.gateway.cors.as_ref().is_some_and(|cors| cors.trusts(origin))
         };
-        if !is_read && is_cross_site(head) && !(head.header)("origin").is_some_and(|origin| is_allowed(&origin)) {
-            return Err(Reply::problem_with(
-                403,
-                "cross_site_request",
-                "Another site sent this request with this site's session. Allow its origin in cors, with credentials.",
-                &[("error", "access_denied")],
-            ));
-        }
-        Ok(Credentials::Session(session))
+        is_cross_site(head) && !(head.header)("origin").is_some_and(|origin| is_trusted(&origin))
     }
 
     /// The answer to somebody who is not logged in: a person opening a page is sent to log in, a program is told.
@@ -221,8 +237,11 @@ impl<'g> Entered<'g> {
         }
     }
 
-    /// The same, clearing cookies that no longer open a session.
+    /// A challenge that clears cookies which no longer open a session, unless the request is one that changes nothing.
     fn challenge_clearing(&self, head: &RequestHead<'_>, now: UnixTime) -> Reply {
+        if head.method == "HEAD" || is_prefetch(head) {
+            return self.challenge(head);
+        }
         let stale = self.stale_cookies(head, now);
         stale.into_iter().fold(self.challenge(head), |reply, cookie| reply.with("set-cookie", cookie))
     }

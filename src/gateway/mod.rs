@@ -15,6 +15,9 @@ mod cors;
 mod entered;
 mod headers;
 mod index;
+mod intent;
+#[cfg(all(test, feature = "unicode"))]
+mod intent_tests;
 mod login;
 mod path;
 mod pattern;

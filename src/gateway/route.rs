@@ -122,6 +122,11 @@ impl Methods {
         }
     }
 
+    /// Whether the route answers this method.
+    pub(super) fn answers(&self, method: &str) -> bool {
+        self.is_any() || self.names(method)
+    }
+
     pub(super) fn is_any(&self) -> bool {
         *self == Self::Any
     }

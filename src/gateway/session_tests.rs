@@ -216,5 +216,108 @@ fn the_gateways_cookies_do_not_go_on_to_an_origin() {
         gateway.forwarded_cookies("__Secure-sid=a; __secure-SID.1=b; __Host-edgeward-login-x=c; __Secure-sidecar=d");
     assert_eq!(kept.as_deref(), Some("__Secure-sidecar=d"));
     let names: Vec<String> = gateway.login().unwrap().sessions.clear(&Cookies::new("__Secure-sid.1=b"));
-    assert!(names.iter().all(|line| line.contains("; Domain=example.com; ")));
+    // Each is cleared twice: for the domain, and where this host alone has one of the same name, without.
+    let with_domain = names.iter().filter(|line| line.contains("; Domain=example.com; ")).count();
+    assert_eq!((with_domain, names.len()), (2, 4));
+}
+
+/// A session under a name that other hosts of the domain can set, too.
+fn shared_site() -> Gateway {
+    let secret = "a sealing secret of at least 32 characters";
+    site(json!({ "secrets": secret, "cookie": "__Secure-sid", "domain": "example.com" }))
+}
+
+/// The cookies of a session that began so many seconds after `NOW`, with a name so long that it takes several chunks.
+fn sealed(gateway: &Gateway, id: &str, began: i64, name: usize) -> Vec<String> {
+    let claims = alloc::format!(r#"{{"sub":"alice","id":"{id}","name":"{}"}}"#, "n".repeat(name));
+    let claims = Claims::from_json(claims.into_bytes()).unwrap();
+    let session = Session::new(id.into(), claims, Tokens::default(), at(began));
+    let sessions = &gateway.login().unwrap().sessions;
+    let set = sessions.keep(&session, &Cookies::default(), "app.example.com", &[7; 24], at(began)).unwrap();
+    set.iter().map(|line| line.split(';').next().unwrap().to_string()).collect()
+}
+
+/// The names of the sessions that a `Cookie` header opens, in order.
+fn opened(gateway: &Gateway, cookies: &[&str]) -> Vec<String> {
+    let header = cookies.join("; ");
+    let read = |name: &str| (name == "cookie").then(|| header.clone());
+    let head = RequestHead { method: "GET", url: "https://app.example.com/plain", header: &read };
+    let entered = gateway.enter(&head).unwrap();
+    let sessions = entered.sessions(&head, at(100), Some(&mut SessionMemory::default()));
+    sessions.iter().map(|session| session.id().to_string()).collect()
+}
+
+#[test]
+fn of_several_cookies_of_one_name_the_newest_that_opens_counts() {
+    let gateway = shared_site();
+    let (old, new) = (&sealed(&gateway, "old", 0, 1)[0], &sealed(&gateway, "new", 50, 1)[0]);
+    let garbage = "__Secure-sid=1.x";
+    for cookies in [[old, new, garbage], [garbage, new, old], [new, garbage, old]] {
+        assert_eq!(opened(&gateway, &cookies), ["new", "old"]);
+    }
+    assert_eq!(opened(&gateway, &[garbage, "__Secure-sid", "__Secure-sid=", old]), ["old"]);
+    assert!(opened(&gateway, &[garbage, garbage]).is_empty());
+    // More than a browser sends are not all tried.
+    let crowd = [garbage; 8];
+    assert!(opened(&gateway, &[&crowd[..], &[old]].concat()).is_empty());
+    assert_eq!(opened(&gateway, &[&crowd[1..], &[old]].concat()), ["old"]);
+}
+
+#[test]
+fn chunks_of_several_sessions_find_each_other() {
+    let gateway = shared_site();
+    let (old, new) = (sealed(&gateway, "old", 0, 6000), sealed(&gateway, "new", 50, 6000));
+    let ([a, b, c], [d, e, f]) = (&old[..], &new[..]) else { panic!("three chunks each") };
+    for cookies in [[a, b, c, d, e, f], [d, e, f, a, b, c], [a, d, b, e, c, f], [a, d, e, b, c, f], [d, a, b, e, f, c]]
+    {
+        let cookies: Vec<&str> = cookies.iter().map(|cookie| cookie.as_str()).collect();
+        assert_eq!(
+            opened(&gateway, &cookies)[0],
+            "new",
+            "{:?}",
+            cookies.iter().map(|one| &one[..14]).collect::<Vec<_>>()
+        );
+    }
+    assert!(opened(&gateway, &[a, e, c]).is_empty() && opened(&gateway, &[a, b]).is_empty());
+}
+
+#[test]
+fn a_name_that_no_other_host_can_set_is_never_there_twice() {
+    let gateway = default_site();
+    let one = &sealed(&gateway, "one", 0, 1)[0];
+    assert_eq!(opened(&gateway, &[one]), ["one"]);
+    assert!(opened(&gateway, &[one, one]).is_empty() && opened(&gateway, &[one, "__Host-edgeward=1.x"]).is_empty());
+}
+
+#[test]
+fn what_opens_nothing_is_cleared_for_domain_and_host_so_that_no_login_begins_again_and_again() {
+    let gateway = shared_site();
+    let read = |name: &str| match name {
+        "cookie" => Some("__Secure-sid=2.x; __Secure-sid=1.y; __Secure-sid.1=z".into()),
+        "sec-fetch-mode" => Some("navigate".into()),
+        _ => None,
+    };
+    let head = RequestHead { method: "GET", url: "https://app.example.com/plain", header: &read };
+    let entered = gateway.enter(&head).unwrap();
+    let reply = entered.credentials(&head, at(0), Some(&mut SessionMemory::default())).unwrap_err();
+    let set: Vec<&str> =
+        reply.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, value)| value.as_str()).collect();
+    for name in ["__Secure-sid=; ", "__Secure-sid.1=; "] {
+        let (with, without): (Vec<&str>, Vec<&str>) =
+            set.iter().filter(|line| line.starts_with(name)).partition(|line| line.contains("Domain=example.com"));
+        assert_eq!((with.len(), without.len()), (1, 1), "{set:?}");
+    }
+}
+
+#[test]
+fn on_a_route_that_may_have_a_session_one_that_ended_is_nobody() {
+    let gateway = default_site();
+    for (path, expected) in [("/optional", None), ("/plain", Some(302)), ("/api", Some(401))] {
+        let url = alloc::format!("https://app.example.com{path}");
+        let read = |name: &str| (name == "sec-fetch-mode").then(|| "navigate".to_string());
+        let head = RequestHead { method: "GET", url: &url, header: &read };
+        let entered = gateway.enter(&head).unwrap();
+        let challenge = (!entered.is_optional()).then(|| entered.challenge(&head));
+        assert_eq!(challenge.map(|reply| reply.status), expected, "{path}");
+    }
 }

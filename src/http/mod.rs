@@ -13,7 +13,7 @@ pub use bearer::{Bearer, bearer_token};
 pub use challenge::{bad_request, forbidden, missing_token, refused, unavailable};
 pub(crate) use header::{HOP_BY_HOP, canonical_name};
 pub use header::{cookies_without, is_token, percent_encoded_value};
-pub use navigation::{can_navigate, is_cross_site, is_navigation, is_prefetch};
+pub use navigation::{can_navigate, is_cross_site, is_embedded, is_navigation, is_prefetch, is_script};
 pub use page::Page;
 pub use reply::Reply;
 

@@ -19,20 +19,40 @@ pub fn is_navigation(head: &RequestHead<'_>) -> bool {
 /// nothing but GET and HEAD.
 #[must_use]
 pub fn can_navigate(head: &RequestHead<'_>) -> bool {
-    let header = |name: &str| (head.header)(name).map(|value| value.to_ascii_lowercase());
-    matches!(head.method, "GET" | "HEAD")
-        && !is_prefetch(head)
-        && header("x-requested-with").is_none()
-        && header("sec-fetch-mode").is_none_or(|mode| mode == "navigate")
+    matches!(head.method, "GET" | "HEAD") && !is_prefetch(head) && !is_script(head)
 }
 
-/// Whether the browser asks before anybody wants it.
+/// Whether a script or an element of a page asks, rather than the browser for a page of its own.
+#[must_use]
+pub fn is_script(head: &RequestHead<'_>) -> bool {
+    let says = |name: &str| (head.header)(name).map(|value| value.to_ascii_lowercase());
+    // Android's web views put the name of their app there, whatever they ask for.
+    says("x-requested-with").is_some_and(|by| !by.contains('.'))
+        || says("sec-fetch-mode").is_some_and(|mode| mode != "navigate")
+}
+
+/// Whether what is asked for is to be shown inside a page, in a frame for example.
+#[must_use]
+pub fn is_embedded(head: &RequestHead<'_>) -> bool {
+    (head.header)("sec-fetch-dest").is_some_and(|dest| !dest.eq_ignore_ascii_case("document"))
+}
+
+/// Headers by which browsers and routers of pages say why they ask.
+const PURPOSES: [&str; 7] =
+    ["sec-purpose", "purpose", "x-sec-purpose", "x-purpose", "x-moz", "sec-fetch-purpose", "moz-purpose"];
+
+/// Headers that are there only when a router of a page looks ahead.
+const LOOKS_AHEAD: [&str; 4] =
+    ["next-router-prefetch", "next-router-segment-prefetch", "x-middleware-prefetch", "hx-preloaded"];
+
+/// Whether the browser, or a script under the pointer, asks before anybody wants it.
 #[must_use]
 pub fn is_prefetch(head: &RequestHead<'_>) -> bool {
-    ["sec-purpose", "purpose", "x-moz", "x-purpose"].into_iter().filter_map(|name| (head.header)(name)).any(|value| {
-        let value = value.to_ascii_lowercase();
-        value.contains("prefetch") || value.contains("preview") || value.contains("prerender")
-    })
+    let value = |name: &&str| (head.header)(name).map(|value| value.to_ascii_lowercase());
+    let is_ahead =
+        |value: String| ["prefetch", "preview", "prerender", "preload"].iter().any(|one| value.contains(one));
+    PURPOSES.iter().filter_map(value).any(is_ahead)
+        || LOOKS_AHEAD.iter().filter_map(value).any(|value| !matches!(value.as_str(), "" | "0" | "false"))
 }
 
 /// Whether another site made the browser send this request.
@@ -75,6 +95,10 @@ mod tests {
             ("GET", &[("sec-fetch-mode", "cors"), ("accept", "text/html")][..], false),
             ("GET", &[("sec-fetch-mode", "navigate"), ("sec-purpose", "prefetch;prerender")][..], false),
             ("GET", &[("accept", "text/html"), ("x-requested-with", "XMLHttpRequest")][..], false),
+            ("GET", &[("accept", "text/html"), ("x-requested-with", "com.example.app")][..], true),
+            ("GET", &[("sec-fetch-mode", "navigate"), ("next-router-prefetch", "1")][..], false),
+            ("GET", &[("sec-fetch-mode", "navigate"), ("next-router-prefetch", "0")][..], true),
+            ("GET", &[("sec-fetch-mode", "navigate"), ("x-sec-purpose", "Prefetch")][..], false),
         ] {
             assert_eq!(ask(method, headers, is_navigation), expected, "{method} {headers:?}");
         }

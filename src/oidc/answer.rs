@@ -164,9 +164,23 @@ pub fn logged_out(head: &RequestHead<'_>) -> Reply {
     .reply(head.request_id().as_deref())
 }
 
-/// Another site sent the browser to the logout: nothing happens unless the person wants it.
+/// Logged in, where the session's cookie does not go along on the way back from the provider: a page that goes on by itself,
+/// so that what follows is a request of this site's own.
 #[must_use]
-pub fn confirm_logout(head: &RequestHead<'_>, path: &str) -> Reply {
+pub fn logged_in(head: &RequestHead<'_>, location: &str) -> Reply {
+    Page {
+        status: 200,
+        title: "You are logged in",
+        message: "The page you asked for opens by itself.",
+        code: "logged_in",
+        action: Some(("Continue", location)),
+    }
+    .reply(head.request_id().as_deref())
+    .with("refresh", format!("0; url={location}"))
+}
+
+/// Another site sent the browser to the logout: nothing happens unless the person wants it.
+pub(crate) fn confirm_logout(head: &RequestHead<'_>, path: &str) -> Reply {
     Page {
         status: 200,
         title: "Log out?",
@@ -176,3 +190,28 @@ pub fn confirm_logout(head: &RequestHead<'_>, path: &str) -> Reply {
     }
     .reply(head.request_id().as_deref())
 }
+
+/// A login inside another page: there it could be made to happen unseen, and browsers keep the cookies back.
+pub(crate) fn open_in_window(head: &RequestHead<'_>) -> Reply {
+    Page {
+        status: 400,
+        title: "Open this page in a tab of its own",
+        message: "Logging in does not work inside another page. Nothing was done.",
+        code: NAVIGATION_REQUIRED,
+        action: Some(("Go to the start page", "/")),
+    }
+    .reply(head.request_id().as_deref())
+}
+
+/// A script, or something that only looks ahead, asks for what a person does by opening a page.
+#[must_use]
+pub fn navigation_required(is_callback: bool) -> Reply {
+    let detail = if is_callback {
+        "Nothing was done: the login service sends people's browsers here, with a GET that opens a page."
+    } else {
+        "Nothing was done: open this address as a page, or send a POST from a page of this site."
+    };
+    Reply::problem_with(400, NAVIGATION_REQUIRED, detail, &[("error", "invalid_request")])
+}
+
+const NAVIGATION_REQUIRED: &str = "navigation_required";

@@ -80,7 +80,12 @@ impl RefreshDesk {
         });
         match self.0.iter().find(|entry| entry.mark == mark).map(|entry| &entry.state) {
             Some(State::Busy) => RefreshTurn::Wait,
-            Some(State::Done(session)) => RefreshTurn::Done(session.clone()),
+            // Without rotation what came of it has the same refresh token, and is now to be refreshed in its turn.
+            Some(State::Done(next)) if next.tokens() == session.tokens() => {
+                self.forget(session);
+                self.ask(session, now)
+            }
+            Some(State::Done(next)) => RefreshTurn::Done(next.clone()),
             Some(State::Ended) => RefreshTurn::Ended,
             Some(State::Failed) => RefreshTurn::Failed,
             None => {
@@ -95,6 +100,26 @@ impl RefreshDesk {
                 RefreshTurn::Go(mark)
             }
         }
+    }
+
+    /// Forgets what came of a session's refresh, so that it is asked for anew.
+    pub fn forget(&mut self, session: &Session) {
+        let mark = RefreshMark::of(session);
+        self.0.retain(|entry| entry.mark != mark || matches!(entry.state, State::Busy));
+    }
+
+    /// The newest session that came of this one here, if it was refreshed.
+    #[must_use]
+    pub fn newest(&self, session: &Session) -> Option<&Session> {
+        let mut newest = None;
+        let mut mark = RefreshMark::of(session);
+        // A provider that does not rotate gives the same refresh token again: each entry is used once.
+        for _ in 0..self.0.len() {
+            let found = self.0.iter().find(|entry| entry.mark == mark);
+            let Some(Entry { state: State::Done(session), .. }) = found else { break };
+            (newest, mark) = (Some(session.as_ref()), RefreshMark::of(session));
+        }
+        newest
     }
 
     /// Notes the outcome: the refreshed session, or that it ended; `Err` if nothing is known, so that it may be tried
@@ -133,6 +158,38 @@ mod tests {
         desk.close(mark, Ok(Some(session("next"))), now);
         assert!(matches!(desk.ask(&session("one"), now), RefreshTurn::Done(_)));
         assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(1061)), RefreshTurn::Go(_)), "forgotten");
+    }
+
+    #[test]
+    fn a_refresh_token_that_is_not_rotated_is_used_again_by_who_has_what_came_of_it() {
+        let mut desk = RefreshDesk::default();
+        let now = UnixTime::from_secs(1000);
+        let later = |expires| Tokens { refresh: Some("same".into()), access_expires_s: expires, ..Tokens::default() };
+        let next = |expires| session("same").refreshed(session("same").claims().clone(), later(expires));
+        let RefreshTurn::Go(mark) = desk.ask(&session("same"), now) else { panic!("it goes") };
+        desk.close(mark, Ok(Some(next(5000))), now);
+        assert!(matches!(desk.ask(&session("same"), now), RefreshTurn::Done(_)));
+        assert!(matches!(desk.ask(&next(5000), now), RefreshTurn::Go(_)));
+        desk.forget(&session("same"));
+        assert!(matches!(desk.ask(&session("same"), now), RefreshTurn::Wait), "what is under way is not forgotten");
+        desk.close(mark, Ok(Some(next(5000))), now);
+        desk.forget(&session("same"));
+        assert!(matches!(desk.ask(&session("same"), now), RefreshTurn::Go(_)));
+    }
+
+    #[test]
+    fn the_newest_session_is_found_by_any_earlier_one() {
+        let mut desk = RefreshDesk::default();
+        let now = UnixTime::from_secs(1000);
+        for (earlier, later) in [("one", "two"), ("two", "three"), ("same", "same")] {
+            let RefreshTurn::Go(mark) = desk.ask(&session(earlier), now) else { panic!("it goes") };
+            assert!(desk.newest(&session(earlier)).is_none());
+            desk.close(mark, Ok(Some(session(later))), now);
+        }
+        for (asked, newest) in [("one", "three"), ("two", "three"), ("same", "same")] {
+            assert_eq!(desk.newest(&session(asked)).unwrap().tokens().refresh.as_deref(), Some(newest));
+        }
+        assert!(desk.newest(&session("three")).is_none());
     }
 
     #[test]

@@ -1,14 +1,41 @@
-//! What isolates keep in common of a session's last refreshes: which refresh tokens were used, and what came of each.
+//! What isolates keep in common of a session: what came of its last refreshes, and whether it has ended.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::RefreshMark;
 use crate::base64url;
+use crate::io::UnixTime;
+use crate::limits;
+use crate::session::Session;
 
-/// Outcomes of a session's last refreshes, the newest last, as text to be stored between two turns.
+/// Outcomes of a session's last refreshes, the newest last, as text to be stored between two turns; or that it has ended.
 #[derive(Default)]
-pub struct RefreshLedger(Vec<(String, String)>);
+pub struct RefreshLedger {
+    outcomes: Vec<(String, String)>,
+    end: Option<SessionEnd>,
+}
+
+/// That somebody logged out, or logged in anew in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionEnd {
+    /// Until when it must be known, in seconds since 1970: as long as any cookie of the session could open.
+    pub until_s: i64,
+    /// Whether tokens that come for it all the same are revoked. After a new login they are not: providers that revoke the
+    /// whole grant would end the new session, too.
+    pub revokes: bool,
+}
+
+/// What came of a session's refresh token.
+#[derive(Debug)]
+pub enum KnownRefresh {
+    /// Nothing yet: it is the session to refresh. It may be a newer one than the one that was asked about.
+    Due(Session),
+    /// This session, with an access token that is still good.
+    Done(String),
+    /// The session has ended.
+    Ended,
+}
 
 /// Refreshes remembered: requests that are on their way may carry a cookie from before the last few.
 const MOST: usize = 4;
@@ -16,60 +43,204 @@ const MOST: usize = 4;
 /// In place of a sealed session: the provider ended it. Not base64url of anything that was sealed.
 const ENDED: &str = "-";
 
+/// In place of a refresh token's mark: the session was ended. Until when follows.
+const END_REVOKING: &str = "logout";
+const END_REPLACED: &str = "replaced";
+
 impl RefreshLedger {
     /// Reads what [`write`](Self::write) wrote.
     #[must_use]
     pub fn read(text: &str) -> Self {
-        let entry = |line: &str| line.split_once(' ').map(|(mark, outcome)| (mark.to_string(), outcome.to_string()));
-        Self(text.lines().filter_map(entry).collect())
+        let mut ledger = Self::default();
+        for (name, value) in text.lines().filter_map(|line| line.split_once(' ')) {
+            match (name, value.parse()) {
+                (END_REVOKING | END_REPLACED, Ok(until_s)) => {
+                    ledger.end = Some(SessionEnd { until_s, revokes: name == END_REVOKING });
+                }
+                _ => ledger.outcomes.push((name.to_string(), value.to_string())),
+            }
+        }
+        ledger
     }
 
-    /// What came of this refresh token: a sealed session, or `None` inside if that was the end; nothing if it was not used.
+    /// What is known of a session that is to be refreshed. `unpack` opens what was noted.
     #[must_use]
-    pub fn find(&self, mark: RefreshMark) -> Option<Option<&str>> {
-        let mark = base64url::encode(&mark.0);
-        let (_, outcome) = self.0.iter().find(|(one, _)| *one == mark)?;
-        Some(Some(outcome.as_str()).filter(|outcome| *outcome != ENDED))
+    pub fn find(&self, session: Session, unpack: impl Fn(&str) -> Option<Session>, now: UnixTime) -> KnownRefresh {
+        let mut newest = session;
+        // Each step leads to a later one; a provider that does not rotate gives the same refresh token again.
+        let mut later = self.outcomes.as_slice();
+        while self.end.is_none() {
+            let mark = base64url::encode(&RefreshMark::of(&newest).0);
+            let Some(position) = later.iter().position(|(one, _)| *one == mark) else {
+                return KnownRefresh::Due(newest);
+            };
+            let Some((_, outcome)) = later.get(position) else { break };
+            let Some(next) = unpack(outcome) else { break };
+            // Who has it already wants another.
+            if !next.needs_refresh(now) && next.tokens() != newest.tokens() {
+                return KnownRefresh::Done(outcome.clone());
+            }
+            newest = next;
+            later = later.get(position + 1..).unwrap_or_default();
+        }
+        KnownRefresh::Ended
     }
 
-    /// Notes what came of it.
+    /// The newest session that is known, if it was ever refreshed: what the last outcome is.
+    #[must_use]
+    pub fn newest(&self) -> Option<&str> {
+        self.outcomes.last().map(|(_, outcome)| outcome.as_str()).filter(|outcome| *outcome != ENDED)
+    }
+
+    /// Whether the session was ended, and how.
+    #[must_use]
+    pub fn end(&self) -> Option<SessionEnd> {
+        self.end
+    }
+
+    /// Notes what came of a refresh token: a sealed session, or that the provider ended it.
     pub fn note(&mut self, mark: RefreshMark, sealed: Option<&str>) {
-        self.0.push((base64url::encode(&mark.0), sealed.unwrap_or(ENDED).to_string()));
-        let excess = self.0.len().saturating_sub(MOST);
-        self.0.drain(..excess);
+        let mark = base64url::encode(&mark.0);
+        self.outcomes.retain(|(one, _)| *one != mark);
+        self.outcomes.push((mark, sealed.unwrap_or(ENDED).to_string()));
+        let excess = self.outcomes.len().saturating_sub(MOST);
+        self.outcomes.drain(..excess);
+    }
+
+    /// Ends the session. From now on it has no outcome but this.
+    pub fn end_session(&mut self, end: SessionEnd) {
+        self.outcomes.clear();
+        // The later of two ends holds, and the one that revokes.
+        let earlier = self.end.unwrap_or(end);
+        self.end =
+            Some(SessionEnd { until_s: earlier.until_s.max(end.until_s), revokes: earlier.revokes || end.revokes });
     }
 
     /// The text to store.
     #[must_use]
     pub fn write(&self) -> String {
-        self.0.iter().map(|(mark, outcome)| alloc::format!("{mark} {outcome}\n")).collect()
+        let end = self.end.map(|end| {
+            let name = if end.revokes { END_REVOKING } else { END_REPLACED };
+            alloc::format!("{name} {}\n", end.until_s)
+        });
+        let outcomes = self.outcomes.iter().map(|(mark, outcome)| alloc::format!("{mark} {outcome}\n"));
+        end.into_iter().chain(outcomes).collect()
+    }
+
+    /// Until when the text is to be stored, in milliseconds since 1970. Nothing is stored for longer.
+    #[must_use]
+    pub fn kept_until_ms(&self, now: UnixTime) -> i64 {
+        let outcomes_s = now.secs().saturating_add(limits::REFRESH_OUTCOME_KEPT_S);
+        self.end.map_or(outcomes_s, |end| end.until_s).saturating_mul(1000)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST, RefreshLedger};
+    use alloc::string::{String, ToString};
+
+    use super::{KnownRefresh, MOST, RefreshLedger, SessionEnd};
+    use crate::io::UnixTime;
+    use crate::jwt::Claims;
     use crate::oidc::RefreshMark;
+    use crate::session::{Session, Tokens};
+
+    const NOW: UnixTime = UnixTime::from_secs(1000);
+
+    /// As it is sealed in these tests: its refresh token, and when its access token expires.
+    fn session(text: &str) -> Option<Session> {
+        let (refresh, expires) = text.split_once(':')?;
+        let tokens =
+            Tokens { refresh: Some(refresh.into()), access_expires_s: expires.parse().ok()?, ..Tokens::default() };
+        let claims = Claims::from_json(br#"{"sub":"a"}"#.to_vec())?;
+        Some(Session::new("id".into(), claims, tokens, UnixTime::from_secs(0)))
+    }
+
+    fn mark(text: &str) -> RefreshMark {
+        RefreshMark::of(&session(text).unwrap())
+    }
+
+    /// What is known, after being stored.
+    fn find(ledger: &RefreshLedger, text: &str) -> String {
+        match RefreshLedger::read(&ledger.write()).find(session(text).unwrap(), session, NOW) {
+            KnownRefresh::Due(session) => "due ".to_string() + session.tokens().refresh.as_deref().unwrap(),
+            KnownRefresh::Done(sealed) => sealed,
+            KnownRefresh::Ended => "ended".into(),
+        }
+    }
 
     #[test]
     fn outcomes_are_found_by_the_refresh_token_until_newer_ones_push_them_out() {
         let mut ledger = RefreshLedger::default();
-        ledger.note(RefreshMark([0; 32]), Some("sealed"));
-        ledger.note(RefreshMark([1; 32]), None);
-        let mut ledger = RefreshLedger::read(&ledger.write());
-        assert_eq!(ledger.find(RefreshMark([0; 32])), Some(Some("sealed")));
-        assert_eq!(ledger.find(RefreshMark([1; 32])), Some(None));
-        assert_eq!(ledger.find(RefreshMark([2; 32])), None);
-        for used in 2..=u8::try_from(MOST).unwrap() {
-            ledger.note(RefreshMark([used; 32]), Some("other"));
+        assert_eq!(ledger.newest(), None);
+        ledger.note(mark("r0:0"), Some("r1:5000"));
+        ledger.note(mark("x:0"), None);
+        assert_eq!(find(&ledger, "r0:0"), "r1:5000");
+        assert_eq!(find(&ledger, "x:0"), "ended");
+        assert_eq!(find(&ledger, "other:0"), "due other");
+        for index in 0..MOST {
+            ledger.note(mark(&alloc::format!("y{index}:0")), Some("z:5000"));
         }
-        assert_eq!(RefreshLedger::read(&ledger.write()).find(RefreshMark([0; 32])), None);
+        assert_eq!(find(&ledger, "r0:0"), "due r0");
+        assert_eq!(ledger.newest(), Some("z:5000"));
+    }
+
+    #[test]
+    fn an_older_cookie_leads_to_the_newest_session_and_to_its_end() {
+        let mut ledger = RefreshLedger::default();
+        ledger.note(mark("r0:0"), Some("r1:900"));
+        assert_eq!(find(&ledger, "r0:0"), "due r1", "its access token has expired again: the newest is refreshed");
+        ledger.note(mark("r1:0"), Some("r2:5000"));
+        assert_eq!(find(&ledger, "r0:0"), "r2:5000");
+        assert_eq!(ledger.newest(), Some("r2:5000"));
+        ledger.note(mark("r2:0"), None);
+        assert_eq!(find(&ledger, "r2:0"), "ended");
+        assert_eq!(ledger.newest(), None);
+    }
+
+    #[test]
+    fn a_refresh_token_that_is_not_rotated_is_used_again_once_its_access_token_is_due() {
+        let mut ledger = RefreshLedger::default();
+        ledger.note(mark("same:0"), Some("same:900"));
+        assert_eq!(find(&ledger, "same:0"), "due same");
+        ledger.note(mark("same:0"), Some("same:5000"));
+        assert_eq!(find(&ledger, "same:0"), "same:5000");
+        assert_eq!(find(&ledger, "same:5000"), "due same", "asked for by the refresh route");
+        assert_eq!(ledger.write().lines().count(), 1);
+    }
+
+    #[test]
+    fn after_its_end_a_session_has_no_other_outcome_and_nothing_of_it_is_stored() {
+        let mut ledger = RefreshLedger::default();
+        ledger.note(mark("r0:0"), Some("r1:5000"));
+        assert_eq!(ledger.kept_until_ms(NOW), 4_600_000, "an hour");
+        ledger.end_session(SessionEnd { until_s: 260_000, revokes: true });
+        for text in ["r0:0", "r1:5000", "other:0"] {
+            assert_eq!(find(&ledger, text), "ended");
+        }
+        assert!(!ledger.write().contains("r1"));
+        let stored = RefreshLedger::read(&ledger.write());
+        assert_eq!(stored.end(), Some(SessionEnd { until_s: 260_000, revokes: true }));
+        assert_eq!(stored.kept_until_ms(NOW), 260_000_000, "as long as a cookie could open");
+    }
+
+    #[test]
+    fn a_second_end_takes_nothing_back() {
+        let mut ledger = RefreshLedger::default();
+        ledger.end_session(SessionEnd { until_s: 2000, revokes: true });
+        ledger.end_session(SessionEnd { until_s: 1000, revokes: false });
+        assert_eq!(RefreshLedger::read(&ledger.write()).end(), Some(SessionEnd { until_s: 2000, revokes: true }));
+        let mut ledger = RefreshLedger::default();
+        ledger.end_session(SessionEnd { until_s: 1000, revokes: false });
+        assert_eq!(RefreshLedger::read(&ledger.write()).end(), Some(SessionEnd { until_s: 1000, revokes: false }));
     }
 
     #[test]
     fn any_stored_text_is_read() {
-        for text in ["", "\n", "a", " ", "a \nb", "\u{0}"] {
-            assert_eq!(RefreshLedger::read(text).find(RefreshMark([0; 32])), None);
+        for text in ["", "\n", "a", " ", "a \nb", "\u{0}", "logout", "logout x", "replaced -", "- -"] {
+            let ledger = RefreshLedger::read(text);
+            assert!(matches!(ledger.find(session("r:0").unwrap(), session, NOW), KnownRefresh::Due(_)), "{text}");
+            assert_eq!(ledger.end(), None, "{text}");
         }
     }
 }

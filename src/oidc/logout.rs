@@ -3,24 +3,8 @@
 use alloc::string::String;
 
 use super::{Client, Provider, form};
-use crate::http::{RequestHead, is_cross_site, is_prefetch};
 use crate::io::Outgoing;
 use crate::session::{Session, Tokens};
-
-/// Whether nobody may have wanted the logout: another site, a prefetch or something embedded in a page asks for it.
-///
-/// Another origin of the same site may link to the logout; its scripts and frames may not log anybody out.
-#[must_use]
-pub fn needs_confirmation(head: &RequestHead<'_>) -> bool {
-    let says = |name: &str, what: &str| (head.header)(name).is_some_and(|value| value.eq_ignore_ascii_case(what));
-    let is_foreign_post = !matches!(head.method, "GET" | "HEAD") && is_cross_site(head);
-    let is_foreign_script = says("sec-fetch-site", "same-site") && !says("sec-fetch-dest", "document");
-    is_foreign_post
-        || is_foreign_script
-        || says("sec-fetch-site", "cross-site")
-        || says("sec-fetch-mode", "no-cors")
-        || is_prefetch(head)
-}
 
 /// Where the browser goes to end the provider's session; `None` if the provider has no such place.
 #[must_use]
@@ -40,10 +24,11 @@ pub fn logout_url(client: &Client, provider: &Provider, session: Option<&Session
     Some(url)
 }
 
-/// The request that revokes the refresh token; `None` if there is none or the provider does not offer it.
+/// The request that revokes the refresh token, with the client secret of this attempt; `None` if there is no refresh token, no
+/// such secret, or the provider does not offer it.
 #[must_use]
-pub fn revocation(client: &Client, provider: &Provider, tokens: &Tokens) -> Option<Outgoing> {
-    let token = tokens.refresh.as_deref()?;
+pub fn revocation(client: &Client, provider: &Provider, tokens: &Tokens, attempt: usize) -> Option<Outgoing> {
+    let token = tokens.refresh.as_deref().filter(|_| client.has_secret(attempt))?;
     let parameters = [("token", token), ("token_type_hint", "refresh_token")];
-    Some(client.request(provider.revocation_endpoint.as_ref()?, &parameters, 0, None))
+    Some(client.request(provider.revocation_endpoint.as_ref()?, &parameters, attempt, None))
 }

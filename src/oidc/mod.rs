@@ -19,14 +19,15 @@ mod rights;
 mod transaction;
 mod userinfo;
 
-pub use answer::{LoginFailure, confirm_logout, logged_out};
+pub use answer::{LoginFailure, logged_in, logged_out, navigation_required};
+pub(crate) use answer::{confirm_logout, open_in_window};
 pub use callback::{CallbackError, CodeExchange, PendingLogin, Reply as TokenReply, accept};
 pub use client::{Client, ClientAuth, Secret};
 pub use desk::{RefreshDesk, RefreshMark, RefreshTurn};
 pub use form::has_parameter;
-pub use ledger::RefreshLedger;
+pub use ledger::{KnownRefresh, RefreshLedger, SessionEnd};
 pub use login::{LOGIN_ENTROPY_BYTES, Login, begin, home_login_url, login_url};
-pub use logout::{logout_url, needs_confirmation, revocation};
+pub use logout::{logout_url, revocation};
 pub use provider::{Provider, ProviderCache, ProviderError, ProviderLookup, ProviderPermit};
 pub use refresh::{RefreshError, begin_refresh, finish_refresh};
 pub use return_to::ReturnTo;

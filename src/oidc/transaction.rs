@@ -106,7 +106,8 @@ impl Transaction {
     }
 
     fn open_cookie(sealer: &Sealer, host: &str, cookies: &Cookies<'_>, shape: &CookieShape) -> Option<Self> {
-        Self::from_json(sealer.open(Purpose::Login, host, &shape.read(cookies)?)?)
+        // The name has the prefix that makes it unique.
+        Self::from_json(sealer.open(Purpose::Login, host, shape.read(cookies).first()?)?)
     }
 
     /// `Set-Cookie` values that end it.

@@ -2,11 +2,16 @@
 //!
 //! A long value is cut into chunks: the first cookie has the plain name and starts with the number of chunks, the others
 //! have `.1`, `.2` … appended. Chunks left over from a longer value are ignored when reading and cleared when writing.
+//!
+//! A browser keeps one cookie for each name, domain and path, and sends all that match under the same name. So a name without
+//! the `__Host-` prefix may arrive several times: from a time with another `Domain`, or from a sibling host.
 
 use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+
+use crate::limits;
 
 /// Chunks of one value.
 pub const MAX_COOKIE_CHUNKS: usize = 8;
@@ -27,7 +32,11 @@ pub struct CookieShape {
 
 impl CookieShape {
     fn set(&self, name: &str, value: &str, max_age_s: i64) -> String {
-        let domain = self.domain.as_ref().map(|domain| format!("; Domain={domain}")).unwrap_or_default();
+        self.set_for(self.domain.as_deref(), name, value, max_age_s)
+    }
+
+    fn set_for(&self, domain: Option<&str>, name: &str, value: &str, max_age_s: i64) -> String {
+        let domain = domain.map(|domain| format!("; Domain={domain}")).unwrap_or_default();
         let same_site = self.same_site;
         format!("{name}={value}; Path=/{domain}; Max-Age={max_age_s}; HttpOnly; Secure; SameSite={same_site}")
     }
@@ -49,10 +58,11 @@ impl CookieShape {
         Some(cookies)
     }
 
-    /// `Set-Cookie` values that remove the cookie and all its chunks.
+    /// `Set-Cookie` values that remove the cookie and all its chunks: with their `Domain`, and the ones without that this
+    /// host may have under the same names.
     #[must_use]
     pub fn clear(&self, present: &Cookies<'_>) -> Vec<String> {
-        let mut cookies = Vec::from([self.set(&self.name, "", 0)]);
+        let mut cookies = self.remove(&self.name);
         cookies.extend(self.clear_from(1, present));
         cookies
     }
@@ -61,30 +71,76 @@ impl CookieShape {
         (first.max(1)..MAX_COOKIE_CHUNKS)
             .map(|index| self.chunk_name(index))
             .filter(|name| present.has(name))
-            .map(|name| self.set(&name, "", 0))
+            .flat_map(|name| self.remove(&name))
             .collect()
     }
 
-    /// The whole value, if every chunk is there exactly once.
+    fn remove(&self, name: &str) -> Vec<String> {
+        let host_only = self.domain.as_ref().map(|_| self.set_for(None, name, "", 0));
+        [self.set(name, "", 0)].into_iter().chain(host_only).collect()
+    }
+
+    /// Every value that the cookies make up, at most [`limits::MAX_COOKIE_VALUES`]. Which of several is meant, only
+    /// opening them can tell.
+    ///
+    /// The first cookie of the name goes with the first of each chunk, the second with the second, and so on: that is how
+    /// browsers send what was set together. Then come the other combinations, for chunks that were added later.
     #[must_use]
-    pub fn read<'h>(&self, cookies: &Cookies<'h>) -> Option<Cow<'h, str>> {
-        let (count, first) = cookies.get(&self.name)?.split_once('.')?;
-        let count: usize = Some(count).filter(|count| count.len() == 1)?.parse().ok()?;
-        if !(1..=MAX_COOKIE_CHUNKS).contains(&count) {
-            return None;
+    pub fn read<'h>(&self, cookies: &Cookies<'h>) -> Vec<Cow<'h, str>> {
+        let heads = cookies.all(&self.name).enumerate().filter_map(|(position, value)| Head::parse(position, value));
+        let heads: Vec<Head<'h>> = heads.take(limits::MAX_COOKIE_VALUES).collect();
+        let mut chunks: Vec<Vec<&str>> = Vec::new();
+        for index in 1..heads.iter().fold(0, |most, head| head.count.max(most)) {
+            chunks.push(cookies.all(&self.chunk_name(index)).take(limits::MAX_COOKIE_VALUES).collect());
         }
-        if count == 1 {
-            return (first.len() <= MAX_CHUNK_BYTES).then_some(Cow::Borrowed(first));
+        // No browser keeps two cookies of such a name. Whoever sends them is none.
+        if self.name.starts_with("__Host-")
+            && (cookies.all(&self.name).nth(1).is_some() || chunks.iter().any(|chunk| chunk.len() > 1))
+        {
+            return Vec::new();
         }
-        let mut value = String::from(first);
-        for index in 1..count {
-            value.push_str(cookies.get(&self.chunk_name(index))?);
+        let mut values = Vec::new();
+        for number in 0..limits::MAX_COOKIE_VALUES {
+            for head in &heads {
+                if values.len() < limits::MAX_COOKIE_VALUES {
+                    values.extend(head.join(&chunks, number));
+                }
+            }
         }
-        (value.len() <= MAX_COOKIE_CHUNKS * MAX_CHUNK_BYTES).then_some(Cow::Owned(value))
+        values
     }
 
     fn chunk_name(&self, index: usize) -> String {
         if index == 0 { self.name.clone() } else { format!("{}.{index}", self.name) }
+    }
+}
+
+/// The cookie of the plain name: how many chunks its value has, and the first.
+struct Head<'h> {
+    position: usize,
+    count: usize,
+    chunk: &'h str,
+}
+
+impl<'h> Head<'h> {
+    fn parse(position: usize, value: &'h str) -> Option<Self> {
+        let (count, chunk) = value.split_once('.')?;
+        let count: usize = Some(count).filter(|count| count.len() == 1)?.parse().ok()?;
+        (1..=MAX_COOKIE_CHUNKS).contains(&count).then_some(Self { position, count, chunk })
+    }
+
+    /// The value of this number among those that it makes up with the other chunks, of which `chunks` holds the candidates.
+    /// Number 0 takes those at its own position.
+    fn join(&self, chunks: &[Vec<&'h str>], number: usize) -> Option<Cow<'h, str>> {
+        let mut value = Cow::Borrowed(self.chunk);
+        let mut rest = number;
+        for candidates in chunks.iter().take(self.count - 1) {
+            let chosen = (self.position + rest).checked_rem(candidates.len())?;
+            rest = rest.checked_div(candidates.len())?;
+            value.to_mut().push_str(candidates.get(chosen)?);
+        }
+        let fits = value.len() <= if self.count == 1 { MAX_CHUNK_BYTES } else { MAX_COOKIE_CHUNKS * MAX_CHUNK_BYTES };
+        (rest == 0 && fits).then_some(value)
     }
 }
 
@@ -99,12 +155,9 @@ impl<'h> Cookies<'h> {
         Self(header)
     }
 
-    /// The cookie's value, if exactly one cookie has this exact name.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&'h str> {
-        let mut found = self.iter().filter(|(one, _)| *one == name);
-        let (_, value) = found.next()?;
-        found.next().is_none().then_some(value)
+    /// The values of the cookies that have this exact name, in order.
+    fn all(&self, name: &str) -> impl Iterator<Item = &'h str> {
+        self.iter().filter(move |(one, _)| *one == name).map(|(_, value)| value)
     }
 
     /// Whether any cookie has this name.
@@ -121,10 +174,12 @@ impl<'h> Cookies<'h> {
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::String;
+    use alloc::format;
+    use alloc::string::{String, ToString};
     use alloc::vec::Vec;
 
     use super::{CookieShape, Cookies, MAX_CHUNK_BYTES};
+    use crate::limits;
 
     fn shape() -> CookieShape {
         CookieShape { name: "__Host-s".into(), same_site: "Lax", domain: None }
@@ -146,7 +201,7 @@ mod tests {
             let value = "x".repeat(len);
             let cookies = shape().write(&value, 60, &Cookies::default()).unwrap();
             assert_eq!(cookies.len(), len.div_ceil(MAX_CHUNK_BYTES));
-            assert_eq!(shape().read(&Cookies::new(&sent(&cookies))).as_deref(), Some(value.as_str()));
+            assert_eq!(shape().read(&Cookies::new(&sent(&cookies))), [value.as_str()]);
         }
         assert_eq!(shape().write(&"x".repeat(8 * MAX_CHUNK_BYTES + 1), 60, &Cookies::default()), None);
     }
@@ -165,10 +220,10 @@ mod tests {
         for header in
             [first, second, &alloc::format!("{whole}; {second}"), &alloc::format!("{first}; {whole}"), "", "a"]
         {
-            assert_eq!(shape().read(&Cookies::new(header)), None);
+            assert!(shape().read(&Cookies::new(header)).is_empty());
         }
         for header in ["__Host-s=", "__Host-s=0.x", "__Host-s=9.x", "__Host-s=10.x", "__Host-s=x", "__Host-s=+1.x"] {
-            assert_eq!(shape().read(&Cookies::new(header)), None, "{header}");
+            assert!(shape().read(&Cookies::new(header)).is_empty(), "{header}");
         }
     }
 
@@ -179,5 +234,32 @@ mod tests {
         assert_eq!(cookies.len(), 3);
         assert!(cookies[1].starts_with("__Host-s.1=; ") && cookies[2].starts_with("__Host-s.2=; "));
         assert_eq!(shape().clear(&before).len(), 3);
+    }
+
+    #[test]
+    fn a_name_that_other_hosts_can_set_may_come_several_times() {
+        let shape = CookieShape { name: "s".into(), same_site: "Lax", domain: Some("a.example".into()) };
+        let read = |header: &str| shape.read(&Cookies::new(header)).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(read("s=1.a; s=1.b; s=x; s=1.c"), ["a", "b", "c"]);
+        // What was set together first, whatever lies between.
+        assert_eq!(read("s=2.a; s.1=A; s=2.b; s.1=B"), ["aA", "bB", "aB", "bA"]);
+        assert_eq!(read("s=x; s=2.b; s.1=A; s.1=B"), ["bB", "bA"]);
+        assert_eq!(read("s=1.a; s=2.b; s.1=A; s.1=B"), ["a", "bB", "bA"]);
+        assert_eq!(read("s=3.a; s=3.b; s.1=A; s.1=B; s.2=C"), ["aAC", "bBC", "aBC", "bAC"]);
+        assert_eq!(read("s=2.a; s=1.b"), ["b"], "a chunk is missing");
+        assert_eq!(read(&"s=8.a; ".repeat(5000)), [""; 0]);
+        let crowd: String = (0..8).map(|index| format!("s.{index}=A; ").repeat(500)).collect();
+        assert_eq!(read(&format!("{}{crowd}", "s=8.a; ".repeat(500))).len(), limits::MAX_COOKIE_VALUES);
+    }
+
+    #[test]
+    fn what_is_cleared_is_cleared_for_the_domain_and_for_the_host_alone() {
+        let shape = CookieShape { name: "s".into(), same_site: "Lax", domain: Some("a.example".into()) };
+        let cleared = shape.clear(&Cookies::new("s=2.a; s.1=b"));
+        for (name, line) in ["s", "s", "s.1", "s.1"].iter().zip(&cleared) {
+            assert!(line.starts_with(&format!("{name}=; Path=/; ")) && line.contains("Max-Age=0"), "{line}");
+        }
+        let with_domain: Vec<bool> = cleared.iter().map(|line| line.contains("; Domain=a.example;")).collect();
+        assert_eq!(with_domain, [true, false, true, false]);
     }
 }

@@ -1,4 +1,4 @@
-//! Sessions that were logged out of, remembered where the logout happened.
+//! Sessions that ended before their time, remembered where that happened.
 
 use alloc::collections::VecDeque;
 
@@ -6,22 +6,42 @@ use crate::rsa::hash::sha256;
 
 /// Names of ended sessions. Bounded: it forgets the oldest.
 #[derive(Debug, Default)]
-pub struct EndedSessions(VecDeque<[u8; 32]>);
+pub struct EndedSessions(VecDeque<([u8; 32], bool)>);
 
 impl EndedSessions {
     const MOST: usize = 4096;
 
-    /// Ends a session: its cookie, should somebody have kept it, opens nothing here any more.
+    /// Ends a session that was logged out of: its cookie, should somebody have kept it, opens nothing here any more.
     pub fn end(&mut self, id: &str) {
+        self.push(id, true);
+    }
+
+    /// Ends a session that a new login took the place of.
+    pub fn replace(&mut self, id: &str) {
+        self.push(id, false);
+    }
+
+    fn push(&mut self, id: &str, revokes: bool) {
         if self.0.len() >= Self::MOST {
             self.0.pop_front();
         }
-        self.0.push_back(sha256(id.as_bytes()));
+        self.0.push_back((sha256(id.as_bytes()), revokes));
     }
 
     /// Whether it was ended here.
     #[must_use]
     pub fn has(&self, id: &str) -> bool {
-        !self.0.is_empty() && self.0.contains(&sha256(id.as_bytes()))
+        self.revokes(id).is_some()
+    }
+
+    /// Whether tokens that come for it all the same are revoked: after a logout they are, after a new login not, for some
+    /// providers would end that one with them. `None` if it was not ended here.
+    #[must_use]
+    pub fn revokes(&self, id: &str) -> Option<bool> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let id = sha256(id.as_bytes());
+        self.0.iter().filter(|(one, _)| *one == id).map(|(_, revokes)| *revokes).max()
     }
 }

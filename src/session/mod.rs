@@ -198,6 +198,11 @@ impl Session {
         now.secs().saturating_sub(self.created_s)
     }
 
+    /// Grows with each login, and with each time that the cookie is written.
+    fn age_key(&self) -> (i64, i64) {
+        (self.created_s, self.seen_s)
+    }
+
     fn to_json(&self) -> String {
         let optional = |value: &Option<String>| value.as_deref().map_or("null".into(), quote);
         format!(
@@ -278,14 +283,15 @@ impl core::fmt::Debug for Tokens {
 }
 
 impl Sessions {
-    /// The session of a request. Whatever is wrong with its cookie, the answer is that there is none.
+    /// The session of a request, the newest if it has several. Whatever is wrong with its cookies, the answer is that there
+    /// is none.
     #[must_use]
     pub fn open(&self, cookies: &Cookies<'_>, host: &str, now: UnixTime) -> Option<Session> {
-        let session = self.unseal(&self.cookie.read(cookies)?, host)?;
-        self.is_live(&session, now).then_some(session)
+        let opened = self.cookie.read(cookies).into_iter().filter_map(|sealed| self.unseal(&sealed, host));
+        opened.filter(|session| self.is_live(session, now)).max_by_key(Session::age_key)
     }
 
-    /// The same, with what this isolate remembers.
+    /// All sessions of a request, the newest of them first, with what this isolate remembers.
     #[must_use]
     pub fn open_remembering(
         &self,
@@ -293,17 +299,26 @@ impl Sessions {
         host: &str,
         now: UnixTime,
         memory: &mut SessionMemory,
-    ) -> Option<Arc<Session>> {
-        let sealed = self.cookie.read(cookies)?;
-        let session = match memory.opened.find(&sealed) {
-            Some(session) => Arc::clone(session),
-            None => {
-                let session = Arc::new(self.unseal(&sealed, host)?);
-                memory.opened.insert(&sealed, Arc::clone(&session));
-                session
+    ) -> Vec<Arc<Session>> {
+        let mut sessions: Vec<Arc<Session>> = Vec::new();
+        for sealed in self.cookie.read(cookies) {
+            let session = match memory.opened.find(&sealed) {
+                Some(session) => Arc::clone(session),
+                None => {
+                    let Some(session) = self.unseal(&sealed, host).map(Arc::new) else { continue };
+                    memory.opened.insert(&sealed, Arc::clone(&session));
+                    session
+                }
+            };
+            if self.is_live(&session, now) && !memory.ended.has(session.id()) {
+                sessions.push(session);
             }
-        };
-        (self.is_live(&session, now) && !memory.ended.has(session.id())).then_some(session)
+        }
+        let newest = (0..sessions.len()).max_by_key(|&index| sessions.get(index).map(|session| session.age_key()));
+        if let Some(newest) = newest {
+            sessions.swap(0, newest);
+        }
+        sessions
     }
 
     fn unseal(&self, sealed: &str, host: &str) -> Option<Session> {
@@ -317,6 +332,12 @@ impl Sessions {
         let idle = now_s >= session.seen_s.saturating_add(self.idle_s);
         let over = now_s >= session.created_s.saturating_add(self.absolute_s);
         started && !idle && !over
+    }
+
+    /// When no cookie of the session opens any more, in seconds since 1970, by any clock that is as good as ours.
+    #[must_use]
+    pub fn expires_s(&self, session: &Session) -> i64 {
+        session.created_s.saturating_add(self.absolute_s).saturating_add(limits::MAX_CLOCK_SKEW_S.into())
     }
 
     /// `Set-Cookie` values that keep the session; `None` if it does not fit into cookies.
@@ -435,7 +456,7 @@ mod tests {
         let kept = sessions.keep(&session(), &Cookies::default(), "a", &[1; 24], at(0)).unwrap();
         let kept = header(&kept);
         let mut open = |text: &str, offset| {
-            let opened = sessions.open_remembering(&Cookies::new(text), "a", at(offset), &mut memory).is_some();
+            let opened = sessions.open_remembering(&Cookies::new(text), "a", at(offset), &mut memory).len() == 1;
             assert_eq!(opened, sessions.open(&Cookies::new(text), "a", at(offset)).is_some(), "{offset}");
             opened
         };
@@ -443,7 +464,7 @@ mod tests {
         assert!(!open(&kept, 100) && !open(&kept, -61));
         assert!(!open(&kept[..kept.len() - 1], 0) && !open(&alloc::format!("{kept}A"), 0));
         memory.ended.end("id");
-        assert!(sessions.open_remembering(&Cookies::new(&kept), "a", at(0), &mut memory).is_none());
+        assert!(sessions.open_remembering(&Cookies::new(&kept), "a", at(0), &mut memory).is_empty());
     }
 
     #[test]

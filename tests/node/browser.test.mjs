@@ -341,6 +341,52 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
     });
   });
 
+  describe("a session whose cookie is SameSite=Strict", () => {
+    before(() => worker.restart({ config: { ...config, session: { ...config.session, same_site: "Strict" } } }));
+    after(() => worker.restart({ config }));
+
+    /** The account page is open, and no more than these redirects and one page led to it. */
+    async function assertArrived() {
+      await page.waitForURL(`${gateway}/account`);
+      assert.equal(await heading(), "Hello, Alice Example");
+    }
+
+    test("begins with a login from the site's own page, and from an address", async () => {
+      await open("/");
+      await page.getByRole("link", { name: "Account", exact: true }).click();
+      await choose("Alice Example");
+      await assertArrived();
+      for (const { sameSite } of await sessionCookies()) assert.equal(sameSite, "Strict");
+      await page.reload();
+      await assertArrived();
+      await open("/account");
+      await assertArrived();
+    });
+
+    test("is there again after a link of another site, by the provider's own session, and without end of redirects", async () => {
+      await logIn("Alice Example");
+      const other = await serve((_req, res) => res.writeHead(200, { "content-type": "text/html" }).end(`<a href="${gateway}/account">Go</a>`));
+      const opened = [];
+      page.on("request", (request) => request.isNavigationRequest() && opened.push(request.url()));
+      try {
+        await page.goto(other.url);
+        opened.length = 0;
+        await page.getByRole("link").click();
+        await assertArrived();
+        assert.ok(opened.length <= 6, opened.join("\n"));
+      } finally {
+        await other.close();
+      }
+    });
+
+    test("ends with a logout", async () => {
+      await logIn("Alice Example");
+      await page.getByRole("link", { name: "Log out" }).click();
+      await page.waitForURL(`${gateway}/`);
+      assert.deepEqual(await context.cookies(gateway), []);
+    });
+  });
+
   describe("logging out", () => {
     test("ends the session here and at the provider; no button brings the page back", async () => {
       await logIn("Alice Example");

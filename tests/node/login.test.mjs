@@ -110,8 +110,10 @@ describe("a login", () => {
     assert.equal((await browser.send("/app/x")).status, 200, "which does not end the session");
   });
 
-  test("by HEAD is a login too, and a prefetch of a protected page is none", async () => {
+  test("begins by no HEAD and by no prefetch", async () => {
     const browser = site.browser();
+    const head = await browser.send("/login", { method: "HEAD", headers: NAVIGATION });
+    assert.deepEqual([head.status, head.header("location")], [200, null]);
     const prefetch = await browser.send("/app/x", { headers: { ...NAVIGATION, "sec-purpose": "prefetch" } });
     assert.equal(prefetch.status, 401);
     assert.equal(browser.received.length, 0);
@@ -356,13 +358,21 @@ describe("logging out", () => {
       ["POST", { "sec-fetch-site": "cross-site", origin: "https://evil.example" }],
       ["POST", { origin: "https://evil.example" }],
       ["GET", { "sec-fetch-mode": "no-cors", "sec-fetch-site": "same-origin" }],
-      ["GET", { ...NAVIGATION, "sec-purpose": "prefetch" }],
-      ["GET", { "sec-fetch-mode": "cors", "sec-fetch-dest": "empty", "sec-fetch-site": "same-site" }],
       ["GET", { ...NAVIGATION, "sec-fetch-dest": "iframe", "sec-fetch-site": "same-site" }],
     ]) {
       const answer = await browser.send("/logout", { method, headers });
       assert.equal(answer.status, 200);
       assert.match(answer.text, /logout_needs_confirmation/);
+      assert.equal(answer.setCookies.length, 0);
+    }
+    // Nobody sees a page here: scripts are told to send a POST, and what only looks ahead must not show this page later.
+    for (const headers of [
+      { ...NAVIGATION, "sec-purpose": "prefetch" },
+      { "sec-fetch-mode": "cors", "sec-fetch-dest": "empty", "sec-fetch-site": "same-site" },
+    ]) {
+      const answer = await browser.send("/logout", { headers });
+      assert.equal(answer.status, 400);
+      assert.equal(answer.json().code, "navigation_required");
       assert.equal(answer.setCookies.length, 0);
     }
     assert.equal((await browser.send("/app/x")).status, 200);

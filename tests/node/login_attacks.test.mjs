@@ -42,6 +42,8 @@ function newBrowser() {
 }
 
 const API = { accept: "application/json", "sec-fetch-mode": "cors", "sec-fetch-site": "same-origin" };
+/** A client that is no browser and says nothing about itself. A browser's script redeems no code: its GET of a callback does nothing. */
+const PROGRAM = { accept: "application/json" };
 const isCallback = (url) => url.origin === SITE && url.pathname === "/auth/callback";
 const isApp = (url) => url.origin === SITE && url.pathname.startsWith("/app/");
 const sessionCookies = (browser) => [...browser.cookies().keys()].filter((name) => name === COOKIE || name.startsWith(`${COOKIE}.`));
@@ -356,7 +358,7 @@ describe("a token endpoint that", () => {
   ];
   for (const [what, { fault, reply }, line] of rows) {
     test(`${what} is 502, once, and the log says what to do`, async () => {
-      for (const headers of [NAVIGATION, API]) {
+      for (const headers of [NAVIGATION, PROGRAM]) {
         provider.reset();
         worker.logs.splice(0).forEach(({ message }) => logged.push(message));
         provider.behave.reply = reply;

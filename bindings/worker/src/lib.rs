@@ -28,7 +28,7 @@ use edgeward::http::{Reply, RequestHead, unavailable};
 use edgeward::oidc::AccessReading;
 use edgeward::session::Session;
 use js_sys::futures::future_to_promise;
-use js_sys::{Array, Promise};
+use js_sys::{Array, Function, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Response;
@@ -66,13 +66,14 @@ pub fn fetch(
     }
 }
 
-/// A turn of the Durable Object through which isolates share the refresh of a session: a promise of status and text of its
-/// answer, and of what it shall keep. Turns come one after the other.
+/// What the Durable Object does through which isolates share the refreshes and the end of a session: a promise of status and
+/// text of its answer and, if that has changed, what it shall keep and until when. `read` gives what it keeps, by a promise.
 #[wasm_bindgen(js_name = deskTurn)]
-pub fn desk_turn(sealed: String, kept: Option<String>, env: Env, config: JsValue) -> Promise {
+pub fn desk_turn(act: String, sealed: String, read: Function, env: Env, config: JsValue) -> Promise {
     future_to_promise(async move {
-        let (status, text, keep) = renew::desk_turn(&sealed, kept.as_deref(), &env, &config).await;
-        Ok(Array::of3(&status.into(), &text.into(), &keep.map_or(JsValue::UNDEFINED, JsValue::from)).into())
+        let (status, text, keep) = renew::desk_turn(&act, &sealed, &read, &env, &config).await?;
+        let (kept, until_ms) = keep.map_or((JsValue::UNDEFINED, 0), |(kept, until_ms)| (kept.into(), until_ms));
+        Ok(Array::of4(&status.into(), &text.into(), &kept, &(until_ms as f64).into()).into())
     })
 }
 
@@ -147,7 +148,7 @@ impl Visit<'_> {
             match renew::renew(self.site, self.env, self.ctx, &session, ip).await {
                 Renewal::Renewed(renewed) => (session, is_changed) = (Arc::from(renewed), true),
                 Renewal::Unchanged => {}
-                Renewal::Ended => return Err(login::ended(login, self.head, entered.challenge(self.head))),
+                Renewal::Ended => return self.answer_ended(entered, login::cleared(login, self.head)).await,
             }
         }
         let mut reading = None;
@@ -175,10 +176,14 @@ impl Visit<'_> {
             Err(entered.demand_login(self.head, &session, now))
         };
         let cookies = if is_changed { login::keep(self.site, login, self.head, &session) } else { Vec::new() };
-        match answer {
-            Ok(response) => response::of_session(response, &cookies).map_err(|_| response::broken()),
-            Err(reply) => Err(login::of_session(reply, cookies)),
-        }
+        finish(answer, cookies)
+    }
+
+    /// Answers a request whose session has ended: it is anonymous.
+    async fn answer_ended(&self, entered: &Entered<'_>, cookies: Vec<String>) -> Result<Response, Reply> {
+        let answer =
+            if entered.is_optional() { self.act(entered, None, None).await } else { Err(entered.challenge(self.head)) };
+        finish(answer, cookies)
     }
 
     async fn act(
@@ -198,5 +203,13 @@ impl Visit<'_> {
                 Err(login::step(self.site, self.env, self.ctx, entered, login, step, asker).await)
             }
         }
+    }
+}
+
+/// The answer to a request that came with a session. Whatever it is, no cache may keep it.
+fn finish(answer: Result<Response, Reply>, cookies: Vec<String>) -> Result<Response, Reply> {
+    match answer {
+        Ok(response) => response::of_session(response, &cookies).map_err(|_| response::broken()),
+        Err(reply) => Err(login::of_session(reply, cookies)),
     }
 }

@@ -1,5 +1,6 @@
 //! Logging in and out: the core says what to send and what it means, this sends it.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use edgeward::http::{Reply, RequestHead};
 use edgeward::jwt::Claims;
 use edgeward::limits;
 use edgeward::oidc::{
-    self, AccessReading, CallbackError, LOGIN_ENTROPY_BYTES, LoginFailure, Provider, ProviderLookup, UserinfoError,
+    self, AccessReading, CallbackError, LOGIN_ENTROPY_BYTES, LoginFailure, Provider, ProviderLookup, UsedStates,
+    UserinfoError,
 };
 use edgeward::session::{Cookies, SEAL_NONCE_BYTES, Session};
 use worker::{Context, Env, console_warn};
@@ -41,8 +43,10 @@ pub(crate) async fn step(
     let head = asker.head;
     let outcome = match step {
         LoginStep::Begin => begin(site, ctx, entered, login, head).await,
-        LoginStep::Callback => callback(site, ctx, entered, login, head).await,
-        LoginStep::Logout => Ok(logout(site, ctx, entered, login, head).await),
+        LoginStep::Callback | LoginStep::Inspect => {
+            callback(site, env, ctx, entered, login, head, step == LoginStep::Inspect).await
+        }
+        LoginStep::Logout => Ok(logout(site, env, ctx, entered, login, head).await),
         LoginStep::Userinfo => Ok(userinfo(site, ctx, asker).await),
         LoginStep::Refresh => Ok(refresh(site, env, ctx, login, asker).await),
     };
@@ -74,10 +78,12 @@ async fn begin(
 
 async fn callback(
     site: &Rc<Site>,
+    env: &Env,
     ctx: &Context,
     entered: &Entered<'_>,
     login: &Login,
     head: &RequestHead<'_>,
+    inspects: bool,
 ) -> Result<Reply, LoginFailure> {
     let provider = provider(site, Some(ctx)).await?;
     let header = (head.header)("cookie").unwrap_or_default();
@@ -85,10 +91,15 @@ async fn callback(
     let query = head.url_parts().query.unwrap_or_default();
     let (client, sessions) = (&login.client, &login.sessions);
     let accepted = site.with_login(|state| {
-        oidc::accept(client, &provider, &sessions.sealer, &mut state.used_states, query, &cookies, now())
+        let mut unused = UsedStates::default();
+        let used = if inspects { &mut unused } else { &mut state.used_states };
+        oidc::accept(client, &provider, &sessions.sealer, used, query, &cookies, now())
     });
     let (exchange, closing) = accepted.ok_or(LoginFailure::TooLarge)?;
     let exchange = exchange.map_err(LoginFailure::Callback)?;
+    if inspects {
+        return Ok(oidc::navigation_required(true));
+    }
     let ip = (head.header)("cf-connecting-ip");
     let mut attempt = 0;
     let pending = loop {
@@ -111,37 +122,66 @@ async fn callback(
     let nonce: [u8; SEAL_NONCE_BYTES] = entropy::random();
     let mut set = sessions.keep(&session, &cookies, client.host(), &nonce, now()).ok_or(LoginFailure::TooLarge)?;
     set.extend(closing);
-    // The session that this one takes the place of: a copy of its cookie opens nothing here any more.
-    site.with_login(|state| {
-        let earlier = entered.session(head, now(), Some(&mut state.sessions));
-        earlier.iter().for_each(|earlier| state.sessions.ended.end(earlier.id()));
-    });
-    Ok(redirect(location, set))
+    // The session that this one takes the place of: a copy of its cookie opens nothing any more.
+    drop(end_sessions(site, env, ctx, entered, head, renew::REPLACED).await);
+    Ok(if login.sessions.cookie.same_site == "Strict" {
+        // A redirect would be part of the way back from the provider, on which browsers send no such cookie.
+        with_cookies(oidc::logged_in(head, &location), set)
+    } else {
+        redirect(location, set)
+    })
 }
 
-async fn logout(site: &Rc<Site>, ctx: &Context, entered: &Entered<'_>, login: &Login, head: &RequestHead<'_>) -> Reply {
-    if oidc::needs_confirmation(head) {
-        return oidc::confirm_logout(head, entered.path());
-    }
-    let header = (head.header)("cookie").unwrap_or_default();
-    let session = site.with_login(|state| entered.session(head, now(), Some(&mut state.sessions))).flatten();
-    let set = login.sessions.clear(&Cookies::new(&header));
-    if let Some(session) = &session {
-        site.with_login(|state| state.sessions.ended.end(session.id()));
-    }
+async fn logout(
+    site: &Rc<Site>,
+    env: &Env,
+    ctx: &Context,
+    entered: &Entered<'_>,
+    login: &Login,
+    head: &RequestHead<'_>,
+) -> Reply {
+    let set = cleared(login, head);
+    let session = end_sessions(site, env, ctx, entered, head, renew::LOGOUT).await;
     // The provider may be down: this site's session ends all the same.
     let provider = provider(site, Some(ctx)).await.ok();
-    if let (Some(provider), Some(session)) = (&provider, &session)
-        && let Some(outgoing) = oidc::revocation(&login.client, provider, session.tokens())
-    {
-        ctx.wait_until(async move { drop(send::send(&outgoing).await) });
-    }
     let url = provider
         .and_then(|provider| oidc::logout_url(&login.client, &provider, session.as_deref(), &login.after_logout));
     match url {
         Some(url) => redirect(url, set),
         None => with_cookies(oidc::logged_out(head), set),
     }
+}
+
+/// Ends the sessions of a request, and after a logout revokes what there is of each. Gives the newest.
+///
+/// The work goes on when the client goes away. What the Durable Object says is waited for: when the answer arrives, no isolate
+/// refreshes the sessions any more.
+async fn end_sessions(
+    site: &Rc<Site>,
+    env: &Env,
+    ctx: &Context,
+    entered: &Entered<'_>,
+    head: &RequestHead<'_>,
+    act: &'static str,
+) -> Option<Arc<Session>> {
+    let sessions =
+        site.with_login(|state| entered.sessions(head, now(), Some(&mut state.sessions))).unwrap_or_default();
+    for session in &sessions {
+        let (site, env, session) = (Rc::clone(site), env.clone(), Arc::clone(session));
+        let is_told = Rc::new(Cell::new(false));
+        let told = Rc::clone(&is_told);
+        ctx.wait_until(async move {
+            let newest = renew::end(&site, &env, &session, act).await;
+            told.set(true);
+            if act == renew::LOGOUT {
+                renew::revoke(&site, newest.as_ref().unwrap_or(&session)).await;
+            }
+        });
+        while !is_told.get() {
+            send::sleep(limits::FETCH_POLL_MS).await;
+        }
+    }
+    sessions.into_iter().next()
 }
 
 async fn userinfo(site: &Rc<Site>, ctx: &Context, asker: Asker<'_>) -> Reply {
@@ -294,9 +334,14 @@ pub(crate) fn of_session(mut reply: Reply, cookies: Vec<String>) -> Reply {
 }
 
 /// An answer that also ends the session.
-pub(crate) fn ended(login: &Login, head: &RequestHead<'_>, reply: Reply) -> Reply {
+fn ended(login: &Login, head: &RequestHead<'_>, reply: Reply) -> Reply {
+    with_cookies(reply, cleared(login, head))
+}
+
+/// `Set-Cookie` values that remove the session's cookies.
+pub(crate) fn cleared(login: &Login, head: &RequestHead<'_>) -> Vec<String> {
     let header = (head.header)("cookie").unwrap_or_default();
-    with_cookies(reply, login.sessions.clear(&Cookies::new(&header)))
+    login.sessions.clear(&Cookies::new(&header))
 }
 
 /// The provider's endpoints. Of requests that need them at once, one fetches, and the others look again until they are there.

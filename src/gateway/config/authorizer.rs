@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::reader::{Field, Reader, Section};
-use super::session;
+use super::{redirects, session};
 use crate::gateway::route::{Auth, Integration, Route};
 use crate::gateway::{Login, LoginState};
 use crate::json::Value;
@@ -16,7 +16,7 @@ use crate::oidc::{
     Client, ClientAuth, Provider, ProviderCache, RefreshDesk, Secret, SubjectMatch, UsedStates, is_about_user,
 };
 use crate::session::{LoginBinding, SessionMemory};
-use crate::url::{HttpUrl, is_host, is_loopback, split_port};
+use crate::url::{HttpUrl, is_host, is_loopback, is_within_domain, split_port};
 use crate::verifier::Verifier;
 
 const KEYS: &[&str] = &[
@@ -63,6 +63,9 @@ pub(super) struct Authorizer {
     kind: Type,
     client: ClientSettings,
 }
+
+/// The key that says where logins end.
+pub(super) const AFTER_LOGIN: &str = "authorizer.callback_uri";
 
 /// What is configured of the login client.
 #[derive(Debug)]
@@ -158,6 +161,33 @@ impl Authorizer {
         &self.client.scope
     }
 
+    /// Whether only some clients' tokens are accepted.
+    pub(super) fn restricts_clients(&self) -> bool {
+        !self.clients.is_empty()
+    }
+
+    /// Where a login ends that names no page, if that is on the gateway's own origin: the key that says so, and the path.
+    pub(super) fn after_login(&self) -> Option<(&'static str, String)> {
+        self.own_path(AFTER_LOGIN, self.client.callback_uri.as_deref())
+    }
+
+    /// The same for a logout.
+    pub(super) fn after_logout(&self) -> Option<(&'static str, String)> {
+        // Without an address of its own, the root of where people think the site is.
+        let elsewhere = self.client.callback_uri.as_ref().filter(|_| self.client.post_logout_uri.is_none());
+        let uri = self.client.post_logout_uri.as_ref().or(elsewhere);
+        let (place, path) = self.own_path("authorizer.post_logout_uri", uri.map(String::as_str))?;
+        Some((place, if elsewhere.is_some() { "/".into() } else { path }))
+    }
+
+    fn own_path(&self, place: &'static str, uri: Option<&str>) -> Option<(&'static str, String)> {
+        let Some(uri) = uri else { return Some((place, "/".into())) };
+        let url = HttpUrl::parse(uri)?;
+        let own = self.client.redirect_uri.as_ref().or(self.client.base_url.as_ref())?;
+        let is_own = HttpUrl::parse(own).is_some_and(|own| own.authority.eq_ignore_ascii_case(url.authority));
+        is_own.then(|| (place, url.path().into()))
+    }
+
     /// The gateway's own callback: as configured, or that of the callback route on the site's own origin.
     pub(super) fn redirect_uri(&self, callback_path: Option<&str>) -> Option<String> {
         let from_base = || Some(format!("{}{}", self.client.base_url.as_ref()?, callback_path?));
@@ -240,6 +270,14 @@ impl Authorizer {
         let audience = self.accepted_audience(routes);
         let binding = LoginBinding { issuer: &issuer.issuer, client_id: &id, audience: &audience };
         let sessions = session.sessions(reader, &settings.secrets, binding)?;
+        if let Some(domain) = &sessions.cookie.domain
+            && !HttpUrl::parse(&redirect_uri).is_some_and(|url| is_within_domain(url.host, domain))
+        {
+            reader.error(
+                "session.domain",
+                "must be the host of authorizer.redirect_uri or a parent of it: browsers keep no cookie for another domain",
+            );
+        }
         let secrets = || settings.secrets.iter().cloned().map(Secret::new).collect();
         let auth = match settings.auth {
             ClientAuthMethod::Post => ClientAuth::Post(secrets()),
@@ -271,7 +309,7 @@ impl Authorizer {
         let verifier = Verifier::new(id_policy.clone(), self.keys_of(issuer));
         let login = Login {
             after_logout: settings.post_logout_uri.clone().unwrap_or_else(|| format!("{}/", client.home())),
-            login_path: path_of(&Integration::Login),
+            login_path: redirects::login_page(routes),
             client,
             sessions,
             id_policy,

@@ -5,6 +5,9 @@ mod cors;
 mod overlaps;
 mod paths;
 mod reader;
+mod redirects;
+#[cfg(test)]
+mod redirects_tests;
 mod session;
 
 use alloc::string::{String, ToString};

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use super::authorizer::Authorizer;
 use super::overlaps;
 use super::reader::{Field, Reader, Section};
+use super::redirects;
 use crate::gateway::Routes;
 use crate::gateway::agreement::RouteTable;
 use crate::gateway::headers::{HeaderTemplates, HeaderValue};
@@ -58,7 +59,9 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>, authorizer: Opti
     let index = RouteIndex::new(&routes, reader.unicode);
     overlaps::check(reader, &index, &routes, &places);
     check_login(reader, &routes, &places, authorizer);
-    Routes { table: RouteTable::new(index, &routes), routes }
+    let table = RouteTable::new(index, &routes);
+    redirects::check(reader, &table, &routes, &places, authorizer);
+    Routes { table, routes }
 }
 
 /// The routes that are valid, each with its place.
@@ -430,8 +433,11 @@ fn check_login(reader: &mut Reader<'_>, routes: &[Route], places: &[String], aut
         }
     }
     if let Some((path, _)) = routes().find(|(_, route)| route.on_unauthenticated == OnUnauthenticated::Login)
-        && first(&Integration::Login).is_none_or(|(_, route)| route.pattern.path().is_none())
+        && redirects::login_page(routes().map(|(_, route)| route)).is_none()
     {
-        reader.error(&format!("{path}.on_unauthenticated"), "is \"login\", but no route with a fixed path is a login");
+        reader.error(
+            &format!("{path}.on_unauthenticated"),
+            "is \"login\", but no route with a fixed path and method GET is a login",
+        );
     }
 }

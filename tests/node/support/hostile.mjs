@@ -27,6 +27,8 @@ export async function startHostileProvider() {
     /** The codes, verifiers, nonces, states and tokens of all logins: what must never be seen elsewhere. */
     secrets: [],
     exchanges: [],
+    /** The tokens that were revoked. */
+    revocations: [],
     behave: {},
     setFault: (endpoint, fault) => issuer.setFault(endpoint, fault),
     counts: issuer.counts,
@@ -36,12 +38,14 @@ export async function startHostileProvider() {
       issuer.clearFaults();
       issuer.discoveryDocument = undefined;
       provider.exchanges.length = 0;
+      provider.revocations.length = 0;
       for (const name of Object.keys(issuer.counts)) issuer.counts[name] = 0;
     },
     stop: () => issuer.stop(),
   };
   issuer.metadata = {
     userinfo_endpoint: `${issuer.url}/userinfo`,
+    revocation_endpoint: `${issuer.url}/revoke`,
     end_session_endpoint: `${issuer.url}/session/end`,
     authorization_response_iss_parameter_supported: true,
   };
@@ -111,9 +115,15 @@ export async function startHostileProvider() {
     json(res, 200, provider.behave.userinfo?.(claims) ?? claims);
   };
 
+  const revoke = async (req, res) => {
+    provider.revocations.push(new URLSearchParams((await readBody(req)).toString()).get("token"));
+    json(res, 200, {});
+  };
+
   issuer.routes = {
     "/authorize": { endpoint: "authorization", answer: authorize },
     "/token": { endpoint: "token", answer: token },
+    "/revoke": { endpoint: "revocation", answer: revoke },
     "/userinfo": { endpoint: "userinfo", answer: userinfo },
   };
   return provider;

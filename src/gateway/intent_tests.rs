@@ -1,0 +1,212 @@
+//! Every combination of what browsers say about a request, against what it may do: log in, come back, log out.
+
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use serde_json::json;
+
+use super::{Action, Credentials, Gateway, LoginStep, compile};
+use crate::http::{Reply, RequestHead};
+use crate::io::UnixTime;
+use crate::session::SessionMemory;
+
+type Header = (&'static str, &'static str);
+
+const TRUSTED: &str = "https://www.example.com";
+
+fn gateway(methods: &serde_json::Value) -> Gateway {
+    let route = |path: &str, kind: &str| json!({ "method": methods, "path": path, "integration": { "type": kind } });
+    let config = json!({
+        "authorizer": {
+            "type": "auth0", "domain": "tenant.example.com", "audience": "https://api.example.com", "client_id": "c",
+            "client_secret": "client secret", "redirect_uri": "https://app.example.com/cb",
+            "scope": "openid offline_access"
+        },
+        "session": { "secrets": "a sealing secret of at least 32 characters" },
+        "cors": { "allow_origins": [TRUSTED], "allow_credentials": true },
+        "paths": [
+            route("/login", "login"), route("/logout", "logout"),
+            { "method": "ANY", "path": "/cb", "integration": { "type": "callback" } },
+            { "method": "ANY", "path": "/userinfo", "auth": "optional", "integration": { "type": "userinfo" } },
+            { "method": "ANY", "path": "/refresh", "auth": "optional", "integration": { "type": "refresh" } }
+        ]
+    });
+    compile(&config.to_string(), &|_| None).unwrap().gateway
+}
+
+/// The step that is taken, or the answer without one.
+fn ask(gateway: &Gateway, method: &str, path: &str, headers: &[Header]) -> Result<LoginStep, Reply> {
+    let header = |name: &str| match name {
+        "cookie" => Some("__Host-edgeward-login-abcdefgh=1.x".into()),
+        _ => headers.iter().find(|(one, _)| *one == name).map(|(_, value)| value.to_string()),
+    };
+    let url = alloc::format!("https://app.example.com{path}");
+    let head = RequestHead { method, url: &url, header: &header };
+    let entered = gateway.enter(&head)?;
+    let credentials = entered.credentials(&head, UnixTime::from_secs(0), Some(&mut SessionMemory::default()))?;
+    assert!(matches!(credentials, Credentials::Anonymous));
+    match entered.action(&head, None) {
+        Action::Login(_, step) => Ok(step),
+        Action::Respond(reply) => Err(reply),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Each header with each of its values, and without.
+const CHOICES: [(&str, &[&str]); 6] = [
+    ("sec-fetch-mode", &["navigate", "cors", "no-cors", "same-origin", "navigate, cors", ""]),
+    ("sec-fetch-dest", &["document", "iframe", "empty", "image", "fencedframe"]),
+    ("sec-fetch-site", &["none", "same-origin", "same-site", "cross-site", "same-origin, cross-site"]),
+    ("sec-fetch-user", &["?1"]),
+    ("origin", &["https://app.example.com", TRUSTED, "https://evil.example", "null"]),
+    ("x-requested-with", &["XMLHttpRequest"]),
+];
+
+const PREFETCHES: [Header; 14] = [
+    ("sec-purpose", "prefetch"),
+    ("sec-purpose", "prefetch;prerender"),
+    ("sec-purpose", "prefetch;anonymous-client-ip"),
+    ("x-sec-purpose", "prefetch"),
+    ("purpose", "prefetch"),
+    ("x-purpose", "preview"),
+    ("x-moz", "prefetch"),
+    ("moz-purpose", "prefetch"),
+    ("sec-fetch-purpose", "prefetch"),
+    ("next-router-prefetch", "1"),
+    ("next-router-segment-prefetch", "/_tree"),
+    ("x-middleware-prefetch", "1"),
+    ("hx-preloaded", "true"),
+    ("purpose", "Prefetch, other"),
+];
+
+fn combinations() -> Vec<Vec<Header>> {
+    let mut all: Vec<Vec<Header>> = Vec::from([Vec::new()]);
+    for (name, values) in CHOICES {
+        let longer =
+            all.iter().flat_map(|some| values.iter().map(|value| [some.as_slice(), &[(name, *value)]].concat()));
+        let longer: Vec<_> = longer.collect();
+        all.extend(longer);
+    }
+    all
+}
+
+/// What the rules say, in other words than the code's.
+fn is_meant(step: LoginStep, method: &str, headers: &[Header]) -> bool {
+    let given = |name: &str| headers.iter().find(|(one, _)| *one == name).map(|(_, value)| *value);
+    let is = |name: &str, allowed: &[&str]| given(name).is_none_or(|value| allowed.contains(&value));
+    match method {
+        "GET" => {
+            let is_page = is("sec-fetch-mode", &["navigate"])
+                && is("sec-fetch-dest", &["document"])
+                && given("x-requested-with").is_none();
+            let is_own = is("sec-fetch-site", &["none", "same-origin"])
+                || given("sec-fetch-site") == Some("same-site") && given("sec-fetch-dest") == Some("document");
+            is_page && (step != LoginStep::Logout || is_own)
+        }
+        "POST" | "DELETE" => {
+            let own_origin =
+                given("origin").is_some_and(|origin| ["https://app.example.com", TRUSTED].contains(&origin));
+            let own_site = match given("sec-fetch-site") {
+                Some(site) => ["none", "same-origin"].contains(&site),
+                None => given("origin").is_none(),
+            };
+            step != LoginStep::Callback && (own_site || own_origin)
+        }
+        _ => false,
+    }
+}
+
+fn assert_nothing_done(reply: &Reply, what: &dyn core::fmt::Debug) {
+    assert!(matches!(reply.status, 200 | 400 | 403), "{what:?}: {}", reply.status);
+    assert!(reply.header("set-cookie").is_none() && reply.header("location").is_none(), "{what:?}");
+    assert!(reply.header("cache-control").unwrap().contains("no-store"), "{what:?}");
+}
+
+#[test]
+fn only_what_is_meant_is_done_whatever_headers_come_together() {
+    let gateway = gateway(&json!("ANY"));
+    let (mut done, mut refused) = (0, 0);
+    for headers in combinations() {
+        for (path, step) in [("/login", LoginStep::Begin), ("/cb", LoginStep::Callback), ("/logout", LoginStep::Logout)]
+        {
+            for method in ["GET", "HEAD", "POST", "DELETE"] {
+                let expected = is_meant(step, method, &headers);
+                match ask(&gateway, method, path, &headers) {
+                    Ok(LoginStep::Inspect) => {
+                        assert!(!expected && method == "GET" && step == LoginStep::Callback, "{headers:?}");
+                    }
+                    Ok(taken) => {
+                        assert!(expected && taken == step, "{method} {path} {headers:?}");
+                        done += 1;
+                    }
+                    Err(reply) => {
+                        assert!(!expected, "{method} {path} {headers:?}");
+                        assert_nothing_done(&reply, &(method, path, &headers));
+                        refused += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(done > 500 && refused > 10_000, "{done} {refused}");
+}
+
+#[test]
+fn looking_ahead_does_nothing_whatever_else_is_said() {
+    let gateway = gateway(&json!("ANY"));
+    for headers in combinations().iter().step_by(7) {
+        for purpose in PREFETCHES {
+            let headers = [headers.as_slice(), &[purpose]].concat();
+            for path in ["/login", "/cb", "/logout"] {
+                for method in ["GET", "HEAD", "POST"] {
+                    let reply = ask(&gateway, method, path, &headers).unwrap_err();
+                    assert_nothing_done(&reply, &(method, path, &headers));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn keeping_a_session_fresh_and_reading_are_no_such_acts() {
+    let gateway = gateway(&json!("ANY"));
+    for headers in combinations().iter().step_by(11) {
+        for method in ["GET", "HEAD", "POST"] {
+            assert_eq!(ask(&gateway, method, "/userinfo", headers), Ok(LoginStep::Userinfo));
+            assert_eq!(ask(&gateway, method, "/refresh", headers), Ok(LoginStep::Refresh));
+        }
+    }
+}
+
+#[test]
+fn each_refusal_says_what_to_do() {
+    let gateway = gateway(&json!("ANY"));
+    assert_eq!(ask(&gateway, "GET", "/cb", &[("sec-fetch-mode", "cors")]), Ok(LoginStep::Inspect));
+    for (method, path, headers, status, text) in [
+        ("GET", "/login", &[("sec-fetch-mode", "cors")][..], 400, "navigation_required"),
+        ("GET", "/logout", &[("sec-fetch-mode", "cors")], 400, "send a POST"),
+        ("POST", "/cb", &[], 400, "navigation_required"),
+        ("GET", "/login", &[("sec-fetch-dest", "iframe")], 400, "Open this page in a tab of its own"),
+        ("GET", "/cb", &[("sec-fetch-dest", "iframe")], 400, "Nothing was done"),
+        ("GET", "/logout", &[("sec-fetch-dest", "iframe")], 200, "logout_needs_confirmation"),
+        ("GET", "/logout", &[("sec-fetch-site", "cross-site")], 200, "logout_needs_confirmation"),
+        ("POST", "/logout", &[("sec-fetch-site", "cross-site")], 200, "logout_needs_confirmation"),
+        ("POST", "/login", &[("origin", "https://evil.example")], 403, "cross_site_request"),
+        ("HEAD", "/login", &[], 200, ""),
+        ("OPTIONS", "/logout", &[], 200, ""),
+    ] {
+        let reply = ask(&gateway, method, path, headers).unwrap_err();
+        assert_eq!(reply.status, status, "{method} {path}");
+        assert!(reply.body.contains(text), "{method} {path}: {}", reply.body);
+    }
+}
+
+#[test]
+fn a_logout_by_post_alone_never_leads_to_a_page_that_cannot_be_opened() {
+    let gateway = gateway(&json!("POST"));
+    assert_eq!(ask(&gateway, "POST", "/logout", &[]), Ok(LoginStep::Logout));
+    assert_eq!(ask(&gateway, "POST", "/login", &[]), Ok(LoginStep::Begin));
+    assert_eq!(ask(&gateway, "POST", "/logout", &[("sec-fetch-site", "cross-site")]).unwrap_err().status, 403);
+    assert_eq!(ask(&gateway, "GET", "/logout", &[]).unwrap_err().status, 405);
+    assert!(gateway.login().unwrap().login_path.is_none(), "nobody is redirected to a page that answers no GET");
+}
