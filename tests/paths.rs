@@ -360,12 +360,13 @@ fn random_route(rng: &mut Rng) -> Route {
         .map(|_| if rng.below(4) == 0 { "{}".to_string() } else { (*rng.pick(&NAMES)).to_string() })
         .collect();
     let auth = *rng.pick(&["none", "none", "required", "optional"]);
+    let method = *rng.pick(&["ANY", "ANY", "ANY", "GET"]);
     Route {
         segments,
         has_rest: rng.below(3) == 0,
         auth,
         scope: if auth == "required" { *rng.pick(&[None, None, Some("read"), Some("write")]) } else { None },
-        method: rng.pick(&["ANY", "ANY", "ANY", "GET"]),
+        method,
     }
 }
 
@@ -379,7 +380,7 @@ fn spelled(rng: &mut Rng, character: char) -> String {
         1 => encoded(&encoded(&character.to_string())),
         2 => encoded(&encoded(&encoded(&character.to_string()))),
         3 => character.to_uppercase().to_string(),
-        4 => plain + &encoded(rng.pick(&["\u{ad}", "\u{200b}", "\u{feff}"])),
+        4 => plain + &encoded(&rng.pick(&['\u{ad}', '\u{200b}', '\u{feff}']).to_string()),
         5 if character.is_ascii_graphic() => {
             encoded(&char::from_u32(u32::from(character) + 0xfee0).unwrap().to_string())
         }

@@ -263,6 +263,15 @@ impl<'g> Entered<'g> {
         with_query.or_else(|| ReturnTo::parse(path)).unwrap_or_default()
     }
 
+    /// Where a login ends that was begun for `location`: there, unless that is a part of logging in or out itself, which a link
+    /// of another site may have named.
+    #[must_use]
+    pub fn landing(&self, location: String) -> String {
+        let path = location.split('?').next().unwrap_or_default();
+        let route = CanonicalPath::parse(path).ok().and_then(|path| self.gateway.route(&path, "GET").ok());
+        if route.is_some_and(|route| route.integration.is_login_flow()) { "/".into() } else { location }
+    }
+
     /// Checks the rights that the route demands.
     ///
     /// # Errors

@@ -321,3 +321,20 @@ fn on_a_route_that_may_have_a_session_one_that_ended_is_nobody() {
         assert_eq!(challenge.map(|reply| reply.status), expected, "{path}");
     }
 }
+
+#[test]
+fn a_login_lands_on_a_page_whatever_a_link_named() {
+    let gateway = default_site();
+    let head = RequestHead { method: "GET", url: "https://app.example.com/cb", header: &|_| None };
+    let entered = gateway.enter(&head).unwrap();
+    for (location, landing) in [
+        ("/plain?a=b", "/plain?a=b"),
+        ("/nowhere", "/nowhere"),
+        ("/login", "/"),
+        ("/login?return_to=/login", "/"),
+        ("/cb?code=c", "/"),
+        ("https://www.example.com/login", "https://www.example.com/login"),
+    ] {
+        assert_eq!(entered.landing(location.into()), landing);
+    }
+}

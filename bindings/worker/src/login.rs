@@ -119,6 +119,7 @@ async fn callback(
     let session_id = edgeward::base64url::encode(&session_id);
     let (session, location) =
         pending.into_session(client, &id, &access, session_id, now()).map_err(LoginFailure::Callback)?;
+    let location = entered.landing(location);
     let nonce: [u8; SEAL_NONCE_BYTES] = entropy::random();
     let mut set = sessions.keep(&session, &cookies, client.host(), &nonce, now()).ok_or(LoginFailure::TooLarge)?;
     set.extend(closing);
