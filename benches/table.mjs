@@ -60,7 +60,7 @@ export const ROWS = [
   { what: "Worker, CPU per request, repeated token · a Worker that does nothing", ...us("cpu.edgeward.repeated", "cpu.hello") },
   { what: "Worker as `worker.js` wraps it, CPU per request, distinct tokens · Hono + jose", ...us("cpu.deployed.distinct", "cpu.hono.distinct") },
   { what: "Worker as `worker.js` wraps it, CPU per request, repeated token · Hono + jose", ...us("cpu.deployed.repeated", "cpu.hono.repeated") },
-  { what: "Worker, CPU per request, 200 protected routes, the costliest of nine kinds of URL of 15,000 characters · a plain URL", ...us("cpu.url.worst", "cpu.url.plain") },
+  { what: "Worker, CPU per request, 200 protected routes, the costliest of 20 URLs of 15,000 characters · a plain URL", ...us("cpu.url.worst", "cpu.url.plain") },
   { what: "compile, instantiate, first verification, baseline wasm, fresh Node process", unit: "ms", ours: "start.baseline.first" },
   { what: "import of the package and first verification, fresh Node process · jose", unit: "ms", ours: "start.edgeward", theirs: ["start.jose"] },
   { what: "import of the package and first verification, fresh Node process · fast-jwt", unit: "ms", ours: "start.edgeward", theirs: ["start.fast_jwt"] },

@@ -305,7 +305,10 @@ describe("a JWKS that goes wrong", () => {
       await assertRestServes(worker);
       await worker.waitForLog(code);
       assert.equal(visits, 0);
-      assert.ok(record.served <= 2, `asked ${record.served} times`);
+      // A network error is answered by asking once more; the runtime itself asks again on a connection that it had kept open.
+      const { reset, truncate } = fault();
+      const most = reset || truncate ? 4 : 2;
+      assert.ok(record.served <= most, `asked ${record.served} times`);
     });
   }
 
