@@ -268,7 +268,7 @@ impl<'g> Entered<'g> {
     #[must_use]
     pub fn landing(&self, location: String) -> String {
         let path = location.split('?').next().unwrap_or_default();
-        let route = CanonicalPath::parse(path).ok().and_then(|path| self.gateway.route(&path, "GET").ok());
+        let route = self.gateway.route_at(path, "GET");
         if route.is_some_and(|route| route.integration.is_login_flow()) { "/".into() } else { location }
     }
 

@@ -117,6 +117,12 @@ impl Gateway {
         }
     }
 
+    /// The route that serves a path of this site.
+    fn route_at(&self, path: &str, method: &str) -> Option<&Route> {
+        let path = RequestPath::parse(path, self.unicode).ok()?;
+        route_for(self.table.find(&path, &self.routes, method).ok()?, &self.routes, method)
+    }
+
     fn method_not_allowed(&self, group: &[usize]) -> Reply {
         let mut allow: Vec<&str> = Vec::new();
         for route in group.iter().filter_map(|&position| self.routes.get(position)) {

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use super::{CallbackError, ProviderError};
+use super::{CallbackError, ProviderError, ReturnTo};
 use crate::error::VerifyError;
 use crate::http::{Page, Reply, RequestHead, is_navigation};
 use crate::jwk::KeysError;
@@ -181,12 +181,14 @@ pub fn logged_in(head: &RequestHead<'_>, location: &str) -> Reply {
 
 /// Another site sent the browser to the logout: nothing happens unless the person wants it.
 pub(crate) fn confirm_logout(head: &RequestHead<'_>, path: &str) -> Reply {
+    // A path that came with two slashes would be the address of another host.
+    let path = ReturnTo::parse(path).unwrap_or_default();
     Page {
         status: 200,
         title: "Log out?",
         message: "Another site asked to log you out. Your session goes on unless you confirm.",
         code: "logout_needs_confirmation",
-        action: Some(("Log out", path)),
+        action: Some(("Log out", path.as_str())),
     }
     .reply(head.request_id().as_deref())
 }

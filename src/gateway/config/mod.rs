@@ -6,7 +6,7 @@ mod overlaps;
 mod paths;
 mod reader;
 mod redirects;
-#[cfg(test)]
+#[cfg(all(test, feature = "unicode"))]
 mod redirects_tests;
 mod session;
 
