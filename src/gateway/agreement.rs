@@ -211,7 +211,8 @@ fn sorted<'t>(texts: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
     sorted
 }
 
-#[cfg(all(test, feature = "unicode"))]
+#[cfg(test)]
+#[cfg(feature = "unicode")]
 mod tests {
     use alloc::format;
     use alloc::string::{String, ToString};

@@ -16,13 +16,15 @@ mod entered;
 mod headers;
 mod index;
 mod intent;
-#[cfg(all(test, feature = "unicode"))]
+#[cfg(test)]
+#[cfg(feature = "unicode")]
 mod intent_tests;
 mod login;
 mod path;
 mod pattern;
 mod route;
-#[cfg(all(test, feature = "unicode"))]
+#[cfg(test)]
+#[cfg(feature = "unicode")]
 mod session_tests;
 mod spelling;
 

@@ -266,7 +266,8 @@ fn with_merged_slashes(text: &str) -> Option<String> {
     (merged.len() < text.len()).then_some(merged)
 }
 
-#[cfg(all(test, feature = "unicode"))]
+#[cfg(test)]
+#[cfg(feature = "unicode")]
 mod tests {
     use alloc::string::String;
     use alloc::vec::Vec;

@@ -169,7 +169,8 @@ fn literal(segment: &str, unicode: Unicode) -> Result<String, InvalidPattern> {
     }
 }
 
-#[cfg(all(test, feature = "unicode"))]
+#[cfg(test)]
+#[cfg(feature = "unicode")]
 mod tests {
     use super::{InvalidPattern, Kind, Pattern};
     use crate::gateway::spelling::Unicode;

@@ -121,7 +121,8 @@ fn is_ignorable(character: char) -> bool {
         | '\u{e0000}'..='\u{e0fff}')
 }
 
-#[cfg(all(test, feature = "unicode"))]
+#[cfg(test)]
+#[cfg(feature = "unicode")]
 mod tests {
     use alloc::string::{String, ToString};
 

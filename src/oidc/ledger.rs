@@ -1,5 +1,6 @@
 //! What isolates keep in common of a session: what came of its last refreshes, and whether it has ended.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -30,7 +31,7 @@ pub struct SessionEnd {
 #[derive(Debug)]
 pub enum KnownRefresh {
     /// Nothing yet: it is the session to refresh. It may be a newer one than the one that was asked about.
-    Due(Session),
+    Due(Box<Session>),
     /// This session, with an access token that is still good.
     Done(String),
     /// The session has ended.
@@ -72,7 +73,7 @@ impl RefreshLedger {
         while self.end.is_none() {
             let mark = base64url::encode(&RefreshMark::of(&newest).0);
             let Some(position) = later.iter().position(|(one, _)| *one == mark) else {
-                return KnownRefresh::Due(newest);
+                return KnownRefresh::Due(newest.into());
             };
             let Some((_, outcome)) = later.get(position) else { break };
             let Some(next) = unpack(outcome) else { break };

@@ -6,7 +6,8 @@ mod overlaps;
 mod paths;
 mod reader;
 mod redirects;
-#[cfg(all(test, feature = "unicode"))]
+#[cfg(test)]
+#[cfg(feature = "unicode")]
 mod redirects_tests;
 mod session;
 

@@ -260,7 +260,8 @@ impl Walk<'_> {
     }
 }
 
-#[cfg(all(test, feature = "unicode"))]
+#[cfg(test)]
+#[cfg(feature = "unicode")]
 mod tests {
     use alloc::format;
     use alloc::string::{String, ToString};
