@@ -80,6 +80,7 @@ pub(crate) fn is_host(host: &str) -> bool {
 }
 
 /// Whether a cookie for `domain` goes to `host`: it is the host, or a parent of it (RFC 6265 §5.1.3).
+#[cfg(feature = "gateway")]
 pub(crate) fn is_within_domain(host: &str, domain: &str) -> bool {
     let start = host.len().checked_sub(domain.len());
     let tail = start.and_then(|start| host.split_at_checked(start));

@@ -6,7 +6,7 @@
  * import config from "./edgeward.json";
  *
  * export default gateway(config);
- * export const EdgewardSessions = sessions(config); // optional: isolates share the refresh of a session
+ * export const EdgewardSessions = sessions(config); // optional: isolates share the refreshes and the end of a session
  * ```
  *
  * @module
@@ -52,9 +52,9 @@ export interface SessionDeskClass {
 }
 
 /**
- * The Durable Object class through which isolates share the refresh of a session, with the gateway's configuration. Bind it as
- * `EDGEWARD_SESSIONS`, as a SQLite-backed class. Of several gateways with sessions each needs a class and a binding of its own, and is
- * given that binding under this name.
+ * The Durable Object class through which isolates share the refreshes and the end of a session, with the gateway's configuration. Bind
+ * it as `EDGEWARD_SESSIONS`, as a SQLite-backed class. Of several gateways with sessions each needs a class and a binding of its own, and
+ * is given that binding under this name.
  */
 export function sessions(config: object): SessionDeskClass;
 

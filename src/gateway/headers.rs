@@ -150,13 +150,21 @@ const PLATFORM_ADDRESS: &str = "cf-connecting-ip";
 const PASSED: &str = "x-user-agent";
 
 /// Which inbound headers are dropped before a request goes on.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct OwnedHeaders {
     /// Canonical names of all headers that any route sets.
     configured: BTreeSet<Vec<u8>>,
     /// The whole names and the beginnings of [`DROPPED`], sorted. No beginning begins another.
     names: Vec<&'static str>,
     prefixes: Vec<&'static str>,
+}
+
+impl core::fmt::Debug for OwnedHeaders {
+    /// Shows the configured names; the others are always the same.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let configured = self.configured.iter().map(|name| String::from_utf8_lossy(name));
+        f.debug_list().entries(configured).finish()
+    }
 }
 
 impl Default for OwnedHeaders {

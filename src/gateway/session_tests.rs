@@ -233,7 +233,8 @@ fn sealed(gateway: &Gateway, id: &str, began: i64, name: usize) -> Vec<String> {
     let claims = Claims::from_json(claims.into_bytes()).unwrap();
     let session = Session::new(id.into(), claims, Tokens::default(), at(began));
     let sessions = &gateway.login().unwrap().sessions;
-    let set = sessions.keep(&session, &Cookies::default(), "app.example.com", &[7; 24], at(began)).unwrap();
+    let nonce = [u8::try_from(began).unwrap(); 24];
+    let set = sessions.keep(&session, &Cookies::default(), "app.example.com", &nonce, at(began)).unwrap();
     set.iter().map(|line| line.split(';').next().unwrap().to_string()).collect()
 }
 
