@@ -472,7 +472,6 @@ fn a_session_opens_at_the_very_login_it_was_made_for() {
         (json!({ "redirect_uri": "https://other.example.com/cb" }), none.clone()),
         (json!({}), json!({ "secrets": "another sealing secret of at least 32 characters" })),
         (json!({}), secure.clone()),
-        (json!({}), json!({ "cookie": "__Secure-s", "domain": "app.example.com" })),
         (json!({ "client_id": "client-2" }), secure),
     ];
     // What may change without anybody's being logged out.
