@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod background;
 mod edge_cache;
 mod entropy;
 mod forward;
@@ -17,8 +18,6 @@ mod site;
 mod unicode;
 mod verify;
 
-use core::future::Future;
-use core::pin::Pin;
 use core::task::{Context as Task, Poll, Waker};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,13 +26,13 @@ use edgeward::gateway::{Action, Caller, Credentials, Entered, HEALTH_PATH, Login
 use edgeward::http::{Reply, RequestHead, unavailable};
 use edgeward::oidc::AccessReading;
 use edgeward::session::Session;
-use js_sys::futures::future_to_promise;
 use js_sys::{Array, Function, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Response;
 use worker::{Context, Env, console_warn};
 
+use self::background::{Work, promise};
 use self::login::Asker;
 use self::renew::Renewal;
 use self::request::Inbound;
@@ -55,14 +54,14 @@ pub fn fetch(
     ctx: worker::worker_sys::Context,
     config: JsValue,
 ) -> Result<JsValue, JsValue> {
-    let mut handling: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>> = Box::pin(async move {
+    let mut handling: Work<Result<JsValue, JsValue>> = Box::pin(async move {
         let response = handle(Inbound::new(request), &env, &Context::new(ctx), &config).await;
         response.map(JsValue::from).map_err(JsValue::from)
     });
     match handling.as_mut().poll(&mut Task::from_waker(Waker::noop())) {
         Poll::Ready(answer) => answer,
         // Polled again at once, with the waker of its task.
-        Poll::Pending => Ok(future_to_promise(handling).into()),
+        Poll::Pending => Ok(promise(handling).into()),
     }
 }
 
@@ -70,11 +69,11 @@ pub fn fetch(
 /// text of its answer and, if that has changed, what it shall keep and until when. `read` gives what it keeps, by a promise.
 #[wasm_bindgen(js_name = deskTurn)]
 pub fn desk_turn(act: String, sealed: String, read: Function, env: Env, config: JsValue) -> Promise {
-    future_to_promise(async move {
+    promise(Box::pin(async move {
         let (status, text, keep) = renew::desk_turn(&act, &sealed, &read, &env, &config).await?;
         let (kept, until_ms) = keep.map_or((JsValue::UNDEFINED, 0), |(kept, until_ms)| (kept.into(), until_ms));
         Ok(Array::of4(&status.into(), &text.into(), &kept, &(until_ms as f64).into()).into())
-    })
+    }))
 }
 
 async fn handle(inbound: Inbound, env: &Env, ctx: &Context, config: &JsValue) -> worker::Result<Response> {

@@ -19,7 +19,7 @@ use worker::{Context, Env, console_warn};
 use crate::renew::{self, Renewal};
 use crate::site::Site;
 use crate::verify::{self, Refusal, now};
-use crate::{entropy, send};
+use crate::{background, entropy, send};
 
 /// Whoever asks for a step.
 pub(crate) struct Asker<'a> {
@@ -171,13 +171,14 @@ async fn end_sessions(
         let (site, env, session) = (Rc::clone(site), env.clone(), Arc::clone(session));
         let is_told = Rc::new(Cell::new(false));
         let told = Rc::clone(&is_told);
-        ctx.wait_until(async move {
+        let ending = async move {
             let newest = renew::end(&site, &env, &session, act).await;
             told.set(true);
             if act == renew::LOGOUT {
                 renew::revoke(&site, newest.as_ref().unwrap_or(&session)).await;
             }
-        });
+        };
+        background::detach(ctx, Box::pin(ending));
         while !is_told.get() {
             send::sleep(limits::FETCH_POLL_MS).await;
         }
@@ -362,7 +363,7 @@ pub(crate) async fn provider(site: &Rc<Site>, ctx: Option<&Context>) -> Result<A
                         next = site.with_login(|state| state.provider.store(permit, answer, now())).flatten();
                     }
                 };
-                verify::to_its_end(ctx, fetch).await;
+                background::to_its_end(ctx, Box::pin(fetch)).await;
                 may_fetch = false;
             }
             None => break,

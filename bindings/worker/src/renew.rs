@@ -17,7 +17,7 @@ use worker::{Context, Env, console_warn};
 use crate::login::{provider, read_access_token};
 use crate::site::Site;
 use crate::verify::{self, Refusal, now};
-use crate::{entropy, send};
+use crate::{background, entropy, send};
 
 /// What became of a session's tokens.
 pub(crate) enum Renewal {
@@ -58,7 +58,7 @@ pub(crate) async fn renew(site: &Rc<Site>, env: &Env, ctx: &Context, session: &S
         match site.with_login(|state| state.refreshes.ask(session, now())) {
             Some(RefreshTurn::Go(mark)) => {
                 let (site, env, session, ip) = (Rc::clone(site), env.clone(), session.clone(), ip.clone());
-                ctx.wait_until(async move {
+                let exchange = async move {
                     let outcome = share(&site, &env, &session, ip.as_deref()).await;
                     let end = site.with_login(|state| state.sessions.ended.revokes(session.id())).flatten();
                     let outcome = match end {
@@ -66,7 +66,8 @@ pub(crate) async fn renew(site: &Rc<Site>, env: &Env, ctx: &Context, session: &S
                         Some(revokes) => after_the_end(&site, outcome, revokes).await,
                     };
                     site.with_login(|state| state.refreshes.close(mark, outcome, now()));
-                });
+                };
+                background::detach(ctx, Box::pin(exchange));
             }
             Some(RefreshTurn::Wait) => {}
             // What came of an earlier request's refresh may have ended on another isolate since: the Durable Object knows.

@@ -1,7 +1,7 @@
 //! The core's requests, sent: no redirects, no cache, a deadline, and a limit on the body.
 
 use edgeward::io::{Incoming, Outgoing, Unreachable};
-use js_sys::futures::{JsFuture, future_to_promise};
+use js_sys::futures::JsFuture;
 use js_sys::{Error, Function, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -9,6 +9,8 @@ use web_sys::{
     AbortSignal, Headers, ReadableStream, ReadableStreamDefaultReader, Request, RequestCache, RequestInit,
     RequestRedirect, Response,
 };
+
+use crate::background::{Work, promise};
 
 #[wasm_bindgen]
 extern "C" {
@@ -61,9 +63,10 @@ async fn exchange(outgoing: &Outgoing) -> Result<Incoming, JsValue> {
     let response = fetch(&request).await?;
     // The signal ends the wait for the head; a body that drips in is ended by a deadline of its own.
     let (stream, limit) = (response.body(), outgoing.max_body_bytes);
-    let body = before_deadline(outgoing.timeout_ms, async move {
-        read_body(stream, limit).await.map(|bytes| Uint8Array::from(bytes.as_slice()).into())
-    })
+    let body = before_deadline(
+        outgoing.timeout_ms,
+        Box::pin(async move { read_body(stream, limit).await.map(|bytes| Uint8Array::from(bytes.as_slice()).into()) }),
+    )
     .await?;
     let headers = response.headers();
     Ok(Incoming {
@@ -77,13 +80,10 @@ async fn exchange(outgoing: &Outgoing) -> Result<Incoming, JsValue> {
 }
 
 /// What `work` resolves to, or an error once the time is up.
-async fn before_deadline(
-    millis: u32,
-    work: impl Future<Output = Result<JsValue, JsValue>> + 'static,
-) -> Result<JsValue, JsValue> {
+async fn before_deadline(millis: u32, work: Work<Result<JsValue, JsValue>>) -> Result<JsValue, JsValue> {
     let mut timer = JsValue::UNDEFINED;
     let deadline = Promise::new(&mut |_, reject| timer = set_timeout(&reject, millis));
-    let outcome = JsFuture::from(Promise::race(&js_sys::Array::of2(&future_to_promise(work), &deadline))).await;
+    let outcome = JsFuture::from(Promise::race(&js_sys::Array::of2(&promise(work), &deadline))).await;
     clear_timeout(&timer);
     outcome
 }

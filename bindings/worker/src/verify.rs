@@ -9,10 +9,9 @@ use edgeward::io::UnixTime;
 use edgeward::jwk::{Answer, Ask, EdgeEntry, KeysError, Progress};
 use edgeward::jwt::{Policy, VerifiedToken};
 use edgeward::{Check, Refresh, limits};
-use js_sys::futures::{JsFuture, future_to_promise};
-use wasm_bindgen::JsValue;
 use worker::{Context, console_warn};
 
+use crate::background::{self, Work};
 use crate::site::Site;
 use crate::{edge_cache, send};
 
@@ -64,19 +63,21 @@ async fn verify(
         match check {
             Some(Check::Verified(token, None)) => return Ok(token),
             Some(Check::Verified(token, Some(refresh))) => {
-                let site = Rc::clone(site);
-                let renew = async move { store_at_edge(run(&site, refresh).await.1).await };
-                aside(ctx, renew).await;
+                let fetch = run(Rc::clone(site), refresh);
+                background::aside(ctx, Box::pin(async move { store_at_edge(fetch.await.1).await })).await;
                 return Ok(token);
             }
             Some(Check::Refused(error)) => return Err(Refusal::Token(error)),
             Some(Check::Unavailable { error, retry_after_s }) => return Err(Refusal::Keys { error, retry_after_s }),
             Some(Check::Wait) => send::sleep(limits::FETCH_POLL_MS).await,
             Some(Check::Fetch(refresh)) => {
-                let site = Rc::clone(site);
-                let (asked_provider, entry) = to_its_end(ctx, async move { run(&site, refresh).await }).await;
+                let outcome = Rc::new(Cell::new(None));
+                let place = Rc::clone(&outcome);
+                let fetch = run(Rc::clone(site), refresh);
+                background::to_its_end(ctx, Box::pin(async move { place.set(Some(fetch.await)) })).await;
+                let (asked_provider, entry) = outcome.take().unwrap_or_default();
                 fetches += u8::from(asked_provider);
-                aside(ctx, store_at_edge(entry)).await;
+                background::aside(ctx, Box::pin(store_at_edge(entry))).await;
             }
             None => break,
         }
@@ -84,54 +85,31 @@ async fn verify(
     Err(Refusal::Keys { error: KeysError::JwksUnreachable, retry_after_s: 1 })
 }
 
-/// Does `work` beside the answer where there is one to give, and at once where everything is beside it already.
-async fn aside(ctx: Option<&Context>, work: impl Future<Output = ()> + 'static) {
-    match ctx {
-        Some(ctx) => ctx.wait_until(work),
-        None => work.await,
-    }
-}
-
-/// Does `work` and waits for its outcome. The work goes on when the client goes away meanwhile: others rely on it.
-pub(crate) async fn to_its_end<T: Default + 'static>(
-    ctx: Option<&Context>,
-    work: impl Future<Output = T> + 'static,
-) -> T {
-    let outcome = Rc::new(Cell::new(None));
-    let place = Rc::clone(&outcome);
-    let done = future_to_promise(async move {
-        place.set(Some(work.await));
-        Ok(JsValue::UNDEFINED)
-    });
-    let finished = JsFuture::from(done.clone());
-    aside(ctx, async move { drop(JsFuture::from(done).await) }).await;
-    drop(finished.await);
-    outcome.take().unwrap_or_default()
-}
-
-/// Uses a permit up. Returns whether the provider was asked, and what the edge cache should keep.
-async fn run(site: &Site, refresh: Refresh) -> (bool, Option<EdgeEntry>) {
-    let issuer = refresh.issuer();
-    let mut permit = refresh.permit;
-    let mut fetched = loop {
-        let answer = match permit.ask() {
-            Ask::Edge { key } => Answer::Edge(edge_cache::get(&key).await),
-            Ask::Http(outgoing) => Answer::Http(send::send(&outgoing).await),
+/// Uses a permit up. Gives whether the provider was asked, and what the edge cache should keep.
+fn run(site: Rc<Site>, refresh: Refresh) -> Work<(bool, Option<EdgeEntry>)> {
+    Box::pin(async move {
+        let issuer = refresh.issuer();
+        let mut permit = refresh.permit;
+        let mut fetched = loop {
+            let answer = match permit.ask() {
+                Ask::Edge { key } => Answer::Edge(edge_cache::get(&key).await),
+                Ask::Http(outgoing) => Answer::Http(send::send(&outgoing).await),
+            };
+            match permit.answer(answer, now()) {
+                Progress::Again(next) => permit = next,
+                Progress::Finished(fetched) => break fetched,
+            }
         };
-        match permit.answer(answer, now()) {
-            Progress::Again(next) => permit = next,
-            Progress::Finished(fetched) => break fetched,
+        let (asked_provider, entry) = (fetched.asked_provider(), fetched.edge.take());
+        let stored = site.with_verifier(|verifier| verifier.store(issuer, fetched, now()));
+        if let Some(Err(error)) = stored {
+            console_warn!(
+                "edgeward: {}: {error}; check that jwks_uri or the issuer answers this Worker with JSON",
+                error.code()
+            );
         }
-    };
-    let (asked_provider, entry) = (fetched.asked_provider(), fetched.edge.take());
-    let stored = site.with_verifier(|verifier| verifier.store(issuer, fetched, now()));
-    if let Some(Err(error)) = stored {
-        console_warn!(
-            "edgeward: {}: {error}; check that jwks_uri or the issuer answers this Worker with JSON",
-            error.code()
-        );
-    }
-    (asked_provider, entry)
+        (asked_provider, entry)
+    })
 }
 
 async fn store_at_edge(entry: Option<EdgeEntry>) {
