@@ -240,8 +240,8 @@ describe("a configuration is its document and the variables that it reads:", () 
 });
 
 describe("sessions of two gateways on one host", async () => {
-  /** Seconds. The gateway renews tokens 30 s before they expire: these are good for two. */
-  const LIFETIME = 32;
+  /** Seconds. The gateway renews short-lived tokens at half of their life. */
+  const LIFETIME = 4;
   const [provider, origin] = await Promise.all([startProvider({ gateways: [SITE], ttl: { accessToken: LIFETIME } }), startOrigin()]);
   const secrets = ["a-session-secret-of-the-first-0123456789abcdef", "a-session-secret-of-the-second-0123456789abcde"];
   const config = (session, name) => loginConfig(provider, origin, { authorizer: WITH_REFRESH, session, paths: [respond("/name", { body: name, auth: "required" })] });
@@ -306,7 +306,7 @@ describe("sessions of two gateways on one host", async () => {
 
   test("are refreshed each by the Durable Object of its own configuration, once for both isolates", async () => {
     const browsers = [await loggedIn(0), await loggedIn(1)];
-    await delay((LIFETIME - 30) * 1000 + 100);
+    await delay((LIFETIME / 2) * 1000 + 100);
     provider.resetCounts();
     const asked = Array.from({ length: 40 }, (_, index) => index % 4);
     const answers = await Promise.all(asked.map((kind) => name(kind % 2, browsers[kind % 2].cookieHeader(), worker.ports[kind >> 1])));
