@@ -1,6 +1,8 @@
 //! Text from parts and numbers, without the standard library's formatting: that is larger than most of what uses it.
 
 use alloc::string::String;
+#[cfg(feature = "gateway")]
+use alloc::vec::Vec;
 
 /// The parts, one after the other.
 #[must_use]
@@ -46,6 +48,18 @@ pub fn decimal(mut number: u64) -> String {
 pub fn signed_decimal(number: i64) -> String {
     let digits = decimal(number.unsigned_abs());
     if number < 0 { concat(&["-", &digits]) } else { digits }
+}
+
+/// The texts in order, each once. For few of them: it is insertion, whose code is small.
+#[cfg(feature = "gateway")]
+pub(crate) fn sorted<'t>(texts: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
+    let mut sorted: Vec<&str> = Vec::new();
+    for text in texts {
+        if let Err(at) = sorted.binary_search(&text) {
+            sorted.insert(at, text);
+        }
+    }
+    sorted
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::index::{Candidate, Group, GroupId, RouteIndex, TooManyCandidates, com
 use super::path::{Reading, RequestPath};
 use super::route::{Auth, Methods, Route};
 use crate::jwt::Demands;
-use crate::text::decimal;
+use crate::text::{decimal, sorted};
 
 /// The index of the routes, and which of them have the same policy.
 #[derive(Debug)]
@@ -198,17 +198,6 @@ fn policy_of(route: &Route) -> String {
     }
     text.push(';');
     text
-}
-
-/// The texts in order, each once. They are few.
-fn sorted<'t>(texts: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
-    let mut sorted: Vec<&str> = Vec::new();
-    for text in texts {
-        if let Err(at) = sorted.binary_search(&text) {
-            sorted.insert(at, text);
-        }
-    }
-    sorted
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The header contract: which headers of a client never reach an origin, and what the gateway says in their place.
 
-use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -152,8 +151,8 @@ const PASSED: &str = "x-user-agent";
 /// Which inbound headers are dropped before a request goes on.
 #[derive(Clone)]
 pub(super) struct OwnedHeaders {
-    /// Canonical names of all headers that any route sets.
-    configured: BTreeSet<Vec<u8>>,
+    /// Canonical names of all headers that any route sets, sorted.
+    configured: Vec<Vec<u8>>,
     /// The whole names and the beginnings of [`DROPPED`], sorted. No beginning begins another.
     names: Vec<&'static str>,
     prefixes: Vec<&'static str>,
@@ -175,13 +174,16 @@ impl Default for OwnedHeaders {
             // So few that a sort would only be more code.
             table.insert(table.partition_point(|known| *known < name), name);
         }
-        Self { configured: BTreeSet::new(), names, prefixes }
+        Self { configured: Vec::new(), names, prefixes }
     }
 }
 
 impl OwnedHeaders {
     pub(super) fn own(&mut self, name: &str) {
-        self.configured.insert(canonical_name(name).collect());
+        let name: Vec<u8> = canonical_name(name).collect();
+        if let Err(at) = self.configured.binary_search(&name) {
+            self.configured.insert(at, name);
+        }
     }
 
     /// Whether a header called `name`, in any spelling, must not come from a client.
@@ -196,7 +198,7 @@ impl OwnedHeaders {
             long = canonical_name(name).collect();
             &long
         };
-        if self.configured.contains(canonical) {
+        if self.configured.binary_search_by(|known| known.as_slice().cmp(canonical)).is_ok() {
             return true;
         }
         if canonical == PASSED.as_bytes() || name.eq_ignore_ascii_case(PLATFORM_ADDRESS) {

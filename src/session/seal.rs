@@ -3,7 +3,6 @@
 //! A sealed value is base64url of: version (1 byte), nonce (24), ciphertext with tag (16). The associated data binds it to
 //! its purpose, its host and the login it belongs to, so a value sealed for one use, site or login is noise for another.
 
-use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -13,6 +12,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 
 use crate::base64url;
+use crate::text::sorted;
 
 /// First byte of every sealed value. A change of format changes it.
 const VERSION: u8 = 2;
@@ -67,10 +67,7 @@ impl Sealer {
     /// A sealer for this login with these secrets, the newest first.
     #[must_use]
     pub fn new<S: AsRef<str>>(secrets: &[S], binding: LoginBinding<'_>) -> Self {
-        let mut audience = BTreeSet::new();
-        for one in binding.audience {
-            audience.insert(one.clone());
-        }
+        let audience = sorted(binding.audience.iter().map(String::as_str));
         let mut bytes = Vec::new();
         push_part(&mut bytes, binding.issuer);
         push_part(&mut bytes, binding.client_id);

@@ -8,7 +8,7 @@ use core::pin::Pin;
 use js_sys::Promise;
 use js_sys::futures::{JsFuture, future_to_promise};
 use wasm_bindgen::JsValue;
-use worker::Context;
+use worker::worker_sys::Context;
 
 pub(crate) type Work<T = ()> = Pin<Box<dyn Future<Output = T>>>;
 
@@ -19,7 +19,20 @@ pub(crate) fn promise(work: Work<Result<JsValue, JsValue>>) -> Promise {
 
 /// Does `work` beside the answer.
 pub(crate) fn detach(ctx: &Context, work: Work) {
-    ctx.wait_until(work);
+    keep(ctx, &promise_of_end(work));
+}
+
+fn promise_of_end(work: Work) -> Promise {
+    promise(Box::pin(async move {
+        work.await;
+        Ok(JsValue::UNDEFINED)
+    }))
+}
+
+/// Asks the runtime to go on until the promise is settled. It throws only once the answer is long there: the work is begun all the
+/// same.
+fn keep(ctx: &Context, done: &Promise) {
+    drop(ctx.wait_until(done));
 }
 
 /// Does `work` beside the answer where there is one to give, and at once where everything is beside it already.
@@ -33,11 +46,7 @@ pub(crate) async fn aside(ctx: Option<&Context>, work: Work) {
 /// Does `work` and waits for its end. The work goes on when the client goes away meanwhile: others rely on it.
 pub(crate) async fn to_its_end(ctx: Option<&Context>, work: Work) {
     let Some(ctx) = ctx else { return work.await };
-    let done = promise(Box::pin(async move {
-        work.await;
-        Ok(JsValue::UNDEFINED)
-    }));
-    let finished = JsFuture::from(done.clone());
-    detach(ctx, Box::pin(async move { drop(JsFuture::from(done).await) }));
-    drop(finished.await);
+    let done = promise_of_end(work);
+    keep(ctx, &done);
+    drop(JsFuture::from(done).await);
 }

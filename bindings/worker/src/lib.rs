@@ -30,7 +30,8 @@ use js_sys::{Array, Function, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Response;
-use worker::{Context, Env, console_warn};
+use worker::worker_sys::Context;
+use worker::{Env, console_warn};
 
 use self::background::{Work, promise};
 use self::login::Asker;
@@ -48,15 +49,10 @@ static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 /// Most requests are decided without waiting for anything. Their answer is there after the first poll, and neither a promise
 /// nor a task is made for them.
 #[wasm_bindgen]
-pub fn fetch(
-    request: web_sys::Request,
-    env: Env,
-    ctx: worker::worker_sys::Context,
-    config: JsValue,
-) -> Result<JsValue, JsValue> {
+pub fn fetch(request: web_sys::Request, env: Env, ctx: Context, config: JsValue) -> Result<JsValue, JsValue> {
     let mut handling: Work<Result<JsValue, JsValue>> = Box::pin(async move {
-        let response = handle(Inbound::new(request), &env, &Context::new(ctx), &config).await;
-        response.map(JsValue::from).map_err(JsValue::from)
+        let response = handle(Inbound::new(request), &env, &ctx, &config).await;
+        response.map(JsValue::from)
     });
     match handling.as_mut().poll(&mut Task::from_waker(Waker::noop())) {
         Poll::Ready(answer) => answer,
@@ -76,7 +72,7 @@ pub fn desk_turn(act: String, sealed: String, read: Function, env: Env, config: 
     }))
 }
 
-async fn handle(inbound: Inbound, env: &Env, ctx: &Context, config: &JsValue) -> worker::Result<Response> {
+async fn handle(inbound: Inbound, env: &Env, ctx: &Context, config: &JsValue) -> Result<Response, JsValue> {
     let Some(site) = Site::of(env, config) else {
         return response::from_reply(&Reply::problem(
             503,

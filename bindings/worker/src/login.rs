@@ -14,7 +14,8 @@ use edgeward::oidc::{
     UserinfoError,
 };
 use edgeward::session::{Cookies, SEAL_NONCE_BYTES, Session};
-use worker::{Context, Env, console_warn};
+use worker::worker_sys::Context;
+use worker::{Env, console_warn};
 
 use crate::renew::{self, Renewal};
 use crate::site::Site;

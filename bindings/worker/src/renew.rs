@@ -12,7 +12,8 @@ use js_sys::futures::JsFuture;
 use js_sys::{Array, Function, Promise, Reflect};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::{Context, Env, console_warn};
+use worker::worker_sys::Context;
+use worker::{Env, console_warn};
 
 use crate::login::{provider, read_access_token};
 use crate::site::Site;

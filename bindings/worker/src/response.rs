@@ -30,7 +30,7 @@ extern "C" {
     fn respond(status: u16, headers_length: usize, text: &str) -> Result<Response, JsValue>;
 }
 
-pub(crate) fn from_reply(reply: &Reply) -> worker::Result<Response> {
+pub(crate) fn from_reply(reply: &Reply) -> Result<Response, JsValue> {
     let mut text = String::with_capacity(256 + reply.body.len());
     for (name, value) in &reply.headers {
         text.extend([name, "\n", value, "\n"]);
@@ -45,7 +45,7 @@ pub(crate) fn from_reply(reply: &Reply) -> worker::Result<Response> {
 }
 
 /// An origin's response without its own CORS headers, if the gateway has a CORS policy.
-pub(crate) fn from_origin(response: Response, gateway: &Gateway) -> worker::Result<Response> {
+pub(crate) fn from_origin(response: Response, gateway: &Gateway) -> Result<Response, JsValue> {
     if gateway.has_cors() && response.status() != SWITCHING_PROTOCOLS {
         for name in CORS_HEADERS {
             response.headers().delete(name)?;
@@ -55,7 +55,7 @@ pub(crate) fn from_origin(response: Response, gateway: &Gateway) -> worker::Resu
 }
 
 /// Adds the CORS headers that this request's answer must carry.
-pub(crate) fn with_cors(response: Response, gateway: &Gateway, inbound: &Inbound) -> worker::Result<Response> {
+pub(crate) fn with_cors(response: Response, gateway: &Gateway, inbound: &Inbound) -> Result<Response, JsValue> {
     if response.status() == SWITCHING_PROTOCOLS {
         return Ok(response);
     }
@@ -70,7 +70,7 @@ pub(crate) fn with_cors(response: Response, gateway: &Gateway, inbound: &Inbound
 }
 
 /// An origin's answer to somebody who is logged in: kept by no cache, with the cookies of a session that changed.
-pub(crate) fn of_session(response: Response, cookies: &[String]) -> worker::Result<Response> {
+pub(crate) fn of_session(response: Response, cookies: &[String]) -> Result<Response, JsValue> {
     let response = if response.status() != SWITCHING_PROTOCOLS {
         response.headers().set("cache-control", PRIVATE)?;
         response
@@ -101,7 +101,7 @@ pub(crate) fn broken() -> Reply {
 }
 
 /// An origin's response with headers that can be changed; its body goes through untouched.
-pub(crate) fn changeable(response: Response) -> worker::Result<Response> {
+pub(crate) fn changeable(response: Response) -> Result<Response, JsValue> {
     if response.status() == SWITCHING_PROTOCOLS {
         return Ok(response);
     }

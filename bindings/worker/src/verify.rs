@@ -9,7 +9,8 @@ use edgeward::io::UnixTime;
 use edgeward::jwk::{Answer, Ask, EdgeEntry, KeysError, Progress};
 use edgeward::jwt::{Policy, VerifiedToken};
 use edgeward::{Check, Refresh, limits};
-use worker::{Context, console_warn};
+use worker::console_warn;
+use worker::worker_sys::Context;
 
 use crate::background::{self, Work};
 use crate::site::Site;
