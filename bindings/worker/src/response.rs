@@ -41,7 +41,7 @@ pub(crate) fn from_reply(reply: &Reply) -> Result<Response, JsValue> {
     if !has_no_body {
         text.push_str(&reply.body);
     }
-    Ok(respond(reply.status, headers_length, &text)?)
+    respond(reply.status, headers_length, &text)
 }
 
 /// An origin's response without its own CORS headers, if the gateway has a CORS policy.
@@ -107,5 +107,5 @@ pub(crate) fn changeable(response: Response) -> Result<Response, JsValue> {
     }
     // A response serves as its own `ResponseInit`: status, status text and headers have the same names.
     let init: &ResponseInit = response.unchecked_ref();
-    Ok(Response::new_with_opt_readable_stream_and_init(response.body().as_ref(), init)?)
+    Response::new_with_opt_readable_stream_and_init(response.body().as_ref(), init)
 }
