@@ -30,9 +30,9 @@ pub const MAX_KEYS_PER_SET: usize = 100;
 /// The gateway's configuration document, in bytes.
 pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;
 
-/// Readings of one request path. Paths that people use have one to ten: encoded slashes, parameters and double slashes together make
-/// a dozen.
-pub const MAX_PATH_READINGS: usize = 64;
+/// Readings of one request path. Paths that people use have one to ten; URLs inside a path, encoded once and twice, have up to a
+/// hundred.
+pub const MAX_PATH_READINGS: usize = 160;
 
 /// All readings of one request path together, in bytes. Bounds the work that a long path can ask for.
 pub const MAX_PATH_READING_BYTES: usize = 128 * 1024;

@@ -82,10 +82,10 @@ fn merged(segments: &Segments) -> Segments {
     inner.iter().filter(|segment| !segment.is_empty()).chain([last]).cloned().collect()
 }
 
-fn cut(segments: &Segments) -> Segments {
+fn cut(segments: &Segments, end: char) -> Segments {
     let mut kept = Vec::new();
     for segment in segments {
-        let name = segment.split(['?', '#']).next().unwrap();
+        let name = segment.split(end).next().unwrap();
         kept.push(name.to_string());
         if name.len() < segment.len() {
             break;
@@ -94,8 +94,13 @@ fn cut(segments: &Segments) -> Segments {
     kept
 }
 
+fn without_leading_slashes(segments: &Segments) -> Segments {
+    let empty = segments.iter().take(segments.len() - 1).take_while(|segment| segment.is_empty()).count();
+    segments[empty..].to_vec()
+}
+
 /// What a server may do to a path before it looks for the route.
-const STEPS: [fn(&Segments) -> Segments; 10] = [
+const STEPS: [fn(&Segments) -> Segments; 12] = [
     |path| each(path, decode),
     decode_latin1,
     |path| split(path, at_encoded),
@@ -103,7 +108,9 @@ const STEPS: [fn(&Segments) -> Segments; 10] = [
     |path| split(path, |segment| segment.split('\\').map(String::from).collect()),
     merged,
     |path| each(path, |segment| segment.split(';').next().unwrap().to_string()),
-    cut,
+    |path| cut(path, '?'),
+    |path| cut(path, '#'),
+    without_leading_slashes,
     |path| each(path, |segment| segment.nfkc().collect()),
     |path| each(path, shown),
 ];
@@ -186,11 +193,12 @@ impl Route {
         (self.auth, self.scope, self.method)
     }
 
-    fn matches(&self, path: &[String], treatments: u8, empty_parameters: bool) -> bool {
+    /// `empty` says whether parameters may be empty: those inside, and a last one after a closing slash.
+    fn matches(&self, path: &[String], treatments: u8, empty: [bool; 2]) -> bool {
         let enough = if self.has_rest { path.len() >= self.segments.len() } else { path.len() == self.segments.len() };
         enough
-            && self.segments.iter().zip(path).all(|(segment, actual)| match segment.as_str() {
-                "{}" => empty_parameters || !actual.is_empty(),
+            && (0..).zip(self.segments.iter().zip(path)).all(|(at, (segment, actual))| match segment.as_str() {
+                "{}" => !actual.is_empty() || empty[usize::from(at + 1 == path.len())],
                 literal => {
                     treated(literal, treatments) == treated(actual, treatments) || is_usual_encoding(actual, literal)
                 }
@@ -212,7 +220,7 @@ impl Route {
 }
 
 fn is_usual_encoding(text: &str, literal: &str) -> bool {
-    let encoded = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    let encoded = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
     let no_plain_escapes = text.split('%').skip(1).all(|rest| {
         rest.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()).is_none_or(|byte| !encoded(&byte))
     });
@@ -220,8 +228,8 @@ fn is_usual_encoding(text: &str, literal: &str) -> bool {
 }
 
 /// The routes that a server with these treatments may take for the path: the most specific ones.
-fn met<'r>(routes: &'r [Route], path: &[String], treatments: u8, empty_parameters: bool) -> Vec<&'r Route> {
-    let all: Vec<&Route> = routes.iter().filter(|route| route.matches(path, treatments, empty_parameters)).collect();
+fn met<'r>(routes: &'r [Route], path: &[String], treatments: u8, empty: [bool; 2]) -> Vec<&'r Route> {
+    let all: Vec<&Route> = routes.iter().filter(|route| route.matches(path, treatments, empty)).collect();
     all.iter().copied().filter(|route| !all.iter().any(|other| other.beats(route))).collect()
 }
 
@@ -240,16 +248,20 @@ fn opinions<'r>(routes: &'r [Route], path: &str) -> Opinions<'r> {
         for segment in &reading {
             let bare = treated(segment, 8);
             opinions.is_sound &= bare != "." && bare != ".." && (segment.is_empty() || !segment.trim().is_empty());
+            let is_dots_and_blanks = segment.chars().all(|c| c == '.' || c.is_whitespace());
+            opinions.is_sound &= !(is_dots_and_blanks && segment.contains(char::is_whitespace));
             opinions.is_sound &= !segment.chars().any(char::is_control);
         }
         let is_closed = reading.last().unwrap().is_empty();
         let open = if is_closed { &reading[..reading.len() - 1] } else { &reading[..] };
         for treatments in 0..16 {
             for empty_parameters in [false, true] {
-                let mut found = met(routes, open, treatments, empty_parameters);
+                let mut found = met(routes, open, treatments, [empty_parameters, false]);
                 if is_closed && reading.len() > 1 {
-                    let closed = met(routes, &reading, treatments, empty_parameters);
-                    found = stricter(found, closed);
+                    for empty_end in [false, true] {
+                        let closed = met(routes, &reading, treatments, [empty_parameters, empty_end]);
+                        found = stricter(found, closed);
+                    }
                 }
                 if found.is_empty() {
                     opinions.policies.insert(None);
@@ -420,6 +432,7 @@ fn random_path(rng: &mut Rng, routes: &[Route]) -> String {
             3 => "%3Bx",
             4 => "%3Fq",
             5 => "%20.",
+            7 => "%23",
             6 => ";",
             _ => "",
         });
@@ -544,6 +557,8 @@ fn a_closing_slash_alone_is_decided_by_the_stricter_route() {
         route("healthz", false, "none"),
         route("open", true, "none"),
         route("open/private", false, "required"),
+        route("items", false, "none"),
+        route("items/{}", false, "required"),
         route("", false, "none"),
         route("", true, "required"),
     ])
@@ -556,6 +571,9 @@ fn a_closing_slash_alone_is_decided_by_the_stricter_route() {
         ("/open/", Outcome::Forwarded("/open/".into())),
         ("/open/private", Outcome::Challenged),
         ("/open/private/", Outcome::Challenged),
+        ("/items", Outcome::Forwarded("/items".into())),
+        ("/items/", Outcome::Challenged),
+        ("/items/1/", Outcome::Challenged),
         ("/other/", Outcome::Challenged),
     ] {
         assert_eq!(ask(&gateway, path), expected, "{path}");

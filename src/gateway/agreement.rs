@@ -86,13 +86,21 @@ impl RouteTable {
         let closed = if is_closed && count > 1 { self.index.candidates(reading.segments())? } else { Vec::new() };
         let has_empty = open.iter().chain(&closed).any(|candidate| candidate.has_empty_parameter);
         let mut met = Vec::new();
-        for combination in combinations_of(&open).start..combinations_of(&open).end.max(combinations_of(&closed).end) {
+        for combination in 0..combinations_of(&open).max(combinations_of(&closed)) {
             for empty_parameters in [false, true].into_iter().take(1 + usize::from(has_empty)) {
-                let best = |candidates: &[Candidate]| self.best(candidates, combination, empty_parameters);
-                met.push(match (best(&open)?, best(&closed)?) {
-                    (Some(open), Some(closed)) => Some(self.stricter(open, closed, routes, method)?),
-                    (open, closed) => open.or(closed),
-                });
+                let best = |candidates: &[Candidate], empty_end: bool| {
+                    self.best(candidates, combination, empty_parameters, empty_end)
+                };
+                // A closing slash may also be an empty last parameter.
+                let meanings = [best(&open, false)?, best(&closed, false)?, best(&closed, true)?];
+                let mut decides: Option<GroupId> = None;
+                for meaning in meanings.into_iter().flatten() {
+                    decides = Some(match decides {
+                        None => meaning,
+                        Some(other) => self.stricter(other, meaning, routes, method)?,
+                    });
+                }
+                met.push(decides);
             }
         }
         Ok(met)
@@ -104,14 +112,15 @@ impl RouteTable {
         candidates: &[Candidate],
         combination: u8,
         empty_parameters: bool,
+        empty_end: bool,
     ) -> Result<Option<GroupId>, NoRoute> {
-        let best = self.index.best(candidates, combination, empty_parameters);
+        let best = self.index.best(candidates, combination, empty_parameters, empty_end);
         let Some((&first, others)) = best.split_first() else { return Ok(None) };
         others.iter().try_for_each(|&other| self.agree(Some(first), Some(other)))?;
         Ok(Some(first))
     }
 
-    /// Of the routes without and with a closing slash, the one that demands more.
+    /// Of two routes that a closing slash may mean, the one that demands more.
     fn stricter(&self, open: GroupId, closed: GroupId, routes: &[Route], method: &str) -> Result<GroupId, NoRoute> {
         if self.agree(Some(open), Some(closed)).is_ok() {
             return Ok(open);
@@ -131,11 +140,13 @@ impl RouteTable {
     }
 }
 
-/// The route for a method among those of one group: one that names it, else one for any method.
+/// The route for a method among those of one group: one that names it, else for `HEAD` one that names `GET`, else one for any
+/// method.
 pub(super) fn route_for<'r>(group: &[usize], routes: &'r [Route], method: &str) -> Option<&'r Route> {
-    let mut candidates = group.iter().filter_map(|&position| routes.get(position));
-    let named = candidates.clone().find(|route| route.methods.names(method));
-    named.or_else(|| candidates.find(|route| route.methods.is_any()))
+    let candidates = || group.iter().filter_map(|&position| routes.get(position));
+    let named = |method: &str| candidates().find(|route| route.methods.names(method));
+    let head = || if method == "HEAD" { named("GET") } else { None };
+    named(method).or_else(head).or_else(|| candidates().find(|route| route.methods.is_any()))
 }
 
 /// Whether who may pass `one` may pass `two`.

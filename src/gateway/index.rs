@@ -48,8 +48,10 @@ pub(super) struct Candidate {
     pub(super) group: GroupId,
     /// Under which combinations of treatments.
     pub(super) combinations: Combinations,
-    /// Whether a parameter would have to be empty for it.
+    /// Whether a parameter between others would have to be empty for it.
     pub(super) has_empty_parameter: bool,
+    /// Whether the last parameter would be what follows a closing slash: nothing.
+    pub(super) has_empty_end: bool,
 }
 
 /// There are more candidates than are looked at.
@@ -127,11 +129,13 @@ impl RouteIndex {
         segments: impl Iterator<Item = &'s str>,
     ) -> Result<Vec<Candidate>, TooManyCandidates> {
         let mut found = Vec::new();
-        let mut frontier = Vec::from([Position { node: 0, combinations: EVERY, has_empty_parameter: false }]);
+        let mut frontier =
+            Vec::from([Position { node: 0, combinations: EVERY, empty_parameters: 0, ends_empty: false }]);
         let mut next = Vec::new();
         for segment in segments {
             for position in &frontier {
-                self.note(&mut found, position, |node| node.rest);
+                // Something follows: an empty parameter before it is one inside.
+                self.note(&mut found, &Position { ends_empty: false, ..*position }, |node| node.rest);
                 self.step(*position, segment, &mut next);
             }
             if next.len() > limits::MAX_ROUTE_CANDIDATES {
@@ -152,8 +156,9 @@ impl RouteIndex {
 
     fn note(&self, found: &mut Vec<Candidate>, position: &Position, group: impl Fn(&Node) -> Option<GroupId>) {
         if let Some(group) = self.nodes.get(position.node).and_then(group) {
-            let &Position { combinations, has_empty_parameter, .. } = position;
-            found.push(Candidate { group, combinations, has_empty_parameter });
+            let &Position { combinations, empty_parameters, ends_empty, .. } = position;
+            let inner = empty_parameters - usize::from(ends_empty);
+            found.push(Candidate { group, combinations, has_empty_parameter: inner > 0, has_empty_end: ends_empty });
         }
     }
 
@@ -163,7 +168,9 @@ impl RouteIndex {
         steps::count();
         let Some(node) = self.nodes.get(from.node) else { return };
         if let Some(node) = node.parameter {
-            next.push(Position { node, has_empty_parameter: from.has_empty_parameter || segment.is_empty(), ..from });
+            let is_empty = segment.is_empty();
+            let empty_parameters = from.empty_parameters + usize::from(is_empty);
+            next.push(Position { node, empty_parameters, ends_empty: is_empty, ..from });
         }
         if node.literals.is_empty() || segment.is_empty() {
             return;
@@ -172,7 +179,7 @@ impl RouteIndex {
         for (literal, node) in spellings(segment) {
             let combinations = from.combinations & self.unicode.agreeing(segment, literal);
             if combinations != 0 {
-                next.push(Position { node: *node, combinations, ..from });
+                next.push(Position { node: *node, combinations, ends_empty: false, ..from });
             }
         }
         // A literal also matches its own usual encoding, in whatever reading.
@@ -181,16 +188,23 @@ impl RouteIndex {
             && percent::is_usual_encoding_of(segment, &decoded)
         {
             let same = spellings(&decoded).iter().filter(|(literal, _)| *literal == decoded);
-            next.extend(same.map(|&(_, node)| Position { node, ..from }));
+            next.extend(same.map(|&(_, node)| Position { node, ends_empty: false, ..from }));
         }
     }
 
     /// The most specific of the candidates under one combination: several if none of them beats all others.
-    pub(super) fn best(&self, candidates: &[Candidate], combination: u8, empty_parameters: bool) -> Vec<GroupId> {
+    pub(super) fn best(
+        &self,
+        candidates: &[Candidate],
+        combination: u8,
+        empty_parameters: bool,
+        empty_end: bool,
+    ) -> Vec<GroupId> {
         let mut best: Vec<GroupId> = Vec::new();
         for candidate in candidates {
             let is_met = candidate.combinations & 1 << combination != 0
                 && (empty_parameters || !candidate.has_empty_parameter)
+                && (empty_end || !candidate.has_empty_end)
                 && !best.contains(&candidate.group);
             if !is_met || best.iter().any(|&other| self.beats(other, candidate.group)) {
                 continue;
@@ -218,7 +232,9 @@ impl RouteIndex {
 struct Position {
     node: NodeId,
     combinations: Combinations,
-    has_empty_parameter: bool,
+    empty_parameters: usize,
+    /// Whether the last segment was one of them.
+    ends_empty: bool,
 }
 
 impl Group {
@@ -258,10 +274,9 @@ impl Node {
     }
 }
 
-/// The combinations to look at where these candidates are met: all treatments are alike for exact matches.
-pub(super) fn combinations_of(candidates: &[Candidate]) -> core::ops::Range<u8> {
-    let is_exact = candidates.iter().all(|candidate| candidate.combinations == EVERY);
-    0..if is_exact { 1 } else { COMBINATIONS }
+/// How many combinations to look at where these candidates are met: all treatments are alike for exact matches.
+pub(super) fn combinations_of(candidates: &[Candidate]) -> u8 {
+    if candidates.iter().all(|candidate| candidate.combinations == EVERY) { 1 } else { COMBINATIONS }
 }
 
 /// Steps taken, for tests of cost.

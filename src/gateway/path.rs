@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | decoded, once or more often | `/a%62`, `/a%2562` | `/ab` |
 //! | encoded slashes and backslashes as separators, decoded or not | `/a%2Fb`, `/a%5Cb` | `/a/b` |
-//! | slashes merged | `/a//b` | `/a/b` |
+//! | slashes merged, all or those in front | `/a//b` | `/a/b` |
 //! | parameters cut | `/a;v=1/b` | `/a/b` |
 //! | cut at an encoded `?` or `#` | `/a%3Fb` | `/a` |
 //! | compatibility forms (NFKC) | `/ａ` | `/a` |
@@ -193,9 +193,14 @@ impl Reading {
             return Err(InvalidPath::Control);
         }
         for segment in self.segments() {
+            let is_blank = |c: char| c.is_whitespace();
             match trimmed(segment) {
                 "." | ".." => return Err(InvalidPath::DotSegment),
                 "" if !segment.is_empty() => return Err(InvalidPath::BlankSegment),
+                // What is left of dots and blanks depends on how often a server trims: it may be two dots.
+                rest if rest.contains(is_blank) && rest.chars().all(|c| c == '.' || is_blank(c)) => {
+                    return Err(InvalidPath::DotSegment);
+                }
                 _ => {}
             }
         }
@@ -234,8 +239,10 @@ impl Reading {
             replaced('\\'),
             percent::with_encoded_separators_as(text, JOINT),
             text.contains(';').then(|| without_parameters(text)),
-            text.contains(['?', '#']).then(|| text.split(['?', '#']).next().unwrap_or_default().into()),
+            cut_at(text, '?'),
+            cut_at(text, '#'),
             with_merged_slashes(text),
+            text.starts_with(JOINT).then(|| text.trim_start_matches(JOINT).into()),
             non_ascii.map(unicode.nfkc),
             non_ascii.map(without_ignorable),
         ]
@@ -247,6 +254,11 @@ impl Reading {
     fn unless_same(&self, text: String) -> Option<Self> {
         Some(Self(text)).filter(|other| other != self)
     }
+}
+
+/// Up to the first such character, which was encoded: as a server reads it that decodes before it looks for it.
+fn cut_at(text: &str, end: char) -> Option<String> {
+    text.split_once(end).map(|(before, _)| before.into())
 }
 
 fn without_parameters(text: &str) -> String {
@@ -301,6 +313,8 @@ mod tests {
             ("//a", &["|a", "a"]),
             ("/a;b/c", &["a;b|c", "a|c"]),
             ("/a%3Fb/c", &["a%3Fb|c", "a?b|c", "a"]),
+            ("/a%23b/c%3F", &["a%23b|c%3F", "a#b|c?", "a#b|c", "a"]),
+            ("//a//b", &["|a||b", "a||b", "a|b"]),
             ("/%2561", &["%2561", "%61", "a"]),
             ("/%E9", &["%E9", "é"]),
             ("/%C3%A9%E9", &["%C3%A9%E9", "éé", "Ã©é"]),
@@ -342,6 +356,10 @@ mod tests {
             ("/a/..%20/b", InvalidPath::DotSegment),
             ("/a/%20../b", InvalidPath::DotSegment),
             ("/a/%20/b", InvalidPath::BlankSegment),
+            ("/a/..%20./b", InvalidPath::DotSegment),
+            ("/a/.%20./b", InvalidPath::DotSegment),
+            ("/a/..%20.%20/b", InvalidPath::DotSegment),
+            ("/..%E3%80%80./b", InvalidPath::DotSegment),
             ("/public/..%2fadmin", InvalidPath::DotSegment),
             ("/public/..%5cadmin", InvalidPath::DotSegment),
             ("/public/..;/admin", InvalidPath::DotSegment),
@@ -391,5 +409,11 @@ mod tests {
         let name = "%E6%97%A5%E6%9C%AC%20".repeat(150);
         assert!(parse(&alloc::format!("/files/{name}/{name};v=1//x%2Fy%2520z")).is_ok());
         assert!(parse(&alloc::format!("/{}", "a/".repeat(8000))).is_ok());
+        for path in [
+            "/p/https%3A%2F%2Fhost%2F%E6%9D%B1%E4%BA%AC%EF%BC%88%EF%BC%91%EF%BC%89%3Bv%3D1%3Fu%3Dhttps%253A%252F%252Fz%252Fq",
+            "/p/https://host/a;j=1/%EF%BC%A1%3Fx%3Dhttps%253A%252F%252Fz%2523q",
+        ] {
+            assert!(parse(path).is_ok(), "{path}");
+        }
     }
 }

@@ -114,11 +114,11 @@ pub(super) enum Methods {
 }
 
 impl Methods {
-    /// Whether the method is named, `HEAD` being answered wherever `GET` is.
+    /// Whether the method is named.
     pub(super) fn names(&self, method: &str) -> bool {
         match self {
             Self::Any => false,
-            Self::Only(methods) => methods.iter().any(|one| one == method || one == "GET" && method == "HEAD"),
+            Self::Only(methods) => methods.iter().any(|one| one == method),
         }
     }
 

@@ -70,7 +70,8 @@ pub(crate) fn with_encoded_separators_as(text: &str, separator: char) -> Option<
     (replaced.len() < text.len()).then_some(replaced)
 }
 
-/// Whether `text` is an encoding of `decoded` in which no letter, digit or other unreserved character is encoded (RFC 3986 §2.3).
+/// Whether `text` is an encoding of `decoded` in which no letter, digit, dash, dot or underscore is encoded: nobody encodes those
+/// without a purpose (RFC 3986 §2.3). A tilde is encoded by older clients.
 pub(crate) fn is_usual_encoding_of(text: &str, decoded: &str) -> bool {
     let encodes_unreserved =
         |rest: &str| value(rest.as_bytes()).is_some_and(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
