@@ -16,19 +16,26 @@ const DROPPED: &[&[&str]] =
 const IDENTITY: &[&str] = &[
     "remote-", // Remote-User and its kin: CGI, Authelia
     "x-access-token",
+    "x-auth",
     "x-auth-", // X-Auth-Request-*: oauth2-proxy
+    "x-authenticated",
     "x-authenticated-",
+    "x-claim",
     "x-claim-",
+    "x-claims",
     "x-claims-",
     "x-edgeward-",
     "x-email",
     "x-group",
     "x-groups",
     "x-id-token",
+    "x-jwt",
     "x-jwt-",
+    "x-remote",
     "x-remote-", // X-Remote-User: Kubernetes; X-Remote-IP and X-Remote-Addr, too
     "x-role",
     "x-roles",
+    "x-sso",
     "x-sso-",
     "x-user",
     "x-user-",
@@ -54,10 +61,12 @@ const IDENTITY_OF_PRODUCTS: &[&str] = &[
     "tailscale-",                 // Tailscale Serve
     "teleport-jwt-assertion",     // Teleport
     "x-amzn-oidc-",               // AWS load balancers
+    "x-amzn-request-context",     // AWS Lambda Web Adapter
     "x-anonymous-consumer",       // Kong
     "x-apigateway-",              // Google API Gateway
     "x-appengine-",               // Google App Engine
     "x-authentik-",               // authentik
+    "x-consumer",                 // Kong
     "x-consumer-",                // Kong
     "x-credential-",              // Kong
     "x-endpoint-api-userinfo",    // Google Cloud Endpoints
@@ -68,6 +77,7 @@ const IDENTITY_OF_PRODUCTS: &[&str] = &[
     "x-ms-client-principal",      // Azure App Service
     "x-ms-client-principal-",
     "x-ms-token-", // Azure App Service
+    "x-oidc-",
     "x-pomerium-", // Pomerium
     "x-token-",    // caddy-security
     "x-vouch-",    // Vouch Proxy
@@ -94,6 +104,7 @@ const CLIENT_CERTIFICATES: &[&str] = &[
     "x-client-subject-",
     "x-client-verify",
     "x-ssl-", // HAProxy
+    "x-tls-client",
     "x-tls-client-",
 ];
 
@@ -139,7 +150,7 @@ const FORWARDING: &[&str] = &[
 ];
 
 /// Headers by which some origins take a request for one of another method than policy was decided on.
-const METHODS: &[&str] = &["x-http-method", "x-http-method-override", "x-method-override"];
+const METHODS: &[&str] = &["x-http-method", "x-http-method-override", "x-method-override", "x-original-method"];
 
 /// The client's address as Cloudflare states it. In this very spelling it is the platform's, which overwrites a client's; in any
 /// other it is a client's.

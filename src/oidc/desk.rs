@@ -4,7 +4,6 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use crate::io::UnixTime;
-use crate::limits;
 use crate::rsa::hash::sha256;
 use crate::session::Session;
 
@@ -44,7 +43,7 @@ impl RefreshMark {
 pub enum RefreshTurn {
     /// Refresh, and [`close`](RefreshDesk::close) with this mark.
     Go(RefreshMark),
-    /// Another request is at it: look again in [`limits::FETCH_POLL_MS`].
+    /// Another request is at it: look again in [`crate::limits::FETCH_POLL_MS`].
     Wait,
     /// It was refreshed just now: this is the session.
     Done(Box<Session>),
@@ -60,8 +59,9 @@ const REMEMBERED_MS: i64 = 60_000;
 /// How long a failure is remembered, in milliseconds: a provider that is down is not asked for every request.
 const FAILED_MS: i64 = 5_000;
 
-/// A refresh that has not come back by then is given up, in milliseconds.
-const BUSY_MS: i64 = limits::TOKEN_ENDPOINT_TIMEOUT_MS as i64 + 2_000;
+/// A refresh that has not come back by then is given up, in milliseconds. More than the exchange, its retries and the fetch of
+/// new keys may take: a second exchange with a rotated token would end the session.
+const BUSY_MS: i64 = 60_000;
 
 const MOST: usize = 1024;
 
@@ -125,6 +125,11 @@ impl RefreshDesk {
     /// Notes the outcome: the refreshed session, or that it ended; `Err` if nothing is known, so that it may be tried
     /// again later.
     pub fn close(&mut self, mark: RefreshMark, outcome: Result<Option<Session>, ()>, now: UnixTime) {
+        let is_done = |entry: &Entry| entry.mark == mark && matches!(entry.state, State::Done(_));
+        if !matches!(outcome, Ok(Some(_))) && self.0.iter().any(is_done) {
+            // A second exchange with the same token, which the provider refused: what the first one brought counts.
+            return;
+        }
         self.0.retain(|entry| entry.mark != mark);
         let state = match outcome {
             Ok(Some(session)) => State::Done(Box::new(session)),
@@ -220,7 +225,19 @@ mod tests {
     fn a_refresh_that_never_comes_back_is_given_up() {
         let mut desk = RefreshDesk::default();
         assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(0)), RefreshTurn::Go(_)));
-        assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(11)), RefreshTurn::Wait));
-        assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(12)), RefreshTurn::Go(_)));
+        assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(59)), RefreshTurn::Wait));
+        assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(60)), RefreshTurn::Go(_)));
+    }
+
+    #[test]
+    fn a_second_exchange_takes_nothing_away_that_the_first_one_brought() {
+        let mut desk = RefreshDesk::default();
+        let RefreshTurn::Go(mark) = desk.ask(&session("one"), UnixTime::from_secs(0)) else { panic!("it goes") };
+        assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(60)), RefreshTurn::Go(_)));
+        desk.close(mark, Ok(Some(session("next"))), UnixTime::from_secs(61));
+        for late in [Ok(None), Err(())] {
+            desk.close(mark, late, UnixTime::from_secs(62));
+            assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(62)), RefreshTurn::Done(_)));
+        }
     }
 }

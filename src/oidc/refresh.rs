@@ -94,7 +94,9 @@ impl Reply {
             }
             None => session.claims().clone(),
         };
-        let (earlier, scope, former) = (session.tokens().clone(), self.scope.take(), session.rights().cloned());
+        let (earlier, former) = (session.tokens().clone(), session.rights().cloned());
+        // What was stated for a token that nobody could read stands, too.
+        let scope = self.scope.take().or_else(|| session.unread_scope().map(Into::into));
         let mut tokens = self.into_tokens(access, now);
         tokens.refresh = tokens.refresh.or(earlier.refresh);
         // An ID token that was not verified tells nobody anything.

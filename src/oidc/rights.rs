@@ -146,11 +146,11 @@ impl Client {
         scope: Option<&str>,
         former: Option<&Rights>,
     ) -> Option<Session> {
+        // RFC 6749 §6: a refresh that states no scope leaves it as it was.
+        let scope = scope.or_else(|| former?.scope());
         Some(match access {
             AccessReading::Verified(token) if self.check_subject(session.claims(), token).is_ok() => {
                 let session = session.with_access_until(token.good_until_s());
-                // RFC 6749 §6: a refresh that states no scope leaves it as it was.
-                let scope = scope.or_else(|| former?.scope());
                 let until_s = session.tokens().access_expires_s.max(0);
                 let rights = Rights::new(session.claims(), self.granted(token.claims(), scope, until_s)?)?;
                 session.with_rights(Some(rights))

@@ -143,7 +143,10 @@ impl Visit<'_> {
             match renew::renew(self.site, self.env, self.ctx, &session, ip).await {
                 Renewal::Renewed(renewed) => (session, is_changed) = (Arc::from(renewed), true),
                 Renewal::Unchanged => {}
-                Renewal::Ended => return self.answer_ended(entered, login::cleared(login, self.head)).await,
+                Renewal::Ended => {
+                    let cookies = login::cleared_after_end(self.site, login, self.head, &session);
+                    return self.answer_ended(entered, cookies).await;
+                }
             }
         }
         let mut reading = None;

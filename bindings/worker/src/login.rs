@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use edgeward::error::VerifyError;
 use edgeward::gateway::{Caller, Entered, Login, LoginStep};
-use edgeward::http::{Reply, RequestHead};
+use edgeward::http::{Reply, RequestHead, is_prefetch};
 use edgeward::jwt::Claims;
 use edgeward::limits;
 use edgeward::oidc::{
@@ -241,8 +241,8 @@ async fn refresh(site: &Rc<Site>, env: &Env, ctx: &Context, login: &Login, asker
             Reply::problem(502, "refresh_unavailable", "The provider does not answer. The session goes on.")
         }
         Renewal::Ended => {
-            let reply = Reply::problem(401, "session_ended", "The provider ended the session. Log in again.");
-            ended(login, head, reply)
+            let reply = Reply::problem(401, "session_ended", "The session has ended. Log in again.");
+            with_cookies(reply, cleared_after_end(site, login, head, session))
         }
     }
 }
@@ -336,15 +336,18 @@ pub(crate) fn of_session(mut reply: Reply, cookies: Vec<String>) -> Reply {
     if has_written { reply } else { with_cookies(reply, cookies) }
 }
 
-/// An answer that also ends the session.
-fn ended(login: &Login, head: &RequestHead<'_>, reply: Reply) -> Reply {
-    with_cookies(reply, cleared(login, head))
-}
-
 /// `Set-Cookie` values that remove the session's cookies.
 pub(crate) fn cleared(login: &Login, head: &RequestHead<'_>) -> Vec<String> {
     let header = (head.header)("cookie").unwrap_or_default();
     login.sessions.clear(&Cookies::new(&header))
+}
+
+/// The same where a refresh found that the session has ended. Nothing for a session that was logged out or replaced: by the time
+/// this answer arrives, the browser may hold the cookie of a new login under the same name. Nothing for requests that change
+/// nothing, either.
+pub(crate) fn cleared_after_end(site: &Site, login: &Login, head: &RequestHead<'_>, session: &Session) -> Vec<String> {
+    let is_ours = site.with_login(|state| state.sessions.ended.has(session.id())).unwrap_or(true);
+    if is_ours || head.method == "HEAD" || is_prefetch(head) { Vec::new() } else { cleared(login, head) }
 }
 
 /// The provider's endpoints. Of requests that need them at once, one fetches, and the others look again until they are there.

@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 
+use edgeward::error::VerifyError;
 use edgeward::limits;
 use edgeward::oidc::{self, KnownRefresh, RefreshError, RefreshLedger, RefreshMark, RefreshTurn, SessionEnd};
 use edgeward::session::{SEAL_NONCE_BYTES, Session};
@@ -45,6 +46,7 @@ pub(crate) const REPLACED: &str = "replaced";
 
 /// A session follows, or nothing if none is newer than the one that was sent.
 const STATUS_KNOWN: u16 = 200;
+/// The act that ended it follows, or nothing if the provider did.
 const STATUS_ENDED: u16 = 410;
 const STATUS_UNKNOWN: u16 = 503;
 
@@ -109,7 +111,15 @@ async fn share(site: &Rc<Site>, env: &Env, session: &Session, ip: Option<&str>) 
         }
         Ok(None) => exchange(site, session, ip).await,
         Ok(Some((STATUS_KNOWN, text))) => login.sessions.unpack(&text, login.client.host()).map(Some).ok_or(()),
-        Ok(Some((STATUS_ENDED, _))) => Ok(None),
+        Ok(Some((STATUS_ENDED, how))) => {
+            // Ended by the gateway itself, on whatever isolate: from now on known here, too.
+            site.with_login(|state| match how.as_str() {
+                LOGOUT => state.sessions.ended.end(session.id()),
+                REPLACED => state.sessions.ended.replace(session.id()),
+                _ => {}
+            });
+            Ok(None)
+        }
         Ok(Some(_)) => Err(()),
     }
 }
@@ -205,7 +215,7 @@ pub(crate) async fn desk_turn(
     }
     let session = match ledger.find(session, unpack, now()) {
         KnownRefresh::Done(sealed) => return Ok((STATUS_KNOWN, sealed, None)),
-        KnownRefresh::Ended => return Ok((STATUS_ENDED, String::new(), None)),
+        KnownRefresh::Ended => return Ok((STATUS_ENDED, how_ended(&ledger), None)),
         KnownRefresh::Due(session) => session,
     };
     let outcome = exchange(&site, &session, None).await;
@@ -213,7 +223,7 @@ pub(crate) async fn desk_turn(
     let mut ledger = kept(read).await?;
     if let Some(end) = ledger.end() {
         drop(after_the_end(&site, outcome, end.revokes).await);
-        return Ok((STATUS_ENDED, String::new(), None));
+        return Ok((STATUS_ENDED, how_ended(&ledger), None));
     }
     let Ok(outcome) = outcome else { return Ok(unknown()) };
     let nonce: [u8; SEAL_NONCE_BYTES] = entropy::random();
@@ -221,6 +231,11 @@ pub(crate) async fn desk_turn(
     ledger.note(RefreshMark::of(&session), sealed.as_deref());
     let status = if sealed.is_some() { STATUS_KNOWN } else { STATUS_ENDED };
     Ok((status, sealed.unwrap_or_default(), keep(&ledger)))
+}
+
+/// The act that ended the session; empty if it was the provider's.
+fn how_ended(ledger: &RefreshLedger) -> String {
+    ledger.end().map_or("", |end| if end.revokes { LOGOUT } else { REPLACED }).into()
 }
 
 /// What the Durable Object keeps.
@@ -261,20 +276,29 @@ async fn exchange(site: &Rc<Site>, session: &Session, ip: Option<&str>) -> Outco
             let policy = login.id_policy.clone().at_hash_of(reply.access_token());
             match verify::id_token(site, &policy, id_token, None).await {
                 Ok(id) => Some(id),
+                // The old refresh token is used up: what is known of the user stays, the new tokens must not be lost.
+                Err(Refusal::Keys { .. } | Refusal::Token(VerifyError::KeyNotFound)) => None,
                 Err(Refusal::Token(error)) => {
                     console_warn!("edgeward: id_token_invalid: {}: {error}; the session ends", error.code());
                     return Ok(None);
                 }
-                // The old refresh token is used up: what is known of the user stays, the new tokens must not be lost.
-                Err(Refusal::Keys { .. }) => None,
             }
         }
     };
     let user = id.as_ref().map_or(session.claims(), |id| id.claims());
     let access = read_access_token(site, login, user, reply.access_token(), None).await;
     let refreshed = reply.refresh(session.clone(), client, id.as_deref(), &access, now());
-    if let Err(RefreshError::NotThisLogin { claim }) = refreshed {
-        console_warn!("edgeward: id_token_invalid: its claim \"{claim}\" is not that of the login; the session ends");
+    match refreshed {
+        Ok(session) => Ok(Some(session)),
+        Err(RefreshError::NotThisLogin { claim }) => {
+            console_warn!(
+                "edgeward: id_token_invalid: its claim \"{claim}\" is not that of the login; the session ends"
+            );
+            Ok(None)
+        }
+        Err(_) => {
+            console_warn!("edgeward: session_too_large: the new tokens have more claims than a session keeps; it ends");
+            Ok(None)
+        }
     }
-    Ok(refreshed.ok())
 }
