@@ -66,7 +66,6 @@ const IDENTITY_OF_PRODUCTS: &[&str] = &[
     "x-apigateway-",              // Google API Gateway
     "x-appengine-",               // Google App Engine
     "x-authentik-",               // authentik
-    "x-consumer",                 // Kong
     "x-consumer-",                // Kong
     "x-credential-",              // Kong
     "x-endpoint-api-userinfo",    // Google Cloud Endpoints

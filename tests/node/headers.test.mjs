@@ -161,6 +161,8 @@ for (const [route, path, sub, own] of routes) {
 const FOREIGN = [
   // who it is
   "Remote-User", "Remote-Groups", "Remote-Email", "Remote-Name", "X-Remote-User", "X-Remote-Group", "X-Remote-Extra-Scopes", "X-User", "X-User-Name",
+  "X-Auth", "X-Authenticated", "X-Claim", "X-Claims", "X-JWT", "X-Remote", "X-SSO", "X-TLS-Client", "X-Oidc-Sub", "X-Original-Method",
+  "X-Amzn-Request-Context",
   "X-UserId", "X-Username", "X-UserInfo", "X-Role", "X-Roles", "X-Group", "X-Groups", "X-Email", "X-Auth-Request-User",
   "X-Auth-Request-Groups", "X-Auth-Request-Access-Token", "X-Auth-Username", "X-Authenticated-User", "X-Authenticated-Scope", "X-WebAuth-User",
   "X-WebAuth-Groups", "X-SSO-User", "X-Jwt-Assertion", "X-Jwt-Payload", "X-Claims-Sub", "X-Claim-Email", "X-Id-Token", "X-Access-Token",
