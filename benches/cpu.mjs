@@ -59,9 +59,10 @@ const pool = tokens("RS256", POOL).map((token) => ({ authorization: `Bearer ${to
 
 /** A session with what a provider's tokens hold. */
 const payload = JSON.parse(Buffer.from(pool[0].authorization.split(".")[1], "base64url"));
-const inSession = [
-  { cookie: sessionCookie(SECRET, HOST, session({ claims: payload, at: pool[0].authorization.slice("Bearer ".length) })) },
-];
+const { aud, scope, exp } = payload;
+const login = { issuer: ISSUER, clientId: loginConfig.authorizer.client_id, audience: [AUDIENCE] };
+const held = session({ claims: payload, rights: { aud, scope, exp }, at: pool[0].authorization.slice("Bearer ".length) });
+const inSession = [{ cookie: sessionCookie(SECRET, HOST, login, held) }];
 
 /** Sends a round of requests, each connection its own share of the tokens. `refusable`: the Worker may refuse them all. */
 async function load({ worker, given, path = PATH, refusable = false, amount = REQUESTS }) {
