@@ -9,7 +9,8 @@
 //! | encoded slashes and backslashes as separators, decoded or not | `/a%2Fb`, `/a%5Cb` | `/a/b` |
 //! | slashes merged, all or those in front | `/a//b` | `/a/b` |
 //! | parameters cut | `/a;v=1/b` | `/a/b` |
-//! | cut at an encoded `?` or `#` | `/a%3Fb` | `/a` |
+//! | cut at an encoded `?` | `/a%3Fb` | `/a` |
+//! | cut at an encoded `#` | `/a%23b` | `/a` |
 //! | compatibility forms (NFKC) | `/ａ` | `/a` |
 //! | characters that are not shown dropped | `/a%C2%ADb` | `/ab` |
 //! | bytes that are no UTF-8 as Latin-1 | `/%E9` | `/é` |
