@@ -29,21 +29,7 @@ pub(crate) fn decode(text: &str) -> Vec<u8> {
 
 /// The same with every encoded byte as the Latin-1 character.
 pub(crate) fn decode_latin1(text: &str) -> String {
-    let mut pieces = text.split('%');
-    let mut decoded = String::from(pieces.next().unwrap_or_default());
-    for piece in pieces {
-        match value(piece.as_bytes()) {
-            Some(byte) => {
-                decoded.push(byte.into());
-                decoded.push_str(piece.get(2..).unwrap_or_default());
-            }
-            None => {
-                decoded.push('%');
-                decoded.push_str(piece);
-            }
-        }
-    }
-    decoded
+    replaced(text, |byte| Some(byte.into()))
 }
 
 /// The value of the two hexadecimal digits at the start.
@@ -55,23 +41,32 @@ fn value(digits: &[u8]) -> Option<u8> {
 
 /// The text with every `%2F` and `%5C` replaced; `None` if there is none.
 pub(crate) fn with_encoded_separators_as(text: &str, separator: char) -> Option<String> {
-    let mut replaced = String::new();
-    let mut pieces = text.split('%');
-    replaced.push_str(pieces.next()?);
-    for piece in pieces {
-        if matches!(value(piece.as_bytes()), Some(b'/' | b'\\')) {
-            replaced.push(separator);
-            replaced.push_str(piece.get(2..).unwrap_or_default());
-        } else {
-            replaced.push('%');
-            replaced.push_str(piece);
-        }
-    }
+    let replaced = replaced(text, |byte| matches!(byte, b'/' | b'\\').then_some(separator));
     (replaced.len() < text.len()).then_some(replaced)
 }
 
-/// Whether `text` is an encoding of `decoded` in which no letter, digit, dash, dot or underscore is encoded: nobody encodes those
-/// without a purpose (RFC 3986 §2.3). A tilde is encoded by older clients.
+/// The text with a character in place of each encoded byte for which there is one; the others, and a `%` without two digits,
+/// stay.
+fn replaced(text: &str, character_of: impl Fn(u8) -> Option<char>) -> String {
+    let mut pieces = text.split('%');
+    let mut replaced = String::from(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        match value(piece.as_bytes()).and_then(&character_of) {
+            Some(character) => {
+                replaced.push(character);
+                replaced.push_str(piece.get(2..).unwrap_or_default());
+            }
+            None => {
+                replaced.push('%');
+                replaced.push_str(piece);
+            }
+        }
+    }
+    replaced
+}
+
+/// Whether `text` is an encoding of `decoded` in which nothing unreserved is encoded: no letter, digit, `-`, `.`, `_` or `~`
+/// (RFC 3986 §2.3). Nobody encodes those without a purpose.
 pub(crate) fn is_usual_encoding_of(text: &str, decoded: &str) -> bool {
     let encodes_unreserved =
         |rest: &str| value(rest.as_bytes()).is_some_and(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));

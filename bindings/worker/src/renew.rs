@@ -6,6 +6,7 @@
 use std::rc::Rc;
 
 use edgeward::error::VerifyError;
+use edgeward::gateway::LoginState;
 use edgeward::limits;
 use edgeward::oidc::{self, KnownRefresh, RefreshError, RefreshLedger, RefreshMark, RefreshTurn, SessionEnd};
 use edgeward::session::{SEAL_NONCE_BYTES, Session};
@@ -113,14 +114,19 @@ async fn share(site: &Rc<Site>, env: &Env, session: &Session, ip: Option<&str>) 
         Ok(Some((STATUS_KNOWN, text))) => login.sessions.unpack(&text, login.client.host()).map(Some).ok_or(()),
         Ok(Some((STATUS_ENDED, how))) => {
             // Ended by the gateway itself, on whatever isolate: from now on known here, too.
-            site.with_login(|state| match how.as_str() {
-                LOGOUT => state.sessions.ended.end(session.id()),
-                REPLACED => state.sessions.ended.replace(session.id()),
-                _ => {}
-            });
+            site.with_login(|state| note_end(state, session, &how));
             Ok(None)
         }
         Ok(Some(_)) => Err(()),
+    }
+}
+
+/// Notes in this isolate which act ended the session; no act of the gateway's is nothing to note.
+fn note_end(state: &mut LoginState, session: &Session, act: &str) {
+    match act {
+        LOGOUT => state.sessions.ended.end(session.id()),
+        REPLACED => state.sessions.ended.replace(session.id()),
+        _ => {}
     }
 }
 
@@ -128,12 +134,7 @@ async fn share(site: &Rc<Site>, env: &Env, session: &Session, ip: Option<&str>) 
 /// it: what there is to revoke.
 pub(crate) async fn end(site: &Site, env: &Env, session: &Session, act: &'static str) -> Option<Session> {
     let here = site.with_login(|state| {
-        let ended = &mut state.sessions.ended;
-        if act == LOGOUT {
-            ended.end(session.id())
-        } else {
-            ended.replace(session.id())
-        }
+        note_end(state, session, act);
         state.refreshes.newest(session).cloned()
     });
     // A session that is never refreshed is never asked about.
