@@ -2,14 +2,15 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 
-use crate::jwt::Algorithm;
+use crate::algorithm::Algorithm;
 use crate::text::{concat, decimal, signed_decimal};
 
 /// Why a token was refused.
 ///
-/// Variants carry the values that were compared where those come from configuration or the clock; never text of the token.
+/// Variants carry the values that were compared; never the text of the token, a nonce or a hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VerifyError {
@@ -24,7 +25,9 @@ pub enum VerifyError {
     TokenEncrypted,
     /// The header names an algorithm that the policy does not allow.
     AlgNotAllowed {
-        /// The algorithm, if it is one that exists here.
+        /// The policy's algorithms.
+        allowed: Vec<Algorithm>,
+        /// The token's algorithm, if it is one that exists here.
         got: Option<Algorithm>,
     },
     /// The header has `crit` (RFC 7515 §4.1.11): no extension is understood.
@@ -45,7 +48,7 @@ pub enum VerifyError {
     /// The signature is not the key's over this header and payload.
     SignatureInvalid,
     /// The header's `typ` is not one for this kind of token.
-    TypNotAllowed,
+    TypNotAllowed(Mismatch),
     /// A token of another kind: an ID token where an access token is expected, or the reverse.
     TokenKindMismatch {
         /// The kind that was expected.
@@ -65,11 +68,15 @@ pub enum VerifyError {
     ClaimMismatch {
         /// Its name.
         claim: ClaimName,
+        /// Its values; none was found if the claim is no text.
+        mismatch: Mismatch,
     },
     /// `iss` is not the expected issuer.
-    IssuerMismatch,
+    IssuerMismatch(Mismatch),
     /// `aud` does not contain an expected audience.
     AudienceMismatch {
+        /// The accepted audiences, and the token's.
+        mismatch: Mismatch,
         /// The token's audience is the configured client: it is an ID token.
         is_id_token: bool,
     },
@@ -106,13 +113,39 @@ pub enum VerifyError {
     /// The ID token's `nonce` is not the one sent.
     NonceMismatch,
     /// `azp` is not the client.
-    AzpMismatch,
+    AzpMismatch(Mismatch),
     /// `at_hash` is not the hash of the access token.
     AtHashMismatch,
     /// The token was issued to a client that is not on the list.
-    ClientNotAllowed,
+    ClientNotAllowed(Mismatch),
     /// The token lacks what a route or policy demands.
     Forbidden(Forbidden),
+}
+
+/// What was expected and what was found, for logs and for whoever configures a verifier.
+///
+/// What was found comes from claims whose signature was verified, but it is the issuer's text, not ours: it is never part of a
+/// message, an answer or a header here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The values of which one would have been accepted.
+    pub expected: Vec<String>,
+    /// The values that the token has.
+    pub found: Vec<String>,
+}
+
+impl Mismatch {
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn of(expected: &str, found: Option<&str>) -> Self {
+        Self::of_all(&[expected], found)
+    }
+
+    #[cold]
+    pub(crate) fn of_all<'f>(expected: &[impl AsRef<str>], found: impl IntoIterator<Item = &'f str>) -> Self {
+        let expected = expected.iter().map(|one| one.as_ref().into()).collect();
+        Self { expected, found: found.into_iter().map(Into::into).collect() }
+    }
 }
 
 /// What about the token's form is wrong.
@@ -218,12 +251,12 @@ impl VerifyError {
             Self::KeyAmbiguous => "key_ambiguous",
             Self::KeyAlgMismatch { .. } => "key_alg_mismatch",
             Self::SignatureInvalid => "signature_invalid",
-            Self::TypNotAllowed => "typ_not_allowed",
+            Self::TypNotAllowed(_) => "typ_not_allowed",
             Self::TokenKindMismatch { .. } => "token_kind_mismatch",
             Self::ClaimMalformed { .. } => "claim_malformed",
             Self::ClaimMissing { .. } => "claim_missing",
             Self::ClaimMismatch { .. } => "claim_mismatch",
-            Self::IssuerMismatch => "issuer_mismatch",
+            Self::IssuerMismatch(_) => "issuer_mismatch",
             Self::AudienceMismatch { .. } => "audience_mismatch",
             Self::TokenExpired { .. } => "token_expired",
             Self::TokenNotYetValid { .. } => "token_not_yet_valid",
@@ -231,9 +264,9 @@ impl VerifyError {
             Self::TokenTooOld { .. } => "token_too_old",
             Self::TokenSenderConstrained => "token_sender_constrained",
             Self::NonceMismatch => "nonce_mismatch",
-            Self::AzpMismatch => "azp_mismatch",
+            Self::AzpMismatch(_) => "azp_mismatch",
             Self::AtHashMismatch => "at_hash_mismatch",
-            Self::ClientNotAllowed => "client_not_allowed",
+            Self::ClientNotAllowed(_) => "client_not_allowed",
             Self::Forbidden(forbidden) => forbidden.code(),
         }
     }
@@ -262,13 +295,13 @@ impl VerifyError {
         let whole = match self {
             Self::TokenTooLarge { bytes } => concat(&["token of ", &decimal(*bytes as u64), " bytes is too large"]),
             Self::TokenMalformed(malformed) => concat(&["token is malformed: ", malformed.message()]),
-            Self::AlgNotAllowed { got: Some(got) } => concat(&["algorithm ", got.name(), " is not allowed"]),
+            Self::AlgNotAllowed { got: Some(got), .. } => concat(&["algorithm ", got.name(), " is not allowed"]),
             Self::KeyAlgMismatch { token, key } => {
                 concat(&["token is signed with ", token.name(), ", its key is for ", key.name()])
             }
             Self::ClaimMalformed { claim } => concat(&["claim ", claim.as_str(), " is malformed"]),
             Self::ClaimMissing { claim } => concat(&["claim ", claim.as_str(), " is missing"]),
-            Self::ClaimMismatch { claim } => concat(&["claim ", claim.as_str(), " has another value than demanded"]),
+            Self::ClaimMismatch { claim, .. } => concat(&["claim ", claim.as_str(), " has another value than demanded"]),
             Self::TokenExpired { exp, now } => times("expired at", *exp, now),
             Self::TokenNotYetValid { nbf, now } => times("is valid from", *nbf, now),
             Self::TokenIssuedInFuture { iat, now } => times("was issued at", *iat, now),
@@ -291,19 +324,19 @@ impl VerifyError {
             Self::KeyNotFound => "no key of the issuer matches the token's kid",
             Self::KeyAmbiguous => "the token does not name exactly one of the issuer's keys",
             Self::SignatureInvalid => "signature is invalid",
-            Self::TypNotAllowed => "header parameter typ is not one of this kind of token",
+            Self::TypNotAllowed(_) => "header parameter typ is not one of this kind of token",
             Self::TokenKindMismatch { expected: TokenKind::Access } => "this is an ID token; send the access token",
             Self::TokenKindMismatch { expected: TokenKind::Id } => "this is not an ID token",
-            Self::IssuerMismatch => "claim iss is not the expected issuer",
-            Self::AudienceMismatch { is_id_token: false } => "claim aud does not contain the expected audience",
-            Self::AudienceMismatch { is_id_token: true } => {
+            Self::IssuerMismatch(_) => "claim iss is not the expected issuer",
+            Self::AudienceMismatch { is_id_token: false, .. } => "claim aud does not contain the expected audience",
+            Self::AudienceMismatch { is_id_token: true, .. } => {
                 "claim aud is the client: this is an ID token; send the access token"
             }
             Self::TokenSenderConstrained => "token is bound to its sender (cnf), which is not supported",
             Self::NonceMismatch => "claim nonce is not the one sent",
-            Self::AzpMismatch => "claim azp is not the client",
+            Self::AzpMismatch(_) => "claim azp is not the client",
             Self::AtHashMismatch => "claim at_hash does not match the access token",
-            Self::ClientNotAllowed => "token was issued to a client that is not allowed",
+            Self::ClientNotAllowed(_) => "token was issued to a client that is not allowed",
             Self::Forbidden(forbidden) => forbidden.message(),
             Self::TokenTooLarge { .. }
             | Self::TokenMalformed(_)

@@ -1,7 +1,9 @@
-//! What the core asks of its shell, as plain data: the time, and requests to send.
+//! The outside world as plain data: instants, requests to send and what comes back.
 
 use alloc::string::String;
 use alloc::vec::Vec;
+
+use crate::limits;
 
 /// An instant: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,6 +83,20 @@ impl core::fmt::Debug for Incoming {
     }
 }
 
+impl Outgoing {
+    /// A GET for a JSON document of a provider.
+    pub(crate) fn get(url: String) -> Self {
+        Self {
+            method: "GET",
+            url,
+            headers: Vec::from([("accept", "application/json".into())]),
+            body: None,
+            timeout_ms: limits::FETCH_TIMEOUT_MS,
+            max_body_bytes: limits::MAX_PROVIDER_BODY_BYTES,
+        }
+    }
+}
+
 impl Incoming {
     /// Whether the body is declared as JSON: `application/json`, `application/jwk-set+json` or any other `+json`.
     #[must_use]
@@ -115,6 +131,17 @@ impl Incoming {
     pub fn retry_after_s(&self) -> Option<i64> {
         self.retry_after.as_deref()?.trim().parse::<u32>().ok().map(i64::from)
     }
+}
+
+/// A value for a cache that instances of this program share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EdgeEntry {
+    /// The key, a URL.
+    pub key: String,
+    /// The value.
+    pub value: String,
+    /// How long the cache may keep it, in seconds.
+    pub max_age_s: i64,
 }
 
 /// Why no answer came.

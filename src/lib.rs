@@ -4,25 +4,19 @@
 //!
 //! The main path:
 //!
-//! 1. [`jwt::UntrustedToken::parse`] takes a token apart.
-//! 2. [`jwk::JwkSet::select`], or [`jwk::KeyCache::find`], finds the one key for it.
-//! 3. [`jwt::Policy::verify`] checks signature and claims and makes a [`jwt::VerifiedToken`].
-//! 4. [`Verifier`] does all three, for one issuer or several, with a cache.
-//! 5. [`gateway::Gateway`] turns a request into a decision by configuration.
+//! 1. [`jwt::Policy::verify`] takes a token apart, chooses the key, checks signature and claims, and makes a
+//!    [`jwt::VerifiedToken`].
+//! 2. [`Verifier`] does that for one issuer or several, with keys that it fetches through a [`host::Host`], and a cache.
+//! 3. [`gateway::Gateway`] turns a request into an answer by configuration: logins, sessions, routes, forwarding.
 //!
 //! ```
 //! use edgeward::io::UnixTime;
 //! use edgeward::jwk::JwkSet;
-//! use edgeward::jwt::{Algorithm, Policy, UntrustedToken};
+//! use edgeward::jwt::{Algorithm, Policy};
 //!
-//! # fn verify(jwks: &[u8], text: &str, now: UnixTime) -> Result<(), Box<dyn std::error::Error>> {
+//! # fn verify(jwks: &[u8], token: &str, now: UnixTime) -> Result<(), Box<dyn std::error::Error>> {
 //! let policy = Policy::access_token("https://tenant.us.auth0.com/", ["https://api.example.com"], &[Algorithm::Rs256])?;
-//! let keys = JwkSet::parse(jwks)?;
-//!
-//! let token = UntrustedToken::parse(text)?;
-//! let algorithm = policy.check_header(token.header())?;
-//! let key = keys.select(token.header().kid(), algorithm)?;
-//! let verified = policy.verify(token, key, now)?;
+//! let verified = policy.verify(token, &JwkSet::parse(jwks)?, now)?;
 //! println!("{}", verified.claims().subject().unwrap_or("nobody"));
 //! # Ok(())
 //! # }
@@ -35,12 +29,14 @@ extern crate alloc;
 #[cfg(any(test, edgeward_emulate_fma))]
 extern crate std;
 
+mod algorithm;
 pub mod base64url;
+mod discovery;
 pub mod error;
 #[cfg(feature = "gateway")]
 pub mod gateway;
-#[cfg(feature = "gateway")]
 pub mod http;
+pub mod host;
 pub mod io;
 pub mod json;
 pub mod jwk;
@@ -51,10 +47,11 @@ pub mod oidc;
 pub mod rsa;
 #[cfg(feature = "gateway")]
 pub mod session;
+mod shared;
 mod single_flight;
 pub mod text;
 mod text_cache;
 mod url;
 mod verifier;
 
-pub use verifier::{Check, Refresh, Verifier};
+pub use verifier::{Unverified, Verifier};

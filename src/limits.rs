@@ -24,6 +24,9 @@ pub const MAX_OBJECT_MEMBERS: usize = 256;
 /// Body of a JWKS, discovery, token or userinfo answer, in bytes; cut off while streaming.
 pub const MAX_PROVIDER_BODY_BYTES: usize = 64 * 1024;
 
+/// An entry of the edge cache, in bytes: a JWKS as a JSON string inside JSON.
+pub const MAX_EDGE_ENTRY_BYTES: usize = 2 * MAX_PROVIDER_BODY_BYTES + 4096;
+
 /// Keys in one set. Auth0 publishes up to 13 (ten customer keys, current, next, previous).
 pub const MAX_KEYS_PER_SET: usize = 100;
 
@@ -108,6 +111,10 @@ pub const FETCH_LEASE_MS: i64 = 500;
 /// The same for the discovery document that logins need, in milliseconds. Half of [`FETCH_TIMEOUT_MS`]: a slow provider is asked
 /// once, and a connection that hangs does not hold every login up until it is given up.
 pub const DISCOVERY_LEASE_MS: i64 = 1500;
+
+/// Looks at shared state before a request gives up, each after a pause or a fetch. Far more than any lease lasts: it ends a loop that
+/// only a fault here could begin.
+pub const MAX_LOOKS: u32 = 1000;
 
 /// Pause between two looks at another request's fetch, in milliseconds.
 pub const FETCH_POLL_MS: u32 = 10;

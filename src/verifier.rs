@@ -2,90 +2,193 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
 use core::ops::Range;
+use core::sync::atomic::Ordering;
 
 use crate::error::VerifyError;
 use crate::io::UnixTime;
-use crate::jwk::{Fetched, KeyCache, KeysError, Lookup, Permit, VerifyingKey};
-use crate::jwt::{Policy, TokenCache, UntrustedToken, VerifiedToken};
+use crate::jwk::{KeyCache, KeyHost, KeyJob, KeysUnavailable, Lookup, Permit, VerifyingKey};
+use crate::jwt::{Access, Policy, Rules, TokenCache, UntrustedToken, Verified, VerifiedToken};
 use crate::limits;
+use crate::shared::Shared;
 
 /// Verifies tokens of one or more issuers, each with its own policy and its own keys.
 ///
-/// Sans-IO: [`check`](Self::check) either decides or says what to fetch.
+/// `K` is the kind of token: [`Access`] or [`Id`](crate::jwt::Id). Requests share one verifier.
+///
+/// ```
+/// use edgeward::Verifier;
+/// use edgeward::jwk::{KeyCache, KeyHost, KeySource};
+/// use edgeward::jwt::{Algorithm, Policy};
+///
+/// # async fn verify(token: &str, host: &impl KeyHost) -> Result<(), Box<dyn std::error::Error>> {
+/// let issuer = "https://tenant.us.auth0.com/";
+/// let policy = Policy::access_token(issuer, ["https://api.example.com"], &[Algorithm::Rs256])?;
+/// let verifier = Verifier::new(policy, KeyCache::new(issuer, KeySource::Discovery));
+/// let verified = verifier.verify(token, host).await?;
+/// println!("{}", verified.claims().subject().unwrap_or("nobody"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
-pub struct Verifier {
+pub struct Verifier<K = Access> {
     issuers: Vec<Issuer>,
-    tokens: TokenCache,
+    tokens: Shared<TokenCache>,
+    kind: PhantomData<fn() -> K>,
 }
 
-#[derive(Debug)]
 struct Issuer {
-    policy: Policy,
-    keys: KeyCache,
+    rules: Rules,
+    keys: Arc<KeyCache>,
 }
 
-/// Where a check stands.
-#[derive(Debug)]
-pub enum Check {
-    /// The token is genuine and satisfies the policy. If there is a refresh, run it in the background.
-    Verified(Arc<VerifiedToken>, Option<Refresh>),
-    /// It is not, or does not.
+/// Why there is no verified token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unverified {
+    /// The token breaks a rule.
     Refused(VerifyError),
-    /// Keys are needed: run the refresh, [`store`](Verifier::store) its outcome, and check again.
-    Fetch(Refresh),
-    /// Another request is fetching the keys: wait [`limits::FETCH_POLL_MS`] and check again.
-    Wait,
-    /// There are no keys to decide with.
-    Unavailable {
-        /// Why.
-        error: KeysError,
-        /// When to try again, in seconds.
-        retry_after_s: u32,
-    },
+    /// Nobody knows: there are no keys to decide with. Not the caller's fault.
+    Unavailable(KeysUnavailable),
 }
 
-/// A permit to fetch, and whose keys it is for.
-#[derive(Debug)]
-pub struct Refresh {
-    issuer: usize,
-    /// What to do, step by step.
-    pub permit: Permit,
-}
-
-impl Refresh {
-    /// Which issuer [`Verifier::store`] files the outcome under.
-    #[must_use]
-    pub fn issuer(&self) -> usize {
-        self.issuer
+impl fmt::Display for Unverified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => error.fmt(f),
+            Self::Unavailable(error) => error.fmt(f),
+        }
     }
 }
 
-impl Verifier {
+impl core::error::Error for Unverified {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Refused(error) => Some(error),
+            Self::Unavailable(error) => Some(error),
+        }
+    }
+}
+
+/// Where a look at a token leads.
+#[derive(Debug)]
+pub(crate) enum Check {
+    /// The token is genuine and satisfies the policy. If there is a permit, use it in the background.
+    Verified(Arc<Verified>, Option<Permit>),
+    /// It is not, or does not.
+    Refused(VerifyError),
+    /// Keys are needed: use the permit, and check again.
+    Fetch(Permit),
+    /// Another request is fetching the keys: wait [`limits::FETCH_POLL_MS`] and check again.
+    Wait,
+    /// There are no keys to decide with.
+    Unavailable(KeysUnavailable),
+}
+
+impl<K> Verifier<K> {
     /// A verifier of one issuer.
     #[must_use]
-    pub fn new(policy: Policy, keys: KeyCache) -> Self {
-        Self { issuers: Vec::from([Issuer { policy, keys }]), tokens: TokenCache::new(limits::TOKEN_CACHE_ENTRIES) }
+    pub fn new(policy: Policy<K>, keys: KeyCache) -> Self {
+        let tokens = Shared::new(TokenCache::new(limits::TOKEN_CACHE_ENTRIES));
+        Self { issuers: Vec::new(), tokens, kind: PhantomData }.and_issuer(policy, keys)
     }
 
     /// Adds another issuer. A token is verified with the policy and keys of the issuer it names, never another's.
     #[must_use]
-    pub fn and_issuer(mut self, policy: Policy, keys: KeyCache) -> Self {
-        self.issuers.push(Issuer { policy, keys });
+    pub fn and_issuer(mut self, policy: Policy<K>, keys: KeyCache) -> Self {
+        self.issuers.push(Issuer { rules: policy.rules, keys: Arc::new(keys) });
         self
     }
 
     /// Keeps about so many verified tokens; 0 keeps none.
     #[must_use]
     pub fn cache_entries(mut self, entries: usize) -> Self {
-        self.tokens = TokenCache::new(entries);
+        self.tokens = Shared::new(TokenCache::new(entries));
         self
     }
 
-    /// Checks the token `text` as of `now`. `fetches` counts the fetches that this request has caused before.
-    pub fn check(&mut self, text: &str, now: UnixTime, fetches: u8) -> Check {
-        if let Some(known) = self.tokens.find(text).cloned()
-            && let Some(issuer) = self.issuers.get_mut(known.issuer)
+    /// Verifies `token` as of now, with keys that are fetched if need be.
+    ///
+    /// Ready at the first poll whenever the keys are at hand.
+    ///
+    /// # Errors
+    /// See [`Unverified`].
+    pub async fn verify(&self, token: &str, host: &impl KeyHost) -> Result<VerifiedToken<K>, Unverified> {
+        decide(|now, fetches| self.check(token, now, fetches), host).await.map(VerifiedToken::shared)
+    }
+
+    /// Verifies `token` as of now with the keys at hand; `None` if there are none yet. Keys that are missing or outdated are fetched
+    /// in the background, for later calls.
+    pub fn verify_now(&self, token: &str, host: &impl KeyHost) -> Option<Result<VerifiedToken<K>, Unverified>> {
+        let mut check = self.check(token, host.now(), 0);
+        if let Check::Fetch(permit) = check {
+            drop(host.spawn(KeyJob::load(permit)));
+            check = self.check(token, host.now(), u8::MAX);
+        }
+        match check {
+            Check::Verified(verified, refresh) => {
+                in_background(refresh, host);
+                Some(Ok(VerifiedToken::shared(verified)))
+            }
+            Check::Refused(error) => Some(Err(Unverified::Refused(error))),
+            Check::Unavailable(why) => Some(Err(Unverified::Unavailable(why))),
+            Check::Fetch(_) | Check::Wait => None,
+        }
+    }
+
+    /// Loads the keys of every issuer that lacks fresh ones.
+    ///
+    /// # Errors
+    /// If an issuer has none in the end.
+    pub async fn load(&self, host: &impl KeyHost) -> Result<(), KeysUnavailable> {
+        for _ in 0..limits::MAX_LOOKS {
+            let now = host.now();
+            let permits = self.issuers.iter().filter_map(|issuer| issuer.keys.warm_up(now));
+            // All at once.
+            let jobs: Vec<_> = permits.map(|permit| host.spawn(KeyJob::load(permit))).collect();
+            for job in jobs {
+                job.await;
+            }
+            let Some(missing) = self.issuers.iter().find(|issuer| !issuer.keys.is_loaded()) else { return Ok(()) };
+            if let Some(error) = missing.keys.failure() {
+                return Err(KeysUnavailable { error, retry_after_s: 1 });
+            }
+            // Another call is loading them.
+            host.sleep(limits::FETCH_POLL_MS).await;
+        }
+        Err(KeysUnavailable { error: crate::jwk::KeysError::JwksUnreachable, retry_after_s: 1 })
+    }
+
+    /// The time, around `now`, in which a token that has just passed passes again without a fetch, as long as no keys are stored.
+    /// `None` if there is no such time, or the token is not kept.
+    #[must_use]
+    pub fn settled(&self, token: &str, now: UnixTime) -> Option<Range<UnixTime>> {
+        let known = self.tokens.with(|tokens| tokens.find(token).cloned())?;
+        let issuer = self.issuers.get(known.issuer)?;
+        let header = known.token.header();
+        let (key, keys) = issuer.keys.settled(header.kid(), header.algorithm()?, now)?;
+        let token = issuer.rules.period(&known.token);
+        let both = keys.start.max(token.start)..keys.end.min(token.end);
+        (Arc::ptr_eq(&key, &known.key) && both.contains(&now)).then_some(both)
+    }
+
+    /// About how many verified tokens are kept.
+    #[must_use]
+    pub fn cached_entries(&self) -> usize {
+        self.tokens.with(|tokens| tokens.entries())
+    }
+
+    /// The key caches, one per issuer, in their order.
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<KeyCache>> {
+        self.issuers.iter().map(|issuer| &issuer.keys)
+    }
+
+    /// Looks at the token `text` as of `now`. `fetches` counts the fetches that this request has caused before.
+    pub(crate) fn check(&self, text: &str, now: UnixTime, fetches: u8) -> Check {
+        let known = self.tokens.with(|tokens| tokens.find(text).cloned());
+        if let Some(known) = known
+            && let Some(issuer) = self.issuers.get(known.issuer)
         {
             let header = known.token.header();
             let key = match header.algorithm() {
@@ -94,140 +197,128 @@ impl Verifier {
             };
             match key {
                 Lookup::Key(key, permit) if Arc::ptr_eq(&key, &known.key) => {
-                    return match issuer.policy.recheck(&known.token, now) {
-                        Ok(()) => {
-                            Check::Verified(known.token, permit.map(|permit| Refresh { issuer: known.issuer, permit }))
-                        }
+                    return match issuer.rules.recheck(&known.token, now) {
+                        Ok(()) => Check::Verified(known.token, permit),
                         Err(error) => {
-                            issuer.keys.take_back(permit);
-                            self.tokens.remove(text);
+                            self.tokens.with(|tokens| tokens.remove(text));
                             Check::Refused(error)
                         }
                     };
                 }
-                Lookup::Fetch(permit) => return Check::Fetch(Refresh { issuer: known.issuer, permit }),
-                // The key is gone or replaced: the token stands or falls anew.
-                other => {
-                    if let Lookup::Key(_, permit) = other {
-                        issuer.keys.take_back(permit);
-                    }
-                    self.tokens.remove(text);
-                }
+                Lookup::Fetch(permit) => return Check::Fetch(permit),
+                // The key is gone or replaced: the token stands or falls anew. A permit goes back to the cache.
+                _ => self.tokens.with(|tokens| tokens.remove(text)),
             }
         }
-        match self.check_anew(text, now, fetches) {
-            Ok(check) => check,
-            Err(error) => Check::Refused(error),
-        }
+        self.check_anew(text, now, fetches).unwrap_or_else(Check::Refused)
     }
 
-    /// The time, around `now`, in which [`check`](Self::check) of `text` gives the verdict it has just given, a pass without a
-    /// refresh, as long as nothing is [`store`](Self::store)d. None if there is no such time, or the token is not kept.
-    #[must_use]
-    pub fn settled(&self, text: &str, now: UnixTime) -> Option<Range<UnixTime>> {
-        let known = self.tokens.find(text)?;
-        let issuer = self.issuers.get(known.issuer)?;
-        let header = known.token.header();
-        let (key, keys) = issuer.keys.settled(header.kid(), header.algorithm()?, now)?;
-        let token = issuer.policy.period(&known.token);
-        let both = keys.start.max(token.start)..keys.end.min(token.end);
-        (Arc::ptr_eq(key, &known.key) && both.contains(&now)).then_some(both)
-    }
-
-    /// Checks `text` with the keys of the first issuer, but with `policy`; keeps nothing. For ID tokens, whose policy is made
-    /// for each login.
-    pub fn check_as(&mut self, policy: &Policy, text: &str, now: UnixTime, fetches: u8) -> Check {
-        let Some(issuer) = self.issuers.first_mut() else { return Check::Refused(VerifyError::KeyNotFound) };
-        let check = UntrustedToken::parse(text)
-            .and_then(|token| decide(Issued { by: 0, keys: &mut issuer.keys, policy }, token, now, fetches));
-        check.map_or_else(Check::Refused, |(check, _)| check)
-    }
-
-    fn check_anew(&mut self, text: &str, now: UnixTime, fetches: u8) -> Result<Check, VerifyError> {
+    fn check_anew(&self, text: &str, now: UnixTime, fetches: u8) -> Result<Check, VerifyError> {
         let token = UntrustedToken::parse(text)?;
         let index = match self.issuers.as_slice() {
             [_] => 0,
             several => {
                 let named = token.unverified_issuer()?;
-                several.iter().position(|one| one.policy.issuer() == named).ok_or(VerifyError::IssuerMismatch)?
+                let found = several.iter().position(|one| one.rules.issuer() == named);
+                found.ok_or_else(|| self.issuer_mismatch(&named))?
             }
         };
-        let Some(issuer) = self.issuers.get_mut(index) else { return Err(VerifyError::IssuerMismatch) };
-        let Issuer { keys, policy } = issuer;
-        let (check, key) = decide(Issued { by: index, keys, policy }, token, now, fetches)?;
+        let Some(issuer) = self.issuers.get(index) else { return Err(self.issuer_mismatch("")) };
+        let (check, key) = issuer.keys.check_token(&issuer.rules, token, now, fetches)?;
         if let (Check::Verified(verified, _), Some(key)) = (&check, key) {
-            self.tokens.insert(text, index, key, Arc::clone(verified));
+            self.tokens.with(|tokens| tokens.insert(text, index, key, Arc::clone(verified)));
         }
         Ok(check)
     }
 
-    /// Takes back a refresh that will not be used, so that the next check that needs one gets it at once.
-    pub fn take_back(&mut self, refresh: Refresh) {
-        if let Some(issuer) = self.issuers.get_mut(refresh.issuer) {
-            issuer.keys.take_back(Some(refresh.permit));
-        }
+    #[cold]
+    fn issuer_mismatch(&self, named: &str) -> VerifyError {
+        let ours: Vec<&str> = self.issuers.iter().map(|issuer| issuer.rules.issuer()).collect();
+        VerifyError::IssuerMismatch(crate::error::Mismatch::of_all(&ours, [named]))
     }
+}
 
-    /// Takes the outcome of a fetch.
+impl KeyCache {
+    /// Verifies `token` with a policy of its own, and with these keys: for ID tokens, whose policy is made for each login. Keeps
+    /// nothing.
     ///
     /// # Errors
-    /// Why it failed; noted already.
-    pub fn store(&mut self, issuer: usize, fetched: Fetched, now: UnixTime) -> Result<(), KeysError> {
-        self.issuers.get_mut(issuer).map_or(Ok(()), |issuer| issuer.keys.store(fetched, now))
+    /// See [`Unverified`].
+    pub async fn verify<K>(
+        self: &Arc<Self>,
+        policy: &Policy<K>,
+        token: &str,
+        host: &impl KeyHost,
+    ) -> Result<VerifiedToken<K>, Unverified> {
+        let check = |now, fetches| self.check(&policy.rules, token, now, fetches);
+        decide(check, host).await.map(VerifiedToken::shared)
     }
 
-    /// Permits to load the keys of every issuer that lacks fresh ones.
-    pub fn warm_up(&mut self, now: UnixTime) -> Vec<Refresh> {
-        (0..)
-            .zip(&mut self.issuers)
-            .filter_map(|(issuer, one)| one.keys.warm_up(now).map(|permit| Refresh { issuer, permit }))
-            .collect()
+    /// Looks at a token of this issuer.
+    pub(crate) fn check(self: &Arc<Self>, rules: &Rules, text: &str, now: UnixTime, fetches: u8) -> Check {
+        UntrustedToken::parse(text)
+            .and_then(|token| self.check_token(rules, token, now, fetches))
+            .map_or_else(Check::Refused, |(check, _)| check)
     }
 
-    /// About how many verified tokens are kept.
-    #[must_use]
-    pub fn cached_entries(&self) -> usize {
-        self.tokens.entries()
-    }
-
-    /// The key caches, one per issuer.
-    pub fn keys(&self) -> impl Iterator<Item = &KeyCache> {
-        self.issuers.iter().map(|issuer| &issuer.keys)
+    /// Where a look at `token` leads, and the key of a token that passes. A permit that came with the key of one that is refused
+    /// goes back.
+    fn check_token(
+        self: &Arc<Self>,
+        rules: &Rules,
+        token: UntrustedToken<'_>,
+        now: UnixTime,
+        fetches: u8,
+    ) -> Result<(Check, Option<Arc<VerifyingKey>>), VerifyError> {
+        let algorithm = rules.check_header(token.header())?;
+        let check = match self.find(token.header().kid(), algorithm, now, fetches) {
+            Lookup::Key(key, permit) => {
+                let verified = rules.verify(token, &key, now)?;
+                return Ok((Check::Verified(Arc::new(verified), permit), Some(key)));
+            }
+            Lookup::Fetch(permit) => Check::Fetch(permit),
+            Lookup::Wait => Check::Wait,
+            Lookup::Refused(error) => return Err(error),
+            Lookup::Unavailable(why) => Check::Unavailable(why),
+        };
+        Ok((check, None))
     }
 }
 
-/// Whose token is looked at: its issuer's number and keys, and the policy to apply.
-struct Issued<'v> {
-    by: usize,
-    keys: &'v mut KeyCache,
-    policy: &'v Policy,
+/// Looks at a token until there is a verdict: fetches keys where a look says so, and waits for those that others fetch.
+async fn decide(
+    check: impl Fn(UnixTime, u8) -> Check,
+    host: &impl KeyHost,
+) -> Result<Arc<Verified>, Unverified> {
+    let mut fetches = 0;
+    for _ in 0..limits::MAX_LOOKS {
+        match check(host.now(), fetches) {
+            Check::Verified(verified, refresh) => {
+                in_background(refresh, host);
+                return Ok(verified);
+            }
+            Check::Refused(error) => return Err(Unverified::Refused(error)),
+            Check::Unavailable(why) => return Err(Unverified::Unavailable(why)),
+            Check::Wait => host.sleep(limits::FETCH_POLL_MS).await,
+            Check::Fetch(permit) => {
+                let has_asked = permit.has_asked();
+                host.spawn(KeyJob::load(permit)).await;
+                fetches += u8::from(has_asked.load(Ordering::Relaxed));
+            }
+        }
+    }
+    let error = crate::jwk::KeysError::JwksUnreachable;
+    Err(Unverified::Unavailable(KeysUnavailable { error, retry_after_s: 1 }))
 }
 
-/// Where a check of `token` stands, and the key of a token that passes. A permit that came with the key of one that is refused
-/// goes back.
-fn decide(
-    issued: Issued<'_>,
-    token: UntrustedToken<'_>,
-    now: UnixTime,
-    fetches: u8,
-) -> Result<(Check, Option<Arc<VerifyingKey>>), VerifyError> {
-    let Issued { by: issuer, keys, policy } = issued;
-    let algorithm = policy.check_header(token.header())?;
-    let check = match keys.find(token.header().kid(), algorithm, now, fetches) {
-        Lookup::Key(key, permit) => match policy.verify(token, &key, now) {
-            Ok(verified) => {
-                let refresh = permit.map(|permit| Refresh { issuer, permit });
-                return Ok((Check::Verified(Arc::new(verified), refresh), Some(key)));
-            }
-            Err(error) => {
-                keys.take_back(permit);
-                return Err(error);
-            }
-        },
-        Lookup::Fetch(permit) => Check::Fetch(Refresh { issuer, permit }),
-        Lookup::Wait => Check::Wait,
-        Lookup::Refused(error) => return Err(error),
-        Lookup::Unavailable { error, retry_after_s } => Check::Unavailable { error, retry_after_s },
-    };
-    Ok((check, None))
+fn in_background(refresh: Option<Permit>, host: &impl KeyHost) {
+    if let Some(permit) = refresh {
+        drop(host.spawn(KeyJob::load(permit)));
+    }
+}
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issuer").field("issuer", &self.rules.issuer()).finish_non_exhaustive()
+    }
 }

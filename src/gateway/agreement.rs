@@ -10,8 +10,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::index::{Candidate, Group, GroupId, RouteIndex, TooManyCandidates, combinations_of};
-use super::path::{Reading, RequestPath};
 use super::route::{Auth, Methods, Route};
+use crate::http::path::{Reading, RequestPath};
 use crate::jwt::Demands;
 use crate::text::{decimal, sorted};
 

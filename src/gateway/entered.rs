@@ -285,7 +285,7 @@ impl<'g> Entered<'g> {
     pub fn refuse(&self, head: &RequestHead<'_>, error: &VerifyError) -> Reply {
         match error {
             VerifyError::Forbidden(reason) => self.forbid(head, reason),
-            VerifyError::ClientNotAllowed => self.redirect_forbidden().unwrap_or_else(|| refused(error)),
+            VerifyError::ClientNotAllowed(_) => self.redirect_forbidden().unwrap_or_else(|| refused(error)),
             error => refused(error),
         }
     }

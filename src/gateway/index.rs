@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use super::pattern::{Kind, Pattern, Segment};
 use super::route::Route;
-use super::spelling::{COMBINATIONS, Combinations, EVERY, Unicode};
-use crate::http::percent;
+use crate::http::spelling::{COMBINATIONS, Combinations, EVERY};
+use crate::http::{Unicode, percent};
 use crate::limits;
 
 /// A tree of patterns, one level for each segment.

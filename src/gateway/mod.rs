@@ -20,13 +20,11 @@ mod intent;
 #[cfg(feature = "unicode")]
 mod intent_tests;
 mod login;
-mod path;
 mod pattern;
 mod route;
 #[cfg(test)]
 #[cfg(feature = "unicode")]
 mod session_tests;
-mod spelling;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -41,9 +39,9 @@ pub use self::cors::CorsHeaders;
 pub use self::entered::{Caller, Credentials, Entered, Token};
 use self::headers::OwnedHeaders;
 pub use self::login::{Login, LoginState};
-pub(crate) use self::path::RequestPath;
 use self::route::{Integration, Methods, Route};
-pub use self::spelling::Unicode;
+pub use crate::http::Unicode;
+use crate::http::path::RequestPath;
 use crate::http::{Reply, RequestHead, cookies_without};
 
 /// Answers without configuration, provider or origin: for load balancers and monitoring.

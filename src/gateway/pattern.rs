@@ -3,9 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::path::{InvalidPath, RequestPath};
-use super::spelling::Unicode;
-use crate::http::percent;
+use crate::http::path::{InvalidPath, RequestPath};
+use crate::http::{Unicode, percent};
 
 /// A path with parameters: `/items/{id}`, `/files/{*rest}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,7 +172,7 @@ fn literal(segment: &str, unicode: Unicode) -> Result<String, InvalidPattern> {
 #[cfg(feature = "unicode")]
 mod tests {
     use super::{InvalidPattern, Kind, Pattern};
-    use crate::gateway::spelling::Unicode;
+    use crate::http::Unicode;
 
     fn parse(text: &str) -> Result<Pattern, InvalidPattern> {
         Pattern::parse(text, Unicode::TABLES)

@@ -34,11 +34,11 @@ pub fn bad_request(detail: &str) -> Reply {
 pub fn refused(error: &VerifyError) -> Reply {
     let (status, oauth_error, hint) = match error {
         VerifyError::Forbidden(reason) => return forbidden(reason, &Demands::default()),
-        VerifyError::ClientNotAllowed => (403, "insufficient_scope", None),
-        VerifyError::AudienceMismatch { is_id_token: true } | VerifyError::TokenKindMismatch { .. } => {
+        VerifyError::ClientNotAllowed(_) => (403, "insufficient_scope", None),
+        VerifyError::AudienceMismatch { is_id_token: true, .. } | VerifyError::TokenKindMismatch { .. } => {
             (401, "invalid_token", Some("Send the access token issued for this API, not the ID token."))
         }
-        VerifyError::AudienceMismatch { is_id_token: false } => (
+        VerifyError::AudienceMismatch { is_id_token: false, .. } => (
             401,
             "invalid_token",
             Some("Request the token with this API's audience; it is compared exactly, a trailing slash counts."),
@@ -58,17 +58,17 @@ pub fn refused(error: &VerifyError) -> Reply {
         | VerifyError::KeyAmbiguous
         | VerifyError::KeyAlgMismatch { .. }
         | VerifyError::SignatureInvalid
-        | VerifyError::TypNotAllowed
+        | VerifyError::TypNotAllowed(_)
         | VerifyError::ClaimMalformed { .. }
         | VerifyError::ClaimMissing { .. }
         | VerifyError::ClaimMismatch { .. }
-        | VerifyError::IssuerMismatch
+        | VerifyError::IssuerMismatch(_)
         | VerifyError::TokenNotYetValid { .. }
         | VerifyError::TokenIssuedInFuture { .. }
         | VerifyError::TokenTooOld { .. }
         | VerifyError::TokenSenderConstrained
         | VerifyError::NonceMismatch
-        | VerifyError::AzpMismatch
+        | VerifyError::AzpMismatch(_)
         | VerifyError::AtHashMismatch => (401, "invalid_token", None),
     };
     let detail = sentence(&error.message());

@@ -1,7 +1,6 @@
 //! Names and values of headers, and cookies.
 
 use alloc::string::String;
-use alloc::vec::Vec;
 
 /// A name in the one spelling that servers behind us may confuse it with: lower case, and a dash for whatever stands between
 /// letters and digits. CGI, WSGI and PHP fold `X_User.Id` and `x-user-id` into one variable.
@@ -51,22 +50,9 @@ pub fn percent_encoded_value(text: &str) -> String {
     value
 }
 
-/// A `Cookie` header without the cookies whose names are `refused`; `None` if nothing is left.
-///
-/// Names are compared after trimming everything that is not visible ASCII, so that a name cannot hide behind characters
-/// that another parser drops. A comma counts as an end, too: runtimes join several `Cookie` headers with it.
-#[must_use]
-pub fn cookies_without(header: &str, refused: impl Fn(&str) -> bool) -> Option<String> {
-    let hidden = |c: char| !c.is_ascii_graphic();
-    let passes = |part: &&str| !refused(part.split('=').next().unwrap_or_default().trim_matches(hidden));
-    let kept = header.split(';').map(|pair| pair.split(',').filter(passes).collect::<Vec<_>>().join(","));
-    let kept: Vec<String> = kept.filter(|cookie| !cookie.trim_matches(hidden).is_empty()).collect();
-    (!kept.is_empty()).then(|| kept.iter().map(|cookie| cookie.trim()).collect::<Vec<_>>().join("; "))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{canonical_name, cookies_without, percent_encoded_value};
+    use super::{canonical_name, percent_encoded_value};
 
     #[test]
     fn all_spellings_of_a_name_are_one() {
@@ -88,18 +74,5 @@ mod tests {
         ] {
             assert_eq!(percent_encoded_value(text), value);
         }
-    }
-
-    #[test]
-    fn refused_cookies_do_not_pass_however_they_are_written() {
-        let ours = |name: &str| name.starts_with("__Host-edgeward");
-        let kept = |header: &str| cookies_without(header, ours);
-        assert_eq!(kept("a=1; __Host-edgeward=x; b=2").as_deref(), Some("a=1; b=2"));
-        assert_eq!(kept("__Host-edgeward.0=x;__Host-edgeward.1=y"), None);
-        assert_eq!(kept("\u{2000}__Host-edgeward=x; \u{a0}__Host-edgeward.0=y; c=3").as_deref(), Some("c=3"));
-        assert_eq!(kept("__Host-edgeward"), None);
-        assert_eq!(kept("theme=dark").as_deref(), Some("theme=dark"));
-        assert_eq!(kept("a=1, __Host-edgeward=x, b=2").as_deref(), Some("a=1, b=2"));
-        assert_eq!(kept("__Host-edgeward=x, a=1,2; b=3, 4").as_deref(), Some("a=1,2; b=3, 4"));
     }
 }

@@ -1,20 +1,21 @@
-//! Fetching a key set, sans-IO: a [`Permit`] says what to ask, takes the answer, and asks again until it is done.
-//!
-//! The way is: edge cache → (discovery) → JWKS. Whatever comes back is checked the same way, from wherever it came. A network
-//! error is answered by asking once more, at once; that is still the same fetch.
+//! Fetching a key set: edge cache → (discovery) → JWKS. Whatever comes back is checked the same way, from wherever it came.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
-use super::{InvalidJwkSet, JwkSet, KeySource};
+use super::cache::Source;
+use super::{InvalidJwkSet, JwkSet, KeyCache};
 use crate::base64url;
-use crate::io::{Incoming, Outgoing, UnixTime, Unreachable};
+use crate::discovery::{DiscoveryError, MetadataPermit};
+use crate::host::{Host, Level, Spawn};
+use crate::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use crate::json::{Document, Number, Value, quote};
 use crate::limits;
 use crate::rsa::hash::sha256;
 use crate::single_flight::later;
 use crate::text::{concat, decimal, signed_decimal};
-use crate::url;
 
 /// Why no key set could be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,23 +73,66 @@ impl core::fmt::Display for KeysError {
 
 impl core::error::Error for KeysError {}
 
-/// The right to fetch a key set once. Only [`KeyCache`](super::KeyCache) hands them out, and it keeps count.
+impl From<DiscoveryError> for KeysError {
+    fn from(error: DiscoveryError) -> Self {
+        match error {
+            DiscoveryError::Unreachable => Self::DiscoveryUnreachable,
+            DiscoveryError::Invalid => Self::DiscoveryInvalid,
+            DiscoveryError::IssuerMismatch => Self::DiscoveryIssuerMismatch,
+        }
+    }
+}
+
+/// A piece of work about keys that goes on when the request that began it is gone. Made by the flows only; a host
+/// [runs](Self::run) it.
 #[derive(Debug)]
-pub struct Permit {
+pub struct KeyJob(Work);
+
+#[derive(Debug)]
+enum Work {
+    Load(Permit),
+    Discover(MetadataPermit),
+    StoreAtEdge(EdgeEntry),
+}
+
+/// A host on which keys can be fetched.
+pub trait KeyHost: Host + Spawn<KeyJob> {}
+
+impl<H: Host + Spawn<KeyJob>> KeyHost for H {}
+
+impl KeyJob {
+    /// Fetches a key set and files the outcome.
+    pub(crate) fn load(permit: Permit) -> Self {
+        Self(Work::Load(permit))
+    }
+
+    /// Fetches a discovery document and files the outcome.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn discover(permit: MetadataPermit) -> Self {
+        Self(Work::Discover(permit))
+    }
+
+    /// Does the work.
+    pub async fn run(self, host: &impl KeyHost) {
+        match self.0 {
+            Work::Load(permit) => permit.run(host).await,
+            Work::Discover(permit) => permit.run(host).await,
+            Work::StoreAtEdge(entry) => host.edge_put(entry).await,
+        }
+    }
+}
+
+/// The right to fetch a key set once. Only [`KeyCache`] hands them out, and it keeps count; one that is dropped before it is used
+/// up is the next request's.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    pub(super) cache: Arc<KeyCache>,
     pub(super) sequence: u64,
-    pub(super) issuer: String,
-    pub(super) source: KeySource,
-    /// The `jwks_uri` that an earlier discovery found.
-    pub(super) known_uri: Option<String>,
-    pub(super) max_modulus_bits: usize,
     pub(super) reason: Reason,
     /// When the set that the cache holds was fetched.
     pub(super) held_since: Option<UnixTime>,
-    pub(super) stage: Stage,
-    /// Whether the request of this stage has failed once and was sent again.
-    pub(super) is_repeated: bool,
-    /// An edge entry past its freshness, good if the provider turns out to be unreachable.
-    pub(super) fallback: Option<(JwkSet, Validity)>,
+    /// Whether the provider was asked. Shared with the request that waits for it: this is one of its fetches.
+    pub(super) has_asked: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,19 +143,6 @@ pub(super) enum Reason {
     UnknownKid(String),
 }
 
-#[derive(Debug, Clone)]
-pub(super) enum Stage {
-    Edge,
-    Discovery { well_known: WellKnown },
-    Jwks { uri: String },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum WellKnown {
-    OpenIdConfiguration,
-    OauthAuthorizationServer,
-}
-
 /// When a set was fetched and until when it is fresh.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Validity {
@@ -119,214 +150,147 @@ pub(super) struct Validity {
     pub(super) fresh_until: UnixTime,
 }
 
-/// What the shell shall do next.
-#[derive(Debug)]
-pub enum Ask {
-    /// Look this key up in the edge cache; without one, answer `None`.
-    Edge {
-        /// A URL, as edge caches want.
-        key: String,
-    },
-    /// Send this.
-    Http(Outgoing),
-}
-
-/// What came of it.
-#[derive(Debug)]
-pub enum Answer {
-    /// The value stored under the key.
-    Edge(Option<Vec<u8>>),
-    /// The provider's answer.
-    Http(Result<Incoming, Unreachable>),
-}
-
-/// Where a fetch stands after an answer.
-#[derive(Debug)]
-pub enum Progress {
-    /// Ask again.
-    Again(Permit),
-    /// Over. Give it to [`KeyCache::store`](super::KeyCache::store).
-    Finished(Fetched),
-}
-
 /// The outcome of a fetch.
 #[derive(Debug)]
-pub struct Fetched {
-    pub(super) sequence: u64,
+pub(crate) struct Fetched {
+    /// The set to use from now on.
     pub(super) outcome: Result<(JwkSet, Validity), KeysError>,
     /// Why the provider gave no keys, also when an older set serves instead.
-    pub(super) failure: Option<KeysError>,
-    pub(super) discovered: Option<String>,
+    pub(super) failure: Option<ProviderFailure>,
+    /// Whether the set comes from the provider, not from the edge cache.
+    pub(super) from_provider: bool,
+    /// For the edge cache, so that other instances need not fetch.
+    pub(super) edge: Option<EdgeEntry>,
+}
+
+/// Why the provider gave no keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ProviderFailure {
+    pub(super) error: KeysError,
     pub(super) retry_after_s: Option<i64>,
-    pub(super) from_network: bool,
-    /// For the edge cache, so that other isolates need not fetch.
-    pub edge: Option<EdgeEntry>,
 }
 
-/// A value for the edge cache.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EdgeEntry {
-    /// The key, a URL.
-    pub key: String,
-    /// The value.
-    pub value: String,
-    /// How long the cache may keep it, in seconds.
-    pub max_age_s: i64,
+impl From<KeysError> for ProviderFailure {
+    fn from(error: KeysError) -> Self {
+        Self { error, retry_after_s: None }
+    }
 }
 
-impl Fetched {
-    /// Whether the provider was asked, so that this counts as one of a request's fetches.
-    #[must_use]
-    pub fn asked_provider(&self) -> bool {
-        self.from_network
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.cache.take_back(self.sequence, &self.reason, self.has_asked.load(Ordering::Relaxed));
     }
 }
 
 impl Permit {
-    /// What the shell shall do.
-    #[must_use]
-    pub fn ask(&self) -> Ask {
-        let get = |url| {
-            Ask::Http(Outgoing {
-                method: "GET",
-                url,
-                headers: Vec::from([("accept", "application/json".into())]),
-                body: None,
-                timeout_ms: limits::FETCH_TIMEOUT_MS,
-                max_body_bytes: limits::MAX_PROVIDER_BODY_BYTES,
-            })
-        };
-        match &self.stage {
-            Stage::Edge => Ask::Edge { key: self.edge_key() },
-            Stage::Discovery { well_known } => get(well_known.url(&self.issuer)),
-            Stage::Jwks { uri } => get(uri.clone()),
+    /// Fetches the set, files the outcome, and leaves a set of the provider's at the edge.
+    pub(crate) async fn run(self, host: &impl KeyHost) {
+        let mut fetched = self.fetch(host).await;
+        let edge = fetched.edge.take();
+        if let Err(error) = self.store(fetched, host.now()) {
+            let look = "check that jwks_uri or the issuer answers with JSON";
+            host.log(Level::Warning, &format_args!("{}: {error}; {look}", error.code()));
+        }
+        if let Some(entry) = edge {
+            // Nobody waits for the edge cache.
+            drop(host.spawn(KeyJob(Work::StoreAtEdge(entry))));
         }
     }
 
-    /// Takes the answer to [`ask`](Self::ask).
-    #[must_use]
-    pub fn answer(mut self, answer: Answer, now: UnixTime) -> Progress {
-        let is_network_error = matches!(answer, Answer::Http(Err(Unreachable::Network)));
-        self.is_repeated = is_network_error && !self.is_repeated;
-        if self.is_repeated {
-            // One reset connection must not refuse everybody for the time of a pause.
-            return Progress::Again(self);
-        }
-        match (self.stage.clone(), answer) {
-            (Stage::Edge, Answer::Edge(value)) => {
-                let entry = value.and_then(|value| self.open_edge_entry(value, now));
-                match entry {
-                    Some((set, validity)) if self.is_satisfied_by(&set, validity, now) => {
-                        return Progress::Finished(Fetched {
-                            from_network: false,
-                            outcome: Ok((set, validity)),
-                            ..self.empty()
-                        });
-                    }
-                    other => self.fallback = other,
-                }
-                self.stage = match (&self.source, &self.known_uri) {
-                    (KeySource::Uri(uri), _) | (KeySource::Discovery, Some(uri)) => Stage::Jwks { uri: uri.clone() },
-                    (KeySource::Discovery, None) => Stage::Discovery { well_known: WellKnown::OpenIdConfiguration },
-                };
-                Progress::Again(self)
+    /// Files the outcome.
+    ///
+    /// # Errors
+    /// Why the fetch failed; the cache has noted it.
+    pub(crate) fn store(self, fetched: Fetched, now: UnixTime) -> Result<(), KeysError> {
+        self.cache.store(self.sequence, fetched, now)
+    }
+
+    /// Whether the provider was asked; to be read once the permit is used up.
+    pub(crate) fn has_asked(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.has_asked)
+    }
+
+    /// Fetches the set: from the edge cache if that has one that does, else from the provider.
+    pub(crate) async fn fetch(&self, host: &impl Host) -> Fetched {
+        let at_edge = match &self.cache.source {
+            Some(source) => host.edge_get(self.edge_key(source)).await,
+            None => None,
+        };
+        let now = host.now();
+        let at_edge = at_edge.and_then(|value| self.open_edge_entry(value, now));
+        // An entry that does not do is still good if the provider turns out to be unreachable.
+        let fallback = match at_edge {
+            Some((set, validity)) if self.is_satisfied_by(&set, validity, now) => {
+                return Fetched { outcome: Ok((set, validity)), failure: None, from_provider: false, edge: None };
             }
-            (Stage::Discovery { well_known }, Answer::Http(reply)) => match self.read_discovery(reply.as_ref()) {
-                Ok(uri) => {
-                    self.stage = Stage::Jwks { uri };
-                    Progress::Again(self)
-                }
-                Err(KeysError::DiscoveryUnreachable)
-                    if well_known == WellKnown::OpenIdConfiguration
-                        && reply.as_ref().is_ok_and(|reply| reply.status == 404) =>
-                {
-                    self.stage = Stage::Discovery { well_known: WellKnown::OauthAuthorizationServer };
-                    Progress::Again(self)
-                }
-                Err(error) => self.failed(error, reply.ok()),
-            },
-            (Stage::Jwks { uri }, Answer::Http(reply)) => match self.read_jwks(reply.as_ref(), now) {
-                Ok((set, validity, text)) => {
-                    let edge = self.seal_edge_entry(&text, validity);
-                    Progress::Finished(Fetched {
-                        outcome: Ok((set, validity)),
-                        discovered: Some(uri),
-                        edge: Some(edge),
-                        ..self.empty()
-                    })
-                }
-                Err(error) => self.failed(error, reply.ok()),
-            },
-            // An answer to another question than was asked: the shell is broken. Nothing is learnt.
-            (_, _) => self.failed(KeysError::JwksUnreachable, None),
-        }
-    }
-
-    /// Gives up, as when the shell cannot do what was asked.
-    #[must_use]
-    pub fn abandon(self) -> Fetched {
-        Fetched { failure: Some(KeysError::JwksUnreachable), ..self.empty() }
-    }
-
-    fn empty(&self) -> Fetched {
-        Fetched {
-            sequence: self.sequence,
-            outcome: Err(KeysError::JwksUnreachable),
-            failure: None,
-            discovered: None,
-            retry_after_s: None,
-            from_network: true,
-            edge: None,
-        }
-    }
-
-    fn failed(mut self, error: KeysError, reply: Option<Incoming>) -> Progress {
-        let outcome = match (self.fallback.take(), self.held_since) {
-            // Better an older set that was good than none; but never instead of a newer one.
-            (Some((set, validity)), None) => Ok((set, validity)),
-            _ => Err(error),
+            entry => entry,
         };
-        let retry_after_s = reply.and_then(|reply| reply.retry_after_s());
-        Progress::Finished(Fetched { outcome, failure: Some(error), retry_after_s, ..self.empty() })
+        match self.fetch_from_provider(host).await {
+            Ok((set, validity, entry)) => {
+                Fetched { outcome: Ok((set, validity)), failure: None, from_provider: true, edge: Some(entry) }
+            }
+            Err(failure) => {
+                let outcome = match (fallback, self.held_since) {
+                    // Better an older set that was good than none; but never instead of a newer one.
+                    (Some(older), None) => Ok(older),
+                    _ => Err(failure.error),
+                };
+                Fetched { outcome, failure: Some(failure), from_provider: false, edge: None }
+            }
+        }
     }
 
-    fn read_discovery(&self, reply: Result<&Incoming, &Unreachable>) -> Result<String, KeysError> {
-        let reply = reply.ok().filter(|reply| reply.status == 200).ok_or(KeysError::DiscoveryUnreachable)?;
-        if !reply.is_json() || reply.body.len() > limits::MAX_PROVIDER_BODY_BYTES {
-            return Err(KeysError::DiscoveryInvalid);
-        }
-        let document = Document::parse(reply.body.clone(), limits::MAX_CLAIMS_DEPTH);
-        let document = document.map_err(|_| KeysError::DiscoveryInvalid)?;
-        let text = |name| document.root().get(name).and_then(Value::as_str).ok_or(KeysError::DiscoveryInvalid);
-        // OpenID Connect Discovery §4.3, RFC 8414 §3.3: exactly the issuer that was asked.
-        if text("issuer")? != self.issuer {
-            return Err(KeysError::DiscoveryIssuerMismatch);
-        }
-        let uri = text("jwks_uri")?;
-        if !url::may_serve_keys(uri, &self.issuer) {
-            return Err(KeysError::DiscoveryInvalid);
-        }
-        Ok(uri.into())
+    async fn fetch_from_provider(&self, host: &impl Host) -> Result<(JwkSet, Validity, EdgeEntry), ProviderFailure> {
+        self.has_asked.store(true, Ordering::Relaxed);
+        let source = self.cache.source.as_ref().ok_or(KeysError::JwksUnreachable)?;
+        let uri = match source {
+            Source::Uri(uri) => uri.clone(),
+            Source::Discovery(metadata) => {
+                let found = metadata.get(host).await.map_err(KeysError::from)?;
+                // A document without keys may be mended: it is asked for again with the next fetch.
+                let uri = found.url("jwks_uri").ok_or_else(|| {
+                    metadata.suspect();
+                    KeysError::DiscoveryInvalid
+                })?;
+                uri.into()
+            }
+        };
+        let answer = match host.send(Outgoing::get(uri.clone())).await {
+            // One reset connection must not refuse everybody for the time of a pause.
+            Err(Unreachable::Network) => host.send(Outgoing::get(uri)).await,
+            answer => answer,
+        };
+        let retry_after_s = answer.as_ref().ok().and_then(Incoming::retry_after_s);
+        self.read(source, answer, host.now()).map_err(|error| {
+            if let Source::Discovery(metadata) = source {
+                // Where the keys moved to, only discovery knows.
+                metadata.suspect();
+            }
+            ProviderFailure { error, retry_after_s }
+        })
     }
 
-    fn read_jwks(
+    /// Reads the provider's answer: the set, how long it is fresh, and what to leave at the edge.
+    fn read(
         &self,
-        reply: Result<&Incoming, &Unreachable>,
+        source: &Source,
+        answer: Result<Incoming, Unreachable>,
         now: UnixTime,
-    ) -> Result<(JwkSet, Validity, String), KeysError> {
-        let reply = reply.ok().filter(|reply| reply.status == 200).ok_or(KeysError::JwksUnreachable)?;
-        if !reply.is_json() {
+    ) -> Result<(JwkSet, Validity, EdgeEntry), KeysError> {
+        let answer = answer.ok().filter(|answer| answer.status == 200).ok_or(KeysError::JwksUnreachable)?;
+        if !answer.is_json() {
             return Err(KeysError::JwksInvalid);
         }
-        let set = JwkSet::parse_with(&reply.body, self.max_modulus_bits)?;
-        let fresh_for = reply
+        let set = JwkSet::parse_with(&answer.body, self.cache.max_modulus_bits)?;
+        let fresh_for = answer
             .fresh_for_s()
             .unwrap_or(limits::JWKS_FRESH_DEFAULT_S)
             .clamp(limits::JWKS_FRESH_MIN_S, limits::JWKS_FRESH_MAX_S);
         let validity = Validity { fetched_at: now, fresh_until: later(now, fresh_for) };
         // `parse_with` accepted it, so it is UTF-8.
-        let text = String::from_utf8(reply.body.clone()).map_err(|_| KeysError::JwksInvalid)?;
-        Ok((set, validity, text))
+        let text = String::from_utf8(answer.body).map_err(|_| KeysError::JwksInvalid)?;
+        let entry = self.seal_edge_entry(source, &text, validity);
+        Ok((set, validity, entry))
     }
 
     fn is_satisfied_by(&self, set: &JwkSet, validity: Validity, now: UnixTime) -> bool {
@@ -343,21 +307,22 @@ impl Permit {
     }
 
     /// The edge cache's key for this set: a URL on a host that cannot exist, so that no request can address it.
-    fn edge_key(&self) -> String {
-        let uri = match &self.source {
-            KeySource::Uri(uri) => uri.as_str(),
-            KeySource::Discovery => "",
+    fn edge_key(&self, source: &Source) -> String {
+        let uri = match source {
+            Source::Uri(uri) => uri.as_str(),
+            Source::Discovery(_) => "",
         };
-        let name = concat(&[&decimal(self.issuer.len() as u64), ":", &self.issuer, uri]);
+        let issuer = &self.cache.issuer;
+        let name = concat(&[&decimal(issuer.len() as u64), ":", issuer, uri]);
         concat(&["https://keys.edgeward.invalid/v1/", &base64url::encode(&sha256(name.as_bytes()))])
     }
 
-    fn seal_edge_entry(&self, text: &str, validity: Validity) -> EdgeEntry {
+    fn seal_edge_entry(&self, source: &Source, text: &str, validity: Validity) -> EdgeEntry {
         EdgeEntry {
-            key: self.edge_key(),
+            key: self.edge_key(source),
             value: concat(&[
                 r#"{"issuer":"#,
-                &quote(&self.issuer),
+                &quote(&self.cache.issuer),
                 r#","fetched_at":"#,
                 &signed_decimal(validity.fetched_at.millis()),
                 r#","fresh_until":"#,
@@ -372,12 +337,12 @@ impl Permit {
 
     /// Reads an edge entry with the checks of a fetched one: what is in the cache is not trusted more than the network.
     fn open_edge_entry(&self, value: Vec<u8>, now: UnixTime) -> Option<(JwkSet, Validity)> {
-        if value.len() > 2 * limits::MAX_PROVIDER_BODY_BYTES + 4096 {
+        if value.len() > limits::MAX_EDGE_ENTRY_BYTES {
             return None;
         }
         let document = Document::parse(value, limits::MAX_CLAIMS_DEPTH).ok()?;
         let root = document.root();
-        if root.get("issuer").and_then(Value::as_str) != Some(&self.issuer) {
+        if root.get("issuer").and_then(Value::as_str) != Some(&self.cache.issuer) {
             return None;
         }
         let instant = |name| match root.get(name) {
@@ -390,7 +355,7 @@ impl Permit {
         }
         let fresh_until = instant("fresh_until")?.min(later(fetched_at, limits::JWKS_FRESH_MAX_S));
         let text = root.get("jwks").and_then(Value::as_str)?;
-        let set = JwkSet::parse_with(text.as_bytes(), self.max_modulus_bits).ok()?;
+        let set = JwkSet::parse_with(text.as_bytes(), self.cache.max_modulus_bits).ok()?;
         Some((set, Validity { fetched_at, fresh_until }))
     }
 }
@@ -400,23 +365,6 @@ impl From<InvalidJwkSet> for KeysError {
         match reason {
             InvalidJwkSet::NoUsableKey => Self::JwksNoUsableKey,
             _ => Self::JwksInvalid,
-        }
-    }
-}
-
-impl WellKnown {
-    /// Where the document is: appended to the issuer (OpenID Connect Discovery §4), or between host and path (RFC 8414 §3).
-    fn url(self, issuer: &str) -> String {
-        let issuer = issuer.trim_end_matches('/');
-        match self {
-            Self::OpenIdConfiguration => concat(&[issuer, "/.well-known/openid-configuration"]),
-            Self::OauthAuthorizationServer => {
-                // The third slash ends the host.
-                let slashes = issuer.bytes().enumerate().filter(|&(_, byte)| byte == b'/');
-                let path_from = slashes.map(|(at, _)| at).nth(2).unwrap_or(issuer.len());
-                let (origin, path) = issuer.split_at_checked(path_from).unwrap_or((issuer, ""));
-                concat(&[origin, "/.well-known/oauth-authorization-server", path])
-            }
         }
     }
 }

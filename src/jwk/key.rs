@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::base64url;
 use crate::error::VerifyError;
 use crate::json::{Object, Value};
-use crate::jwt::Algorithm;
+use crate::algorithm::Algorithm;
 use crate::limits;
 use crate::rsa::{InvalidKey, PublicKey, roca};
 

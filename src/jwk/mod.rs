@@ -6,7 +6,9 @@ mod key;
 mod set;
 mod thumbprint;
 
-pub use cache::{KeyCache, KeySource, KeyStatus, Lookup};
-pub use fetch::{Answer, Ask, EdgeEntry, Fetched, KeysError, Permit, Progress};
+pub(crate) use cache::Lookup;
+pub use cache::{KeyCache, KeySource, KeyStatus, KeysUnavailable};
+pub(crate) use fetch::Permit;
+pub use fetch::{KeyHost, KeyJob, KeysError};
 pub use key::{InvalidJwk, VerifyingKey};
 pub use set::{InvalidJwkSet, JwkSet};

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::{InvalidJwk, VerifyingKey};
 use crate::error::VerifyError;
 use crate::json::{Document, Value};
-use crate::jwt::Algorithm;
+use crate::algorithm::Algorithm;
 use crate::limits;
 
 /// The usable keys of a published set. Keys that cannot be used are skipped and counted, never fatal.

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use super::VerifiedToken;
+use super::Verified;
 use crate::jwk::VerifyingKey;
 use crate::limits;
 use crate::text_cache::TextCache;
@@ -19,7 +19,7 @@ pub(crate) struct Entry {
     /// Index of the issuer in the verifier.
     pub(crate) issuer: usize,
     pub(crate) key: Arc<VerifyingKey>,
-    pub(crate) token: Arc<VerifiedToken>,
+    pub(crate) token: Arc<Verified>,
 }
 
 impl TokenCache {
@@ -37,7 +37,7 @@ impl TokenCache {
         self.0.find(text)
     }
 
-    pub(crate) fn insert(&mut self, text: &str, issuer: usize, key: Arc<VerifyingKey>, token: Arc<VerifiedToken>) {
+    pub(crate) fn insert(&mut self, text: &str, issuer: usize, key: Arc<VerifyingKey>, token: Arc<Verified>) {
         self.0.insert(text, Entry { issuer, key, token });
     }
 

@@ -2,15 +2,15 @@
 //!
 //! The order of checks, each refusing the token before the next looks at it:
 //!
-//! 1. [`UntrustedToken::parse`]: size, exactly three parts, canonical base64url, header one JSON object.
-//! 2. [`Policy::check_header`]: `alg` is one that the policy allows; `crit` and `b64` are refused.
-//! 3. [`JwkSet::select`](crate::jwk::JwkSet::select): exactly one key, published for this algorithm.
-//! 4. [`Policy::verify`]: signature, then claims parsed from the very bytes that were signed: `typ`, `iss`, `aud`, `exp`,
-//!    `nbf`, `iat`, and what else the policy demands.
+//! 1. Form: size, exactly three parts, canonical base64url, header one JSON object ([`UntrustedToken::parse`]).
+//! 2. Header: `alg` is one that the policy allows; `crit` and `b64` are refused.
+//! 3. Key: exactly one, published for this algorithm ([`JwkSet::select`](crate::jwk::JwkSet::select)).
+//! 4. Signature, then claims parsed from the very bytes that were signed: `typ`, `iss`, `aud`, `exp`, `nbf`, `iat`, and what else
+//!    the policy demands.
 //!
-//! Only step 4 makes a [`VerifiedToken`].
+//! [`Policy::verify`] is all of them, and the only way to a [`VerifiedToken`]. Access tokens and ID tokens have a policy and a
+//! type of their own, so that neither can be taken for the other.
 
-mod algorithm;
 mod audience;
 mod cache;
 mod claims;
@@ -20,17 +20,19 @@ mod token;
 mod verified;
 mod verify;
 
-pub use algorithm::Algorithm;
+pub use crate::algorithm::Algorithm;
 pub use audience::Audience;
 pub use cache::TokenCache;
 pub use claims::Claims;
 #[cfg(feature = "gateway")]
 pub(crate) use demands::is_organization;
 pub use demands::{Demands, Roles};
-pub use policy::{InvalidPolicy, Policy, Profile};
+pub(crate) use policy::Rules;
+pub use policy::{Access, Id, InvalidPolicy, Policy, Profile};
 #[cfg(feature = "gateway")]
 pub(crate) use token::unverified_claims;
 pub use token::{Header, UntrustedToken};
+pub(crate) use verified::Verified;
 pub use verified::VerifiedToken;
 #[cfg(feature = "gateway")]
 pub(crate) use verify::equal_in_constant_time;

@@ -3,20 +3,51 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::marker::PhantomData;
 
-use super::{Algorithm, Demands};
+use super::{Algorithm, Demands, UntrustedToken, VerifiedToken};
+use crate::error::VerifyError;
+use crate::io::UnixTime;
+use crate::jwk::JwkSet;
 use crate::limits;
 
-/// Everything a token must satisfy. Issuer, audience and algorithms have no defaults: there is no policy without them.
+/// Everything a token of one kind must satisfy: [`Access`] tokens or [`Id`] tokens. Issuer, audience and algorithms have no
+/// defaults: there is no policy without them.
+///
+/// ```
+/// use edgeward::io::UnixTime;
+/// use edgeward::jwk::JwkSet;
+/// use edgeward::jwt::{Algorithm, Policy};
+///
+/// # fn verify(jwks: &[u8], token: &str, now: UnixTime) -> Result<(), Box<dyn std::error::Error>> {
+/// let policy = Policy::access_token("https://tenant.us.auth0.com/", ["https://api.example.com"], &[Algorithm::Rs256])?;
+/// let verified = policy.verify(token, &JwkSet::parse(jwks)?, now)?;
+/// println!("{}", verified.claims().subject().unwrap_or("nobody"));
+/// # Ok(())
+/// # }
+/// ```
+pub struct Policy<K> {
+    pub(crate) rules: Rules,
+    kind: PhantomData<fn() -> K>,
+}
+
+/// OAuth 2.0 access tokens in JWT form (RFC 9068, and the profiles before it).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {}
+
+/// OpenID Connect ID tokens (OpenID Connect Core §2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Id {}
+
+/// What a policy of either kind holds. One type, so that verification is compiled once.
 #[derive(Clone)]
-pub struct Policy {
+pub(crate) struct Rules {
     pub(super) kind: Kind,
     pub(super) issuer: String,
     pub(super) audience: Vec<String>,
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) clock_skew_s: u32,
     pub(super) max_age_s: Option<u32>,
-    pub(super) clients: Vec<String>,
     pub(super) required: Vec<(String, Option<String>)>,
     pub(super) demands: Demands,
 }
@@ -24,17 +55,25 @@ pub struct Policy {
 /// Which kind of token, and what only that kind demands.
 #[derive(Clone)]
 pub(super) enum Kind {
-    Access {
-        profile: Profile,
-        /// The login client, to recognise its ID tokens and say so.
-        client_id: Option<String>,
-    },
-    Id {
-        client_id: String,
-        nonce: Option<String>,
-        /// What `at_hash` must be, if the token has one.
-        at_hash: Option<AtHash>,
-    },
+    Access(AccessRules),
+    Id(IdRules),
+}
+
+#[derive(Clone, Default)]
+pub(super) struct AccessRules {
+    pub(super) profile: Profile,
+    /// The login client, to recognise its ID tokens and say so.
+    pub(super) login_client: Option<String>,
+    /// The clients whose tokens are accepted; any if empty.
+    pub(super) clients: Vec<String>,
+}
+
+#[derive(Clone)]
+pub(super) struct IdRules {
+    pub(super) client_id: String,
+    pub(super) nonce: Option<String>,
+    /// What `at_hash` must be, if the token has one.
+    pub(super) at_hash: Option<AtHash>,
 }
 
 /// The access token that `at_hash` must match.
@@ -80,7 +119,7 @@ impl fmt::Display for InvalidPolicy {
 
 impl core::error::Error for InvalidPolicy {}
 
-impl Policy {
+impl Policy<Access> {
     /// A policy for access tokens: `iss` equals `issuer`, `aud` contains one of `audience`, `alg` is one of `algorithms`.
     ///
     /// # Errors
@@ -90,10 +129,38 @@ impl Policy {
         audience: impl IntoIterator<Item = A>,
         algorithms: &[Algorithm],
     ) -> Result<Self, InvalidPolicy> {
-        let kind = Kind::Access { profile: Profile::Auto, client_id: None };
-        Self::new(kind, issuer.into(), audience.into_iter().map(Into::into).collect(), algorithms)
+        let audience = audience.into_iter().map(Into::into).collect();
+        Self::new(Kind::Access(AccessRules::default()), issuer.into(), audience, algorithms)
     }
 
+    /// Accepts tokens of this form only; [`Profile::Auto`] unless set.
+    #[must_use]
+    pub fn profile(self, profile: Profile) -> Self {
+        self.with_access_rules(|rules| rules.profile = profile)
+    }
+
+    /// Names the login client, so that its ID tokens are recognised when they are sent instead of access tokens.
+    #[must_use]
+    pub fn login_client(self, id: impl Into<String>) -> Self {
+        self.with_access_rules(|rules| rules.login_client = Some(id.into()))
+    }
+
+    /// Accepts tokens of these clients only (`client_id`, else `azp`).
+    #[must_use]
+    pub fn clients<C: Into<String>>(self, clients: impl IntoIterator<Item = C>) -> Self {
+        self.with_access_rules(|rules| rules.clients.extend(clients.into_iter().map(Into::into)))
+    }
+
+    fn with_access_rules(mut self, change: impl FnOnce(&mut AccessRules)) -> Self {
+        // A policy of this type has rules of this kind: `access_token` is the only way to one.
+        if let Kind::Access(rules) = &mut self.rules.kind {
+            change(rules);
+        }
+        self
+    }
+}
+
+impl Policy<Id> {
     /// A policy for ID tokens (OpenID Connect Core §3.1.3.7): `aud` is `client_id`, and nothing else unless
     /// [trusted](Self::trust_audience).
     ///
@@ -106,9 +173,38 @@ impl Policy {
     ) -> Result<Self, InvalidPolicy> {
         let client_id = client_id.into();
         let audience = Vec::from([client_id.clone()]);
-        Self::new(Kind::Id { client_id, nonce: None, at_hash: None }, issuer.into(), audience, algorithms)
+        Self::new(Kind::Id(IdRules { client_id, nonce: None, at_hash: None }), issuer.into(), audience, algorithms)
     }
 
+    /// Demands this `nonce`.
+    #[must_use]
+    pub fn nonce(self, sent: impl Into<String>) -> Self {
+        self.with_id_rules(|rules| rules.nonce = Some(sent.into()))
+    }
+
+    /// Demands that `at_hash`, if there, matches this access token.
+    #[must_use]
+    pub fn at_hash_of(self, access_token: impl Into<String>) -> Self {
+        self.with_id_rules(|rules| rules.at_hash = Some(AtHash(access_token.into())))
+    }
+
+    /// Tolerates one more audience besides the client.
+    #[must_use]
+    pub fn trust_audience(mut self, audience: impl Into<String>) -> Self {
+        self.rules.audience.push(audience.into());
+        self
+    }
+
+    fn with_id_rules(mut self, change: impl FnOnce(&mut IdRules)) -> Self {
+        // A policy of this type has rules of this kind: `id_token` is the only way to one.
+        if let Kind::Id(rules) = &mut self.rules.kind {
+            change(rules);
+        }
+        self
+    }
+}
+
+impl<K> Policy<K> {
     fn new(kind: Kind, issuer: String, audience: Vec<String>, algorithms: &[Algorithm]) -> Result<Self, InvalidPolicy> {
         if issuer.is_empty() {
             return Err(InvalidPolicy::NoIssuer);
@@ -119,23 +215,37 @@ impl Policy {
         if algorithms.is_empty() {
             return Err(InvalidPolicy::NoAlgorithms);
         }
-        Ok(Self {
+        let rules = Rules {
             kind,
             issuer,
             audience,
             algorithms: algorithms.to_vec(),
             clock_skew_s: limits::DEFAULT_CLOCK_SKEW_S,
             max_age_s: None,
-            clients: Vec::new(),
             required: Vec::new(),
             demands: Demands::default(),
-        })
+        };
+        Ok(Self { rules, kind: PhantomData })
     }
 
     /// The issuer whose tokens this accepts.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        &self.rules.issuer
+    }
+
+    /// Verifies `token` as of `now`: its form, its signature with the one key of `keys` that it names, then its claims.
+    ///
+    /// The algorithm is the policy's: a token naming another is refused before any key is used. Nothing in the result was taken
+    /// from bytes that were not verified. See RFC 7519 §7.2.
+    ///
+    /// # Errors
+    /// The first rule that the token breaks.
+    pub fn verify(&self, token: &str, keys: &JwkSet, now: UnixTime) -> Result<VerifiedToken<K>, VerifyError> {
+        let token = UntrustedToken::parse(token)?;
+        let algorithm = self.rules.check_header(token.header())?;
+        let key = keys.select(token.header().kid(), algorithm)?;
+        self.rules.verify(token, key, now).map(VerifiedToken::new)
     }
 
     /// Tolerates clocks that differ by so many seconds; 5 unless set.
@@ -146,96 +256,59 @@ impl Policy {
         if seconds > limits::MAX_CLOCK_SKEW_S {
             return Err(InvalidPolicy::ClockSkewTooLarge);
         }
-        self.clock_skew_s = seconds;
+        self.rules.clock_skew_s = seconds;
         Ok(self)
     }
 
     /// Demands `iat`, at most so many seconds ago.
     #[must_use]
     pub fn max_age_s(mut self, seconds: u32) -> Self {
-        self.max_age_s = Some(seconds);
-        self
-    }
-
-    /// Accepts tokens of these clients only (`client_id`, else `azp`).
-    #[must_use]
-    pub fn clients<C: Into<String>>(mut self, clients: impl IntoIterator<Item = C>) -> Self {
-        self.clients.extend(clients.into_iter().map(Into::into));
+        self.rules.max_age_s = Some(seconds);
         self
     }
 
     /// Demands that the claim is there.
     #[must_use]
     pub fn require_claim(mut self, name: impl Into<String>) -> Self {
-        self.required.push((name.into(), None));
+        self.rules.required.push((name.into(), None));
         self
     }
 
     /// Demands that the claim is there and is exactly this string.
     #[must_use]
     pub fn require_claim_value(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.required.push((name.into(), Some(value.into())));
+        self.rules.required.push((name.into(), Some(value.into())));
         self
     }
 
     /// Demands these rights of every token.
     #[must_use]
     pub fn demand(mut self, demands: Demands) -> Self {
-        self.demands = demands;
-        self
-    }
-
-    /// Accepts access tokens of this form only. Without effect on ID tokens.
-    #[must_use]
-    pub fn profile(mut self, wanted: Profile) -> Self {
-        if let Kind::Access { profile, .. } = &mut self.kind {
-            *profile = wanted;
-        }
-        self
-    }
-
-    /// Names the login client, so that its ID tokens are recognised when they are sent instead of access tokens.
-    #[must_use]
-    pub fn login_client(mut self, id: impl Into<String>) -> Self {
-        if let Kind::Access { client_id, .. } = &mut self.kind {
-            *client_id = Some(id.into());
-        }
-        self
-    }
-
-    /// Demands this `nonce`. Without effect on access tokens.
-    #[must_use]
-    pub fn nonce(mut self, sent: impl Into<String>) -> Self {
-        if let Kind::Id { nonce, .. } = &mut self.kind {
-            *nonce = Some(sent.into());
-        }
-        self
-    }
-
-    /// Demands that `at_hash`, if there, matches this access token. Without effect on access tokens.
-    #[must_use]
-    pub fn at_hash_of(mut self, access_token: impl Into<String>) -> Self {
-        if let Kind::Id { at_hash, .. } = &mut self.kind {
-            *at_hash = Some(AtHash(access_token.into()));
-        }
-        self
-    }
-
-    /// Tolerates one more audience in ID tokens; for access tokens, accepts one more.
-    #[must_use]
-    pub fn trust_audience(mut self, audience: impl Into<String>) -> Self {
-        self.audience.push(audience.into());
+        self.rules.demands = demands;
         self
     }
 }
 
-impl fmt::Debug for Policy {
+impl Rules {
+    /// The issuer whose tokens these accept.
+    pub(crate) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+}
+
+impl<K> Clone for Policy<K> {
+    fn clone(&self) -> Self {
+        Self { rules: self.rules.clone(), kind: PhantomData }
+    }
+}
+
+impl<K> fmt::Debug for Policy<K> {
     /// Leaves out nonce and access token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Policy")
-            .field("issuer", &self.issuer)
-            .field("audience", &self.audience)
-            .field("algorithms", &self.algorithms)
+            .field("issuer", &self.rules.issuer)
+            .field("audience", &self.rules.audience)
+            .field("algorithms", &self.rules.algorithms)
             .finish_non_exhaustive()
     }
 }

@@ -3,24 +3,23 @@
 use core::ops::Range;
 
 use super::claims::Registered;
-use super::policy::Kind;
+use super::policy::{AccessRules, Id, IdRules, Kind, Rules};
 use super::token::{Header, UntrustedToken, parse_claims};
-use super::verified::{Times, VerifiedToken};
-use super::{Algorithm, Claims, Policy, Profile};
+use super::verified::{Times, Verified, VerifiedToken};
+use super::{Algorithm, Claims, Profile};
 use crate::base64url;
-use crate::error::{ClaimName, TokenKind, VerifyError};
+use crate::error::{ClaimName, Mismatch, TokenKind, VerifyError};
 use crate::io::UnixTime;
 use crate::json::Value;
 use crate::jwk::VerifyingKey;
 
-impl Policy {
+impl Rules {
     /// Checks what can be refused before a key is looked for: `alg`, `crit`, `b64`.
-    ///
-    /// # Errors
-    /// `alg_not_allowed`, `crit_not_supported` or `b64_not_supported`.
-    pub fn check_header(&self, header: &Header) -> Result<Algorithm, VerifyError> {
+    pub(crate) fn check_header(&self, header: &Header) -> Result<Algorithm, VerifyError> {
         let got = header.algorithm();
-        let algorithm = got.filter(|got| self.algorithms.contains(got)).ok_or(VerifyError::AlgNotAllowed { got })?;
+        let algorithm = got.filter(|got| self.algorithms.contains(got));
+        let algorithm =
+            algorithm.ok_or_else(|| VerifyError::AlgNotAllowed { allowed: self.algorithms.clone(), got })?;
         if header.has_crit {
             return Err(VerifyError::CritNotSupported);
         }
@@ -30,35 +29,29 @@ impl Policy {
         Ok(algorithm)
     }
 
-    /// Verifies the signature, then the claims, of `token` as of `now`.
-    ///
-    /// The algorithm is the policy's: a token naming another is refused before the key is used. Nothing in the result was
-    /// taken from bytes that were not verified. See RFC 7519 §7.2.
-    ///
-    /// # Errors
-    /// The first rule that the token breaks.
-    pub fn verify(
+    /// Verifies the signature, then the claims; the claims are read from the very bytes that were signed.
+    pub(crate) fn verify(
         &self,
         token: UntrustedToken<'_>,
         key: &VerifyingKey,
         now: UnixTime,
-    ) -> Result<VerifiedToken, VerifyError> {
+    ) -> Result<Verified, VerifyError> {
         let algorithm = self.check_header(&token.header)?;
         key.verify(algorithm, token.signing_input.as_bytes(), &token.signature)?;
         let document = parse_claims(token.payload)?;
         let times = self.check_claims(&token.header, &Registered::read(&document)?, now.secs(), algorithm)?;
         let claims = Claims(document);
         self.check_demands(&claims)?;
-        Ok(VerifiedToken { header: token.header, claims, times })
+        Ok(Verified { header: token.header, claims, times })
     }
 
     /// Checks again what depends on the time.
-    pub(crate) fn recheck(&self, token: &VerifiedToken, now: UnixTime) -> Result<(), VerifyError> {
+    pub(crate) fn recheck(&self, token: &Verified, now: UnixTime) -> Result<(), VerifyError> {
         self.check_times(&token.times, now.secs())
     }
 
     /// A time in which [`recheck`](Self::recheck) finds nothing: whole seconds, up to one less than there are at its end.
-    pub(crate) fn period(&self, token: &VerifiedToken) -> Range<UnixTime> {
+    pub(crate) fn period(&self, token: &Verified) -> Range<UnixTime> {
         let Times { nbf, iat, until, .. } = token.times;
         let until = until + f64::from(self.clock_skew_s);
         let first = |time: f64| {
@@ -98,7 +91,7 @@ impl Policy {
     ) -> Result<Times, VerifyError> {
         self.check_typ(header)?;
         if demanded("iss", claims.iss)? != self.issuer {
-            return Err(VerifyError::IssuerMismatch);
+            return Err(VerifyError::IssuerMismatch(Mismatch::of(&self.issuer, claims.iss)));
         }
         self.check_audience(claims)?;
         let exp = demanded("exp", claims.exp)?;
@@ -112,20 +105,24 @@ impl Policy {
     fn check_typ(&self, header: &Header) -> Result<(), VerifyError> {
         let is =
             |names: &[&str]| header.typ().is_some_and(|typ| names.iter().any(|name| typ.eq_ignore_ascii_case(name)));
-        let allowed = match self.kind {
-            Kind::Access { profile: Profile::Auto, .. } => header.typ().is_none() || is(&["JWT", "at+jwt"]),
-            Kind::Access { profile: Profile::Rfc9068, .. } => is(&["at+jwt"]),
-            Kind::Access { profile: Profile::Auth0, .. } | Kind::Id { .. } => header.typ().is_none() || is(&["JWT"]),
+        let expected: &[&str] = match &self.kind {
+            Kind::Access(AccessRules { profile: Profile::Auto, .. }) => &["JWT", "at+jwt"],
+            Kind::Access(AccessRules { profile: Profile::Rfc9068, .. }) => &["at+jwt"],
+            Kind::Access(AccessRules { profile: Profile::Auth0, .. }) | Kind::Id(_) => &["JWT"],
         };
-        if allowed { Ok(()) } else { Err(VerifyError::TypNotAllowed) }
+        let may_be_absent = expected.contains(&"JWT");
+        if is(expected) || header.typ().is_none() && may_be_absent {
+            return Ok(());
+        }
+        Err(VerifyError::TypNotAllowed(Mismatch::of_all(expected, header.typ())))
     }
 
     fn check_audience(&self, claims: &Registered<'_>) -> Result<(), VerifyError> {
         let audience = demanded("aud", claims.aud)?;
         let accepted = match &self.kind {
-            Kind::Access { .. } => self.audience.iter().any(|one| audience.contains(one)),
+            Kind::Access(_) => self.audience.iter().any(|one| audience.contains(one)),
             // OpenID Connect Core §3.1.3.7, 3: the client is listed, and nobody it does not trust.
-            Kind::Id { client_id, .. } => {
+            Kind::Id(IdRules { client_id, .. }) => {
                 audience.contains(client_id)
                     && audience.iter().all(|one| self.audience.iter().any(|trusted| trusted == one))
             }
@@ -134,25 +131,25 @@ impl Policy {
             return Ok(());
         }
         let is_id_token = match &self.kind {
-            Kind::Access { client_id, .. } => {
-                claims.has_id_token_claim || client_id.as_ref().is_some_and(|client| audience.contains(client))
+            Kind::Access(AccessRules { login_client, .. }) => {
+                claims.has_id_token_claim || login_client.as_ref().is_some_and(|client| audience.contains(client))
             }
-            Kind::Id { .. } => false,
+            Kind::Id(_) => false,
         };
-        Err(VerifyError::AudienceMismatch { is_id_token })
+        Err(VerifyError::AudienceMismatch { mismatch: Mismatch::of_all(&self.audience, audience.iter()), is_id_token })
     }
 
     /// What only one kind of token must satisfy, so that none passes for another (RFC 8725 §3.12).
     fn check_kind(&self, header: &Header, claims: &Registered<'_>, algorithm: Algorithm) -> Result<(), VerifyError> {
         let expected = match self.kind {
-            Kind::Access { .. } => TokenKind::Access,
-            Kind::Id { .. } => TokenKind::Id,
+            Kind::Access(_) => TokenKind::Access,
+            Kind::Id(_) => TokenKind::Id,
         };
         if claims.has_events {
             return Err(VerifyError::TokenKindMismatch { expected });
         }
         match &self.kind {
-            Kind::Access { profile, .. } => {
+            Kind::Access(AccessRules { profile, clients, .. }) => {
                 let typed = header.typ().is_some_and(|typ| typ.eq_ignore_ascii_case("at+jwt"));
                 if claims.has_id_token_claim && !typed {
                     return Err(VerifyError::TokenKindMismatch { expected });
@@ -168,13 +165,12 @@ impl Policy {
                     demanded("jti", claims.jti)?;
                 }
                 let client = claims.client_id.or(claims.azp);
-                if !self.clients.is_empty()
-                    && !client.is_some_and(|client| self.clients.iter().any(|one| one == client))
-                {
-                    return Err(VerifyError::ClientNotAllowed);
+                let is_listed = client.is_some_and(|client| clients.iter().any(|one| one == client));
+                if !clients.is_empty() && !is_listed {
+                    return Err(VerifyError::ClientNotAllowed(Mismatch::of_all(clients, client)));
                 }
             }
-            Kind::Id { client_id, nonce, at_hash } => {
+            Kind::Id(IdRules { client_id, nonce, at_hash }) => {
                 let subject = demanded("sub", claims.sub)?;
                 // OpenID Connect Core §2: at most 255 ASCII characters.
                 if subject.is_empty() || subject.len() > 255 || !subject.is_ascii() {
@@ -183,7 +179,9 @@ impl Policy {
                 demanded("iat", claims.iat)?;
                 let several = claims.aud.is_some_and(|audience| audience.iter().nth(1).is_some());
                 match claims.azp {
-                    Some(azp) if azp != client_id => return Err(VerifyError::AzpMismatch),
+                    Some(azp) if azp != client_id => {
+                        return Err(VerifyError::AzpMismatch(Mismatch::of(client_id, Some(azp))));
+                    }
                     None if several => return Err(VerifyError::claim_missing("azp")),
                     _ => {}
                 }
@@ -202,30 +200,33 @@ impl Policy {
         for (name, expected) in &self.required {
             let claim = || ClaimName::Configured(name.clone());
             let value = claims.get(name).ok_or_else(|| VerifyError::ClaimMissing { claim: claim() })?;
-            if expected.as_ref().is_some_and(|expected| value.as_str() != Some(expected)) {
-                return Err(VerifyError::ClaimMismatch { claim: claim() });
+            if let Some(expected) = expected
+                && value.as_str() != Some(expected)
+            {
+                let mismatch = Mismatch::of(expected, value.as_str());
+                return Err(VerifyError::ClaimMismatch { claim: claim(), mismatch });
             }
         }
         self.demands.check(claims).map_err(VerifyError::Forbidden)
     }
 }
 
-impl VerifiedToken {
-    /// Checks an ID token's `nonce`, for callers whose policy outlives one login; see [`Policy::nonce`].
+impl VerifiedToken<Id> {
+    /// Checks the `nonce`, for callers whose policy outlives one login; see [`Policy::nonce`](super::Policy::nonce).
     ///
     /// # Errors
     /// `claim_missing` or `nonce_mismatch`.
     pub fn check_nonce(&self, sent: &str) -> Result<(), VerifyError> {
-        check_nonce(self.claims.get("nonce").and_then(Value::as_str), sent)
+        check_nonce(self.claims().get("nonce").and_then(Value::as_str), sent)
     }
 
-    /// Checks that an ID token's `at_hash`, if there, matches this access token; see [`Policy::at_hash_of`].
+    /// Checks that `at_hash`, if there, matches this access token; see [`Policy::at_hash_of`](super::Policy::at_hash_of).
     ///
     /// # Errors
     /// `at_hash_mismatch`.
     pub fn check_at_hash(&self, access_token: &str) -> Result<(), VerifyError> {
-        let algorithm = self.header.algorithm().ok_or(VerifyError::AtHashMismatch)?;
-        check_at_hash(self.claims.get("at_hash").and_then(Value::as_str), access_token, algorithm)
+        let algorithm = self.header().algorithm().ok_or(VerifyError::AtHashMismatch)?;
+        check_at_hash(self.claims().get("at_hash").and_then(Value::as_str), access_token, algorithm)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use alloc::string::String;
 
-use crate::gateway::{RequestPath, Unicode};
-use crate::http::percent;
+use crate::http::path::RequestPath;
+use crate::http::{Unicode, percent};
 use crate::limits;
 
 /// A path with an optional query on the gateway's own origin, in visible ASCII.

@@ -1,6 +1,5 @@
 //! A login kept in a sealed cookie: who it is, since when, and the tokens to act for them. The server keeps nothing.
 
-mod cookie;
 mod ended;
 mod opened;
 mod rights;
@@ -11,11 +10,11 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-pub use self::cookie::{CookieShape, Cookies, MAX_CHUNK_BYTES, MAX_COOKIE_CHUNKS};
 pub use self::ended::EndedSessions;
 pub use self::opened::OpenedSessions;
 pub(crate) use self::rights::Rights;
 pub use self::seal::{LoginBinding, Purpose, SEAL_NONCE_BYTES, Sealer};
+pub use crate::http::{CookieShape, Cookies, MAX_CHUNK_BYTES, MAX_COOKIE_CHUNKS};
 use crate::io::UnixTime;
 use crate::json::{Document, Number, Value, quote};
 use crate::jwt::Claims;

@@ -13,7 +13,7 @@ use crate::gateway::Routes;
 use crate::gateway::agreement::RouteTable;
 use crate::gateway::headers::{HeaderTemplates, HeaderValue};
 use crate::gateway::index::RouteIndex;
-use crate::gateway::path::RequestPath;
+use crate::http::path::RequestPath;
 use crate::gateway::pattern::{InvalidPattern, Pattern};
 use crate::gateway::route::{Auth, Integration, Methods, OnForbidden, OnUnauthenticated, Route};
 use crate::http::is_token;

@@ -8,7 +8,7 @@ use super::authorizer::{AFTER_LOGIN, Authorizer};
 use super::reader::Reader;
 use crate::gateway::Unicode;
 use crate::gateway::agreement::{RouteTable, route_for};
-use crate::gateway::path::RequestPath;
+use crate::http::path::RequestPath;
 use crate::gateway::route::{Auth, Integration, OnForbidden, Route};
 use crate::jwt::Demands;
 

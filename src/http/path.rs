@@ -1,7 +1,7 @@
 //! The readings of a request path: what servers behind the gateway may take it for.
 //!
 //! A path is forwarded as it came. Which route it meets must not depend on how the origin reads it, so every reading below is made, in
-//! every combination and order that changes something; [`super::agreement`] compares the routes that they meet.
+//! every combination and order that changes something; the gateway compares the routes that they meet.
 //!
 //! | reading | example | read as |
 //! |---|---|---|
@@ -38,7 +38,7 @@ pub(crate) struct RequestPath {
 
 /// The segments between slashes, as one text. A closing slash is an empty last segment; the root is that segment alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reading(String);
+pub(crate) struct Reading(String);
 
 /// Ends every segment but the last. A control character, so that no segment holds it.
 const JOINT: char = '\u{1}';
@@ -65,7 +65,7 @@ pub(crate) enum InvalidPath {
 impl InvalidPath {
     /// What is wrong, for the problem document.
     #[must_use]
-    pub(super) const fn detail(self) -> &'static str {
+    pub(crate) const fn detail(self) -> &'static str {
         match self {
             Self::NotAbsolute => "The path does not start with a slash.",
             Self::DotSegment => "The path has a . or .. segment.",
@@ -79,7 +79,7 @@ impl InvalidPath {
 
     /// The stable name of this refusal.
     #[must_use]
-    pub(super) const fn code(self) -> &'static str {
+    pub(crate) const fn code(self) -> &'static str {
         match self {
             Self::TooManyReadings => "path_ambiguous",
             _ => "path_invalid",
@@ -123,23 +123,23 @@ impl RequestPath {
 
     /// The path as it came.
     #[must_use]
-    pub(super) fn into_text(self) -> String {
+    pub(crate) fn into_text(self) -> String {
         self.text
     }
 
     /// The path decoded once.
-    pub(super) fn main(&self) -> &Reading {
+    pub(crate) fn main(&self) -> &Reading {
         const ROOT: &Reading = &Reading(String::new());
         self.readings.get(self.main).unwrap_or(ROOT)
     }
 
     /// All readings.
-    pub(super) fn readings(&self) -> &[Reading] {
+    pub(crate) fn readings(&self) -> &[Reading] {
         &self.readings
     }
 
     /// Whether every reading has the same number of segments, none of them empty.
-    pub(super) fn has_one_structure(&self) -> bool {
+    pub(crate) fn has_one_structure(&self) -> bool {
         let count = self.main().segments().count();
         self.readings.iter().all(|reading| {
             reading.segments().count() == count && (count == 1 || !reading.segments().any(str::is_empty))
@@ -179,7 +179,7 @@ impl Readings {
 
 impl Reading {
     /// The segments, in order.
-    pub(super) fn segments(&self) -> impl Iterator<Item = &str> + Clone {
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.split(JOINT)
     }
 
@@ -286,7 +286,7 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::{InvalidPath, Reading, RequestPath};
-    use crate::gateway::spelling::Unicode;
+    use crate::http::spelling::Unicode;
     use crate::limits;
 
     fn parse(path: &str) -> Result<RequestPath, InvalidPath> {

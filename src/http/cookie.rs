@@ -172,13 +172,26 @@ impl<'h> Cookies<'h> {
     }
 }
 
+/// A `Cookie` header without the cookies whose names are `refused`; `None` if nothing is left.
+///
+/// Names are compared after trimming everything that is not visible ASCII, so that a name cannot hide behind characters
+/// that another parser drops. A comma counts as an end, too: runtimes join several `Cookie` headers with it.
+#[must_use]
+pub fn cookies_without(header: &str, refused: impl Fn(&str) -> bool) -> Option<String> {
+    let hidden = |c: char| !c.is_ascii_graphic();
+    let passes = |part: &&str| !refused(part.split('=').next().unwrap_or_default().trim_matches(hidden));
+    let kept = header.split(';').map(|pair| pair.split(',').filter(passes).collect::<Vec<_>>().join(","));
+    let kept: Vec<String> = kept.filter(|cookie| !cookie.trim_matches(hidden).is_empty()).collect();
+    (!kept.is_empty()).then(|| kept.iter().map(|cookie| cookie.trim()).collect::<Vec<_>>().join("; "))
+}
+
 #[cfg(test)]
 mod tests {
     use alloc::format;
     use alloc::string::{String, ToString};
     use alloc::vec::Vec;
 
-    use super::{CookieShape, Cookies, MAX_CHUNK_BYTES};
+    use super::{CookieShape, Cookies, MAX_CHUNK_BYTES, cookies_without};
     use crate::limits;
 
     fn shape() -> CookieShape {
@@ -261,5 +274,18 @@ mod tests {
         }
         let with_domain: Vec<bool> = cleared.iter().map(|line| line.contains("; Domain=a.example;")).collect();
         assert_eq!(with_domain, [true, false, true, false]);
+    }
+
+    #[test]
+    fn refused_cookies_do_not_pass_however_they_are_written() {
+        let ours = |name: &str| name.starts_with("__Host-edgeward");
+        let kept = |header: &str| cookies_without(header, ours);
+        assert_eq!(kept("a=1; __Host-edgeward=x; b=2").as_deref(), Some("a=1; b=2"));
+        assert_eq!(kept("__Host-edgeward.0=x;__Host-edgeward.1=y"), None);
+        assert_eq!(kept("\u{2000}__Host-edgeward=x; \u{a0}__Host-edgeward.0=y; c=3").as_deref(), Some("c=3"));
+        assert_eq!(kept("__Host-edgeward"), None);
+        assert_eq!(kept("theme=dark").as_deref(), Some("theme=dark"));
+        assert_eq!(kept("a=1, __Host-edgeward=x, b=2").as_deref(), Some("a=1, b=2"));
+        assert_eq!(kept("__Host-edgeward=x, a=1,2; b=3, 4").as_deref(), Some("a=1,2; b=3, 4"));
     }
 }

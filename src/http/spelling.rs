@@ -32,13 +32,13 @@ const DROP_IGNORABLE: u8 = 4;
 const TRIM: u8 = 8;
 
 /// The number of combinations of treatments; the one that does nothing is number 0.
-pub(super) const COMBINATIONS: u8 = 16;
+pub(crate) const COMBINATIONS: u8 = 16;
 
 /// A set of combinations: bit `n` stands for combination `n`.
-pub(super) type Combinations = u16;
+pub(crate) type Combinations = u16;
 
 /// Every combination.
-pub(super) const EVERY: Combinations = u16::MAX;
+pub(crate) const EVERY: Combinations = u16::MAX;
 
 /// Treatments are repeated until nothing changes; no text needs more rounds than this.
 const MAX_ROUNDS: usize = 4;
@@ -80,12 +80,12 @@ impl Unicode {
     }
 
     /// The text after every treatment: equal for all texts that some combination makes equal.
-    pub(super) fn key(self, text: &str) -> Cow<'_, str> {
+    pub(crate) fn key(self, text: &str) -> Cow<'_, str> {
         if is_plain(text) { Cow::Borrowed(text) } else { Cow::Owned(self.treated(text, COMBINATIONS - 1)) }
     }
 
     /// The combinations that make the two texts equal.
-    pub(super) fn agreeing(self, text: &str, literal: &str) -> Combinations {
+    pub(crate) fn agreeing(self, text: &str, literal: &str) -> Combinations {
         if text == literal {
             return EVERY;
         }
@@ -96,19 +96,19 @@ impl Unicode {
 }
 
 /// Whether no treatment changes the text: lower-case letters, digits, `-`, `_`, `~`, and dots inside.
-pub(super) fn is_plain(segment: &str) -> bool {
+pub(crate) fn is_plain(segment: &str) -> bool {
     !segment.ends_with('.')
         && segment.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'.'))
 }
 
 /// The text without blanks around it and dots after it; a text of nothing else as it is.
-pub(super) fn trimmed(text: &str) -> &str {
+pub(crate) fn trimmed(text: &str) -> &str {
     let inner = text.trim_start().trim_end_matches(|c: char| c == '.' || c.is_whitespace());
     if inner.is_empty() { text.trim() } else { inner }
 }
 
 /// The text without the characters that are not shown where they are not supported.
-pub(super) fn without_ignorable(text: &str) -> String {
+pub(crate) fn without_ignorable(text: &str) -> String {
     text.chars().filter(|&character| !is_ignorable(character)).collect()
 }
 

@@ -1,0 +1,23 @@
+//! State that requests share.
+
+/// A value behind a lock that is held for short calls only: never while something is awaited.
+///
+/// In wasm there is one thread and the lock is always free; on a server it keeps threads apart for some hundred nanoseconds.
+pub(crate) struct Shared<T>(spin::Mutex<T>);
+
+impl<T> Shared<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(spin::Mutex::new(value))
+    }
+
+    /// Lends the value. `call` must not come back here: the lock is taken.
+    pub(crate) fn with<R>(&self, call: impl FnOnce(&mut T) -> R) -> R {
+        call(&mut self.0.lock())
+    }
+}
+
+impl<T: core::fmt::Debug> core::fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.with(|value| value.fmt(f))
+    }
+}
