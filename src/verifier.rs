@@ -118,6 +118,12 @@ impl<K> Verifier<K> {
         decide(|now, fetches| self.check(token, now, fetches), host).await.map(VerifiedToken::shared)
     }
 
+    /// Verifies `token` as of now if that takes no wait. `None`, and nothing is begun, if its keys have to be fetched first: for hosts
+    /// to which a future costs something.
+    pub fn verify_if_ready(&self, token: &str, host: &impl KeyHost) -> Option<Result<VerifiedToken<K>, Unverified>> {
+        decided(self.check(token, host.now(), 0), host).map(|verdict| verdict.map(VerifiedToken::shared))
+    }
+
     /// Verifies `token` as of now with the keys at hand; `None` if there are none yet. Keys that are missing or outdated are fetched
     /// in the background, for later calls.
     pub fn verify_now(&self, token: &str, host: &impl KeyHost) -> Option<Result<VerifiedToken<K>, Unverified>> {
@@ -126,15 +132,7 @@ impl<K> Verifier<K> {
             drop(host.spawn(KeyJob::load(permit)));
             check = self.check(token, host.now(), u8::MAX);
         }
-        match check {
-            Check::Verified(verified, refresh) => {
-                in_background(refresh, host);
-                Some(Ok(VerifiedToken::shared(verified)))
-            }
-            Check::Refused(error) => Some(Err(Unverified::Refused(error))),
-            Check::Unavailable(why) => Some(Err(Unverified::Unavailable(why))),
-            Check::Fetch(_) | Check::Wait => None,
-        }
+        decided(check, host).map(|verdict| verdict.map(VerifiedToken::shared))
     }
 
     /// Loads the keys of every issuer that lacks fresh ones.
@@ -309,6 +307,19 @@ async fn decide(
     }
     let error = crate::jwk::KeysError::JwksUnreachable;
     Err(Unverified::Unavailable(KeysUnavailable { error, retry_after_s: 1 }))
+}
+
+/// The verdict of a look that found one. A permit to fetch goes back.
+fn decided(check: Check, host: &impl KeyHost) -> Option<Result<Arc<Verified>, Unverified>> {
+    match check {
+        Check::Verified(verified, refresh) => {
+            in_background(refresh, host);
+            Some(Ok(verified))
+        }
+        Check::Refused(error) => Some(Err(Unverified::Refused(error))),
+        Check::Unavailable(why) => Some(Err(Unverified::Unavailable(why))),
+        Check::Fetch(_) | Check::Wait => None,
+    }
 }
 
 fn in_background(refresh: Option<Permit>, host: &impl KeyHost) {
