@@ -143,8 +143,21 @@ impl Mismatch {
 
     #[cold]
     pub(crate) fn of_all<'f>(expected: &[impl AsRef<str>], found: impl IntoIterator<Item = &'f str>) -> Self {
-        let expected = expected.iter().map(|one| one.as_ref().into()).collect();
-        Self { expected, found: found.into_iter().map(Into::into).collect() }
+        Self::read(&mut expected.iter().map(AsRef::as_ref), &mut found.into_iter())
+    }
+
+    /// Compiled once for all that hold such values.
+    #[cold]
+    #[inline(never)]
+    fn read(expected: &mut dyn Iterator<Item = &str>, found: &mut dyn Iterator<Item = &str>) -> Self {
+        let mut mismatch = Self { expected: Vec::new(), found: Vec::new() };
+        for one in expected {
+            mismatch.expected.push(one.into());
+        }
+        for one in found {
+            mismatch.found.push(one.into());
+        }
+        mismatch
     }
 }
 

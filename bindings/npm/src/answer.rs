@@ -5,12 +5,12 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use edgeward::http::Reply;
-use edgeward::io::{Incoming, Unreachable};
+use edgeward::io::{EdgeEntry, Incoming, Outgoing, Unreachable};
 use edgeward::json::{Document, Number, Value, push_quoted};
 use edgeward::jwk::KeyCache;
 use edgeward::text::signed_decimal;
 
-use crate::mailbox::{Answer, Letter, Request};
+use crate::mailbox::{Answer, Sender};
 use crate::tasks::News;
 
 /// Why there is no verified token, for programs (`code`), for people (`message`), and as an HTTP answer.
@@ -93,43 +93,39 @@ fn numbers(output: &mut String, numbers: &[f64]) {
 }
 
 /// What JavaScript has to do, and what has happened.
-pub(crate) fn mail(output: &mut String, letters: &[Letter], news: &News) {
+pub(crate) fn mail(output: &mut String, requests: &str, news: &News) {
     output.clear();
-    output.push_str(r#"{"requests":["#);
-    for (index, letter) in letters.iter().enumerate() {
-        separate(output, index);
-        Json(output).raw(r#"{"number":"#).number(letter.number as i64).raw(r#","call":"#);
-        Json(output).number(letter.sender.call as i64);
-        Json(output).raw(r#","isWork":"#).raw(if letter.sender.is_job { "true," } else { "false," });
-        request(output, &letter.request);
-        output.push('}');
-    }
-    output.push_str(r#"],"failed":"#);
+    Json(output).raw(r#"{"requests":["#).raw(requests.get(1..).unwrap_or_default()).raw(r#"],"failed":"#);
     numbers(output, &news.failed);
     output.push_str(r#","ended":"#);
     numbers(output, &news.ended);
     output.push('}');
 }
 
-fn request(output: &mut String, request: &Request) {
-    match request {
-        Request::Send(outgoing) => {
-            Json(output).raw(r#""send":{"url":"#).text(&outgoing.url).raw(r#","headers":"#);
-            headers(output, outgoing.headers.iter().map(|(name, value)| (*name, value)));
-            Json(output).raw(r#","timeoutMs":"#).number(outgoing.timeout_ms.into());
-            Json(output).raw(r#","maxBytes":"#).number(outgoing.max_body_bytes as i64).raw("}");
-        }
-        Request::EdgeGet(key) => {
-            Json(output).raw(r#""edgeGet":"#).text(key);
-        }
-        Request::EdgePut(entry) => {
-            Json(output).raw(r#""edgePut":{"key":"#).text(&entry.key).raw(r#","value":"#).text(&entry.value);
-            Json(output).raw(r#","maxAge":"#).number(entry.max_age_s).raw("}");
-        }
-        Request::Sleep(millis) => {
-            Json(output).raw(r#""sleep":"#).number((*millis).into());
-        }
-    }
+/// Begins one of the requests of [`mail`], up to what it is about.
+pub(crate) fn begin_request(output: &mut String, request: f64, sender: Sender, name: &str) {
+    Json(output).raw(r#",{"number":"#).number(request as i64).raw(r#","call":"#).number(sender.call as i64);
+    Json(output).raw(if sender.is_job { r#","isWork":true,""# } else { r#","isWork":false,""# }).raw(name).raw(r#"":"#);
+}
+
+pub(crate) fn outgoing(output: &mut String, outgoing: &Outgoing) {
+    Json(output).raw(r#"{"url":"#).text(&outgoing.url).raw(r#","headers":"#);
+    headers(output, outgoing.headers.iter().map(|(name, value)| (*name, value)));
+    Json(output)
+        .raw(r#","timeoutMs":"#)
+        .number(outgoing.timeout_ms.into())
+        .raw(r#","maxBytes":"#)
+        .number(outgoing.max_body_bytes as i64)
+        .raw("}");
+}
+
+pub(crate) fn edge_entry(output: &mut String, entry: &EdgeEntry) {
+    Json(output).raw(r#"{"key":"#).text(&entry.key).raw(r#","value":"#).text(&entry.value);
+    Json(output).raw(r#","maxAge":"#).number(entry.max_age_s).raw("}");
+}
+
+pub(crate) fn number(output: &mut String, number: i64) {
+    Json(output).number(number);
 }
 
 /// What JavaScript answered: `kind` 0, it is done; 1, the edge cache has these bytes; 2, no reply, because the network failed; 3, a

@@ -13,6 +13,7 @@ extern crate alloc;
 mod answer;
 mod credentials;
 mod handles;
+mod judge;
 mod mailbox;
 mod options;
 mod routes;
@@ -28,10 +29,11 @@ use edgeward::limits;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::handles::Handles;
+use crate::judge::Judge;
 use crate::mailbox::Mailbox;
 use crate::routes::Routes;
 use crate::tasks::Tasks;
-use crate::verdict::{AnyVerifier, Judge, Verdict, either, outcome};
+use crate::verdict::{Verdict, outcome};
 
 /// Added to the outcome of [`check`] if there is [`mail`].
 const MAIL: u32 = 8;
@@ -122,8 +124,7 @@ pub fn settled_until() -> f64 {
 #[wasm_bindgen]
 pub fn cache_entries(verifier: f64) -> usize {
     let State { verifiers, .. } = &mut *state();
-    let entry = verifiers.get_mut(verifier);
-    entry.map_or(0, |entry| either!(AnyVerifier, &entry.judge.verifier, one => one.cached_entries()))
+    verifiers.get_mut(verifier).map_or(0, |entry| entry.judge.verifier.cached_entries())
 }
 
 /// The longest token, in bytes.
@@ -166,8 +167,7 @@ pub fn check(verifier: f64, form: u32, len: usize, demands_len: usize, now_ms: f
     };
     let Entry { judge, mailbox, tasks } = entry;
     let per_call = input.get(len..len.saturating_add(demands_len)).unwrap_or_default();
-    let is_for_id_tokens = matches!(judge.verifier, AnyVerifier::Id(_));
-    let Ok(per_call) = routes.read(per_call, is_for_id_tokens) else {
+    let Ok(per_call) = routes.read(per_call, judge.is_for_id_tokens) else {
         verdict.refuse_barely("options_invalid");
         return outcome::REFUSED;
     };
@@ -189,7 +189,7 @@ pub fn check(verifier: f64, form: u32, len: usize, demands_len: usize, now_ms: f
         verdict.outcome = outcome::PENDING;
     }
     tasks.go_on(mailbox);
-    verdict.outcome + if mailbox.has_letters() || tasks.has_news() { MAIL } else { 0 }
+    verdict.outcome + if mailbox.has_requests() || tasks.has_news() { MAIL } else { 0 }
 }
 
 /// The task that the last [`check`] began.
@@ -212,9 +212,9 @@ pub fn load(verifier: f64, now_ms: f64) -> f64 {
 #[wasm_bindgen]
 pub fn mail(verifier: f64) {
     let State { verdict, verifiers, .. } = &mut *state();
-    let mail = verifiers.get_mut(verifier).map(|entry| (entry.mailbox.take_letters(), entry.tasks.take_news()));
-    let (letters, news) = mail.unwrap_or_default();
-    answer::mail(&mut verdict.text, &letters, &news);
+    let mail = verifiers.get_mut(verifier).map(|entry| (entry.mailbox.take_requests(), entry.tasks.take_news()));
+    let (requests, news) = mail.unwrap_or_default();
+    answer::mail(&mut verdict.text, &requests, &news);
 }
 
 /// Takes what came of a request: its `kind`, and the input, `head_len` bytes of JSON and then `body_len` bytes of a body.
@@ -252,10 +252,6 @@ pub fn leave(verifier: f64, task: f64) {
 #[wasm_bindgen]
 pub fn keys(verifier: f64) {
     let State { verdict, verifiers, .. } = &mut *state();
-    let entry = verifiers.get_mut(verifier);
-    match entry.map(|entry| &entry.judge.verifier) {
-        Some(AnyVerifier::Access(one)) => answer::keys(&mut verdict.text, one.keys()),
-        Some(AnyVerifier::Id(one)) => answer::keys(&mut verdict.text, one.keys()),
-        None => answer::keys(&mut verdict.text, [].iter()),
-    }
+    let held = verifiers.get_mut(verifier).into_iter().flat_map(|entry| entry.judge.verifier.keys());
+    answer::keys(&mut verdict.text, held);
 }

@@ -1,6 +1,5 @@
 //! The host of the flows: what they ask for is put down here for JavaScript, and so is what JavaScript answers.
 
-use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -10,32 +9,18 @@ use core::task::{Context, Poll};
 use atomic_refcell::{AtomicRefCell, AtomicRefMut};
 use edgeward::host::{Host, Level, Spawn};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
+use edgeward::json::push_quoted;
 use edgeward::jwk::KeyJob;
 
+use crate::answer;
 use crate::handles::Handles;
 
-/// What a flow asks JavaScript for.
-pub(crate) enum Request {
-    Send(Outgoing),
-    EdgeGet(String),
-    EdgePut(EdgeEntry),
-    /// In milliseconds.
-    Sleep(u32),
-}
-
-/// What has come of a [`Request`], or of a job.
+/// What has come of a request, or of a job.
 pub(crate) enum Answer {
     /// It is done; there is no more to say.
     Done,
     Sent(Result<Incoming, Unreachable>),
     Edge(Vec<u8>),
-}
-
-/// A request with what JavaScript has to know of it.
-pub(crate) struct Letter {
-    pub(crate) number: f64,
-    pub(crate) sender: Sender,
-    pub(crate) request: Request,
 }
 
 /// The task that runs.
@@ -56,8 +41,9 @@ pub(crate) struct Mailbox(AtomicRefCell<Letters>);
 struct Letters {
     now: UnixTime,
     questions: Handles<Question>,
-    outbox: Vec<Letter>,
-    jobs: VecDeque<Job>,
+    /// Requests for JavaScript: JSON, each with a comma before it.
+    outbox: String,
+    jobs: Vec<Job>,
     /// `None` while a call decides without a task.
     running: Option<Sender>,
     /// The tasks whose question was answered.
@@ -86,8 +72,8 @@ impl Mailbox {
         Self(AtomicRefCell::new(Letters {
             now: UnixTime::from_millis(0),
             questions: Handles::new(),
-            outbox: Vec::new(),
-            jobs: VecDeque::new(),
+            outbox: String::new(),
+            jobs: Vec::new(),
             running: None,
             ready: Vec::new(),
             has_failed: false,
@@ -124,9 +110,9 @@ impl Mailbox {
         self.letters().ready.pop()
     }
 
-    /// A job to begin.
-    pub(crate) fn next_job(&self) -> Option<Job> {
-        self.letters().jobs.pop_front()
+    /// The jobs to begin.
+    pub(crate) fn take_jobs(&self) -> Vec<Job> {
+        core::mem::take(&mut self.letters().jobs)
     }
 
     /// Drops the jobs that nobody has begun; their permits go back.
@@ -139,45 +125,58 @@ impl Mailbox {
         core::mem::take(&mut self.letters().has_failed)
     }
 
-    pub(crate) fn has_letters(&self) -> bool {
+    pub(crate) fn has_requests(&self) -> bool {
         !self.letters().outbox.is_empty()
     }
 
-    pub(crate) fn take_letters(&self) -> Vec<Letter> {
+    /// The requests since the last call, separated by commas.
+    pub(crate) fn take_requests(&self) -> String {
         core::mem::take(&mut self.letters().outbox)
     }
 
-    fn ask(&self, request: Request) -> Waiting<'_> {
+    /// Asks JavaScript for something: `name` and `put`, which writes the rest of it, say what.
+    fn ask<T>(&self, name: &str, put: impl FnOnce(&mut String), read: fn(Answer) -> T) -> Waiting<'_, T> {
         let letters = &mut *self.letters();
         let number = letters.questions.insert(Question::default());
         if let Some(sender) = letters.running {
-            letters.outbox.push(Letter { number, sender, request });
+            answer::begin_request(&mut letters.outbox, number, sender, name);
+            put(&mut letters.outbox);
+            letters.outbox.push('}');
         }
-        Waiting { mailbox: self, number }
+        Waiting { mailbox: self, number, read }
     }
 }
 
 /// Waits for the answer to a question. Dropped, it takes the question with it.
-struct Waiting<'m> {
+struct Waiting<'m, T> {
     mailbox: &'m Mailbox,
     number: f64,
+    /// What the answer means.
+    read: fn(Answer) -> T,
 }
 
-impl Future for Waiting<'_> {
-    type Output = Answer;
+impl<T> Future for Waiting<'_, T> {
+    type Output = T;
 
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Answer> {
-        let letters = &mut *self.mailbox.letters();
-        // A question that is gone has no answer any more.
-        let Some(question) = letters.questions.get_mut(self.number) else { return Poll::Ready(Answer::Done) };
-        question.asker = letters.running.map(|running| running.task);
-        question.answer.take().map_or(Poll::Pending, Poll::Ready)
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<T> {
+        let answer = self.mailbox.letters().listen(self.number);
+        answer.map_or(Poll::Pending, |answer| Poll::Ready((self.read)(answer)))
     }
 }
 
-impl Drop for Waiting<'_> {
+impl<T> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
         self.mailbox.letters().questions.remove(self.number);
+    }
+}
+
+impl Letters {
+    /// The answer to a question. Until there is one, the task that runs waits for it.
+    fn listen(&mut self, number: f64) -> Option<Answer> {
+        // A question that is gone has no answer any more.
+        let Some(question) = self.questions.get_mut(number) else { return Some(Answer::Done) };
+        question.asker = self.running.map(|running| running.task);
+        question.answer.take()
     }
 }
 
@@ -187,33 +186,25 @@ impl Host for Mailbox {
     }
 
     fn send(&self, request: Outgoing) -> impl Future<Output = Result<Incoming, Unreachable>> {
-        let waiting = self.ask(Request::Send(request));
-        async move {
-            match waiting.await {
-                Answer::Sent(answer) => answer,
-                _ => Err(Unreachable::GivenUp),
-            }
-        }
+        self.ask("send", |outbox| answer::outgoing(outbox, &request), |answer| match answer {
+            Answer::Sent(answer) => answer,
+            _ => Err(Unreachable::GivenUp),
+        })
     }
 
     fn sleep(&self, millis: u32) -> impl Future<Output = ()> {
-        let waiting = self.ask(Request::Sleep(millis));
-        async move { drop(waiting.await) }
+        self.ask("sleep", |outbox| answer::number(outbox, millis.into()), drop)
     }
 
     fn edge_get(&self, key: String) -> impl Future<Output = Option<Vec<u8>>> {
-        let waiting = self.ask(Request::EdgeGet(key));
-        async move {
-            match waiting.await {
-                Answer::Edge(value) => Some(value),
-                _ => None,
-            }
-        }
+        self.ask("edgeGet", |outbox| push_quoted(outbox, &key), |answer| match answer {
+            Answer::Edge(value) => Some(value),
+            _ => None,
+        })
     }
 
     fn edge_put(&self, entry: EdgeEntry) -> impl Future<Output = ()> {
-        let waiting = self.ask(Request::EdgePut(entry));
-        async move { drop(waiting.await) }
+        self.ask("edgePut", |outbox| answer::edge_entry(outbox, &entry), drop)
     }
 
     /// Nobody reads a log here, and formatting is a large part of the standard library. That there was something to say tells that
@@ -227,9 +218,7 @@ impl Spawn<KeyJob> for Mailbox {
     fn spawn(&self, job: KeyJob) -> impl Future<Output = ()> {
         let letters = &mut *self.letters();
         let number = letters.questions.insert(Question::default());
-        let sender = letters.running;
-        letters.jobs.push_back(Job { number, sender, job });
-        let waiting = Waiting { mailbox: self, number };
-        async move { drop(waiting.await) }
+        letters.jobs.push(Job { number, sender: letters.running, job });
+        Waiting { mailbox: self, number, read: drop }
     }
 }

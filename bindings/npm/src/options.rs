@@ -7,10 +7,10 @@ use core::cell::Cell;
 use edgeward::Verifier;
 use edgeward::json::{Document, Number, Object, Value};
 use edgeward::jwk::{InvalidJwkSet, JwkSet, KeyCache, KeySource};
-use edgeward::jwt::{Access, Algorithm, Demands, Id, Policy, Profile, Roles};
+use edgeward::jwt::{Algorithm, Any, Demands, Policy, Profile, Roles};
 use edgeward::limits;
 
-use crate::verdict::{AnyVerifier, Judge};
+use crate::judge::Judge;
 
 /// Why options cannot be used.
 #[derive(Clone, Copy)]
@@ -94,6 +94,7 @@ pub(crate) fn read(text: &[u8]) -> Result<Judge, InvalidOptions> {
     let all = Options::new(document.root(), OPTIONS, &is_valid);
     let is_for_id_tokens = all.choice("kind", &["access", "id"]) == 1;
     let demands = all.demands();
+    let cache_entries = all.number("cacheSize", 65_536);
     let mut issuers = Vec::new();
     match all.get("issuers") {
         None => issuers.push(Options { object: all.object, is_valid: &is_valid }),
@@ -105,29 +106,12 @@ pub(crate) fn read(text: &[u8]) -> Result<Judge, InvalidOptions> {
             all.check(value.as_array().is_some_and(|array| array.iter().count() == issuers.len()));
         }
     }
-    let verifier = if is_for_id_tokens {
-        AnyVerifier::Id(verifier(&all, &issuers, &demands, id_policy)?)
-    } else {
-        AnyVerifier::Access(verifier(&all, &issuers, &demands, access_policy)?)
-    };
-    Ok(Judge { verifier, demands })
-}
-
-/// A verifier of these issuers, each with its keys and the policy that `policy` reads.
-fn verifier<K>(
-    all: &Options<'_>,
-    issuers: &[Options<'_>],
-    demands: &Demands,
-    policy: fn(&Options<'_>, &Options<'_>) -> Option<Policy<K>>,
-) -> Result<Verifier<K>, InvalidOptions> {
-    let is_valid = all.is_valid;
-    let cache_entries = all.number("cacheSize", 65_536);
-    let mut verifier: Option<Verifier<K>> = None;
+    let mut verifier: Option<Verifier<Any>> = None;
     let mut failure = FORM;
     for (index, one) in issuers.iter().enumerate() {
         let is_twice = |other: &Options<'_>| other.text("issuer") == one.text("issuer");
         one.check(!issuers.iter().take(index).any(is_twice));
-        let policy = policy(all, one).and_then(|policy| for_both(policy, all)).map(|one| one.demand(demands.clone()));
+        let policy = policy(&all, one, is_for_id_tokens).map(|policy| policy.demand(demands.clone()));
         let keys = key_cache(one).unwrap_or_else(|reason| {
             // What the options themselves do not show.
             if is_valid.get() {
@@ -142,68 +126,44 @@ fn verifier<K>(
             Some(verifier) => verifier.and_issuer(policy, keys),
         });
     }
-    let (Some(verifier), true) = (verifier, is_valid.get()) else { return Err(failure) };
-    Ok(match cache_entries {
-        Some(entries) => verifier.cache_entries(entries as usize),
-        None => verifier,
-    })
-}
-
-/// What a policy of either kind is made from.
-struct Basics {
-    issuer: String,
-    audience: Vec<String>,
-    client_id: Option<String>,
-    algorithms: Vec<Algorithm>,
-}
-
-impl Basics {
-    /// `None` if an algorithm is none of ours.
-    fn read(all: &Options<'_>, one: &Options<'_>) -> Option<Self> {
-        // What an issuer of several does not say itself, the verifier says for all.
-        let of = |name| if one.get(name).is_some() { one } else { all };
-        Some(Self {
-            issuer: one.text("issuer").unwrap_or_default(),
-            audience: of("audience").list("audience"),
-            client_id: of("clientId").text("clientId"),
-            algorithms: of("algorithms")
-                .list("algorithms")
-                .iter()
-                .map(|name| Algorithm::from_name(name))
-                .collect::<Option<_>>()?,
-        })
+    let (Some(mut verifier), true) = (verifier, is_valid.get()) else { return Err(failure) };
+    if let Some(entries) = cache_entries {
+        verifier = verifier.cache_entries(entries as usize);
     }
+    Ok(Judge { verifier, demands, is_for_id_tokens })
 }
 
-/// `None` if it is invalid in itself, as are those below.
-fn access_policy(all: &Options<'_>, one: &Options<'_>) -> Option<Policy<Access>> {
-    let Basics { issuer, audience, client_id, algorithms } = Basics::read(all, one)?;
+/// `None` if it is invalid in itself.
+fn policy(all: &Options<'_>, one: &Options<'_>, is_for_id_tokens: bool) -> Option<Policy<Any>> {
+    // What an issuer of several does not say itself, the verifier says for all.
+    let of = |name| if one.get(name).is_some() { one } else { all };
+    let issuer = one.text("issuer").unwrap_or_default();
+    let audience = of("audience").list("audience");
+    let client_id = of("clientId").text("clientId");
+    let algorithms: Option<Vec<Algorithm>> =
+        of("algorithms").list("algorithms").iter().map(|name| Algorithm::from_name(name)).collect();
     let profile = match all.choice("profile", &["auto", "auth0", "rfc9068"]) {
         0 => Profile::Auto,
         1 => Profile::Auth0,
         _ => Profile::Rfc9068,
     };
-    all.check(all.get("nonce").is_none());
-    let policy = Policy::access_token(issuer, audience, &algorithms).ok()?.profile(profile).clients(all.list("clients"));
-    Some(match client_id {
-        Some(client_id) => policy.login_client(client_id),
-        None => policy,
-    })
-}
-
-fn id_policy(all: &Options<'_>, one: &Options<'_>) -> Option<Policy<Id>> {
-    let Basics { issuer, audience, client_id, algorithms } = Basics::read(all, one)?;
-    all.check(all.get("profile").is_none() && all.get("clients").is_none());
-    let policy = Policy::id_token(issuer, client_id.unwrap_or_default(), &algorithms).ok()?;
-    let policy = audience.into_iter().fold(policy, Policy::trust_audience);
-    Some(match all.text("nonce") {
-        Some(nonce) => policy.nonce(nonce),
-        None => policy,
-    })
-}
-
-/// Adds what both kinds may demand.
-fn for_both<K>(mut policy: Policy<K>, all: &Options<'_>) -> Option<Policy<K>> {
+    let (clients, nonce) = (all.list("clients"), all.text("nonce"));
+    let mut policy: Policy<Any> = if is_for_id_tokens {
+        all.check(all.get("profile").is_none() && clients.is_empty());
+        let policy = Policy::id_token(issuer, client_id.unwrap_or_default(), &algorithms?).ok()?;
+        let policy = audience.into_iter().fold(policy, Policy::trust_audience);
+        match nonce {
+            Some(nonce) => policy.nonce(nonce).into(),
+            None => policy.into(),
+        }
+    } else {
+        all.check(nonce.is_none());
+        let policy = Policy::access_token(issuer, audience, &algorithms?).ok()?.profile(profile).clients(clients);
+        match client_id {
+            Some(client_id) => policy.login_client(client_id).into(),
+            None => policy.into(),
+        }
+    };
     if let Some(seconds) = all.number("clockSkew", limits::MAX_CLOCK_SKEW_S) {
         policy = policy.clock_skew_s(seconds).ok()?;
     }

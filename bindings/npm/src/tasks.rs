@@ -55,12 +55,14 @@ impl Tasks {
     /// Polls every task that may go on, and begins the jobs that come up.
     pub(crate) fn go_on(&mut self, mailbox: &Arc<Mailbox>) {
         loop {
-            if let Some(job) = mailbox.next_job() {
-                self.begin(job, mailbox);
-            } else if let Some(task) = mailbox.next_ready() {
+            // Jobs first: what a poll has spawned, nobody else may discard.
+            let jobs = mailbox.take_jobs();
+            if jobs.is_empty() {
+                let Some(task) = mailbox.next_ready() else { return };
                 self.poll(task, mailbox);
-            } else {
-                return;
+            }
+            for job in jobs {
+                self.begin(job, mailbox);
             }
         }
     }
