@@ -161,6 +161,12 @@ pub const MAX_RETURN_TO_BYTES: usize = 1024;
 /// Time for the token endpoint, in milliseconds. A request to it is never repeated once sent.
 pub const TOKEN_ENDPOINT_TIMEOUT_MS: u32 = 10_000;
 
+/// How long a refresh may take, with the way to the coordinator and the turn before, in milliseconds.
+pub const SHARED_REFRESH_TIMEOUT_MS: u32 = TOKEN_ENDPOINT_TIMEOUT_MS + 5_000;
+
+/// Random bytes in a session's name.
+pub const SESSION_ID_BYTES: usize = 16;
+
 /// Values of one session that are tried where several cookies have its name. Honest browsers send one for each `Domain`
 /// that was ever set, two or three; each costs one opening.
 pub const MAX_COOKIE_VALUES: usize = 8;

@@ -26,6 +26,8 @@ pub use cookie::{CookieShape, Cookies, MAX_CHUNK_BYTES, MAX_COOKIE_CHUNKS, cooki
 pub use header::{is_token, percent_encoded_value};
 pub use navigation::{can_navigate, is_cross_site, is_embedded, is_navigation, is_prefetch, is_script};
 pub use page::Page;
+#[cfg(feature = "gateway")]
+pub(crate) use reply::PRIVATE;
 pub use reply::Reply;
 #[cfg(feature = "gateway")]
 pub use spelling::Unicode;

@@ -5,7 +5,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{ReturnTo, SubjectMatch, form};
-use crate::io::Outgoing;
+use crate::host::Host;
+use crate::io::{Incoming, Outgoing, Unreachable};
 use crate::limits;
 use crate::url::HttpUrl;
 
@@ -95,18 +96,35 @@ impl Client {
         }
     }
 
+    /// Sends a form to one of the provider's endpoints, authenticated: with the next secret if the provider refuses the first. Only
+    /// then may it be sent again, for the provider has not looked at what it holds.
+    pub(super) async fn send(
+        &self,
+        url: &str,
+        parameters: &[(&str, &str)],
+        user_ip: Option<&str>,
+        refuses_client: impl Fn(&Incoming) -> bool,
+        host: &impl Host,
+    ) -> Result<Incoming, Unreachable> {
+        let mut attempt = 0;
+        loop {
+            let answer = host.send(self.request(url, parameters, attempt, user_ip)).await;
+            if !answer.as_ref().is_ok_and(&refuses_client) || !self.has_secret(attempt + 1) {
+                return answer;
+            }
+            attempt += 1;
+        }
+    }
+
     /// Whether there is a secret for this attempt: the first, and the next once it was refused.
-    #[must_use]
-    pub fn has_secret(&self, attempt: usize) -> bool {
+    fn has_secret(&self, attempt: usize) -> bool {
         match &self.auth {
             ClientAuth::Post(secrets) | ClientAuth::Basic(secrets) => attempt < secrets.len().min(2),
             ClientAuth::None => attempt == 0,
         }
     }
 
-    /// A form request to one of the provider's endpoints, authenticated with the secret of this attempt.
-    #[must_use]
-    pub(super) fn request(
+    fn request(
         &self,
         url: &str,
         parameters: &[(&str, &str)],

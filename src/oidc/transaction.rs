@@ -137,13 +137,13 @@ fn named(name: &str) -> CookieShape {
 
 /// States that were used, for as long as a login can be open. Bounded: it forgets the oldest.
 #[derive(Debug, Default)]
-pub struct UsedStates(VecDeque<[u8; 32]>);
+pub(crate) struct UsedStates(VecDeque<[u8; 32]>);
 
 impl UsedStates {
     const MOST: usize = 4096;
 
     /// Marks `state` as used; false if it was already.
-    pub fn claim(&mut self, state: &str) -> bool {
+    pub(crate) fn claim(&mut self, state: &str) -> bool {
         let mark = sha256(state.as_bytes());
         if self.0.contains(&mark) {
             return false;

@@ -104,6 +104,9 @@ impl Settings {
                 "session.secrets",
                 format!("is missing: sessions are sealed {what}. Set AUTH0_SECRET; make it with: openssl rand -hex 32"),
             );
+            if secrets.is_empty() {
+                secrets.extend(reader.random_secret().map(String::from));
+            }
         }
         if self.cookie.same_site == "Strict" {
             reader.warn("session.same_site", "is Strict: links from other sites arrive without the session");

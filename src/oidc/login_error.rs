@@ -1,19 +1,21 @@
-//! What people and programs are told when a login does not go as planned, and what the log says to do about it.
+//! What browsers and API clients are told when a login does not go as planned, and what the log says to do about it.
 
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use super::{CallbackError, ProviderError, ReturnTo};
+use super::{CallbackError, ReturnTo};
+use crate::discovery::DiscoveryError;
 use crate::error::VerifyError;
 use crate::http::{Page, Reply, RequestHead, is_navigation};
 use crate::jwk::KeysError;
+use crate::verifier::Unverified;
 
 /// Why a step of a login failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum LoginFailure {
+pub enum LoginError {
     /// The provider's endpoints are not known.
-    Provider(ProviderError),
+    Provider(DiscoveryError),
     /// The callback or the code exchange failed.
     Callback(CallbackError),
     /// The ID token was refused.
@@ -24,7 +26,7 @@ pub enum LoginFailure {
     TooLarge,
 }
 
-impl LoginFailure {
+impl LoginError {
     /// The stable name of this error.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -49,25 +51,8 @@ impl LoginFailure {
 
     const fn message(&self) -> &'static str {
         match self {
-            Self::Provider(_) | Self::Keys(_) | Self::Callback(CallbackError::ExchangeFailed) => {
-                "The login service does not answer at the moment. Please try again shortly."
-            }
-            Self::Callback(CallbackError::Malformed) => {
-                "The answer of the login service is incomplete. Please log in again."
-            }
-            Self::Callback(CallbackError::StateUnknown) => {
-                "This login was not started in this browser, has been used already, or took too long. Please log in again."
-            }
-            Self::Callback(CallbackError::IssuerMismatch) => {
-                "The answer did not come from the expected login service. Please log in again."
-            }
-            Self::Callback(CallbackError::Denied(_)) => "The login service did not log you in. You can try again.",
-            Self::Callback(CallbackError::ExchangeRefused(_)) => {
-                "The login could not be completed. If this happens again, tell the operator of this site."
-            }
-            Self::Callback(CallbackError::OrganizationMismatch) => {
-                "You are logged in with another organization than the one asked for. Please log in again."
-            }
+            Self::Provider(_) | Self::Keys(_) => PROVIDER_IS_DOWN,
+            Self::Callback(error) => error.message(),
             Self::IdToken(_) => "The login could not be verified, so nobody was logged in. Please log in again.",
             Self::TooLarge => "The login is too large to keep in this browser. Tell the operator of this site.",
         }
@@ -80,11 +65,11 @@ impl LoginFailure {
         match self {
             Self::Provider(error) => {
                 let look = match error {
-                    ProviderError::Unreachable => {
+                    DiscoveryError::Unreachable => {
                         "check authorizer.issuer and that its discovery document can be fetched"
                     }
-                    ProviderError::Invalid => "the discovery document is not JSON or lacks an https endpoint",
-                    ProviderError::IssuerMismatch => {
+                    DiscoveryError::Invalid => "the discovery document is not JSON or lacks an https endpoint",
+                    DiscoveryError::IssuerMismatch => {
                         "the discovery document names another issuer; copy that one exactly"
                     }
                 };
@@ -151,9 +136,62 @@ impl LoginFailure {
     }
 }
 
+const PROVIDER_IS_DOWN: &str = "The login service does not answer at the moment. Please try again shortly.";
+
+impl CallbackError {
+    /// What a person is told.
+    pub(super) const fn message(&self) -> &'static str {
+        match self {
+            Self::Malformed => "The answer of the login service is incomplete. Please log in again.",
+            Self::StateUnknown => {
+                "This login was not started in this browser, has been used already, or took too long. Please log in again."
+            }
+            Self::IssuerMismatch => {
+                "The answer did not come from the expected login service. Please log in again."
+            }
+            Self::Denied(_) => "The login service did not log you in. You can try again.",
+            Self::ExchangeRefused(_) => {
+                "The login could not be completed. If this happens again, tell the operator of this site."
+            }
+            Self::ExchangeFailed => PROVIDER_IS_DOWN,
+            Self::OrganizationMismatch => {
+                "You are logged in with another organization than the one asked for. Please log in again."
+            }
+        }
+    }
+}
+
+impl core::fmt::Display for LoginError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.log_line())
+    }
+}
+
+impl core::error::Error for LoginError {}
+
+impl From<DiscoveryError> for LoginError {
+    fn from(error: DiscoveryError) -> Self {
+        Self::Provider(error)
+    }
+}
+
+impl From<CallbackError> for LoginError {
+    fn from(error: CallbackError) -> Self {
+        Self::Callback(error)
+    }
+}
+
+impl From<Unverified> for LoginError {
+    fn from(error: Unverified) -> Self {
+        match error {
+            Unverified::Refused(error) => Self::IdToken(error),
+            Unverified::Unavailable(why) => Self::Keys(why.error),
+        }
+    }
+}
+
 /// Logged out here; the provider has no logout or cannot be asked.
-#[must_use]
-pub fn logged_out(head: &RequestHead<'_>) -> Reply {
+pub(super) fn logged_out(head: &RequestHead<'_>) -> Reply {
     Page {
         status: 200,
         title: "You are logged out",
@@ -166,8 +204,7 @@ pub fn logged_out(head: &RequestHead<'_>) -> Reply {
 
 /// Logged in, where the session's cookie does not go along on the way back from the provider: a page that goes on by itself,
 /// so that what follows is a request of this site's own.
-#[must_use]
-pub fn logged_in(head: &RequestHead<'_>, location: &str) -> Reply {
+pub(super) fn logged_in(head: &RequestHead<'_>, location: &str) -> Reply {
     Page {
         status: 200,
         title: "You are logged in",
@@ -206,8 +243,7 @@ pub(crate) fn open_in_window(head: &RequestHead<'_>) -> Reply {
 }
 
 /// A script, or something that only looks ahead, asks for what a person does by opening a page.
-#[must_use]
-pub fn navigation_required(is_callback: bool) -> Reply {
+pub(crate) fn navigation_required(is_callback: bool) -> Reply {
     let detail = if is_callback {
         "Nothing was done: the login service sends people's browsers here, with a GET that opens a page."
     } else {

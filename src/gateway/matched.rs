@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::ControlFlow::{self, Break, Continue};
 
 use super::Gateway;
 use super::headers::HeaderValue;
@@ -17,12 +18,12 @@ use crate::http::{
 use crate::io::UnixTime;
 use crate::jwt::Claims;
 use crate::limits;
-use crate::oidc::{ReturnTo, has_parameter, login_url};
-use crate::session::{Cookies, Session, SessionMemory};
+use crate::oidc::{RelyingParty, ReturnTo, has_parameter, login_url};
+use crate::session::{Cookies, Session};
 
 /// A request that has a route.
 #[derive(Debug)]
-pub struct Entered<'g> {
+pub(crate) struct MatchedRequest<'g> {
     pub(super) gateway: &'g Gateway,
     pub(super) route: &'g Route,
     /// As it came.
@@ -31,23 +32,22 @@ pub struct Entered<'g> {
 
 /// What a request proves itself with.
 #[derive(Debug)]
-pub enum Credentials {
+pub(crate) enum Credentials<'g> {
     /// Nothing, and nothing is needed.
     Anonymous,
     /// This token, to be verified.
     Bearer(Token),
     /// This session: somebody who is logged in.
-    Session(Arc<Session>),
+    Session(&'g Arc<RelyingParty>, Arc<Session>),
 }
 
 /// A token as received. Not shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
+pub(crate) struct Token(String);
 
 impl Token {
     /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -60,117 +60,87 @@ impl core::fmt::Debug for Token {
 
 /// Whoever asks, verified.
 #[derive(Clone, Copy)]
-pub struct Caller<'c> {
+pub(crate) struct Caller<'c> {
     /// The claims about them.
-    pub claims: &'c Claims,
+    pub(crate) claims: &'c Claims,
     /// Their access token.
-    pub token: &'c str,
+    pub(crate) token: &'c str,
 }
 
-impl<'g> Entered<'g> {
+/// Where a step of a request leads: on, or to its answer.
+pub(super) type Step<T> = ControlFlow<Reply, T>;
+
+impl<'g> MatchedRequest<'g> {
     pub(super) fn new(gateway: &'g Gateway, route: &'g Route, path: String) -> Self {
         Self { gateway, route, path }
     }
 
     /// The path, as it came.
-    #[must_use]
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
     /// Whether the route itself gets the session new tokens, so that nothing does so before it.
-    #[must_use]
-    pub fn is_refresh(&self) -> bool {
+    pub(crate) fn is_refresh(&self) -> bool {
         self.route.integration == Integration::Refresh
     }
 
-    /// Reads what the request proves itself with. `memory` is that of this isolate's sessions, where there is login.
-    ///
-    /// # Errors
-    /// The answer: a challenge where credentials are needed and missing, 400 for malformed or misplaced ones, 403 for what
-    /// another site made the browser send.
-    pub fn credentials(
-        &self,
-        head: &RequestHead<'_>,
-        now: UnixTime,
-        memory: Option<&mut SessionMemory>,
-    ) -> Result<Credentials, Reply> {
+    /// Reads what the request proves itself with. Answers with a challenge where credentials are needed and missing, with 400 for
+    /// malformed or misplaced ones, with 403 for what another site made the browser send.
+    pub(crate) fn credentials(&self, head: &RequestHead<'_>, now: UnixTime) -> Step<Credentials<'g>> {
         let is_for_callers = matches!(self.route.integration, Integration::Userinfo | Integration::Refresh);
         if self.route.auth == Auth::None {
             // These two speak about a session, on whatever route they are.
             if !is_for_callers {
-                return Ok(Credentials::Anonymous);
+                return Continue(Credentials::Anonymous);
             }
-            let session = self.session(head, now, memory).ok_or_else(|| self.challenge_clearing(head, now))?;
-            return self.accept_session(head, session);
+            return match self.session(head, now) {
+                Some((party, session)) => self.accept_session(head, party, session),
+                None => Break(self.challenge_clearing(head, now)),
+            };
         }
         // RFC 6750 §2.3 allows it, RFC 9700 §4.3.2 forbids it: URLs end up in logs.
         if has_parameter(head.url_parts().query.unwrap_or_default(), "access_token") {
-            return Err(bad_request("Send the access token in the Authorization header, not in the query."));
+            return Break(bad_request("Send the access token in the Authorization header, not in the query."));
         }
         match bearer_token((head.header)("authorization").as_deref()) {
-            Bearer::Token(token) => return Ok(Credentials::Bearer(Token(token.into()))),
+            Bearer::Token(token) => return Continue(Credentials::Bearer(Token(token.into()))),
             Bearer::Malformed => {
-                return Err(bad_request("The Authorization header must be one \"Bearer\", one space, and one token."));
+                return Break(bad_request("The Authorization header must be one \"Bearer\", one space, and one token."));
             }
             Bearer::Absent => {}
         }
-        match self.session(head, now, memory) {
-            Some(session) if session.can_refresh() || self.is_good_for_route(&session, now) => {
-                self.accept_session(head, session)
+        match self.session(head, now) {
+            Some((party, session)) if session.can_refresh() || self.is_good_for_route(&session, now) => {
+                self.accept_session(head, party, session)
             }
-            _ if self.is_optional() => Ok(Credentials::Anonymous),
-            Some(session) => Err(self.demand_login(head, &session, now)),
-            None => Err(self.challenge_clearing(head, now)),
+            _ if self.is_optional() => Continue(Credentials::Anonymous),
+            Some((_, session)) => Break(self.demand_login(head, &session, now)),
+            None => Break(self.challenge_clearing(head, now)),
         }
     }
 
     /// The session of the request, if it has a live one; the newest of several.
-    #[must_use]
-    pub fn session(
-        &self,
-        head: &RequestHead<'_>,
-        now: UnixTime,
-        memory: Option<&mut SessionMemory>,
-    ) -> Option<Arc<Session>> {
-        self.sessions(head, now, memory).into_iter().next()
-    }
-
-    /// All live sessions of the request, the newest first. It has several where cookies of one name were set for several
-    /// domains.
-    #[must_use]
-    pub fn sessions(
-        &self,
-        head: &RequestHead<'_>,
-        now: UnixTime,
-        memory: Option<&mut SessionMemory>,
-    ) -> Vec<Arc<Session>> {
-        let (Some(login), Some(memory)) = (self.gateway.login(), memory) else { return Vec::new() };
-        let header = (head.header)("cookie").unwrap_or_default();
-        let mut sessions = login.sessions.open_remembering(&Cookies::new(&header), login.client.host(), now, memory);
-        // The organizations may have been configured since it began.
-        sessions.retain(|session| login.client.admits(session.claims()));
-        sessions
+    fn session(&self, head: &RequestHead<'_>, now: UnixTime) -> Option<(&'g Arc<RelyingParty>, Arc<Session>)> {
+        let party = self.gateway.login.as_ref()?;
+        Some((party, party.session_of(head, now)?))
     }
 
     /// Whether who is not logged in may pass too.
-    #[must_use]
-    pub fn is_optional(&self) -> bool {
+    pub(crate) fn is_optional(&self) -> bool {
         self.route.auth == Auth::Optional
     }
 
     /// Whether the session does for this route. What an access token grants ends with it, whether it can be replaced or not; the
     /// login itself goes on.
-    #[must_use]
-    pub fn is_good_for_route(&self, session: &Session, now: UnixTime) -> bool {
+    pub(crate) fn is_good_for_route(&self, session: &Session, now: UnixTime) -> bool {
         !session.has_outlived_its_token(now)
             || !self.needs_access_token() && self.route.demands.check(session.claims_at(now)).is_ok()
     }
 
     /// The answer to a session that [does not do](Self::is_good_for_route): a new login brings a new access token. Unless this
     /// one has just begun, for then the next will bring another that has expired.
-    #[must_use]
-    pub fn demand_login(&self, head: &RequestHead<'_>, session: &Session, now: UnixTime) -> Reply {
+    pub(crate) fn demand_login(&self, head: &RequestHead<'_>, session: &Session, now: UnixTime) -> Reply {
         if session.age_s(now) >= limits::FRESH_LOGIN_S {
             return self.challenge(head);
         }
@@ -198,14 +168,19 @@ impl<'g> Entered<'g> {
 
     /// Cookies go along with requests that other sites cause. Only those that merely read may pass: what they read, the
     /// other site does not see.
-    fn accept_session(&self, head: &RequestHead<'_>, session: Arc<Session>) -> Result<Credentials, Reply> {
+    fn accept_session(
+        &self,
+        head: &RequestHead<'_>,
+        party: &'g Arc<RelyingParty>,
+        session: Arc<Session>,
+    ) -> Step<Credentials<'g>> {
         let is_read = matches!(head.method, "GET" | "HEAD" | "OPTIONS")
             && (head.header)("upgrade").is_none()
             && !self.is_refresh();
         if !is_read && self.is_foreign(head) {
-            return Err(cross_site_request());
+            return Break(cross_site_request());
         }
-        Ok(Credentials::Session(session))
+        Continue(Credentials::Session(party, session))
     }
 
     /// Whether another site made the browser send this, one that CORS does not trust with credentials.
@@ -218,8 +193,7 @@ impl<'g> Entered<'g> {
     }
 
     /// The answer to somebody who is not logged in: a person opening a page is sent to log in, a program is told.
-    #[must_use]
-    pub fn challenge(&self, head: &RequestHead<'_>) -> Reply {
+    pub(crate) fn challenge(&self, head: &RequestHead<'_>) -> Reply {
         let login = self.gateway.login();
         let path = login.and_then(|login| login.login_path.as_deref());
         let sends_to_login = match self.route.on_unauthenticated {
@@ -265,24 +239,22 @@ impl<'g> Entered<'g> {
 
     /// Where a login ends that was begun for `location`: there, unless that is a part of logging in or out itself, which a link
     /// of another site may have named.
-    #[must_use]
-    pub fn landing(&self, location: String) -> String {
+    pub(crate) fn landing(&self, location: String) -> String {
         let path = location.split('?').next().unwrap_or_default();
         let route = self.gateway.route_at(path, "GET");
         if route.is_some_and(|route| route.integration.is_login_flow()) { "/".into() } else { location }
     }
 
-    /// Checks the rights that the route demands.
-    ///
-    /// # Errors
-    /// The answer: 403, or a redirect where the route says so.
-    pub fn authorize(&self, head: &RequestHead<'_>, claims: &Claims) -> Result<(), Reply> {
-        self.route.demands.check(claims).map_err(|reason| self.forbid(head, &reason))
+    /// Checks the rights that the route demands. Answers with 403, or a redirect where the route says so.
+    pub(crate) fn authorize(&self, head: &RequestHead<'_>, claims: &Claims) -> Step<()> {
+        match self.route.demands.check(claims) {
+            Ok(()) => Continue(()),
+            Err(reason) => Break(self.forbid(head, &reason)),
+        }
     }
 
     /// The answer to a token that was refused.
-    #[must_use]
-    pub fn refuse(&self, head: &RequestHead<'_>, error: &VerifyError) -> Reply {
+    pub(crate) fn refuse(&self, head: &RequestHead<'_>, error: &VerifyError) -> Reply {
         match error {
             VerifyError::Forbidden(reason) => self.forbid(head, reason),
             VerifyError::ClientNotAllowed(_) => self.redirect_forbidden().unwrap_or_else(|| refused(error)),
