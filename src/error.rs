@@ -301,7 +301,9 @@ impl VerifyError {
             }
             Self::ClaimMalformed { claim } => concat(&["claim ", claim.as_str(), " is malformed"]),
             Self::ClaimMissing { claim } => concat(&["claim ", claim.as_str(), " is missing"]),
-            Self::ClaimMismatch { claim, .. } => concat(&["claim ", claim.as_str(), " has another value than demanded"]),
+            Self::ClaimMismatch { claim, .. } => {
+                concat(&["claim ", claim.as_str(), " has another value than demanded"])
+            }
             Self::TokenExpired { exp, now } => times("expired at", *exp, now),
             Self::TokenNotYetValid { nbf, now } => times("is valid from", *nbf, now),
             Self::TokenIssuedInFuture { iat, now } => times("was issued at", *iat, now),

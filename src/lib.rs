@@ -35,8 +35,8 @@ mod discovery;
 pub mod error;
 #[cfg(feature = "gateway")]
 pub mod gateway;
-pub mod http;
 pub mod host;
+pub mod http;
 pub mod io;
 pub mod json;
 pub mod jwk;

@@ -286,10 +286,7 @@ impl KeyCache {
 }
 
 /// Looks at a token until there is a verdict: fetches keys where a look says so, and waits for those that others fetch.
-async fn decide(
-    check: impl Fn(UnixTime, u8) -> Check,
-    host: &impl KeyHost,
-) -> Result<Arc<Verified>, Unverified> {
+async fn decide(check: impl Fn(UnixTime, u8) -> Check, host: &impl KeyHost) -> Result<Arc<Verified>, Unverified> {
     let mut fetches = 0;
     for _ in 0..limits::MAX_LOOKS {
         match check(host.now(), fetches) {

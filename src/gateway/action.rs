@@ -33,9 +33,13 @@ impl<'g> MatchedRequest<'g> {
             Integration::Respond { status, headers, body, is_json } => {
                 Answer::Reply(self.respond(*status, headers, body, *is_json, caller))
             }
-            Integration::Proxy { url, headers, strip_authorization } => {
-                self.forward(head, |target| Destination::Url(alloc::format!("{url}{target}")), headers, *strip_authorization, caller)
-            }
+            Integration::Proxy { url, headers, strip_authorization } => self.forward(
+                head,
+                |target| Destination::Url(alloc::format!("{url}{target}")),
+                headers,
+                *strip_authorization,
+                caller,
+            ),
             Integration::Service { binding, headers, strip_authorization } => {
                 let scheme = head.url.split(':').next().unwrap_or_default();
                 let url = |target: &str| alloc::format!("{scheme}://{}{target}", head.url_parts().authority);
@@ -47,9 +51,7 @@ impl<'g> MatchedRequest<'g> {
             | Integration::Callback
             | Integration::Logout
             | Integration::Userinfo
-            | Integration::Refresh => {
-                Answer::Reply(Reply::problem(503, "config_invalid", "Login is not configured."))
-            }
+            | Integration::Refresh => Answer::Reply(Reply::problem(503, "config_invalid", "Login is not configured.")),
         })
     }
 

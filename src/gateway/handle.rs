@@ -48,9 +48,7 @@ impl Gateway {
         match request.credentials(head, host.now()) {
             Continue(Credentials::Anonymous) => request.act(head, None, None, host).await,
             Continue(Credentials::Bearer(token)) => request.answer_bearer(head, token.as_str(), host).await,
-            Continue(Credentials::Session(party, session)) => {
-                request.answer_session(head, party, session, host).await
-            }
+            Continue(Credentials::Session(party, session)) => request.answer_session(head, party, session, host).await,
             Break(reply) => {
                 if reply.header("set-cookie").is_some() {
                     host.log(
@@ -141,14 +139,12 @@ impl<'g> MatchedRequest<'g> {
     }
 
     /// Answers a request whose session has ended: it is anonymous.
-    async fn answer_ended(
-        &self,
-        head: &RequestHead<'_>,
-        cookies: Vec<String>,
-        host: &impl LoginHost,
-    ) -> Answer<'g> {
-        let answer =
-            if self.is_optional() { self.act(head, None, None, host).await } else { Answer::Reply(self.challenge(head)) };
+    async fn answer_ended(&self, head: &RequestHead<'_>, cookies: Vec<String>, host: &impl LoginHost) -> Answer<'g> {
+        let answer = if self.is_optional() {
+            self.act(head, None, None, host).await
+        } else {
+            Answer::Reply(self.challenge(head))
+        };
         answer.of_session(cookies)
     }
 

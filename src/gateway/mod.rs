@@ -29,12 +29,12 @@ use core::ops::ControlFlow::{Break, Continue};
 use self::agreement::{NoRoute, RouteTable, route_for};
 #[cfg(feature = "unicode")]
 pub use self::config::compile;
-pub use self::config::{Compiled, Environment, Platform, Problem, compile_with};
+pub use self::config::{Compiled, Environment, Platform, Problem, compile_with, load};
 use self::cors::{Cors, CorsHeaders};
 pub use self::forward::{Destination, Forward, HeaderEdit};
 pub use self::handle::{Answer, config_invalid};
-use self::matched::{Caller, MatchedRequest, Step};
 use self::headers::OwnedHeaders;
+use self::matched::{Caller, MatchedRequest, Step};
 use self::route::{Integration, Methods, Route};
 pub use crate::http::Unicode;
 use crate::http::path::RequestPath;

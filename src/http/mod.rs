@@ -19,9 +19,9 @@ pub(crate) mod spelling;
 pub use bearer::{Bearer, bearer_token};
 pub use challenge::{bad_request, forbidden, missing_token, refused, unavailable};
 #[cfg(feature = "gateway")]
-pub(crate) use header::{HOP_BY_HOP, canonical_name};
-#[cfg(feature = "gateway")]
 pub use cookie::{CookieShape, Cookies, MAX_CHUNK_BYTES, MAX_COOKIE_CHUNKS, cookies_without};
+#[cfg(feature = "gateway")]
+pub(crate) use header::{HOP_BY_HOP, canonical_name};
 #[cfg(feature = "gateway")]
 pub use header::{is_token, percent_encoded_value};
 pub use navigation::{can_navigate, is_cross_site, is_embedded, is_navigation, is_prefetch, is_script};

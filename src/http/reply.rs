@@ -63,10 +63,7 @@ impl Reply {
     /// A redirect of this gateway's own: kept by no cache, and it tells the next page nothing of this one.
     #[cfg(feature = "gateway")]
     pub(crate) fn redirect(location: String) -> Self {
-        Self::new(302)
-            .with("location", location)
-            .with("cache-control", PRIVATE)
-            .with("referrer-policy", "no-referrer")
+        Self::new(302).with("location", location).with("cache-control", PRIVATE).with("referrer-policy", "no-referrer")
     }
 
     /// JSON about the caller.

@@ -208,7 +208,13 @@ impl KeyCache {
     }
 
     /// The key for a token, or how to come by it. `fetches` counts those that this request has caused already.
-    pub(crate) fn find(self: &Arc<Self>, kid: Option<&str>, algorithm: Algorithm, now: UnixTime, fetches: u8) -> Lookup {
+    pub(crate) fn find(
+        self: &Arc<Self>,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        now: UnixTime,
+        fetches: u8,
+    ) -> Lookup {
         let can_fetch = self.source.is_some();
         match self.state.with(|state| state.find(can_fetch, kid, algorithm, now, fetches)) {
             Found::Key(key, refresh) => Lookup::Key(key, refresh.map(|begun| self.permit(begun))),
@@ -277,14 +283,7 @@ impl KeyCache {
 }
 
 impl State {
-    fn find(
-        &mut self,
-        can_fetch: bool,
-        kid: Option<&str>,
-        algorithm: Algorithm,
-        now: UnixTime,
-        fetches: u8,
-    ) -> Found {
+    fn find(&mut self, can_fetch: bool, kid: Option<&str>, algorithm: Algorithm, now: UnixTime, fetches: u8) -> Found {
         let fetches = if can_fetch { fetches } else { limits::MAX_FETCHES_PER_REQUEST };
         let Some(held) = self.held.as_ref().filter(|held| held.is_usable(now)) else {
             return self.without_keys(now, fetches);

@@ -3,10 +3,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::algorithm::Algorithm;
 use crate::base64url;
 use crate::error::VerifyError;
 use crate::json::{Object, Value};
-use crate::algorithm::Algorithm;
 use crate::limits;
 use crate::rsa::{InvalidKey, PublicKey, roca};
 

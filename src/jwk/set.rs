@@ -4,9 +4,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{InvalidJwk, VerifyingKey};
+use crate::algorithm::Algorithm;
 use crate::error::VerifyError;
 use crate::json::{Document, Value};
-use crate::algorithm::Algorithm;
 use crate::limits;
 
 /// The usable keys of a published set. Keys that cannot be used are skipped and counted, never fatal.

@@ -152,10 +152,9 @@ impl RelyingParty {
         let state = state.ok_or(CallbackError::Malformed)?;
         // What this browser does not hold it cannot have begun: the login may be another tab's.
         let header = (head.header)("cookie").unwrap_or_default();
-        let transaction =
-            Transaction::find(&self.sessions.sealer, self.client.host(), &Cookies::new(&header), state)
-                .filter(|transaction| transaction.is_open(now))
-                .ok_or(CallbackError::StateUnknown)?;
+        let transaction = Transaction::find(&self.sessions.sealer, self.client.host(), &Cookies::new(&header), state)
+            .filter(|transaction| transaction.is_open(now))
+            .ok_or(CallbackError::StateUnknown)?;
         if replay == Replay::Refused && !self.state.with(|shared| shared.used_states.claim(state)) {
             return Err(CallbackError::StateUnknown);
         }

@@ -124,13 +124,7 @@ impl Client {
         }
     }
 
-    fn request(
-        &self,
-        url: &str,
-        parameters: &[(&str, &str)],
-        attempt: usize,
-        user_ip: Option<&str>,
-    ) -> Outgoing {
+    fn request(&self, url: &str, parameters: &[(&str, &str)], attempt: usize, user_ip: Option<&str>) -> Outgoing {
         let mut body = String::new();
         parameters.iter().for_each(|(name, value)| form::push(&mut body, name, value));
         let mut headers = Vec::from([

@@ -143,7 +143,9 @@ impl CoordinatorAnswer {
     pub(super) fn outcome(&self, party: &RelyingParty) -> RefreshOutcome {
         match self.status {
             ENDED => RefreshOutcome::Ended,
-            _ => self.session(party).map_or(RefreshOutcome::Failed, |session| RefreshOutcome::Refreshed(Box::new(session))),
+            _ => self
+                .session(party)
+                .map_or(RefreshOutcome::Failed, |session| RefreshOutcome::Refreshed(Box::new(session))),
         }
     }
 }

@@ -17,10 +17,7 @@ pub trait LoginHost: KeyHost + Spawn<SessionJob> {
 
     /// Hands a message to the coordinator of its session: one place for all instances, which answers it with
     /// [`RelyingParty::coordinate`](super::RelyingParty::coordinate). Never called without a coordinator.
-    fn coordinate(
-        &self,
-        message: CoordinatorMessage,
-    ) -> impl Future<Output = Result<CoordinatorAnswer, Unreachable>>;
+    fn coordinate(&self, message: CoordinatorMessage) -> impl Future<Output = Result<CoordinatorAnswer, Unreachable>>;
 }
 
 /// A message for a session's coordinator.

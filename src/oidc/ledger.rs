@@ -64,7 +64,12 @@ impl RefreshLedger {
     }
 
     /// What is known of a session that is to be refreshed. `unpack` opens what was noted.
-    pub(crate) fn find(&self, session: Session, unpack: impl Fn(&str) -> Option<Session>, now: UnixTime) -> KnownRefresh {
+    pub(crate) fn find(
+        &self,
+        session: Session,
+        unpack: impl Fn(&str) -> Option<Session>,
+        now: UnixTime,
+    ) -> KnownRefresh {
         let mut newest = session;
         // Each step leads to a later one; a provider that does not rotate gives the same refresh token again.
         let mut later = self.outcomes.as_slice();

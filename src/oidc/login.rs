@@ -4,8 +4,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::transaction::Transaction;
 use super::host::random;
+use super::transaction::Transaction;
 use super::{Client, LoginError, LoginHost, Provider, RelyingParty, ReturnTo, form};
 use crate::base64url;
 use crate::http::{Reply, RequestHead};
@@ -89,7 +89,8 @@ impl RelyingParty {
         let parameters = form::parse(head.url_parts().query.unwrap_or_default());
         let given = |name: &str| form::once(&parameters, name).ok().flatten();
         let return_to = given("return_to").or_else(|| given("returnTo")).and_then(ReturnTo::parse);
-        let passed_on = |name: &str| given(name).filter(|value| !value.is_empty() && value.len() <= MAX_PASSED_ON_BYTES);
+        let passed_on =
+            |name: &str| given(name).filter(|value| !value.is_empty() && value.len() <= MAX_PASSED_ON_BYTES);
         let organization = passed_on("organization").or(match client.organizations.as_slice() {
             [only] => Some(only.as_str()),
             _ => None,

@@ -146,9 +146,7 @@ impl CallbackError {
             Self::StateUnknown => {
                 "This login was not started in this browser, has been used already, or took too long. Please log in again."
             }
-            Self::IssuerMismatch => {
-                "The answer did not come from the expected login service. Please log in again."
-            }
+            Self::IssuerMismatch => "The answer did not come from the expected login service. Please log in again.",
             Self::Denied(_) => "The login service did not log you in. You can try again.",
             Self::ExchangeRefused(_) => {
                 "The login could not be completed. If this happens again, tell the operator of this site."

@@ -18,8 +18,8 @@ impl RelyingParty {
         let session = self.end_sessions(head, SessionAct::Logout, host).await;
         // The provider may be down: this site's session ends all the same.
         let provider = self.provider(host).await.ok();
-        let url = provider
-            .and_then(|provider| logout_url(&self.client, &provider, session.as_deref(), &self.after_logout));
+        let url =
+            provider.and_then(|provider| logout_url(&self.client, &provider, session.as_deref(), &self.after_logout));
         url.map_or_else(|| logged_out(head), Reply::redirect).with_cookies(cleared)
     }
 

@@ -44,8 +44,8 @@ pub(crate) use login_error::{confirm_logout, navigation_required, open_in_window
 pub(crate) use provider::Endpoints;
 pub use provider::Provider;
 pub(crate) use refresh::Refreshed;
-pub use relying_party::RelyingParty;
 pub(crate) use relying_party::LoginState;
+pub use relying_party::RelyingParty;
 pub use return_to::ReturnTo;
 pub(crate) use rights::is_about_user;
 pub use rights::{AccessReading, SubjectMatch, SubjectMismatch};

@@ -6,8 +6,8 @@ use alloc::sync::Arc;
 
 use super::RelyingParty;
 use crate::discovery::{DiscoveryError, Metadata, MetadataCache, MetadataLookup};
-use crate::jwk::{KeyHost, KeyJob};
 use crate::json::Value;
+use crate::jwk::{KeyHost, KeyJob};
 use crate::limits;
 
 /// Where the provider does what.

@@ -126,10 +126,7 @@ impl RelyingParty {
     async fn refresh_by_coordinator(&self, session: &Session, host: &impl LoginHost) -> RefreshOutcome {
         let timeout_ms = limits::SHARED_REFRESH_TIMEOUT_MS;
         let Some(answer) = self.ask_coordinator(session, SessionAct::Refresh, timeout_ms, host).await else {
-            host.log(
-                Level::Warning,
-                &"refresh_unavailable: the Durable Object EDGEWARD_SESSIONS does not answer",
-            );
+            host.log(Level::Warning, &"refresh_unavailable: the Durable Object EDGEWARD_SESSIONS does not answer");
             return RefreshOutcome::Failed;
         };
         if let Some(act) = answer.end() {
@@ -190,9 +187,8 @@ impl RelyingParty {
         match response.refresh(session.clone(), &self.client, id.as_ref(), &access, host.now()) {
             Ok(session) => RefreshOutcome::Refreshed(Box::new(session)),
             Err(NotThisSession::Claim(claim)) => {
-                let line = format_args!(
-                    "id_token_invalid: its claim \"{claim}\" is not that of the login; the session ends"
-                );
+                let line =
+                    format_args!("id_token_invalid: its claim \"{claim}\" is not that of the login; the session ends");
                 host.log(Level::Warning, &line);
                 RefreshOutcome::Ended
             }

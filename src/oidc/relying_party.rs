@@ -53,9 +53,7 @@ impl RelyingParty {
     pub(crate) fn sessions_of(&self, head: &RequestHead<'_>, now: UnixTime) -> Vec<Arc<Session>> {
         let Some(header) = (head.header)("cookie") else { return Vec::new() };
         let (cookies, host) = (Cookies::new(&header), self.client.host());
-        let opened = self
-            .state
-            .with(|state| self.sessions.open_remembering(&cookies, host, now, &mut state.sessions));
+        let opened = self.state.with(|state| self.sessions.open_remembering(&cookies, host, now, &mut state.sessions));
         // The organizations may have been configured since it began.
         opened.into_iter().filter(|session| self.client.admits(session.claims())).collect()
     }

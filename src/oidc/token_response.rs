@@ -56,8 +56,7 @@ impl TokenResponse {
         if !answer.is_json() || answer.body.len() > limits::MAX_PROVIDER_BODY_BYTES {
             return Err(TokenError::Unavailable);
         }
-        let document =
-            Document::parse(answer.body, limits::MAX_CLAIMS_DEPTH).map_err(|_| TokenError::Unavailable)?;
+        let document = Document::parse(answer.body, limits::MAX_CLAIMS_DEPTH).map_err(|_| TokenError::Unavailable)?;
         let root = document.root();
         let text = |name| root.get(name).and_then(Value::as_str);
         if let Some(error) = text("error") {

@@ -4,11 +4,10 @@ use core::cell::OnceCell;
 use core::str;
 use std::cell::RefCell;
 
-use edgeward::http::RequestHead;
 use edgeward::limits;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::entropy;
+use crate::host;
 
 #[wasm_bindgen(module = "/src/head.js")]
 extern "C" {
@@ -80,11 +79,11 @@ impl Inbound {
 
     /// Where the platform has no name for the request, as on a developer's machine, it gets one when it is asked for.
     fn own_id(&self) -> String {
-        self.id.get_or_init(|| edgeward::base64url::encode(&entropy::random::<9>()).replace('_', "-")).clone()
-    }
-
-    /// Lends the head of the request to the core.
-    pub(crate) fn with_head<T>(&self, read: impl FnOnce(&RequestHead<'_>) -> T) -> T {
-        read(&RequestHead { method: &self.method, url: &self.url, header: &|name| self.header(name) })
+        let random = || {
+            let mut bytes = [0; 9];
+            host::entropy(&mut bytes);
+            edgeward::base64url::encode(&bytes).replace('_', "-")
+        };
+        self.id.get_or_init(random).clone()
     }
 }

@@ -14,11 +14,13 @@ mod session;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 pub use self::reader::{Environment, Problem};
 use self::reader::{Reader, Section};
 use super::route::{Auth, Route};
 use super::{Gateway, Unicode};
+use crate::host::Level;
 use crate::json::Document;
 use crate::limits;
 
@@ -86,6 +88,33 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
     }
     let gateway = Gateway::new(compiled, platform.unicode, cors, verifier, login.map(Arc::new));
     Ok(Compiled { gateway, warnings: reader.into_problems() })
+}
+
+/// [`compile_with`], with every problem in the log. `None` if the configuration is invalid: every request is answered with 503 then.
+pub fn load(
+    text: Option<&str>,
+    env: &Environment<'_>,
+    platform: Platform<'_>,
+    log: &dyn Fn(Level, &dyn fmt::Display),
+) -> Option<Gateway> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        log(Level::Error, &"config_invalid: neither edgeward.json nor the variable EDGEWARD gives a configuration");
+        return None;
+    };
+    let (gateway, problems) = match compile_with(text, env, platform) {
+        Ok(Compiled { gateway, warnings }) => (Some(gateway), warnings),
+        Err(problems) => (None, problems),
+    };
+    if gateway.is_none() {
+        let errors = problems.iter().filter(|problem| problem.is_error).count();
+        let outlook = "every request is answered with 503 until they are fixed";
+        log(Level::Error, &format_args!("config_invalid: {errors} error(s); {outlook}"));
+    }
+    for problem in &problems {
+        let level = if problem.is_error { Level::Error } else { Level::Warning };
+        log(level, &format_args!("config: {problem}"));
+    }
+    gateway
 }
 
 fn syntax(text: &str, reason: crate::json::JsonError) -> String {

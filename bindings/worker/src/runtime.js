@@ -1,7 +1,7 @@
 // Which of the compiled configurations a request is for.
 
-/** What was compiled: the document as text, the variables it read, and its place among the sites. The last one used comes first. */
-const sites = [];
+/** What was compiled: the document as text, the variables it read, and its place among the gateways. The last one used comes first. */
+const gateways = [];
 
 /** The texts of documents that are objects: each is written as text once. */
 const texts = new WeakMap();
@@ -29,26 +29,26 @@ function readsTheSame({ variables }, env) {
 }
 
 /**
- * The site of the same document and the same variables; -1 if there is none. They are compared by value at every request: it makes no
+ * The gateway of the same document and the same variables; -1 if there is none. They are compared by value at every request: it makes no
  * difference whether the runtime hands over one environment or many, and equal strings are mostly one string, which costs nothing.
  */
-export function findSite(env, config) {
+export function findGateway(env, config) {
   const text = documentOf(env, config);
-  for (let i = 0; i < sites.length; i += 1) {
-    const site = sites[i];
-    if (site.text !== text || !readsTheSame(site, env)) continue;
+  for (let i = 0; i < gateways.length; i += 1) {
+    const gateway = gateways[i];
+    if (gateway.text !== text || !readsTheSame(gateway, env)) continue;
     if (i > 0) {
-      sites.splice(i, 1);
-      sites.unshift(site);
+      gateways.splice(i, 1);
+      gateways.unshift(gateway);
     }
-    return site.number;
+    return gateway.number;
   }
   return -1;
 }
 
-/** The place for a site that was compiled from this: a new one, or that of the site whose last use is longest ago. */
-export function keepSite(env, config, variables, most) {
-  const number = sites.length < most ? sites.length : sites.pop().number;
-  sites.unshift({ number, text: documentOf(env, config), variables: [...variables] });
+/** The place for a gateway that was compiled from this: a new one, or that of the gateway whose last use is longest ago. */
+export function keepGateway(env, config, variables, most) {
+  const number = gateways.length < most ? gateways.length : gateways.pop().number;
+  gateways.unshift({ number, text: documentOf(env, config), variables: [...variables] });
   return number;
 }
