@@ -8,7 +8,9 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use super::cache::Source;
 use super::{InvalidJwkSet, JwkSet, KeyCache};
 use crate::base64url;
-use crate::discovery::{DiscoveryError, MetadataPermit};
+use crate::discovery::DiscoveryError;
+#[cfg(feature = "gateway")]
+use crate::discovery::MetadataPermit;
 use crate::host::{Host, Level, Spawn};
 use crate::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use crate::json::{Document, Number, Value, quote};
@@ -91,6 +93,7 @@ pub struct KeyJob(Work);
 #[derive(Debug)]
 enum Work {
     Load(Permit),
+    #[cfg(feature = "gateway")]
     Discover(MetadataPermit),
     StoreAtEdge(EdgeEntry),
 }
@@ -116,6 +119,7 @@ impl KeyJob {
     pub async fn run(self, host: &impl KeyHost) {
         match self.0 {
             Work::Load(permit) => permit.run(host).await,
+            #[cfg(feature = "gateway")]
             Work::Discover(permit) => permit.run(host).await,
             Work::StoreAtEdge(entry) => host.edge_put(entry).await,
         }

@@ -1,18 +1,36 @@
 //! What the native tests share: keys, a mint for tokens, and a deterministic source of variety.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unreachable,
+    clippy::std_instead_of_alloc,
+    clippy::std_instead_of_core,
+    reason = "test code: a panic is a failure"
+)]
+
+// The core's unit tests include this file, and the core has no prelude of std.
+use std::prelude::rust_2024::*;
+
+pub(crate) mod fixed_host;
+pub(crate) mod host;
+pub(crate) mod world;
 
 pub(crate) mod vectors;
 
 use std::sync::OnceLock;
 
 use edgeward::base64url;
-use edgeward::error::VerifyError;
+use edgeward::error::{Mismatch, VerifyError};
 use edgeward::io::UnixTime;
 use edgeward::jwk::{JwkSet, KeyCache};
-use edgeward::jwt::{Algorithm, Policy, UntrustedToken, VerifiedToken};
+use edgeward::jwt::{Access, Algorithm, Id, Policy, VerifiedToken};
 use edgeward::rsa::{Hash, Scheme};
-use edgeward::{Check, Verifier};
+use edgeward::{Unverified, Verifier};
+use fixed_host::{FixedHost, at_once};
 use rsa::BigUint;
 use rsa::pkcs8::DecodePrivateKey as _;
 use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
@@ -325,38 +343,40 @@ fn splice(json: &[u8], text: &str) -> Vec<u8> {
 }
 
 /// The policy that the mint's access tokens satisfy.
-pub(crate) fn access_policy() -> Policy {
+pub(crate) fn access_policy() -> Policy<Access> {
     Policy::access_token(ISSUER, [AUDIENCE], &Algorithm::ALL).unwrap()
 }
 
 /// The policy that the mint's ID tokens satisfy.
-pub(crate) fn id_policy() -> Policy {
+pub(crate) fn id_policy() -> Policy<Id> {
     Policy::id_token(ISSUER, CLIENT, &Algorithm::ALL).unwrap().nonce(NONCE)
 }
 
-/// The verdict, by the steps of [`edgeward::jwt`]. [`Verifier`] must agree.
-pub(crate) fn verify_at(
-    policy: &Policy,
+/// What a mismatch carries.
+pub(crate) fn mismatch(expected: &[&str], found: &[&str]) -> Mismatch {
+    let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+    Mismatch { expected: texts(expected), found: texts(found) }
+}
+
+/// The verdict of a policy. A [`Verifier`] with the same policy and keys must agree, and at once.
+pub(crate) fn verify_at<K>(
+    policy: &Policy<K>,
     keys: &JwkSet,
     text: &str,
     now: UnixTime,
-) -> Result<VerifiedToken, VerifyError> {
-    let by_steps = UntrustedToken::parse(text).and_then(|token| {
-        let algorithm = policy.check_header(token.header())?;
-        let key = keys.select(token.header().kid(), algorithm)?;
-        policy.verify(token, key, now)
-    });
-    let mut verifier = Verifier::new(policy.clone(), KeyCache::fixed(policy.issuer(), keys.clone()));
-    match (verifier.check(text, now, 0), &by_steps) {
-        (Check::Verified(token, None), Ok(same)) => assert_eq!(token.claims().as_json(), same.claims().as_json()),
-        (Check::Refused(error), Err(same)) => assert_eq!(error, *same),
-        (check, _) => panic!("the steps say {by_steps:?}, the verifier says {check:?}"),
+) -> Result<VerifiedToken<K>, VerifyError> {
+    let verdict = policy.verify(text, keys, now);
+    let verifier = Verifier::new(policy.clone(), KeyCache::fixed(policy.issuer(), keys.clone()));
+    match (at_once(verifier.verify(text, &FixedHost(now))), &verdict) {
+        (Ok(token), Ok(same)) => assert_eq!(token.claims().as_json(), same.claims().as_json()),
+        (Err(Unverified::Refused(error)), Err(same)) => assert_eq!(error, *same),
+        (other, _) => panic!("the policy says {verdict:?}, the verifier says {other:?}"),
     }
-    by_steps
+    verdict
 }
 
 /// The verdict at [`NOW`].
-pub(crate) fn verify(policy: &Policy, keys: &JwkSet, text: &str) -> Result<VerifiedToken, VerifyError> {
+pub(crate) fn verify<K>(policy: &Policy<K>, keys: &JwkSet, text: &str) -> Result<VerifiedToken<K>, VerifyError> {
     verify_at(policy, keys, text, now())
 }
 
