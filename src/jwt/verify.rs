@@ -12,6 +12,7 @@ use crate::error::{ClaimName, Mismatch, TokenKind, VerifyError};
 use crate::io::UnixTime;
 use crate::json::Value;
 use crate::jwk::VerifyingKey;
+use crate::limits;
 
 impl Rules {
     /// Checks what can be refused before a key is looked for: `alg`, `crit`, `b64`.
@@ -173,7 +174,7 @@ impl Rules {
             Kind::Id(IdRules { client_id, nonce, at_hash }) => {
                 let subject = demanded("sub", claims.sub)?;
                 // OpenID Connect Core §2: at most 255 ASCII characters.
-                if subject.is_empty() || subject.len() > 255 || !subject.is_ascii() {
+                if subject.is_empty() || subject.len() > limits::MAX_SUBJECT_BYTES || !subject.is_ascii() {
                     return Err(VerifyError::claim_malformed("sub"));
                 }
                 demanded("iat", claims.iat)?;

@@ -14,7 +14,7 @@ pub use self::ended::EndedSessions;
 pub use self::opened::OpenedSessions;
 pub(crate) use self::rights::Rights;
 pub use self::seal::{LoginBinding, Purpose, SEAL_NONCE_BYTES, Sealer};
-pub use crate::http::{CookieShape, Cookies, MAX_CHUNK_BYTES, MAX_COOKIE_CHUNKS};
+pub use crate::http::{CookieShape, Cookies};
 use crate::io::UnixTime;
 use crate::json::{Document, Number, Value, quote};
 use crate::jwt::Claims;

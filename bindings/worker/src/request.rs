@@ -16,11 +16,8 @@ extern "C" {
     fn read_head(request: &web_sys::Request, into: &mut [u8]) -> usize;
 }
 
-/// Room for the longest token that is not refused for its length, and a URL.
-const ROOM: usize = limits::MAX_TOKEN_BYTES + 8 * 1024;
-
 thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; ROOM]);
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; limits::REQUEST_HEAD_BYTES]);
 }
 
 /// An inbound request; its text parts are read once.
