@@ -36,6 +36,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod base64url;
+mod crypto;
 pub mod error;
 #[cfg(feature = "gateway")]
 pub mod gateway;

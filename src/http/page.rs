@@ -65,7 +65,7 @@ impl Page<'_> {
 
 /// The hash by which the policy allows this one style sheet.
 fn style_hash() -> String {
-    let hash = crate::rsa::hash::sha256(STYLE.as_bytes());
+    let hash = crate::crypto::sha256(STYLE.as_bytes());
     crate::base64url::encode(&hash).replace('-', "+").replace('_', "/") + "="
 }
 

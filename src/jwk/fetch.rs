@@ -8,10 +8,10 @@ use alloc::vec::Vec;
 
 use super::{InvalidJwkSet, JwkSet, KeySource};
 use crate::base64url;
+use crate::crypto::sha256;
 use crate::io::{Incoming, Outgoing, UnixTime, Unreachable};
 use crate::json::{Document, Number, Value, quote};
 use crate::limits;
-use crate::rsa::hash::sha256;
 use crate::single_flight::later;
 use crate::text::{concat, decimal, signed_decimal};
 use crate::url;

@@ -32,5 +32,3 @@ pub use policy::{InvalidPolicy, Policy, Profile};
 pub(crate) use token::unverified_claims;
 pub use token::{Header, UntrustedToken};
 pub use verified::VerifiedToken;
-#[cfg(feature = "gateway")]
-pub(crate) use verify::equal_in_constant_time;

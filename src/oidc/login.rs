@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 use super::transaction::Transaction;
 use super::{Client, Provider, ReturnTo, form};
 use crate::base64url;
+use crate::crypto::sha256;
 use crate::http::RequestHead;
 use crate::io::UnixTime;
-use crate::rsa::hash::sha256;
 use crate::session::{Cookies, SEAL_NONCE_BYTES, Sealer};
 
 /// Random bytes that beginning a login needs: state, nonce and verifier of 32 each, and the seal's nonce.

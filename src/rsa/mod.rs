@@ -8,7 +8,6 @@
 
 #[cfg(any(test, edgeward_emulate_fma, target_feature = "relaxed-simd"))]
 mod fma;
-pub(crate) mod hash;
 mod int;
 #[cfg(any(test, edgeward_emulate_fma, target_feature = "relaxed-simd"))]
 mod lanes;
@@ -19,7 +18,7 @@ mod pss;
 mod public_key;
 pub(crate) mod roca;
 
-pub use hash::Hash;
+pub use crate::crypto::Hash;
 pub use public_key::{InvalidKey, OpError, PublicKey};
 
 /// The integer kernel that serves this target.

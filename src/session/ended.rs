@@ -2,7 +2,7 @@
 
 use alloc::collections::VecDeque;
 
-use crate::rsa::hash::sha256;
+use crate::crypto::sha256;
 
 /// Names of ended sessions. Bounded: it forgets the oldest.
 #[derive(Debug, Default)]
