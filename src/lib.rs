@@ -53,6 +53,8 @@ pub mod rsa;
 #[cfg(feature = "gateway")]
 pub mod session;
 mod single_flight;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod text;
 mod text_cache;
 mod url;
