@@ -31,6 +31,7 @@ extern crate std;
 
 mod algorithm;
 pub mod base64url;
+mod crypto;
 mod discovery;
 pub mod error;
 #[cfg(feature = "gateway")]
@@ -49,6 +50,8 @@ pub mod rsa;
 pub mod session;
 mod shared;
 mod single_flight;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod text;
 mod text_cache;
 mod url;

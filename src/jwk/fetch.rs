@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use super::cache::Source;
 use super::{InvalidJwkSet, JwkSet, KeyCache};
 use crate::base64url;
+use crate::crypto::sha256;
 use crate::discovery::DiscoveryError;
 #[cfg(feature = "gateway")]
 use crate::discovery::MetadataPermit;
@@ -15,7 +16,6 @@ use crate::host::{Host, Level, Spawn};
 use crate::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use crate::json::{Document, Number, Value, quote};
 use crate::limits;
-use crate::rsa::hash::sha256;
 use crate::single_flight::later;
 use crate::text::{concat, decimal, signed_decimal};
 

@@ -3,9 +3,9 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
+use crate::crypto::sha256;
 use crate::io::UnixTime;
 use crate::limits;
-use crate::rsa::hash::sha256;
 use crate::session::Session;
 
 /// Remembers which refresh tokens are being used or were used, and what came of it. Bounded.

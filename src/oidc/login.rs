@@ -8,10 +8,10 @@ use super::host::random;
 use super::transaction::Transaction;
 use super::{Client, LoginError, LoginHost, Provider, RelyingParty, ReturnTo, form};
 use crate::base64url;
+use crate::crypto::sha256;
 use crate::http::{Reply, RequestHead};
 use crate::io::UnixTime;
 use crate::limits;
-use crate::rsa::hash::sha256;
 use crate::session::{Cookies, SEAL_NONCE_BYTES};
 
 /// Random bytes that beginning a login needs: state, nonce and verifier of 32 each, and the seal's nonce.

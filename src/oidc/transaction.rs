@@ -8,10 +8,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::ReturnTo;
+use crate::crypto::sha256;
 use crate::io::UnixTime;
 use crate::json::{Document, Number, Value, quote};
 use crate::limits;
-use crate::rsa::hash::sha256;
 use crate::session::{CookieShape, Cookies, Purpose, SEAL_NONCE_BYTES, Sealer};
 
 /// Prefix of the cookies' names; the first characters of `state` follow.
@@ -102,7 +102,7 @@ impl Transaction {
     /// The login that `state` names, if this browser began it.
     pub(super) fn find(sealer: &Sealer, host: &str, cookies: &Cookies<'_>, state: &str) -> Option<Self> {
         let found = Self::open_cookie(sealer, host, cookies, &shape(state))?;
-        crate::jwt::equal_in_constant_time(found.state.as_bytes(), state.as_bytes()).then_some(found)
+        crate::crypto::equal_in_constant_time(found.state.as_bytes(), state.as_bytes()).then_some(found)
     }
 
     fn open_cookie(sealer: &Sealer, host: &str, cookies: &Cookies<'_>, shape: &CookieShape) -> Option<Self> {

@@ -2,8 +2,8 @@
 
 use alloc::collections::VecDeque;
 
+use crate::crypto::sha256;
 use crate::limits;
-use crate::rsa::hash::sha256;
 
 /// Names of ended sessions. Bounded: it forgets the oldest.
 #[derive(Debug, Default)]
