@@ -99,7 +99,7 @@ impl Claims {
     ///     plan: Option<String>,
     /// }
     ///
-    /// fn plan_of(token: &VerifiedToken) -> Result<String, serde_json::Error> {
+    /// fn plan_of<K>(token: &VerifiedToken<K>) -> Result<String, serde_json::Error> {
     ///     let caller: Caller<'_> = token.claims().deserialize()?;
     ///     Ok(caller.plan.unwrap_or_else(|| format!("{} has no plan", caller.sub)))
     /// }

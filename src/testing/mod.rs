@@ -5,22 +5,22 @@
 //!
 //! ```
 //! use edgeward::io::UnixTime;
+//! use edgeward::jwk::JwkSet;
 //! use edgeward::jwt::{Algorithm, Policy};
 //! use edgeward::testing::Issuer;
-//! use edgeward::{Check, Verifier};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let issuer = Issuer::new("https://issuer.example.com/");
 //! let now = UnixTime::from_secs(1_800_000_000);
 //! let policy = Policy::access_token(issuer.url(), ["https://api.example.com"], &Algorithm::ALL)?;
-//! let mut verifier = Verifier::new(policy, issuer.key_cache());
+//! let keys = JwkSet::parse(issuer.jwks().as_bytes())?;
 //!
 //! let token = issuer.access_token("https://api.example.com", now).claim("scope", "read:things");
-//! let Check::Verified(verified, _) = verifier.check(&token.sign(), now, 0) else { panic!("refused") };
+//! let verified = policy.verify(&token.sign(), &keys, now)?;
 //! assert_eq!(verified.claims().subject(), Some("user-1"));
 //!
 //! let expired = token.claim("exp", now.secs() - 60).algorithm(Algorithm::Ps256);
-//! assert!(matches!(verifier.check(&expired.sign(), now, 0), Check::Refused(_)));
+//! assert!(policy.verify(&expired.sign(), &keys, now).is_err());
 //! # Ok(())
 //! # }
 //! ```
