@@ -6,7 +6,9 @@
 //! A further kind of job is one more `impl Spawn<ThatJob>` on top of [`VirtualHost::begin`].
 
 // The core's unit tests include this file, and the core has no prelude of std.
-use std::prelude::rust_2024::*;
+use std::boxed::Box;
+use std::string::{String, ToString as _};
+use std::vec::Vec;
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::{BTreeMap, VecDeque};
