@@ -1,10 +1,9 @@
 //! The metadata of an issuer, with a virtual clock and a provider in memory: of many logins at once one fetches, failures pause,
 //! and the last good document serves.
 
-use std::vec::Vec;
-
-use std::mem;
-use std::sync::Arc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::mem;
 
 use crate::discovery::{DiscoveryError, MetadataCache, MetadataLookup, MetadataPermit};
 use crate::host::Host as _;

@@ -1,9 +1,10 @@
 //! A look inside: permits are never lost. Whoever does not use one hands it back by dropping it, and the next request that needs
 //! one has it. What the public API shows of the key cache is in `tests/key_cache`.
 
-use std::mem;
-use std::string::String;
-use std::vec::Vec;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::mem;
 
 use crate::error::VerifyError;
 use crate::io::Unreachable;
@@ -187,7 +188,7 @@ fn whatever_happened_before_the_next_need_has_a_permit() {
 #[test]
 fn a_request_fetches_at_most_twice() {
     let find = |fetches| {
-        let cache = std::sync::Arc::new(KeyCache::new(ISSUER, KeySource::Discovery));
+        let cache = Arc::new(KeyCache::new(ISSUER, KeySource::Discovery));
         matches!(cache.find(Some("x"), Algorithm::Rs256, now(), fetches), Lookup::Fetch(_))
     };
     assert_eq!([find(0), find(1), find(2), find(u8::MAX)], [true, true, false, false]);
