@@ -6,10 +6,13 @@ use alloc::vec::Vec;
 use core::mem;
 
 use crate::discovery::{DiscoveryError, MetadataCache, MetadataLookup, MetadataPermit};
-use crate::host::Host as _;
+use crate::host::{Host as _, Spawn as _};
 use crate::io::{Incoming, UnixTime, Unreachable};
+use crate::jwk::{KeyCache, KeyJob, KeySource, KeysError};
 use crate::limits;
 use crate::support::host::{Delay, Reply, VirtualHost};
+use crate::support::world::json;
+use crate::support::{key_a, set_text};
 
 const ISSUER: &str = "https://id.example.com";
 const OPENID: &str = "https://id.example.com/.well-known/openid-configuration";
@@ -256,4 +259,114 @@ fn a_document_that_named_what_failed_is_fetched_anew_and_serves_until_then() {
     assert_eq!(world.login(), Ok(()));
     assert!(matches!(world.find(), MetadataLookup::Known(_)));
     assert_eq!(world.asked_ms(), [0, 0, 1000]);
+}
+
+const JWKS: &str = "https://id.example.com/jwks";
+
+/// The keys of an issuer, its metadata, and a host on which the document names the keys.
+fn keys_and_metadata() -> (Arc<KeyCache>, Arc<MetadataCache>, VirtualHost) {
+    let keys = Arc::new(KeyCache::new(ISSUER, KeySource::Discovery));
+    let metadata = Arc::clone(keys.metadata().unwrap());
+    let host = VirtualHost::default();
+    host.answer(OPENID, with_keys(JWKS));
+    host.answer(JWKS, json(&set_text([key_a().jwk()])));
+    (keys, metadata, host)
+}
+
+fn with_keys(uri: &str) -> Incoming {
+    json(&format!(r#"{{"issuer":"{ISSUER}","jwks_uri":"{uri}","token_endpoint":"{ISSUER}/token"}}"#))
+}
+
+fn load(keys: &Arc<KeyCache>, host: &VirtualHost) {
+    let permit = keys.warm_up(host.now()).unwrap();
+    host.run(host.spawn(KeyJob::load(permit)));
+}
+
+#[test]
+fn keys_and_logins_share_one_document_whoever_is_first() {
+    // The login.
+    let (keys, metadata, host) = keys_and_metadata();
+    let MetadataLookup::Fetch(permit) = metadata.find(host.now(), true) else { panic!() };
+    host.run(host.spawn(KeyJob::discover(permit)));
+    load(&keys, &host);
+    assert!(keys.is_loaded(host.now()));
+    assert_eq!(host.seen().urls(), [OPENID, JWKS]);
+
+    // The keys.
+    let (keys, metadata, host) = keys_and_metadata();
+    load(&keys, &host);
+    assert!(matches!(metadata.find(host.now(), true), MetadataLookup::Known(_)));
+    assert_eq!(host.seen().urls(), [OPENID, JWKS]);
+}
+
+#[test]
+fn keys_and_logins_at_once_wait_for_one_document() {
+    for login_first in [true, false] {
+        let (keys, metadata, host) = keys_and_metadata();
+        host.delay_answers(OPENID, Delay::Millis(1000));
+        let mut jobs = host.crowd();
+        let login = || match metadata.find(host.now(), true) {
+            MetadataLookup::Fetch(permit) => KeyJob::discover(permit),
+            found => panic!("{found:?}"),
+        };
+        let job = if login_first { login() } else { KeyJob::load(keys.warm_up(host.now()).unwrap()) };
+        jobs.start(host.spawn(job));
+        jobs.settle();
+        if login_first {
+            jobs.start(host.spawn(KeyJob::load(keys.warm_up(host.now()).unwrap())));
+        }
+        jobs.settle();
+        assert!(matches!(metadata.find(host.now(), true), MetadataLookup::Wait));
+        jobs.finish();
+        assert!(keys.is_loaded(host.now()));
+        assert!(matches!(metadata.find(host.now(), true), MetadataLookup::Known(_)));
+        assert_eq!(host.seen().urls(), [OPENID, JWKS], "the login first: {login_first}");
+        assert!(host.elapsed_ms() <= 1000 + i64::from(limits::FETCH_POLL_MS));
+    }
+}
+
+#[test]
+fn keys_that_cannot_be_fetched_make_the_document_suspect_for_logins_too() {
+    let (keys, metadata, host) = keys_and_metadata();
+    host.answer(JWKS, status(404));
+    load(&keys, &host);
+    assert_eq!(keys.failure(host.now()), Some(KeysError::JwksUnreachable));
+    host.answer(OPENID, with_keys("https://id.example.com/new"));
+    host.answer("https://id.example.com/new", json(&set_text([key_a().jwk()])));
+    // A login brings the new document, and the keys are found by it.
+    assert!(
+        matches!(metadata.find(host.now(), false), MetadataLookup::Known(_)),
+        "the login itself may use the old one"
+    );
+    assert_eq!(host.run(metadata.get(&host)).unwrap().url("jwks_uri"), Some("https://id.example.com/new"));
+    host.sleep_s(1);
+    load(&keys, &host);
+    assert!(keys.is_loaded(host.now()));
+    assert_eq!(host.seen().urls(), [OPENID, JWKS, OPENID, "https://id.example.com/new"]);
+}
+
+#[test]
+fn a_document_without_acceptable_keys_is_asked_for_again_and_serves_logins_meanwhile() {
+    for uri in ["http://id.example.com/jwks", "", "jwks"] {
+        let (keys, metadata, host) = keys_and_metadata();
+        host.answer(OPENID, with_keys(uri));
+        load(&keys, &host);
+        assert_eq!(keys.failure(host.now()), Some(KeysError::DiscoveryInvalid), "{uri}");
+        let MetadataLookup::Known(found) = metadata.find(host.now(), false) else { panic!() };
+        assert_eq!(found.url("token_endpoint"), Some("https://id.example.com/token"));
+        host.answer(OPENID, with_keys(JWKS));
+        host.sleep_s(1);
+        load(&keys, &host);
+        assert!(keys.is_loaded(host.now()), "{uri}");
+        assert_eq!(host.seen().urls(), [OPENID, OPENID, JWKS], "{uri}");
+    }
+}
+
+#[test]
+fn an_error_of_the_document_reads_the_same_for_keys_and_for_logins() {
+    for error in [DiscoveryError::Unreachable, DiscoveryError::Invalid, DiscoveryError::IssuerMismatch] {
+        let for_keys = KeysError::from(error);
+        assert_eq!((error.code(), error.message()), (for_keys.code(), for_keys.message()));
+        assert_eq!(format!("{error}"), error.message());
+    }
 }

@@ -199,7 +199,7 @@ impl KeyCache {
     }
 
     /// The issuer's metadata, where discovery finds it.
-    #[cfg(feature = "gateway")]
+    #[cfg(any(feature = "gateway", test))]
     pub(crate) fn metadata(&self) -> Option<&Arc<MetadataCache>> {
         match &self.source {
             Some(Source::Discovery(metadata)) => Some(metadata),
