@@ -15,7 +15,7 @@ mod support;
 
 use std::sync::Arc;
 
-use edgeward::host::Level;
+use edgeward::host::{Host as _, Level};
 use edgeward::io::{UnixTime, Unreachable};
 use edgeward::jwk::{KeyCache, KeySource, KeysError};
 use edgeward::jwt::{Algorithm, Policy};
@@ -646,4 +646,36 @@ fn the_virtual_hosts_entropy_is_the_same_for_the_same_seed() {
     };
     assert_eq!(drawn(1), drawn(1));
     assert_ne!(drawn(1), drawn(2));
+}
+
+#[test]
+fn after_the_clock_went_back_a_new_key_need_not_wait_for_a_pause_of_the_future() {
+    let world = World::publishing([key_a()]);
+    world.request(&token(key_a()));
+    world.sleep_s(100);
+    assert_eq!(world.request(&token_with_kid("x")), Verdict::Refused("key_not_found"));
+    world.sleep_s(-50);
+    assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+    world.publish([key_a(), key_b()]);
+    assert_eq!(world.request(&token(key_b())), Verdict::Accepted);
+    assert_eq!(world.asked_s(), [0, 100, 50, 50]);
+}
+
+#[test]
+#[should_panic(expected = "a request waits for what never comes")]
+fn a_test_that_waits_without_end_fails() {
+    let world = World::publishing([key_a()]);
+    world.delay_answers(JWKS_URI, Delay::Forever);
+    world.request(&token(key_a()));
+}
+
+#[test]
+#[should_panic(expected = "a request waits again and again")]
+fn a_test_that_goes_round_in_circles_fails() {
+    let host = VirtualHost::default();
+    host.run(async {
+        loop {
+            host.sleep(1).await;
+        }
+    });
 }
