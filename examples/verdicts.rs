@@ -15,12 +15,16 @@
     reason = "stops at the first surprise"
 )]
 
+#[path = "../tests/support/fixed_host.rs"]
+mod fixed_host;
+
 use std::collections::BTreeMap;
 
 use edgeward::io::UnixTime;
 use edgeward::jwk::{JwkSet, KeyCache};
-use edgeward::jwt::{Algorithm, Demands, Policy, Profile, Roles};
-use edgeward::{Check, Verifier};
+use edgeward::jwt::{Access, Algorithm, Demands, Id, Policy, Profile, Roles};
+use edgeward::{Unverified, Verifier};
+use fixed_host::{FixedHost, at_once};
 use serde_json::Value;
 
 fn main() {
@@ -28,51 +32,74 @@ fn main() {
     let input: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let now = UnixTime::from_secs(input["now"].as_i64().unwrap());
     let policies = input["policies"].as_object().unwrap().iter();
-    let mut verifiers: BTreeMap<&str, Verifier> =
-        policies.map(|(name, options)| (name.as_str(), verifier(options))).collect();
-    for case in input["corpus"].as_array().unwrap() {
-        let verifier = verifiers.get_mut(case["policy"].as_str().unwrap()).unwrap();
-        println!(
-            "{}",
-            match verifier.check(case["token"].as_str().unwrap(), now, 0) {
-                Check::Verified(..) => "ok",
-                Check::Refused(error) => error.code(),
-                _ => "there are no keys",
-            }
-        );
-    }
-}
-
-fn verifier(options: &Value) -> Verifier {
-    let Some(issuers) = options["issuers"].as_array() else {
-        let (policy, keys) = issuer(options, options);
-        return Verifier::new(policy, keys);
-    };
-    let mut all = issuers.iter().map(|one| issuer(one, options));
-    let (policy, keys) = all.next().unwrap();
-    all.fold(Verifier::new(policy, keys), |verifier, (policy, keys)| verifier.and_issuer(policy, keys))
-}
-
-fn issuer(one: &Value, all: &Value) -> (Policy, KeyCache) {
-    let issuer = one["issuer"].as_str().unwrap();
-    let algorithms: Vec<Algorithm> =
-        texts(&all["algorithms"]).iter().map(|name| Algorithm::from_name(name).unwrap()).collect();
-    let mut policy = if all["kind"] == "id" {
-        Policy::id_token(issuer, all["clientId"].as_str().unwrap(), &algorithms).unwrap()
-    } else {
-        let policy = Policy::access_token(issuer, texts(&all["audience"]), &algorithms).unwrap();
-        policy.clients(texts(&all["clients"])).profile(match all["profile"].as_str() {
-            Some("rfc9068") => Profile::Rfc9068,
-            Some("auth0") => Profile::Auth0,
-            _ => Profile::Auto,
+    let judges: BTreeMap<&str, Judge> = policies
+        .map(|(name, options)| {
+            let judge = if options["kind"] == "id" {
+                judge(options, now, id_policy)
+            } else {
+                judge(options, now, access_policy)
+            };
+            (name.as_str(), judge)
         })
-    };
-    if let Some(nonce) = all["nonce"].as_str() {
-        policy = policy.nonce(nonce);
+        .collect();
+    for case in input["corpus"].as_array().unwrap() {
+        let judge = &judges[case["policy"].as_str().unwrap()];
+        println!("{}", judge(case["token"].as_str().unwrap()));
     }
-    if let Some(client_id) = all["clientId"].as_str() {
-        policy = policy.login_client(client_id);
+}
+
+/// Says `ok`, or the code of the error.
+type Judge = Box<dyn Fn(&str) -> &'static str>;
+
+/// What options say of one issuer: its own, then those of all.
+type ReadPolicy<K> = fn(&Value, &Value) -> Policy<K>;
+
+fn judge<K: 'static>(options: &Value, now: UnixTime, policy: ReadPolicy<K>) -> Judge {
+    let alone = [options.clone()];
+    let mut issuers = options["issuers"].as_array().map_or(&alone[..], Vec::as_slice).iter().map(|one| {
+        let policy = policy(one, options);
+        let keys = JwkSet::parse(one["jwks"].to_string().as_bytes()).unwrap();
+        let keys = KeyCache::fixed(policy.issuer(), keys);
+        (with_common_options(policy, options), keys)
+    });
+    let (policy, keys) = issuers.next().unwrap();
+    let first = Verifier::new(policy, keys);
+    let verifier = issuers.fold(first, |verifier, (policy, keys)| verifier.and_issuer(policy, keys));
+    Box::new(move |token| match at_once(verifier.verify(token, &FixedHost(now))) {
+        Ok(_) => "ok",
+        Err(Unverified::Refused(error)) => error.code(),
+        Err(Unverified::Unavailable(_)) => "there are no keys",
+    })
+}
+
+fn algorithms(options: &Value) -> Vec<Algorithm> {
+    texts(&options["algorithms"]).iter().map(|name| Algorithm::from_name(name).unwrap()).collect()
+}
+
+fn id_policy(one: &Value, all: &Value) -> Policy<Id> {
+    let (issuer, client_id) = (one["issuer"].as_str().unwrap(), all["clientId"].as_str().unwrap());
+    let policy = Policy::id_token(issuer, client_id, &algorithms(all)).unwrap();
+    match all["nonce"].as_str() {
+        Some(nonce) => policy.nonce(nonce),
+        None => policy,
     }
+}
+
+fn access_policy(one: &Value, all: &Value) -> Policy<Access> {
+    let issuer = one["issuer"].as_str().unwrap();
+    let policy = Policy::access_token(issuer, texts(&all["audience"]), &algorithms(all)).unwrap();
+    let policy = policy.clients(texts(&all["clients"])).profile(match all["profile"].as_str() {
+        Some("rfc9068") => Profile::Rfc9068,
+        Some("auth0") => Profile::Auth0,
+        _ => Profile::Auto,
+    });
+    match all["clientId"].as_str() {
+        Some(client_id) => policy.login_client(client_id),
+        None => policy,
+    }
+}
+
+fn with_common_options<K>(mut policy: Policy<K>, all: &Value) -> Policy<K> {
     if let Some(seconds) = all["clockSkew"].as_u64() {
         policy = policy.clock_skew_s(u32::try_from(seconds).unwrap()).unwrap();
     }
@@ -91,8 +118,7 @@ fn issuer(one: &Value, all: &Value) -> (Policy, KeyCache) {
         let list = |name| roles.get(name).map(texts).unwrap_or_default();
         demands.roles = Some(Roles { claim, all: list("all"), any: list("any") });
     }
-    let keys = JwkSet::parse(one["jwks"].to_string().as_bytes()).unwrap();
-    (policy.demand(demands), KeyCache::fixed(issuer, keys))
+    policy.demand(demands)
 }
 
 /// A list of texts, or one text; nothing if it is not there.

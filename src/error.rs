@@ -126,12 +126,19 @@ pub enum VerifyError {
 ///
 /// What was found comes from claims whose signature was verified, but it is the issuer's text, not ours: it is never part of a
 /// message, an answer or a header here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Mismatch {
     /// The values of which one would have been accepted.
     pub expected: Vec<String>,
     /// The values that the token has.
     pub found: Vec<String>,
+}
+
+impl fmt::Debug for Mismatch {
+    /// Leaves out what was found: claims are personal data, and errors are logged.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mismatch").field("expected", &self.expected).finish_non_exhaustive()
+    }
 }
 
 impl Mismatch {
@@ -314,7 +321,9 @@ impl VerifyError {
             }
             Self::ClaimMalformed { claim } => concat(&["claim ", claim.as_str(), " is malformed"]),
             Self::ClaimMissing { claim } => concat(&["claim ", claim.as_str(), " is missing"]),
-            Self::ClaimMismatch { claim, .. } => concat(&["claim ", claim.as_str(), " has another value than demanded"]),
+            Self::ClaimMismatch { claim, .. } => {
+                concat(&["claim ", claim.as_str(), " has another value than demanded"])
+            }
             Self::TokenExpired { exp, now } => times("expired at", *exp, now),
             Self::TokenNotYetValid { nbf, now } => times("is valid from", *nbf, now),
             Self::TokenIssuedInFuture { iat, now } => times("was issued at", *iat, now),

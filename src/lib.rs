@@ -27,16 +27,21 @@
 
 extern crate alloc;
 #[cfg(any(test, edgeward_emulate_fma))]
+#[cfg_attr(test, macro_use)]
 extern crate std;
+// What the tests share is written as for any other crate.
+#[cfg(test)]
+extern crate self as edgeward;
 
 mod algorithm;
 pub mod base64url;
+mod crypto;
 mod discovery;
 pub mod error;
 #[cfg(feature = "gateway")]
 pub mod gateway;
-pub mod http;
 pub mod host;
+pub mod http;
 pub mod io;
 pub mod json;
 pub mod jwk;
@@ -49,9 +54,19 @@ pub mod rsa;
 pub mod session;
 mod shared;
 mod single_flight;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod text;
 mod text_cache;
 mod url;
 mod verifier;
+
+#[cfg(test)]
+mod discovery_tests;
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;
+#[cfg(test)]
+mod verifier_tests;
 
 pub use verifier::{Unverified, Verifier};

@@ -102,7 +102,9 @@ pub(crate) fn may_serve_keys(uri: &str, issuer: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{HttpUrl, is_loopback, is_within_domain, may_serve_keys};
+    #[cfg(feature = "gateway")]
+    use super::is_within_domain;
+    use super::{HttpUrl, is_loopback, may_serve_keys};
 
     #[test]
     fn plain_urls_are_read() {
@@ -156,6 +158,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "gateway")]
     fn a_domain_has_its_hosts_and_no_others() {
         for (host, domain, expected) in [
             ("app.example.com", "example.com", true),

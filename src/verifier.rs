@@ -182,8 +182,9 @@ impl Inner {
             for job in jobs {
                 job.await;
             }
-            let Some(missing) = self.issuers.iter().find(|issuer| !issuer.keys.is_loaded()) else { return Ok(()) };
-            if let Some(error) = missing.keys.failure() {
+            let now = host.now();
+            let Some(missing) = self.issuers.iter().find(|issuer| !issuer.keys.is_loaded(now)) else { return Ok(()) };
+            if let Some(error) = missing.keys.failure(now) {
                 return Err(KeysUnavailable { error, retry_after_s: 1 });
             }
             // Another call is loading them.
@@ -304,10 +305,7 @@ impl KeyCache {
 }
 
 /// Looks at a token until there is a verdict: fetches keys where a look says so, and waits for those that others fetch.
-async fn decide(
-    check: impl Fn(UnixTime, u8) -> Check,
-    host: &impl KeyHost,
-) -> Result<Arc<Verified>, Unverified> {
+async fn decide(check: impl Fn(UnixTime, u8) -> Check, host: &impl KeyHost) -> Result<Arc<Verified>, Unverified> {
     let mut fetches = 0;
     for _ in 0..limits::MAX_LOOKS {
         match check(host.now(), fetches) {

@@ -20,8 +20,9 @@ use edgeward::base64url;
 use edgeward::io::UnixTime;
 use edgeward::jwk::KeyCache;
 use edgeward::jwt::{Algorithm, Policy};
-use edgeward::{Check, Verifier, limits};
+use edgeward::{Unverified, Verifier, limits};
 use peak_alloc::PeakAlloc;
+use support::fixed_host::{FixedHost, at_once};
 use support::{AUDIENCE, ISSUER, Mint, NOW, access_policy, key_a, key_e3, now, set};
 
 #[global_allocator]
@@ -48,9 +49,13 @@ fn peak_of(work: impl FnOnce()) -> usize {
     HEAP.peak_usage().saturating_sub(before)
 }
 
-fn refuse(verifier: &mut Verifier, text: &str) {
-    match verifier.check(text, now(), 0) {
-        Check::Refused(_) => {}
+fn accept(verifier: &Verifier, text: &str) {
+    assert!(at_once(verifier.verify(text, &FixedHost(now()))).is_ok());
+}
+
+fn refuse(verifier: &Verifier, text: &str) {
+    match at_once(verifier.verify(text, &FixedHost(now()))) {
+        Err(Unverified::Refused(_)) => {}
         other => panic!("{other:?}"),
     }
 }
@@ -102,26 +107,20 @@ fn hostile_tokens() -> Vec<(&'static str, String)> {
 fn memory_is_bounded() {
     let keys = set([key_a().jwk(), key_e3().jwk()]);
     let fixed = || KeyCache::fixed(ISSUER, keys.clone());
-    let mut verifier = Verifier::new(access_policy(), fixed());
+    let verifier = Verifier::new(access_policy(), fixed());
 
     let tokens: Vec<String> = (0..8).map(|n| Mint::access(key_e3()).claim("sub", format!("user-{n}")).text()).collect();
-    assert_flat("known tokens", 1_000_000, |n| match verifier.check(&tokens[n % tokens.len()], now(), 0) {
-        Check::Verified(..) => {}
-        other => panic!("{other:?}"),
-    });
+    assert_flat("known tokens", 1_000_000, |n| accept(&verifier, &tokens[n % tokens.len()]));
 
-    let mut without_cache = Verifier::new(access_policy(), fixed()).cache_entries(0);
-    assert_flat("verified anew", 10_000, |n| match without_cache.check(&tokens[n % tokens.len()], now(), 0) {
-        Check::Verified(..) => {}
-        other => panic!("{other:?}"),
-    });
+    let without_cache = Verifier::new(access_policy(), fixed()).cache_entries(0);
+    assert_flat("verified anew", 10_000, |n| accept(&without_cache, &tokens[n % tokens.len()]));
 
     // More tokens than the cache holds, and all of them expired in turn.
-    let mut small = Verifier::new(access_policy(), fixed()).cache_entries(4);
+    let small = Verifier::new(access_policy(), fixed()).cache_entries(4);
     assert_flat("known tokens that push each other out", 10_000, |n| {
         let clock = UnixTime::from_secs(if n % 100 < 50 { NOW } else { NOW + 1000 });
-        match small.check(&tokens[n % tokens.len()], clock, 0) {
-            Check::Verified(..) | Check::Refused(_) => {}
+        match at_once(small.verify(&tokens[n % tokens.len()], &FixedHost(clock))) {
+            Ok(_) | Err(Unverified::Refused(_)) => {}
             other => panic!("{other:?}"),
         }
     });
@@ -138,15 +137,15 @@ fn memory_is_bounded() {
         Mint::access(key_a()).raw_header("{".repeat(1000)).with_signature(&[]),
         ".".repeat(limits::MAX_TOKEN_BYTES),
     ];
-    assert_flat("refusals before a signature", 500_000, |n| refuse(&mut verifier, &refused[n % refused.len()]));
+    assert_flat("refusals before a signature", 500_000, |n| refuse(&verifier, &refused[n % refused.len()]));
     let forged: Vec<String> = tokens.iter().map(|text| format!("{}{}", &text[..text.len() - 4], "AAAA")).collect();
-    assert_flat("refusals for the signature", 10_000, |n| refuse(&mut verifier, &forged[n % forged.len()]));
+    assert_flat("refusals for the signature", 10_000, |n| refuse(&verifier, &forged[n % forged.len()]));
 
     let other = Policy::access_token("https://other.example.com/", [AUDIENCE], &Algorithm::ALL).unwrap();
-    let mut of_two_issuers = Verifier::new(access_policy(), fixed())
+    let of_two_issuers = Verifier::new(access_policy(), fixed())
         .and_issuer(other, KeyCache::fixed("https://other.example.com/", keys.clone()));
     for (what, text) in hostile_tokens() {
-        for (issuers, verifier) in [("one issuer", &mut verifier), ("two issuers", &mut of_two_issuers)] {
+        for (issuers, verifier) in [("one issuer", &verifier), ("two issuers", &of_two_issuers)] {
             let peak = peak_of(|| refuse(verifier, &text));
             println!("{what}, {issuers}: {} bytes of text, at most {peak} bytes of heap", text.len());
             let bound = 4 * text.len().min(limits::MAX_TOKEN_BYTES);

@@ -16,16 +16,16 @@ mod support;
 
 use edgeward::base64url;
 use edgeward::error::{ClaimName, Malformed, VerifyError};
-use edgeward::io::{Incoming, UnixTime, Unreachable};
+use edgeward::io::{Incoming, UnixTime};
 use edgeward::json::{Document, JsonError};
-use edgeward::jwk::{
-    Answer, Ask, InvalidJwk, InvalidJwkSet, JwkSet, KeyCache, KeySource, KeysError, Lookup, Permit, Progress,
-};
-use edgeward::jwt::{Algorithm, InvalidPolicy};
+use edgeward::jwk::{InvalidJwk, InvalidJwkSet, JwkSet, KeyCache, KeySource, KeysError};
+use edgeward::jwt::InvalidPolicy;
 use edgeward::rsa::{InvalidKey, PublicKey};
-use edgeward::{Check, Verifier, limits};
+use edgeward::{Unverified, Verifier, limits};
 use serde_json::json;
-use support::{ISSUER, Mint, access_policy, key_a, now, set, set_text, verify};
+use support::host::{Delay, VirtualHost};
+use support::world::JWKS_URI;
+use support::{ISSUER, Mint, access_policy, key_a, set, set_text, verify};
 
 fn verdict(mint: &Mint) -> Result<(), VerifyError> {
     verify(&access_policy(), &key_a().set(), &mint.text()).map(drop)
@@ -175,57 +175,59 @@ fn a_key_set_has_at_most_100_keys() {
     assert_eq!(set(usable).keys().len(), 100);
 }
 
-/// Answers one question of a permit.
-fn answer(permit: Permit, http: Result<Incoming, Unreachable>) -> Progress {
-    match permit.ask() {
-        Ask::Edge { .. } => permit.answer(Answer::Edge(None), now()),
-        Ask::Http(_) => permit.answer(Answer::Http(http), now()),
-    }
+fn document(body: Vec<u8>) -> Incoming {
+    Incoming { status: 200, content_type: Some("application/json".into()), body, ..Incoming::default() }
 }
 
-fn document(body: Vec<u8>) -> Result<Incoming, Unreachable> {
-    Ok(Incoming { status: 200, content_type: Some("application/json".into()), body, ..Incoming::default() })
-}
+const OPENID: &str = "https://tenant.example.com/.well-known/openid-configuration";
 
 #[test]
 fn a_discovery_document_has_at_most_64_kib() {
     let text = json!({"issuer": ISSUER, "jwks_uri": "https://keys.example.com/jwks"}).to_string();
     for (len, is_read) in [(limits::MAX_PROVIDER_BODY_BYTES, true), (limits::MAX_PROVIDER_BODY_BYTES + 1, false)] {
-        let mut cache = KeyCache::new(ISSUER, KeySource::Discovery);
-        let Progress::Again(permit) = answer(cache.warm_up(now()).unwrap(), Err(Unreachable::Network)) else {
-            panic!()
-        };
-        match answer(permit, document(padded(text.as_bytes(), len))) {
-            Progress::Again(permit) => {
-                assert!(is_read);
-                assert!(matches!(permit.ask(), Ask::Http(request) if request.url == "https://keys.example.com/jwks"));
-            }
-            Progress::Finished(fetched) => {
-                assert!(!is_read);
-                assert_eq!(cache.store(fetched, now()), Err(KeysError::DiscoveryInvalid));
-            }
+        let verifier = Verifier::new(access_policy(), KeyCache::new(ISSUER, KeySource::Discovery));
+        let host = VirtualHost::default();
+        host.answer(OPENID, document(padded(text.as_bytes(), len)));
+        let error = host.run(verifier.load(&host)).unwrap_err().error;
+        if is_read {
+            assert_eq!(error, KeysError::JwksUnreachable);
+            assert_eq!(host.seen().urls(), [OPENID, "https://keys.example.com/jwks"]);
+        } else {
+            assert_eq!(error, KeysError::DiscoveryInvalid);
+            assert_eq!(host.seen().urls(), [OPENID]);
         }
     }
 }
 
 #[test]
 fn the_shell_is_told_to_cut_answers_off_at_64_kib_and_after_three_seconds() {
-    let mut cache = KeyCache::new(ISSUER, KeySource::Discovery);
-    let Progress::Again(permit) = answer(cache.warm_up(now()).unwrap(), Err(Unreachable::Network)) else { panic!() };
-    let Ask::Http(request) = permit.ask() else { panic!() };
+    let verifier = Verifier::new(access_policy(), KeyCache::new(ISSUER, KeySource::Discovery));
+    let host = VirtualHost::default();
+    assert!(host.run(verifier.load(&host)).is_err());
+    let seen = host.seen();
+    let request = &seen.sent[0].request;
     assert_eq!((request.max_body_bytes, request.timeout_ms), (64 * 1024, 3000));
 }
 
 #[test]
 fn a_request_fetches_at_most_twice() {
     assert_eq!(limits::MAX_FETCHES_PER_REQUEST, 2);
-    let find = |fetches| {
-        let mut cache = KeyCache::new(ISSUER, KeySource::Discovery);
-        matches!(cache.find(Some("x"), Algorithm::Rs256, now(), fetches), Lookup::Fetch(_))
-    };
-    assert_eq!([find(0), find(1), find(2), find(u8::MAX)], [true, true, false, false]);
-    let mut verifier = Verifier::new(access_policy(), KeyCache::new(ISSUER, KeySource::Discovery));
-    assert!(matches!(verifier.check(&Mint::access(key_a()).text(), now(), 2), Check::Unavailable { .. }));
+    // Each fetch is cut off after the provider was asked, so that the next look finds no keys, no failure and no lease.
+    let verifier = Verifier::new(access_policy(), KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into())));
+    let host = VirtualHost::default();
+    host.delay_answers(JWKS_URI, Delay::Forever);
+    let text = Mint::access(key_a()).text();
+    let mut crowd = host.crowd();
+    let request = crowd.start(verifier.verify(&text, &host));
+    for fetch in 1..=2 {
+        crowd.settle();
+        assert!(crowd.output(request).is_none(), "fetch {fetch}");
+        assert_eq!(host.seen().sent.len(), fetch);
+        host.kill_jobs();
+    }
+    crowd.settle();
+    assert!(matches!(crowd.output(request), Some(Err(Unverified::Unavailable(_)))));
+    assert_eq!(host.seen().sent.len(), 2);
 }
 
 #[test]

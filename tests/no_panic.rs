@@ -19,9 +19,11 @@ mod support;
 use edgeward::base64url;
 use edgeward::io::{Incoming, UnixTime};
 use edgeward::json::{Document, Value};
-use edgeward::jwk::{Answer, Ask, JwkSet, KeyCache, KeySource, Progress};
+use edgeward::jwk::{JwkSet, KeyCache, KeySource};
 use edgeward::jwt::UntrustedToken;
-use edgeward::{Check, Verifier, limits};
+use edgeward::{Unverified, Verifier, limits};
+use support::fixed_host::{FixedHost, at_once};
+use support::host::VirtualHost;
 use support::{AUDIENCE, ISSUER, Mint, NOW, Rng, access_policy, key_a, key_b, key_e3, now, set, set_text};
 
 /// Pieces that parsers stumble over.
@@ -182,7 +184,7 @@ fn nothing_passes_but_the_valid_tokens_themselves() {
         Mint::at_jwt(key_e3()).algorithm(edgeward::jwt::Algorithm::Ps256).text(),
         Mint::access(key_b()).text(),
     ];
-    let mut verifier = Verifier::new(access_policy(), KeyCache::fixed(ISSUER, keys));
+    let verifier = Verifier::new(access_policy(), KeyCache::fixed(ISSUER, keys));
     let mut rng = Rng(24);
     let (mut accepted, mut refused, mut reached_the_signature) = (0, 0, 0);
     for round in 0..25_000 {
@@ -197,13 +199,13 @@ fn nothing_passes_but_the_valid_tokens_themselves() {
             _ => mutated(&mut rng, valid[round % 3].as_bytes()),
         };
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        match verifier.check(&text, now(), 0) {
-            Check::Verified(token, None) => {
+        match at_once(verifier.verify(&text, &FixedHost(now()))) {
+            Ok(token) => {
                 accepted += 1;
                 assert!(valid.contains(&text), "accepted: {text}");
                 assert_eq!(token.claims().issuer(), Some(ISSUER));
             }
-            Check::Refused(error) => {
+            Err(Unverified::Refused(error)) => {
                 refused += 1;
                 reached_the_signature += usize::from(error.code() == "signature_invalid");
                 assert!(!valid.contains(&text), "refused: {error}");
@@ -221,14 +223,14 @@ fn nothing_passes_but_the_valid_tokens_themselves() {
 fn signed_nonsense_passes_only_if_an_independent_reading_agrees() {
     let keys = key_e3().set();
     let valid = Mint::access(key_e3());
-    let mut verifier = Verifier::new(access_policy(), KeyCache::fixed(ISSUER, keys));
+    let verifier = Verifier::new(access_policy(), KeyCache::fixed(ISSUER, keys));
     let mut rng = Rng(25);
     let (mut accepted, mut refused) = (0, 0);
     for _ in 0..3000 {
         let claims = mutated(&mut rng, &valid.claims_bytes());
         let text = valid.clone().raw_claims(claims.clone()).text();
-        match verifier.check(&text, now(), 0) {
-            Check::Verified(token, _) => {
+        match at_once(verifier.verify(&text, &FixedHost(now()))) {
+            Ok(token) => {
                 accepted += 1;
                 assert_eq!(token.claims().as_json().as_bytes(), claims);
                 let read: serde_json::Value = serde_json::from_slice(&claims).unwrap();
@@ -239,7 +241,7 @@ fn signed_nonsense_passes_only_if_an_independent_reading_agrees() {
                     assert!(read.get(claim).is_none_or(|time| time.as_f64().unwrap() <= (NOW + 5) as f64), "{read}");
                 }
             }
-            Check::Refused(_) => refused += 1,
+            Err(Unverified::Refused(_)) => refused += 1,
             other => panic!("{other:?}"),
         }
     }
@@ -256,59 +258,27 @@ fn providers_and_edge_caches_may_answer_anything() {
     let mut rng = Rng(26);
     let (mut loaded, mut failed) = (0, 0);
     for round in 0..10_000 {
-        let mut cache = KeyCache::new(ISSUER, KeySource::Discovery);
+        let keys = KeyCache::new(ISSUER, KeySource::Discovery);
+        let verifier = Verifier::new(access_policy(), keys);
+        let host = VirtualHost::default();
         let clock = UnixTime::from_millis(NOW * 1000 + i64::try_from(rng.below(100_000_000)).unwrap() - 1_000_000);
-        let Some(mut permit) = cache.warm_up(clock) else { panic!("nothing is held") };
-        for step in 0.. {
-            assert!(step < 4);
-            let answer = match permit.ask() {
-                Ask::Edge { .. } => Answer::Edge((round % 2 == 0).then(|| mutated(&mut rng, entry.as_bytes()))),
-                Ask::Http(request) => {
-                    let seed = if request.url.ends_with("/jwks") { &jwks } else { &discovery };
-                    let body = if rng.below(3) > 0 { seed.clone().into() } else { mutated(&mut rng, seed.as_bytes()) };
-                    let text = |rng: &mut Rng, text: &str| {
-                        let text = if rng.below(12) == 0 { mutated(rng, text.as_bytes()) } else { text.into() };
-                        Some(String::from_utf8_lossy(&text).into_owned())
-                    };
-                    Answer::Http(Ok(Incoming {
-                        status: *rng.pick(&[
-                            200,
-                            200,
-                            200,
-                            200,
-                            200,
-                            200,
-                            200,
-                            200,
-                            200,
-                            200,
-                            200,
-                            404,
-                            500,
-                            302,
-                            0,
-                            u16::MAX,
-                        ]),
-                        content_type: text(&mut rng, "application/json; charset=utf-8"),
-                        cache_control: text(&mut rng, "public, max-age=300"),
-                        age: text(&mut rng, "10"),
-                        retry_after: text(&mut rng, "120"),
-                        body,
-                    }))
-                }
-            };
-            match permit.answer(answer, clock) {
-                Progress::Again(next) => permit = next,
-                Progress::Finished(fetched) => {
-                    match cache.store(fetched, clock) {
-                        Ok(()) => loaded += 1,
-                        Err(_) => failed += 1,
-                    }
-                    break;
-                }
-            }
+        host.set_clock(clock);
+        if round % 2 == 0 {
+            let value = mutated(&mut rng, entry.as_bytes());
+            host.serve_edge(move |_| Some(value.clone()));
         }
-        if let Some(held) = cache.status() {
+        for (url, seed) in [(OPENID, &discovery), (OAUTH, &discovery), ("https://keys.example.com/jwks", &jwks)] {
+            let seed = seed.clone();
+            let mut rng = Rng(rng.next());
+            host.serve(url, move |_| Ok(any_answer(&mut rng, &seed)));
+        }
+        // Of a set that the edge cache has, nobody asks the provider.
+        match host.run(verifier.load(&host)) {
+            Ok(()) => loaded += 1,
+            Err(_) => failed += 1,
+        }
+        assert!(host.seen().sent.len() <= 3);
+        if let Some(held) = verifier.keys().next().unwrap().status() {
             assert!(held.fetched_at <= clock);
             let fresh_s = (held.fresh_until.millis() - held.fetched_at.millis()) / 1000;
             assert!(fresh_s <= limits::JWKS_FRESH_MAX_S, "{fresh_s}");
@@ -316,4 +286,25 @@ fn providers_and_edge_caches_may_answer_anything() {
     }
     println!("fetches: {loaded} loaded, {failed} failed");
     assert!(loaded > 1000 && failed > 1000);
+}
+
+const OPENID: &str = "https://tenant.example.com/.well-known/openid-configuration";
+const OAUTH: &str = "https://tenant.example.com/.well-known/oauth-authorization-server";
+
+/// An answer with `body` and the usual headers, most of the time.
+fn any_answer(rng: &mut Rng, body: &str) -> Incoming {
+    let body = if rng.below(3) > 0 { body.into() } else { mutated(rng, body.as_bytes()) };
+    let text = |rng: &mut Rng, text: &str| {
+        let text = if rng.below(12) == 0 { mutated(rng, text.as_bytes()) } else { text.into() };
+        Some(String::from_utf8_lossy(&text).into_owned())
+    };
+    let status = if rng.below(16) < 11 { 200 } else { *rng.pick(&[404, 500, 302, 0, u16::MAX]) };
+    Incoming {
+        status,
+        content_type: text(rng, "application/json; charset=utf-8"),
+        cache_control: text(rng, "public, max-age=300"),
+        age: text(rng, "10"),
+        retry_after: text(rng, "120"),
+        body,
+    }
 }

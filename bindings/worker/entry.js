@@ -70,7 +70,7 @@ export class EdgewardSessions {
       if (glue === undefined) start();
       const { storage } = this.#ctx;
       const read = () => storage.get("refreshes");
-      const [status, text, kept, until] = await glue.deskTurn(act, await request.text(), read, this.#env, this.#config);
+      const [status, text, kept, until] = await glue.coordinate(act, await request.text(), read, this.#env, this.#config);
       // All at once: nothing is stored that no alarm deletes.
       if (kept !== undefined) await Promise.all([storage.put({ refreshes: kept, until }), storage.setAlarm(until)]);
       return new Response(text, { status });

@@ -1,96 +1,58 @@
 //! What becomes of a request that may pass.
 
 use alloc::borrow::Cow;
-use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::forward::{Destination, Forward};
 use super::headers::HeaderTemplates;
-use super::route::{Auth, Integration};
-use super::{Caller, Entered, Login};
-use crate::http::{Reply, RequestHead};
+use super::route::{Auth, Integration, LoginStep};
+use super::{Answer, Caller, MatchedRequest};
+use crate::http::{PRIVATE, Reply, RequestHead};
+use crate::oidc::RelyingParty;
 
 /// What to do with a request that may pass.
-#[derive(Debug)]
-pub enum Action<'g> {
+pub(super) enum Action<'g> {
     /// Answer this.
-    Respond(Reply),
-    /// Send it to this URL.
-    Proxy(String, Forward),
-    /// Send it through this service binding.
-    Service(&'g str, Forward),
+    Answer(Answer<'g>),
     /// Log in or out, or speak about a session.
-    Login(&'g Login, LoginStep),
+    Login(LoginStep, &'g Arc<RelyingParty>),
 }
 
-/// What a login route does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoginStep {
-    /// Send the browser to the provider.
-    Begin,
-    /// Take it back.
-    Callback,
-    /// Tell a script what is wrong with a callback that it sent; nothing is redeemed and nothing used up.
-    Inspect,
-    /// End the session, here and at the provider.
-    Logout,
-    /// Tell what the provider says about the caller.
-    Userinfo,
-    /// Get new tokens for the session.
-    Refresh,
-}
-
-/// How a request is forwarded. First [`Gateway::drops`] says which of its headers to leave out.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Forward {
-    /// Path and query for the origin, as they came.
-    pub target: String,
-    /// Headers to set.
-    pub set: Vec<(String, String)>,
-    /// Whether `Authorization` goes along.
-    pub keeps_authorization: bool,
-    /// Whether the answer may depend on who asks, so that no shared cache may keep it.
-    pub is_private: bool,
-}
-
-impl core::fmt::Debug for Forward {
-    /// Leaves out query and headers.
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Forward").field("is_private", &self.is_private).finish_non_exhaustive()
-    }
-}
-
-impl<'g> Entered<'g> {
+impl<'g> MatchedRequest<'g> {
     /// What to do with the request, now that it may pass.
-    #[must_use]
-    pub fn action(&self, head: &RequestHead<'_>, caller: Option<Caller<'_>>) -> Action<'g> {
-        match &self.route.integration {
-            Integration::Respond { status, headers, body, is_json } => {
-                Action::Respond(self.respond(*status, headers, body, *is_json, caller))
-            }
-            Integration::Proxy { url, headers, strip_authorization } => {
-                let forward = self.forward(head, headers, *strip_authorization, caller);
-                Action::Proxy(format!("{url}{}", forward.target), forward)
-            }
-            Integration::Service { binding, headers, strip_authorization } => {
-                Action::Service(binding, self.forward(head, headers, *strip_authorization, caller))
-            }
-            Integration::Login => self.step(head, LoginStep::Begin),
-            Integration::Callback => self.step(head, LoginStep::Callback),
-            Integration::Logout => self.step(head, LoginStep::Logout),
-            Integration::Userinfo => self.step(head, LoginStep::Userinfo),
-            Integration::Refresh => self.step(head, LoginStep::Refresh),
+    pub(super) fn action(&self, head: &RequestHead<'_>, caller: Option<Caller<'_>>) -> Action<'g> {
+        if let Some((step, party)) = &self.route.act {
+            return match self.intended(head, *step) {
+                Ok(step) => Action::Login(step, party),
+                Err(reply) => Action::Answer(Answer::Reply(reply)),
+            };
         }
-    }
-
-    fn step(&self, head: &RequestHead<'_>, step: LoginStep) -> Action<'g> {
-        let step = match self.intended(head, step) {
-            Ok(step) => step,
-            Err(reply) => return Action::Respond(reply),
-        };
-        // The configuration is refused where a step has no login behind it.
-        let missing = || Action::Respond(Reply::problem(503, "config_invalid", "Login is not configured."));
-        self.gateway.login().map_or_else(missing, |login| Action::Login(login, step))
+        Action::Answer(match &self.route.integration {
+            Integration::Respond { status, headers, body, is_json } => {
+                Answer::Reply(self.respond(*status, headers, body, *is_json, caller))
+            }
+            Integration::Proxy { url, headers, strip_authorization } => self.forward(
+                head,
+                |target| Destination::Url(alloc::format!("{url}{target}")),
+                headers,
+                *strip_authorization,
+                caller,
+            ),
+            Integration::Service { binding, headers, strip_authorization } => {
+                let scheme = head.url.split(':').next().unwrap_or_default();
+                let url = |target: &str| alloc::format!("{scheme}://{}{target}", head.url_parts().authority);
+                let destination = |target: &str| Destination::Service { binding, url: url(target) };
+                self.forward(head, destination, headers, *strip_authorization, caller)
+            }
+            // The configuration is refused where a step has no login behind it.
+            Integration::Login
+            | Integration::Callback
+            | Integration::Logout
+            | Integration::Userinfo
+            | Integration::Refresh => Answer::Reply(Reply::problem(503, "config_invalid", "Login is not configured.")),
+        })
     }
 
     fn respond(
@@ -110,7 +72,7 @@ impl<'g> Entered<'g> {
             reply = reply.with("content-type", media_type);
         }
         if self.route.auth != Auth::None && reply.header("cache-control").is_none() {
-            reply = reply.with("cache-control", "private, no-store");
+            reply = reply.with("cache-control", PRIVATE);
         }
         reply
     }
@@ -118,10 +80,11 @@ impl<'g> Entered<'g> {
     fn forward(
         &self,
         head: &RequestHead<'_>,
+        destination: impl FnOnce(&str) -> Destination<'g>,
         headers: &HeaderTemplates,
         strip_authorization: bool,
         caller: Option<Caller<'_>>,
-    ) -> Forward {
+    ) -> Answer<'g> {
         let url = head.url_parts();
         let mut target = self.path.clone();
         if let Some(query) = url.query {
@@ -135,8 +98,11 @@ impl<'g> Entered<'g> {
         if let Some(address) = (head.header)("cf-connecting-ip") {
             set.push(("x-forwarded-for".to_string(), address));
         }
+        let cookie = (head.header)("cookie").and_then(|cookie| self.gateway.forwarded_cookies(&cookie));
+        set.extend(cookie.map(|cookie| ("cookie".to_string(), cookie)));
         set.extend(render(headers, caller).map(|(name, value)| (name.to_string(), value)));
-        Forward { target, set, keeps_authorization: !strip_authorization, is_private: self.route.auth != Auth::None }
+        let is_private = self.route.auth != Auth::None;
+        Answer::Forward(Forward::new(self.gateway, destination(&target), set, !strip_authorization, is_private))
     }
 }
 

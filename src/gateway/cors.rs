@@ -63,8 +63,18 @@ impl OriginPattern {
     }
 }
 
+/// Those of an origin give way to the gateway's where it has a CORS policy.
+pub(super) const CORS_HEADERS: [&str; 6] = [
+    "access-control-allow-origin",
+    "access-control-allow-credentials",
+    "access-control-allow-methods",
+    "access-control-allow-headers",
+    "access-control-expose-headers",
+    "access-control-max-age",
+];
+
 /// Headers for an answer.
-pub type CorsHeaders = Vec<(Cow<'static, str>, String)>;
+pub(super) type CorsHeaders = Vec<(Cow<'static, str>, String)>;
 
 impl Cors {
     fn allows_any(&self) -> bool {

@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::Caller;
+use super::matched::Caller;
 use crate::http::{HOP_BY_HOP, canonical_name, percent_encoded_value};
 use crate::json::{Number, Value};
 

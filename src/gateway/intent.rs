@@ -14,11 +14,12 @@
 //!
 //! Each header is judged only if it is there: who sends none of them, a command or an older browser, is taken at its word.
 
-use super::{Entered, LoginStep};
+use super::MatchedRequest;
+use super::route::LoginStep;
 use crate::http::{Reply, RequestHead, is_embedded, is_prefetch, is_script};
 use crate::oidc::{confirm_logout, navigation_required, open_in_window};
 
-impl Entered<'_> {
+impl MatchedRequest<'_> {
     /// The step that a request means, or the answer to one that means none; nothing has changed with it.
     pub(super) fn intended(&self, head: &RequestHead<'_>, step: LoginStep) -> Result<LoginStep, Reply> {
         // These two keep a session fresh and read; what may ask for that was decided with the credentials.

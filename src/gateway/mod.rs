@@ -1,25 +1,20 @@
-//! The gateway: configuration in, a decision about each request out. No I/O.
+//! The gateway: a configuration and a request in, an answer out.
 //!
-//! What happens to a request:
-//!
-//! 1. [`Gateway::enter`]: CORS preflight answered; the one route that every reading of the path meets, or 400, 404, 405.
-//! 2. [`Entered::credentials`]: the bearer token, the session, nothing, or a refusal.
-//! 3. [`Verifier::check`](crate::Verifier::check) decides about a token; a session was verified when it began.
-//! 4. [`Entered::authorize`]: the route's demands, or 403.
-//! 5. [`Entered::action`]: what to do now.
+//! [`compile`] makes a [`Gateway`] of a configuration document; [`Gateway::handle`] is the whole life of a request.
 
 mod action;
 mod agreement;
 mod config;
 mod cors;
-mod entered;
+mod forward;
+mod handle;
 mod headers;
 mod index;
 mod intent;
 #[cfg(test)]
 #[cfg(feature = "unicode")]
 mod intent_tests;
-mod login;
+mod matched;
 mod pattern;
 mod route;
 #[cfg(test)]
@@ -27,22 +22,25 @@ mod route;
 mod session_tests;
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::ControlFlow::{Break, Continue};
 
-pub use self::action::{Action, Forward, LoginStep};
 use self::agreement::{NoRoute, RouteTable, route_for};
 #[cfg(feature = "unicode")]
 pub use self::config::compile;
-pub use self::config::{Compiled, Environment, Problem, compile_with};
-use self::cors::Cors;
-pub use self::cors::CorsHeaders;
-pub use self::entered::{Caller, Credentials, Entered, Token};
+pub use self::config::{Compiled, Environment, Platform, Problem, compile_with, load};
+use self::cors::{Cors, CorsHeaders};
+pub use self::forward::{Destination, Forward, HeaderEdit};
+pub use self::handle::{Answer, config_invalid};
 use self::headers::OwnedHeaders;
-pub use self::login::{Login, LoginState};
+use self::matched::{Caller, MatchedRequest, Step};
 use self::route::{Integration, Methods, Route};
 pub use crate::http::Unicode;
 use crate::http::path::RequestPath;
 use crate::http::{Reply, RequestHead, cookies_without};
+use crate::oidc::RelyingParty;
+use crate::verifier::Verifier;
 
 /// Answers without configuration, provider or origin: for load balancers and monitoring.
 pub const HEALTH_PATH: &str = "/.well-known/edgeward/health";
@@ -65,55 +63,74 @@ pub struct Gateway {
     unicode: Unicode,
     cors: Option<Cors>,
     owned_headers: OwnedHeaders,
-    login: Option<Login>,
+    /// Verifies bearer tokens; `None` if no route asks for any.
+    verifier: Option<Arc<Verifier>>,
+    /// How people log in; `None` if no route does that.
+    login: Option<Arc<RelyingParty>>,
 }
 
 impl Gateway {
-    fn new(routes: Routes, unicode: Unicode, cors: Option<Cors>, login: Option<Login>) -> Self {
-        let Routes { routes, table } = routes;
+    fn new(
+        routes: Routes,
+        unicode: Unicode,
+        cors: Option<Cors>,
+        verifier: Option<Arc<Verifier>>,
+        login: Option<Arc<RelyingParty>>,
+    ) -> Self {
+        let Routes { mut routes, table } = routes;
+        for route in &mut routes {
+            route.act = route.integration.step().zip(login.clone());
+        }
         let mut owned_headers = OwnedHeaders::default();
         for route in &routes {
             if let Integration::Proxy { headers, .. } | Integration::Service { headers, .. } = &route.integration {
                 headers.iter().for_each(|(name, _)| owned_headers.own(name));
             }
         }
-        Self { routes, table, unicode, cors, owned_headers, login }
+        Self { routes, table, unicode, cors, owned_headers, verifier, login }
     }
 
     /// How people log in; `None` if no route does that.
     #[must_use]
-    pub fn login(&self) -> Option<&Login> {
+    pub fn login(&self) -> Option<&Arc<RelyingParty>> {
         self.login.as_ref()
     }
 
-    /// Finds the route of a request, or answers.
-    ///
-    /// # Errors
-    /// The answer: 400 for an invalid or ambiguous path, 204 for a CORS preflight, 404 or 405.
-    pub fn enter(&self, head: &RequestHead<'_>) -> Result<Entered<'_>, Reply> {
+    /// The verifier of bearer tokens; `None` if no route asks for any.
+    #[must_use]
+    pub fn verifier(&self) -> Option<&Arc<Verifier>> {
+        self.verifier.as_ref()
+    }
+
+    /// Finds the route of a request. Answers with 400 for an invalid or ambiguous path, 204 for a CORS preflight, 404 or 405.
+    pub(crate) fn enter(&self, head: &RequestHead<'_>) -> Step<MatchedRequest<'_>> {
         let bad_path = |code, detail| Reply::problem_with(400, code, detail, &[("error", "invalid_request")]);
         // Runtimes make the URL of this header and the request target: a path in it would stand before the path.
         if (head.header)("host").is_some_and(|host| host.contains(['/', '\\', '?', '#', '@'])) {
-            return Err(bad_path("path_invalid", "The Host header is no host."));
+            return Break(bad_path("path_invalid", "The Host header is no host."));
         }
-        let path = RequestPath::parse(head.url_parts().path, self.unicode)
-            .map_err(|reason| bad_path(reason.code(), reason.detail()))?;
+        let path = match RequestPath::parse(head.url_parts().path, self.unicode) {
+            Ok(path) => path,
+            Err(reason) => return Break(bad_path(reason.code(), reason.detail())),
+        };
         let found = self.table.find(&path, &self.routes, head.method);
         if found == Err(NoRoute::Ambiguous) {
-            return Err(bad_path(
+            return Break(bad_path(
                 "path_ambiguous",
                 "Servers read this path in different ways, and the routes that they would find have different policies.",
             ));
         }
         if let Some(preflight) = self.cors.as_ref().and_then(|cors| cors.preflight(head)) {
-            return Err(preflight);
+            return Break(preflight);
         }
-        let group = found.map_err(|_| Reply::problem(404, "not_found", "There is nothing at this path."))?;
+        let Ok(group) = found else {
+            return Break(Reply::problem(404, "not_found", "There is nothing at this path."));
+        };
         // The path decides first, then the method. So a request never falls through to a wider route because of its method.
         let is_refused = matches!(head.method, "CONNECT" | "TRACE" | "TRACK");
         match route_for(group, &self.routes, head.method).filter(|_| !is_refused) {
-            Some(route) => Ok(Entered::new(self, route, path.into_text())),
-            None => Err(self.method_not_allowed(group)),
+            Some(route) => Continue(MatchedRequest::new(self, route, path.into_text())),
+            None => Break(self.method_not_allowed(group)),
         }
     }
 
@@ -139,14 +156,12 @@ impl Gateway {
     }
 
     /// CORS headers for the answer to a request, whatever that answer is.
-    #[must_use]
-    pub fn cors_headers(&self, head: &RequestHead<'_>) -> CorsHeaders {
+    fn cors_headers(&self, head: &RequestHead<'_>) -> CorsHeaders {
         self.cors.as_ref().map(|cors| cors.headers(head)).unwrap_or_default()
     }
 
     /// Whether CORS is configured, so that an origin's own CORS headers give way.
-    #[must_use]
-    pub fn has_cors(&self) -> bool {
+    fn has_cors(&self) -> bool {
         self.cors.is_some()
     }
 
@@ -157,8 +172,7 @@ impl Gateway {
     }
 
     /// A client's `Cookie` header without the gateway's own cookies; `None` if nothing is left.
-    #[must_use]
-    pub fn forwarded_cookies(&self, cookie: &str) -> Option<String> {
+    fn forwarded_cookies(&self, cookie: &str) -> Option<String> {
         cookies_without(cookie, |name| {
             let after = |prefix: &str| {
                 name.split_at_checked(prefix.len()).filter(|(start, _)| start.eq_ignore_ascii_case(prefix))

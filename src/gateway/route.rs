@@ -1,11 +1,13 @@
 //! One route of the gateway.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::headers::HeaderTemplates;
 use super::pattern::Pattern;
 use crate::jwt::Demands;
+use crate::oidc::RelyingParty;
 
 /// What a request to a path needs, and what becomes of it.
 #[derive(Debug, Clone)]
@@ -17,6 +19,25 @@ pub(super) struct Route {
     pub(super) on_unauthenticated: OnUnauthenticated,
     pub(super) on_forbidden: OnForbidden,
     pub(super) integration: Integration,
+    /// What the gateway itself does on this route, and the login that it belongs to.
+    pub(super) act: Option<(LoginStep, Arc<RelyingParty>)>,
+}
+
+/// What a login route does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LoginStep {
+    /// Send the browser to the provider.
+    Begin,
+    /// Take it back.
+    Callback,
+    /// Tell a script what is wrong with a callback that it sent; nothing is redeemed and nothing used up.
+    Inspect,
+    /// End the session, here and at the provider.
+    Logout,
+    /// Tell what the provider says about the caller.
+    Userinfo,
+    /// Get new tokens for the session.
+    Refresh,
 }
 
 /// Whether a token is needed.
@@ -80,6 +101,18 @@ impl Integration {
                 Some(headers)
             }
             Self::Login | Self::Callback | Self::Logout | Self::Userinfo | Self::Refresh => None,
+        }
+    }
+
+    /// What the gateway itself does; `None` if an origin or a fixed answer does.
+    pub(super) const fn step(&self) -> Option<LoginStep> {
+        match self {
+            Self::Proxy { .. } | Self::Service { .. } | Self::Respond { .. } => None,
+            Self::Login => Some(LoginStep::Begin),
+            Self::Callback => Some(LoginStep::Callback),
+            Self::Logout => Some(LoginStep::Logout),
+            Self::Userinfo => Some(LoginStep::Userinfo),
+            Self::Refresh => Some(LoginStep::Refresh),
         }
     }
 

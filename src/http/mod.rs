@@ -19,13 +19,15 @@ pub(crate) mod spelling;
 pub use bearer::{Bearer, bearer_token};
 pub use challenge::{bad_request, forbidden, missing_token, refused, unavailable};
 #[cfg(feature = "gateway")]
-pub(crate) use header::{HOP_BY_HOP, canonical_name};
+pub use cookie::{CookieShape, Cookies, cookies_without};
 #[cfg(feature = "gateway")]
-pub use cookie::{CookieShape, Cookies, MAX_CHUNK_BYTES, MAX_COOKIE_CHUNKS, cookies_without};
+pub(crate) use header::{HOP_BY_HOP, canonical_name};
 #[cfg(feature = "gateway")]
 pub use header::{is_token, percent_encoded_value};
 pub use navigation::{can_navigate, is_cross_site, is_embedded, is_navigation, is_prefetch, is_script};
 pub use page::Page;
+#[cfg(feature = "gateway")]
+pub(crate) use reply::PRIVATE;
 pub use reply::Reply;
 #[cfg(feature = "gateway")]
 pub use spelling::Unicode;

@@ -7,6 +7,10 @@ use alloc::vec::Vec;
 use crate::json::push_quoted;
 use crate::text::{concat, decimal};
 
+/// `Cache-Control` of what depends on who asks.
+#[cfg(feature = "gateway")]
+pub(crate) const PRIVATE: &str = "private, no-store";
+
 /// Status, headers and body of an answer.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
@@ -54,6 +58,24 @@ impl Reply {
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((Cow::Borrowed(name), value.into()));
         self
+    }
+
+    /// A redirect of this gateway's own: kept by no cache, and it tells the next page nothing of this one.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn redirect(location: String) -> Self {
+        Self::new(302).with("location", location).with("cache-control", PRIVATE).with("referrer-policy", "no-referrer")
+    }
+
+    /// JSON about the caller.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn json(body: String) -> Self {
+        Self { body, ..Self::new(200) }.with("content-type", "application/json").with("cache-control", PRIVATE)
+    }
+
+    /// Sets cookies.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn with_cookies(self, cookies: Vec<String>) -> Self {
+        cookies.into_iter().fold(self, |reply, cookie| reply.with("set-cookie", cookie))
     }
 
     /// The first header of this lower-case name.

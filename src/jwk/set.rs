@@ -4,9 +4,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{InvalidJwk, VerifyingKey};
+use crate::algorithm::Algorithm;
 use crate::error::VerifyError;
 use crate::json::{Document, Value};
-use crate::algorithm::Algorithm;
 use crate::limits;
 
 /// The usable keys of a published set. Keys that cannot be used are skipped and counted, never fatal.
@@ -122,6 +122,13 @@ impl JwkSet {
                 *key = Arc::clone(same);
             }
         }
+    }
+}
+
+impl FromIterator<VerifyingKey> for JwkSet {
+    /// A set of keys that were not published as JWKs.
+    fn from_iter<I: IntoIterator<Item = VerifyingKey>>(keys: I) -> Self {
+        Self { keys: keys.into_iter().map(Arc::new).collect(), skipped: Vec::new() }
     }
 }
 

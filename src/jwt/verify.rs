@@ -8,10 +8,12 @@ use super::token::{Header, UntrustedToken, parse_claims};
 use super::verified::{Times, Verified, VerifiedToken};
 use super::{Algorithm, Claims, Profile};
 use crate::base64url;
+use crate::crypto::equal_in_constant_time;
 use crate::error::{ClaimName, Mismatch, TokenKind, VerifyError};
 use crate::io::UnixTime;
 use crate::json::Value;
 use crate::jwk::VerifyingKey;
+use crate::limits;
 
 impl Rules {
     /// Checks what can be refused before a key is looked for: `alg`, `crit`, `b64`.
@@ -173,7 +175,7 @@ impl Rules {
             Kind::Id(IdRules { client_id, nonce, at_hash }) => {
                 let subject = demanded("sub", claims.sub)?;
                 // OpenID Connect Core §2: at most 255 ASCII characters.
-                if subject.is_empty() || subject.len() > 255 || !subject.is_ascii() {
+                if subject.is_empty() || subject.len() > limits::MAX_SUBJECT_BYTES || !subject.is_ascii() {
                     return Err(VerifyError::claim_malformed("sub"));
                 }
                 demanded("iat", claims.iat)?;
@@ -275,9 +277,4 @@ fn check_at_hash(got: Option<&str>, access_token: &str, algorithm: Algorithm) ->
     let digest = algorithm.hash().digest(&[access_token.as_bytes()]);
     let half = digest.as_ref().get(..algorithm.hash().len() / 2).unwrap_or_default();
     if base64url::encode(half) == got { Ok(()) } else { Err(VerifyError::AtHashMismatch) }
-}
-
-/// Compares without revealing by its time where the first difference is.
-pub(crate) fn equal_in_constant_time(left: &[u8], right: &[u8]) -> bool {
-    left.len() == right.len() && left.iter().zip(right).fold(0, |difference, (l, r)| difference | (l ^ r)) == 0
 }

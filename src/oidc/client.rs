@@ -4,8 +4,12 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::{ReturnTo, SubjectMatch, form};
-use crate::io::Outgoing;
+use crate::host::Host;
+use crate::io::{Incoming, Outgoing, Unreachable};
 use crate::limits;
 use crate::url::HttpUrl;
 
@@ -95,24 +99,35 @@ impl Client {
         }
     }
 
+    /// Sends a form to one of the provider's endpoints, authenticated: with the next secret if the provider refuses the first. Only
+    /// then may it be sent again, for the provider has not looked at what it holds.
+    pub(super) async fn send(
+        &self,
+        url: &str,
+        parameters: &[(&str, &str)],
+        user_ip: Option<&str>,
+        refuses_client: impl Fn(&Incoming) -> bool,
+        host: &impl Host,
+    ) -> Result<Incoming, Unreachable> {
+        let mut attempt = 0;
+        loop {
+            let answer = host.send(self.request(url, parameters, attempt, user_ip)).await;
+            if !answer.as_ref().is_ok_and(&refuses_client) || !self.has_secret(attempt + 1) {
+                return answer;
+            }
+            attempt += 1;
+        }
+    }
+
     /// Whether there is a secret for this attempt: the first, and the next once it was refused.
-    #[must_use]
-    pub fn has_secret(&self, attempt: usize) -> bool {
+    fn has_secret(&self, attempt: usize) -> bool {
         match &self.auth {
             ClientAuth::Post(secrets) | ClientAuth::Basic(secrets) => attempt < secrets.len().min(2),
             ClientAuth::None => attempt == 0,
         }
     }
 
-    /// A form request to one of the provider's endpoints, authenticated with the secret of this attempt.
-    #[must_use]
-    pub(super) fn request(
-        &self,
-        url: &str,
-        parameters: &[(&str, &str)],
-        attempt: usize,
-        user_ip: Option<&str>,
-    ) -> Outgoing {
+    fn request(&self, url: &str, parameters: &[(&str, &str)], attempt: usize, user_ip: Option<&str>) -> Outgoing {
         let mut body = String::new();
         parameters.iter().for_each(|(name, value)| form::push(&mut body, name, value));
         let mut headers = Vec::from([
@@ -135,7 +150,7 @@ impl Client {
                 if let Some(secret) = secrets.get(attempt) {
                     form::encode_into(&secret.0, &mut credentials);
                 }
-                headers.push(("authorization", format!("Basic {}", base64(credentials.as_bytes()))));
+                headers.push(("authorization", format!("Basic {}", STANDARD.encode(credentials))));
             }
         }
         if let Some(ip) = user_ip.filter(|_| self.forwards_ip) {
@@ -155,13 +170,4 @@ impl Client {
 fn origin_of(url: &str) -> &str {
     let rest = HttpUrl::parse(url).map_or(0, |url| url.path_and_query.len());
     url.get(..url.len() - rest).unwrap_or_default()
-}
-
-/// Base64 with padding (RFC 4648 §4), as HTTP authentication wants it.
-fn base64(bytes: &[u8]) -> String {
-    let mut text = crate::base64url::encode(bytes).replace('-', "+").replace('_', "/");
-    while !text.len().is_multiple_of(4) {
-        text.push('=');
-    }
-    text
 }

@@ -3,13 +3,14 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
+use crate::crypto::sha256;
 use crate::io::UnixTime;
-use crate::rsa::hash::sha256;
+use crate::limits;
 use crate::session::Session;
 
 /// Remembers which refresh tokens are being used or were used, and what came of it. Bounded.
 #[derive(Debug, Default)]
-pub struct RefreshDesk(VecDeque<Entry>);
+pub(crate) struct RefreshDesk(VecDeque<Entry>);
 
 #[derive(Debug)]
 struct Entry {
@@ -28,19 +29,18 @@ enum State {
 
 /// Names a refresh token without holding it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RefreshMark(pub(super) [u8; 32]);
+pub(crate) struct RefreshMark(pub(super) [u8; 32]);
 
 impl RefreshMark {
     /// That of the session's refresh token.
-    #[must_use]
-    pub fn of(session: &Session) -> Self {
+    pub(crate) fn of(session: &Session) -> Self {
         Self(sha256(session.tokens().refresh.as_deref().unwrap_or_default().as_bytes()))
     }
 }
 
 /// Answer of [`RefreshDesk::ask`].
 #[derive(Debug)]
-pub enum RefreshTurn {
+pub(crate) enum RefreshTurn {
     /// Refresh, and [`close`](RefreshDesk::close) with this mark.
     Go(RefreshMark),
     /// Another request is at it: look again in [`crate::limits::FETCH_POLL_MS`].
@@ -53,28 +53,27 @@ pub enum RefreshTurn {
     Failed,
 }
 
-/// How long an outcome is remembered, in milliseconds: requests with the old cookie may still be on their way.
-const REMEMBERED_MS: i64 = 60_000;
-
-/// How long a failure is remembered, in milliseconds: a provider that is down is not asked for every request.
-const FAILED_MS: i64 = 5_000;
-
-/// A refresh that has not come back by then is given up, in milliseconds. More than the exchange, its retries and the fetch of
-/// new keys may take: a second exchange with a rotated token would end the session.
-const BUSY_MS: i64 = 60_000;
-
-const MOST: usize = 1024;
+/// What came of a refresh.
+#[derive(Debug)]
+pub(crate) enum RefreshOutcome {
+    /// The session with new tokens.
+    Refreshed(Box<Session>),
+    /// The session has ended.
+    Ended,
+    /// Nothing is known: it may be tried again later.
+    Failed,
+}
 
 impl RefreshDesk {
     /// Whether this request refreshes the session, waits, or finds it done.
-    pub fn ask(&mut self, session: &Session, now: UnixTime) -> RefreshTurn {
+    pub(crate) fn ask(&mut self, session: &Session, now: UnixTime) -> RefreshTurn {
         let mark = RefreshMark::of(session);
         self.0.retain(|entry| {
             let age_ms = now.millis().saturating_sub(entry.since.millis());
             let kept_ms = match entry.state {
-                State::Busy => BUSY_MS,
-                State::Failed => FAILED_MS,
-                State::Done(_) | State::Ended => REMEMBERED_MS,
+                State::Busy => limits::REFRESH_LEASE_MS,
+                State::Failed => limits::REFRESH_FAILURE_REMEMBERED_MS,
+                State::Done(_) | State::Ended => limits::REFRESH_REMEMBERED_MS,
             };
             (0..kept_ms).contains(&age_ms)
         });
@@ -89,7 +88,7 @@ impl RefreshDesk {
             Some(State::Ended) => RefreshTurn::Ended,
             Some(State::Failed) => RefreshTurn::Failed,
             None => {
-                if self.0.len() >= MOST {
+                if self.0.len() >= limits::MAX_REFRESHES {
                     // Never one that is under way: a second exchange would end its session.
                     let Some(over) = self.0.iter().position(|entry| !matches!(entry.state, State::Busy)) else {
                         return RefreshTurn::Failed;
@@ -103,14 +102,13 @@ impl RefreshDesk {
     }
 
     /// Forgets what came of a session's refresh, so that it is asked for anew.
-    pub fn forget(&mut self, session: &Session) {
+    pub(crate) fn forget(&mut self, session: &Session) {
         let mark = RefreshMark::of(session);
         self.0.retain(|entry| entry.mark != mark || matches!(entry.state, State::Busy));
     }
 
     /// The newest session that came of this one here, if it was refreshed.
-    #[must_use]
-    pub fn newest(&self, session: &Session) -> Option<&Session> {
+    pub(crate) fn newest(&self, session: &Session) -> Option<&Session> {
         let mut newest = None;
         let mut mark = RefreshMark::of(session);
         // A provider that does not rotate gives the same refresh token again: each entry is used once.
@@ -122,19 +120,18 @@ impl RefreshDesk {
         newest
     }
 
-    /// Notes the outcome: the refreshed session, or that it ended; `Err` if nothing is known, so that it may be tried
-    /// again later.
-    pub fn close(&mut self, mark: RefreshMark, outcome: Result<Option<Session>, ()>, now: UnixTime) {
+    /// Notes the outcome.
+    pub(crate) fn close(&mut self, mark: RefreshMark, outcome: RefreshOutcome, now: UnixTime) {
         let is_done = |entry: &Entry| entry.mark == mark && matches!(entry.state, State::Done(_));
-        if !matches!(outcome, Ok(Some(_))) && self.0.iter().any(is_done) {
+        if !matches!(outcome, RefreshOutcome::Refreshed(_)) && self.0.iter().any(is_done) {
             // A second exchange with the same token, which the provider refused: what the first one brought counts.
             return;
         }
         self.0.retain(|entry| entry.mark != mark);
         let state = match outcome {
-            Ok(Some(session)) => State::Done(Box::new(session)),
-            Ok(None) => State::Ended,
-            Err(()) => State::Failed,
+            RefreshOutcome::Refreshed(session) => State::Done(session),
+            RefreshOutcome::Ended => State::Ended,
+            RefreshOutcome::Failed => State::Failed,
         };
         self.0.push_back(Entry { mark, since: now, state });
     }
@@ -142,7 +139,9 @@ impl RefreshDesk {
 
 #[cfg(test)]
 mod tests {
-    use super::{RefreshDesk, RefreshTurn};
+    use alloc::boxed::Box;
+
+    use super::{RefreshDesk, RefreshOutcome, RefreshTurn};
     use crate::io::UnixTime;
     use crate::jwt::Claims;
     use crate::session::{Session, Tokens};
@@ -153,6 +152,10 @@ mod tests {
         Session::new("id".into(), claims, tokens, UnixTime::from_secs(0))
     }
 
+    fn refreshed(session: Session) -> RefreshOutcome {
+        RefreshOutcome::Refreshed(Box::new(session))
+    }
+
     #[test]
     fn one_request_refreshes_and_the_others_get_what_came_of_it() {
         let mut desk = RefreshDesk::default();
@@ -160,7 +163,7 @@ mod tests {
         let RefreshTurn::Go(mark) = desk.ask(&session("one"), now) else { panic!("the first goes") };
         assert!(matches!(desk.ask(&session("one"), now), RefreshTurn::Wait));
         assert!(matches!(desk.ask(&session("two"), now), RefreshTurn::Go(_)), "another session is not held up");
-        desk.close(mark, Ok(Some(session("next"))), now);
+        desk.close(mark, refreshed(session("next")), now);
         assert!(matches!(desk.ask(&session("one"), now), RefreshTurn::Done(_)));
         assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(1061)), RefreshTurn::Go(_)), "forgotten");
     }
@@ -172,12 +175,12 @@ mod tests {
         let later = |expires| Tokens { refresh: Some("same".into()), access_expires_s: expires, ..Tokens::default() };
         let next = |expires| session("same").refreshed(session("same").claims().clone(), later(expires));
         let RefreshTurn::Go(mark) = desk.ask(&session("same"), now) else { panic!("it goes") };
-        desk.close(mark, Ok(Some(next(5000))), now);
+        desk.close(mark, refreshed(next(5000)), now);
         assert!(matches!(desk.ask(&session("same"), now), RefreshTurn::Done(_)));
         assert!(matches!(desk.ask(&next(5000), now), RefreshTurn::Go(_)));
         desk.forget(&session("same"));
         assert!(matches!(desk.ask(&session("same"), now), RefreshTurn::Wait), "what is under way is not forgotten");
-        desk.close(mark, Ok(Some(next(5000))), now);
+        desk.close(mark, refreshed(next(5000)), now);
         desk.forget(&session("same"));
         assert!(matches!(desk.ask(&session("same"), now), RefreshTurn::Go(_)));
     }
@@ -189,7 +192,7 @@ mod tests {
         for (earlier, later) in [("one", "two"), ("two", "three"), ("same", "same")] {
             let RefreshTurn::Go(mark) = desk.ask(&session(earlier), now) else { panic!("it goes") };
             assert!(desk.newest(&session(earlier)).is_none());
-            desk.close(mark, Ok(Some(session(later))), now);
+            desk.close(mark, refreshed(session(later)), now);
         }
         for (asked, newest) in [("one", "three"), ("two", "three"), ("same", "same")] {
             assert_eq!(desk.newest(&session(asked)).unwrap().tokens().refresh.as_deref(), Some(newest));
@@ -202,11 +205,11 @@ mod tests {
         let mut desk = RefreshDesk::default();
         let now = UnixTime::from_secs(1000);
         let RefreshTurn::Go(mark) = desk.ask(&session("one"), now) else { panic!("the first goes") };
-        desk.close(mark, Err(()), now);
+        desk.close(mark, RefreshOutcome::Failed, now);
         assert!(matches!(desk.ask(&session("one"), now), RefreshTurn::Failed));
         let now = UnixTime::from_secs(1005);
         let RefreshTurn::Go(mark) = desk.ask(&session("one"), now) else { panic!("it may be tried again") };
-        desk.close(mark, Ok(None), now);
+        desk.close(mark, RefreshOutcome::Ended, now);
         assert!(matches!(desk.ask(&session("one"), now), RefreshTurn::Ended));
     }
 
@@ -214,7 +217,7 @@ mod tests {
     fn a_full_desk_forgets_no_refresh_that_is_under_way() {
         let mut desk = RefreshDesk::default();
         let now = UnixTime::from_secs(1000);
-        for index in 0..super::MOST {
+        for index in 0..crate::limits::MAX_REFRESHES {
             assert!(matches!(desk.ask(&session(&alloc::format!("{index}")), now), RefreshTurn::Go(_)));
         }
         assert!(matches!(desk.ask(&session("one more"), now), RefreshTurn::Failed));
@@ -234,8 +237,8 @@ mod tests {
         let mut desk = RefreshDesk::default();
         let RefreshTurn::Go(mark) = desk.ask(&session("one"), UnixTime::from_secs(0)) else { panic!("it goes") };
         assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(60)), RefreshTurn::Go(_)));
-        desk.close(mark, Ok(Some(session("next"))), UnixTime::from_secs(61));
-        for late in [Ok(None), Err(())] {
+        desk.close(mark, refreshed(session("next")), UnixTime::from_secs(61));
+        for late in [RefreshOutcome::Ended, RefreshOutcome::Failed] {
             desk.close(mark, late, UnixTime::from_secs(62));
             assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(62)), RefreshTurn::Done(_)));
         }

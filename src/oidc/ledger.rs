@@ -12,24 +12,24 @@ use crate::session::Session;
 
 /// Outcomes of a session's last refreshes, the newest last, as text to be stored between two turns; or that it has ended.
 #[derive(Default)]
-pub struct RefreshLedger {
+pub(crate) struct RefreshLedger {
     outcomes: Vec<(String, String)>,
     end: Option<SessionEnd>,
 }
 
 /// That somebody logged out, or logged in anew in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionEnd {
+pub(crate) struct SessionEnd {
     /// Until when it must be known, in seconds since 1970: as long as any cookie of the session could open.
-    pub until_s: i64,
+    pub(crate) until_s: i64,
     /// Whether tokens that come for it all the same are revoked. After a new login they are not: providers that revoke the
     /// whole grant would end the new session, too.
-    pub revokes: bool,
+    pub(crate) revokes: bool,
 }
 
 /// What came of a session's refresh token.
 #[derive(Debug)]
-pub enum KnownRefresh {
+pub(crate) enum KnownRefresh {
     /// Nothing yet: it is the session to refresh. It may be a newer one than the one that was asked about.
     Due(Box<Session>),
     /// This session, with an access token that is still good.
@@ -37,9 +37,6 @@ pub enum KnownRefresh {
     /// The session has ended.
     Ended,
 }
-
-/// Refreshes remembered: requests that are on their way may carry a cookie from before the last few.
-const MOST: usize = 4;
 
 /// In place of a sealed session: the provider ended it. Not base64url of anything that was sealed.
 const ENDED: &str = "-";
@@ -50,8 +47,7 @@ const END_REPLACED: &str = "replaced";
 
 impl RefreshLedger {
     /// Reads what [`write`](Self::write) wrote.
-    #[must_use]
-    pub fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let mut ledger = Self::default();
         for (name, value) in text.lines().filter_map(|line| line.split_once(' ')) {
             match (name, value.parse()) {
@@ -65,8 +61,12 @@ impl RefreshLedger {
     }
 
     /// What is known of a session that is to be refreshed. `unpack` opens what was noted.
-    #[must_use]
-    pub fn find(&self, session: Session, unpack: impl Fn(&str) -> Option<Session>, now: UnixTime) -> KnownRefresh {
+    pub(crate) fn find(
+        &self,
+        session: Session,
+        unpack: impl Fn(&str) -> Option<Session>,
+        now: UnixTime,
+    ) -> KnownRefresh {
         let mut newest = session;
         // Each step leads to a later one; a provider that does not rotate gives the same refresh token again.
         let mut later = self.outcomes.as_slice();
@@ -88,28 +88,26 @@ impl RefreshLedger {
     }
 
     /// The newest session that is known, if it was ever refreshed: what the last outcome is.
-    #[must_use]
-    pub fn newest(&self) -> Option<&str> {
+    pub(crate) fn newest(&self) -> Option<&str> {
         self.outcomes.last().map(|(_, outcome)| outcome.as_str()).filter(|outcome| *outcome != ENDED)
     }
 
     /// Whether the session was ended, and how.
-    #[must_use]
-    pub fn end(&self) -> Option<SessionEnd> {
+    pub(crate) fn end(&self) -> Option<SessionEnd> {
         self.end
     }
 
     /// Notes what came of a refresh token: a sealed session, or that the provider ended it.
-    pub fn note(&mut self, mark: RefreshMark, sealed: Option<&str>) {
+    pub(crate) fn note(&mut self, mark: RefreshMark, sealed: Option<&str>) {
         let mark = base64url::encode(&mark.0);
         self.outcomes.retain(|(one, _)| *one != mark);
         self.outcomes.push((mark, sealed.unwrap_or(ENDED).to_string()));
-        let excess = self.outcomes.len().saturating_sub(MOST);
+        let excess = self.outcomes.len().saturating_sub(limits::MAX_REFRESH_OUTCOMES);
         self.outcomes.drain(..excess);
     }
 
     /// Ends the session. From now on it has no outcome but this.
-    pub fn end_session(&mut self, end: SessionEnd) {
+    pub(crate) fn end_session(&mut self, end: SessionEnd) {
         self.outcomes.clear();
         // The later of two ends holds, and the one that revokes.
         let earlier = self.end.unwrap_or(end);
@@ -118,8 +116,7 @@ impl RefreshLedger {
     }
 
     /// The text to store.
-    #[must_use]
-    pub fn write(&self) -> String {
+    pub(crate) fn write(&self) -> String {
         let end = self.end.map(|end| {
             let name = if end.revokes { END_REVOKING } else { END_REPLACED };
             alloc::format!("{name} {}\n", end.until_s)
@@ -129,8 +126,7 @@ impl RefreshLedger {
     }
 
     /// Until when the text is to be stored, in milliseconds since 1970. Nothing is stored for longer.
-    #[must_use]
-    pub fn kept_until_ms(&self, now: UnixTime) -> i64 {
+    pub(crate) fn kept_until_ms(&self, now: UnixTime) -> i64 {
         let outcomes_s = now.secs().saturating_add(limits::REFRESH_OUTCOME_KEPT_S);
         self.end.map_or(outcomes_s, |end| end.until_s).saturating_mul(1000)
     }
@@ -140,7 +136,7 @@ impl RefreshLedger {
 mod tests {
     use alloc::string::{String, ToString};
 
-    use super::{KnownRefresh, MOST, RefreshLedger, SessionEnd};
+    use super::{KnownRefresh, RefreshLedger, SessionEnd};
     use crate::io::UnixTime;
     use crate::jwt::Claims;
     use crate::oidc::RefreshMark;
@@ -179,7 +175,7 @@ mod tests {
         assert_eq!(find(&ledger, "r0:0"), "r1:5000");
         assert_eq!(find(&ledger, "x:0"), "ended");
         assert_eq!(find(&ledger, "other:0"), "due other");
-        for index in 0..MOST {
+        for index in 0..crate::limits::MAX_REFRESH_OUTCOMES {
             ledger.note(mark(&alloc::format!("y{index}:0")), Some("z:5000"));
         }
         assert_eq!(find(&ledger, "r0:0"), "due r0");

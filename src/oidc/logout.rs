@@ -1,14 +1,89 @@
-//! Logging out at the provider (OpenID Connect RP-Initiated Logout 1.0, Auth0's `/v2/logout`) and revoking (RFC 7009).
+//! Logging out: here, on every instance, and at the provider (OpenID Connect RP-Initiated Logout 1.0, RFC 7009).
 
 use alloc::string::String;
+use alloc::sync::Arc;
 
-use super::{Client, Provider, form};
-use crate::io::Outgoing;
-use crate::session::{Session, Tokens};
+use super::login_error::logged_out;
+use super::session_job::SessionJob;
+use super::{Client, LoginHost, Provider, RelyingParty, SessionAct, form};
+use crate::host::Level;
+use crate::http::{Reply, RequestHead};
+use crate::limits;
+use crate::session::Session;
+
+impl RelyingParty {
+    /// Ends the sessions of a request and sends the browser to the provider's logout.
+    pub(crate) async fn logout(self: &Arc<Self>, head: &RequestHead<'_>, host: &impl LoginHost) -> Reply {
+        let cleared = self.cleared(head);
+        let session = self.end_sessions(head, SessionAct::Logout, host).await;
+        // The provider may be down: this site's session ends all the same.
+        let provider = self.provider(host).await.ok();
+        let url =
+            provider.and_then(|provider| logout_url(&self.client, &provider, session.as_deref(), &self.after_logout));
+        url.map_or_else(|| logged_out(head), Reply::redirect).with_cookies(cleared)
+    }
+
+    /// Ends the sessions of a request. Gives the newest.
+    ///
+    /// When the answer arrives, no instance refreshes the sessions any more: what the coordinator says is waited for.
+    pub(super) async fn end_sessions(
+        self: &Arc<Self>,
+        head: &RequestHead<'_>,
+        act: SessionAct,
+        host: &impl LoginHost,
+    ) -> Option<Arc<Session>> {
+        let sessions = self.sessions_of(head, host.now());
+        for session in &sessions {
+            host.spawn(SessionJob::end(self, session, act)).await;
+        }
+        sessions.into_iter().next()
+    }
+
+    /// Ends a session here and, by the coordinator, on all instances; after a logout, revokes the newest that came of it.
+    pub(super) async fn end_everywhere(self: Arc<Self>, session: Session, act: SessionAct, host: &impl LoginHost) {
+        let here = self.state.with(|state| {
+            state.note_end(&session, act);
+            state.refreshes.newest(&session).cloned()
+        });
+        // A session that is never refreshed is never asked about.
+        let newest = if session.can_refresh() && host.has_coordinator() {
+            match self.ask_coordinator(&session, act, limits::SESSION_END_TIMEOUT_MS, host).await {
+                Some(answer) => answer.session(&self),
+                None => {
+                    host.log(
+                        Level::Warning,
+                        &"session_end_not_shared: the Durable Object EDGEWARD_SESSIONS does not answer; a copy of the cookie \
+                          opens on other isolates until its access token is due",
+                    );
+                    None
+                }
+            }
+        } else {
+            None
+        };
+        if act == SessionAct::Logout {
+            // Nobody waits for the provider.
+            let newest = newest.or(here).unwrap_or(session);
+            drop(host.spawn(SessionJob::revoke(&self, newest)));
+        }
+    }
+
+    /// Revokes the refresh token at the provider (RFC 7009). If the provider cannot be asked, the token is out of reach all the
+    /// same: it stands in sealed cookies only, and those open no more.
+    pub(super) async fn revoke(&self, session: &Session, host: &impl LoginHost) {
+        let Some(token) = session.tokens().refresh.as_deref() else { return };
+        let Ok(provider) = self.provider(host).await else { return };
+        let Some(endpoint) = &provider.revocation_endpoint else { return };
+        let parameters = [("token", token), ("token_type_hint", "refresh_token")];
+        // RFC 7009 §2.2.1: the client was refused, so the next secret may be right.
+        let refuses_client = |answer: &crate::io::Incoming| matches!(answer.status, 400 | 401);
+        // Whatever the answer is, there is nothing left to do.
+        let _ = self.client.send(endpoint, &parameters, None, refuses_client, host).await;
+    }
+}
 
 /// Where the browser goes to end the provider's session; `None` if the provider has no such place.
-#[must_use]
-pub fn logout_url(client: &Client, provider: &Provider, session: Option<&Session>, return_uri: &str) -> Option<String> {
+fn logout_url(client: &Client, provider: &Provider, session: Option<&Session>, return_uri: &str) -> Option<String> {
     if let Some(endpoint) = &provider.auth0_logout {
         let mut url = form::with_query(endpoint);
         form::push(&mut url, "client_id", &client.id);
@@ -22,13 +97,4 @@ pub fn logout_url(client: &Client, provider: &Provider, session: Option<&Session
     }
     form::push(&mut url, "post_logout_redirect_uri", return_uri);
     Some(url)
-}
-
-/// The request that revokes the refresh token, with the client secret of this attempt; `None` if there is no refresh token, no
-/// such secret, or the provider does not offer it.
-#[must_use]
-pub fn revocation(client: &Client, provider: &Provider, tokens: &Tokens, attempt: usize) -> Option<Outgoing> {
-    let token = tokens.refresh.as_deref().filter(|_| client.has_secret(attempt))?;
-    let parameters = [("token", token), ("token_type_hint", "refresh_token")];
-    Some(client.request(provider.revocation_endpoint.as_ref()?, &parameters, attempt, None))
 }

@@ -1,37 +1,57 @@
-//! Logging people in with an OpenID provider: authorization code with PKCE, ID token, refresh, logout. Sans-IO.
+//! Logging people in with an OpenID provider: authorization code with PKCE, ID token, refresh, logout.
 //!
-//! Each step takes plain data and gives either its result or a request to send; the next step takes the answer. The order
-//! of checks is the only one that compiles: only [`accept`] makes a [`CodeExchange`], only its
-//! [`finish`](CodeExchange::finish) a [`PendingLogin`], and only a verified ID token turns that into a session.
+//! Each flow reads like its specification, and its order is the only one that compiles: only a callback that
+//! [`RelyingParty`] accepted can be exchanged, only the tokens that came for it can be verified, and only a login that was verified
+//! becomes a session.
+//!
+//! | flow | file | specification |
+//! |---|---|---|
+//! | login | `login` | OpenID Connect Core §3.1.2.1, RFC 7636 |
+//! | callback | `callback` | OpenID Connect Core §3.1.3, RFC 9207 |
+//! | refresh | `refresh`, `coordinator` | RFC 6749 §6, OpenID Connect Core §12.2 |
+//! | userinfo | `userinfo` | OpenID Connect Core §5.3 |
+//! | logout | `logout` | OpenID Connect RP-Initiated Logout 1.0, RFC 7009 |
 
-mod answer;
 mod callback;
 mod client;
+mod coordinator;
 mod desk;
 mod form;
+mod host;
 mod ledger;
 mod login;
+mod login_error;
 mod logout;
 mod provider;
 mod refresh;
+mod relying_party;
 mod return_to;
 mod rights;
+mod session_job;
+mod token_response;
 mod transaction;
 mod userinfo;
 
-pub use answer::{LoginFailure, logged_in, logged_out, navigation_required};
-pub(crate) use answer::{confirm_logout, open_in_window};
-pub use callback::{CallbackError, CodeExchange, PendingLogin, Reply as TokenReply, accept};
+pub use callback::CallbackError;
 pub use client::{Client, ClientAuth, Secret};
-pub use desk::{RefreshDesk, RefreshMark, RefreshTurn};
+pub use coordinator::{CoordinatorStore, CoordinatorTurn, StoredText};
+pub(crate) use desk::{RefreshDesk, RefreshMark, RefreshOutcome, RefreshTurn};
 pub use form::has_parameter;
-pub use ledger::{KnownRefresh, RefreshLedger, SessionEnd};
-pub use login::{LOGIN_ENTROPY_BYTES, Login, begin, home_login_url, login_url};
-pub use logout::{logout_url, revocation};
-pub use provider::{Provider, ProviderCache, ProviderError, ProviderLookup, ProviderPermit};
-pub use refresh::{RefreshError, begin_refresh, finish_refresh};
+pub use host::{CoordinatorAnswer, CoordinatorMessage, LoginHost, SessionAct};
+pub(crate) use login::login_url;
+pub use login_error::LoginError;
+pub(crate) use login_error::{confirm_logout, navigation_required, open_in_window};
+pub(crate) use provider::Endpoints;
+pub use provider::Provider;
+pub(crate) use refresh::Refreshed;
+pub(crate) use relying_party::LoginState;
+pub use relying_party::RelyingParty;
 pub use return_to::ReturnTo;
 pub(crate) use rights::is_about_user;
-pub use rights::{AccessReading, SubjectMatch, SubjectMismatch, read_again};
-pub use transaction::{LOGIN_COOKIE_PREFIX, UsedStates};
-pub use userinfo::{UserinfoError, begin_userinfo, finish_userinfo};
+pub use rights::{AccessReading, SubjectMatch, SubjectMismatch};
+pub use session_job::SessionJob;
+pub use transaction::LOGIN_COOKIE_PREFIX;
+pub(crate) use transaction::UsedStates;
+pub use userinfo::UserinfoError;
+
+pub use crate::discovery::DiscoveryError;

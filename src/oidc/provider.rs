@@ -3,13 +3,12 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
-use crate::io::{Incoming, Outgoing, UnixTime, Unreachable};
-use crate::json::{Document, Value};
+use super::RelyingParty;
+use crate::discovery::{DiscoveryError, Metadata, MetadataCache, MetadataLookup};
+use crate::json::Value;
+use crate::jwk::{KeyHost, KeyJob};
 use crate::limits;
-use crate::single_flight::SingleFlight;
-use crate::url;
 
 /// Where the provider does what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,30 +31,6 @@ pub struct Provider {
     pub sends_iss: bool,
 }
 
-/// Why the endpoints are not known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ProviderError {
-    /// The discovery document could not be fetched.
-    Unreachable,
-    /// It is not JSON or lacks an acceptable endpoint.
-    Invalid,
-    /// It is another issuer's.
-    IssuerMismatch,
-}
-
-impl ProviderError {
-    /// The stable name of this error.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Unreachable => "discovery_unreachable",
-            Self::Invalid => "discovery_invalid",
-            Self::IssuerMismatch => "discovery_issuer_mismatch",
-        }
-    }
-}
-
 impl Provider {
     /// Auth0's endpoints below `https://{domain}/`.
     #[must_use]
@@ -73,149 +48,53 @@ impl Provider {
         }
     }
 
-    fn from_discovery(issuer: &str, reply: Result<&Incoming, &Unreachable>) -> Result<Self, ProviderError> {
-        let reply = reply.ok().filter(|reply| reply.status == 200).ok_or(ProviderError::Unreachable)?;
-        if !reply.is_json() || reply.body.len() > limits::MAX_PROVIDER_BODY_BYTES {
-            return Err(ProviderError::Invalid);
-        }
-        let document =
-            Document::parse(reply.body.clone(), limits::MAX_CLAIMS_DEPTH).map_err(|_| ProviderError::Invalid)?;
-        let root = document.root();
-        let text = |name| root.get(name).and_then(Value::as_str);
-        if text("issuer") != Some(issuer) {
-            return Err(ProviderError::IssuerMismatch);
-        }
-        // Codes, secrets and tokens go to these: https, or http where the issuer is on this machine too.
-        let endpoint = |name| text(name).filter(|uri| url::may_serve_keys(uri, issuer)).map(String::from);
+    /// The endpoints that a discovery document names.
+    fn from_metadata(issuer: &str, metadata: &Metadata) -> Result<Self, DiscoveryError> {
+        let endpoint = |name| metadata.url(name).map(String::from);
+        let sends_iss = metadata.root().get("authorization_response_iss_parameter_supported");
         Ok(Self {
             issuer: issuer.into(),
-            authorization_endpoint: endpoint("authorization_endpoint").ok_or(ProviderError::Invalid)?,
-            token_endpoint: endpoint("token_endpoint").ok_or(ProviderError::Invalid)?,
+            authorization_endpoint: endpoint("authorization_endpoint").ok_or(DiscoveryError::Invalid)?,
+            token_endpoint: endpoint("token_endpoint").ok_or(DiscoveryError::Invalid)?,
             userinfo_endpoint: endpoint("userinfo_endpoint"),
             end_session_endpoint: endpoint("end_session_endpoint"),
             auth0_logout: None,
             revocation_endpoint: endpoint("revocation_endpoint"),
-            sends_iss: matches!(root.get("authorization_response_iss_parameter_supported"), Some(Value::Bool(true))),
+            sends_iss: matches!(sends_iss, Some(Value::Bool(true))),
         })
     }
 }
 
-/// The endpoints, kept current. Like the key cache: it says what to fetch, and fetches nothing itself; of many requests that
-/// need the endpoints at once, one fetches.
+/// How the endpoints are known.
 #[derive(Debug)]
-pub struct ProviderCache {
-    issuer: String,
-    is_fixed: bool,
-    held: Option<(Arc<Provider>, UnixTime)>,
-    flight: SingleFlight,
-    last_error: ProviderError,
+pub(crate) enum Endpoints {
+    /// They never change.
+    Fixed(Arc<Provider>),
+    /// The issuer's discovery document names them.
+    Discovered(Arc<MetadataCache>),
 }
 
-/// Answer of [`ProviderCache::find`].
-#[derive(Debug)]
-pub enum ProviderLookup {
-    /// The endpoints.
-    Known(Arc<Provider>),
-    /// Send the permit's request and [`store`](ProviderCache::store) the answer.
-    Fetch(ProviderPermit),
-    /// Another request is fetching. Look again in [`limits::FETCH_POLL_MS`].
-    Wait,
-    /// Not known, and it is too early to ask again.
-    Unavailable(ProviderError),
-}
-
-/// The right to fetch the discovery document once.
-#[derive(Debug)]
-pub struct ProviderPermit {
-    number: u64,
-    request: Outgoing,
-    /// Whether the request has failed once and was sent again.
-    is_repeated: bool,
-}
-
-impl ProviderPermit {
-    /// What to send.
-    #[must_use]
-    pub fn request(&self) -> &Outgoing {
-        &self.request
-    }
-}
-
-impl ProviderCache {
-    /// Endpoints that never change.
-    #[must_use]
-    pub fn fixed(provider: Provider) -> Self {
-        let issuer = provider.issuer.clone();
-        let always = UnixTime::from_millis(0);
-        Self { is_fixed: true, held: Some((Arc::new(provider), always)), ..Self::discovering(issuer) }
-    }
-
-    /// Endpoints that the issuer's discovery document names.
-    #[must_use]
-    pub fn discovering(issuer: String) -> Self {
-        Self {
-            issuer,
-            is_fixed: false,
-            held: None,
-            flight: SingleFlight::new(limits::DISCOVERY_LEASE_MS),
-            last_error: ProviderError::Unreachable,
-        }
-    }
-
-    /// The endpoints, or how to come by them. `may_fetch` is false once this request has fetched.
-    pub fn find(&mut self, now: UnixTime, may_fetch: bool) -> ProviderLookup {
-        let age_s = |at: UnixTime| now.secs().saturating_sub(at.secs());
-        let held = self
-            .held
-            .as_ref()
-            .filter(|(_, at)| self.is_fixed || (0..limits::JWKS_STALE_ON_ERROR_S).contains(&age_s(*at)));
-        let is_fresh = held.is_some_and(|(_, at)| self.is_fixed || age_s(*at) < limits::DISCOVERY_FRESH_S);
-        let may_fetch = may_fetch && self.flight.may_begin(now);
-        match held {
-            // Fetching failed, or is under way: the last good document serves.
-            Some((provider, _)) if is_fresh || !may_fetch => ProviderLookup::Known(Arc::clone(provider)),
-            _ if may_fetch => ProviderLookup::Fetch(ProviderPermit {
-                number: self.flight.begin(now),
-                request: Outgoing {
-                    method: "GET",
-                    url: format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/')),
-                    headers: Vec::from([("accept", "application/json".into())]),
-                    body: None,
-                    timeout_ms: limits::FETCH_TIMEOUT_MS,
-                    max_body_bytes: limits::MAX_PROVIDER_BODY_BYTES,
-                },
-                is_repeated: false,
-            }),
-            _ if self.flight.is_leased(now) => ProviderLookup::Wait,
-            _ => ProviderLookup::Unavailable(self.last_error),
-        }
-    }
-
-    /// Takes the answer to a permit's request. Returns the permit if the network failed and the request is to be sent once more,
-    /// at once.
-    #[must_use]
-    pub fn store(
-        &mut self,
-        permit: ProviderPermit,
-        reply: Result<Incoming, Unreachable>,
-        now: UnixTime,
-    ) -> Option<ProviderPermit> {
-        if matches!(reply, Err(Unreachable::Network)) && !permit.is_repeated {
-            self.flight.extend(permit.number, now);
-            return Some(ProviderPermit { is_repeated: true, ..permit });
-        }
-        self.flight.release(permit.number);
-        match Provider::from_discovery(&self.issuer, reply.as_ref()) {
-            Ok(provider) => {
-                self.flight.succeeded();
-                self.held = Some((Arc::new(provider), now));
-            }
-            Err(error) => {
-                let retry_after_s = reply.ok().and_then(|reply| reply.retry_after_s());
-                self.flight.failed(retry_after_s, now);
-                self.last_error = error;
+impl RelyingParty {
+    /// The provider's endpoints. Of requests that need them at once, one fetches, and the others look again until they are there.
+    pub(super) async fn provider(&self, host: &impl KeyHost) -> Result<Arc<Provider>, DiscoveryError> {
+        let cache = match &self.endpoints {
+            Endpoints::Fixed(provider) => return Ok(Arc::clone(provider)),
+            Endpoints::Discovered(cache) => cache,
+        };
+        let mut may_fetch = true;
+        for _ in 0..limits::MAX_LOOKS {
+            match cache.find(host.now(), may_fetch) {
+                MetadataLookup::Known(metadata) => {
+                    return Provider::from_metadata(self.keys.issuer(), &metadata).map(Arc::new);
+                }
+                MetadataLookup::Unavailable(error) => return Err(error),
+                MetadataLookup::Wait => host.sleep(limits::FETCH_POLL_MS).await,
+                MetadataLookup::Fetch(permit) => {
+                    host.spawn(KeyJob::discover(permit)).await;
+                    may_fetch = false;
+                }
             }
         }
-        None
+        Err(DiscoveryError::Unreachable)
     }
 }

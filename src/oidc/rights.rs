@@ -4,33 +4,30 @@
 //! has no scopes of its own.
 
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::Client;
+use super::{Client, LoginHost, RelyingParty};
+use crate::error::VerifyError;
+use crate::host::Level;
 use crate::json::{Value, quote};
-use crate::jwk::KeysError;
-use crate::jwt::{Claims, VerifiedToken, is_organization, unverified_claims};
+use crate::jwk::KeysUnavailable;
+use crate::jwt::{Access, Claims, VerifiedToken, is_organization, unverified_claims};
 use crate::session::{Rights, Session};
+use crate::verifier::Unverified;
 
 /// What verification has to say about the access token of a session.
 #[derive(Debug, Clone)]
 pub enum AccessReading {
     /// It is genuine, and one for this gateway.
-    Verified(Arc<VerifiedToken>),
+    Verified(VerifiedToken<Access>),
     /// It is not. It grants nothing.
     Refused,
     /// The issuer's keys do not include its key, perhaps not yet. It grants nothing until it is read again.
     KeyUnknown,
     /// The issuer's keys cannot be had just now. What was granted before stands as long as it would have without this token; it
     /// is read again with the next request.
-    KeysUnavailable {
-        /// Why.
-        error: KeysError,
-        /// When to try again, in seconds.
-        retry_after_s: u32,
-    },
+    KeysUnavailable(KeysUnavailable),
 }
 
 /// The claims of access token and ID token that must be equal before the one's rights count for the user of the other.
@@ -56,6 +53,8 @@ pub enum SubjectMismatch<'c> {
     /// It is of another subject.
     Subject(&'c SubjectMatch),
 }
+
+impl core::error::Error for SubjectMismatch<'_> {}
 
 impl fmt::Display for SubjectMismatch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -109,7 +108,7 @@ impl Client {
     ///
     /// # Errors
     /// If it is another's.
-    pub fn check_subject(&self, user: &Claims, access: &VerifiedToken) -> Result<(), SubjectMismatch<'_>> {
+    pub fn check_subject(&self, user: &Claims, access: &VerifiedToken<Access>) -> Result<(), SubjectMismatch<'_>> {
         let wanted = &self.subject_match;
         let text = |claims: &Claims, name: &str| {
             claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(ToString::to_string)
@@ -162,7 +161,7 @@ impl Client {
                 let may_come = says.is_some_and(|says| says.issuer() == session.claims().issuer());
                 if may_come { session.with_unread(scope.map(Into::into)) } else { session }
             }
-            AccessReading::KeysUnavailable { .. } => {
+            AccessReading::KeysUnavailable(_) => {
                 session.with_rights(former.cloned()).with_unread(scope.map(Into::into))
             }
         })
@@ -185,17 +184,70 @@ impl Client {
     }
 }
 
-/// The session once more, now that its access token was read again; `None` if nothing is known that was not known before.
-#[must_use]
-pub fn read_again(session: &Session, client: &Client, access: &AccessReading) -> Option<Session> {
-    let is_news = match access {
-        AccessReading::Verified(_) | AccessReading::Refused => true,
-        AccessReading::KeyUnknown => session.rights().is_some(),
-        AccessReading::KeysUnavailable { .. } => false,
-    };
-    if !is_news {
-        return None;
+impl RelyingParty {
+    /// What verification says of a new access token of this user; logged where it does not grant what it might.
+    pub(super) async fn read_access_token(&self, user: &Claims, token: &str, host: &impl LoginHost) -> AccessReading {
+        let reading = self.verify_access_token(user, token, host).await;
+        match &reading {
+            AccessReading::KeyUnknown => host.log(
+                Level::Warning,
+                &"access_token_unusable: key_not_found; the session has no rights of it until its key is published",
+            ),
+            AccessReading::KeysUnavailable(why) => {
+                let line = format_args!(
+                    "access_token_unread: {why}; what was granted before stands until it ends, and the token is read again \
+                     with the next request"
+                );
+                host.log(Level::Warning, &line);
+            }
+            AccessReading::Verified(_) | AccessReading::Refused => {}
+        }
+        reading
     }
-    let again = session.clone().refreshed(session.claims().clone(), session.tokens().clone());
-    client.grant(again, access, session.unread_scope(), session.rights())
+
+    /// Reads the access token of a session once more, where it could not be verified before. Gives the session with what it grants;
+    /// `None` if nothing is known that was not known before.
+    pub(crate) async fn read_again(
+        &self,
+        session: &Session,
+        host: &impl LoginHost,
+    ) -> (AccessReading, Option<Session>) {
+        let reading = self.verify_access_token(session.claims(), &session.tokens().access, host).await;
+        let is_news = match &reading {
+            AccessReading::Verified(_) | AccessReading::Refused => true,
+            AccessReading::KeyUnknown => session.rights().is_some(),
+            AccessReading::KeysUnavailable(_) => false,
+        };
+        if !is_news {
+            return (reading, None);
+        }
+        let again = session.clone().refreshed(session.claims().clone(), session.tokens().clone());
+        let granted = self.client.grant(again, &reading, session.unread_scope(), session.rights());
+        (reading, granted)
+    }
+
+    async fn verify_access_token(&self, user: &Claims, token: &str, host: &impl LoginHost) -> AccessReading {
+        let Some(verifier) = &self.access else { return AccessReading::Refused };
+        match verifier.verify(token, host).await {
+            Ok(token) => match self.client.check_subject(user, &token) {
+                Ok(()) => AccessReading::Verified(token),
+                Err(mismatch) => {
+                    let line = format_args!("access_token_unusable: {mismatch}; the session has no rights of it");
+                    host.log(Level::Warning, &line);
+                    AccessReading::Refused
+                }
+            },
+            Err(Unverified::Refused(VerifyError::KeyNotFound)) => AccessReading::KeyUnknown,
+            Err(Unverified::Refused(error)) => {
+                let line = format_args!(
+                    "access_token_unusable: {}: {error}; the session has no rights of it. Set authorizer.audience to the API's \
+                     identifier so that the provider issues a token for it",
+                    error.code()
+                );
+                host.log(Level::Warning, &line);
+                AccessReading::Refused
+            }
+            Err(Unverified::Unavailable(why)) => AccessReading::KeysUnavailable(why),
+        }
+    }
 }

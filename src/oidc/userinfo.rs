@@ -2,9 +2,9 @@
 
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 
-use super::Provider;
+use super::{LoginHost, RelyingParty};
+use crate::http::Reply;
 use crate::io::{Incoming, Outgoing, Unreachable};
 use crate::json::{Document, Value};
 use crate::jwt::Claims;
@@ -13,9 +13,9 @@ use crate::limits;
 /// Why there are no claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserinfoError {
-    /// The provider does not take the token.
+    /// The provider does not accept the token.
     TokenRefused,
-    /// The provider cannot be reached or answers nonsense.
+    /// The provider cannot be reached, has no such endpoint, or does not answer with claims.
     Unavailable,
     /// The answer is about another user.
     SubjectMismatch,
@@ -34,35 +34,75 @@ impl UserinfoError {
             Self::IssuerMismatch => "userinfo_issuer_mismatch",
         }
     }
+
+    const fn status(self) -> u16 {
+        match self {
+            Self::TokenRefused => 401,
+            Self::Unavailable | Self::SubjectMismatch => 502,
+            Self::IssuerMismatch => 403,
+        }
+    }
+
+    /// What is wrong, for people.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::TokenRefused => "The provider does not accept this token for userinfo.",
+            Self::Unavailable => "The provider does not answer with claims.",
+            Self::SubjectMismatch => "The provider's answer is about another user.",
+            Self::IssuerMismatch => {
+                "The token is of another issuer than the one that logs people in. Ask that issuer for userinfo."
+            }
+        }
+    }
 }
 
-/// The request with somebody's access token; `claims` are those that were verified about them.
-///
-/// # Errors
-/// [`UserinfoError::IssuerMismatch`] unless the provider issued the token, [`UserinfoError::Unavailable`] if it has no such
-/// endpoint.
-pub fn begin_userinfo(provider: &Provider, claims: &Claims, access_token: &str) -> Result<Outgoing, UserinfoError> {
-    if claims.issuer() != Some(&provider.issuer) {
-        return Err(UserinfoError::IssuerMismatch);
+impl core::fmt::Display for UserinfoError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.message())
     }
-    Ok(Outgoing {
-        method: "GET",
-        url: provider.userinfo_endpoint.clone().ok_or(UserinfoError::Unavailable)?,
-        headers: Vec::from([
-            ("accept", "application/json".into()),
-            ("authorization", format!("Bearer {access_token}")),
-        ]),
-        body: None,
-        timeout_ms: limits::FETCH_TIMEOUT_MS,
-        max_body_bytes: limits::MAX_PROVIDER_BODY_BYTES,
-    })
+}
+
+impl core::error::Error for UserinfoError {}
+
+impl RelyingParty {
+    /// Tells callers what the provider says about them. `claims` were verified, with `access_token` or in a session.
+    pub(crate) async fn userinfo(
+        &self,
+        claims: &Claims,
+        access_token: &str,
+        is_session: bool,
+        host: &impl LoginHost,
+    ) -> Reply {
+        match self.fetch_userinfo(claims, access_token, host).await {
+            Ok(json) => Reply::json(json),
+            // What the provider said at login still stands: a session knows its user.
+            Err(UserinfoError::Unavailable | UserinfoError::TokenRefused) if is_session => {
+                Reply::json(claims.as_json().into())
+            }
+            Err(error) => Reply::problem(error.status(), error.code(), error.message()),
+        }
+    }
+
+    async fn fetch_userinfo(
+        &self,
+        claims: &Claims,
+        access_token: &str,
+        host: &impl LoginHost,
+    ) -> Result<String, UserinfoError> {
+        let provider = self.provider(host).await.map_err(|_| UserinfoError::Unavailable)?;
+        if claims.issuer() != Some(&provider.issuer) {
+            return Err(UserinfoError::IssuerMismatch);
+        }
+        let endpoint = provider.userinfo_endpoint.clone().ok_or(UserinfoError::Unavailable)?;
+        let mut request = Outgoing::get(endpoint);
+        request.headers.push(("authorization", format!("Bearer {access_token}")));
+        read(host.send(request).await, claims.subject().unwrap_or_default())
+    }
 }
 
 /// Reads the answer: a JSON object about the expected `subject`.
-///
-/// # Errors
-/// See [`UserinfoError`].
-pub fn finish_userinfo(answer: Result<Incoming, Unreachable>, subject: &str) -> Result<String, UserinfoError> {
+fn read(answer: Result<Incoming, Unreachable>, subject: &str) -> Result<String, UserinfoError> {
     let answer = answer.map_err(|_| UserinfoError::Unavailable)?;
     if matches!(answer.status, 401 | 403) {
         return Err(UserinfoError::TokenRefused);

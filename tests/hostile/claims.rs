@@ -1,15 +1,23 @@
 //! The claims: absent, well-typed, or the token is refused; compared byte by byte; times at their edges.
 
+use edgeward::Verifier;
 use edgeward::error::{ClaimName, Malformed, VerifyError};
 use edgeward::io::UnixTime;
-use edgeward::jwt::{Algorithm, InvalidPolicy, Policy, UntrustedToken};
+use edgeward::jwk::KeyCache;
+use edgeward::jwt::{Algorithm, InvalidPolicy, Policy};
 use serde_json::{Value, json};
 
-use crate::refusal;
-use crate::support::{AUDIENCE, CLIENT, ISSUER, Mint, NOW, access_policy, id_policy, key_a, verify, verify_at};
+use crate::support::fixed_host::{FixedHost, at_once};
+use crate::support::{
+    AUDIENCE, CLIENT, ISSUER, Mint, NOW, access_policy, id_policy, key_a, mismatch, verify, verify_at,
+};
+use crate::{refusal, words_of};
 
 const MALFORMED_CLAIMS: VerifyError = VerifyError::TokenMalformed(Malformed::Claims);
-const OTHER_AUDIENCE: VerifyError = VerifyError::AudienceMismatch { is_id_token: false };
+
+fn other_audience(found: &[&str]) -> VerifyError {
+    VerifyError::AudienceMismatch { mismatch: mismatch(&[AUDIENCE], found), is_id_token: false }
+}
 
 fn why(mint: &Mint) -> VerifyError {
     refusal(&access_policy(), &key_a().set(), &mint.text())
@@ -204,10 +212,7 @@ fn a_fraction_of_a_second_after_exp_is_after_exp() {
 fn clocks_far_out_of_range_refuse_and_do_not_overflow() {
     let text = Mint::access(key_a()).text();
     let set = key_a().set();
-    let at = |now: UnixTime| {
-        let key = set.select(Some(key_a().kid), Algorithm::Rs256).unwrap();
-        access_policy().verify(UntrustedToken::parse(&text).unwrap(), key, now).unwrap_err()
-    };
+    let at = |now: UnixTime| access_policy().verify(&text, &set, now).unwrap_err();
     for millis in [i64::MIN, i64::MIN + 1, -1, 0, 1] {
         let error = at(UnixTime::from_millis(millis));
         assert!(matches!(error, VerifyError::TokenNotYetValid { .. }), "{millis}: {error:?}");
@@ -269,7 +274,8 @@ fn only_the_exact_issuer_is_the_issuer() {
         "https://tenant%2eexample.com/",
         "https://tenànt.example.com/",
     ] {
-        assert_eq!(why(&Mint::access(key_a()).claim("iss", issuer)), VerifyError::IssuerMismatch, "{issuer}");
+        let expected = VerifyError::IssuerMismatch(mismatch(&[ISSUER], &[issuer]));
+        assert_eq!(why(&Mint::access(key_a()).claim("iss", issuer)), expected, "{issuer}");
     }
     for array in [json!([ISSUER]), json!([ISSUER, "https://attacker.example/"]), json!([])] {
         assert_eq!(why(&Mint::access(key_a()).claim("iss", array)), malformed("iss"));
@@ -294,14 +300,14 @@ fn only_an_exact_audience_is_the_audience() {
         "https://*.example.com",
         "https://api.example.com\0",
     ] {
-        assert_eq!(why(&Mint::access(key_a()).claim("aud", audience)), OTHER_AUDIENCE, "{audience}");
+        assert_eq!(why(&Mint::access(key_a()).claim("aud", audience)), other_audience(&[audience]), "{audience}");
         assert_eq!(
             why(&Mint::access(key_a()).claim("aud", json!([audience, "https://x"]))),
-            OTHER_AUDIENCE,
+            other_audience(&[audience, "https://x"]),
             "{audience}"
         );
     }
-    assert_eq!(why(&Mint::access(key_a()).claim("aud", json!([]))), OTHER_AUDIENCE);
+    assert_eq!(why(&Mint::access(key_a()).claim("aud", json!([]))), other_audience(&[]));
     assert!(passes(&Mint::access(key_a()).claim("aud", json!(["https://x", AUDIENCE]))));
     assert!(passes(&Mint::access(key_a()).claim("aud", json!([AUDIENCE]))));
 }
@@ -356,4 +362,26 @@ fn deep_and_wide_claims_are_refused_not_followed() {
     let wide: Vec<String> = (0..1000).map(|n| format!(r#""{n}":0"#)).collect();
     assert_eq!(why(&Mint::access(key_a()).splice_claims(&wide.join(","))), MALFORMED_CLAIMS);
     assert!(passes(&Mint::access(key_a()).claim("x", Value::Array(vec![json!(0); 2000]))));
+}
+
+#[test]
+fn a_token_and_its_verifier_show_no_claim_where_they_are_logged() {
+    let text = Mint::access(key_a()).claim("email", "user@example.com").text();
+    let token = verify(&access_policy(), &key_a().set(), &text).unwrap();
+    assert!(format!("{token:?}").contains("Rs256"), "{token:?}");
+    let verifier = Verifier::new(access_policy(), KeyCache::fixed(ISSUER, key_a().set()));
+    let verified = at_once(verifier.verify(&text, &FixedHost(UnixTime::from_secs(NOW))));
+    assert!(format!("{verified:?}").contains("VerifiedToken"), "{verified:?}");
+    assert!(format!("{verifier:?}").contains("TokenCache"), "{verifier:?}");
+    let policy = access_policy().require_claim_value("email", "user@example.com");
+    for shown in [format!("{token:?}"), format!("{verified:?}"), format!("{verifier:?}"), format!("{policy:?}")] {
+        let parts = text.split('.').map(String::from);
+        let claims =
+            text.split('.').nth(1).into_iter().flat_map(words_of).filter(|word| word != ISSUER && word != AUDIENCE);
+        for secret in claims.chain(parts) {
+            assert!(!shown.contains(&secret), "{shown} repeats {secret}");
+        }
+    }
+    let login = id_policy().nonce("secret-nonce").at_hash_of("secret-token");
+    assert!(!format!("{login:?}").contains("secret"), "{login:?}");
 }

@@ -2,40 +2,41 @@
 
 use std::collections::BTreeSet;
 
-use edgeward::error::{ClaimName, Forbidden, Malformed, TokenKind, VerifyError};
+use edgeward::error::{ClaimName, Forbidden, Malformed, Mismatch, TokenKind, VerifyError};
 use edgeward::jwk::KeysError;
 use edgeward::jwt::Algorithm;
 
 /// Every error there is.
 fn all() -> Vec<VerifyError> {
     let claim = || ClaimName::Registered("exp");
+    let mismatch = || crate::support::mismatch(&["expected"], &["found"]);
     vec![
         VerifyError::TokenTooLarge { bytes: 1 },
         VerifyError::TokenMalformed(Malformed::Parts),
         VerifyError::TokenEncrypted,
-        VerifyError::AlgNotAllowed { got: None },
+        VerifyError::AlgNotAllowed { allowed: vec![Algorithm::Rs256], got: None },
         VerifyError::CritNotSupported,
         VerifyError::B64NotSupported,
         VerifyError::KeyNotFound,
         VerifyError::KeyAmbiguous,
         VerifyError::KeyAlgMismatch { token: Algorithm::Rs256, key: Algorithm::Ps256 },
         VerifyError::SignatureInvalid,
-        VerifyError::TypNotAllowed,
+        VerifyError::TypNotAllowed(mismatch()),
         VerifyError::TokenKindMismatch { expected: TokenKind::Access },
         VerifyError::ClaimMalformed { claim: claim() },
         VerifyError::ClaimMissing { claim: claim() },
-        VerifyError::ClaimMismatch { claim: claim() },
-        VerifyError::IssuerMismatch,
-        VerifyError::AudienceMismatch { is_id_token: false },
+        VerifyError::ClaimMismatch { claim: claim(), mismatch: mismatch() },
+        VerifyError::IssuerMismatch(mismatch()),
+        VerifyError::AudienceMismatch { mismatch: mismatch(), is_id_token: false },
         VerifyError::TokenExpired { exp: 1, now: 2 },
         VerifyError::TokenNotYetValid { nbf: 2, now: 1 },
         VerifyError::TokenIssuedInFuture { iat: 2, now: 1 },
         VerifyError::TokenTooOld { iat: 1, max_age_s: 1 },
         VerifyError::TokenSenderConstrained,
         VerifyError::NonceMismatch,
-        VerifyError::AzpMismatch,
+        VerifyError::AzpMismatch(mismatch()),
         VerifyError::AtHashMismatch,
-        VerifyError::ClientNotAllowed,
+        VerifyError::ClientNotAllowed(mismatch()),
         VerifyError::Forbidden(Forbidden::Scope),
         VerifyError::Forbidden(Forbidden::Permission { claim_missing: false }),
         VerifyError::Forbidden(Forbidden::Permission { claim_missing: true }),
@@ -85,4 +86,15 @@ fn texts_start_in_lower_case_and_end_without_a_stop() {
     for text in texts {
         assert!(text.starts_with(|first: char| first.is_lowercase()) && !text.ends_with('.'), "{text}");
     }
+}
+
+#[test]
+fn an_error_shows_what_was_expected_and_not_what_was_found() {
+    let Mismatch { expected, found } = crate::support::mismatch(&["ours"], &["theirs"]);
+    assert_eq!((expected, found), (vec!["ours".into()], vec!["theirs".into()]), "whoever asks for it has both");
+    for error in all() {
+        let said = format!("{error} {error:?}");
+        assert!(!said.contains("found"), "{said}");
+    }
+    assert!(format!("{:?}", VerifyError::IssuerMismatch(crate::support::mismatch(&["ours"], &[]))).contains("ours"));
 }

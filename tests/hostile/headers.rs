@@ -5,7 +5,7 @@ use edgeward::error::{Malformed, VerifyError};
 use serde_json::{Value, json};
 
 use crate::refusal;
-use crate::support::{Mint, access_policy, key_a, key_b, set, verify};
+use crate::support::{Mint, access_policy, key_a, key_b, mismatch, set, verify};
 
 const MALFORMED_HEADER: VerifyError = VerifyError::TokenMalformed(Malformed::Header);
 const MALFORMED_PARAMETER: VerifyError = VerifyError::TokenMalformed(Malformed::HeaderParameter);
@@ -218,7 +218,14 @@ fn typ_says_which_kind_of_token_and_no_other_kind_passes() {
         "text/JWT",
         "at-jwt",
         "application/",
+        // As long as the prefix that may be left out, and not it.
+        "applicationsJWT",
+        "application-at+jwt",
+        "text/plain;\u{a0}JWT",
     ] {
-        assert_eq!(why(&typed(typ)), VerifyError::TypNotAllowed, "{typ:?}");
+        // RFC 7515 §4.1.9: `application/` may be left out, once.
+        let found = typ.strip_prefix("application/").unwrap_or(typ);
+        let expected = VerifyError::TypNotAllowed(mismatch(&["JWT", "at+jwt"], &[found]));
+        assert_eq!(why(&typed(typ)), expected, "{typ:?}");
     }
 }

@@ -1,15 +1,18 @@
 //! The kinds of token: each passes where it belongs and nowhere else.
 
 use edgeward::error::{TokenKind, VerifyError};
-use edgeward::jwt::{Algorithm, Policy, Profile};
+use edgeward::jwt::{Access, Algorithm, Id, Policy, Profile};
 use serde_json::json;
 
 use crate::refusal;
-use crate::support::{AUDIENCE, CLIENT, ISSUER, Mint, access_policy, id_policy, key_a, verify};
+use crate::support::{AUDIENCE, CLIENT, ISSUER, Mint, access_policy, id_policy, key_a, mismatch, verify};
 
-fn logout_policy_lookalike() -> Policy {
+fn logout_policy_lookalike() -> Policy<Id> {
     Policy::id_token(ISSUER, CLIENT, &Algorithm::ALL).unwrap()
 }
+
+/// Whether a token passes.
+type Validator = Box<dyn Fn(&str) -> bool>;
 
 #[test]
 fn each_kind_of_token_passes_only_its_own_validator() {
@@ -22,17 +25,22 @@ fn each_kind_of_token_passes_only_its_own_validator() {
         ("proof of possession", Mint::access(key_a()).header("typ", "dpop+jwt")),
         ("security event", Mint::logout(key_a()).header("typ", "secevent+jwt").claim("aud", AUDIENCE)),
     ];
-    let validators = [
-        ("access", access_policy(), ["access", "access, RFC 9068"].as_slice()),
-        ("access, Auth0 only", access_policy().profile(Profile::Auth0), &["access"]),
-        ("access, RFC 9068 only", access_policy().profile(Profile::Rfc9068), &["access, RFC 9068"]),
-        ("id", id_policy(), &["id"]),
-        ("id without nonce", logout_policy_lookalike(), &["id"]),
+    let by_access = |policy: Policy<Access>| move |text: &str| verify(&policy, &key_a().set(), text).is_ok();
+    let by_id = |policy: Policy<Id>| move |text: &str| verify(&policy, &key_a().set(), text).is_ok();
+    let validators: [(&str, Validator, &[&str]); 5] = [
+        ("access", Box::new(by_access(access_policy())), &["access", "access, RFC 9068"]),
+        ("access, Auth0 only", Box::new(by_access(access_policy().profile(Profile::Auth0))), &["access"]),
+        (
+            "access, RFC 9068 only",
+            Box::new(by_access(access_policy().profile(Profile::Rfc9068))),
+            &["access, RFC 9068"],
+        ),
+        ("id", Box::new(by_id(id_policy())), &["id"]),
+        ("id without nonce", Box::new(by_id(logout_policy_lookalike())), &["id"]),
     ];
     for (token, mint) in &tokens {
-        for (validator, policy, own) in &validators {
-            let accepted = verify(policy, &key_a().set(), &mint.text()).is_ok();
-            assert_eq!(accepted, own.contains(token), "{token} token to the {validator} validator");
+        for (validator, accepts, own) in &validators {
+            assert_eq!(accepts(&mint.text()), own.contains(token), "{token} token to the {validator} validator");
         }
     }
 }
@@ -52,17 +60,22 @@ fn even_with_the_right_audience_an_id_token_is_no_access_token() {
     assert_eq!(refusal(&access_policy(), &key_a().set(), &both), kind);
 }
 
+/// The audience of an ID token, to a policy for access tokens.
+fn wrong_audience(is_id_token: bool) -> VerifyError {
+    VerifyError::AudienceMismatch { mismatch: mismatch(&[AUDIENCE], &[CLIENT]), is_id_token }
+}
+
 #[test]
 fn an_id_token_is_recognised_and_its_sender_told_so() {
     let id_token = Mint::id(key_a()).text();
     let error = refusal(&access_policy(), &key_a().set(), &id_token);
-    assert_eq!(error, VerifyError::AudienceMismatch { is_id_token: true });
+    assert_eq!(error, wrong_audience(true));
     assert!(error.to_string().contains("send the access token"));
 
     let bare = Mint::id(key_a()).without("nonce").text();
     let named = access_policy().login_client(CLIENT);
-    assert_eq!(refusal(&named, &key_a().set(), &bare), VerifyError::AudienceMismatch { is_id_token: true });
-    assert_eq!(refusal(&access_policy(), &key_a().set(), &bare), VerifyError::AudienceMismatch { is_id_token: false });
+    assert_eq!(refusal(&named, &key_a().set(), &bare), wrong_audience(true));
+    assert_eq!(refusal(&access_policy(), &key_a().set(), &bare), wrong_audience(false));
 }
 
 #[test]
@@ -81,10 +94,11 @@ fn a_token_with_events_is_neither_kind() {
 #[test]
 fn an_access_token_is_no_id_token() {
     let text = Mint::access(key_a()).text();
-    let expected = VerifyError::AudienceMismatch { is_id_token: false };
+    let expected = VerifyError::AudienceMismatch { mismatch: mismatch(&[CLIENT], &[AUDIENCE]), is_id_token: false };
     assert_eq!(refusal(&id_policy(), &key_a().set(), &text), expected);
     let text = Mint::at_jwt(key_a()).claim("aud", CLIENT).claim("nonce", "nonce-1").text();
-    assert_eq!(refusal(&id_policy(), &key_a().set(), &text), VerifyError::TypNotAllowed);
+    let expected = VerifyError::TypNotAllowed(mismatch(&["JWT"], &["at+jwt"]));
+    assert_eq!(refusal(&id_policy(), &key_a().set(), &text), expected);
 }
 
 #[test]
@@ -98,8 +112,10 @@ fn rfc_9068_demands_its_claims_and_its_type() {
     }
     for typ in ["JWT", "jwt"] {
         let text = Mint::at_jwt(key_a()).header("typ", typ).text();
-        assert_eq!(refusal(&policy, &key_a().set(), &text), VerifyError::TypNotAllowed);
+        let expected = VerifyError::TypNotAllowed(mismatch(&["at+jwt"], &[typ]));
+        assert_eq!(refusal(&policy, &key_a().set(), &text), expected);
     }
     let untyped = Mint::at_jwt(key_a()).without_header("typ").text();
-    assert_eq!(refusal(&policy, &key_a().set(), &untyped), VerifyError::TypNotAllowed);
+    let expected = VerifyError::TypNotAllowed(mismatch(&["at+jwt"], &[]));
+    assert_eq!(refusal(&policy, &key_a().set(), &untyped), expected);
 }

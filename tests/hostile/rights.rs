@@ -3,22 +3,24 @@
 use edgeward::base64url;
 use edgeward::error::{ClaimName, Forbidden, VerifyError};
 use edgeward::io::UnixTime;
-use edgeward::jwt::{Algorithm, Demands, Policy, Roles};
+use edgeward::jwt::{Access, Algorithm, Demands, Policy, Roles};
 use serde_json::{Value, json};
 use sha2::Digest as _;
 
 use crate::refusal;
-use crate::support::{AUDIENCE, CLIENT, ISSUER, Mint, NONCE, NOW, access_policy, id_policy, key_a, verify, verify_at};
+use crate::support::{
+    AUDIENCE, CLIENT, ISSUER, Mint, NONCE, NOW, access_policy, id_policy, key_a, mismatch, verify, verify_at,
+};
 
 const ROLES: &str = "https://app.example.com/roles";
 
-fn demanding(change: impl FnOnce(&mut Demands)) -> Policy {
+fn demanding(change: impl FnOnce(&mut Demands)) -> Policy<Access> {
     let mut demands = Demands::default();
     change(&mut demands);
     access_policy().demand(demands)
 }
 
-fn verdict(policy: &Policy, mint: &Mint) -> Result<(), VerifyError> {
+fn verdict<K>(policy: &Policy<K>, mint: &Mint) -> Result<(), VerifyError> {
     let text = mint.text();
     match verify(policy, &key_a().set(), &text) {
         Ok(_) => Ok(()),
@@ -147,16 +149,17 @@ fn a_demanded_audience_must_be_there_besides_the_accepted_one() {
 #[test]
 fn only_listed_clients_pass() {
     let policy = access_policy().clients([CLIENT, "client-2"]);
+    let not_allowed = |found: &[&str]| Err(VerifyError::ClientNotAllowed(mismatch(&[CLIENT, "client-2"], found)));
     let with = |name: &str, value: &str| verdict(&policy, &Mint::access(key_a()).without("azp").claim(name, value));
     assert_eq!(with("azp", "client-2"), Ok(()));
     assert_eq!(with("client_id", CLIENT), Ok(()));
     for client in ["client-3", "client-", "client-11", "CLIENT-1", ""] {
-        assert_eq!(with("azp", client), Err(VerifyError::ClientNotAllowed));
-        assert_eq!(with("client_id", client), Err(VerifyError::ClientNotAllowed));
+        assert_eq!(with("azp", client), not_allowed(&[client]));
+        assert_eq!(with("client_id", client), not_allowed(&[client]));
     }
-    assert_eq!(verdict(&policy, &Mint::access(key_a()).without("azp")), Err(VerifyError::ClientNotAllowed));
+    assert_eq!(verdict(&policy, &Mint::access(key_a()).without("azp")), not_allowed(&[]));
     let client_id_counts = Mint::access(key_a()).claim("azp", CLIENT).claim("client_id", "client-3");
-    assert_eq!(verdict(&policy, &client_id_counts), Err(VerifyError::ClientNotAllowed));
+    assert_eq!(verdict(&policy, &client_id_counts), not_allowed(&["client-3"]));
 }
 
 #[test]
@@ -179,8 +182,9 @@ fn demanded_claims_are_there_and_equal() {
     let missing = VerifyError::ClaimMissing { claim: configured("tenant") };
     assert_eq!(verdict(&policy, &Mint::access(key_a()).claim("tier", "gold")), Err(missing));
     for tier in [json!("silver"), json!("GOLD"), json!(["gold"]), json!(null), json!(true)] {
-        let mismatch = VerifyError::ClaimMismatch { claim: configured("tier") };
-        assert_eq!(verdict(&policy, &Mint::access(key_a()).claim("tenant", 1).claim("tier", tier)), Err(mismatch));
+        let mismatch = mismatch(&["gold"], tier.as_str().as_slice());
+        let refused = Err(VerifyError::ClaimMismatch { claim: configured("tier"), mismatch });
+        assert_eq!(verdict(&policy, &Mint::access(key_a()).claim("tenant", 1).claim("tier", tier)), refused);
     }
 }
 
@@ -218,15 +222,24 @@ fn a_policy_that_outlives_a_login_leaves_nonce_and_at_hash_to_its_caller() {
 #[test]
 fn an_id_token_is_for_the_client_and_for_nobody_untrusted() {
     let two = |mint: Mint| mint.claim("aud", json!([CLIENT, "client-2"]));
-    let other = Err(VerifyError::AudienceMismatch { is_id_token: false });
-    assert_eq!(verdict(&id_policy(), &two(Mint::id(key_a())).claim("azp", CLIENT)), other);
+    let other = |accepted: &[&str], found: &[&str]| {
+        Err(VerifyError::AudienceMismatch { mismatch: mismatch(accepted, found), is_id_token: false })
+    };
+    let both = [CLIENT, "client-2"];
+    assert_eq!(verdict(&id_policy(), &two(Mint::id(key_a())).claim("azp", CLIENT)), other(&[CLIENT], &both));
     let trusting = id_policy().trust_audience("client-2");
     assert_eq!(verdict(&trusting, &two(Mint::id(key_a())).claim("azp", CLIENT)), Ok(()));
     let missing = VerifyError::ClaimMissing { claim: ClaimName::Registered("azp") };
     assert_eq!(verdict(&trusting, &two(Mint::id(key_a()))), Err(missing));
-    assert_eq!(verdict(&trusting, &two(Mint::id(key_a())).claim("azp", "client-2")), Err(VerifyError::AzpMismatch));
-    assert_eq!(verdict(&trusting, &Mint::id(key_a()).claim("aud", "client-2")), other);
-    assert_eq!(verdict(&id_policy(), &Mint::id(key_a()).claim("azp", "client-2")), Err(VerifyError::AzpMismatch));
+    assert_eq!(
+        verdict(&trusting, &two(Mint::id(key_a())).claim("azp", "client-2")),
+        Err(VerifyError::AzpMismatch(mismatch(&[CLIENT], &["client-2"])))
+    );
+    assert_eq!(verdict(&trusting, &Mint::id(key_a()).claim("aud", "client-2")), other(&both, &["client-2"]));
+    assert_eq!(
+        verdict(&id_policy(), &Mint::id(key_a()).claim("azp", "client-2")),
+        Err(VerifyError::AzpMismatch(mismatch(&[CLIENT], &["client-2"])))
+    );
     assert_eq!(verdict(&id_policy(), &Mint::id(key_a()).claim("aud", json!([CLIENT]))), Ok(()));
 }
 
@@ -272,5 +285,11 @@ fn a_policy_of_one_route_says_nothing_about_another() {
     let other = Policy::access_token(ISSUER, ["https://other.example.com"], &Algorithm::ALL).unwrap();
     assert!(verify(&read, &key_a().set(), &text).is_ok());
     assert_eq!(refusal(&write, &key_a().set(), &text), VerifyError::Forbidden(Forbidden::Scope));
-    assert_eq!(refusal(&other, &key_a().set(), &text), VerifyError::AudienceMismatch { is_id_token: false });
+    assert_eq!(
+        refusal(&other, &key_a().set(), &text),
+        VerifyError::AudienceMismatch {
+            mismatch: mismatch(&["https://other.example.com"], &[AUDIENCE]),
+            is_id_token: false
+        }
+    );
 }

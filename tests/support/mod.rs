@@ -1,18 +1,40 @@
 //! What the native tests share: keys, a mint for tokens, and a deterministic source of variety.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unreachable,
+    clippy::std_instead_of_alloc,
+    clippy::std_instead_of_core,
+    reason = "test code: a panic is a failure"
+)]
+
+// The core's unit tests include this file, and the core has no prelude of std.
+use std::borrow::ToOwned as _;
+use std::string::{String, ToString as _};
+use std::vec::Vec;
+
+pub(crate) mod fixed_host;
+pub(crate) mod host;
+pub(crate) mod world;
+
+pub(crate) mod vectors;
 
 use std::sync::OnceLock;
 
 use edgeward::base64url;
-use edgeward::error::VerifyError;
+use edgeward::error::{Mismatch, VerifyError};
 use edgeward::io::UnixTime;
 use edgeward::jwk::{JwkSet, KeyCache};
-use edgeward::jwt::{Algorithm, Policy, UntrustedToken, VerifiedToken};
+use edgeward::jwt::{Access, Algorithm, Id, Policy, VerifiedToken};
 use edgeward::rsa::{Hash, Scheme};
-use edgeward::{Check, Verifier};
+use edgeward::testing::SigningKey;
+use edgeward::{Unverified, Verifier};
+use fixed_host::{FixedHost, at_once};
 use rsa::BigUint;
-use rsa::pkcs8::DecodePrivateKey as _;
 use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
@@ -32,7 +54,7 @@ pub(crate) fn now() -> UnixTime {
 /// A private key to sign test tokens with.
 pub(crate) struct TestKey {
     pub(crate) kid: &'static str,
-    pub(crate) private: rsa::RsaPrivateKey,
+    signer: SigningKey,
 }
 
 macro_rules! test_keys {
@@ -41,7 +63,7 @@ macro_rules! test_keys {
             static KEY: OnceLock<TestKey> = OnceLock::new();
             KEY.get_or_init(|| {
                 let pem = include_str!(concat!("../keys/", $file, ".pem"));
-                TestKey { kid: $file, private: rsa::RsaPrivateKey::from_pkcs8_pem(pem).unwrap() }
+                TestKey { kid: $file, signer: SigningKey::from_pem($file, pem) }
             })
         }
     )*};
@@ -59,12 +81,16 @@ test_keys! {
 }
 
 impl TestKey {
+    pub(crate) fn private(&self) -> &rsa::RsaPrivateKey {
+        self.signer.private()
+    }
+
     pub(crate) fn n(&self) -> Vec<u8> {
-        self.private.n().to_bytes_be()
+        self.private().n().to_bytes_be()
     }
 
     pub(crate) fn e(&self) -> Vec<u8> {
-        self.private.e().to_bytes_be()
+        self.private().e().to_bytes_be()
     }
 
     /// The public key as a JWK without `use` and `alg`.
@@ -75,7 +101,7 @@ impl TestKey {
     /// The private key as a JWK.
     pub(crate) fn private_jwk(&self) -> Value {
         let mut jwk = self.jwk();
-        jwk["d"] = base64url::encode(&self.private.d().to_bytes_be()).into();
+        jwk["d"] = base64url::encode(&self.private().d().to_bytes_be()).into();
         jwk
     }
 
@@ -87,19 +113,16 @@ impl TestKey {
     /// RSASP1 (RFC 8017 §5.2.1) on an encoded message of any form.
     pub(crate) fn raw(&self, encoded: &[u8]) -> Vec<u8> {
         let no_blinding: Option<&mut NoRandomness> = None;
-        let number = rsa::hazmat::rsa_decrypt(no_blinding, &self.private, &BigUint::from_bytes_be(encoded)).unwrap();
-        left_pad(&number.to_bytes_be(), self.private.size())
+        let number = rsa::hazmat::rsa_decrypt(no_blinding, self.private(), &BigUint::from_bytes_be(encoded)).unwrap();
+        left_pad(&number.to_bytes_be(), self.private().size())
     }
 
     pub(crate) fn sign(&self, scheme: Scheme, message: &[u8]) -> Vec<u8> {
-        match scheme {
-            Scheme::Pkcs1v15(hash) => self.raw(&pkcs1v15_encode(hash, message, self.private.size())),
-            Scheme::Pss(hash) => self.sign_pss_with_salt(hash, message, &vec![0x5a; hash.len()]),
-        }
+        self.signer.sign(scheme, message)
     }
 
     pub(crate) fn sign_pss_with_salt(&self, hash: Hash, message: &[u8], salt: &[u8]) -> Vec<u8> {
-        self.raw(&pss_encode(hash, hash, message, salt, self.private.n().bits() - 1))
+        self.raw(&pss_encode(hash, hash, message, salt, self.private().n().bits() - 1))
     }
 }
 
@@ -323,38 +346,40 @@ fn splice(json: &[u8], text: &str) -> Vec<u8> {
 }
 
 /// The policy that the mint's access tokens satisfy.
-pub(crate) fn access_policy() -> Policy {
+pub(crate) fn access_policy() -> Policy<Access> {
     Policy::access_token(ISSUER, [AUDIENCE], &Algorithm::ALL).unwrap()
 }
 
 /// The policy that the mint's ID tokens satisfy.
-pub(crate) fn id_policy() -> Policy {
+pub(crate) fn id_policy() -> Policy<Id> {
     Policy::id_token(ISSUER, CLIENT, &Algorithm::ALL).unwrap().nonce(NONCE)
 }
 
-/// The verdict, by the steps of [`edgeward::jwt`]. [`Verifier`] must agree.
-pub(crate) fn verify_at(
-    policy: &Policy,
+/// What a mismatch carries.
+pub(crate) fn mismatch(expected: &[&str], found: &[&str]) -> Mismatch {
+    let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+    Mismatch { expected: texts(expected), found: texts(found) }
+}
+
+/// The verdict of a policy. A [`Verifier`] with the same policy and keys must agree, and at once.
+pub(crate) fn verify_at<K>(
+    policy: &Policy<K>,
     keys: &JwkSet,
     text: &str,
     now: UnixTime,
-) -> Result<VerifiedToken, VerifyError> {
-    let by_steps = UntrustedToken::parse(text).and_then(|token| {
-        let algorithm = policy.check_header(token.header())?;
-        let key = keys.select(token.header().kid(), algorithm)?;
-        policy.verify(token, key, now)
-    });
-    let mut verifier = Verifier::new(policy.clone(), KeyCache::fixed(policy.issuer(), keys.clone()));
-    match (verifier.check(text, now, 0), &by_steps) {
-        (Check::Verified(token, None), Ok(same)) => assert_eq!(token.claims().as_json(), same.claims().as_json()),
-        (Check::Refused(error), Err(same)) => assert_eq!(error, *same),
-        (check, _) => panic!("the steps say {by_steps:?}, the verifier says {check:?}"),
+) -> Result<VerifiedToken<K>, VerifyError> {
+    let verdict = policy.verify(text, keys, now);
+    let verifier = Verifier::new(policy.clone(), KeyCache::fixed(policy.issuer(), keys.clone()));
+    match (at_once(verifier.verify(text, &FixedHost(now))), &verdict) {
+        (Ok(token), Ok(same)) => assert_eq!(token.claims().as_json(), same.claims().as_json()),
+        (Err(Unverified::Refused(error)), Err(same)) => assert_eq!(error, *same),
+        (other, _) => panic!("the policy says {verdict:?}, the verifier says {other:?}"),
     }
-    by_steps
+    verdict
 }
 
 /// The verdict at [`NOW`].
-pub(crate) fn verify(policy: &Policy, keys: &JwkSet, text: &str) -> Result<VerifiedToken, VerifyError> {
+pub(crate) fn verify<K>(policy: &Policy<K>, keys: &JwkSet, text: &str) -> Result<VerifiedToken<K>, VerifyError> {
     verify_at(policy, keys, text, now())
 }
 

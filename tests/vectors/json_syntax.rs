@@ -4,7 +4,6 @@
 //! written down here. The transforms show what a parser makes of numbers, duplicate names and broken strings.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use edgeward::base64url;
 use edgeward::error::{Malformed, VerifyError};
@@ -12,7 +11,7 @@ use edgeward::json::{Document, JsonError, Value};
 use edgeward::jwt::UntrustedToken;
 use edgeward::limits;
 
-use crate::folder;
+use crate::support::vectors::{cases, octets, text};
 use crate::support::{Mint, access_policy, key_a, verify};
 
 /// Valid JSON that is refused.
@@ -103,42 +102,64 @@ fn alone(text: &[u8]) -> Fate {
     }
 }
 
-fn texts(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut texts: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .map(|path| (path.file_name().unwrap().to_str().unwrap().into(), std::fs::read(&path).unwrap()))
-        .collect();
-    texts.sort();
+/// A text, its name, and whether it is valid; `None` if that is left to the parser.
+struct Text {
+    name: String,
+    bytes: Vec<u8>,
+    is_valid: Option<bool>,
+}
+
+/// The texts of a set: `test_parsing` or `test_transform`.
+fn texts(set: &str) -> Vec<Text> {
+    let mut texts = Vec::new();
+    for case in cases(include_str!("data/json-test-suite.jsonl")) {
+        let Some((_, name)) = text(&case, "id").split_once('/').filter(|(folder, _)| *folder == set) else { continue };
+        let mut bytes = Vec::new();
+        if let Some(repeated) = case.get("repeated") {
+            let times = usize::try_from(repeated[1].as_u64().unwrap()).unwrap();
+            bytes = repeated[0].as_str().unwrap().repeat(times).into_bytes();
+        }
+        let rest = case.get("text").and_then(|text| text.as_str());
+        bytes.extend(rest.map_or_else(|| octets(&case, "hex"), |text| text.into()));
+        let is_valid = match text(&case, "verdict") {
+            "valid" => Some(true),
+            "invalid" => Some(false),
+            "either" => None,
+            other => panic!("{name}: {other}"),
+        };
+        texts.push(Text { name: name.into(), bytes, is_valid });
+    }
     texts
+}
+
+fn bytes_of(set: &str, name: &str) -> Vec<u8> {
+    texts(set).into_iter().find(|text| text.name == name).unwrap_or_else(|| panic!("{name}")).bytes
 }
 
 #[test]
 fn json_test_suite_parsing() {
-    let Some(folder) = folder("jsontestsuite") else { return };
     let (mut must_parse, mut must_not, mut left_to_us) = (0, 0, 0);
     let (mut stricter, mut accepted) = (BTreeSet::new(), BTreeSet::new());
-    for (name, text) in texts(&folder.join("test_parsing")) {
-        let fate = fate(&name, &text);
-        match &name[..2] {
-            "y_" => {
+    for Text { name, bytes, is_valid } in texts("test_parsing") {
+        let fate = fate(&name, &bytes);
+        match is_valid {
+            Some(true) => {
                 must_parse += 1;
                 if fate == Fate::Refused {
                     stricter.insert(name);
                 }
             }
-            "n_" => {
+            Some(false) => {
                 must_not += 1;
                 assert_eq!(fate, Fate::Refused, "{name}");
             }
-            "i_" => {
+            None => {
                 left_to_us += 1;
                 println!("left to the parser: {fate:?}: {name}");
                 if fate == Fate::Accepted {
                     accepted.insert(name);
                 }
             }
-            _ => panic!("{name}"),
         }
     }
     for (name, reason) in STRICTER {
@@ -152,10 +173,9 @@ fn json_test_suite_parsing() {
 
 #[test]
 fn json_test_suite_transforms() {
-    let Some(folder) = folder("jsontestsuite") else { return };
-    let texts = texts(&folder.join("test_transform"));
-    let accepted: BTreeSet<&str> =
-        texts.iter().filter(|(name, text)| fate(name, text) == Fate::Accepted).map(|(name, _)| name.as_str()).collect();
+    let texts = texts("test_transform");
+    let accepted = texts.iter().filter(|text| fate(&text.name, &text.bytes) == Fate::Accepted);
+    let accepted: BTreeSet<&str> = accepted.map(|text| text.name.as_str()).collect();
     println!("JSONTestSuite transforms: {} accepted, {} refused", accepted.len(), texts.len() - accepted.len());
     assert_eq!(accepted, BTreeSet::from(TRANSFORMS_ACCEPTED));
     assert_eq!(texts.len(), 22);
@@ -163,10 +183,9 @@ fn json_test_suite_transforms() {
 
 #[test]
 fn a_refused_text_is_refused_for_the_right_reason() {
-    let Some(folder) = folder("jsontestsuite") else { return };
-    let reason = |name: &str| {
-        let text = std::fs::read(folder.join(name)).unwrap();
-        Document::parse(text, limits::MAX_CLAIMS_DEPTH).map(|_| ()).unwrap_err()
+    let reason = |id: &str| {
+        let (set, name) = id.split_once('/').unwrap();
+        Document::parse(bytes_of(set, name), limits::MAX_CLAIMS_DEPTH).map(|_| ()).unwrap_err()
     };
     for name in ["different_values", "same_value", "unclear_values"] {
         assert_eq!(reason(&format!("test_transform/object_same_key_{name}.json")), JsonError::DuplicateName, "{name}");
@@ -181,8 +200,7 @@ fn a_refused_text_is_refused_for_the_right_reason() {
 
 #[test]
 fn names_in_two_unicode_normal_forms_are_two_names() {
-    let Some(folder) = folder("jsontestsuite") else { return };
-    let text = std::fs::read(folder.join("test_transform/object_key_nfc_nfd.json")).unwrap();
+    let text = bytes_of("test_transform", "object_key_nfc_nfd.json");
     let document = Document::parse(text, limits::MAX_CLAIMS_DEPTH).unwrap();
     assert_eq!(document.root().get("\u{e9}").and_then(Value::as_str), Some("NFC"));
     assert_eq!(document.root().get("e\u{301}").and_then(Value::as_str), Some("NFD"));

@@ -1,7 +1,6 @@
 //! Proves the core against vectors that others published: Wycheproof's JOSE files, RFC 7520, JSONTestSuite and ring's RSA files.
 //!
-//! The vectors are not part of this repository. They are read from `../shared/vectors`, or from the folder that the
-//! environment variable `EDGEWARD_VECTORS` names; without them these tests say so and pass.
+//! They are data files of one form: `README.md` beside this file describes it and says where each is from.
 //!
 //! `valid` must be accepted, `invalid` and `acceptable` refused. Exceptions are data with a reason; one that no longer applies
 //! fails its test. Every runner prints what it ran and asserts the numbers, so that none can run nothing.
@@ -26,20 +25,30 @@ mod ring;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::Path;
 
-/// The folder with the vectors of one source, if vectors are there at all.
-fn folder(name: &str) -> Option<PathBuf> {
-    let all = std::env::var_os("EDGEWARD_VECTORS")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors"), PathBuf::from);
-    let folder = all.join(name);
-    if folder.is_dir() {
-        return Some(folder);
+use support::vectors;
+
+/// What a file of vectors must say of itself. That its cases are all there, `vectors::parse` checks; that they are the right
+/// ones, their runner.
+#[test]
+fn every_data_file_says_where_it_is_from_and_under_which_licence() {
+    let licences = include_str!("data/LICENSES.md");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/data");
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "jsonl") {
+            continue;
+        }
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let (head, _) = vectors::parse(&std::fs::read_to_string(&path).unwrap());
+        let (source, licence) = (head["source"].as_str().unwrap(), head["licence"].as_str().unwrap());
+        assert!(licences.contains(&format!("\n## {source}: {licence}\n")), "{name}: {source}: {licence}");
+        assert_eq!(head["sha256"].as_str().unwrap().len(), 64, "{name}");
+        names.insert(name);
     }
-    println!("SKIPPED: no vectors from {name}; set EDGEWARD_VECTORS to the folder that holds them");
-    None
-}
-
-fn read(folder: &std::path::Path, name: &str) -> String {
-    String::from_utf8(std::fs::read(folder.join(name)).unwrap()).unwrap()
+    println!("data files: {names:?}");
+    assert_eq!(names.len(), 11);
 }

@@ -4,32 +4,28 @@ use core::cell::OnceCell;
 use core::str;
 use std::cell::RefCell;
 
-use edgeward::http::RequestHead;
 use edgeward::limits;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::entropy;
+use crate::host;
 
-#[wasm_bindgen(module = "/src/head.js")]
+#[wasm_bindgen(module = "/src/host.js")]
 extern "C" {
     /// One crossing for method, URL and `Authorization`.
     #[wasm_bindgen(js_name = readHead)]
     fn read_head(request: &web_sys::Request, into: &mut [u8]) -> usize;
 }
 
-/// Room for the longest token that is not refused for its length, and a URL.
-const ROOM: usize = limits::MAX_TOKEN_BYTES + 8 * 1024;
-
 thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; ROOM]);
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; limits::REQUEST_HEAD_BYTES]);
 }
 
 /// An inbound request; its text parts are read once.
 pub(crate) struct Inbound {
-    raw: web_sys::Request,
-    headers: web_sys::Headers,
-    method: String,
-    url: String,
+    pub(crate) raw: web_sys::Request,
+    pub(crate) headers: web_sys::Headers,
+    pub(crate) method: String,
+    pub(crate) url: String,
     authorization: Option<String>,
     id: OnceCell<String>,
 }
@@ -52,22 +48,6 @@ impl Inbound {
         Self { raw, headers, method, url, authorization, id: OnceCell::new() }
     }
 
-    pub(crate) fn raw(&self) -> &web_sys::Request {
-        &self.raw
-    }
-
-    pub(crate) fn headers(&self) -> &web_sys::Headers {
-        &self.headers
-    }
-
-    pub(crate) fn method(&self) -> &str {
-        &self.method
-    }
-
-    pub(crate) fn url(&self) -> &str {
-        &self.url
-    }
-
     /// A header; several of one name are joined with `, `.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         if name == "authorization" {
@@ -80,11 +60,11 @@ impl Inbound {
 
     /// Where the platform has no name for the request, as on a developer's machine, it gets one when it is asked for.
     fn own_id(&self) -> String {
-        self.id.get_or_init(|| edgeward::base64url::encode(&entropy::random::<9>()).replace('_', "-")).clone()
-    }
-
-    /// Lends the head of the request to the core.
-    pub(crate) fn with_head<T>(&self, read: impl FnOnce(&RequestHead<'_>) -> T) -> T {
-        read(&RequestHead { method: &self.method, url: &self.url, header: &|name| self.header(name) })
+        let random = || {
+            let mut bytes = [0; 9];
+            host::entropy(&mut bytes);
+            edgeward::base64url::encode(&bytes).replace('_', "-")
+        };
+        self.id.get_or_init(random).clone()
     }
 }

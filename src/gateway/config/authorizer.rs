@@ -2,20 +2,22 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::reader::{Field, Reader, Section};
 use super::{redirects, session};
+use crate::discovery::MetadataCache;
 use crate::gateway::route::{Auth, Integration, Route};
-use crate::gateway::{Login, LoginState};
 use crate::json::Value;
 use crate::jwk::{JwkSet, KeyCache, KeySource};
-use crate::jwt::{Algorithm, Demands, Policy, Profile};
+use crate::jwt::{Access, Algorithm, Demands, Policy, Profile};
 use crate::limits;
 use crate::oidc::{
-    Client, ClientAuth, Provider, ProviderCache, RefreshDesk, Secret, SubjectMatch, UsedStates, is_about_user,
+    Client, ClientAuth, Endpoints, LoginState, Provider, RelyingParty, Secret, SubjectMatch, is_about_user,
 };
-use crate::session::{LoginBinding, SessionMemory};
+use crate::session::LoginBinding;
+use crate::shared::Shared;
 use crate::url::{HttpUrl, is_host, is_loopback, is_within_domain, split_port};
 use crate::verifier::Verifier;
 
@@ -239,14 +241,14 @@ impl Authorizer {
         }
     }
 
-    /// How people log in, with the first issuer, and a verifier for it where no route asks for tokens.
+    /// How people log in, with the first issuer. `access` verifies access tokens where a route asks for them.
     pub(super) fn login(
         &self,
         reader: &mut Reader<'_>,
         routes: &[Route],
         session: session::Settings,
-        reads_access_tokens: bool,
-    ) -> Option<(Login, LoginState, Verifier)> {
+        access: Option<Arc<Verifier>>,
+    ) -> Option<RelyingParty> {
         let settings = &self.client;
         let issuer = self.issuers.first().filter(|_| !settings.is_faulty)?;
         let Some(id) = settings.id.clone() else {
@@ -302,29 +304,27 @@ impl Authorizer {
             session_claims,
             forwards_ip: settings.forwards_ip,
         };
-        let provider = match self.kind {
-            Type::Auth0 => ProviderCache::fixed(Provider::auth0(&issuer.issuer)),
-            Type::Oidc => ProviderCache::discovering(issuer.issuer.clone()),
+        let keys = access.as_ref().and_then(|verifier| verifier.keys().next().cloned());
+        let keys = keys.unwrap_or_else(|| Arc::new(self.keys_of(issuer)));
+        let endpoints = match (self.kind, keys.metadata()) {
+            (Type::Auth0, _) => Endpoints::Fixed(Arc::new(Provider::auth0(&issuer.issuer))),
+            (Type::Oidc, Some(metadata)) => Endpoints::Discovered(Arc::clone(metadata)),
+            (Type::Oidc, None) => Endpoints::Discovered(Arc::new(MetadataCache::new(issuer.issuer.clone()))),
         };
-        let verifier = Verifier::new(id_policy.clone(), self.keys_of(issuer));
-        let login = Login {
+        Some(RelyingParty {
             after_logout: settings.post_logout_uri.clone().unwrap_or_else(|| format!("{}/", client.home())),
             login_path: redirects::login_page(routes),
             client,
             sessions,
             id_policy,
-            reads_access_tokens,
-        };
-        let state = LoginState {
-            provider,
-            used_states: UsedStates::default(),
-            refreshes: RefreshDesk::default(),
-            sessions: SessionMemory::default(),
-        };
-        Some((login, state, verifier))
+            keys,
+            endpoints,
+            access,
+            state: Shared::new(LoginState::default()),
+        })
     }
 
-    fn policy(&self, issuer: &str, audience: &[String]) -> Result<Policy, crate::jwt::InvalidPolicy> {
+    fn policy(&self, issuer: &str, audience: &[String]) -> Result<Policy<Access>, crate::jwt::InvalidPolicy> {
         let mut policy = Policy::access_token(issuer, audience.iter().cloned(), &self.algorithms)?
             .clock_skew_s(self.clock_skew_s)?
             .profile(self.profile)

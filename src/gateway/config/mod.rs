@@ -12,27 +12,35 @@ mod redirects_tests;
 mod session;
 
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 pub use self::reader::{Environment, Problem};
 use self::reader::{Reader, Section};
 use super::route::{Auth, Route};
-use super::{Gateway, LoginState, Unicode};
+use super::{Gateway, Unicode};
+use crate::host::Level;
 use crate::json::Document;
 use crate::limits;
-use crate::verifier::Verifier;
 
 /// A configuration that serves.
 #[derive(Debug)]
 pub struct Compiled {
-    /// Routes and contracts.
+    /// The gateway.
     pub gateway: Gateway,
-    /// Issuers and their keys; `None` if no route needs them.
-    pub verifier: Option<Verifier>,
-    /// What changes while people log in and out; `None` if no route does that.
-    pub login: Option<LoginState>,
     /// What should be looked at all the same.
     pub warnings: Vec<Problem>,
+}
+
+/// What a configuration is compiled with, besides the document and its variables.
+#[derive(Debug, Clone, Copy)]
+pub struct Platform<'p> {
+    /// Unicode's tables.
+    pub unicode: Unicode,
+    /// Seals sessions where no secret is configured; random, so that sessions end when it is forgotten. Without one, no login
+    /// succeeds then.
+    pub random_secret: Option<&'p str>,
 }
 
 /// [`compile_with`] Unicode's tables in this crate.
@@ -41,15 +49,15 @@ pub struct Compiled {
 /// All problems found.
 #[cfg(feature = "unicode")]
 pub fn compile(text: &str, env: &Environment<'_>) -> Result<Compiled, Vec<Problem>> {
-    compile_with(text, env, Unicode::TABLES)
+    compile_with(text, env, Platform { unicode: Unicode::TABLES, random_secret: None })
 }
 
 /// Compiles a configuration document. It fails closed: one error, and nothing is served.
 ///
 /// # Errors
 /// All problems found, warnings included, in reading order.
-pub fn compile_with(text: &str, env: &Environment<'_>, unicode: Unicode) -> Result<Compiled, Vec<Problem>> {
-    let mut reader = Reader::new(env, unicode);
+pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -> Result<Compiled, Vec<Problem>> {
+    let mut reader = Reader::new(env, platform);
     let parsed = if text.len() > limits::MAX_CONFIG_BYTES {
         Err("is too large".to_string())
     } else {
@@ -70,34 +78,43 @@ pub fn compile_with(text: &str, env: &Environment<'_>, unicode: Unicode) -> Resu
     let compiled = paths::read(&mut reader, &root, authorizer.as_ref());
     let routes = &compiled.routes;
     check_protection(&mut reader, &root, authorizer.as_ref(), routes);
-    let mut verifier = authorizer.as_ref().and_then(|authorizer| authorizer.verifier(&mut reader, routes));
-    let mut login = None;
-    if let Some(authorizer) = &authorizer
-        && routes.iter().any(|route| route.integration.needs_login())
-        && let Some((fixed, state, id_tokens)) = authorizer.login(&mut reader, routes, session, verifier.is_some())
-    {
-        verifier.get_or_insert(id_tokens);
-        login = Some((fixed, state));
-    }
+    let verifier = authorizer.as_ref().and_then(|authorizer| authorizer.verifier(&mut reader, routes)).map(Arc::new);
+    let login = authorizer
+        .as_ref()
+        .filter(|_| routes.iter().any(|route| route.integration.needs_login()))
+        .and_then(|authorizer| authorizer.login(&mut reader, routes, session, verifier.clone()));
     if reader.has_errors() {
         return Err(reader.into_problems());
     }
-    let (fixed, state) = login.unzip();
-    Ok(Compiled {
-        gateway: Gateway::new(compiled, unicode, cors, fixed),
-        verifier,
-        login: state,
-        warnings: reader.into_problems(),
-    })
+    let gateway = Gateway::new(compiled, platform.unicode, cors, verifier, login.map(Arc::new));
+    Ok(Compiled { gateway, warnings: reader.into_problems() })
 }
 
-impl Compiled {
-    /// Seals sessions with this random secret if none was configured.
-    pub fn seal_with(&mut self, secret: &str) {
-        if let Some(login) = self.gateway.login.as_mut().filter(|login| login.lacks_secret()) {
-            login.seal_with(secret);
-        }
+/// [`compile_with`], with every problem in the log. `None` if the configuration is invalid: every request is answered with 503 then.
+pub fn load(
+    text: Option<&str>,
+    env: &Environment<'_>,
+    platform: Platform<'_>,
+    log: &dyn Fn(Level, &dyn fmt::Display),
+) -> Option<Gateway> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        log(Level::Error, &"config_invalid: neither edgeward.json nor the variable EDGEWARD gives a configuration");
+        return None;
+    };
+    let (gateway, problems) = match compile_with(text, env, platform) {
+        Ok(Compiled { gateway, warnings }) => (Some(gateway), warnings),
+        Err(problems) => (None, problems),
+    };
+    if gateway.is_none() {
+        let errors = problems.iter().filter(|problem| problem.is_error).count();
+        let outlook = "every request is answered with 503 until they are fixed";
+        log(Level::Error, &format_args!("config_invalid: {errors} error(s); {outlook}"));
     }
+    for problem in &problems {
+        let level = if problem.is_error { Level::Error } else { Level::Warning };
+        log(level, &format_args!("config: {problem}"));
+    }
+    gateway
 }
 
 fn syntax(text: &str, reason: crate::json::JsonError) -> String {

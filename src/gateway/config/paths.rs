@@ -13,10 +13,10 @@ use crate::gateway::Routes;
 use crate::gateway::agreement::RouteTable;
 use crate::gateway::headers::{HeaderTemplates, HeaderValue};
 use crate::gateway::index::RouteIndex;
-use crate::http::path::RequestPath;
 use crate::gateway::pattern::{InvalidPattern, Pattern};
 use crate::gateway::route::{Auth, Integration, Methods, OnForbidden, OnUnauthenticated, Route};
 use crate::http::is_token;
+use crate::http::path::RequestPath;
 use crate::json::Value;
 use crate::jwt::{Demands, Roles};
 use crate::url::HttpUrl;
@@ -136,6 +136,7 @@ fn read_route(reader: &mut Reader<'_>, section: &Section<'_>, authorizer: Option
         on_unauthenticated: on_unauthenticated.unwrap_or_default(),
         on_forbidden: on_forbidden.unwrap_or_default(),
         integration: integration?,
+        act: None,
     })
 }
 

@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::gateway::Unicode;
+use crate::gateway::{Platform, Unicode};
 use crate::json::{Number, Object, Value};
 
 /// Something in the configuration that needs a person's attention.
@@ -34,6 +34,7 @@ pub(super) struct Reader<'e> {
     env: &'e Environment<'e>,
     /// For the patterns of paths.
     pub(super) unicode: Unicode,
+    random_secret: Option<&'e str>,
     problems: Vec<Problem>,
 }
 
@@ -73,8 +74,14 @@ impl<'d> Section<'d> {
 }
 
 impl<'e> Reader<'e> {
-    pub(super) fn new(env: &'e Environment<'e>, unicode: Unicode) -> Self {
-        Self { env, unicode, problems: Vec::new() }
+    pub(super) fn new(env: &'e Environment<'e>, platform: Platform<'e>) -> Self {
+        let Platform { unicode, random_secret } = platform;
+        Self { env, unicode, random_secret, problems: Vec::new() }
+    }
+
+    /// What seals sessions where no secret is configured.
+    pub(super) fn random_secret(&self) -> Option<&'e str> {
+        self.random_secret
     }
 
     pub(super) fn error(&mut self, path: &str, message: impl Into<String>) {

@@ -8,8 +8,8 @@ use super::authorizer::{AFTER_LOGIN, Authorizer};
 use super::reader::Reader;
 use crate::gateway::Unicode;
 use crate::gateway::agreement::{RouteTable, route_for};
-use crate::http::path::RequestPath;
 use crate::gateway::route::{Auth, Integration, OnForbidden, Route};
+use crate::http::path::RequestPath;
 use crate::jwt::Demands;
 
 /// The routes and how they are found.

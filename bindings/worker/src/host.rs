@@ -1,0 +1,170 @@
+//! The host: the runtime's clock, randomness, `fetch`, edge cache, log and background work.
+
+use core::fmt::Display;
+use core::future::Future;
+use core::pin::Pin;
+use std::rc::Rc;
+
+use edgeward::host::{Host, Level, Spawn};
+use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
+use edgeward::jwk::KeyJob;
+use edgeward::limits;
+use edgeward::oidc::{CoordinatorAnswer, CoordinatorMessage, LoginHost, SessionJob};
+use js_sys::futures::{JsFuture, future_to_promise};
+use js_sys::{Array, Promise, Reflect, Uint8Array};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use worker::worker_sys::Context;
+use worker::{Env, console_error, console_warn};
+
+/// Boxed, so that the code that makes promises of futures is there once and not for each of them.
+pub(crate) type Work<T = ()> = Pin<Box<dyn Future<Output = T>>>;
+
+/// A promise of what `work` comes to. It is begun with the next microtask.
+pub(crate) fn promise(work: Work<Result<JsValue, JsValue>>) -> Promise {
+    future_to_promise(work)
+}
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
+    fn get_random_values(buffer: &Uint8Array);
+}
+
+#[wasm_bindgen(module = "/src/host.js")]
+extern "C" {
+    /// A promise of status, four headers and body of the answer, or of a number that says why there is none.
+    fn send(method: &str, url: &str, headers: Vec<String>, body: Option<String>, millis: u32, limit: usize) -> Promise;
+    fn sleep(millis: u32) -> Promise;
+    /// A promise of an entry of the data centre's cache, or of `undefined`.
+    #[wasm_bindgen(js_name = edgeGet)]
+    fn edge_get(key: &str, limit: usize) -> Promise;
+    #[wasm_bindgen(js_name = edgePut)]
+    fn edge_put(key: &str, value: &str, max_age_s: f64) -> Promise;
+    /// A promise of status and text of the answer of the Durable Object of this name.
+    #[wasm_bindgen(catch, js_name = askCoordinator)]
+    fn ask_coordinator(env: &JsValue, name: &str, act: &str, sealed: &str, millis: u32) -> Result<Promise, JsValue>;
+}
+
+/// What `send` of `host.js` says where the network failed.
+const NETWORK_FAILED: f64 = 0.0;
+
+/// The host of one request, or of one turn of a Durable Object, which has no context.
+#[derive(Clone)]
+pub(crate) struct WorkerHost {
+    env: Env,
+    ctx: Option<Rc<Context>>,
+}
+
+impl WorkerHost {
+    pub(crate) fn new(env: Env, ctx: Option<Context>) -> Self {
+        Self { env, ctx: ctx.map(Rc::new) }
+    }
+
+    /// A binding of the Worker.
+    pub(crate) fn binding(&self, name: &str) -> JsValue {
+        Reflect::get(self.env.as_ref(), &name.into()).unwrap_or_default()
+    }
+
+    /// Begins work that goes on when the client goes away.
+    fn begin(&self, work: Work) -> impl Future<Output = ()> + use<> {
+        let done = promise(Box::pin(async move {
+            work.await;
+            Ok(JsValue::UNDEFINED)
+        }));
+        if let Some(ctx) = &self.ctx {
+            // It throws only once the answer was sent: the work is begun all the same.
+            drop(ctx.wait_until(&done));
+        }
+        async move { drop(JsFuture::from(done).await) }
+    }
+}
+
+/// Random bytes.
+pub(crate) fn entropy(out: &mut [u8]) {
+    let buffer = Uint8Array::new_with_length(out.len() as u32);
+    get_random_values(&buffer);
+    buffer.copy_to(out);
+}
+
+pub(crate) fn log(level: Level, line: &dyn Display) {
+    match level {
+        Level::Warning => console_warn!("edgeward: {line}"),
+        Level::Error => console_error!("edgeward: {line}"),
+    }
+}
+
+impl Host for WorkerHost {
+    fn now(&self) -> UnixTime {
+        UnixTime::from_millis(js_sys::Date::now() as i64)
+    }
+
+    async fn send(&self, request: Outgoing) -> Result<Incoming, Unreachable> {
+        let Outgoing { method, url, headers, body, timeout_ms, max_body_bytes } = request;
+        let headers = headers.into_iter().flat_map(|(name, value)| [name.to_string(), value]).collect();
+        let answer = JsFuture::from(send(method, &url, headers, body, timeout_ms, max_body_bytes)).await;
+        let answer = answer.map_err(|_| Unreachable::Network)?;
+        if let Some(why) = answer.as_f64() {
+            return Err(if why == NETWORK_FAILED { Unreachable::Network } else { Unreachable::GivenUp });
+        }
+        let answer = Array::from(&answer);
+        Ok(Incoming {
+            status: answer.get(0).as_f64().unwrap_or_default() as u16,
+            content_type: answer.get(1).as_string(),
+            cache_control: answer.get(2).as_string(),
+            age: answer.get(3).as_string(),
+            retry_after: answer.get(4).as_string(),
+            body: Uint8Array::from(answer.get(5)).to_vec(),
+        })
+    }
+
+    async fn sleep(&self, millis: u32) {
+        drop(JsFuture::from(sleep(millis)).await);
+    }
+
+    async fn edge_get(&self, key: String) -> Option<Vec<u8>> {
+        let entry = JsFuture::from(edge_get(&key, limits::MAX_EDGE_ENTRY_BYTES)).await.ok()?;
+        entry.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec)
+    }
+
+    async fn edge_put(&self, entry: EdgeEntry) {
+        drop(JsFuture::from(edge_put(&entry.key, &entry.value, entry.max_age_s as f64)).await);
+    }
+
+    fn log(&self, level: Level, line: &dyn Display) {
+        log(level, line);
+    }
+}
+
+impl Spawn<KeyJob> for WorkerHost {
+    fn spawn(&self, job: KeyJob) -> impl Future<Output = ()> {
+        let host = self.clone();
+        self.begin(Box::pin(async move { job.run(&host).await }))
+    }
+}
+
+impl Spawn<SessionJob> for WorkerHost {
+    fn spawn(&self, job: SessionJob) -> impl Future<Output = ()> {
+        let host = self.clone();
+        self.begin(Box::pin(async move { job.run(&host).await }))
+    }
+}
+
+impl LoginHost for WorkerHost {
+    fn entropy(&self, out: &mut [u8]) {
+        entropy(out);
+    }
+
+    fn has_coordinator(&self) -> bool {
+        !self.binding("EDGEWARD_SESSIONS").is_undefined()
+    }
+
+    async fn coordinate(&self, message: CoordinatorMessage) -> Result<CoordinatorAnswer, Unreachable> {
+        let CoordinatorMessage { session, act, sealed, timeout_ms } = message;
+        let asked = ask_coordinator(self.env.as_ref(), &session, act.name(), &sealed, timeout_ms);
+        let answer = JsFuture::from(asked.map_err(|_| Unreachable::Network)?).await;
+        let answer = Array::from(&answer.map_err(|_| Unreachable::Network)?);
+        let status = answer.get(0).as_f64().unwrap_or_default() as u16;
+        Ok(CoordinatorAnswer { status, text: answer.get(1).as_string().unwrap_or_default() })
+    }
+}

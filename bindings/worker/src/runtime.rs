@@ -1,0 +1,74 @@
+//! The compiled configurations: one gateway for each document and the variables that it reads, whatever hands them over.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use edgeward::base64url;
+use edgeward::gateway::{Gateway, Platform, Unicode, load};
+use edgeward::limits;
+use js_sys::Map;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::Env;
+
+use crate::host;
+
+thread_local! {
+    /// By the numbers of `runtime.js`. `None`: an invalid configuration.
+    static GATEWAYS: RefCell<Vec<Option<Rc<Gateway>>>> = const { RefCell::new(Vec::new()) };
+}
+
+#[wasm_bindgen(module = "/src/runtime.js")]
+extern "C" {
+    #[wasm_bindgen(catch, js_name = findGateway)]
+    fn find_gateway(env: &JsValue, config: &JsValue) -> Result<i32, JsValue>;
+    #[wasm_bindgen(catch, js_name = keepGateway)]
+    fn keep_gateway(env: &JsValue, config: &JsValue, variables: &Map, most: u32) -> Result<u32, JsValue>;
+    #[wasm_bindgen(catch, js_name = documentOf)]
+    fn document_of(env: &JsValue, config: &JsValue) -> Result<Option<String>, JsValue>;
+    #[wasm_bindgen(catch, js_name = variableOf)]
+    fn variable_of(env: &JsValue, name: &str) -> Result<JsValue, JsValue>;
+}
+
+#[wasm_bindgen(module = "/src/host.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = plainForms)]
+    fn plain_forms(text: &str) -> String;
+    #[wasm_bindgen(js_name = foldCase)]
+    fn fold_case(text: &str) -> String;
+}
+
+/// The gateway for this environment; `config` is the document if the variable EDGEWARD gives none. The first call of a kind compiles
+/// it. `None` if the configuration is invalid, which that call has logged.
+pub(crate) fn gateway(env: &Env, config: &JsValue) -> Option<Rc<Gateway>> {
+    let env: &JsValue = env.as_ref();
+    let found = find_gateway(env, config).ok().and_then(|number| usize::try_from(number).ok());
+    if let Some(gateway) = found.and_then(|number| GATEWAYS.with_borrow(|gateways| gateways.get(number).cloned())) {
+        return gateway;
+    }
+    let variables = Map::new();
+    let gateway = compile(env, config, &variables).map(Rc::new);
+    // A document that cannot be read at all has no place among them.
+    if let Ok(number) = keep_gateway(env, config, &variables, limits::MAX_SITES) {
+        GATEWAYS.with_borrow_mut(|gateways| match gateways.get_mut(number as usize) {
+            Some(place) => *place = gateway.clone(),
+            None => gateways.push(gateway.clone()),
+        });
+    }
+    gateway
+}
+
+/// Compiles the configuration and notes in `variables` what it reads.
+fn compile(env: &JsValue, config: &JsValue, variables: &Map) -> Option<Gateway> {
+    let variable = |name: &str| {
+        let value = variable_of(env, name).unwrap_or_default();
+        variables.set(&name.into(), &value);
+        value.as_string()
+    };
+    let mut random = [0; 32];
+    host::entropy(&mut random);
+    let random_secret = base64url::encode(&random);
+    let unicode = Unicode { nfkc: plain_forms, fold_case };
+    let platform = Platform { unicode, random_secret: Some(&random_secret) };
+    load(document_of(env, config).ok().flatten().as_deref(), &variable, platform, &host::log)
+}

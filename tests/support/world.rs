@@ -1,0 +1,177 @@
+//! A verifier and the world as it sees it. Every request is counted and bounded.
+
+// The core's unit tests include this file, and the core has no prelude of std.
+use std::borrow::ToOwned as _;
+use std::string::String;
+use std::vec::Vec;
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Mutex;
+
+use edgeward::host::Host as _;
+use edgeward::io::{Incoming, UnixTime};
+use edgeward::jwk::{KeyCache, KeySource};
+use edgeward::jwt::{Access, VerifiedToken};
+use edgeward::{Unverified, Verifier, limits};
+use serde_json::Value;
+
+use super::host::{Jobs, VirtualHost};
+use super::{ISSUER, Mint, NOW, TestKey, access_policy, key_a, set_text};
+
+pub(crate) const JWKS_URI: &str = "https://tenant.example.com/jwks";
+
+/// What one request got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Accepted,
+    Refused(&'static str),
+    Unavailable { code: &'static str, retry_after_s: u32 },
+}
+
+impl From<&Result<VerifiedToken<Access>, Unverified>> for Verdict {
+    fn from(result: &Result<VerifiedToken<Access>, Unverified>) -> Self {
+        match result {
+            Ok(_) => Self::Accepted,
+            Err(Unverified::Refused(error)) => Self::Refused(error.code()),
+            Err(Unverified::Unavailable(why)) => unavailable(why.error.code(), why.retry_after_s),
+        }
+    }
+}
+
+pub(crate) fn unavailable(code: &'static str, retry_after_s: u32) -> Verdict {
+    Verdict::Unavailable { code, retry_after_s }
+}
+
+/// A verifier on a host of its own.
+pub(crate) struct World {
+    pub(crate) verifier: Verifier,
+    pub(crate) host: VirtualHost,
+}
+
+impl Deref for World {
+    type Target = VirtualHost;
+
+    fn deref(&self) -> &VirtualHost {
+        &self.host
+    }
+}
+
+impl World {
+    /// A verifier of one issuer whose keys are at [`JWKS_URI`].
+    pub(crate) fn new() -> Self {
+        Self::with(Verifier::new(access_policy(), KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into()))))
+    }
+
+    pub(crate) fn with(verifier: Verifier) -> Self {
+        Self { verifier, host: VirtualHost::default() }
+    }
+
+    /// A world whose provider publishes these keys.
+    pub(crate) fn publishing<const N: usize>(keys: [&'static TestKey; N]) -> Self {
+        let world = Self::new();
+        world.publish(keys);
+        world
+    }
+
+    pub(crate) fn publish<const N: usize>(&self, keys: [&'static TestKey; N]) {
+        self.answer(JWKS_URI, json(&set_text(keys.map(TestKey::jwk))));
+    }
+
+    pub(crate) fn take_down(&self) {
+        self.host.take_down(JWKS_URI);
+    }
+
+    pub(crate) fn now(&self) -> UnixTime {
+        self.host.now()
+    }
+
+    /// Whether a refresh runs that nobody waits for, or is dropped.
+    pub(crate) fn run_background(&self, runs: bool) {
+        self.jobs(if runs { Jobs::Run } else { Jobs::RunAwaited });
+    }
+
+    /// What a request gets, and what it causes.
+    pub(crate) fn result(&self, token: &str) -> Result<VerifiedToken<Access>, Unverified> {
+        let (sent, stored, elapsed_ms) = (self.seen().sent.len(), self.seen().edge_stored.len(), self.elapsed_ms());
+        let result = self.host.run(self.verifier.verify(token, &self.host));
+        let seen = self.seen();
+        for sent in &seen.sent[sent..] {
+            let request = &sent.request;
+            assert_eq!((request.method, &request.body), ("GET", &None));
+            assert_eq!(request.headers, [("accept", "application/json".to_owned())]);
+            assert_eq!(request.timeout_ms, limits::FETCH_TIMEOUT_MS);
+            assert_eq!(request.max_body_bytes, limits::MAX_PROVIDER_BODY_BYTES);
+        }
+        // A fetch asks for two discovery documents and a key set at most, each once.
+        let asked = seen.sent[sent..].iter().filter(|sent| !sent.is_repeated).count();
+        assert!(asked <= 3 * usize::from(limits::MAX_FETCHES_PER_REQUEST), "{asked} questions");
+        for entry in &seen.edge_stored[stored..] {
+            assert_eq!(entry.max_age_s, limits::JWKS_STALE_ON_ERROR_S);
+        }
+        // Where answers take no time, nobody waits for longer than another's lease.
+        assert!(self.elapsed_ms() - elapsed_ms <= limits::FETCH_LEASE_MS);
+        result
+    }
+
+    pub(crate) fn request(&self, token: &str) -> Verdict {
+        (&self.result(token)).into()
+    }
+
+    /// A request that may take its time.
+    pub(crate) async fn verdict(&self, token: &str) -> Verdict {
+        (&self.verifier.verify(token, &self.host).await).into()
+    }
+
+    /// A request that waits for nothing.
+    pub(crate) fn request_now(&self, token: &str) -> Option<Verdict> {
+        self.verifier.verify_now(token, &self.host).map(|result| (&result).into())
+    }
+
+    /// The questions to the provider so far.
+    pub(crate) fn asked(&self) -> usize {
+        self.seen().asked().len()
+    }
+
+    /// The URLs asked for so far.
+    pub(crate) fn urls(&self) -> Vec<String> {
+        self.seen().asked().into_iter().map(|(url, _)| url).collect()
+    }
+
+    /// When the provider was asked, in seconds from the beginning.
+    pub(crate) fn asked_s(&self) -> Vec<i64> {
+        self.seen().asked().iter().map(|(_, at)| at.secs() - NOW).collect()
+    }
+}
+
+/// A `200` with JSON.
+pub(crate) fn json(body: &str) -> Incoming {
+    Incoming {
+        status: 200,
+        content_type: Some("application/json".into()),
+        body: body.as_bytes().to_vec(),
+        ..Incoming::default()
+    }
+}
+
+pub(crate) fn status(status: u16) -> Incoming {
+    Incoming { status, ..json("{}") }
+}
+
+/// A token that outlives every test here, signed once.
+pub(crate) fn token(key: &'static TestKey) -> String {
+    static SIGNED: Mutex<BTreeMap<&str, String>> = Mutex::new(BTreeMap::new());
+    let sign = || Mint::access(key).claim("exp", NOW + 100 * 24 * 3600).text();
+    SIGNED.lock().unwrap().entry(key.kid).or_insert_with(sign).clone()
+}
+
+/// A token that names a key of this id, and that nobody signed.
+pub(crate) fn token_with_kid(kid: impl Into<Value>) -> String {
+    Mint::access(key_a()).header("kid", kid).with_signature(&[1; 256])
+}
+
+/// The names of the keys that the first issuer's cache holds.
+pub(crate) fn kids(world: &World) -> Vec<String> {
+    let held = world.verifier.keys().next().unwrap().status().unwrap();
+    held.kids.into_iter().flatten().collect()
+}
