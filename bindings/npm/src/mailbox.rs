@@ -186,10 +186,14 @@ impl Host for Mailbox {
     }
 
     fn send(&self, request: Outgoing) -> impl Future<Output = Result<Incoming, Unreachable>> {
-        self.ask("send", |outbox| answer::outgoing(outbox, &request), |answer| match answer {
-            Answer::Sent(answer) => answer,
-            _ => Err(Unreachable::GivenUp),
-        })
+        self.ask(
+            "send",
+            |outbox| answer::outgoing(outbox, &request),
+            |answer| match answer {
+                Answer::Sent(answer) => answer,
+                _ => Err(Unreachable::GivenUp),
+            },
+        )
     }
 
     fn sleep(&self, millis: u32) -> impl Future<Output = ()> {
@@ -197,10 +201,14 @@ impl Host for Mailbox {
     }
 
     fn edge_get(&self, key: String) -> impl Future<Output = Option<Vec<u8>>> {
-        self.ask("edgeGet", |outbox| push_quoted(outbox, &key), |answer| match answer {
-            Answer::Edge(value) => Some(value),
-            _ => None,
-        })
+        self.ask(
+            "edgeGet",
+            |outbox| push_quoted(outbox, &key),
+            |answer| match answer {
+                Answer::Edge(value) => Some(value),
+                _ => None,
+            },
+        )
     }
 
     fn edge_put(&self, entry: EdgeEntry) -> impl Future<Output = ()> {

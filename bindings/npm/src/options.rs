@@ -107,26 +107,23 @@ pub(crate) fn read(text: &[u8]) -> Result<Judge, InvalidOptions> {
         }
     }
     let mut verifier: Option<Verifier<Any>> = None;
-    let mut failure = FORM;
     for (index, one) in issuers.iter().enumerate() {
         let is_twice = |other: &Options<'_>| other.text("issuer") == one.text("issuer");
         one.check(!issuers.iter().take(index).any(is_twice));
         let policy = policy(&all, one, is_for_id_tokens).map(|policy| policy.demand(demands.clone()));
-        let keys = key_cache(one).unwrap_or_else(|reason| {
+        let keys = match key_cache(one) {
+            Ok(keys) => keys,
             // What the options themselves do not show.
-            if is_valid.get() {
-                failure = InvalidOptions { reason, issuer: index };
-            }
-            one.check(false);
-            KeyCache::new("", KeySource::Discovery)
-        });
-        let (Some(policy), true) = (policy, is_valid.get()) else { return Err(failure) };
+            Err(reason) if is_valid.get() => return Err(InvalidOptions { reason, issuer: index }),
+            Err(_) => return Err(FORM),
+        };
+        let (Some(policy), true) = (policy, is_valid.get()) else { return Err(FORM) };
         verifier = Some(match verifier {
             None => Verifier::new(policy, keys),
             Some(verifier) => verifier.and_issuer(policy, keys),
         });
     }
-    let (Some(mut verifier), true) = (verifier, is_valid.get()) else { return Err(failure) };
+    let (Some(mut verifier), true) = (verifier, is_valid.get()) else { return Err(FORM) };
     if let Some(entries) = cache_entries {
         verifier = verifier.cache_entries(entries as usize);
     }

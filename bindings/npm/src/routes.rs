@@ -20,11 +20,7 @@ impl Routes {
     }
 
     /// The demands that `text` holds; none if there is no text.
-    pub(crate) fn read(
-        &mut self,
-        text: &[u8],
-        is_for_id_tokens: bool,
-    ) -> Result<Option<Arc<PerCall>>, InvalidOptions> {
+    pub(crate) fn read(&mut self, text: &[u8], is_for_id_tokens: bool) -> Result<Option<Arc<PerCall>>, InvalidOptions> {
         if text.is_empty() {
             return Ok(None);
         }

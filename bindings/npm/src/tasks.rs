@@ -45,7 +45,11 @@ impl Tasks {
     }
 
     /// Begins a call; the number that its verdict is found by.
-    pub(crate) fn call(&mut self, flow: impl Future<Output = Verdict> + Send + Sync + 'static, mailbox: &Arc<Mailbox>) -> f64 {
+    pub(crate) fn call(
+        &mut self,
+        flow: impl Future<Output = Verdict> + Send + Sync + 'static,
+        mailbox: &Arc<Mailbox>,
+    ) -> f64 {
         let number = self.tasks.insert(Task::Call(Box::pin(flow)));
         self.poll(number, mailbox);
         self.go_on(mailbox);
