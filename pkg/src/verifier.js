@@ -143,10 +143,7 @@ class Verifier {
 }
 
 /** Frees what forgotten verifiers hold in wasm memory, where the runtime tells. */
-const registry =
-  typeof FinalizationRegistry === "undefined"
-    ? undefined
-    : new FinalizationRegistry(close);
+const registry = typeof FinalizationRegistry === "undefined" ? undefined : new FinalizationRegistry(close);
 
 function close({ core, number, flows }) {
   core.destroy(number);

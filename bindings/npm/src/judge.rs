@@ -37,7 +37,7 @@ impl Judge {
         is_decided
     }
 
-    /// Decides now, with the keys that are there.
+    /// Decides now, into `verdict`, with the keys that are there.
     pub(crate) fn now(&self, token: &str, per_call: Option<&PerCall>, mailbox: &Mailbox, verdict: &mut Verdict) {
         match self.verifier.verify_now(token, mailbox) {
             Some(decided) => self.put(decided, token, per_call, mailbox, verdict),
