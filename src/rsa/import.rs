@@ -56,7 +56,7 @@ impl PublicKey {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use rsa::pkcs8::EncodePublicKey;
     /// # let public = edgeward::testing::SigningKey::fixed().private().to_public_key();
-    /// # let pem = public.to_public_key_pem(rsa::pkcs8::LineEnding::LF)?;
+    /// # let pem = public.to_public_key_pem(rsa::pkcs8::LineEnding::LF).map_err(|error| error.to_string())?;
     /// let key = VerifyingKey::new(PublicKey::from_pem(&pem)?)?.with_kid("2026-11");
     /// let keys = KeyCache::fixed("https://issuer.example.com/", JwkSet::from_iter([key]));
     /// # Ok(())
