@@ -144,27 +144,9 @@ impl fmt::Debug for Mismatch {
 impl Mismatch {
     #[cold]
     #[inline(never)]
-    pub(crate) fn of(expected: &str, found: Option<&str>) -> Self {
-        Self::of_all(&[expected], found)
-    }
-
-    #[cold]
-    pub(crate) fn of_all<'f>(expected: &[impl AsRef<str>], found: impl IntoIterator<Item = &'f str>) -> Self {
-        Self::read(&mut expected.iter().map(AsRef::as_ref), &mut found.into_iter())
-    }
-
-    /// Compiled once for all that hold such values.
-    #[cold]
-    #[inline(never)]
-    fn read(expected: &mut dyn Iterator<Item = &str>, found: &mut dyn Iterator<Item = &str>) -> Self {
-        let mut mismatch = Self { expected: Vec::new(), found: Vec::new() };
-        for one in expected {
-            mismatch.expected.push(one.into());
-        }
-        for one in found {
-            mismatch.found.push(one.into());
-        }
-        mismatch
+    pub(crate) fn new(expected: &[&str], found: &[&str]) -> Self {
+        let owned = |texts: &[&str]| texts.iter().map(|&text| text.into()).collect();
+        Self { expected: owned(expected), found: owned(found) }
     }
 }
 

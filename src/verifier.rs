@@ -7,7 +7,7 @@ use core::marker::PhantomData;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 
-use crate::error::VerifyError;
+use crate::error::{Mismatch, VerifyError};
 use crate::io::UnixTime;
 use crate::jwk::{KeyCache, KeyHost, KeyJob, KeysUnavailable, Lookup, Permit, VerifyingKey};
 use crate::jwt::{Access, Policy, Rules, TokenCache, UntrustedToken, Verified, VerifiedToken};
@@ -170,7 +170,7 @@ impl<K> Verifier<K> {
 
 impl Inner {
     async fn verify(&self, token: &str, host: &impl KeyHost) -> Result<Arc<Verified>, Unverified> {
-        decide(|now, fetches| self.check(token, now, fetches), host).await
+        decide(&|now, fetches| self.check(token, now, fetches), host).await
     }
 
     async fn load(&self, host: &impl KeyHost) -> Result<(), KeysUnavailable> {
@@ -253,7 +253,7 @@ impl Inner {
     #[cold]
     fn issuer_mismatch(&self, named: &str) -> VerifyError {
         let ours: Vec<&str> = self.issuers.iter().map(|issuer| issuer.rules.issuer()).collect();
-        VerifyError::IssuerMismatch(crate::error::Mismatch::of_all(&ours, [named]))
+        VerifyError::IssuerMismatch(Mismatch::new(&ours, &[named]))
     }
 }
 
@@ -270,7 +270,7 @@ impl KeyCache {
         host: &impl KeyHost,
     ) -> Result<VerifiedToken<K>, Unverified> {
         let check = |now, fetches| self.check(&policy.rules, token, now, fetches);
-        decide(check, host).await.map(VerifiedToken::shared)
+        decide(&check, host).await.map(VerifiedToken::shared)
     }
 
     /// Looks at a token of this issuer.
@@ -304,11 +304,14 @@ impl KeyCache {
     }
 }
 
+/// A look at a token: the time, and the fetches that the request has caused before. Not generic, so that [`decide`] is compiled once.
+type Look<'l> = dyn Fn(UnixTime, u8) -> Check + Sync + 'l;
+
 /// Looks at a token until there is a verdict: fetches keys where a look says so, and waits for those that others fetch.
-async fn decide(check: impl Fn(UnixTime, u8) -> Check, host: &impl KeyHost) -> Result<Arc<Verified>, Unverified> {
+async fn decide(look: &Look<'_>, host: &impl KeyHost) -> Result<Arc<Verified>, Unverified> {
     let mut fetches = 0;
     for _ in 0..limits::MAX_LOOKS {
-        match check(host.now(), fetches) {
+        match look(host.now(), fetches) {
             Check::Verified(verified, refresh) => {
                 in_background(refresh, host);
                 return Ok(verified);
