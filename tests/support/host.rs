@@ -10,7 +10,7 @@
 use std::prelude::rust_2024::*;
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Display;
 use std::future::poll_fn;
 use std::mem;
@@ -125,7 +125,7 @@ struct Inner {
     elsewhere: RefCell<Vec<Job>>,
     seen: RefCell<Seen>,
     /// What must stand in no line of the log.
-    secrets: RefCell<Vec<String>>,
+    secrets: RefCell<BTreeSet<String>>,
     rng: RefCell<Rng>,
     #[cfg(feature = "gateway")]
     coordinator: RefCell<Option<Rc<Coordinator>>>,
@@ -318,9 +318,8 @@ impl VirtualHost {
 
     /// From now on a line of the log that holds this text fails the test.
     pub(crate) fn keep_secret(&self, text: &str) {
-        let mut secrets = self.0.secrets.borrow_mut();
-        if text.len() >= 8 && !secrets.iter().any(|one| one == text) {
-            secrets.push(text.into());
+        if text.len() >= 8 {
+            self.0.secrets.borrow_mut().insert(text.into());
         }
     }
 
