@@ -449,7 +449,8 @@ fn a_refreshed_id_token_goes_on_with_the_login_or_ends_it() {
     other_login(&site, &browser, |id| id.claim("auth_time", NOW)).unwrap();
     // The nonce is remembered although the ID token in between had none.
     for browser in [&browser, &good[0], &good[1]] {
-        let bad: [(&str, fn(Mint) -> Mint); 4] = [
+        type Bad = (&'static str, fn(Mint) -> Mint);
+        let bad: [Bad; 4] = [
             ("sub", |id| id.claim("sub", "user-2")),
             ("nonce", |id| id.claim("nonce", "other")),
             ("nonce", |id| id.claim("nonce", "")),

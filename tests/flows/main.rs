@@ -17,3 +17,35 @@
 mod support;
 
 mod begin;
+mod callback;
+mod logout;
+mod refresh;
+mod shared;
+mod userinfo;
+
+use support::browser::{Browser, Request, Response};
+use support::site::Site;
+
+/// A browser whose access token is to be refreshed now; what a refresh brings is good for an hour.
+fn due(site: &Site) -> Browser {
+    let life_s = std::mem::replace(&mut site.provider.set().life_s, 60);
+    let browser = site.logged_in();
+    site.provider.set().life_s = life_s;
+    site.sleep_s(40);
+    browser
+}
+
+/// A request with this browser's cookies.
+fn by(site: &Site, browser: &Browser, target: &str) -> Request {
+    Request::get(target).cookie(&browser.header(site.now()))
+}
+
+/// What a request with this browser's cookies gets; the browser keeps nothing of it.
+fn peek(site: &Site, browser: &Browser, target: &str) -> Response {
+    site.ask(by(site, browser, target))
+}
+
+/// The access token that an origin gets for this browser.
+fn token_of(site: &Site, browser: &Browser) -> String {
+    peek(site, browser, "/token").origin_header("x-token").unwrap().into()
+}

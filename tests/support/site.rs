@@ -218,6 +218,13 @@ impl Site {
         browser
     }
 
+    /// A browser of a new person, logged in, whatever the session's cookie is called.
+    pub(crate) fn log_in_apart(&self) -> Browser {
+        let mut browser = Browser::default();
+        assert!((200..400).contains(&self.log_in_with(&mut browser).status), "{:?}", self.lines());
+        browser
+    }
+
     /// How sessions are kept, with the secret that nobody but a test knows: to look into cookies.
     pub(crate) fn sessions(&self) -> Sessions {
         // A text or a list of texts.
