@@ -21,10 +21,28 @@ mod callback;
 mod logout;
 mod refresh;
 mod shared;
+mod storm;
 mod userinfo;
 
+use edgeward::host::{Host as _, Level};
 use support::browser::{Browser, Request, Response};
 use support::site::Site;
+
+#[test]
+#[should_panic(expected = "a line of the log holds a secret")]
+fn a_secret_in_the_log_fails_any_test_here() {
+    let site = Site::new();
+    let browser = site.logged_in();
+    site.log(Level::Warning, &format_args!("refused {}", site.session(&browser).tokens().access));
+}
+
+#[test]
+#[should_panic(expected = "a line of the log holds a secret")]
+fn a_cookie_in_the_log_fails_any_test_here() {
+    let site = Site::new();
+    let browser = site.logged_in();
+    site.log(Level::Warning, &browser.header(site.now()));
+}
 
 /// A browser whose access token is to be refreshed now; what a refresh brings is good for an hour.
 fn due(site: &Site) -> Browser {

@@ -525,6 +525,11 @@ impl<F: Future> Crowd<F> {
         self.requests.len() - 1
     }
 
+    /// How many requests were added.
+    pub(crate) fn len(&self) -> usize {
+        self.requests.len()
+    }
+
     /// Polls one request once, and nothing else. Whether it is done.
     pub(crate) fn poll(&mut self, number: usize) -> bool {
         let request = &mut self.requests[number];

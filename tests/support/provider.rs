@@ -225,6 +225,12 @@ impl Provider {
         self.set().down.clear();
     }
 
+    /// Nothing goes wrong any more.
+    pub(crate) fn clear_faults(&self) {
+        self.bring_up();
+        self.set().faults.clear();
+    }
+
     /// The requests at an endpoint so far.
     pub(crate) fn requests(&self, endpoint: Endpoint) -> usize {
         self.state.borrow().requests.get(&endpoint).copied().unwrap_or_default()
