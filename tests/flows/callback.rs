@@ -348,6 +348,15 @@ fn a_login_that_is_begun_for_a_part_of_itself_ends_at_the_root() {
 }
 
 #[test]
+fn a_login_ends_where_it_is_configured_to_whatever_the_link_says() {
+    let welcome = "https://www.example.com/welcome";
+    let site = Site::of(&with(config(), &json!({ "authorizer": { "callback_uri": welcome } })));
+    let mut browser = Browser::default();
+    let callback = site.begin(&mut browser, "/login?return_to=/app");
+    assert_eq!(site.open(&mut browser, &callback).location(), welcome);
+}
+
+#[test]
 fn a_session_that_does_not_fit_into_cookies_is_none() {
     let mut back = Back::new();
     back.site.provider.set().id = Rc::new(|id| id.claim("picture", "x".repeat(9_000)));
@@ -408,6 +417,7 @@ fn fifty_people_who_log_in_at_once_are_who_they_are() {
         .rev()
         .map(|(_, browser, callback)| site.answer(Request::get(callback).cookie(&browser.header(site.now()))));
     let answers = site.run_all(requests.collect::<Vec<_>>());
+    assert_eq!(site.provider.requests(Endpoint::Keys), 1, "they share the keys");
     for ((user, browser, _), answer) in backs.iter().rev().zip(answers) {
         let mut browser = browser.clone();
         browser.keep(&answer, site.now());

@@ -49,6 +49,16 @@ fn a_logout_leads_to_the_providers_with_the_id_token_of_the_session() {
 }
 
 #[test]
+fn after_a_logout_the_browser_comes_back_to_where_it_is_configured_to_whatever_the_link_says() {
+    let elsewhere = "https://www.example.com/bye";
+    let site = Site::of(&with(config(), &json!({ "authorizer": { "post_logout_uri": elsewhere } })));
+    let link = "/logout?returnTo=https%3A%2F%2Fevil.example&post_logout_redirect_uri=https%3A%2F%2Fevil.example";
+    let answer = site.open(&mut site.logged_in(), link);
+    assert_eq!(form(answer.location().split_once('?').unwrap().1)["returnTo"], elsewhere);
+    assert!(!answer.location().contains("evil"));
+}
+
+#[test]
 fn who_has_no_session_is_led_to_the_providers_logout_too() {
     let site = Site::discovering();
     let answer = site.ask(Request::get("/logout").page());

@@ -79,6 +79,50 @@ fn requests_of_several_sessions_do_not_share_an_exchange() {
 }
 
 #[test]
+fn sessions_that_are_refreshed_by_a_cold_instance_share_discovery_and_keys() {
+    let site = Site::discovering();
+    site.provider.set().life_s = 60;
+    let browsers: Vec<Browser> = (0..20).map(|_| site.logged_in()).collect();
+    site.sleep_s(40);
+    let cold = site.instance();
+    cold.hesitate();
+    cold.serve_edge(|_| None);
+    let before = [Endpoint::Discovery, Endpoint::Keys].map(|endpoint| site.provider.requests(endpoint));
+    let answers = cold.run_all(browsers.iter().map(|browser| cold.answer(by(&cold, browser, "/app"))));
+    assert!(answers.iter().all(|answer| answer.sets(COOKIE) == Some(true)));
+    let after = [Endpoint::Discovery, Endpoint::Keys].map(|endpoint| site.provider.requests(endpoint));
+    assert_eq!(after, before.map(|count| count + 1));
+}
+
+#[test]
+fn of_several_sessions_in_a_request_the_newest_counts() {
+    let shared = json!({ "session": { "cookie": "__Secure-s", "domain": "example.com" } });
+    let site = Site::of(&with(config(), &shared));
+    site.provider.set().user = "mallory".into();
+    let tossed = site.log_in_apart().value("__Secure-s").unwrap().to_string();
+    site.sleep_s(1);
+    site.provider.set().user = "user-1".into();
+    let mut browser = Browser::default();
+    browser.toss("__Secure-s", &tossed, "app.example.com");
+    site.log_in_with(&mut browser);
+    assert_eq!(browser.header(site.now()).matches("__Secure-s=").count(), 2);
+    assert_eq!(site.send(&mut browser, Request::get("/app")).origin_header("x-user"), Some("user-1"));
+    site.sleep_s(3600);
+    let answer = site.send(&mut browser, Request::get("/app"));
+    assert_eq!((answer.origin_header("x-user"), answer.sets("__Secure-s")), (Some("user-1"), Some(true)));
+    assert_eq!(site.provider.refreshes(), 1);
+}
+
+#[test]
+fn no_browser_keeps_two_cookies_of_a_name_for_one_host_so_such_a_request_is_nobodys() {
+    let site = Site::new();
+    let (mut one, two) = (site.logged_in(), site.logged_in());
+    one.toss(COOKIE, two.value(COOKIE).unwrap(), "example.com");
+    assert_eq!(peek(&site, &one, "/app").status, 401);
+    assert_eq!(peek(&site, &one, "/maybe").origin_header("x-user"), None);
+}
+
+#[test]
 fn a_straggler_with_the_old_cookie_gets_what_came_of_it_for_a_minute() {
     let site = Site::new();
     let old = due(&site);

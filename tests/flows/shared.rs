@@ -253,6 +253,9 @@ fn a_logout_waits_for_no_refresh_that_is_under_way_wherever_that_is() {
         pair.a.sleep_s(1);
         let newest = pair.a.provider.newest();
         assert!(pair.a.provider.state().revoked.contains(&newest), "what came too late");
+        let stored = pair.coordinator.stored();
+        assert_eq!(stored.len(), 1);
+        assert!(stored[0].0.starts_with("logout ") && stored[0].0.lines().count() == 1, "it is stored nowhere");
         pair.assert_over(&pair.browser);
     }
 }
