@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by every script: where the tools are. Sets variables and functions, changes nothing on disk.
+# Sourced by every script: where the tools are. Sourcing it only sets variables and functions; install_node and chromium install what is missing.
 
 EDGEWARD_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 EDGEWARD_CACHE="${EDGEWARD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/edgeward}"

@@ -21,16 +21,24 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Features: `gateway` is the configured gateway and `unicode` its tables for paths, both on by default; `rsa` takes keys of the crate
+//! `rsa` and from PEM and DER files; `testing` is an issuer for your own tests.
 
 #![no_std]
 #![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_core, clippy::std_instead_of_alloc)]
 
 extern crate alloc;
 #[cfg(any(test, edgeward_emulate_fma))]
+#[cfg_attr(test, macro_use)]
 extern crate std;
+// What the tests share is written as for any other crate.
+#[cfg(test)]
+extern crate self as edgeward;
 
 mod algorithm;
 pub mod base64url;
+mod crypto;
 mod discovery;
 pub mod error;
 #[cfg(feature = "gateway")]
@@ -49,9 +57,19 @@ pub mod rsa;
 pub mod session;
 mod shared;
 mod single_flight;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod text;
 mod text_cache;
 mod url;
 mod verifier;
+
+#[cfg(test)]
+mod discovery_tests;
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;
+#[cfg(test)]
+mod verifier_tests;
 
 pub use verifier::{Unverified, Verifier};

@@ -1,4 +1,4 @@
-//! Every limit, in one place: its unit is in its name, its reason above it.
+//! Every limit, time and size that decides something, in one place: its unit is in its name, its reason above it.
 //!
 //! A limit is inclusive: a value equal to it passes, one past it is refused.
 
@@ -17,6 +17,10 @@ pub const MAX_HEADER_DEPTH: usize = 16;
 
 /// Nesting of arrays and objects in claims, key sets and configuration; the outermost object is the first level.
 pub const MAX_CLAIMS_DEPTH: usize = 64;
+
+/// Nesting of arrays and objects in any JSON text, whatever a caller allows. The parser is recursive and gives up at 128 levels; a
+/// level less is seen here, and refused for what it is.
+pub const MAX_JSON_DEPTH: usize = 126;
 
 /// Members of one JSON object. Bounds the search for duplicate names.
 pub const MAX_OBJECT_MEMBERS: usize = 256;
@@ -64,6 +68,12 @@ pub const GATEWAY_MAX_MODULUS_BITS: usize = 4096;
 /// RSA public exponents are odd, at least 3 and at most 33 bits wide: common practice among verifiers, and the bound
 /// on the work that a key can ask for.
 pub const MAX_EXPONENT_BITS: usize = 33;
+
+/// `sub` of an ID token, in ASCII characters (OpenID Connect Core §2).
+pub const MAX_SUBJECT_BYTES: usize = 255;
+
+/// Room for what nearly every request is decided by, in bytes: the longest token that is not refused for its length, and a URL.
+pub const REQUEST_HEAD_BYTES: usize = MAX_TOKEN_BYTES + 8 * 1024;
 
 /// Tolerated difference between the issuer's clock and ours, in seconds, unless configured.
 pub const DEFAULT_CLOCK_SKEW_S: u32 = 5;
@@ -122,7 +132,7 @@ pub const FETCH_POLL_MS: u32 = 10;
 /// How long a discovered `jwks_uri` is reused, in seconds.
 pub const DISCOVERY_FRESH_S: i64 = 3600;
 
-/// Verified tokens kept per issuer, unless configured.
+/// Verified tokens kept by a verifier, unless configured.
 pub const TOKEN_CACHE_ENTRIES: usize = 512;
 
 /// Tokens longer than this are verified each time instead of being kept, in bytes: bounds the cache's memory.
@@ -155,6 +165,21 @@ pub const MAX_OPEN_LOGINS: usize = 5;
 /// How long a login may take, in seconds.
 pub const LOGIN_LIFETIME_S: i64 = 600;
 
+/// Login cookies of one request that are looked at.
+pub const MAX_LOGIN_COOKIES_READ: usize = 4 * MAX_OPEN_LOGINS;
+
+/// States of finished logins that are remembered. The oldest are forgotten; a code is good once at the provider, too.
+pub const MAX_USED_STATES: usize = 4096;
+
+/// A parameter of the login route that is passed on to the provider, in bytes.
+pub const MAX_LOGIN_PARAMETER_BYTES: usize = 256;
+
+/// An error code of the provider's, in bytes: longer ones are not shown.
+pub const MAX_ERROR_CODE_BYTES: usize = 64;
+
+/// When to try again to log in while the provider cannot be asked, in seconds.
+pub const LOGIN_RETRY_AFTER_S: u32 = 5;
+
 /// A path to return to after login, in bytes.
 pub const MAX_RETURN_TO_BYTES: usize = 1024;
 
@@ -163,6 +188,47 @@ pub const TOKEN_ENDPOINT_TIMEOUT_MS: u32 = 10_000;
 
 /// How long a refresh may take, with the way to the coordinator and the turn before, in milliseconds.
 pub const SHARED_REFRESH_TIMEOUT_MS: u32 = TOKEN_ENDPOINT_TIMEOUT_MS + 5_000;
+
+/// A refresh that has not come back by then is given up, in milliseconds. More than the exchange, its retries and the fetch of new
+/// keys may take: a second exchange with a rotated token would end the session.
+pub const REFRESH_LEASE_MS: i64 = 60_000;
+
+/// How long an instance remembers what came of a refresh, in milliseconds: requests with the old cookie may still be on their way.
+pub const REFRESH_REMEMBERED_MS: i64 = 60_000;
+
+/// How long a failure is remembered, in milliseconds: a provider that is down is not asked for every request.
+pub const REFRESH_FAILURE_REMEMBERED_MS: i64 = 5_000;
+
+/// Refreshes that one instance remembers, those under way included.
+pub const MAX_REFRESHES: usize = 1024;
+
+/// Outcomes that the coordinator of a session remembers: requests that are on their way may carry a cookie from before the last few
+/// refreshes.
+pub const MAX_REFRESH_OUTCOMES: usize = 4;
+
+/// Sessions that one instance remembers as ended.
+pub const MAX_ENDED_SESSIONS: usize = 4096;
+
+/// Shortest secret that seals sessions, in characters: 128 bits in hexadecimal.
+pub const MIN_SECRET_CHARS: usize = 32;
+
+/// A session ends when it was not used for so many seconds, unless configured: a day.
+pub const SESSION_IDLE_S: u32 = 86_400;
+
+/// A session ends so many seconds after its login, unless configured: three days.
+pub const SESSION_ABSOLUTE_S: u32 = 259_200;
+
+/// Shortest configured life of a session, in seconds.
+pub const MIN_SESSION_S: u32 = 60;
+
+/// Longest configured life of a session, in seconds: a year.
+pub const MAX_SESSION_S: u32 = 31_536_000;
+
+/// Cookies that one value may be cut into.
+pub const MAX_COOKIE_CHUNKS: usize = 8;
+
+/// The value of one cookie, in bytes; browsers keep cookies of up to 4,096 bytes, name and attributes included.
+pub const MAX_COOKIE_CHUNK_BYTES: usize = 3500;
 
 /// Random bytes in a session's name.
 pub const SESSION_ID_BYTES: usize = 16;

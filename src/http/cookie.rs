@@ -13,12 +13,6 @@ use alloc::vec::Vec;
 
 use crate::limits;
 
-/// Chunks of one value.
-pub const MAX_COOKIE_CHUNKS: usize = 8;
-
-/// Bytes of one chunk's value; browsers keep cookies of up to 4,096 bytes, name and attributes included.
-pub const MAX_CHUNK_BYTES: usize = 3500;
-
 /// How a cookie is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CookieShape {
@@ -44,9 +38,12 @@ impl CookieShape {
     /// `Set-Cookie` values for `value`, clearing chunks that `present` has too many of. `None` if the value is too long.
     #[must_use]
     pub fn write(&self, value: &str, max_age_s: i64, present: &Cookies<'_>) -> Option<Vec<String>> {
-        let chunks: Vec<&str> =
-            value.as_bytes().chunks(MAX_CHUNK_BYTES).filter_map(|part| str::from_utf8(part).ok()).collect();
-        if chunks.is_empty() || chunks.len() > MAX_COOKIE_CHUNKS {
+        let chunks: Vec<&str> = value
+            .as_bytes()
+            .chunks(limits::MAX_COOKIE_CHUNK_BYTES)
+            .filter_map(|part| str::from_utf8(part).ok())
+            .collect();
+        if chunks.is_empty() || chunks.len() > limits::MAX_COOKIE_CHUNKS {
             return None;
         }
         let mut cookies = Vec::new();
@@ -68,7 +65,7 @@ impl CookieShape {
     }
 
     fn clear_from(&self, first: usize, present: &Cookies<'_>) -> Vec<String> {
-        (first.max(1)..MAX_COOKIE_CHUNKS)
+        (first.max(1)..limits::MAX_COOKIE_CHUNKS)
             .map(|index| self.chunk_name(index))
             .filter(|name| present.has(name))
             .flat_map(|name| self.remove(&name))
@@ -126,7 +123,7 @@ impl<'h> Head<'h> {
     fn parse(position: usize, value: &'h str) -> Option<Self> {
         let (count, chunk) = value.split_once('.')?;
         let count: usize = Some(count).filter(|count| count.len() == 1)?.parse().ok()?;
-        (1..=MAX_COOKIE_CHUNKS).contains(&count).then_some(Self { position, count, chunk })
+        (1..=limits::MAX_COOKIE_CHUNKS).contains(&count).then_some(Self { position, count, chunk })
     }
 
     /// The value of this number among those that it makes up with the other chunks, of which `chunks` holds the candidates.
@@ -139,7 +136,12 @@ impl<'h> Head<'h> {
             rest = rest.checked_div(candidates.len())?;
             value.to_mut().push_str(candidates.get(chosen)?);
         }
-        let fits = value.len() <= if self.count == 1 { MAX_CHUNK_BYTES } else { MAX_COOKIE_CHUNKS * MAX_CHUNK_BYTES };
+        let fits = value.len()
+            <= if self.count == 1 {
+                limits::MAX_COOKIE_CHUNK_BYTES
+            } else {
+                limits::MAX_COOKIE_CHUNKS * limits::MAX_COOKIE_CHUNK_BYTES
+            };
         (rest == 0 && fits).then_some(value)
     }
 }
@@ -191,7 +193,8 @@ mod tests {
     use alloc::string::{String, ToString};
     use alloc::vec::Vec;
 
-    use super::{CookieShape, Cookies, MAX_CHUNK_BYTES, cookies_without};
+    use super::{CookieShape, Cookies, cookies_without};
+    use crate::limits;
     use crate::limits;
 
     fn shape() -> CookieShape {
@@ -210,13 +213,15 @@ mod tests {
 
     #[test]
     fn values_of_any_allowed_length_come_back() {
-        for len in [1, MAX_CHUNK_BYTES, MAX_CHUNK_BYTES + 1, 8 * MAX_CHUNK_BYTES] {
+        for len in
+            [1, limits::MAX_COOKIE_CHUNK_BYTES, limits::MAX_COOKIE_CHUNK_BYTES + 1, 8 * limits::MAX_COOKIE_CHUNK_BYTES]
+        {
             let value = "x".repeat(len);
             let cookies = shape().write(&value, 60, &Cookies::default()).unwrap();
-            assert_eq!(cookies.len(), len.div_ceil(MAX_CHUNK_BYTES));
+            assert_eq!(cookies.len(), len.div_ceil(limits::MAX_COOKIE_CHUNK_BYTES));
             assert_eq!(shape().read(&Cookies::new(&sent(&cookies))), [value.as_str()]);
         }
-        assert_eq!(shape().write(&"x".repeat(8 * MAX_CHUNK_BYTES + 1), 60, &Cookies::default()), None);
+        assert_eq!(shape().write(&"x".repeat(8 * limits::MAX_COOKIE_CHUNK_BYTES + 1), 60, &Cookies::default()), None);
     }
 
     #[test]
@@ -227,7 +232,7 @@ mod tests {
 
     #[test]
     fn missing_and_duplicate_chunks_void_the_value() {
-        let cookies = shape().write(&"x".repeat(MAX_CHUNK_BYTES + 1), 60, &Cookies::default()).unwrap();
+        let cookies = shape().write(&"x".repeat(limits::MAX_COOKIE_CHUNK_BYTES + 1), 60, &Cookies::default()).unwrap();
         let whole = sent(&cookies);
         let (first, second) = whole.split_once("; ").unwrap();
         for header in

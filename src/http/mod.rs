@@ -19,7 +19,7 @@ pub(crate) mod spelling;
 pub use bearer::{Bearer, bearer_token};
 pub use challenge::{bad_request, forbidden, missing_token, refused, unavailable};
 #[cfg(feature = "gateway")]
-pub use cookie::{CookieShape, Cookies, MAX_CHUNK_BYTES, MAX_COOKIE_CHUNKS, cookies_without};
+pub use cookie::{CookieShape, Cookies, cookies_without};
 #[cfg(feature = "gateway")]
 pub(crate) use header::{HOP_BY_HOP, canonical_name};
 #[cfg(feature = "gateway")]

@@ -3,7 +3,11 @@
 use alloc::format;
 use alloc::string::String;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::Reply;
+use crate::crypto::sha256;
 
 /// What a page says.
 pub struct Page<'p> {
@@ -65,8 +69,7 @@ impl Page<'_> {
 
 /// The hash by which the policy allows this one style sheet.
 fn style_hash() -> String {
-    let hash = crate::rsa::hash::sha256(STYLE.as_bytes());
-    crate::base64url::encode(&hash).replace('-', "+").replace('_', "/") + "="
+    STANDARD.encode(sha256(STYLE.as_bytes()))
 }
 
 /// Text as HTML, in elements and quoted attributes.

@@ -1,24 +1,23 @@
 //! Strict JSON objects (RFC 8259, I-JSON RFC 7493): UTF-8, no duplicate member names at any level, bounded depth.
 //!
-//! A [`Document`] keeps the text together with a flat index into it, so that a parsed object is owned, cheap to make
-//! (strings are not copied unless they hold escapes) and cheap to read. `events` knows the syntax, `build` makes the index.
-//! The tests compare both with `serde_json`.
+//! `serde_json` reads and writes; the strictness is a layer on it (`read`). A [`Document`] keeps the text together with a flat
+//! index into it, so that a parsed object is owned, cheap to make (strings are not copied unless they hold escapes) and cheap to
+//! look things up in.
 
-mod build;
-mod events;
-mod number;
 #[cfg(test)]
 mod oracle;
-mod peek;
+mod read;
 mod write;
 
-pub use number::Number;
-pub(crate) use peek::{Peeked, peek};
 pub use write::{push_quoted, quote};
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+
+use read::Index;
+
+use crate::limits;
 
 /// Why a text is not an acceptable JSON object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +37,21 @@ pub enum JsonError {
     TooManyMembers,
 }
 
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotUtf8 => "text is not UTF-8",
+            Self::Syntax => "text is not JSON",
+            Self::NotAnObject => "text is not a JSON object",
+            Self::DuplicateName => "an object has two members of the same name",
+            Self::TooDeep => "arrays and objects are nested too deeply",
+            Self::TooManyMembers => "an object has too many members",
+        })
+    }
+}
+
+impl core::error::Error for JsonError {}
+
 /// A parsed JSON object that owns its text.
 #[derive(Clone)]
 pub struct Document {
@@ -52,8 +66,12 @@ pub struct Document {
 enum Node {
     Null,
     Bool(bool),
-    /// A number as it stands in the text.
-    Number(Span),
+    /// A non-negative integer.
+    Unsigned([u8; 8]),
+    /// A negative integer.
+    Signed([u8; 8]),
+    /// Any other number, as it stands in the text.
+    Float(Span),
     /// A string as it stands in the text.
     String(Span),
     /// A string that held escapes: where it stands decoded.
@@ -81,13 +99,17 @@ impl Span {
 }
 
 impl Document {
-    /// Parses `text`, which must be one JSON object nested at most `max_depth` levels deep.
+    /// Parses `text`, which must be one JSON object nested at most `max_depth` levels deep, and never deeper than
+    /// [`limits::MAX_JSON_DEPTH`](crate::limits::MAX_JSON_DEPTH).
     ///
     /// # Errors
     /// See [`JsonError`].
     pub fn parse(text: Vec<u8>, max_depth: usize) -> Result<Self, JsonError> {
         let text = String::from_utf8(text).map_err(|_| JsonError::NotUtf8)?;
-        let (nodes, unescaped) = build::index(&text, max_depth)?;
+        let mut index = Index::new(&text, max_depth, None);
+        index.nodes.reserve(32);
+        index.read()?;
+        let Index { nodes, unescaped, .. } = index;
         match nodes.first() {
             Some(Node::Object { .. }) => Ok(Self { text, unescaped, nodes }),
             _ => Err(JsonError::NotAnObject),
@@ -155,6 +177,35 @@ impl<'a> Value<'a> {
     #[must_use]
     pub fn as_object(self) -> Option<Object<'a>> {
         if let Self::Object(object) = self { Some(object) } else { None }
+    }
+}
+
+/// A JSON number; integers that fit keep every digit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Number<'a> {
+    /// A non-negative integer.
+    Unsigned(u64),
+    /// A negative integer.
+    Signed(i64),
+    /// Anything else, as it stands in the text; always finite.
+    Float(&'a str),
+}
+
+impl Number<'_> {
+    /// The double: for integers the nearest, else what `serde_json` makes of the text, which is within two units in the last
+    /// place.
+    #[must_use]
+    pub fn as_f64(self) -> f64 {
+        match self {
+            Self::Unsigned(n) => n as f64,
+            Self::Signed(n) => n as f64,
+            Self::Float(text) => {
+                let mut index = Index::new(text, 0, None);
+                // Cannot fail: it was read before.
+                let _infallible = index.read();
+                index.float
+            }
+        }
     }
 }
 
@@ -245,9 +296,9 @@ impl<'a> Iterator for Items<'a> {
         let (value, after) = match self.document.node(self.next)? {
             Node::Null => (Value::Null, inner),
             Node::Bool(value) => (Value::Bool(value), inner),
-            Node::Number(span) => {
-                (Value::Number(Number::parse(span.of(&self.document.text)).unwrap_or(Number::Unsigned(0))), inner)
-            }
+            Node::Unsigned(bytes) => (Value::Number(Number::Unsigned(u64::from_ne_bytes(bytes))), inner),
+            Node::Signed(bytes) => (Value::Number(Number::Signed(i64::from_ne_bytes(bytes))), inner),
+            Node::Float(span) => (Value::Number(Number::Float(span.of(&self.document.text))), inner),
             Node::String(span) => (Value::String(span.of(&self.document.text)), inner),
             Node::Unescaped(span) => (Value::String(span.of(&self.document.unescaped)), inner),
             Node::Array { end } => (Value::Array(Array(items(end))), end),
@@ -258,56 +309,40 @@ impl<'a> Iterator for Items<'a> {
     }
 }
 
-/// Appends what stands between the quotes of a string, escapes resolved. `None` if an escape makes no character: half of a
-/// surrogate pair.
-fn unescape(raw: &str, text: &mut String) -> Option<()> {
-    let mut rest = raw;
-    while let Some((plain, escape)) = rest.split_once('\\') {
-        text.push_str(plain);
-        let kind = escape.bytes().next()?;
-        let (character, after) = match kind {
-            b'u' => unicode_escape(escape.get(1..)?)?,
-            _ => (named_escape(kind), escape.get(1..)?),
-        };
-        text.push(character);
-        rest = after;
-    }
-    text.push_str(rest);
-    Some(())
+/// What an object that is not kept has under a name.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Peeked {
+    /// No such member.
+    Absent,
+    /// A member that is no string.
+    NotAString,
+    /// A string, escapes resolved.
+    String(String),
 }
 
-fn named_escape(kind: u8) -> char {
-    match kind {
-        b'b' => '\u{8}',
-        b'f' => '\u{c}',
-        b'n' => '\n',
-        b'r' => '\r',
-        b't' => '\t',
-        itself => itself.into(),
+/// Reads one member of the outermost object of `text` and keeps nothing else: for texts that nobody vouches for yet.
+///
+/// # Errors
+/// If the text is not JSON, not an object, too deep, or has the member twice. What else [`Document::parse`] refuses may pass
+/// here.
+pub(crate) fn peek(text: &[u8], name: &str) -> Result<Peeked, JsonError> {
+    let text = str::from_utf8(text).map_err(|_| JsonError::Syntax)?;
+    let mut index = Index::new(text, limits::MAX_CLAIMS_DEPTH, Some(name));
+    index.read().map_err(|_| JsonError::Syntax)?;
+    match *index.nodes {
+        [Node::Object { .. }] => Ok(Peeked::Absent),
+        [Node::Object { .. }, Node::String(span)] => Ok(Peeked::String(span.of(text).into())),
+        [Node::Object { .. }, Node::Unescaped(span)] => Ok(Peeked::String(span.of(&index.unescaped).into())),
+        [Node::Object { .. }, _] => Ok(Peeked::NotAString),
+        _ => Err(JsonError::Syntax),
     }
 }
 
-/// The character of one `\u` escape, or of a pair of them, and what comes after it.
-fn unicode_escape(text: &str) -> Option<(char, &str)> {
-    let unit = |text: &str| text.bytes().try_fold(0, |unit, digit| Some(unit << 4 | char::from(digit).to_digit(16)?));
-    let (first, rest) = text.split_at_checked(4)?;
-    let first = unit(first)?;
-    if !(0xd800..0xdc00).contains(&first) {
-        return Some((char::from_u32(first)?, rest));
-    }
-    let (second, rest) = rest.strip_prefix("\\u")?.split_at_checked(4)?;
-    let second = unit(second).filter(|second| (0xdc00..0xe000).contains(second))?;
-    Some((char::from_u32(0x1_0000 + ((first - 0xd800) << 10 | (second - 0xdc00)))?, rest))
-}
-
-/// Line and column, from 1 on, where `text` stops being JSON; of the end if it is.
+/// Line and column, from 1 on, where `text` stops being JSON.
 #[cfg(feature = "gateway")]
 pub(crate) fn error_position(text: &str) -> (usize, usize) {
-    let mut events = events::Events::new(text.as_bytes());
-    while let Ok(Some(_)) = events.next() {}
-    let before = text.as_bytes().get(..=events.position()).unwrap_or(text.as_bytes());
-    let lines = before.iter().filter(|&&byte| byte == b'\n').count();
-    (lines + 1, before.iter().rev().take_while(|&&byte| byte != b'\n').count())
+    let read = Index::new(text, limits::MAX_JSON_DEPTH, None).parse();
+    read.map_or_else(|error| (error.line(), error.column()), |()| (1, 1))
 }
 
 #[cfg(test)]
@@ -358,7 +393,7 @@ mod tests {
     #[test]
     fn names_whose_fingerprints_collide_are_not_duplicates() {
         // FNV-1a, 32 bits: "costarring" and "liquid" collide.
-        assert_eq!(super::build::fingerprint("costarring"), super::build::fingerprint("liquid"));
+        assert_eq!(super::read::fingerprint("costarring"), super::read::fingerprint("liquid"));
         assert!(parse(r#"{"costarring":1,"liquid":2}"#).is_ok());
     }
 

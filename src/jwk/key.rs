@@ -46,6 +46,27 @@ pub enum InvalidJwk {
     Roca,
 }
 
+impl core::fmt::Display for InvalidJwk {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::NotAnObject => "key is not a JSON object",
+            Self::KeyTypeUnsupported => "key type is not RSA",
+            Self::NotForSignatures => "key is not for signatures",
+            Self::NotForVerification => "key is not for verification",
+            Self::AlgUnsupported => "key is for an algorithm that is not supported",
+            Self::Private => "key has private members",
+            Self::Malformed => "key has a malformed member",
+            Self::Rsa(reason) => return reason.fmt(f),
+            Self::ModulusOverConfiguredMaximum { bits } => {
+                return write!(f, "RSA modulus has {bits} bits, more than configured");
+            }
+            Self::Roca => "RSA modulus can be factored (ROCA)",
+        })
+    }
+}
+
+impl core::error::Error for InvalidJwk {}
+
 /// Members that only private or symmetric keys have (RFC 7518 §6.3.2, §6.4).
 const PRIVATE_MEMBERS: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
@@ -94,10 +115,30 @@ impl VerifyingKey {
         if rsa.bits() > max_modulus_bits {
             return Err(InvalidJwk::ModulusOverConfiguredMaximum { bits: rsa.bits() });
         }
+        Ok(Self { kid: kid.map(Into::into), algorithm, ..Self::new(rsa)? })
+    }
+
+    /// A key without a name, for any algorithm.
+    ///
+    /// # Errors
+    /// [`InvalidJwk::Roca`].
+    pub fn new(rsa: PublicKey) -> Result<Self, InvalidJwk> {
         if roca::has_fingerprint(rsa.n()) {
             return Err(InvalidJwk::Roca);
         }
-        Ok(Self { rsa, kid: kid.map(Into::into), algorithm })
+        Ok(Self { rsa, kid: None, algorithm: None })
+    }
+
+    /// Gives it a name: tokens with another `kid` are not for it.
+    #[must_use]
+    pub fn with_kid(self, kid: impl Into<String>) -> Self {
+        Self { kid: Some(kid.into()), ..self }
+    }
+
+    /// Restricts it to one algorithm.
+    #[must_use]
+    pub fn only_for(self, algorithm: Algorithm) -> Self {
+        Self { algorithm: Some(algorithm), ..self }
     }
 
     /// Verifies `signature` over `message` with `algorithm`.

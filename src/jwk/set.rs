@@ -125,6 +125,13 @@ impl JwkSet {
     }
 }
 
+impl FromIterator<VerifyingKey> for JwkSet {
+    /// A set of keys that were not published as JWKs.
+    fn from_iter<I: IntoIterator<Item = VerifyingKey>>(keys: I) -> Self {
+        Self { keys: keys.into_iter().map(Arc::new).collect(), skipped: Vec::new() }
+    }
+}
+
 fn fit(key: &Arc<VerifyingKey>, algorithm: Algorithm) -> Result<&Arc<VerifyingKey>, VerifyError> {
     match key.algorithm() {
         Some(other) if other != algorithm => Err(VerifyError::KeyAlgMismatch { token: algorithm, key: other }),

@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use super::VerifyingKey;
 use crate::base64url;
-use crate::rsa::hash::sha256;
+use crate::crypto::sha256;
 
 impl VerifyingKey {
     /// The SHA-256 thumbprint of the key, base64url (RFC 7638 §3).

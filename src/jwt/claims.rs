@@ -84,6 +84,33 @@ impl Claims {
         self.string("org_name")
     }
 
+    /// The claims as a type of the caller's, by `serde`. It may borrow from them.
+    ///
+    /// What was verified stays verified; a claim that the type does not name is ignored.
+    ///
+    /// ```
+    /// use edgeward::jwt::VerifiedToken;
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Caller<'c> {
+    ///     sub: &'c str,
+    ///     #[serde(rename = "https://example.com/plan")]
+    ///     plan: Option<String>,
+    /// }
+    ///
+    /// fn plan_of<K>(token: &VerifiedToken<K>) -> Result<String, serde_json::Error> {
+    ///     let caller: Caller<'_> = token.claims().deserialize()?;
+    ///     Ok(caller.plan.unwrap_or_else(|| format!("{} has no plan", caller.sub)))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// If the claims do not fit the type. The error's text may quote claims.
+    pub fn deserialize<'c, T: serde::Deserialize<'c>>(&'c self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.0.text())
+    }
+
     /// The claims as the JSON text that was signed.
     #[must_use]
     pub fn as_json(&self) -> &str {

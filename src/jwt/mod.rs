@@ -34,5 +34,3 @@ pub(crate) use token::unverified_claims;
 pub use token::{Header, UntrustedToken};
 pub(crate) use verified::Verified;
 pub use verified::VerifiedToken;
-#[cfg(feature = "gateway")]
-pub(crate) use verify::equal_in_constant_time;

@@ -1,5 +1,7 @@
 //! The verdict.
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::claims::Registered;
@@ -8,10 +10,12 @@ use super::token::{Header, UntrustedToken, parse_claims};
 use super::verified::{Times, Verified, VerifiedToken};
 use super::{Algorithm, Claims, Profile};
 use crate::base64url;
+use crate::crypto::equal_in_constant_time;
 use crate::error::{ClaimName, Mismatch, TokenKind, VerifyError};
 use crate::io::UnixTime;
 use crate::json::Value;
 use crate::jwk::VerifyingKey;
+use crate::limits;
 
 impl Rules {
     /// Checks what can be refused before a key is looked for: `alg`, `crit`, `b64`.
@@ -91,7 +95,7 @@ impl Rules {
     ) -> Result<Times, VerifyError> {
         self.check_typ(header)?;
         if demanded("iss", claims.iss)? != self.issuer {
-            return Err(VerifyError::IssuerMismatch(Mismatch::of(&self.issuer, claims.iss)));
+            return Err(VerifyError::IssuerMismatch(Mismatch::new(&[&self.issuer], claims.iss.as_slice())));
         }
         self.check_audience(claims)?;
         let exp = demanded("exp", claims.exp)?;
@@ -114,7 +118,7 @@ impl Rules {
         if is(expected) || header.typ().is_none() && may_be_absent {
             return Ok(());
         }
-        Err(VerifyError::TypNotAllowed(Mismatch::of_all(expected, header.typ())))
+        Err(VerifyError::TypNotAllowed(Mismatch::new(expected, header.typ().as_slice())))
     }
 
     fn check_audience(&self, claims: &Registered<'_>) -> Result<(), VerifyError> {
@@ -136,7 +140,8 @@ impl Rules {
             }
             Kind::Id(_) => false,
         };
-        Err(VerifyError::AudienceMismatch { mismatch: Mismatch::of_all(&self.audience, audience.iter()), is_id_token })
+        let (expected, found): (Vec<&str>, Vec<&str>) = (texts(&self.audience), audience.iter().collect());
+        Err(VerifyError::AudienceMismatch { mismatch: Mismatch::new(&expected, &found), is_id_token })
     }
 
     /// What only one kind of token must satisfy, so that none passes for another (RFC 8725 §3.12).
@@ -167,20 +172,20 @@ impl Rules {
                 let client = claims.client_id.or(claims.azp);
                 let is_listed = client.is_some_and(|client| clients.iter().any(|one| one == client));
                 if !clients.is_empty() && !is_listed {
-                    return Err(VerifyError::ClientNotAllowed(Mismatch::of_all(clients, client)));
+                    return Err(VerifyError::ClientNotAllowed(Mismatch::new(&texts(clients), client.as_slice())));
                 }
             }
             Kind::Id(IdRules { client_id, nonce, at_hash }) => {
                 let subject = demanded("sub", claims.sub)?;
                 // OpenID Connect Core §2: at most 255 ASCII characters.
-                if subject.is_empty() || subject.len() > 255 || !subject.is_ascii() {
+                if subject.is_empty() || subject.len() > limits::MAX_SUBJECT_BYTES || !subject.is_ascii() {
                     return Err(VerifyError::claim_malformed("sub"));
                 }
                 demanded("iat", claims.iat)?;
                 let several = claims.aud.is_some_and(|audience| audience.iter().nth(1).is_some());
                 match claims.azp {
                     Some(azp) if azp != client_id => {
-                        return Err(VerifyError::AzpMismatch(Mismatch::of(client_id, Some(azp))));
+                        return Err(VerifyError::AzpMismatch(Mismatch::new(&[client_id], &[azp])));
                     }
                     None if several => return Err(VerifyError::claim_missing("azp")),
                     _ => {}
@@ -203,7 +208,7 @@ impl Rules {
             if let Some(expected) = expected
                 && value.as_str() != Some(expected)
             {
-                let mismatch = Mismatch::of(expected, value.as_str());
+                let mismatch = Mismatch::new(&[expected], value.as_str().as_slice());
                 return Err(VerifyError::ClaimMismatch { claim: claim(), mismatch });
             }
         }
@@ -230,6 +235,11 @@ impl VerifiedToken<Id> {
     }
 }
 
+#[cold]
+fn texts(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}
+
 /// A claim that has to be there.
 fn demanded<T>(name: &'static str, claim: Option<T>) -> Result<T, VerifyError> {
     claim.ok_or_else(|| VerifyError::claim_missing(name))
@@ -246,9 +256,4 @@ fn check_at_hash(got: Option<&str>, access_token: &str, algorithm: Algorithm) ->
     let digest = algorithm.hash().digest(&[access_token.as_bytes()]);
     let half = digest.as_ref().get(..algorithm.hash().len() / 2).unwrap_or_default();
     if base64url::encode(half) == got { Ok(()) } else { Err(VerifyError::AtHashMismatch) }
-}
-
-/// Compares without revealing by its time where the first difference is.
-pub(crate) fn equal_in_constant_time(left: &[u8], right: &[u8]) -> bool {
-    left.len() == right.len() && left.iter().zip(right).fold(0, |difference, (l, r)| difference | (l ^ r)) == 0
 }

@@ -4,6 +4,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::{ReturnTo, SubjectMatch, form};
 use crate::host::Host;
 use crate::io::{Incoming, Outgoing, Unreachable};
@@ -147,7 +150,7 @@ impl Client {
                 if let Some(secret) = secrets.get(attempt) {
                     form::encode_into(&secret.0, &mut credentials);
                 }
-                headers.push(("authorization", format!("Basic {}", base64(credentials.as_bytes()))));
+                headers.push(("authorization", format!("Basic {}", STANDARD.encode(credentials))));
             }
         }
         if let Some(ip) = user_ip.filter(|_| self.forwards_ip) {
@@ -167,13 +170,4 @@ impl Client {
 fn origin_of(url: &str) -> &str {
     let rest = HttpUrl::parse(url).map_or(0, |url| url.path_and_query.len());
     url.get(..url.len() - rest).unwrap_or_default()
-}
-
-/// Base64 with padding (RFC 4648 §4), as HTTP authentication wants it.
-fn base64(bytes: &[u8]) -> String {
-    let mut text = crate::base64url::encode(bytes).replace('-', "+").replace('_', "/");
-    while !text.len().is_multiple_of(4) {
-        text.push('=');
-    }
-    text
 }

@@ -3,8 +3,9 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
+use crate::crypto::sha256;
 use crate::io::UnixTime;
-use crate::rsa::hash::sha256;
+use crate::limits;
 use crate::session::Session;
 
 /// Remembers which refresh tokens are being used or were used, and what came of it. Bounded.
@@ -52,18 +53,6 @@ pub(crate) enum RefreshTurn {
     Failed,
 }
 
-/// How long an outcome is remembered, in milliseconds: requests with the old cookie may still be on their way.
-const REMEMBERED_MS: i64 = 60_000;
-
-/// How long a failure is remembered, in milliseconds: a provider that is down is not asked for every request.
-const FAILED_MS: i64 = 5_000;
-
-/// A refresh that has not come back by then is given up, in milliseconds. More than the exchange, its retries and the fetch of
-/// new keys may take: a second exchange with a rotated token would end the session.
-const BUSY_MS: i64 = 60_000;
-
-const MOST: usize = 1024;
-
 /// What came of a refresh.
 #[derive(Debug)]
 pub(crate) enum RefreshOutcome {
@@ -82,9 +71,9 @@ impl RefreshDesk {
         self.0.retain(|entry| {
             let age_ms = now.millis().saturating_sub(entry.since.millis());
             let kept_ms = match entry.state {
-                State::Busy => BUSY_MS,
-                State::Failed => FAILED_MS,
-                State::Done(_) | State::Ended => REMEMBERED_MS,
+                State::Busy => limits::REFRESH_LEASE_MS,
+                State::Failed => limits::REFRESH_FAILURE_REMEMBERED_MS,
+                State::Done(_) | State::Ended => limits::REFRESH_REMEMBERED_MS,
             };
             (0..kept_ms).contains(&age_ms)
         });
@@ -99,7 +88,7 @@ impl RefreshDesk {
             Some(State::Ended) => RefreshTurn::Ended,
             Some(State::Failed) => RefreshTurn::Failed,
             None => {
-                if self.0.len() >= MOST {
+                if self.0.len() >= limits::MAX_REFRESHES {
                     // Never one that is under way: a second exchange would end its session.
                     let Some(over) = self.0.iter().position(|entry| !matches!(entry.state, State::Busy)) else {
                         return RefreshTurn::Failed;
@@ -228,7 +217,7 @@ mod tests {
     fn a_full_desk_forgets_no_refresh_that_is_under_way() {
         let mut desk = RefreshDesk::default();
         let now = UnixTime::from_secs(1000);
-        for index in 0..super::MOST {
+        for index in 0..crate::limits::MAX_REFRESHES {
             assert!(matches!(desk.ask(&session(&alloc::format!("{index}")), now), RefreshTurn::Go(_)));
         }
         assert!(matches!(desk.ask(&session("one more"), now), RefreshTurn::Failed));

@@ -38,9 +38,6 @@ pub(crate) enum KnownRefresh {
     Ended,
 }
 
-/// Refreshes remembered: requests that are on their way may carry a cookie from before the last few.
-const MOST: usize = 4;
-
 /// In place of a sealed session: the provider ended it. Not base64url of anything that was sealed.
 const ENDED: &str = "-";
 
@@ -105,7 +102,7 @@ impl RefreshLedger {
         let mark = base64url::encode(&mark.0);
         self.outcomes.retain(|(one, _)| *one != mark);
         self.outcomes.push((mark, sealed.unwrap_or(ENDED).to_string()));
-        let excess = self.outcomes.len().saturating_sub(MOST);
+        let excess = self.outcomes.len().saturating_sub(limits::MAX_REFRESH_OUTCOMES);
         self.outcomes.drain(..excess);
     }
 
@@ -139,7 +136,7 @@ impl RefreshLedger {
 mod tests {
     use alloc::string::{String, ToString};
 
-    use super::{KnownRefresh, MOST, RefreshLedger, SessionEnd};
+    use super::{KnownRefresh, RefreshLedger, SessionEnd};
     use crate::io::UnixTime;
     use crate::jwt::Claims;
     use crate::oidc::RefreshMark;
@@ -178,7 +175,7 @@ mod tests {
         assert_eq!(find(&ledger, "r0:0"), "r1:5000");
         assert_eq!(find(&ledger, "x:0"), "ended");
         assert_eq!(find(&ledger, "other:0"), "due other");
-        for index in 0..MOST {
+        for index in 0..crate::limits::MAX_REFRESH_OUTCOMES {
             ledger.note(mark(&alloc::format!("y{index}:0")), Some("z:5000"));
         }
         assert_eq!(find(&ledger, "r0:0"), "due r0");

@@ -8,9 +8,10 @@ use super::host::random;
 use super::transaction::Transaction;
 use super::{Client, LoginError, LoginHost, Provider, RelyingParty, ReturnTo, form};
 use crate::base64url;
+use crate::crypto::sha256;
 use crate::http::{Reply, RequestHead};
 use crate::io::UnixTime;
-use crate::rsa::hash::sha256;
+use crate::limits;
 use crate::session::{Cookies, SEAL_NONCE_BYTES};
 
 /// Random bytes that beginning a login needs: state, nonce and verifier of 32 each, and the seal's nonce.
@@ -18,9 +19,6 @@ const ENTROPY_BYTES: usize = 3 * 32 + SEAL_NONCE_BYTES;
 
 /// Parameters that a link to the login route may pass on to the provider, besides `organization`.
 const PASSED_ON: [&str; 6] = ["connection", "prompt", "login_hint", "screen_hint", "acr_values", "ui_locales"];
-
-/// Longest value of such a parameter, in bytes.
-const MAX_PASSED_ON_BYTES: usize = 256;
 
 /// The address of a login route for a browser that is to come back.
 pub(crate) fn login_url(route: &str, return_to: &ReturnTo) -> String {
@@ -89,8 +87,9 @@ impl RelyingParty {
         let parameters = form::parse(head.url_parts().query.unwrap_or_default());
         let given = |name: &str| form::once(&parameters, name).ok().flatten();
         let return_to = given("return_to").or_else(|| given("returnTo")).and_then(ReturnTo::parse);
-        let passed_on =
-            |name: &str| given(name).filter(|value| !value.is_empty() && value.len() <= MAX_PASSED_ON_BYTES);
+        let passed_on = |name: &str| {
+            given(name).filter(|value| !value.is_empty() && value.len() <= limits::MAX_LOGIN_PARAMETER_BYTES)
+        };
         let organization = passed_on("organization").or(match client.organizations.as_slice() {
             [only] => Some(only.as_str()),
             _ => None,

@@ -8,6 +8,7 @@ use crate::discovery::DiscoveryError;
 use crate::error::VerifyError;
 use crate::http::{Page, Reply, RequestHead, is_navigation};
 use crate::jwk::KeysError;
+use crate::limits;
 use crate::verifier::Unverified;
 
 /// Why a step of a login failed.
@@ -132,7 +133,11 @@ impl LoginError {
             more.extend(login_path.map(|path| ("login", path)));
             Reply::problem_with(status, code, message, &more)
         };
-        if matches!(status, 502 | 503) { reply.with("retry-after", 5.to_string()) } else { reply }
+        if matches!(status, 502 | 503) {
+            reply.with("retry-after", limits::LOGIN_RETRY_AFTER_S.to_string())
+        } else {
+            reply
+        }
     }
 }
 

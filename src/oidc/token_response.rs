@@ -119,6 +119,8 @@ fn whole_seconds(text: &str) -> Option<i64> {
 
 /// An error code from outside, only if it has the form of one (RFC 6749 §4.1.2.1): it goes into logs and pages.
 pub(super) fn registered_error(code: &str) -> String {
-    let is_code = !code.is_empty() && code.len() <= 64 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let is_code = !code.is_empty()
+        && code.len() <= limits::MAX_ERROR_CODE_BYTES
+        && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     if is_code { code.to_string() } else { "unknown_error".into() }
 }

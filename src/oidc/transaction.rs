@@ -8,10 +8,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::ReturnTo;
+use crate::crypto::sha256;
 use crate::io::UnixTime;
 use crate::json::{Document, Number, Value, quote};
 use crate::limits;
-use crate::rsa::hash::sha256;
 use crate::session::{CookieShape, Cookies, Purpose, SEAL_NONCE_BYTES, Sealer};
 
 /// Prefix of the cookies' names; the first characters of `state` follow.
@@ -84,7 +84,7 @@ impl Transaction {
         let mut set = shape(&self.state).write(&sealed, limits::LOGIN_LIFETIME_S, &Cookies::default())?;
         // Those that do not open, are over, or are beyond what one browser may have open.
         let mut open: Vec<(i64, &str)> = Vec::new();
-        for (name, _) in cookies.iter().filter(|(name, _)| is_login_cookie(name)).take(MAX_COOKIES_READ) {
+        for (name, _) in cookies.iter().filter(|(name, _)| is_login_cookie(name)).take(limits::MAX_LOGIN_COOKIES_READ) {
             match Self::open_cookie(sealer, host, cookies, &named(name)).filter(|other| other.is_open(now)) {
                 Some(other) => open.push((other.issued_ms, name)),
                 None => set.extend(named(name).clear(&Cookies::default())),
@@ -102,7 +102,7 @@ impl Transaction {
     /// The login that `state` names, if this browser began it.
     pub(super) fn find(sealer: &Sealer, host: &str, cookies: &Cookies<'_>, state: &str) -> Option<Self> {
         let found = Self::open_cookie(sealer, host, cookies, &shape(state))?;
-        crate::jwt::equal_in_constant_time(found.state.as_bytes(), state.as_bytes()).then_some(found)
+        crate::crypto::equal_in_constant_time(found.state.as_bytes(), state.as_bytes()).then_some(found)
     }
 
     fn open_cookie(sealer: &Sealer, host: &str, cookies: &Cookies<'_>, shape: &CookieShape) -> Option<Self> {
@@ -122,9 +122,6 @@ fn is_login_cookie(name: &str) -> bool {
         .is_some_and(|tail| tail.len() <= NAME_CHARS && tail.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
-/// More login cookies than this are not even looked at.
-const MAX_COOKIES_READ: usize = 4 * limits::MAX_OPEN_LOGINS;
-
 fn shape(state: &str) -> CookieShape {
     let tail: String = state.chars().filter(char::is_ascii_alphanumeric).take(NAME_CHARS).collect();
     named(&format!("{LOGIN_COOKIE_PREFIX}{tail}"))
@@ -140,15 +137,13 @@ fn named(name: &str) -> CookieShape {
 pub(crate) struct UsedStates(VecDeque<[u8; 32]>);
 
 impl UsedStates {
-    const MOST: usize = 4096;
-
     /// Marks `state` as used; false if it was already.
     pub(crate) fn claim(&mut self, state: &str) -> bool {
         let mark = sha256(state.as_bytes());
         if self.0.contains(&mark) {
             return false;
         }
-        if self.0.len() >= Self::MOST {
+        if self.0.len() >= limits::MAX_USED_STATES {
             self.0.pop_front();
         }
         self.0.push_back(mark);

@@ -8,7 +8,8 @@
 
 #[cfg(any(test, edgeward_emulate_fma, target_feature = "relaxed-simd"))]
 mod fma;
-pub(crate) mod hash;
+#[cfg(feature = "rsa")]
+mod import;
 mod int;
 #[cfg(any(test, edgeward_emulate_fma, target_feature = "relaxed-simd"))]
 mod lanes;
@@ -19,7 +20,9 @@ mod pss;
 mod public_key;
 pub(crate) mod roca;
 
-pub use hash::Hash;
+pub use crate::crypto::Hash;
+#[cfg(feature = "rsa")]
+pub use import::InvalidKeyFile;
 pub use public_key::{InvalidKey, OpError, PublicKey};
 
 /// The integer kernel that serves this target.
@@ -43,6 +46,14 @@ pub enum Scheme {
 /// The signature does not match. Deliberately says nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignatureInvalid;
+
+impl core::fmt::Display for SignatureInvalid {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("signature does not match")
+    }
+}
+
+impl core::error::Error for SignatureInvalid {}
 
 impl PublicKey {
     /// Verifies `signature` over `message`.

@@ -1,6 +1,7 @@
 //! An RSA public key, checked and prepared once.
 
 use alloc::boxed::Box;
+use core::fmt;
 
 use super::{SignatureInvalid, natural};
 use crate::limits;
@@ -25,6 +26,25 @@ pub enum InvalidKey {
     ExponentInvalid,
 }
 
+impl fmt::Display for InvalidKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ModulusTooSmall { bits } => {
+                write!(f, "RSA modulus has {bits} bits, fewer than {}", limits::MIN_MODULUS_BITS)
+            }
+            Self::ModulusTooLarge { bits } => {
+                write!(f, "RSA modulus has {bits} bits, more than {}", limits::MAX_MODULUS_BITS)
+            }
+            Self::ModulusEven => f.write_str("RSA modulus is even"),
+            Self::ExponentInvalid => {
+                write!(f, "RSA exponent is even, below 3 or wider than {} bits", limits::MAX_EXPONENT_BITS)
+            }
+        }
+    }
+}
+
+impl core::error::Error for InvalidKey {}
+
 /// Why an operation is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -34,6 +54,17 @@ pub enum OpError {
     /// The signature is not below the modulus.
     OutOfRange,
 }
+
+impl fmt::Display for OpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LengthMismatch => "signature is not as long as the modulus",
+            Self::OutOfRange => "signature is not below the modulus",
+        })
+    }
+}
+
+impl core::error::Error for OpError {}
 
 /// An RSA public key with the constants of the kernel that serves it.
 #[derive(Clone)]
@@ -166,8 +197,8 @@ impl From<OpError> for SignatureInvalid {
     }
 }
 
-impl core::fmt::Debug for PublicKey {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PublicKey").field("bits", &self.bits).field("e", &self.e).finish_non_exhaustive()
     }
 }

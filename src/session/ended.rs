@@ -2,15 +2,14 @@
 
 use alloc::collections::VecDeque;
 
-use crate::rsa::hash::sha256;
+use crate::crypto::sha256;
+use crate::limits;
 
 /// Names of ended sessions. Bounded: it forgets the oldest.
 #[derive(Debug, Default)]
 pub struct EndedSessions(VecDeque<([u8; 32], bool)>);
 
 impl EndedSessions {
-    const MOST: usize = 4096;
-
     /// Ends a session that was logged out of: its cookie, should somebody have kept it, opens nothing here any more.
     pub fn end(&mut self, id: &str) {
         self.push(id, true);
@@ -22,7 +21,7 @@ impl EndedSessions {
     }
 
     fn push(&mut self, id: &str, revokes: bool) {
-        if self.0.len() >= Self::MOST {
+        if self.0.len() >= limits::MAX_ENDED_SESSIONS {
             self.0.pop_front();
         }
         self.0.push_back((sha256(id.as_bytes()), revokes));

@@ -3,7 +3,6 @@
 mod ended;
 mod opened;
 mod rights;
-mod seal;
 
 use alloc::format;
 use alloc::string::String;
@@ -13,8 +12,8 @@ use alloc::vec::Vec;
 pub use self::ended::EndedSessions;
 pub use self::opened::OpenedSessions;
 pub(crate) use self::rights::Rights;
-pub use self::seal::{LoginBinding, Purpose, SEAL_NONCE_BYTES, Sealer};
-pub use crate::http::{CookieShape, Cookies, MAX_CHUNK_BYTES, MAX_COOKIE_CHUNKS};
+pub use crate::crypto::{LoginBinding, Purpose, SEAL_NONCE_BYTES, Sealer};
+pub use crate::http::{CookieShape, Cookies};
 use crate::io::UnixTime;
 use crate::json::{Document, Number, Value, quote};
 use crate::jwt::Claims;
@@ -123,7 +122,7 @@ impl Session {
     /// Where isolates meet to refresh it; does not tell its name.
     #[must_use]
     pub fn desk_name(&self) -> String {
-        crate::base64url::encode(&crate::rsa::hash::sha256(self.id.as_bytes()))
+        crate::base64url::encode(&crate::crypto::sha256(self.id.as_bytes()))
     }
 
     /// Who it is. Says nothing of what they may do: see [`claims_at`](Self::claims_at).

@@ -77,7 +77,7 @@ fn names_are_compared_exactly() {
 
 #[test]
 fn hmac_with_the_public_key_is_refused_in_every_encoding_of_that_key() {
-    let public = key_a().private.to_public_key();
+    let public = key_a().private().to_public_key();
     let spki = public.to_public_key_pem(LineEnding::LF).unwrap();
     let pkcs1 = public.to_pkcs1_pem(LineEnding::LF).unwrap();
     let jwk = key_a().jwk();

@@ -278,6 +278,6 @@ fn certificates_in_a_key_are_ignored() {
 #[test]
 fn the_test_keys_are_what_their_names_say() {
     for (key, bits) in [(key_1024(), 1024), (key_a(), 2048), (crate::support::key_8192(), 8192)] {
-        assert_eq!(key.private.n().bits(), bits);
+        assert_eq!(key.private().n().bits(), bits);
     }
 }

@@ -13,7 +13,9 @@
 )]
 
 // The core's unit tests include this file, and the core has no prelude of std.
-use std::prelude::rust_2024::*;
+use std::borrow::ToOwned as _;
+use std::string::{String, ToString as _};
+use std::vec::Vec;
 
 #[cfg(feature = "gateway")]
 pub(crate) mod browser;
@@ -37,10 +39,10 @@ use edgeward::io::UnixTime;
 use edgeward::jwk::{JwkSet, KeyCache};
 use edgeward::jwt::{Access, Algorithm, Id, Policy, VerifiedToken};
 use edgeward::rsa::{Hash, Scheme};
+use edgeward::testing::SigningKey;
 use edgeward::{Unverified, Verifier};
 use fixed_host::{FixedHost, at_once};
 use rsa::BigUint;
-use rsa::pkcs8::DecodePrivateKey as _;
 use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
@@ -60,7 +62,7 @@ pub(crate) fn now() -> UnixTime {
 /// A private key to sign test tokens with.
 pub(crate) struct TestKey {
     pub(crate) kid: &'static str,
-    pub(crate) private: rsa::RsaPrivateKey,
+    signer: SigningKey,
 }
 
 macro_rules! test_keys {
@@ -69,7 +71,7 @@ macro_rules! test_keys {
             static KEY: OnceLock<TestKey> = OnceLock::new();
             KEY.get_or_init(|| {
                 let pem = include_str!(concat!("../keys/", $file, ".pem"));
-                TestKey { kid: $file, private: rsa::RsaPrivateKey::from_pkcs8_pem(pem).unwrap() }
+                TestKey { kid: $file, signer: SigningKey::from_pem($file, pem) }
             })
         }
     )*};
@@ -87,12 +89,16 @@ test_keys! {
 }
 
 impl TestKey {
+    pub(crate) fn private(&self) -> &rsa::RsaPrivateKey {
+        self.signer.private()
+    }
+
     pub(crate) fn n(&self) -> Vec<u8> {
-        self.private.n().to_bytes_be()
+        self.private().n().to_bytes_be()
     }
 
     pub(crate) fn e(&self) -> Vec<u8> {
-        self.private.e().to_bytes_be()
+        self.private().e().to_bytes_be()
     }
 
     /// The public key as a JWK without `use` and `alg`.
@@ -103,7 +109,7 @@ impl TestKey {
     /// The private key as a JWK.
     pub(crate) fn private_jwk(&self) -> Value {
         let mut jwk = self.jwk();
-        jwk["d"] = base64url::encode(&self.private.d().to_bytes_be()).into();
+        jwk["d"] = base64url::encode(&self.private().d().to_bytes_be()).into();
         jwk
     }
 
@@ -115,19 +121,16 @@ impl TestKey {
     /// RSASP1 (RFC 8017 §5.2.1) on an encoded message of any form.
     pub(crate) fn raw(&self, encoded: &[u8]) -> Vec<u8> {
         let no_blinding: Option<&mut NoRandomness> = None;
-        let number = rsa::hazmat::rsa_decrypt(no_blinding, &self.private, &BigUint::from_bytes_be(encoded)).unwrap();
-        left_pad(&number.to_bytes_be(), self.private.size())
+        let number = rsa::hazmat::rsa_decrypt(no_blinding, self.private(), &BigUint::from_bytes_be(encoded)).unwrap();
+        left_pad(&number.to_bytes_be(), self.private().size())
     }
 
     pub(crate) fn sign(&self, scheme: Scheme, message: &[u8]) -> Vec<u8> {
-        match scheme {
-            Scheme::Pkcs1v15(hash) => self.raw(&pkcs1v15_encode(hash, message, self.private.size())),
-            Scheme::Pss(hash) => self.sign_pss_with_salt(hash, message, &vec![0x5a; hash.len()]),
-        }
+        self.signer.sign(scheme, message)
     }
 
     pub(crate) fn sign_pss_with_salt(&self, hash: Hash, message: &[u8], salt: &[u8]) -> Vec<u8> {
-        self.raw(&pss_encode(hash, hash, message, salt, self.private.n().bits() - 1))
+        self.raw(&pss_encode(hash, hash, message, salt, self.private().n().bits() - 1))
     }
 }
 

@@ -1,23 +1,16 @@
 //! `session`: the sealed cookie of a login.
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::reader::{Reader, Section};
 use crate::http::is_token;
+use crate::limits;
 use crate::session::{CookieShape, LoginBinding, Sealer, Sessions};
 
 const KEYS: &[&str] = &["secrets", "cookie", "idle_s", "absolute_s", "same_site", "domain", "claims"];
 
-/// Shortest secret, in characters.
-const MIN_SECRET_CHARS: usize = 32;
-
 const DEFAULT_COOKIE: &str = "__Host-edgeward";
-const DEFAULT_IDLE_S: u32 = 86_400;
-const DEFAULT_ABSOLUTE_S: u32 = 259_200;
-const YEAR_S: u32 = 31_536_000;
-
 /// The `session` section, valid as far as it goes.
 pub(super) struct Settings {
     secrets: Vec<String>,
@@ -31,10 +24,13 @@ pub(super) struct Settings {
 pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Settings {
     let section = root.get("session").and_then(|field| reader.section(&field, KEYS));
     let field = |name: &str| section.as_ref().and_then(|section| section.get(name));
-    let mut seconds =
-        |name: &str, default| field(name).and_then(|field| reader.number(&field, 60, YEAR_S)).unwrap_or(default);
-    let idle_s = seconds("idle_s", DEFAULT_IDLE_S);
-    let absolute_s = seconds("absolute_s", DEFAULT_ABSOLUTE_S);
+    let mut seconds = |name: &str, default| {
+        field(name)
+            .and_then(|field| reader.number(&field, limits::MIN_SESSION_S, limits::MAX_SESSION_S))
+            .unwrap_or(default)
+    };
+    let idle_s = seconds("idle_s", limits::SESSION_IDLE_S);
+    let absolute_s = seconds("absolute_s", limits::SESSION_ABSOLUTE_S);
     let choices = [("Lax", "Lax"), ("Strict", "Strict"), ("None", "None")];
     let same_site = field("same_site").and_then(|field| reader.choice(&field, &choices)).unwrap_or("Lax");
     let cookie = field("cookie").and_then(|field| reader.text(&field).map(|name| (field.path, name)));
@@ -64,10 +60,9 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Settings {
             ("AUTH0_SECRET (environment)".to_string(), reader.variable("AUTH0_SECRET").map(|secret| [secret].into()))
         }
     };
-    if secrets
-        .as_ref()
-        .is_some_and(|secrets| secrets.is_empty() || secrets.iter().any(|one| one.chars().count() < MIN_SECRET_CHARS))
-    {
+    if secrets.as_ref().is_some_and(|secrets| {
+        secrets.is_empty() || secrets.iter().any(|one| one.chars().count() < limits::MIN_SECRET_CHARS)
+    }) {
         reader.error(&path, "must have at least 32 characters; make one with: openssl rand -hex 32");
     }
     Settings {
@@ -93,7 +88,7 @@ impl Settings {
     ) -> Option<Sessions> {
         let mut secrets = self.secrets;
         if secrets.is_empty() {
-            let is_long = |secret: &&String| secret.chars().count() >= MIN_SECRET_CHARS;
+            let is_long = |secret: &&String| secret.chars().count() >= limits::MIN_SECRET_CHARS;
             secrets.extend(client_secrets.iter().filter(is_long).cloned());
             let what = if secrets.is_empty() {
                 "with a random key of each isolate, so logins get lost between isolates and with each deployment"
@@ -102,7 +97,9 @@ impl Settings {
             };
             reader.warn(
                 "session.secrets",
-                format!("is missing: sessions are sealed {what}. Set AUTH0_SECRET; make it with: openssl rand -hex 32"),
+                format_args!(
+                    "is missing: sessions are sealed {what}. Set AUTH0_SECRET; make it with: openssl rand -hex 32"
+                ),
             );
             if secrets.is_empty() {
                 secrets.extend(reader.random_secret().map(String::from));

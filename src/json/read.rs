@@ -1,0 +1,374 @@
+//! From text to the index of a [`Document`](super::Document), with the checks that JSON's syntax does not make.
+//!
+//! `serde_json` knows the syntax and calls the visitors here for each value and name. They return no error of their own: that
+//! would link what writes error messages, a fifth of the npm module. What they refuse is noted, and reading ends early.
+//!
+//! The features of `serde_json` belong to whoever builds the program: none of them changes what is accepted. `preserve_order`
+//! and `unbounded_depth` concern nothing that is used here; for `arbitrary_precision` see [`Value::visit_map`].
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::{JsonError, Node, Span};
+use crate::limits;
+
+/// What one pass over a text makes.
+pub(super) struct Index<'t> {
+    text: &'t str,
+    pub(super) nodes: Vec<Node>,
+    /// The strings that held escapes, decoded, one after the other.
+    pub(super) unescaped: String,
+    max_depth: usize,
+    depth: usize,
+    /// Fingerprint of each name in the objects being read, innermost object last …
+    prints: Vec<u32>,
+    /// … and its node.
+    names: Vec<u32>,
+    /// The only member of the outermost object that is kept, if not all are.
+    only: Option<&'t str>,
+    /// Whether the next value is that member, or the outermost object.
+    is_wanted: bool,
+    /// A place in the text, outside of strings, that has been passed …
+    passed: usize,
+    /// … and how many numbers have been passed since.
+    numbers: usize,
+    /// The last number that is not an integer of 64 bits.
+    pub(super) float: f64,
+    refused: Option<JsonError>,
+}
+
+/// An array or object being read.
+#[derive(Clone, Copy)]
+struct Opened {
+    node: usize,
+    /// Where its names start in `names`.
+    first_name: usize,
+}
+
+impl<'t> Index<'t> {
+    /// For `text`, of which only one member is kept if `only` names it.
+    pub(super) fn new(text: &'t str, max_depth: usize, only: Option<&'t str>) -> Self {
+        Self {
+            text,
+            nodes: Vec::new(),
+            unescaped: String::new(),
+            max_depth: max_depth.min(limits::MAX_JSON_DEPTH),
+            depth: 0,
+            prints: Vec::new(),
+            names: Vec::new(),
+            only,
+            is_wanted: true,
+            passed: 0,
+            numbers: 0,
+            float: f64::INFINITY,
+            refused: None,
+        }
+    }
+
+    /// Reads the text: one value and nothing after it.
+    pub(super) fn read(&mut self) -> Result<(), JsonError> {
+        // Every index and length of the index fits.
+        u32::try_from(self.text.len()).map_err(|_| JsonError::Syntax)?;
+        let read = self.parse();
+        match (self.refused, read) {
+            (Some(reason), _) => Err(reason),
+            (None, Err(_)) => Err(JsonError::Syntax),
+            (None, Ok(())) => Ok(()),
+        }
+    }
+
+    /// Without what was refused here.
+    pub(super) fn parse(&mut self) -> serde_json::Result<()> {
+        let mut json = serde_json::Deserializer::from_str(self.text);
+        Value(self).deserialize(&mut json)?;
+        json.end()
+    }
+
+    fn refuse(&mut self, reason: JsonError) {
+        self.refused.get_or_insert(reason);
+    }
+
+    fn push(&mut self, node: Node) {
+        if self.only.is_none() || core::mem::take(&mut self.is_wanted) {
+            self.nodes.push(node);
+        }
+    }
+
+    fn begin(&mut self, node: Node) -> Opened {
+        let opened = Opened { node: self.nodes.len(), first_name: self.names.len() };
+        self.depth += 1;
+        self.push(node);
+        opened
+    }
+
+    /// To be asked before anything inside is read: recursion ends here.
+    fn is_too_deep(&mut self) -> bool {
+        let is_too_deep = self.depth > self.max_depth;
+        if is_too_deep {
+            self.refuse(JsonError::TooDeep);
+        }
+        is_too_deep
+    }
+
+    fn end(&mut self, opened: Opened) {
+        self.depth -= 1;
+        self.prints.truncate(opened.first_name);
+        self.names.truncate(opened.first_name);
+        let after = self.nodes.len() as u32;
+        if let Some(Node::Array { end } | Node::Object { end }) = self.nodes.get_mut(opened.node) {
+            *end = after;
+        }
+    }
+
+    /// Takes the name of a member of the innermost object.
+    fn name(&mut self, opened: Opened, node: Node, name: &str) {
+        if self.is_too_deep() {
+            return;
+        }
+        if let Some(only) = self.only {
+            if self.depth == 1 && name == only {
+                // The outermost object itself is the first node.
+                if self.nodes.len() > 1 {
+                    self.refuse(JsonError::DuplicateName);
+                }
+                self.is_wanted = true;
+            }
+            return;
+        }
+        let prints = self.prints.get(opened.first_name..).unwrap_or_default();
+        let names = self.names.get(opened.first_name..).unwrap_or_default();
+        if prints.len() >= limits::MAX_OBJECT_MEMBERS {
+            return self.refuse(JsonError::TooManyMembers);
+        }
+        let print = fingerprint(name);
+        // All are looked at, four at a time where the target can; a match is rare.
+        let is_like_one = prints.iter().fold(false, |found, &other| found | (other == print));
+        let has_name = |&at: &u32| self.nodes.get(at as usize).is_some_and(|&node| self.text_of(node) == name);
+        if is_like_one && names.iter().any(has_name) {
+            return self.refuse(JsonError::DuplicateName);
+        }
+        self.prints.push(print);
+        self.names.push(self.nodes.len() as u32);
+        self.nodes.push(node);
+    }
+
+    fn text_of(&self, node: Node) -> &str {
+        match node {
+            Node::String(span) => span.of(self.text),
+            Node::Unescaped(span) => span.of(&self.unescaped),
+            _ => "",
+        }
+    }
+
+    /// A string as it stands in the text. `None` if it does not.
+    fn plain(&mut self, part: &str) -> Option<Node> {
+        let start = part.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
+        let end = start.checked_add(part.len()).filter(|&end| end <= self.text.len())?;
+        // After the closing quote.
+        self.passed = end + 1;
+        self.numbers = 0;
+        Some(Node::String(Span { start: start as u32, len: part.len() as u32 }))
+    }
+
+    /// A string that held escapes.
+    fn unescaped(&mut self, text: &str) -> Node {
+        let start = self.unescaped.len() as u32;
+        if self.only.is_none() || self.is_wanted {
+            self.unescaped.push_str(text);
+        }
+        Node::Unescaped(Span { start, len: text.len() as u32 })
+    }
+
+    fn integer(&mut self, node: Node) {
+        self.numbers += 1;
+        self.push(node);
+    }
+
+    /// A number that is no integer of 64 bits: kept as it stands in the text.
+    fn float(&mut self, value: f64) {
+        self.float = value;
+        let span = self.find_number();
+        self.push(Node::Float(span));
+    }
+
+    /// Where the number just read stands. `serde_json` does not say; but it stands after `numbers` others from `passed` on, and
+    /// the text between is well formed.
+    fn find_number(&mut self) -> Span {
+        let rest = |at: usize| self.text.as_bytes().get(at..).unwrap_or_default();
+        let mut at = self.passed;
+        loop {
+            match rest(at).first() {
+                Some(b'"') => {
+                    at += 1;
+                    while let Some(&byte) = rest(at).first().filter(|byte| **byte != b'"') {
+                        at += if byte == b'\\' { 2 } else { 1 };
+                    }
+                }
+                Some(b'-' | b'0'..=b'9') => {
+                    let is_part = |byte: &&u8| matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E');
+                    let len = rest(at).iter().take_while(is_part).count();
+                    if self.numbers == 0 {
+                        self.passed = at + len;
+                        return Span { start: at as u32, len: len as u32 };
+                    }
+                    self.numbers -= 1;
+                    at += len - 1;
+                }
+                Some(_) => {}
+                None => return Span { start: 0, len: 0 },
+            }
+            at += 1;
+        }
+    }
+}
+
+/// Reads a value.
+struct Value<'i, 't>(&'i mut Index<'t>);
+
+impl<'t> DeserializeSeed<'t> for Value<'_, 't> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'t>>(self, value: D) -> Result<(), D::Error> {
+        value.deserialize_any(self)
+    }
+}
+
+impl<'t> Visitor<'t> for Value<'_, 't> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        self.0.push(Node::Null);
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.0.push(Node::Bool(value));
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.0.integer(Node::Unsigned(value.to_ne_bytes()));
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.0.integer(Node::Signed(value.to_ne_bytes()));
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.0.float(value);
+        Ok(())
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'t str) -> Result<(), E> {
+        let node = self.0.plain(text).unwrap_or(Node::Null);
+        self.0.push(node);
+        Ok(())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        let node = self.0.unescaped(text);
+        self.0.push(node);
+        Ok(())
+    }
+
+    /// The value of the object that `arbitrary_precision` makes of a number. Without that feature nothing calls it.
+    fn visit_string<E: Error>(self, number: String) -> Result<(), E> {
+        // As the number would have been read without the feature.
+        match serde_json::from_str(&number) {
+            Ok(value) => self.0.float(value),
+            Err(_) => self.0.refuse(JsonError::Syntax),
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'t>>(self, mut items: A) -> Result<(), A::Error> {
+        let index = self.0;
+        let opened = index.begin(Node::Array { end: 0 });
+        if index.is_too_deep() {
+            return Ok(());
+        }
+        while items.next_element_seed(Value(index))?.is_some() {
+            if index.refused.is_some() {
+                return Ok(());
+            }
+        }
+        index.end(opened);
+        Ok(())
+    }
+
+    /// With `arbitrary_precision`, numbers other than integers of 64 bits come as objects, too. They are told from the text's own
+    /// by their name, which does not stand in the text, however the text's own are spelled.
+    fn visit_map<A: MapAccess<'t>>(self, mut members: A) -> Result<(), A::Error> {
+        let index = self.0;
+        let (was_wanted, opened) = (index.is_wanted, index.begin(Node::Object { end: 0 }));
+        while let Some(origin) = members.next_key_seed(Name { index, opened })? {
+            if origin == Origin::Parser {
+                index.depth -= 1;
+                index.nodes.truncate(opened.node);
+                index.is_wanted = was_wanted;
+                return members.next_value_seed(Value(index));
+            }
+            if index.refused.is_some() {
+                return Ok(());
+            }
+            members.next_value_seed(Value(index))?;
+        }
+        if !index.is_too_deep() {
+            index.end(opened);
+        }
+        Ok(())
+    }
+}
+
+/// Reads the name of a member.
+struct Name<'i, 't> {
+    index: &'i mut Index<'t>,
+    opened: Opened,
+}
+
+/// Where a name comes from.
+#[derive(PartialEq, Eq)]
+enum Origin {
+    Text,
+    Parser,
+}
+
+impl<'t> DeserializeSeed<'t> for Name<'_, 't> {
+    type Value = Origin;
+    fn deserialize<D: Deserializer<'t>>(self, name: D) -> Result<Origin, D::Error> {
+        name.deserialize_any(self)
+    }
+}
+
+impl<'t> Visitor<'t> for Name<'_, 't> {
+    type Value = Origin;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'t str) -> Result<Origin, E> {
+        let Some(node) = self.index.plain(name) else { return Ok(Origin::Parser) };
+        self.index.name(self.opened, node, name);
+        Ok(Origin::Text)
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Origin, E> {
+        let node = self.index.unescaped(name);
+        self.index.name(self.opened, node, name);
+        Ok(Origin::Text)
+    }
+}
+
+/// FNV-1a: equal names have equal fingerprints; nearly all others are told apart without comparing text.
+pub(super) fn fingerprint(name: &str) -> u32 {
+    name.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
