@@ -17,8 +17,16 @@ use std::borrow::ToOwned as _;
 use std::string::{String, ToString as _};
 use std::vec::Vec;
 
+#[cfg(feature = "gateway")]
+pub(crate) mod browser;
+#[cfg(feature = "gateway")]
+pub(crate) mod coordinator;
 pub(crate) mod fixed_host;
 pub(crate) mod host;
+#[cfg(feature = "gateway")]
+pub(crate) mod provider;
+#[cfg(feature = "unicode")]
+pub(crate) mod site;
 pub(crate) mod world;
 
 pub(crate) mod vectors;
