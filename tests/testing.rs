@@ -31,7 +31,7 @@ fn keys(issuer: &Issuer) -> JwkSet {
     JwkSet::parse(issuer.jwks().as_bytes()).unwrap()
 }
 
-fn verified(issuer: &Issuer, claims: &[(&str, serde_json::Value)]) -> VerifiedToken {
+fn verified(issuer: &Issuer, claims: &[(&str, serde_json::Value)]) -> VerifiedToken<Access> {
     let token = issuer.access_token(AUDIENCE, now()).claims(claims.iter().cloned());
     verify(&access_policy(), &keys(issuer), &token.sign()).unwrap()
 }
