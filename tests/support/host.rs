@@ -3,7 +3,8 @@
 //!
 //! Everything is deterministic: equal tests see equal orders. Whatever waits without end fails the test instead of hanging it.
 //!
-//! A further kind of job is one more `impl Spawn<ThatJob>` on top of [`VirtualHost::begin`].
+//! A further kind of job is one more `impl Spawn<ThatJob>` on top of [`VirtualHost::begin`]. Logging in adds a coordinator; see
+//! `coordinator.rs`.
 
 // The core's unit tests include this file, and the core has no prelude of std.
 use std::prelude::rust_2024::*;
@@ -21,6 +22,8 @@ use edgeward::host::{Host, Level, Spawn};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 
+#[cfg(feature = "gateway")]
+use super::coordinator::Coordinator;
 use super::{NOW, Rng};
 
 /// Rounds that one drive may take before it counts as endless.
@@ -107,6 +110,8 @@ struct Inner {
     /// The next requests, by URL, meet these instead of the provider.
     next: RefCell<BTreeMap<String, VecDeque<Reply>>>,
     delays: RefCell<BTreeMap<String, Delay>>,
+    /// The next answers, by URL, take so long instead.
+    next_delays: RefCell<BTreeMap<String, VecDeque<Delay>>>,
     edge: RefCell<BTreeMap<String, Vec<u8>>>,
     edge_delay: Cell<Delay>,
     /// What answers for the edge cache in its place.
@@ -116,8 +121,14 @@ struct Inner {
     mode: Cell<Jobs>,
     running: RefCell<Vec<Job>>,
     held: RefCell<Vec<Job>>,
+    /// Jobs of other machines: whatever becomes of this one's, they run.
+    elsewhere: RefCell<Vec<Job>>,
     seen: RefCell<Seen>,
+    /// What must stand in no line of the log.
+    secrets: RefCell<Vec<String>>,
     rng: RefCell<Rng>,
+    #[cfg(feature = "gateway")]
+    coordinator: RefCell<Option<Rc<Coordinator>>>,
 }
 
 /// What answers at a URL.
@@ -151,6 +162,7 @@ impl Default for VirtualHost {
             provider: RefCell::default(),
             next: RefCell::default(),
             delays: RefCell::default(),
+            next_delays: RefCell::default(),
             edge: RefCell::default(),
             edge_delay: Cell::new(Delay::Millis(0)),
             edge_service: RefCell::default(),
@@ -158,8 +170,12 @@ impl Default for VirtualHost {
             mode: Cell::new(Jobs::Run),
             running: RefCell::default(),
             held: RefCell::default(),
+            elsewhere: RefCell::default(),
             seen: RefCell::default(),
+            secrets: RefCell::default(),
             rng: RefCell::new(Rng(1)),
+            #[cfg(feature = "gateway")]
+            coordinator: RefCell::default(),
         }))
     }
 }
@@ -194,7 +210,7 @@ impl VirtualHost {
         self.0.timers.borrow().values().min().copied()
     }
 
-    async fn wait_ms(&self, millis: i64) {
+    pub(super) async fn wait_ms(&self, millis: i64) {
         if millis == 0 {
             return;
         }
@@ -226,7 +242,7 @@ impl VirtualHost {
         }
     }
 
-    fn moved(&self) {
+    pub(super) fn moved(&self) {
         self.0.moves.set(self.0.moves.get() + 1);
     }
 }
@@ -262,6 +278,11 @@ impl VirtualHost {
         self.0.delays.borrow_mut().insert(url.into(), delay);
     }
 
+    /// The next answer from this URL takes so long instead.
+    pub(crate) fn delay_next(&self, url: &str, delay: Delay) {
+        self.0.next_delays.borrow_mut().entry(url.into()).or_default().push_back(delay);
+    }
+
     pub(crate) fn delay_edge(&self, delay: Delay) {
         self.0.edge_delay.set(delay);
     }
@@ -295,6 +316,32 @@ impl VirtualHost {
         buffer.copy_from_slice(&bytes);
     }
 
+    /// From now on a line of the log that holds this text fails the test.
+    pub(crate) fn keep_secret(&self, text: &str) {
+        let mut secrets = self.0.secrets.borrow_mut();
+        if text.len() >= 8 && !secrets.iter().any(|one| one == text) {
+            secrets.push(text.into());
+        }
+    }
+
+    /// Fails the test if a secret stands in the text.
+    pub(crate) fn assert_no_secret(&self, what: &str, text: &str) {
+        let secrets = self.0.secrets.borrow();
+        let found = secrets.iter().find(|secret| text.contains(secret.as_str()));
+        assert_eq!(found, None, "{what} holds a secret: {text}");
+    }
+
+    /// The coordinator of sessions that all instances share from now on; `None` if there is none.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn share(&self, coordinator: Option<Rc<Coordinator>>) {
+        *self.0.coordinator.borrow_mut() = coordinator;
+    }
+
+    #[cfg(feature = "gateway")]
+    pub(super) fn coordinator(&self) -> Option<Rc<Coordinator>> {
+        self.0.coordinator.borrow().clone()
+    }
+
     fn reply_to(&self, request: &Outgoing) -> Reply {
         let next = self.0.next.borrow_mut().get_mut(&request.url).and_then(VecDeque::pop_front);
         let reply = next.unwrap_or_else(|| match self.0.provider.borrow_mut().get_mut(&request.url) {
@@ -319,7 +366,8 @@ impl Host for VirtualHost {
 
     async fn send(&self, request: Outgoing) -> Reply {
         let reply = self.reply_to(&request);
-        let delay = self.0.delays.borrow().get(&request.url).copied().unwrap_or(Delay::Millis(0));
+        let next = self.0.next_delays.borrow_mut().get_mut(&request.url).and_then(VecDeque::pop_front);
+        let delay = next.or_else(|| self.0.delays.borrow().get(&request.url).copied()).unwrap_or(Delay::Millis(0));
         match delay {
             Delay::Millis(millis) if millis > request.timeout_ms => {
                 self.delay(Delay::Millis(request.timeout_ms)).await;
@@ -353,7 +401,9 @@ impl Host for VirtualHost {
     }
 
     fn log(&self, level: Level, line: &dyn Display) {
-        self.0.seen.borrow_mut().lines.push((level, line.to_string()));
+        let line = line.to_string();
+        self.assert_no_secret("a line of the log", &line);
+        self.0.seen.borrow_mut().lines.push((level, line));
     }
 }
 
@@ -399,6 +449,13 @@ impl VirtualHost {
         })
     }
 
+    /// Begins work on another machine.
+    pub(super) fn begin_elsewhere(&self, job: impl Future<Output = ()> + 'static) {
+        let job = Job { future: Box::pin(job), host: self.clone(), has_ended: Rc::default() };
+        self.0.elsewhere.borrow_mut().push(job);
+        self.moved();
+    }
+
     /// Lets the jobs go on that were held back.
     pub(crate) fn release_jobs(&self) {
         let held = self.0.held.take();
@@ -417,11 +474,13 @@ impl VirtualHost {
     }
 
     fn poll_jobs(&self) {
-        // Jobs that begin meanwhile come behind them.
-        let mut jobs = self.0.running.take();
-        jobs.retain_mut(|job| job.future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        let begun = self.0.running.replace(jobs);
-        self.0.running.borrow_mut().extend(begun);
+        for list in [&self.0.running, &self.0.elsewhere] {
+            // Jobs that begin meanwhile come behind them.
+            let mut jobs = list.take();
+            jobs.retain_mut(|job| job.future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            let begun = list.replace(jobs);
+            list.borrow_mut().extend(begun);
+        }
     }
 }
 

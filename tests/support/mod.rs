@@ -15,8 +15,16 @@
 // The core's unit tests include this file, and the core has no prelude of std.
 use std::prelude::rust_2024::*;
 
+#[cfg(feature = "gateway")]
+pub(crate) mod browser;
+#[cfg(feature = "gateway")]
+pub(crate) mod coordinator;
 pub(crate) mod fixed_host;
 pub(crate) mod host;
+#[cfg(feature = "gateway")]
+pub(crate) mod provider;
+#[cfg(feature = "unicode")]
+pub(crate) mod site;
 pub(crate) mod world;
 
 pub(crate) mod vectors;

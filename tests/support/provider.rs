@@ -1,0 +1,517 @@
+//! An OpenID provider in memory, on a virtual host: codes with PKCE, refresh tokens with rotation and reuse detection, userinfo,
+//! revocation, discovery, keys. It is as strict as a provider may be, and misbehaves where a test says so.
+
+// The core's unit tests include this file, and the core has no prelude of std.
+use std::prelude::rust_2024::*;
+
+use std::cell::{Ref, RefCell, RefMut};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+
+use edgeward::base64url;
+use edgeward::host::Host as _;
+use edgeward::io::{Incoming, Outgoing, Unreachable};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::host::{Delay, Reply, VirtualHost};
+use super::world::json as ok_json;
+use super::{CLIENT, ISSUER, Mint, TestKey, key_a, set_text};
+
+pub(crate) const CLIENT_SECRET: &str = "the secret of the client at the provider";
+
+/// What the provider has at URLs of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Endpoint {
+    Discovery,
+    Keys,
+    Token,
+    Userinfo,
+    Revocation,
+}
+
+impl Endpoint {
+    const ALL: [Self; 5] = [Self::Discovery, Self::Keys, Self::Token, Self::Userinfo, Self::Revocation];
+
+    /// Below the issuer: where Auth0 has them.
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Discovery => ".well-known/openid-configuration",
+            Self::Keys => ".well-known/jwks.json",
+            Self::Token => "oauth/token",
+            Self::Userinfo => "userinfo",
+            Self::Revocation => "oauth/revoke",
+        }
+    }
+}
+
+/// How a request goes wrong.
+pub(crate) enum Fault {
+    /// The provider does nothing and answers this.
+    Answer(Reply),
+    /// The provider acts; its answer never arrives, and whoever waits gives up when the time is over.
+    AnswerLost,
+    /// The provider acts, and the connection breaks off before the answer.
+    BreakOff,
+    /// The provider acts, and its answer takes so many milliseconds.
+    Late(u32),
+    /// The provider acts, and its answer is changed.
+    Change(Box<dyn FnOnce(&mut Value)>),
+    /// The provider acts, and this happens meanwhile.
+    Meanwhile(Box<dyn FnOnce(&VirtualHost)>),
+}
+
+/// How the client has to authenticate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Auth {
+    Post,
+    Basic,
+    None,
+}
+
+/// A form that was sent.
+pub(crate) type Form = BTreeMap<String, String>;
+
+/// The provider. Clones are the same one.
+#[derive(Clone)]
+pub(crate) struct Provider {
+    host: VirtualHost,
+    state: Rc<RefCell<State>>,
+}
+
+/// What it is like, and what has happened. Tests change it as they like.
+pub(crate) struct State {
+    pub(crate) issuer: String,
+    pub(crate) client: String,
+    pub(crate) auth: Auth,
+    /// The client's secrets that it accepts.
+    pub(crate) secrets: Vec<String>,
+    /// Whom it logs in.
+    pub(crate) user: String,
+    /// How long access tokens last, in seconds.
+    pub(crate) life_s: i64,
+    /// Whether it gives refresh tokens, and a new one with each refresh.
+    pub(crate) refreshes: bool,
+    pub(crate) rotates: bool,
+    /// Whether a refresh brings an ID token.
+    pub(crate) repeats_id: bool,
+    pub(crate) key: &'static TestKey,
+    pub(crate) published: Vec<Value>,
+    /// Members over those of the discovery document.
+    pub(crate) metadata: Value,
+    /// Makes an ID token of a good one.
+    pub(crate) id: Rc<dyn Fn(Mint) -> Mint>,
+    /// Makes an access token of a good one.
+    pub(crate) access: Rc<dyn Fn(Mint) -> String>,
+    /// Changes the members of every answer of the token endpoint.
+    pub(crate) answer: Rc<dyn Fn(&mut Value)>,
+    /// Endpoints that cannot be reached.
+    down: BTreeSet<Endpoint>,
+    faults: BTreeMap<Endpoint, VecDeque<Fault>>,
+    count: u64,
+    logins: BTreeMap<String, Login>,
+    tokens: BTreeMap<String, Token>,
+    access_tokens: BTreeMap<String, String>,
+    ended: BTreeSet<u64>,
+    /// The forms that the token endpoint got, whether it acted or not.
+    pub(crate) exchanges: Vec<Form>,
+    /// The tokens that were revoked.
+    pub(crate) revoked: Vec<String>,
+    /// How often a refresh token was used twice.
+    pub(crate) reused: usize,
+    /// The refresh tokens given, in their order.
+    pub(crate) given: Vec<String>,
+    /// Requests at each endpoint.
+    requests: BTreeMap<Endpoint, usize>,
+}
+
+/// A login: what the authorization request said.
+#[derive(Clone)]
+struct Login {
+    parameters: Form,
+    user: String,
+    family: u64,
+    is_used: bool,
+}
+
+/// A refresh token.
+#[derive(Clone)]
+struct Token {
+    login: Login,
+    is_used: bool,
+}
+
+impl Provider {
+    /// A provider of the tests' issuer, reachable on this host.
+    pub(crate) fn new(host: &VirtualHost) -> Self {
+        Self::of(ISSUER, host)
+    }
+
+    pub(crate) fn of(issuer: &str, host: &VirtualHost) -> Self {
+        let state = State {
+            issuer: issuer.into(),
+            client: CLIENT.into(),
+            auth: Auth::Post,
+            secrets: Vec::from([CLIENT_SECRET.into()]),
+            user: "user-1".into(),
+            life_s: 3600,
+            refreshes: true,
+            rotates: true,
+            repeats_id: true,
+            key: key_a(),
+            published: Vec::from([key_a().jwk()]),
+            metadata: json!({}),
+            id: Rc::new(|id| id),
+            access: Rc::new(|access| access.text()),
+            answer: Rc::new(|_| ()),
+            down: BTreeSet::new(),
+            faults: BTreeMap::new(),
+            count: 0,
+            logins: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            access_tokens: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            exchanges: Vec::new(),
+            revoked: Vec::new(),
+            reused: 0,
+            given: Vec::new(),
+            requests: BTreeMap::new(),
+        };
+        let provider = Self { host: host.clone(), state: Rc::new(RefCell::new(state)) };
+        for endpoint in Endpoint::ALL {
+            let this = provider.clone();
+            host.serve(&provider.url(endpoint), move |request| this.meet(endpoint, request));
+        }
+        provider
+    }
+
+    /// Where an endpoint is.
+    pub(crate) fn url(&self, endpoint: Endpoint) -> String {
+        format!("{}{}", self.state.borrow().issuer, endpoint.path())
+    }
+
+    pub(crate) fn state(&self) -> Ref<'_, State> {
+        self.state.borrow()
+    }
+
+    pub(crate) fn set(&self) -> RefMut<'_, State> {
+        self.state.borrow_mut()
+    }
+
+    /// What becomes of the next request there.
+    pub(crate) fn fault(&self, endpoint: Endpoint, fault: Fault) {
+        self.set().faults.entry(endpoint).or_default().push_back(fault);
+    }
+
+    /// The next request there meets this answer, and nothing happens.
+    pub(crate) fn answer_next(&self, endpoint: Endpoint, reply: Reply) {
+        self.fault(endpoint, Fault::Answer(reply));
+    }
+
+    /// An endpoint cannot be reached from now on.
+    pub(crate) fn take_down(&self, endpoint: Endpoint) {
+        self.set().down.insert(endpoint);
+    }
+
+    pub(crate) fn take_all_down(&self) {
+        self.set().down.extend(Endpoint::ALL);
+    }
+
+    /// Everything can be reached again.
+    pub(crate) fn bring_up(&self) {
+        self.set().down.clear();
+    }
+
+    /// The requests at an endpoint so far.
+    pub(crate) fn requests(&self, endpoint: Endpoint) -> usize {
+        self.state.borrow().requests.get(&endpoint).copied().unwrap_or_default()
+    }
+
+    /// How often the token endpoint got a refresh token.
+    pub(crate) fn refreshes(&self) -> usize {
+        let state = self.state.borrow();
+        state.exchanges.iter().filter(|form| form["grant_type"] == "refresh_token").count()
+    }
+
+    /// The refresh token that was given last.
+    pub(crate) fn newest(&self) -> String {
+        self.state.borrow().given.last().cloned().unwrap_or_default()
+    }
+
+    /// Whether a refresh token still stands.
+    pub(crate) fn is_live(&self, token: &str) -> bool {
+        let state = self.state.borrow();
+        state.tokens.get(token).is_some_and(|token| !token.is_used && !state.ended.contains(&token.login.family))
+    }
+
+    /// Ends every login here.
+    pub(crate) fn end_all(&self) {
+        let families = self.state.borrow().count + 1;
+        self.set().ended.extend(0..families);
+    }
+
+    /// The authorization endpoint: where the browser goes back to. Fails the test if the request is not a good one.
+    pub(crate) fn authorize(&self, url: &str) -> String {
+        let base = format!("{}authorize?", self.state.borrow().issuer);
+        let query = url.strip_prefix(&base).unwrap_or_else(|| panic!("{url} is not the authorization endpoint"));
+        let parameters = form(query);
+        let given = |name: &str| parameters.get(name).cloned().unwrap_or_default();
+        assert_eq!(given("response_type"), "code", "{url}");
+        assert_eq!(given("client_id"), self.state.borrow().client, "{url}");
+        assert_eq!(given("code_challenge_method"), "S256", "{url}");
+        assert!(given("scope").split(' ').any(|word| word == "openid"), "{url}");
+        for name in ["state", "nonce", "code_challenge"] {
+            assert_eq!(
+                base64url::decode(given(name).as_bytes()).map(|bytes| bytes.len()).ok(),
+                Some(32),
+                "{name} in {url}"
+            );
+        }
+        let family = self.next();
+        let code = format!("authorization-code-{family}");
+        for secret in [code.as_str(), &given("state"), &given("nonce")] {
+            self.host.keep_secret(secret);
+        }
+        let user = self.state.borrow().user.clone();
+        let login = Login { parameters: parameters.clone(), user, family, is_used: false };
+        self.set().logins.insert(code.clone(), login);
+        let issuer = self.state.borrow().issuer.clone();
+        format!("{}?code={code}&state={}&iss={}", given("redirect_uri"), given("state"), encoded(&issuer))
+    }
+
+    fn next(&self) -> u64 {
+        self.set().count += 1;
+        self.state.borrow().count
+    }
+
+    fn meet(&self, endpoint: Endpoint, request: &Outgoing) -> Reply {
+        *self.set().requests.entry(endpoint).or_default() += 1;
+        if endpoint == Endpoint::Token {
+            let sent = form(request.body.as_deref().unwrap_or_default());
+            for name in ["code", "refresh_token", "code_verifier", "client_secret"] {
+                sent.get(name).into_iter().for_each(|secret| self.host.keep_secret(secret));
+            }
+            self.set().exchanges.push(sent);
+        }
+        for (_, value) in &request.headers {
+            self.host.keep_secret(value.split_once(' ').map_or("", |(_, credentials)| credentials));
+        }
+        if self.state.borrow().down.contains(&endpoint) {
+            return Err(Unreachable::Network);
+        }
+        let fault = self.set().faults.get_mut(&endpoint).and_then(VecDeque::pop_front);
+        if let Some(Fault::Answer(reply)) = fault {
+            return reply;
+        }
+        let reply = self.act(endpoint, request);
+        match fault {
+            Some(Fault::AnswerLost) => self.host.delay_next(&request.url, Delay::Millis(request.timeout_ms + 1)),
+            Some(Fault::Late(millis)) => self.host.delay_next(&request.url, Delay::Millis(millis)),
+            Some(Fault::BreakOff) => return Err(Unreachable::Network),
+            Some(Fault::Change(change)) => {
+                let mut body = serde_json::from_slice(&reply.body).unwrap();
+                change(&mut body);
+                return Ok(Incoming { body: body.to_string().into_bytes(), ..reply });
+            }
+            Some(Fault::Meanwhile(happens)) => happens(&self.host),
+            Some(Fault::Answer(_)) | None => {}
+        }
+        Ok(reply)
+    }
+
+    fn act(&self, endpoint: Endpoint, request: &Outgoing) -> Incoming {
+        match endpoint {
+            Endpoint::Discovery => ok_json(&self.metadata().to_string()),
+            Endpoint::Keys => ok_json(&set_text(self.state.borrow().published.clone())),
+            Endpoint::Token => self.token(request),
+            Endpoint::Userinfo => self.userinfo(request),
+            Endpoint::Revocation => self.revoke(request),
+        }
+    }
+
+    fn metadata(&self) -> Value {
+        let issuer = self.state.borrow().issuer.clone();
+        let mut metadata = json!({
+            "issuer": issuer,
+            "authorization_endpoint": format!("{issuer}authorize"),
+            "token_endpoint": self.url(Endpoint::Token),
+            "userinfo_endpoint": self.url(Endpoint::Userinfo),
+            "jwks_uri": self.url(Endpoint::Keys),
+            "revocation_endpoint": self.url(Endpoint::Revocation),
+            "end_session_endpoint": format!("{issuer}oidc/logout"),
+            "authorization_response_iss_parameter_supported": true
+        });
+        for (name, value) in self.state.borrow().metadata.as_object().unwrap() {
+            metadata[name] = value.clone();
+        }
+        metadata
+    }
+
+    /// Whether the client is who it says it is.
+    fn knows_client(&self, request: &Outgoing, form: &Form) -> bool {
+        let state = self.state.borrow();
+        let header = request.headers.iter().find(|(name, _)| *name == "authorization").map(|(_, value)| value.as_str());
+        let (id, secret) = (form.get("client_id"), form.get("client_secret"));
+        let is_client = id == Some(&state.client);
+        match state.auth {
+            Auth::Post => is_client && header.is_none() && secret.is_some_and(|one| state.secrets.contains(one)),
+            Auth::Basic => {
+                let credentials =
+                    |one: &String| format!("Basic {}", base64(&format!("{}:{}", encoded(&state.client), encoded(one))));
+                id.is_none() && secret.is_none() && state.secrets.iter().any(|one| header == Some(&credentials(one)))
+            }
+            Auth::None => is_client && header.is_none() && secret.is_none(),
+        }
+    }
+
+    fn token(&self, request: &Outgoing) -> Incoming {
+        let form = form(request.body.as_deref().unwrap_or_default());
+        if !self.knows_client(request, &form) {
+            return refusal(401, "invalid_client");
+        }
+        let given = |name: &str| form.get(name).cloned().unwrap_or_default();
+        let mut state = self.set();
+        let found = match given("grant_type").as_str() {
+            "authorization_code" => {
+                let found = state
+                    .logins
+                    .get_mut(&given("code"))
+                    .map(|login| (login.clone(), std::mem::replace(&mut login.is_used, true)));
+                let proof = base64url::encode(&Sha256::digest(given("code_verifier").as_bytes()));
+                found.map(|(login, is_used)| {
+                    let is_good = login.parameters["redirect_uri"] == given("redirect_uri")
+                        && login.parameters["code_challenge"] == proof;
+                    (login, is_used, is_good)
+                })
+            }
+            "refresh_token" => {
+                let rotates = state.rotates;
+                let found = state.tokens.get_mut(&given("refresh_token"));
+                found
+                    .map(|token| (token.login.clone(), std::mem::replace(&mut token.is_used, rotates) && rotates, true))
+            }
+            other => panic!("grant type {other}"),
+        };
+        let Some((login, is_used, is_good)) = found else { return refusal(400, "invalid_grant") };
+        if is_used {
+            // Somebody has stolen it, for all that a provider can know: the whole family ends.
+            state.ended.insert(login.family);
+            state.reused += 1;
+        }
+        if !is_good || state.ended.contains(&login.family) {
+            return refusal(400, "invalid_grant");
+        }
+        drop(state);
+        self.tokens(&login, given("grant_type") == "refresh_token", &given("refresh_token"))
+    }
+
+    /// A good answer of the token endpoint.
+    fn tokens(&self, login: &Login, is_refresh: bool, former: &str) -> Incoming {
+        let (number, now_s) = (self.next(), self.host.now().secs());
+        let state = self.state.borrow();
+        let until_s = now_s + state.life_s;
+        let common =
+            |mint: Mint| mint.claim("iss", state.issuer.as_str()).claim("sub", login.user.as_str()).claim("iat", now_s);
+        let access = common(Mint::access(state.key))
+            .claim("exp", until_s)
+            .claim("nbf", now_s)
+            .claim("jti", format!("t-{number}"));
+        let access = (state.access)(access.claim("azp", state.client.as_str()));
+        let id = common(Mint::id(state.key)).claim("aud", state.client.as_str()).claim("exp", now_s + 600);
+        let id = if is_refresh { id.without("nonce") } else { id.claim("nonce", login.parameters["nonce"].as_str()) };
+        let mut body = json!({ "access_token": access, "token_type": "Bearer", "expires_in": state.life_s });
+        if !is_refresh || state.repeats_id {
+            body["id_token"] = (state.id)(id.claim("name", "Ann")).text().into();
+        }
+        let (refreshes, rotates, answer) = (state.refreshes, state.rotates, Rc::clone(&state.answer));
+        drop(state);
+        if refreshes && (!is_refresh || rotates) {
+            let token = format!("refresh-token-{number}");
+            body["refresh_token"] = token.as_str().into();
+            self.set().tokens.insert(token.clone(), Token { login: login.clone(), is_used: false });
+            self.set().given.push(token);
+        } else if is_refresh {
+            assert!(!former.is_empty());
+        }
+        self.set().access_tokens.insert(access, login.user.clone());
+        answer(&mut body);
+        for name in ["access_token", "id_token", "refresh_token"] {
+            self.host.keep_secret(body[name].as_str().unwrap_or_default());
+        }
+        ok_json(&body.to_string())
+    }
+
+    fn userinfo(&self, request: &Outgoing) -> Incoming {
+        let header = request.headers.iter().find(|(name, _)| *name == "authorization").map(|(_, value)| value.as_str());
+        let token = header.and_then(|header| header.strip_prefix("Bearer ")).unwrap_or_default();
+        match self.state.borrow().access_tokens.get(token) {
+            Some(user) => ok_json(&json!({ "sub": user, "email": "ann@example.com" }).to_string()),
+            None => Incoming { status: 401, ..Incoming::default() },
+        }
+    }
+
+    fn revoke(&self, request: &Outgoing) -> Incoming {
+        let form = form(request.body.as_deref().unwrap_or_default());
+        if !self.knows_client(request, &form) {
+            return refusal(401, "invalid_client");
+        }
+        let token = form["token"].clone();
+        let mut state = self.set();
+        let family = state.tokens.get(&token).map(|token| token.login.family);
+        state.ended.extend(family);
+        state.revoked.push(token);
+        Incoming { status: 200, ..Incoming::default() }
+    }
+}
+
+/// An OAuth error.
+pub(crate) fn refusal(status: u16, error: &str) -> Incoming {
+    Incoming { status, ..ok_json(&json!({ "error": error }).to_string()) }
+}
+
+/// The parameters of a query or a form. Fails the test if one stands there twice.
+pub(crate) fn form(text: &str) -> Form {
+    let mut form = Form::new();
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap();
+        assert_eq!(form.insert(decoded(name), decoded(value)), None, "{name} twice in {text}");
+    }
+    form
+}
+
+/// Percent-decoded once.
+pub(crate) fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(|_| byte == b'%') {
+            Some(decoded) => {
+                bytes.push(decoded);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Percent-encoded, all but unreserved characters.
+pub(crate) fn encoded(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes()
+        .map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+/// Base64 with padding.
+fn base64(text: &str) -> String {
+    let mut out = base64url::encode(text.as_bytes()).replace('-', "+").replace('_', "/");
+    while !out.len().is_multiple_of(4) {
+        out.push('=');
+    }
+    out
+}

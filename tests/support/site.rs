@@ -1,0 +1,273 @@
+//! A site where people log in: a gateway on a virtual host, the provider behind it, and browsers in front.
+//!
+//! Every answer is checked for what must never be: a secret in a log line, in a body or in what `Debug` shows, or a cookie in
+//! an answer that a cache may keep.
+
+// The core's unit tests include this file, and the core has no prelude of std.
+use std::prelude::rust_2024::*;
+
+use std::ops::Deref;
+use std::rc::Rc;
+
+use edgeward::gateway::{Answer, Gateway, HeaderEdit, compile};
+use edgeward::host::{Host as _, Level};
+use edgeward::http::RequestHead;
+use edgeward::io::UnixTime;
+use edgeward::session::{CookieShape, Cookies, LoginBinding, Sealer, Session, Sessions};
+use serde_json::{Value, json};
+
+use super::browser::{Browser, Request, Response};
+use super::coordinator::Coordinator;
+use super::host::VirtualHost;
+use super::provider::{CLIENT_SECRET, Provider};
+use super::{AUDIENCE, CLIENT, ISSUER};
+
+pub(crate) const SEALING_SECRET: &str = "a sealing secret of at least 32 characters";
+/// The session's cookie.
+pub(crate) const COOKIE: &str = "__Host-edgeward";
+
+/// The configuration of a site at Auth0.
+pub(crate) fn config() -> Value {
+    json!({
+        "authorizer": {
+            "type": "auth0", "domain": "tenant.example.com", "audience": AUDIENCE, "client_id": CLIENT,
+            "client_secret": CLIENT_SECRET, "redirect_uri": "https://app.example.com/callback",
+            "scope": "openid offline_access"
+        },
+        "session": { "secrets": SEALING_SECRET },
+        "paths": [
+            { "method": "GET", "path": "/open", "auth": "none", "integration": { "type": "respond", "body": "open" } },
+            { "method": ["GET", "POST"], "path": "/login", "integration": { "type": "login" } },
+            { "method": "GET", "path": "/callback", "integration": { "type": "callback" } },
+            { "method": ["GET", "POST"], "path": "/logout", "integration": { "type": "logout" } },
+            { "method": ["GET", "POST"], "path": "/refresh", "integration": { "type": "refresh" } },
+            { "method": "GET", "path": "/userinfo", "integration": { "type": "userinfo" } },
+            { "method": "ANY", "path": "/app", "integration": {
+                "type": "http_proxy", "url": "https://origin.example.com",
+                "headers": { "X-User": "$claims.sub", "X-Scope": "$claims.scope" } } },
+            { "method": "ANY", "path": "/maybe", "auth": "optional", "integration": {
+                "type": "http_proxy", "url": "https://origin.example.com", "headers": { "X-User": "$claims.sub" } } },
+            { "method": "GET", "path": "/token", "integration": {
+                "type": "http_proxy", "url": "https://origin.example.com", "headers": { "X-Token": "$token" } } },
+            { "method": "GET", "path": "/things", "scopes": ["read:things"], "integration": {
+                "type": "respond", "body": "things" } }
+        ]
+    })
+}
+
+/// The same with another kind of provider: one whose discovery document names its endpoints.
+pub(crate) fn oidc_config() -> Value {
+    let mut config = config();
+    let authorizer = config["authorizer"].as_object_mut().unwrap();
+    authorizer.remove("domain");
+    authorizer.insert("type".into(), "oidc".into());
+    authorizer.insert("issuer".into(), ISSUER.into());
+    config
+}
+
+/// A configuration with these members over those of its sections.
+pub(crate) fn with(mut config: Value, changes: &Value) -> Value {
+    for (section, members) in changes.as_object().unwrap() {
+        for (name, value) in members.as_object().unwrap() {
+            config[section][name] = value.clone();
+        }
+    }
+    config
+}
+
+/// One instance of the site. Others share its host.
+pub(crate) struct Site {
+    pub(crate) gateway: Rc<Gateway>,
+    pub(crate) provider: Provider,
+    pub(crate) host: VirtualHost,
+    config: Value,
+}
+
+impl Deref for Site {
+    type Target = VirtualHost;
+
+    fn deref(&self) -> &VirtualHost {
+        &self.host
+    }
+}
+
+impl Site {
+    /// A site at Auth0, on a host of its own.
+    pub(crate) fn new() -> Self {
+        Self::of(&config())
+    }
+
+    /// A site whose provider is discovered.
+    pub(crate) fn discovering() -> Self {
+        Self::of(&oidc_config())
+    }
+
+    /// A site of this configuration, on a host of its own.
+    pub(crate) fn of(config: &Value) -> Self {
+        let host = VirtualHost::default();
+        let provider = Provider::new(&host);
+        Self::on(&host, &provider, config)
+    }
+
+    /// A site of this configuration, on this host.
+    pub(crate) fn on(host: &VirtualHost, provider: &Provider, config: &Value) -> Self {
+        for secret in [CLIENT_SECRET, SEALING_SECRET] {
+            host.keep_secret(secret);
+        }
+        let compiled = compile(&config.to_string(), &|_| None).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let gateway = Rc::new(compiled.gateway);
+        Self { gateway, provider: provider.clone(), host: host.clone(), config: config.clone() }
+    }
+
+    /// Another instance: it shares nothing with this one but host and provider.
+    pub(crate) fn instance(&self) -> Self {
+        Self::on(&self.host, &self.provider, &self.config)
+    }
+
+    /// From now on all instances share a coordinator.
+    pub(crate) fn coordinated(&self) -> Rc<Coordinator> {
+        // A machine of its own, so that it knows nothing of what instances remember.
+        let apart = self.instance();
+        let coordinator = Coordinator::new(apart.gateway.login().unwrap());
+        self.share(Some(Rc::clone(&coordinator)));
+        coordinator
+    }
+
+    pub(crate) fn now(&self) -> UnixTime {
+        self.host.now()
+    }
+
+    /// What a request gets, which may take its time.
+    pub(crate) async fn answer(&self, request: Request) -> Response {
+        let header = |name: &str| request.value(name);
+        let head = RequestHead { method: request.method, url: &request.url, header: &header };
+        let answer = self.gateway.handle(&head, &self.host).await;
+        let shown = format!("{answer:?}");
+        let response = match answer {
+            Answer::Reply(reply) => {
+                let headers = reply.headers.into_iter().map(|(name, value)| (name.into_owned(), value)).collect();
+                Response { status: reply.status, headers, body: reply.body, origin_got: None }
+            }
+            Answer::Forward(forward) => {
+                let mut headers = Vec::new();
+                for edit in forward.response_edits(200, None) {
+                    match edit {
+                        HeaderEdit::Remove(_) => {}
+                        HeaderEdit::Set(name, value) | HeaderEdit::Append(name, value) => {
+                            headers.push((name.into_owned(), value));
+                        }
+                    }
+                }
+                Response { status: 200, headers, body: String::new(), origin_got: Some(forward.set.clone()) }
+            }
+        };
+        for cookie in response.cookies() {
+            let value = cookie.split(';').next().and_then(|pair| pair.split_once('=')).map_or("", |(_, value)| value);
+            self.keep_secret(value);
+        }
+        self.assert_no_secret("what Debug shows of an answer", &shown);
+        self.assert_no_secret("a body", &response.body);
+        let is_kept_back = response.header("cache-control").is_some_and(|value| value.contains("no-store"));
+        let has_cookies = !response.cookies().is_empty() || (300..400).contains(&response.status);
+        assert!(is_kept_back || !has_cookies, "a cache may keep {} for {}", response.status, request.url);
+        let of_session = request.value("cookie").is_some_and(|cookie| self.session_in(&cookie).is_some());
+        let is_about_nobody = matches!(request.url.as_str(), "https://app.example.com/open");
+        assert!(
+            is_kept_back || !of_session || is_about_nobody,
+            "a cache may keep what somebody got of {}",
+            request.url
+        );
+        response
+    }
+
+    /// What a request gets.
+    pub(crate) fn ask(&self, request: Request) -> Response {
+        self.run(self.answer(request))
+    }
+
+    /// What a request of a browser gets. The browser keeps the cookies.
+    pub(crate) fn send(&self, browser: &mut Browser, request: Request) -> Response {
+        let response = self.ask(request.cookie(&browser.header(self.now())));
+        browser.keep(&response, self.now());
+        response
+    }
+
+    /// A person opens a page in this browser.
+    pub(crate) fn open(&self, browser: &mut Browser, target: &str) -> Response {
+        self.send(browser, Request::get(target).page())
+    }
+
+    /// Begins a login. Gives the URL of the callback that the provider sends the browser to.
+    pub(crate) fn begin(&self, browser: &mut Browser, target: &str) -> String {
+        let response = self.open(browser, target);
+        assert_eq!(response.status, 302, "{}", response.body);
+        self.provider.authorize(response.location())
+    }
+
+    /// Logs in, and gives what the callback gets.
+    pub(crate) fn log_in_with(&self, browser: &mut Browser) -> Response {
+        let callback = self.begin(browser, "/login");
+        self.open(browser, &callback)
+    }
+
+    /// A browser that is logged in.
+    pub(crate) fn logged_in(&self) -> Browser {
+        let mut browser = Browser::default();
+        let response = self.log_in_with(&mut browser);
+        assert!(response.sets(COOKIE) == Some(true), "{} {} {:?}", response.status, response.body, self.lines());
+        browser
+    }
+
+    /// How sessions are kept, with the secret that nobody but a test knows: to look into cookies.
+    pub(crate) fn sessions(&self) -> Sessions {
+        let text = |section: &str, name: &str| self.config[section][name].as_str().map(String::from);
+        let issuer = self.provider.state().issuer.clone();
+        let client_id = text("authorizer", "client_id").unwrap();
+        let audience = [text("authorizer", "audience").unwrap()];
+        let secret = text("session", "secrets").unwrap();
+        Sessions {
+            sealer: Sealer::new(
+                &[secret],
+                LoginBinding { issuer: &issuer, client_id: &client_id, audience: &audience },
+            ),
+            cookie: CookieShape {
+                name: text("session", "cookie").unwrap_or_else(|| COOKIE.into()),
+                same_site: "Lax",
+                domain: text("session", "domain"),
+            },
+            idle_s: 86_400,
+            absolute_s: 259_200,
+        }
+    }
+
+    /// The session in a `Cookie` header.
+    pub(crate) fn session_in(&self, cookie: &str) -> Option<Session> {
+        self.sessions().open(&Cookies::new(cookie), "app.example.com", self.now())
+    }
+
+    /// The session of a browser.
+    pub(crate) fn session(&self, browser: &Browser) -> Session {
+        self.session_in(&browser.header(self.now())).expect("a session")
+    }
+
+    /// The lines of the log so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.seen().lines.iter().map(|(_, line)| line.clone()).collect()
+    }
+
+    /// Whether a line of the log begins so.
+    pub(crate) fn has_logged(&self, start: &str) -> bool {
+        self.seen().lines.iter().any(|(level, line)| *level == Level::Warning && line.starts_with(start))
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let sent = self.seen().sent.clone();
+        self.assert_no_secret("what Debug shows of requests", &format!("{sent:?}"));
+        self.assert_no_secret("what Debug shows of a gateway", &format!("{:?}", self.gateway));
+    }
+}
