@@ -13,6 +13,7 @@ use super::{Compiled, Gateway, Platform, Unicode, compile_with};
 use crate::http::RequestHead;
 use crate::io::UnixTime;
 use crate::jwt::Claims;
+use crate::oidc::RefreshOutcome;
 use crate::session::{Cookies, Purpose, Session, SessionMemory, Tokens};
 
 const NOW: i64 = 1_700_000_000;
@@ -359,5 +360,40 @@ fn a_login_lands_on_a_page_whatever_a_link_named() {
         ("https://www.example.com/login", "https://www.example.com/login"),
     ] {
         assert_eq!(request.landing(location.into()), landing);
+    }
+}
+
+#[test]
+fn debug_shows_no_secret_of_what_a_request_proves_itself_with() {
+    let gateway = default_site();
+    let cookie = cookie(&gateway, Some("refresh-token-of-somebody"));
+    let url = "https://app.example.com/plain";
+    let of_session = |name: &str| (name == "cookie").then(|| cookie.clone());
+    let of_client = |name: &str| (name == "authorization").then(|| "Bearer access-token-of-somebody".to_string());
+    let heads = [&of_session as &dyn Fn(&str) -> Option<String>, &of_client];
+    let shown = heads.map(|header| {
+        let head = RequestHead { method: "GET", url, header };
+        let request = matched(&gateway, &head);
+        alloc::format!("{:?} {request:?}", request.credentials(&head, at(0)))
+    });
+    assert!(shown[0].contains("Session(") && shown[1].contains("Bearer(Token(…))"), "{shown:?}");
+
+    let head = RequestHead { method: "GET", url, header: &of_session };
+    let party = gateway.login().unwrap();
+    let session = party.session_of(&head, at(0)).unwrap();
+    let desk = party.state.with(|state| {
+        let turn = state.refreshes.ask(&session, at(0));
+        let crate::oidc::RefreshTurn::Go(mark) = turn else { panic!("it goes") };
+        let outcome = RefreshOutcome::Refreshed(alloc::boxed::Box::new(session.as_ref().clone()));
+        let shown = alloc::format!("{turn:?} {outcome:?}");
+        state.refreshes.close(mark, outcome, at(0));
+        let done = state.refreshes.ask(&session, at(0));
+        shown + &alloc::format!("{done:?} {:?} {state:?}", state.refreshes)
+    });
+    let shown = alloc::format!("{shown:?} {desk} {party:?} {session:?} {:?}", session.tokens());
+    let sealed = &cookie[20..60];
+    let secrets = ["client secret", "sealing secret", "-token-of-somebody", "opaque", "\"s1\"", "alice", sealed];
+    for secret in secrets {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
     }
 }
