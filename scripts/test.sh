@@ -6,7 +6,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
 
-STEPS=(format lints native no_std dependencies build kernels node npm)
+STEPS=(format lints native features no_std dependencies build kernels node npm)
 BINDINGS=(edgeward-worker edgeward-npm edgeward-kernels)
 
 output="$(mktemp -d "${TMPDIR:-/tmp}/edgeward-test-XXXXXX")"
@@ -31,6 +31,12 @@ step_lints() {
 }
 
 step_native() { cargo test --locked --workspace --all-features --no-fail-fast; }
+
+# The tests of what is refused once more, in a package that depends on the core and turns on every feature of serde_json.
+step_features() {
+  EDGEWARD_VECTORS="${EDGEWARD_VECTORS:-$EDGEWARD_ROOT/../shared/vectors}" \
+    cargo test --locked --manifest-path tests/features/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}/features" --no-fail-fast
+}
 
 # The core must build for a target that has no std at all: with the least and with the most features.
 step_no_std() {
@@ -112,7 +118,7 @@ run() {
   ("$0" --step "$step" "$output") 2>&1 | tee "$output/$step" || status=$?
   took=$((SECONDS - started))
   case "$step" in
-    native) count_native "$output/native" ;;
+    native | features) count_native "$output/$step" ;;
     kernels) count_node "$output/kernels.tap" ;;
     node) count_node "$output/tap" ;;
     npm) count_npm "$output/npm" ;;

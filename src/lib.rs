@@ -27,7 +27,11 @@
 
 extern crate alloc;
 #[cfg(any(test, edgeward_emulate_fma))]
+#[cfg_attr(test, macro_use)]
 extern crate std;
+// What the tests share is written as for any other crate.
+#[cfg(test)]
+extern crate self as edgeward;
 
 mod algorithm;
 pub mod base64url;
@@ -56,5 +60,13 @@ pub mod text;
 mod text_cache;
 mod url;
 mod verifier;
+
+#[cfg(test)]
+mod discovery_tests;
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;
+#[cfg(test)]
+mod verifier_tests;
 
 pub use verifier::{Unverified, Verifier};

@@ -18,8 +18,9 @@ pub const MAX_HEADER_DEPTH: usize = 16;
 /// Nesting of arrays and objects in claims, key sets and configuration; the outermost object is the first level.
 pub const MAX_CLAIMS_DEPTH: usize = 64;
 
-/// Nesting of arrays and objects in any JSON text, whatever a caller allows: the parser is recursive, and its own bound is one more.
-pub const MAX_JSON_DEPTH: usize = 127;
+/// Nesting of arrays and objects in any JSON text, whatever a caller allows. The parser is recursive and gives up at 128 levels; a
+/// level less is seen here, and refused for what it is.
+pub const MAX_JSON_DEPTH: usize = 126;
 
 /// Members of one JSON object. Bounds the search for duplicate names.
 pub const MAX_OBJECT_MEMBERS: usize = 256;

@@ -47,13 +47,10 @@ impl SingleFlight {
         }
     }
 
-    /// A fetch is over, or will not happen. Only the newest has a lease to end. Returns whether it is the newest.
+    /// A fetch is over, or will not happen. Only the newest has a lease to end. Returns whether it had one until now: a fetch ends
+    /// once.
     pub(crate) fn release(&mut self, number: u64) -> bool {
-        let is_newest = number == self.newest;
-        if is_newest {
-            self.lease_until = None;
-        }
-        is_newest
+        number == self.newest && self.lease_until.take().is_some()
     }
 
     pub(crate) fn succeeded(&mut self) {

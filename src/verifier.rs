@@ -150,8 +150,9 @@ impl<K> Verifier<K> {
             for job in jobs {
                 job.await;
             }
-            let Some(missing) = self.issuers.iter().find(|issuer| !issuer.keys.is_loaded()) else { return Ok(()) };
-            if let Some(error) = missing.keys.failure() {
+            let now = host.now();
+            let Some(missing) = self.issuers.iter().find(|issuer| !issuer.keys.is_loaded(now)) else { return Ok(()) };
+            if let Some(error) = missing.keys.failure(now) {
                 return Err(KeysUnavailable { error, retry_after_s: 1 });
             }
             // Another call is loading them.

@@ -199,7 +199,7 @@ impl KeyCache {
     }
 
     /// The issuer's metadata, where discovery finds it.
-    #[cfg(feature = "gateway")]
+    #[cfg(any(feature = "gateway", test))]
     pub(crate) fn metadata(&self) -> Option<&Arc<MetadataCache>> {
         match &self.source {
             Some(Source::Discovery(metadata)) => Some(metadata),
@@ -251,14 +251,14 @@ impl KeyCache {
         begun.map(|begun| self.permit(begun))
     }
 
-    /// Why there are no keys; `None` if there are some, or nobody has asked yet.
-    pub(crate) fn failure(&self) -> Option<KeysError> {
-        self.state.with(|state| if state.held.is_none() { state.last_error } else { None })
+    /// Why fetching the keys failed; `None` if it did not, or another fetch is under way.
+    pub(crate) fn failure(&self, now: UnixTime) -> Option<KeysError> {
+        self.state.with(|state| if state.flight.is_leased(now) { None } else { state.last_error })
     }
 
     /// Whether there is a set that may serve.
-    pub(crate) fn is_loaded(&self) -> bool {
-        self.state.with(|state| state.held.is_some())
+    pub(crate) fn is_loaded(&self, now: UnixTime) -> bool {
+        self.source.is_none() || self.state.with(|state| state.held.as_ref().is_some_and(|held| held.is_usable(now)))
     }
 
     fn permit(self: &Arc<Self>, begun: Begun) -> Permit {

@@ -10,7 +10,7 @@ use super::{InvalidJwkSet, JwkSet, KeyCache};
 use crate::base64url;
 use crate::crypto::sha256;
 use crate::discovery::DiscoveryError;
-#[cfg(feature = "gateway")]
+#[cfg(any(feature = "gateway", test))]
 use crate::discovery::MetadataPermit;
 use crate::host::{Host, Level, Spawn};
 use crate::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
@@ -93,7 +93,7 @@ pub struct KeyJob(Work);
 #[derive(Debug)]
 enum Work {
     Load(Permit),
-    #[cfg(feature = "gateway")]
+    #[cfg(any(feature = "gateway", test))]
     Discover(MetadataPermit),
     StoreAtEdge(EdgeEntry),
 }
@@ -110,7 +110,7 @@ impl KeyJob {
     }
 
     /// Fetches a discovery document and files the outcome.
-    #[cfg(feature = "gateway")]
+    #[cfg(any(feature = "gateway", test))]
     pub(crate) fn discover(permit: MetadataPermit) -> Self {
         Self(Work::Discover(permit))
     }
@@ -119,7 +119,7 @@ impl KeyJob {
     pub async fn run(self, host: &impl KeyHost) {
         match self.0 {
             Work::Load(permit) => permit.run(host).await,
-            #[cfg(feature = "gateway")]
+            #[cfg(any(feature = "gateway", test))]
             Work::Discover(permit) => permit.run(host).await,
             Work::StoreAtEdge(entry) => host.edge_put(entry).await,
         }

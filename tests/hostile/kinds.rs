@@ -11,6 +11,9 @@ fn logout_policy_lookalike() -> Policy<Id> {
     Policy::id_token(ISSUER, CLIENT, &Algorithm::ALL).unwrap()
 }
 
+/// Whether a token passes.
+type Validator = Box<dyn Fn(&str) -> bool>;
+
 #[test]
 fn each_kind_of_token_passes_only_its_own_validator() {
     let tokens = [
@@ -24,7 +27,7 @@ fn each_kind_of_token_passes_only_its_own_validator() {
     ];
     let by_access = |policy: Policy<Access>| move |text: &str| verify(&policy, &key_a().set(), text).is_ok();
     let by_id = |policy: Policy<Id>| move |text: &str| verify(&policy, &key_a().set(), text).is_ok();
-    let validators: [(&str, Box<dyn Fn(&str) -> bool>, &[&str]); 5] = [
+    let validators: [(&str, Validator, &[&str]); 5] = [
         ("access", Box::new(by_access(access_policy())), &["access", "access, RFC 9068"]),
         ("access, Auth0 only", Box::new(by_access(access_policy().profile(Profile::Auth0))), &["access"]),
         (

@@ -19,41 +19,41 @@ fn document(issuer: &str, jwks_uri: &str) -> Incoming {
 
 /// A verifier that discovers; the provider has key a at [`KEYS`] and says so.
 fn world() -> World {
-    let mut world = World::with(Verifier::new(access_policy(), KeyCache::new(ISSUER, KeySource::Discovery)));
+    let world = World::with(Verifier::new(access_policy(), KeyCache::new(ISSUER, KeySource::Discovery)));
     world.answer(OPENID, document(ISSUER, KEYS));
     world.answer(KEYS, json(&set_text([key_a().jwk()])));
     world
 }
 
-fn urls(world: &World) -> Vec<&str> {
-    world.requests.iter().map(|(url, _)| url.as_str()).collect()
+fn urls(world: &World) -> Vec<String> {
+    world.urls()
 }
 
 #[test]
 fn the_document_names_the_keys() {
-    let mut world = world();
+    let world = world();
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
     assert_eq!(urls(&world), [OPENID, KEYS]);
 }
 
 #[test]
 fn where_the_keys_are_is_remembered_for_an_hour() {
-    let mut world = world();
-    world.runs_background = false;
+    let world = world();
+    world.run_background(false);
     world.request(&token(key_a()));
     for _ in 1..=6 {
         world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
         assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
     }
     let discoveries: Vec<i64> =
-        world.requests.iter().filter(|(url, _)| url == OPENID).map(|(_, at)| at.secs() - NOW).collect();
+        world.seen().asked().iter().filter(|(url, _)| url == OPENID).map(|(_, at)| at.secs() - NOW).collect();
     assert!(discoveries.len() <= 2, "{discoveries:?}");
-    assert_eq!(world.requests.iter().filter(|(url, _)| url == KEYS).count(), 7);
+    assert_eq!(world.urls().iter().filter(|url| *url == KEYS).count(), 7);
 }
 
 #[test]
 fn keys_that_moved_are_found_again() {
-    let mut world = world();
+    let world = world();
     world.request(&token(key_a()));
     world.answer(KEYS, status(404));
     world.answer(OPENID, document(ISSUER, "https://keys.example.com/new"));
@@ -75,7 +75,7 @@ fn a_document_of_another_issuer_is_refused() {
         "https://tenant.example.com/x",
         "",
     ] {
-        let mut world = world();
+        let world = world();
         world.answer(OPENID, document(issuer, KEYS));
         assert_eq!(world.request(&token(key_a())), unavailable("discovery_issuer_mismatch", 1), "{issuer}");
         assert_eq!(urls(&world), [OPENID], "{issuer}: its keys are not even asked for");
@@ -103,7 +103,7 @@ fn keys_come_over_https_only() {
         " https://keys.example.com/jwks",
         "https://keys.example.com/\n",
     ] {
-        let mut world = world();
+        let world = world();
         world.answer(OPENID, document(ISSUER, jwks_uri));
         world.answer(jwks_uri, json(&set_text([key_a().jwk()])));
         assert_eq!(world.request(&token(key_a())), unavailable("discovery_invalid", 1), "{jwks_uri:?}");
@@ -142,25 +142,25 @@ fn a_document_that_is_none_is_refused() {
         ("server error", Incoming { status: 500, ..json(&good.to_string()) }, "discovery_unreachable"),
         ("forbidden", Incoming { status: 403, ..json(&good.to_string()) }, "discovery_unreachable"),
     ] {
-        let mut world = world();
+        let world = world();
         world.answer(OPENID, answer);
         assert_eq!(world.request(&token(key_a())), unavailable(code, 1), "{what}");
         assert_eq!(urls(&world), [OPENID], "{what}");
     }
-    let mut world = world();
-    world.provider.insert(OPENID.into(), Err(Unreachable::Network));
+    let world = world();
+    world.reply(OPENID, Err(Unreachable::Network));
     assert_eq!(world.request(&token(key_a())), unavailable("discovery_unreachable", 1));
 }
 
 #[test]
 fn an_issuer_without_openid_is_found_by_rfc_8414() {
-    let mut world = world();
+    let world = world();
     world.answer(OPENID, status(404));
     world.answer(OAUTH, document(ISSUER, KEYS));
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
     assert_eq!(urls(&world), [OPENID, OAUTH, KEYS]);
 
-    let mut world = self::world();
+    let world = self::world();
     world.answer(OPENID, status(404));
     assert_eq!(world.request(&token(key_a())), unavailable("discovery_unreachable", 1));
     assert_eq!(urls(&world), [OPENID, OAUTH]);
@@ -186,7 +186,7 @@ fn well_known_urls_follow_their_specifications_for_issuers_with_a_path() {
         ),
     ] {
         let policy = Policy::access_token(issuer, [AUDIENCE], &Algorithm::ALL).unwrap();
-        let mut world = World::with(Verifier::new(policy, KeyCache::new(issuer, KeySource::Discovery)));
+        let world = World::with(Verifier::new(policy, KeyCache::new(issuer, KeySource::Discovery)));
         world.answer(oauth, document(issuer, KEYS));
         world.answer(KEYS, json(&set_text([key_a().jwk()])));
         let text = Mint::access(key_a()).claim("iss", issuer).text();
@@ -199,7 +199,7 @@ fn well_known_urls_follow_their_specifications_for_issuers_with_a_path() {
 fn an_issuer_on_this_machine_may_serve_its_keys_over_http() {
     let issuer = "http://127.0.0.1:9400";
     let policy = Policy::access_token(issuer, [AUDIENCE], &Algorithm::ALL).unwrap();
-    let mut world = World::with(Verifier::new(policy, KeyCache::new(issuer, KeySource::Discovery)));
+    let world = World::with(Verifier::new(policy, KeyCache::new(issuer, KeySource::Discovery)));
     world.answer(
         "http://127.0.0.1:9400/.well-known/openid-configuration",
         document(issuer, "http://127.0.0.1:9400/jwks"),
@@ -210,14 +210,14 @@ fn an_issuer_on_this_machine_may_serve_its_keys_over_http() {
     let elsewhere = document(issuer, "http://keys.example.com/jwks");
     world.answer("http://127.0.0.1:9400/.well-known/openid-configuration", elsewhere);
     world.sleep_s(7200);
-    world.provider.insert("http://127.0.0.1:9400/jwks".into(), Err(Unreachable::Network));
+    world.reply("http://127.0.0.1:9400/jwks", Err(Unreachable::Network));
     world.request(&text);
-    assert!(!urls(&world).contains(&"http://keys.example.com/jwks"));
+    assert!(!urls(&world).contains(&"http://keys.example.com/jwks".to_owned()));
 }
 
 #[test]
 fn nothing_in_a_token_decides_what_is_fetched() {
-    let mut world = world();
+    let world = world();
     for text in [
         Mint::access(key_a()).claim("iss", "https://attacker.example/").text(),
         Mint::access(key_a()).header("jku", "https://attacker.example/jwks").text(),
@@ -228,5 +228,5 @@ fn nothing_in_a_token_decides_what_is_fetched() {
         world.request(&text);
         world.sleep_s(31);
     }
-    assert!(urls(&world).iter().all(|url| [OPENID, KEYS].contains(url)), "{:?}", world.requests);
+    assert!(urls(&world).iter().all(|url| [OPENID, KEYS].contains(&url.as_str())), "{:?}", urls(&world));
 }

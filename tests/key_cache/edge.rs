@@ -1,27 +1,28 @@
 //! The edge cache: it saves questions to the provider, and is trusted no more than the network.
 
+use edgeward::Verifier;
 use edgeward::io::UnixTime;
 use edgeward::jwk::{KeyCache, KeySource};
 use edgeward::limits;
-use edgeward::{Check, Verifier};
 use serde_json::{Value, json};
 
+use crate::support::host::Delay;
 use crate::support::{ISSUER, NOW, access_policy, key_a, key_b, key_c, set_text};
 use crate::{JWKS_URI, Verdict, World, kids, token, token_with_kid, unavailable};
 
 /// What an isolate left in the edge cache after fetching key a at [`NOW`]: the one key and its value.
 fn left_by_another_isolate() -> (String, Value) {
-    let mut other = World::publishing([key_a()]);
+    let other = World::publishing([key_a()]);
     other.request(&token(key_a()));
-    assert_eq!(other.edge.len(), 1);
-    let (key, value) = other.edge.pop_first().unwrap();
+    assert_eq!(other.edge().len(), 1);
+    let (key, value) = other.edge().pop_first().unwrap();
     (key, serde_json::from_slice(&value).unwrap())
 }
 
 /// A cold isolate that finds `value` in the edge cache; the provider has key b only.
 fn cold_world_with(value: impl Into<Vec<u8>>) -> World {
-    let mut world = World::publishing([key_b()]);
-    world.edge.insert(left_by_another_isolate().0, value.into());
+    let world = World::publishing([key_b()]);
+    world.edge().insert(left_by_another_isolate().0, value.into());
     world
 }
 
@@ -33,8 +34,8 @@ fn changed(change: impl FnOnce(&mut Value)) -> Vec<u8> {
 
 #[test]
 fn what_another_isolate_fetched_need_not_be_fetched_again() {
-    let mut world = cold_world_with(changed(|_| {}));
-    world.runs_background = false;
+    let world = cold_world_with(changed(|_| {}));
+    world.run_background(false);
     world.sleep_s(599);
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
     assert_eq!(world.asked(), 0);
@@ -46,11 +47,11 @@ fn what_another_isolate_fetched_need_not_be_fetched_again() {
 #[test]
 fn its_key_is_a_url_that_no_request_can_address_and_each_issuer_and_source_has_its_own() {
     let key_for = |issuer: &str, source: KeySource| {
-        let mut cache = KeyCache::new(issuer, source);
-        match cache.warm_up(UnixTime::from_secs(NOW)).unwrap().ask() {
-            edgeward::jwk::Ask::Edge { key } => key,
-            other => panic!("{other:?}"),
-        }
+        let world = World::with(Verifier::new(access_policy(), KeyCache::new(issuer, source)));
+        assert!(world.run(world.verifier.load(&world.host)).is_err());
+        let seen = world.seen();
+        let [key] = seen.edge_asked.as_slice() else { panic!("{seen:?}") };
+        key.clone()
     };
     let keys = [
         key_for("https://a.example/", KeySource::Discovery),
@@ -102,7 +103,7 @@ fn an_entry_that_is_not_what_it_should_be_is_ignored() {
         }),
     ];
     for (what, value) in unusable {
-        let mut world = cold_world_with(value);
+        let world = cold_world_with(value);
         // First the token that the entry's key would let in.
         assert_eq!(world.request(&token(key_a())), Verdict::Refused("key_not_found"), "{what}");
         assert_eq!(world.request(&token(key_b())), Verdict::Accepted, "{what}");
@@ -114,8 +115,8 @@ fn an_entry_that_is_not_what_it_should_be_is_ignored() {
 fn an_entry_that_claims_to_be_fresh_for_long_is_fresh_for_an_hour() {
     for claimed in [json!(u64::MAX), json!(i64::MAX), json!(NOW * 1000 + 1_000_000_000)] {
         let value = changed(|entry| entry["fresh_until"] = claimed);
-        let mut world = cold_world_with(value);
-        world.runs_background = false;
+        let world = cold_world_with(value);
+        world.run_background(false);
         match world.request(&token(key_a())) {
             // A number that fits no instant makes the entry unreadable.
             Verdict::Refused("key_not_found") => assert_eq!(world.asked(), 1),
@@ -130,12 +131,12 @@ fn an_entry_that_claims_to_be_fresh_for_long_is_fresh_for_an_hour() {
 
 #[test]
 fn an_entry_past_its_freshness_serves_only_when_the_provider_is_down() {
-    let mut world = cold_world_with(changed(|_| {}));
+    let world = cold_world_with(changed(|_| {}));
     world.sleep_s(600);
     assert_eq!(world.request(&token(key_b())), Verdict::Accepted, "the provider's word is newer");
     assert_eq!(world.asked(), 1);
 
-    let mut world = cold_world_with(changed(|_| {}));
+    let world = cold_world_with(changed(|_| {}));
     world.take_down();
     world.sleep_s(600);
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
@@ -149,13 +150,13 @@ fn an_entry_past_its_freshness_serves_only_when_the_provider_is_down() {
 fn an_entry_serves_without_the_provider_for_a_day_from_its_fetch() {
     let day = limits::JWKS_STALE_ON_ERROR_S * 1000;
     for (age_ms, serves) in [(day - 1, true), (day, false)] {
-        let mut world = cold_world_with(changed(|_| {}));
+        let world = cold_world_with(changed(|_| {}));
         world.take_down();
         world.sleep_ms(age_ms);
         let expected = if serves { Verdict::Accepted } else { unavailable("jwks_unreachable", 1) };
         assert_eq!(world.request(&token(key_a())), expected);
     }
-    let mut world = cold_world_with(changed(|_| {}));
+    let world = cold_world_with(changed(|_| {}));
     world.take_down();
     world.sleep_ms(day / 2);
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
@@ -166,13 +167,13 @@ fn an_entry_serves_without_the_provider_for_a_day_from_its_fetch() {
 
 #[test]
 fn a_newer_entry_wins_over_an_older_set_in_memory() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     world.request(&token(key_a()));
     // Another isolate sees the new keys first.
-    let mut other = World::publishing([key_a(), key_b()]);
+    let other = World::publishing([key_a(), key_b()]);
     other.sleep_s(100);
     other.request(&token(key_b()));
-    world.edge = other.edge;
+    *world.edge() = other.edge().clone();
     world.sleep_s(200);
     assert_eq!(world.request(&token(key_b())), Verdict::Accepted);
     assert_eq!(world.asked(), 1, "the new key came from the edge");
@@ -181,57 +182,60 @@ fn a_newer_entry_wins_over_an_older_set_in_memory() {
 #[test]
 fn an_older_entry_never_replaces_a_newer_set_in_memory() {
     let (key, old) = left_by_another_isolate();
-    let mut world = World::new();
+    let world = World::new();
     world.sleep_s(300);
     world.publish([key_b()]);
     assert_eq!(world.request(&token(key_b())), Verdict::Accepted);
     for seconds in [31, 300, 600, 3600] {
-        world.edge.insert(key.clone(), old.to_string().into());
+        world.edge().insert(key.clone(), old.to_string().into());
         world.sleep_s(seconds);
         assert_ne!(world.request(&token(key_a())), Verdict::Accepted, "key a is of the older set");
         assert_eq!(world.request(&token(key_b())), Verdict::Accepted);
     }
     world.take_down();
-    world.edge.insert(key, old.to_string().into());
+    world.edge().insert(key, old.to_string().into());
     world.sleep_s(3600);
     assert_ne!(world.request(&token(key_a())), Verdict::Accepted, "nor when the provider is down");
     assert_eq!(world.request(&token(key_b())), Verdict::Accepted);
 }
 
-/// Two requests of a cold isolate fetch at once. The first gets key b from the provider; the second, begun later, has only the
-/// older entry with key a, which is still fresh or, with the provider gone, better than nothing.
+/// Two requests of a cold isolate fetch at once. The first gets key b from the provider, after two seconds; the second, begun
+/// later, has only the older entry with key a, which is still fresh or, with the provider gone, better than nothing.
 #[test]
 fn an_older_entry_never_replaces_what_another_request_has_fetched_meanwhile() {
     for (entry_age_s, entry_first) in [(300, true), (300, false), (700, true), (700, false)] {
-        let mut world = World::publishing([key_b()]);
+        let world = World::publishing([key_b()]);
         world.sleep_s(entry_age_s);
         let text = token(key_a());
-        let Check::Fetch(first) = world.verifier.check(&text, world.now, 0) else { panic!() };
-        world.sleep_ms(limits::FETCH_LEASE_MS);
-        let Check::Fetch(second) = world.verifier.check(&text, world.now, 0) else { panic!() };
-        let from_provider = world.fetch(first.permit);
+        world.delay_answers(JWKS_URI, Delay::Millis(2000));
+        let mut crowd = world.crowd();
+        let first = crowd.start(world.verdict(&text));
+        crowd.elapse_ms(limits::FETCH_LEASE_MS);
         let (key, entry) = left_by_another_isolate();
-        world.edge.insert(key, entry.to_string().into());
+        world.edge().insert(key, entry.to_string().into());
         world.take_down();
-        let from_edge = world.fetch(second.permit);
-        let order = if entry_first { [from_edge, from_provider] } else { [from_provider, from_edge] };
-        for fetched in order {
-            world.verifier.store(0, fetched, world.now).unwrap();
-        }
+        world.delay_answers(JWKS_URI, Delay::Millis(0));
+        world.delay_edge(Delay::Millis(if entry_first { 100 } else { 2500 }));
+        let second = crowd.start(world.verdict(&text));
+        crowd.elapse_ms(200);
+        // What is newest is used as soon as it is there.
+        assert_eq!(crowd.output(second), entry_first.then_some(&Verdict::Accepted));
+        crowd.finish();
+        assert_ne!(crowd.output(first), Some(&Verdict::Accepted), "key a is of the older set");
         assert_eq!(kids(&world), [key_b().kid], "an entry of {entry_age_s} s, stored first: {entry_first}");
     }
 }
 
 #[test]
 fn an_unknown_key_is_looked_up_at_the_provider_unless_the_entry_is_recent() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     world.request(&token(key_a()));
     world.sleep_s(100);
     // Another isolate has just asked the provider, which knew no such key.
-    let mut other = World::publishing([key_a()]);
+    let other = World::publishing([key_a()]);
     other.sleep_s(99);
     other.request(&token(key_a()));
-    world.edge = other.edge;
+    *world.edge() = other.edge().clone();
     assert_eq!(world.request(&token_with_kid("x")), Verdict::Refused("key_not_found"));
     assert_eq!(world.asked(), 1, "one data centre asks once per cooldown");
     world.sleep_s(30);
@@ -241,11 +245,11 @@ fn an_unknown_key_is_looked_up_at_the_provider_unless_the_entry_is_recent() {
 
 #[test]
 fn an_entry_with_keys_over_the_maximum_is_checked_like_an_answer() {
-    let mut world = World::publishing([crate::support::key_3072(), key_a()]);
+    let world = World::publishing([crate::support::key_3072(), key_a()]);
     world.request(&token(key_a()));
     let keys = KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into())).max_modulus_bits(2048);
-    let mut stricter = World::with(Verifier::new(access_policy(), keys));
-    stricter.edge = world.edge;
+    let stricter = World::with(Verifier::new(access_policy(), keys));
+    *stricter.edge() = world.edge().clone();
     stricter.publish([key_c()]);
     assert_eq!(stricter.request(&token(key_a())), Verdict::Accepted);
     assert_eq!(stricter.asked(), 0);

@@ -2,14 +2,15 @@
 
 use edgeward::io::{Incoming, UnixTime};
 use edgeward::jwk::{JwkSet, KeyCache};
-use edgeward::{Check, Verifier, limits};
+use edgeward::{Verifier, limits};
 
+use crate::support::host::Jobs;
 use crate::support::{ISSUER, NOW, Rng, access_policy, key_1024, key_a, key_b, key_c, set, set_text};
 use crate::{JWKS_URI, Verdict, World, json, status, token, token_with_kid, unavailable};
 
 #[test]
 fn keys_are_fetched_once_and_when_first_needed() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     assert_eq!(world.asked(), 0);
     for _ in 0..10 {
         assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
@@ -19,7 +20,7 @@ fn keys_are_fetched_once_and_when_first_needed() {
 
 #[test]
 fn a_token_that_is_refused_without_a_key_causes_no_fetch() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     let (input, _) =
         token(key_a()).rsplit_once('.').map(|(input, signature)| (input.to_owned(), signature.to_owned())).unwrap();
     assert_eq!(world.request("a.b"), Verdict::Refused("token_malformed"));
@@ -33,7 +34,7 @@ fn a_token_that_is_refused_without_a_key_causes_no_fetch() {
 
 #[test]
 fn a_new_key_costs_exactly_one_fetch_and_no_valid_token_is_refused() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
     for (round, keys) in
         [[key_a(), key_b()], [key_b(), key_c()], [key_c(), key_a()]].into_iter().cycle().take(30).enumerate()
@@ -52,7 +53,7 @@ fn a_new_key_costs_exactly_one_fetch_and_no_valid_token_is_refused() {
 
 #[test]
 fn a_flood_of_unknown_keys_causes_one_fetch_per_cooldown() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     let mut rng = Rng(7);
     world.request(&token(key_a()));
     for period in 0..10 {
@@ -71,9 +72,9 @@ fn a_flood_of_unknown_keys_causes_one_fetch_per_cooldown() {
 #[test]
 fn failed_fetches_count_in_a_flood_too() {
     for failure in [Ok(status(500)), Ok(status(429)), Ok(json("<html>")), Err(edgeward::io::Unreachable::Network)] {
-        let mut world = World::publishing([key_a()]);
+        let world = World::publishing([key_a()]);
         world.request(&token(key_a()));
-        world.provider.insert(JWKS_URI.into(), failure);
+        world.reply(JWKS_URI, failure);
         let before = world.asked();
         for n in 0..1000 {
             // While the provider cannot be asked, nobody knows whether the key is new.
@@ -88,7 +89,7 @@ fn failed_fetches_count_in_a_flood_too() {
 
 #[test]
 fn the_cooldown_ends_after_thirty_seconds_to_the_millisecond() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     world.request(&token(key_a()));
     assert_eq!(world.request(&token_with_kid("x")), Verdict::Refused("key_not_found"));
     world.publish([key_a(), key_b()]);
@@ -101,19 +102,18 @@ fn the_cooldown_ends_after_thirty_seconds_to_the_millisecond() {
 
 #[test]
 fn pauses_after_failures_double_up_to_thirty_seconds() {
-    let mut world = World::new();
+    let world = World::new();
     world.take_down();
     for _ in 0..1300 {
         assert!(matches!(world.request(&token(key_a())), Verdict::Unavailable { .. }));
         world.sleep_ms(100);
     }
-    let at: Vec<i64> = world.requests.iter().map(|(_, at)| (at.millis() - NOW * 1000) / 1000).collect();
-    assert_eq!(at, [0, 1, 3, 7, 15, 31, 61, 91, 121]);
+    assert_eq!(world.asked_s(), [0, 1, 3, 7, 15, 31, 61, 91, 121]);
 }
 
 #[test]
 fn a_success_ends_the_pauses() {
-    let mut world = World::new();
+    let world = World::new();
     world.take_down();
     for _ in 0..400 {
         world.request(&token(key_a()));
@@ -134,7 +134,7 @@ fn a_success_ends_the_pauses() {
 
 #[test]
 fn a_cold_start_without_the_provider_is_unavailable_and_recovers() {
-    let mut world = World::new();
+    let world = World::new();
     world.take_down();
     assert_eq!(world.request(&token(key_a())), unavailable("jwks_unreachable", 1));
     assert_eq!(world.asked(), 1);
@@ -161,7 +161,7 @@ fn retry_after_is_honoured_up_to_five_minutes() {
         ("", 1),
     ] {
         for code in [503, 429] {
-            let mut world = World::new();
+            let world = World::new();
             world.answer(JWKS_URI, Incoming { retry_after: Some(header.into()), ..status(code) });
             assert_eq!(world.request(&token(key_a())), unavailable("jwks_unreachable", pause_s), "{header}");
             world.publish([key_a()]);
@@ -176,18 +176,18 @@ fn retry_after_is_honoured_up_to_five_minutes() {
 
 #[test]
 fn known_keys_serve_for_a_day_without_the_provider_and_not_a_millisecond_longer() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
     world.take_down();
-    let start = world.now.millis();
+    let start = world.now().millis();
     let day = limits::JWKS_STALE_ON_ERROR_S * 1000;
     for minutes in 0..24 * 60 {
-        world.now = UnixTime::from_millis(start + minutes * 60_000);
+        world.set_clock(UnixTime::from_millis(start + minutes * 60_000));
         assert_eq!(world.request(&token(key_a())), Verdict::Accepted, "after {minutes} minutes");
     }
-    world.now = UnixTime::from_millis(start + day - 1);
+    world.set_clock(UnixTime::from_millis(start + day - 1));
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
-    world.now = UnixTime::from_millis(start + day);
+    world.set_clock(UnixTime::from_millis(start + day));
     assert!(matches!(world.request(&token(key_a())), Verdict::Unavailable { code: "jwks_unreachable", .. }));
     world.publish([key_a()]);
     world.sleep_s(limits::FETCH_BACKOFF_MAX_S);
@@ -197,13 +197,13 @@ fn known_keys_serve_for_a_day_without_the_provider_and_not_a_millisecond_longer(
 #[test]
 fn a_revoked_key_dies_within_the_fresh_time() {
     for runs_background in [true, false] {
-        let mut world = World::publishing([key_a(), key_b()]);
-        world.runs_background = runs_background;
+        let world = World::publishing([key_a(), key_b()]);
+        world.run_background(runs_background);
         assert_eq!(world.request(&token(key_b())), Verdict::Accepted);
         world.publish([key_a()]);
         let mut died_after = None;
         for second in 0..=limits::JWKS_FRESH_DEFAULT_S {
-            world.now = UnixTime::from_secs(NOW + second);
+            world.set_clock(UnixTime::from_secs(NOW + second));
             match world.request(&token(key_b())) {
                 Verdict::Accepted => assert_eq!(died_after, None, "a dead key stays dead"),
                 refused => {
@@ -228,7 +228,7 @@ fn another_key_under_the_same_name_replaces_the_old_one() {
         set_text([jwk])
     };
     let signed = |key| crate::support::Mint::access(key).header("kid", "current").claim("exp", NOW + 86_400).text();
-    let mut world = World::new();
+    let world = World::new();
     world.answer(JWKS_URI, json(&named(key_a())));
     assert_eq!(world.request(&signed(key_a())), Verdict::Accepted);
     assert_eq!(world.request(&signed(key_b())), Verdict::Refused("signature_invalid"));
@@ -240,7 +240,7 @@ fn another_key_under_the_same_name_replaces_the_old_one() {
 
 #[test]
 fn in_the_last_fifth_of_its_freshness_a_set_is_refreshed_in_the_background() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
     world.sleep_ms(480_000 - 1);
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
@@ -254,7 +254,7 @@ fn in_the_last_fifth_of_its_freshness_a_set_is_refreshed_in_the_background() {
 
 #[test]
 fn a_refresh_that_fails_in_the_background_is_tried_again_after_the_pause() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     world.request(&token(key_a()));
     world.take_down();
     world.sleep_s(480);
@@ -262,28 +262,29 @@ fn a_refresh_that_fails_in_the_background_is_tried_again_after_the_pause() {
         assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
         world.sleep_ms(100);
     }
-    let at: Vec<i64> = world.requests[1..].iter().map(|(_, at)| at.secs() - NOW).collect();
-    assert_eq!(at, [480, 481, 483]);
+    assert_eq!(world.asked_s(), [0, 480, 481, 483]);
 }
 
 #[test]
 fn only_one_of_many_requests_refreshes_in_the_background() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     world.request(&token(key_a()));
     world.sleep_s(500);
     let text = token(key_a());
-    let refreshes: Vec<_> = (0..100)
-        .filter_map(|_| match world.verifier.check(&text, world.now, 0) {
-            Check::Verified(_, refresh) => refresh,
-            other => panic!("{other:?}"),
-        })
-        .collect();
-    assert_eq!(refreshes.len(), 1);
+    world.jobs(Jobs::Hold);
+    let before = world.seen().jobs.len();
+    let verdicts = world.run_all((0..100).map(|_| world.verdict(&text)));
+    assert_eq!(verdicts, vec![Verdict::Accepted; 100]);
+    assert_eq!(world.seen().jobs.len(), before + 1);
+    assert_eq!(world.elapsed_ms(), 500_000, "nobody waits for it");
+    world.release_jobs();
+    world.sleep_ms(0);
+    assert_eq!(world.asked(), 2);
 }
 
 #[test]
 fn a_refused_token_does_not_swallow_the_refresh() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     let valid = token(key_a());
     let forged = valid.rsplit_once('.').map(|(input, _)| format!("{input}.{}", "A".repeat(342))).unwrap();
     let expiring = crate::support::Mint::access(key_a()).claim("exp", NOW + 100).text();
@@ -319,21 +320,21 @@ fn the_providers_word_on_freshness_counts_between_a_minute_and_an_hour() {
         (Some("s-maxage=5"), None, 600),
         (Some("nonsense"), None, 600),
     ] {
-        let mut world = World::new();
+        let world = World::new();
         let reply = Incoming {
             cache_control: cache_control.map(Into::into),
             age: age.map(Into::into),
             ..json(&set_text([key_a().jwk()]))
         };
         world.answer(JWKS_URI, reply);
-        world.runs_background = false;
+        world.run_background(false);
         assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
         let held = world.verifier.keys().next().unwrap().status().unwrap();
         assert_eq!(held.fresh_until.millis() - held.fetched_at.millis(), fresh_s * 1000, "{cache_control:?} {age:?}");
-        world.now = UnixTime::from_millis(held.fresh_until.millis() - limits::FETCH_LEASE_MS);
+        world.set_clock(UnixTime::from_millis(held.fresh_until.millis() - limits::FETCH_LEASE_MS));
         assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
         assert_eq!(world.asked(), 1);
-        world.now = held.fresh_until;
+        world.set_clock(held.fresh_until);
         assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
         assert_eq!(world.asked(), 2, "{cache_control:?}");
     }
@@ -374,18 +375,18 @@ fn bad_answers() -> Vec<(&'static str, Incoming, &'static str)> {
 #[test]
 fn an_answer_that_is_no_key_set_never_yields_keys() {
     for (what, answer, code) in bad_answers() {
-        let mut world = World::new();
+        let world = World::new();
         world.answer(JWKS_URI, answer);
         assert_eq!(world.request(&token(key_a())), unavailable(code, 1), "{what}");
         assert_eq!(world.asked(), 1, "{what}: a failed attempt is not repeated in the same request");
-        assert!(world.edge.is_empty(), "{what} is not kept for others");
+        assert!(world.edge().is_empty(), "{what} is not kept for others");
     }
 }
 
 #[test]
 fn an_answer_that_is_no_key_set_never_replaces_keys() {
     for (what, answer, code) in bad_answers() {
-        let mut world = World::publishing([key_a()]);
+        let world = World::publishing([key_a()]);
         world.request(&token(key_a()));
         world.answer(JWKS_URI, answer);
         world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
@@ -400,7 +401,7 @@ fn an_answer_that_is_no_key_set_never_replaces_keys() {
 #[test]
 fn json_may_be_called_by_any_json_name() {
     for name in ["application/json", "application/json;charset=UTF-8", "application/jwk-set+json", "APPLICATION/JSON"] {
-        let mut world = World::new();
+        let world = World::new();
         let answer = Incoming { content_type: Some(name.into()), ..json(&set_text([key_a().jwk()])) };
         world.answer(JWKS_URI, answer);
         assert_eq!(world.request(&token(key_a())), Verdict::Accepted, "{name}");
@@ -410,7 +411,7 @@ fn json_may_be_called_by_any_json_name() {
 #[test]
 fn the_cache_skips_moduli_over_its_own_maximum() {
     let keys = KeyCache::new(ISSUER, edgeward::jwk::KeySource::Uri(JWKS_URI.into())).max_modulus_bits(2048);
-    let mut world = World::with(Verifier::new(access_policy(), keys));
+    let world = World::with(Verifier::new(access_policy(), keys));
     world.publish([crate::support::key_3072(), key_a()]);
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
     assert_eq!(world.request(&token(crate::support::key_3072())), Verdict::Refused("key_not_found"));
@@ -420,10 +421,11 @@ fn the_cache_skips_moduli_over_its_own_maximum() {
 #[test]
 fn fixed_keys_are_never_fetched_and_never_expire() {
     let keys = set([key_a().jwk()]);
-    let mut world = World::with(Verifier::new(access_policy(), KeyCache::fixed(ISSUER, keys)));
-    assert!(world.verifier.warm_up(world.now).is_empty());
+    let world = World::with(Verifier::new(access_policy(), KeyCache::fixed(ISSUER, keys)));
+    assert_eq!(world.run(world.verifier.load(&world.host)), Ok(()));
+    assert!(world.seen().jobs.is_empty());
     for seconds in [0, 600, 86_400, 99 * 86_400] {
-        world.now = UnixTime::from_secs(NOW + seconds);
+        world.set_clock(UnixTime::from_secs(NOW + seconds));
         assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
         assert_eq!(world.request(&token(key_b())), Verdict::Refused("key_not_found"));
     }
@@ -432,22 +434,21 @@ fn fixed_keys_are_never_fetched_and_never_expire() {
 
 #[test]
 fn warming_up_fetches_once_and_only_what_is_not_fresh() {
-    let mut world = World::publishing([key_a()]);
-    let refreshes = world.verifier.warm_up(world.now);
-    assert_eq!(refreshes.len(), 1);
-    for refresh in refreshes {
-        world.refresh(refresh);
-    }
-    assert!(world.verifier.warm_up(world.now).is_empty());
+    let world = World::publishing([key_a()]);
+    assert_eq!(world.run(world.verifier.load(&world.host)), Ok(()));
+    let jobs = world.seen().jobs.len();
+    assert_eq!(world.run(world.verifier.load(&world.host)), Ok(()));
+    assert_eq!(world.seen().jobs.len(), jobs, "what is fresh is not loaded again");
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
     assert_eq!(world.asked(), 1);
     world.sleep_s(600);
-    assert_eq!(world.verifier.warm_up(world.now).len(), 1);
+    assert_eq!(world.run(world.verifier.load(&world.host)), Ok(()));
+    assert_eq!(world.asked(), 2);
 }
 
 #[test]
 fn a_post_quantum_key_joining_the_set_changes_nothing_for_the_others() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     world.request(&token(key_a()));
     let pq = serde_json::json!({"kty": "AKP", "alg": "ML-DSA-65", "kid": "pq", "pub": "AAAA"});
     world.answer(JWKS_URI, json(&set_text([pq, key_a().jwk(), key_b().jwk()])));

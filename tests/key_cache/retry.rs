@@ -2,7 +2,7 @@
 
 use edgeward::io::{UnixTime, Unreachable};
 use edgeward::jwk::{KeyCache, KeySource};
-use edgeward::{Check, Verifier, limits};
+use edgeward::{Verifier, limits};
 use serde_json::json as value;
 
 use crate::support::{ISSUER, NOW, access_policy, key_a, set_text};
@@ -13,15 +13,15 @@ const OAUTH: &str = "https://tenant.example.com/.well-known/oauth-authorization-
 
 /// A verifier that discovers its keys.
 fn discovering() -> World {
-    let mut world = World::with(Verifier::new(access_policy(), KeyCache::new(ISSUER, KeySource::Discovery)));
+    let world = World::with(Verifier::new(access_policy(), KeyCache::new(ISSUER, KeySource::Discovery)));
     world.publish([key_a()]);
     world.answer(OPENID, json(&value!({"issuer": ISSUER, "jwks_uri": JWKS_URI}).to_string()));
     world
 }
 
 /// The next requests for `url` meet these, in this order.
-fn fail(world: &mut World, url: &str, faults: &[Unreachable]) {
-    world.faults.insert(url.into(), faults.iter().rev().copied().collect());
+fn fail(world: &World, url: &str, faults: &[Unreachable]) {
+    world.reply_next(url, faults.iter().copied().map(Err));
 }
 
 #[test]
@@ -32,92 +32,95 @@ fn one_broken_connection_at_a_cold_start_refuses_nobody() {
         (&[JWKS_URI], &[OPENID, JWKS_URI, JWKS_URI]),
         (&[OPENID, JWKS_URI], &[OPENID, OPENID, JWKS_URI, JWKS_URI]),
     ] {
-        let mut world = discovering();
-        broken.iter().for_each(|url| fail(&mut world, url, &[Unreachable::Network]));
-        let Check::Fetch(refresh) = world.verifier.check(&text, world.now, 0) else { panic!() };
-        for _ in 0..100 {
-            assert!(matches!(world.verifier.check(&text, world.now, 0), Check::Wait));
-        }
-        assert!(world.refresh(refresh), "one permit is one fetch");
+        let world = discovering();
+        broken.iter().for_each(|url| fail(&world, url, &[Unreachable::Network]));
+        let mut crowd = world.crowd();
+        let numbers: Vec<usize> = (0..101).map(|_| crowd.start(world.verdict(&text))).collect();
+        numbers.iter().for_each(|number| assert!(!crowd.poll(*number)));
+        assert_eq!(world.seen().jobs.len(), 1, "one fetches, a hundred wait");
+        crowd.settle();
+        assert_eq!(crowd.output(0), Some(&Verdict::Accepted));
+        assert_eq!(world.now(), UnixTime::from_secs(NOW), "who fetches waits for nothing else");
+        crowd.elapse_ms(limits::FETCH_POLL_MS.into());
+        assert_eq!(crowd.outputs(), vec![Verdict::Accepted; 101], "the others have it at their next look");
         for _ in 0..101 {
             assert_eq!(world.request(&text), Verdict::Accepted);
         }
-        assert_eq!(world.sent, sent);
-        assert_eq!(world.now, UnixTime::from_secs(NOW), "nobody waited");
+        assert_eq!(world.seen().urls(), sent);
     }
 }
 
 #[test]
 fn the_second_network_error_ends_the_fetch() {
     let two = [Unreachable::Network; 2];
-    let mut world = discovering();
-    fail(&mut world, JWKS_URI, &two);
+    let world = discovering();
+    fail(&world, JWKS_URI, &two);
     assert_eq!(world.request(&token(key_a())), unavailable("jwks_unreachable", 1));
-    assert_eq!(world.sent, [OPENID, JWKS_URI, JWKS_URI]);
+    assert_eq!(world.seen().urls(), [OPENID, JWKS_URI, JWKS_URI]);
     world.sleep_ms(999);
     assert_eq!(world.request(&token(key_a())), unavailable("jwks_unreachable", 1), "the pause is that of one failure");
     world.sleep_ms(1);
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
-    assert_eq!(world.sent[3..], [OPENID, JWKS_URI]);
+    assert_eq!(world.seen().urls()[3..], [OPENID, JWKS_URI]);
 
-    let mut world = discovering();
-    fail(&mut world, OPENID, &two);
+    let world = discovering();
+    fail(&world, OPENID, &two);
     assert_eq!(world.request(&token(key_a())), unavailable("discovery_unreachable", 1));
-    assert_eq!(world.sent, [OPENID, OPENID]);
+    assert_eq!(world.seen().urls(), [OPENID, OPENID]);
 }
 
 #[test]
 fn what_the_second_try_brings_counts() {
-    let mut world = discovering();
-    fail(&mut world, JWKS_URI, &[Unreachable::Network]);
+    let world = discovering();
+    fail(&world, JWKS_URI, &[Unreachable::Network]);
     world.answer(JWKS_URI, status(500));
     assert_eq!(world.request(&token(key_a())), unavailable("jwks_unreachable", 1));
-    assert_eq!(world.sent, [OPENID, JWKS_URI, JWKS_URI]);
+    assert_eq!(world.seen().urls(), [OPENID, JWKS_URI, JWKS_URI]);
 
-    let mut world = discovering();
-    fail(&mut world, OPENID, &[Unreachable::Network]);
-    fail(&mut world, OAUTH, &[Unreachable::Network]);
+    let world = discovering();
+    fail(&world, OPENID, &[Unreachable::Network]);
+    fail(&world, OAUTH, &[Unreachable::Network]);
     world.answer(OPENID, status(404));
     assert_eq!(world.request(&token(key_a())), unavailable("discovery_unreachable", 1));
-    assert_eq!(world.sent, [OPENID, OPENID, OAUTH, OAUTH]);
+    assert_eq!(world.seen().urls(), [OPENID, OPENID, OAUTH, OAUTH]);
 }
 
 #[test]
 fn nothing_but_a_network_error_is_answered_by_asking_again() {
     for fault in [Err(Unreachable::GivenUp), Ok(status(500)), Ok(status(503)), Ok(status(429)), Ok(json("<html>"))] {
         for url in [OPENID, JWKS_URI] {
-            let mut world = discovering();
-            world.provider.insert(url.into(), fault.clone());
+            let world = discovering();
+            world.reply(url, fault.clone());
             assert!(matches!(world.request(&token(key_a())), Verdict::Unavailable { .. }));
-            assert_eq!(world.sent.iter().filter(|sent| *sent == url).count(), 1, "{url} {fault:?}");
+            assert_eq!(world.seen().urls().iter().filter(|sent| *sent == url).count(), 1, "{url} {fault:?}");
         }
     }
 }
 
 #[test]
 fn a_fetch_in_the_background_and_one_for_an_unknown_key_ask_again_too() {
-    let mut world = discovering();
+    let world = discovering();
     world.request(&token(key_a()));
-    fail(&mut world, JWKS_URI, &[Unreachable::Network]);
+    fail(&world, JWKS_URI, &[Unreachable::Network]);
     world.sleep_s(500);
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
-    assert_eq!(world.sent[2..], [JWKS_URI, JWKS_URI]);
+    assert_eq!(world.seen().urls()[2..], [JWKS_URI, JWKS_URI]);
     world.sleep_s(100);
-    fail(&mut world, JWKS_URI, &[Unreachable::Network]);
-    world.edge.clear();
+    fail(&world, JWKS_URI, &[Unreachable::Network]);
+    world.edge().clear();
     assert_eq!(world.request(&token_with_kid("x")), Verdict::Refused("key_not_found"));
-    assert_eq!(world.sent[4..], [JWKS_URI, JWKS_URI]);
+    assert_eq!(world.seen().urls()[4..], [JWKS_URI, JWKS_URI]);
 }
 
 #[test]
 fn an_outage_doubles_what_is_sent_and_nothing_else() {
-    let mut world = World::new();
+    let world = World::new();
     world.answer(JWKS_URI, json(&set_text([key_a().jwk()])));
     world.take_down();
     for _ in 0..620 {
         assert!(matches!(world.request(&token(key_a())), Verdict::Unavailable { .. }));
         world.sleep_ms(100);
     }
-    assert_eq!((world.asked(), world.sent.len()), (7, 14), "at 0, 1, 3, 7, 15, 31 and 61 seconds");
+    assert_eq!((world.asked(), world.seen().sent.len()), (7, 14), "at 0, 1, 3, 7, 15, 31 and 61 seconds");
     assert_eq!(limits::MAX_FETCHES_PER_REQUEST, 2);
 }

@@ -1,134 +1,166 @@
 //! Many requests, several issuers: fetches are shared without promises, keys are never shared.
 
-use edgeward::io::UnixTime;
-use edgeward::jwk::{KeyCache, KeySource, KeysError, Lookup};
-use edgeward::jwt::{Algorithm, Policy};
-use edgeward::{Check, Verifier, limits};
+use edgeward::jwk::{KeyCache, KeySource};
+use edgeward::jwt::{Access, Algorithm, Policy};
+use edgeward::{Verifier, limits};
 
+use crate::support::host::{Delay, Jobs};
 use crate::support::{AUDIENCE, ISSUER, Mint, NOW, TestKey, key_a, key_b, key_c, set_text};
-use crate::{JWKS_URI, Verdict, World, json, kids, token};
+use crate::{JWKS_URI, Verdict, World, json, kids, token, token_with_kid};
 
 const OTHER: &str = "https://other.example.com/";
 const OTHER_JWKS: &str = "https://other.example.com/jwks";
 
 #[test]
 fn of_200_requests_in_a_cold_isolate_one_fetches_and_all_succeed() {
-    let mut world = World::publishing([key_a()]);
-    let text = token(key_a());
-    let mut refresh = None;
-    for request in 0..200 {
-        match world.verifier.check(&text, world.now, 0) {
-            Check::Fetch(permit) => assert!(refresh.replace(permit).is_none(), "request {request} fetches too"),
-            Check::Wait => {}
-            other => panic!("request {request}: {other:?}"),
+    for answer_ms in [0, 400] {
+        let world = World::publishing([key_a()]);
+        world.delay_answers(JWKS_URI, Delay::Millis(answer_ms));
+        let text = token(key_a());
+        let mut crowd = world.crowd();
+        // They come one after the other, while the first one fetches.
+        for _ in 0..200 {
+            crowd.start(world.verdict(&text));
+            crowd.elapse_ms(2);
         }
-        world.sleep_ms(2);
+        crowd.finish();
+        assert_eq!(crowd.outputs(), vec![Verdict::Accepted; 200]);
+        assert_eq!(world.asked(), 1);
+        // And all at once.
+        let world = World::publishing([key_a()]);
+        world.delay_answers(JWKS_URI, Delay::Millis(answer_ms));
+        assert_eq!(world.run_all((0..200).map(|_| world.verdict(&text))), vec![Verdict::Accepted; 200]);
+        assert_eq!(world.asked(), 1);
+        assert!(world.elapsed_ms() <= i64::from(answer_ms + limits::FETCH_POLL_MS), "nobody waits for longer");
     }
-    assert!(world.refresh(refresh.unwrap()));
-    for _ in 0..200 {
-        assert_eq!(world.request(&text), Verdict::Accepted);
-    }
-    assert_eq!(world.asked(), 1);
 }
 
 #[test]
 fn who_waits_longer_than_the_lease_fetches_itself() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     let text = token(key_a());
-    let Check::Fetch(first) = world.verifier.check(&text, world.now, 0) else { panic!() };
-    world.sleep_ms(limits::FETCH_LEASE_MS - 1);
-    assert!(matches!(world.verifier.check(&text, world.now, 0), Check::Wait));
-    world.sleep_ms(1);
-    let Check::Fetch(second) = world.verifier.check(&text, world.now, 0) else { panic!() };
-    assert!(matches!(world.verifier.check(&text, world.now, 0), Check::Wait), "the second has a lease of its own");
-    world.refresh(second);
+    world.delay_answers(JWKS_URI, Delay::Millis(2000));
+    let mut crowd = world.crowd();
+    let first = crowd.start(world.verdict(&text));
+    crowd.settle();
+    world.delay_answers(JWKS_URI, Delay::Millis(100));
+    let others: Vec<usize> = (0..10).map(|_| crowd.start(world.verdict(&text))).collect();
+    crowd.elapse_ms(limits::FETCH_LEASE_MS - 1);
+    assert_eq!(world.asked(), 1);
+    crowd.elapse_ms(1);
+    assert_eq!(world.asked(), 2, "one of them, and the others wait for that one: it has a lease of its own");
+    crowd.elapse_ms(100 + i64::from(limits::FETCH_POLL_MS));
+    assert!(others.iter().all(|other| crowd.output(*other) == Some(&Verdict::Accepted)));
+    assert_eq!(crowd.output(first), None);
+    crowd.finish();
+    assert_eq!(crowd.output(first), Some(&Verdict::Accepted));
     assert_eq!(world.request(&text), Verdict::Accepted);
-    world.refresh(first);
-    assert_eq!(world.request(&text), Verdict::Accepted);
+    assert_eq!(world.asked(), 2);
 }
 
 #[test]
 fn a_fetch_that_never_comes_back_delays_others_by_one_lease() {
-    let mut world = World::publishing([key_a()]);
-    let text = token(key_a());
-    let Check::Fetch(dropped) = world.verifier.check(&text, world.now, 0) else { panic!() };
-    drop(dropped);
-    world.sleep_ms(limits::FETCH_LEASE_MS);
-    assert_eq!(world.request(&text), Verdict::Accepted);
-}
-
-#[test]
-fn while_one_request_refreshes_a_stale_set_the_others_use_it() {
-    let mut world = World::publishing([key_a()]);
-    let text = token(key_a());
-    world.request(&text);
-    world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
-    let Check::Fetch(_refresh) = world.verifier.check(&text, world.now, 0) else { panic!() };
-    for _ in 0..100 {
-        assert!(matches!(world.verifier.check(&text, world.now, 0), Check::Verified(_, None)));
+    // The provider is silent, or the machine that fetches is frozen.
+    for is_frozen in [false, true] {
+        let world = World::publishing([key_a()]);
+        let text = token(key_a());
+        if is_frozen {
+            world.jobs(Jobs::Lose);
+        } else {
+            world.delay_answers(JWKS_URI, Delay::Forever);
+        }
+        let mut crowd = world.crowd();
+        let hung = crowd.start(world.verdict(&text));
+        crowd.settle();
+        world.jobs(Jobs::Run);
+        world.delay_answers(JWKS_URI, Delay::Millis(0));
+        let others: Vec<usize> = (0..10).map(|_| crowd.start(world.verdict(&text))).collect();
+        crowd.elapse_ms(limits::FETCH_LEASE_MS - 1);
+        assert!(others.iter().all(|other| crowd.output(*other).is_none()));
+        crowd.elapse_ms(1 + i64::from(limits::FETCH_POLL_MS));
+        assert!(others.iter().all(|other| crowd.output(*other) == Some(&Verdict::Accepted)));
+        assert_eq!(crowd.output(hung), None);
     }
 }
 
 #[test]
+fn while_one_request_refreshes_a_stale_set_the_others_use_it() {
+    let world = World::publishing([key_a()]);
+    let text = token(key_a());
+    world.request(&text);
+    world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
+    world.delay_answers(JWKS_URI, Delay::Millis(300));
+    let mut crowd = world.crowd();
+    let refreshing = crowd.start(world.verdict(&text));
+    let others: Vec<usize> = (0..100).map(|_| crowd.start(world.verdict(&text))).collect();
+    assert!(!crowd.poll(refreshing));
+    for other in others {
+        assert!(crowd.poll(other), "it waits");
+        assert_eq!(crowd.output(other), Some(&Verdict::Accepted));
+    }
+    crowd.finish();
+    assert_eq!(crowd.output(refreshing), Some(&Verdict::Accepted));
+    assert_eq!(world.asked(), 2);
+}
+
+#[test]
 fn an_unknown_key_waits_for_the_fetch_that_may_bring_it() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     world.request(&token(key_a()));
     world.publish([key_a(), key_b()]);
-    let Check::Fetch(refresh) = world.verifier.check(&token(key_b()), world.now, 0) else { panic!() };
-    assert!(matches!(world.verifier.check(&token(key_b()), world.now, 0), Check::Wait));
-    assert!(
-        matches!(world.verifier.check(&token(key_a()), world.now, 0), Check::Verified(_, None)),
-        "known keys do not"
-    );
-    world.refresh(refresh);
-    assert_eq!(world.request(&token(key_b())), Verdict::Accepted);
+    world.delay_answers(JWKS_URI, Delay::Millis(300));
+    let (known, new, made_up) = (token(key_a()), token(key_b()), token_with_kid("x"));
+    let mut crowd = world.crowd();
+    let [first, second, third] = [&new, &new, &made_up].map(|text| crowd.start(world.verdict(text)));
+    assert!(!crowd.poll(first) && !crowd.poll(second) && !crowd.poll(third));
+    let at_once = crowd.start(world.verdict(&known));
+    assert!(crowd.poll(at_once), "known keys do not");
+    crowd.finish();
+    let verdicts = [Verdict::Accepted, Verdict::Accepted, Verdict::Refused("key_not_found"), Verdict::Accepted];
+    assert_eq!(crowd.outputs(), verdicts);
+    assert_eq!(world.asked(), 2);
 }
 
 #[test]
 fn an_older_answer_never_replaces_a_newer_one() {
     for newer_first in [true, false] {
-        let mut world = World::publishing([key_a()]);
+        let world = World::publishing([key_a()]);
         let text = token(key_a());
-        let Check::Fetch(first) = world.verifier.check(&text, world.now, 0) else { panic!() };
-        let older = world.fetch(first.permit);
-        world.sleep_ms(limits::FETCH_LEASE_MS);
-        world.edge.clear();
+        // What the provider says is decided when it is asked.
+        world.delay_answers(JWKS_URI, Delay::Millis(1000));
+        let mut crowd = world.crowd();
+        crowd.start(world.verdict(&text));
+        crowd.elapse_ms(limits::FETCH_LEASE_MS);
         world.publish([key_b()]);
-        let Check::Fetch(second) = world.verifier.check(&text, world.now, 0) else { panic!() };
-        let newer = world.fetch(second.permit);
-        let order = if newer_first { [newer, older] } else { [older, newer] };
-        for fetched in order {
-            world.verifier.store(0, fetched, world.now).unwrap();
-        }
+        world.delay_answers(JWKS_URI, Delay::Millis(if newer_first { 100 } else { 1500 }));
+        crowd.start(world.verdict(&text));
+        crowd.finish();
         assert_eq!(kids(&world), [key_b().kid], "newer first: {newer_first}");
     }
 }
 
 #[test]
 fn a_failure_that_comes_late_takes_nothing_away() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     let text = token(key_a());
-    let Check::Fetch(first) = world.verifier.check(&text, world.now, 0) else { panic!() };
-    world.sleep_ms(limits::FETCH_LEASE_MS);
-    let Check::Fetch(second) = world.verifier.check(&text, world.now, 0) else { panic!() };
-    world.refresh(second);
-    assert_eq!(world.verifier.store(0, first.permit.abandon(), world.now), Err(KeysError::JwksUnreachable));
+    world.delay_answers(JWKS_URI, Delay::Millis(4000));
+    let mut crowd = world.crowd();
+    let first = crowd.start(world.verdict(&text));
+    crowd.settle();
+    world.delay_answers(JWKS_URI, Delay::Millis(0));
+    crowd.elapse_ms(limits::FETCH_LEASE_MS);
+    let second = crowd.start(world.verdict(&text));
+    crowd.settle();
+    assert_eq!(crowd.output(second), Some(&Verdict::Accepted));
+    assert!(world.seen().lines.is_empty());
+    crowd.finish();
+    assert_eq!(world.elapsed_ms(), i64::from(limits::FETCH_TIMEOUT_MS));
+    assert!(world.seen().lines[0].1.starts_with("jwks_unreachable: "), "{:?}", world.seen().lines);
+    assert_eq!(crowd.output(first), Some(&Verdict::Accepted), "even whose own fetch failed has the other's keys");
     assert_eq!(world.request(&text), Verdict::Accepted);
 }
 
-#[test]
-fn an_answer_to_another_question_teaches_nothing() {
-    use edgeward::jwk::{Answer, Progress};
-    let mut cache = KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into()));
-    let now = UnixTime::from_secs(NOW);
-    let permit = cache.warm_up(now).unwrap();
-    let jwks = json(&set_text([key_a().jwk()]));
-    let Progress::Finished(fetched) = permit.answer(Answer::Http(Ok(jwks)), now) else { panic!() };
-    assert_eq!(cache.store(fetched, now), Err(KeysError::JwksUnreachable));
-    assert!(matches!(cache.find(Some("x"), Algorithm::Rs256, now, 0), Lookup::Unavailable { .. }));
-}
-
-fn policy(issuer: &str) -> Policy {
+fn policy(issuer: &str) -> Policy<Access> {
     Policy::access_token(issuer, [AUDIENCE], &Algorithm::ALL).unwrap()
 }
 
@@ -139,7 +171,7 @@ fn two_issuers() -> World {
         jwk["kid"] = "1".into();
         json(&set_text([jwk]))
     };
-    let mut world = World::with(
+    let world = World::with(
         Verifier::new(policy(ISSUER), KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into())))
             .and_issuer(policy(OTHER), KeyCache::new(OTHER, KeySource::Uri(OTHER_JWKS.into()))),
     );
@@ -154,7 +186,7 @@ fn token_of(issuer: &str, key: &'static TestKey) -> String {
 
 #[test]
 fn two_issuers_with_keys_of_the_same_name_never_cross() {
-    let mut world = two_issuers();
+    let world = two_issuers();
     for _ in 0..3 {
         assert_eq!(world.request(&token_of(ISSUER, key_a())), Verdict::Accepted);
         assert_eq!(world.request(&token_of(OTHER, key_b())), Verdict::Accepted);
@@ -167,7 +199,7 @@ fn two_issuers_with_keys_of_the_same_name_never_cross() {
 
 #[test]
 fn an_issuer_that_is_not_configured_causes_no_fetch() {
-    let mut world = two_issuers();
+    let world = two_issuers();
     for issuer in ["https://attacker.example/", "https://tenant.example.com", "", "https://other.example.com"] {
         assert_eq!(world.request(&token_of(issuer, key_a())), Verdict::Refused("issuer_mismatch"), "{issuer}");
     }
@@ -182,31 +214,33 @@ fn an_issuer_that_is_not_configured_causes_no_fetch() {
 
 #[test]
 fn one_issuers_outage_is_not_the_others() {
-    let mut world = two_issuers();
-    world.provider.insert(JWKS_URI.into(), Err(edgeward::io::Unreachable::Network));
+    let world = two_issuers();
+    world.reply(JWKS_URI, Err(edgeward::io::Unreachable::Network));
     assert!(matches!(world.request(&token_of(ISSUER, key_a())), Verdict::Unavailable { .. }));
     assert_eq!(world.request(&token_of(OTHER, key_b())), Verdict::Accepted);
-    assert_eq!(world.verifier.warm_up(world.now).len(), 0, "one is fresh, the other pauses");
+    let jobs = world.seen().jobs.len();
+    assert!(world.run(world.verifier.load(&world.host)).is_err());
+    assert_eq!(world.seen().jobs.len(), jobs, "one is fresh, the other pauses");
 }
 
 #[test]
 fn a_fetch_is_filed_under_the_issuer_it_was_made_for() {
-    let mut world = two_issuers();
-    let refreshes = world.verifier.warm_up(world.now);
-    assert_eq!(refreshes.iter().map(edgeward::Refresh::issuer).collect::<Vec<_>>(), [0, 1]);
-    for refresh in refreshes.into_iter().rev() {
-        world.refresh(refresh);
-    }
+    let world = two_issuers();
+    // The second one's keys come first.
+    world.delay_answers(JWKS_URI, Delay::Millis(100));
+    assert_eq!(world.run(world.verifier.load(&world.host)), Ok(()));
+    assert_eq!(world.urls(), [JWKS_URI, OTHER_JWKS], "at once");
+    assert_eq!(world.elapsed_ms(), 100);
     assert_eq!(world.request(&token_of(ISSUER, key_a())), Verdict::Accepted);
     assert_eq!(world.request(&token_of(OTHER, key_b())), Verdict::Accepted);
     assert_eq!(world.asked(), 2);
-    let issuers: Vec<&str> = world.verifier.keys().map(KeyCache::issuer).collect();
+    let issuers: Vec<&str> = world.verifier.keys().map(|keys| keys.issuer()).collect();
     assert_eq!(issuers, [ISSUER, OTHER]);
 }
 
 #[test]
 fn many_users_at_once_each_get_their_own_claims() {
-    let mut world = World::publishing([crate::support::key_e3()]);
+    let world = World::publishing([crate::support::key_e3()]);
     let tokens: Vec<String> = (0..300)
         .map(|user| Mint::access(crate::support::key_e3()).claim("sub", format!("user-{user}")).text())
         .collect();
@@ -214,11 +248,7 @@ fn many_users_at_once_each_get_their_own_claims() {
     let mut rng = crate::support::Rng(3);
     for _ in 0..20_000 {
         let user = rng.below(tokens.len());
-        match world.verifier.check(&tokens[user], world.now, 0) {
-            Check::Verified(token, _) => {
-                assert_eq!(token.claims().subject(), Some(format!("user-{user}").as_str()));
-            }
-            other => panic!("{other:?}"),
-        }
+        let token = world.result(&tokens[user]).unwrap();
+        assert_eq!(token.claims().subject(), Some(format!("user-{user}").as_str()));
     }
 }

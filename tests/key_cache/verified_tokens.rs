@@ -1,55 +1,56 @@
 //! The cache of verified tokens: found by the whole text only, bound to its key, bounded.
 
-use std::sync::Arc;
-
 use edgeward::io::UnixTime;
 use edgeward::jwk::{JwkSet, KeyCache, KeySource};
-use edgeward::jwt::{Demands, VerifiedToken};
-use edgeward::{Check, Verifier, limits};
+use edgeward::jwt::{Access, Demands, VerifiedToken};
+use edgeward::{Verifier, limits};
 
+use crate::support::fixed_host::{FixedHost, at_once};
+use crate::support::host::Jobs;
 use crate::support::{ISSUER, Mint, NOW, access_policy, key_a, key_b, key_e3, set_text};
 use crate::{JWKS_URI, Verdict, World};
 
-/// The token as the verifier hands it out; the same allocation means that it came from the cache.
-fn verified(world: &mut World, text: &str) -> Arc<VerifiedToken> {
-    assert_eq!(world.request(text), Verdict::Accepted);
-    match world.verifier.check(text, world.now, 0) {
-        Check::Verified(token, _) => token,
-        other => panic!("{other:?}"),
-    }
+/// The token as the verifier hands it out.
+fn verified(world: &World, text: &str) -> VerifiedToken<Access> {
+    world.result(text).unwrap()
 }
 
-fn is_cached(world: &mut World, text: &str) -> bool {
+/// Whether both are one token in memory: that comes of the cache alone, as long as both are held.
+fn is_same(one: &VerifiedToken<Access>, other: &VerifiedToken<Access>) -> bool {
+    std::ptr::eq(one.claims(), other.claims())
+}
+
+fn is_cached(world: &World, text: &str) -> bool {
     let first = verified(world, text);
-    Arc::ptr_eq(&first, &verified(world, text))
+    is_same(&first, &verified(world, text))
 }
 
 #[test]
 fn a_token_is_verified_once_and_then_known() {
-    let mut world = World::publishing([key_a()]);
-    assert!(is_cached(&mut world, &Mint::access(key_a()).text()));
+    let world = World::publishing([key_a()]);
+    assert!(is_cached(&world, &Mint::access(key_a()).text()));
     let keys = KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into()));
-    let mut world = World::with(Verifier::new(access_policy(), keys).cache_entries(0));
+    let world = World::with(Verifier::new(access_policy(), keys).cache_entries(0));
     world.publish([key_a()]);
-    assert!(!is_cached(&mut world, &Mint::access(key_a()).text()), "0 entries keep nothing");
+    assert!(!is_cached(&world, &Mint::access(key_a()).text()), "0 entries keep nothing");
 }
 
 #[test]
 fn a_token_survives_a_refresh_that_keeps_its_key() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     let text = Mint::access(key_a()).claim("exp", NOW + 86_400).text();
-    let before = verified(&mut world, &text);
+    let before = verified(&world, &text);
     world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
     world.publish([key_b(), key_a()]);
-    assert!(Arc::ptr_eq(&before, &verified(&mut world, &text)));
+    assert!(is_same(&before, &verified(&world, &text)));
     assert_eq!(world.asked(), 2);
 }
 
 #[test]
 fn a_token_dies_with_its_key() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     let text = Mint::access(key_a()).claim("exp", NOW + 86_400).text();
-    verified(&mut world, &text);
+    verified(&world, &text);
     world.publish([key_b()]);
     world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
     assert_eq!(world.request(&text), Verdict::Refused("key_not_found"));
@@ -61,9 +62,9 @@ fn a_token_dies_with_its_key() {
 #[test]
 fn a_key_that_changes_its_algorithm_or_use_takes_its_tokens_along() {
     for (member, value) in [("alg", "PS256"), ("use", "enc")] {
-        let mut world = World::publishing([key_a()]);
+        let world = World::publishing([key_a()]);
         let text = Mint::access(key_a()).claim("exp", NOW + 86_400).text();
-        verified(&mut world, &text);
+        verified(&world, &text);
         let mut jwk = key_a().jwk();
         jwk[member] = value.into();
         world.answer(JWKS_URI, crate::json(&crate::support::set_text([jwk, key_b().jwk()])));
@@ -74,14 +75,14 @@ fn a_key_that_changes_its_algorithm_or_use_takes_its_tokens_along() {
 
 #[test]
 fn tokens_that_share_all_but_their_end_never_share_an_entry() {
-    let mut world = World::publishing([key_e3()]);
+    let world = World::publishing([key_e3()]);
     let filler = "x".repeat(1500);
     let mint = |user: &str| Mint::access(key_e3()).claim("a", filler.as_str()).claim("sub", user);
     let (one, two) = (mint("user-1").text(), mint("user-2").text());
     assert_eq!(one[..1000], two[..1000]);
     for _ in 0..3 {
-        assert_eq!(verified(&mut world, &one).claims().subject(), Some("user-1"));
-        assert_eq!(verified(&mut world, &two).claims().subject(), Some("user-2"));
+        assert_eq!(verified(&world, &one).claims().subject(), Some("user-1"));
+        assert_eq!(verified(&world, &two).claims().subject(), Some("user-2"));
     }
     // A known token with any other signature, or another token's, is another token.
     let (input, signature) = one.rsplit_once('.').unwrap();
@@ -95,9 +96,9 @@ fn tokens_that_share_all_but_their_end_never_share_an_entry() {
 
 #[test]
 fn a_known_token_with_anything_around_it_is_not_known() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     let text = Mint::access(key_a()).text();
-    verified(&mut world, &text);
+    verified(&world, &text);
     for near in [
         format!("{text} "),
         format!(" {text}"),
@@ -112,29 +113,28 @@ fn a_known_token_with_anything_around_it_is_not_known() {
 
 #[test]
 fn long_tokens_are_verified_each_time() {
-    let mut world = World::publishing([key_e3()]);
+    let world = World::publishing([key_e3()]);
     let of_length = |len: usize| {
         let grown = |filler: usize| Mint::access(key_e3()).claim("x", "x".repeat(filler)).text();
         (0..len).rev().map(grown).find(|text| text.len() <= len).unwrap()
     };
     let limit = of_length(limits::TOKEN_CACHE_MAX_TOKEN_BYTES);
     assert!(limit.len() + 2 > limits::TOKEN_CACHE_MAX_TOKEN_BYTES);
-    assert!(is_cached(&mut world, &limit));
+    assert!(is_cached(&world, &limit));
     let longer = of_length(limits::TOKEN_CACHE_MAX_TOKEN_BYTES + 8);
     assert!(longer.len() > limits::TOKEN_CACHE_MAX_TOKEN_BYTES);
-    assert!(!is_cached(&mut world, &longer));
+    assert!(!is_cached(&world, &longer));
 }
 
 #[test]
 fn the_cache_keeps_no_more_than_it_should() {
     let keys = KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into()));
-    let mut world = World::with(Verifier::new(access_policy(), keys).cache_entries(4));
+    let world = World::with(Verifier::new(access_policy(), keys).cache_entries(4));
     world.publish([key_e3()]);
     let tokens: Vec<String> =
         (0..40).map(|n| Mint::access(key_e3()).claim("sub", format!("user-{n}")).text()).collect();
-    let first: Vec<_> = tokens.iter().map(|text| verified(&mut world, text)).collect();
-    // Held here once and by the cache once.
-    let kept = first.iter().filter(|token| Arc::strong_count(token) > 1).count();
+    tokens.iter().for_each(|text| drop(verified(&world, text)));
+    let kept = tokens.iter().filter(|text| world.verifier.settled(text, world.now()).is_some()).count();
     assert!((1..=4).contains(&kept), "{kept}");
 }
 
@@ -143,10 +143,10 @@ fn verifiers_with_other_policies_share_nothing() {
     let keys = || KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into()));
     let mut demands = Demands::default();
     demands.scopes.push("admin".into());
-    let mut reading = World::with(Verifier::new(access_policy(), keys()));
-    let mut admin = World::with(Verifier::new(access_policy().demand(demands), keys()));
+    let reading = World::with(Verifier::new(access_policy(), keys()));
+    let admin = World::with(Verifier::new(access_policy().demand(demands), keys()));
     let text = Mint::access(key_a()).text();
-    for world in [&mut reading, &mut admin] {
+    for world in [&reading, &admin] {
         world.publish([key_a()]);
     }
     for _ in 0..3 {
@@ -173,16 +173,16 @@ fn a_settled_verdict_is_the_verdict_at_every_time_it_covers() {
     for policy in policies {
         let keys = || KeyCache::fixed(ISSUER, JwkSet::parse(set_text([key_a().jwk()]).as_bytes()).unwrap());
         for text in &tokens {
-            let mut kept = Verifier::new(policy.clone(), keys());
-            let mut anew = Verifier::new(policy.clone(), keys()).cache_entries(0);
+            let kept = Verifier::new(policy.clone(), keys());
+            let anew = Verifier::new(policy.clone(), keys()).cache_entries(0);
             let now = UnixTime::from_secs(NOW);
             assert_eq!(kept.settled(text, now), None, "nothing is known yet");
-            assert!(matches!(kept.check(text, now, 0), Check::Verified(_, None)));
+            assert!(at_once(kept.verify(text, &FixedHost(now))).is_ok());
             assert_eq!(anew.settled(text, now), None, "nothing is kept");
             let period = kept.settled(text, now).unwrap_or(now..now);
             for millis in (-400..400).map(|step| step * 1000).chain((-200..200).map(|step| step * 333)) {
                 let time = UnixTime::from_millis(now.millis() + millis);
-                let passes = matches!(anew.check(text, time, 0), Check::Verified(_, None));
+                let passes = at_once(anew.verify(text, &FixedHost(time))).is_ok();
                 if period.contains(&time) {
                     covered += 1;
                     assert!(passes, "{text} {millis}");
@@ -199,16 +199,23 @@ fn a_settled_verdict_is_the_verdict_at_every_time_it_covers() {
 
 #[test]
 fn a_settled_verdict_ends_where_keys_are_refreshed_and_when_they_change() {
-    let mut world = World::publishing([key_a()]);
+    let world = World::publishing([key_a()]);
     let text = Mint::access(key_a()).claim("exp", NOW + 86_400).text();
-    verified(&mut world, &text);
-    let period = world.verifier.settled(&text, world.now).unwrap();
+    verified(&world, &text);
+    let period = world.verifier.settled(&text, world.now()).unwrap();
     assert_eq!(period.end.secs(), NOW + limits::JWKS_FRESH_DEFAULT_S * 4 / 5);
     assert_eq!(world.verifier.settled(&text, period.end), None);
-    assert!(matches!(world.verifier.check(&text, period.end, 0), Check::Verified(_, Some(_))));
+    world.jobs(Jobs::Hold);
+    for (at, jobs) in [(period.end.millis() - 1, 0), (period.end.millis(), 1)] {
+        world.set_clock(UnixTime::from_millis(at));
+        assert_eq!(world.request(&text), Verdict::Accepted);
+        assert_eq!(world.open_jobs(), jobs, "a refresh in the background");
+    }
+    world.kill_jobs();
+    world.jobs(Jobs::Run);
     // The key goes, and its verdicts with it.
     world.publish([key_b()]);
     world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
     assert_eq!(world.request(&Mint::access(key_b()).claim("exp", NOW + 86_400).text()), Verdict::Accepted);
-    assert_eq!(world.verifier.settled(&text, world.now), None);
+    assert_eq!(world.verifier.settled(&text, world.now()), None);
 }

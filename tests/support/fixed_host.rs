@@ -8,7 +8,8 @@
 )]
 
 // The core's unit tests include this file, and the core has no prelude of std.
-use std::prelude::rust_2024::*;
+use std::string::String;
+use std::vec::Vec;
 
 use std::fmt::Display;
 use std::pin::pin;

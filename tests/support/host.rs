@@ -7,7 +7,9 @@
 //! `coordinator.rs`.
 
 // The core's unit tests include this file, and the core has no prelude of std.
-use std::prelude::rust_2024::*;
+use std::boxed::Box;
+use std::string::{String, ToString as _};
+use std::vec::Vec;
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::{BTreeMap, VecDeque};
@@ -205,9 +207,9 @@ impl VirtualHost {
         self.0.elapsed_ms.get()
     }
 
-    /// When the first of those who wait may go on.
+    /// When the next of those who wait may go on; whoever may already does so when it is polled.
     fn next_due(&self) -> Option<i64> {
-        self.0.timers.borrow().values().min().copied()
+        self.0.timers.borrow().values().filter(|due| **due > self.elapsed_ms()).min().copied()
     }
 
     pub(super) async fn wait_ms(&self, millis: i64) {
@@ -586,6 +588,11 @@ impl<F: Future> Crowd<F> {
             self.host.0.elapsed_ms.set(due);
         }
         panic!("a request waits again and again");
+    }
+
+    /// Whether a request is neither done nor cancelled.
+    pub(crate) fn is_open(&self, number: usize) -> bool {
+        matches!(self.requests[number], Request::Open(_))
     }
 
     /// What a request got, if it is done.

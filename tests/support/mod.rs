@@ -13,7 +13,9 @@
 )]
 
 // The core's unit tests include this file, and the core has no prelude of std.
-use std::prelude::rust_2024::*;
+use std::borrow::ToOwned as _;
+use std::string::{String, ToString as _};
+use std::vec::Vec;
 
 #[cfg(feature = "gateway")]
 pub(crate) mod browser;

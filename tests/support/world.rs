@@ -1,7 +1,9 @@
 //! A verifier and the world as it sees it. Every request is counted and bounded.
 
 // The core's unit tests include this file, and the core has no prelude of std.
-use std::prelude::rust_2024::*;
+use std::borrow::ToOwned as _;
+use std::string::String;
+use std::vec::Vec;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;

@@ -52,8 +52,8 @@ async fn answer_of(fetched: Result<Promise, JsValue>) -> Result<Response, JsValu
 }
 
 fn request(inbound: &Inbound, url: &str, forward: &Forward<'_>) -> Result<Request, JsValue> {
-    let headers = Headers::new_with_headers(inbound.headers())?;
-    for name in inbound.headers().keys() {
+    let headers = Headers::new_with_headers(&inbound.headers)?;
+    for name in inbound.headers.keys() {
         let Some(name) = name?.as_string() else { continue };
         if forward.leaves_out(&name) {
             headers.delete(&name)?;
@@ -71,6 +71,6 @@ fn request(inbound: &Inbound, url: &str, forward: &Forward<'_>) -> Result<Reques
     }
     // A request serves as `RequestInit`, too. That way its method and body come along, even a body that came with GET,
     // which could not be set by itself.
-    let addressed = Request::new_with_str_and_init(url, inbound.raw().unchecked_ref())?;
+    let addressed = Request::new_with_str_and_init(url, inbound.raw.unchecked_ref())?;
     Request::new_with_request_and_init(&addressed, &init)
 }

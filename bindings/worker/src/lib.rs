@@ -53,7 +53,7 @@ async fn handle(inbound: Inbound, env: Env, ctx: Context, config: JsValue) -> Re
     let Some(gateway) = runtime::gateway(&env, &config) else { return response::from_reply(&config_invalid()) };
     let host = WorkerHost::new(env, Some(ctx));
     let header = |name: &str| inbound.header(name);
-    let head = RequestHead { method: inbound.method(), url: inbound.url(), header: &header };
+    let head = RequestHead { method: &inbound.method, url: &inbound.url, header: &header };
     match gateway.handle(&head, &host).await {
         Answer::Reply(reply) => response::from_reply(&reply),
         Answer::Forward(forward) => forward::to_origin(&inbound, forward, &host).await,

@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::host;
 
-#[wasm_bindgen(module = "/src/head.js")]
+#[wasm_bindgen(module = "/src/host.js")]
 extern "C" {
     /// One crossing for method, URL and `Authorization`.
     #[wasm_bindgen(js_name = readHead)]
@@ -22,10 +22,10 @@ thread_local! {
 
 /// An inbound request; its text parts are read once.
 pub(crate) struct Inbound {
-    raw: web_sys::Request,
-    headers: web_sys::Headers,
-    method: String,
-    url: String,
+    pub(crate) raw: web_sys::Request,
+    pub(crate) headers: web_sys::Headers,
+    pub(crate) method: String,
+    pub(crate) url: String,
     authorization: Option<String>,
     id: OnceCell<String>,
 }
@@ -46,22 +46,6 @@ impl Inbound {
             (raw.method(), raw.url(), headers.get("authorization").ok().flatten())
         });
         Self { raw, headers, method, url, authorization, id: OnceCell::new() }
-    }
-
-    pub(crate) fn raw(&self) -> &web_sys::Request {
-        &self.raw
-    }
-
-    pub(crate) fn headers(&self) -> &web_sys::Headers {
-        &self.headers
-    }
-
-    pub(crate) fn method(&self) -> &str {
-        &self.method
-    }
-
-    pub(crate) fn url(&self) -> &str {
-        &self.url
     }
 
     /// A header; several of one name are joined with `, `.

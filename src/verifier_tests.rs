@@ -1,0 +1,259 @@
+//! A look inside: permits are never lost. Whoever does not use one hands it back by dropping it, and the next request that needs
+//! one has it. What the public API shows of the key cache is in `tests/key_cache`.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::mem;
+
+use crate::error::VerifyError;
+use crate::io::Unreachable;
+use crate::jwk::{KeyCache, KeySource, Lookup, Permit};
+use crate::jwt::{Access, Algorithm, Policy};
+use crate::support::world::{JWKS_URI, Verdict, World, token, token_with_kid};
+use crate::support::{AUDIENCE, ISSUER, Mint, NOW, Rng, access_policy, key_a, key_b, now};
+use crate::verifier::{Check, Verifier};
+use crate::{limits, support};
+
+/// A policy that the tokens of [`World`] satisfy, or one that none of them does.
+fn policy(is_met: bool) -> Policy<Access> {
+    let audience = if is_met { AUDIENCE } else { "https://elsewhere.example.com" };
+    Policy::access_token(ISSUER, [audience], &Algorithm::ALL).unwrap()
+}
+
+fn check(world: &World, text: &str) -> Check {
+    world.verifier.check(text, world.now(), 0)
+}
+
+/// The same with another policy, and without what is known of tokens.
+fn check_as(world: &World, policy: &Policy<Access>, text: &str) -> Check {
+    world.verifier.keys().next().unwrap().check(&policy.rules, text, world.now(), 0)
+}
+
+/// Uses a permit; what comes of it is stored.
+fn fetch(world: &World, permit: Permit) {
+    world.run(permit.run(&world.host));
+}
+
+/// A world whose set is due for a refresh in the background.
+fn ageing() -> World {
+    let world = World::publishing([key_a()]);
+    assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+    world.sleep_s(500);
+    world
+}
+
+fn permit_of(check: Check) -> Option<Permit> {
+    match check {
+        Check::Verified(_, permit) => permit,
+        Check::Fetch(permit) => Some(permit),
+        Check::Refused(_) | Check::Wait | Check::Unavailable(_) => None,
+    }
+}
+
+#[test]
+fn every_refusal_hands_its_permit_back() {
+    let known = Mint::access(key_a()).claim("exp", NOW + 100).text();
+    let forged = format!("{}.{}", token(key_a()).rsplit_once('.').unwrap().0, "A".repeat(342));
+    let good = token(key_a());
+    // The token, the policy of its login if there is one, and whether the verifier knows the token from before.
+    let refusals = [
+        ("another policy", &good, Some(policy(false)), false),
+        ("a forged one", &forged, None, false),
+        ("a forged one, of a login", &forged, Some(policy(true)), false),
+        ("one that was known and expired", &known, None, true),
+        ("an expired one", &known, None, false),
+        ("an expired one, of a login", &known, Some(policy(true)), true),
+    ];
+    for (what, text, policy_of_login, is_known) in &refusals {
+        let world = World::publishing([key_a()]);
+        assert_eq!(world.request(if *is_known { &known } else { &good }), Verdict::Accepted);
+        world.sleep_s(500);
+        let check = match policy_of_login {
+            Some(policy) => check_as(&world, policy, text),
+            None => check(&world, text),
+        };
+        assert!(matches!(check, Check::Refused(_)), "{what}");
+        let check = check_as(&world, &policy(true), &token(key_a()));
+        assert!(matches!(check, Check::Verified(_, Some(_))), "{what}");
+    }
+}
+
+#[test]
+fn a_permit_handed_back_is_the_next_ones() {
+    let world = ageing();
+    for _ in 0..10 {
+        let permit = permit_of(check(&world, &token(key_a()))).unwrap();
+        assert!(permit_of(check(&world, &token(key_a()))).is_none(), "one at a time");
+        drop(permit);
+    }
+
+    // At a cold start.
+    let world = World::publishing([key_a()]);
+    let permit = permit_of(check(&world, &token(key_a()))).unwrap();
+    drop(permit);
+    assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+
+    // For a new key: it need not wait for the cooldown, because nobody asked about it.
+    world.publish([key_a(), key_b()]);
+    let permit = permit_of(check(&world, &token_with_kid("x"))).unwrap();
+    drop(permit);
+    assert_eq!(world.request(&token(key_b())), Verdict::Accepted);
+}
+
+#[test]
+fn a_permit_that_comes_back_late_ends_nobody_elses_lease() {
+    let world = World::publishing([key_a()]);
+    let text = token(key_a());
+    let first = permit_of(check(&world, &text)).unwrap();
+    world.sleep_ms(limits::FETCH_LEASE_MS);
+    let second = permit_of(check(&world, &text)).unwrap();
+    drop(first);
+    assert!(matches!(check(&world, &text), Check::Wait));
+    // Neither does the failure of an older fetch.
+    world.sleep_ms(limits::FETCH_LEASE_MS);
+    let third = permit_of(check(&world, &text)).unwrap();
+    world.reply_next(JWKS_URI, [Err(Unreachable::GivenUp)]);
+    fetch(&world, second);
+    assert!(world.seen().lines[0].1.starts_with("jwks_unreachable: "));
+    assert!(matches!(check(&world, &text), Check::Wait));
+    fetch(&world, third);
+    assert_eq!(world.request(&text), Verdict::Accepted);
+}
+
+#[test]
+fn whatever_happened_before_the_next_need_has_a_permit() {
+    let tokens: Vec<String> = [key_a(), key_b()]
+        .iter()
+        .flat_map(|key| {
+            let mint = Mint::access(key).claim("exp", NOW + 100 * 24 * 3600);
+            let forged = mint.with_signature(&[7; 256]);
+            let expiring = mint.clone().claim("exp", NOW + 3000).text();
+            [mint.text(), expiring, mint.clone().claim("aud", "https://other.example.com").text(), forged]
+        })
+        .chain([token_with_kid("x")])
+        .collect();
+    let policies = [policy(true), policy(false)];
+    let good = token(key_a());
+    let (mut probes, mut lost) = (0, 0);
+    for seed in 0..20 {
+        let keys = KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into()));
+        let world = World::with(Verifier::new(access_policy(), keys).cache_entries(if seed % 2 == 0 { 64 } else { 0 }));
+        world.publish([key_a(), key_b()]);
+        let mut rng = Rng(seed);
+        // Until when a permit that nobody gave back may hold others up.
+        let mut held_until = i64::MIN;
+        for step in 0..1000 {
+            let millis = match rng.below(10) {
+                0..5 => rng.below(3),
+                5..9 => rng.below(60_000),
+                _ => rng.below(700_000),
+            };
+            world.sleep_ms(i64::try_from(millis).unwrap());
+            if rng.below(100) == 0 {
+                world.edge().clear();
+            }
+            let text = rng.pick(&tokens);
+            let looked =
+                if rng.below(2) == 0 { check(&world, text) } else { check_as(&world, rng.pick(&policies), text) };
+            if let Some(permit) = permit_of(looked) {
+                match rng.below(4) {
+                    0 => drop(permit),
+                    // The machine that had it is frozen.
+                    1 => {
+                        mem::forget(permit);
+                        lost += 1;
+                        held_until = world.now().millis() + limits::FETCH_LEASE_MS;
+                    }
+                    _ => fetch(&world, permit),
+                }
+            }
+            // Is there a need? A set that is not there, or ages, for a token that passes.
+            let held = world.verifier.keys().next().unwrap().status();
+            let is_due = held.is_none_or(|held| {
+                let lifetime = held.fresh_until.millis() - held.fetched_at.millis();
+                world.now().millis() >= held.fresh_until.millis() - lifetime / 5
+            });
+            if is_due && world.now().millis() >= held_until {
+                let permit = permit_of(check(&world, &good));
+                assert!(permit.is_some(), "seed {seed}, step {step}: the permit is lost");
+                drop(permit);
+                probes += 1;
+            }
+        }
+    }
+    assert!(probes > 1000 && lost > 100, "{probes} needs, {lost} lost permits");
+}
+
+#[test]
+fn a_request_fetches_at_most_twice() {
+    let find = |fetches| {
+        let cache = Arc::new(KeyCache::new(ISSUER, KeySource::Discovery));
+        matches!(cache.find(Some("x"), Algorithm::Rs256, now(), fetches), Lookup::Fetch(_))
+    };
+    assert_eq!([find(0), find(1), find(2), find(u8::MAX)], [true, true, false, false]);
+    let verifier = Verifier::new(access_policy(), KeyCache::new(ISSUER, KeySource::Discovery));
+    assert!(matches!(verifier.check(&Mint::access(key_a()).text(), now(), 2), Check::Unavailable(_)));
+}
+
+#[test]
+fn who_is_not_the_first_waits_exactly_as_long_as_the_lease() {
+    let world = World::publishing([key_a()]);
+    let text = token(key_a());
+    let frozen = permit_of(check(&world, &text)).unwrap();
+    for millis in [0, limits::FETCH_LEASE_MS - 1] {
+        world.sleep_ms(millis);
+        assert!(matches!(check(&world, &text), Check::Wait));
+    }
+    world.sleep_ms(1);
+    let second = permit_of(check(&world, &text)).unwrap();
+    // The lease began with its own look, not with the frozen one's.
+    world.sleep_ms(limits::FETCH_LEASE_MS - 1);
+    assert!(matches!(check(&world, &text), Check::Wait));
+    world.sleep_ms(1);
+    assert!(permit_of(check(&world, &text)).is_some());
+    drop((frozen, second));
+}
+
+#[test]
+fn a_lease_of_the_future_holds_nobody_up() {
+    for back_ms in [1, 1000, 365 * 24 * 3_600_000] {
+        let world = World::publishing([key_a()]);
+        let text = token(key_a());
+        let first = permit_of(check(&world, &text)).unwrap();
+        world.sleep_ms(-back_ms);
+        assert!(permit_of(check(&world, &text)).is_some(), "{back_ms}: it would last longer than any lease");
+        drop(first);
+    }
+}
+
+#[test]
+fn a_set_of_two_issuers_gives_each_its_permit() {
+    let other = "https://other.example.com/";
+    let rules = |issuer: &str| Policy::access_token(issuer, [AUDIENCE], &Algorithm::ALL).unwrap();
+    let keys = |issuer: &str| KeyCache::new(issuer, KeySource::Discovery);
+    let verifier = Verifier::new(rules(ISSUER), keys(ISSUER)).and_issuer(rules(other), keys(other));
+    let of = |issuer: &str| Mint::access(key_a()).claim("iss", issuer).text();
+    let first = permit_of(verifier.check(&of(ISSUER), now(), 0));
+    let second = permit_of(verifier.check(&of(other), now(), 0));
+    assert!(first.is_some() && second.is_some(), "one issuer's fetch holds up nobody of the other's");
+    match verifier.check(&of("https://third.example.com/"), now(), 0) {
+        Check::Refused(error) => {
+            let expected = support::mismatch(&[ISSUER, other], &["https://third.example.com/"]);
+            assert_eq!(error, VerifyError::IssuerMismatch(expected));
+        }
+        check => panic!("{check:?}"),
+    }
+}
+
+#[test]
+fn a_permit_shows_no_more_than_there_is_to_fetch() {
+    let world = World::publishing([key_a()]);
+    let secret = Mint::access(key_a()).claim("email", "user@example.com").text();
+    assert_eq!(world.request(&secret), Verdict::Accepted);
+    world.sleep_s(500);
+    let check = check(&world, &secret);
+    let shown = format!("{check:?} {:?}", world.verifier);
+    assert!(!shown.contains("user@example.com") && !shown.contains(secret.split('.').nth(1).unwrap()), "{shown}");
+    assert!(matches!(check, Check::Verified(_, Some(_))));
+}
