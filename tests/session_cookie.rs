@@ -9,7 +9,7 @@
     clippy::std_instead_of_core,
     reason = "test code: a panic is a failure"
 )]
-#![cfg(feature = "gateway")]
+#![cfg(feature = "unicode")]
 
 mod support;
 
