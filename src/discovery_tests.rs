@@ -370,3 +370,24 @@ fn an_error_of_the_document_reads_the_same_for_keys_and_for_logins() {
         assert_eq!(format!("{error}"), error.message());
     }
 }
+
+#[test]
+fn a_document_of_the_future_is_fetched_anew() {
+    let world = World::new(Ok(document()));
+    assert_eq!(world.login(), Ok(()));
+    world.host.sleep_ms(-1000);
+    assert_eq!(world.login(), Ok(()));
+    assert_eq!(world.asked_ms(), [0, -1000]);
+}
+
+#[test]
+fn one_job_fetches_once_though_the_clock_leaps_over_the_pause() {
+    let world = World::new(Ok(document()));
+    let host = world.host.clone();
+    world.host.serve(OPENID, move |_| {
+        host.set_clock(UnixTime::from_millis(host.now().millis() + 1_000_000));
+        Ok(status(500))
+    });
+    assert_eq!(world.host.run(world.cache.get(&world.host)).err(), Some(DiscoveryError::Unreachable));
+    assert_eq!(world.host.seen().sent.len(), 1);
+}

@@ -144,14 +144,9 @@ impl fmt::Debug for Mismatch {
 impl Mismatch {
     #[cold]
     #[inline(never)]
-    pub(crate) fn of(expected: &str, found: Option<&str>) -> Self {
-        Self::of_all(&[expected], found)
-    }
-
-    #[cold]
-    pub(crate) fn of_all<'f>(expected: &[impl AsRef<str>], found: impl IntoIterator<Item = &'f str>) -> Self {
-        let expected = expected.iter().map(|one| one.as_ref().into()).collect();
-        Self { expected, found: found.into_iter().map(Into::into).collect() }
+    pub(crate) fn new(expected: &[&str], found: &[&str]) -> Self {
+        let owned = |texts: &[&str]| texts.iter().map(|&text| text.into()).collect();
+        Self { expected: owned(expected), found: owned(found) }
     }
 }
 

@@ -21,6 +21,9 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Features: `gateway` is the configured gateway and `unicode` its tables for paths, both on by default; `rsa` takes keys of the crate
+//! `rsa` and from PEM and DER files; `testing` is an issuer for your own tests.
 
 #![cfg_attr(not(test), no_std)]
 #![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_core, clippy::std_instead_of_alloc)]

@@ -7,7 +7,7 @@ use core::marker::PhantomData;
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 
-use crate::error::VerifyError;
+use crate::error::{Mismatch, VerifyError};
 use crate::io::UnixTime;
 use crate::jwk::{KeyCache, KeyHost, KeyJob, KeysUnavailable, Lookup, Permit, VerifyingKey};
 use crate::jwt::{Access, Policy, Rules, TokenCache, UntrustedToken, Verified, VerifiedToken};
@@ -115,7 +115,7 @@ impl<K> Verifier<K> {
     /// # Errors
     /// See [`Unverified`].
     pub async fn verify(&self, token: &str, host: &impl KeyHost) -> Result<VerifiedToken<K>, Unverified> {
-        decide(|now, fetches| self.check(token, now, fetches), host).await.map(VerifiedToken::shared)
+        decide(&|now, fetches| self.check(token, now, fetches), host).await.map(VerifiedToken::shared)
     }
 
     /// Verifies `token` as of now with the keys at hand; `None` if there are none yet. Keys that are missing or outdated are fetched
@@ -235,7 +235,7 @@ impl<K> Verifier<K> {
     #[cold]
     fn issuer_mismatch(&self, named: &str) -> VerifyError {
         let ours: Vec<&str> = self.issuers.iter().map(|issuer| issuer.rules.issuer()).collect();
-        VerifyError::IssuerMismatch(crate::error::Mismatch::of_all(&ours, [named]))
+        VerifyError::IssuerMismatch(Mismatch::new(&ours, &[named]))
     }
 }
 
@@ -252,7 +252,7 @@ impl KeyCache {
         host: &impl KeyHost,
     ) -> Result<VerifiedToken<K>, Unverified> {
         let check = |now, fetches| self.check(&policy.rules, token, now, fetches);
-        decide(check, host).await.map(VerifiedToken::shared)
+        decide(&check, host).await.map(VerifiedToken::shared)
     }
 
     /// Looks at a token of this issuer.
@@ -286,11 +286,14 @@ impl KeyCache {
     }
 }
 
+/// A look at a token: the time, and the fetches that the request has caused before. Not generic, so that [`decide`] is compiled once.
+type Look<'l> = dyn Fn(UnixTime, u8) -> Check + Sync + 'l;
+
 /// Looks at a token until there is a verdict: fetches keys where a look says so, and waits for those that others fetch.
-async fn decide(check: impl Fn(UnixTime, u8) -> Check, host: &impl KeyHost) -> Result<Arc<Verified>, Unverified> {
+async fn decide(look: &Look<'_>, host: &impl KeyHost) -> Result<Arc<Verified>, Unverified> {
     let mut fetches = 0;
     for _ in 0..limits::MAX_LOOKS {
-        match check(host.now(), fetches) {
+        match look(host.now(), fetches) {
             Check::Verified(verified, refresh) => {
                 in_background(refresh, host);
                 return Ok(verified);

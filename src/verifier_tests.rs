@@ -7,11 +7,12 @@ use alloc::vec::Vec;
 use core::mem;
 
 use crate::error::VerifyError;
-use crate::io::Unreachable;
+use crate::io::{Incoming, Unreachable};
 use crate::jwk::{KeyCache, KeySource, Lookup, Permit};
 use crate::jwt::{Access, Algorithm, Policy};
-use crate::support::world::{JWKS_URI, Verdict, World, token, token_with_kid};
-use crate::support::{AUDIENCE, ISSUER, Mint, NOW, Rng, access_policy, key_a, key_b, now};
+use crate::support::host::Delay;
+use crate::support::world::{JWKS_URI, Verdict, World, json, token, token_with_kid};
+use crate::support::{AUDIENCE, ISSUER, Mint, NOW, Rng, access_policy, key_a, key_b, now, set_text};
 use crate::verifier::{Check, Verifier};
 use crate::{limits, support};
 
@@ -256,4 +257,39 @@ fn a_permit_shows_no_more_than_there_is_to_fetch() {
     let shown = format!("{check:?} {:?}", world.verifier);
     assert!(!shown.contains("user@example.com") && !shown.contains(secret.split('.').nth(1).unwrap()), "{shown}");
     assert!(matches!(check, Check::Verified(_, Some(_))));
+}
+
+#[test]
+fn a_fetch_that_ends_after_the_provider_was_asked_keeps_the_pause_for_unknown_keys() {
+    let world = World::publishing([key_a()]);
+    assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+    world.delay_answers(JWKS_URI, Delay::Forever);
+    let permit = permit_of(check(&world, &token_with_kid("x"))).unwrap();
+    let mut crowd = world.crowd();
+    let fetch = crowd.start(permit.run(&world.host));
+    crowd.settle();
+    crowd.cancel(fetch);
+    assert_eq!(world.asked(), 2);
+    assert!(matches!(check(&world, &token_with_kid("y")), Check::Refused(VerifyError::KeyNotFound)));
+    world.sleep_ms(limits::UNKNOWN_KID_COOLDOWN_S * 1000 - 1);
+    assert!(matches!(check(&world, &token_with_kid("y")), Check::Refused(VerifyError::KeyNotFound)));
+    world.sleep_ms(1);
+    assert!(permit_of(check(&world, &token_with_kid("y"))).is_some());
+}
+
+#[test]
+fn a_refresh_that_is_handed_back_keeps_the_pause_for_unknown_keys() {
+    let world = World::new();
+    let keys = Incoming { cache_control: Some("max-age=60".into()), ..json(&set_text([key_a().jwk()])) };
+    world.answer(JWKS_URI, keys);
+    assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+    world.sleep_s(40);
+    world.take_down();
+    assert!(matches!(world.request(&token_with_kid("x")), Verdict::Unavailable { .. }));
+    // The set is due for a refresh, which does not happen.
+    world.sleep_s(10);
+    let Check::Verified(_, Some(refresh)) = check(&world, &token(key_a())) else { panic!() };
+    drop(refresh);
+    assert!(matches!(check(&world, &token_with_kid("y")), Check::Unavailable(_)));
+    assert_eq!(world.asked(), 2);
 }

@@ -347,6 +347,10 @@ fn a_verdict_without_waiting_uses_stale_keys_while_they_are_fetched() {
         assert_eq!(world.open_jobs(), 1, "after {seconds} s");
         world.kill_jobs();
     }
+    // Also where no job ever runs.
+    world.jobs(Jobs::Kill);
+    assert_eq!(world.request_now(&text), Some(Verdict::Accepted));
+    world.jobs(Jobs::Hold);
     // A day old, they serve no more.
     world.set_clock(UnixTime::from_secs(NOW + limits::JWKS_STALE_ON_ERROR_S));
     assert_eq!(world.request_now(&text), None);

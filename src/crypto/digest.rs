@@ -64,7 +64,8 @@ impl Digest {
 
 /// SHA-256 of `bytes`.
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    <Sha256 as sha2::Digest>::digest(bytes).into()
+    let digest = Hash::Sha256.digest(&[bytes]);
+    digest.bytes.first_chunk().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

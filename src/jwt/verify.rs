@@ -1,5 +1,7 @@
 //! The verdict.
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::claims::Registered;
@@ -93,7 +95,7 @@ impl Rules {
     ) -> Result<Times, VerifyError> {
         self.check_typ(header)?;
         if demanded("iss", claims.iss)? != self.issuer {
-            return Err(VerifyError::IssuerMismatch(Mismatch::of(&self.issuer, claims.iss)));
+            return Err(VerifyError::IssuerMismatch(Mismatch::new(&[&self.issuer], claims.iss.as_slice())));
         }
         self.check_audience(claims)?;
         let exp = demanded("exp", claims.exp)?;
@@ -116,7 +118,7 @@ impl Rules {
         if is(expected) || header.typ().is_none() && may_be_absent {
             return Ok(());
         }
-        Err(VerifyError::TypNotAllowed(Mismatch::of_all(expected, header.typ())))
+        Err(VerifyError::TypNotAllowed(Mismatch::new(expected, header.typ().as_slice())))
     }
 
     fn check_audience(&self, claims: &Registered<'_>) -> Result<(), VerifyError> {
@@ -138,7 +140,8 @@ impl Rules {
             }
             Kind::Id(_) => false,
         };
-        Err(VerifyError::AudienceMismatch { mismatch: Mismatch::of_all(&self.audience, audience.iter()), is_id_token })
+        let (expected, found): (Vec<&str>, Vec<&str>) = (texts(&self.audience), audience.iter().collect());
+        Err(VerifyError::AudienceMismatch { mismatch: Mismatch::new(&expected, &found), is_id_token })
     }
 
     /// What only one kind of token must satisfy, so that none passes for another (RFC 8725 §3.12).
@@ -169,7 +172,7 @@ impl Rules {
                 let client = claims.client_id.or(claims.azp);
                 let is_listed = client.is_some_and(|client| clients.iter().any(|one| one == client));
                 if !clients.is_empty() && !is_listed {
-                    return Err(VerifyError::ClientNotAllowed(Mismatch::of_all(clients, client)));
+                    return Err(VerifyError::ClientNotAllowed(Mismatch::new(&texts(clients), client.as_slice())));
                 }
             }
             Kind::Id(IdRules { client_id, nonce, at_hash }) => {
@@ -182,7 +185,7 @@ impl Rules {
                 let several = claims.aud.is_some_and(|audience| audience.iter().nth(1).is_some());
                 match claims.azp {
                     Some(azp) if azp != client_id => {
-                        return Err(VerifyError::AzpMismatch(Mismatch::of(client_id, Some(azp))));
+                        return Err(VerifyError::AzpMismatch(Mismatch::new(&[client_id], &[azp])));
                     }
                     None if several => return Err(VerifyError::claim_missing("azp")),
                     _ => {}
@@ -205,7 +208,7 @@ impl Rules {
             if let Some(expected) = expected
                 && value.as_str() != Some(expected)
             {
-                let mismatch = Mismatch::of(expected, value.as_str());
+                let mismatch = Mismatch::new(&[expected], value.as_str().as_slice());
                 return Err(VerifyError::ClaimMismatch { claim: claim(), mismatch });
             }
         }
@@ -230,6 +233,11 @@ impl VerifiedToken<Id> {
         let algorithm = self.header().algorithm().ok_or(VerifyError::AtHashMismatch)?;
         check_at_hash(self.claims().get("at_hash").and_then(Value::as_str), access_token, algorithm)
     }
+}
+
+#[cold]
+fn texts(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
 }
 
 /// A claim that has to be there.

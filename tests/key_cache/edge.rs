@@ -255,3 +255,29 @@ fn an_entry_with_keys_over_the_maximum_is_checked_like_an_answer() {
     assert_eq!(stricter.asked(), 0);
     assert_ne!(stricter.request(&token(crate::support::key_3072())), Verdict::Accepted);
 }
+
+#[test]
+fn an_entry_is_recent_for_thirty_seconds_to_the_millisecond() {
+    let cooldown_ms = limits::UNKNOWN_KID_COOLDOWN_S * 1000;
+    for (age_ms, asked) in [(cooldown_ms - 1, 1), (cooldown_ms, 2)] {
+        let world = World::publishing([key_a()]);
+        world.request(&token(key_a()));
+        let other = World::publishing([key_a()]);
+        other.sleep_s(100);
+        other.request(&token(key_a()));
+        *world.edge() = other.edge().clone();
+        world.sleep_ms(100_000 + age_ms);
+        assert_eq!(world.request(&token_with_kid("x")), Verdict::Refused("key_not_found"));
+        assert_eq!(world.asked(), asked, "{age_ms} ms");
+    }
+}
+
+#[test]
+fn a_cold_isolate_with_an_entry_looks_a_new_key_up_in_the_same_request() {
+    let (key, entry) = left_by_another_isolate();
+    let world = World::publishing([key_a(), key_b()]);
+    world.edge().insert(key, entry.to_string().into());
+    world.sleep_s(100);
+    assert_eq!(world.request(&token(key_b())), Verdict::Accepted, "what the edge cache has is no fetch of the request");
+    assert_eq!(world.asked(), 1);
+}

@@ -456,3 +456,39 @@ fn a_post_quantum_key_joining_the_set_changes_nothing_for_the_others() {
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
     assert_eq!(JwkSet::parse(&json(&set_text([key_a().jwk()])).body).unwrap().keys().len(), 1);
 }
+
+#[test]
+fn while_the_provider_is_down_an_unknown_key_is_told_when_it_will_be_looked_up_again() {
+    let world = World::publishing([key_a()]);
+    world.request(&token(key_a()));
+    world.sleep_s(300);
+    world.take_down();
+    let text = token(key_b());
+    assert_eq!(
+        world.request(&text),
+        unavailable("jwks_unreachable", 30),
+        "its own pause is longer than that of a failure"
+    );
+    world.publish([key_a(), key_b()]);
+    world.sleep_s(20);
+    assert_eq!(world.request(&text), unavailable("jwks_unreachable", 10));
+    world.sleep_s(10);
+    assert_eq!(world.request(&text), Verdict::Accepted);
+    assert_eq!(world.asked_s(), [0, 300, 330]);
+}
+
+#[test]
+fn a_set_that_is_no_longer_fresh_is_fetched_for_an_unknown_key_within_its_pause_too() {
+    let world = World::publishing([key_a()]);
+    world.request(&token(key_a()));
+    world.run_background(false);
+    world.sleep_s(limits::JWKS_FRESH_DEFAULT_S - 5);
+    world.take_down();
+    assert_eq!(world.request(&token_with_kid("x")), unavailable("jwks_unreachable", 30));
+    world.publish([key_a(), key_b()]);
+    world.sleep_s(4);
+    assert_eq!(world.request(&token(key_b())), unavailable("jwks_unreachable", 26));
+    world.sleep_s(1);
+    assert_eq!(world.request(&token(key_b())), Verdict::Accepted);
+    assert_eq!(world.asked_s(), [0, 595, 600]);
+}

@@ -1,44 +1,48 @@
 //! Forwarding: the request is made anew from what of the client's may go on; bodies stream both ways.
 
-use edgeward::gateway::{Destination, Forward};
+use edgeward::gateway::{Destination, Forward, HeaderEdit};
 use edgeward::host::{Host as _, Level};
 use js_sys::futures::JsFuture;
-use js_sys::{Function, Promise, Reflect};
+use js_sys::{Array, Promise};
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Headers, Request, RequestCache, RequestInit, RequestRedirect, Response};
 
 use crate::host::WorkerHost;
 use crate::request::Inbound;
 use crate::response;
 
-#[wasm_bindgen]
+#[wasm_bindgen(module = "/src/message.js")]
 extern "C" {
-    #[wasm_bindgen(js_name = fetch, catch)]
-    fn global_fetch(request: &Request) -> Result<Promise, JsValue>;
+    /// The names of a request's headers, a line each.
+    #[wasm_bindgen(js_name = headerNames)]
+    fn header_names(request: &JsValue) -> String;
+    /// Sends a request on: a promise of the response, its status and its `Cache-Control`.
+    #[wasm_bindgen(catch)]
+    fn forward(
+        request: &JsValue,
+        url: &str,
+        service: &JsValue,
+        removed: Vec<String>,
+        set: Vec<String>,
+        is_private: bool,
+    ) -> Result<Promise, JsValue>;
+    /// The response with other headers; three texts for each change.
+    #[wasm_bindgen(catch)]
+    fn edited(response: &JsValue, edits: Vec<String>) -> Result<JsValue, JsValue>;
 }
 
-pub(crate) async fn to_origin(inbound: &Inbound, forward: Forward<'_>, host: &WorkerHost) -> Result<Response, JsValue> {
-    let answered = match &forward.destination {
-        Destination::Url(url) => match request(inbound, url, &forward) {
-            Ok(request) => answer_of(global_fetch(&request)).await,
-            Err(error) => Err(error),
-        },
-        Destination::Service { binding, url } => {
-            let service = host.binding(binding);
-            let fetch =
-                Reflect::get(&service, &"fetch".into()).ok().and_then(|fetch| fetch.dyn_into::<Function>().ok());
-            let Some(fetch) = fetch else {
-                host.log(Level::Error, &format_args!("config_invalid: there is no service binding {binding}"));
-                return response::from_reply(&forward.without_service());
-            };
-            match request(inbound, url, &forward) {
-                Ok(request) => answer_of(fetch.call1(&service, &request).map(Promise::from)).await,
-                Err(error) => Err(error),
-            }
-        }
+pub(crate) async fn to_origin(inbound: &Inbound, forward: Forward<'_>, host: &WorkerHost) -> Result<JsValue, JsValue> {
+    let (url, service) = match &forward.destination {
+        Destination::Url(url) => (url, JsValue::UNDEFINED),
+        Destination::Service { binding, url } => (url, host.binding(binding)),
     };
-    match answered.and_then(|answered| response::edited(answered, &forward)) {
+    if let Destination::Service { binding, .. } = &forward.destination
+        && service.is_undefined()
+    {
+        host.log(Level::Error, &format_args!("config_invalid: there is no service binding {binding}"));
+        return response::from_reply(&forward.without_service());
+    }
+    match send(inbound, url, &service, &forward).await {
         Ok(response) => Ok(response),
         Err(_) => {
             host.log(Level::Error, &"origin_unreachable: the request could not be forwarded");
@@ -47,30 +51,18 @@ pub(crate) async fn to_origin(inbound: &Inbound, forward: Forward<'_>, host: &Wo
     }
 }
 
-async fn answer_of(fetched: Result<Promise, JsValue>) -> Result<Response, JsValue> {
-    JsFuture::from(fetched?).await?.dyn_into()
-}
-
-fn request(inbound: &Inbound, url: &str, forward: &Forward<'_>) -> Result<Request, JsValue> {
-    let headers = Headers::new_with_headers(&inbound.headers)?;
-    for name in inbound.headers.keys() {
-        let Some(name) = name?.as_string() else { continue };
-        if forward.leaves_out(&name) {
-            headers.delete(&name)?;
-        }
-    }
-    for (name, value) in &forward.set {
-        headers.set(name, value)?;
-    }
-    let init = RequestInit::new();
-    init.set_headers(&headers);
-    init.set_redirect(RequestRedirect::Manual);
-    if forward.is_private {
-        // Cloudflare caches some answers by the path's extension alone; nobody else may get this one.
-        init.set_cache(RequestCache::NoStore);
-    }
-    // A request serves as `RequestInit`, too. That way its method and body come along, even a body that came with GET,
-    // which could not be set by itself.
-    let addressed = Request::new_with_str_and_init(url, inbound.raw.unchecked_ref())?;
-    Request::new_with_request_and_init(&addressed, &init)
+async fn send(inbound: &Inbound, url: &str, service: &JsValue, plan: &Forward<'_>) -> Result<JsValue, JsValue> {
+    let names = header_names(&inbound.raw);
+    let removed = names.lines().filter(|name| plan.leaves_out(name)).map(String::from).collect();
+    let set = plan.set.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect();
+    let answered = JsFuture::from(forward(&inbound.raw, url, service, removed, set, plan.is_private)?).await?;
+    let answered = Array::from(&answered);
+    let status = answered.get(1).as_f64().unwrap_or_default() as u16;
+    let edits = plan.response_edits(status, answered.get(2).as_string().as_deref());
+    let edits = edits.into_iter().flat_map(|edit| match edit {
+        HeaderEdit::Remove(name) => ["delete".to_string(), name.into(), String::new()],
+        HeaderEdit::Set(name, value) => ["set".to_string(), name.into(), value],
+        HeaderEdit::Append(name, value) => ["append".to_string(), name.into(), value],
+    });
+    edited(&answered.get(0), edits.collect())
 }

@@ -21,7 +21,6 @@ use js_sys::futures::JsFuture;
 use js_sys::{Array, Function, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use web_sys::Response;
 use worker::Env;
 use worker::worker_sys::Context;
 
@@ -37,11 +36,9 @@ static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 /// Most requests are decided without waiting for anything. Their answer is there after the first poll, and neither a promise
 /// nor a task is made for them.
 #[wasm_bindgen]
-pub fn fetch(request: web_sys::Request, env: Env, ctx: Context, config: JsValue) -> Result<JsValue, JsValue> {
-    let mut handling: Work<Result<JsValue, JsValue>> = Box::pin(async move {
-        let response = handle(Inbound::new(request), env, ctx, config).await;
-        response.map(JsValue::from)
-    });
+pub fn fetch(request: JsValue, env: Env, ctx: Context, config: JsValue) -> Result<JsValue, JsValue> {
+    let mut handling: Work<Result<JsValue, JsValue>> =
+        Box::pin(async move { handle(Inbound::new(request), env, ctx, config).await });
     match handling.as_mut().poll(&mut Task::from_waker(Waker::noop())) {
         Poll::Ready(answer) => answer,
         // Polled again at once, with the waker of its task.
@@ -49,7 +46,7 @@ pub fn fetch(request: web_sys::Request, env: Env, ctx: Context, config: JsValue)
     }
 }
 
-async fn handle(inbound: Inbound, env: Env, ctx: Context, config: JsValue) -> Result<Response, JsValue> {
+async fn handle(inbound: Inbound, env: Env, ctx: Context, config: JsValue) -> Result<JsValue, JsValue> {
     let Some(gateway) = runtime::gateway(&env, &config) else { return response::from_reply(&config_invalid()) };
     let host = WorkerHost::new(env, Some(ctx));
     let header = |name: &str| inbound.header(name);

@@ -4,16 +4,21 @@ use core::cell::OnceCell;
 use core::str;
 use std::cell::RefCell;
 
-use edgeward::limits;
+use edgeward::{base64url, limits};
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::host;
 
-#[wasm_bindgen(module = "/src/host.js")]
+#[wasm_bindgen(module = "/src/message.js")]
 extern "C" {
     /// One crossing for method, URL and `Authorization`.
     #[wasm_bindgen(js_name = readHead)]
-    fn read_head(request: &web_sys::Request, into: &mut [u8]) -> usize;
+    fn read_head(request: &JsValue, into: &mut [u8]) -> usize;
+    /// The same for those that are larger than the buffer.
+    #[wasm_bindgen(js_name = headOf)]
+    fn head_of(request: &JsValue) -> String;
+    fn header(request: &JsValue, name: &str) -> Option<String>;
 }
 
 thread_local! {
@@ -22,8 +27,7 @@ thread_local! {
 
 /// An inbound request; its text parts are read once.
 pub(crate) struct Inbound {
-    pub(crate) raw: web_sys::Request,
-    pub(crate) headers: web_sys::Headers,
+    pub(crate) raw: JsValue,
     pub(crate) method: String,
     pub(crate) url: String,
     authorization: Option<String>,
@@ -34,18 +38,16 @@ pub(crate) struct Inbound {
 const REQUEST_ID: &str = "cf-ray";
 
 impl Inbound {
-    pub(crate) fn new(raw: web_sys::Request) -> Self {
-        let headers = raw.headers();
-        let head = BUFFER.with_borrow_mut(|buffer| {
+    pub(crate) fn new(raw: JsValue) -> Self {
+        let [method, url, authorization] = BUFFER.with_borrow_mut(|buffer| {
             let written = read_head(&raw, buffer);
-            let mut lines = str::from_utf8(buffer.get(..written)?).ok()?.splitn(3, '\n').map(String::from);
-            lines.next().zip(lines.next()).map(|(method, url)| (method, url, lines.next()))
+            match buffer.get(..written).and_then(|head| str::from_utf8(head).ok()).filter(|head| !head.is_empty()) {
+                Some(head) => lines(head),
+                None => lines(&head_of(&raw)),
+            }
         });
-        let (method, url, authorization) = head.unwrap_or_else(|| {
-            // Larger than the buffer.
-            (raw.method(), raw.url(), headers.get("authorization").ok().flatten())
-        });
-        Self { raw, headers, method, url, authorization, id: OnceCell::new() }
+        let (method, url) = (method.unwrap_or_default(), url.unwrap_or_default());
+        Self { raw, method, url, authorization, id: OnceCell::new() }
     }
 
     /// A header; several of one name are joined with `, `.
@@ -53,8 +55,7 @@ impl Inbound {
         if name == "authorization" {
             return self.authorization.clone();
         }
-        // Throws only for names that are not names, and ours are.
-        let value = self.headers.get(name).ok().flatten();
+        let value = header(&self.raw, name);
         if name == REQUEST_ID { value.or_else(|| Some(self.own_id())) } else { value }
     }
 
@@ -63,8 +64,13 @@ impl Inbound {
         let random = || {
             let mut bytes = [0; 9];
             host::entropy(&mut bytes);
-            edgeward::base64url::encode(&bytes).replace('_', "-")
+            base64url::encode(&bytes).replace('_', "-")
         };
         self.id.get_or_init(random).clone()
     }
+}
+
+fn lines(head: &str) -> [Option<String>; 3] {
+    let mut lines = head.splitn(3, '\n').map(String::from);
+    [lines.next(), lines.next(), lines.next()]
 }

@@ -1,7 +1,7 @@
 //! `authorizer`: who issues the tokens, and what they must satisfy.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -219,7 +219,7 @@ impl Authorizer {
             let policy = match self.policy(&one.issuer, &audience) {
                 Ok(policy) => policy,
                 Err(reason) => {
-                    reader.error("authorizer", reason.to_string());
+                    reader.error("authorizer", reason);
                     return None;
                 }
             };
@@ -288,7 +288,7 @@ impl Authorizer {
         };
         let id_policy = Policy::id_token(&issuer.issuer, &id, &self.algorithms)
             .and_then(|policy| policy.clock_skew_s(self.clock_skew_s))
-            .map_err(|reason| reader.error("authorizer", reason.to_string()))
+            .map_err(|reason| reader.error("authorizer", reason))
             .ok()?;
         let client = Client {
             id,
@@ -449,7 +449,7 @@ fn read_keys(reader: &mut Reader<'_>, section: &Section<'_>, max_key_bits: usize
         return match JwkSet::parse_with(text.as_bytes(), max_key_bits) {
             Ok(set) => Some(Some(Keys::Fixed(set))),
             Err(reason) => {
-                reader.error(&field.path, reason.to_string());
+                reader.error(&field.path, reason);
                 None
             }
         };
@@ -472,7 +472,7 @@ fn read_algorithms(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Algori
             Some(algorithm) => algorithms.push(algorithm),
             None => {
                 let known = Algorithm::ALL.map(Algorithm::name).join(", ");
-                reader.error(&field.path, format!("has an unsupported algorithm; supported are {known}"));
+                reader.error(&field.path, format_args!("has an unsupported algorithm; supported are {known}"));
             }
         }
     }

@@ -1,6 +1,5 @@
 //! `cors`
 
-use alloc::format;
 use alloc::string::ToString;
 
 use super::reader::{Field, Reader, Section};
@@ -56,7 +55,7 @@ fn refuse_any_with_credentials(reader: &mut Reader<'_>, cors: &Cors, field: &Fie
         let origins = "allow_origins".to_string();
         reader.error(
             &field.path,
-            format!("must not be true while {origins} has \"*\": every site could act as the user"),
+            format_args!("must not be true while {origins} has \"*\": every site could act as the user"),
         );
     }
 }

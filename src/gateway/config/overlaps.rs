@@ -1,6 +1,5 @@
 //! What is odd about routes that match the same paths, found by walking their index instead of comparing each with each.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -27,14 +26,20 @@ pub(super) fn check(reader: &mut Reader<'_>, index: &RouteIndex, routes: &[Route
     for (at, problem) in (0..).zip(&walk.problems.0).flat_map(|(at, found)| found.iter().map(move |one| (at, *one))) {
         match problem {
             Problem::SameMethod(other) => {
-                reader.error(place(at), format!("has the same path and method as {}", place(other)));
+                reader.error(place(at), format_args!("has the same path and method as {}", place(other)));
             }
             Problem::Ambiguous(other) => reader.error(
                 place(at),
-                format!("is ambiguous with {}: some paths match both {} and {}", place(other), text(at), text(other)),
+                format_args!(
+                    "is ambiguous with {}: some paths match both {} and {}",
+                    place(other),
+                    text(at),
+                    text(other)
+                ),
             ),
             Problem::TakesFromProtected(other) => {
-                reader.warn(place(at), format!("public {} takes requests from protected {}", text(at), text(other)));
+                reader
+                    .warn(place(at), format_args!("public {} takes requests from protected {}", text(at), text(other)));
             }
         }
     }

@@ -204,7 +204,7 @@ fn read_demands(reader: &mut Reader<'_>, section: &Section<'_>, authorizer: Opti
     for permission in permissions.iter().filter(|one| RESERVED_PERMISSIONS.contains(&one.as_str())) {
         reader.error(
             &section.path_of("permissions"),
-            format!("\"{permission}\" is a reserved name, which no API can define as a permission"),
+            format_args!("\"{permission}\" is a reserved name, which no API can define as a permission"),
         );
     }
     if scopes.iter().any(|scope| scope.contains(' ')) {
@@ -393,7 +393,7 @@ fn check_login(reader: &mut Reader<'_>, routes: &[Route], places: &[String], aut
     if let Some((path, route)) = routes().find(|(_, route)| route.integration.needs_login())
         && authorizer.is_none()
     {
-        reader.error(path, format!("{} needs an authorizer", route.pattern.as_str()));
+        reader.error(path, format_args!("{} needs an authorizer", route.pattern.as_str()));
     }
     let Some(authorizer) = authorizer else { return };
     if let Some((path, _)) = first(&Integration::Refresh)

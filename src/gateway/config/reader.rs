@@ -84,17 +84,17 @@ impl<'e> Reader<'e> {
         self.random_secret
     }
 
-    pub(super) fn error(&mut self, path: &str, message: impl Into<String>) {
-        self.problem(path, message.into(), true);
+    pub(super) fn error(&mut self, path: &str, message: impl fmt::Display) {
+        self.problem(path, &message, true);
     }
 
-    pub(super) fn warn(&mut self, path: &str, message: impl Into<String>) {
-        self.problem(path, message.into(), false);
+    pub(super) fn warn(&mut self, path: &str, message: impl fmt::Display) {
+        self.problem(path, &message, false);
     }
 
-    fn problem(&mut self, path: &str, message: String, is_error: bool) {
+    fn problem(&mut self, path: &str, message: &dyn fmt::Display, is_error: bool) {
         let path = if path.is_empty() { "(document)".to_string() } else { path.to_string() };
-        self.problems.push(Problem { path, message, is_error });
+        self.problems.push(Problem { path, message: message.to_string(), is_error });
     }
 
     pub(super) fn has_errors(&self) -> bool {
@@ -181,7 +181,7 @@ impl<'e> Reader<'e> {
         };
         let number = number.filter(|number| (least..=most).contains(number));
         if number.is_none() {
-            self.error(&field.path, format!("must be a whole number from {least} to {most}"));
+            self.error(&field.path, format_args!("must be a whole number from {least} to {most}"));
         }
         number
     }
@@ -202,7 +202,7 @@ impl<'e> Reader<'e> {
             let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
             // As it is written: what a placeholder stands for may be secret.
             let written = field.value.as_str().unwrap_or_default();
-            self.error(&field.path, format!("{}; one of {}", unknown("value", written, &names), names.join(", ")));
+            self.error(&field.path, format_args!("{}; one of {}", unknown("value", written, &names), names.join(", ")));
         }
         found
     }
@@ -228,7 +228,7 @@ impl<'e> Reader<'e> {
                 None => {
                     complete = false;
                     let what = if from.starts_with("$env.") { "environment variable" } else { "secret" };
-                    self.error(path, format!("{what} {name} is not set"));
+                    self.error(path, format_args!("{what} {name} is not set"));
                 }
             }
             rest = after;

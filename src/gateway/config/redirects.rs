@@ -67,7 +67,10 @@ fn check_login(reader: &mut Reader<'_>, found: &Found<'_>, places: &[String], au
             _ => true,
         };
         if !is_page && found.routes.iter().any(|route| route.integration == starts_at) {
-            reader.error(place, format!("leads to {path}, which is no page: set it to the URL of a page of the site"));
+            reader.error(
+                place,
+                format_args!("leads to {path}, which is no page: set it to the URL of a page of the site"),
+            );
         }
     }
 }
@@ -83,7 +86,7 @@ fn check_forbidden(
     has_clients: bool,
 ) {
     let Some(first) = found.route_at(target) else {
-        reader.warn(place, format!("leads to {target}, where no route answers GET"));
+        reader.warn(place, format_args!("leads to {target}, where no route answers GET"));
         return;
     };
     let is_same_demand = first.auth != Auth::None && refuses_all_of(&first.demands, &route.demands);
@@ -111,7 +114,7 @@ fn check_forbidden(
     if comes_back || is_same_demand {
         reader.error(
             place,
-            format!("leads to {target}, which refuses the same people: name a page that demands nothing of them"),
+            format_args!("leads to {target}, which refuses the same people: name a page that demands nothing of them"),
         );
     }
 }

@@ -1,6 +1,5 @@
 //! `session`: the sealed cookie of a login.
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -98,7 +97,9 @@ impl Settings {
             };
             reader.warn(
                 "session.secrets",
-                format!("is missing: sessions are sealed {what}. Set AUTH0_SECRET; make it with: openssl rand -hex 32"),
+                format_args!(
+                    "is missing: sessions are sealed {what}. Set AUTH0_SECRET; make it with: openssl rand -hex 32"
+                ),
             );
             if secrets.is_empty() {
                 secrets.extend(reader.random_secret().map(String::from));
