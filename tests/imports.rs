@@ -52,7 +52,7 @@ fn code(text: &str) -> (Vec<(usize, &str)>, Vec<&str>) {
     let (mut code, mut test_modules) = (Vec::new(), Vec::new());
     let mut lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim_start().starts_with("//"));
     while let Some((number, line)) = lines.next() {
-        if line.trim() != "#[cfg(test)]" {
+        if !["#[cfg(test)]", "#[cfg(all(test,"].iter().any(|start| line.trim_start().starts_with(start)) {
             code.push((number, line));
             continue;
         }

@@ -331,3 +331,40 @@ fn cookies_that_open_nothing_are_cleared_and_logged_once_for_each_answer_that_cl
         assert_eq!(lines, if clears { &expected[..] } else { &[] }, "{what}");
     }
 }
+
+/// The session grows old, so its cookie would be written anew; what the route itself does to it counts.
+#[test]
+fn a_step_that_writes_the_session_itself_has_the_last_word() {
+    let mut config = config();
+    for path in config["paths"].as_array_mut().unwrap() {
+        if path["path"] == "/logout" {
+            path["auth"] = json!("optional");
+        }
+    }
+    let cookie = Login::ageing().with("rt", "refresh-token-1").cookie();
+    let tokens = r#"{"access_token":"new-token","token_type":"Bearer","expires_in":3600,"refresh_token":"r2"}"#;
+    let ended = Incoming { status: 400, ..crate::support::world::json(r#"{"error":"invalid_grant"}"#) };
+    for (target, token_endpoint, status, is_cleared) in [
+        ("/refresh", Ok(crate::support::world::json(tokens)), 200, false),
+        ("/refresh", Ok(ended), 401, true),
+        ("/refresh", Err(Unreachable::Network), 502, false),
+        ("/logout", Err(Unreachable::Network), 302, true),
+    ] {
+        // An instance of its own, which remembers nothing of the others.
+        let gateway = gateway(&config);
+        let host = VirtualHost::default();
+        host.reply("https://tenant.example.com/oauth/token", token_endpoint);
+        let Answer::Reply(reply) = handle(&gateway, &host, "POST", target, &[("cookie", &cookie)]) else { panic!() };
+        assert_eq!(reply.status, status, "{target}: {}", reply.body);
+        assert_eq!(values(&reply, "cache-control"), ["private, no-store"], "{target} {status}");
+        let [line] = values(&reply, "set-cookie")[..] else {
+            panic!("{target} {status}: {:?}", values(&reply, "set-cookie"))
+        };
+        assert_eq!(line.starts_with("__Host-edgeward=; "), is_cleared, "{target} {status}: {line}");
+        if status == 200 {
+            let cookie = line.split(';').next().unwrap();
+            let forward = forward(&gateway, "GET", "/maybe/x", &[("cookie", cookie)]);
+            assert!(forward.set.contains(&("X-Token".into(), "new-token".into())), "{:?}", forward.set);
+        }
+    }
+}
