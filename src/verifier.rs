@@ -162,6 +162,7 @@ impl<K> Verifier<K> {
         self.inner.tokens.with(|tokens| tokens.entries())
     }
 
+    /// One look at a token, for the tests of what a look leads to.
     #[cfg(test)]
     pub(crate) fn check(&self, text: &str, now: UnixTime, fetches: u8) -> Check {
         self.inner.check(text, now, fetches)
