@@ -25,11 +25,12 @@
 //! Features: `gateway` is the configured gateway and `unicode` its tables for paths, both on by default; `rsa` takes keys of the crate
 //! `rsa` and from PEM and DER files; `testing` is an issuer for your own tests.
 
-#![cfg_attr(not(test), no_std)]
+#![no_std]
 #![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_core, clippy::std_instead_of_alloc)]
 
 extern crate alloc;
-#[cfg(edgeward_emulate_fma)]
+#[cfg(any(test, edgeward_emulate_fma))]
+#[cfg_attr(test, macro_use)]
 extern crate std;
 // What the tests share is written as for any other crate.
 #[cfg(test)]

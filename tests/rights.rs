@@ -3,6 +3,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::unreachable,
@@ -10,143 +11,107 @@
     clippy::std_instead_of_core,
     reason = "test code: a panic is a failure"
 )]
-#![cfg(feature = "gateway")]
+#![cfg(all(feature = "gateway", feature = "unicode"))]
 
 mod support;
 
-use edgeward::Check;
-use edgeward::error::VerifyError;
-use edgeward::gateway::{Compiled, Login, compile};
-use edgeward::io::{Incoming, UnixTime};
-use edgeward::jwk::KeysError;
-use edgeward::jwt::{Claims, Policy, VerifiedToken};
-use edgeward::oidc::{self, AccessReading, Provider, RefreshError, UsedStates, UserinfoError};
-use edgeward::session::{Cookies, Session};
+use std::rc::Rc;
+
+use edgeward::gateway::compile;
+use edgeward::io::{UnixTime, Unreachable};
+use edgeward::jwt::{Access, Claims, VerifiedToken};
+use edgeward::oidc::{Client, ClientAuth, CoordinatorStore, SessionAct, SubjectMatch};
+use edgeward::session::Session;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use support::browser::{Browser, Request, Response};
+use support::host::VirtualHost;
+use support::provider::{Endpoint, Provider};
+use support::site::{self, COOKIE, Site, with};
 use support::{AUDIENCE, CLIENT, ISSUER, Mint, NOW, key_a, key_b, key_c};
 
 const HOST: &str = "app.example.com";
 const FURTHER_ISSUER: &str = "https://further.example.com/";
 const ROLES: &str = "https://example.com/roles";
-const UNAVAILABLE: AccessReading =
-    AccessReading::KeysUnavailable { error: KeysError::JwksUnreachable, retry_after_s: 1 };
 
 fn at(offset: i64) -> UnixTime {
     UnixTime::from_secs(NOW + offset)
 }
 
 fn config(authorizer: &Value, session: &Value) -> Value {
-    let mut config = json!({
-        "authorizer": {
-            "type": "auth0", "domain": "tenant.example.com", "audience": AUDIENCE, "client_id": CLIENT,
-            "client_secret": "client secret", "redirect_uri": "https://app.example.com/cb", "clients": CLIENT,
-            "roles_claim": ROLES, "jwks": { "keys": [key_a().jwk()] },
-            "issuers": [{ "domain": "further.example.com", "jwks": { "keys": [key_b().jwk()] } }]
-        },
-        "session": { "secrets": "a sealing secret of at least 32 characters" },
-        "paths": [
-            { "method": "GET", "path": "/login", "integration": { "type": "login" } },
-            { "method": "GET", "path": "/cb", "integration": { "type": "callback" } },
-            { "method": "ANY", "path": "/private", "integration": { "type": "respond" } }
-        ]
+    let mut config = site::config();
+    let good = json!({
+        "clients": CLIENT, "roles_claim": ROLES, "jwks": { "keys": [key_a().jwk()] },
+        "issuers": [{ "domain": "further.example.com", "jwks": { "keys": [key_b().jwk()] } }]
     });
-    for (section, changes) in [("authorizer", authorizer), ("session", session)] {
-        for (name, value) in changes.as_object().into_iter().flatten() {
-            config[section][name] = value.clone();
-        }
-    }
-    config
+    config = with(config, &json!({ "authorizer": good }));
+    with(config, &json!({ "authorizer": authorizer, "session": session }))
 }
 
-/// The gateway and the answers of its provider.
-struct Site(Compiled);
-
-impl Site {
-    fn new(authorizer: &Value) -> Self {
-        let config = config(authorizer, &json!({})).to_string();
-        Self(compile(&config, &|_| None).unwrap_or_else(|problems| panic!("{problems:?}")))
-    }
-
-    fn login(&self) -> &Login {
-        self.0.gateway.login().unwrap()
-    }
-
-    fn verify_id(&mut self, policy: &Policy, text: &str) -> Arc<VerifiedToken> {
-        match self.0.verifier.as_mut().unwrap().check_as(policy, text, at(0), 0) {
-            Check::Verified(token, _) => token,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// What verification says; whose token it is, the core must find out by itself.
-    fn read(&mut self, access_token: &str, now: UnixTime) -> AccessReading {
-        match self.0.verifier.as_mut().unwrap().check(access_token, now, 0) {
-            Check::Verified(token, _) => AccessReading::Verified(token),
-            Check::Refused(VerifyError::KeyNotFound) => AccessReading::KeyUnknown,
-            Check::Refused(_) => AccessReading::Refused,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Logs in; the token endpoint answers with these members over good ones. Returns the session and the nonce of the login.
-    fn log_in(&mut self, id_token: Mint, reply: &Value) -> (Session, String) {
-        let provider = Provider::auth0(ISSUER);
-        let entropy = core::array::from_fn(|index| u8::try_from(index).unwrap());
-        let Login { client, sessions, .. } = self.0.gateway.login().unwrap();
-        let begun = oidc::begin(client, &provider, &sessions.sealer, "", &Cookies::default(), &entropy, at(0)).unwrap();
-        let query = |name: &str| {
-            let from = begun.location.split_once(&format!("&{name}=")).unwrap().1;
-            from.split('&').next().unwrap().to_string()
-        };
-        let cookie = begun.cookies[0].split(';').next().unwrap();
-        let callback = format!("code=c&state={}", query("state"));
-        let used = &mut UsedStates::default();
-        let accepted =
-            oidc::accept(client, &provider, &sessions.sealer, used, &callback, &Cookies::new(cookie), at(0)).0;
-        let id_token = id_token.claim("nonce", query("nonce")).text();
-        let pending = accepted.unwrap().finish(Ok(response(&id_token, reply))).unwrap();
-        let policy = pending.policy(&self.login().id_policy);
-        let id = self.verify_id(&policy, &id_token);
-        let access = self.read(pending.access_token(), at(0));
-        let (session, _) = pending.into_session(&self.login().client, &id, &access, "s1".into(), at(0)).unwrap();
-        (session, query("nonce"))
-    }
-
-    /// Refreshes with this answer. `reading` is what verification says of the access token, if not what it really says.
-    fn refresh(
-        &mut self,
-        session: &Session,
-        id_token: Option<Mint>,
-        reply: &Value,
-        reading: Option<AccessReading>,
-    ) -> Result<Session, RefreshError> {
-        let id_text = id_token.map(|token| token.text());
-        let reply = oidc::finish_refresh(Ok(response(id_text.as_deref().unwrap_or_default(), reply))).unwrap();
-        let policy = self.login().id_policy.clone();
-        let id = id_text.map(|text| self.verify_id(&policy, &text));
-        let access = reading.unwrap_or_else(|| self.read(reply.access_token(), at(0)));
-        reply.refresh(session.clone(), &self.login().client, id.as_deref(), &access, at(0))
-    }
+/// A site whose keys are configured.
+fn new_site(authorizer: &Value) -> Site {
+    Site::of(&config(authorizer, &json!({})))
 }
 
-fn response(id_token: &str, changes: &Value) -> Incoming {
-    let mut body = json!({ "access_token": "opaque", "token_type": "Bearer", "refresh_token": "r" });
-    if !id_token.is_empty() {
-        body["id_token"] = id_token.into();
-    }
-    for (name, value) in changes.as_object().unwrap() {
-        body[name] = value.clone();
-    }
-    let content_type = Some("application/json".into());
-    Incoming { status: 200, content_type, body: body.to_string().into_bytes(), ..Incoming::default() }
+/// A site whose keys are the provider's, which can be unreachable. No cache has them.
+fn fetching_site(authorizer: &Value) -> Site {
+    let mut config = config(authorizer, &json!({}));
+    config["authorizer"].as_object_mut().unwrap().remove("jwks");
+    let site = Site::of(&config);
+    site.serve_edge(|_| None);
+    site
 }
 
-/// An ID token that claims rights, none of which it can give.
-fn id_token() -> Mint {
-    let id = Mint::id(key_a()).without("at_hash").without("nonce");
+/// From now on ID tokens are these, and the token endpoint answers with these members over good ones.
+fn answer_with(site: &Site, id: impl Fn(Mint) -> Mint + 'static, reply: &Value) {
+    let reply = reply.clone();
+    let mut provider = site.provider.set();
+    provider.id = Rc::new(id);
+    provider.access = Rc::new(|_| "opaque".into());
+    provider.answer = Rc::new(move |answer| {
+        answer.as_object_mut().unwrap().remove("expires_in");
+        for (name, value) in reply.as_object().unwrap() {
+            answer[name] = value.clone();
+        }
+    });
+}
+
+/// Logs in; the token endpoint answers with these members over good ones.
+fn log_in(site: &Site, id: impl Fn(Mint) -> Mint + 'static, reply: &Value) -> Browser {
+    answer_with(site, id, reply);
+    site.logged_in()
+}
+
+/// What becomes of a good ID token.
+type Change = Rc<dyn Fn(Mint) -> Mint>;
+
+/// What the refresh route makes of a browser's session, with the ID token if there is one. The browser keeps the cookies.
+fn refresh(site: &Site, browser: &mut Browser, id: Option<Change>, reply: &Value) -> Response {
+    site.provider.set().repeats_id = id.is_some();
+    let id = id.unwrap_or_else(|| Rc::new(|id| id));
+    answer_with(site, move |good| id(good), reply);
+    let response = site.send(browser, Request::post("/refresh"));
+    site.provider.set().repeats_id = true;
+    response
+}
+
+/// The session after a refresh, which must succeed.
+fn refreshed(site: &Site, browser: &Browser, id: Option<fn(Mint) -> Mint>, reply: &Value) -> Session {
+    let mut browser = browser.clone();
+    let id = id.map(|id| Rc::new(id) as Change);
+    let response = refresh(site, &mut browser, id, reply);
+    assert_eq!(response.status, 200, "{} {:?}", response.body, site.lines());
+    site.session(&browser)
+}
+
+/// Makes an ID token one that claims rights, none of which it can give.
+fn claiming_rights(id: Mint) -> Mint {
     let id = id.claim("scope", "from:id").claim("scp", "from:id").claim("permissions", json!(["from:id"]));
     id.claim("client_id", "from:id")
+}
+
+/// A whole ID token that claims rights.
+fn id_token() -> Mint {
+    claiming_rights(Mint::id(key_a()).without("at_hash").without("nonce"))
 }
 
 fn access_token() -> Mint {
@@ -201,18 +166,20 @@ fn rights_come_from_a_token_that_was_verified_for_this_gateway_and_user_and_from
         ("an opaque token", "opaque".into(), Nothing),
     ];
     let stated = [None, Some(""), Some("stated:scope other")];
+    let former = json!({ "access_token": access_token().claim("scope", "former:scope").text() });
     for (what, access, counts) in &cases {
         for scope in stated {
-            let mut site = Site::new(&json!({}));
+            let site = new_site(&json!({}));
             let reply = match scope {
                 Some(scope) => json!({ "access_token": access, "scope": scope }),
                 None => json!({ "access_token": access }),
             };
-            let (at_login, _) = site.log_in(id_token(), &reply);
-            let former = json!({ "access_token": access_token().claim("scope", "former:scope").text() });
-            let (before, _) = site.log_in(id_token(), &former);
-            assert_eq!(scopes(before.claims_at(at(0))), ["former:scope"]);
-            let refreshed = [None, Some(id_token())].map(|id| site.refresh(&before, id, &reply, None).unwrap());
+            let at_login = site.session(&log_in(&site, claiming_rights, &reply));
+            let refreshed = [None, Some(claiming_rights as fn(Mint) -> Mint)].map(|id| {
+                let before = log_in(&site, claiming_rights, &former);
+                assert_eq!(scopes(site.session(&before).claims_at(at(0))), ["former:scope"]);
+                refreshed(&site, &before, id, &reply)
+            });
             for (session, former) in
                 [(&at_login, None), (&refreshed[0], Some("former:scope")), (&refreshed[1], Some("former:scope"))]
             {
@@ -242,46 +209,67 @@ fn rights_come_from_a_token_that_was_verified_for_this_gateway_and_user_and_from
 
 #[test]
 fn roles_of_a_verified_id_token_are_the_users_until_the_access_token_says_otherwise() {
-    let mut site = Site::new(&json!({}));
-    let with_roles = || id_token().claim(ROLES, json!(["viewer"]));
+    let site = new_site(&json!({}));
+    let with_roles = |id| claiming_rights(id).claim(ROLES, json!(["viewer"]));
     for (access, expected) in [
         ("opaque".to_string(), "viewer"),
         (access_token().without(ROLES).text(), "viewer"),
         (access_token().text(), "editor"),
         (access_token().claim("sub", "user-2").text(), "viewer"),
     ] {
-        let (session, _) = site.log_in(with_roles(), &json!({ "access_token": access }));
+        let session = site.session(&log_in(&site, with_roles, &json!({ "access_token": access })));
         assert_eq!(session.claims_at(at(0)).get(ROLES).unwrap().to_json(), json!([expected]).to_string());
     }
 }
 
 #[test]
 fn subject_match_says_which_claims_name_the_user() {
-    let mut site = Site::new(&json!({ "subject_match": { "access_token": "uid", "id_token": "oid" } }));
-    let grants = |site: &mut Site, id: Mint, access: Mint| {
-        let (session, _) = site.log_in(id, &json!({ "access_token": access.text() }));
-        let again = site.refresh(&session, None, &json!({ "access_token": access.text() }), None).unwrap();
+    let site = new_site(&json!({ "subject_match": { "access_token": "uid", "id_token": "oid" } }));
+    let grants = |id: fn(Mint) -> Mint, access: Mint| {
+        let reply = json!({ "access_token": access.text() });
+        let browser = log_in(&site, id, &reply);
+        let session = site.session(&browser);
+        let again = refreshed(&site, &browser, None, &reply);
         let both = [&session, &again].map(|session| !scopes(session.claims_at(at(0))).is_empty());
         assert_eq!(both[0], both[1], "a refresh without an ID token remembers who it is");
         both[0]
     };
-    let id = || id_token().claim("oid", "o1");
+    let id: fn(Mint) -> Mint = |id| claiming_rights(id).claim("oid", "o1");
     let access = || access_token().claim("sub", "pairwise").claim("uid", "o1");
-    assert!(grants(&mut site, id(), access()));
-    assert!(!grants(&mut site, id(), access().claim("uid", "o2")));
-    assert!(!grants(&mut site, id(), access().without("uid")));
-    assert!(!grants(&mut site, id_token(), access()));
-    assert!(!grants(&mut site, id_token(), access_token()), "the same sub is not asked for");
-    assert!(!grants(&mut site, id().claim("oid", ""), access().claim("uid", "")), "nothing names nobody");
-    assert!(!grants(&mut site, id().claim("oid", 7), access().claim("uid", 7)));
-    let (session, _) = site.log_in(id(), &json!({}));
+    assert!(grants(id, access()));
+    assert!(!grants(id, access().claim("uid", "o2")));
+    assert!(!grants(id, access().without("uid")));
+    assert!(!grants(claiming_rights, access()));
+    assert!(!grants(claiming_rights, access_token()), "the same sub is not asked for");
+    assert!(!grants(|id| id.claim("oid", ""), access().claim("uid", "")), "nothing names nobody");
+    assert!(!grants(|id| id.claim("oid", 7), access().claim("uid", 7)));
+    let session = site.session(&log_in(&site, id, &json!({})));
+    let client = client(SubjectMatch { access_token: "uid".into(), id_token: "oid".into() });
     let other = site_verified(&access().claim("uid", "o2"));
-    let shown = site.login().client.check_subject(session.claims(), &other);
+    let shown = client.check_subject(session.claims(), &other);
     let shown = shown.unwrap_err().to_string();
     assert!(shown.contains("\"uid\"") && shown.contains("\"oid\"") && !shown.contains("o2"), "{shown}");
+    assert!(site.has_logged(&format!("access_token_unusable: {shown}; ")), "{:?}", site.lines());
 }
 
-fn site_verified(token: &Mint) -> VerifiedToken {
+fn client(subject_match: SubjectMatch) -> Client {
+    Client {
+        id: CLIENT.into(),
+        auth: ClientAuth::None,
+        redirect_uri: "https://app.example.com/callback".into(),
+        callback_uri: None,
+        scope: "openid".into(),
+        audience: None,
+        audience_parameter: "audience",
+        organizations: Vec::new(),
+        roles_claim: None,
+        subject_match,
+        session_claims: None,
+        forwards_ip: false,
+    }
+}
+
+fn site_verified(token: &Mint) -> VerifiedToken<Access> {
     support::verify(&support::access_policy(), &key_a().set(), &token.text()).unwrap()
 }
 
@@ -312,12 +300,13 @@ fn rights_end_with_their_token_and_expires_in_only_shortens() {
         (json!(true), None),
         (json!([60]), None),
     ];
-    let mut site = Site::new(&json!({}));
+    let site = new_site(&json!({}));
     for (index, token) in tokens.iter().enumerate() {
         for (expires_in, stated) in &cases {
             let reply = json!({ "access_token": token, "expires_in": expires_in });
-            let (session, _) = site.log_in(id_token(), &reply);
-            let refreshed = site.refresh(&session, None, &reply, None).unwrap();
+            let browser = log_in(&site, claiming_rights, &reply);
+            let session = site.session(&browser);
+            let refreshed = refreshed(&site, &browser, None, &reply);
             let expected = match index {
                 0..=2 => stated.unwrap_or(3600).min(300),
                 _ => stated.unwrap_or(3600),
@@ -331,126 +320,177 @@ fn rights_end_with_their_token_and_expires_in_only_shortens() {
             }
         }
     }
-    let mut site = Site::new(&json!({ "max_token_age_s": 100 }));
-    let (session, _) = site.log_in(id_token(), &json!({ "access_token": access_token().text() }));
+    let site = new_site(&json!({ "max_token_age_s": 100 }));
+    let reply = json!({ "access_token": access_token().text() });
+    let session = site.session(&log_in(&site, claiming_rights, &reply));
     assert_eq!(session.tokens().access_expires_s, NOW + 40, "issued a minute ago, and good for 100 s");
+}
+
+/// A browser whose access token came while the keys of the issuer were unreachable. `site` has no keys yet.
+fn unread(site: &Site, before: &Browser, reply: &Value) -> Browser {
+    site.provider.take_down(Endpoint::Keys);
+    let mut browser = before.clone();
+    let response = refresh(site, &mut browser, Some(Rc::new(claiming_rights)), reply);
+    assert_eq!(response.status, 200, "{}", response.body);
+    site.provider.bring_up();
+    browser
+}
+
+/// What another instance, which reads the access token of this session again, makes of the session: `None` if nothing is new.
+fn read_again(site: &Site, browser: &Browser, keys: &[Value]) -> Option<Browser> {
+    site.provider.set().published = keys.to_vec();
+    let mut browser = browser.clone();
+    let response = site.instance().send(&mut browser, Request::get("/app"));
+    assert_eq!(response.status, 200);
+    response.sets(COOKIE).map(|_| browser)
 }
 
 #[test]
 fn a_moment_without_keys_changes_nothing_that_was_granted() {
-    let mut site = Site::new(&json!({}));
+    let site = fetching_site(&json!({}));
     let first = access_token().claim("exp", NOW + 100).text();
-    let (before, _) = site.log_in(id_token(), &json!({ "access_token": first }));
+    let log_in_before = || log_in(&site, claiming_rights, &json!({ "access_token": first }));
     let next = access_token().without("scope").claim("permissions", json!(["q"])).text();
     for scope in [None, Some("next:scope")] {
         let reply = match scope {
             Some(scope) => json!({ "access_token": next, "scope": scope }),
             None => json!({ "access_token": next }),
         };
-        let unread = site.refresh(&before, None, &reply, Some(UNAVAILABLE)).unwrap();
-        assert!(unread.is_unread());
-        assert_eq!(unread.tokens().access, next);
-        assert_eq!(scopes(unread.claims_at(at(99))), ["read:things", "write:things"]);
-        assert_no_rights(unread.claims_at(at(100)), "until the former token would have expired");
+        let before = log_in_before();
+        let cold = site.instance();
+        let browser = unread(&cold, &before, &reply);
+        let session = site.session(&browser);
+        assert!(session.is_unread());
+        assert_eq!(session.tokens().access, next);
+        assert_eq!(session.tokens().id, site.session(&before).tokens().id, "nobody could verify the new one");
+        assert_eq!(scopes(session.claims_at(at(99))), ["read:things", "write:things"]);
+        assert_no_rights(session.claims_at(at(100)), "until the former token would have expired");
+        assert!(cold.has_logged("access_token_unread: "));
 
-        // It goes to another isolate or into the cookie, and back.
-        let login = site.login();
-        let packed = login.sessions.pack(&unread, HOST, &[7; 24]).unwrap();
-        let unread = login.sessions.unpack(&packed, HOST).unwrap();
-        let client = &login.client;
-        assert!(oidc::read_again(&unread, client, &UNAVAILABLE).is_none(), "nothing new");
+        // It goes to another instance, and back.
+        let sessions = site.sessions();
+        let packed = sessions.pack(&session, HOST, &[7; 24]).unwrap();
+        let unpacked = sessions.unpack(&packed, HOST).unwrap();
+        assert!(unpacked.is_unread());
+        assert_eq!(scopes(unpacked.claims_at(at(99))), ["read:things", "write:things"]);
+        assert_no_rights(unpacked.claims_at(at(100)), "until the former token would have expired");
 
-        let unknown = oidc::read_again(&unread, client, &AccessReading::KeyUnknown).unwrap();
-        assert!(unknown.is_unread());
-        assert_no_rights(unknown.claims_at(at(0)), "there are keys, and none is its");
-        assert!(oidc::read_again(&unknown, client, &AccessReading::KeyUnknown).is_none());
+        site.provider.take_down(Endpoint::Keys);
+        assert!(read_again(&site, &browser, &[key_a().jwk()]).is_none(), "nothing new");
+        site.provider.bring_up();
 
-        let refused = oidc::read_again(&unread, client, &AccessReading::Refused).unwrap();
-        assert!(!refused.is_unread());
-        assert_no_rights(refused.claims_at(at(0)), "refused");
+        let unknown = read_again(&site, &browser, &[key_c().jwk()]).unwrap();
+        assert!(site.session(&unknown).is_unread());
+        assert_no_rights(site.session(&unknown).claims_at(at(0)), "there are keys, and none is its");
+        assert!(read_again(&site, &unknown, &[key_c().jwk()]).is_none());
 
-        let other = AccessReading::Verified(Arc::new(site_verified(&access_token().claim("sub", "user-2"))));
-        assert_no_rights(oidc::read_again(&unread, client, &other).unwrap().claims_at(at(0)), "another user's");
+        let mut other_key = key_b().jwk();
+        other_key["kid"] = key_a().kid.into();
+        let refused = read_again(&site, &browser, &[other_key]).unwrap();
+        assert!(!site.session(&refused).is_unread());
+        assert_no_rights(site.session(&refused).claims_at(at(0)), "refused");
 
-        let reading = site.read(&next, at(0));
-        let client = &site.login().client;
-        let read = oidc::read_again(&unread, client, &reading).unwrap();
+        let of_another = json!({ "access_token": access_token().claim("sub", "user-2").text() });
+        site.provider.set().published = vec![key_a().jwk()];
+        let other = unread(&site.instance(), &log_in_before(), &of_another);
+        assert!(site.session(&other).is_unread());
+        let other = read_again(&site, &other, &[key_a().jwk()]).unwrap();
+        assert_no_rights(site.session(&other).claims_at(at(0)), "another user's");
+
+        let expected = scope.map_or(vec!["read:things", "write:things"], |one| vec![one]);
+        let read = site.session(&read_again(&site, &browser, &[key_a().jwk()]).unwrap());
         assert!(!read.is_unread());
         assert!(read.claims_at(at(0)).permissions().unwrap().eq(["q"]));
-        assert_eq!(scopes(read.claims_at(at(0))), scope.map_or(vec!["read:things", "write:things"], |one| vec![one]));
+        assert_eq!(scopes(read.claims_at(at(0))), expected);
         assert_eq!(read.tokens().access_expires_s, NOW + 600, "until the new token expires");
-        let read = oidc::read_again(&unknown, client, &reading).unwrap();
-        assert_eq!(scopes(read.claims_at(at(0))), scope.map_or(vec!["read:things", "write:things"], |one| vec![one]));
+        let read = site.session(&read_again(&site, &unknown, &[key_a().jwk()]).unwrap());
+        assert_eq!(scopes(read.claims_at(at(0))), expected);
     }
     // A key that nobody has published grants nothing meanwhile.
     let unpublished = access_token().header("kid", "new").text();
-    let session = site.refresh(&before, None, &json!({ "access_token": unpublished }), None).unwrap();
+    let session = refreshed(&site, &log_in_before(), None, &json!({ "access_token": unpublished }));
     assert!(session.is_unread());
     assert_no_rights(session.claims_at(at(0)), "a key that is not known");
+    assert!(site.has_logged("access_token_unusable: key_not_found; "));
     // Nor does a key come for the token of a stranger: it is not read again with every request.
-    let mut alone = Site::new(&json!({ "issuers": [] }));
+    let alone = new_site(&json!({ "issuers": [] }));
     let foreign = access_token().claim("iss", FURTHER_ISSUER).header("kid", "new").text();
-    let (session, _) = alone.log_in(id_token(), &json!({ "access_token": foreign, "scope": "stated" }));
+    let reply = json!({ "access_token": foreign, "scope": "stated" });
+    let session = alone.session(&log_in(&alone, claiming_rights, &reply));
     assert!(!session.is_unread());
     assert_no_rights(session.claims_at(at(0)), "a stranger's");
 }
 
+/// The claim by which an ID token of a refresh is one of another login, if it is. The session goes on where it is not.
+fn other_login(site: &Site, browser: &Browser, id: impl Fn(Mint) -> Mint + 'static) -> Result<Browser, String> {
+    // An instance of its own, and a provider that does not rotate: each refresh of this session is its first.
+    let instance = site.instance();
+    let mut browser = browser.clone();
+    let response = refresh(&instance, &mut browser, Some(Rc::new(id)), &json!({}));
+    if response.status == 200 {
+        return Ok(browser);
+    }
+    assert_eq!(response.outcome(), (401, "session_ended".into()));
+    let lines = site.lines();
+    let line = lines.iter().rev().find_map(|line| line.strip_prefix("id_token_invalid: its claim \"")).unwrap();
+    Err(line.strip_suffix("\" is not that of the login; the session ends").unwrap().into())
+}
+
 #[test]
 fn a_refreshed_id_token_goes_on_with_the_login_or_ends_it() {
-    let mut site = Site::new(&json!({}));
-    let (session, nonce) = site.log_in(id_token(), &json!({}));
-    let goes_on = |site: &mut Site, session: &Session, id: Mint| {
-        site.refresh(session, Some(id), &json!({}), Some(AccessReading::Refused))
-    };
-    let good = [id_token(), id_token().claim("nonce", nonce.as_str()), id_token().claim("auth_time", NOW)];
-    let good = good.map(|id| goes_on(&mut site, &session, id).unwrap());
+    let site = new_site(&json!({}));
+    site.provider.set().rotates = false;
+    let browser = log_in(&site, claiming_rights, &json!({}));
+    let nonce = site.provider.state().nonce.clone();
+    let good = [
+        other_login(&site, &browser, claiming_rights).unwrap(),
+        other_login(&site, &browser, move |id| id.claim("nonce", nonce.as_str())).unwrap(),
+    ];
+    other_login(&site, &browser, |id| id.claim("auth_time", NOW)).unwrap();
     // The nonce is remembered although the ID token in between had none.
-    for session in [&session, &good[0], &good[1]] {
-        for (claim, id) in [
-            ("sub", id_token().claim("sub", "user-2")),
-            ("nonce", id_token().claim("nonce", "other")),
-            ("nonce", id_token().claim("nonce", "")),
-            ("azp", id_token().claim("azp", CLIENT)),
-        ] {
-            assert_eq!(goes_on(&mut site, session, id).err(), Some(RefreshError::NotThisLogin { claim }));
+    for browser in [&browser, &good[0], &good[1]] {
+        type Bad = (&'static str, fn(Mint) -> Mint);
+        let bad: [Bad; 4] = [
+            ("sub", |id| id.claim("sub", "user-2")),
+            ("nonce", |id| id.claim("nonce", "other")),
+            ("nonce", |id| id.claim("nonce", "")),
+            ("azp", |id| id.claim("azp", CLIENT)),
+        ];
+        for (claim, id) in bad {
+            assert_eq!(other_login(&site, browser, id).err().as_deref(), Some(claim));
         }
     }
-    let with_azp = site.log_in(id_token().claim("azp", CLIENT), &json!({})).0;
-    assert!(goes_on(&mut site, &with_azp, id_token().claim("azp", CLIENT)).is_ok());
-    assert_eq!(goes_on(&mut site, &with_azp, id_token()).err(), Some(RefreshError::NotThisLogin { claim: "azp" }));
-
-    // An issuer and an audience that the policy would let pass.
-    let trusting =
-        Policy::id_token(FURTHER_ISSUER, CLIENT, &edgeward::jwt::Algorithm::ALL).unwrap().trust_audience("b");
-    let key = edgeward::jwk::KeyCache::fixed(FURTHER_ISSUER, key_a().set());
-    let mut verifier = edgeward::Verifier::new(trusting.clone(), key);
-    let several = id_token().claim("aud", json!([CLIENT, "b"])).claim("azp", CLIENT).claim("iss", FURTHER_ISSUER);
-    let Check::Verified(other, _) = verifier.check_as(&trusting, &several.text(), at(0), 0) else { panic!("is good") };
-    let reply = oidc::finish_refresh(Ok(response("x", &json!({})))).unwrap();
-    let refused = reply.refresh(with_azp, &site.login().client, Some(&other), &AccessReading::Refused, at(0));
-    assert_eq!(refused.err(), Some(RefreshError::NotThisLogin { claim: "iss" }));
+    let with_azp = log_in(&site, |id| id.claim("azp", CLIENT), &json!({}));
+    assert!(other_login(&site, &with_azp, |id| id.claim("azp", CLIENT)).is_ok());
+    assert_eq!(other_login(&site, &with_azp, |id| id).err().as_deref(), Some("azp"));
 
     // Without keys to verify it with, it tells nobody anything.
-    let reply = oidc::finish_refresh(Ok(response("unverified", &json!({})))).unwrap();
-    let kept = reply.refresh(session.clone(), &site.login().client, None, &UNAVAILABLE, at(0)).unwrap();
-    assert_eq!(kept.tokens().id, session.tokens().id);
+    let fetching = fetching_site(&json!({}));
+    let before = log_in(&fetching, claiming_rights, &json!({}));
+    let after =
+        unread(&fetching.instance(), &before, &json!({ "id_token": Mint::id(key_a()).claim("sub", "user-2").text() }));
+    let kept = [&before, &after].map(|browser| fetching.session(browser).tokens().id.clone());
+    assert!(kept[0].is_some());
+    assert_eq!(kept[1], kept[0]);
 }
 
 #[test]
 fn who_left_the_organizations_that_may_log_in_does_not_stay() {
-    let mut site = Site::new(&json!({ "organizations": ["org_1", "org_2"] }));
-    let member = || id_token().claim("org_id", "org_1");
-    let (session, _) = site.log_in(member(), &json!({}));
-    let refresh =
-        |site: &mut Site, id: Mint| site.refresh(&session, Some(id), &json!({}), Some(AccessReading::Refused));
-    assert!(refresh(&mut site, member()).is_ok());
-    assert!(refresh(&mut site, id_token().claim("org_id", "org_2")).is_ok());
-    for id in [id_token(), id_token().claim("org_id", "org_3")] {
-        assert_eq!(refresh(&mut site, id).err(), Some(RefreshError::NotThisLogin { claim: "org_id" }));
+    let site = new_site(&json!({ "organizations": ["org_1", "org_2"] }));
+    site.provider.set().rotates = false;
+    let member: fn(Mint) -> Mint = |id| claiming_rights(id).claim("org_id", "org_1");
+    let browser = log_in(&site, member, &json!({}));
+    assert!(other_login(&site, &browser, member).is_ok());
+    assert!(other_login(&site, &browser, |id| claiming_rights(id).claim("org_id", "org_2")).is_ok());
+    let gone: [fn(Mint) -> Mint; 2] = [claiming_rights, |id| claiming_rights(id).claim("org_id", "org_3")];
+    for id in gone {
+        assert_eq!(other_login(&site, &browser, id).err().as_deref(), Some("org_id"));
     }
     for (organizations, is_admitted) in [(json!(["org_1"]), true), (json!(["org_2"]), false)] {
-        let client = Site::new(&json!({ "organizations": organizations }));
-        assert_eq!(client.login().client.admits(session.claims()), is_admitted);
+        let later = config(&json!({ "organizations": organizations }), &json!({}));
+        let later = Site::on(&site.host, &site.provider, &later);
+        let response = later.send(&mut browser.clone(), Request::get("/maybe"));
+        assert_eq!(response.origin_header("x-user").is_some(), is_admitted);
     }
 }
 
@@ -467,7 +507,7 @@ fn a_session_opens_at_the_very_login_it_was_made_for() {
         (json!({ "audience": "https://other.example.com" }), none.clone()),
         (json!({ "audience": format!("{AUDIENCE}/") }), none.clone()),
         (json!({ "audience": api }), none.clone()),
-        (json!({ "redirect_uri": "https://other.example.com/cb" }), none.clone()),
+        (json!({ "redirect_uri": "https://other.example.com/callback" }), none.clone()),
         (json!({}), json!({ "secrets": "another sealing secret of at least 32 characters" })),
         (json!({}), secure.clone()),
         (json!({ "client_id": "client-2" }), secure),
@@ -475,7 +515,7 @@ fn a_session_opens_at_the_very_login_it_was_made_for() {
     // What may change without anybody's being logged out.
     let neutral = [
         json!({}),
-        json!({ "scope": "openid more" }),
+        json!({ "scope": "openid offline_access more" }),
         json!({ "issuers": [] }),
         json!({ "clock_skew_s": 0, "clients": [] }),
         json!({ "client_secret": "another" }),
@@ -492,37 +532,43 @@ fn a_session_opens_at_the_very_login_it_was_made_for() {
             // The same set in another order.
             authorizer["audience"] = audience.iter().rev().chain(audience).cloned().collect();
         }
-        let config = config(&authorizer, session).to_string();
-        compile(&config, &|_| None).unwrap_or_else(|problems| panic!("{problems:?}")).gateway
+        let host = VirtualHost::default();
+        let issuer = authorizer.get("domain").and_then(Value::as_str).unwrap_or("tenant.example.com");
+        let provider = Provider::of(&format!("https://{issuer}/"), &host);
+        provider.set().client = authorizer.get("client_id").and_then(Value::as_str).unwrap_or(CLIENT).into();
+        provider.set().access = Rc::new(|_| "opaque".into());
+        let mut config = config(&authorizer, session);
+        config["authorizer"].as_object_mut().unwrap().remove("jwks");
+        Site::on(&host, &provider, &config)
     };
-    let claims = || site_verified(&Mint::access(key_a())).claims().clone();
     let mut opened = 0;
     for (index, (authorizer, section)) in gateways.iter().enumerate() {
-        let gateway = compiled(authorizer, &json!({}), section);
-        let Login { client, sessions, .. } = gateway.login().unwrap();
-        let session = Session::new("s".into(), claims(), edgeward::session::Tokens::default(), at(0));
-        let set = sessions.keep(&session, &Cookies::default(), client.host(), &[7; 24], at(0)).unwrap();
-        let value = set[0].split(';').next().unwrap().split_once('=').unwrap().1.to_string();
-        let packed = sessions.pack(&session, client.host(), &[7; 24]).unwrap();
-        let provider = Provider::auth0(ISSUER);
-        let entropy = core::array::from_fn(|index| u8::try_from(index).unwrap());
-        let begun = oidc::begin(client, &provider, &sessions.sealer, "", &Cookies::default(), &entropy, at(0)).unwrap();
-        let login_cookie = begun.cookies[0].split(';').next().unwrap();
-        let state = begun.location.split_once("&state=").unwrap().1.split('&').next().unwrap();
+        let home = compiled(authorizer, &json!({}), section);
+        let coordinator = home.coordinated();
+        let mut browser = Browser::default();
+        let callback = home.provider.authorize(home.open(&mut browser, &url(authorizer, "/login")).location());
+        let (_, state) = callback.split_once("&state=").unwrap();
+        let (state, _) = state.split_once('&').unwrap();
+        let login_cookie = browser.header(at(0));
+        home.open(&mut browser, &callback);
+        let value = browser.value(&cookie_name(section)).unwrap().to_string();
+        home.send(&mut browser.clone(), Request::post(&url(authorizer, "/refresh")));
+        let packed = coordinator.sealed().pop().unwrap();
+        home.share(None);
         for (other, (authorizer, section)) in gateways.iter().enumerate() {
             for more in &neutral {
-                let gateway = compiled(authorizer, more, section);
-                let Login { client, sessions, .. } = gateway.login().unwrap();
-                let cookie = format!("{}={value}", sessions.cookie.name);
-                let opens = sessions.open(&Cookies::new(&cookie), client.host(), at(0)).is_some();
+                let site = compiled(authorizer, more, section);
+                let cookie = format!("{}={value}", cookie_name(section));
+                let response = site.ask(Request::get(&url(authorizer, "/maybe")).cookie(&cookie));
+                let opens = response.origin_header("x-user").is_some();
                 assert_eq!(opens, index == other, "{authorizer} {section} {more}");
-                let unpacks = sessions.unpack(&packed, client.host()).is_some();
+                let unpacks = site.run(unpacks(&site, &packed));
                 assert_eq!(unpacks, opens, "a packed session: {authorizer} {section} {more}");
-                let query = format!("code=c&state={state}");
-                let used = &mut UsedStates::default();
-                let cookies = Cookies::new(login_cookie);
-                let goes_on =
-                    oidc::accept(client, &provider, &sessions.sealer, used, &query, &cookies, at(0)).0.is_ok();
+                // A script is told what is wrong with a callback, and nothing of it is used up.
+                let callback = Request::get(&url(authorizer, &format!("/callback?code=c&state={state}"))).script();
+                let (_, told) = site.ask(callback.cookie(&login_cookie)).outcome();
+                assert!(["navigation_required", "state_invalid"].contains(&told.as_str()), "{told}");
+                let goes_on = told == "navigation_required";
                 // Logins are bound to the host itself; the domain is that of sessions.
                 let same_login = |one: &Value, two: &Value| {
                     ["domain", "client_id", "audience", "redirect_uri"]
@@ -539,19 +585,48 @@ fn a_session_opens_at_the_very_login_it_was_made_for() {
     assert_eq!(opened, gateways.len() * neutral.len());
 }
 
+/// The URL of a path at a gateway.
+fn url(authorizer: &Value, path: &str) -> String {
+    let callback = authorizer["redirect_uri"].as_str().unwrap_or("https://app.example.com/callback");
+    callback.replace("/callback", path)
+}
+
+fn cookie_name(section: &Value) -> String {
+    section["cookie"].as_str().unwrap_or(COOKIE).into()
+}
+
+/// A coordinator's store in which there is nothing.
+struct Empty;
+
+impl CoordinatorStore for Empty {
+    async fn read(&self) -> Result<String, Unreachable> {
+        Ok(String::new())
+    }
+}
+
+/// Whether a coordinator of this site opens what was sealed for one.
+async fn unpacks(site: &Site, sealed: &str) -> bool {
+    let party = site.gateway.login().unwrap();
+    let turn = party.coordinate(SessionAct::Replace, sealed, &Empty, &site.host).await.unwrap();
+    assert!([200, 503].contains(&turn.answer.status));
+    turn.answer.status == 200
+}
+
 #[test]
 fn a_token_is_shown_to_its_own_issuer_only() {
-    let provider = Provider::auth0(ISSUER);
-    let claims = |issuer: &str| {
-        let policy = Policy::access_token(issuer, [AUDIENCE], &edgeward::jwt::Algorithm::ALL).unwrap();
-        support::verify(&policy, &key_a().set(), &access_token().claim("iss", issuer).text()).unwrap()
-    };
-    let sent = oidc::begin_userinfo(&provider, claims(ISSUER).claims(), "token").unwrap();
-    assert_eq!(sent.url, "https://tenant.example.com/userinfo");
-    for issuer in [FURTHER_ISSUER, "https://tenant.example.com", "https://TENANT.example.com/"] {
-        let refused = oidc::begin_userinfo(&provider, claims(issuer).claims(), "token");
-        assert_eq!(refused.err(), Some(UserinfoError::IssuerMismatch), "{issuer}");
+    let further = [FURTHER_ISSUER, "https://tenant.example.com", "https://TENANT.example.com/"];
+    let issuers: Vec<Value> =
+        further.iter().map(|issuer| json!({ "issuer": issuer, "jwks": { "keys": [key_a().jwk()] } })).collect();
+    let config = with(site::oidc_config(), &json!({ "authorizer": { "issuers": issuers } }));
+    let site = Site::of(&config);
+    let ask = |issuer: &str| site.ask(Request::get("/userinfo").bearer(&access_token().claim("iss", issuer).text()));
+    ask(ISSUER);
+    assert_eq!(site.provider.requests(Endpoint::Userinfo), 1);
+    assert!(site.seen().urls().contains(&"https://tenant.example.com/userinfo".into()));
+    for issuer in further {
+        assert_eq!(ask(issuer).outcome(), (403, "userinfo_issuer_mismatch".into()), "{issuer}");
     }
+    assert_eq!(site.provider.requests(Endpoint::Userinfo), 1);
 }
 
 #[test]

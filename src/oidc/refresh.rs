@@ -292,3 +292,54 @@ fn check_continues(session: &Session, new: &Claims) -> Result<(), NotThisSession
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::{NotThisSession, check_continues};
+    use crate::base64url;
+    use crate::io::UnixTime;
+    use crate::jwt::Claims;
+    use crate::session::{Session, Tokens};
+
+    fn claims(json: &str) -> Claims {
+        Claims::from_json(json.into()).unwrap()
+    }
+
+    /// A session of a login whose ID token had these claims.
+    fn session(json: &str) -> Session {
+        let id = format!("e30.{}.AA", base64url::encode(json.as_bytes()));
+        let tokens = Tokens { id: Some(id), ..Tokens::default() };
+        Session::new("s".into(), claims(json), tokens, UnixTime::from_secs(0)).with_nonce("n".into())
+    }
+
+    /// The claim that differs.
+    fn differs(session: &Session, new: &str) -> Option<&'static str> {
+        match check_continues(session, &claims(new)) {
+            Ok(()) => None,
+            Err(NotThisSession::Claim(claim)) => Some(claim),
+            Err(NotThisSession::TooLarge) => Some(""),
+        }
+    }
+
+    #[test]
+    fn an_id_token_that_any_policy_lets_pass_still_has_to_be_of_the_same_login() {
+        let session = session(r#"{"iss":"i","sub":"u","aud":["a","b"],"azp":"a"}"#);
+        for (new, expected) in [
+            (r#"{"iss":"i","sub":"u","aud":["b","a"],"azp":"a"}"#, None),
+            (r#"{"iss":"i","sub":"u","aud":["b","a"],"azp":"a","nonce":"n","auth_time":7}"#, None),
+            (r#"{"iss":"j","sub":"u","aud":["a","b"],"azp":"a"}"#, Some("iss")),
+            (r#"{"sub":"u","aud":["a","b"],"azp":"a"}"#, Some("iss")),
+            (r#"{"iss":"i","sub":"v","aud":["a","b"],"azp":"a"}"#, Some("sub")),
+            (r#"{"iss":"i","sub":"u","aud":"a","azp":"a"}"#, Some("aud")),
+            (r#"{"iss":"i","sub":"u","aud":["a","b","c"],"azp":"a"}"#, Some("aud")),
+            (r#"{"iss":"i","sub":"u","aud":["a","b"],"azp":"b"}"#, Some("azp")),
+            (r#"{"iss":"i","sub":"u","aud":["a","b"]}"#, Some("azp")),
+            (r#"{"iss":"i","sub":"u","aud":["a","b"],"azp":"a","nonce":""}"#, Some("nonce")),
+            (r#"{"iss":"i","sub":"u","aud":["a","b"],"azp":"a","nonce":7}"#, Some("nonce")),
+        ] {
+            assert_eq!(differs(&session, new), expected, "{new}");
+        }
+    }
+}

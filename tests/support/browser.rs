@@ -71,7 +71,7 @@ impl Request {
 }
 
 /// What comes back. What is forwarded gets an empty 200 from the origin.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,

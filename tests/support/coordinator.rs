@@ -90,6 +90,14 @@ impl Coordinator {
         self.next.borrow_mut().push_back(how);
     }
 
+    /// It meets everything well from now on.
+    pub(crate) fn calm(&self) {
+        self.next.borrow_mut().clear();
+        self.meets(Meets::Well);
+        self.slow_store(0);
+        self.break_store(false);
+    }
+
     /// Reading what is stored takes so long.
     pub(crate) fn slow_store(&self, millis: u32) {
         self.read_ms.set(millis);

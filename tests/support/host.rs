@@ -12,7 +12,7 @@ use std::string::{String, ToString as _};
 use std::vec::Vec;
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Display;
 use std::future::poll_fn;
 use std::mem;
@@ -127,7 +127,7 @@ struct Inner {
     elsewhere: RefCell<Vec<Job>>,
     seen: RefCell<Seen>,
     /// What must stand in no line of the log.
-    secrets: RefCell<Vec<String>>,
+    secrets: RefCell<BTreeSet<String>>,
     rng: RefCell<Rng>,
     #[cfg(feature = "gateway")]
     coordinator: RefCell<Option<Rc<Coordinator>>>,
@@ -320,9 +320,8 @@ impl VirtualHost {
 
     /// From now on a line of the log that holds this text fails the test.
     pub(crate) fn keep_secret(&self, text: &str) {
-        let mut secrets = self.0.secrets.borrow_mut();
-        if text.len() >= 8 && !secrets.iter().any(|one| one == text) {
-            secrets.push(text.into());
+        if text.len() >= 8 {
+            self.0.secrets.borrow_mut().insert(text.into());
         }
     }
 
@@ -526,6 +525,11 @@ impl<F: Future> Crowd<F> {
     pub(crate) fn start(&mut self, request: F) -> usize {
         self.requests.push(Request::Open(Box::pin(request)));
         self.requests.len() - 1
+    }
+
+    /// How many requests were added.
+    pub(crate) fn len(&self) -> usize {
+        self.requests.len()
     }
 
     /// Polls one request once, and nothing else. Whether it is done.

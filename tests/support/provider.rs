@@ -119,6 +119,8 @@ pub(crate) struct State {
     pub(crate) revoked: Vec<String>,
     /// How often a refresh token was used twice.
     pub(crate) reused: usize,
+    /// The nonce of the last login.
+    pub(crate) nonce: String,
     /// The refresh tokens given, in their order.
     pub(crate) given: Vec<String>,
     /// Requests at each endpoint.
@@ -174,6 +176,7 @@ impl Provider {
             exchanges: Vec::new(),
             revoked: Vec::new(),
             reused: 0,
+            nonce: String::new(),
             given: Vec::new(),
             requests: BTreeMap::new(),
         };
@@ -220,6 +223,12 @@ impl Provider {
     /// Everything can be reached again.
     pub(crate) fn bring_up(&self) {
         self.set().down.clear();
+    }
+
+    /// Nothing goes wrong any more.
+    pub(crate) fn clear_faults(&self) {
+        self.bring_up();
+        self.set().faults.clear();
     }
 
     /// The requests at an endpoint so far.
@@ -274,6 +283,7 @@ impl Provider {
         }
         let user = self.state.borrow().user.clone();
         let login = Login { parameters: parameters.clone(), user, family, is_used: false };
+        self.set().nonce = given("nonce");
         self.set().logins.insert(code.clone(), login);
         let issuer = self.state.borrow().issuer.clone();
         format!("{}?code={code}&state={}&iss={}", given("redirect_uri"), given("state"), encoded(&issuer))

@@ -218,18 +218,27 @@ impl Site {
         browser
     }
 
+    /// A browser of a new person, logged in, whatever the session's cookie is called.
+    pub(crate) fn log_in_apart(&self) -> Browser {
+        let mut browser = Browser::default();
+        assert!((200..400).contains(&self.log_in_with(&mut browser).status), "{:?}", self.lines());
+        browser
+    }
+
     /// How sessions are kept, with the secret that nobody but a test knows: to look into cookies.
     pub(crate) fn sessions(&self) -> Sessions {
-        let text = |section: &str, name: &str| self.config[section][name].as_str().map(String::from);
+        // A text or a list of texts.
+        let texts = |section: &str, name: &str| match &self.config[section][name] {
+            Value::Array(list) => list.iter().map(|one| one.as_str().unwrap().to_string()).collect(),
+            one => one.as_str().map(String::from).into_iter().collect::<Vec<_>>(),
+        };
+        let text = |section: &str, name: &str| texts(section, name).first().cloned();
         let issuer = self.provider.state().issuer.clone();
         let client_id = text("authorizer", "client_id").unwrap();
-        let audience = [text("authorizer", "audience").unwrap()];
-        let secret = text("session", "secrets").unwrap();
+        let audience = texts("authorizer", "audience");
+        let secrets = texts("session", "secrets");
         Sessions {
-            sealer: Sealer::new(
-                &[secret],
-                LoginBinding { issuer: &issuer, client_id: &client_id, audience: &audience },
-            ),
+            sealer: Sealer::new(&secrets, LoginBinding { issuer: &issuer, client_id: &client_id, audience: &audience }),
             cookie: CookieShape {
                 name: text("session", "cookie").unwrap_or_else(|| COOKIE.into()),
                 same_site: "Lax",

@@ -1,0 +1,363 @@
+//! New tokens for a session, and its end, shared by two instances through a coordinator.
+
+use std::rc::Rc;
+
+use edgeward::io::Unreachable;
+use edgeward::oidc::{CoordinatorAnswer, CoordinatorStore, SessionAct};
+
+use crate::support::browser::{Browser, Request};
+use crate::support::coordinator::{Coordinator, Meets};
+use crate::support::provider::{Endpoint, Fault, refusal};
+use crate::support::site::{COOKIE, Site};
+use crate::{by, due, peek, token_of};
+
+/// Two instances with a coordinator, and a browser whose access token is due.
+struct Pair {
+    a: Site,
+    b: Site,
+    coordinator: Rc<Coordinator>,
+    browser: Browser,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let a = Site::new();
+        let (b, coordinator) = (a.instance(), a.coordinated());
+        let browser = due(&a);
+        Self { a, b, coordinator, browser }
+    }
+
+    fn exchanges(&self) -> usize {
+        self.a.provider.refreshes()
+    }
+
+    fn log_out(&self, site: &Site, browser: &Browser) {
+        assert_eq!(site.ask(by(site, browser, "/logout").page()).status, 302);
+    }
+
+    /// No instance lets this cookie in, asks the provider for it, or takes it away.
+    fn assert_over(&self, browser: &Browser) {
+        let before = self.exchanges();
+        for site in [&self.a, &self.b] {
+            let script = peek(site, browser, "/app");
+            assert_eq!((script.status, script.sets(COOKIE)), (401, None));
+            assert_eq!(site.ask(by(site, browser, "/app").page()).status, 302);
+            let maybe = peek(site, browser, "/maybe");
+            assert_eq!((maybe.origin_header("x-user"), maybe.sets(COOKIE)), (None, None));
+            assert_ne!(peek(site, browser, "/refresh").status, 200);
+        }
+        assert_eq!(self.exchanges(), before, "the provider is not asked");
+    }
+}
+
+#[test]
+fn a_hundred_requests_on_two_instances_make_one_exchange() {
+    let pair = Pair::new();
+    pair.a.hesitate();
+    pair.a.provider.fault(Endpoint::Token, Fault::Late(700));
+    let requests = (0..100).map(|number| {
+        let site = if number % 2 == 0 { &pair.a } else { &pair.b };
+        site.answer(by(site, &pair.browser, "/token"))
+    });
+    let answers = pair.a.run_all(requests.collect::<Vec<_>>());
+    assert_eq!(pair.exchanges(), 1);
+    assert_eq!(pair.coordinator.asked(SessionAct::Refresh), 2, "once by each instance");
+    let token = answers[0].origin_header("x-token").unwrap();
+    assert!(answers.iter().all(|answer| answer.origin_header("x-token") == Some(token)));
+    assert!(answers.iter().all(|answer| answer.sets(COOKIE) == Some(true)));
+}
+
+#[test]
+fn an_older_cookie_leads_to_the_newest_session_on_any_instance() {
+    let pair = Pair::new();
+    pair.a.provider.set().life_s = 60;
+    let mut browser = pair.browser.clone();
+    for site in [&pair.a, &pair.b, &pair.a] {
+        assert_eq!(site.send(&mut browser, Request::get("/app")).status, 200);
+        pair.a.sleep_s(31);
+    }
+    assert_eq!(pair.exchanges(), 3);
+    let mut old = pair.browser.clone();
+    assert_eq!(pair.b.send(&mut old, Request::get("/app")).status, 200);
+    assert_eq!((pair.exchanges(), pair.a.provider.state().reused), (4, 0), "the newest was due, and was refreshed");
+    assert_eq!(token_of(&pair.a, &browser), token_of(&pair.a, &old));
+}
+
+#[test]
+fn outcomes_are_stored_for_an_hour() {
+    let pair = Pair::new();
+    peek(&pair.a, &pair.browser, "/app");
+    let stored = pair.coordinator.stored();
+    assert_eq!(stored.len(), 1);
+    assert_eq!(stored[0].1, 1000 * (pair.a.now().secs() + 3600));
+    let live = pair.a.provider.newest();
+    assert!(!stored[0].0.contains(&live), "it is sealed");
+}
+
+/// What leaves the session as it is and asks the provider for nothing.
+fn silences() -> Vec<(&'static str, Meets)> {
+    let says = |status, text: &str| Meets::Saying(CoordinatorAnswer { status, text: text.into() });
+    vec![
+        ("unreachable", Meets::Unreachable),
+        ("silent", Meets::InSilence),
+        ("a server error", says(500, "")),
+        ("unknown", says(503, "")),
+        ("no session", says(200, "")),
+        ("a forged session", says(200, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")),
+    ]
+}
+
+#[test]
+fn a_session_goes_on_with_what_it_has_while_the_coordinator_says_nothing() {
+    for (what, meets) in silences() {
+        let pair = Pair::new();
+        pair.coordinator.meets(meets);
+        let answer = peek(&pair.a, &pair.browser, "/app");
+        assert_eq!((answer.origin_header("x-user"), answer.sets(COOKIE)), (Some("user-1"), None), "{what}");
+        assert_eq!(pair.exchanges(), 0, "{what}: a second exchange would end the session");
+        let asked = pair.coordinator.asked(SessionAct::Refresh);
+        pair.a.sleep_ms(4_999);
+        peek(&pair.a, &pair.browser, "/maybe");
+        assert_eq!(pair.coordinator.asked(SessionAct::Refresh), asked, "{what}: remembered for five seconds");
+        pair.coordinator.meets(Meets::Well);
+        pair.a.sleep_ms(1);
+        assert_eq!(peek(&pair.a, &pair.browser, "/app").sets(COOKIE), Some(true), "{what}");
+    }
+}
+
+#[test]
+fn a_coordinator_that_does_not_answer_is_logged() {
+    for meets in [Meets::Unreachable, Meets::InSilence] {
+        let pair = Pair::new();
+        pair.coordinator.meets(meets);
+        peek(&pair.a, &pair.browser, "/app");
+        let line = "refresh_unavailable: the Durable Object EDGEWARD_SESSIONS does not answer";
+        assert!(pair.a.has_logged(line), "{:?}", pair.a.lines());
+    }
+}
+
+#[test]
+fn what_came_of_a_refresh_whose_answer_was_lost_is_found_by_the_next() {
+    for meets in [Meets::AnswerLost, Meets::AnswerLate(16_000)] {
+        let pair = Pair::new();
+        pair.coordinator.meets_next(meets);
+        assert_eq!(peek(&pair.a, &pair.browser, "/app").sets(COOKIE), None);
+        assert_eq!(pair.exchanges(), 1);
+        assert_eq!(peek(&pair.b, &pair.browser, "/app").sets(COOKIE), Some(true), "on another instance");
+        pair.a.sleep_s(5);
+        assert_eq!(peek(&pair.a, &pair.browser, "/app").sets(COOKIE), Some(true), "and on this one");
+        assert_eq!((pair.exchanges(), pair.a.provider.state().reused), (1, 0));
+    }
+}
+
+#[test]
+fn a_slow_coordinator_is_waited_for() {
+    let pair = Pair::new();
+    pair.coordinator.slow_store(1_000);
+    pair.coordinator.meets(Meets::Late(2_000));
+    let before_ms = pair.a.elapsed_ms();
+    assert_eq!(peek(&pair.a, &pair.browser, "/app").sets(COOKIE), Some(true));
+    assert_eq!(pair.a.elapsed_ms() - before_ms, 4_000);
+}
+
+#[test]
+fn a_store_that_cannot_be_read_refreshes_nothing() {
+    let pair = Pair::new();
+    pair.coordinator.break_store(true);
+    assert_eq!(peek(&pair.a, &pair.browser, "/app").sets(COOKIE), None);
+    assert_eq!(pair.exchanges(), 0);
+}
+
+#[test]
+fn a_store_that_breaks_during_the_exchange_gives_nothing_away() {
+    let pair = Pair::new();
+    let coordinator = Rc::clone(&pair.coordinator);
+    let breaks = Fault::Meanwhile(Box::new(move |_| coordinator.break_store(true)));
+    pair.a.provider.fault(Endpoint::Token, breaks);
+    assert_eq!(peek(&pair.a, &pair.browser, "/app").sets(COOKIE), None);
+    assert!(pair.coordinator.stored().is_empty());
+}
+
+#[test]
+fn a_failed_exchange_is_tried_again_by_the_next_who_asks() {
+    let pair = Pair::new();
+    pair.a.provider.answer_next(Endpoint::Token, Err(Unreachable::Network));
+    assert_eq!(peek(&pair.a, &pair.browser, "/app").sets(COOKIE), None);
+    assert_eq!(peek(&pair.b, &pair.browser, "/app").sets(COOKIE), Some(true));
+    assert_eq!(pair.exchanges(), 2);
+}
+
+#[test]
+fn a_session_that_the_provider_ended_is_over_on_every_instance() {
+    let pair = Pair::new();
+    pair.a.provider.answer_next(Endpoint::Token, Ok(refusal(400, "invalid_grant")));
+    for site in [&pair.a, &pair.b] {
+        let answer = peek(site, &pair.browser, "/app");
+        assert_eq!((answer.status, answer.sets(COOKIE)), (401, Some(false)));
+    }
+    assert_eq!(pair.exchanges(), 1);
+}
+
+#[test]
+fn a_logout_ends_every_copy_of_the_cookie_on_every_instance() {
+    let pair = Pair::new();
+    let mut second = pair.browser.clone();
+    assert_eq!(pair.a.send(&mut second, Request::get("/app")).sets(COOKIE), Some(true));
+    pair.log_out(&pair.a, &second);
+    assert!(pair.a.provider.state().revoked.contains(&pair.a.provider.newest()));
+    // What needs no refresh yet needs nobody's leave: the limit that the documentation states.
+    assert_eq!(peek(&pair.b, &second, "/app").status, 200);
+    assert_eq!(peek(&pair.a, &second, "/app").status, 401);
+    pair.assert_over(&pair.browser);
+    // By then the other instance has heard of the logout, for every copy.
+    assert_eq!(peek(&pair.b, &second, "/app").status, 401);
+}
+
+#[test]
+fn what_an_instance_remembers_of_a_refresh_does_not_outlive_a_logout_elsewhere() {
+    let pair = Pair::new();
+    let mut second = pair.browser.clone();
+    pair.a.send(&mut second, Request::get("/app"));
+    pair.log_out(&pair.b, &second);
+    assert_eq!(peek(&pair.a, &pair.browser, "/app").status, 401, "the old cookie, of which it knew the outcome");
+    assert_eq!(pair.exchanges(), 1);
+}
+
+#[test]
+fn a_logout_revokes_the_refresh_token_that_the_browser_never_heard_of() {
+    let pair = Pair::new();
+    // The answer is lost.
+    peek(&pair.a, &pair.browser, "/app");
+    pair.log_out(&pair.b, &pair.browser);
+    assert_eq!(pair.a.provider.state().revoked, [pair.a.provider.newest()]);
+    pair.assert_over(&pair.browser);
+}
+
+#[test]
+fn a_logout_waits_for_no_refresh_that_is_under_way_wherever_that_is() {
+    for is_elsewhere in [false, true] {
+        let pair = Pair::new();
+        let by_whom = if is_elsewhere { &pair.b } else { &pair.a };
+        pair.a.provider.fault(Endpoint::Token, Fault::Late(1_500));
+        let mut crowd = pair.a.crowd();
+        let refreshing = crowd.start(pair.a.answer(by(&pair.a, &pair.browser, "/app")));
+        crowd.settle();
+        assert_eq!(pair.exchanges(), 1);
+        let logout = crowd.start(by_whom.answer(by(by_whom, &pair.browser, "/logout").page()));
+        crowd.settle();
+        assert_eq!(crowd.output(logout).unwrap().status, 302);
+        crowd.finish();
+        let late = crowd.output(refreshing).unwrap();
+        assert_eq!((late.status, late.sets(COOKIE)), (401, None));
+        drop(crowd);
+        pair.a.sleep_s(1);
+        let newest = pair.a.provider.newest();
+        assert!(pair.a.provider.state().revoked.contains(&newest), "what came too late");
+        let stored = pair.coordinator.stored();
+        assert_eq!(stored.len(), 1);
+        assert!(stored[0].0.starts_with("logout ") && stored[0].0.lines().count() == 1, "it is stored nowhere");
+        pair.assert_over(&pair.browser);
+    }
+}
+
+#[test]
+fn a_new_login_ends_the_refresh_that_is_under_way_and_revokes_nothing() {
+    let pair = Pair::new();
+    let mut next = pair.browser.clone();
+    let callback = pair.b.begin(&mut next, "/login");
+    pair.a.provider.fault(Endpoint::Token, Fault::Late(1_500));
+    let mut crowd = pair.a.crowd();
+    let refreshing = crowd.start(pair.a.answer(by(&pair.a, &pair.browser, "/app")));
+    crowd.settle();
+    let login = crowd.start(pair.b.answer(by(&pair.b, &next, &callback).page()));
+    crowd.settle();
+    next.keep(crowd.output(login).unwrap(), pair.a.now());
+    crowd.finish();
+    assert_eq!(crowd.output(refreshing).unwrap().status, 401);
+    drop(crowd);
+    pair.a.sleep_s(1);
+    pair.assert_over(&pair.browser);
+    assert!(pair.a.provider.state().revoked.is_empty(), "some providers would end the new login with it");
+    for site in [&pair.a, &pair.b] {
+        assert_eq!(peek(site, &next, "/app").status, 200);
+    }
+}
+
+#[test]
+fn a_logout_ends_nothing_of_another_session() {
+    let pair = Pair::new();
+    let other = due(&pair.a);
+    pair.log_out(&pair.a, &pair.browser);
+    for site in [&pair.a, &pair.b] {
+        assert_eq!(peek(site, &other, "/app").status, 200);
+    }
+}
+
+#[test]
+fn the_end_of_a_session_is_stored_as_long_as_a_cookie_of_it_could_open() {
+    let pair = Pair::new();
+    let session = pair.a.session(&pair.browser);
+    pair.log_out(&pair.a, &pair.browser);
+    assert_eq!(pair.coordinator.stored()[0].1, 1000 * pair.a.sessions().expires_s(&session));
+}
+
+#[test]
+fn a_provider_without_rotation_is_asked_again_by_whichever_instance_needs_it() {
+    let pair = Pair::new();
+    pair.a.provider.set().rotates = false;
+    pair.a.provider.set().life_s = 60;
+    let mut browser = pair.browser.clone();
+    for (round, site) in [&pair.a, &pair.b, &pair.a, &pair.b].into_iter().enumerate() {
+        assert_eq!(site.send(&mut browser, Request::get("/app")).sets(COOKIE), Some(true), "{round}");
+        assert_eq!(pair.exchanges(), round + 1);
+        pair.a.sleep_s(40);
+    }
+}
+
+#[test]
+fn the_refresh_route_brings_new_tokens_each_time_by_the_coordinator_too() {
+    let pair = Pair::new();
+    let mut browser = pair.browser.clone();
+    for round in 1..=3 {
+        assert_eq!(pair.a.send(&mut browser, Request::post("/refresh")).status, 200);
+        assert_eq!(pair.exchanges(), round);
+    }
+    assert_eq!(pair.a.provider.state().reused, 0);
+}
+
+#[test]
+fn a_refresh_by_the_coordinator_goes_on_when_the_instance_is_gone() {
+    let pair = Pair::new();
+    pair.a.provider.fault(Endpoint::Token, Fault::Late(900));
+    let mut crowd = pair.a.crowd();
+    let request = crowd.start(pair.a.answer(by(&pair.a, &pair.browser, "/app")));
+    crowd.settle();
+    crowd.cancel(request);
+    pair.a.kill_jobs();
+    drop(crowd);
+    pair.a.sleep_s(1);
+    assert_eq!(peek(&pair.b, &pair.browser, "/app").sets(COOKIE), Some(true));
+    assert_eq!((pair.exchanges(), pair.a.provider.state().reused), (1, 0));
+}
+
+#[test]
+fn a_message_that_nobody_sealed_is_not_heeded() {
+    /// A store that must not be read.
+    struct Untouched;
+    impl CoordinatorStore for Untouched {
+        async fn read(&self) -> Result<String, Unreachable> {
+            panic!("it is read")
+        }
+    }
+    let pair = Pair::new();
+    let party = pair.a.gateway.login().unwrap();
+    // The session's cookie is no message either.
+    let cookie = pair.browser.value(COOKIE).unwrap().split_once('.').unwrap().1.to_string();
+    for sealed in ["", "AAAA", cookie.as_str()] {
+        for act in [SessionAct::Refresh, SessionAct::Logout, SessionAct::Replace] {
+            let turn = pair.a.run(party.coordinate(act, sealed, &Untouched, &pair.a.host)).unwrap();
+            assert_eq!((turn.answer.status, turn.answer.text.as_str()), (503, ""));
+            assert!(turn.store.is_none());
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Storms: many people, requests and mishaps at once, in an order that a seed decides. Whatever happens, nobody is taken for
+//! somebody else, no refresh token is used twice, who is logged in stays so, and who is logged out, too.
+
+use std::rc::Rc;
+
+use edgeward::io::Unreachable;
+
+use crate::peek;
+use crate::support::Rng;
+use crate::support::browser::{Browser, Request};
+use crate::support::coordinator::{Coordinator, Meets};
+use crate::support::host::Delay;
+use crate::support::provider::{Endpoint, Fault, refusal};
+use crate::support::site::Site;
+
+/// Somebody with a browser.
+struct Person {
+    user: String,
+    browser: Browser,
+    is_in: bool,
+    /// Every `Cookie` header that this browser ever sent for the session that it has now.
+    sent: Vec<String>,
+    /// Those for sessions that are over.
+    over: Vec<String>,
+    /// Answers in a row that the browser did not get.
+    lost: usize,
+}
+
+struct Storm {
+    rng: Rng,
+    instances: Vec<Site>,
+    coordinator: Option<Rc<Coordinator>>,
+    people: Vec<Person>,
+}
+
+impl Storm {
+    fn new(seed: u64, is_coordinated: bool) -> Self {
+        let site = Site::new();
+        site.seed(seed);
+        site.hesitate();
+        site.provider.set().life_s = 60;
+        let coordinator = is_coordinated.then(|| site.coordinated());
+        let mut instances = vec![site];
+        if is_coordinated {
+            instances.push(instances[0].instance());
+        }
+        let people = (0..4).map(|number| Person {
+            user: format!("person-{number}"),
+            browser: Browser::default(),
+            is_in: false,
+            sent: Vec::new(),
+            over: Vec::new(),
+            lost: 0,
+        });
+        Self { rng: Rng(seed), instances, coordinator, people: people.collect() }
+    }
+
+    fn site(&self) -> &Site {
+        &self.instances[0]
+    }
+
+    /// The provider and the coordinator are about to misbehave, in ways that lose no answer of the provider's.
+    fn trouble(&mut self, may_trouble_coordinator: bool) {
+        let provider = self.site().provider.clone();
+        match self.rng.below(6) {
+            0 => provider.fault(Endpoint::Token, Fault::Late(self.rng.below(9_000) as u32)),
+            1 => provider.answer_next(Endpoint::Token, Err(Unreachable::Network)),
+            2 => provider.answer_next(Endpoint::Token, Ok(refusal(503, "temporarily_unavailable"))),
+            3 => self.site().delay_next(&provider.url(Endpoint::Keys), Delay::Millis(400)),
+            _ => {}
+        }
+        let Some(coordinator) = self.coordinator.clone() else { return };
+        // A logout that the coordinator does not hear of is known to one instance only.
+        coordinator.calm();
+        if !may_trouble_coordinator {
+            return;
+        }
+        coordinator.slow_store(*self.rng.pick(&[0, 0, 5, 300]));
+        match self.rng.below(6) {
+            0 => coordinator.meets_next(Meets::Unreachable),
+            1 => coordinator.meets_next(Meets::AnswerLost),
+            2 => coordinator.meets_next(Meets::AnswerLate(self.rng.below(20_000) as u32)),
+            3 => coordinator.meets_next(Meets::Late(self.rng.below(14_000) as u32)),
+            _ => {}
+        }
+    }
+
+    fn log_in(&mut self, who: usize) {
+        let instance = self.rng.below(self.instances.len());
+        let site = &self.instances[instance];
+        let person = &mut self.people[who];
+        site.provider.set().user.clone_from(&person.user);
+        // Faults of the storm are for refreshes.
+        while site.log_in_with(&mut person.browser).header("location") != Some("/") {}
+        person.is_in = true;
+        person.over.append(&mut person.sent);
+    }
+
+    /// Requests of several people on several instances, some of which are cancelled, and perhaps a logout among them.
+    fn burst(&mut self) {
+        let leaves =
+            Some(self.rng.below(self.people.len())).filter(|&who| self.people[who].is_in && self.rng.below(4) == 0);
+        self.trouble(leaves.is_none());
+        let now = self.site().now();
+        let mut plan = Vec::new();
+        for _ in 0..=self.rng.below(8) {
+            let who = self.rng.below(self.people.len());
+            plan.push((who, self.rng.below(self.instances.len()), "/app"));
+        }
+        if let Some(who) = leaves {
+            plan.insert(self.rng.below(plan.len()), (who, self.rng.below(self.instances.len()), "/logout"));
+        }
+        let mut crowd = self.instances[0].crowd();
+        for &(who, instance, target) in &plan {
+            let cookie = self.people[who].browser.header(now);
+            self.people[who].sent.push(cookie.clone());
+            crowd.start(self.instances[instance].answer(Request::get(target).cookie(&cookie)));
+            for _ in 0..self.rng.below(4) {
+                crowd.round();
+            }
+            let victim = self.rng.below(plan.len());
+            let is_open = plan[victim].2 == "/app" && victim < crowd.len() && crowd.output(victim).is_none();
+            if is_open && self.people[plan[victim].0].lost < 3 && self.rng.below(5) == 0 {
+                crowd.cancel(victim);
+            }
+        }
+        crowd.finish();
+        for (number, &(who, _, target)) in plan.iter().enumerate() {
+            let person = &mut self.people[who];
+            let Some(response) = crowd.output(number) else {
+                person.lost += 1;
+                continue;
+            };
+            if target == "/app" && response.status == 200 {
+                assert_eq!(response.origin_header("x-user"), Some(person.user.as_str()));
+                person.lost = 0;
+            } else if target == "/app" {
+                assert_eq!(response.outcome(), (401, "token_missing".into()));
+                assert!(!person.is_in || leaves == Some(who), "{} was logged in", person.user);
+            }
+            person.browser.keep(response, now);
+        }
+        drop(crowd);
+        if let Some(who) = leaves {
+            let person = &mut self.people[who];
+            person.is_in = false;
+            person.sent.push(person.browser.header(now));
+            person.over.append(&mut person.sent);
+            // Whatever a late answer brought.
+            person.browser = Browser::default();
+        }
+        if self.coordinator.is_none() {
+            // What came of a lost answer is remembered for a minute only.
+            for person in self.people.iter_mut().filter(|person| person.is_in && person.lost > 0) {
+                self.instances[0].send(&mut person.browser, Request::get("/app"));
+                person.lost = 0;
+            }
+        }
+    }
+
+    fn rage(mut self, bursts: usize) {
+        for _ in 0..bursts {
+            let who = self.rng.below(self.people.len());
+            if !self.people[who].is_in {
+                self.log_in(who);
+            }
+            self.burst();
+            let pause_ms = self.rng.below(25_000) as i64;
+            self.site().sleep_ms(pause_ms);
+        }
+        self.calm();
+    }
+
+    /// Once everything is well again and every token is due: who is in, is in, and what is over, is over, everywhere.
+    fn calm(self) {
+        let provider = self.site().provider.clone();
+        self.site().sleep_s(61);
+        provider.clear_faults();
+        if let Some(coordinator) = &self.coordinator {
+            coordinator.calm();
+        }
+        for site in &self.instances {
+            for person in self.people.iter().filter(|person| person.is_in) {
+                let answer = peek(site, &person.browser, "/app");
+                assert_eq!(answer.status, 200, "{} {:?}", person.user, site.lines());
+                assert_eq!(answer.origin_header("x-user"), Some(person.user.as_str()));
+            }
+        }
+        assert_eq!(provider.state().reused, 0, "a refresh token was used twice");
+        let exchanges = provider.refreshes();
+        for site in &self.instances {
+            for cookie in self.people.iter().flat_map(|person| &person.over) {
+                let answer = site.ask(Request::get("/app").cookie(cookie));
+                assert_eq!(answer.status, 401, "a copy of a cookie of a session that is over");
+            }
+        }
+        assert_eq!(provider.refreshes(), exchanges);
+    }
+}
+
+#[test]
+fn one_instance_stands_every_storm() {
+    for seed in 1..=8 {
+        Storm::new(seed, false).rage(30);
+    }
+}
+
+#[test]
+fn two_instances_with_a_coordinator_stand_every_storm() {
+    for seed in 101..=108 {
+        Storm::new(seed, true).rage(30);
+    }
+}

@@ -1,0 +1,146 @@
+//! Claims about the user, fresh from the provider.
+
+use edgeward::io::{Incoming, Unreachable};
+use serde_json::json;
+
+use crate::peek;
+use crate::support::browser::Request;
+use crate::support::provider::{Endpoint, Fault};
+use crate::support::site::{Site, oidc_config, with};
+use crate::support::world::{json as ok_json, status};
+use crate::support::{Mint, key_a};
+
+/// An answer of the provider, and the status and code that the bearer of a token gets.
+type Case = (fn() -> Fault, u16, &'static str);
+
+fn answers(incoming: Incoming) -> Fault {
+    Fault::Answer(Ok(incoming))
+}
+
+/// What is wrong with an answer, where a session still knows its user.
+const FAILURES: [Case; 9] = [
+    (|| answers(status(401)), 401, "userinfo_token_refused"),
+    (|| answers(status(403)), 401, "userinfo_token_refused"),
+    (|| answers(status(500)), 502, "userinfo_unavailable"),
+    (|| answers(status(302)), 502, "userinfo_unavailable"),
+    (|| answers(ok_json("not JSON")), 502, "userinfo_unavailable"),
+    (|| answers(ok_json(&format!(r#"{{"sub":"user-1","x":"{}"}}"#, "x".repeat(70_000)))), 502, "userinfo_unavailable"),
+    (
+        || answers(Incoming { content_type: Some("text/html".into()), ..ok_json(r#"{"sub":"user-1"}"#) }),
+        502,
+        "userinfo_unavailable",
+    ),
+    (|| Fault::Answer(Err(Unreachable::Network)), 502, "userinfo_unavailable"),
+    (|| Fault::AnswerLost, 502, "userinfo_unavailable"),
+];
+
+/// An access token that the provider has given.
+fn token(site: &Site) -> String {
+    site.session(&site.logged_in()).tokens().access.clone()
+}
+
+#[test]
+fn callers_get_what_the_provider_says_of_them() {
+    let site = Site::discovering();
+    let fresh = json!({ "sub": "user-1", "email": "ann@example.com" });
+    let by_session = peek(&site, &site.logged_in(), "/userinfo");
+    assert_eq!((by_session.status, by_session.json()), (200, fresh.clone()));
+    let by_token = site.ask(Request::get("/userinfo").bearer(&token(&site)));
+    assert_eq!((by_token.status, by_token.json()), (200, fresh));
+    assert!([by_session, by_token].iter().all(|answer| answer.header("cache-control") == Some("private, no-store")));
+}
+
+#[test]
+fn a_session_knows_its_user_although_the_provider_fails() {
+    for (fault, _, code) in FAILURES {
+        let site = Site::new();
+        let browser = site.logged_in();
+        site.provider.fault(Endpoint::Userinfo, fault());
+        let answer = peek(&site, &browser, "/userinfo");
+        assert_eq!((answer.status, answer.json()["sub"].as_str()), (200, Some("user-1")), "{code}");
+        assert_eq!(answer.json()["name"], "Ann", "{code}");
+        assert_eq!(site.provider.requests(Endpoint::Userinfo), 1, "{code}");
+    }
+}
+
+#[test]
+fn the_bearer_of_a_token_is_told_how_the_provider_failed() {
+    for (fault, status, code) in FAILURES {
+        let site = Site::new();
+        let token = token(&site);
+        site.provider.fault(Endpoint::Userinfo, fault());
+        assert_eq!(site.ask(Request::get("/userinfo").bearer(&token)).outcome(), (status, code.into()));
+        assert_eq!(site.provider.requests(Endpoint::Userinfo), 1, "{code}");
+    }
+}
+
+#[test]
+fn an_answer_about_somebody_else_is_shown_to_nobody() {
+    for body in [
+        json!({ "sub": "user-2", "email": "bob@example.com" }),
+        json!({ "email": "bob@example.com" }),
+        json!({ "sub": 7 }),
+    ] {
+        let site = Site::new();
+        let (browser, token) = (site.logged_in(), token(&site));
+        for request in [crate::by(&site, &browser, "/userinfo"), Request::get("/userinfo").bearer(&token)] {
+            site.provider.answer_next(Endpoint::Userinfo, Ok(ok_json(&body.to_string())));
+            let answer = site.ask(request);
+            assert_eq!(answer.outcome(), (502, "userinfo_subject_mismatch".into()), "{body}");
+            assert!(!answer.body.contains("bob"));
+        }
+    }
+}
+
+#[test]
+fn a_provider_without_userinfo_or_that_is_not_known_is_one_that_fails() {
+    type Break = fn(&Site);
+    let cases: [Break; 2] = [
+        |site| site.provider.set().metadata = json!({ "userinfo_endpoint": null }),
+        |site| site.provider.take_down(Endpoint::Discovery),
+    ];
+    for breaks in cases {
+        let site = Site::discovering();
+        let (browser, token) = (site.logged_in(), token(&site));
+        // A key set of its own, so that tokens can be verified without the document.
+        let cold = with(oidc_config(), &json!({ "authorizer": { "jwks": { "keys": [key_a().jwk()] } } }));
+        let cold = Site::on(&site.host, &site.provider, &cold);
+        breaks(&site);
+        let by_session = peek(&cold, &browser, "/userinfo");
+        assert_eq!((by_session.status, by_session.json()["name"].as_str()), (200, Some("Ann")));
+        let by_token = cold.ask(Request::get("/userinfo").bearer(&token));
+        assert_eq!(by_token.outcome(), (502, "userinfo_unavailable".into()));
+        assert_eq!(site.provider.requests(Endpoint::Userinfo), 0);
+    }
+}
+
+#[test]
+fn a_token_of_another_issuer_is_not_shown_to_the_one_that_logs_people_in() {
+    let further = json!([{ "issuer": "https://further.example.com/", "jwks": { "keys": [key_a().jwk()] } }]);
+    let site = Site::of(&with(oidc_config(), &json!({ "authorizer": { "issuers": further } })));
+    let token = Mint::access(key_a()).claim("iss", "https://further.example.com/").text();
+    let answer = site.ask(Request::get("/userinfo").bearer(&token));
+    assert_eq!(answer.outcome(), (403, "userinfo_issuer_mismatch".into()));
+    assert_eq!(site.provider.requests(Endpoint::Userinfo), 0);
+}
+
+#[test]
+fn nobody_is_told_to_log_in() {
+    let site = Site::new();
+    assert_eq!(site.ask(Request::get("/userinfo")).outcome(), (401, "token_missing".into()));
+    assert_eq!(site.provider.requests(Endpoint::Userinfo), 0);
+}
+
+#[test]
+fn a_session_whose_token_is_due_is_refreshed_first() {
+    let site = Site::new();
+    let mut browser = crate::due(&site);
+    let answer = site.send(&mut browser, Request::get("/userinfo"));
+    assert_eq!((answer.status, answer.json()["email"].as_str()), (200, Some("ann@example.com")));
+    assert_eq!(site.provider.refreshes(), 1);
+    let seen = site.seen();
+    let sent = seen.sent.iter().rfind(|sent| sent.request.url.ends_with("/userinfo")).unwrap();
+    let shown = sent.request.headers.iter().find(|(name, _)| *name == "authorization").unwrap().1.clone();
+    drop(seen);
+    assert_eq!(shown, format!("Bearer {}", site.session(&browser).tokens().access));
+}
