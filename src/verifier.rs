@@ -162,6 +162,11 @@ impl<K> Verifier<K> {
         self.inner.tokens.with(|tokens| tokens.entries())
     }
 
+    #[cfg(test)]
+    pub(crate) fn check(&self, text: &str, now: UnixTime, fetches: u8) -> Check {
+        self.inner.check(text, now, fetches)
+    }
+
     /// The key caches, one per issuer, in their order.
     pub fn keys(&self) -> impl Iterator<Item = &Arc<KeyCache>> {
         self.inner.issuers.iter().map(|issuer| &issuer.keys)
