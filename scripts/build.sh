@@ -49,9 +49,10 @@ bindgen() {
     "$folder/$target/release/${crate//-/_}.wasm"
 }
 
-# optimize LEVEL FILE. Function names are for debuggers; they would be a tenth of what is shipped.
+# optimize LEVEL FILE. Function names are for debuggers; they would be a tenth of what is shipped. Large functions with one caller stay
+# functions: copied into it, they make what is shipped larger.
 optimize() {
-  "$WASM_OPT_BIN" "$1" "${WASM_FEATURES[@]}" --strip-debug --strip-producers --output "$2" "$2"
+  "$WASM_OPT_BIN" "$1" --one-caller-inline-max-function-size=20 --converge "${WASM_FEATURES[@]}" --strip-debug --strip-producers --output "$2" "$2"
 }
 
 build_worker() {
