@@ -567,6 +567,17 @@ fn the_refresh_route_gives_new_tokens_whatever_the_age_of_the_old_ones() {
 }
 
 #[test]
+fn the_refresh_route_has_the_last_word_about_a_cookie_that_was_to_be_written_anyway() {
+    let site = Site::new();
+    site.provider.set().life_s = 100_000;
+    let mut browser = site.logged_in();
+    site.sleep_s(9_000);
+    let answer = site.send(&mut browser, Request::post("/refresh"));
+    assert_eq!(answer.cookies().len(), 1);
+    assert_eq!(site.session(&browser).tokens().refresh.as_deref(), Some(site.provider.newest().as_str()));
+}
+
+#[test]
 fn the_refresh_route_refuses_what_is_no_session() {
     let site = Site::new();
     let browser = site.logged_in();

@@ -316,13 +316,17 @@ fn a_provider_without_rotation_is_asked_again_by_whichever_instance_needs_it() {
 
 #[test]
 fn the_refresh_route_brings_new_tokens_each_time_by_the_coordinator_too() {
-    let pair = Pair::new();
-    let mut browser = pair.browser.clone();
-    for round in 1..=3 {
-        assert_eq!(pair.a.send(&mut browser, Request::post("/refresh")).status, 200);
-        assert_eq!(pair.exchanges(), round);
+    for rotates in [true, false] {
+        let pair = Pair::new();
+        pair.a.provider.set().rotates = rotates;
+        let mut browser = pair.browser.clone();
+        for round in 1..=4 {
+            let site = if round % 2 == 0 { &pair.a } else { &pair.b };
+            assert_eq!(site.send(&mut browser, Request::post("/refresh")).status, 200);
+            assert_eq!(pair.exchanges(), round);
+        }
+        assert_eq!(pair.a.provider.state().reused, 0);
     }
-    assert_eq!(pair.a.provider.state().reused, 0);
 }
 
 #[test]
