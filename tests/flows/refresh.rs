@@ -434,7 +434,8 @@ fn a_refresh_needs_the_provider_to_be_known() {
 #[test]
 fn an_id_token_that_is_not_of_this_login_ends_the_session() {
     type Alter = fn(Mint) -> Mint;
-    let cases: [(&str, Alter); 6] = [
+    let cases: [(&str, Alter); 7] = [
+        ("at_hash_mismatch", |id| id.claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA")),
         ("its claim \"sub\" is not that of the login", |id| id.claim("sub", "user-2")),
         ("its claim \"nonce\" is not that of the login", |id| id.claim("nonce", "other")),
         ("issuer_mismatch", |id| id.claim("iss", "https://evil.example/")),

@@ -205,6 +205,7 @@ fn a_logout_ends_every_copy_of_the_cookie_on_every_instance() {
     assert_eq!(pair.a.send(&mut second, Request::get("/app")).sets(COOKIE), Some(true));
     pair.log_out(&pair.a, &second);
     assert!(pair.a.provider.state().revoked.contains(&pair.a.provider.newest()));
+    assert_eq!(pair.coordinator.stored()[0].0.lines().count(), 1, "no outcome is stored any more");
     // What needs no refresh yet needs nobody's leave: the limit that the documentation states.
     assert_eq!(peek(&pair.b, &second, "/app").status, 200);
     assert_eq!(peek(&pair.a, &second, "/app").status, 401);
