@@ -26,7 +26,7 @@ bench_wasm() {
 scripts/build.sh
 # The same flags as in scripts/build.sh, and the same levels as in Cargo.toml.
 small="-C llvm-args=-inline-threshold=5"
-shipped=(--config 'profile.release.package.edgeward.opt-level=2')
+shipped=(--config 'profile.release.package.edgeward.opt-level="s"')
 for package in serde_json base64@0.23.1; do
   shipped+=(--config "profile.release.package.\"$package\".opt-level=2")
 done

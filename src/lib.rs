@@ -25,12 +25,11 @@
 //! Features: `gateway` is the configured gateway and `unicode` its tables for paths, both on by default; `rsa` takes keys of the crate
 //! `rsa` and from PEM and DER files; `testing` is an issuer for your own tests.
 
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 #![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_core, clippy::std_instead_of_alloc)]
 
 extern crate alloc;
-#[cfg(any(test, edgeward_emulate_fma))]
-#[cfg_attr(test, macro_use)]
+#[cfg(edgeward_emulate_fma)]
 extern crate std;
 // What the tests share is written as for any other crate.
 #[cfg(test)]

@@ -74,7 +74,12 @@ pub(crate) fn is_host(host: &str) -> bool {
         })
     };
     match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(address) => address.parse::<core::net::Ipv6Addr>().is_ok(),
+        // What is no address among these, no client connects to. The standard library's parser is larger than this file.
+        Some(address) => {
+            (2..=45).contains(&address.len())
+                && address.contains(':')
+                && address.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
+        }
         None => host.len() <= 253 && name(host),
     }
 }
@@ -87,11 +92,14 @@ pub(crate) fn is_within_domain(host: &str, domain: &str) -> bool {
     tail.is_some_and(|(rest, tail)| tail.eq_ignore_ascii_case(domain) && (rest.is_empty() || rest.ends_with('.')))
 }
 
-/// Whether a host name or address is this machine's own.
+/// Whether a host is loopback: `localhost`, `127.0.0.0/8` (RFC 1122 §3.2.1.3) or `[::1]` (RFC 4291 §2.5.3), as they are written.
 pub(crate) fn is_loopback(host: &str) -> bool {
-    let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost")
-        || address.parse::<core::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    let is_octet = |text: &str| {
+        let is_shortest = text == "0" || !text.starts_with(['0', '+']);
+        is_shortest && text.parse::<u8>().is_ok()
+    };
+    let is_ipv4 = || host.split('.').count() == 4 && host.split('.').all(is_octet);
+    host.eq_ignore_ascii_case("localhost") || host == "[::1]" || host.starts_with("127.") && is_ipv4()
 }
 
 /// Whether keys of `issuer` may be fetched from `uri`: https, or http where the issuer itself is on this machine.
@@ -138,6 +146,10 @@ mod tests {
             "https://é",
             "https://[::1",
             "https://[zz]",
+            "https://[]",
+            "https://[1]",
+            "https://[::1%25eth0]",
+            "https://[::1]x",
             "HTTPS://a",
             "https://a/\u{1f}",
             "javascript:alert(1)",
@@ -152,7 +164,23 @@ mod tests {
         for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "[::1]"] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in ["localhost.example.com", "128.0.0.1", "127.0.0.1.example.com", "[::2]", "example.com", "0.0.0.0"] {
+        for host in [
+            "localhost.example.com",
+            "128.0.0.1",
+            "127.0.0.1.example.com",
+            "127.0.0.256",
+            "127.0.0.01",
+            "127.0.0.+1",
+            "127.0.0",
+            "127.0.0.",
+            "127.1",
+            "127.0.0.1.1",
+            "[::2]",
+            "::1",
+            "[127.0.0.1]",
+            "example.com",
+            "0.0.0.0",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }

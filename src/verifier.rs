@@ -34,9 +34,15 @@ use crate::shared::Shared;
 /// ```
 #[derive(Debug)]
 pub struct Verifier<K = Access> {
+    inner: Inner,
+    kind: PhantomData<fn() -> K>,
+}
+
+/// A verifier of either kind. One type, so that it is compiled once, and here.
+#[derive(Debug)]
+struct Inner {
     issuers: Vec<Issuer>,
     tokens: Shared<TokenCache>,
-    kind: PhantomData<fn() -> K>,
 }
 
 struct Issuer {
@@ -91,20 +97,20 @@ impl<K> Verifier<K> {
     #[must_use]
     pub fn new(policy: Policy<K>, keys: KeyCache) -> Self {
         let tokens = Shared::new(TokenCache::new(limits::TOKEN_CACHE_ENTRIES));
-        Self { issuers: Vec::new(), tokens, kind: PhantomData }.and_issuer(policy, keys)
+        Self { inner: Inner { issuers: Vec::new(), tokens }, kind: PhantomData }.and_issuer(policy, keys)
     }
 
     /// Adds another issuer. A token is verified with the policy and keys of the issuer it names, never another's.
     #[must_use]
     pub fn and_issuer(mut self, policy: Policy<K>, keys: KeyCache) -> Self {
-        self.issuers.push(Issuer { rules: policy.rules, keys: Arc::new(keys) });
+        self.inner.issuers.push(Issuer { rules: policy.rules, keys: Arc::new(keys) });
         self
     }
 
     /// Keeps about so many verified tokens; 0 keeps none.
     #[must_use]
     pub fn cache_entries(mut self, entries: usize) -> Self {
-        self.tokens = Shared::new(TokenCache::new(entries));
+        self.inner.tokens = Shared::new(TokenCache::new(entries));
         self
     }
 
@@ -115,26 +121,24 @@ impl<K> Verifier<K> {
     /// # Errors
     /// See [`Unverified`].
     pub async fn verify(&self, token: &str, host: &impl KeyHost) -> Result<VerifiedToken<K>, Unverified> {
-        decide(&|now, fetches| self.check(token, now, fetches), host).await.map(VerifiedToken::shared)
+        self.inner.verify(token, host).await.map(VerifiedToken::shared)
+    }
+
+    /// Verifies `token` as of now if that takes no wait. `None`, and nothing is begun, if its keys have to be fetched first: for hosts
+    /// to which a future costs something.
+    pub fn verify_if_ready(&self, token: &str, host: &impl KeyHost) -> Option<Result<VerifiedToken<K>, Unverified>> {
+        decided(self.inner.check(token, host.now(), 0), host).map(|verdict| verdict.map(VerifiedToken::shared))
     }
 
     /// Verifies `token` as of now with the keys at hand; `None` if there are none yet. Keys that are missing or outdated are fetched
     /// in the background, for later calls.
     pub fn verify_now(&self, token: &str, host: &impl KeyHost) -> Option<Result<VerifiedToken<K>, Unverified>> {
-        let mut check = self.check(token, host.now(), 0);
+        let mut check = self.inner.check(token, host.now(), 0);
         if let Check::Fetch(permit) = check {
             drop(host.spawn(KeyJob::load(permit)));
-            check = self.check(token, host.now(), u8::MAX);
+            check = self.inner.check(token, host.now(), u8::MAX);
         }
-        match check {
-            Check::Verified(verified, refresh) => {
-                in_background(refresh, host);
-                Some(Ok(VerifiedToken::shared(verified)))
-            }
-            Check::Refused(error) => Some(Err(Unverified::Refused(error))),
-            Check::Unavailable(why) => Some(Err(Unverified::Unavailable(why))),
-            Check::Fetch(_) | Check::Wait => None,
-        }
+        decided(check, host).map(|verdict| verdict.map(VerifiedToken::shared))
     }
 
     /// Loads the keys of every issuer that lacks fresh ones.
@@ -142,6 +146,40 @@ impl<K> Verifier<K> {
     /// # Errors
     /// If an issuer has none in the end.
     pub async fn load(&self, host: &impl KeyHost) -> Result<(), KeysUnavailable> {
+        self.inner.load(host).await
+    }
+
+    /// The time, around `now`, in which a token that has just passed passes again without a fetch, as long as no keys are stored.
+    /// `None` if there is no such time, or the token is not kept.
+    #[must_use]
+    pub fn settled(&self, token: &str, now: UnixTime) -> Option<Range<UnixTime>> {
+        self.inner.settled(token, now)
+    }
+
+    /// About how many verified tokens are kept.
+    #[must_use]
+    pub fn cached_entries(&self) -> usize {
+        self.inner.tokens.with(|tokens| tokens.entries())
+    }
+
+    /// One look at a token, for the tests of what a look leads to.
+    #[cfg(test)]
+    pub(crate) fn check(&self, text: &str, now: UnixTime, fetches: u8) -> Check {
+        self.inner.check(text, now, fetches)
+    }
+
+    /// The key caches, one per issuer, in their order.
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<KeyCache>> {
+        self.inner.issuers.iter().map(|issuer| &issuer.keys)
+    }
+}
+
+impl Inner {
+    async fn verify(&self, token: &str, host: &impl KeyHost) -> Result<Arc<Verified>, Unverified> {
+        decide(&|now, fetches| self.check(token, now, fetches), host).await
+    }
+
+    async fn load(&self, host: &impl KeyHost) -> Result<(), KeysUnavailable> {
         for _ in 0..limits::MAX_LOOKS {
             let now = host.now();
             let permits = self.issuers.iter().filter_map(|issuer| issuer.keys.warm_up(now));
@@ -161,10 +199,7 @@ impl<K> Verifier<K> {
         Err(KeysUnavailable { error: crate::jwk::KeysError::JwksUnreachable, retry_after_s: 1 })
     }
 
-    /// The time, around `now`, in which a token that has just passed passes again without a fetch, as long as no keys are stored.
-    /// `None` if there is no such time, or the token is not kept.
-    #[must_use]
-    pub fn settled(&self, token: &str, now: UnixTime) -> Option<Range<UnixTime>> {
+    fn settled(&self, token: &str, now: UnixTime) -> Option<Range<UnixTime>> {
         let known = self.tokens.with(|tokens| tokens.find(token).cloned())?;
         let issuer = self.issuers.get(known.issuer)?;
         let header = known.token.header();
@@ -174,19 +209,8 @@ impl<K> Verifier<K> {
         (Arc::ptr_eq(&key, &known.key) && both.contains(&now)).then_some(both)
     }
 
-    /// About how many verified tokens are kept.
-    #[must_use]
-    pub fn cached_entries(&self) -> usize {
-        self.tokens.with(|tokens| tokens.entries())
-    }
-
-    /// The key caches, one per issuer, in their order.
-    pub fn keys(&self) -> impl Iterator<Item = &Arc<KeyCache>> {
-        self.issuers.iter().map(|issuer| &issuer.keys)
-    }
-
     /// Looks at the token `text` as of `now`. `fetches` counts the fetches that this request has caused before.
-    pub(crate) fn check(&self, text: &str, now: UnixTime, fetches: u8) -> Check {
+    fn check(&self, text: &str, now: UnixTime, fetches: u8) -> Check {
         let known = self.tokens.with(|tokens| tokens.find(text).cloned());
         if let Some(known) = known
             && let Some(issuer) = self.issuers.get(known.issuer)
@@ -310,6 +334,19 @@ async fn decide(look: &Look<'_>, host: &impl KeyHost) -> Result<Arc<Verified>, U
     }
     let error = crate::jwk::KeysError::JwksUnreachable;
     Err(Unverified::Unavailable(KeysUnavailable { error, retry_after_s: 1 }))
+}
+
+/// The verdict of a look that found one. A permit to fetch goes back.
+fn decided(check: Check, host: &impl KeyHost) -> Option<Result<Arc<Verified>, Unverified>> {
+    match check {
+        Check::Verified(verified, refresh) => {
+            in_background(refresh, host);
+            Some(Ok(verified))
+        }
+        Check::Refused(error) => Some(Err(Unverified::Refused(error))),
+        Check::Unavailable(why) => Some(Err(Unverified::Unavailable(why))),
+        Check::Fetch(_) | Check::Wait => None,
+    }
 }
 
 fn in_background(refresh: Option<Permit>, host: &impl KeyHost) {

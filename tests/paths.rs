@@ -16,13 +16,18 @@
     reason = "test code: a panic is a failure"
 )]
 
+mod support;
+
 use std::collections::BTreeSet;
 
-use edgeward::gateway::{Action, Compiled, Credentials, Gateway, compile};
-use edgeward::http::RequestHead;
-use edgeward::io::UnixTime;
+use edgeward::gateway::{Answer, Compiled, Destination, Gateway, compile};
+use edgeward::host::Spawn;
+use edgeward::http::{Reply, RequestHead};
+use edgeward::io::{UnixTime, Unreachable};
 use edgeward::limits;
+use edgeward::oidc::{CoordinatorAnswer, CoordinatorMessage, LoginHost, SessionJob};
 use serde_json::{Value, json};
+use support::fixed_host::{FixedHost, at_once};
 use unicode_normalization::UnicodeNormalization;
 
 // ---- servers --------------------------------------------------------------------------------------------------------
@@ -317,28 +322,41 @@ enum Outcome {
     Refused(u16, String),
 }
 
+// Finding a route asks nothing of anybody.
+impl Spawn<SessionJob> for FixedHost {
+    async fn spawn(&self, job: SessionJob) {
+        panic!("{job:?} began")
+    }
+}
+
+impl LoginHost for FixedHost {
+    fn entropy(&self, _: &mut [u8]) {
+        panic!("nothing to draw lots for")
+    }
+
+    fn has_coordinator(&self) -> bool {
+        panic!("nothing to coordinate")
+    }
+
+    async fn coordinate(&self, message: CoordinatorMessage) -> Result<CoordinatorAnswer, Unreachable> {
+        panic!("{message:?} was sent")
+    }
+}
+
 fn ask(gateway: &Gateway, path: &str) -> Outcome {
     let url = format!("https://site.example{path}");
     let head = RequestHead { method: "GET", url: &url, header: &|_| None };
-    let refused = |reply: edgeward::http::Reply| {
+    let refused = |reply: Reply| {
         let body: Value = serde_json::from_str(&reply.body).unwrap();
         Outcome::Refused(reply.status, body["code"].as_str().unwrap().into())
     };
-    let entered = match gateway.enter(&head) {
-        Ok(entered) => entered,
-        Err(reply) => return refused(reply),
-    };
-    match entered.credentials(&head, UnixTime::from_secs(0), None) {
-        Ok(Credentials::Anonymous) => match entered.action(&head, None) {
-            Action::Proxy(url, forward) => {
-                assert_eq!(url, format!("https://origin.example{}", forward.target));
-                Outcome::Forwarded(forward.target)
-            }
-            other => panic!("{other:?}"),
+    match at_once(gateway.handle(&head, &FixedHost(UnixTime::from_secs(0)))) {
+        Answer::Forward(forward) => match forward.destination {
+            Destination::Url(url) => Outcome::Forwarded(url.strip_prefix("https://origin.example").unwrap().into()),
+            Destination::Service { binding, .. } => panic!("{binding}"),
         },
-        Ok(other) => panic!("{other:?}"),
-        Err(reply) if reply.status == 401 => Outcome::Challenged,
-        Err(reply) => refused(reply),
+        Answer::Reply(reply) if reply.status == 401 => Outcome::Challenged,
+        Answer::Reply(reply) => refused(reply),
     }
 }
 

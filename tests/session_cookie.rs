@@ -9,16 +9,22 @@
     clippy::std_instead_of_core,
     reason = "test code: a panic is a failure"
 )]
-#![cfg(feature = "gateway")]
+#![cfg(feature = "unicode")]
 
-use edgeward::gateway::{Credentials, Gateway, Login, compile};
+mod support;
+
+use edgeward::gateway::{Answer, Gateway, compile};
 use edgeward::http::{Reply, RequestHead};
 use edgeward::io::UnixTime;
-use edgeward::oidc::{self, LOGIN_COOKIE_PREFIX, Provider, UsedStates};
-use edgeward::session::{Cookies, EndedSessions, LoginBinding, Purpose, Sealer, Session, SessionMemory, Tokens};
+use edgeward::jwt::{Algorithm, Policy};
+use edgeward::oidc::LOGIN_COOKIE_PREFIX;
+use edgeward::session::{
+    CookieShape, Cookies, EndedSessions, LoginBinding, Purpose, Sealer, Session, Sessions, Tokens,
+};
 use serde_json::json;
+use support::NOW;
+use support::host::VirtualHost;
 
-const NOW: i64 = 1_700_000_000;
 const HOST: &str = "app.example.com";
 const COOKIE: &str = "__Host-edgeward";
 const SECRET: &str = "a sealing secret of at least 32 characters";
@@ -28,6 +34,7 @@ fn at(offset: i64) -> UnixTime {
 }
 
 fn gateway() -> Gateway {
+    let who = json!({ "type": "respond", "headers": { "X-Who": "$claims.sub" } });
     let config = json!({
         "authorizer": {
             "type": "auth0", "domain": "tenant.example.com", "audience": "https://api.example.com", "client_id": "c",
@@ -37,16 +44,28 @@ fn gateway() -> Gateway {
         "paths": [
             { "method": "GET", "path": "/login", "integration": { "type": "login" } },
             { "method": "GET", "path": "/cb", "integration": { "type": "callback" } },
-            { "method": "ANY", "path": "/private", "integration": { "type": "respond" } },
-            { "method": "ANY", "path": "/maybe", "auth": "optional", "integration": { "type": "respond" } },
-            { "method": "ANY", "path": "/scoped", "scopes": ["read:items"], "integration": { "type": "respond" } },
+            { "method": "ANY", "path": "/private", "integration": who },
+            { "method": "ANY", "path": "/maybe", "auth": "optional", "integration": who },
+            { "method": "ANY", "path": "/scoped", "scopes": ["read:items"], "integration": who },
         ]
     });
     compile(&config.to_string(), &|_| None).unwrap_or_else(|problems| panic!("{problems:?}")).gateway
 }
 
-fn login(gateway: &Gateway) -> &Login {
-    gateway.login().unwrap()
+/// The sessions of that gateway.
+fn sessions() -> Sessions {
+    Sessions {
+        sealer: sealer(SECRET),
+        cookie: CookieShape { name: COOKIE.into(), same_site: "Lax", domain: None },
+        idle_s: 86_400,
+        absolute_s: 259_200,
+    }
+}
+
+fn sealer(secret: &str) -> Sealer {
+    let audience = ["https://api.example.com".to_string()];
+    let binding = LoginBinding { issuer: "https://tenant.example.com/", client_id: "c", audience: &audience };
+    Sealer::new(&[secret], binding)
 }
 
 /// The content of a session with a name so long.
@@ -60,57 +79,73 @@ fn content(name: usize) -> serde_json::Value {
 
 /// The cookie's value that seals this content for a purpose and host.
 fn seal(secret: &str, purpose: Purpose, host: &str, content: &str) -> String {
-    let audience = ["https://api.example.com".to_string()];
-    let binding = LoginBinding { issuer: "https://tenant.example.com/", client_id: "c", audience: &audience };
-    Sealer::new(&[secret], binding).seal(purpose, host, content.as_bytes(), &[7; 24]).unwrap()
+    sealer(secret).seal(purpose, host, content.as_bytes(), &[7; 24]).unwrap()
 }
 
 /// A session with a name so long.
 fn session(name: usize) -> Session {
     let sealed = seal(SECRET, Purpose::Refresh, HOST, &content(name).to_string());
-    login(&gateway()).sessions.unpack(&sealed, HOST).unwrap()
+    sessions().unpack(&sealed, HOST).unwrap()
 }
 
 /// Names and values as a browser keeps them.
-fn kept_with(nonce: u8, gateway: &Gateway, session: &Session) -> Vec<(String, String)> {
-    let set = login(gateway).sessions.keep(session, &Cookies::default(), HOST, &[nonce; 24], at(0)).unwrap();
+fn kept_with(nonce: u8, session: &Session) -> Vec<(String, String)> {
+    let set = sessions().keep(session, &Cookies::default(), HOST, &[nonce; 24], at(0)).unwrap();
     let pair = |line: &String| line.split(';').next().unwrap().split_once('=').map(|(n, v)| (n.into(), v.into()));
     set.iter().filter_map(pair).collect()
 }
 
-fn kept(gateway: &Gateway, session: &Session) -> Vec<(String, String)> {
-    kept_with(9, gateway, session)
+fn kept(session: &Session) -> Vec<(String, String)> {
+    kept_with(9, session)
 }
 
 fn header(pairs: &[(String, String)]) -> String {
     pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
 }
 
-fn ask(gateway: &Gateway, path: &str, cookie: &str, now: UnixTime) -> Result<Credentials, Reply> {
+/// What a request for a page of this site gets.
+fn get(gateway: &Gateway, path: &str, cookie: &str, now: UnixTime) -> Reply {
     let url = format!("https://{HOST}{path}");
     let read = |name: &str| (name == "cookie").then(|| cookie.to_string());
     let head = RequestHead { method: "GET", url: &url, header: &read };
-    gateway.enter(&head)?.credentials(&head, now, Some(&mut SessionMemory::default()))
+    let host = VirtualHost::default();
+    host.set_clock(now);
+    match host.run(gateway.handle(&head, &host)) {
+        Answer::Reply(reply) => reply,
+        Answer::Forward(forward) => panic!("{forward:?}"),
+    }
+}
+
+fn set_cookies(reply: &Reply) -> Vec<&str> {
+    reply.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, line)| line.as_str()).collect()
+}
+
+/// Who the cookies are, `None` for nobody, or the answer of a route that wants somebody.
+fn ask(gateway: &Gateway, path: &str, cookie: &str, now: UnixTime) -> Result<Option<String>, Reply> {
+    let reply = get(gateway, path, cookie, now);
+    if reply.status == 200 { Ok(reply.header("x-who").map(String::from)) } else { Err(reply) }
 }
 
 /// Asserts that a `Cookie` header is nobody's: a challenge where somebody is needed, that clears what is no session's.
 fn assert_nobody(gateway: &Gateway, cookie: &str, what: &dyn core::fmt::Display) {
     let reply = ask(gateway, "/private", cookie, at(1)).err().unwrap_or_else(|| panic!("{what}: a session"));
     assert_eq!(reply.status, 401, "{what}");
-    for (_, line) in reply.headers.iter().filter(|(name, _)| name == "set-cookie") {
+    for line in set_cookies(&reply) {
         assert!(line.starts_with(COOKIE) && line.contains("=; Path=/; Max-Age=0; "), "{what}: {line}");
     }
-    assert!(matches!(ask(gateway, "/maybe", cookie, at(1)), Ok(Credentials::Anonymous)), "{what}");
+    assert_eq!(ask(gateway, "/maybe", cookie, at(1)), Ok(None), "{what}");
 }
 
 fn assert_somebody(gateway: &Gateway, cookie: &str) {
-    assert!(matches!(ask(gateway, "/private", cookie, at(1)), Ok(Credentials::Session(_))));
+    for path in ["/private", "/maybe"] {
+        assert_eq!(ask(gateway, path, cookie, at(1)), Ok(Some("auth0|1".into())), "{path}");
+    }
 }
 
 #[test]
 fn no_altered_bit_goes_unnoticed() {
     let gateway = gateway();
-    let whole = header(&kept(&gateway, &session(10)));
+    let whole = header(&kept(&session(10)));
     assert_somebody(&gateway, &whole);
     let mut altered = 0;
     for index in 0..whole.len() {
@@ -128,7 +163,7 @@ fn no_altered_bit_goes_unnoticed() {
 #[test]
 fn no_altered_bit_of_any_chunk_goes_unnoticed() {
     let gateway = gateway();
-    let pairs = kept(&gateway, &session(6000));
+    let pairs = kept(&session(6000));
     assert_eq!(pairs.len(), 3);
     assert_somebody(&gateway, &header(&pairs));
     for (chunk, (_, value)) in pairs.iter().enumerate() {
@@ -145,7 +180,7 @@ fn no_altered_bit_of_any_chunk_goes_unnoticed() {
 #[test]
 fn nothing_shorter_or_longer_is_a_session() {
     let gateway = gateway();
-    let whole = header(&kept(&gateway, &session(10)));
+    let whole = header(&kept(&session(10)));
     for len in 0..whole.len() {
         assert_nobody(&gateway, &whole[..len], &len);
     }
@@ -157,8 +192,8 @@ fn nothing_shorter_or_longer_is_a_session() {
 #[test]
 fn chunks_are_taken_whole_and_once() {
     let gateway = gateway();
-    let [a, b, c] = kept(&gateway, &session(6000)).try_into().unwrap();
-    let other = kept_with(8, &gateway, &session(6000));
+    let [a, b, c] = kept(&session(6000)).try_into().unwrap();
+    let other = kept_with(8, &session(6000));
     let named = |name: &(String, String), value: &(String, String)| (name.0.clone(), value.1.clone());
     assert_somebody(&gateway, &header(&[c.clone(), a.clone(), b.clone()]));
     for (what, pairs) in [
@@ -180,9 +215,9 @@ fn chunks_are_taken_whole_and_once() {
 #[test]
 fn what_is_sealed_for_something_else_is_no_session() {
     let gateway = gateway();
-    let sessions = &login(&gateway).sessions;
+    let sessions = sessions();
     let session = session(10);
-    let value = kept(&gateway, &session)[0].1.clone();
+    let value = kept(&session)[0].1.clone();
     let sealed = value.strip_prefix("1.").unwrap();
     let cookie = |sealed: &str| format!("{COOKIE}=1.{sealed}");
     let seal = |secret: &str, purpose, host: &str| seal(secret, purpose, host, &content(10).to_string());
@@ -200,23 +235,26 @@ fn what_is_sealed_for_something_else_is_no_session() {
     }
     assert!(sessions.unpack(sealed, HOST).is_none(), "nor is a session what isolates pass on");
 
-    let entropy = core::array::from_fn(|index| u8::try_from(index).unwrap());
-    let provider = Provider::auth0("https://tenant.example.com/");
-    let client = &login(&gateway).client;
-    let begun = oidc::begin(client, &provider, &sessions.sealer, "", &Cookies::default(), &entropy, at(0)).unwrap();
-    let (name, rest) = begun.cookies[0].split_once('=').unwrap();
+    let begun = get(&gateway, "/login", "", at(0));
+    let (name, rest) = set_cookies(&begun)[0].split_once('=').unwrap();
     assert!(name.starts_with(LOGIN_COOKIE_PREFIX));
-    assert_nobody(&gateway, &format!("{COOKIE}={}", rest.split(';').next().unwrap()), &"the cookie of a login");
+    let login = rest.split(';').next().unwrap();
+    assert_nobody(&gateway, &format!("{COOKIE}={login}"), &"the cookie of a login");
 
-    let state = begun.location.split("state=").nth(1).unwrap().split('&').next().unwrap();
+    let location = begun.header("location").unwrap();
+    let state = location.split("state=").nth(1).unwrap().split('&').next().unwrap();
     for value in [value.as_str(), &format!("1.{}", seal(SECRET, Purpose::Login, HOST))] {
-        let cookie = format!("{name}={value}");
-        let query = format!("code=c&state={state}");
-        let mut used = UsedStates::default();
-        let cookies = Cookies::new(&cookie);
-        let accepted = oidc::accept(client, &provider, &sessions.sealer, &mut used, &query, &cookies, at(1)).0;
-        assert_eq!(accepted.err(), Some(oidc::CallbackError::StateUnknown), "a session is no login");
+        let back = get(&gateway, &format!("/cb?code=c&state={state}"), &format!("{name}={value}"), at(1));
+        assert_eq!((back.status, code(&back).as_str()), (400, "state_invalid"), "a session is no login");
+        assert!(set_cookies(&back).is_empty());
     }
+    let denied = get(&gateway, &format!("/cb?error=access_denied&state={state}"), &format!("{name}={login}"), at(1));
+    assert_eq!(code(&denied), "login_denied", "and the login is one");
+}
+
+fn code(reply: &Reply) -> String {
+    let problem: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
+    problem["code"].as_str().unwrap().into()
 }
 
 #[test]
@@ -257,10 +295,10 @@ fn content_that_is_no_session_opens_none_even_under_the_right_seal() {
 #[test]
 fn a_challenge_clears_what_is_no_session_and_leaves_one_that_is() {
     let gateway = gateway();
-    let whole = header(&kept(&gateway, &session(6000)));
+    let whole = header(&kept(&session(6000)));
     let cleared = |path, cookie: &str, now| {
         let reply = ask(&gateway, path, cookie, now).err().unwrap();
-        reply.headers.iter().filter(|(name, _)| name == "set-cookie").count()
+        set_cookies(&reply).len()
     };
     // Its access token is over, and with it what this route demands; the login goes on.
     assert!(ask(&gateway, "/private", &whole, at(120)).is_ok());
@@ -272,16 +310,7 @@ fn a_challenge_clears_what_is_no_session_and_leaves_one_that_is() {
 }
 
 #[test]
-fn what_is_remembered_is_bounded() {
-    let mut used = UsedStates::default();
-    assert!(used.claim("first"));
-    for index in 0..4095 {
-        assert!(used.claim(&index.to_string()));
-    }
-    assert!(!used.claim("first") && !used.claim("4094"));
-    assert!(used.claim("one more"));
-    assert!(used.claim("first"), "the oldest gives way");
-
+fn the_ends_that_are_remembered_are_bounded() {
     let mut ended = EndedSessions::default();
     ended.end("first");
     for index in 0..4095 {
@@ -295,37 +324,30 @@ fn what_is_remembered_is_bounded() {
 #[test]
 fn a_browser_with_any_cookies_can_begin_a_login_and_is_told_nothing_of_theirs() {
     let gateway = gateway();
-    let Login { client, sessions, .. } = login(&gateway);
-    let provider = Provider::auth0("https://tenant.example.com/");
-    let entropy = core::array::from_fn(|index| u8::try_from(index).unwrap());
     for tail in ["é", "a b", "\"", "<script>", ".1", "a\u{0}", "123456789", "\u{2000}", "a,b"] {
         let cookie = format!("{LOGIN_COOKIE_PREFIX}{tail}=1.x");
-        let cookies = Cookies::new(&cookie);
-        let begun = oidc::begin(client, &provider, &sessions.sealer, "", &cookies, &entropy, at(0)).unwrap();
-        assert_eq!(begun.cookies.len(), 1, "{tail}");
+        let begun = get(&gateway, "/login", &cookie, at(0));
+        assert_eq!((begun.status, set_cookies(&begun).len()), (302, 1), "{tail}");
     }
 }
 
 #[test]
 fn debug_shows_no_secret() {
     let gateway = gateway();
-    let Login { client, sessions, .. } = login(&gateway);
     let session = session(10);
-    let whole = header(&kept(&gateway, &session));
-    let credentials = ask(&gateway, "/private", &whole, at(1));
-    let provider = Provider::auth0("https://tenant.example.com/");
+    let whole = header(&kept(&session));
     let tokens = Tokens { refresh: Some("refresh-token-of-somebody".into()), ..session.tokens().clone() };
     let refreshable = session.clone().refreshed(session.claims().clone(), tokens);
-    let outgoing = oidc::begin_refresh(client, &provider, &refreshable, 0, None);
-    let userinfo = oidc::begin_userinfo(&provider, session.claims(), &session.tokens().access);
-    let mut desk = oidc::RefreshDesk::default();
-    let turn = desk.ask(&refreshable, at(0));
-    let policy = login(&gateway).id_policy.clone().nonce("nonce-of-a-login").at_hash_of("access-token-of-somebody");
-    let reply = ask(&gateway, "/private", "x", at(1));
+    let policy = Policy::id_token("https://tenant.example.com/", "c", &[Algorithm::Rs256]).unwrap();
+    let policy = policy.nonce("nonce-of-a-login").at_hash_of("access-token-of-somebody");
+    // Everything that was ever opened, asked or answered is in what the gateway remembers now.
+    assert_somebody(&gateway, &whole);
+    let (party, reply) = (gateway.login().unwrap(), get(&gateway, "/private", "x", at(1)));
     let shown = format!(
-        "{gateway:?} {client:?} {sessions:?} {session:?} {:?} {credentials:?} {outgoing:?} {userinfo:?} {turn:?} {desk:?} \
-         {policy:?} {reply:?}",
+        "{gateway:?} {party:?} {:?} {session:?} {:?} {refreshable:?} {:?} {policy:?} {reply:?}",
+        sessions(),
         session.tokens(),
+        refreshable.tokens(),
     );
     for secret in [
         SECRET,

@@ -9,12 +9,13 @@ const decoder = new TextDecoder();
 /** What the module imports: the table that its tool chain sets up and nothing here uses. */
 const IMPORTS = { "./edgeward_bg.js": { __wbindgen_init_externref_table() {} } };
 
-/** The outcomes of `check`. */
-export const VERIFIED = 0;
-export const VERIFIED_AND_REFRESH = 1;
-export const FETCH = 2;
-export const WAIT = 3;
-export const REFUSED = 4;
+/** The outcomes of `check` and of tasks. */
+export const PASSED = 0;
+export const REFUSED = 1;
+export const NOT_LOADED = 2;
+export const PENDING = 3;
+/** Added to an outcome of `check` if there is `mail`. */
+export const MAIL = 8;
 
 /** What `check` is given. */
 export const TOKEN = 0;
@@ -48,7 +49,6 @@ class Core {
     this.guard(() => {
       this.wasm = new WebAssembly.Instance(module, IMPORTS).exports;
       this.maxTokenBytes = this.wasm.max_token_bytes();
-      this.pollMs = this.wasm.poll_ms();
     });
   }
 
@@ -128,7 +128,7 @@ class Core {
     return this.guard(() => this.wasm.cache_entries(verifier) >>> 0);
   }
 
-  /** From when until when the last `check` has the same outcome while the keys are the same; undefined if that is not known. */
+  /** From when until when the last verdict stands while the keys are the same; undefined if that is not known. */
   settled() {
     return this.guard(() => {
       const until = this.wasm.settled_until();
@@ -137,17 +137,26 @@ class Core {
   }
 
   destroy(verifier) {
+    this.#forget(() => this.wasm.destroy(verifier));
+  }
+
+  /** Forgets a task; the jobs that it began go on. */
+  leave(verifier, task) {
+    this.#forget(() => this.wasm.leave(verifier, task));
+  }
+
+  #forget(call) {
     // A broken instance is forgotten as a whole.
     if (this.broken) return;
     try {
-      this.wasm.destroy(verifier);
+      call();
     } catch {
       this.broken = true;
     }
   }
 
   /** One of the outcomes. `demands` are JSON in UTF-8. */
-  check(verifier, form, text, demands, nowMs, fetches) {
+  check(verifier, form, text, demands, nowMs, mayWait) {
     return this.guard(() => {
       const room = this.maxTokenBytes + 64;
       const input = this.#room(room + (demands?.length ?? 0));
@@ -164,37 +173,39 @@ class Core {
           more = demands.length;
         }
       }
-      return this.wasm.check(verifier, form, length, more, nowMs, fetches) >>> 0;
+      return this.wasm.check(verifier, form, length, more, nowMs, mayWait) >>> 0;
     });
   }
 
-  /** The permit that the last `check` or `answer` gave. */
-  permit() {
-    return this.guard(() => this.wasm.permit());
+  /** The task that the last `check` began. */
+  task() {
+    return this.guard(() => this.wasm.task());
   }
 
-  warmUp(verifier, nowMs) {
+  /** Begins to load the keys; the task that does it. */
+  load(verifier, nowMs) {
+    return this.guard(() => this.wasm.load(verifier, nowMs));
+  }
+
+  /** What the flows of a verifier ask for since the last call, and which have ended or failed. */
+  mail(verifier) {
     return this.guard(() => {
-      this.wasm.warm_up(verifier, nowMs);
+      this.wasm.mail(verifier);
       return this.json();
     });
   }
 
-  /** What a permit is for: `{ edge: key }`, `{ http: request }`, or undefined if it is void. */
-  ask(verifier, permit) {
-    return this.guard(() => {
-      const kind = this.wasm.ask(verifier, permit);
-      if (kind === 0) return { edge: this.text() };
-      return kind === 1 ? { http: this.json() } : undefined;
+  /** Hands over what came of a request. */
+  answer(verifier, request, { kind, head = "", body = new Uint8Array(0) }, nowMs) {
+    this.guard(() => {
+      const [headLength, bodyLength] = this.#write(head, body);
+      this.wasm.answer(verifier, request, kind, headLength, bodyLength, nowMs);
     });
   }
 
-  /** Hands over what came of it. Undefined to ask again with the next permit, else how the fetch went. */
-  answer(verifier, permit, { kind, head = "", body = new Uint8Array(0) }, nowMs) {
-    return this.guard(() => {
-      const [headLength, bodyLength] = this.#write(head, body);
-      return this.wasm.answer(verifier, permit, kind, headLength, bodyLength, nowMs) === 0 ? undefined : this.json();
-    });
+  /** The outcome of a task that has ended. */
+  result(verifier, task) {
+    return this.guard(() => this.wasm.result(verifier, task) >>> 0);
   }
 
   keys(verifier) {

@@ -1,20 +1,13 @@
-// The verifier: the core decides, this fetches what it asks for.
+// The verifier: the core decides, at once where it can.
 
 import * as Core from "./core.js";
 import { aborted, fromCore, internalError, invalidOption, keysNotLoaded } from "./error.js";
 import { explain, explainPerCall } from "./options.js";
-import { edgeGet, edgePut, send } from "./fetch.js";
+import { Flows } from "./flows.js";
 import { Known } from "./known.js";
 import { Claims, VerifiedToken } from "./token.js";
 
-/** Looks at one token before giving up; only a broken core would come near. */
-const MAX_CHECKS = 1000;
-/** How often `load` looks whether another call has loaded the keys. */
-const MAX_LOAD_CHECKS = 400;
 const MAX_TIMEOUT_MS = 30_000;
-
-/** A count of fetches past which the core asks for no further one. */
-const NO_MORE_FETCHES = 255;
 
 export function createVerifier(options) {
   return new Verifier(options);
@@ -26,9 +19,8 @@ export let authenticate;
 
 class Verifier {
   #text;
-  #fetch;
-  #now;
-  #timeout;
+  /** The caller's `fetch` and `timeout`, if any, and `time`, the clock. */
+  #host;
   /** What `#open` gives, until that core breaks or the verifier is disposed of. */
   #opened;
 
@@ -49,9 +41,7 @@ class Verifier {
     if ("timeout" in options && !(Number.isInteger(timeout) && timeout >= 1 && timeout <= MAX_TIMEOUT_MS)) {
       throw invalidOption(`timeout must be a whole number of milliseconds from 1 to ${MAX_TIMEOUT_MS}`);
     }
-    this.#fetch = customFetch;
-    this.#now = now;
-    this.#timeout = timeout;
+    this.#host = { fetch: customFetch, timeout, time: clock(now) };
     this.#text = plain(rest);
     this.#open();
   }
@@ -65,28 +55,12 @@ class Verifier {
   verifySync(token, options) {
     const { demands, call } = perCall(options);
     const [form, text] = asInput(token);
-    const now = this.#time();
+    const now = this.#host.time();
     const opened = this.#open();
-    const { core, number } = opened;
     const known = demands === undefined ? opened.known.find(form, text, now) : undefined;
     if (known !== undefined) return new VerifiedToken(known);
-    let outcome = core.check(number, form, text, demands, now, 0);
-    if (outcome === Core.FETCH) {
-      // The keys are fetched for the calls to come; this one is decided with those that are there.
-      this.#inBackground(opened, core.permit(), call);
-      const later = this.#time();
-      outcome = core.check(number, form, text, demands, later, NO_MORE_FETCHES);
-    }
-    switch (outcome) {
-      case Core.VERIFIED:
-        return verified(opened, form, text);
-      case Core.VERIFIED_AND_REFRESH:
-        return this.#verifiedAndRefresh(opened, form, text, call);
-      case Core.REFUSED:
-        throw refusal(core, demands);
-      default:
-        throw keysNotLoaded();
-    }
+    const outcome = opened.core.check(opened.number, form, text, demands, now, false);
+    return decided(opened, outcome, form, text, demands, call);
   }
 
   async authenticate(request, options) {
@@ -97,7 +71,16 @@ class Verifier {
   async load(options) {
     const { call, demands } = perCall(options);
     if (demands !== undefined) throw invalidOption("load takes only signal");
-    return unlessAborted(call.signal, this.#load());
+    for (;;) {
+      const now = this.#host.time();
+      const opened = this.#open();
+      const { core, number } = opened;
+      const keys = await wait(opened, core.load(number, now), call, (outcome, cause) => {
+        if (outcome !== Core.PASSED) throw refusal(core, undefined, cause);
+        return core.keys(number);
+      });
+      if (keys !== undefined) return keys;
+    }
   }
 
   keys() {
@@ -107,134 +90,52 @@ class Verifier {
 
   [Symbol.dispose ?? Symbol.for("Symbol.dispose")]() {
     registry?.unregister(this);
-    this.#opened?.core.destroy(this.#opened.number);
+    if (this.#opened !== undefined) close(this.#opened);
     this.#opened = undefined;
     this.#text = undefined;
   }
 
   /**
-   * A core that works, this verifier's number in it, and the verdicts known from there; one value, so that none of them is ever
-   * used with another's. A core that broke is replaced, and the verifier built again. What was begun with one such value ends with it.
+   * A core that works, this verifier's number in it, and the flows and the known verdicts from there; one value, so that none of
+   * them is ever used with another's. A core that broke is replaced, and the verifier built again. What was begun with one such value
+   * ends with it.
    */
   #open() {
     if (this.#opened?.core.broken === false) return this.#opened;
+    this.#opened?.flows.end();
     if (this.#text === undefined) throw internalError("the verifier was disposed of");
     const core = Core.currentCore();
     const { number, reason, issuer } = core.create(this.#text);
     if (number === undefined) throw invalidOption(explain(this.#text, reason, issuer));
-    this.#opened = { core, number, known: new Known(core.cacheEntries(number)) };
+    const known = new Known(core.cacheEntries(number));
+    this.#opened = { core, number, known, flows: new Flows(core, number, known, this.#host) };
     registry?.unregister(this);
     registry?.register(this, this.#opened, this);
     return this.#opened;
   }
 
-  /** The time in milliseconds. A clock that says nothing sensible must not make old tokens young. */
-  #time() {
-    if (this.#now === undefined) return Date.now();
-    const millis = this.#now() * 1000;
-    if (!(millis > 0 && millis < Infinity)) throw invalidOption("now must return the time in seconds");
-    return millis;
-  }
-
   async #verify(form, text, demands, call) {
     if (call.signal?.aborted) throw aborted(call.signal.reason);
-    let fetches = 0;
-    let cause;
-    for (let checks = 0; checks < MAX_CHECKS; checks += 1) {
-      const now = this.#time();
+    for (;;) {
+      const now = this.#host.time();
       const opened = this.#open();
       const { core, number } = opened;
       const known = demands === undefined ? opened.known.find(form, text, now) : undefined;
       if (known !== undefined) return new VerifiedToken(known);
-      switch (core.check(number, form, text, demands, now, fetches)) {
-        case Core.VERIFIED:
-          return verified(opened, form, text);
-        case Core.VERIFIED_AND_REFRESH:
-          return this.#verifiedAndRefresh(opened, form, text, call);
-        case Core.REFUSED:
-          throw refusal(core, demands, cause);
-        case Core.FETCH: {
-          const work = this.#use(opened, core.permit(), call);
-          // Others rely on it, also when this client goes away.
-          call.waitUntil?.(work.catch(() => {}));
-          const fetched = await unlessAborted(call.signal, work);
-          fetches += fetched.askedProvider ? 1 : 0;
-          cause = fetched.cause;
-          break;
-        }
-        default:
-          await unlessAborted(call.signal, sleep(core.pollMs));
-      }
-    }
-    throw internalError("there is no verdict after many checks");
-  }
-
-  async #load() {
-    let failure;
-    for (let checks = 0; checks < MAX_LOAD_CHECKS; checks += 1) {
-      const now = this.#time();
-      const opened = this.#open();
-      const permits = opened.core.warmUp(opened.number, now);
-      const done = await Promise.all(permits.map((permit) => this.#use(opened, permit, {})));
-      failure = done.find(({ error }) => error !== undefined) ?? failure;
-      const keys = this.keys();
-      if (keys.every(({ loaded }) => loaded)) return keys;
-      if (failure !== undefined) break;
-      // Another call is loading them, the core broke meanwhile, or the provider is given a pause after it failed.
-      await sleep(opened.core.pollMs);
-    }
-    throw unavailable(failure);
-  }
-
-  #verifiedAndRefresh(opened, form, text, call) {
-    const permit = opened.core.permit();
-    const token = verified(opened, form, text);
-    this.#inBackground(opened, permit, call);
-    return token;
-  }
-
-  #inBackground(opened, permit, { waitUntil }) {
-    const work = this.#use(opened, permit, { waitUntil }).then(() => {}, () => {});
-    if (waitUntil !== undefined) waitUntil(work);
-  }
-
-  /** Uses a permit up: asks and answers until the core is done. Neither a verifier that is gone nor a core that broke takes an answer. */
-  async #use({ core, number, known }, permit, { waitUntil }) {
-    let cause;
-    for (;;) {
-      const asked = core.broken ? undefined : core.ask(number, permit);
-      if (asked === undefined) return { askedProvider: true };
-      let answer;
-      if (asked.edge !== undefined) {
-        // A fetch of the caller's own answers for itself alone: nothing of it is shared.
-        answer = this.#fetch === undefined ? await edgeGet(asked.edge) : { kind: 0 };
-      } else {
-        answer = await send({ ...asked.http, timeoutMs: this.#timeout ?? asked.http.timeoutMs }, this.#fetch);
-        cause = answer.cause;
-      }
-      const now = this.#time();
-      if (core.broken) return { askedProvider: true };
-      const done = core.answer(number, permit, answer, now);
-      // The keys may be others now: verdicts stand or fall anew.
-      known.clear();
-      if (done === undefined) {
-        permit = core.permit();
-        continue;
-      }
-      if (done.edge !== undefined && this.#fetch === undefined) {
-        const kept = edgePut(done.edge);
-        if (waitUntil !== undefined) waitUntil(kept);
-      }
-      return { ...done, cause: done.error === undefined ? undefined : cause };
+      const outcome = core.check(number, form, text, demands, now, true);
+      if ((outcome & ~Core.MAIL) !== Core.PENDING) return decided(opened, outcome, form, text, demands, call);
+      const token = await wait(opened, core.task(), call, (outcome, cause) => verdict(opened, outcome, form, text, demands, cause));
+      // Undefined: the core broke, or the verifier is gone.
+      if (token !== undefined) return token;
     }
   }
 
   /** The demands as the core takes them, or an error that names what is wrong with them. */
   #checkedDemands(options) {
     const { demands } = perCall(options);
-    const now = this.#time();
+    const now = this.#host.time();
     const { core, number } = this.#open();
-    core.check(number, Core.NO_HEADER, "", demands, now, 0);
+    core.check(number, Core.NO_HEADER, "", demands, now, true);
     const error = refusal(core, demands);
     if (error.code === "options_invalid") throw error;
     return demands;
@@ -242,10 +143,39 @@ class Verifier {
 }
 
 /** Frees what forgotten verifiers hold in wasm memory, where the runtime tells. */
-const registry =
-  typeof FinalizationRegistry === "undefined"
-    ? undefined
-    : new FinalizationRegistry(({ core, number }) => core.destroy(number));
+const registry = typeof FinalizationRegistry === "undefined" ? undefined : new FinalizationRegistry(close);
+
+function close({ core, number, flows }) {
+  core.destroy(number);
+  flows.end();
+}
+
+/** The time in milliseconds, from the caller's clock if there is one. One that says nothing sensible must not make old tokens young. */
+function clock(now) {
+  if (now === undefined) return Date.now;
+  return () => {
+    const millis = now() * 1000;
+    if (!(millis > 0 && millis < Infinity)) throw invalidOption("now must return the time in seconds");
+    return millis;
+  };
+}
+
+/** The verdict of a `check`; what is to be done in the background is begun. */
+function decided(opened, outcome, form, text, demands, call) {
+  if (outcome === Core.PASSED) return verified(opened, form, text);
+  try {
+    return verdict(opened, outcome & ~Core.MAIL, form, text, demands);
+  } finally {
+    // The verdict is read by now: mail takes its place.
+    if ((outcome & Core.MAIL) !== 0) opened.flows.collect(call.waitUntil);
+  }
+}
+
+/** The token that passed, or the error that says why it did not. */
+function verdict(opened, outcome, form, text, demands, cause) {
+  if (outcome === Core.PASSED) return verified(opened, form, text);
+  throw outcome === Core.REFUSED ? refusal(opened.core, demands, cause) : keysNotLoaded();
+}
 
 /** The token that the core has just accepted, kept for the next call if its verdict stands for a time. */
 function verified({ core, known }, form, text) {
@@ -309,21 +239,16 @@ function hasTokenInQuery(url) {
   return from >= 0 && new URLSearchParams(url.slice(from + 1).split("#", 1)[0]).has("access_token");
 }
 
-function unavailable(failure) {
-  const code = failure?.error ?? "jwks_unreachable";
-  const detail = failure?.message ?? "the issuer's key set cannot be fetched";
-  const headers = { "content-type": "application/problem+json", "cache-control": "no-store", "retry-after": "1" };
-  const body = JSON.stringify({ status: 503, title: "Service Unavailable", code, detail });
-  return fromCore({ code, message: detail, reply: { status: 503, headers, body } }, failure?.cause);
-}
-
-const sleep = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
-
-/** What `work` comes to, unless the signal ends the wait before. The work itself goes on: others rely on it. */
-function unlessAborted(signal, work) {
+/** What a task comes to, unless the caller's signal ends the wait before. What others rely on goes on. */
+function wait({ flows }, task, call, read) {
+  const work = flows.wait(task, call, read);
+  const { signal } = call;
   if (signal === undefined) return work;
   return new Promise((resolve, reject) => {
-    const end = () => reject(aborted(signal.reason));
+    const end = () => {
+      flows.leave(task);
+      reject(aborted(signal.reason));
+    };
     signal.addEventListener("abort", end, { once: true });
     // Whatever comes of the work after that, somebody listens: a rejection that nobody hears of ends a process.
     work.then(resolve, reject).finally(() => signal.removeEventListener("abort", end));

@@ -40,7 +40,7 @@ pub enum Destination<'g> {
 }
 
 /// A change to a response's headers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum HeaderEdit {
     /// Removes a header.
     Remove(&'static str),
@@ -173,5 +173,16 @@ impl core::fmt::Debug for Forward<'_> {
     /// Leaves out query and headers.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Forward").field("is_private", &self.is_private).finish_non_exhaustive()
+    }
+}
+
+impl core::fmt::Debug for HeaderEdit {
+    /// Leaves out values: they may be cookies.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Remove(name) => f.debug_tuple("Remove").field(name).finish(),
+            Self::Set(name, _) => f.debug_tuple("Set").field(name).finish(),
+            Self::Append(name, _) => f.debug_tuple("Append").field(name).finish(),
+        }
     }
 }

@@ -164,7 +164,7 @@ impl RouteIndex {
 
     /// From a node to those below it that `segment` leads to.
     fn step(&self, from: Position, segment: &str, next: &mut Vec<Position>) {
-        #[cfg(test)]
+        #[cfg(all(test, feature = "unicode"))]
         steps::count();
         let Some(node) = self.nodes.get(from.node) else { return };
         if let Some(node) = node.parameter {
@@ -280,7 +280,7 @@ pub(super) fn combinations_of(candidates: &[Candidate]) -> u8 {
 }
 
 /// Steps taken, for tests of cost.
-#[cfg(test)]
+#[cfg(all(test, feature = "unicode"))]
 pub(super) mod steps {
     use core::cell::Cell;
 

@@ -2,13 +2,16 @@
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::ops::ControlFlow::{Break, Continue};
 
 use serde_json::json;
 
-use super::{Action, Credentials, Gateway, LoginStep, compile};
+use super::action::Action;
+use super::matched::Credentials;
+use super::route::LoginStep;
+use super::{Answer, Gateway, Step, compile};
 use crate::http::{Reply, RequestHead};
 use crate::io::UnixTime;
-use crate::session::SessionMemory;
 
 type Header = (&'static str, &'static str);
 
@@ -42,13 +45,20 @@ fn ask(gateway: &Gateway, method: &str, path: &str, headers: &[Header]) -> Resul
     };
     let url = alloc::format!("https://app.example.com{path}");
     let head = RequestHead { method, url: &url, header: &header };
-    let entered = gateway.enter(&head)?;
-    let credentials = entered.credentials(&head, UnixTime::from_secs(0), Some(&mut SessionMemory::default()))?;
+    let request = passed(gateway.enter(&head))?;
+    let credentials = passed(request.credentials(&head, UnixTime::from_secs(0)))?;
     assert!(matches!(credentials, Credentials::Anonymous));
-    match entered.action(&head, None) {
-        Action::Login(_, step) => Ok(step),
-        Action::Respond(reply) => Err(reply),
-        other => panic!("{other:?}"),
+    match request.action(&head, None) {
+        Action::Login(step, _) => Ok(step),
+        Action::Answer(Answer::Reply(reply)) => Err(reply),
+        Action::Answer(other) => panic!("{other:?}"),
+    }
+}
+
+fn passed<T>(step: Step<T>) -> Result<T, Reply> {
+    match step {
+        Continue(value) => Ok(value),
+        Break(reply) => Err(reply),
     }
 }
 

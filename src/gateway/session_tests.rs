@@ -2,20 +2,28 @@
 //! and what may not come from another site.
 
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::ControlFlow::{Break, Continue};
 
 use serde_json::json;
 
-use super::{Compiled, Credentials, Gateway, compile};
+use super::matched::{Credentials, MatchedRequest};
+use super::{Compiled, Gateway, Platform, Unicode, compile_with};
 use crate::http::RequestHead;
 use crate::io::UnixTime;
 use crate::jwt::Claims;
-use crate::session::{Cookies, Session, SessionMemory, Tokens};
+use crate::oidc::RefreshOutcome;
+use crate::session::{Cookies, Purpose, Session, SessionMemory, Tokens};
 
 const NOW: i64 = 1_700_000_000;
 const DAY: i64 = 86_400;
 
 fn site(session: serde_json::Value) -> Gateway {
+    site_with(session, None)
+}
+
+fn site_with(session: serde_json::Value, random_secret: Option<&str>) -> Gateway {
     let config = json!({
         "authorizer": {
             "type": "auth0", "domain": "tenant.example.com", "audience": "https://api.example.com", "client_id": "c",
@@ -36,7 +44,8 @@ fn site(session: serde_json::Value) -> Gateway {
             { "method": "GET", "path": "/page", "on_unauthenticated": "login", "integration": { "type": "respond" } }
         ]
     });
-    let Compiled { gateway, .. } = compile(&config.to_string(), &|_| None).unwrap();
+    let platform = Platform { unicode: Unicode::TABLES, random_secret };
+    let Compiled { gateway, .. } = compile_with(&config.to_string(), &|_| None, platform).unwrap();
     gateway
 }
 
@@ -65,20 +74,35 @@ fn at(offset: i64) -> UnixTime {
     UnixTime::from_secs(NOW + offset)
 }
 
-/// What a request gets: `session`, `anonymous`, or status and where to.
+/// Forgets the sessions that were opened.
+fn forget(gateway: &Gateway) {
+    gateway.login().unwrap().state.with(|state| state.sessions = SessionMemory::default());
+}
+
+/// A request that has a route.
+fn matched<'g>(gateway: &'g Gateway, head: &RequestHead<'_>) -> MatchedRequest<'g> {
+    gateway.enter(head).continue_value().unwrap()
+}
+
+/// What a request gets, whether its session was opened before or not: `session`, `anonymous`, or status and where to.
 fn ask(gateway: &Gateway, method: &str, path: &str, headers: &[(&str, &str)], now: UnixTime) -> String {
     let header = |name: &str| headers.iter().find(|(one, _)| *one == name).map(|(_, value)| value.to_string());
     let url = alloc::format!("https://app.example.com{path}");
     let head = RequestHead { method, url: &url, header: &header };
-    match gateway.enter(&head).unwrap().credentials(&head, now, Some(&mut SessionMemory::default())) {
-        Ok(Credentials::Session(session)) => {
+    let ask = || match matched(gateway, &head).credentials(&head, now) {
+        Continue(Credentials::Session(party, session)) => {
             assert_eq!(session.claims().subject(), Some("alice"));
+            assert!(Arc::ptr_eq(party, gateway.login().unwrap()));
             "session".into()
         }
-        Ok(Credentials::Anonymous) => "anonymous".into(),
-        Ok(Credentials::Bearer(_)) => "bearer".into(),
-        Err(reply) => alloc::format!("{} {}", reply.status, reply.header("location").unwrap_or_default()),
-    }
+        Continue(Credentials::Anonymous) => "anonymous".into(),
+        Continue(Credentials::Bearer(_)) => "bearer".into(),
+        Break(reply) => alloc::format!("{} {}", reply.status, reply.header("location").unwrap_or_default()),
+    };
+    forget(gateway);
+    let (anew, again): (String, String) = (ask(), ask());
+    assert_eq!(anew, again, "what is remembered changes no verdict");
+    anew
 }
 
 const NAVIGATES: (&str, &str) = ("sec-fetch-mode", "navigate");
@@ -119,15 +143,13 @@ fn what_the_access_token_grants_ends_with_it_unless_it_can_be_replaced() {
 fn nothing_that_an_access_token_grants_outlives_it_in_an_outage_either() {
     let gateway = default_site();
     let cookie = cookie(&gateway, Some("r"));
-    let mut memory = SessionMemory::default();
     for (path, offset, expected) in
         [("/scoped", 3599, true), ("/scoped", 3600, false), ("/token", 3600, false), ("/plain", 3600, true)]
     {
         let url = alloc::format!("https://app.example.com{path}");
         let head = RequestHead { method: "GET", url: &url, header: &|name| (name == "cookie").then(|| cookie.clone()) };
-        let entered = gateway.enter(&head).unwrap();
-        let session = entered.session(&head, at(offset), Some(&mut memory)).unwrap();
-        assert_eq!(entered.is_good_for_route(&session, at(offset)), expected, "{path} {offset}");
+        let session = gateway.login().unwrap().session_of(&head, at(offset)).unwrap();
+        assert_eq!(matched(&gateway, &head).is_good_for_route(&session, at(offset)), expected, "{path} {offset}");
     }
 }
 
@@ -144,9 +166,9 @@ fn a_login_that_brought_an_expired_token_is_not_sent_round_in_circles() {
         let url = alloc::format!("https://app.example.com{path}");
         let header = |name: &str| (name == "sec-fetch-mode").then(|| "navigate".to_string());
         let head = RequestHead { method: "GET", url: &url, header: &header };
-        let entered = gateway.enter(&head).unwrap();
-        assert!(!entered.is_good_for_route(&session, at(offset)));
-        let reply = entered.demand_login(&head, &session, at(offset));
+        let request = matched(&gateway, &head);
+        assert!(!request.is_good_for_route(&session, at(offset)));
+        let reply = request.demand_login(&head, &session, at(offset));
         let got = alloc::format!("{} {}", reply.status, reply.header("location").unwrap_or_default());
         assert_eq!(got, expected, "{path} {offset}");
     }
@@ -191,21 +213,20 @@ fn on_unauthenticated_says_who_is_sent_to_log_in() {
 }
 
 #[test]
-fn a_secret_that_is_missing_opens_nothing_until_there_is_one() {
-    let mut gateway = site(json!({}));
-    assert!(gateway.login().unwrap().lacks_secret());
-    assert!(
-        gateway
-            .login()
-            .unwrap()
-            .sessions
-            .sealer
-            .open(crate::session::Purpose::Session, "app.example.com", "")
-            .is_none()
-    );
-    gateway.login.as_mut().unwrap().seal_with("random");
+fn a_secret_that_is_missing_opens_nothing_unless_there_is_a_random_one() {
+    let gateway = site(json!({}));
+    let sealer = &gateway.login().unwrap().sessions.sealer;
+    assert!(sealer.is_empty());
+    assert!(sealer.open(Purpose::Session, "app.example.com", "").is_none());
+    assert!(sealer.seal(Purpose::Session, "app.example.com", b"{}", &[7; 24]).is_none());
+
+    let gateway = site_with(json!({}), Some("random"));
     let cookie = cookie(&gateway, None);
     assert_eq!(ask(&gateway, "GET", "/plain", &[("cookie", &cookie)], at(0)), "session");
+    let other = site_with(json!({}), Some("another"));
+    assert_eq!(ask(&other, "GET", "/plain", &[("cookie", &cookie)], at(0)), "401 ");
+    let configured = site_with(json!({ "secrets": "a sealing secret of at least 32 characters" }), Some("random"));
+    assert_eq!(ask(&configured, "GET", "/plain", &[("cookie", &cookie)], at(0)), "401 ");
 }
 
 #[test]
@@ -243,9 +264,12 @@ fn opened(gateway: &Gateway, cookies: &[&str]) -> Vec<String> {
     let header = cookies.join("; ");
     let read = |name: &str| (name == "cookie").then(|| header.clone());
     let head = RequestHead { method: "GET", url: "https://app.example.com/plain", header: &read };
-    let entered = gateway.enter(&head).unwrap();
-    let sessions = entered.sessions(&head, at(100), Some(&mut SessionMemory::default()));
-    sessions.iter().map(|session| session.id().to_string()).collect()
+    forget(gateway);
+    let open = || gateway.login().unwrap().sessions_of(&head, at(100));
+    let names = |sessions: Vec<Arc<Session>>| sessions.iter().map(|session| session.id().to_string()).collect();
+    let (anew, again): (Vec<String>, Vec<String>) = (names(open()), names(open()));
+    assert_eq!(anew, again, "what is remembered changes no verdict");
+    anew
 }
 
 #[test]
@@ -299,8 +323,7 @@ fn what_opens_nothing_is_cleared_for_domain_and_host_so_that_no_login_begins_aga
         _ => None,
     };
     let head = RequestHead { method: "GET", url: "https://app.example.com/plain", header: &read };
-    let entered = gateway.enter(&head).unwrap();
-    let reply = entered.credentials(&head, at(0), Some(&mut SessionMemory::default())).unwrap_err();
+    let reply = matched(&gateway, &head).credentials(&head, at(0)).break_value().unwrap();
     let set: Vec<&str> =
         reply.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, value)| value.as_str()).collect();
     for name in ["__Secure-sid=; ", "__Secure-sid.1=; "] {
@@ -317,8 +340,8 @@ fn on_a_route_that_may_have_a_session_one_that_ended_is_nobody() {
         let url = alloc::format!("https://app.example.com{path}");
         let read = |name: &str| (name == "sec-fetch-mode").then(|| "navigate".to_string());
         let head = RequestHead { method: "GET", url: &url, header: &read };
-        let entered = gateway.enter(&head).unwrap();
-        let challenge = (!entered.is_optional()).then(|| entered.challenge(&head));
+        let request = matched(&gateway, &head);
+        let challenge = (!request.is_optional()).then(|| request.challenge(&head));
         assert_eq!(challenge.map(|reply| reply.status), expected, "{path}");
     }
 }
@@ -327,7 +350,7 @@ fn on_a_route_that_may_have_a_session_one_that_ended_is_nobody() {
 fn a_login_lands_on_a_page_whatever_a_link_named() {
     let gateway = default_site();
     let head = RequestHead { method: "GET", url: "https://app.example.com/cb", header: &|_| None };
-    let entered = gateway.enter(&head).unwrap();
+    let request = matched(&gateway, &head);
     for (location, landing) in [
         ("/plain?a=b", "/plain?a=b"),
         ("/nowhere", "/nowhere"),
@@ -336,6 +359,41 @@ fn a_login_lands_on_a_page_whatever_a_link_named() {
         ("/cb?code=c", "/"),
         ("https://www.example.com/login", "https://www.example.com/login"),
     ] {
-        assert_eq!(entered.landing(location.into()), landing);
+        assert_eq!(request.landing(location.into()), landing);
+    }
+}
+
+#[test]
+fn debug_shows_no_secret_of_what_a_request_proves_itself_with() {
+    let gateway = default_site();
+    let cookie = cookie(&gateway, Some("refresh-token-of-somebody"));
+    let url = "https://app.example.com/plain";
+    let of_session = |name: &str| (name == "cookie").then(|| cookie.clone());
+    let of_client = |name: &str| (name == "authorization").then(|| "Bearer access-token-of-somebody".to_string());
+    let heads = [&of_session as &dyn Fn(&str) -> Option<String>, &of_client];
+    let shown = heads.map(|header| {
+        let head = RequestHead { method: "GET", url, header };
+        let request = matched(&gateway, &head);
+        alloc::format!("{:?} {request:?}", request.credentials(&head, at(0)))
+    });
+    assert!(shown[0].contains("Session(") && shown[1].contains("Bearer(Token(…))"), "{shown:?}");
+
+    let head = RequestHead { method: "GET", url, header: &of_session };
+    let party = gateway.login().unwrap();
+    let session = party.session_of(&head, at(0)).unwrap();
+    let desk = party.state.with(|state| {
+        let turn = state.refreshes.ask(&session, at(0));
+        let crate::oidc::RefreshTurn::Go(mark) = turn else { panic!("it goes") };
+        let outcome = RefreshOutcome::Refreshed(alloc::boxed::Box::new(session.as_ref().clone()));
+        let shown = alloc::format!("{turn:?} {outcome:?}");
+        state.refreshes.close(mark, outcome, at(0));
+        let done = state.refreshes.ask(&session, at(0));
+        shown + &alloc::format!("{done:?} {:?} {state:?}", state.refreshes)
+    });
+    let shown = alloc::format!("{shown:?} {desk} {party:?} {session:?} {:?}", session.tokens());
+    let sealed = &cookie[20..60];
+    let secrets = ["client secret", "sealing secret", "-token-of-somebody", "opaque", "\"s1\"", "alice", sealed];
+    for secret in secrets {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
     }
 }

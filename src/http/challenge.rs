@@ -1,4 +1,4 @@
-//! Every refusal on the wire: status, `WWW-Authenticate` (RFC 6750 §3) and a problem document (RFC 9457).
+//! Refusals of tokens on the wire: status, `WWW-Authenticate` (RFC 6750 §3) and a problem document (RFC 9457).
 
 use alloc::string::String;
 

@@ -195,7 +195,6 @@ mod tests {
 
     use super::{CookieShape, Cookies, cookies_without};
     use crate::limits;
-    use crate::limits;
 
     fn shape() -> CookieShape {
         CookieShape { name: "__Host-s".into(), same_site: "Lax", domain: None }

@@ -28,7 +28,7 @@ pub use claims::Claims;
 pub(crate) use demands::is_organization;
 pub use demands::{Demands, Roles};
 pub(crate) use policy::Rules;
-pub use policy::{Access, Id, InvalidPolicy, Policy, Profile};
+pub use policy::{Access, Any, Id, InvalidPolicy, Policy, Profile};
 #[cfg(feature = "gateway")]
 pub(crate) use token::unverified_claims;
 pub use token::{Header, UntrustedToken};

@@ -39,6 +39,11 @@ pub enum Access {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Id {}
 
+/// Either of them, as a policy says that is made while the program runs: for bindings to languages that have no such types. There is
+/// no way back to a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Any {}
+
 /// What a policy of either kind holds. One type, so that verification is compiled once.
 #[derive(Clone)]
 pub(crate) struct Rules {
@@ -201,6 +206,18 @@ impl Policy<Id> {
             change(rules);
         }
         self
+    }
+}
+
+impl From<Policy<Access>> for Policy<Any> {
+    fn from(policy: Policy<Access>) -> Self {
+        Self { rules: policy.rules, kind: PhantomData }
+    }
+}
+
+impl From<Policy<Id>> for Policy<Any> {
+    fn from(policy: Policy<Id>) -> Self {
+        Self { rules: policy.rules, kind: PhantomData }
     }
 }
 

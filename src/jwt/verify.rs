@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::claims::Registered;
-use super::policy::{AccessRules, Id, IdRules, Kind, Rules};
+use super::policy::{AccessRules, Any, Id, IdRules, Kind, Rules};
 use super::token::{Header, UntrustedToken, parse_claims};
 use super::verified::{Times, Verified, VerifiedToken};
 use super::{Algorithm, Claims, Profile};
@@ -222,7 +222,7 @@ impl VerifiedToken<Id> {
     /// # Errors
     /// `claim_missing` or `nonce_mismatch`.
     pub fn check_nonce(&self, sent: &str) -> Result<(), VerifyError> {
-        check_nonce(self.claims().get("nonce").and_then(Value::as_str), sent)
+        self.token.check_nonce(sent)
     }
 
     /// Checks that `at_hash`, if there, matches this access token; see [`Policy::at_hash_of`](super::Policy::at_hash_of).
@@ -230,8 +230,37 @@ impl VerifiedToken<Id> {
     /// # Errors
     /// `at_hash_mismatch`.
     pub fn check_at_hash(&self, access_token: &str) -> Result<(), VerifyError> {
-        let algorithm = self.header().algorithm().ok_or(VerifyError::AtHashMismatch)?;
-        check_at_hash(self.claims().get("at_hash").and_then(Value::as_str), access_token, algorithm)
+        self.token.check_at_hash(access_token)
+    }
+}
+
+/// For policies of ID tokens.
+impl VerifiedToken<Any> {
+    /// Checks the `nonce`.
+    ///
+    /// # Errors
+    /// `claim_missing` or `nonce_mismatch`.
+    pub fn check_nonce(&self, sent: &str) -> Result<(), VerifyError> {
+        self.token.check_nonce(sent)
+    }
+
+    /// Checks that `at_hash`, if there, matches this access token.
+    ///
+    /// # Errors
+    /// `at_hash_mismatch`.
+    pub fn check_at_hash(&self, access_token: &str) -> Result<(), VerifyError> {
+        self.token.check_at_hash(access_token)
+    }
+}
+
+impl Verified {
+    fn check_nonce(&self, sent: &str) -> Result<(), VerifyError> {
+        check_nonce(self.claims.get("nonce").and_then(Value::as_str), sent)
+    }
+
+    fn check_at_hash(&self, access_token: &str) -> Result<(), VerifyError> {
+        let algorithm = self.header.algorithm().ok_or(VerifyError::AtHashMismatch)?;
+        check_at_hash(self.claims.get("at_hash").and_then(Value::as_str), access_token, algorithm)
     }
 }
 

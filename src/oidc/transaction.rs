@@ -150,3 +150,22 @@ impl UsedStates {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::UsedStates;
+
+    #[test]
+    fn the_states_that_are_remembered_are_bounded() {
+        let mut used = UsedStates::default();
+        assert!(used.claim("first"));
+        for index in 0..4095 {
+            assert!(used.claim(&index.to_string()));
+        }
+        assert!(!used.claim("first") && !used.claim("4094"));
+        assert!(used.claim("one more"));
+        assert!(used.claim("first"), "the oldest gives way");
+    }
+}

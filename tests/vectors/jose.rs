@@ -27,8 +27,8 @@ fn is_genuine(text: &str, keys: &JwkSet) -> bool {
             VerifyError::TokenMalformed(Malformed::Claims)
             | VerifyError::ClaimMissing { .. }
             | VerifyError::ClaimMalformed { .. }
-            | VerifyError::IssuerMismatch
-            | VerifyError::TypNotAllowed,
+            | VerifyError::IssuerMismatch(_)
+            | VerifyError::TypNotAllowed(_),
         ) => true,
         Err(
             VerifyError::TokenMalformed(_)

@@ -2,12 +2,16 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::sync::Arc;
 
 use edgeward::http::Reply;
-use edgeward::io::{Incoming, Outgoing, Unreachable};
+use edgeward::io::{EdgeEntry, Incoming, Outgoing, Unreachable};
 use edgeward::json::{Document, Number, Value, push_quoted};
-use edgeward::jwk::{Answer, EdgeEntry, KeyCache, KeysError};
+use edgeward::jwk::KeyCache;
 use edgeward::text::signed_decimal;
+
+use crate::mailbox::{Answer, Sender};
+use crate::tasks::News;
 
 /// Why there is no verified token, for programs (`code`), for people (`message`), and as an HTTP answer.
 pub(crate) struct Refusal {
@@ -79,8 +83,7 @@ fn separate(output: &mut String, index: usize) {
     }
 }
 
-pub(crate) fn numbers(output: &mut String, numbers: &[f64]) {
-    output.clear();
+fn numbers(output: &mut String, numbers: &[f64]) {
     output.push('[');
     for (index, &number) in numbers.iter().enumerate() {
         separate(output, index);
@@ -89,8 +92,23 @@ pub(crate) fn numbers(output: &mut String, numbers: &[f64]) {
     output.push(']');
 }
 
-pub(crate) fn outgoing(output: &mut String, outgoing: &Outgoing) {
+/// What JavaScript has to do, and what has happened.
+pub(crate) fn mail(output: &mut String, requests: &str, news: &News) {
     output.clear();
+    Json(output).raw(r#"{"requests":["#).raw(requests.get(1..).unwrap_or_default()).raw(r#"],"failed":"#);
+    numbers(output, &news.failed);
+    output.push_str(r#","ended":"#);
+    numbers(output, &news.ended);
+    output.push('}');
+}
+
+/// Begins one of the requests of [`mail`], up to what it is about.
+pub(crate) fn begin_request(output: &mut String, request: f64, sender: Sender, name: &str) {
+    Json(output).raw(r#",{"number":"#).number(request as i64).raw(r#","call":"#).number(sender.call as i64);
+    Json(output).raw(if sender.is_job { r#","isWork":true,""# } else { r#","isWork":false,""# }).raw(name).raw(r#"":"#);
+}
+
+pub(crate) fn outgoing(output: &mut String, outgoing: &Outgoing) {
     Json(output).raw(r#"{"url":"#).text(&outgoing.url).raw(r#","headers":"#);
     headers(output, outgoing.headers.iter().map(|(name, value)| (*name, value)));
     Json(output)
@@ -101,13 +119,24 @@ pub(crate) fn outgoing(output: &mut String, outgoing: &Outgoing) {
         .raw("}");
 }
 
+pub(crate) fn edge_entry(output: &mut String, entry: &EdgeEntry) {
+    Json(output).raw(r#"{"key":"#).text(&entry.key).raw(r#","value":"#).text(&entry.value);
+    Json(output).raw(r#","maxAge":"#).number(entry.max_age_s).raw("}");
+}
+
+pub(crate) fn number(output: &mut String, number: i64) {
+    Json(output).number(number);
+}
+
+/// What JavaScript answered: `kind` 0, it is done; 1, the edge cache has these bytes; 2, no reply, because the network failed; 3, a
+/// reply, its status and headers as JSON, then its body; 4, no reply that was waited for or read to its end.
 pub(crate) fn read(kind: u32, head: &[u8], body: &[u8]) -> Answer {
     match kind {
-        0 => Answer::Edge(None),
-        1 => Answer::Edge(Some(body.to_vec())),
-        3 => Answer::Http(incoming(head, body).ok_or(Unreachable::GivenUp)),
-        4 => Answer::Http(Err(Unreachable::GivenUp)),
-        _ => Answer::Http(Err(Unreachable::Network)),
+        0 => Answer::Done,
+        1 => Answer::Edge(body.to_vec()),
+        3 => Answer::Sent(incoming(head, body).ok_or(Unreachable::GivenUp)),
+        4 => Answer::Sent(Err(Unreachable::GivenUp)),
+        _ => Answer::Sent(Err(Unreachable::Network)),
     }
 }
 
@@ -125,25 +154,7 @@ fn incoming(head: &[u8], body: &[u8]) -> Option<Incoming> {
     })
 }
 
-pub(crate) fn finished(output: &mut String, asked_provider: bool, edge: Option<&EdgeEntry>, error: Option<KeysError>) {
-    output.clear();
-    Json(output).raw(r#"{"askedProvider":"#).raw(if asked_provider { "true" } else { "false" });
-    if let Some(edge) = edge {
-        Json(output).raw(r#","edge":{"key":"#).text(&edge.key).raw(r#","value":"#).text(&edge.value);
-        Json(output).raw(r#","maxAge":"#).number(edge.max_age_s).raw("}");
-    }
-    if let Some(error) = error {
-        Json(output).raw(r#","error":""#).raw(error.code()).raw(r#"","message":"#).text(error.message());
-    }
-    output.push('}');
-}
-
-/// The answer about a fetch whose verifier is gone.
-pub(crate) fn void(output: &mut String) {
-    finished(output, true, None, None);
-}
-
-pub(crate) fn keys<'k>(output: &mut String, caches: impl Iterator<Item = &'k KeyCache>) {
+pub(crate) fn keys<'k>(output: &mut String, caches: impl Iterator<Item = &'k Arc<KeyCache>>) {
     output.clear();
     output.push('[');
     for (index, cache) in caches.enumerate() {

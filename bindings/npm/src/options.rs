@@ -7,11 +7,10 @@ use core::cell::Cell;
 use edgeward::Verifier;
 use edgeward::json::{Document, Number, Object, Value};
 use edgeward::jwk::{InvalidJwkSet, JwkSet, KeyCache, KeySource};
-use edgeward::jwt::{Algorithm, Demands, Policy, Profile, Roles};
+use edgeward::jwt::{Algorithm, Any, Demands, Policy, Profile, Roles};
 use edgeward::limits;
 
-use crate::Entry;
-use crate::handles::Handles;
+use crate::judge::Judge;
 
 /// Why options cannot be used.
 #[derive(Clone, Copy)]
@@ -89,7 +88,7 @@ pub(crate) fn read_per_call(text: &[u8], is_for_id_tokens: bool) -> Result<PerCa
     if is_valid.get() { Ok(per_call) } else { Err(FORM) }
 }
 
-pub(crate) fn read(text: &[u8]) -> Result<Entry, InvalidOptions> {
+pub(crate) fn read(text: &[u8]) -> Result<Judge, InvalidOptions> {
     let document = parse(text)?;
     let is_valid = Cell::new(true);
     let all = Options::new(document.root(), OPTIONS, &is_valid);
@@ -107,35 +106,32 @@ pub(crate) fn read(text: &[u8]) -> Result<Entry, InvalidOptions> {
             all.check(value.as_array().is_some_and(|array| array.iter().count() == issuers.len()));
         }
     }
-    let mut verifier: Option<Verifier> = None;
-    let mut failure = FORM;
+    let mut verifier: Option<Verifier<Any>> = None;
     for (index, one) in issuers.iter().enumerate() {
         let is_twice = |other: &Options<'_>| other.text("issuer") == one.text("issuer");
         one.check(!issuers.iter().take(index).any(is_twice));
         let policy = policy(&all, one, is_for_id_tokens).map(|policy| policy.demand(demands.clone()));
-        let keys = key_cache(one).unwrap_or_else(|reason| {
+        let keys = match key_cache(one) {
+            Ok(keys) => keys,
             // What the options themselves do not show.
-            if is_valid.get() {
-                failure = InvalidOptions { reason, issuer: index };
-            }
-            one.check(false);
-            KeyCache::new("", KeySource::Discovery)
-        });
-        let (Some(policy), true) = (policy, is_valid.get()) else { return Err(failure) };
+            Err(reason) if is_valid.get() => return Err(InvalidOptions { reason, issuer: index }),
+            Err(_) => return Err(FORM),
+        };
+        let (Some(policy), true) = (policy, is_valid.get()) else { return Err(FORM) };
         verifier = Some(match verifier {
             None => Verifier::new(policy, keys),
             Some(verifier) => verifier.and_issuer(policy, keys),
         });
     }
-    let (Some(mut verifier), true) = (verifier, is_valid.get()) else { return Err(failure) };
+    let (Some(mut verifier), true) = (verifier, is_valid.get()) else { return Err(FORM) };
     if let Some(entries) = cache_entries {
         verifier = verifier.cache_entries(entries as usize);
     }
-    Ok(Entry { verifier, demands, is_for_id_tokens, fetches: Handles::new() })
+    Ok(Judge { verifier, demands, is_for_id_tokens })
 }
 
 /// `None` if it is invalid in itself.
-fn policy(all: &Options<'_>, one: &Options<'_>, is_for_id_tokens: bool) -> Option<Policy> {
+fn policy(all: &Options<'_>, one: &Options<'_>, is_for_id_tokens: bool) -> Option<Policy<Any>> {
     // What an issuer of several does not say itself, the verifier says for all.
     let of = |name| if one.get(name).is_some() { one } else { all };
     let issuer = one.text("issuer").unwrap_or_default();
@@ -149,21 +145,22 @@ fn policy(all: &Options<'_>, one: &Options<'_>, is_for_id_tokens: bool) -> Optio
         _ => Profile::Rfc9068,
     };
     let (clients, nonce) = (all.list("clients"), all.text("nonce"));
-    let mut policy = if is_for_id_tokens {
+    let mut policy: Policy<Any> = if is_for_id_tokens {
         all.check(all.get("profile").is_none() && clients.is_empty());
         let policy = Policy::id_token(issuer, client_id.unwrap_or_default(), &algorithms?).ok()?;
-        audience.into_iter().fold(policy, Policy::trust_audience)
+        let policy = audience.into_iter().fold(policy, Policy::trust_audience);
+        match nonce {
+            Some(nonce) => policy.nonce(nonce).into(),
+            None => policy.into(),
+        }
     } else {
         all.check(nonce.is_none());
         let policy = Policy::access_token(issuer, audience, &algorithms?).ok()?.profile(profile).clients(clients);
         match client_id {
-            Some(client_id) => policy.login_client(client_id),
-            None => policy,
+            Some(client_id) => policy.login_client(client_id).into(),
+            None => policy.into(),
         }
     };
-    if let Some(nonce) = nonce {
-        policy = policy.nonce(nonce);
-    }
     if let Some(seconds) = all.number("clockSkew", limits::MAX_CLOCK_SKEW_S) {
         policy = policy.clock_skew_s(seconds).ok()?;
     }

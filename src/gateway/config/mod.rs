@@ -107,7 +107,7 @@ pub fn load(
     };
     if gateway.is_none() {
         let errors = problems.iter().filter(|problem| problem.is_error).count();
-        let outlook = "every request is answered with 503 until they are fixed";
+        let outlook = "every request is answered with 503 until they are mended";
         log(Level::Error, &format_args!("config_invalid: {errors} error(s); {outlook}"));
     }
     for problem in &problems {

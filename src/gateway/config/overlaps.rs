@@ -121,7 +121,7 @@ impl Walk<'_> {
         let mut steps = 0;
         while let Some(pair) = open.pop() {
             steps += 1;
-            #[cfg(test)]
+            #[cfg(all(test, feature = "unicode"))]
             crate::gateway::index::steps::count();
             if steps > limits::MAX_OVERLAP_STEPS {
                 // What is ambiguous all the same is refused when a request meets it.

@@ -1,0 +1,46 @@
+//! The token in what a call brings.
+
+use alloc::borrow::Cow;
+use core::str;
+
+use edgeward::error::VerifyError;
+use edgeward::http::{Bearer, bad_request, bearer_token, missing_token, refused};
+use edgeward::limits;
+
+use crate::answer::Refusal;
+
+/// What the input of [`check`](crate::check) is.
+mod form {
+    pub(crate) const TOKEN: u32 = 0;
+    /// The value of an `Authorization` header.
+    pub(crate) const HEADER: u32 = 1;
+    /// A request without that header.
+    pub(crate) const NO_HEADER: u32 = 2;
+    /// A request with a token in its query.
+    pub(crate) const QUERY: u32 = 3;
+}
+
+/// The token in the first `len` bytes of the input.
+pub(crate) fn read(input: &[u8], form: u32, len: usize) -> Result<&str, Refusal> {
+    let bad_request =
+        |message: &'static str| Refusal::new("invalid_request", Cow::Borrowed(message), bad_request(message));
+    let missing = || Refusal::new("token_missing", "there is no token".into(), missing_token(None));
+    if form != form::NO_HEADER && len > limits::MAX_TOKEN_BYTES + "Bearer ".len() {
+        let error = VerifyError::TokenTooLarge { bytes: len };
+        return Err(Refusal::new(error.code(), error.message(), refused(&error)));
+    }
+    // The other side encodes UTF-8, so that this cannot fail; if it did, the empty text is no token.
+    let text = str::from_utf8(input.get(..len).unwrap_or_default()).unwrap_or_default();
+    match form {
+        form::TOKEN => Ok(text),
+        form::HEADER => match bearer_token(Some(text)) {
+            Bearer::Token(token) => Ok(token),
+            Bearer::Absent => Err(missing()),
+            Bearer::Malformed => {
+                Err(bad_request("The Authorization header must be one \"Bearer\", one space, and one token."))
+            }
+        },
+        form::QUERY => Err(bad_request("Send the access token in the Authorization header, not in the query.")),
+        _ => Err(missing()),
+    }
+}

@@ -1,0 +1,279 @@
+//! What goes on to an origin: where to, with which headers, and what of the client's is left out.
+
+use edgeward::gateway::Destination;
+use serde_json::json;
+
+use crate::{COOKIE, FRIEND, Headers, Login, bearer, config, config_with_cors, forward, gateway, reply, token};
+
+fn set(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+const HOST: (&str, &str) = ("x-forwarded-host", "app.example.com");
+const HTTPS: (&str, &str) = ("x-forwarded-proto", "https");
+
+/// A request for each route that forwards, with credentials where it needs some.
+fn everywhere(check: impl Fn(&str, edgeward::gateway::Forward<'_>)) {
+    let gateway = gateway(&config());
+    let (bearer, cookie) = (bearer(&token()), Login::new().cookie());
+    for path in ["/open/x", "/maybe/x", "/kept-open/x", "/service/x"] {
+        check(path, forward(&gateway, "GET", path, &[]));
+    }
+    for path in ["/maybe/x", "/api/x", "/kept/x", "/private-service/x"] {
+        check(path, forward(&gateway, "POST", path, &[("authorization", &bearer)]));
+        check(path, forward(&gateway, "GET", path, &[("cookie", &cookie)]));
+    }
+}
+
+#[test]
+fn path_and_query_arrive_as_they_came() {
+    let gateway = gateway(&config());
+    for target in ["/x", "/", "/a%2Fb/%41/caf%C3%A9", "/a//b", "/a;v=1/b=c", "/x?", "/x?a=%20&b=c?d&e=/../", "/x?é=\"<"]
+    {
+        for (path, upstream) in [
+            ("/open", "https://origin.example/base/open"),
+            ("/maybe", "https://origin.example/maybe"),
+            ("/kept-open", "http://127.0.0.1:8080/kept-open"),
+        ] {
+            let forward = forward(&gateway, "GET", &format!("{path}{target}"), &[]);
+            assert!(forward.destination == Destination::Url(format!("{upstream}{target}")), "{path}{target}");
+        }
+        let forward = forward(&gateway, "GET", &format!("/service{target}"), &[]);
+        let url = format!("https://app.example.com/service{target}");
+        assert!(forward.destination == Destination::Service { binding: "BACKEND", url }, "/service{target}");
+    }
+}
+
+#[test]
+fn a_service_sees_the_url_of_the_request_without_what_is_nobodys() {
+    let gateway = gateway(&config());
+    for (asked, url) in [
+        ("https://app.example.com/service/x?y", "https://app.example.com/service/x?y"),
+        ("http://localhost:8787/service/x", "http://localhost:8787/service/x"),
+        ("https://user:password@app.example.com/service/x", "https://app.example.com/service/x"),
+        ("https://app.example.com/service/x#fragment", "https://app.example.com/service/x"),
+    ] {
+        let forward = forward(&gateway, "GET", asked, &[]);
+        assert!(forward.destination == Destination::Service { binding: "BACKEND", url: url.into() }, "{asked}");
+    }
+    let bearer = bearer(&token());
+    let forward = forward(&gateway, "GET", "/private-service/x", &[("authorization", &bearer)]);
+    let url = "https://app.example.com/private-service/x".into();
+    assert!(forward.destination == Destination::Service { binding: "OTHER", url });
+    assert_eq!(forward.set, set(&[HOST, HTTPS, ("X-User", "user-1")]));
+}
+
+#[test]
+fn the_gateway_alone_says_how_a_request_came() {
+    let gateway = gateway(&config());
+    let claimed = [
+        ("forwarded", "for=1.1.1.1;host=evil.example"),
+        ("x-forwarded-for", "1.1.1.1"),
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-proto", "http"),
+        ("x-real-ip", "1.1.1.1"),
+    ];
+    let tenant = ("X-Tenant", "gold");
+    for (url, headers, expected) in [
+        ("https://app.example.com/open/x", &[][..], &[HOST, HTTPS, tenant][..]),
+        ("https://app.example.com/open/x", &claimed, &[HOST, HTTPS, tenant]),
+        (
+            "https://app.example.com/open/x",
+            &[("cf-connecting-ip", "2001:db8::1"), ("x-forwarded-for", "1.1.1.1")],
+            &[HOST, HTTPS, ("x-forwarded-for", "2001:db8::1"), tenant],
+        ),
+        (
+            "http://user@localhost:8787/open/x",
+            &[],
+            &[("x-forwarded-host", "localhost:8787"), ("x-forwarded-proto", "http"), tenant],
+        ),
+    ] {
+        let forward = forward(&gateway, "GET", url, headers);
+        assert_eq!(forward.set, set(expected), "{url} {headers:?}");
+        for (name, _) in claimed {
+            assert!(forward.leaves_out(name), "{name}");
+        }
+    }
+}
+
+#[test]
+fn on_every_route_clients_cannot_say_what_the_gateway_says() {
+    everywhere(|path, forward| {
+        for name in [
+            "cookie",
+            "Cookie",
+            "COOKIE",
+            "X-Tenant",
+            "x_tenant",
+            "X.User",
+            "x-user-id",
+            "X-Groups",
+            "X--Level",
+            "x-token",
+            "x-none",
+            "Remote-User",
+            "connection",
+            "te",
+            "transfer-encoding",
+            "x-http-method-override",
+            "x-forwarded-port",
+            "cf_connecting_ip",
+            "x-edgeward-anything",
+        ] {
+            assert!(forward.leaves_out(name), "{path}: {name}");
+        }
+        for name in [
+            "accept",
+            "content-type",
+            "Content-Length",
+            "origin",
+            "user-agent",
+            "range",
+            "x-request-id",
+            "cf-connecting-ip",
+        ] {
+            assert!(!forward.leaves_out(name), "{path}: {name}");
+        }
+    });
+}
+
+#[test]
+fn authorization_goes_along_only_where_the_route_keeps_it() {
+    everywhere(|path, forward| {
+        for name in ["authorization", "Authorization", "AUTHORIZATION"] {
+            assert_eq!(forward.leaves_out(name), !path.starts_with("/kept"), "{path}: {name}");
+        }
+        assert!(forward.set.iter().all(|(name, _)| !name.eq_ignore_ascii_case("authorization")), "{path}");
+        assert!(forward.leaves_out("proxy-authorization"), "{path}");
+    });
+}
+
+#[test]
+fn a_token_that_the_gateway_sets_takes_the_place_of_the_clients_on_every_route() {
+    let mut config = config();
+    let paths = config["paths"].as_array_mut().unwrap();
+    paths.push(json!({ "method": "ANY", "path": "/exchange/{*rest}", "integration": {
+        "type": "http_proxy", "url": "https://origin.example", "strip_authorization": false,
+        "headers": { "Authorization": "Bearer $token" } } }));
+    let gateway = gateway(&config);
+    let (token, cookie) = (token().text(), Login::new().cookie());
+    let bearer = format!("bearer {token}");
+    for (headers, expected) in [
+        (&[("authorization", bearer.as_str())][..], format!("Bearer {token}")),
+        (&[("cookie", &cookie)], "Bearer access-token-of-a-session".into()),
+    ] {
+        let forward = forward(&gateway, "GET", "/exchange/x", headers);
+        assert!(forward.leaves_out("authorization"));
+        assert_eq!(forward.set, set(&[HOST, HTTPS, ("Authorization", &expected)]));
+    }
+    let open = forward(&gateway, "GET", "/kept-open/x", &[("authorization", "Basic YTpi")]);
+    assert!(open.leaves_out("authorization"), "a name that a route sets is the gateway's everywhere");
+    assert_eq!(open.set, set(&[HOST, HTTPS]));
+}
+
+#[test]
+fn cookies_go_along_without_the_gateways_own() {
+    let gateway = gateway(&config());
+    let cookie = Login::new().cookie();
+    for (sent, kept) in [
+        ("a=b; c=d", Some("a=b; c=d")),
+        ("a=b; __Host-edgeward=1.x; c=d", Some("a=b; c=d")),
+        ("__Host-edgeward=1.x; __Host-edgeward.1=y; __Host-edgeward-login-abcdefgh=1.z", None),
+        ("__host-EDGEWARD=x; a=b", Some("a=b")),
+        ("", None),
+        (&cookie, None),
+    ] {
+        let forward = forward(&gateway, "GET", "/open/x", &[("cookie", sent)]);
+        let got = forward.set.iter().find(|(name, _)| name == "cookie").map(|(_, value)| value.as_str());
+        assert_eq!(got, kept, "{sent}");
+        assert!(forward.leaves_out("cookie"));
+    }
+    let both = format!("a=b; {cookie}");
+    let forward = forward(&gateway, "GET", "/private-service/x", &[("cookie", &both)]);
+    assert_eq!(forward.set, set(&[HOST, HTTPS, ("cookie", "a=b"), ("X-User", "auth0|1")]));
+}
+
+#[test]
+fn who_asks_is_told_as_it_was_verified_and_not_at_all_where_it_was_not() {
+    let gateway = gateway(&config());
+    let (token, cookie) = (token().text(), Login::new().cookie());
+    let bearer = format!("Bearer {token}");
+    let of_token: Headers<'_> = &[
+        HOST,
+        HTTPS,
+        ("X-Groups", r#"["a","\u00e9"]"#),
+        ("X-Level", "3"),
+        ("X-Tenant", "gold"),
+        ("X-Token", &token),
+        ("X-User", "user-1"),
+    ];
+    let of_session: Headers<'_> = &[
+        HOST,
+        HTTPS,
+        ("X-Groups", r#"["a"]"#),
+        ("X-Tenant", "gold"),
+        ("X-Token", "access-token-of-a-session"),
+        ("X-User", "auth0|1"),
+    ];
+    let of_nobody: Headers<'_> = &[HOST, HTTPS, ("X-Tenant", "gold")];
+    let forged = ("x-user", "admin");
+    for (path, headers, expected) in [
+        ("/api/x", &[("authorization", bearer.as_str()), forged][..], of_token),
+        ("/maybe/x", &[("authorization", &bearer), forged], of_token),
+        ("/api/x", &[("authorization", &bearer), ("cookie", &cookie)], of_token),
+        ("/api/x", &[("cookie", &cookie), forged], of_session),
+        ("/maybe/x", &[("cookie", &cookie)], of_session),
+        ("/maybe/x", &[forged], of_nobody),
+        ("/maybe/x", &[("cookie", "__Host-edgeward=1.x")], of_nobody),
+        ("/open/x", &[("cookie", &cookie)], of_nobody),
+        ("/open/x", &[("authorization", &bearer)], of_nobody),
+    ] {
+        let forward = forward(&gateway, "GET", path, headers);
+        assert_eq!(forward.set, set(expected), "{path} {headers:?}");
+    }
+}
+
+#[test]
+fn what_may_depend_on_who_asks_is_private() {
+    everywhere(|path, forward| {
+        let is_public = ["/open/x", "/kept-open/x", "/service/x"].contains(&path);
+        assert_eq!(forward.is_private, !is_public, "{path}");
+    });
+}
+
+#[test]
+fn what_goes_on_is_the_same_with_a_cors_policy() {
+    let [without, with] = [config(), config_with_cors()].map(|config| gateway(&config));
+    let cookie = format!("a=b; {}", Login::new().cookie());
+    for path in ["/open/x", "/maybe/x?y", "/api/x", "/private-service/x"] {
+        let headers = [("cookie", cookie.as_str()), FRIEND];
+        let (one, two) = (forward(&without, "GET", path, &headers), forward(&with, "GET", path, &headers));
+        assert!(one.destination == two.destination && one.set == two.set && one.is_private == two.is_private, "{path}");
+    }
+}
+
+#[test]
+fn a_session_that_is_refreshed_on_the_way_is_told_with_its_new_token() {
+    use crate::support::host::VirtualHost;
+    use crate::support::world::json;
+    use edgeward::gateway::{Answer, HeaderEdit};
+
+    let gateway = gateway(&config());
+    let cookie = Login::new().with("rt", "refresh-token-1").with("at_exp", crate::NOW + 1).cookie();
+    let host = VirtualHost::default();
+    host.answer(
+        "https://tenant.example.com/oauth/token",
+        json(
+            r#"{"access_token":"new-token","token_type":"Bearer","expires_in":3600,"refresh_token":"refresh-token-2"}"#,
+        ),
+    );
+    let Answer::Forward(forward) = crate::handle(&gateway, &host, "GET", "/maybe/x", &[("cookie", &cookie)]) else {
+        panic!("it is forwarded")
+    };
+    assert!(forward.set.contains(&("X-Token".into(), "new-token".into())), "{:?}", forward.set);
+    let edits = forward.response_edits(200, None);
+    let wrote = |edit: &HeaderEdit| matches!(edit, HeaderEdit::Append(name, line) if name == "set-cookie" && line.starts_with(COOKIE));
+    assert_eq!(edits.iter().filter(|edit| wrote(edit)).count(), 1);
+    assert_eq!(host.seen().urls(), ["https://tenant.example.com/oauth/token"]);
+    assert_eq!(reply(&gateway, "POST", "/api/x", &[("cookie", &cookie), ("sec-fetch-site", "cross-site")]).status, 403);
+}
