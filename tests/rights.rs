@@ -406,6 +406,13 @@ fn a_moment_without_keys_changes_nothing_that_was_granted() {
         let read = site.session(&read_again(&site, &unknown, &[key_a().jwk()]).unwrap());
         assert_eq!(scopes(read.claims_at(at(0))), expected);
     }
+    // RFC 6749 §6 once more: what was stated for a token that nobody could read stands for the next, too.
+    let cold = site.instance();
+    let browser = unread(&cold, &log_in_before(), &json!({ "access_token": next, "scope": "next:scope" }));
+    let browser = unread(&cold, &browser, &json!({ "access_token": next }));
+    assert!(site.session(&browser).is_unread());
+    let read = site.session(&read_again(&site, &browser, &[key_a().jwk()]).unwrap());
+    assert_eq!(scopes(read.claims_at(at(0))), ["next:scope"]);
     // A key that nobody has published grants nothing meanwhile.
     let unpublished = access_token().header("kid", "new").text();
     let session = refreshed(&site, &log_in_before(), None, &json!({ "access_token": unpublished }));

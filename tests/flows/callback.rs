@@ -10,7 +10,7 @@ use crate::support::browser::{Browser, Request, Response};
 use crate::support::coordinator::Meets;
 use crate::support::provider::{Auth, CLIENT_SECRET, Endpoint, Fault, encoded, refusal};
 use crate::support::site::{COOKIE, Site, config, oidc_config, with};
-use crate::support::world::{json as ok_json, status};
+use crate::support::world::status;
 use crate::support::{NOW, key_a, key_b};
 use crate::{due, peek};
 
@@ -180,7 +180,6 @@ fn a_code_is_never_sent_twice_for_any_other_reason() {
         body: b"<p>invalid_client".to_vec(),
         ..Incoming::default()
     };
-    let too_large = format!(r#"{{"access_token":"{}"}}"#, "a".repeat(70_000));
     let faults: Vec<(&str, Fault)> = vec![
         ("invalid_grant", Fault::Answer(Ok(refusal(400, "invalid_grant")))),
         ("invalid_request", Fault::Answer(Ok(refusal(401, "invalid_request")))),
@@ -189,7 +188,7 @@ fn a_code_is_never_sent_twice_for_any_other_reason() {
         ("HTML", Fault::Answer(Ok(html(200)))),
         ("401 with HTML", Fault::Answer(Ok(html(401)))),
         ("a redirect", Fault::Answer(Ok(status(302)))),
-        ("too much", Fault::Answer(Ok(ok_json(&too_large)))),
+        ("too much", Fault::Change(Box::new(|answer| answer["padding"] = "x".repeat(70_000).into()))),
         ("no network", Fault::Answer(Err(Unreachable::Network))),
         ("no answer", Fault::Answer(Err(Unreachable::GivenUp))),
         ("a lost answer", Fault::AnswerLost),

@@ -434,7 +434,8 @@ fn a_refresh_needs_the_provider_to_be_known() {
 #[test]
 fn an_id_token_that_is_not_of_this_login_ends_the_session() {
     type Alter = fn(Mint) -> Mint;
-    let cases: [(&str, Alter); 6] = [
+    let cases: [(&str, Alter); 7] = [
+        ("at_hash_mismatch", |id| id.claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA")),
         ("its claim \"sub\" is not that of the login", |id| id.claim("sub", "user-2")),
         ("its claim \"nonce\" is not that of the login", |id| id.claim("nonce", "other")),
         ("issuer_mismatch", |id| id.claim("iss", "https://evil.example/")),
@@ -564,6 +565,17 @@ fn the_refresh_route_gives_new_tokens_whatever_the_age_of_the_old_ones() {
     let mut due = due(&site);
     site.send(&mut due, Request::post("/refresh"));
     assert_eq!(site.provider.refreshes(), 3, "nothing refreshes before the route does");
+}
+
+#[test]
+fn the_refresh_route_has_the_last_word_about_a_cookie_that_was_to_be_written_anyway() {
+    let site = Site::new();
+    site.provider.set().life_s = 100_000;
+    let mut browser = site.logged_in();
+    site.sleep_s(9_000);
+    let answer = site.send(&mut browser, Request::post("/refresh"));
+    assert_eq!(answer.cookies().len(), 1);
+    assert_eq!(site.session(&browser).tokens().refresh.as_deref(), Some(site.provider.newest().as_str()));
 }
 
 #[test]

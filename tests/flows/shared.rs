@@ -205,6 +205,7 @@ fn a_logout_ends_every_copy_of_the_cookie_on_every_instance() {
     assert_eq!(pair.a.send(&mut second, Request::get("/app")).sets(COOKIE), Some(true));
     pair.log_out(&pair.a, &second);
     assert!(pair.a.provider.state().revoked.contains(&pair.a.provider.newest()));
+    assert_eq!(pair.coordinator.stored()[0].0.lines().count(), 1, "no outcome is stored any more");
     // What needs no refresh yet needs nobody's leave: the limit that the documentation states.
     assert_eq!(peek(&pair.b, &second, "/app").status, 200);
     assert_eq!(peek(&pair.a, &second, "/app").status, 401);
@@ -316,13 +317,17 @@ fn a_provider_without_rotation_is_asked_again_by_whichever_instance_needs_it() {
 
 #[test]
 fn the_refresh_route_brings_new_tokens_each_time_by_the_coordinator_too() {
-    let pair = Pair::new();
-    let mut browser = pair.browser.clone();
-    for round in 1..=3 {
-        assert_eq!(pair.a.send(&mut browser, Request::post("/refresh")).status, 200);
-        assert_eq!(pair.exchanges(), round);
+    for rotates in [true, false] {
+        let pair = Pair::new();
+        pair.a.provider.set().rotates = rotates;
+        let mut browser = pair.browser.clone();
+        for round in 1..=4 {
+            let site = if round % 2 == 0 { &pair.a } else { &pair.b };
+            assert_eq!(site.send(&mut browser, Request::post("/refresh")).status, 200);
+            assert_eq!(pair.exchanges(), round);
+        }
+        assert_eq!(pair.a.provider.state().reused, 0);
     }
-    assert_eq!(pair.a.provider.state().reused, 0);
 }
 
 #[test]
