@@ -34,8 +34,7 @@ step_native() { cargo test --locked --workspace --all-features --no-fail-fast; }
 
 # The tests of what is refused once more, in a package that depends on the core and turns on every feature of serde_json.
 step_features() {
-  EDGEWARD_VECTORS="${EDGEWARD_VECTORS:-$EDGEWARD_ROOT/../shared/vectors}" \
-    cargo test --locked --manifest-path tests/features/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}/features" --no-fail-fast
+  cargo test --locked --manifest-path tests/features/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}/features" --no-fail-fast
 }
 
 # The core must build for a target that has no std at all: with the least and with the most features.
