@@ -26,6 +26,8 @@ pub enum DiscoveryError {
     Invalid,
     /// It is another issuer's.
     IssuerMismatch,
+    /// It does not say whose it is.
+    IssuerMissing,
 }
 
 impl DiscoveryError {
@@ -35,7 +37,7 @@ impl DiscoveryError {
         match self {
             Self::Unreachable => "discovery_unreachable",
             Self::Invalid => "discovery_invalid",
-            Self::IssuerMismatch => "discovery_issuer_mismatch",
+            Self::IssuerMismatch | Self::IssuerMissing => "discovery_issuer_mismatch",
         }
     }
 
@@ -46,6 +48,7 @@ impl DiscoveryError {
             Self::Unreachable => "the issuer's discovery document cannot be fetched",
             Self::Invalid => "the issuer's discovery document is not valid",
             Self::IssuerMismatch => "the discovery document names another issuer than the configured one",
+            Self::IssuerMissing => "the discovery document names no issuer",
         }
     }
 }
@@ -76,7 +79,7 @@ impl Metadata {
         match document.root().get("issuer") {
             Some(Value::String(named)) if named == issuer => Ok(Self { issuer: issuer.into(), document }),
             Some(Value::String(_)) => Err(DiscoveryError::IssuerMismatch),
-            _ => Err(DiscoveryError::Invalid),
+            _ => Err(DiscoveryError::IssuerMissing),
         }
     }
 

@@ -79,7 +79,8 @@ impl From<DiscoveryError> for KeysError {
     fn from(error: DiscoveryError) -> Self {
         match error {
             DiscoveryError::Unreachable => Self::DiscoveryUnreachable,
-            DiscoveryError::Invalid => Self::DiscoveryInvalid,
+            // For keys, a document that names no issuer is none.
+            DiscoveryError::Invalid | DiscoveryError::IssuerMissing => Self::DiscoveryInvalid,
             DiscoveryError::IssuerMismatch => Self::DiscoveryIssuerMismatch,
         }
     }

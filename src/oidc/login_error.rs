@@ -70,7 +70,7 @@ impl LoginError {
                         "check authorizer.issuer and that its discovery document can be fetched"
                     }
                     DiscoveryError::Invalid => "the discovery document is not JSON or lacks an https endpoint",
-                    DiscoveryError::IssuerMismatch => {
+                    DiscoveryError::IssuerMismatch | DiscoveryError::IssuerMissing => {
                         "the discovery document names another issuer; copy that one exactly"
                     }
                 };
