@@ -64,7 +64,7 @@ build_worker() {
   say "the Worker"
   began="$(mktemp)"
   bindgen edgeward-worker "$folder" "$FAST"
-  optimize -Os "$folder/out/edgeward_bg.wasm"
+  optimize -Oz "$folder/out/edgeward_bg.wasm"
   node scripts/bundle-worker.mjs "$folder/out/edgeward.js" "$folder/out/index.js"
   # The last good build stays until the new one is whole.
   rm -rf build

@@ -16,14 +16,23 @@ export function documentOf(env, config) {
   return text;
 }
 
-export function variableOf(env, name) {
+function valueOf(env, name) {
   const value = env?.[name];
   return typeof value === "string" ? value : undefined;
 }
 
+/** What the configuration that is being compiled has read. */
+let variables = new Map();
+
+export function variableOf(env, name) {
+  const value = valueOf(env, name);
+  variables.set(name, value);
+  return value;
+}
+
 function readsTheSame({ variables }, env) {
   for (let i = 0; i < variables.length; i += 1) {
-    if (variableOf(env, variables[i][0]) !== variables[i][1]) return false;
+    if (valueOf(env, variables[i][0]) !== variables[i][1]) return false;
   }
   return true;
 }
@@ -47,8 +56,9 @@ export function findGateway(env, config) {
 }
 
 /** The place for a gateway that was compiled from this: a new one, or that of the gateway whose last use is longest ago. */
-export function keepGateway(env, config, variables, most) {
+export function keepGateway(env, config, most) {
   const number = gateways.length < most ? gateways.length : gateways.pop().number;
   gateways.unshift({ number, text: documentOf(env, config), variables: [...variables] });
+  variables = new Map();
   return number;
 }

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use edgeward::base64url;
 use edgeward::gateway::{Gateway, Platform, Unicode, load};
 use edgeward::limits;
-use js_sys::Map;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::Env;
@@ -23,11 +22,11 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = findGateway)]
     fn find_gateway(env: &JsValue, config: &JsValue) -> Result<i32, JsValue>;
     #[wasm_bindgen(catch, js_name = keepGateway)]
-    fn keep_gateway(env: &JsValue, config: &JsValue, variables: &Map, most: u32) -> Result<u32, JsValue>;
+    fn keep_gateway(env: &JsValue, config: &JsValue, most: u32) -> Result<u32, JsValue>;
     #[wasm_bindgen(catch, js_name = documentOf)]
     fn document_of(env: &JsValue, config: &JsValue) -> Result<Option<String>, JsValue>;
     #[wasm_bindgen(catch, js_name = variableOf)]
-    fn variable_of(env: &JsValue, name: &str) -> Result<JsValue, JsValue>;
+    fn variable_of(env: &JsValue, name: &str) -> Result<Option<String>, JsValue>;
 }
 
 #[wasm_bindgen(module = "/src/host.js")]
@@ -46,10 +45,9 @@ pub(crate) fn gateway(env: &Env, config: &JsValue) -> Option<Rc<Gateway>> {
     if let Some(gateway) = found.and_then(|number| GATEWAYS.with_borrow(|gateways| gateways.get(number).cloned())) {
         return gateway;
     }
-    let variables = Map::new();
-    let gateway = compile(env, config, &variables).map(Rc::new);
+    let gateway = compile(env, config).map(Rc::new);
     // A document that cannot be read at all has no place among them.
-    if let Ok(number) = keep_gateway(env, config, &variables, limits::MAX_SITES) {
+    if let Ok(number) = keep_gateway(env, config, limits::MAX_SITES) {
         GATEWAYS.with_borrow_mut(|gateways| match gateways.get_mut(number as usize) {
             Some(place) => *place = gateway.clone(),
             None => gateways.push(gateway.clone()),
@@ -58,13 +56,8 @@ pub(crate) fn gateway(env: &Env, config: &JsValue) -> Option<Rc<Gateway>> {
     gateway
 }
 
-/// Compiles the configuration and notes in `variables` what it reads.
-fn compile(env: &JsValue, config: &JsValue, variables: &Map) -> Option<Gateway> {
-    let variable = |name: &str| {
-        let value = variable_of(env, name).unwrap_or_default();
-        variables.set(&name.into(), &value);
-        value.as_string()
-    };
+fn compile(env: &JsValue, config: &JsValue) -> Option<Gateway> {
+    let variable = |name: &str| variable_of(env, name).ok().flatten();
     let mut random = [0; 32];
     host::entropy(&mut random);
     let random_secret = base64url::encode(&random);
