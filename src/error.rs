@@ -412,4 +412,5 @@ impl fmt::Display for Forbidden {
 }
 
 impl core::error::Error for VerifyError {}
+impl core::error::Error for Malformed {}
 impl core::error::Error for Forbidden {}

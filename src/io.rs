@@ -35,7 +35,7 @@ impl UnixTime {
     }
 }
 
-/// A request for the shell to send. Redirects are never followed, and nothing but these headers goes out.
+/// A request for the host to send. Redirects are never followed, and nothing but these headers goes out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Outgoing {
     /// `GET` or `POST`.
@@ -150,9 +150,20 @@ pub enum Unreachable {
     /// The network failed: no address, a connection refused or broken off. Where it is safe, the same request is sent again, once
     /// and at once.
     Network,
-    /// The shell gave up: the time was over, or the body too large. Sent again, the request would take as long, or bring as much.
+    /// The host gave up: the deadline passed, or the body was too large. Sent again, the request would take as long, or bring as much.
     GivenUp,
 }
+
+impl core::fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Network => "the network failed",
+            Self::GivenUp => "no whole answer within the limits",
+        })
+    }
+}
+
+impl core::error::Error for Unreachable {}
 
 #[cfg(test)]
 mod tests {

@@ -75,11 +75,6 @@ impl Sealer {
         Self { keys: keys(secrets), binding: bytes }
     }
 
-    /// Replaces the secrets.
-    pub fn set_secrets<S: AsRef<str>>(&mut self, secrets: &[S]) {
-        self.keys = keys(secrets);
-    }
-
     /// Whether it has no secret: it seals nothing and opens nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -34,7 +34,7 @@ pub use spelling::Unicode;
 
 use alloc::string::String;
 
-/// The head of a request, as the shell sees it.
+/// The head of a request, as the host sees it.
 pub struct RequestHead<'r> {
     /// The method, exactly as received.
     pub method: &'r str,

@@ -405,15 +405,14 @@ fn read_issuer(
             None
         }
     };
-    let keys = read_keys(reader, section, max_key_bits);
-    let issuer = base?;
-    let keys = keys?.unwrap_or_else(|| {
+    let usual = base.as_ref().map(|issuer| {
         Keys::Fetched(match kind {
             Type::Auth0 => KeySource::Uri(format!("{issuer}.well-known/jwks.json")),
             Type::Oidc => KeySource::Discovery,
         })
     });
-    Some(Issuer { issuer, keys })
+    let keys = read_keys(reader, section, max_key_bits, usual);
+    Some(Issuer { issuer: base?, keys: keys? })
 }
 
 /// An Auth0 domain as an issuer: `https://{domain}/`. Scheme and trailing slash may be given; a port only on this machine,
@@ -439,28 +438,28 @@ fn auth0_issuer(reader: &mut Reader<'_>, path: &str, domain: &str) -> Option<Str
     Some(format!("https://{}/", bare.to_ascii_lowercase()))
 }
 
-/// `None` if what is configured is wrong, `Some(None)` if nothing is.
-fn read_keys(reader: &mut Reader<'_>, section: &Section<'_>, max_key_bits: usize) -> Option<Option<Keys>> {
+/// The keys that are configured, else the usual ones. `None` if what is configured is wrong, which has been noted.
+fn read_keys(reader: &mut Reader<'_>, section: &Section<'_>, max_key_bits: usize, usual: Option<Keys>) -> Option<Keys> {
     if let Some(field) = section.get("jwks") {
         let text = match field.value {
             Value::Object(_) => field.value.to_json(),
             _ => reader.text(&field)?,
         };
         return match JwkSet::parse_with(text.as_bytes(), max_key_bits) {
-            Ok(set) => Some(Some(Keys::Fixed(set))),
+            Ok(set) => Some(Keys::Fixed(set)),
             Err(reason) => {
                 reader.error(&field.path, reason);
                 None
             }
         };
     }
-    let Some(field) = section.get("jwks_uri") else { return Some(None) };
+    let Some(field) = section.get("jwks_uri") else { return usual };
     let uri = reader.text(&field)?;
     if HttpUrl::parse(&uri).is_none_or(|url| !url.is_secure()) {
         reader.error(&field.path, "must be an https URL (http is for this machine only)");
         return None;
     }
-    Some(Some(Keys::Fetched(KeySource::Uri(uri))))
+    Some(Keys::Fetched(KeySource::Uri(uri)))
 }
 
 fn read_algorithms(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Algorithm> {

@@ -26,6 +26,8 @@ impl fmt::Display for Problem {
     }
 }
 
+impl core::error::Error for Problem {}
+
 /// The environment: variables and secrets by name.
 pub type Environment<'e> = dyn Fn(&str) -> Option<String> + 'e;
 
