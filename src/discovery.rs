@@ -108,6 +108,8 @@ struct State {
     held: Option<(Arc<Metadata>, UnixTime)>,
     /// Whether something that it names has failed: only a newer document tells where that moved to.
     is_suspect: bool,
+    /// Whether a login could not use it: until it can, pauses between fetches grow as they do after failures.
+    is_rejected: bool,
     flight: SingleFlight,
     last_error: DiscoveryError,
 }
@@ -140,7 +142,13 @@ impl Drop for MetadataPermit {
 impl MetadataCache {
     pub(crate) fn new(issuer: String) -> Self {
         let flight = SingleFlight::new(limits::DISCOVERY_LEASE_MS);
-        let state = State { held: None, is_suspect: false, flight, last_error: DiscoveryError::Unreachable };
+        let state = State {
+            held: None,
+            is_suspect: false,
+            is_rejected: false,
+            flight,
+            last_error: DiscoveryError::Unreachable,
+        };
         Self { issuer, state: Shared::new(state) }
     }
 
@@ -187,6 +195,28 @@ impl MetadataCache {
     pub(crate) fn suspect(&self) {
         self.state.with(|state| state.is_suspect = true);
     }
+
+    /// Notes that a login cannot use the document: it is fetched again after a pause.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn reject(&self, now: UnixTime) {
+        self.state.with(|state| {
+            if !state.is_suspect {
+                (state.is_suspect, state.is_rejected) = (true, true);
+                state.flight.failed(None, now);
+            }
+        });
+    }
+
+    /// Notes that a login can use the document.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn accept(&self) {
+        self.state.with(|state| {
+            if state.is_rejected {
+                state.is_rejected = false;
+                state.flight.succeeded();
+            }
+        });
+    }
 }
 
 impl MetadataPermit {
@@ -204,7 +234,9 @@ impl MetadataPermit {
             state.flight.release(self.number);
             match read {
                 Ok(metadata) => {
-                    state.flight.succeeded();
+                    if !state.is_rejected {
+                        state.flight.succeeded();
+                    }
                     state.held = Some((metadata, now));
                     state.is_suspect = false;
                 }

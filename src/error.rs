@@ -124,8 +124,8 @@ pub enum VerifyError {
 
 /// What was expected and what was found, for logs and for whoever configures a verifier.
 ///
-/// What was found comes from claims whose signature was verified, but it is the issuer's text, not ours: it is never part of a
-/// message, an answer or a header here.
+/// What was found is the token's text, not ours, and where a token of no known issuer is refused nobody has verified it: it is never
+/// part of a message, an answer or a header here.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mismatch {
     /// The values of which one would have been accepted.

@@ -2,11 +2,14 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::cors::{CORS_HEADERS, CorsHeaders};
 use super::{Answer, Gateway};
 use crate::http::{PRIVATE, Reply};
+use crate::oidc::RelyingParty;
+use crate::session::Session;
 
 /// How a request is forwarded. The host sends its method and body, the headers that are not [left out](Self::leaves_out), and those
 /// to [set](Self::set); it changes the response by [`response_edits`](Self::response_edits).
@@ -21,8 +24,23 @@ pub struct Forward<'g> {
     pub is_private: bool,
     gateway: &'g Gateway,
     cors: CorsHeaders,
-    /// The cookies of a session that changed; `None` if the request came without a session.
-    session: Option<Vec<String>>,
+    /// The session that the request came with.
+    session: Option<OfSession>,
+}
+
+/// The session of a request, and what its answer sets.
+pub(super) struct OfSession {
+    pub(super) party: Arc<RelyingParty>,
+    pub(super) session: Arc<Session>,
+    /// The cookies of a session that changed.
+    pub(super) cookies: Vec<String>,
+}
+
+impl OfSession {
+    /// The cookies to set, as of now: an origin may take its time, and a session that was logged out meanwhile must not be restored.
+    fn cookies(&self) -> Vec<String> {
+        if self.party.has_ended(&self.session) { Vec::new() } else { self.cookies.clone() }
+    }
 }
 
 /// Where a request is forwarded to. Path and query are as they came.
@@ -80,8 +98,8 @@ impl<'g> Forward<'g> {
     #[must_use]
     pub fn response_edits(&self, status: u16, cache_control: Option<&str>) -> Vec<HeaderEdit> {
         let mut edits = Vec::new();
-        let cookies = self.session.iter().flatten().cloned();
-        let set_cookies = cookies.map(|cookie| HeaderEdit::Append("set-cookie".into(), cookie));
+        let cookies = self.session.as_ref().map(OfSession::cookies).unwrap_or_default();
+        let set_cookies = cookies.into_iter().map(|cookie| HeaderEdit::Append("set-cookie".into(), cookie));
         if status == SWITCHING_PROTOCOLS {
             // The tokens of a session that was refreshed must reach the browser; nothing else of an opened connection changes.
             edits.extend(set_cookies);
@@ -123,7 +141,7 @@ impl<'g> Forward<'g> {
 
     fn failed(self, reply: Reply) -> Reply {
         let reply = match self.session {
-            Some(cookies) => of_session(reply, cookies),
+            Some(session) => of_session(reply, session.cookies()),
             None => reply,
         };
         with_cors(reply, self.cors)
@@ -131,11 +149,11 @@ impl<'g> Forward<'g> {
 }
 
 impl Answer<'_> {
-    /// An answer to a request that came with a session: no cache may keep it. `cookies` are those of a session that changed.
-    pub(super) fn of_session(self, cookies: Vec<String>) -> Self {
+    /// An answer to a request that came with a session: no cache may keep it.
+    pub(super) fn of_session(self, session: OfSession) -> Self {
         match self {
-            Self::Reply(reply) => Self::Reply(of_session(reply, cookies)),
-            Self::Forward(forward) => Self::Forward(Forward { session: Some(cookies), ..forward }),
+            Self::Reply(reply) => Self::Reply(of_session(reply, session.cookies())),
+            Self::Forward(forward) => Self::Forward(Forward { session: Some(session), ..forward }),
         }
     }
 

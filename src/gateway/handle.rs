@@ -1,12 +1,11 @@
 //! The life of a request, from its head to an answer.
 
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::ControlFlow::{Break, Continue};
 
 use super::action::Action;
-use super::forward::Forward;
+use super::forward::{Forward, OfSession};
 use super::matched::{Caller, Credentials, MatchedRequest};
 use super::route::LoginStep;
 use super::{Gateway, HEALTH_PATH};
@@ -95,7 +94,8 @@ impl<'g> MatchedRequest<'g> {
                 Refreshed::Unchanged => {}
                 Refreshed::Ended => {
                     let cookies = party.cleared_after_end(head, &session);
-                    return self.answer_ended(head, cookies, host).await;
+                    let answer = self.answer_ended(head, host).await;
+                    return answer.of_session(OfSession { party: Arc::clone(party), session, cookies });
                 }
             }
         }
@@ -109,7 +109,7 @@ impl<'g> MatchedRequest<'g> {
         }
         let answer = self.answer_for_session(head, &session, reading.as_ref(), host).await;
         let cookies = if is_changed { party.changed_cookies(head, &session, host) } else { Vec::new() };
-        answer.of_session(cookies)
+        answer.of_session(OfSession { party: Arc::clone(party), session, cookies })
     }
 
     async fn answer_for_session(
@@ -139,13 +139,8 @@ impl<'g> MatchedRequest<'g> {
     }
 
     /// Answers a request whose session has ended: it is anonymous.
-    async fn answer_ended(&self, head: &RequestHead<'_>, cookies: Vec<String>, host: &impl LoginHost) -> Answer<'g> {
-        let answer = if self.is_optional() {
-            self.act(head, None, None, host).await
-        } else {
-            Answer::Reply(self.challenge(head))
-        };
-        answer.of_session(cookies)
+    async fn answer_ended(&self, head: &RequestHead<'_>, host: &impl LoginHost) -> Answer<'g> {
+        if self.is_optional() { self.act(head, None, None, host).await } else { Answer::Reply(self.challenge(head)) }
     }
 
     /// Does what the route does.

@@ -83,7 +83,7 @@ impl RelyingParty {
         // The session may have ended meanwhile. From here on to the answer nothing waits for anything but the store.
         let mut ledger = RefreshLedger::read(&store.read().await?);
         if let Some(end) = ledger.end() {
-            self.discard(outcome, end.revokes, host);
+            self.discard(outcome, end.revokes, host).await;
             return Ok(CoordinatorTurn::ended(&ledger));
         }
         let sealed = match outcome {
@@ -129,6 +129,11 @@ impl CoordinatorTurn {
 }
 
 impl CoordinatorAnswer {
+    /// Whether the coordinator has done what it was asked for.
+    pub(super) fn is_known(&self) -> bool {
+        self.status == KNOWN
+    }
+
     /// The session that it holds.
     pub(super) fn session(&self, party: &RelyingParty) -> Option<Session> {
         if self.status == KNOWN { party.unpack(&self.text) } else { None }

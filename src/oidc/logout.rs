@@ -48,8 +48,8 @@ impl RelyingParty {
         // A session that is never refreshed is never asked about.
         let newest = if session.can_refresh() && host.has_coordinator() {
             match self.ask_coordinator(&session, act, limits::SESSION_END_TIMEOUT_MS, host).await {
-                Some(answer) => answer.session(&self),
-                None => {
+                Some(answer) if answer.is_known() => answer.session(&self),
+                _ => {
                     host.log(
                         Level::Warning,
                         &"session_end_not_shared: the Durable Object EDGEWARD_SESSIONS does not answer; a copy of the cookie \

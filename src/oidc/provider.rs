@@ -6,9 +6,11 @@ use alloc::sync::Arc;
 
 use super::RelyingParty;
 use crate::discovery::{DiscoveryError, Metadata, MetadataCache, MetadataLookup};
+use crate::io::UnixTime;
 use crate::json::Value;
 use crate::jwk::{KeyHost, KeyJob};
 use crate::limits;
+use crate::shared::Shared;
 
 /// Where the provider does what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,21 +73,54 @@ pub(crate) enum Endpoints {
     /// They never change.
     Fixed(Arc<Provider>),
     /// The issuer's discovery document names them.
-    Discovered(Arc<MetadataCache>),
+    Discovered(Discovered),
+}
+
+/// Endpoints that a discovery document names.
+#[derive(Debug)]
+pub(crate) struct Discovered {
+    metadata: Arc<MetadataCache>,
+    /// The last endpoints that were good, and since when: they serve while a document names none.
+    last_good: Shared<Option<(Arc<Provider>, UnixTime)>>,
+}
+
+impl Discovered {
+    pub(crate) fn new(metadata: Arc<MetadataCache>) -> Self {
+        Self { metadata, last_good: Shared::new(None) }
+    }
+
+    /// The endpoints of a document. Those of one that lacks an acceptable endpoint are those of the last good one, for a day.
+    fn endpoints(&self, issuer: &str, metadata: &Metadata, now: UnixTime) -> Result<Arc<Provider>, DiscoveryError> {
+        match Provider::from_metadata(issuer, metadata) {
+            Ok(provider) => {
+                let provider = Arc::new(provider);
+                self.metadata.accept();
+                self.last_good.with(|last| *last = Some((Arc::clone(&provider), now)));
+                Ok(provider)
+            }
+            Err(error) => {
+                self.metadata.reject(now);
+                let is_usable =
+                    |at: UnixTime| (0..limits::JWKS_STALE_ON_ERROR_S).contains(&now.secs().saturating_sub(at.secs()));
+                let last = self.last_good.with(|last| last.clone());
+                last.filter(|(_, at)| is_usable(*at)).map(|(provider, _)| provider).ok_or(error)
+            }
+        }
+    }
 }
 
 impl RelyingParty {
     /// The provider's endpoints. Of requests that need them at once, one fetches, and the others look again until they are there.
     pub(super) async fn provider(&self, host: &impl KeyHost) -> Result<Arc<Provider>, DiscoveryError> {
-        let cache = match &self.endpoints {
+        let discovered = match &self.endpoints {
             Endpoints::Fixed(provider) => return Ok(Arc::clone(provider)),
-            Endpoints::Discovered(cache) => cache,
+            Endpoints::Discovered(discovered) => discovered,
         };
         let mut may_fetch = true;
         for _ in 0..limits::MAX_LOOKS {
-            match cache.find(host.now(), may_fetch) {
+            match discovered.metadata.find(host.now(), may_fetch) {
                 MetadataLookup::Known(metadata) => {
-                    return Provider::from_metadata(self.keys.issuer(), &metadata).map(Arc::new);
+                    return discovered.endpoints(self.keys.issuer(), &metadata, host.now());
                 }
                 MetadataLookup::Unavailable(error) => return Err(error),
                 MetadataLookup::Wait => host.sleep(limits::FETCH_POLL_MS).await,

@@ -7,6 +7,9 @@
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::Poll;
 
 use super::session_job::SessionJob;
 use super::token_response::{TokenError, TokenResponse};
@@ -83,7 +86,10 @@ impl RelyingParty {
             let now = host.now();
             match self.state.with(|state| state.refreshes.ask(session, now)) {
                 RefreshTurn::Go(mark) => {
-                    host.spawn(SessionJob::refresh(self, session, mark, user_ip.clone())).await;
+                    let job = host.spawn(SessionJob::refresh(self, session, mark, user_ip.clone()));
+                    if !within(job, host.sleep(limits::SHARED_REFRESH_TIMEOUT_MS)).await {
+                        break;
+                    }
                 }
                 RefreshTurn::Wait => host.sleep(limits::FETCH_POLL_MS).await,
                 // What came of an earlier request's refresh may have ended on another instance since: the coordinator knows.
@@ -115,7 +121,7 @@ impl RelyingParty {
         let outcome = match end {
             None => outcome,
             Some(revokes) => {
-                self.discard(outcome, revokes, host);
+                self.discard(outcome, revokes, host).await;
                 RefreshOutcome::Ended
             }
         };
@@ -137,11 +143,11 @@ impl RelyingParty {
     }
 
     /// Revokes what came for a session that has ended meanwhile, if its end says so.
-    pub(super) fn discard(self: &Arc<Self>, outcome: RefreshOutcome, revokes: bool, host: &impl LoginHost) {
+    pub(super) async fn discard(self: &Arc<Self>, outcome: RefreshOutcome, revokes: bool, host: &impl LoginHost) {
         if let RefreshOutcome::Refreshed(session) = outcome
             && revokes
         {
-            drop(host.spawn(SessionJob::revoke(self, *session)));
+            host.spawn(SessionJob::revoke(self, *session)).await;
         }
     }
 
@@ -217,6 +223,18 @@ impl RelyingParty {
             Err(Unverified::Refused(error)) => Err(error),
         }
     }
+}
+
+/// Waits for `work`, but no longer than for `limit`. Whether it has ended.
+async fn within(work: impl Future<Output = ()>, limit: impl Future<Output = ()>) -> bool {
+    let (mut work, mut limit) = (pin!(work), pin!(limit));
+    poll_fn(|context| {
+        if work.as_mut().poll(context).is_ready() {
+            return Poll::Ready(true);
+        }
+        limit.as_mut().poll(context).map(|()| false)
+    })
+    .await
 }
 
 impl TokenError {

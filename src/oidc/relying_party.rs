@@ -69,6 +69,11 @@ impl RelyingParty {
         self.sessions.clear(&Cookies::new(&header))
     }
 
+    /// Whether the gateway itself has ended the session, as far as this instance knows.
+    pub(crate) fn has_ended(&self, session: &Session) -> bool {
+        self.state.with(|state| state.sessions.ended.has(session.id()))
+    }
+
     /// `Set-Cookie` values for a session whose content changed. A session that was logged out meanwhile must not be restored.
     pub(crate) fn changed_cookies(
         &self,
@@ -76,7 +81,7 @@ impl RelyingParty {
         session: &Session,
         host: &impl LoginHost,
     ) -> Vec<String> {
-        if self.state.with(|state| state.sessions.ended.has(session.id())) {
+        if self.has_ended(session) {
             return Vec::new();
         }
         // Too large for cookies now: the old one stays until it expires.
@@ -87,7 +92,7 @@ impl RelyingParty {
     /// that was logged out or replaced: by the time this answer arrives, the browser may hold the cookie of a new login under the
     /// same name. Nothing for requests that change nothing, either.
     pub(crate) fn cleared_after_end(&self, head: &RequestHead<'_>, session: &Session) -> Vec<String> {
-        let is_ours = self.state.with(|state| state.sessions.ended.has(session.id()));
+        let is_ours = self.has_ended(session);
         if is_ours || head.method == "HEAD" || is_prefetch(head) { Vec::new() } else { self.cleared(head) }
     }
 }

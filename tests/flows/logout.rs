@@ -1,5 +1,7 @@
 //! Logging out.
 
+use edgeward::gateway::{Answer, HeaderEdit};
+use edgeward::http::RequestHead;
 use edgeward::io::Unreachable;
 use edgeward::oidc::SessionAct;
 use serde_json::json;
@@ -267,4 +269,27 @@ fn a_late_answer_gives_no_session_back_that_was_logged_out_meanwhile() {
     crowd.finish();
     let late = crowd.output(late).unwrap();
     assert_eq!((late.status, late.sets(COOKIE)), (200, None));
+}
+
+#[test]
+fn a_late_answer_of_an_origin_gives_no_session_back_that_was_logged_out_meanwhile() {
+    let site = Site::new();
+    site.provider.set().life_s = 100_000;
+    let browser = site.logged_in();
+    site.sleep_s(9_000);
+    // The origin has the request …
+    let request = by(&site, &browser, "/app");
+    let header = |name: &str| request.value(name);
+    let head = RequestHead { method: request.method, url: &request.url, header: &header };
+    let answer = site.run(site.gateway.handle(&head, &site.host));
+    let Answer::Forward(forward) = answer else { panic!("the origin answers") };
+    let sets = |status| {
+        let edits = forward.response_edits(status, None);
+        edits.iter().any(|edit| matches!(edit, HeaderEdit::Append(name, _) if name == "set-cookie"))
+    };
+    assert!(sets(200) && sets(101), "an answer in time brings the session anew");
+    // … and takes its time.
+    assert_eq!(site.ask(by(&site, &browser, "/logout").page()).sets(COOKIE), Some(false));
+    assert!(!sets(200) && !sets(101));
+    assert!(forward.unreachable().header("set-cookie").is_none());
 }

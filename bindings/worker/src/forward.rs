@@ -3,7 +3,7 @@
 use edgeward::gateway::{Destination, Forward, HeaderEdit};
 use edgeward::host::{Host as _, Level};
 use js_sys::futures::JsFuture;
-use js_sys::{Array, Promise};
+use js_sys::{Array, Promise, Reflect};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -37,7 +37,7 @@ pub(crate) async fn to_origin(inbound: &Inbound, forward: Forward<'_>, host: &Wo
         Destination::Service { binding, url } => (url, host.binding(binding)),
     };
     if let Destination::Service { binding, .. } = &forward.destination
-        && service.is_undefined()
+        && !Reflect::get(&service, &"fetch".into()).is_ok_and(|fetch| fetch.is_function())
     {
         host.log(Level::Error, &format_args!("config_invalid: there is no service binding {binding}"));
         return response::from_reply(&forward.without_service());

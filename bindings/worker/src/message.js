@@ -38,8 +38,8 @@ export async function forward(request, url, service, removed, set, isPrivate) {
 
 /** The response with other headers: `edits` are a method of Headers, a name and a value in turn. Its body goes through untouched. */
 export function edited(response, edits) {
-  if (edits.length === 0) return response;
   const { status, headers, webSocket } = response;
+  if (edits.length === 0 && webSocket) return response;
   const changed = webSocket ? new Response(null, { status, headers, webSocket }) : new Response(response.body, response);
   for (let i = 0; i + 2 < edits.length; i += 3) changed.headers[edits[i]](edits[i + 1], edits[i + 2]);
   return changed;

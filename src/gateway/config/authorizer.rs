@@ -14,7 +14,7 @@ use crate::jwk::{JwkSet, KeyCache, KeySource};
 use crate::jwt::{Access, Algorithm, Demands, Policy, Profile};
 use crate::limits;
 use crate::oidc::{
-    Client, ClientAuth, Endpoints, LoginState, Provider, RelyingParty, Secret, SubjectMatch, is_about_user,
+    Client, ClientAuth, Discovered, Endpoints, LoginState, Provider, RelyingParty, Secret, SubjectMatch, is_about_user,
 };
 use crate::session::LoginBinding;
 use crate::shared::Shared;
@@ -308,8 +308,10 @@ impl Authorizer {
         let keys = keys.unwrap_or_else(|| Arc::new(self.keys_of(issuer)));
         let endpoints = match (self.kind, keys.metadata()) {
             (Type::Auth0, _) => Endpoints::Fixed(Arc::new(Provider::auth0(&issuer.issuer))),
-            (Type::Oidc, Some(metadata)) => Endpoints::Discovered(Arc::clone(metadata)),
-            (Type::Oidc, None) => Endpoints::Discovered(Arc::new(MetadataCache::new(issuer.issuer.clone()))),
+            (Type::Oidc, Some(metadata)) => Endpoints::Discovered(Discovered::new(Arc::clone(metadata))),
+            (Type::Oidc, None) => {
+                Endpoints::Discovered(Discovered::new(Arc::new(MetadataCache::new(issuer.issuer.clone()))))
+            }
         };
         Some(RelyingParty {
             after_logout: settings.post_logout_uri.clone().unwrap_or_else(|| format!("{}/", client.home())),

@@ -44,7 +44,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Settings {
         }
     }
     if let Some((path, domain)) = &domain {
-        if !crate::url::is_host(domain) || !domain.contains('.') {
+        if !crate::url::is_host(domain) || !domain.contains('.') || domain.starts_with('[') {
             reader.error(path, "must be a host name such as example.com");
         }
         if cookie.as_ref().is_none_or(|(_, name)| name.starts_with("__Host-")) {
