@@ -1,8 +1,10 @@
 //! Beginning a login.
 
 use edgeward::io::Unreachable;
+use edgeward::limits;
 use serde_json::json;
 
+use crate::support::ISSUER;
 use crate::support::browser::{Browser, Request};
 use crate::support::host::Delay;
 use crate::support::provider::{Endpoint, form};
@@ -233,4 +235,42 @@ fn a_provider_that_moves_its_endpoints_is_followed_within_the_hour() {
     assert!(site.ask(Request::get("/login")).location().starts_with("https://tenant.example.com/authorize?"));
     site.sleep_s(3601);
     assert!(site.ask(Request::get("/login")).location().starts_with("https://tenant.example.com/new?"));
+}
+
+#[test]
+fn a_document_that_no_login_can_use_takes_no_login_away() {
+    let unusable = || Ok(ok_json(&json!({ "issuer": ISSUER, "jwks_uri": format!("{ISSUER}jwks") }).to_string()));
+    let begins = |site: &Site| site.ask(Request::get("/login").page()).status == 302;
+    let site = Site::discovering();
+    assert!(begins(&site));
+    site.sleep_s(limits::DISCOVERY_FRESH_S);
+    site.provider.answer_next(Endpoint::Discovery, unusable());
+    let before = site.provider.requests(Endpoint::Discovery);
+    for _ in 0..3 {
+        assert!(begins(&site), "the last good endpoints serve");
+    }
+    assert_eq!(site.provider.requests(Endpoint::Discovery), before + 1, "there is a pause");
+    site.sleep_s(1);
+    assert!(begins(&site));
+    assert_eq!(site.provider.requests(Endpoint::Discovery), before + 2, "and then another try");
+    site.sleep_s(1);
+    assert!(begins(&site));
+    assert_eq!(site.provider.requests(Endpoint::Discovery), before + 2, "a good document is fresh");
+
+    // From the start: the pauses grow, and logins come back by themselves.
+    let site = Site::discovering();
+    for _ in 0..3 {
+        site.provider.answer_next(Endpoint::Discovery, unusable());
+    }
+    let mut asked = Vec::new();
+    for second in 0..12 {
+        let before = site.provider.requests(Endpoint::Discovery);
+        let answer = site.ask(Request::get("/login").page());
+        if site.provider.requests(Endpoint::Discovery) > before {
+            asked.push(second);
+        }
+        assert_eq!(answer.status, if second < 7 { 502 } else { 302 }, "{second}");
+        site.sleep_s(1);
+    }
+    assert_eq!(asked, [0, 1, 3, 7]);
 }

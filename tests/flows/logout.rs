@@ -3,7 +3,7 @@
 use edgeward::gateway::{Answer, HeaderEdit};
 use edgeward::http::RequestHead;
 use edgeward::io::Unreachable;
-use edgeward::oidc::SessionAct;
+use edgeward::oidc::{CoordinatorAnswer, SessionAct};
 use serde_json::json;
 
 use crate::support::browser::{Browser, Request};
@@ -181,7 +181,15 @@ fn a_logout_ends_every_session_that_a_browser_sends() {
 
 #[test]
 fn a_coordinator_that_does_not_answer_is_logged_and_the_logout_goes_on() {
-    for (meets, waits_ms) in [(Meets::Unreachable, 0), (Meets::InSilence, 2_000), (Meets::AnswerLost, 2_000)] {
+    let saying = |status| Meets::Saying(CoordinatorAnswer { status, text: String::new() });
+    for (meets, waits_ms) in [
+        (Meets::Unreachable, 0),
+        (Meets::InSilence, 2_000),
+        (Meets::AnswerLost, 2_000),
+        (saying(500), 0),
+        (saying(503), 0),
+        (saying(410), 0),
+    ] {
         let site = Site::new();
         let coordinator = site.coordinated();
         let mut browser = site.logged_in();
