@@ -180,22 +180,20 @@ impl Inner {
     }
 
     async fn load(&self, host: &impl KeyHost) -> Result<(), KeysUnavailable> {
-        let mut has_fetched = false;
         for _ in 0..limits::MAX_LOOKS {
             let now = host.now();
             let permits = self.issuers.iter().filter_map(|issuer| issuer.keys.warm_up(now));
             // All at once.
             let jobs: Vec<_> = permits.map(|permit| host.spawn(KeyJob::load(permit))).collect();
-            has_fetched |= !jobs.is_empty();
             for job in jobs {
                 job.await;
             }
             let now = host.now();
             let Some(missing) = self.issuers.iter().find(|issuer| !issuer.keys.is_loaded(now)) else { return Ok(()) };
-            if let Some(error) = missing.keys.failure(now).filter(|_| has_fetched) {
+            if let Some(error) = missing.keys.failure(now) {
                 return Err(KeysUnavailable { error, retry_after_s: 1 });
             }
-            // Another call is loading them, or the provider is given a pause after it failed.
+            // Another call is loading them.
             host.sleep(limits::FETCH_POLL_MS).await;
         }
         Err(KeysUnavailable { error: crate::jwk::KeysError::JwksUnreachable, retry_after_s: 1 })
