@@ -152,8 +152,13 @@ impl MetadataCache {
         Self { issuer, state: Shared::new(state) }
     }
 
-    /// The metadata, fetched if need be within the caller's own future: for jobs, which run to their end.
-    pub(crate) async fn get(self: &Arc<Self>, host: &impl Host) -> Result<Arc<Metadata>, DiscoveryError> {
+    /// The metadata, fetched with `fetch` if need be: a job runs its permit, a request spawns one. Of callers that need the document
+    /// at once, one fetches, and the others look again until it is there.
+    pub(crate) async fn get<F: Future<Output = ()>>(
+        self: &Arc<Self>,
+        host: &impl Host,
+        fetch: impl Fn(MetadataPermit) -> F,
+    ) -> Result<Arc<Metadata>, DiscoveryError> {
         let mut may_fetch = true;
         for _ in 0..limits::MAX_LOOKS {
             match self.find(host.now(), may_fetch) {
@@ -161,7 +166,7 @@ impl MetadataCache {
                 MetadataLookup::Unavailable(error) => return Err(error),
                 MetadataLookup::Wait => host.sleep(limits::FETCH_POLL_MS).await,
                 MetadataLookup::Fetch(permit) => {
-                    permit.run(host).await;
+                    fetch(permit).await;
                     may_fetch = false;
                 }
             }
@@ -172,10 +177,8 @@ impl MetadataCache {
     /// The metadata, or how to come by it. `may_fetch` is false once this request has fetched.
     pub(crate) fn find(self: &Arc<Self>, now: UnixTime, may_fetch: bool) -> MetadataLookup {
         let number = self.state.with(|state| {
-            let age_s = |at: UnixTime| now.secs().saturating_sub(at.secs());
-            let usable = |at: &UnixTime| (0..limits::JWKS_STALE_ON_ERROR_S).contains(&age_s(*at));
-            let held = state.held.as_ref().filter(|(_, at)| usable(at));
-            let is_fresh = !state.is_suspect && held.is_some_and(|(_, at)| age_s(*at) < limits::DISCOVERY_FRESH_S);
+            let held = state.held.as_ref().filter(|(_, at)| may_still_serve(*at, now));
+            let is_fresh = !state.is_suspect && held.is_some_and(|(_, at)| age_s(*at, now) < limits::DISCOVERY_FRESH_S);
             let may_fetch = may_fetch && state.flight.may_begin(now);
             match held {
                 // Fetching failed, or is under way: the last good document serves.
@@ -259,6 +262,15 @@ impl MetadataPermit {
             answer => answer,
         }
     }
+}
+
+fn age_s(since: UnixTime, now: UnixTime) -> i64 {
+    now.secs().saturating_sub(since.secs())
+}
+
+/// Whether what was good at `since` may serve while nothing newer can be had: for a day, and never if the clock went back.
+pub(crate) fn may_still_serve(since: UnixTime, now: UnixTime) -> bool {
+    (0..limits::JWKS_STALE_ON_ERROR_S).contains(&age_s(since, now))
 }
 
 /// Where RFC 8414 §3 has the document: between host and path of the issuer.

@@ -62,7 +62,7 @@ impl World {
     /// One login; its fetch takes no time.
     fn login(&self) -> Result<(), DiscoveryError> {
         let before_ms = self.host.elapsed_ms();
-        let found = self.host.run(self.cache.get(&self.host));
+        let found = self.host.run(self.cache.get(&self.host, |permit| permit.run(&self.host)));
         assert!(self.host.elapsed_ms() - before_ms <= limits::DISCOVERY_LEASE_MS, "longer than a lease");
         let found = found?;
         assert_eq!(found.url("token_endpoint"), Some("https://id.example.com/token"));
@@ -338,7 +338,10 @@ fn keys_that_cannot_be_fetched_make_the_document_suspect_for_logins_too() {
         matches!(metadata.find(host.now(), false), MetadataLookup::Known(_)),
         "the login itself may use the old one"
     );
-    assert_eq!(host.run(metadata.get(&host)).unwrap().url("jwks_uri"), Some("https://id.example.com/new"));
+    assert_eq!(
+        host.run(metadata.get(&host, |permit| permit.run(&host))).unwrap().url("jwks_uri"),
+        Some("https://id.example.com/new")
+    );
     host.sleep_s(1);
     load(&keys, &host);
     assert!(keys.is_loaded(host.now()));
@@ -388,6 +391,7 @@ fn one_job_fetches_once_though_the_clock_leaps_over_the_pause() {
         host.set_clock(UnixTime::from_millis(host.now().millis() + 1_000_000));
         Ok(status(500))
     });
-    assert_eq!(world.host.run(world.cache.get(&world.host)).err(), Some(DiscoveryError::Unreachable));
+    let found = world.host.run(world.cache.get(&world.host, |permit| permit.run(&world.host)));
+    assert_eq!(found.err(), Some(DiscoveryError::Unreachable));
     assert_eq!(world.host.seen().sent.len(), 1);
 }

@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering;
 
 use crate::error::{Mismatch, VerifyError};
 use crate::io::UnixTime;
-use crate::jwk::{KeyCache, KeyHost, KeyJob, KeysUnavailable, Lookup, Permit, VerifyingKey};
+use crate::jwk::{KeyCache, KeyHost, KeyJob, KeysError, KeysUnavailable, Lookup, Permit, VerifyingKey};
 use crate::jwt::{Access, Policy, Rules, TokenCache, UntrustedToken, Verified, VerifiedToken};
 use crate::limits;
 use crate::shared::Shared;
@@ -191,12 +191,12 @@ impl Inner {
             let now = host.now();
             let Some(missing) = self.issuers.iter().find(|issuer| !issuer.keys.is_loaded(now)) else { return Ok(()) };
             if let Some(error) = missing.keys.failure(now) {
-                return Err(KeysUnavailable { error, retry_after_s: 1 });
+                return Err(unavailable(error));
             }
             // Another call is loading them.
             host.sleep(limits::FETCH_POLL_MS).await;
         }
-        Err(KeysUnavailable { error: crate::jwk::KeysError::JwksUnreachable, retry_after_s: 1 })
+        Err(unavailable(KeysError::JwksUnreachable))
     }
 
     fn settled(&self, token: &str, now: UnixTime) -> Option<Range<UnixTime>> {
@@ -332,8 +332,12 @@ async fn decide(look: &Look<'_>, host: &impl KeyHost) -> Result<Arc<Verified>, U
             }
         }
     }
-    let error = crate::jwk::KeysError::JwksUnreachable;
-    Err(Unverified::Unavailable(KeysUnavailable { error, retry_after_s: 1 }))
+    Err(Unverified::Unavailable(unavailable(KeysError::JwksUnreachable)))
+}
+
+/// There are no keys, and no pause is known to wait for: the caller may try again in a second.
+fn unavailable(error: KeysError) -> KeysUnavailable {
+    KeysUnavailable { error, retry_after_s: 1 }
 }
 
 /// The verdict of a look that found one. A permit to fetch goes back.

@@ -251,7 +251,7 @@ impl Permit {
         let uri = match source {
             Source::Uri(uri) => uri.clone(),
             Source::Discovery(metadata) => {
-                let found = metadata.get(host).await.map_err(KeysError::from)?;
+                let found = metadata.get(host, |permit| permit.run(host)).await.map_err(KeysError::from)?;
                 // A document without keys may be mended: it is asked for again with the next fetch.
                 let uri = found.url("jwks_uri").ok_or_else(|| {
                     metadata.suspect();

@@ -5,11 +5,10 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use super::RelyingParty;
-use crate::discovery::{DiscoveryError, Metadata, MetadataCache, MetadataLookup};
+use crate::discovery::{DiscoveryError, Metadata, MetadataCache, may_still_serve};
 use crate::io::UnixTime;
 use crate::json::Value;
 use crate::jwk::{KeyHost, KeyJob};
-use crate::limits;
 use crate::shared::Shared;
 
 /// Where the provider does what.
@@ -100,36 +99,23 @@ impl Discovered {
             }
             Err(error) => {
                 self.metadata.reject(now);
-                let is_usable =
-                    |at: UnixTime| (0..limits::JWKS_STALE_ON_ERROR_S).contains(&now.secs().saturating_sub(at.secs()));
                 let last = self.last_good.with(|last| last.clone());
-                last.filter(|(_, at)| is_usable(*at)).map(|(provider, _)| provider).ok_or(error)
+                last.filter(|(_, at)| may_still_serve(*at, now)).map(|(provider, _)| provider).ok_or(error)
             }
         }
     }
 }
 
 impl RelyingParty {
-    /// The provider's endpoints. Of requests that need them at once, one fetches, and the others look again until they are there.
+    /// The provider's endpoints. A fetch of the document that names them goes on when the request that began it is gone.
     pub(super) async fn provider(&self, host: &impl KeyHost) -> Result<Arc<Provider>, DiscoveryError> {
-        let discovered = match &self.endpoints {
-            Endpoints::Fixed(provider) => return Ok(Arc::clone(provider)),
-            Endpoints::Discovered(discovered) => discovered,
-        };
-        let mut may_fetch = true;
-        for _ in 0..limits::MAX_LOOKS {
-            match discovered.metadata.find(host.now(), may_fetch) {
-                MetadataLookup::Known(metadata) => {
-                    return discovered.endpoints(self.keys.issuer(), &metadata, host.now());
-                }
-                MetadataLookup::Unavailable(error) => return Err(error),
-                MetadataLookup::Wait => host.sleep(limits::FETCH_POLL_MS).await,
-                MetadataLookup::Fetch(permit) => {
-                    host.spawn(KeyJob::discover(permit)).await;
-                    may_fetch = false;
-                }
+        match &self.endpoints {
+            Endpoints::Fixed(provider) => Ok(Arc::clone(provider)),
+            Endpoints::Discovered(discovered) => {
+                let fetch = |permit| host.spawn(KeyJob::discover(permit));
+                let metadata = discovered.metadata.get(host, fetch).await?;
+                discovered.endpoints(self.keys.issuer(), &metadata, host.now())
             }
         }
-        Err(DiscoveryError::Unreachable)
     }
 }
