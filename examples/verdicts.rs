@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 use edgeward::io::UnixTime;
 use edgeward::jwk::{JwkSet, KeyCache};
-use edgeward::jwt::{Access, Algorithm, Demands, Id, Policy, Profile, Roles};
+use edgeward::jwt::{Access, Algorithm, Requirements, Id, Policy, Profile, Roles};
 use edgeward::{Unverified, Verifier};
 use fixed_host::{FixedHost, at_once};
 use serde_json::Value;
@@ -109,16 +109,16 @@ fn with_common_options<K>(mut policy: Policy<K>, all: &Value) -> Policy<K> {
     for name in texts(&all["requiredClaims"]) {
         policy = policy.require_claim(name);
     }
-    let mut demands = Demands::default();
-    demands.scopes = texts(&all["scopes"]);
-    demands.permissions = texts(&all["permissions"]);
-    demands.organizations = texts(&all["organizations"]);
+    let mut requirements = Requirements::default();
+    requirements.scopes = texts(&all["scopes"]);
+    requirements.permissions = texts(&all["permissions"]);
+    requirements.organizations = texts(&all["organizations"]);
     if let Some(roles) = all["roles"].as_object() {
         let claim = roles["claim"].as_str().unwrap().into();
         let list = |name| roles.get(name).map(texts).unwrap_or_default();
-        demands.roles = Some(Roles { claim, all: list("all"), any: list("any") });
+        requirements.roles = Some(Roles { claim, all: list("all"), any: list("any") });
     }
-    policy.demand(demands)
+    policy.require(requirements)
 }
 
 /// A list of texts, or one text; nothing if it is not there.

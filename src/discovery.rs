@@ -160,7 +160,7 @@ impl MetadataCache {
         fetch: impl Fn(MetadataPermit) -> F,
     ) -> Result<Arc<Metadata>, DiscoveryError> {
         let mut may_fetch = true;
-        for _ in 0..limits::MAX_LOOKS {
+        for _ in 0..limits::MAX_POLLS {
             match self.find(host.now(), may_fetch) {
                 MetadataLookup::Known(metadata) => return Ok(metadata),
                 MetadataLookup::Unavailable(error) => return Err(error),

@@ -54,7 +54,7 @@ pub const MAX_OVERLAP_STEPS: usize = 200_000;
 /// Configurations that one isolate of the Worker keeps compiled, with what each has learnt: keys, known tokens, logins. Each
 /// may hold some megabytes, and an isolate has 128. A further one takes the place of the one whose last use is longest ago;
 /// when that is used again it begins as in a new isolate.
-pub const MAX_SITES: u32 = 32;
+pub const MAX_GATEWAYS: u32 = 32;
 
 /// Smallest RSA modulus, in bits (RFC 7518 §3.3).
 pub const MIN_MODULUS_BITS: usize = 2048;
@@ -124,7 +124,7 @@ pub const DISCOVERY_LEASE_MS: i64 = 1500;
 
 /// Looks at shared state before a request gives up, each after a pause or a fetch. Far more than any lease lasts: it ends a loop that
 /// only a fault here could begin.
-pub const MAX_LOOKS: u32 = 1000;
+pub const MAX_POLLS: u32 = 1000;
 
 /// Pause between two looks at another request's fetch, in milliseconds.
 pub const FETCH_POLL_MS: u32 = 10;

@@ -180,7 +180,7 @@ impl Inner {
     }
 
     async fn load(&self, host: &impl KeyHost) -> Result<(), KeysUnavailable> {
-        for _ in 0..limits::MAX_LOOKS {
+        for _ in 0..limits::MAX_POLLS {
             let now = host.now();
             let permits = self.issuers.iter().filter_map(|issuer| issuer.keys.warm_up(now));
             // All at once.
@@ -316,7 +316,7 @@ type Look<'l> = dyn Fn(UnixTime, u8) -> Check + Sync + 'l;
 /// Looks at a token until there is a verdict: fetches keys where a look says so, and waits for those that others fetch.
 async fn decide(look: &Look<'_>, host: &impl KeyHost) -> Result<Arc<Verified>, Unverified> {
     let mut fetches = 0;
-    for _ in 0..limits::MAX_LOOKS {
+    for _ in 0..limits::MAX_POLLS {
         match look(host.now(), fetches) {
             Check::Verified(verified, refresh) => {
                 in_background(refresh, host);

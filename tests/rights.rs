@@ -316,7 +316,7 @@ fn rights_end_with_their_token_and_expires_in_only_shortens() {
                 let granted = |offset| !scopes(session.claims_at(at(offset))).is_empty();
                 assert_eq!((granted(0), granted(expected - 1)), (index < 2, index < 2), "{index} {expires_in}");
                 assert!(!granted(expected), "{index} {expires_in}");
-                assert!(session.has_outlived_its_token(at(expected)), "{index} {expires_in}");
+                assert!(session.has_expired_access_token(at(expected)), "{index} {expires_in}");
             }
         }
     }
@@ -337,7 +337,7 @@ fn unread(site: &Site, before: &Browser, reply: &Value) -> Browser {
 }
 
 /// What another instance, which reads the access token of this session again, makes of the session: `None` if nothing is new.
-fn read_again(site: &Site, browser: &Browser, keys: &[Value]) -> Option<Browser> {
+fn verify_again(site: &Site, browser: &Browser, keys: &[Value]) -> Option<Browser> {
     site.provider.set().published = keys.to_vec();
     let mut browser = browser.clone();
     let response = site.instance().send(&mut browser, Request::get("/app"));
@@ -376,17 +376,17 @@ fn a_moment_without_keys_changes_nothing_that_was_granted() {
         assert_no_rights(unpacked.claims_at(at(100)), "until the former token would have expired");
 
         site.provider.take_down(Endpoint::Keys);
-        assert!(read_again(&site, &browser, &[key_a().jwk()]).is_none(), "nothing new");
+        assert!(verify_again(&site, &browser, &[key_a().jwk()]).is_none(), "nothing new");
         site.provider.bring_up();
 
-        let unknown = read_again(&site, &browser, &[key_c().jwk()]).unwrap();
+        let unknown = verify_again(&site, &browser, &[key_c().jwk()]).unwrap();
         assert!(site.session(&unknown).is_unread());
         assert_no_rights(site.session(&unknown).claims_at(at(0)), "there are keys, and none is its");
-        assert!(read_again(&site, &unknown, &[key_c().jwk()]).is_none());
+        assert!(verify_again(&site, &unknown, &[key_c().jwk()]).is_none());
 
         let mut other_key = key_b().jwk();
         other_key["kid"] = key_a().kid.into();
-        let refused = read_again(&site, &browser, &[other_key]).unwrap();
+        let refused = verify_again(&site, &browser, &[other_key]).unwrap();
         assert!(!site.session(&refused).is_unread());
         assert_no_rights(site.session(&refused).claims_at(at(0)), "refused");
 
@@ -394,16 +394,16 @@ fn a_moment_without_keys_changes_nothing_that_was_granted() {
         site.provider.set().published = vec![key_a().jwk()];
         let other = unread(&site.instance(), &log_in_before(), &of_another);
         assert!(site.session(&other).is_unread());
-        let other = read_again(&site, &other, &[key_a().jwk()]).unwrap();
+        let other = verify_again(&site, &other, &[key_a().jwk()]).unwrap();
         assert_no_rights(site.session(&other).claims_at(at(0)), "another user's");
 
         let expected = scope.map_or(vec!["read:things", "write:things"], |one| vec![one]);
-        let read = site.session(&read_again(&site, &browser, &[key_a().jwk()]).unwrap());
+        let read = site.session(&verify_again(&site, &browser, &[key_a().jwk()]).unwrap());
         assert!(!read.is_unread());
         assert!(read.claims_at(at(0)).permissions().unwrap().eq(["q"]));
         assert_eq!(scopes(read.claims_at(at(0))), expected);
         assert_eq!(read.tokens().access_expires_s, NOW + 600, "until the new token expires");
-        let read = site.session(&read_again(&site, &unknown, &[key_a().jwk()]).unwrap());
+        let read = site.session(&verify_again(&site, &unknown, &[key_a().jwk()]).unwrap());
         assert_eq!(scopes(read.claims_at(at(0))), expected);
     }
     // RFC 6749 §6 once more: what was stated for a token that nobody could read stands for the next, too.
@@ -411,7 +411,7 @@ fn a_moment_without_keys_changes_nothing_that_was_granted() {
     let browser = unread(&cold, &log_in_before(), &json!({ "access_token": next, "scope": "next:scope" }));
     let browser = unread(&cold, &browser, &json!({ "access_token": next }));
     assert!(site.session(&browser).is_unread());
-    let read = site.session(&read_again(&site, &browser, &[key_a().jwk()]).unwrap());
+    let read = site.session(&verify_again(&site, &browser, &[key_a().jwk()]).unwrap());
     assert_eq!(scopes(read.claims_at(at(0))), ["next:scope"]);
     // A key that nobody has published grants nothing meanwhile.
     let unpublished = access_token().header("kid", "new").text();

@@ -19,7 +19,7 @@ use edgeward::io::UnixTime;
 use edgeward::jwt::{Algorithm, Policy};
 use edgeward::oidc::LOGIN_COOKIE_PREFIX;
 use edgeward::session::{
-    CookieShape, Cookies, EndedSessions, LoginBinding, Purpose, Sealer, Session, Sessions, Tokens,
+    CookieShape, Cookies, LoggedOutSessions, LoginBinding, Purpose, Sealer, Session, Sessions, Tokens,
 };
 use serde_json::json;
 use support::NOW;
@@ -90,7 +90,7 @@ fn session(name: usize) -> Session {
 
 /// Names and values as a browser keeps them.
 fn kept_with(nonce: u8, session: &Session) -> Vec<(String, String)> {
-    let set = sessions().keep(session, &Cookies::default(), HOST, &[nonce; 24], at(0)).unwrap();
+    let set = sessions().to_cookies(session, &Cookies::default(), HOST, &[nonce; 24], at(0)).unwrap();
     let pair = |line: &String| line.split(';').next().unwrap().split_once('=').map(|(n, v)| (n.into(), v.into()));
     set.iter().filter_map(pair).collect()
 }
@@ -311,7 +311,7 @@ fn a_challenge_clears_what_is_no_session_and_leaves_one_that_is() {
 
 #[test]
 fn the_ends_that_are_remembered_are_bounded() {
-    let mut ended = EndedSessions::default();
+    let mut ended = LoggedOutSessions::default();
     ended.end("first");
     for index in 0..4095 {
         ended.end(&index.to_string());

@@ -156,10 +156,10 @@ class Core {
   }
 
   /** One of the outcomes. `demands` are JSON in UTF-8. */
-  check(verifier, form, text, demands, nowMs, mayWait) {
+  check(verifier, form, text, requirements, nowMs, mayWait) {
     return this.guard(() => {
       const room = this.maxTokenBytes + 64;
-      const input = this.#room(room + (demands?.length ?? 0));
+      const input = this.#room(room + (requirements?.length ?? 0));
       let length = text.length;
       let more = 0;
       // A text too long in characters is too long in bytes: that much is all the core needs to know.
@@ -167,10 +167,10 @@ class Core {
         const { read, written } = encoder.encodeInto(text, input);
         // What did not fit is too long in bytes.
         length = read === length ? written : room + 1;
-        // Demands that do not fit stand behind a token that is too long anyway.
-        if (demands !== undefined && length + demands.length <= input.length) {
-          input.set(demands, length);
-          more = demands.length;
+        // Requirements that do not fit stand behind a token that is too long anyway.
+        if (requirements !== undefined && length + requirements.length <= input.length) {
+          input.set(requirements, length);
+          more = requirements.length;
         }
       }
       return this.wasm.check(verifier, form, length, more, nowMs, mayWait) >>> 0;

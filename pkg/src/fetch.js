@@ -1,6 +1,6 @@
 // The core's requests, sent: no redirects, no cache, a deadline, and a limit on the body.
 
-const PASSED_ON = ["content-type", "cache-control", "age", "retry-after"];
+const FORWARDED_HEADERS = ["content-type", "cache-control", "age", "retry-after"];
 const MAX_EDGE_BYTES = 256 * 1024;
 
 let noStore;
@@ -39,7 +39,7 @@ export async function send({ url, headers, timeoutMs, maxBytes }, customFetch) {
       const init = { method: "GET", headers, redirect: "manual", signal: controller.signal, ...cacheMode() };
       const response = await (customFetch === undefined ? fetch(url, init) : customFetch(url, init));
       const head = { status: response.status };
-      for (const name of PASSED_ON) {
+      for (const name of FORWARDED_HEADERS) {
         const value = response.headers.get(name);
         if (typeof value === "string") head[name] = value;
       }

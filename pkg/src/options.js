@@ -28,7 +28,7 @@ const isObject = (value) => value !== null && typeof value === "object" && !Arra
 
 const anything = () => undefined;
 
-const DEMANDS = {
+const REQUIREMENTS = {
   scopes: listOf((scope) => !scope.includes(" "), "must be one scope each, without spaces"),
   permissions: list,
   roles: (value) => (isObject(value) ? undefined : "must be an object"),
@@ -43,11 +43,11 @@ const ISSUER = {
   clientId: text,
 };
 const VERIFIER = {
-  ...ISSUER, ...DEMANDS, issuers: anything, kind: choice("access", "id"), nonce: text, profile: choice("auto", "auth0", "rfc9068"),
+  ...ISSUER, ...REQUIREMENTS, issuers: anything, kind: choice("access", "id"), nonce: text, profile: choice("auto", "auth0", "rfc9068"),
   clients: list, requiredClaims: list, maxTokenAge: number(MAX_U32), cacheSize: number(65_536),
   clockSkew: (value) => number(MAX_U32)(value) ?? (value > MAX_CLOCK_SKEW ? `must be at most ${MAX_CLOCK_SKEW} seconds` : undefined),
 };
-const PER_CALL = { ...DEMANDS, audience: list, nonce: text, accessToken: text };
+const PER_CALL = { ...REQUIREMENTS, audience: list, nonce: text, accessToken: text };
 
 const ROLES = { claim: text, all: list, any: list };
 

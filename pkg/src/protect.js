@@ -1,7 +1,7 @@
 import { EdgewardError, invalidOption } from "./error.js";
-import { authenticate, checkedDemands, createVerifier } from "./verifier.js";
+import { authenticate, checkedRequirements, createVerifier } from "./verifier.js";
 
-const DEMANDS = ["scopes", "permissions", "roles", "organizations", "audience"];
+const REQUIREMENTS = ["scopes", "permissions", "roles", "organizations", "audience"];
 
 /** Wraps a handler: it runs only for requests with a token that passes. */
 export function protect(handler, options) {
@@ -31,24 +31,24 @@ export function guard(options) {
   let route = rest;
   if (given === undefined) {
     if ("verifier" in options) throw invalidOption("verifier must be what createVerifier returns");
-    // Demands in the options of a verifier made here are demands of its one route: the verifier checks them itself.
+    // Requirements in the options of a verifier made here are demands of its one route: the verifier checks them itself.
     verifier = createVerifier(rest);
     route = undefined;
   } else {
     for (const name of Object.keys(rest)) {
-      if (!DEMANDS.includes(name)) throw invalidOption(`${name} belongs to createVerifier, not beside verifier`);
+      if (!REQUIREMENTS.includes(name)) throw invalidOption(`${name} belongs to createVerifier, not beside verifier`);
     }
   }
-  let demands;
+  let requirements;
   try {
-    demands = checkedDemands(verifier, route);
+    requirements = checkedRequirements(verifier, route);
   } catch (error) {
     if (error instanceof EdgewardError) throw error;
     throw invalidOption("verifier must be what createVerifier returns", error);
   }
   return async (request, waitUntil) => {
     try {
-      return await authenticate(verifier, request, demands, { waitUntil });
+      return await authenticate(verifier, request, requirements, { waitUntil });
     } catch (error) {
       if (!required && error instanceof EdgewardError && error.code === "token_missing") return undefined;
       throw error;

@@ -14,7 +14,7 @@ export function createVerifier(options) {
 }
 
 /** The verifier's methods for the other modules of this package. */
-export let checkedDemands;
+export let checkedRequirements;
 export let authenticate;
 
 class Verifier {
@@ -25,10 +25,10 @@ class Verifier {
   #opened;
 
   static {
-    checkedDemands = (verifier, demands) => verifier.#checkedDemands(demands);
-    authenticate = (verifier, request, demands, call) => {
+    checkedRequirements = (verifier, requirements) => verifier.#checkedRequirements(requirements);
+    authenticate = (verifier, request, requirements, call) => {
       const { form, text } = credentials(request);
-      return verifier.#verify(form, text, demands, call);
+      return verifier.#verify(form, text, requirements, call);
     };
   }
 
@@ -47,30 +47,30 @@ class Verifier {
   }
 
   async verify(token, options) {
-    const { demands, call } = perCall(options);
+    const { requirements, call } = perCall(options);
     const [form, text] = asInput(token);
-    return this.#verify(form, text, demands, call);
+    return this.#verify(form, text, requirements, call);
   }
 
   verifySync(token, options) {
-    const { demands, call } = perCall(options);
+    const { requirements, call } = perCall(options);
     const [form, text] = asInput(token);
     const now = this.#host.time();
     const opened = this.#open();
-    const known = demands === undefined ? opened.known.find(form, text, now) : undefined;
+    const known = requirements === undefined ? opened.known.find(form, text, now) : undefined;
     if (known !== undefined) return new VerifiedToken(known);
-    const outcome = opened.core.check(opened.number, form, text, demands, now, false);
-    return decided(opened, outcome, form, text, demands, call);
+    const outcome = opened.core.check(opened.number, form, text, requirements, now, false);
+    return decided(opened, outcome, form, text, requirements, call);
   }
 
   async authenticate(request, options) {
-    const { demands, call } = perCall(options);
-    return authenticate(this, request, demands, call);
+    const { requirements, call } = perCall(options);
+    return authenticate(this, request, requirements, call);
   }
 
   async load(options) {
-    const { call, demands } = perCall(options);
-    if (demands !== undefined) throw invalidOption("load takes only signal");
+    const { call, requirements } = perCall(options);
+    if (requirements !== undefined) throw invalidOption("load takes only signal");
     for (;;) {
       const now = this.#host.time();
       const opened = this.#open();
@@ -114,31 +114,31 @@ class Verifier {
     return this.#opened;
   }
 
-  async #verify(form, text, demands, call) {
+  async #verify(form, text, requirements, call) {
     if (call.signal?.aborted) throw aborted(call.signal.reason);
     for (;;) {
       const now = this.#host.time();
       const opened = this.#open();
       const { core, number } = opened;
-      const known = demands === undefined ? opened.known.find(form, text, now) : undefined;
+      const known = requirements === undefined ? opened.known.find(form, text, now) : undefined;
       if (known !== undefined) return new VerifiedToken(known);
-      const outcome = core.check(number, form, text, demands, now, true);
-      if ((outcome & ~Core.MAIL) !== Core.PENDING) return decided(opened, outcome, form, text, demands, call);
-      const token = await wait(opened, core.task(), call, (outcome, cause) => verdict(opened, outcome, form, text, demands, cause));
+      const outcome = core.check(number, form, text, requirements, now, true);
+      if ((outcome & ~Core.MAIL) !== Core.PENDING) return decided(opened, outcome, form, text, requirements, call);
+      const token = await wait(opened, core.task(), call, (outcome, cause) => verdict(opened, outcome, form, text, requirements, cause));
       // Undefined: the core broke, or the verifier is gone.
       if (token !== undefined) return token;
     }
   }
 
   /** The demands as the core takes them, or an error that names what is wrong with them. */
-  #checkedDemands(options) {
-    const { demands } = perCall(options);
+  #checkedRequirements(options) {
+    const { requirements } = perCall(options);
     const now = this.#host.time();
     const { core, number } = this.#open();
-    core.check(number, Core.NO_HEADER, "", demands, now, true);
-    const error = refusal(core, demands);
+    core.check(number, Core.NO_HEADER, "", requirements, now, true);
+    const error = refusal(core, requirements);
     if (error.code === "options_invalid") throw error;
-    return demands;
+    return requirements;
   }
 }
 
@@ -161,10 +161,10 @@ function clock(now) {
 }
 
 /** The verdict of a `check`; what is to be done in the background is begun. */
-function decided(opened, outcome, form, text, demands, call) {
+function decided(opened, outcome, form, text, requirements, call) {
   if (outcome === Core.PASSED) return verified(opened, form, text);
   try {
-    return verdict(opened, outcome & ~Core.MAIL, form, text, demands);
+    return verdict(opened, outcome & ~Core.MAIL, form, text, requirements);
   } finally {
     // The verdict is read by now: mail takes its place.
     if ((outcome & Core.MAIL) !== 0) opened.flows.collect(call.waitUntil);
@@ -172,9 +172,9 @@ function decided(opened, outcome, form, text, demands, call) {
 }
 
 /** The token that passed, or the error that says why it did not. */
-function verdict(opened, outcome, form, text, demands, cause) {
+function verdict(opened, outcome, form, text, requirements, cause) {
   if (outcome === Core.PASSED) return verified(opened, form, text);
-  throw outcome === Core.REFUSED ? refusal(opened.core, demands, cause) : keysNotLoaded();
+  throw outcome === Core.REFUSED ? refusal(opened.core, requirements, cause) : keysNotLoaded();
 }
 
 /** The token that the core has just accepted, kept for the next call if its verdict stands for a time. */
@@ -201,19 +201,19 @@ function plain(options) {
 
 /** Splits the options of one call into demands, for the core, and the rest. */
 function perCall(options) {
-  if (options === undefined) return { demands: undefined, call: {} };
+  if (options === undefined) return { requirements: undefined, call: {} };
   if (options === null || typeof options !== "object") throw invalidOption("options must be an object");
   const { signal, waitUntil, ...rest } = options;
   if (waitUntil !== undefined && typeof waitUntil !== "function") throw invalidOption("waitUntil must be a function");
   if (signal !== undefined && typeof signal?.addEventListener !== "function") throw invalidOption("signal must be an AbortSignal");
-  const demands = Object.keys(rest).length === 0 ? undefined : Core.encoder.encode(plain(rest));
-  return { demands, call: { signal, waitUntil } };
+  const requirements = Object.keys(rest).length === 0 ? undefined : Core.encoder.encode(plain(rest));
+  return { requirements, call: { signal, waitUntil } };
 }
 
 /** The error that the core's refusal describes. For what is wrong with the caller's options there are words here. */
-function refusal(core, demands, cause) {
+function refusal(core, requirements, cause) {
   const described = core.json();
-  if (described.code === "options_invalid") return invalidOption(explainPerCall(new TextDecoder().decode(demands)));
+  if (described.code === "options_invalid") return invalidOption(explainPerCall(new TextDecoder().decode(requirements)));
   if (described.code === "internal_error") return internalError("the verifier is gone");
   return fromCore(described, cause);
 }

@@ -48,7 +48,7 @@ export type KeySource =
     };
 
 /** What a token must give its holder the right to. All that is named is demanded; a missing right is answered with 403. */
-export interface Demands {
+export interface Requirements {
   /** Every one must be a word of the claim `scope`. */
   readonly scopes?: string | readonly string[];
   /** Every one must be in the claim `permissions` (Auth0's RBAC). */
@@ -66,7 +66,7 @@ export interface Demands {
   readonly organizations?: string | readonly string[];
 }
 
-interface CommonOptions extends Demands {
+interface CommonOptions extends Requirements {
   /** Tolerated difference of clocks in seconds, at most 60. Default 5. */
   readonly clockSkew?: number;
   /** Tokens must have been issued at most so many seconds ago. */
@@ -173,7 +173,7 @@ export type SeveralIssuersIdTokenOptions = IdTokenPolicy &
 export type VerifierOptions = AccessTokenOptions | IdTokenOptions | SeveralIssuersOptions | SeveralIssuersIdTokenOptions;
 
 /** Options of one call. */
-export interface VerifyOptions extends Demands {
+export interface VerifyOptions extends Requirements {
   /** Every one must be in `aud`, beyond what the verifier demands. */
   readonly audience?: string | readonly string[];
   /** ID tokens: the `nonce` sent with this login. */
@@ -308,7 +308,7 @@ export function createVerifier<Claims = unknown>(
 ): Verifier<AccessTokenPayload & Claims>;
 
 /** What a route demands, of a verifier made before. */
-export interface RouteOptions<Payload = AccessTokenPayload, Required extends boolean = boolean> extends Demands {
+export interface RouteOptions<Payload = AccessTokenPayload, Required extends boolean = boolean> extends Requirements {
   readonly verifier: Verifier<Payload>;
   /** Every one must be in `aud`, beyond what the verifier demands. */
   readonly audience?: string | readonly string[];

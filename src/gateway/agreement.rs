@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use super::index::{Candidate, Group, GroupId, RouteIndex, TooManyCandidates, combinations_of};
 use super::route::{Auth, Methods, Route};
 use crate::http::path::{Reading, RequestPath};
-use crate::jwt::Demands;
+use crate::jwt::Requirements;
 use crate::text::{decimal, sorted};
 
 /// The index of the routes, and which of them have the same policy.
@@ -133,8 +133,8 @@ impl RouteTable {
             // A path that does not answer to the method refuses more than any route does.
             (None, _) => Ok(open),
             (_, None) => Ok(closed),
-            (Some(one), Some(two)) if demands_all_of(one, two) => Ok(open),
-            (Some(one), Some(two)) if demands_all_of(two, one) => Ok(closed),
+            (Some(one), Some(two)) if requires_all_of(one, two) => Ok(open),
+            (Some(one), Some(two)) if requires_all_of(two, one) => Ok(closed),
             _ => Err(NoRoute::Ambiguous),
         }
     }
@@ -150,21 +150,21 @@ pub(super) fn route_for<'r>(group: &[usize], routes: &'r [Route], method: &str) 
 }
 
 /// Whether who may pass `one` may pass `two`.
-fn demands_all_of(one: &Route, two: &Route) -> bool {
+fn requires_all_of(one: &Route, two: &Route) -> bool {
     let includes = |all: &[String], some: &[String]| some.iter().all(|item| all.contains(item));
     let narrows = |some: &[String], all: &[String]| all.is_empty() || !some.is_empty() && includes(all, some);
-    let Demands { scopes, permissions, roles, organizations, audience } = &two.demands;
+    let Requirements { scopes, permissions, roles, organizations, audience } = &two.requirements;
     let has_roles = roles.as_ref().is_none_or(|two| {
-        one.demands
+        one.requirements
             .roles
             .as_ref()
             .is_some_and(|one| one.claim == two.claim && includes(&one.all, &two.all) && narrows(&one.any, &two.any))
     });
     one.auth.strictness() >= two.auth.strictness()
-        && includes(&one.demands.scopes, scopes)
-        && includes(&one.demands.permissions, permissions)
-        && includes(&one.demands.audience, audience)
-        && narrows(&one.demands.organizations, organizations)
+        && includes(&one.requirements.scopes, scopes)
+        && includes(&one.requirements.permissions, permissions)
+        && includes(&one.requirements.audience, audience)
+        && narrows(&one.requirements.organizations, organizations)
         && has_roles
 }
 
@@ -197,7 +197,7 @@ fn policy_of(route: &Route) -> String {
         &[],
     );
     list(route.integration.act().unwrap_or("no act"), &[]);
-    let Demands { scopes, permissions, roles, organizations, audience } = &route.demands;
+    let Requirements { scopes, permissions, roles, organizations, audience } = &route.requirements;
     list("scopes", scopes);
     list("permissions", permissions);
     list("organizations", organizations);

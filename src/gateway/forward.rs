@@ -25,18 +25,18 @@ pub struct Forward<'g> {
     gateway: &'g Gateway,
     cors: CorsHeaders,
     /// The session that the request came with.
-    session: Option<OfSession>,
+    session: Option<SessionContext>,
 }
 
 /// The session of a request, and what its answer sets.
-pub(super) struct OfSession {
+pub(super) struct SessionContext {
     pub(super) party: Arc<RelyingParty>,
     pub(super) session: Arc<Session>,
     /// The cookies of a session that changed.
     pub(super) cookies: Vec<String>,
 }
 
-impl OfSession {
+impl SessionContext {
     /// The cookies to set, as of now: an origin may take its time, and a session that was logged out meanwhile must not be restored.
     fn cookies(&self) -> Vec<String> {
         if self.party.has_ended(&self.session) { Vec::new() } else { self.cookies.clone() }
@@ -98,7 +98,7 @@ impl<'g> Forward<'g> {
     #[must_use]
     pub fn response_edits(&self, status: u16, cache_control: Option<&str>) -> Vec<HeaderEdit> {
         let mut edits = Vec::new();
-        let cookies = self.session.as_ref().map(OfSession::cookies).unwrap_or_default();
+        let cookies = self.session.as_ref().map(SessionContext::cookies).unwrap_or_default();
         let set_cookies = cookies.into_iter().map(|cookie| HeaderEdit::Append("set-cookie".into(), cookie));
         if status == SWITCHING_PROTOCOLS {
             // The tokens of a session that was refreshed must reach the browser; nothing else of an opened connection changes.
@@ -141,7 +141,7 @@ impl<'g> Forward<'g> {
 
     fn failed(self, reply: Reply) -> Reply {
         let reply = match self.session {
-            Some(session) => of_session(reply, session.cookies()),
+            Some(session) => with_session(reply, session.cookies()),
             None => reply,
         };
         with_cors(reply, self.cors)
@@ -150,9 +150,9 @@ impl<'g> Forward<'g> {
 
 impl Answer<'_> {
     /// An answer to a request that came with a session: no cache may keep it.
-    pub(super) fn of_session(self, session: OfSession) -> Self {
+    pub(super) fn with_session(self, session: SessionContext) -> Self {
         match self {
-            Self::Reply(reply) => Self::Reply(of_session(reply, session.cookies())),
+            Self::Reply(reply) => Self::Reply(with_session(reply, session.cookies())),
             Self::Forward(forward) => Self::Forward(Forward { session: Some(session), ..forward }),
         }
     }
@@ -167,7 +167,7 @@ impl Answer<'_> {
 }
 
 /// An answer of the gateway's own to somebody who is logged in.
-fn of_session(mut reply: Reply, cookies: Vec<String>) -> Reply {
+fn with_session(mut reply: Reply, cookies: Vec<String>) -> Reply {
     reply.headers.retain(|(name, _)| name != "cache-control");
     // A step that wrote the session itself has the last word.
     let name_of = |cookie: &str| cookie.split('=').next().map(String::from);

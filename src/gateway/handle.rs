@@ -5,13 +5,13 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow::{Break, Continue};
 
 use super::action::Action;
-use super::forward::{Forward, OfSession};
+use super::forward::{Forward, SessionContext};
 use super::matched::{Caller, Credentials, MatchedRequest};
 use super::route::LoginStep;
 use super::{Gateway, HEALTH_PATH};
 use crate::host::Level;
 use crate::http::{Reply, RequestHead, missing_token, unavailable};
-use crate::oidc::{AccessReading, LoginHost, Refreshed, RelyingParty};
+use crate::oidc::{AccessTokenVerdict, LoginHost, Refreshed, RelyingParty};
 use crate::session::Session;
 use crate::verifier::Unverified;
 
@@ -95,13 +95,13 @@ impl<'g> MatchedRequest<'g> {
                 Refreshed::Ended => {
                     let cookies = party.cleared_after_end(head, &session);
                     let answer = self.answer_ended(head, host).await;
-                    return answer.of_session(OfSession { party: Arc::clone(party), session, cookies });
+                    return answer.with_session(SessionContext { party: Arc::clone(party), session, cookies });
                 }
             }
         }
         let mut reading = None;
         if session.is_unread() {
-            let (read, news) = party.read_again(&session, host).await;
+            let (read, news) = party.verify_again(&session, host).await;
             reading = Some(read);
             if let Some(news) = news {
                 (session, is_changed) = (Arc::new(news), true);
@@ -109,29 +109,29 @@ impl<'g> MatchedRequest<'g> {
         }
         let answer = self.answer_for_session(head, &session, reading.as_ref(), host).await;
         let cookies = if is_changed { party.changed_cookies(head, &session, host) } else { Vec::new() };
-        answer.of_session(OfSession { party: Arc::clone(party), session, cookies })
+        answer.with_session(SessionContext { party: Arc::clone(party), session, cookies })
     }
 
     async fn answer_for_session(
         &self,
         head: &RequestHead<'_>,
         session: &Session,
-        reading: Option<&AccessReading>,
+        reading: Option<&AccessTokenVerdict>,
         host: &impl LoginHost,
     ) -> Answer<'g> {
         let now = host.now();
-        if !self.is_good_for_route(session, now) {
+        if !self.is_valid_for_route(session, now) {
             return if self.is_optional() {
                 self.act(head, None, None, host).await
             } else {
-                Answer::Reply(self.demand_login(head, session, now))
+                Answer::Reply(self.require_login(head, session, now))
             };
         }
         let caller = Caller { claims: session.claims_at(now), token: &session.tokens().access };
         match (self.authorize(head, caller.claims), reading) {
             (Continue(()), _) => self.act(head, Some(caller), Some(session), host).await,
             // Nobody knows what the token grants: that is no reason to say that it does not.
-            (Break(_), Some(AccessReading::KeysUnavailable(why))) => {
+            (Break(_), Some(AccessTokenVerdict::KeysUnavailable(why))) => {
                 Answer::Reply(unavailable(why.error, why.retry_after_s))
             }
             (Break(reply), _) => Answer::Reply(reply),

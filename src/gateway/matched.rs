@@ -113,11 +113,11 @@ impl<'g> MatchedRequest<'g> {
             Bearer::Absent => {}
         }
         match self.session(head, now) {
-            Some((party, session)) if session.can_refresh() || self.is_good_for_route(&session, now) => {
+            Some((party, session)) if session.can_refresh() || self.is_valid_for_route(&session, now) => {
                 self.accept_session(head, party, session)
             }
             _ if self.is_optional() => Continue(Credentials::Anonymous),
-            Some((_, session)) => Break(self.demand_login(head, &session, now)),
+            Some((_, session)) => Break(self.require_login(head, &session, now)),
             None => Break(self.challenge_clearing(head, now)),
         }
     }
@@ -135,14 +135,14 @@ impl<'g> MatchedRequest<'g> {
 
     /// Whether the session does for this route. What an access token grants ends with it, whether it can be replaced or not; the
     /// login itself goes on.
-    pub(crate) fn is_good_for_route(&self, session: &Session, now: UnixTime) -> bool {
-        !session.has_outlived_its_token(now)
-            || !self.needs_access_token() && self.route.demands.check(session.claims_at(now)).is_ok()
+    pub(crate) fn is_valid_for_route(&self, session: &Session, now: UnixTime) -> bool {
+        !session.has_expired_access_token(now)
+            || !self.needs_access_token() && self.route.requirements.check(session.claims_at(now)).is_ok()
     }
 
-    /// The answer to a session that [does not do](Self::is_good_for_route): a new login brings a new access token. Unless this
+    /// The answer to a session that [does not do](Self::is_valid_for_route): a new login brings a new access token. Unless this
     /// one has just begun, for then the next will bring another that has expired.
-    pub(crate) fn demand_login(&self, head: &RequestHead<'_>, session: &Session, now: UnixTime) -> Reply {
+    pub(crate) fn require_login(&self, head: &RequestHead<'_>, session: &Session, now: UnixTime) -> Reply {
         if session.age_s(now) >= limits::FRESH_LOGIN_S {
             return self.challenge(head);
         }
@@ -164,7 +164,7 @@ impl<'g> MatchedRequest<'g> {
 
     fn needs_access_token(&self) -> bool {
         let hands_it_on = |(_, value): &(_, HeaderValue)| value.is_token();
-        self.route.demands.needs_access_token()
+        self.route.requirements.needs_access_token()
             || self.route.integration.headers().is_some_and(|headers| headers.iter().any(hands_it_on))
     }
 
@@ -249,7 +249,7 @@ impl<'g> MatchedRequest<'g> {
 
     /// Checks the rights that the route demands. Answers with 403, or a redirect where the route says so.
     pub(crate) fn authorize(&self, head: &RequestHead<'_>, claims: &Claims) -> Step<()> {
-        match self.route.demands.check(claims) {
+        match self.route.requirements.check(claims) {
             Ok(()) => Continue(()),
             Err(reason) => Break(self.forbid(head, &reason)),
         }
@@ -271,7 +271,7 @@ impl<'g> MatchedRequest<'g> {
         if self.gateway.login().and_then(|login| login.login_path.as_ref()).is_some() && is_navigation(head) {
             return forbidden_page(head, reason);
         }
-        forbidden(reason, &self.route.demands)
+        forbidden(reason, &self.route.requirements)
     }
 
     fn redirect_forbidden(&self) -> Option<Reply> {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::headers::HeaderTemplates;
 use super::pattern::Pattern;
-use crate::jwt::Demands;
+use crate::jwt::Requirements;
 use crate::oidc::RelyingParty;
 
 /// What a request to a path needs, and what becomes of it.
@@ -15,7 +15,7 @@ pub(super) struct Route {
     pub(super) methods: Methods,
     pub(super) pattern: Pattern,
     pub(super) auth: Auth,
-    pub(super) demands: Demands,
+    pub(super) requirements: Requirements,
     pub(super) on_unauthenticated: OnUnauthenticated,
     pub(super) on_forbidden: OnForbidden,
     pub(super) integration: Integration,

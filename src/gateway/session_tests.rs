@@ -66,7 +66,7 @@ fn cookie(gateway: &Gateway, refresh: Option<&str>) -> String {
     };
     let session = Session::new("s1".into(), claims.unwrap(), tokens, at(0));
     let sessions = &gateway.login().unwrap().sessions;
-    let set = sessions.keep(&session, &Cookies::default(), "app.example.com", &[7; 24], at(0)).unwrap();
+    let set = sessions.to_cookies(&session, &Cookies::default(), "app.example.com", &[7; 24], at(0)).unwrap();
     set[0].split(';').next().unwrap().into()
 }
 
@@ -149,7 +149,7 @@ fn nothing_that_an_access_token_grants_outlives_it_in_an_outage_either() {
         let url = alloc::format!("https://app.example.com{path}");
         let head = RequestHead { method: "GET", url: &url, header: &|name| (name == "cookie").then(|| cookie.clone()) };
         let session = gateway.login().unwrap().session_of(&head, at(offset)).unwrap();
-        assert_eq!(matched(&gateway, &head).is_good_for_route(&session, at(offset)), expected, "{path} {offset}");
+        assert_eq!(matched(&gateway, &head).is_valid_for_route(&session, at(offset)), expected, "{path} {offset}");
     }
 }
 
@@ -167,8 +167,8 @@ fn a_login_that_brought_an_expired_token_is_not_sent_round_in_circles() {
         let header = |name: &str| (name == "sec-fetch-mode").then(|| "navigate".to_string());
         let head = RequestHead { method: "GET", url: &url, header: &header };
         let request = matched(&gateway, &head);
-        assert!(!request.is_good_for_route(&session, at(offset)));
-        let reply = request.demand_login(&head, &session, at(offset));
+        assert!(!request.is_valid_for_route(&session, at(offset)));
+        let reply = request.require_login(&head, &session, at(offset));
         let got = alloc::format!("{} {}", reply.status, reply.header("location").unwrap_or_default());
         assert_eq!(got, expected, "{path} {offset}");
     }
@@ -255,7 +255,7 @@ fn sealed(gateway: &Gateway, id: &str, began: i64, name: usize) -> Vec<String> {
     let session = Session::new(id.into(), claims, Tokens::default(), at(began));
     let sessions = &gateway.login().unwrap().sessions;
     let nonce = [u8::try_from(began).unwrap(); 24];
-    let set = sessions.keep(&session, &Cookies::default(), "app.example.com", &nonce, at(began)).unwrap();
+    let set = sessions.to_cookies(&session, &Cookies::default(), "app.example.com", &nonce, at(began)).unwrap();
     set.iter().map(|line| line.split(';').next().unwrap().to_string()).collect()
 }
 

@@ -5,7 +5,7 @@ use alloc::string::String;
 use super::Reply;
 use crate::error::{Forbidden, VerifyError};
 use crate::jwk::KeysError;
-use crate::jwt::Demands;
+use crate::jwt::Requirements;
 use crate::text::{concat, decimal, words};
 
 const REALM: &str = r#"Bearer realm="edgeward""#;
@@ -33,7 +33,7 @@ pub fn bad_request(detail: &str) -> Reply {
 #[must_use]
 pub fn refused(error: &VerifyError) -> Reply {
     let (status, oauth_error, hint) = match error {
-        VerifyError::Forbidden(reason) => return forbidden(reason, &Demands::default()),
+        VerifyError::Forbidden(reason) => return forbidden(reason, &Requirements::default()),
         VerifyError::ClientNotAllowed(_) => (403, "insufficient_scope", None),
         VerifyError::AudienceMismatch { is_id_token: true, .. } | VerifyError::TokenKindMismatch { .. } => {
             (401, "invalid_token", Some("Send the access token issued for this API, not the ID token."))
@@ -83,22 +83,22 @@ pub fn refused(error: &VerifyError) -> Reply {
 
 /// A genuine token that does not give the right that is demanded; names what was demanded.
 #[must_use]
-pub fn forbidden(reason: &Forbidden, demands: &Demands) -> Reply {
-    let roles = demands.roles.as_ref().map(|roles| words(&roles.all));
+pub fn forbidden(reason: &Forbidden, requirements: &Requirements) -> Reply {
+    let roles = requirements.roles.as_ref().map(|roles| words(&roles.all));
     let demanded = match reason {
-        Forbidden::Scope => words(&demands.scopes),
-        Forbidden::Permission { .. } => words(&demands.permissions),
+        Forbidden::Scope => words(&requirements.scopes),
+        Forbidden::Permission { .. } => words(&requirements.permissions),
         Forbidden::Role { .. } => roles.unwrap_or_default(),
-        Forbidden::Organization => words(&demands.organizations),
-        Forbidden::Audience => words(&demands.audience),
+        Forbidden::Organization => words(&requirements.organizations),
+        Forbidden::Audience => words(&requirements.audience),
     };
     let detail = sentence(reason.message());
     let more = [("error", "insufficient_scope"), ("required", demanded.as_str())];
     let mut challenge = concat(&[REALM, r#", error="insufficient_scope""#]);
     // RFC 6750 §3: `scope` holds scope tokens only, whose characters need no quoting (RFC 6749 §3.3).
     let is_scope = |scope: &String| scope.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
-    if !demands.scopes.is_empty() && demands.scopes.iter().all(is_scope) {
-        challenge.push_str(&concat(&[r#", scope=""#, &words(&demands.scopes), r#"""#]));
+    if !requirements.scopes.is_empty() && requirements.scopes.iter().all(is_scope) {
+        challenge.push_str(&concat(&[r#", scope=""#, &words(&requirements.scopes), r#"""#]));
     }
     let more = if demanded.is_empty() { &more[..1] } else { &more[..] };
     Reply::problem_with(403, reason.code(), &detail, more).with("www-authenticate", challenge)

@@ -42,7 +42,7 @@ const PURPOSES: [&str; 7] =
     ["sec-purpose", "purpose", "x-sec-purpose", "x-purpose", "x-moz", "sec-fetch-purpose", "moz-purpose"];
 
 /// Headers that are there only when a router of a page looks ahead.
-const LOOKS_AHEAD: [&str; 4] =
+const PREFETCH_HEADERS: [&str; 4] =
     ["next-router-prefetch", "next-router-segment-prefetch", "x-middleware-prefetch", "hx-preloaded"];
 
 /// Whether the browser, or a script under the pointer, asks before anybody wants it.
@@ -52,7 +52,7 @@ pub fn is_prefetch(head: &RequestHead<'_>) -> bool {
     let is_ahead =
         |value: String| ["prefetch", "preview", "prerender", "preload"].iter().any(|one| value.contains(one));
     PURPOSES.iter().filter_map(value).any(is_ahead)
-        || LOOKS_AHEAD.iter().filter_map(value).any(|value| !matches!(value.as_str(), "" | "0" | "false"))
+        || PREFETCH_HEADERS.iter().filter_map(value).any(|value| !matches!(value.as_str(), "" | "0" | "false"))
 }
 
 /// Whether another site made the browser send this request.

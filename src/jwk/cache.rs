@@ -69,14 +69,14 @@ pub(super) enum Source {
 /// What changes.
 #[derive(Debug)]
 struct State {
-    held: Option<Held>,
+    held: Option<HeldKeys>,
     flight: SingleFlight,
     last_error: Option<KeysError>,
     unknown_kid_at: Option<UnixTime>,
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldKeys {
     set: JwkSet,
     validity: Validity,
     /// Of the permit it was fetched with.
@@ -102,15 +102,15 @@ pub(crate) enum Lookup {
 
 /// The same, with the number and the reason of a permit in its place: what is found while the state is locked.
 enum Found {
-    Key(Arc<VerifyingKey>, Option<Begun>),
-    Fetch(Begun),
+    Key(Arc<VerifyingKey>, Option<StartedFetch>),
+    Fetch(StartedFetch),
     Wait,
     Refused(VerifyError),
     Unavailable(KeysUnavailable),
 }
 
 /// A fetch that has begun.
-struct Begun {
+struct StartedFetch {
     sequence: u64,
     reason: Reason,
     held_since: Option<UnixTime>,
@@ -162,11 +162,11 @@ impl KeyCache {
     #[must_use]
     pub fn fixed(issuer: impl Into<String>, set: JwkSet) -> Self {
         let always = Validity { fetched_at: UnixTime::from_millis(0), fresh_until: UnixTime::from_millis(i64::MAX) };
-        let held = Held { set, validity: always, sequence: 0, from_provider: true };
+        let held = HeldKeys { set, validity: always, sequence: 0, from_provider: true };
         Self::with(issuer.into(), None, Some(held))
     }
 
-    fn with(issuer: String, source: Option<Source>, held: Option<Held>) -> Self {
+    fn with(issuer: String, source: Option<Source>, held: Option<HeldKeys>) -> Self {
         let flight = SingleFlight::new(limits::FETCH_LEASE_MS);
         let state = State { held, flight, last_error: None, unknown_kid_at: None };
         Self { issuer, source, max_modulus_bits: limits::MAX_MODULUS_BITS, state: Shared::new(state) }
@@ -261,8 +261,8 @@ impl KeyCache {
         self.source.is_none() || self.state.with(|state| state.held.as_ref().is_some_and(|held| held.is_usable(now)))
     }
 
-    fn permit(self: &Arc<Self>, begun: Begun) -> Permit {
-        let Begun { sequence, reason, held_since } = begun;
+    fn permit(self: &Arc<Self>, begun: StartedFetch) -> Permit {
+        let StartedFetch { sequence, reason, held_since } = begun;
         Permit { cache: Arc::clone(self), sequence, reason, held_since, has_asked: Arc::default() }
     }
 
@@ -333,7 +333,7 @@ impl State {
             if let Some(held) = &self.held {
                 set.keep_identities(&held.set);
             }
-            self.held = Some(Held { set, validity, sequence, from_provider });
+            self.held = Some(HeldKeys { set, validity, sequence, from_provider });
         }
         Ok(())
     }
@@ -369,14 +369,14 @@ impl State {
         self.unavailable_until(self.flight.retry_at().max(cooled_down), now)
     }
 
-    fn refresh(&mut self, now: UnixTime, fetches: u8) -> Option<Begun> {
+    fn refresh(&mut self, now: UnixTime, fetches: u8) -> Option<StartedFetch> {
         let may_fetch = fetches < limits::MAX_FETCHES_PER_REQUEST && self.flight.may_begin(now);
         may_fetch.then(|| self.begin(Reason::Load, now))
     }
 
-    fn begin(&mut self, reason: Reason, now: UnixTime) -> Begun {
+    fn begin(&mut self, reason: Reason, now: UnixTime) -> StartedFetch {
         let held_since = self.held.as_ref().map(|held| held.validity.fetched_at);
-        Begun { sequence: self.flight.begin(now), reason, held_since }
+        StartedFetch { sequence: self.flight.begin(now), reason, held_since }
     }
 
     fn unavailable_until(&self, time: UnixTime, now: UnixTime) -> Found {
@@ -388,7 +388,7 @@ impl State {
     }
 }
 
-impl Held {
+impl HeldKeys {
     /// Whether the set may serve at all. A clock that went back makes it unusable rather than eternal.
     fn is_usable(&self, now: UnixTime) -> bool {
         self.is_fresh(now)

@@ -14,7 +14,7 @@
 mod audience;
 mod cache;
 mod claims;
-mod demands;
+mod requirements;
 mod policy;
 mod token;
 mod verified;
@@ -25,8 +25,8 @@ pub use audience::Audience;
 pub use cache::TokenCache;
 pub use claims::Claims;
 #[cfg(feature = "gateway")]
-pub(crate) use demands::is_organization;
-pub use demands::{Demands, Roles};
+pub(crate) use requirements::is_organization;
+pub use requirements::{Requirements, Roles};
 pub(crate) use policy::Rules;
 pub use policy::{Access, Any, Id, InvalidPolicy, Policy, Profile};
 #[cfg(feature = "gateway")]

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 
-use super::{Algorithm, Demands, UntrustedToken, VerifiedToken};
+use super::{Algorithm, Requirements, UntrustedToken, VerifiedToken};
 use crate::error::VerifyError;
 use crate::io::UnixTime;
 use crate::jwk::JwkSet;
@@ -54,7 +54,7 @@ pub(crate) struct Rules {
     pub(super) clock_skew_s: u32,
     pub(super) max_age_s: Option<u32>,
     pub(super) required: Vec<(String, Option<String>)>,
-    pub(super) demands: Demands,
+    pub(super) requirements: Requirements,
 }
 
 /// Which kind of token, and what only that kind demands.
@@ -181,13 +181,13 @@ impl Policy<Id> {
         Self::new(Kind::Id(IdRules { client_id, nonce: None, at_hash: None }), issuer.into(), audience, algorithms)
     }
 
-    /// Demands this `nonce`.
+    /// Requirements this `nonce`.
     #[must_use]
     pub fn nonce(self, sent: impl Into<String>) -> Self {
         self.with_id_rules(|rules| rules.nonce = Some(sent.into()))
     }
 
-    /// Demands that `at_hash`, if there, matches this access token.
+    /// Requirements that `at_hash`, if there, matches this access token.
     #[must_use]
     pub fn at_hash_of(self, access_token: impl Into<String>) -> Self {
         self.with_id_rules(|rules| rules.at_hash = Some(AtHash(access_token.into())))
@@ -240,7 +240,7 @@ impl<K> Policy<K> {
             clock_skew_s: limits::DEFAULT_CLOCK_SKEW_S,
             max_age_s: None,
             required: Vec::new(),
-            demands: Demands::default(),
+            requirements: Requirements::default(),
         };
         Ok(Self { rules, kind: PhantomData })
     }
@@ -277,31 +277,31 @@ impl<K> Policy<K> {
         Ok(self)
     }
 
-    /// Demands `iat`, at most so many seconds ago.
+    /// Requirements `iat`, at most so many seconds ago.
     #[must_use]
     pub fn max_age_s(mut self, seconds: u32) -> Self {
         self.rules.max_age_s = Some(seconds);
         self
     }
 
-    /// Demands that the claim is there.
+    /// Requirements that the claim is there.
     #[must_use]
     pub fn require_claim(mut self, name: impl Into<String>) -> Self {
         self.rules.required.push((name.into(), None));
         self
     }
 
-    /// Demands that the claim is there and is exactly this string.
+    /// Requirements that the claim is there and is exactly this string.
     #[must_use]
     pub fn require_claim_value(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.rules.required.push((name.into(), Some(value.into())));
         self
     }
 
-    /// Demands these rights of every token.
+    /// Requirements these rights of every token.
     #[must_use]
-    pub fn demand(mut self, demands: Demands) -> Self {
-        self.rules.demands = demands;
+    pub fn require(mut self, requirements: Requirements) -> Self {
+        self.rules.requirements = requirements;
         self
     }
 }

@@ -73,7 +73,7 @@ impl<K> VerifiedToken<K> {
 
     /// When it stops being good, in seconds since 1970: at `exp`, or at the greatest age that the policy allows.
     #[cfg(feature = "gateway")]
-    pub(crate) fn good_until_s(&self) -> i64 {
+    pub(crate) fn valid_until_s(&self) -> i64 {
         self.token.times.until as i64
     }
 }

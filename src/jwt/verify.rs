@@ -45,7 +45,7 @@ impl Rules {
         let document = parse_claims(token.payload)?;
         let times = self.check_claims(&token.header, &Registered::read(&document)?, now.secs(), algorithm)?;
         let claims = Claims(document);
-        self.check_demands(&claims)?;
+        self.check_requirements(&claims)?;
         Ok(Verified { header: token.header, claims, times })
     }
 
@@ -201,7 +201,7 @@ impl Rules {
         Ok(())
     }
 
-    fn check_demands(&self, claims: &Claims) -> Result<(), VerifyError> {
+    fn check_requirements(&self, claims: &Claims) -> Result<(), VerifyError> {
         for (name, expected) in &self.required {
             let claim = || ClaimName::Configured(name.clone());
             let value = claims.get(name).ok_or_else(|| VerifyError::ClaimMissing { claim: claim() })?;
@@ -212,7 +212,7 @@ impl Rules {
                 return Err(VerifyError::ClaimMismatch { claim: claim(), mismatch });
             }
         }
-        self.demands.check(claims).map_err(VerifyError::Forbidden)
+        self.requirements.check(claims).map_err(VerifyError::Forbidden)
     }
 }
 

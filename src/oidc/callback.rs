@@ -8,7 +8,7 @@ use super::host::random;
 use super::login_error::{logged_in, navigation_required};
 use super::token_response::{TokenError, TokenResponse, registered_error};
 use super::transaction::Transaction;
-use super::{AccessReading, Client, LoginError, LoginHost, Provider, RelyingParty, SessionAct, form};
+use super::{AccessTokenVerdict, Client, LoginError, LoginHost, Provider, RelyingParty, SessionAct, form};
 use crate::base64url;
 use crate::http::{Reply, RequestHead};
 use crate::io::UnixTime;
@@ -111,7 +111,7 @@ impl RelyingParty {
         let user_ip = (head.header)("cf-connecting-ip");
         let pending = accepted.exchange(&self.client, &provider, user_ip.as_deref(), host).await?;
         let login = pending.verify(self, host).await?;
-        let access = self.read_access_token(login.claims(), login.access_token(), host).await;
+        let access = self.check_access_token(login.claims(), login.access_token(), host).await;
         let id = base64url::encode(&random::<{ limits::SESSION_ID_BYTES }>(host));
         let (session, location) = login.into_session(&self.client, &access, id, host.now())?;
         let location = landing(location);
@@ -155,7 +155,7 @@ impl RelyingParty {
         let transaction = Transaction::find(&self.sessions.sealer, self.client.host(), &Cookies::new(&header), state)
             .filter(|transaction| transaction.is_open(now))
             .ok_or(CallbackError::StateUnknown)?;
-        if replay == Replay::Refused && !self.state.with(|shared| shared.used_states.claim(state)) {
+        if replay == Replay::Refused && !self.state.with(|shared| shared.replay_guard.claim(state)) {
             return Err(CallbackError::StateUnknown);
         }
         // RFC 9207 §2.4: a missing `iss` is as bad as a wrong one where it was promised.
@@ -182,7 +182,7 @@ impl RelyingParty {
     ) -> Option<Vec<String>> {
         let header = (head.header)("cookie").unwrap_or_default();
         let nonce = random(host);
-        self.sessions.keep(session, &Cookies::new(&header), self.client.host(), &nonce, host.now())
+        self.sessions.to_cookies(session, &Cookies::new(&header), self.client.host(), &nonce, host.now())
     }
 }
 
@@ -244,7 +244,7 @@ impl VerifiedLogin {
     fn into_session(
         self,
         client: &Client,
-        access: &AccessReading,
+        access: &AccessTokenVerdict,
         session_id: String,
         now: UnixTime,
     ) -> Result<(Session, String), CallbackError> {

@@ -18,7 +18,7 @@ use crate::session::{Cookies, SEAL_NONCE_BYTES};
 const ENTROPY_BYTES: usize = 3 * 32 + SEAL_NONCE_BYTES;
 
 /// Parameters that a link to the login route may pass on to the provider, besides `organization`.
-const PASSED_ON: [&str; 6] = ["connection", "prompt", "login_hint", "screen_hint", "acr_values", "ui_locales"];
+const FORWARDED_PARAMETERS: [&str; 6] = ["connection", "prompt", "login_hint", "screen_hint", "acr_values", "ui_locales"];
 
 /// The address of a login route for a browser that is to come back.
 pub(crate) fn login_url(route: &str, return_to: &ReturnTo) -> String {
@@ -28,7 +28,7 @@ pub(crate) fn login_url(route: &str, return_to: &ReturnTo) -> String {
 }
 
 /// Says that a browser was sent to the site's own origin to log in, so that it is sent there once.
-const SENT_HOME: &str = "sent_home";
+const HOME_MARKER: &str = "sent_home";
 
 /// Where a login has to begin that was asked for on another host than the callback's: its cookie would not come along to
 /// the callback. `None` if it can begin here, or if the browser was sent there already: then a proxy before this gateway
@@ -36,15 +36,15 @@ const SENT_HOME: &str = "sent_home";
 fn home_login_url(client: &Client, head: &RequestHead<'_>, path: &str) -> Option<String> {
     let parts = head.url_parts();
     let query = parts.query.unwrap_or_default();
-    if parts.authority.eq_ignore_ascii_case(client.host()) || form::has_parameter(query, SENT_HOME) {
+    if parts.authority.eq_ignore_ascii_case(client.host()) || form::has_parameter(query, HOME_MARKER) {
         return None;
     }
     let separator = if query.is_empty() { "" } else { "&" };
-    Some(format!("{}{path}?{query}{separator}{SENT_HOME}=1", client.origin()))
+    Some(format!("{}{path}?{query}{separator}{HOME_MARKER}=1", client.origin()))
 }
 
 /// A login that has begun.
-struct Begun {
+struct StartedLogin {
     /// Where the browser goes: the provider.
     location: String,
     /// `Set-Cookie` values.
@@ -64,7 +64,7 @@ impl RelyingParty {
         }
         let provider = self.provider(host).await?;
         let begun = self.authorization_request(head, &provider, &random(host), host.now());
-        let Begun { location, cookies } = begun.ok_or(LoginError::TooLarge)?;
+        let StartedLogin { location, cookies } = begun.ok_or(LoginError::TooLarge)?;
         Ok(Reply::redirect(location).with_cookies(cookies))
     }
 
@@ -78,7 +78,7 @@ impl RelyingParty {
         provider: &Provider,
         entropy: &[u8; ENTROPY_BYTES],
         now: UnixTime,
-    ) -> Option<Begun> {
+    ) -> Option<StartedLogin> {
         let client = &self.client;
         let (state, rest) = entropy.split_first_chunk::<32>()?;
         let (nonce, rest) = rest.split_first_chunk::<32>()?;
@@ -122,14 +122,14 @@ impl RelyingParty {
         if let Some(organization) = organization {
             form::push(&mut location, "organization", organization);
         }
-        for name in PASSED_ON {
+        for name in FORWARDED_PARAMETERS {
             if let Some(value) = passed_on(name) {
                 form::push(&mut location, name, value);
             }
         }
         let header = (head.header)("cookie").unwrap_or_default();
         let sealer = &self.sessions.sealer;
-        let cookies = transaction.keep(sealer, client.host(), &Cookies::new(&header), seal_nonce, now)?;
-        Some(Begun { location, cookies })
+        let cookies = transaction.to_cookies(sealer, client.host(), &Cookies::new(&header), seal_nonce, now)?;
+        Some(StartedLogin { location, cookies })
     }
 }

@@ -14,11 +14,11 @@
 
 mod callback;
 mod client;
-mod coordinator;
-mod desk;
+mod session_coordinator;
+mod refresh_coordinator;
 mod form;
 mod host;
-mod ledger;
+mod refresh_history;
 mod login;
 mod login_error;
 mod logout;
@@ -34,8 +34,8 @@ mod userinfo;
 
 pub use callback::CallbackError;
 pub use client::{Client, ClientAuth, Secret};
-pub use coordinator::{CoordinatorStore, CoordinatorTurn, StoredText};
-pub(crate) use desk::{RefreshDesk, RefreshMark, RefreshOutcome, RefreshTurn};
+pub use session_coordinator::{CoordinatorStore, CoordinatorTurn, StoredText};
+pub(crate) use refresh_coordinator::{RefreshCoordinator, RefreshMark, RefreshOutcome, RefreshTurn};
 pub use form::has_parameter;
 pub use host::{CoordinatorAnswer, CoordinatorMessage, LoginHost, SessionAct};
 pub(crate) use login::login_url;
@@ -48,10 +48,10 @@ pub(crate) use relying_party::LoginState;
 pub use relying_party::RelyingParty;
 pub use return_to::ReturnTo;
 pub(crate) use rights::is_about_user;
-pub use rights::{AccessReading, SubjectMatch, SubjectMismatch};
+pub use rights::{AccessTokenVerdict, SubjectMatch, SubjectMismatch};
 pub use session_job::SessionJob;
 pub use transaction::LOGIN_COOKIE_PREFIX;
-pub(crate) use transaction::UsedStates;
+pub(crate) use transaction::ReplayGuard;
 pub use userinfo::UserinfoError;
 
 pub use crate::discovery::DiscoveryError;

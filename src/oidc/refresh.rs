@@ -1,7 +1,7 @@
 //! New tokens for a session, once for all requests that want them, until the session ends (RFC 6749 §6, OpenID Connect Core
 //! §12.2).
 //!
-//! Requests of one instance share an exchange by the [`RefreshDesk`](super::RefreshDesk). Instances share it, and the end of a
+//! Requests of one instance share an exchange by the [`RefreshCoordinator`](super::RefreshCoordinator). Instances share it, and the end of a
 //! session, by the session's coordinator, if there is one; without it, the provider's overlap period has to cover them.
 
 use alloc::boxed::Box;
@@ -13,7 +13,7 @@ use core::task::Poll;
 
 use super::session_job::SessionJob;
 use super::token_response::{TokenError, TokenResponse};
-use super::{AccessReading, Client, LoginHost, RefreshMark, RefreshOutcome, RefreshTurn, RelyingParty, SessionAct};
+use super::{AccessTokenVerdict, Client, LoginHost, RefreshMark, RefreshOutcome, RefreshTurn, RelyingParty, SessionAct};
 use crate::error::VerifyError;
 use crate::host::Level;
 use crate::http::{Reply, RequestHead, bad_request};
@@ -189,7 +189,7 @@ impl RelyingParty {
             }
         };
         let user = id.as_ref().map_or(session.claims(), VerifiedToken::claims);
-        let access = self.read_access_token(user, &response.access_token, host).await;
+        let access = self.check_access_token(user, &response.access_token, host).await;
         match response.refresh(session.clone(), &self.client, id.as_ref(), &access, host.now()) {
             Ok(session) => RefreshOutcome::Refreshed(Box::new(session)),
             Err(NotThisSession::Claim(claim)) => {
@@ -259,7 +259,7 @@ impl TokenResponse {
         session: Session,
         client: &Client,
         id: Option<&VerifiedToken<Id>>,
-        access: &AccessReading,
+        access: &AccessTokenVerdict,
         now: UnixTime,
     ) -> Result<Session, NotThisSession> {
         let claims = match id {

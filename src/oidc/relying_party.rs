@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::provider::Endpoints;
-use super::{Client, LoginHost, RefreshDesk, UsedStates};
+use super::{Client, LoginHost, RefreshCoordinator, ReplayGuard};
 use crate::http::{RequestHead, is_prefetch};
 use crate::io::UnixTime;
 use crate::jwk::KeyCache;
@@ -41,9 +41,9 @@ pub struct RelyingParty {
 #[derive(Debug, Default)]
 pub(crate) struct LoginState {
     /// States of logins that were finished.
-    pub(crate) used_states: UsedStates,
+    pub(crate) replay_guard: ReplayGuard,
     /// Refreshes under way.
-    pub(crate) refreshes: RefreshDesk,
+    pub(crate) refreshes: RefreshCoordinator,
     /// Sessions that were opened and those that were ended.
     pub(crate) sessions: SessionMemory,
 }

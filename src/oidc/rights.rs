@@ -18,7 +18,7 @@ use crate::verifier::Unverified;
 
 /// What verification has to say about the access token of a session.
 #[derive(Debug, Clone)]
-pub enum AccessReading {
+pub enum AccessTokenVerdict {
     /// It is genuine, and one for this gateway.
     Verified(VerifiedToken<Access>),
     /// It is not. It grants nothing.
@@ -141,27 +141,27 @@ impl Client {
     pub(super) fn grant(
         &self,
         session: Session,
-        access: &AccessReading,
+        access: &AccessTokenVerdict,
         scope: Option<&str>,
         former: Option<&Rights>,
     ) -> Option<Session> {
         // RFC 6749 §6: a refresh that states no scope leaves it as it was.
         let scope = scope.or_else(|| former?.scope());
         Some(match access {
-            AccessReading::Verified(token) if self.check_subject(session.claims(), token).is_ok() => {
-                let session = session.with_access_until(token.good_until_s());
+            AccessTokenVerdict::Verified(token) if self.check_subject(session.claims(), token).is_ok() => {
+                let session = session.with_access_until(token.valid_until_s());
                 let until_s = session.tokens().access_expires_s.max(0);
                 let rights = Rights::new(session.claims(), self.granted(token.claims(), scope, until_s)?)?;
                 session.with_rights(Some(rights))
             }
-            AccessReading::Verified(_) | AccessReading::Refused => session,
-            AccessReading::KeyUnknown => {
+            AccessTokenVerdict::Verified(_) | AccessTokenVerdict::Refused => session,
+            AccessTokenVerdict::KeyUnknown => {
                 // A key may come for a token that at least says it is of this issuer.
                 let says = unverified_claims(&session.tokens().access);
                 let may_come = says.is_some_and(|says| says.issuer() == session.claims().issuer());
                 if may_come { session.with_unread(scope.map(Into::into)) } else { session }
             }
-            AccessReading::KeysUnavailable(_) => {
+            AccessTokenVerdict::KeysUnavailable(_) => {
                 session.with_rights(former.cloned()).with_unread(scope.map(Into::into))
             }
         })
@@ -186,37 +186,37 @@ impl Client {
 
 impl RelyingParty {
     /// What verification says of a new access token of this user; logged where it does not grant what it might.
-    pub(super) async fn read_access_token(&self, user: &Claims, token: &str, host: &impl LoginHost) -> AccessReading {
+    pub(super) async fn check_access_token(&self, user: &Claims, token: &str, host: &impl LoginHost) -> AccessTokenVerdict {
         let reading = self.verify_access_token(user, token, host).await;
         match &reading {
-            AccessReading::KeyUnknown => host.log(
+            AccessTokenVerdict::KeyUnknown => host.log(
                 Level::Warning,
                 &"access_token_unusable: key_not_found; the session has no rights of it until its key is published",
             ),
-            AccessReading::KeysUnavailable(why) => {
+            AccessTokenVerdict::KeysUnavailable(why) => {
                 let line = format_args!(
                     "access_token_unread: {why}; what was granted before stands until it ends, and the token is read again \
                      with the next request"
                 );
                 host.log(Level::Warning, &line);
             }
-            AccessReading::Verified(_) | AccessReading::Refused => {}
+            AccessTokenVerdict::Verified(_) | AccessTokenVerdict::Refused => {}
         }
         reading
     }
 
     /// Reads the access token of a session once more, where it could not be verified before. Gives the session with what it grants;
     /// `None` if nothing is known that was not known before.
-    pub(crate) async fn read_again(
+    pub(crate) async fn verify_again(
         &self,
         session: &Session,
         host: &impl LoginHost,
-    ) -> (AccessReading, Option<Session>) {
+    ) -> (AccessTokenVerdict, Option<Session>) {
         let reading = self.verify_access_token(session.claims(), &session.tokens().access, host).await;
         let is_news = match &reading {
-            AccessReading::Verified(_) | AccessReading::Refused => true,
-            AccessReading::KeyUnknown => session.rights().is_some(),
-            AccessReading::KeysUnavailable(_) => false,
+            AccessTokenVerdict::Verified(_) | AccessTokenVerdict::Refused => true,
+            AccessTokenVerdict::KeyUnknown => session.rights().is_some(),
+            AccessTokenVerdict::KeysUnavailable(_) => false,
         };
         if !is_news {
             return (reading, None);
@@ -226,18 +226,18 @@ impl RelyingParty {
         (reading, granted)
     }
 
-    async fn verify_access_token(&self, user: &Claims, token: &str, host: &impl LoginHost) -> AccessReading {
-        let Some(verifier) = &self.access else { return AccessReading::Refused };
+    async fn verify_access_token(&self, user: &Claims, token: &str, host: &impl LoginHost) -> AccessTokenVerdict {
+        let Some(verifier) = &self.access else { return AccessTokenVerdict::Refused };
         match verifier.verify(token, host).await {
             Ok(token) => match self.client.check_subject(user, &token) {
-                Ok(()) => AccessReading::Verified(token),
+                Ok(()) => AccessTokenVerdict::Verified(token),
                 Err(mismatch) => {
                     let line = format_args!("access_token_unusable: {mismatch}; the session has no rights of it");
                     host.log(Level::Warning, &line);
-                    AccessReading::Refused
+                    AccessTokenVerdict::Refused
                 }
             },
-            Err(Unverified::Refused(VerifyError::KeyNotFound)) => AccessReading::KeyUnknown,
+            Err(Unverified::Refused(VerifyError::KeyNotFound)) => AccessTokenVerdict::KeyUnknown,
             Err(Unverified::Refused(error)) => {
                 let line = format_args!(
                     "access_token_unusable: {}: {error}; the session has no rights of it. Set authorizer.audience to the API's \
@@ -245,9 +245,9 @@ impl RelyingParty {
                     error.code()
                 );
                 host.log(Level::Warning, &line);
-                AccessReading::Refused
+                AccessTokenVerdict::Refused
             }
-            Err(Unverified::Unavailable(why)) => AccessReading::KeysUnavailable(why),
+            Err(Unverified::Unavailable(why)) => AccessTokenVerdict::KeysUnavailable(why),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use alloc::string::{String, ToString};
 
-use super::{AccessReading, Client, Provider};
+use super::{AccessTokenVerdict, Client, Provider};
 use crate::host::Host;
 use crate::io::{Incoming, UnixTime, Unreachable};
 use crate::json::{Document, Value};
@@ -87,9 +87,9 @@ impl TokenResponse {
     }
 
     /// The tokens to keep.
-    pub(super) fn into_tokens(self, access: &AccessReading, now: UnixTime) -> Tokens {
+    pub(super) fn into_tokens(self, access: &AccessTokenVerdict, now: UnixTime) -> Tokens {
         let unstated_s = match access {
-            AccessReading::Verified(_) => limits::ACCESS_TOKEN_MAX_S,
+            AccessTokenVerdict::Verified(_) => limits::ACCESS_TOKEN_MAX_S,
             _ => limits::ACCESS_TOKEN_DEFAULT_S,
         };
         let life_s = self.expires_in_s.unwrap_or(unstated_s).min(limits::ACCESS_TOKEN_MAX_S);

@@ -72,7 +72,7 @@ impl Transaction {
     }
 
     /// `Set-Cookie` values that keep it, and that close the oldest logins if there are too many.
-    pub(super) fn keep(
+    pub(super) fn to_cookies(
         &self,
         sealer: &Sealer,
         host: &str,
@@ -134,9 +134,9 @@ fn named(name: &str) -> CookieShape {
 
 /// States that were used, for as long as a login can be open. Bounded: it forgets the oldest.
 #[derive(Debug, Default)]
-pub(crate) struct UsedStates(VecDeque<[u8; 32]>);
+pub(crate) struct ReplayGuard(VecDeque<[u8; 32]>);
 
-impl UsedStates {
+impl ReplayGuard {
     /// Marks `state` as used; false if it was already.
     pub(crate) fn claim(&mut self, state: &str) -> bool {
         let mark = sha256(state.as_bytes());
@@ -155,11 +155,11 @@ impl UsedStates {
 mod tests {
     use alloc::string::ToString;
 
-    use super::UsedStates;
+    use super::ReplayGuard;
 
     #[test]
     fn the_states_that_are_remembered_are_bounded() {
-        let mut used = UsedStates::default();
+        let mut used = ReplayGuard::default();
         assert!(used.claim("first"));
         for index in 0..4095 {
             assert!(used.claim(&index.to_string()));

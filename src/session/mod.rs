@@ -1,6 +1,6 @@
 //! A login kept in a sealed cookie: who it is, since when, and the tokens to act for them. The server keeps nothing.
 
-mod ended;
+mod logged_out;
 mod opened;
 mod rights;
 
@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-pub use self::ended::EndedSessions;
+pub use self::logged_out::LoggedOutSessions;
 pub use self::opened::OpenedSessions;
 pub(crate) use self::rights::Rights;
 pub use crate::crypto::{LoginBinding, Purpose, SEAL_NONCE_BYTES, Sealer};
@@ -74,7 +74,7 @@ pub struct SessionMemory {
     /// Those that were opened.
     pub opened: OpenedSessions,
     /// Those that were logged out of.
-    pub ended: EndedSessions,
+    pub ended: LoggedOutSessions,
 }
 
 /// Format of the sealed content. A change that older content does not survive changes it.
@@ -121,7 +121,7 @@ impl Session {
 
     /// Where isolates meet to refresh it; does not tell its name.
     #[must_use]
-    pub fn desk_name(&self) -> String {
+    pub fn coordinator_id(&self) -> String {
         crate::base64url::encode(&crate::crypto::sha256(self.id.as_bytes()))
     }
 
@@ -186,7 +186,7 @@ impl Session {
 
     /// Whether the access token has expired.
     #[must_use]
-    pub fn has_outlived_its_token(&self, now: UnixTime) -> bool {
+    pub fn has_expired_access_token(&self, now: UnixTime) -> bool {
         now.secs() >= self.tokens.access_expires_s
     }
 
@@ -340,7 +340,7 @@ impl Sessions {
 
     /// `Set-Cookie` values that keep the session; `None` if it does not fit into cookies.
     #[must_use]
-    pub fn keep(
+    pub fn to_cookies(
         &self,
         session: &Session,
         cookies: &Cookies<'_>,
@@ -432,7 +432,7 @@ mod tests {
     #[test]
     fn a_session_comes_back_until_it_is_idle_too_long_or_too_old() {
         let sessions = sessions();
-        let kept = sessions.keep(&session(), &Cookies::default(), "a", &[1; 24], at(0)).unwrap();
+        let kept = sessions.to_cookies(&session(), &Cookies::default(), "a", &[1; 24], at(0)).unwrap();
         let kept = header(&kept);
         let opened = sessions.open(&Cookies::new(&kept), "a", at(99)).unwrap();
         assert_eq!(opened.claims().subject(), Some("auth0|1"));
@@ -441,7 +441,7 @@ mod tests {
         assert!(sessions.open(&Cookies::new(&kept), "b", at(0)).is_none(), "another host");
         assert!(sessions.open(&Cookies::new(&kept), "a", at(-61)).is_none(), "from the future");
 
-        let used = sessions.keep(&opened, &Cookies::default(), "a", &[2; 24], at(200)).unwrap();
+        let used = sessions.to_cookies(&opened, &Cookies::default(), "a", &[2; 24], at(200)).unwrap();
         let used = header(&used);
         assert!(sessions.open(&Cookies::new(&used), "a", at(249)).is_some());
         assert!(sessions.open(&Cookies::new(&used), "a", at(250)).is_none(), "absolute expiry is not extended");
@@ -451,7 +451,7 @@ mod tests {
     fn what_is_remembered_changes_no_verdict() {
         let sessions = sessions();
         let mut memory = SessionMemory::default();
-        let kept = sessions.keep(&session(), &Cookies::default(), "a", &[1; 24], at(0)).unwrap();
+        let kept = sessions.to_cookies(&session(), &Cookies::default(), "a", &[1; 24], at(0)).unwrap();
         let kept = header(&kept);
         let mut open = |text: &str, offset| {
             let opened = sessions.open_remembering(&Cookies::new(text), "a", at(offset), &mut memory).len() == 1;
@@ -478,7 +478,7 @@ mod tests {
     #[test]
     fn rights_end_and_the_login_goes_on() {
         let sessions = sessions();
-        let kept = header(&sessions.keep(&session(), &Cookies::default(), "a", &[1; 24], at(0)).unwrap());
+        let kept = header(&sessions.to_cookies(&session(), &Cookies::default(), "a", &[1; 24], at(0)).unwrap());
         let opened = sessions.open(&Cookies::new(&kept), "a", at(39)).unwrap();
         assert!(opened.claims_at(at(39)).scopes().eq(["read:items"]));
         for claims in [opened.claims_at(at(40)), opened.claims()] {

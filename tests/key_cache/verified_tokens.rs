@@ -2,7 +2,7 @@
 
 use edgeward::io::UnixTime;
 use edgeward::jwk::{JwkSet, KeyCache, KeySource};
-use edgeward::jwt::{Access, Demands, VerifiedToken};
+use edgeward::jwt::{Access, Requirements, VerifiedToken};
 use edgeward::{Verifier, limits};
 
 use crate::support::fixed_host::{FixedHost, at_once};
@@ -141,10 +141,10 @@ fn the_cache_keeps_no_more_than_it_should() {
 #[test]
 fn verifiers_with_other_policies_share_nothing() {
     let keys = || KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into()));
-    let mut demands = Demands::default();
-    demands.scopes.push("admin".into());
+    let mut requirements = Requirements::default();
+    requirements.scopes.push("admin".into());
     let reading = World::with(Verifier::new(access_policy(), keys()));
-    let admin = World::with(Verifier::new(access_policy().demand(demands), keys()));
+    let admin = World::with(Verifier::new(access_policy().require(requirements), keys()));
     let text = Mint::access(key_a()).text();
     for world in [&reading, &admin] {
         world.publish([key_a()]);

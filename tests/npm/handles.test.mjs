@@ -183,8 +183,8 @@ describe("verifiers at random against slow key servers", () => {
           if (calls.size > 300) return;
           const entry = pick(made);
           const token = likely(entry);
-          const demands = below(5) === 0 ? { audience: AUDIENCE } : {};
-          track(codeOf(entry.verifier.verify(token.token, { ...demands, ...signal() })).then((code) => judge(entry, token, code)));
+          const requirements = below(5) === 0 ? { audience: AUDIENCE } : {};
+          track(codeOf(entry.verifier.verify(token.token, { ...requirements, ...signal() })).then((code) => judge(entry, token, code)));
         }],
         verifySync: [8, () => {
           const entry = pick(made);

@@ -213,7 +213,7 @@ describe("memory and traps", () => {
       const round = (count) => {
         for (let i = 0; i < count; i += 1) {
           verifier.verifySync(good).payload.sub;
-          // Demands are the core's: it looks the token up.
+          // Requirements are the core's: it looks the token up.
           verifier.verifySync(good, { scopes: "read:things" }).payload.sub;
           if (i % 10 === 0) assert.equal(code(() => verifier.verifySync("a.b." + i)), "token_malformed");
           if (i % 100 === 0) { assert.equal(code(() => uncached.verifySync(good)), "ok"); assert.equal(code(() => uncached.verifySync(forged)), "signature_invalid"); }

@@ -209,7 +209,7 @@ export async function suite(edgeward, fixtures) {
 
   await test("demands of one call", async () => {
     const verifier = createVerifier(fixed);
-    const code = (demands) => codeOf(() => verifier.verify(fixtures.withRights, demands));
+    const code = (requirements) => codeOf(() => verifier.verify(fixtures.withRights, requirements));
     equal(await code({ scopes: "read:things", permissions: ["read"], organizations: "org_1" }), "ok");
     equal(await code({ roles: { claim: "https://example.com/roles", all: ["editor"] } }), "ok");
     equal(await code({ roles: { claim: "https://example.com/roles", all: ["editor", "admin"] } }), "insufficient_role");

@@ -4,7 +4,7 @@ use edgeward::error::VerifyError;
 use edgeward::host::Host;
 use edgeward::http::{forbidden, refused, unavailable};
 use edgeward::jwk::KeysUnavailable;
-use edgeward::jwt::{Any, Demands, VerifiedToken};
+use edgeward::jwt::{Any, Requirements, VerifiedToken};
 use edgeward::{Unverified, Verifier};
 
 use crate::answer::Refusal;
@@ -16,7 +16,7 @@ use crate::verdict::{Verdict, outcome};
 pub(crate) struct Judge {
     pub(crate) verifier: Verifier<Any>,
     /// What is demanded of every token, to name it in refusals.
-    pub(crate) demands: Demands,
+    pub(crate) requirements: Requirements,
     pub(crate) is_for_id_tokens: bool,
 }
 
@@ -90,10 +90,10 @@ impl Judge {
                 Err(error) => {
                     // The refresh of the keys that came with this token is left to one that passes.
                     mailbox.discard_jobs();
-                    refusal_of(&error, per_call.map_or(&self.demands, |one| &one.demands))
+                    refusal_of(&error, per_call.map_or(&self.requirements, |one| &one.requirements))
                 }
             },
-            Err(Unverified::Refused(error)) => refusal_of(&error, &self.demands),
+            Err(Unverified::Refused(error)) => refusal_of(&error, &self.requirements),
             Err(Unverified::Unavailable(why)) => no_keys(why),
         };
         verdict.refuse(&refusal);
@@ -107,12 +107,12 @@ fn check(token: &VerifiedToken<Any>, per_call: &PerCall) -> Result<(), VerifyErr
     if let Some(access_token) = &per_call.access_token {
         token.check_at_hash(access_token)?;
     }
-    per_call.demands.check(token.claims()).map_err(VerifyError::Forbidden)
+    per_call.requirements.check(token.claims()).map_err(VerifyError::Forbidden)
 }
 
-fn refusal_of(error: &VerifyError, demands: &Demands) -> Refusal {
+fn refusal_of(error: &VerifyError, requirements: &Requirements) -> Refusal {
     let reply = match error {
-        VerifyError::Forbidden(reason) => forbidden(reason, demands),
+        VerifyError::Forbidden(reason) => forbidden(reason, requirements),
         error => refused(error),
     };
     Refusal::new(error.code(), error.message(), reply)

@@ -154,11 +154,11 @@ pub fn destroy(verifier: f64) {
     state().verifiers.remove(verifier);
 }
 
-/// Checks what the first `len` bytes of the input are, as `form` says; the next `demands_len` bytes are demands of this call
+/// Checks what the first `len` bytes of the input are, as `form` says; the next `per_call_len` bytes are demands of this call
 /// alone, as JSON. Answers an outcome, to which [`MAIL`] is added if there is any. If the call must not wait, it is decided with the
 /// keys that are there, or not at all.
 #[wasm_bindgen]
-pub fn check(verifier: f64, form: u32, len: usize, demands_len: usize, now_ms: f64, may_wait: bool) -> u32 {
+pub fn check(verifier: f64, form: u32, len: usize, per_call_len: usize, now_ms: f64, may_wait: bool) -> u32 {
     let State { input, verdict, verifiers, task, routes } = &mut *state();
     verdict.settled = [0.0; 2];
     let Some(entry) = verifiers.get_mut(verifier) else {
@@ -166,7 +166,7 @@ pub fn check(verifier: f64, form: u32, len: usize, demands_len: usize, now_ms: f
         return outcome::REFUSED;
     };
     let Entry { judge, mailbox, tasks } = entry;
-    let per_call = input.get(len..len.saturating_add(demands_len)).unwrap_or_default();
+    let per_call = input.get(len..len.saturating_add(per_call_len)).unwrap_or_default();
     let Ok(per_call) = routes.read(per_call, judge.is_for_id_tokens) else {
         verdict.refuse_barely("options_invalid");
         return outcome::REFUSED;

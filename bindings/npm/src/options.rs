@@ -7,7 +7,7 @@ use core::cell::Cell;
 use edgeward::Verifier;
 use edgeward::json::{Document, Number, Object, Value};
 use edgeward::jwk::{InvalidJwkSet, JwkSet, KeyCache, KeySource};
-use edgeward::jwt::{Algorithm, Any, Demands, Policy, Profile, Roles};
+use edgeward::jwt::{Algorithm, Any, Requirements, Policy, Profile, Roles};
 use edgeward::limits;
 
 use crate::judge::Judge;
@@ -34,7 +34,7 @@ pub(crate) struct InvalidOptions {
 /// What one call demands beyond what the verifier always does.
 #[derive(Default)]
 pub(crate) struct PerCall {
-    pub(crate) demands: Demands,
+    pub(crate) requirements: Requirements,
     pub(crate) nonce: Option<String>,
     pub(crate) access_token: Option<String>,
 }
@@ -82,8 +82,8 @@ pub(crate) fn read_per_call(text: &[u8], is_for_id_tokens: bool) -> Result<PerCa
     let is_valid = Cell::new(true);
     let options = Options::new(document.root(), PER_CALL_OPTIONS, &is_valid);
     let mut per_call =
-        PerCall { demands: options.demands(), nonce: options.text("nonce"), access_token: options.text("accessToken") };
-    per_call.demands.audience = options.list("audience");
+        PerCall { requirements: options.requirements(), nonce: options.text("nonce"), access_token: options.text("accessToken") };
+    per_call.requirements.audience = options.list("audience");
     options.check(is_for_id_tokens || !per_call.is_of_one_login());
     if is_valid.get() { Ok(per_call) } else { Err(FORM) }
 }
@@ -93,7 +93,7 @@ pub(crate) fn read(text: &[u8]) -> Result<Judge, InvalidOptions> {
     let is_valid = Cell::new(true);
     let all = Options::new(document.root(), OPTIONS, &is_valid);
     let is_for_id_tokens = all.choice("kind", &["access", "id"]) == 1;
-    let demands = all.demands();
+    let requirements = all.requirements();
     let cache_entries = all.number("cacheSize", 65_536);
     let mut issuers = Vec::new();
     match all.get("issuers") {
@@ -110,7 +110,7 @@ pub(crate) fn read(text: &[u8]) -> Result<Judge, InvalidOptions> {
     for (index, one) in issuers.iter().enumerate() {
         let is_twice = |other: &Options<'_>| other.text("issuer") == one.text("issuer");
         one.check(!issuers.iter().take(index).any(is_twice));
-        let policy = policy(&all, one, is_for_id_tokens).map(|policy| policy.demand(demands.clone()));
+        let policy = policy(&all, one, is_for_id_tokens).map(|policy| policy.require(requirements.clone()));
         let keys = match key_cache(one) {
             Ok(keys) => keys,
             // What the options themselves do not show.
@@ -127,7 +127,7 @@ pub(crate) fn read(text: &[u8]) -> Result<Judge, InvalidOptions> {
     if let Some(entries) = cache_entries {
         verifier = verifier.cache_entries(entries as usize);
     }
-    Ok(Judge { verifier, demands, is_for_id_tokens })
+    Ok(Judge { verifier, requirements, is_for_id_tokens })
 }
 
 /// `None` if it is invalid in itself.
@@ -251,12 +251,12 @@ impl<'o> Options<'o> {
         chosen.unwrap_or(0)
     }
 
-    fn demands(&self) -> Demands {
-        let mut demands = Demands::default();
-        demands.scopes = self.list("scopes");
-        self.check(!demands.scopes.iter().any(|scope| scope.as_bytes().contains(&b' ')));
-        demands.permissions = self.list("permissions");
-        demands.organizations = self.list("organizations");
+    fn requirements(&self) -> Requirements {
+        let mut requirements = Requirements::default();
+        requirements.scopes = self.list("scopes");
+        self.check(!requirements.scopes.iter().any(|scope| scope.as_bytes().contains(&b' ')));
+        requirements.permissions = self.list("permissions");
+        requirements.organizations = self.list("organizations");
         if let Some(value) = self.get("roles") {
             let object = value.as_object();
             self.check(object.is_some());
@@ -264,9 +264,9 @@ impl<'o> Options<'o> {
                 let roles = Options::new(object, &["claim", "all", "any"], self.is_valid);
                 let (claim, all, any) = (roles.text("claim"), roles.list("all"), roles.list("any"));
                 self.check(claim.is_some() && !(all.is_empty() && any.is_empty()));
-                demands.roles = claim.map(|claim| Roles { claim, all, any });
+                requirements.roles = claim.map(|claim| Roles { claim, all, any });
             }
         }
-        demands
+        requirements
     }
 }

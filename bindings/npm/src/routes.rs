@@ -8,7 +8,7 @@ use crate::options::{self, InvalidOptions, PerCall};
 /// How many routes' demands are kept.
 const MAX_ROUTES: usize = 32;
 
-/// Demands with the text they were read from: a route's text never changes.
+/// Requirements with the text they were read from: a route's text never changes.
 pub(crate) struct Routes {
     seen: Vec<(Vec<u8>, Arc<PerCall>)>,
     next: usize,

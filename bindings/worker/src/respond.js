@@ -5,7 +5,7 @@
  * copies a Headers object in a third of the time that it takes to read names and values one by one.
  */
 const known = new Map();
-const MOST_KNOWN = 64;
+const MAX_ENTRIES = 64;
 
 function pairs(headers) {
   const lines = headers.split("\n");
@@ -23,7 +23,7 @@ export function respond(status, headersLength, text) {
     init = { status, headers: pairs(headers) };
     if (!/^(set-cookie|location)\n/m.test(headers)) {
       init.headers = new Headers(init.headers);
-      if (known.size >= MOST_KNOWN) known.clear();
+      if (known.size >= MAX_ENTRIES) known.clear();
       known.set(key, init);
     }
   }

@@ -47,7 +47,7 @@ pub(crate) fn gateway(env: &Env, config: &JsValue) -> Option<Rc<Gateway>> {
     }
     let gateway = compile(env, config).map(Rc::new);
     // A document that cannot be read at all has no place among them.
-    if let Ok(number) = keep_gateway(env, config, limits::MAX_SITES) {
+    if let Ok(number) = keep_gateway(env, config, limits::MAX_GATEWAYS) {
         GATEWAYS.with_borrow_mut(|gateways| match gateways.get_mut(number as usize) {
             Some(place) => *place = gateway.clone(),
             None => gateways.push(gateway.clone()),

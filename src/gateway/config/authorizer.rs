@@ -11,7 +11,7 @@ use crate::discovery::MetadataCache;
 use crate::gateway::route::{Auth, Integration, Route};
 use crate::json::Value;
 use crate::jwk::{JwkSet, KeyCache, KeySource};
-use crate::jwt::{Access, Algorithm, Demands, Policy, Profile};
+use crate::jwt::{Access, Algorithm, Requirements, Policy, Profile};
 use crate::limits;
 use crate::oidc::{
     Client, ClientAuth, Discovered, Endpoints, LoginState, Provider, RelyingParty, Secret, SubjectMatch, is_about_user,
@@ -202,7 +202,7 @@ impl Authorizer {
         let mut audience = self.audience.clone();
         if audience.is_empty() {
             // Without an audience for all, those that the routes demand: then every protected route demands its own.
-            audience.extend(protected.flat_map(|route| route.demands.audience.iter().cloned()));
+            audience.extend(protected.flat_map(|route| route.requirements.audience.iter().cloned()));
         }
         audience
     }
@@ -331,7 +331,7 @@ impl Authorizer {
             .clock_skew_s(self.clock_skew_s)?
             .profile(self.profile)
             .clients(self.clients.iter().cloned())
-            .demand(Demands { organizations: self.organizations.clone(), ..Demands::default() });
+            .require(Requirements { organizations: self.organizations.clone(), ..Requirements::default() });
         if let Some(seconds) = self.max_token_age_s {
             policy = policy.max_age_s(seconds);
         }

@@ -148,7 +148,7 @@ fn check_protection(
             "is missing, and there are routes that need it; set \"auth\": \"none\" on public ones",
         );
     } else if authorizer.is_some_and(|authorizer| authorizer.audience.is_empty())
-        && !routes.iter().filter(|route| route.auth != Auth::None).all(|route| !route.demands.audience.is_empty())
+        && !routes.iter().filter(|route| route.auth != Auth::None).all(|route| !route.requirements.audience.is_empty())
     {
         reader.error(
             "authorizer.audience",

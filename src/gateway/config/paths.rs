@@ -18,7 +18,7 @@ use crate::gateway::route::{Auth, Integration, Methods, OnForbidden, OnUnauthent
 use crate::http::is_token;
 use crate::http::path::RequestPath;
 use crate::json::Value;
-use crate::jwt::{Demands, Roles};
+use crate::jwt::{Requirements, Roles};
 use crate::url::HttpUrl;
 
 const KEYS: &[&str] = &[
@@ -107,14 +107,14 @@ fn read_route(reader: &mut Reader<'_>, section: &Section<'_>, authorizer: Option
             }
         },
     };
-    let mut demands = read_demands(reader, section, authorizer);
-    if auth == Auth::None && !demands.is_empty() {
+    let mut requirements = read_requirements(reader, section, authorizer);
+    if auth == Auth::None && !requirements.is_empty() {
         reader
             .error(&section.path_of("auth"), "is \"none\", but the route demands rights, which only a token can give");
     }
-    if let Some(authorizer) = authorizer.filter(|_| auth != Auth::None && demands.organizations.is_empty()) {
+    if let Some(authorizer) = authorizer.filter(|_| auth != Auth::None && requirements.organizations.is_empty()) {
         // Demanded of every token anyway; here so that a refusal names them.
-        demands.organizations.clone_from(&authorizer.organizations);
+        requirements.organizations.clone_from(&authorizer.organizations);
     }
     if auth == Auth::None
         && let Some(headers) = integration.as_ref().and_then(Integration::headers)
@@ -132,7 +132,7 @@ fn read_route(reader: &mut Reader<'_>, section: &Section<'_>, authorizer: Option
         methods: methods?,
         pattern: pattern?,
         auth,
-        demands,
+        requirements,
         on_unauthenticated: on_unauthenticated.unwrap_or_default(),
         on_forbidden: on_forbidden.unwrap_or_default(),
         integration: integration?,
@@ -194,7 +194,7 @@ fn read_pattern(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Patter
     }
 }
 
-fn read_demands(reader: &mut Reader<'_>, section: &Section<'_>, authorizer: Option<&Authorizer>) -> Demands {
+fn read_requirements(reader: &mut Reader<'_>, section: &Section<'_>, authorizer: Option<&Authorizer>) -> Requirements {
     let mut list = |name: &str| section.get(name).and_then(|field| reader.strings(&field)).unwrap_or_default();
     let scopes = list("scopes");
     let permissions = list("permissions");
@@ -218,7 +218,7 @@ fn read_demands(reader: &mut Reader<'_>, section: &Section<'_>, authorizer: Opti
         );
     }
     let roles = claim.filter(|_| !roles.is_empty()).map(|claim| Roles { claim, all: roles, any: Vec::new() });
-    Demands { scopes, permissions, roles, organizations, audience }
+    Requirements { scopes, permissions, roles, organizations, audience }
 }
 
 fn read_on_unauthenticated(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<OnUnauthenticated> {

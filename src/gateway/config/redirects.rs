@@ -10,7 +10,7 @@ use crate::gateway::Unicode;
 use crate::gateway::agreement::{RouteTable, route_for};
 use crate::gateway::route::{Auth, Integration, OnForbidden, Route};
 use crate::http::path::RequestPath;
-use crate::jwt::Demands;
+use crate::jwt::Requirements;
 
 /// The routes and how they are found.
 struct Found<'r> {
@@ -89,7 +89,7 @@ fn check_forbidden(
         reader.warn(place, format_args!("leads to {target}, where no route answers GET"));
         return;
     };
-    let is_same_demand = first.auth != Auth::None && refuses_all_of(&first.demands, &route.demands);
+    let is_same_requirement = first.auth != Auth::None && refuses_all_of(&first.requirements, &route.requirements);
     let mut next = Some(target.to_string());
     let mut visited: Vec<&Route> = Vec::new();
     let comes_back = loop {
@@ -111,7 +111,7 @@ fn check_forbidden(
             _ => None,
         };
     };
-    if comes_back || is_same_demand {
+    if comes_back || is_same_requirement {
         reader.error(
             place,
             format_args!("leads to {target}, which refuses the same people: name a page that demands nothing of them"),
@@ -120,26 +120,26 @@ fn check_forbidden(
 }
 
 fn can_refuse(route: &Route, has_clients: bool) -> bool {
-    route.auth != Auth::None && (has_clients || !route.demands.is_empty())
+    route.auth != Auth::None && (has_clients || !route.requirements.is_empty())
 }
 
 /// Whether everybody who does not meet `some` does not meet `demands` either.
-fn refuses_all_of(demands: &Demands, some: &Demands) -> bool {
+fn refuses_all_of(requirements: &Requirements, some: &Requirements) -> bool {
     let has_all = |more: &[String], fewer: &[String]| fewer.iter().all(|one| more.contains(one));
     // One of a list suffices: a shorter list demands more.
     let is_narrower =
         |narrow: &[String], wide: &[String]| wide.is_empty() || !narrow.is_empty() && has_all(wide, narrow);
-    let roles = match (&demands.roles, &some.roles) {
+    let roles = match (&requirements.roles, &some.roles) {
         (_, None) => true,
         (Some(more), Some(fewer)) => more.claim == fewer.claim && has_all(&more.all, &fewer.all),
         (None, Some(_)) => false,
     };
     !some.is_empty()
         && roles
-        && has_all(&demands.scopes, &some.scopes)
-        && has_all(&demands.permissions, &some.permissions)
-        && has_all(&demands.audience, &some.audience)
-        && is_narrower(&demands.organizations, &some.organizations)
+        && has_all(&requirements.scopes, &some.scopes)
+        && has_all(&requirements.permissions, &some.permissions)
+        && has_all(&requirements.audience, &some.audience)
+        && is_narrower(&requirements.organizations, &some.organizations)
 }
 
 impl<'r> Found<'r> {

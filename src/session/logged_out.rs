@@ -7,9 +7,9 @@ use crate::limits;
 
 /// Names of ended sessions. Bounded: it forgets the oldest.
 #[derive(Debug, Default)]
-pub struct EndedSessions(VecDeque<([u8; 32], bool)>);
+pub struct LoggedOutSessions(VecDeque<([u8; 32], bool)>);
 
-impl EndedSessions {
+impl LoggedOutSessions {
     /// Ends a session that was logged out of: its cookie, should somebody have kept it, opens nothing here any more.
     pub fn end(&mut self, id: &str) {
         self.push(id, true);

@@ -12,7 +12,7 @@ use crate::session::Session;
 
 /// Outcomes of a session's last refreshes, the newest last, as text to be stored between two turns; or that it has ended.
 #[derive(Default)]
-pub(crate) struct RefreshLedger {
+pub(crate) struct RefreshHistory {
     outcomes: Vec<(String, String)>,
     end: Option<SessionEnd>,
 }
@@ -29,7 +29,7 @@ pub(crate) struct SessionEnd {
 
 /// What came of a session's refresh token.
 #[derive(Debug)]
-pub(crate) enum KnownRefresh {
+pub(crate) enum RecordedRefresh {
     /// Nothing yet: it is the session to refresh. It may be a newer one than the one that was asked about.
     Due(Box<Session>),
     /// This session, with an access token that is still good.
@@ -45,19 +45,19 @@ const ENDED: &str = "-";
 const END_REVOKING: &str = "logout";
 const END_REPLACED: &str = "replaced";
 
-impl RefreshLedger {
+impl RefreshHistory {
     /// Reads what [`write`](Self::write) wrote.
     pub(crate) fn read(text: &str) -> Self {
-        let mut ledger = Self::default();
+        let mut history = Self::default();
         for (name, value) in text.lines().filter_map(|line| line.split_once(' ')) {
             match (name, value.parse()) {
                 (END_REVOKING | END_REPLACED, Ok(until_s)) => {
-                    ledger.end = Some(SessionEnd { until_s, revokes: name == END_REVOKING });
+                    history.end = Some(SessionEnd { until_s, revokes: name == END_REVOKING });
                 }
-                _ => ledger.outcomes.push((name.to_string(), value.to_string())),
+                _ => history.outcomes.push((name.to_string(), value.to_string())),
             }
         }
-        ledger
+        history
     }
 
     /// What is known of a session that is to be refreshed. `unpack` opens what was noted.
@@ -66,25 +66,25 @@ impl RefreshLedger {
         session: Session,
         unpack: impl Fn(&str) -> Option<Session>,
         now: UnixTime,
-    ) -> KnownRefresh {
+    ) -> RecordedRefresh {
         let mut newest = session;
         // Each step leads to a later one; a provider that does not rotate gives the same refresh token again.
         let mut later = self.outcomes.as_slice();
         while self.end.is_none() {
             let mark = base64url::encode(&RefreshMark::of(&newest).0);
             let Some(position) = later.iter().position(|(one, _)| *one == mark) else {
-                return KnownRefresh::Due(newest.into());
+                return RecordedRefresh::Due(newest.into());
             };
             let Some((_, outcome)) = later.get(position) else { break };
             let Some(next) = unpack(outcome) else { break };
             // Who has it already wants another.
             if !next.needs_refresh(now) && next.tokens() != newest.tokens() {
-                return KnownRefresh::Done(outcome.clone());
+                return RecordedRefresh::Done(outcome.clone());
             }
             newest = next;
             later = later.get(position + 1..).unwrap_or_default();
         }
-        KnownRefresh::Ended
+        RecordedRefresh::Ended
     }
 
     /// The newest session that is known, if it was ever refreshed: what the last outcome is.
@@ -126,7 +126,7 @@ impl RefreshLedger {
     }
 
     /// Until when the text is to be stored, in milliseconds since 1970. Nothing is stored for longer.
-    pub(crate) fn kept_until_ms(&self, now: UnixTime) -> i64 {
+    pub(crate) fn expires_at_ms(&self, now: UnixTime) -> i64 {
         let outcomes_s = now.secs().saturating_add(limits::REFRESH_OUTCOME_KEPT_S);
         self.end.map_or(outcomes_s, |end| end.until_s).saturating_mul(1000)
     }
@@ -136,7 +136,7 @@ impl RefreshLedger {
 mod tests {
     use alloc::string::{String, ToString};
 
-    use super::{KnownRefresh, RefreshLedger, SessionEnd};
+    use super::{RecordedRefresh, RefreshHistory, SessionEnd};
     use crate::io::UnixTime;
     use crate::jwt::Claims;
     use crate::oidc::RefreshMark;
@@ -158,86 +158,86 @@ mod tests {
     }
 
     /// What is known, after being stored.
-    fn find(ledger: &RefreshLedger, text: &str) -> String {
-        match RefreshLedger::read(&ledger.write()).find(session(text).unwrap(), session, NOW) {
-            KnownRefresh::Due(session) => "due ".to_string() + session.tokens().refresh.as_deref().unwrap(),
-            KnownRefresh::Done(sealed) => sealed,
-            KnownRefresh::Ended => "ended".into(),
+    fn find(history: &RefreshHistory, text: &str) -> String {
+        match RefreshHistory::read(&history.write()).find(session(text).unwrap(), session, NOW) {
+            RecordedRefresh::Due(session) => "due ".to_string() + session.tokens().refresh.as_deref().unwrap(),
+            RecordedRefresh::Done(sealed) => sealed,
+            RecordedRefresh::Ended => "ended".into(),
         }
     }
 
     #[test]
     fn outcomes_are_found_by_the_refresh_token_until_newer_ones_push_them_out() {
-        let mut ledger = RefreshLedger::default();
-        assert_eq!(ledger.newest(), None);
-        ledger.note(mark("r0:0"), Some("r1:5000"));
-        ledger.note(mark("x:0"), None);
-        assert_eq!(find(&ledger, "r0:0"), "r1:5000");
-        assert_eq!(find(&ledger, "x:0"), "ended");
-        assert_eq!(find(&ledger, "other:0"), "due other");
+        let mut history = RefreshHistory::default();
+        assert_eq!(history.newest(), None);
+        history.note(mark("r0:0"), Some("r1:5000"));
+        history.note(mark("x:0"), None);
+        assert_eq!(find(&history, "r0:0"), "r1:5000");
+        assert_eq!(find(&history, "x:0"), "ended");
+        assert_eq!(find(&history, "other:0"), "due other");
         for index in 0..crate::limits::MAX_REFRESH_OUTCOMES {
-            ledger.note(mark(&alloc::format!("y{index}:0")), Some("z:5000"));
+            history.note(mark(&alloc::format!("y{index}:0")), Some("z:5000"));
         }
-        assert_eq!(find(&ledger, "r0:0"), "due r0");
-        assert_eq!(ledger.newest(), Some("z:5000"));
+        assert_eq!(find(&history, "r0:0"), "due r0");
+        assert_eq!(history.newest(), Some("z:5000"));
     }
 
     #[test]
     fn an_older_cookie_leads_to_the_newest_session_and_to_its_end() {
-        let mut ledger = RefreshLedger::default();
-        ledger.note(mark("r0:0"), Some("r1:900"));
-        assert_eq!(find(&ledger, "r0:0"), "due r1", "its access token has expired again: the newest is refreshed");
-        ledger.note(mark("r1:0"), Some("r2:5000"));
-        assert_eq!(find(&ledger, "r0:0"), "r2:5000");
-        assert_eq!(ledger.newest(), Some("r2:5000"));
-        ledger.note(mark("r2:0"), None);
-        assert_eq!(find(&ledger, "r2:0"), "ended");
-        assert_eq!(ledger.newest(), None);
+        let mut history = RefreshHistory::default();
+        history.note(mark("r0:0"), Some("r1:900"));
+        assert_eq!(find(&history, "r0:0"), "due r1", "its access token has expired again: the newest is refreshed");
+        history.note(mark("r1:0"), Some("r2:5000"));
+        assert_eq!(find(&history, "r0:0"), "r2:5000");
+        assert_eq!(history.newest(), Some("r2:5000"));
+        history.note(mark("r2:0"), None);
+        assert_eq!(find(&history, "r2:0"), "ended");
+        assert_eq!(history.newest(), None);
     }
 
     #[test]
     fn a_refresh_token_that_is_not_rotated_is_used_again_once_its_access_token_is_due() {
-        let mut ledger = RefreshLedger::default();
-        ledger.note(mark("same:0"), Some("same:900"));
-        assert_eq!(find(&ledger, "same:0"), "due same");
-        ledger.note(mark("same:0"), Some("same:5000"));
-        assert_eq!(find(&ledger, "same:0"), "same:5000");
-        assert_eq!(find(&ledger, "same:5000"), "due same", "asked for by the refresh route");
-        assert_eq!(ledger.write().lines().count(), 1);
+        let mut history = RefreshHistory::default();
+        history.note(mark("same:0"), Some("same:900"));
+        assert_eq!(find(&history, "same:0"), "due same");
+        history.note(mark("same:0"), Some("same:5000"));
+        assert_eq!(find(&history, "same:0"), "same:5000");
+        assert_eq!(find(&history, "same:5000"), "due same", "asked for by the refresh route");
+        assert_eq!(history.write().lines().count(), 1);
     }
 
     #[test]
     fn after_its_end_a_session_has_no_other_outcome_and_nothing_of_it_is_stored() {
-        let mut ledger = RefreshLedger::default();
-        ledger.note(mark("r0:0"), Some("r1:5000"));
-        assert_eq!(ledger.kept_until_ms(NOW), 4_600_000, "an hour");
-        ledger.end_session(SessionEnd { until_s: 260_000, revokes: true });
+        let mut history = RefreshHistory::default();
+        history.note(mark("r0:0"), Some("r1:5000"));
+        assert_eq!(history.expires_at_ms(NOW), 4_600_000, "an hour");
+        history.end_session(SessionEnd { until_s: 260_000, revokes: true });
         for text in ["r0:0", "r1:5000", "other:0"] {
-            assert_eq!(find(&ledger, text), "ended");
+            assert_eq!(find(&history, text), "ended");
         }
-        assert!(!ledger.write().contains("r1"));
-        let stored = RefreshLedger::read(&ledger.write());
+        assert!(!history.write().contains("r1"));
+        let stored = RefreshHistory::read(&history.write());
         assert_eq!(stored.end(), Some(SessionEnd { until_s: 260_000, revokes: true }));
-        assert_eq!(stored.kept_until_ms(NOW), 260_000_000, "as long as a cookie could open");
+        assert_eq!(stored.expires_at_ms(NOW), 260_000_000, "as long as a cookie could open");
     }
 
     #[test]
     fn a_second_end_takes_nothing_back() {
-        let mut ledger = RefreshLedger::default();
-        ledger.end_session(SessionEnd { until_s: 2000, revokes: true });
-        ledger.end_session(SessionEnd { until_s: 1000, revokes: false });
-        assert_eq!(RefreshLedger::read(&ledger.write()).end(), Some(SessionEnd { until_s: 2000, revokes: true }));
-        let mut ledger = RefreshLedger::default();
-        ledger.end_session(SessionEnd { until_s: 1000, revokes: false });
-        assert_eq!(RefreshLedger::read(&ledger.write()).end(), Some(SessionEnd { until_s: 1000, revokes: false }));
+        let mut history = RefreshHistory::default();
+        history.end_session(SessionEnd { until_s: 2000, revokes: true });
+        history.end_session(SessionEnd { until_s: 1000, revokes: false });
+        assert_eq!(RefreshHistory::read(&history.write()).end(), Some(SessionEnd { until_s: 2000, revokes: true }));
+        let mut history = RefreshHistory::default();
+        history.end_session(SessionEnd { until_s: 1000, revokes: false });
+        assert_eq!(RefreshHistory::read(&history.write()).end(), Some(SessionEnd { until_s: 1000, revokes: false }));
     }
 
     #[test]
     fn any_stored_text_is_read() {
         for text in ["", "\n", "a", " ", "a \nb", "\u{0}", "logout", "logout x", "replaced -", "- -"] {
-            let ledger = RefreshLedger::read(text);
-            assert!(matches!(ledger.find(session("r:0").unwrap(), session, NOW), KnownRefresh::Due(_)), "{text}");
-            assert_eq!(ledger.end(), None, "{text}");
+            let history = RefreshHistory::read(text);
+            assert!(matches!(history.find(session("r:0").unwrap(), session, NOW), RecordedRefresh::Due(_)), "{text}");
+            assert_eq!(history.end(), None, "{text}");
         }
     }
 }

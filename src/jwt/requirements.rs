@@ -10,7 +10,7 @@ use crate::json::{Array, Value};
 /// Rights that are all demanded. The default demands nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Demands {
+pub struct Requirements {
     /// Every one must be a word of `scope`.
     pub scopes: Vec<String>,
     /// Every one must be in `permissions`.
@@ -34,7 +34,7 @@ pub struct Roles {
     pub any: Vec<String>,
 }
 
-impl Demands {
+impl Requirements {
     /// Whether nothing is demanded.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -10,7 +10,7 @@ use crate::session::Session;
 
 /// Remembers which refresh tokens are being used or were used, and what came of it. Bounded.
 #[derive(Debug, Default)]
-pub(crate) struct RefreshDesk(VecDeque<Entry>);
+pub(crate) struct RefreshCoordinator(VecDeque<Entry>);
 
 #[derive(Debug)]
 struct Entry {
@@ -38,10 +38,10 @@ impl RefreshMark {
     }
 }
 
-/// Answer of [`RefreshDesk::ask`].
+/// Answer of [`RefreshCoordinator::ask`].
 #[derive(Debug)]
 pub(crate) enum RefreshTurn {
-    /// Refresh, and [`close`](RefreshDesk::close) with this mark.
+    /// Refresh, and [`close`](RefreshCoordinator::close) with this mark.
     Go(RefreshMark),
     /// Another request is at it: look again in [`crate::limits::FETCH_POLL_MS`].
     Wait,
@@ -64,7 +64,7 @@ pub(crate) enum RefreshOutcome {
     Failed,
 }
 
-impl RefreshDesk {
+impl RefreshCoordinator {
     /// Whether this request refreshes the session, waits, or finds it done.
     pub(crate) fn ask(&mut self, session: &Session, now: UnixTime) -> RefreshTurn {
         let mark = RefreshMark::of(session);
@@ -141,7 +141,7 @@ impl RefreshDesk {
 mod tests {
     use alloc::boxed::Box;
 
-    use super::{RefreshDesk, RefreshOutcome, RefreshTurn};
+    use super::{RefreshCoordinator, RefreshOutcome, RefreshTurn};
     use crate::io::UnixTime;
     use crate::jwt::Claims;
     use crate::session::{Session, Tokens};
@@ -158,89 +158,89 @@ mod tests {
 
     #[test]
     fn one_request_refreshes_and_the_others_get_what_came_of_it() {
-        let mut desk = RefreshDesk::default();
+        let mut coordinator = RefreshCoordinator::default();
         let now = UnixTime::from_secs(1000);
-        let RefreshTurn::Go(mark) = desk.ask(&session("one"), now) else { panic!("the first goes") };
-        assert!(matches!(desk.ask(&session("one"), now), RefreshTurn::Wait));
-        assert!(matches!(desk.ask(&session("two"), now), RefreshTurn::Go(_)), "another session is not held up");
-        desk.close(mark, refreshed(session("next")), now);
-        assert!(matches!(desk.ask(&session("one"), now), RefreshTurn::Done(_)));
-        assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(1061)), RefreshTurn::Go(_)), "forgotten");
+        let RefreshTurn::Go(mark) = coordinator.ask(&session("one"), now) else { panic!("the first goes") };
+        assert!(matches!(coordinator.ask(&session("one"), now), RefreshTurn::Wait));
+        assert!(matches!(coordinator.ask(&session("two"), now), RefreshTurn::Go(_)), "another session is not held up");
+        coordinator.close(mark, refreshed(session("next")), now);
+        assert!(matches!(coordinator.ask(&session("one"), now), RefreshTurn::Done(_)));
+        assert!(matches!(coordinator.ask(&session("one"), UnixTime::from_secs(1061)), RefreshTurn::Go(_)), "forgotten");
     }
 
     #[test]
     fn a_refresh_token_that_is_not_rotated_is_used_again_by_who_has_what_came_of_it() {
-        let mut desk = RefreshDesk::default();
+        let mut coordinator = RefreshCoordinator::default();
         let now = UnixTime::from_secs(1000);
         let later = |expires| Tokens { refresh: Some("same".into()), access_expires_s: expires, ..Tokens::default() };
         let next = |expires| session("same").refreshed(session("same").claims().clone(), later(expires));
-        let RefreshTurn::Go(mark) = desk.ask(&session("same"), now) else { panic!("it goes") };
-        desk.close(mark, refreshed(next(5000)), now);
-        assert!(matches!(desk.ask(&session("same"), now), RefreshTurn::Done(_)));
-        assert!(matches!(desk.ask(&next(5000), now), RefreshTurn::Go(_)));
-        desk.forget(&session("same"));
-        assert!(matches!(desk.ask(&session("same"), now), RefreshTurn::Wait), "what is under way is not forgotten");
-        desk.close(mark, refreshed(next(5000)), now);
-        desk.forget(&session("same"));
-        assert!(matches!(desk.ask(&session("same"), now), RefreshTurn::Go(_)));
+        let RefreshTurn::Go(mark) = coordinator.ask(&session("same"), now) else { panic!("it goes") };
+        coordinator.close(mark, refreshed(next(5000)), now);
+        assert!(matches!(coordinator.ask(&session("same"), now), RefreshTurn::Done(_)));
+        assert!(matches!(coordinator.ask(&next(5000), now), RefreshTurn::Go(_)));
+        coordinator.forget(&session("same"));
+        assert!(matches!(coordinator.ask(&session("same"), now), RefreshTurn::Wait), "what is under way is not forgotten");
+        coordinator.close(mark, refreshed(next(5000)), now);
+        coordinator.forget(&session("same"));
+        assert!(matches!(coordinator.ask(&session("same"), now), RefreshTurn::Go(_)));
     }
 
     #[test]
     fn the_newest_session_is_found_by_any_earlier_one() {
-        let mut desk = RefreshDesk::default();
+        let mut coordinator = RefreshCoordinator::default();
         let now = UnixTime::from_secs(1000);
         for (earlier, later) in [("one", "two"), ("two", "three"), ("same", "same")] {
-            let RefreshTurn::Go(mark) = desk.ask(&session(earlier), now) else { panic!("it goes") };
-            assert!(desk.newest(&session(earlier)).is_none());
-            desk.close(mark, refreshed(session(later)), now);
+            let RefreshTurn::Go(mark) = coordinator.ask(&session(earlier), now) else { panic!("it goes") };
+            assert!(coordinator.newest(&session(earlier)).is_none());
+            coordinator.close(mark, refreshed(session(later)), now);
         }
         for (asked, newest) in [("one", "three"), ("two", "three"), ("same", "same")] {
-            assert_eq!(desk.newest(&session(asked)).unwrap().tokens().refresh.as_deref(), Some(newest));
+            assert_eq!(coordinator.newest(&session(asked)).unwrap().tokens().refresh.as_deref(), Some(newest));
         }
-        assert!(desk.newest(&session("three")).is_none());
+        assert!(coordinator.newest(&session("three")).is_none());
     }
 
     #[test]
     fn an_end_is_final_and_a_failure_is_not() {
-        let mut desk = RefreshDesk::default();
+        let mut coordinator = RefreshCoordinator::default();
         let now = UnixTime::from_secs(1000);
-        let RefreshTurn::Go(mark) = desk.ask(&session("one"), now) else { panic!("the first goes") };
-        desk.close(mark, RefreshOutcome::Failed, now);
-        assert!(matches!(desk.ask(&session("one"), now), RefreshTurn::Failed));
+        let RefreshTurn::Go(mark) = coordinator.ask(&session("one"), now) else { panic!("the first goes") };
+        coordinator.close(mark, RefreshOutcome::Failed, now);
+        assert!(matches!(coordinator.ask(&session("one"), now), RefreshTurn::Failed));
         let now = UnixTime::from_secs(1005);
-        let RefreshTurn::Go(mark) = desk.ask(&session("one"), now) else { panic!("it may be tried again") };
-        desk.close(mark, RefreshOutcome::Ended, now);
-        assert!(matches!(desk.ask(&session("one"), now), RefreshTurn::Ended));
+        let RefreshTurn::Go(mark) = coordinator.ask(&session("one"), now) else { panic!("it may be tried again") };
+        coordinator.close(mark, RefreshOutcome::Ended, now);
+        assert!(matches!(coordinator.ask(&session("one"), now), RefreshTurn::Ended));
     }
 
     #[test]
-    fn a_full_desk_forgets_no_refresh_that_is_under_way() {
-        let mut desk = RefreshDesk::default();
+    fn a_full_coordinator_forgets_no_refresh_that_is_under_way() {
+        let mut coordinator = RefreshCoordinator::default();
         let now = UnixTime::from_secs(1000);
         for index in 0..crate::limits::MAX_REFRESHES {
-            assert!(matches!(desk.ask(&session(&alloc::format!("{index}")), now), RefreshTurn::Go(_)));
+            assert!(matches!(coordinator.ask(&session(&alloc::format!("{index}")), now), RefreshTurn::Go(_)));
         }
-        assert!(matches!(desk.ask(&session("one more"), now), RefreshTurn::Failed));
-        assert!(matches!(desk.ask(&session("0"), now), RefreshTurn::Wait));
+        assert!(matches!(coordinator.ask(&session("one more"), now), RefreshTurn::Failed));
+        assert!(matches!(coordinator.ask(&session("0"), now), RefreshTurn::Wait));
     }
 
     #[test]
     fn a_refresh_that_never_comes_back_is_given_up() {
-        let mut desk = RefreshDesk::default();
-        assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(0)), RefreshTurn::Go(_)));
-        assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(59)), RefreshTurn::Wait));
-        assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(60)), RefreshTurn::Go(_)));
+        let mut coordinator = RefreshCoordinator::default();
+        assert!(matches!(coordinator.ask(&session("one"), UnixTime::from_secs(0)), RefreshTurn::Go(_)));
+        assert!(matches!(coordinator.ask(&session("one"), UnixTime::from_secs(59)), RefreshTurn::Wait));
+        assert!(matches!(coordinator.ask(&session("one"), UnixTime::from_secs(60)), RefreshTurn::Go(_)));
     }
 
     #[test]
     fn a_second_exchange_takes_nothing_away_that_the_first_one_brought() {
-        let mut desk = RefreshDesk::default();
-        let RefreshTurn::Go(mark) = desk.ask(&session("one"), UnixTime::from_secs(0)) else { panic!("it goes") };
-        assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(60)), RefreshTurn::Go(_)));
-        desk.close(mark, refreshed(session("next")), UnixTime::from_secs(61));
+        let mut coordinator = RefreshCoordinator::default();
+        let RefreshTurn::Go(mark) = coordinator.ask(&session("one"), UnixTime::from_secs(0)) else { panic!("it goes") };
+        assert!(matches!(coordinator.ask(&session("one"), UnixTime::from_secs(60)), RefreshTurn::Go(_)));
+        coordinator.close(mark, refreshed(session("next")), UnixTime::from_secs(61));
         for late in [RefreshOutcome::Ended, RefreshOutcome::Failed] {
-            desk.close(mark, late, UnixTime::from_secs(62));
-            assert!(matches!(desk.ask(&session("one"), UnixTime::from_secs(62)), RefreshTurn::Done(_)));
+            coordinator.close(mark, late, UnixTime::from_secs(62));
+            assert!(matches!(coordinator.ask(&session("one"), UnixTime::from_secs(62)), RefreshTurn::Done(_)));
         }
     }
 }

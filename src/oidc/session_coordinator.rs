@@ -7,9 +7,9 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
-use super::desk::RefreshOutcome;
+use super::refresh_coordinator::RefreshOutcome;
 use super::host::{CoordinatorAnswer, CoordinatorMessage, random};
-use super::ledger::{KnownRefresh, RefreshLedger, SessionEnd};
+use super::refresh_history::{RecordedRefresh, RefreshHistory, SessionEnd};
 use super::relying_party::LoginState;
 use super::{LoginHost, RefreshMark, RelyingParty, SessionAct};
 use crate::io::Unreachable;
@@ -51,7 +51,7 @@ impl RelyingParty {
         host: &impl LoginHost,
     ) -> Option<CoordinatorAnswer> {
         let sealed = self.sessions.pack(session, self.client.host(), &random(host))?;
-        host.coordinate(CoordinatorMessage { session: session.desk_name(), act, sealed, timeout_ms }).await.ok()
+        host.coordinate(CoordinatorMessage { session: session.coordinator_id(), act, sealed, timeout_ms }).await.ok()
     }
 
     /// What the coordinator does with a message. The host calls it, one refresh after the other; the end of a session does not
@@ -67,33 +67,33 @@ impl RelyingParty {
         host: &impl LoginHost,
     ) -> Result<CoordinatorTurn, Unreachable> {
         let Some(session) = self.unpack(sealed) else { return Ok(CoordinatorTurn::unknown()) };
-        let mut ledger = RefreshLedger::read(&store.read().await?);
+        let mut history = RefreshHistory::read(&store.read().await?);
         if act != SessionAct::Refresh {
-            let newest = ledger.newest().unwrap_or_default().to_string();
+            let newest = history.newest().unwrap_or_default().to_string();
             let end = SessionEnd { until_s: self.sessions.expires_s(&session), revokes: act == SessionAct::Logout };
-            ledger.end_session(end);
-            return Ok(CoordinatorTurn::known(newest).storing(&ledger, host));
+            history.end_session(end);
+            return Ok(CoordinatorTurn::known(newest).storing(&history, host));
         }
-        let session = match ledger.find(session, |sealed| self.unpack(sealed), host.now()) {
-            KnownRefresh::Done(sealed) => return Ok(CoordinatorTurn::known(sealed)),
-            KnownRefresh::Ended => return Ok(CoordinatorTurn::ended(&ledger)),
-            KnownRefresh::Due(session) => session,
+        let session = match history.find(session, |sealed| self.unpack(sealed), host.now()) {
+            RecordedRefresh::Done(sealed) => return Ok(CoordinatorTurn::known(sealed)),
+            RecordedRefresh::Ended => return Ok(CoordinatorTurn::ended(&history)),
+            RecordedRefresh::Due(session) => session,
         };
         let outcome = self.exchange_refresh_token(&session, None, host).await;
         // The session may have ended meanwhile. From here on to the answer nothing waits for anything but the store.
-        let mut ledger = RefreshLedger::read(&store.read().await?);
-        if let Some(end) = ledger.end() {
+        let mut history = RefreshHistory::read(&store.read().await?);
+        if let Some(end) = history.end() {
             self.discard(outcome, end.revokes, host).await;
-            return Ok(CoordinatorTurn::ended(&ledger));
+            return Ok(CoordinatorTurn::ended(&history));
         }
         let sealed = match outcome {
             RefreshOutcome::Failed => return Ok(CoordinatorTurn::unknown()),
             RefreshOutcome::Ended => None,
             RefreshOutcome::Refreshed(session) => self.sessions.pack(&session, self.client.host(), &random(host)),
         };
-        ledger.note(RefreshMark::of(&session), sealed.as_deref());
-        let turn = sealed.map_or_else(|| CoordinatorTurn::ended(&ledger), CoordinatorTurn::known);
-        Ok(turn.storing(&ledger, host))
+        history.note(RefreshMark::of(&session), sealed.as_deref());
+        let turn = sealed.map_or_else(|| CoordinatorTurn::ended(&history), CoordinatorTurn::known);
+        Ok(turn.storing(&history, host))
     }
 
     fn unpack(&self, sealed: &str) -> Option<Session> {
@@ -113,8 +113,8 @@ impl CoordinatorTurn {
     }
 
     /// The act that ended the session follows; nothing if the provider did.
-    fn ended(ledger: &RefreshLedger) -> Self {
-        let act = ledger.end().map(|end| if end.revokes { SessionAct::Logout } else { SessionAct::Replace });
+    fn ended(history: &RefreshHistory) -> Self {
+        let act = history.end().map(|end| if end.revokes { SessionAct::Logout } else { SessionAct::Replace });
         Self::new(ENDED, act.map_or("", SessionAct::name).into())
     }
 
@@ -122,8 +122,8 @@ impl CoordinatorTurn {
         Self { answer: CoordinatorAnswer { status, text }, store: None }
     }
 
-    fn storing(self, ledger: &RefreshLedger, host: &impl LoginHost) -> Self {
-        let store = StoredText { text: ledger.write(), until_ms: ledger.kept_until_ms(host.now()) };
+    fn storing(self, history: &RefreshHistory, host: &impl LoginHost) -> Self {
+        let store = StoredText { text: history.write(), until_ms: history.expires_at_ms(host.now()) };
         Self { store: Some(store), ..self }
     }
 }
