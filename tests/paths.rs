@@ -25,7 +25,7 @@ use edgeward::host::Spawn;
 use edgeward::http::{Reply, RequestHead};
 use edgeward::io::{UnixTime, Unreachable};
 use edgeward::limits;
-use edgeward::oidc::{CoordinatorAnswer, CoordinatorMessage, LoginHost, SessionJob};
+use edgeward::oidc::{CoordinatorResponse, CoordinatorMessage, LoginHost, SessionJob};
 use serde_json::{Value, json};
 use support::fixed_host::{FixedHost, at_once};
 use unicode_normalization::UnicodeNormalization;
@@ -338,7 +338,7 @@ impl LoginHost for FixedHost {
         panic!("nothing to coordinate")
     }
 
-    async fn coordinate(&self, message: CoordinatorMessage) -> Result<CoordinatorAnswer, Unreachable> {
+    async fn coordinate(&self, message: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> {
         panic!("{message:?} was sent")
     }
 }

@@ -20,7 +20,7 @@ use std::rc::Rc;
 use edgeward::gateway::compile;
 use edgeward::io::{UnixTime, Unreachable};
 use edgeward::jwt::{Access, Claims, VerifiedToken};
-use edgeward::oidc::{Client, ClientAuth, CoordinatorStore, SessionAct, SubjectMatch};
+use edgeward::oidc::{Client, ClientAuth, CoordinatorStore, SessionAction, SubjectMatch};
 use edgeward::session::Session;
 use serde_json::{Value, json};
 use support::browser::{Browser, Request, Response};
@@ -201,7 +201,7 @@ fn rights_come_from_a_token_that_was_verified_for_this_gateway_and_user_and_from
                     assert_eq!(claims.get(ROLES).unwrap().to_json(), r#"["editor"]"#, "{what}");
                 }
                 assert_no_rights(session.claims(), &what);
-                assert!(!session.is_unread(), "{what}");
+                assert!(!session.has_unverified_access_token(), "{what}");
             }
         }
     }
@@ -337,7 +337,7 @@ fn unread(site: &Site, before: &Browser, reply: &Value) -> Browser {
 }
 
 /// What another instance, which reads the access token of this session again, makes of the session: `None` if nothing is new.
-fn verify_again(site: &Site, browser: &Browser, keys: &[Value]) -> Option<Browser> {
+fn reverify_access_token(site: &Site, browser: &Browser, keys: &[Value]) -> Option<Browser> {
     site.provider.set().published = keys.to_vec();
     let mut browser = browser.clone();
     let response = site.instance().send(&mut browser, Request::get("/app"));
@@ -360,7 +360,7 @@ fn a_moment_without_keys_changes_nothing_that_was_granted() {
         let cold = site.instance();
         let browser = unread(&cold, &before, &reply);
         let session = site.session(&browser);
-        assert!(session.is_unread());
+        assert!(session.has_unverified_access_token());
         assert_eq!(session.tokens().access, next);
         assert_eq!(session.tokens().id, site.session(&before).tokens().id, "nobody could verify the new one");
         assert_eq!(scopes(session.claims_at(at(99))), ["read:things", "write:things"]);
@@ -369,54 +369,54 @@ fn a_moment_without_keys_changes_nothing_that_was_granted() {
 
         // It goes to another instance, and back.
         let sessions = site.sessions();
-        let packed = sessions.pack(&session, HOST, &[7; 24]).unwrap();
-        let unpacked = sessions.unpack(&packed, HOST).unwrap();
-        assert!(unpacked.is_unread());
+        let packed = sessions.to_sealed(&session, HOST, &[7; 24]).unwrap();
+        let unpacked = sessions.from_sealed(&packed, HOST).unwrap();
+        assert!(unpacked.has_unverified_access_token());
         assert_eq!(scopes(unpacked.claims_at(at(99))), ["read:things", "write:things"]);
         assert_no_rights(unpacked.claims_at(at(100)), "until the former token would have expired");
 
         site.provider.take_down(Endpoint::Keys);
-        assert!(verify_again(&site, &browser, &[key_a().jwk()]).is_none(), "nothing new");
+        assert!(reverify_access_token(&site, &browser, &[key_a().jwk()]).is_none(), "nothing new");
         site.provider.bring_up();
 
-        let unknown = verify_again(&site, &browser, &[key_c().jwk()]).unwrap();
-        assert!(site.session(&unknown).is_unread());
+        let unknown = reverify_access_token(&site, &browser, &[key_c().jwk()]).unwrap();
+        assert!(site.session(&unknown).has_unverified_access_token());
         assert_no_rights(site.session(&unknown).claims_at(at(0)), "there are keys, and none is its");
-        assert!(verify_again(&site, &unknown, &[key_c().jwk()]).is_none());
+        assert!(reverify_access_token(&site, &unknown, &[key_c().jwk()]).is_none());
 
         let mut other_key = key_b().jwk();
         other_key["kid"] = key_a().kid.into();
-        let refused = verify_again(&site, &browser, &[other_key]).unwrap();
-        assert!(!site.session(&refused).is_unread());
+        let refused = reverify_access_token(&site, &browser, &[other_key]).unwrap();
+        assert!(!site.session(&refused).has_unverified_access_token());
         assert_no_rights(site.session(&refused).claims_at(at(0)), "refused");
 
         let of_another = json!({ "access_token": access_token().claim("sub", "user-2").text() });
         site.provider.set().published = vec![key_a().jwk()];
         let other = unread(&site.instance(), &log_in_before(), &of_another);
-        assert!(site.session(&other).is_unread());
-        let other = verify_again(&site, &other, &[key_a().jwk()]).unwrap();
+        assert!(site.session(&other).has_unverified_access_token());
+        let other = reverify_access_token(&site, &other, &[key_a().jwk()]).unwrap();
         assert_no_rights(site.session(&other).claims_at(at(0)), "another user's");
 
         let expected = scope.map_or(vec!["read:things", "write:things"], |one| vec![one]);
-        let read = site.session(&verify_again(&site, &browser, &[key_a().jwk()]).unwrap());
-        assert!(!read.is_unread());
+        let read = site.session(&reverify_access_token(&site, &browser, &[key_a().jwk()]).unwrap());
+        assert!(!read.has_unverified_access_token());
         assert!(read.claims_at(at(0)).permissions().unwrap().eq(["q"]));
         assert_eq!(scopes(read.claims_at(at(0))), expected);
         assert_eq!(read.tokens().access_expires_s, NOW + 600, "until the new token expires");
-        let read = site.session(&verify_again(&site, &unknown, &[key_a().jwk()]).unwrap());
+        let read = site.session(&reverify_access_token(&site, &unknown, &[key_a().jwk()]).unwrap());
         assert_eq!(scopes(read.claims_at(at(0))), expected);
     }
     // RFC 6749 §6 once more: what was stated for a token that nobody could read stands for the next, too.
     let cold = site.instance();
     let browser = unread(&cold, &log_in_before(), &json!({ "access_token": next, "scope": "next:scope" }));
     let browser = unread(&cold, &browser, &json!({ "access_token": next }));
-    assert!(site.session(&browser).is_unread());
-    let read = site.session(&verify_again(&site, &browser, &[key_a().jwk()]).unwrap());
+    assert!(site.session(&browser).has_unverified_access_token());
+    let read = site.session(&reverify_access_token(&site, &browser, &[key_a().jwk()]).unwrap());
     assert_eq!(scopes(read.claims_at(at(0))), ["next:scope"]);
     // A key that nobody has published grants nothing meanwhile.
     let unpublished = access_token().header("kid", "new").text();
     let session = refreshed(&site, &log_in_before(), None, &json!({ "access_token": unpublished }));
-    assert!(session.is_unread());
+    assert!(session.has_unverified_access_token());
     assert_no_rights(session.claims_at(at(0)), "a key that is not known");
     assert!(site.has_logged("access_token_unusable: key_not_found; "));
     // Nor does a key come for the token of a stranger: it is not read again with every request.
@@ -424,7 +424,7 @@ fn a_moment_without_keys_changes_nothing_that_was_granted() {
     let foreign = access_token().claim("iss", FURTHER_ISSUER).header("kid", "new").text();
     let reply = json!({ "access_token": foreign, "scope": "stated" });
     let session = alone.session(&log_in(&alone, claiming_rights, &reply));
-    assert!(!session.is_unread());
+    assert!(!session.has_unverified_access_token());
     assert_no_rights(session.claims_at(at(0)), "a stranger's");
 }
 
@@ -614,7 +614,7 @@ impl CoordinatorStore for Empty {
 /// Whether a coordinator of this site opens what was sealed for one.
 async fn unpacks(site: &Site, sealed: &str) -> bool {
     let party = site.gateway.login().unwrap();
-    let turn = party.coordinate(SessionAct::Replace, sealed, &Empty, &site.host).await.unwrap();
+    let turn = party.coordinate(SessionAction::Replace, sealed, &Empty, &site.host).await.unwrap();
     assert!([200, 503].contains(&turn.answer.status));
     turn.answer.status == 200
 }

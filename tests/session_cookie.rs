@@ -85,7 +85,7 @@ fn seal(secret: &str, purpose: Purpose, host: &str, content: &str) -> String {
 /// A session with a name so long.
 fn session(name: usize) -> Session {
     let sealed = seal(SECRET, Purpose::Refresh, HOST, &content(name).to_string());
-    sessions().unpack(&sealed, HOST).unwrap()
+    sessions().from_sealed(&sealed, HOST).unwrap()
 }
 
 /// Names and values as a browser keeps them.
@@ -229,11 +229,11 @@ fn what_is_sealed_for_something_else_is_no_session() {
         ("no host", seal(SECRET, Purpose::Session, "")),
         ("a login", seal(SECRET, Purpose::Login, HOST)),
         ("a refresh", seal(SECRET, Purpose::Refresh, HOST)),
-        ("what isolates pass on", sessions.pack(&session, HOST, &[7; 24]).unwrap()),
+        ("what isolates pass on", sessions.to_sealed(&session, HOST, &[7; 24]).unwrap()),
     ] {
         assert_nobody(&gateway, &cookie(&sealed), &what);
     }
-    assert!(sessions.unpack(sealed, HOST).is_none(), "nor is a session what isolates pass on");
+    assert!(sessions.from_sealed(sealed, HOST).is_none(), "nor is a session what isolates pass on");
 
     let begun = get(&gateway, "/login", "", at(0));
     let (name, rest) = set_cookies(&begun)[0].split_once('=').unwrap();
@@ -316,9 +316,9 @@ fn the_ends_that_are_remembered_are_bounded() {
     for index in 0..4095 {
         ended.end(&index.to_string());
     }
-    assert!(ended.has("first") && ended.has("4094") && !ended.has("other"));
+    assert!(ended.contains("first") && ended.contains("4094") && !ended.contains("other"));
     ended.end("one more");
-    assert!(!ended.has("first"), "the oldest gives way");
+    assert!(!ended.contains("first"), "the oldest gives way");
 }
 
 #[test]

@@ -23,8 +23,8 @@ pub(super) enum Action<'g> {
 impl<'g> MatchedRequest<'g> {
     /// What to do with the request, now that it may pass.
     pub(super) fn action(&self, head: &RequestHead<'_>, caller: Option<Caller<'_>>) -> Action<'g> {
-        if let Some((step, party)) = &self.route.act {
-            return match self.intended(head, *step) {
+        if let Some((step, party)) = &self.route.login_step {
+            return match self.check_intent(head, *step) {
                 Ok(step) => Action::Login(step, party),
                 Err(reply) => Action::Answer(Answer::Reply(reply)),
             };

@@ -58,7 +58,7 @@ impl RouteTable {
 
     /// The positions of the routes that a path meets, one or several for different methods.
     pub(super) fn find(&self, path: &RequestPath, routes: &[Route], method: &str) -> Result<&[usize], NoRoute> {
-        let ask = |reading| self.meet(reading, routes, method);
+        let ask = |reading| self.matching_groups(reading, routes, method);
         let mut main = None;
         for met in ask(path.main())? {
             // The first is the route by the plain reading; the others are what spellings of its segments meet.
@@ -78,7 +78,7 @@ impl RouteTable {
     }
 
     /// The groups that a reading meets, under every combination of treatments that makes a difference.
-    fn meet(&self, reading: &Reading, routes: &[Route], method: &str) -> Result<Vec<Option<GroupId>>, NoRoute> {
+    fn matching_groups(&self, reading: &Reading, routes: &[Route], method: &str) -> Result<Vec<Option<GroupId>>, NoRoute> {
         let count = reading.segments().count();
         // The root is a path of no segments.
         let is_closed = reading.segments().last() == Some("");
@@ -89,10 +89,10 @@ impl RouteTable {
         for combination in 0..combinations_of(&open).max(combinations_of(&closed)) {
             for empty_parameters in [false, true].into_iter().take(1 + usize::from(has_empty)) {
                 let best = |candidates: &[Candidate], empty_end: bool| {
-                    self.best(candidates, combination, empty_parameters, empty_end)
+                    self.most_specific(candidates, combination, empty_parameters, empty_end)
                 };
                 // A closing slash may also be an empty last parameter.
-                let meanings = [best(&open, false)?, best(&closed, false)?, best(&closed, true)?];
+                let meanings = [most_specific(&open, false)?, most_specific(&closed, false)?, most_specific(&closed, true)?];
                 let mut decides: Option<GroupId> = None;
                 for meaning in meanings.into_iter().flatten() {
                     decides = Some(match decides {
@@ -107,14 +107,14 @@ impl RouteTable {
     }
 
     /// The one group that is met, or one of several with the same policy.
-    fn best(
+    fn most_specific(
         &self,
         candidates: &[Candidate],
         combination: u8,
         empty_parameters: bool,
         empty_end: bool,
     ) -> Result<Option<GroupId>, NoRoute> {
-        let best = self.index.best(candidates, combination, empty_parameters, empty_end);
+        let best = self.index.most_specific(candidates, combination, empty_parameters, empty_end);
         let Some((&first, others)) = best.split_first() else { return Ok(None) };
         others.iter().try_for_each(|&other| self.agree(Some(first), Some(other)))?;
         Ok(Some(first))
@@ -133,8 +133,8 @@ impl RouteTable {
             // A path that does not answer to the method refuses more than any route does.
             (None, _) => Ok(open),
             (_, None) => Ok(closed),
-            (Some(one), Some(two)) if requires_all_of(one, two) => Ok(open),
-            (Some(one), Some(two)) if requires_all_of(two, one) => Ok(closed),
+            (Some(one), Some(two)) if is_at_least_as_strict(one, two) => Ok(open),
+            (Some(one), Some(two)) if is_at_least_as_strict(two, one) => Ok(closed),
             _ => Err(NoRoute::Ambiguous),
         }
     }
@@ -150,7 +150,7 @@ pub(super) fn route_for<'r>(group: &[usize], routes: &'r [Route], method: &str) 
 }
 
 /// Whether who may pass `one` may pass `two`.
-fn requires_all_of(one: &Route, two: &Route) -> bool {
+fn is_at_least_as_strict(one: &Route, two: &Route) -> bool {
     let includes = |all: &[String], some: &[String]| some.iter().all(|item| all.contains(item));
     let narrows = |some: &[String], all: &[String]| all.is_empty() || !some.is_empty() && includes(all, some);
     let Requirements { scopes, permissions, roles, organizations, audience } = &two.requirements;
@@ -196,7 +196,7 @@ fn policy_of(route: &Route) -> String {
         },
         &[],
     );
-    list(route.integration.act().unwrap_or("no act"), &[]);
+    list(route.integration.action_name().unwrap_or("no act"), &[]);
     let Requirements { scopes, permissions, roles, organizations, audience } = &route.requirements;
     list("scopes", scopes);
     list("permissions", permissions);
@@ -231,9 +231,9 @@ mod tests {
         compile(&config.to_string(), &|_| None).unwrap().gateway
     }
 
-    fn enter(gateway: &Gateway, path: &str) {
+    fn match_route(gateway: &Gateway, path: &str) {
         let url = format!("https://a.example{path}");
-        drop(gateway.enter(&RequestHead { method: "GET", url: &url, header: &|_| None }));
+        drop(gateway.match_route(&RequestHead { method: "GET", url: &url, header: &|_| None }));
     }
 
     /// Tables that grow in different ways: names side by side, parameters and rests below them, parameters beside names.
@@ -261,7 +261,7 @@ mod tests {
                 "/nowhere/at/all",
                 &odd,
             ] {
-                let [few, many] = [&few, &many].map(|gateway| steps::of(|| enter(gateway, path)));
+                let [few, many] = [&few, &many].map(|gateway| steps::of(|| match_route(gateway, path)));
                 assert!(many <= few + few / 5, "table {at}, {path}: {few} steps with ten routes, {many} with 3,000");
             }
         }

@@ -11,7 +11,7 @@ use crate::http::{PRIVATE, Reply};
 use crate::oidc::RelyingParty;
 use crate::session::Session;
 
-/// How a request is forwarded. The host sends its method and body, the headers that are not [left out](Self::leaves_out), and those
+/// How a request is forwarded. The host sends its method and body, the headers that are not [left out](Self::drops), and those
 /// to [set](Self::set); it changes the response by [`response_edits`](Self::response_edits).
 pub struct Forward<'g> {
     /// Where to.
@@ -19,7 +19,7 @@ pub struct Forward<'g> {
     /// Headers to set.
     pub set: Vec<(String, String)>,
     /// Whether `Authorization` goes along.
-    keeps_authorization: bool,
+    forwards_authorization: bool,
     /// Whether the answer may depend on who asks, so that no shared cache may keep it.
     pub is_private: bool,
     gateway: &'g Gateway,
@@ -79,19 +79,19 @@ impl<'g> Forward<'g> {
         gateway: &'g Gateway,
         destination: Destination<'g>,
         set: Vec<(String, String)>,
-        keeps_authorization: bool,
+        forwards_authorization: bool,
         is_private: bool,
     ) -> Self {
-        Self { destination, set, keeps_authorization, is_private, gateway, cors: Vec::new(), session: None }
+        Self { destination, set, forwards_authorization, is_private, gateway, cors: Vec::new(), session: None }
     }
 
     /// Whether a client's header of this name, in any spelling, is left out.
     #[must_use]
-    pub fn leaves_out(&self, name: &str) -> bool {
+    pub fn drops(&self, name: &str) -> bool {
         self.gateway.drops(name)
             // What may go along of it is among those that are set.
             || name.eq_ignore_ascii_case("cookie")
-            || !self.keeps_authorization && name.eq_ignore_ascii_case("authorization")
+            || !self.forwards_authorization && name.eq_ignore_ascii_case("authorization")
     }
 
     /// The changes to the origin's response, whose status is `status` and whose `Cache-Control` is `cache_control`.

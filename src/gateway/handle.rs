@@ -40,12 +40,12 @@ impl Gateway {
     }
 
     async fn answer(&self, head: &RequestHead<'_>, host: &impl LoginHost) -> Answer<'_> {
-        let request = match self.enter(head) {
+        let request = match self.match_route(head) {
             Continue(request) => request,
             Break(reply) => return Answer::Reply(reply),
         };
         match request.credentials(head, host.now()) {
-            Continue(Credentials::Anonymous) => request.act(head, None, None, host).await,
+            Continue(Credentials::Anonymous) => request.perform(head, None, None, host).await,
             Continue(Credentials::Bearer(token)) => request.answer_bearer(head, token.as_str(), host).await,
             Continue(Credentials::Session(party, session)) => request.answer_session(head, party, session, host).await,
             Break(reply) => {
@@ -76,7 +76,7 @@ impl<'g> MatchedRequest<'g> {
         if let Break(reply) = self.authorize(head, verified.claims()) {
             return Answer::Reply(reply);
         }
-        self.act(head, Some(Caller { claims: verified.claims(), token }), None, host).await
+        self.perform(head, Some(Caller { claims: verified.claims(), token }), None, host).await
     }
 
     /// Answers somebody who is logged in. Whatever the answer, no cache may keep it.
@@ -87,7 +87,7 @@ impl<'g> MatchedRequest<'g> {
         mut session: Arc<Session>,
         host: &impl LoginHost,
     ) -> Answer<'g> {
-        let mut is_changed = party.sessions.is_ageing(&session, host.now());
+        let mut is_changed = party.sessions.should_rewrite_cookie(&session, host.now());
         if session.needs_refresh(host.now()) && !self.is_refresh() {
             match party.refresh(&session, (head.header)("cf-connecting-ip"), host).await {
                 Refreshed::Session(refreshed) => (session, is_changed) = (Arc::from(refreshed), true),
@@ -100,8 +100,8 @@ impl<'g> MatchedRequest<'g> {
             }
         }
         let mut reading = None;
-        if session.is_unread() {
-            let (read, news) = party.verify_again(&session, host).await;
+        if session.has_unverified_access_token() {
+            let (read, news) = party.reverify_access_token(&session, host).await;
             reading = Some(read);
             if let Some(news) = news {
                 (session, is_changed) = (Arc::new(news), true);
@@ -122,14 +122,14 @@ impl<'g> MatchedRequest<'g> {
         let now = host.now();
         if !self.is_valid_for_route(session, now) {
             return if self.is_optional() {
-                self.act(head, None, None, host).await
+                self.perform(head, None, None, host).await
             } else {
                 Answer::Reply(self.require_login(head, session, now))
             };
         }
         let caller = Caller { claims: session.claims_at(now), token: &session.tokens().access };
         match (self.authorize(head, caller.claims), reading) {
-            (Continue(()), _) => self.act(head, Some(caller), Some(session), host).await,
+            (Continue(()), _) => self.perform(head, Some(caller), Some(session), host).await,
             // Nobody knows what the token grants: that is no reason to say that it does not.
             (Break(_), Some(AccessTokenVerdict::KeysUnavailable(why))) => {
                 Answer::Reply(unavailable(why.error, why.retry_after_s))
@@ -140,11 +140,11 @@ impl<'g> MatchedRequest<'g> {
 
     /// Answers a request whose session has ended: it is anonymous.
     async fn answer_ended(&self, head: &RequestHead<'_>, host: &impl LoginHost) -> Answer<'g> {
-        if self.is_optional() { self.act(head, None, None, host).await } else { Answer::Reply(self.challenge(head)) }
+        if self.is_optional() { self.perform(head, None, None, host).await } else { Answer::Reply(self.challenge(head)) }
     }
 
     /// Does what the route does.
-    async fn act(
+    async fn perform(
         &self,
         head: &RequestHead<'_>,
         caller: Option<Caller<'_>>,
@@ -157,7 +157,7 @@ impl<'g> MatchedRequest<'g> {
         };
         let outcome = match step {
             LoginStep::Begin => party.begin(head, self.path(), host).await,
-            LoginStep::Callback => party.callback(head, |location| self.landing(location), host).await,
+            LoginStep::Callback => party.callback(head, |location| self.login_destination(location), host).await,
             LoginStep::Inspect => party.inspect_callback(head, host).await,
             LoginStep::Logout => Ok(party.logout(head, host).await),
             LoginStep::Refresh => Ok(party.refresh_route(head, session, host).await),

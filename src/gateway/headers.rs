@@ -160,7 +160,7 @@ const PASSED: &str = "x-user-agent";
 
 /// Which inbound headers are dropped before a request goes on.
 #[derive(Clone)]
-pub(super) struct OwnedHeaders {
+pub(super) struct ReservedHeaders {
     /// Canonical names of all headers that any route sets, sorted.
     configured: Vec<Vec<u8>>,
     /// The whole names and the beginnings of [`DROPPED`], sorted. No beginning begins another.
@@ -168,7 +168,7 @@ pub(super) struct OwnedHeaders {
     prefixes: Vec<&'static str>,
 }
 
-impl core::fmt::Debug for OwnedHeaders {
+impl core::fmt::Debug for ReservedHeaders {
     /// Shows the configured names; the others are always the same.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let configured = self.configured.iter().map(|name| String::from_utf8_lossy(name));
@@ -176,7 +176,7 @@ impl core::fmt::Debug for OwnedHeaders {
     }
 }
 
-impl Default for OwnedHeaders {
+impl Default for ReservedHeaders {
     fn default() -> Self {
         let (mut names, mut prefixes) = (Vec::new(), Vec::new());
         for &name in DROPPED.iter().copied().flatten() {
@@ -188,8 +188,8 @@ impl Default for OwnedHeaders {
     }
 }
 
-impl OwnedHeaders {
-    pub(super) fn own(&mut self, name: &str) {
+impl ReservedHeaders {
+    pub(super) fn reserve(&mut self, name: &str) {
         let name: Vec<u8> = canonical_name(name).collect();
         if let Err(at) = self.configured.binary_search(&name) {
             self.configured.insert(at, name);
@@ -313,7 +313,7 @@ mod tests {
     use alloc::string::{String, ToString};
     use alloc::vec::Vec;
 
-    use super::{DROPPED, HeaderValue, OwnedHeaders, ascii_json};
+    use super::{DROPPED, HeaderValue, ReservedHeaders, ascii_json};
 
     /// The names of the table; for a beginning, some that begin so.
     fn dropped_names() -> impl Iterator<Item = String> {
@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn every_name_of_the_table_is_dropped_in_every_spelling() {
-        let owned = OwnedHeaders::default();
+        let owned = ReservedHeaders::default();
         let mut names = 0;
         for name in dropped_names() {
             if name != super::PLATFORM_ADDRESS {
@@ -360,7 +360,7 @@ mod tests {
 
     #[test]
     fn the_platforms_own_address_passes_in_its_own_spelling_only() {
-        let mut owned = OwnedHeaders::default();
+        let mut owned = ReservedHeaders::default();
         for (name, drops) in [
             ("cf-connecting-ip", false),
             ("CF-Connecting-IP", false),
@@ -370,7 +370,7 @@ mod tests {
         ] {
             assert_eq!(owned.drops(name), drops, "{name}");
         }
-        owned.own("CF-Connecting-IP");
+        owned.reserve("CF-Connecting-IP");
         assert!(owned.drops("cf-connecting-ip"), "unless a route sets it");
     }
 
@@ -378,9 +378,9 @@ mod tests {
     fn a_name_that_a_route_sets_is_dropped_whatever_it_is() {
         let long = format!("X-{}", "Long-".repeat(40));
         for name in ["X-Tenant", "X-User-Agent", "Accept", "X-Request-Id", &long] {
-            let mut owned = OwnedHeaders::default();
+            let mut owned = ReservedHeaders::default();
             assert!(!owned.drops(name), "{name}");
-            owned.own(name);
+            owned.reserve(name);
             for spelling in spellings(&name.to_ascii_lowercase()) {
                 assert!(owned.drops(&spelling), "{spelling}");
             }
@@ -391,7 +391,7 @@ mod tests {
 
     #[test]
     fn the_table_can_be_searched() {
-        let OwnedHeaders { names, prefixes, .. } = OwnedHeaders::default();
+        let ReservedHeaders { names, prefixes, .. } = ReservedHeaders::default();
         for table in [&names, &prefixes] {
             assert!(table.is_sorted_by(|one, next| one < next), "sorted, and nothing twice: {table:?}");
             let is_canonical = |name: &&str| super::canonical_name(name).eq(name.bytes());
@@ -407,7 +407,7 @@ mod tests {
 
     #[test]
     fn a_name_of_any_length_is_judged_as_a_whole() {
-        let owned = OwnedHeaders::default();
+        let owned = ReservedHeaders::default();
         for len in [1, 2, 63, 64, 65, 66, 300] {
             assert!(owned.drops(&format!("x-user-{}", "a".repeat(len))), "{len}");
             assert!(owned.drops(&format!("X_{}User_Id{}", "_".repeat(len), "_".repeat(len))), "{len}");
@@ -420,8 +420,8 @@ mod tests {
 
     #[test]
     fn every_spelling_of_an_owned_header_is_dropped() {
-        let mut owned = OwnedHeaders::default();
-        owned.own("X-Tenant");
+        let mut owned = ReservedHeaders::default();
+        owned.reserve("X-Tenant");
         for name in [
             "X-Tenant",
             "x_tenant",

@@ -193,7 +193,7 @@ impl RouteIndex {
     }
 
     /// The most specific of the candidates under one combination: several if none of them beats all others.
-    pub(super) fn best(
+    pub(super) fn most_specific(
         &self,
         candidates: &[Candidate],
         combination: u8,

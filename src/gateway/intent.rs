@@ -21,7 +21,7 @@ use crate::oidc::{confirm_logout, navigation_required, open_in_window};
 
 impl MatchedRequest<'_> {
     /// The step that a request means, or the answer to one that means none; nothing has changed with it.
-    pub(super) fn intended(&self, head: &RequestHead<'_>, step: LoginStep) -> Result<LoginStep, Reply> {
+    pub(super) fn check_intent(&self, head: &RequestHead<'_>, step: LoginStep) -> Result<LoginStep, Reply> {
         // These two keep a session fresh and read; what may ask for that was decided with the credentials.
         if matches!(step, LoginStep::Userinfo | LoginStep::Refresh) {
             return Ok(step);
@@ -38,8 +38,8 @@ impl MatchedRequest<'_> {
         if is_script {
             return Ok(LoginStep::Inspect);
         }
-        let is_foreign = if is_get { is_logout && was_sent_here(head) } else { self.is_foreign(head) };
-        match (is_logout, is_foreign) {
+        let is_untrusted_cross_site = if is_get { is_logout && is_unsolicited_logout(head) } else { self.is_untrusted_cross_site(head) };
+        match (is_logout, is_untrusted_cross_site) {
             // The page that asks leads on by a GET.
             (true, true) if self.route.methods.answers("GET") => Err(confirm_logout(head, self.path())),
             (_, true) => Err(cross_site_request()),
@@ -56,7 +56,7 @@ fn is_element(head: &RequestHead<'_>) -> bool {
 
 /// Whether another site, a frame or an element sent the browser to the logout. Another origin of the same site may link to it, for that
 /// needs a page of its own.
-fn was_sent_here(head: &RequestHead<'_>) -> bool {
+fn is_unsolicited_logout(head: &RequestHead<'_>) -> bool {
     let is_same_site_page = || (head.header)("sec-fetch-dest").is_some();
     is_embedded(head)
         || is_element(head)

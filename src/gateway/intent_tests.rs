@@ -9,7 +9,7 @@ use serde_json::json;
 use super::action::Action;
 use super::matched::Credentials;
 use super::route::LoginStep;
-use super::{Answer, Gateway, Step, compile};
+use super::{Answer, Gateway, Outcome, compile};
 use crate::http::{Reply, RequestHead};
 use crate::io::UnixTime;
 
@@ -45,7 +45,7 @@ fn ask(gateway: &Gateway, method: &str, path: &str, headers: &[Header]) -> Resul
     };
     let url = alloc::format!("https://app.example.com{path}");
     let head = RequestHead { method, url: &url, header: &header };
-    let request = passed(gateway.enter(&head))?;
+    let request = passed(gateway.match_route(&head))?;
     let credentials = passed(request.credentials(&head, UnixTime::from_secs(0)))?;
     assert!(matches!(credentials, Credentials::Anonymous));
     match request.action(&head, None) {
@@ -55,7 +55,7 @@ fn ask(gateway: &Gateway, method: &str, path: &str, headers: &[Header]) -> Resul
     }
 }
 
-fn passed<T>(step: Step<T>) -> Result<T, Reply> {
+fn passed<T>(step: Outcome<T>) -> Result<T, Reply> {
     match step {
         Continue(value) => Ok(value),
         Break(reply) => Err(reply),

@@ -68,7 +68,7 @@ pub(crate) struct Caller<'c> {
 }
 
 /// Where a step of a request leads: on, or to its answer.
-pub(super) type Step<T> = ControlFlow<Reply, T>;
+pub(super) type Outcome<T> = ControlFlow<Reply, T>;
 
 impl<'g> MatchedRequest<'g> {
     pub(super) fn new(gateway: &'g Gateway, route: &'g Route, path: String) -> Self {
@@ -87,7 +87,7 @@ impl<'g> MatchedRequest<'g> {
 
     /// Reads what the request proves itself with. Answers with a challenge where credentials are needed and missing, with 400 for
     /// malformed or misplaced ones, with 403 for what another site made the browser send.
-    pub(crate) fn credentials(&self, head: &RequestHead<'_>, now: UnixTime) -> Step<Credentials<'g>> {
+    pub(crate) fn credentials(&self, head: &RequestHead<'_>, now: UnixTime) -> Outcome<Credentials<'g>> {
         let is_for_callers = matches!(self.route.integration, Integration::Userinfo | Integration::Refresh);
         if self.route.auth == Auth::None {
             // These two speak about a session, on whatever route they are.
@@ -175,18 +175,18 @@ impl<'g> MatchedRequest<'g> {
         head: &RequestHead<'_>,
         party: &'g Arc<RelyingParty>,
         session: Arc<Session>,
-    ) -> Step<Credentials<'g>> {
+    ) -> Outcome<Credentials<'g>> {
         let is_read = matches!(head.method, "GET" | "HEAD" | "OPTIONS")
             && (head.header)("upgrade").is_none()
             && !self.is_refresh();
-        if !is_read && self.is_foreign(head) {
+        if !is_read && self.is_untrusted_cross_site(head) {
             return Break(cross_site_request());
         }
         Continue(Credentials::Session(party, session))
     }
 
     /// Whether another site made the browser send this, one that CORS does not trust with credentials.
-    pub(super) fn is_foreign(&self, head: &RequestHead<'_>) -> bool {
+    pub(super) fn is_untrusted_cross_site(&self, head: &RequestHead<'_>) -> bool {
         let is_trusted = |origin: &str| {
             self.gateway.login().is_some_and(|login| login.client.origin() == origin)
                 || self.gateway.cors.as_ref().is_some_and(|cors| cors.trusts(origin))
@@ -241,14 +241,14 @@ impl<'g> MatchedRequest<'g> {
 
     /// Where a login ends that was begun for `location`: there, unless that is a part of logging in or out itself, which a link
     /// of another site may have named.
-    pub(crate) fn landing(&self, location: String) -> String {
+    pub(crate) fn login_destination(&self, location: String) -> String {
         let path = location.split('?').next().unwrap_or_default();
         let route = self.gateway.route_at(path, "GET");
         if route.is_some_and(|route| route.integration.is_login_flow()) { "/".into() } else { location }
     }
 
     /// Checks the rights that the route demands. Answers with 403, or a redirect where the route says so.
-    pub(crate) fn authorize(&self, head: &RequestHead<'_>, claims: &Claims) -> Step<()> {
+    pub(crate) fn authorize(&self, head: &RequestHead<'_>, claims: &Claims) -> Outcome<()> {
         match self.route.requirements.check(claims) {
             Ok(()) => Continue(()),
             Err(reason) => Break(self.forbid(head, &reason)),

@@ -33,8 +33,8 @@ pub use self::config::{Compiled, Environment, Platform, Problem, compile_with, l
 use self::cors::{Cors, CorsHeaders};
 pub use self::forward::{Destination, Forward, HeaderEdit};
 pub use self::handle::{Answer, config_invalid};
-use self::headers::OwnedHeaders;
-use self::matched::{Caller, MatchedRequest, Step};
+use self::headers::ReservedHeaders;
+use self::matched::{Caller, MatchedRequest, Outcome};
 use self::route::{Integration, Methods, Route};
 pub use crate::http::Unicode;
 use crate::http::path::RequestPath;
@@ -62,7 +62,7 @@ pub struct Gateway {
     table: RouteTable,
     unicode: Unicode,
     cors: Option<Cors>,
-    owned_headers: OwnedHeaders,
+    reserved_headers: ReservedHeaders,
     /// Verifies bearer tokens; `None` if no route asks for any.
     verifier: Option<Arc<Verifier>>,
     /// How people log in; `None` if no route does that.
@@ -79,15 +79,15 @@ impl Gateway {
     ) -> Self {
         let Routes { mut routes, table } = routes;
         for route in &mut routes {
-            route.act = route.integration.step().zip(login.clone());
+            route.login_step = route.integration.login_step().zip(login.clone());
         }
-        let mut owned_headers = OwnedHeaders::default();
+        let mut reserved_headers = ReservedHeaders::default();
         for route in &routes {
             if let Integration::Proxy { headers, .. } | Integration::Service { headers, .. } = &route.integration {
-                headers.iter().for_each(|(name, _)| owned_headers.own(name));
+                headers.iter().for_each(|(name, _)| reserved_headers.reserve(name));
             }
         }
-        Self { routes, table, unicode, cors, owned_headers, verifier, login }
+        Self { routes, table, unicode, cors, reserved_headers, verifier, login }
     }
 
     /// How people log in; `None` if no route does that.
@@ -103,7 +103,7 @@ impl Gateway {
     }
 
     /// Finds the route of a request. Answers with 400 for an invalid or ambiguous path, 204 for a CORS preflight, 404 or 405.
-    pub(crate) fn enter(&self, head: &RequestHead<'_>) -> Step<MatchedRequest<'_>> {
+    pub(crate) fn match_route(&self, head: &RequestHead<'_>) -> Outcome<MatchedRequest<'_>> {
         let bad_path = |code, detail| Reply::problem_with(400, code, detail, &[("error", "invalid_request")]);
         // Runtimes make the URL of this header and the request target: a path in it would stand before the path.
         if (head.header)("host").is_some_and(|host| host.contains(['/', '\\', '?', '#', '@'])) {
@@ -168,7 +168,7 @@ impl Gateway {
     /// Whether a client's header of this name, in any spelling, is left out when a request is forwarded.
     #[must_use]
     pub fn drops(&self, name: &str) -> bool {
-        self.owned_headers.drops(name)
+        self.reserved_headers.drops(name)
     }
 
     /// A client's `Cookie` header without the gateway's own cookies; `None` if nothing is left.

@@ -20,7 +20,7 @@ pub(super) struct Route {
     pub(super) on_forbidden: OnForbidden,
     pub(super) integration: Integration,
     /// What the gateway itself does on this route, and the login that it belongs to.
-    pub(super) act: Option<(LoginStep, Arc<RelyingParty>)>,
+    pub(super) login_step: Option<(LoginStep, Arc<RelyingParty>)>,
 }
 
 /// What a login route does.
@@ -105,7 +105,7 @@ impl Integration {
     }
 
     /// What the gateway itself does; `None` if an origin or a fixed answer does.
-    pub(super) const fn step(&self) -> Option<LoginStep> {
+    pub(super) const fn login_step(&self) -> Option<LoginStep> {
         match self {
             Self::Proxy { .. } | Self::Service { .. } | Self::Respond { .. } => None,
             Self::Login => Some(LoginStep::Begin),
@@ -117,7 +117,7 @@ impl Integration {
     }
 
     /// The name of what the gateway itself does; `None` for what an origin or a fixed answer does.
-    pub(super) const fn act(&self) -> Option<&'static str> {
+    pub(super) const fn action_name(&self) -> Option<&'static str> {
         match self {
             Self::Proxy { .. } | Self::Service { .. } | Self::Respond { .. } => None,
             Self::Login => Some("login"),
@@ -130,7 +130,7 @@ impl Integration {
 
     /// Cannot work without a login client.
     pub(super) fn needs_login(&self) -> bool {
-        self.act().is_some()
+        self.action_name().is_some()
     }
 
     /// Part of logging in or out, so it cannot need a login.

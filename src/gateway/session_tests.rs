@@ -14,16 +14,16 @@ use crate::http::RequestHead;
 use crate::io::UnixTime;
 use crate::jwt::Claims;
 use crate::oidc::RefreshOutcome;
-use crate::session::{Cookies, Purpose, Session, SessionMemory, Tokens};
+use crate::session::{Cookies, Purpose, Session, SessionCache, Tokens};
 
 const NOW: i64 = 1_700_000_000;
 const DAY: i64 = 86_400;
 
-fn site(session: serde_json::Value) -> Gateway {
-    site_with(session, None)
+fn gateway(session: serde_json::Value) -> Gateway {
+    gateway_with(session, None)
 }
 
-fn site_with(session: serde_json::Value, random_secret: Option<&str>) -> Gateway {
+fn gateway_with(session: serde_json::Value, random_secret: Option<&str>) -> Gateway {
     let config = json!({
         "authorizer": {
             "type": "auth0", "domain": "tenant.example.com", "audience": "https://api.example.com", "client_id": "c",
@@ -49,8 +49,8 @@ fn site_with(session: serde_json::Value, random_secret: Option<&str>) -> Gateway
     gateway
 }
 
-fn default_site() -> Gateway {
-    site(json!({ "secrets": "a sealing secret of at least 32 characters" }))
+fn default_gateway() -> Gateway {
+    gateway(json!({ "secrets": "a sealing secret of at least 32 characters" }))
 }
 
 /// The `Cookie` header of a session that began at `NOW` with an access token for an hour.
@@ -76,12 +76,12 @@ fn at(offset: i64) -> UnixTime {
 
 /// Forgets the sessions that were opened.
 fn forget(gateway: &Gateway) {
-    gateway.login().unwrap().state.with(|state| state.sessions = SessionMemory::default());
+    gateway.login().unwrap().state.with(|state| state.sessions = SessionCache::default());
 }
 
 /// A request that has a route.
 fn matched<'g>(gateway: &'g Gateway, head: &RequestHead<'_>) -> MatchedRequest<'g> {
-    gateway.enter(head).continue_value().unwrap()
+    gateway.match_route(head).continue_value().unwrap()
 }
 
 /// What a request gets, whether its session was opened before or not: `session`, `anonymous`, or status and where to.
@@ -110,7 +110,7 @@ const TO_LOGIN: &str = "302 https://app.example.com/login?return_to=%2Fplain";
 
 #[test]
 fn a_session_opens_until_it_is_idle_for_too_long() {
-    let gateway = default_site();
+    let gateway = default_gateway();
     let cookie = cookie(&gateway, None);
     for (offset, expected) in [(0, "session"), (DAY - 1, "session"), (DAY, TO_LOGIN), (-61, TO_LOGIN)] {
         assert_eq!(ask(&gateway, "GET", "/plain", &[("cookie", &cookie), NAVIGATES], at(offset)), expected, "{offset}");
@@ -119,7 +119,7 @@ fn a_session_opens_until_it_is_idle_for_too_long() {
 
 #[test]
 fn what_the_access_token_grants_ends_with_it_unless_it_can_be_replaced() {
-    let gateway = default_site();
+    let gateway = default_gateway();
     for (refresh, path, offset, expected) in [
         (None, "/scoped", 3599, "session"),
         (None, "/scoped", 3600, "401 "),
@@ -141,7 +141,7 @@ fn what_the_access_token_grants_ends_with_it_unless_it_can_be_replaced() {
 // Rights that stood for an hour of outage outlived their token.
 #[test]
 fn nothing_that_an_access_token_grants_outlives_it_in_an_outage_either() {
-    let gateway = default_site();
+    let gateway = default_gateway();
     let cookie = cookie(&gateway, Some("r"));
     for (path, offset, expected) in
         [("/scoped", 3599, true), ("/scoped", 3600, false), ("/token", 3600, false), ("/plain", 3600, true)]
@@ -155,7 +155,7 @@ fn nothing_that_an_access_token_grants_outlives_it_in_an_outage_either() {
 
 #[test]
 fn a_login_that_brought_an_expired_token_is_not_sent_round_in_circles() {
-    let gateway = default_site();
+    let gateway = default_gateway();
     let claims = Claims::from_json(r#"{"sub":"alice"}"#.into()).unwrap();
     let session = Session::new("s1".into(), claims, Tokens { access_expires_s: NOW, ..Tokens::default() }, at(0));
     for (path, offset, expected) in [
@@ -176,7 +176,7 @@ fn a_login_that_brought_an_expired_token_is_not_sent_round_in_circles() {
 
 #[test]
 fn a_session_does_not_act_for_another_site() {
-    let gateway = default_site();
+    let gateway = default_gateway();
     let cookie = cookie(&gateway, None);
     for (method, name, value, expected) in [
         ("POST", "origin", "https://app.example.com", "session"),
@@ -197,7 +197,7 @@ fn a_session_does_not_act_for_another_site() {
 
 #[test]
 fn on_unauthenticated_says_who_is_sent_to_log_in() {
-    let gateway = default_site();
+    let gateway = default_gateway();
     for (path, headers, expected) in [
         ("/plain", &[NAVIGATES][..], TO_LOGIN),
         ("/plain", &[][..], "401 "),
@@ -214,25 +214,25 @@ fn on_unauthenticated_says_who_is_sent_to_log_in() {
 
 #[test]
 fn a_secret_that_is_missing_opens_nothing_unless_there_is_a_random_one() {
-    let gateway = site(json!({}));
+    let gateway = gateway(json!({}));
     let sealer = &gateway.login().unwrap().sessions.sealer;
     assert!(sealer.is_empty());
     assert!(sealer.open(Purpose::Session, "app.example.com", "").is_none());
     assert!(sealer.seal(Purpose::Session, "app.example.com", b"{}", &[7; 24]).is_none());
 
-    let gateway = site_with(json!({}), Some("random"));
+    let gateway = gateway_with(json!({}), Some("random"));
     let cookie = cookie(&gateway, None);
     assert_eq!(ask(&gateway, "GET", "/plain", &[("cookie", &cookie)], at(0)), "session");
-    let other = site_with(json!({}), Some("another"));
+    let other = gateway_with(json!({}), Some("another"));
     assert_eq!(ask(&other, "GET", "/plain", &[("cookie", &cookie)], at(0)), "401 ");
-    let configured = site_with(json!({ "secrets": "a sealing secret of at least 32 characters" }), Some("random"));
+    let configured = gateway_with(json!({ "secrets": "a sealing secret of at least 32 characters" }), Some("random"));
     assert_eq!(ask(&configured, "GET", "/plain", &[("cookie", &cookie)], at(0)), "401 ");
 }
 
 #[test]
 fn the_gateways_cookies_do_not_go_on_to_an_origin() {
     let secret = "a sealing secret of at least 32 characters";
-    let gateway = site(json!({ "secrets": secret, "cookie": "__Secure-sid", "domain": "example.com" }));
+    let gateway = gateway(json!({ "secrets": secret, "cookie": "__Secure-sid", "domain": "example.com" }));
     let kept =
         gateway.forwarded_cookies("__Secure-sid=a; __secure-SID.1=b; __Host-edgeward-login-x=c; __Secure-sidecar=d");
     assert_eq!(kept.as_deref(), Some("__Secure-sidecar=d"));
@@ -245,7 +245,7 @@ fn the_gateways_cookies_do_not_go_on_to_an_origin() {
 /// A session under a name that other hosts of the domain can set, too.
 fn shared_site() -> Gateway {
     let secret = "a sealing secret of at least 32 characters";
-    site(json!({ "secrets": secret, "cookie": "__Secure-sid", "domain": "example.com" }))
+    gateway(json!({ "secrets": secret, "cookie": "__Secure-sid", "domain": "example.com" }))
 }
 
 /// The cookies of a session that began so many seconds after `NOW`, with a name so long that it takes several chunks.
@@ -308,7 +308,7 @@ fn chunks_of_several_sessions_find_each_other() {
 
 #[test]
 fn a_name_that_no_other_host_can_set_is_never_there_twice() {
-    let gateway = default_site();
+    let gateway = default_gateway();
     let one = &sealed(&gateway, "one", 0, 1)[0];
     assert_eq!(opened(&gateway, &[one]), ["one"]);
     assert!(opened(&gateway, &[one, one]).is_empty() && opened(&gateway, &[one, "__Host-edgeward=1.x"]).is_empty());
@@ -335,7 +335,7 @@ fn what_opens_nothing_is_cleared_for_domain_and_host_so_that_no_login_begins_aga
 
 #[test]
 fn on_a_route_that_may_have_a_session_one_that_ended_is_nobody() {
-    let gateway = default_site();
+    let gateway = default_gateway();
     for (path, expected) in [("/optional", None), ("/plain", Some(302)), ("/api", Some(401))] {
         let url = alloc::format!("https://app.example.com{path}");
         let read = |name: &str| (name == "sec-fetch-mode").then(|| "navigate".to_string());
@@ -348,10 +348,10 @@ fn on_a_route_that_may_have_a_session_one_that_ended_is_nobody() {
 
 #[test]
 fn a_login_lands_on_a_page_whatever_a_link_named() {
-    let gateway = default_site();
+    let gateway = default_gateway();
     let head = RequestHead { method: "GET", url: "https://app.example.com/cb", header: &|_| None };
     let request = matched(&gateway, &head);
-    for (location, landing) in [
+    for (location, login_destination) in [
         ("/plain?a=b", "/plain?a=b"),
         ("/nowhere", "/nowhere"),
         ("/login", "/"),
@@ -359,13 +359,13 @@ fn a_login_lands_on_a_page_whatever_a_link_named() {
         ("/cb?code=c", "/"),
         ("https://www.example.com/login", "https://www.example.com/login"),
     ] {
-        assert_eq!(request.landing(location.into()), landing);
+        assert_eq!(request.login_destination(location.into()), login_destination);
     }
 }
 
 #[test]
 fn debug_shows_no_secret_of_what_a_request_proves_itself_with() {
-    let gateway = default_site();
+    let gateway = default_gateway();
     let cookie = cookie(&gateway, Some("refresh-token-of-somebody"));
     let url = "https://app.example.com/plain";
     let of_session = |name: &str| (name == "cookie").then(|| cookie.clone());
@@ -382,12 +382,12 @@ fn debug_shows_no_secret_of_what_a_request_proves_itself_with() {
     let party = gateway.login().unwrap();
     let session = party.session_of(&head, at(0)).unwrap();
     let desk = party.state.with(|state| {
-        let turn = state.refreshes.ask(&session, at(0));
-        let crate::oidc::RefreshTurn::Go(mark) = turn else { panic!("it goes") };
+        let turn = state.refreshes.join(&session, at(0));
+        let crate::oidc::RefreshTurn::Start(mark) = turn else { panic!("it goes") };
         let outcome = RefreshOutcome::Refreshed(alloc::boxed::Box::new(session.as_ref().clone()));
         let shown = alloc::format!("{turn:?} {outcome:?}");
-        state.refreshes.close(mark, outcome, at(0));
-        let done = state.refreshes.ask(&session, at(0));
+        state.refreshes.complete(mark, outcome, at(0));
+        let done = state.refreshes.join(&session, at(0));
         shown + &alloc::format!("{done:?} {:?} {state:?}", state.refreshes)
     });
     let shown = alloc::format!("{shown:?} {desk} {party:?} {session:?} {:?}", session.tokens());

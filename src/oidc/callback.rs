@@ -8,7 +8,7 @@ use super::host::random;
 use super::login_error::{logged_in, navigation_required};
 use super::token_response::{TokenError, TokenResponse, registered_error};
 use super::transaction::Transaction;
-use super::{AccessTokenVerdict, Client, LoginError, LoginHost, Provider, RelyingParty, SessionAct, form};
+use super::{AccessTokenVerdict, Client, LoginError, LoginHost, Provider, RelyingParty, SessionAction, form};
 use crate::base64url;
 use crate::http::{Reply, RequestHead};
 use crate::io::UnixTime;
@@ -98,27 +98,27 @@ struct VerifiedLogin {
 }
 
 impl RelyingParty {
-    /// Finishes a login. `landing` says where a browser may go that wants to go somewhere.
+    /// Finishes a login. `login_destination` says where a browser may go that wants to go somewhere.
     pub(crate) async fn callback(
         self: &Arc<Self>,
         head: &RequestHead<'_>,
-        landing: impl Fn(String) -> String,
+        login_destination: impl Fn(String) -> String,
         host: &impl LoginHost,
     ) -> Result<Reply, LoginError> {
         let provider = self.provider(host).await?;
-        let accepted = self.accept(head, &provider, host.now(), Replay::Refused)?;
-        let closing = Transaction::close(&accepted.transaction.state);
+        let accepted = self.accept(head, &provider, host.now(), StateUse::Consume)?;
+        let closing = Transaction::clear(&accepted.transaction.state);
         let user_ip = (head.header)("cf-connecting-ip");
         let pending = accepted.exchange(&self.client, &provider, user_ip.as_deref(), host).await?;
         let login = pending.verify(self, host).await?;
         let access = self.check_access_token(login.claims(), login.access_token(), host).await;
         let id = base64url::encode(&random::<{ limits::SESSION_ID_BYTES }>(host));
         let (session, location) = login.into_session(&self.client, &access, id, host.now())?;
-        let location = landing(location);
+        let location = login_destination(location);
         let mut cookies = self.to_cookies(head, &session, host).ok_or(LoginError::TooLarge)?;
         cookies.extend(closing);
         // A copy of the cookie of the session that this one takes the place of opens nothing any more.
-        self.end_sessions(head, SessionAct::Replace, host).await;
+        self.end_sessions(head, SessionAction::Replace, host).await;
         Ok(if self.sessions.cookie.same_site == "Strict" {
             // A redirect would be part of the way back from the provider, on which browsers send no such cookie.
             logged_in(head, &location).with_cookies(cookies)
@@ -134,7 +134,7 @@ impl RelyingParty {
         host: &impl LoginHost,
     ) -> Result<Reply, LoginError> {
         let provider = self.provider(host).await?;
-        self.accept(head, &provider, host.now(), Replay::Unchecked)?;
+        self.accept(head, &provider, host.now(), StateUse::Inspect)?;
         Ok(navigation_required(true))
     }
 
@@ -144,7 +144,7 @@ impl RelyingParty {
         head: &RequestHead<'_>,
         provider: &Provider,
         now: UnixTime,
-        replay: Replay,
+        use_: StateUse,
     ) -> Result<AcceptedCallback, CallbackError> {
         let parameters = form::parse(head.url_parts().query.unwrap_or_default());
         let once = |name| form::once(&parameters, name).map_err(|_| CallbackError::Malformed);
@@ -155,7 +155,7 @@ impl RelyingParty {
         let transaction = Transaction::find(&self.sessions.sealer, self.client.host(), &Cookies::new(&header), state)
             .filter(|transaction| transaction.is_open(now))
             .ok_or(CallbackError::StateUnknown)?;
-        if replay == Replay::Refused && !self.state.with(|shared| shared.replay_guard.claim(state)) {
+        if replay == StateUse::Consume && !self.state.with(|shared| shared.replay_guard.claim(state)) {
             return Err(CallbackError::StateUnknown);
         }
         // RFC 9207 §2.4: a missing `iss` is as bad as a wrong one where it was promised.
@@ -257,11 +257,11 @@ impl VerifiedLogin {
         if !client.admits(id.claims()) {
             return Err(CallbackError::OrganizationMismatch);
         }
-        let claims = client.about_user(id.claims()).ok_or(CallbackError::ExchangeFailed)?;
+        let claims = client.user_claims(id.claims()).ok_or(CallbackError::ExchangeFailed)?;
         let scope = response.scope.clone();
         let tokens = response.into_tokens(access, now);
         let session = Session::new(session_id, claims, tokens, now).with_nonce(transaction.nonce);
-        let session = client.grant(session, access, scope.as_deref(), None).ok_or(CallbackError::ExchangeFailed)?;
+        let session = client.apply_rights(session, access, scope.as_deref(), None).ok_or(CallbackError::ExchangeFailed)?;
         Ok((session, client.after_login(&transaction.return_to)))
     }
 }

@@ -17,7 +17,7 @@ pub trait LoginHost: KeyHost + Spawn<SessionJob> {
 
     /// Hands a message to the coordinator of its session: one place for all instances, which answers it with
     /// [`RelyingParty::coordinate`](super::RelyingParty::coordinate). Never called without a coordinator.
-    fn coordinate(&self, message: CoordinatorMessage) -> impl Future<Output = Result<CoordinatorAnswer, Unreachable>>;
+    fn coordinate(&self, message: CoordinatorMessage) -> impl Future<Output = Result<CoordinatorResponse, Unreachable>>;
 }
 
 /// A message for a session's coordinator.
@@ -25,7 +25,7 @@ pub struct CoordinatorMessage {
     /// Which session's: does not tell the session's own name.
     pub session: String,
     /// What is asked.
-    pub act: SessionAct,
+    pub act: SessionAction,
     /// The session, sealed.
     pub sealed: String,
     /// Time until the answer must be there, in milliseconds.
@@ -34,7 +34,7 @@ pub struct CoordinatorMessage {
 
 /// What the coordinator answers, as an HTTP status and a text.
 #[derive(Clone, PartialEq, Eq)]
-pub struct CoordinatorAnswer {
+pub struct CoordinatorResponse {
     /// 200: a sealed session follows, or nothing if none is newer than the one that was sent. 410: the act that ended it follows,
     /// or nothing if the provider did. 503: nothing is known.
     pub status: u16,
@@ -44,7 +44,7 @@ pub struct CoordinatorAnswer {
 
 /// What becomes of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SessionAct {
+pub enum SessionAction {
     /// Its tokens are refreshed.
     Refresh,
     /// Its user logs out.
@@ -53,7 +53,7 @@ pub enum SessionAct {
     Replace,
 }
 
-impl SessionAct {
+impl SessionAction {
     /// The act of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -78,10 +78,10 @@ impl core::fmt::Debug for CoordinatorMessage {
     }
 }
 
-impl core::fmt::Debug for CoordinatorAnswer {
+impl core::fmt::Debug for CoordinatorResponse {
     /// Shows no session.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("CoordinatorAnswer").field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("CoordinatorResponse").field("status", &self.status).finish_non_exhaustive()
     }
 }
 

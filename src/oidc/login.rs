@@ -28,7 +28,7 @@ pub(crate) fn login_url(route: &str, return_to: &ReturnTo) -> String {
 }
 
 /// Says that a browser was sent to the site's own origin to log in, so that it is sent there once.
-const HOME_MARKER: &str = "sent_home";
+const SENT_HOME_PARAMETER: &str = "sent_home";
 
 /// Where a login has to begin that was asked for on another host than the callback's: its cookie would not come along to
 /// the callback. `None` if it can begin here, or if the browser was sent there already: then a proxy before this gateway
@@ -36,11 +36,11 @@ const HOME_MARKER: &str = "sent_home";
 fn home_login_url(client: &Client, head: &RequestHead<'_>, path: &str) -> Option<String> {
     let parts = head.url_parts();
     let query = parts.query.unwrap_or_default();
-    if parts.authority.eq_ignore_ascii_case(client.host()) || form::has_parameter(query, HOME_MARKER) {
+    if parts.authority.eq_ignore_ascii_case(client.host()) || form::has_parameter(query, SENT_HOME_PARAMETER) {
         return None;
     }
     let separator = if query.is_empty() { "" } else { "&" };
-    Some(format!("{}{path}?{query}{separator}{HOME_MARKER}=1", client.origin()))
+    Some(format!("{}{path}?{query}{separator}{SENT_HOME_PARAMETER}=1", client.origin()))
 }
 
 /// A login that has begun.

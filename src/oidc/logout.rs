@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 
 use super::login_error::logged_out;
 use super::session_job::SessionJob;
-use super::{Client, LoginHost, Provider, RelyingParty, SessionAct, form};
+use super::{Client, LoginHost, Provider, RelyingParty, SessionAction, form};
 use crate::host::Level;
 use crate::http::{Reply, RequestHead};
 use crate::limits;
@@ -15,7 +15,7 @@ impl RelyingParty {
     /// Ends the sessions of a request and sends the browser to the provider's logout.
     pub(crate) async fn logout(self: &Arc<Self>, head: &RequestHead<'_>, host: &impl LoginHost) -> Reply {
         let cleared = self.cleared(head);
-        let session = self.end_sessions(head, SessionAct::Logout, host).await;
+        let session = self.end_sessions(head, SessionAction::Logout, host).await;
         // The provider may be down: this site's session ends all the same.
         let provider = self.provider(host).await.ok();
         let url =
@@ -29,7 +29,7 @@ impl RelyingParty {
     pub(super) async fn end_sessions(
         self: &Arc<Self>,
         head: &RequestHead<'_>,
-        act: SessionAct,
+        act: SessionAction,
         host: &impl LoginHost,
     ) -> Option<Arc<Session>> {
         let sessions = self.sessions_of(head, host.now());
@@ -40,9 +40,9 @@ impl RelyingParty {
     }
 
     /// Ends a session here and, by the coordinator, on all instances; after a logout, revokes the newest that came of it.
-    pub(super) async fn end_everywhere(self: Arc<Self>, session: Session, act: SessionAct, host: &impl LoginHost) {
+    pub(super) async fn end_everywhere(self: Arc<Self>, session: Session, act: SessionAction, host: &impl LoginHost) {
         let here = self.state.with(|state| {
-            state.note_end(&session, act);
+            state.record_end(&session, act);
             state.refreshes.newest(&session).cloned()
         });
         // A session that is never refreshed is never asked about.
@@ -61,7 +61,7 @@ impl RelyingParty {
         } else {
             None
         };
-        if act == SessionAct::Logout {
+        if act == SessionAction::Logout {
             // Nobody waits for the provider.
             let newest = newest.or(here).unwrap_or(session);
             drop(host.spawn(SessionJob::revoke(&self, newest)));

@@ -34,10 +34,10 @@ mod userinfo;
 
 pub use callback::CallbackError;
 pub use client::{Client, ClientAuth, Secret};
-pub use session_coordinator::{CoordinatorStore, CoordinatorTurn, StoredText};
-pub(crate) use refresh_coordinator::{RefreshCoordinator, RefreshMark, RefreshOutcome, RefreshTurn};
+pub use session_coordinator::{CoordinatorStore, CoordinatorOutcome, StoredText};
+pub(crate) use refresh_coordinator::{RefreshCoordinator, RefreshTokenHash, RefreshOutcome, RefreshTurn};
 pub use form::has_parameter;
-pub use host::{CoordinatorAnswer, CoordinatorMessage, LoginHost, SessionAct};
+pub use host::{CoordinatorResponse, CoordinatorMessage, LoginHost, SessionAction};
 pub(crate) use login::login_url;
 pub use login_error::LoginError;
 pub(crate) use login_error::{confirm_logout, navigation_required, open_in_window};

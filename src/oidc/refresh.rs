@@ -13,7 +13,7 @@ use core::task::Poll;
 
 use super::session_job::SessionJob;
 use super::token_response::{TokenError, TokenResponse};
-use super::{AccessTokenVerdict, Client, LoginHost, RefreshMark, RefreshOutcome, RefreshTurn, RelyingParty, SessionAct};
+use super::{AccessTokenVerdict, Client, LoginHost, RefreshTokenHash, RefreshOutcome, RefreshTurn, RelyingParty, SessionAction};
 use crate::error::VerifyError;
 use crate::host::Level;
 use crate::http::{Reply, RequestHead, bad_request};
@@ -35,7 +35,7 @@ pub(crate) enum Refreshed {
 }
 
 /// Why an answer of the token endpoint makes no session.
-enum NotThisSession {
+enum RefreshRejected {
     /// The new ID token does not go on with this login: this claim differs.
     Claim(&'static str),
     /// The new tokens have more claims than a session keeps.
@@ -84,8 +84,8 @@ impl RelyingParty {
     ) -> Refreshed {
         for look in 0..limits::SHARED_REFRESH_TIMEOUT_MS / limits::FETCH_POLL_MS {
             let now = host.now();
-            match self.state.with(|state| state.refreshes.ask(session, now)) {
-                RefreshTurn::Go(mark) => {
+            match self.state.with(|state| state.refreshes.join(session, now)) {
+                RefreshTurn::Start(mark) => {
                     let job = host.spawn(SessionJob::refresh(self, session, mark, user_ip.clone()));
                     if !within(job, host.sleep(limits::SHARED_REFRESH_TIMEOUT_MS)).await {
                         break;
@@ -108,7 +108,7 @@ impl RelyingParty {
     pub(super) async fn refresh_once(
         self: &Arc<Self>,
         session: &Session,
-        mark: RefreshMark,
+        mark: RefreshTokenHash,
         user_ip: Option<&str>,
         host: &impl LoginHost,
     ) {
@@ -117,7 +117,7 @@ impl RelyingParty {
         } else {
             self.exchange_refresh_token(session, user_ip, host).await
         };
-        let end = self.state.with(|state| state.sessions.ended.revokes(session.id()));
+        let end = self.state.with(|state| state.sessions.ended.revokes_tokens(session.id()));
         let outcome = match end {
             None => outcome,
             Some(revokes) => {
@@ -126,18 +126,18 @@ impl RelyingParty {
             }
         };
         let now = host.now();
-        self.state.with(|state| state.refreshes.close(mark, outcome, now));
+        self.state.with(|state| state.refreshes.complete(mark, outcome, now));
     }
 
     async fn refresh_by_coordinator(&self, session: &Session, host: &impl LoginHost) -> RefreshOutcome {
         let timeout_ms = limits::SHARED_REFRESH_TIMEOUT_MS;
-        let Some(answer) = self.ask_coordinator(session, SessionAct::Refresh, timeout_ms, host).await else {
+        let Some(answer) = self.ask_coordinator(session, SessionAction::Refresh, timeout_ms, host).await else {
             host.log(Level::Warning, &"refresh_unavailable: the Durable Object EDGEWARD_SESSIONS does not answer");
             return RefreshOutcome::Failed;
         };
         if let Some(act) = answer.end() {
             // Ended by the gateway itself, on whatever instance: from now on known here, too.
-            self.state.with(|state| state.note_end(session, act));
+            self.state.with(|state| state.record_end(session, act));
         }
         answer.outcome(self)
     }
@@ -192,13 +192,13 @@ impl RelyingParty {
         let access = self.check_access_token(user, &response.access_token, host).await;
         match response.refresh(session.clone(), &self.client, id.as_ref(), &access, host.now()) {
             Ok(session) => RefreshOutcome::Refreshed(Box::new(session)),
-            Err(NotThisSession::Claim(claim)) => {
+            Err(RefreshRejected::Claim(claim)) => {
                 let line =
                     format_args!("id_token_invalid: its claim \"{claim}\" is not that of the login; the session ends");
                 host.log(Level::Warning, &line);
                 RefreshOutcome::Ended
             }
-            Err(NotThisSession::TooLarge) => {
+            Err(RefreshRejected::TooLarge) => {
                 host.log(
                     Level::Warning,
                     &"session_too_large: the new tokens have more claims than a session keeps; it ends",
@@ -261,32 +261,32 @@ impl TokenResponse {
         id: Option<&VerifiedToken<Id>>,
         access: &AccessTokenVerdict,
         now: UnixTime,
-    ) -> Result<Session, NotThisSession> {
+    ) -> Result<Session, RefreshRejected> {
         let claims = match id {
             Some(id) => {
-                check_continues(&session, id.claims())?;
+                check_same_login(&session, id.claims())?;
                 if !client.admits(id.claims()) {
-                    return Err(NotThisSession::Claim("org_id"));
+                    return Err(RefreshRejected::Claim("org_id"));
                 }
-                client.about_user(id.claims()).ok_or(NotThisSession::TooLarge)?
+                client.user_claims(id.claims()).ok_or(RefreshRejected::TooLarge)?
             }
             None => session.claims().clone(),
         };
         let (earlier, former) = (session.tokens().clone(), session.rights().cloned());
         // What was stated for a token that nobody could read stands, too.
-        let scope = self.scope.take().or_else(|| session.unread_scope().map(Into::into));
+        let scope = self.scope.take().or_else(|| session.unverified_scope().map(Into::into));
         let mut tokens = self.into_tokens(access, now);
         tokens.refresh = tokens.refresh.or(earlier.refresh);
         // An ID token that was not verified tells nobody anything.
         tokens.id = tokens.id.filter(|_| id.is_some()).or(earlier.id);
         let session = session.refreshed(claims, tokens);
-        client.grant(session, access, scope.as_deref(), former.as_ref()).ok_or(NotThisSession::TooLarge)
+        client.apply_rights(session, access, scope.as_deref(), former.as_ref()).ok_or(RefreshRejected::TooLarge)
     }
 }
 
 /// Whether a refreshed ID token goes on with the login of the session (OpenID Connect Core §12.2). `auth_time` is not compared:
 /// providers move it when the user logs in again elsewhere.
-fn check_continues(session: &Session, new: &Claims) -> Result<(), NotThisSession> {
+fn check_same_login(session: &Session, new: &Claims) -> Result<(), RefreshRejected> {
     let user = session.claims();
     let former = session.tokens().id.as_deref().and_then(unverified_claims);
     let same = |name| {
@@ -306,7 +306,7 @@ fn check_continues(session: &Session, new: &Claims) -> Result<(), NotThisSession
         ("nonce", nonce.is_none_or(|nonce| nonce == Some(session.nonce()))),
     ];
     match rules.into_iter().find(|(_, holds)| !holds) {
-        Some((claim, _)) => Err(NotThisSession::Claim(claim)),
+        Some((claim, _)) => Err(RefreshRejected::Claim(claim)),
         None => Ok(()),
     }
 }
@@ -315,7 +315,7 @@ fn check_continues(session: &Session, new: &Claims) -> Result<(), NotThisSession
 mod tests {
     use alloc::format;
 
-    use super::{NotThisSession, check_continues};
+    use super::{RefreshRejected, check_same_login};
     use crate::base64url;
     use crate::io::UnixTime;
     use crate::jwt::Claims;
@@ -335,10 +335,10 @@ mod tests {
 
     /// The claim that differs.
     fn differs(session: &Session, new: &str) -> Option<&'static str> {
-        match check_continues(session, &claims(new)) {
+        match check_same_login(session, &claims(new)) {
             Ok(()) => None,
-            Err(NotThisSession::Claim(claim)) => Some(claim),
-            Err(NotThisSession::TooLarge) => Some(""),
+            Err(RefreshRejected::Claim(claim)) => Some(claim),
+            Err(RefreshRejected::TooLarge) => Some(""),
         }
     }
 

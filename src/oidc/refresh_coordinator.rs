@@ -14,7 +14,7 @@ pub(crate) struct RefreshCoordinator(VecDeque<Entry>);
 
 #[derive(Debug)]
 struct Entry {
-    mark: RefreshMark,
+    mark: RefreshTokenHash,
     since: UnixTime,
     state: State,
 }
@@ -29,20 +29,20 @@ enum State {
 
 /// Names a refresh token without holding it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RefreshMark(pub(super) [u8; 32]);
+pub(crate) struct RefreshTokenHash(pub(super) [u8; 32]);
 
-impl RefreshMark {
+impl RefreshTokenHash {
     /// That of the session's refresh token.
     pub(crate) fn of(session: &Session) -> Self {
         Self(sha256(session.tokens().refresh.as_deref().unwrap_or_default().as_bytes()))
     }
 }
 
-/// Answer of [`RefreshCoordinator::ask`].
+/// Answer of [`RefreshCoordinator::join`].
 #[derive(Debug)]
 pub(crate) enum RefreshTurn {
-    /// Refresh, and [`close`](RefreshCoordinator::close) with this mark.
-    Go(RefreshMark),
+    /// Refresh, and [`close`](RefreshCoordinator::complete) with this mark.
+    Start(RefreshTokenHash),
     /// Another request is at it: look again in [`crate::limits::FETCH_POLL_MS`].
     Wait,
     /// It was refreshed just now: this is the session.
@@ -66,8 +66,8 @@ pub(crate) enum RefreshOutcome {
 
 impl RefreshCoordinator {
     /// Whether this request refreshes the session, waits, or finds it done.
-    pub(crate) fn ask(&mut self, session: &Session, now: UnixTime) -> RefreshTurn {
-        let mark = RefreshMark::of(session);
+    pub(crate) fn join(&mut self, session: &Session, now: UnixTime) -> RefreshTurn {
+        let mark = RefreshTokenHash::of(session);
         self.0.retain(|entry| {
             let age_ms = now.millis().saturating_sub(entry.since.millis());
             let kept_ms = match entry.state {
@@ -82,7 +82,7 @@ impl RefreshCoordinator {
             // Without rotation what came of it has the same refresh token, and is now to be refreshed in its turn.
             Some(State::Done(next)) if next.tokens() == session.tokens() => {
                 self.forget(session);
-                self.ask(session, now)
+                self.join(session, now)
             }
             Some(State::Done(next)) => RefreshTurn::Done(next.clone()),
             Some(State::Ended) => RefreshTurn::Ended,
@@ -96,32 +96,32 @@ impl RefreshCoordinator {
                     self.0.remove(over);
                 }
                 self.0.push_back(Entry { mark, since: now, state: State::Busy });
-                RefreshTurn::Go(mark)
+                RefreshTurn::Start(mark)
             }
         }
     }
 
     /// Forgets what came of a session's refresh, so that it is asked for anew.
     pub(crate) fn forget(&mut self, session: &Session) {
-        let mark = RefreshMark::of(session);
+        let mark = RefreshTokenHash::of(session);
         self.0.retain(|entry| entry.mark != mark || matches!(entry.state, State::Busy));
     }
 
     /// The newest session that came of this one here, if it was refreshed.
     pub(crate) fn newest(&self, session: &Session) -> Option<&Session> {
         let mut newest = None;
-        let mut mark = RefreshMark::of(session);
+        let mut mark = RefreshTokenHash::of(session);
         // A provider that does not rotate gives the same refresh token again: each entry is used once.
         for _ in 0..self.0.len() {
             let found = self.0.iter().find(|entry| entry.mark == mark);
             let Some(Entry { state: State::Done(session), .. }) = found else { break };
-            (newest, mark) = (Some(session.as_ref()), RefreshMark::of(session));
+            (newest, mark) = (Some(session.as_ref()), RefreshTokenHash::of(session));
         }
         newest
     }
 
     /// Notes the outcome.
-    pub(crate) fn close(&mut self, mark: RefreshMark, outcome: RefreshOutcome, now: UnixTime) {
+    pub(crate) fn complete(&mut self, mark: RefreshTokenHash, outcome: RefreshOutcome, now: UnixTime) {
         let is_done = |entry: &Entry| entry.mark == mark && matches!(entry.state, State::Done(_));
         if !matches!(outcome, RefreshOutcome::Refreshed(_)) && self.0.iter().any(is_done) {
             // A second exchange with the same token, which the provider refused: what the first one brought counts.
@@ -160,12 +160,12 @@ mod tests {
     fn one_request_refreshes_and_the_others_get_what_came_of_it() {
         let mut coordinator = RefreshCoordinator::default();
         let now = UnixTime::from_secs(1000);
-        let RefreshTurn::Go(mark) = coordinator.ask(&session("one"), now) else { panic!("the first goes") };
-        assert!(matches!(coordinator.ask(&session("one"), now), RefreshTurn::Wait));
-        assert!(matches!(coordinator.ask(&session("two"), now), RefreshTurn::Go(_)), "another session is not held up");
-        coordinator.close(mark, refreshed(session("next")), now);
-        assert!(matches!(coordinator.ask(&session("one"), now), RefreshTurn::Done(_)));
-        assert!(matches!(coordinator.ask(&session("one"), UnixTime::from_secs(1061)), RefreshTurn::Go(_)), "forgotten");
+        let RefreshTurn::Start(mark) = coordinator.join(&session("one"), now) else { panic!("the first goes") };
+        assert!(matches!(coordinator.join(&session("one"), now), RefreshTurn::Wait));
+        assert!(matches!(coordinator.join(&session("two"), now), RefreshTurn::Start(_)), "another session is not held up");
+        coordinator.complete(mark, refreshed(session("next")), now);
+        assert!(matches!(coordinator.join(&session("one"), now), RefreshTurn::Done(_)));
+        assert!(matches!(coordinator.join(&session("one"), UnixTime::from_secs(1061)), RefreshTurn::Start(_)), "forgotten");
     }
 
     #[test]
@@ -174,15 +174,15 @@ mod tests {
         let now = UnixTime::from_secs(1000);
         let later = |expires| Tokens { refresh: Some("same".into()), access_expires_s: expires, ..Tokens::default() };
         let next = |expires| session("same").refreshed(session("same").claims().clone(), later(expires));
-        let RefreshTurn::Go(mark) = coordinator.ask(&session("same"), now) else { panic!("it goes") };
-        coordinator.close(mark, refreshed(next(5000)), now);
-        assert!(matches!(coordinator.ask(&session("same"), now), RefreshTurn::Done(_)));
-        assert!(matches!(coordinator.ask(&next(5000), now), RefreshTurn::Go(_)));
+        let RefreshTurn::Start(mark) = coordinator.join(&session("same"), now) else { panic!("it goes") };
+        coordinator.complete(mark, refreshed(next(5000)), now);
+        assert!(matches!(coordinator.join(&session("same"), now), RefreshTurn::Done(_)));
+        assert!(matches!(coordinator.join(&next(5000), now), RefreshTurn::Start(_)));
         coordinator.forget(&session("same"));
-        assert!(matches!(coordinator.ask(&session("same"), now), RefreshTurn::Wait), "what is under way is not forgotten");
-        coordinator.close(mark, refreshed(next(5000)), now);
+        assert!(matches!(coordinator.join(&session("same"), now), RefreshTurn::Wait), "what is under way is not forgotten");
+        coordinator.complete(mark, refreshed(next(5000)), now);
         coordinator.forget(&session("same"));
-        assert!(matches!(coordinator.ask(&session("same"), now), RefreshTurn::Go(_)));
+        assert!(matches!(coordinator.join(&session("same"), now), RefreshTurn::Start(_)));
     }
 
     #[test]
@@ -190,9 +190,9 @@ mod tests {
         let mut coordinator = RefreshCoordinator::default();
         let now = UnixTime::from_secs(1000);
         for (earlier, later) in [("one", "two"), ("two", "three"), ("same", "same")] {
-            let RefreshTurn::Go(mark) = coordinator.ask(&session(earlier), now) else { panic!("it goes") };
+            let RefreshTurn::Start(mark) = coordinator.join(&session(earlier), now) else { panic!("it goes") };
             assert!(coordinator.newest(&session(earlier)).is_none());
-            coordinator.close(mark, refreshed(session(later)), now);
+            coordinator.complete(mark, refreshed(session(later)), now);
         }
         for (asked, newest) in [("one", "three"), ("two", "three"), ("same", "same")] {
             assert_eq!(coordinator.newest(&session(asked)).unwrap().tokens().refresh.as_deref(), Some(newest));
@@ -204,13 +204,13 @@ mod tests {
     fn an_end_is_final_and_a_failure_is_not() {
         let mut coordinator = RefreshCoordinator::default();
         let now = UnixTime::from_secs(1000);
-        let RefreshTurn::Go(mark) = coordinator.ask(&session("one"), now) else { panic!("the first goes") };
-        coordinator.close(mark, RefreshOutcome::Failed, now);
-        assert!(matches!(coordinator.ask(&session("one"), now), RefreshTurn::Failed));
+        let RefreshTurn::Start(mark) = coordinator.join(&session("one"), now) else { panic!("the first goes") };
+        coordinator.complete(mark, RefreshOutcome::Failed, now);
+        assert!(matches!(coordinator.join(&session("one"), now), RefreshTurn::Failed));
         let now = UnixTime::from_secs(1005);
-        let RefreshTurn::Go(mark) = coordinator.ask(&session("one"), now) else { panic!("it may be tried again") };
-        coordinator.close(mark, RefreshOutcome::Ended, now);
-        assert!(matches!(coordinator.ask(&session("one"), now), RefreshTurn::Ended));
+        let RefreshTurn::Start(mark) = coordinator.join(&session("one"), now) else { panic!("it may be tried again") };
+        coordinator.complete(mark, RefreshOutcome::Ended, now);
+        assert!(matches!(coordinator.join(&session("one"), now), RefreshTurn::Ended));
     }
 
     #[test]
@@ -218,29 +218,29 @@ mod tests {
         let mut coordinator = RefreshCoordinator::default();
         let now = UnixTime::from_secs(1000);
         for index in 0..crate::limits::MAX_REFRESHES {
-            assert!(matches!(coordinator.ask(&session(&alloc::format!("{index}")), now), RefreshTurn::Go(_)));
+            assert!(matches!(coordinator.join(&session(&alloc::format!("{index}")), now), RefreshTurn::Start(_)));
         }
-        assert!(matches!(coordinator.ask(&session("one more"), now), RefreshTurn::Failed));
-        assert!(matches!(coordinator.ask(&session("0"), now), RefreshTurn::Wait));
+        assert!(matches!(coordinator.join(&session("one more"), now), RefreshTurn::Failed));
+        assert!(matches!(coordinator.join(&session("0"), now), RefreshTurn::Wait));
     }
 
     #[test]
     fn a_refresh_that_never_comes_back_is_given_up() {
         let mut coordinator = RefreshCoordinator::default();
-        assert!(matches!(coordinator.ask(&session("one"), UnixTime::from_secs(0)), RefreshTurn::Go(_)));
-        assert!(matches!(coordinator.ask(&session("one"), UnixTime::from_secs(59)), RefreshTurn::Wait));
-        assert!(matches!(coordinator.ask(&session("one"), UnixTime::from_secs(60)), RefreshTurn::Go(_)));
+        assert!(matches!(coordinator.join(&session("one"), UnixTime::from_secs(0)), RefreshTurn::Start(_)));
+        assert!(matches!(coordinator.join(&session("one"), UnixTime::from_secs(59)), RefreshTurn::Wait));
+        assert!(matches!(coordinator.join(&session("one"), UnixTime::from_secs(60)), RefreshTurn::Start(_)));
     }
 
     #[test]
     fn a_second_exchange_takes_nothing_away_that_the_first_one_brought() {
         let mut coordinator = RefreshCoordinator::default();
-        let RefreshTurn::Go(mark) = coordinator.ask(&session("one"), UnixTime::from_secs(0)) else { panic!("it goes") };
-        assert!(matches!(coordinator.ask(&session("one"), UnixTime::from_secs(60)), RefreshTurn::Go(_)));
-        coordinator.close(mark, refreshed(session("next")), UnixTime::from_secs(61));
+        let RefreshTurn::Start(mark) = coordinator.join(&session("one"), UnixTime::from_secs(0)) else { panic!("it goes") };
+        assert!(matches!(coordinator.join(&session("one"), UnixTime::from_secs(60)), RefreshTurn::Start(_)));
+        coordinator.complete(mark, refreshed(session("next")), UnixTime::from_secs(61));
         for late in [RefreshOutcome::Ended, RefreshOutcome::Failed] {
-            coordinator.close(mark, late, UnixTime::from_secs(62));
-            assert!(matches!(coordinator.ask(&session("one"), UnixTime::from_secs(62)), RefreshTurn::Done(_)));
+            coordinator.complete(mark, late, UnixTime::from_secs(62));
+            assert!(matches!(coordinator.join(&session("one"), UnixTime::from_secs(62)), RefreshTurn::Done(_)));
         }
     }
 }

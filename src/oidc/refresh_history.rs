@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::RefreshMark;
+use super::RefreshTokenHash;
 use crate::base64url;
 use crate::io::UnixTime;
 use crate::limits;
@@ -60,23 +60,23 @@ impl RefreshHistory {
         history
     }
 
-    /// What is known of a session that is to be refreshed. `unpack` opens what was noted.
+    /// What is known of a session that is to be refreshed. `from_sealed` opens what was noted.
     pub(crate) fn find(
         &self,
         session: Session,
-        unpack: impl Fn(&str) -> Option<Session>,
+        from_sealed: impl Fn(&str) -> Option<Session>,
         now: UnixTime,
     ) -> RecordedRefresh {
         let mut newest = session;
         // Each step leads to a later one; a provider that does not rotate gives the same refresh token again.
         let mut later = self.outcomes.as_slice();
         while self.end.is_none() {
-            let mark = base64url::encode(&RefreshMark::of(&newest).0);
+            let mark = base64url::encode(&RefreshTokenHash::of(&newest).0);
             let Some(position) = later.iter().position(|(one, _)| *one == mark) else {
                 return RecordedRefresh::Due(newest.into());
             };
             let Some((_, outcome)) = later.get(position) else { break };
-            let Some(next) = unpack(outcome) else { break };
+            let Some(next) = from_sealed(outcome) else { break };
             // Who has it already wants another.
             if !next.needs_refresh(now) && next.tokens() != newest.tokens() {
                 return RecordedRefresh::Done(outcome.clone());
@@ -98,7 +98,7 @@ impl RefreshHistory {
     }
 
     /// Notes what came of a refresh token: a sealed session, or that the provider ended it.
-    pub(crate) fn note(&mut self, mark: RefreshMark, sealed: Option<&str>) {
+    pub(crate) fn record(&mut self, mark: RefreshTokenHash, sealed: Option<&str>) {
         let mark = base64url::encode(&mark.0);
         self.outcomes.retain(|(one, _)| *one != mark);
         self.outcomes.push((mark, sealed.unwrap_or(ENDED).to_string()));
@@ -139,7 +139,7 @@ mod tests {
     use super::{RecordedRefresh, RefreshHistory, SessionEnd};
     use crate::io::UnixTime;
     use crate::jwt::Claims;
-    use crate::oidc::RefreshMark;
+    use crate::oidc::RefreshTokenHash;
     use crate::session::{Session, Tokens};
 
     const NOW: UnixTime = UnixTime::from_secs(1000);
@@ -153,8 +153,8 @@ mod tests {
         Some(Session::new("id".into(), claims, tokens, UnixTime::from_secs(0)))
     }
 
-    fn mark(text: &str) -> RefreshMark {
-        RefreshMark::of(&session(text).unwrap())
+    fn mark(text: &str) -> RefreshTokenHash {
+        RefreshTokenHash::of(&session(text).unwrap())
     }
 
     /// What is known, after being stored.
@@ -170,13 +170,13 @@ mod tests {
     fn outcomes_are_found_by_the_refresh_token_until_newer_ones_push_them_out() {
         let mut history = RefreshHistory::default();
         assert_eq!(history.newest(), None);
-        history.note(mark("r0:0"), Some("r1:5000"));
-        history.note(mark("x:0"), None);
+        history.record(mark("r0:0"), Some("r1:5000"));
+        history.record(mark("x:0"), None);
         assert_eq!(find(&history, "r0:0"), "r1:5000");
         assert_eq!(find(&history, "x:0"), "ended");
         assert_eq!(find(&history, "other:0"), "due other");
         for index in 0..crate::limits::MAX_REFRESH_OUTCOMES {
-            history.note(mark(&alloc::format!("y{index}:0")), Some("z:5000"));
+            history.record(mark(&alloc::format!("y{index}:0")), Some("z:5000"));
         }
         assert_eq!(find(&history, "r0:0"), "due r0");
         assert_eq!(history.newest(), Some("z:5000"));
@@ -185,12 +185,12 @@ mod tests {
     #[test]
     fn an_older_cookie_leads_to_the_newest_session_and_to_its_end() {
         let mut history = RefreshHistory::default();
-        history.note(mark("r0:0"), Some("r1:900"));
+        history.record(mark("r0:0"), Some("r1:900"));
         assert_eq!(find(&history, "r0:0"), "due r1", "its access token has expired again: the newest is refreshed");
-        history.note(mark("r1:0"), Some("r2:5000"));
+        history.record(mark("r1:0"), Some("r2:5000"));
         assert_eq!(find(&history, "r0:0"), "r2:5000");
         assert_eq!(history.newest(), Some("r2:5000"));
-        history.note(mark("r2:0"), None);
+        history.record(mark("r2:0"), None);
         assert_eq!(find(&history, "r2:0"), "ended");
         assert_eq!(history.newest(), None);
     }
@@ -198,9 +198,9 @@ mod tests {
     #[test]
     fn a_refresh_token_that_is_not_rotated_is_used_again_once_its_access_token_is_due() {
         let mut history = RefreshHistory::default();
-        history.note(mark("same:0"), Some("same:900"));
+        history.record(mark("same:0"), Some("same:900"));
         assert_eq!(find(&history, "same:0"), "due same");
-        history.note(mark("same:0"), Some("same:5000"));
+        history.record(mark("same:0"), Some("same:5000"));
         assert_eq!(find(&history, "same:0"), "same:5000");
         assert_eq!(find(&history, "same:5000"), "due same", "asked for by the refresh route");
         assert_eq!(history.write().lines().count(), 1);
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn after_its_end_a_session_has_no_other_outcome_and_nothing_of_it_is_stored() {
         let mut history = RefreshHistory::default();
-        history.note(mark("r0:0"), Some("r1:5000"));
+        history.record(mark("r0:0"), Some("r1:5000"));
         assert_eq!(history.expires_at_ms(NOW), 4_600_000, "an hour");
         history.end_session(SessionEnd { until_s: 260_000, revokes: true });
         for text in ["r0:0", "r1:5000", "other:0"] {

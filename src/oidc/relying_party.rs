@@ -10,7 +10,7 @@ use crate::http::{RequestHead, is_prefetch};
 use crate::io::UnixTime;
 use crate::jwk::KeyCache;
 use crate::jwt::{Id, Policy};
-use crate::session::{Cookies, Session, SessionMemory, Sessions};
+use crate::session::{Cookies, Session, SessionCache, Sessions};
 use crate::shared::Shared;
 use crate::verifier::Verifier;
 
@@ -45,7 +45,7 @@ pub(crate) struct LoginState {
     /// Refreshes under way.
     pub(crate) refreshes: RefreshCoordinator,
     /// Sessions that were opened and those that were ended.
-    pub(crate) sessions: SessionMemory,
+    pub(crate) sessions: SessionCache,
 }
 
 impl RelyingParty {
@@ -53,7 +53,7 @@ impl RelyingParty {
     pub(crate) fn sessions_of(&self, head: &RequestHead<'_>, now: UnixTime) -> Vec<Arc<Session>> {
         let Some(header) = (head.header)("cookie") else { return Vec::new() };
         let (cookies, host) = (Cookies::new(&header), self.client.host());
-        let opened = self.state.with(|state| self.sessions.open_remembering(&cookies, host, now, &mut state.sessions));
+        let opened = self.state.with(|state| self.sessions.open_cached(&cookies, host, now, &mut state.sessions));
         // The organizations may have been configured since it began.
         opened.into_iter().filter(|session| self.client.admits(session.claims())).collect()
     }
@@ -71,7 +71,7 @@ impl RelyingParty {
 
     /// Whether the gateway itself has ended the session, as far as this instance knows.
     pub(crate) fn has_ended(&self, session: &Session) -> bool {
-        self.state.with(|state| state.sessions.ended.has(session.id()))
+        self.state.with(|state| state.sessions.ended.contains(session.id()))
     }
 
     /// `Set-Cookie` values for a session whose content changed. A session that was logged out meanwhile must not be restored.

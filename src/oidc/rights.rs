@@ -125,7 +125,7 @@ impl Client {
     }
 
     /// What a session knows of its user, from their verified ID token.
-    pub(super) fn about_user(&self, id: &Claims) -> Option<Claims> {
+    pub(super) fn user_claims(&self, id: &Claims) -> Option<Claims> {
         let is_kept = |name: &str| {
             self.session_claims.as_ref().is_none_or(|kept| kept.iter().any(|one| one == name))
                 || ["iss", "sub", "sid", "org_id", "org_name"].contains(&name)
@@ -138,7 +138,7 @@ impl Client {
 
     /// The session, whose tokens are new, with the rights of its access token. `scope` is what the token endpoint stated, and
     /// `former` the rights before a refresh.
-    pub(super) fn grant(
+    pub(super) fn apply_rights(
         &self,
         session: Session,
         access: &AccessTokenVerdict,
@@ -149,9 +149,9 @@ impl Client {
         let scope = scope.or_else(|| former?.scope());
         Some(match access {
             AccessTokenVerdict::Verified(token) if self.check_subject(session.claims(), token).is_ok() => {
-                let session = session.with_access_until(token.valid_until_s());
+                let session = session.with_access_expiry_at_most(token.valid_until_s());
                 let until_s = session.tokens().access_expires_s.max(0);
-                let rights = Rights::new(session.claims(), self.granted(token.claims(), scope, until_s)?)?;
+                let rights = Rights::new(session.claims(), self.granted_claims(token.claims(), scope, until_s)?)?;
                 session.with_rights(Some(rights))
             }
             AccessTokenVerdict::Verified(_) | AccessTokenVerdict::Refused => session,
@@ -159,15 +159,15 @@ impl Client {
                 // A key may come for a token that at least says it is of this issuer.
                 let says = unverified_claims(&session.tokens().access);
                 let may_come = says.is_some_and(|says| says.issuer() == session.claims().issuer());
-                if may_come { session.with_unread(scope.map(Into::into)) } else { session }
+                if may_come { session.with_unverified_access_token(scope.map(Into::into)) } else { session }
             }
             AccessTokenVerdict::KeysUnavailable(_) => {
-                session.with_rights(former.cloned()).with_unread(scope.map(Into::into))
+                session.with_rights(former.cloned()).with_unverified_access_token(scope.map(Into::into))
             }
         })
     }
 
-    fn granted(&self, access: &Claims, scope: Option<&str>, until_s: i64) -> Option<Claims> {
+    fn granted_claims(&self, access: &Claims, scope: Option<&str>, until_s: i64) -> Option<Claims> {
         let is_there = |name: &str| access.get(name).is_some_and(|value| !matches!(value, Value::Null));
         let stated = scope.filter(|_| !is_there("scope") && !is_there("scp"));
         let mut names = Vec::from(RIGHTS);
@@ -207,7 +207,7 @@ impl RelyingParty {
 
     /// Reads the access token of a session once more, where it could not be verified before. Gives the session with what it grants;
     /// `None` if nothing is known that was not known before.
-    pub(crate) async fn verify_again(
+    pub(crate) async fn reverify_access_token(
         &self,
         session: &Session,
         host: &impl LoginHost,
@@ -222,7 +222,7 @@ impl RelyingParty {
             return (reading, None);
         }
         let again = session.clone().refreshed(session.claims().clone(), session.tokens().clone());
-        let granted = self.client.grant(again, &reading, session.unread_scope(), session.rights());
+        let granted = self.client.apply_rights(again, &reading, session.unverified_scope(), session.rights());
         (reading, granted)
     }
 

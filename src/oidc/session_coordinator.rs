@@ -8,10 +8,10 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
 use super::refresh_coordinator::RefreshOutcome;
-use super::host::{CoordinatorAnswer, CoordinatorMessage, random};
+use super::host::{CoordinatorResponse, CoordinatorMessage, random};
 use super::refresh_history::{RecordedRefresh, RefreshHistory, SessionEnd};
 use super::relying_party::LoginState;
-use super::{LoginHost, RefreshMark, RelyingParty, SessionAct};
+use super::{LoginHost, RefreshTokenHash, RelyingParty, SessionAction};
 use crate::io::Unreachable;
 use crate::session::Session;
 
@@ -22,9 +22,9 @@ pub trait CoordinatorStore {
 }
 
 /// What the coordinator has done.
-pub struct CoordinatorTurn {
+pub struct CoordinatorOutcome {
     /// To be sent back.
-    pub answer: CoordinatorAnswer,
+    pub answer: CoordinatorResponse,
     /// To be stored before the answer is sent, if something has changed.
     pub store: Option<StoredText>,
 }
@@ -46,11 +46,11 @@ impl RelyingParty {
     pub(super) async fn ask_coordinator(
         &self,
         session: &Session,
-        act: SessionAct,
+        act: SessionAction,
         timeout_ms: u32,
         host: &impl LoginHost,
-    ) -> Option<CoordinatorAnswer> {
-        let sealed = self.sessions.pack(session, self.client.host(), &random(host))?;
+    ) -> Option<CoordinatorResponse> {
+        let sealed = self.sessions.to_sealed(session, self.client.host(), &random(host))?;
         host.coordinate(CoordinatorMessage { session: session.coordinator_id(), act, sealed, timeout_ms }).await.ok()
     }
 
@@ -61,22 +61,22 @@ impl RelyingParty {
     /// If the store cannot be read.
     pub async fn coordinate(
         self: &Arc<Self>,
-        act: SessionAct,
+        act: SessionAction,
         sealed: &str,
         store: &impl CoordinatorStore,
         host: &impl LoginHost,
-    ) -> Result<CoordinatorTurn, Unreachable> {
-        let Some(session) = self.unpack(sealed) else { return Ok(CoordinatorTurn::unknown()) };
+    ) -> Result<CoordinatorOutcome, Unreachable> {
+        let Some(session) = self.from_sealed(sealed) else { return Ok(CoordinatorOutcome::unknown()) };
         let mut history = RefreshHistory::read(&store.read().await?);
-        if act != SessionAct::Refresh {
+        if act != SessionAction::Refresh {
             let newest = history.newest().unwrap_or_default().to_string();
-            let end = SessionEnd { until_s: self.sessions.expires_s(&session), revokes: act == SessionAct::Logout };
+            let end = SessionEnd { until_s: self.sessions.expires_s(&session), revokes: act == SessionAction::Logout };
             history.end_session(end);
-            return Ok(CoordinatorTurn::known(newest).storing(&history, host));
+            return Ok(CoordinatorOutcome::known(newest).storing(&history, host));
         }
-        let session = match history.find(session, |sealed| self.unpack(sealed), host.now()) {
-            RecordedRefresh::Done(sealed) => return Ok(CoordinatorTurn::known(sealed)),
-            RecordedRefresh::Ended => return Ok(CoordinatorTurn::ended(&history)),
+        let session = match history.find(session, |sealed| self.from_sealed(sealed), host.now()) {
+            RecordedRefresh::Done(sealed) => return Ok(CoordinatorOutcome::known(sealed)),
+            RecordedRefresh::Ended => return Ok(CoordinatorOutcome::ended(&history)),
             RecordedRefresh::Due(session) => session,
         };
         let outcome = self.exchange_refresh_token(&session, None, host).await;
@@ -84,24 +84,24 @@ impl RelyingParty {
         let mut history = RefreshHistory::read(&store.read().await?);
         if let Some(end) = history.end() {
             self.discard(outcome, end.revokes, host).await;
-            return Ok(CoordinatorTurn::ended(&history));
+            return Ok(CoordinatorOutcome::ended(&history));
         }
         let sealed = match outcome {
-            RefreshOutcome::Failed => return Ok(CoordinatorTurn::unknown()),
+            RefreshOutcome::Failed => return Ok(CoordinatorOutcome::unknown()),
             RefreshOutcome::Ended => None,
-            RefreshOutcome::Refreshed(session) => self.sessions.pack(&session, self.client.host(), &random(host)),
+            RefreshOutcome::Refreshed(session) => self.sessions.to_sealed(&session, self.client.host(), &random(host)),
         };
-        history.note(RefreshMark::of(&session), sealed.as_deref());
-        let turn = sealed.map_or_else(|| CoordinatorTurn::ended(&history), CoordinatorTurn::known);
+        history.record(RefreshTokenHash::of(&session), sealed.as_deref());
+        let turn = sealed.map_or_else(|| CoordinatorOutcome::ended(&history), CoordinatorOutcome::known);
         Ok(turn.storing(&history, host))
     }
 
-    fn unpack(&self, sealed: &str) -> Option<Session> {
-        self.sessions.unpack(sealed, self.client.host())
+    fn from_sealed(&self, sealed: &str) -> Option<Session> {
+        self.sessions.from_sealed(sealed, self.client.host())
     }
 }
 
-impl CoordinatorTurn {
+impl CoordinatorOutcome {
     /// Nothing is known.
     #[must_use]
     pub fn unknown() -> Self {
@@ -114,12 +114,12 @@ impl CoordinatorTurn {
 
     /// The act that ended the session follows; nothing if the provider did.
     fn ended(history: &RefreshHistory) -> Self {
-        let act = history.end().map(|end| if end.revokes { SessionAct::Logout } else { SessionAct::Replace });
-        Self::new(ENDED, act.map_or("", SessionAct::name).into())
+        let act = history.end().map(|end| if end.revokes { SessionAction::Logout } else { SessionAction::Replace });
+        Self::new(ENDED, act.map_or("", SessionAction::name).into())
     }
 
     fn new(status: u16, text: String) -> Self {
-        Self { answer: CoordinatorAnswer { status, text }, store: None }
+        Self { answer: CoordinatorResponse { status, text }, store: None }
     }
 
     fn storing(self, history: &RefreshHistory, host: &impl LoginHost) -> Self {
@@ -128,7 +128,7 @@ impl CoordinatorTurn {
     }
 }
 
-impl CoordinatorAnswer {
+impl CoordinatorResponse {
     /// Whether the coordinator has done what it was asked for.
     pub(super) fn is_known(&self) -> bool {
         self.status == KNOWN
@@ -136,12 +136,12 @@ impl CoordinatorAnswer {
 
     /// The session that it holds.
     pub(super) fn session(&self, party: &RelyingParty) -> Option<Session> {
-        if self.status == KNOWN { party.unpack(&self.text) } else { None }
+        if self.status == KNOWN { party.from_sealed(&self.text) } else { None }
     }
 
     /// The act of the gateway that ended the session.
-    pub(super) fn end(&self) -> Option<SessionAct> {
-        if self.status == ENDED { SessionAct::from_name(&self.text) } else { None }
+    pub(super) fn end(&self) -> Option<SessionAction> {
+        if self.status == ENDED { SessionAction::from_name(&self.text) } else { None }
     }
 
     /// What came of a refresh.
@@ -157,11 +157,11 @@ impl CoordinatorAnswer {
 
 impl LoginState {
     /// Notes in this instance which act ended the session.
-    pub(super) fn note_end(&mut self, session: &Session, act: SessionAct) {
+    pub(super) fn record_end(&mut self, session: &Session, act: SessionAction) {
         match act {
-            SessionAct::Logout => self.sessions.ended.end(session.id()),
-            SessionAct::Replace => self.sessions.ended.replace(session.id()),
-            SessionAct::Refresh => {}
+            SessionAction::Logout => self.sessions.ended.end(session.id()),
+            SessionAction::Replace => self.sessions.ended.replace(session.id()),
+            SessionAction::Refresh => {}
         }
     }
 }

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 
-use super::{LoginHost, RefreshMark, RelyingParty, SessionAct};
+use super::{LoginHost, RefreshTokenHash, RelyingParty, SessionAction};
 use crate::session::Session;
 
 /// A piece of work on a session. Made by the flows only; a host [runs](Self::run) it.
@@ -16,9 +16,9 @@ pub struct SessionJob {
 
 enum Work {
     /// Gets new tokens; nothing else holds those that come.
-    Refresh { mark: RefreshMark, user_ip: Option<String> },
+    Refresh { mark: RefreshTokenHash, user_ip: Option<String> },
     /// Tells all instances that the session has ended.
-    End(SessionAct),
+    End(SessionAction),
     /// Revokes the refresh token.
     Revoke,
 }
@@ -27,13 +27,13 @@ impl SessionJob {
     pub(super) fn refresh(
         party: &Arc<RelyingParty>,
         session: &Session,
-        mark: RefreshMark,
+        mark: RefreshTokenHash,
         user_ip: Option<String>,
     ) -> Self {
         Self::new(party, session.clone(), Work::Refresh { mark, user_ip })
     }
 
-    pub(super) fn end(party: &Arc<RelyingParty>, session: &Session, act: SessionAct) -> Self {
+    pub(super) fn end(party: &Arc<RelyingParty>, session: &Session, act: SessionAction) -> Self {
         Self::new(party, session.clone(), Work::End(act))
     }
 

@@ -81,27 +81,27 @@ impl Transaction {
         now: UnixTime,
     ) -> Option<Vec<String>> {
         let sealed = sealer.seal(Purpose::Login, host, self.to_json().as_bytes(), nonce)?;
-        let mut set = shape(&self.state).write(&sealed, limits::LOGIN_LIFETIME_S, &Cookies::default())?;
+        let mut set = cookie_for(&self.state).write(&sealed, limits::LOGIN_LIFETIME_S, &Cookies::default())?;
         // Those that do not open, are over, or are beyond what one browser may have open.
         let mut open: Vec<(i64, &str)> = Vec::new();
         for (name, _) in cookies.iter().filter(|(name, _)| is_login_cookie(name)).take(limits::MAX_LOGIN_COOKIES_READ) {
-            match Self::open_cookie(sealer, host, cookies, &named(name)).filter(|other| other.is_open(now)) {
+            match Self::open_cookie(sealer, host, cookies, &cookie_named(name)).filter(|other| other.is_open(now)) {
                 Some(other) => open.push((other.issued_ms, name)),
-                None => set.extend(named(name).clear(&Cookies::default())),
+                None => set.extend(cookie_named(name).clear(&Cookies::default())),
             }
         }
         while open.len() >= limits::MAX_OPEN_LOGINS
             && let Some(oldest) = open.iter().copied().min()
         {
             open.retain(|login| *login != oldest);
-            set.extend(named(oldest.1).clear(&Cookies::default()));
+            set.extend(cookie_named(oldest.1).clear(&Cookies::default()));
         }
         Some(set)
     }
 
     /// The login that `state` names, if this browser began it.
     pub(super) fn find(sealer: &Sealer, host: &str, cookies: &Cookies<'_>, state: &str) -> Option<Self> {
-        let found = Self::open_cookie(sealer, host, cookies, &shape(state))?;
+        let found = Self::open_cookie(sealer, host, cookies, &cookie_for(state))?;
         crate::crypto::equal_in_constant_time(found.state.as_bytes(), state.as_bytes()).then_some(found)
     }
 
@@ -111,8 +111,8 @@ impl Transaction {
     }
 
     /// `Set-Cookie` values that end it.
-    pub(super) fn close(state: &str) -> Vec<String> {
-        shape(state).clear(&Cookies::default())
+    pub(super) fn clear(state: &str) -> Vec<String> {
+        cookie_for(state).clear(&Cookies::default())
     }
 }
 
@@ -122,13 +122,13 @@ fn is_login_cookie(name: &str) -> bool {
         .is_some_and(|tail| tail.len() <= NAME_CHARS && tail.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
-fn shape(state: &str) -> CookieShape {
+fn cookie_for(state: &str) -> CookieShape {
     let tail: String = state.chars().filter(char::is_ascii_alphanumeric).take(NAME_CHARS).collect();
-    named(&format!("{LOGIN_COOKIE_PREFIX}{tail}"))
+    cookie_named(&format!("{LOGIN_COOKIE_PREFIX}{tail}"))
 }
 
 /// Lax: the provider sends the browser back with a cross-site navigation.
-fn named(name: &str) -> CookieShape {
+fn cookie_named(name: &str) -> CookieShape {
     CookieShape { name: name.into(), same_site: "Lax", domain: None }
 }
 

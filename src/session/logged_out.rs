@@ -29,14 +29,14 @@ impl LoggedOutSessions {
 
     /// Whether it was ended here.
     #[must_use]
-    pub fn has(&self, id: &str) -> bool {
-        self.revokes(id).is_some()
+    pub fn contains(&self, id: &str) -> bool {
+        self.revokes_tokens(id).is_some()
     }
 
     /// Whether tokens that come for it all the same are revoked: after a logout they are, after a new login not, for some
     /// providers would end that one with them. `None` if it was not ended here.
     #[must_use]
-    pub fn revokes(&self, id: &str) -> Option<bool> {
+    pub fn revokes_tokens(&self, id: &str) -> Option<bool> {
         if self.0.is_empty() {
             return None;
         }

@@ -29,13 +29,13 @@ pub struct Session {
     nonce: String,
     claims: Claims,
     rights: Option<Rights>,
-    unread: Option<Unread>,
+    unread: Option<UnverifiedAccessToken>,
     tokens: Tokens,
 }
 
 /// An access token that could not be verified yet, for want of keys.
 #[derive(Clone)]
-struct Unread {
+struct UnverifiedAccessToken {
     /// The scope that the token endpoint said it has.
     scope: Option<String>,
 }
@@ -70,7 +70,7 @@ pub struct Sessions {
 
 /// What one isolate remembers of sessions.
 #[derive(Debug, Default)]
-pub struct SessionMemory {
+pub struct SessionCache {
     /// Those that were opened.
     pub opened: OpenedSessions,
     /// Those that were logged out of.
@@ -102,13 +102,13 @@ impl Session {
 
     /// The same with an access token that is still to be verified.
     #[must_use]
-    pub(crate) fn with_unread(self, scope: Option<String>) -> Self {
-        Self { unread: Some(Unread { scope }), ..self }
+    pub(crate) fn with_unverified_access_token(self, scope: Option<String>) -> Self {
+        Self { unread: Some(UnverifiedAccessToken { scope }), ..self }
     }
 
     /// The same with an access token that ends earlier.
     #[must_use]
-    pub(crate) fn with_access_until(mut self, until_s: i64) -> Self {
+    pub(crate) fn with_access_expiry_at_most(mut self, until_s: i64) -> Self {
         self.tokens.access_expires_s = self.tokens.access_expires_s.min(until_s);
         self
     }
@@ -144,12 +144,12 @@ impl Session {
 
     /// Whether the access token is still to be verified, so that nobody knows yet what it grants.
     #[must_use]
-    pub fn is_unread(&self) -> bool {
+    pub fn has_unverified_access_token(&self) -> bool {
         self.unread.is_some()
     }
 
     /// The scope that came with an unread access token.
-    pub(crate) fn unread_scope(&self) -> Option<&str> {
+    pub(crate) fn unverified_scope(&self) -> Option<&str> {
         self.unread.as_ref()?.scope.as_deref()
     }
 
@@ -197,7 +197,7 @@ impl Session {
     }
 
     /// Grows with each login, and with each time that the cookie is written.
-    fn age_key(&self) -> (i64, i64) {
+    fn recency(&self) -> (i64, i64) {
         (self.created_s, self.seen_s)
     }
 
@@ -244,7 +244,7 @@ impl Session {
             Value::Null => None,
             unread => {
                 let scope = unread.as_object()?.get("scope").and_then(Value::as_str).map(String::from);
-                Some(Unread { scope })
+                Some(UnverifiedAccessToken { scope })
             }
         };
         Some(Self {
@@ -286,17 +286,17 @@ impl Sessions {
     #[must_use]
     pub fn open(&self, cookies: &Cookies<'_>, host: &str, now: UnixTime) -> Option<Session> {
         let opened = self.cookie.read(cookies).into_iter().filter_map(|sealed| self.unseal(&sealed, host));
-        opened.filter(|session| self.is_live(session, now)).max_by_key(Session::age_key)
+        opened.filter(|session| self.is_live(session, now)).max_by_key(Session::recency)
     }
 
     /// All sessions of a request, the newest of them first, with what this isolate remembers.
     #[must_use]
-    pub fn open_remembering(
+    pub fn open_cached(
         &self,
         cookies: &Cookies<'_>,
         host: &str,
         now: UnixTime,
-        memory: &mut SessionMemory,
+        memory: &mut SessionCache,
     ) -> Vec<Arc<Session>> {
         let mut sessions: Vec<Arc<Session>> = Vec::new();
         for sealed in self.cookie.read(cookies) {
@@ -308,11 +308,11 @@ impl Sessions {
                     session
                 }
             };
-            if self.is_live(&session, now) && !memory.ended.has(session.id()) {
+            if self.is_live(&session, now) && !memory.ended.contains(session.id()) {
                 sessions.push(session);
             }
         }
-        let newest = (0..sessions.len()).max_by_key(|&index| sessions.get(index).map(|session| session.age_key()));
+        let newest = (0..sessions.len()).max_by_key(|&index| sessions.get(index).map(|session| session.recency()));
         if let Some(newest) = newest {
             sessions.swap(0, newest);
         }
@@ -320,7 +320,7 @@ impl Sessions {
     }
 
     fn unseal(&self, sealed: &str, host: &str) -> Option<Session> {
-        Session::from_json(self.sealer.open(Purpose::Session, self.bound_to(host), sealed)?)
+        Session::from_json(self.sealer.open(Purpose::Session, self.seal_host(host), sealed)?)
     }
 
     fn is_live(&self, session: &Session, now: UnixTime) -> bool {
@@ -349,21 +349,21 @@ impl Sessions {
         now: UnixTime,
     ) -> Option<Vec<String>> {
         let seen = Session { seen_s: now.secs().max(session.created_s), ..session.clone() };
-        let sealed = self.sealer.seal(Purpose::Session, self.bound_to(host), seen.to_json().as_bytes(), nonce)?;
+        let sealed = self.sealer.seal(Purpose::Session, self.seal_host(host), seen.to_json().as_bytes(), nonce)?;
         let left_s = session.created_s.saturating_add(self.absolute_s).saturating_sub(now.secs());
         self.cookie.write(&sealed, left_s.min(self.idle_s).max(0), cookies)
     }
 
     /// The session, sealed for another isolate of this gateway.
     #[must_use]
-    pub fn pack(&self, session: &Session, host: &str, nonce: &[u8; SEAL_NONCE_BYTES]) -> Option<String> {
-        self.sealer.seal(Purpose::Refresh, self.bound_to(host), session.to_json().as_bytes(), nonce)
+    pub fn to_sealed(&self, session: &Session, host: &str, nonce: &[u8; SEAL_NONCE_BYTES]) -> Option<String> {
+        self.sealer.seal(Purpose::Refresh, self.seal_host(host), session.to_json().as_bytes(), nonce)
     }
 
     /// What another isolate sealed.
     #[must_use]
-    pub fn unpack(&self, sealed: &str, host: &str) -> Option<Session> {
-        Session::from_json(self.sealer.open(Purpose::Refresh, self.bound_to(host), sealed)?)
+    pub fn from_sealed(&self, sealed: &str, host: &str) -> Option<Session> {
+        Session::from_json(self.sealer.open(Purpose::Refresh, self.seal_host(host), sealed)?)
     }
 
     /// `Set-Cookie` values that end it.
@@ -374,12 +374,12 @@ impl Sessions {
 
     /// Whether the cookie should be written anew to show that the session is in use.
     #[must_use]
-    pub fn is_ageing(&self, session: &Session, now: UnixTime) -> bool {
+    pub fn should_rewrite_cookie(&self, session: &Session, now: UnixTime) -> bool {
         now.secs() >= session.seen_s.saturating_add(self.idle_s / 10)
     }
 
     /// A session shared between subdomains is bound to their domain, any other to its host.
-    fn bound_to<'h>(&'h self, host: &'h str) -> &'h str {
+    fn seal_host<'h>(&'h self, host: &'h str) -> &'h str {
         self.cookie.domain.as_deref().unwrap_or(host)
     }
 }
@@ -389,7 +389,7 @@ mod tests {
     use alloc::string::String;
     use alloc::vec::Vec;
 
-    use super::{CookieShape, Cookies, LoginBinding, Rights, Sealer, Session, SessionMemory, Sessions, Tokens};
+    use super::{CookieShape, Cookies, LoginBinding, Rights, Sealer, Session, SessionCache, Sessions, Tokens};
     use crate::io::UnixTime;
     use crate::jwt::Claims;
 
@@ -450,11 +450,11 @@ mod tests {
     #[test]
     fn what_is_remembered_changes_no_verdict() {
         let sessions = sessions();
-        let mut memory = SessionMemory::default();
+        let mut memory = SessionCache::default();
         let kept = sessions.to_cookies(&session(), &Cookies::default(), "a", &[1; 24], at(0)).unwrap();
         let kept = header(&kept);
         let mut open = |text: &str, offset| {
-            let opened = sessions.open_remembering(&Cookies::new(text), "a", at(offset), &mut memory).len() == 1;
+            let opened = sessions.open_cached(&Cookies::new(text), "a", at(offset), &mut memory).len() == 1;
             assert_eq!(opened, sessions.open(&Cookies::new(text), "a", at(offset)).is_some(), "{offset}");
             opened
         };
@@ -462,7 +462,7 @@ mod tests {
         assert!(!open(&kept, 100) && !open(&kept, -61));
         assert!(!open(&kept[..kept.len() - 1], 0) && !open(&alloc::format!("{kept}A"), 0));
         memory.ended.end("id");
-        assert!(sessions.open_remembering(&Cookies::new(&kept), "a", at(0), &mut memory).is_empty());
+        assert!(sessions.open_cached(&Cookies::new(&kept), "a", at(0), &mut memory).is_empty());
     }
 
     #[test]

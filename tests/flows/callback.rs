@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use edgeward::io::{Incoming, UnixTime, Unreachable};
-use edgeward::oidc::SessionAct;
+use edgeward::oidc::SessionAction;
 use serde_json::{Value, json};
 
 use crate::support::browser::{Browser, Request, Response};
@@ -377,7 +377,7 @@ fn the_session_that_a_login_takes_the_place_of_is_over_and_its_tokens_stay() {
     let mut browser = old.clone();
     let token = site.provider.newest();
     assert_eq!(site.log_in_with(&mut browser).status, 302);
-    assert_eq!(coordinator.asked(SessionAct::Replace), 1);
+    assert_eq!(coordinator.asked(SessionAction::Replace), 1);
     for instance in [&site, &elsewhere] {
         assert_eq!(peek(instance, &old, "/app").outcome(), (401, "token_missing".into()));
         assert_eq!(peek(instance, &browser, "/app").origin_header("x-user"), Some("user-1"));

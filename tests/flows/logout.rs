@@ -3,7 +3,7 @@
 use edgeward::gateway::{Answer, HeaderEdit};
 use edgeward::http::RequestHead;
 use edgeward::io::Unreachable;
-use edgeward::oidc::{CoordinatorAnswer, SessionAct};
+use edgeward::oidc::{CoordinatorResponse, SessionAction};
 use serde_json::json;
 
 use crate::support::browser::{Browser, Request};
@@ -181,7 +181,7 @@ fn a_logout_ends_every_session_that_a_browser_sends() {
 
 #[test]
 fn a_coordinator_that_does_not_answer_is_logged_and_the_logout_goes_on() {
-    let saying = |status| Meets::Saying(CoordinatorAnswer { status, text: String::new() });
+    let saying = |status| Meets::Saying(CoordinatorResponse { status, text: String::new() });
     for (meets, waits_ms) in [
         (Meets::Unreachable, 0),
         (Meets::InSilence, 2_000),
@@ -213,7 +213,7 @@ fn a_session_that_is_never_refreshed_is_none_of_the_coordinators_business() {
     let mut browser = site.logged_in();
     coordinator.meets(Meets::Unreachable);
     log_out(&site, &mut browser);
-    assert_eq!(coordinator.asked(SessionAct::Logout), 0);
+    assert_eq!(coordinator.asked(SessionAction::Logout), 0);
     assert!(!site.has_logged("session_end_not_shared: "));
 }
 

@@ -496,7 +496,7 @@ fn what_an_unread_token_grants_is_unknown_until_there_are_keys() {
     site.provider.take_down(Endpoint::Keys);
     // What was granted stands as long as it would have, which is for 20 s more.
     assert_eq!(cold.send(&mut browser, Request::get("/things")).status, 200);
-    assert!(site.session(&browser).is_unread());
+    assert!(site.session(&browser).has_unverified_access_token());
     site.sleep_s(21);
     let answer = cold.send(&mut browser, Request::get("/things"));
     assert_eq!(answer.outcome(), (503, "jwks_unreachable".into()));
@@ -505,7 +505,7 @@ fn what_an_unread_token_grants_is_unknown_until_there_are_keys() {
     site.provider.bring_up();
     site.sleep_s(31);
     assert_eq!(cold.send(&mut browser, Request::get("/things")).status, 200);
-    assert!(!site.session(&browser).is_unread());
+    assert!(!site.session(&browser).has_unverified_access_token());
     assert_eq!(site.provider.refreshes(), 1);
 }
 
@@ -515,11 +515,11 @@ fn a_token_whose_key_is_not_published_yet_is_read_again_until_it_is() {
     let mut browser = due(&site);
     site.provider.set().access = Rc::new(|access| access.header("kid", key_b().kid).signed_by(key_b()).text());
     assert_eq!(site.send(&mut browser, Request::get("/things")).status, 403);
-    assert!(site.session(&browser).is_unread());
+    assert!(site.session(&browser).has_unverified_access_token());
     site.provider.set().published = vec![key_a().jwk(), key_b().jwk()];
     site.sleep_s(31);
     assert_eq!(site.send(&mut browser, Request::get("/things")).status, 200);
-    assert!(!site.session(&browser).is_unread());
+    assert!(!site.session(&browser).has_unverified_access_token());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use edgeward::io::Unreachable;
-use edgeward::oidc::{CoordinatorAnswer, CoordinatorStore, SessionAct};
+use edgeward::oidc::{CoordinatorResponse, CoordinatorStore, SessionAction};
 
 use crate::support::browser::{Browser, Request};
 use crate::support::coordinator::{Coordinator, Meets};
@@ -61,7 +61,7 @@ fn a_hundred_requests_on_two_instances_make_one_exchange() {
     });
     let answers = pair.a.run_all(requests.collect::<Vec<_>>());
     assert_eq!(pair.exchanges(), 1);
-    assert_eq!(pair.coordinator.asked(SessionAct::Refresh), 2, "once by each instance");
+    assert_eq!(pair.coordinator.asked(SessionAction::Refresh), 2, "once by each instance");
     let token = answers[0].origin_header("x-token").unwrap();
     assert!(answers.iter().all(|answer| answer.origin_header("x-token") == Some(token)));
     assert!(answers.iter().all(|answer| answer.sets(COOKIE) == Some(true)));
@@ -96,7 +96,7 @@ fn outcomes_are_stored_for_an_hour() {
 
 /// What leaves the session as it is and asks the provider for nothing.
 fn silences() -> Vec<(&'static str, Meets)> {
-    let says = |status, text: &str| Meets::Saying(CoordinatorAnswer { status, text: text.into() });
+    let says = |status, text: &str| Meets::Saying(CoordinatorResponse { status, text: text.into() });
     vec![
         ("unreachable", Meets::Unreachable),
         ("silent", Meets::InSilence),
@@ -115,10 +115,10 @@ fn a_session_goes_on_with_what_it_has_while_the_coordinator_says_nothing() {
         let answer = peek(&pair.a, &pair.browser, "/app");
         assert_eq!((answer.origin_header("x-user"), answer.sets(COOKIE)), (Some("user-1"), None), "{what}");
         assert_eq!(pair.exchanges(), 0, "{what}: a second exchange would end the session");
-        let asked = pair.coordinator.asked(SessionAct::Refresh);
+        let asked = pair.coordinator.asked(SessionAction::Refresh);
         pair.a.sleep_ms(4_999);
         peek(&pair.a, &pair.browser, "/maybe");
-        assert_eq!(pair.coordinator.asked(SessionAct::Refresh), asked, "{what}: remembered for five seconds");
+        assert_eq!(pair.coordinator.asked(SessionAction::Refresh), asked, "{what}: remembered for five seconds");
         pair.coordinator.meets(Meets::Well);
         pair.a.sleep_ms(1);
         assert_eq!(peek(&pair.a, &pair.browser, "/app").sets(COOKIE), Some(true), "{what}");
@@ -359,7 +359,7 @@ fn a_message_that_nobody_sealed_is_not_heeded() {
     // The session's cookie is no message either.
     let cookie = pair.browser.value(COOKIE).unwrap().split_once('.').unwrap().1.to_string();
     for sealed in ["", "AAAA", cookie.as_str()] {
-        for act in [SessionAct::Refresh, SessionAct::Logout, SessionAct::Replace] {
+        for act in [SessionAction::Refresh, SessionAction::Logout, SessionAction::Replace] {
             let turn = pair.a.run(party.coordinate(act, sealed, &Untouched, &pair.a.host)).unwrap();
             assert_eq!((turn.answer.status, turn.answer.text.as_str()), (503, ""));
             assert!(turn.store.is_none());

@@ -2,7 +2,7 @@
 
 use edgeward::gateway::{Answer, Gateway, Problem};
 use edgeward::io::Incoming;
-use edgeward::oidc::{CoordinatorAnswer, CoordinatorMessage, SessionAct};
+use edgeward::oidc::{CoordinatorResponse, CoordinatorMessage, SessionAction};
 
 use crate::support::host::VirtualHost;
 use crate::support::world::json;
@@ -98,13 +98,13 @@ fn jobs_and_what_is_remembered_of_sessions_show_none_of_it() {
 fn messages_of_the_coordinator_show_neither_session_nor_name() {
     let message = CoordinatorMessage {
         session: "name-of-a-session".into(),
-        act: SessionAct::Logout,
+        act: SessionAction::Logout,
         sealed: "a-sealed-session".into(),
         timeout_ms: 1,
     };
     assert_eq!(format!("{message:?}"), "CoordinatorMessage { act: Logout, .. }");
-    let answer = CoordinatorAnswer { status: 200, text: "a-sealed-session".into() };
-    assert_eq!(format!("{answer:?}"), "CoordinatorAnswer { status: 200, .. }");
+    let answer = CoordinatorResponse { status: 200, text: "a-sealed-session".into() };
+    assert_eq!(format!("{answer:?}"), "CoordinatorResponse { status: 200, .. }");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use std::task::Poll;
 use edgeward::host::{Host as _, Spawn};
 use edgeward::io::Unreachable;
 use edgeward::oidc::{
-    CoordinatorAnswer, CoordinatorMessage, CoordinatorStore, CoordinatorTurn, LoginHost, RelyingParty, SessionAct,
+    CoordinatorResponse, CoordinatorMessage, CoordinatorStore, CoordinatorOutcome, LoginHost, RelyingParty, SessionAction,
     SessionJob, StoredText,
 };
 
@@ -39,7 +39,7 @@ pub(crate) enum Meets {
     /// It acts, and the answer takes so many milliseconds.
     AnswerLate(u32),
     /// It does not act, and answers this.
-    Saying(CoordinatorAnswer),
+    Saying(CoordinatorResponse),
 }
 
 /// A coordinator that all instances share.
@@ -52,7 +52,7 @@ pub(crate) struct Coordinator {
     read_ms: Cell<u32>,
     is_unreadable: Cell<bool>,
     /// What was asked, and of which session.
-    asked: RefCell<Vec<(SessionAct, String)>>,
+    asked: RefCell<Vec<(SessionAction, String)>>,
     /// The sessions that were sent, sealed.
     sealed: RefCell<Vec<String>>,
 }
@@ -109,7 +109,7 @@ impl Coordinator {
     }
 
     /// How often it was asked to do this.
-    pub(crate) fn asked(&self, act: SessionAct) -> usize {
+    pub(crate) fn asked(&self, act: SessionAction) -> usize {
         self.asked.borrow().iter().filter(|(one, _)| *one == act).count()
     }
 
@@ -135,16 +135,16 @@ impl Coordinator {
     pub(crate) async fn act(
         self: Rc<Self>,
         session: String,
-        act: SessionAct,
+        act: SessionAction,
         sealed: String,
         host: VirtualHost,
-    ) -> CoordinatorAnswer {
+    ) -> CoordinatorResponse {
         let place = self.place(&session);
         // Refreshes take turns; the end of a session does not wait.
-        let _turn = if act == SessionAct::Refresh { Some(place.turn(&host).await) } else { None };
+        let _turn = if act == SessionAction::Refresh { Some(place.turn(&host).await) } else { None };
         let store = Store { place: Rc::clone(&place), coordinator: Rc::clone(&self), host: host.clone() };
         let turn = self.party.coordinate(act, &sealed, &store, &host).await;
-        let CoordinatorTurn { answer, store } = turn.unwrap_or_else(|_| CoordinatorTurn::unknown());
+        let CoordinatorOutcome { answer, store } = turn.unwrap_or_else(|_| CoordinatorOutcome::unknown());
         if let Some(store) = store {
             *place.stored.borrow_mut() = Some(store);
         }
@@ -209,7 +209,7 @@ impl LoginHost for VirtualHost {
         self.coordinator().is_some()
     }
 
-    async fn coordinate(&self, message: CoordinatorMessage) -> Result<CoordinatorAnswer, Unreachable> {
+    async fn coordinate(&self, message: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> {
         let coordinator = self.coordinator().expect("there is no coordinator to ask");
         self.keep_secret(&message.sealed);
         self.assert_no_secret("a message", &format!("{message:?}"));
@@ -231,7 +231,7 @@ impl LoginHost for VirtualHost {
             Meets::AnswerLate(millis) => (0, millis),
         };
         // It goes on there, whatever becomes of who asked.
-        let answer: Rc<RefCell<Option<CoordinatorAnswer>>> = Rc::default();
+        let answer: Rc<RefCell<Option<CoordinatorResponse>>> = Rc::default();
         let (there, host) = (Rc::clone(&answer), self.clone());
         self.begin_elsewhere(async move {
             host.wait_ms(before_ms.into()).await;

@@ -53,7 +53,7 @@ pub(crate) async fn to_origin(inbound: &Inbound, forward: Forward<'_>, host: &Wo
 
 async fn send(inbound: &Inbound, url: &str, service: &JsValue, plan: &Forward<'_>) -> Result<JsValue, JsValue> {
     let names = header_names(&inbound.raw);
-    let removed = names.lines().filter(|name| plan.leaves_out(name)).map(String::from).collect();
+    let removed = names.lines().filter(|name| plan.drops(name)).map(String::from).collect();
     let set = plan.set.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect();
     let answered = JsFuture::from(forward(&inbound.raw, url, service, removed, set, plan.is_private)?).await?;
     let answered = Array::from(&answered);

@@ -9,7 +9,7 @@ use edgeward::host::{Host, Level, Spawn};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 use edgeward::limits;
-use edgeward::oidc::{CoordinatorAnswer, CoordinatorMessage, LoginHost, SessionJob};
+use edgeward::oidc::{CoordinatorResponse, CoordinatorMessage, LoginHost, SessionJob};
 use js_sys::futures::{JsFuture, future_to_promise};
 use js_sys::{Array, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -159,12 +159,12 @@ impl LoginHost for WorkerHost {
         !self.binding("EDGEWARD_SESSIONS").is_undefined()
     }
 
-    async fn coordinate(&self, message: CoordinatorMessage) -> Result<CoordinatorAnswer, Unreachable> {
+    async fn coordinate(&self, message: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> {
         let CoordinatorMessage { session, act, sealed, timeout_ms } = message;
         let asked = ask_coordinator(self.env.as_ref(), &session, act.name(), &sealed, timeout_ms);
         let answer = JsFuture::from(asked.map_err(|_| Unreachable::Network)?).await;
         let answer = Array::from(&answer.map_err(|_| Unreachable::Network)?);
         let status = answer.get(0).as_f64().unwrap_or_default() as u16;
-        Ok(CoordinatorAnswer { status, text: answer.get(1).as_string().unwrap_or_default() })
+        Ok(CoordinatorResponse { status, text: answer.get(1).as_string().unwrap_or_default() })
     }
 }

@@ -16,7 +16,7 @@ use core::task::{Context as Task, Poll, Waker};
 use edgeward::gateway::{Answer, config_invalid};
 use edgeward::http::RequestHead;
 use edgeward::io::Unreachable;
-use edgeward::oidc::{CoordinatorStore, CoordinatorTurn, SessionAct};
+use edgeward::oidc::{CoordinatorStore, CoordinatorOutcome, SessionAction};
 use js_sys::futures::JsFuture;
 use js_sys::{Array, Function, Promise};
 use wasm_bindgen::JsValue;
@@ -63,12 +63,12 @@ async fn handle(inbound: Inbound, env: Env, ctx: Context, config: JsValue) -> Re
 pub fn coordinate(act: String, sealed: String, read: Function, env: Env, config: JsValue) -> Promise {
     promise(Box::pin(async move {
         let party = runtime::gateway(&env, &config).and_then(|gateway| gateway.login().cloned());
-        let turn = match (party, SessionAct::from_name(&act)) {
+        let turn = match (party, SessionAction::from_name(&act)) {
             (Some(party), Some(act)) => {
                 let turn = party.coordinate(act, &sealed, &Store(read), &WorkerHost::new(env, None)).await;
                 turn.map_err(|_| JsValue::from("the storage of the Durable Object cannot be read"))?
             }
-            _ => CoordinatorTurn::unknown(),
+            _ => CoordinatorOutcome::unknown(),
         };
         let stored = turn.store.map_or((JsValue::UNDEFINED, 0), |store| (store.text.into(), store.until_ms));
         let (text, until) = (turn.answer.text, stored.1 as f64);
