@@ -66,7 +66,16 @@ impl RequestHead<'_> {
             |id: &String| id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         (self.header)("cf-ray").filter(is_name)
     }
+
+    /// Returns the client's address, as stated by the platform.
+    #[must_use]
+    pub fn client_address(&self) -> Option<String> {
+        (self.header)(CLIENT_ADDRESS)
+    }
 }
+
+/// The header in which Cloudflare states the client's address.
+pub(crate) const CLIENT_ADDRESS: &str = "cf-connecting-ip";
 
 /// The parts of a request's URL, not decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! The browser comes back with a code (OpenID Connect Core §3.1.2.5, RFC 9207).
+//! The callback: the provider redirects the browser back with a code (OpenID Connect Core §3.1.2.5, RFC 9207).
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -16,28 +16,28 @@ use crate::jwt::{Claims, Id, VerifiedToken, is_organization};
 use crate::limits;
 use crate::session::{Cookies, Session};
 
-/// Why a login failed.
+/// An error of the callback.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallbackError {
-    /// A parameter is missing, or there more than once.
+    /// A parameter is missing or repeated.
     Malformed,
-    /// This browser has no open login of that `state`: it is foreign, over, or was used.
+    /// This browser has no pending login with that `state`: it belongs elsewhere, has expired, or was already used.
     StateUnknown,
-    /// `iss` is missing where it was promised, or names another issuer.
+    /// `iss` is missing although the provider announced it, or names another issuer.
     IssuerMismatch,
-    /// The provider says no: its error code, from the registered ones.
+    /// The provider refused the login, with this error code.
     Denied(String),
-    /// The token endpoint refused: its error code.
+    /// The token endpoint refused the code, with this error code.
     ExchangeRefused(String),
-    /// The token endpoint could not be reached or did not answer with tokens.
+    /// The token endpoint is unreachable or returned no tokens.
     ExchangeFailed,
-    /// The ID token is not of the organization that was asked for.
+    /// The ID token is not for the requested organization.
     OrganizationMismatch,
 }
 
 impl CallbackError {
-    /// The stable name of this error.
+    /// Returns the stable code of this error.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl CallbackError {
         }
     }
 
-    /// The HTTP status that says whose fault it is.
+    /// Returns the HTTP status: 4xx for the request, 5xx for the provider.
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
@@ -78,19 +78,19 @@ impl From<TokenError> for CallbackError {
     }
 }
 
-/// A callback whose `state` and `iss` are right: its code may be exchanged. Made by [`RelyingParty::accept`] only.
+/// A callback with valid `state` and `iss`, whose code may be exchanged. Created only by [`RelyingParty::accept`].
 struct AcceptedCallback {
     transaction: Transaction,
     code: String,
 }
 
-/// Tokens that came for the code; nothing about them is verified yet. Made by [`AcceptedCallback::exchange`] only.
+/// Unverified tokens issued for the code. Created only by [`AcceptedCallback::exchange`].
 struct PendingLogin {
     transaction: Transaction,
     response: TokenResponse,
 }
 
-/// A login whose ID token was verified as the one of this login. Made by [`PendingLogin::verify`] only.
+/// A login whose ID token was verified for this login. Created only by [`PendingLogin::verify`].
 struct VerifiedLogin {
     transaction: Transaction,
     response: TokenResponse,
@@ -98,7 +98,7 @@ struct VerifiedLogin {
 }
 
 impl RelyingParty {
-    /// Finishes a login. `login_destination` says where a browser may go that wants to go somewhere.
+    /// Completes a login. `login_destination` maps the requested location to an allowed one.
     pub(crate) async fn callback(
         self: &Arc<Self>,
         head: &RequestHead<'_>,
@@ -107,8 +107,8 @@ impl RelyingParty {
     ) -> Result<Reply, LoginError> {
         let provider = self.provider(host).await?;
         let accepted = self.accept(head, &provider, host.now(), StateUse::Consume)?;
-        let closing = Transaction::clear(&accepted.transaction.state);
-        let user_ip = (head.header)("cf-connecting-ip");
+        let cleared = Transaction::clear(&accepted.transaction.state);
+        let user_ip = head.client_address();
         let pending = accepted.exchange(&self.client, &provider, user_ip.as_deref(), host).await?;
         let login = pending.verify(self, host).await?;
         let access = self.check_access_token(login.claims(), login.access_token(), host).await;
@@ -116,18 +116,18 @@ impl RelyingParty {
         let (session, location) = login.into_session(&self.client, &access, id, host.now())?;
         let location = login_destination(location);
         let mut cookies = self.to_cookies(head, &session, host).ok_or(LoginError::TooLarge)?;
-        cookies.extend(closing);
-        // A copy of the cookie of the session that this one takes the place of opens nothing any more.
+        cookies.extend(cleared);
+        // A copy of the replaced session's cookie must not be usable any more.
         self.end_sessions(head, SessionAction::Replace, host).await;
         Ok(if self.sessions.cookie.same_site == "Strict" {
-            // A redirect would be part of the way back from the provider, on which browsers send no such cookie.
+            // A redirect would still belong to the cross-site navigation from the provider, and browsers would not send the cookie.
             logged_in(head, &location).with_cookies(cookies)
         } else {
             Reply::redirect(location).with_cookies(cookies)
         })
     }
 
-    /// What is wrong with a callback that a script sent, if anything is: nothing is redeemed and nothing used up.
+    /// Checks a callback sent by a script and reports its error, if any, without redeeming the code or consuming the state.
     pub(crate) async fn inspect_callback(
         &self,
         head: &RequestHead<'_>,
@@ -138,7 +138,7 @@ impl RelyingParty {
         Ok(navigation_required(true))
     }
 
-    /// Checks the callback's query: `state`, `iss`, `error` and `code`, each there at most once.
+    /// Checks `state`, `iss`, `error` and `code` of the callback's query; each may occur once.
     fn accept(
         &self,
         head: &RequestHead<'_>,
@@ -150,7 +150,7 @@ impl RelyingParty {
         let once = |name| form::once(&parameters, name).map_err(|_| CallbackError::Malformed);
         let (state, iss, error, code) = (once("state")?, once("iss")?, once("error")?, once("code")?);
         let state = state.ok_or(CallbackError::Malformed)?;
-        // What this browser does not hold it cannot have begun: the login may be another tab's.
+        // Only the browser that began the login holds its cookie.
         let header = (head.header)("cookie").unwrap_or_default();
         let transaction = Transaction::find(&self.sessions.sealer, self.client.host(), &Cookies::new(&header), state)
             .filter(|transaction| transaction.is_open(now))
@@ -158,7 +158,7 @@ impl RelyingParty {
         if replay == StateUse::Consume && !self.state.with(|shared| shared.replay_guard.claim(state)) {
             return Err(CallbackError::StateUnknown);
         }
-        // RFC 9207 §2.4: a missing `iss` is as bad as a wrong one where it was promised.
+        // RFC 9207 §2.4: where `iss` was announced, a missing one is an error like a wrong one.
         match iss {
             Some(iss) if iss != provider.issuer => return Err(CallbackError::IssuerMismatch),
             None if provider.sends_iss => return Err(CallbackError::IssuerMismatch),
@@ -173,7 +173,7 @@ impl RelyingParty {
         }
     }
 
-    /// `Set-Cookie` values that hold the session; `None` if it does not fit into cookies.
+    /// Returns the `Set-Cookie` values of the session; `None` if it does not fit into cookies.
     pub(super) fn to_cookies(
         &self,
         head: &RequestHead<'_>,
@@ -186,11 +186,11 @@ impl RelyingParty {
     }
 }
 
-/// Whether a `state` is good once only.
+/// Whether accepting a callback consumes its `state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Replay {
-    Refused,
-    Unchecked,
+enum StateUse {
+    Consume,
+    Inspect,
 }
 
 impl AcceptedCallback {
@@ -218,8 +218,8 @@ impl AcceptedCallback {
 }
 
 impl PendingLogin {
-    /// Verifies the ID token (OpenID Connect Core §3.1.3.7): with the client's policy, the nonce of this login, and the hash of
-    /// its access token.
+    /// Verifies the ID token (OpenID Connect Core §3.1.3.7) against the client's policy, the nonce of this login and the hash of
+    /// the access token.
     async fn verify(self, party: &RelyingParty, host: &impl LoginHost) -> Result<VerifiedLogin, LoginError> {
         let Self { transaction, response } = self;
         let policy =
@@ -230,7 +230,7 @@ impl PendingLogin {
 }
 
 impl VerifiedLogin {
-    /// The claims of the ID token.
+    /// Returns the claims of the ID token.
     fn claims(&self) -> &Claims {
         self.id.claims()
     }
@@ -239,8 +239,7 @@ impl VerifiedLogin {
         &self.response.access_token
     }
 
-    /// The session of the user whom the ID token names, and where the browser goes. `access` is what verification says of the
-    /// access token.
+    /// Returns the user's session and the location to redirect the browser to. `access` is the verdict on the access token.
     fn into_session(
         self,
         client: &Client,

@@ -1,4 +1,4 @@
-//! The gateway as a client of the provider, and how it authenticates at the token endpoint (RFC 6749 §2.3).
+//! The gateway as an OAuth client, and its authentication at the token endpoint (RFC 6749 §2.3).
 
 use alloc::format;
 use alloc::string::String;
@@ -13,36 +13,36 @@ use crate::io::{Incoming, Outgoing, Unreachable};
 use crate::limits;
 use crate::url::HttpUrl;
 
-/// A registered client; usable once it exists.
+/// A client registered at the provider.
 #[derive(Debug)]
 pub struct Client {
-    /// `client_id`
+    /// The `client_id`.
     pub id: String,
-    /// How it authenticates.
+    /// The client authentication method.
     pub auth: ClientAuth,
-    /// The gateway's own callback, exactly as registered.
+    /// The gateway's callback URL, exactly as registered.
     pub redirect_uri: String,
-    /// Where the browser goes after the callback, unless back to where it came from.
+    /// A fixed URL to redirect to after the callback; otherwise the browser returns to the page it came from.
     pub callback_uri: Option<String>,
-    /// What is asked for.
+    /// The requested scopes.
     pub scope: String,
-    /// The API that access tokens shall be for.
+    /// The API that access tokens are requested for.
     pub audience: Option<String>,
-    /// The parameter that names it: `audience` at Auth0, `resource` elsewhere (RFC 8707).
+    /// The parameter that carries the audience: `audience` at Auth0, `resource` elsewhere (RFC 8707).
     pub audience_parameter: &'static str,
-    /// Organizations whose members may log in; any if empty.
+    /// Organizations whose members may log in; all if empty.
     pub organizations: Vec<String>,
     /// The claim that lists roles.
     pub roles_claim: Option<String>,
-    /// By which claims access token and ID token name the same user.
+    /// The claims that identify the same user in access tokens and ID tokens.
     pub subject_match: SubjectMatch,
-    /// Claims of the ID token that a session keeps; all if `None`.
+    /// Claims of the ID token that sessions store; all if `None`.
     pub session_claims: Option<Vec<String>>,
-    /// Tells the provider the user's address, which it trusts if so configured (Auth0's `auth0-forwarded-for`).
+    /// Whether to send the user's address to the provider (`auth0-forwarded-for`); Auth0 has to be configured to trust it.
     pub forwards_ip: bool,
 }
 
-/// How the client proves who it is.
+/// A client authentication method with its secrets.
 #[derive(Debug)]
 pub enum ClientAuth {
     /// `client_secret_post`
@@ -53,11 +53,11 @@ pub enum ClientAuth {
     None,
 }
 
-/// A client secret. Not shown by `Debug`.
+/// A client secret, redacted in `Debug` output.
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a secret.
+    /// Wraps a secret.
     #[must_use]
     pub fn new(secret: String) -> Self {
         Self(secret)
@@ -71,36 +71,36 @@ impl core::fmt::Debug for Secret {
 }
 
 impl Client {
-    /// The gateway's own origin, from `redirect_uri`.
+    /// Returns the gateway's own origin, taken from `redirect_uri`.
     #[must_use]
     pub fn origin(&self) -> &str {
         origin_of(&self.redirect_uri)
     }
 
-    /// Host and port of the gateway, which its cookies are bound to.
+    /// Returns the gateway's host and port, to which its cookies are bound.
     #[must_use]
     pub fn host(&self) -> &str {
         HttpUrl::parse(&self.redirect_uri).map(|url| url.authority).unwrap_or_default()
     }
 
-    /// The origin that people think of as the site: that of `callback_uri`, else the gateway's own.
+    /// Returns the origin of `callback_uri`, if configured, else the gateway's own.
     #[must_use]
     pub fn home(&self) -> &str {
         self.callback_uri.as_deref().map_or_else(|| self.origin(), origin_of)
     }
 
-    /// Where the browser goes once it is logged in.
+    /// Returns the location to redirect to after login.
     #[must_use]
     pub fn after_login(&self, return_to: &ReturnTo) -> String {
         match &self.callback_uri {
             Some(uri) => uri.clone(),
-            // Checked again after it was sealed and opened: a Location is the last thing to be wrong about.
+            // Parsed again after unsealing, as defense in depth: the value becomes a `Location`.
             None => ReturnTo::parse(return_to.as_str()).unwrap_or_default().as_str().into(),
         }
     }
 
-    /// Sends a form to one of the provider's endpoints, authenticated: with the next secret if the provider refuses the first. Only
-    /// then may it be sent again, for the provider has not looked at what it holds.
+    /// Sends an authenticated form to one of the provider's endpoints. If the provider refuses the first client secret, the form is
+    /// sent again with the next one, which is safe because the provider has not processed it.
     pub(super) async fn send(
         &self,
         url: &str,
@@ -119,7 +119,7 @@ impl Client {
         }
     }
 
-    /// Whether there is a secret for this attempt: the first, and the next once it was refused.
+    /// Whether there is a secret for this attempt; at most two are tried.
     fn has_secret(&self, attempt: usize) -> bool {
         match &self.auth {
             ClientAuth::Post(secrets) | ClientAuth::Basic(secrets) => attempt < secrets.len().min(2),

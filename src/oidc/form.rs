@@ -1,4 +1,4 @@
-//! `application/x-www-form-urlencoded` (WHATWG URL §5): queries in, queries and bodies out.
+//! Parsing of queries and serialization of queries and forms (`application/x-www-form-urlencoded`, WHATWG URL §5).
 
 use alloc::format;
 use alloc::string::String;
@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::http::percent;
 
-/// Appends `name=value`, with `&` before it unless it is the first or follows a `?`.
+/// Appends `name=value`, preceded by `&` unless it is the first parameter or follows a `?`.
 pub(super) fn push(form: &mut String, name: &str, value: &str) {
     if !form.is_empty() && !form.ends_with('?') {
         form.push('&');
@@ -16,7 +16,7 @@ pub(super) fn push(form: &mut String, name: &str, value: &str) {
     encode_into(value, form);
 }
 
-/// Percent-encodes everything but unreserved characters.
+/// Appends `text`, with everything but unreserved characters percent-encoded.
 pub(super) fn encode_into(text: &str, out: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -27,12 +27,13 @@ pub(super) fn encode_into(text: &str, out: &mut String) {
     }
 }
 
-/// A URL with a query to append to: ends in `?` or has one already.
+/// Returns a URL to which parameters can be appended: one that has a query or ends in `?`.
 pub(super) fn with_query(endpoint: &str) -> String {
     if endpoint.contains('?') { endpoint.into() } else { format!("{endpoint}?") }
 }
 
-/// Decoded parameters of a query, in order. What is no UTF-8 becomes U+FFFD, as in browsers: no parameter goes unseen.
+/// Returns the decoded parameters of a query, in order. As in browsers, invalid UTF-8 is replaced with U+FFFD, so no parameter is
+/// dropped.
 pub(super) fn parse(query: &str) -> Vec<(String, String)> {
     query
         .split('&')
@@ -44,7 +45,7 @@ pub(super) fn parse(query: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Whether a query has a parameter of this name, however it is encoded.
+/// Returns whether a query has a parameter with this name, in any encoding.
 #[must_use]
 pub fn has_parameter(query: &str, name: &str) -> bool {
     !query.is_empty() && parse(query).iter().any(|(one, _)| one == name)
@@ -71,14 +72,14 @@ fn decode(text: &str) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-/// The value of a parameter that may be there at most once.
+/// Returns the value of a parameter that may occur at most once.
 pub(super) fn once<'p>(parameters: &'p [(String, String)], name: &str) -> Result<Option<&'p str>, Duplicate> {
     let mut values = parameters.iter().filter(|(one, _)| one == name).map(|(_, value)| value.as_str());
     let first = values.next();
     if values.next().is_some() { Err(Duplicate) } else { Ok(first) }
 }
 
-/// A parameter stands in a query more than once (RFC 6749 §3.1).
+/// A query repeats a parameter (RFC 6749 §3.1).
 #[derive(Debug)]
 pub(super) struct Duplicate;
 
@@ -89,7 +90,7 @@ mod tests {
     use super::{once, parse, push};
 
     #[test]
-    fn what_is_encoded_decodes_to_the_same() {
+    fn encoding_round_trips() {
         let mut form = String::new();
         let pairs = [("a b", "c&d=e"), ("é", "%+/?"), ("", "x")];
         pairs.iter().for_each(|(name, value)| push(&mut form, name, value));
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_queries_decode_as_browsers_do() {
+    fn irregular_queries_decode_as_in_browsers() {
         assert_eq!(
             parse("a=1+2&b&&c=%zz&d=%"),
             [("a", "1 2"), ("b", ""), ("c", "%zz"), ("d", "%")].map(|(n, v)| (n.to_string(), v.to_string()))

@@ -1,4 +1,4 @@
-//! What logins ask of their host beyond keys: randomness, work that outlives a request, and one place per session.
+//! The host functions that logins need besides keys: randomness, jobs that outlive a request, and a coordinator per session.
 
 use alloc::string::String;
 
@@ -7,60 +7,60 @@ use crate::host::Spawn;
 use crate::io::Unreachable;
 use crate::jwk::KeyHost;
 
-/// A host on which people log in.
+/// A [`Host`](crate::host::Host) that supports logins.
 pub trait LoginHost: KeyHost + Spawn<SessionJob> {
-    /// Fills `out` with random bytes that nobody can predict.
+    /// Fills `out` with cryptographically secure random bytes.
     fn entropy(&self, out: &mut [u8]);
 
-    /// Whether instances of this program share a coordinator for each session; see [`coordinate`](Self::coordinate).
+    /// Whether all instances share a coordinator for each session; see [`coordinate`](Self::coordinate).
     fn has_coordinator(&self) -> bool;
 
-    /// Hands a message to the coordinator of its session: one place for all instances, which answers it with
-    /// [`RelyingParty::coordinate`](super::RelyingParty::coordinate). Never called without a coordinator.
+    /// Sends a message to its session's coordinator, which is shared by all instances and handles it with
+    /// [`RelyingParty::coordinate`](super::RelyingParty::coordinate). Only called if there is a coordinator.
     fn coordinate(&self, message: CoordinatorMessage) -> impl Future<Output = Result<CoordinatorResponse, Unreachable>>;
 }
 
-/// A message for a session's coordinator.
+/// A message to a session's coordinator.
 pub struct CoordinatorMessage {
-    /// Which session's: does not tell the session's own name.
+    /// The coordinator's name: a hash of the session's id, so it does not reveal the id.
     pub session: String,
-    /// What is asked.
-    pub act: SessionAction,
-    /// The session, sealed.
+    /// The requested action.
+    pub action: SessionAction,
+    /// The sealed session.
     pub sealed: String,
-    /// Time until the answer must be there, in milliseconds.
+    /// The time limit for the response, in milliseconds.
     pub timeout_ms: u32,
 }
 
-/// What the coordinator answers, as an HTTP status and a text.
+/// A coordinator's response: an HTTP status and a text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CoordinatorResponse {
-    /// 200: a sealed session follows, or nothing if none is newer than the one that was sent. 410: the act that ended it follows,
-    /// or nothing if the provider did. 503: nothing is known.
+    /// 200: `text` is a sealed session, or empty if none is newer than the one sent. 410: `text` names the action that ended
+    /// the session, or is empty if the provider ended it. 503: the outcome is unknown.
     pub status: u16,
     /// See `status`.
     pub text: String,
 }
 
-/// What becomes of a session.
+/// An action on a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionAction {
-    /// Its tokens are refreshed.
+    /// Refreshes its tokens.
     Refresh,
-    /// Its user logs out.
+    /// Ends it because the user logs out.
     Logout,
-    /// A new login takes its place.
+    /// Ends it because a new login replaces it.
     Replace,
 }
 
 impl SessionAction {
-    /// The act of this name.
+    /// Returns the action with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Refresh, Self::Logout, Self::Replace].into_iter().find(|act| act.name() == name)
+        [Self::Refresh, Self::Logout, Self::Replace].into_iter().find(|action| action.name() == name)
     }
 
-    /// Its name, for a URL or a log.
+    /// Returns its name, for URLs and logs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -72,20 +72,20 @@ impl SessionAction {
 }
 
 impl core::fmt::Debug for CoordinatorMessage {
-    /// Shows neither the session nor its name.
+    /// Redacts the session and its id.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("CoordinatorMessage").field("act", &self.act).finish_non_exhaustive()
+        f.debug_struct("CoordinatorMessage").field("action", &self.action).finish_non_exhaustive()
     }
 }
 
 impl core::fmt::Debug for CoordinatorResponse {
-    /// Shows no session.
+    /// Redacts the session.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("CoordinatorResponse").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
-/// Random bytes.
+/// Returns random bytes.
 pub(super) fn random<const N: usize>(host: &impl LoginHost) -> [u8; N] {
     let mut bytes = [0; N];
     host.entropy(&mut bytes);

@@ -1,4 +1,4 @@
-//! Beginning a login: the authorization request (OpenID Connect Core §3.1.2.1, RFC 7636).
+//! The start of a login: the authorization request (OpenID Connect Core §3.1.2.1, RFC 7636).
 
 use alloc::format;
 use alloc::string::String;
@@ -14,26 +14,26 @@ use crate::io::UnixTime;
 use crate::limits;
 use crate::session::{Cookies, SEAL_NONCE_BYTES};
 
-/// Random bytes that beginning a login needs: state, nonce and verifier of 32 each, and the seal's nonce.
+/// Random bytes needed to begin a login: 32 each for state, nonce and verifier, and the nonce of the seal.
 const ENTROPY_BYTES: usize = 3 * 32 + SEAL_NONCE_BYTES;
 
-/// Parameters that a link to the login route may pass on to the provider, besides `organization`.
+/// Query parameters of the login route that are forwarded to the provider, besides `organization`.
 const FORWARDED_PARAMETERS: [&str; 6] = ["connection", "prompt", "login_hint", "screen_hint", "acr_values", "ui_locales"];
 
-/// The address of a login route for a browser that is to come back.
+/// Returns the URL of a login route with `return_to`.
 pub(crate) fn login_url(route: &str, return_to: &ReturnTo) -> String {
     let mut url = form::with_query(route);
     form::push(&mut url, "return_to", return_to.as_str());
     url
 }
 
-/// Says that a browser was sent to the site's own origin to log in, so that it is sent there once.
+/// Marks a login that was already redirected to the gateway's own origin, to prevent a redirect loop.
 const SENT_HOME_PARAMETER: &str = "sent_home";
 
-/// Where a login has to begin that was asked for on another host than the callback's: its cookie would not come along to
-/// the callback. `None` if it can begin here, or if the browser was sent there already: then a proxy before this gateway
-/// changes the host.
-fn home_login_url(client: &Client, head: &RequestHead<'_>, path: &str) -> Option<String> {
+/// Returns the login URL on the callback's host if the login was requested on another host, where the callback would not
+/// receive its cookie. `None` if the login can begin here, or if the browser was already redirected: then a proxy in front of
+/// the gateway changes the host.
+fn login_url_on_own_origin(client: &Client, head: &RequestHead<'_>, path: &str) -> Option<String> {
     let parts = head.url_parts();
     let query = parts.query.unwrap_or_default();
     if parts.authority.eq_ignore_ascii_case(client.host()) || form::has_parameter(query, SENT_HOME_PARAMETER) {
@@ -43,35 +43,35 @@ fn home_login_url(client: &Client, head: &RequestHead<'_>, path: &str) -> Option
     Some(format!("{}{path}?{query}{separator}{SENT_HOME_PARAMETER}=1", client.origin()))
 }
 
-/// A login that has begun.
+/// A login in progress.
 struct StartedLogin {
-    /// Where the browser goes: the provider.
+    /// The URL of the authorization request.
     location: String,
     /// `Set-Cookie` values.
     cookies: Vec<String>,
 }
 
 impl RelyingParty {
-    /// Sends the browser to the provider. `path` is that of the login route.
+    /// Redirects the browser to the provider. `path` is the path of the login route.
     pub(crate) async fn begin(
         &self,
         head: &RequestHead<'_>,
         path: &str,
         host: &impl LoginHost,
     ) -> Result<Reply, LoginError> {
-        if let Some(url) = home_login_url(&self.client, head, path) {
+        if let Some(url) = login_url_on_own_origin(&self.client, head, path) {
             return Ok(Reply::redirect(url));
         }
         let provider = self.provider(host).await?;
-        let begun = self.authorization_request(head, &provider, &random(host), host.now());
-        let StartedLogin { location, cookies } = begun.ok_or(LoginError::TooLarge)?;
+        let started = self.authorization_request(head, &provider, &random(host), host.now());
+        let StartedLogin { location, cookies } = started.ok_or(LoginError::TooLarge)?;
         Ok(Reply::redirect(location).with_cookies(cookies))
     }
 
-    /// The authorization request, and the cookie that remembers the login until the browser comes back. The query of the login route
-    /// may hold `return_to` (or `returnTo`), and parameters to pass on.
+    /// Builds the authorization request and the cookie that stores the login until the callback. The query of the login route
+    /// may contain `return_to` (or `returnTo`) and parameters to forward.
     ///
-    /// `None` if the login does not fit into a cookie.
+    /// Returns `None` if the login does not fit into a cookie.
     fn authorization_request(
         &self,
         head: &RequestHead<'_>,
@@ -85,12 +85,12 @@ impl RelyingParty {
         let (verifier, rest) = rest.split_first_chunk::<32>()?;
         let seal_nonce = rest.first_chunk::<SEAL_NONCE_BYTES>()?;
         let parameters = form::parse(head.url_parts().query.unwrap_or_default());
-        let given = |name: &str| form::once(&parameters, name).ok().flatten();
-        let return_to = given("return_to").or_else(|| given("returnTo")).and_then(ReturnTo::parse);
-        let passed_on = |name: &str| {
-            given(name).filter(|value| !value.is_empty() && value.len() <= limits::MAX_LOGIN_PARAMETER_BYTES)
+        let parameter = |name: &str| form::once(&parameters, name).ok().flatten();
+        let return_to = parameter("return_to").or_else(|| parameter("returnTo")).and_then(ReturnTo::parse);
+        let forwarded = |name: &str| {
+            parameter(name).filter(|value| !value.is_empty() && value.len() <= limits::MAX_LOGIN_PARAMETER_BYTES)
         };
-        let organization = passed_on("organization").or(match client.organizations.as_slice() {
+        let organization = forwarded("organization").or(match client.organizations.as_slice() {
             [only] => Some(only.as_str()),
             _ => None,
         });
@@ -123,7 +123,7 @@ impl RelyingParty {
             form::push(&mut location, "organization", organization);
         }
         for name in FORWARDED_PARAMETERS {
-            if let Some(value) = passed_on(name) {
+            if let Some(value) = forwarded(name) {
                 form::push(&mut location, name, value);
             }
         }

@@ -1,4 +1,4 @@
-//! What browsers and API clients are told when a login does not go as planned, and what the log says to do about it.
+//! Login errors: the pages and problem documents that clients get, and the log lines that help the operator.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -11,24 +11,24 @@ use crate::jwk::KeysError;
 use crate::limits;
 use crate::verifier::Unverified;
 
-/// Why a step of a login failed.
+/// An error of a login flow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LoginError {
-    /// The provider's endpoints are not known.
+    /// The provider's endpoints are unknown.
     Provider(DiscoveryError),
     /// The callback or the code exchange failed.
     Callback(CallbackError),
     /// The ID token was refused.
     IdToken(VerifyError),
-    /// The keys to verify the ID token with cannot be had.
+    /// The keys to verify the ID token are unavailable.
     Keys(KeysError),
-    /// Login or session do not fit into cookies.
+    /// The login or the session does not fit into cookies.
     TooLarge,
 }
 
 impl LoginError {
-    /// The stable name of this error.
+    /// Returns the stable code of this error.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -54,60 +54,60 @@ impl LoginError {
         match self {
             Self::Provider(_) | Self::Keys(_) => PROVIDER_IS_DOWN,
             Self::Callback(error) => error.message(),
-            Self::IdToken(_) => "The login could not be verified, so nobody was logged in. Please log in again.",
-            Self::TooLarge => "The login is too large to keep in this browser. Tell the operator of this site.",
+            Self::IdToken(_) => "Your login could not be verified, so you are not logged in. Please log in again.",
+            Self::TooLarge => "Your login is too large to store in this browser. Please contact the operator of this site.",
         }
     }
 
-    /// For the log: what is wrong and where to look. Holds no token, code or secret.
+    /// Returns the log line: what is wrong and where to look. It contains no token, code or secret.
     #[must_use]
     pub fn log_line(&self) -> String {
         let code = self.code();
         match self {
             Self::Provider(error) => {
-                let look = match error {
+                let hint = match error {
                     DiscoveryError::Unreachable => {
-                        "check authorizer.issuer and that its discovery document can be fetched"
+                        "check authorizer.issuer, and that its discovery document can be fetched"
                     }
                     DiscoveryError::Invalid => "the discovery document is not JSON or lacks an https endpoint",
                     DiscoveryError::IssuerMismatch | DiscoveryError::IssuerMissing => {
                         "the discovery document names another issuer; copy that one exactly"
                     }
                 };
-                format!("{code}: {look}")
+                format!("{code}: {hint}")
             }
             Self::Callback(CallbackError::ExchangeRefused(error)) => {
-                let look = match error.as_str() {
+                let hint = match error.as_str() {
                     "invalid_client" | "unauthorized_client" => {
                         "check client_id, client_secret and client_auth against the application at the provider"
                     }
                     "invalid_grant" => {
-                        "the code was used, is over, or authorizer.redirect_uri is not exactly the registered URL \
+                        "the code was already used or has expired, or authorizer.redirect_uri is not exactly the registered URL \
                          (scheme, host, path, trailing slash)"
                     }
                     _ => "check authorizer.redirect_uri, client_id and client_secret",
                 };
-                format!("{code}: the token endpoint answered {error}: {look}")
+                format!("{code}: the token endpoint answered {error}: {hint}")
             }
             Self::Callback(CallbackError::ExchangeFailed) => {
                 format!(
-                    "{code}: the token endpoint did not answer with JSON that holds an access token and an ID token"
+                    "{code}: the token endpoint did not return JSON with an access token and an ID token"
                 )
             }
             Self::Callback(CallbackError::Denied(error)) => format!("{code}: the provider answered {error}"),
             Self::Callback(_) => format!("{code}: {}", self.message()),
             Self::IdToken(error) => format!("{code}: {}: {error}", error.code()),
             Self::Keys(error) => format!("{code}: {error}"),
-            Self::TooLarge => format!("{code}: keep fewer claims with session.claims, or ask for shorter tokens"),
+            Self::TooLarge => format!("{code}: store fewer claims with session.claims, or configure smaller tokens"),
         }
     }
 
-    /// The answer: a page for people, a problem document for programs. It sets no cookie.
+    /// Returns the response: a page for browser navigations, a problem document for API clients. It sets no cookie.
     #[must_use]
     pub fn reply(&self, head: &RequestHead<'_>, login_path: Option<&str>) -> Reply {
         let (status, code, message) = (self.status(), self.code(), self.message());
         let reply = if is_navigation(head) {
-            // A login that could not begin still knows where to come back to.
+            // The query of a login that could not begin holds the page to return to.
             let parts = head.url_parts();
             let again = login_path.map(|path| match parts.query {
                 Some(query) if parts.path == path => format!("{path}?{query}"),
@@ -115,7 +115,7 @@ impl LoginError {
             });
             Page {
                 status,
-                title: "Login did not work",
+                title: "Login failed",
                 message,
                 code,
                 action: again.as_deref().map(|address| ("Log in again", address)),
@@ -128,10 +128,10 @@ impl LoginError {
                 }
                 _ => None,
             };
-            let mut more = alloc::vec::Vec::new();
-            more.extend(provider_error.map(|error| ("error", error)));
-            more.extend(login_path.map(|path| ("login", path)));
-            Reply::problem_with(status, code, message, &more)
+            let mut members = alloc::vec::Vec::new();
+            members.extend(provider_error.map(|error| ("error", error)));
+            members.extend(login_path.map(|path| ("login", path)));
+            Reply::problem_with(status, code, message, &members)
         };
         if matches!(status, 502 | 503) {
             reply.with("retry-after", limits::LOGIN_RETRY_AFTER_S.to_string())
@@ -141,24 +141,24 @@ impl LoginError {
     }
 }
 
-const PROVIDER_IS_DOWN: &str = "The login service does not answer at the moment. Please try again shortly.";
+const PROVIDER_IS_DOWN: &str = "The login service is not available at the moment. Please try again shortly.";
 
 impl CallbackError {
-    /// What a person is told.
+    /// Returns the message for the user.
     pub(super) const fn message(&self) -> &'static str {
         match self {
-            Self::Malformed => "The answer of the login service is incomplete. Please log in again.",
+            Self::Malformed => "The response from the login service is incomplete. Please log in again.",
             Self::StateUnknown => {
-                "This login was not started in this browser, has been used already, or took too long. Please log in again."
+                "This login was not started in this browser, was already completed, or has expired. Please log in again."
             }
-            Self::IssuerMismatch => "The answer did not come from the expected login service. Please log in again.",
+            Self::IssuerMismatch => "The response did not come from the expected login service. Please log in again.",
             Self::Denied(_) => "The login service did not log you in. You can try again.",
             Self::ExchangeRefused(_) => {
-                "The login could not be completed. If this happens again, tell the operator of this site."
+                "The login could not be completed. If this happens again, please contact the operator of this site."
             }
             Self::ExchangeFailed => PROVIDER_IS_DOWN,
             Self::OrganizationMismatch => {
-                "You are logged in with another organization than the one asked for. Please log in again."
+                "You logged in with a different organization than the one requested. Please log in again."
             }
         }
     }
@@ -193,7 +193,7 @@ impl From<Unverified> for LoginError {
     }
 }
 
-/// Logged out here; the provider has no logout or cannot be asked.
+/// Returns the page after a logout if the provider has no logout or is unavailable.
 pub(super) fn logged_out(head: &RequestHead<'_>) -> Reply {
     Page {
         status: 200,
@@ -205,13 +205,13 @@ pub(super) fn logged_out(head: &RequestHead<'_>) -> Reply {
     .reply(head.request_id().as_deref())
 }
 
-/// Logged in, where the session's cookie does not go along on the way back from the provider: a page that goes on by itself,
-/// so that what follows is a request of this site's own.
+/// Returns the page after a login whose session cookie is `SameSite=Strict`. It refreshes to the destination, so that the next
+/// request comes from this site and carries the cookie.
 pub(super) fn logged_in(head: &RequestHead<'_>, location: &str) -> Reply {
     Page {
         status: 200,
         title: "You are logged in",
-        message: "The page you asked for opens by itself.",
+        message: "The page you requested will open automatically.",
         code: "logged_in",
         action: Some(("Continue", location)),
     }
@@ -219,38 +219,38 @@ pub(super) fn logged_in(head: &RequestHead<'_>, location: &str) -> Reply {
     .with("refresh", format!("0; url={location}"))
 }
 
-/// Another site sent the browser to the logout: nothing happens unless the person wants it.
+/// Returns the page that asks the user to confirm a logout requested by another site.
 pub(crate) fn confirm_logout(head: &RequestHead<'_>, path: &str) -> Reply {
-    // A path that came with two slashes would be the address of another host.
+    // A path that begins with two slashes would be a link to another host.
     let path = ReturnTo::parse(path).unwrap_or_default();
     Page {
         status: 200,
         title: "Log out?",
-        message: "Another site asked to log you out. Your session goes on unless you confirm.",
+        message: "Another site requested that you be logged out. You stay logged in unless you confirm.",
         code: "logout_needs_confirmation",
         action: Some(("Log out", path.as_str())),
     }
     .reply(head.request_id().as_deref())
 }
 
-/// A login inside another page: there it could be made to happen unseen, and browsers keep the cookies back.
+/// Refuses a login in a frame: it could happen without the user noticing, and browsers withhold its cookies.
 pub(crate) fn open_in_window(head: &RequestHead<'_>) -> Reply {
     Page {
         status: 400,
-        title: "Open this page in a tab of its own",
-        message: "Logging in does not work inside another page. Nothing was done.",
+        title: "Open this page in its own tab",
+        message: "You cannot log in inside another page. Please open this site in its own tab.",
         code: NAVIGATION_REQUIRED,
         action: Some(("Go to the start page", "/")),
     }
     .reply(head.request_id().as_deref())
 }
 
-/// A script, or something that only looks ahead, asks for what a person does by opening a page.
+/// Refuses a script or prefetch where only a browser navigation may act.
 pub(crate) fn navigation_required(is_callback: bool) -> Reply {
     let detail = if is_callback {
-        "Nothing was done: the login service sends people's browsers here, with a GET that opens a page."
+        "Nothing was changed: the callback only accepts the browser navigation that returns from the login service."
     } else {
-        "Nothing was done: open this address as a page, or send a POST from a page of this site."
+        "Nothing was changed: open this URL as a page, or send a POST from a page of this site."
     };
     Reply::problem_with(400, NAVIGATION_REQUIRED, detail, &[("error", "invalid_request")])
 }

@@ -1,4 +1,4 @@
-//! Logging out: here, on every instance, and at the provider (OpenID Connect RP-Initiated Logout 1.0, RFC 7009).
+//! Logout: in this instance, in all instances and at the provider (OpenID Connect RP-Initiated Logout 1.0, RFC 7009).
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -12,48 +12,49 @@ use crate::limits;
 use crate::session::Session;
 
 impl RelyingParty {
-    /// Ends the sessions of a request and sends the browser to the provider's logout.
+    /// Ends the sessions of a request and redirects the browser to the provider's logout.
     pub(crate) async fn logout(self: &Arc<Self>, head: &RequestHead<'_>, host: &impl LoginHost) -> Reply {
         let cleared = self.cleared(head);
         let session = self.end_sessions(head, SessionAction::Logout, host).await;
-        // The provider may be down: this site's session ends all the same.
+        // The session ends here even if the provider is unavailable.
         let provider = self.provider(host).await.ok();
         let url =
             provider.and_then(|provider| logout_url(&self.client, &provider, session.as_deref(), &self.after_logout));
         url.map_or_else(|| logged_out(head), Reply::redirect).with_cookies(cleared)
     }
 
-    /// Ends the sessions of a request. Gives the newest.
+    /// Ends the sessions of a request and returns the newest.
     ///
-    /// When the answer arrives, no instance refreshes the sessions any more: what the coordinator says is waited for.
+    /// This waits for the coordinator: once it returns, no instance refreshes the sessions any more.
     pub(super) async fn end_sessions(
         self: &Arc<Self>,
         head: &RequestHead<'_>,
-        act: SessionAction,
+        action: SessionAction,
         host: &impl LoginHost,
     ) -> Option<Arc<Session>> {
         let sessions = self.sessions_of(head, host.now());
         for session in &sessions {
-            host.spawn(SessionJob::end(self, session, act)).await;
+            host.spawn(SessionJob::end(self, session, action)).await;
         }
         sessions.into_iter().next()
     }
 
-    /// Ends a session here and, by the coordinator, on all instances; after a logout, revokes the newest that came of it.
-    pub(super) async fn end_everywhere(self: Arc<Self>, session: Session, act: SessionAction, host: &impl LoginHost) {
-        let here = self.state.with(|state| {
-            state.record_end(&session, act);
+    /// Ends a session in this instance and, through the coordinator, in all others. After a logout, the newest refresh token
+    /// issued for it is revoked.
+    pub(super) async fn end_everywhere(self: Arc<Self>, session: Session, action: SessionAction, host: &impl LoginHost) {
+        let newest_here = self.state.with(|state| {
+            state.record_end(&session, action);
             state.refreshes.newest(&session).cloned()
         });
-        // A session that is never refreshed is never asked about.
+        // Instances ask the coordinator only when they refresh a session.
         let newest = if session.can_refresh() && host.has_coordinator() {
-            match self.ask_coordinator(&session, act, limits::SESSION_END_TIMEOUT_MS, host).await {
-                Some(answer) if answer.is_known() => answer.session(&self),
+            match self.ask_coordinator(&session, action, limits::SESSION_END_TIMEOUT_MS, host).await {
+                Some(response) if response.is_success() => response.session(&self),
                 _ => {
                     host.log(
                         Level::Warning,
-                        &"session_end_not_shared: the Durable Object EDGEWARD_SESSIONS does not answer; a copy of the cookie \
-                          opens on other isolates until its access token is due",
+                        &"session_end_not_shared: the Durable Object EDGEWARD_SESSIONS did not respond; a copy of the cookie \
+                          stays valid in other isolates until its access token is due for refresh",
                     );
                     None
                 }
@@ -61,28 +62,28 @@ impl RelyingParty {
         } else {
             None
         };
-        if act == SessionAction::Logout {
-            // Nobody waits for the provider.
-            let newest = newest.or(here).unwrap_or(session);
+        if action == SessionAction::Logout {
+            // The response does not wait for the provider.
+            let newest = newest.or(newest_here).unwrap_or(session);
             drop(host.spawn(SessionJob::revoke(&self, newest)));
         }
     }
 
-    /// Revokes the refresh token at the provider (RFC 7009). If the provider cannot be asked, the token is out of reach all the
-    /// same: it stands in sealed cookies only, and those open no more.
+    /// Revokes the refresh token at the provider (RFC 7009). If the provider is unavailable, the token is unusable all the same: it
+    /// exists only in sealed cookies of an ended session.
     pub(super) async fn revoke(&self, session: &Session, host: &impl LoginHost) {
         let Some(token) = session.tokens().refresh.as_deref() else { return };
         let Ok(provider) = self.provider(host).await else { return };
         let Some(endpoint) = &provider.revocation_endpoint else { return };
         let parameters = [("token", token), ("token_type_hint", "refresh_token")];
-        // RFC 7009 §2.2.1: the client was refused, so the next secret may be right.
+        // RFC 7009 §2.2.1: these statuses refuse the client, so the next secret is tried.
         let refuses_client = |answer: &crate::io::Incoming| matches!(answer.status, 400 | 401);
-        // Whatever the answer is, there is nothing left to do.
+        // Best effort: there is nothing to do about a failure.
         let _ = self.client.send(endpoint, &parameters, None, refuses_client, host).await;
     }
 }
 
-/// Where the browser goes to end the provider's session; `None` if the provider has no such place.
+/// Returns the URL that ends the provider's session; `None` if the provider has none.
 fn logout_url(client: &Client, provider: &Provider, session: Option<&Session>, return_uri: &str) -> Option<String> {
     if let Some(endpoint) = &provider.auth0_logout {
         let mut url = form::with_query(endpoint);

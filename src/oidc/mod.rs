@@ -1,14 +1,14 @@
-//! Logging people in with an OpenID provider: authorization code with PKCE, ID token, refresh, logout.
+//! User login with an OpenID provider: authorization code flow with PKCE, ID token, refresh and logout.
 //!
-//! Each flow reads like its specification, and its order is the only one that compiles: only a callback that
-//! [`RelyingParty`] accepted can be exchanged, only the tokens that came for it can be verified, and only a login that was verified
-//! becomes a session.
+//! Each flow reads like its specification, and types enforce the order of its steps: only a callback accepted by the
+//! [`RelyingParty`] can be exchanged, only the tokens issued for it can be verified, and only a verified login becomes a
+//! session.
 //!
 //! | flow | file | specification |
 //! |---|---|---|
 //! | login | `login` | OpenID Connect Core §3.1.2.1, RFC 7636 |
 //! | callback | `callback` | OpenID Connect Core §3.1.3, RFC 9207 |
-//! | refresh | `refresh`, `coordinator` | RFC 6749 §6, OpenID Connect Core §12.2 |
+//! | refresh | `refresh`, `refresh_coordinator`, `session_coordinator` | RFC 6749 §6, OpenID Connect Core §12.2 |
 //! | userinfo | `userinfo` | OpenID Connect Core §5.3 |
 //! | logout | `logout` | OpenID Connect RP-Initiated Logout 1.0, RFC 7009 |
 

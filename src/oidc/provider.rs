@@ -11,29 +11,29 @@ use crate::json::Value;
 use crate::jwk::{KeyHost, KeyJob};
 use crate::shared::Shared;
 
-/// Where the provider does what.
+/// The endpoints of a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
-    /// The issuer, as ID tokens name it.
+    /// The issuer, as in the `iss` of ID tokens.
     pub issuer: String,
-    /// Where people log in.
+    /// The authorization endpoint.
     pub authorization_endpoint: String,
-    /// Where codes and refresh tokens are exchanged.
+    /// The token endpoint.
     pub token_endpoint: String,
-    /// Claims about the user.
+    /// The userinfo endpoint.
     pub userinfo_endpoint: Option<String>,
-    /// RP-initiated logout.
+    /// The endpoint of RP-initiated logout.
     pub end_session_endpoint: Option<String>,
     /// Auth0's own logout, with `returnTo`.
     pub auth0_logout: Option<String>,
-    /// Token revocation (RFC 7009).
+    /// The token revocation endpoint (RFC 7009).
     pub revocation_endpoint: Option<String>,
     /// Whether callbacks must carry `iss` (RFC 9207).
     pub sends_iss: bool,
 }
 
 impl Provider {
-    /// Auth0's endpoints below `https://{domain}/`.
+    /// Returns Auth0's endpoints under the issuer `https://{domain}/`.
     #[must_use]
     pub fn auth0(issuer: &str) -> Self {
         let at = |path: &str| format!("{issuer}{path}");
@@ -49,7 +49,7 @@ impl Provider {
         }
     }
 
-    /// The endpoints that a discovery document names.
+    /// Reads the endpoints from a discovery document.
     fn from_metadata(issuer: &str, metadata: &Metadata) -> Result<Self, DiscoveryError> {
         let endpoint = |name| metadata.url(name).map(String::from);
         let sends_iss = metadata.root().get("authorization_response_iss_parameter_supported");
@@ -66,20 +66,20 @@ impl Provider {
     }
 }
 
-/// How the endpoints are known.
+/// The source of the endpoints.
 #[derive(Debug)]
 pub(crate) enum Endpoints {
-    /// They never change.
+    /// Known from the configuration.
     Fixed(Arc<Provider>),
-    /// The issuer's discovery document names them.
+    /// Read from the issuer's discovery document.
     Discovered(Discovered),
 }
 
-/// Endpoints that a discovery document names.
+/// Endpoints from a discovery document.
 #[derive(Debug)]
 pub(crate) struct Discovered {
     metadata: Arc<MetadataCache>,
-    /// The last endpoints that were good, and since when: they serve while a document names none.
+    /// The last valid endpoints and when they were read; used while the document is invalid.
     last_good: Shared<Option<(Arc<Provider>, UnixTime)>>,
 }
 
@@ -88,7 +88,7 @@ impl Discovered {
         Self { metadata, last_good: Shared::new(None) }
     }
 
-    /// The endpoints of a document. Those of one that lacks an acceptable endpoint are those of the last good one, for a day.
+    /// Returns the endpoints of a document. If it lacks a required endpoint, the last valid ones are used, for up to a day.
     fn endpoints(&self, issuer: &str, metadata: &Metadata, now: UnixTime) -> Result<Arc<Provider>, DiscoveryError> {
         match Provider::from_metadata(issuer, metadata) {
             Ok(provider) => {
@@ -107,7 +107,7 @@ impl Discovered {
 }
 
 impl RelyingParty {
-    /// The provider's endpoints. A fetch of the document that names them goes on when the request that began it is gone.
+    /// Returns the provider's endpoints. A fetch of the discovery document continues if the request that started it is cancelled.
     pub(super) async fn provider(&self, host: &impl KeyHost) -> Result<Arc<Provider>, DiscoveryError> {
         match &self.endpoints {
             Endpoints::Fixed(provider) => Ok(Arc::clone(provider)),

@@ -1,8 +1,8 @@
-//! New tokens for a session, once for all requests that want them, until the session ends (RFC 6749 §6, OpenID Connect Core
-//! §12.2).
+//! Refresh of a session's tokens, shared by concurrent requests (RFC 6749 §6, OpenID Connect Core §12.2).
 //!
-//! Requests of one instance share an exchange by the [`RefreshCoordinator`](super::RefreshCoordinator). Instances share it, and the end of a
-//! session, by the session's coordinator, if there is one; without it, the provider's overlap period has to cover them.
+//! Within an instance, requests share an exchange through the [`RefreshCoordinator`](super::RefreshCoordinator). Instances share
+//! exchanges and the end of a session through the session's coordinator; without one, the provider's overlap period must cover
+//! exchanges by several instances.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -24,26 +24,26 @@ use crate::limits;
 use crate::session::Session;
 use crate::verifier::Unverified;
 
-/// What became of a session's tokens.
+/// The result of a refresh.
 pub(crate) enum Refreshed {
-    /// There are new ones.
+    /// The session with new tokens.
     Session(Box<Session>),
-    /// The provider cannot be asked: the session goes on with what it has.
+    /// The provider is unavailable: the session continues with its current tokens.
     Unchanged,
     /// The session has ended.
     Ended,
 }
 
-/// Why an answer of the token endpoint makes no session.
+/// Why a response of the token endpoint cannot continue a session.
 enum RefreshRejected {
-    /// The new ID token does not go on with this login: this claim differs.
+    /// The new ID token is not for the same login: this claim differs.
     Claim(&'static str),
-    /// The new tokens have more claims than a session keeps.
+    /// The new tokens have more claims than a session can store.
     TooLarge,
 }
 
 impl RelyingParty {
-    /// The refresh route: new tokens now, whatever the age of the old ones. The tokens themselves stay in the cookie.
+    /// Handles the refresh route: refreshes the tokens at once, whatever their age. The tokens stay in the cookie.
     pub(crate) async fn refresh_route(
         self: &Arc<Self>,
         head: &RequestHead<'_>,
@@ -51,49 +51,49 @@ impl RelyingParty {
         host: &impl LoginHost,
     ) -> Reply {
         if super::has_parameter(head.url_parts().query.unwrap_or_default(), "refresh_token") {
-            return bad_request("Tokens are never taken from a URL.");
+            return bad_request("Tokens are not accepted in a URL.");
         }
         let Some(session) = session else {
             return Reply::problem(400, "no_session", "Only a session can be refreshed, not a bearer token.");
         };
         if !session.can_refresh() {
             let detail =
-                "The provider gave no refresh token: ask for offline_access, and enable refresh token rotation.";
+                "The provider issued no refresh token: request the scope offline_access, and enable refresh token rotation.";
             return Reply::problem(400, "no_refresh_token", detail);
         }
-        match self.refresh(session, (head.header)("cf-connecting-ip"), host).await {
+        match self.refresh(session, head.client_address(), host).await {
             Refreshed::Session(session) => {
                 let left_s = session.tokens().access_expires_s.saturating_sub(host.now().secs()).max(0);
                 Reply::json(alloc::format!(r#"{{"expires_in":{left_s}}}"#))
                     .with_cookies(self.changed_cookies(head, &session, host))
             }
             Refreshed::Unchanged => {
-                Reply::problem(502, "refresh_unavailable", "The provider does not answer. The session goes on.")
+                Reply::problem(502, "refresh_unavailable", "The provider did not respond. The session is unchanged.")
             }
             Refreshed::Ended => Reply::problem(401, "session_ended", "The session has ended. Log in again.")
                 .with_cookies(self.cleared_after_end(head, session)),
         }
     }
 
-    /// Gets new tokens for a session, together with all requests that want them.
+    /// Refreshes a session's tokens. Concurrent requests share one exchange.
     pub(crate) async fn refresh(
         self: &Arc<Self>,
         session: &Session,
         user_ip: Option<String>,
         host: &impl LoginHost,
     ) -> Refreshed {
-        for look in 0..limits::SHARED_REFRESH_TIMEOUT_MS / limits::FETCH_POLL_MS {
+        for attempt in 0..limits::SHARED_REFRESH_TIMEOUT_MS / limits::FETCH_POLL_MS {
             let now = host.now();
             match self.state.with(|state| state.refreshes.join(session, now)) {
-                RefreshTurn::Start(mark) => {
-                    let job = host.spawn(SessionJob::refresh(self, session, mark, user_ip.clone()));
-                    if !within(job, host.sleep(limits::SHARED_REFRESH_TIMEOUT_MS)).await {
+                RefreshTurn::Start(token) => {
+                    let job = host.spawn(SessionJob::refresh(self, session, token, user_ip.clone()));
+                    if !completes_within(job, host.sleep(limits::SHARED_REFRESH_TIMEOUT_MS)).await {
                         break;
                     }
                 }
                 RefreshTurn::Wait => host.sleep(limits::FETCH_POLL_MS).await,
-                // What came of an earlier request's refresh may have ended on another instance since: the coordinator knows.
-                RefreshTurn::Done(_) if look == 0 && host.has_coordinator() => {
+                // The refreshed session may have ended in another instance since: ask the coordinator.
+                RefreshTurn::Done(_) if attempt == 0 && host.has_coordinator() => {
                     self.state.with(|state| state.refreshes.forget(session));
                 }
                 RefreshTurn::Done(session) => return Refreshed::Session(session),
@@ -104,11 +104,11 @@ impl RelyingParty {
         Refreshed::Unchanged
     }
 
-    /// Refreshes a session and notes the outcome. Its new tokens are nobody's if it has ended meanwhile.
+    /// Refreshes a session and records the outcome. If the session has ended meanwhile, its new tokens are discarded.
     pub(super) async fn refresh_once(
         self: &Arc<Self>,
         session: &Session,
-        mark: RefreshTokenHash,
+        token: RefreshTokenHash,
         user_ip: Option<&str>,
         host: &impl LoginHost,
     ) {
@@ -117,8 +117,8 @@ impl RelyingParty {
         } else {
             self.exchange_refresh_token(session, user_ip, host).await
         };
-        let end = self.state.with(|state| state.sessions.ended.revokes_tokens(session.id()));
-        let outcome = match end {
+        let revokes = self.state.with(|state| state.sessions.ended.revokes_tokens(session.id()));
+        let outcome = match revokes {
             None => outcome,
             Some(revokes) => {
                 self.discard(outcome, revokes, host).await;
@@ -126,23 +126,23 @@ impl RelyingParty {
             }
         };
         let now = host.now();
-        self.state.with(|state| state.refreshes.complete(mark, outcome, now));
+        self.state.with(|state| state.refreshes.complete(token, outcome, now));
     }
 
     async fn refresh_by_coordinator(&self, session: &Session, host: &impl LoginHost) -> RefreshOutcome {
         let timeout_ms = limits::SHARED_REFRESH_TIMEOUT_MS;
-        let Some(answer) = self.ask_coordinator(session, SessionAction::Refresh, timeout_ms, host).await else {
-            host.log(Level::Warning, &"refresh_unavailable: the Durable Object EDGEWARD_SESSIONS does not answer");
+        let Some(response) = self.ask_coordinator(session, SessionAction::Refresh, timeout_ms, host).await else {
+            host.log(Level::Warning, &"refresh_unavailable: the Durable Object EDGEWARD_SESSIONS did not respond");
             return RefreshOutcome::Failed;
         };
-        if let Some(act) = answer.end() {
-            // Ended by the gateway itself, on whatever instance: from now on known here, too.
-            self.state.with(|state| state.record_end(session, act));
+        if let Some(action) = response.end_action() {
+            // The gateway ended it, in any instance: record that here, too.
+            self.state.with(|state| state.record_end(session, action));
         }
-        answer.outcome(self)
+        response.outcome(self)
     }
 
-    /// Revokes what came for a session that has ended meanwhile, if its end says so.
+    /// Drops the new tokens of a session that has ended meanwhile, and revokes them if `revokes` is set.
     pub(super) async fn discard(self: &Arc<Self>, outcome: RefreshOutcome, revokes: bool, host: &impl LoginHost) {
         if let RefreshOutcome::Refreshed(session) = outcome
             && revokes
@@ -151,7 +151,7 @@ impl RelyingParty {
         }
     }
 
-    /// New tokens from the provider (RFC 6749 §6).
+    /// Exchanges the refresh token at the provider (RFC 6749 §6).
     pub(super) async fn exchange_refresh_token(
         &self,
         session: &Session,
@@ -160,7 +160,7 @@ impl RelyingParty {
     ) -> RefreshOutcome {
         let Ok(provider) = self.provider(host).await else { return RefreshOutcome::Failed };
         let token = session.tokens().refresh.as_deref().unwrap_or_default();
-        // Without `scope`: the provider keeps what was granted.
+        // Without `scope`, the granted scope stays the same.
         let parameters = [("grant_type", "refresh_token"), ("refresh_token", token)];
         let response = match self.client.request_tokens(&provider, &parameters, user_ip, host).await {
             Ok(response) => response,
@@ -168,14 +168,14 @@ impl RelyingParty {
                 host.log(
                     Level::Warning,
                     &"session_ended: the provider refused a refresh token; if this is common, check that refresh token \
-                      rotation is on and has an overlap period",
+                      rotation is enabled and has an overlap period",
                 );
                 return RefreshOutcome::Ended;
             }
             Err(_) => {
                 host.log(
                     Level::Warning,
-                    &"refresh_unavailable: the token endpoint gave no new tokens; the session goes on",
+                    &"refresh_unavailable: the token endpoint returned no new tokens; the session continues",
                 );
                 return RefreshOutcome::Failed;
             }
@@ -194,21 +194,21 @@ impl RelyingParty {
             Ok(session) => RefreshOutcome::Refreshed(Box::new(session)),
             Err(RefreshRejected::Claim(claim)) => {
                 let line =
-                    format_args!("id_token_invalid: its claim \"{claim}\" is not that of the login; the session ends");
+                    format_args!("id_token_invalid: its claim \"{claim}\" differs from that of the login; the session ends");
                 host.log(Level::Warning, &line);
                 RefreshOutcome::Ended
             }
             Err(RefreshRejected::TooLarge) => {
                 host.log(
                     Level::Warning,
-                    &"session_too_large: the new tokens have more claims than a session keeps; it ends",
+                    &"session_too_large: the new tokens have more claims than a session can store; it ends",
                 );
                 RefreshOutcome::Ended
             }
         }
     }
 
-    /// The ID token of a refresh, if there is one and it can be verified.
+    /// Verifies the ID token of a refresh. Returns `None` if there is none or its key is unavailable.
     async fn verify_refreshed_id_token(
         &self,
         response: &TokenResponse,
@@ -218,15 +218,15 @@ impl RelyingParty {
         let policy = self.id_policy.clone().at_hash_of(response.access_token.as_str());
         match self.keys.verify(&policy, token, host).await {
             Ok(id) => Ok(Some(id)),
-            // The old refresh token is used up: what is known of the user stays, the new tokens must not be lost.
+            // The old refresh token is already used, so the new tokens must not be lost: the user's claims stay as they are.
             Err(Unverified::Unavailable(_) | Unverified::Refused(VerifyError::KeyNotFound)) => Ok(None),
             Err(Unverified::Refused(error)) => Err(error),
         }
     }
 }
 
-/// Waits for `work`, but no longer than for `limit`. Whether it has ended.
-async fn within(work: impl Future<Output = ()>, limit: impl Future<Output = ()>) -> bool {
+/// Waits for `work`, at most until `limit` is ready. Returns whether `work` has completed.
+async fn completes_within(work: impl Future<Output = ()>, limit: impl Future<Output = ()>) -> bool {
     let (mut work, mut limit) = (pin!(work), pin!(limit));
     poll_fn(|context| {
         if work.as_mut().poll(context).is_ready() {
@@ -238,7 +238,7 @@ async fn within(work: impl Future<Output = ()>, limit: impl Future<Output = ()>)
 }
 
 impl TokenError {
-    /// Whether a refused refresh token has ended the session: it was used, revoked, or has expired.
+    /// Whether the error ends the session: the refresh token was used or revoked, or has expired.
     fn ends_session(&self) -> bool {
         match self {
             Self::Refused { status, error } => {
@@ -252,8 +252,8 @@ impl TokenError {
 }
 
 impl TokenResponse {
-    /// The session with its new tokens. `id` is the new ID token, if there is one and it was verified, and `access` what
-    /// verification says of the access token. Without a new ID token the user's claims stay.
+    /// Returns the session with its new tokens. `id` is the new ID token, if there is one and it was verified; without it, the
+    /// user's claims stay. `access` is the verdict on the access token.
     fn refresh(
         mut self,
         session: Session,
@@ -272,36 +272,36 @@ impl TokenResponse {
             }
             None => session.claims().clone(),
         };
-        let (earlier, former) = (session.tokens().clone(), session.rights().cloned());
-        // What was stated for a token that nobody could read stands, too.
+        let (previous, rights) = (session.tokens().clone(), session.rights().cloned());
+        // The scope stated for an unverified token stays valid, too.
         let scope = self.scope.take().or_else(|| session.unverified_scope().map(Into::into));
         let mut tokens = self.into_tokens(access, now);
-        tokens.refresh = tokens.refresh.or(earlier.refresh);
-        // An ID token that was not verified tells nobody anything.
-        tokens.id = tokens.id.filter(|_| id.is_some()).or(earlier.id);
+        tokens.refresh = tokens.refresh.or(previous.refresh);
+        // An unverified ID token is not stored.
+        tokens.id = tokens.id.filter(|_| id.is_some()).or(previous.id);
         let session = session.refreshed(claims, tokens);
-        client.apply_rights(session, access, scope.as_deref(), former.as_ref()).ok_or(RefreshRejected::TooLarge)
+        client.apply_rights(session, access, scope.as_deref(), rights.as_ref()).ok_or(RefreshRejected::TooLarge)
     }
 }
 
-/// Whether a refreshed ID token goes on with the login of the session (OpenID Connect Core §12.2). `auth_time` is not compared:
-/// providers move it when the user logs in again elsewhere.
+/// Checks that a refreshed ID token is for the login of the session (OpenID Connect Core §12.2). `auth_time` is not compared,
+/// because providers update it when the user logs in again elsewhere.
 fn check_same_login(session: &Session, new: &Claims) -> Result<(), RefreshRejected> {
     let user = session.claims();
-    let former = session.tokens().id.as_deref().and_then(unverified_claims);
+    let previous = session.tokens().id.as_deref().and_then(unverified_claims);
     let same = |name| {
-        let of = |claims: &Claims| claims.get(name).and_then(Value::as_str).map(ToString::to_string);
-        former.as_ref().is_none_or(|former| of(former) == of(new))
+        let text = |claims: &Claims| claims.get(name).and_then(Value::as_str).map(ToString::to_string);
+        previous.as_ref().is_none_or(|previous| text(previous) == text(new))
     };
-    let same_audience = |former: &Claims| {
-        let (one, two) = (former.audience(), new.audience());
+    let same_audience = |previous: &Claims| {
+        let (one, two) = (previous.audience(), new.audience());
         one.iter().all(|audience| two.contains(audience)) && two.iter().all(|audience| one.contains(audience))
     };
     let nonce = new.get("nonce").map(Value::as_str);
     let rules = [
         ("iss", new.issuer() == user.issuer()),
         ("sub", new.subject() == user.subject()),
-        ("aud", former.as_ref().is_none_or(same_audience)),
+        ("aud", previous.as_ref().is_none_or(same_audience)),
         ("azp", same("azp")),
         ("nonce", nonce.is_none_or(|nonce| nonce == Some(session.nonce()))),
     ];
@@ -325,7 +325,7 @@ mod tests {
         Claims::from_json(json.into()).unwrap()
     }
 
-    /// A session of a login whose ID token had these claims.
+    /// Returns a session whose ID token has these claims.
     fn session(json: &str) -> Session {
         let encode = |json: &str| base64url::encode(json.as_bytes());
         let id = format!("{}.{}.AA", encode(r#"{"alg":"RS256"}"#), encode(json));
@@ -333,7 +333,7 @@ mod tests {
         Session::new("s".into(), claims(json), tokens, UnixTime::from_secs(0)).with_nonce("n".into())
     }
 
-    /// The claim that differs.
+    /// Returns the claim that differs.
     fn differs(session: &Session, new: &str) -> Option<&'static str> {
         match check_same_login(session, &claims(new)) {
             Ok(()) => None,
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_token_that_any_policy_lets_pass_still_has_to_be_of_the_same_login() {
+    fn a_valid_id_token_of_another_login_is_refused() {
         let session = session(r#"{"iss":"i","sub":"u","aud":["a","b"],"azp":"a"}"#);
         for (new, expected) in [
             (r#"{"iss":"i","sub":"u","aud":["b","a"],"azp":"a"}"#, None),
@@ -360,6 +360,6 @@ mod tests {
             assert_eq!(differs(&session, new), expected, "{new}");
         }
         let not_a_text = r#"{"iss":"i","sub":"u","aud":["a","b"],"azp":"a","nonce":7}"#;
-        assert!(Claims::from_json(not_a_text.into()).is_none(), "no token has such claims");
+        assert!(Claims::from_json(not_a_text.into()).is_none(), "such claims are refused earlier");
     }
 }

@@ -1,4 +1,4 @@
-//! One refresh for all requests of a session that arrive together: with rotating refresh tokens a second one would end it.
+//! Coordinates concurrent refreshes of a session: with rotating refresh tokens, a second exchange would end the session.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -8,13 +8,13 @@ use crate::io::UnixTime;
 use crate::limits;
 use crate::session::Session;
 
-/// Remembers which refresh tokens are being used or were used, and what came of it. Bounded.
+/// The refresh tokens in use or recently used, with the outcomes. Bounded.
 #[derive(Debug, Default)]
 pub(crate) struct RefreshCoordinator(VecDeque<Entry>);
 
 #[derive(Debug)]
 struct Entry {
-    mark: RefreshTokenHash,
+    token: RefreshTokenHash,
     since: UnixTime,
     state: State,
 }
@@ -27,59 +27,59 @@ enum State {
     Failed,
 }
 
-/// Names a refresh token without holding it.
+/// The SHA-256 hash of a refresh token, which identifies it without revealing it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RefreshTokenHash(pub(super) [u8; 32]);
 
 impl RefreshTokenHash {
-    /// That of the session's refresh token.
+    /// Hashes the session's refresh token.
     pub(crate) fn of(session: &Session) -> Self {
         Self(sha256(session.tokens().refresh.as_deref().unwrap_or_default().as_bytes()))
     }
 }
 
-/// Answer of [`RefreshCoordinator::join`].
+/// The result of [`RefreshCoordinator::join`].
 #[derive(Debug)]
 pub(crate) enum RefreshTurn {
-    /// Refresh, and [`close`](RefreshCoordinator::complete) with this mark.
+    /// Start a refresh, then call [`complete`](RefreshCoordinator::complete) with this hash.
     Start(RefreshTokenHash),
-    /// Another request is at it: look again in [`crate::limits::FETCH_POLL_MS`].
+    /// Another request is refreshing it: try again after [`crate::limits::FETCH_POLL_MS`].
     Wait,
-    /// It was refreshed just now: this is the session.
+    /// It was refreshed recently; this is the refreshed session.
     Done(Box<Session>),
     /// The provider ended the session.
     Ended,
-    /// It did not work just now: go on with the tokens that there are.
+    /// A recent refresh failed: continue with the current tokens.
     Failed,
 }
 
-/// What came of a refresh.
+/// The outcome of a refresh.
 #[derive(Debug)]
 pub(crate) enum RefreshOutcome {
     /// The session with new tokens.
     Refreshed(Box<Session>),
     /// The session has ended.
     Ended,
-    /// Nothing is known: it may be tried again later.
+    /// The refresh failed and may be retried later.
     Failed,
 }
 
 impl RefreshCoordinator {
-    /// Whether this request refreshes the session, waits, or finds it done.
+    /// Joins a refresh of the session: this request starts it, waits for it, or gets its outcome.
     pub(crate) fn join(&mut self, session: &Session, now: UnixTime) -> RefreshTurn {
-        let mark = RefreshTokenHash::of(session);
+        let token = RefreshTokenHash::of(session);
         self.0.retain(|entry| {
             let age_ms = now.millis().saturating_sub(entry.since.millis());
-            let kept_ms = match entry.state {
+            let retention_ms = match entry.state {
                 State::Busy => limits::REFRESH_LEASE_MS,
                 State::Failed => limits::REFRESH_FAILURE_REMEMBERED_MS,
                 State::Done(_) | State::Ended => limits::REFRESH_REMEMBERED_MS,
             };
-            (0..kept_ms).contains(&age_ms)
+            (0..retention_ms).contains(&age_ms)
         });
-        match self.0.iter().find(|entry| entry.mark == mark).map(|entry| &entry.state) {
+        match self.0.iter().find(|entry| entry.token == token).map(|entry| &entry.state) {
             Some(State::Busy) => RefreshTurn::Wait,
-            // Without rotation what came of it has the same refresh token, and is now to be refreshed in its turn.
+            // Without rotation, the refreshed session has the same refresh token, and is now due for refresh itself.
             Some(State::Done(next)) if next.tokens() == session.tokens() => {
                 self.forget(session);
                 self.join(session, now)
@@ -89,51 +89,51 @@ impl RefreshCoordinator {
             Some(State::Failed) => RefreshTurn::Failed,
             None => {
                 if self.0.len() >= limits::MAX_REFRESHES {
-                    // Never one that is under way: a second exchange would end its session.
-                    let Some(over) = self.0.iter().position(|entry| !matches!(entry.state, State::Busy)) else {
+                    // A refresh in progress is never evicted: a second exchange would end its session.
+                    let Some(oldest) = self.0.iter().position(|entry| !matches!(entry.state, State::Busy)) else {
                         return RefreshTurn::Failed;
                     };
-                    self.0.remove(over);
+                    self.0.remove(oldest);
                 }
-                self.0.push_back(Entry { mark, since: now, state: State::Busy });
-                RefreshTurn::Start(mark)
+                self.0.push_back(Entry { token, since: now, state: State::Busy });
+                RefreshTurn::Start(token)
             }
         }
     }
 
-    /// Forgets what came of a session's refresh, so that it is asked for anew.
+    /// Forgets the outcome of a session's refresh, so that the next request starts a new one.
     pub(crate) fn forget(&mut self, session: &Session) {
-        let mark = RefreshTokenHash::of(session);
-        self.0.retain(|entry| entry.mark != mark || matches!(entry.state, State::Busy));
+        let token = RefreshTokenHash::of(session);
+        self.0.retain(|entry| entry.token != token || matches!(entry.state, State::Busy));
     }
 
-    /// The newest session that came of this one here, if it was refreshed.
+    /// Returns the newest session that this one was refreshed to in this instance.
     pub(crate) fn newest(&self, session: &Session) -> Option<&Session> {
         let mut newest = None;
-        let mut mark = RefreshTokenHash::of(session);
-        // A provider that does not rotate gives the same refresh token again: each entry is used once.
+        let mut token = RefreshTokenHash::of(session);
+        // Without rotation, an entry leads to itself; the number of steps is bounded.
         for _ in 0..self.0.len() {
-            let found = self.0.iter().find(|entry| entry.mark == mark);
+            let found = self.0.iter().find(|entry| entry.token == token);
             let Some(Entry { state: State::Done(session), .. }) = found else { break };
-            (newest, mark) = (Some(session.as_ref()), RefreshTokenHash::of(session));
+            (newest, token) = (Some(session.as_ref()), RefreshTokenHash::of(session));
         }
         newest
     }
 
-    /// Notes the outcome.
-    pub(crate) fn complete(&mut self, mark: RefreshTokenHash, outcome: RefreshOutcome, now: UnixTime) {
-        let is_done = |entry: &Entry| entry.mark == mark && matches!(entry.state, State::Done(_));
+    /// Records the outcome of a refresh.
+    pub(crate) fn complete(&mut self, token: RefreshTokenHash, outcome: RefreshOutcome, now: UnixTime) {
+        let is_done = |entry: &Entry| entry.token == token && matches!(entry.state, State::Done(_));
         if !matches!(outcome, RefreshOutcome::Refreshed(_)) && self.0.iter().any(is_done) {
-            // A second exchange with the same token, which the provider refused: what the first one brought counts.
+            // The provider refused a second exchange with the same token: the first one counts.
             return;
         }
-        self.0.retain(|entry| entry.mark != mark);
+        self.0.retain(|entry| entry.token != token);
         let state = match outcome {
             RefreshOutcome::Refreshed(session) => State::Done(session),
             RefreshOutcome::Ended => State::Ended,
             RefreshOutcome::Failed => State::Failed,
         };
-        self.0.push_back(Entry { mark, since: now, state });
+        self.0.push_back(Entry { token, since: now, state });
     }
 }
 
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn one_request_refreshes_and_the_others_get_what_came_of_it() {
+    fn one_request_refreshes_and_the_others_get_the_outcome() {
         let mut coordinator = RefreshCoordinator::default();
         let now = UnixTime::from_secs(1000);
         let RefreshTurn::Start(mark) = coordinator.join(&session("one"), now) else { panic!("the first goes") };
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refresh_token_that_is_not_rotated_is_used_again_by_who_has_what_came_of_it() {
+    fn without_rotation_the_refreshed_session_uses_the_same_token_again() {
         let mut coordinator = RefreshCoordinator::default();
         let now = UnixTime::from_secs(1000);
         let later = |expires| Tokens { refresh: Some("same".into()), access_expires_s: expires, ..Tokens::default() };
@@ -179,7 +179,7 @@ mod tests {
         assert!(matches!(coordinator.join(&session("same"), now), RefreshTurn::Done(_)));
         assert!(matches!(coordinator.join(&next(5000), now), RefreshTurn::Start(_)));
         coordinator.forget(&session("same"));
-        assert!(matches!(coordinator.join(&session("same"), now), RefreshTurn::Wait), "what is under way is not forgotten");
+        assert!(matches!(coordinator.join(&session("same"), now), RefreshTurn::Wait), "one in progress is not forgotten");
         coordinator.complete(mark, refreshed(next(5000)), now);
         coordinator.forget(&session("same"));
         assert!(matches!(coordinator.join(&session("same"), now), RefreshTurn::Start(_)));
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_coordinator_forgets_no_refresh_that_is_under_way() {
+    fn a_full_coordinator_evicts_no_refresh_in_progress() {
         let mut coordinator = RefreshCoordinator::default();
         let now = UnixTime::from_secs(1000);
         for index in 0..crate::limits::MAX_REFRESHES {
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refresh_that_never_comes_back_is_given_up() {
+    fn a_refresh_that_never_completes_is_abandoned() {
         let mut coordinator = RefreshCoordinator::default();
         assert!(matches!(coordinator.join(&session("one"), UnixTime::from_secs(0)), RefreshTurn::Start(_)));
         assert!(matches!(coordinator.join(&session("one"), UnixTime::from_secs(59)), RefreshTurn::Wait));
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_exchange_takes_nothing_away_that_the_first_one_brought() {
+    fn a_second_exchange_does_not_discard_the_outcome_of_the_first() {
         let mut coordinator = RefreshCoordinator::default();
         let RefreshTurn::Start(mark) = coordinator.join(&session("one"), UnixTime::from_secs(0)) else { panic!("it goes") };
         assert!(matches!(coordinator.join(&session("one"), UnixTime::from_secs(60)), RefreshTurn::Start(_)));

@@ -1,4 +1,4 @@
-//! What isolates keep in common of a session: what came of its last refreshes, and whether it has ended.
+//! The history of a session that its coordinator stores: the outcomes of its last refreshes, and its end.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -10,43 +10,43 @@ use crate::io::UnixTime;
 use crate::limits;
 use crate::session::Session;
 
-/// Outcomes of a session's last refreshes, the newest last, as text to be stored between two turns; or that it has ended.
+/// The outcomes of a session's last refreshes, the newest last, or its end. Stored as text.
 #[derive(Default)]
 pub(crate) struct RefreshHistory {
     outcomes: Vec<(String, String)>,
     end: Option<SessionEnd>,
 }
 
-/// That somebody logged out, or logged in anew in its place.
+/// The end of a session, by logout or by a new login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SessionEnd {
-    /// Until when it must be known, in seconds since 1970: as long as any cookie of the session could open.
+    /// Until when to store it, in seconds since 1970: no cookie of the session is valid after that.
     pub(crate) until_s: i64,
-    /// Whether tokens that come for it all the same are revoked. After a new login they are not: providers that revoke the
-    /// whole grant would end the new session, too.
+    /// Whether tokens issued to it afterwards are revoked. After a new login they are not, because providers that revoke the whole
+    /// grant would end the new session, too.
     pub(crate) revokes: bool,
 }
 
-/// What came of a session's refresh token.
+/// The recorded outcome for a session's refresh token.
 #[derive(Debug)]
 pub(crate) enum RecordedRefresh {
-    /// Nothing yet: it is the session to refresh. It may be a newer one than the one that was asked about.
+    /// None yet: refresh this session, which may be newer than the requested one.
     Due(Box<Session>),
-    /// This session, with an access token that is still good.
+    /// This sealed session, whose access token is not due for refresh.
     Done(String),
     /// The session has ended.
     Ended,
 }
 
-/// In place of a sealed session: the provider ended it. Not base64url of anything that was sealed.
+/// Stored in place of a sealed session if the provider ended it. Never the base64url text of a sealed session.
 const ENDED: &str = "-";
 
-/// In place of a refresh token's mark: the session was ended. Until when follows.
+/// Stored in place of a refresh token's hash if the gateway ended the session. The expiry follows.
 const END_REVOKING: &str = "logout";
 const END_REPLACED: &str = "replaced";
 
 impl RefreshHistory {
-    /// Reads what [`write`](Self::write) wrote.
+    /// Parses the text of [`write`](Self::write).
     pub(crate) fn read(text: &str) -> Self {
         let mut history = Self::default();
         for (name, value) in text.lines().filter_map(|line| line.split_once(' ')) {
@@ -60,7 +60,7 @@ impl RefreshHistory {
         history
     }
 
-    /// What is known of a session that is to be refreshed. `from_sealed` opens what was noted.
+    /// Looks up a session that is due for refresh. `from_sealed` opens recorded sessions.
     pub(crate) fn find(
         &self,
         session: Session,
@@ -68,16 +68,16 @@ impl RefreshHistory {
         now: UnixTime,
     ) -> RecordedRefresh {
         let mut newest = session;
-        // Each step leads to a later one; a provider that does not rotate gives the same refresh token again.
+        // Only later outcomes are searched: without rotation, a refresh token occurs again.
         let mut later = self.outcomes.as_slice();
         while self.end.is_none() {
-            let mark = base64url::encode(&RefreshTokenHash::of(&newest).0);
-            let Some(position) = later.iter().position(|(one, _)| *one == mark) else {
+            let token = base64url::encode(&RefreshTokenHash::of(&newest).0);
+            let Some(position) = later.iter().position(|(one, _)| *one == token) else {
                 return RecordedRefresh::Due(newest.into());
             };
             let Some((_, outcome)) = later.get(position) else { break };
             let Some(next) = from_sealed(outcome) else { break };
-            // Who has it already wants another.
+            // A request that already has these tokens wants newer ones.
             if !next.needs_refresh(now) && next.tokens() != newest.tokens() {
                 return RecordedRefresh::Done(outcome.clone());
             }
@@ -87,45 +87,45 @@ impl RefreshHistory {
         RecordedRefresh::Ended
     }
 
-    /// The newest session that is known, if it was ever refreshed: what the last outcome is.
+    /// Returns the newest sealed session: the last outcome, unless the provider ended the session.
     pub(crate) fn newest(&self) -> Option<&str> {
         self.outcomes.last().map(|(_, outcome)| outcome.as_str()).filter(|outcome| *outcome != ENDED)
     }
 
-    /// Whether the session was ended, and how.
+    /// Returns the end of the session, if the gateway ended it.
     pub(crate) fn end(&self) -> Option<SessionEnd> {
         self.end
     }
 
-    /// Notes what came of a refresh token: a sealed session, or that the provider ended it.
-    pub(crate) fn record(&mut self, mark: RefreshTokenHash, sealed: Option<&str>) {
-        let mark = base64url::encode(&mark.0);
-        self.outcomes.retain(|(one, _)| *one != mark);
-        self.outcomes.push((mark, sealed.unwrap_or(ENDED).to_string()));
+    /// Records the outcome for a refresh token: a sealed session, or `None` if the provider ended it.
+    pub(crate) fn record(&mut self, token: RefreshTokenHash, sealed: Option<&str>) {
+        let token = base64url::encode(&token.0);
+        self.outcomes.retain(|(one, _)| *one != token);
+        self.outcomes.push((token, sealed.unwrap_or(ENDED).to_string()));
         let excess = self.outcomes.len().saturating_sub(limits::MAX_REFRESH_OUTCOMES);
         self.outcomes.drain(..excess);
     }
 
-    /// Ends the session. From now on it has no outcome but this.
+    /// Ends the session and discards its outcomes.
     pub(crate) fn end_session(&mut self, end: SessionEnd) {
         self.outcomes.clear();
-        // The later of two ends holds, and the one that revokes.
-        let earlier = self.end.unwrap_or(end);
+        // Of two ends, the later expiry and the revocation win.
+        let previous = self.end.unwrap_or(end);
         self.end =
-            Some(SessionEnd { until_s: earlier.until_s.max(end.until_s), revokes: earlier.revokes || end.revokes });
+            Some(SessionEnd { until_s: previous.until_s.max(end.until_s), revokes: previous.revokes || end.revokes });
     }
 
-    /// The text to store.
+    /// Returns the text to store.
     pub(crate) fn write(&self) -> String {
         let end = self.end.map(|end| {
             let name = if end.revokes { END_REVOKING } else { END_REPLACED };
             alloc::format!("{name} {}\n", end.until_s)
         });
-        let outcomes = self.outcomes.iter().map(|(mark, outcome)| alloc::format!("{mark} {outcome}\n"));
+        let outcomes = self.outcomes.iter().map(|(token, outcome)| alloc::format!("{token} {outcome}\n"));
         end.into_iter().chain(outcomes).collect()
     }
 
-    /// Until when the text is to be stored, in milliseconds since 1970. Nothing is stored for longer.
+    /// Returns when to delete the stored text, in milliseconds since 1970.
     pub(crate) fn expires_at_ms(&self, now: UnixTime) -> i64 {
         let outcomes_s = now.secs().saturating_add(limits::REFRESH_OUTCOME_KEPT_S);
         self.end.map_or(outcomes_s, |end| end.until_s).saturating_mul(1000)
@@ -144,7 +144,7 @@ mod tests {
 
     const NOW: UnixTime = UnixTime::from_secs(1000);
 
-    /// As it is sealed in these tests: its refresh token, and when its access token expires.
+    /// Opens a session "sealed" as `refresh token:expiry of the access token`.
     fn session(text: &str) -> Option<Session> {
         let (refresh, expires) = text.split_once(':')?;
         let tokens =
@@ -153,11 +153,11 @@ mod tests {
         Some(Session::new("id".into(), claims, tokens, UnixTime::from_secs(0)))
     }
 
-    fn mark(text: &str) -> RefreshTokenHash {
+    fn token(text: &str) -> RefreshTokenHash {
         RefreshTokenHash::of(&session(text).unwrap())
     }
 
-    /// What is known, after being stored.
+    /// Stores the history and looks the session up in the stored text.
     fn find(history: &RefreshHistory, text: &str) -> String {
         match RefreshHistory::read(&history.write()).find(session(text).unwrap(), session, NOW) {
             RecordedRefresh::Due(session) => "due ".to_string() + session.tokens().refresh.as_deref().unwrap(),
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn outcomes_are_found_by_the_refresh_token_until_newer_ones_push_them_out() {
+    fn outcomes_are_found_by_refresh_token_until_newer_ones_evict_them() {
         let mut history = RefreshHistory::default();
         assert_eq!(history.newest(), None);
         history.record(mark("r0:0"), Some("r1:5000"));
@@ -183,10 +183,10 @@ mod tests {
     }
 
     #[test]
-    fn an_older_cookie_leads_to_the_newest_session_and_to_its_end() {
+    fn an_older_cookie_leads_to_the_newest_session_or_its_end() {
         let mut history = RefreshHistory::default();
         history.record(mark("r0:0"), Some("r1:900"));
-        assert_eq!(find(&history, "r0:0"), "due r1", "its access token has expired again: the newest is refreshed");
+        assert_eq!(find(&history, "r0:0"), "due r1", "its access token has expired, too: the newest is refreshed");
         history.record(mark("r1:0"), Some("r2:5000"));
         assert_eq!(find(&history, "r0:0"), "r2:5000");
         assert_eq!(history.newest(), Some("r2:5000"));
@@ -196,18 +196,18 @@ mod tests {
     }
 
     #[test]
-    fn a_refresh_token_that_is_not_rotated_is_used_again_once_its_access_token_is_due() {
+    fn without_rotation_a_refresh_token_is_used_again_once_the_access_token_is_due() {
         let mut history = RefreshHistory::default();
         history.record(mark("same:0"), Some("same:900"));
         assert_eq!(find(&history, "same:0"), "due same");
         history.record(mark("same:0"), Some("same:5000"));
         assert_eq!(find(&history, "same:0"), "same:5000");
-        assert_eq!(find(&history, "same:5000"), "due same", "asked for by the refresh route");
+        assert_eq!(find(&history, "same:5000"), "due same", "requested by the refresh route");
         assert_eq!(history.write().lines().count(), 1);
     }
 
     #[test]
-    fn after_its_end_a_session_has_no_other_outcome_and_nothing_of_it_is_stored() {
+    fn the_end_of_a_session_replaces_its_stored_outcomes() {
         let mut history = RefreshHistory::default();
         history.record(mark("r0:0"), Some("r1:5000"));
         assert_eq!(history.expires_at_ms(NOW), 4_600_000, "an hour");
@@ -218,11 +218,11 @@ mod tests {
         assert!(!history.write().contains("r1"));
         let stored = RefreshHistory::read(&history.write());
         assert_eq!(stored.end(), Some(SessionEnd { until_s: 260_000, revokes: true }));
-        assert_eq!(stored.expires_at_ms(NOW), 260_000_000, "as long as a cookie could open");
+        assert_eq!(stored.expires_at_ms(NOW), 260_000_000, "as long as a cookie is valid");
     }
 
     #[test]
-    fn a_second_end_takes_nothing_back() {
+    fn a_second_end_does_not_weaken_the_first() {
         let mut history = RefreshHistory::default();
         history.end_session(SessionEnd { until_s: 2000, revokes: true });
         history.end_session(SessionEnd { until_s: 1000, revokes: false });
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn any_stored_text_is_read() {
+    fn any_stored_text_is_accepted() {
         for text in ["", "\n", "a", " ", "a \nb", "\u{0}", "logout", "logout x", "replaced -", "- -"] {
             let history = RefreshHistory::read(text);
             assert!(matches!(history.find(session("r:0").unwrap(), session, NOW), RecordedRefresh::Due(_)), "{text}");

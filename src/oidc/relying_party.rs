@@ -1,4 +1,4 @@
-//! The site as a relying party of an OpenID provider: what is configured, and what changes while people log in and out.
+//! The gateway as a relying party of an OpenID provider: its configuration and its shared state.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -14,67 +14,91 @@ use crate::session::{Cookies, Session, SessionCache, Sessions};
 use crate::shared::Shared;
 use crate::verifier::Verifier;
 
-/// A site where people log in. Requests share it.
+/// A relying party of an OpenID provider, shared by all requests.
+///
+/// A compiled [`Gateway`](crate::gateway::Gateway) with a login route has one. Hosts use it to run the coordinator of a session:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use edgeward::io::Unreachable;
+/// use edgeward::oidc::{CoordinatorResponse, CoordinatorStore, LoginHost, RelyingParty, SessionAction};
+///
+/// async fn serve(
+///     party: &Arc<RelyingParty>,
+///     action: SessionAction,
+///     sealed: &str,
+///     store: &impl CoordinatorStore,
+///     host: &impl LoginHost,
+/// ) -> Result<CoordinatorResponse, Unreachable> {
+///     let outcome = party.coordinate(action, sealed, store, host).await?;
+///     if let Some(stored) = outcome.store {
+///         // Write `stored.text` before responding; delete it at `stored.until_ms`.
+///     }
+///     Ok(outcome.response)
+/// }
+/// ```
 #[derive(Debug)]
 pub struct RelyingParty {
-    /// The gateway as a client of the provider.
+    /// The client registered at the provider.
     pub(crate) client: Client,
-    /// How sessions are kept.
+    /// The session configuration.
     pub(crate) sessions: Sessions,
-    /// What every ID token must satisfy; each login adds its nonce.
+    /// The policy of ID tokens; each login adds its nonce.
     pub(crate) id_policy: Policy<Id>,
-    /// The keys of the issuer that logs people in.
+    /// The keys of the login issuer.
     pub(crate) keys: Arc<KeyCache>,
-    /// Where the provider does what.
+    /// The provider's endpoints.
     pub(crate) endpoints: Endpoints,
-    /// Verifies access tokens; `None` if they are not for an API of this gateway, so that they say nothing about rights.
+    /// Verifies access tokens; `None` if they are not for an API of this gateway and so grant nothing.
     pub(crate) access: Option<Arc<Verifier>>,
-    /// The path of the login route, if it has a fixed one.
+    /// The path of the login route, if it is fixed.
     pub(crate) login_path: Option<String>,
-    /// Where the browser goes after logging out at the provider; registered there.
+    /// The URL to return to after logout at the provider, registered there.
     pub(crate) after_logout: String,
-    /// What changes.
+    /// The shared mutable state.
     pub(crate) state: Shared<LoginState>,
 }
 
-/// What changes while people log in and out.
+/// The mutable state of logins in this instance.
 #[derive(Debug, Default)]
 pub(crate) struct LoginState {
-    /// States of logins that were finished.
+    /// The `state` values of completed logins.
     pub(crate) replay_guard: ReplayGuard,
-    /// Refreshes under way.
+    /// Refreshes in progress and their recent outcomes.
     pub(crate) refreshes: RefreshCoordinator,
-    /// Sessions that were opened and those that were ended.
+    /// Opened and ended sessions.
     pub(crate) sessions: SessionCache,
 }
 
 impl RelyingParty {
-    /// All live sessions of a request, the newest first. It has several where cookies of one name were set for several domains.
+    /// Returns the live sessions of a request, the newest first. There are several if cookies with one name were set for several
+    /// domains.
     pub(crate) fn sessions_of(&self, head: &RequestHead<'_>, now: UnixTime) -> Vec<Arc<Session>> {
         let Some(header) = (head.header)("cookie") else { return Vec::new() };
         let (cookies, host) = (Cookies::new(&header), self.client.host());
         let opened = self.state.with(|state| self.sessions.open_cached(&cookies, host, now, &mut state.sessions));
-        // The organizations may have been configured since it began.
+        // The configured organizations may have changed since the login.
         opened.into_iter().filter(|session| self.client.admits(session.claims())).collect()
     }
 
-    /// The newest live session of a request.
+    /// Returns the newest live session of a request.
     pub(crate) fn session_of(&self, head: &RequestHead<'_>, now: UnixTime) -> Option<Arc<Session>> {
         self.sessions_of(head, now).into_iter().next()
     }
 
-    /// `Set-Cookie` values that remove the session's cookies.
+    /// Returns `Set-Cookie` values that clear the session's cookies.
     pub(crate) fn cleared(&self, head: &RequestHead<'_>) -> Vec<String> {
         let header = (head.header)("cookie").unwrap_or_default();
         self.sessions.clear(&Cookies::new(&header))
     }
 
-    /// Whether the gateway itself has ended the session, as far as this instance knows.
+    /// Returns whether the gateway ended the session, as far as this instance knows.
     pub(crate) fn has_ended(&self, session: &Session) -> bool {
         self.state.with(|state| state.sessions.ended.contains(session.id()))
     }
 
-    /// `Set-Cookie` values for a session whose content changed. A session that was logged out meanwhile must not be restored.
+    /// Returns `Set-Cookie` values for a changed session; none if it was logged out meanwhile, because it must not be restored.
     pub(crate) fn changed_cookies(
         &self,
         head: &RequestHead<'_>,
@@ -84,15 +108,15 @@ impl RelyingParty {
         if self.has_ended(session) {
             return Vec::new();
         }
-        // Too large for cookies now: the old one stays until it expires.
+        // If it no longer fits into cookies, the old cookie stays until it expires.
         self.to_cookies(head, session, host).unwrap_or_default()
     }
 
-    /// `Set-Cookie` values that remove the cookies of a session of which a refresh found that it has ended. Nothing for a session
-    /// that was logged out or replaced: by the time this answer arrives, the browser may hold the cookie of a new login under the
-    /// same name. Nothing for requests that change nothing, either.
+    /// Returns `Set-Cookie` values that clear the cookies of a session that a refresh found ended. None for a session that was logged
+    /// out or replaced, because by the time the response arrives the browser may hold the cookie of a new login under the same name;
+    /// and none for `HEAD` and prefetches, which change nothing.
     pub(crate) fn cleared_after_end(&self, head: &RequestHead<'_>, session: &Session) -> Vec<String> {
-        let is_ours = self.has_ended(session);
-        if is_ours || head.method == "HEAD" || is_prefetch(head) { Vec::new() } else { self.cleared(head) }
+        let ended_here = self.has_ended(session);
+        if ended_here || head.method == "HEAD" || is_prefetch(head) { Vec::new() } else { self.cleared(head) }
     }
 }

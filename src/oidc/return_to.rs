@@ -1,4 +1,4 @@
-//! Where the browser goes after login: a path of this site, and nothing that any parser takes for anything else.
+//! The destination after login: a path of this site that no URL parser can read as another origin.
 
 use alloc::string::String;
 
@@ -7,15 +7,22 @@ use crate::http::{Unicode, percent};
 use crate::limits;
 
 /// A path with an optional query on the gateway's own origin, in visible ASCII.
+///
+/// ```
+/// use edgeward::oidc::ReturnTo;
+///
+/// assert_eq!(ReturnTo::parse("/items?page=2").unwrap().as_str(), "/items?page=2");
+/// assert_eq!(ReturnTo::parse("//evil.example"), None);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReturnTo(String);
 
 impl ReturnTo {
-    /// Takes `text` if it is a path that the gateway serves, possibly with a query.
+    /// Parses a path that the gateway can serve, with an optional query.
     ///
-    /// Such a path has no two slashes in a row, in whatever reading, no backslash, no dot segment and no control character, so as a
-    /// `Location` it cannot name another origin. A fragment is not accepted: the server would never have seen it. What is written
-    /// in percent-encoding stays so; other characters than visible ASCII are encoded.
+    /// In every reading, such a path has no two slashes in a row, no backslash, no dot segment and no control character, so as a
+    /// `Location` it cannot name another origin. A fragment is refused, because browsers never send one. Percent-encoding is
+    /// preserved; characters other than visible ASCII are encoded.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > limits::MAX_RETURN_TO_BYTES || text.contains('#') || !text.starts_with('/') {
@@ -38,14 +45,14 @@ impl ReturnTo {
         Some(Self(location))
     }
 
-    /// The path and query.
+    /// Returns the path and query.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// All that counts here of Unicode: what looks like a slash, a backslash or a dot is one.
+/// The Unicode forms that matter here: look-alikes of slashes, backslashes and dots.
 const SYNTAX_FORMS: Unicode = Unicode {
     nfkc: |text| {
         text.replace(['／', '⁄', '∕'], "/")
@@ -68,7 +75,7 @@ mod tests {
     use super::ReturnTo;
 
     #[test]
-    fn paths_of_this_site_are_taken_as_they_are() {
+    fn paths_of_this_site_are_preserved() {
         for text in [
             "/",
             "/a/b?c=d&e=%2f",
@@ -90,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_could_lead_elsewhere_is_taken() {
+    fn nothing_that_could_lead_elsewhere_is_accepted() {
         for text in [
             "",
             "a",

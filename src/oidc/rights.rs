@@ -1,7 +1,7 @@
-//! What a session may do: what its access token grants, if that was verified as one for this gateway and this user.
+//! The rights of a session: the grants of its access token, if that was verified as one for this gateway and this user.
 //!
-//! Nothing else grants anything. The scope that the token endpoint states counts only as a description of a verified token that
-//! has no scopes of its own.
+//! Nothing else grants rights. The `scope` of the token response counts only as a description of a verified token that has no
+//! scopes of its own.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -16,26 +16,26 @@ use crate::jwt::{Access, Claims, VerifiedToken, is_organization, unverified_clai
 use crate::session::{Rights, Session};
 use crate::verifier::Unverified;
 
-/// What verification has to say about the access token of a session.
+/// The verification result of a session's access token.
 #[derive(Debug, Clone)]
 pub enum AccessTokenVerdict {
-    /// It is genuine, and one for this gateway.
+    /// It is valid for this gateway.
     Verified(VerifiedToken<Access>),
-    /// It is not. It grants nothing.
+    /// It is invalid and grants nothing.
     Refused,
-    /// The issuer's keys do not include its key, perhaps not yet. It grants nothing until it is read again.
+    /// The issuer has not published its key, or not yet. It grants nothing until verified.
     KeyUnknown,
-    /// The issuer's keys cannot be had just now. What was granted before stands as long as it would have without this token; it
-    /// is read again with the next request.
+    /// The issuer's keys are unavailable. Earlier rights stay valid until their own expiry; the token is verified again with the
+    /// next request.
     KeysUnavailable(KeysUnavailable),
 }
 
-/// The claims of access token and ID token that must be equal before the one's rights count for the user of the other.
+/// The claims of access token and ID token that must be equal for the access token's rights to apply to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubjectMatch {
-    /// Of the access token.
+    /// The claim of the access token.
     pub access_token: String,
-    /// Of the ID token.
+    /// The claim of the ID token.
     pub id_token: String,
 }
 
@@ -45,12 +45,12 @@ impl Default for SubjectMatch {
     }
 }
 
-/// The access token is not one of the user whom the ID token names. Displays names of claims, no values.
+/// The access token is for another user than the ID token. Displays claim names, no values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SubjectMismatch<'c> {
-    /// It is of another issuer.
+    /// It has another issuer.
     Issuer,
-    /// It is of another subject.
+    /// It has another subject.
     Subject(&'c SubjectMatch),
 }
 
@@ -59,19 +59,19 @@ impl core::error::Error for SubjectMismatch<'_> {}
 impl fmt::Display for SubjectMismatch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Issuer => f.write_str("its issuer is not the one that logs people in"),
+            Self::Issuer => f.write_str("its issuer is not the login issuer"),
             Self::Subject(SubjectMatch { access_token, id_token }) => {
                 write!(
                     f,
-                    "its claim \"{access_token}\" is not equal to \"{id_token}\" of the ID token; if that is how this provider \
-                     names users, set authorizer.subject_match"
+                    "its claim \"{access_token}\" is not equal to \"{id_token}\" of the ID token; if this provider names users \
+                     differently, set authorizer.subject_match"
                 )
             }
         }
     }
 }
 
-/// Claims of an ID token about the protocol, not the user; those that grant something do so in access tokens only.
+/// Claims of an ID token that describe the protocol rather than the user, or grant rights (only access tokens do that).
 const PROTOCOL_CLAIMS: [&str; 14] = [
     "aud",
     "exp",
@@ -89,64 +89,64 @@ const PROTOCOL_CLAIMS: [&str; 14] = [
     "client_id",
 ];
 
-/// Claims of an access token that say what it grants, besides the configured roles claim.
+/// Claims of an access token that describe its rights, besides the configured roles claim.
 const RIGHTS: [&str; 8] = ["aud", "scope", "scp", "permissions", "client_id", "azp", "org_id", "org_name"];
 
-/// Whether a claim of an ID token tells about the user.
+/// Returns whether a claim of an ID token describes the user.
 pub(crate) fn is_about_user(name: &str) -> bool {
     !PROTOCOL_CLAIMS.contains(&name)
 }
 
 impl Client {
-    /// Whether the user is a member of an organization that may log in.
+    /// Returns whether the user may log in: whether they are a member of an allowed organization.
     #[must_use]
     pub fn admits(&self, user: &Claims) -> bool {
         self.organizations.is_empty() || self.organizations.iter().any(|one| is_organization(user, one))
     }
 
-    /// Whether the access token is one of the user whom the claims of the ID token name.
+    /// Checks that the access token is for the user of the ID token.
     ///
     /// # Errors
-    /// If it is another's.
+    /// If it is for another user.
     pub fn check_subject(&self, user: &Claims, access: &VerifiedToken<Access>) -> Result<(), SubjectMismatch<'_>> {
-        let wanted = &self.subject_match;
+        let subject_match = &self.subject_match;
         let text = |claims: &Claims, name: &str| {
             claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(ToString::to_string)
         };
         if access.claims().issuer() != user.issuer() {
             return Err(SubjectMismatch::Issuer);
         }
-        let subject = text(access.claims(), &wanted.access_token);
-        if subject.is_some() && subject == text(user, &wanted.id_token) {
+        let subject = text(access.claims(), &subject_match.access_token);
+        if subject.is_some() && subject == text(user, &subject_match.id_token) {
             Ok(())
         } else {
-            Err(SubjectMismatch::Subject(wanted))
+            Err(SubjectMismatch::Subject(subject_match))
         }
     }
 
-    /// What a session knows of its user, from their verified ID token.
+    /// Returns the claims of a verified ID token that a session stores about its user.
     pub(super) fn user_claims(&self, id: &Claims) -> Option<Claims> {
-        let is_kept = |name: &str| {
-            self.session_claims.as_ref().is_none_or(|kept| kept.iter().any(|one| one == name))
+        let is_stored = |name: &str| {
+            self.session_claims.as_ref().is_none_or(|names| names.iter().any(|one| one == name))
                 || ["iss", "sub", "sid", "org_id", "org_name"].contains(&name)
                 || self.roles_claim.as_deref() == Some(name)
                 || self.subject_match.id_token == name
         };
-        let members = id.members().filter(|(name, _)| is_about_user(name) && is_kept(name));
+        let members = id.members().filter(|(name, _)| is_about_user(name) && is_stored(name));
         Claims::from_members(members.map(|(name, value)| (name, value.to_json())))
     }
 
-    /// The session, whose tokens are new, with the rights of its access token. `scope` is what the token endpoint stated, and
-    /// `former` the rights before a refresh.
+    /// Returns the session, whose tokens are new, with the rights of its access token. `scope` is the scope of the token response,
+    /// and `previous` the rights before a refresh.
     pub(super) fn apply_rights(
         &self,
         session: Session,
         access: &AccessTokenVerdict,
         scope: Option<&str>,
-        former: Option<&Rights>,
+        previous: Option<&Rights>,
     ) -> Option<Session> {
-        // RFC 6749 §6: a refresh that states no scope leaves it as it was.
-        let scope = scope.or_else(|| former?.scope());
+        // RFC 6749 §6: a refresh response without a scope leaves it unchanged.
+        let scope = scope.or_else(|| previous?.scope());
         Some(match access {
             AccessTokenVerdict::Verified(token) if self.check_subject(session.claims(), token).is_ok() => {
                 let session = session.with_access_expiry_at_most(token.valid_until_s());
@@ -156,24 +156,25 @@ impl Client {
             }
             AccessTokenVerdict::Verified(_) | AccessTokenVerdict::Refused => session,
             AccessTokenVerdict::KeyUnknown => {
-                // A key may come for a token that at least says it is of this issuer.
-                let says = unverified_claims(&session.tokens().access);
-                let may_come = says.is_some_and(|says| says.issuer() == session.claims().issuer());
-                if may_come { session.with_unverified_access_token(scope.map(Into::into)) } else { session }
+                // The key may still be published if the token names this issuer.
+                let unverified = unverified_claims(&session.tokens().access);
+                let names_issuer = unverified.is_some_and(|claims| claims.issuer() == session.claims().issuer());
+                if names_issuer { session.with_unverified_access_token(scope.map(Into::into)) } else { session }
             }
             AccessTokenVerdict::KeysUnavailable(_) => {
-                session.with_rights(former.cloned()).with_unverified_access_token(scope.map(Into::into))
+                session.with_rights(previous.cloned()).with_unverified_access_token(scope.map(Into::into))
             }
         })
     }
 
+    /// Returns the claims that grant rights. `scope` is used if the token has none.
     fn granted_claims(&self, access: &Claims, scope: Option<&str>, until_s: i64) -> Option<Claims> {
-        let is_there = |name: &str| access.get(name).is_some_and(|value| !matches!(value, Value::Null));
-        let stated = scope.filter(|_| !is_there("scope") && !is_there("scp"));
+        let is_present = |name: &str| access.get(name).is_some_and(|value| !matches!(value, Value::Null));
+        let stated = scope.filter(|_| !is_present("scope") && !is_present("scp"));
         let mut names = Vec::from(RIGHTS);
         names.extend(self.roles_claim.as_deref().filter(|name| !RIGHTS.contains(name) && *name != "exp"));
         let of_token = names.into_iter().filter_map(|name| Some((name, access.get(name)?.to_json())));
-        // A null is no claim: it gives way to the stated scope.
+        // A null is an absent claim: the stated scope replaces it.
         let of_token = of_token.filter(|(name, _)| stated.is_none() || *name != "scope");
         Claims::from_members(
             [("exp", until_s.to_string())]
@@ -185,45 +186,46 @@ impl Client {
 }
 
 impl RelyingParty {
-    /// What verification says of a new access token of this user; logged where it does not grant what it might.
+    /// Verifies a new access token of this user, and logs why it grants nothing.
     pub(super) async fn check_access_token(&self, user: &Claims, token: &str, host: &impl LoginHost) -> AccessTokenVerdict {
-        let reading = self.verify_access_token(user, token, host).await;
-        match &reading {
+        let verdict = self.verify_access_token(user, token, host).await;
+        match &verdict {
             AccessTokenVerdict::KeyUnknown => host.log(
                 Level::Warning,
-                &"access_token_unusable: key_not_found; the session has no rights of it until its key is published",
+                &"access_token_unusable: key_not_found; it grants no rights until its key is published",
             ),
             AccessTokenVerdict::KeysUnavailable(why) => {
                 let line = format_args!(
-                    "access_token_unread: {why}; what was granted before stands until it ends, and the token is read again \
-                     with the next request"
+                    "access_token_unread: {why}; earlier rights stay valid until they expire, and the token is verified again with \
+                     the next request"
                 );
                 host.log(Level::Warning, &line);
             }
             AccessTokenVerdict::Verified(_) | AccessTokenVerdict::Refused => {}
         }
-        reading
+        verdict
     }
 
-    /// Reads the access token of a session once more, where it could not be verified before. Gives the session with what it grants;
-    /// `None` if nothing is known that was not known before.
+    /// Verifies the access token of a session again after its keys were unavailable. Returns the updated session, or `None` if
+    /// nothing has changed.
     pub(crate) async fn reverify_access_token(
         &self,
         session: &Session,
         host: &impl LoginHost,
     ) -> (AccessTokenVerdict, Option<Session>) {
-        let reading = self.verify_access_token(session.claims(), &session.tokens().access, host).await;
-        let is_news = match &reading {
+        let verdict = self.verify_access_token(session.claims(), &session.tokens().access, host).await;
+        let has_changed = match &verdict {
             AccessTokenVerdict::Verified(_) | AccessTokenVerdict::Refused => true,
             AccessTokenVerdict::KeyUnknown => session.rights().is_some(),
             AccessTokenVerdict::KeysUnavailable(_) => false,
         };
-        if !is_news {
-            return (reading, None);
+        if !has_changed {
+            return (verdict, None);
         }
-        let again = session.clone().refreshed(session.claims().clone(), session.tokens().clone());
-        let granted = self.client.apply_rights(again, &reading, session.unverified_scope(), session.rights());
-        (reading, granted)
+        let without_rights = session.clone().refreshed(session.claims().clone(), session.tokens().clone());
+        let updated =
+            self.client.apply_rights(without_rights, &verdict, session.unverified_scope(), session.rights());
+        (verdict, updated)
     }
 
     async fn verify_access_token(&self, user: &Claims, token: &str, host: &impl LoginHost) -> AccessTokenVerdict {
@@ -232,7 +234,7 @@ impl RelyingParty {
             Ok(token) => match self.client.check_subject(user, &token) {
                 Ok(()) => AccessTokenVerdict::Verified(token),
                 Err(mismatch) => {
-                    let line = format_args!("access_token_unusable: {mismatch}; the session has no rights of it");
+                    let line = format_args!("access_token_unusable: {mismatch}; it grants no rights");
                     host.log(Level::Warning, &line);
                     AccessTokenVerdict::Refused
                 }
@@ -240,8 +242,8 @@ impl RelyingParty {
             Err(Unverified::Refused(VerifyError::KeyNotFound)) => AccessTokenVerdict::KeyUnknown,
             Err(Unverified::Refused(error)) => {
                 let line = format_args!(
-                    "access_token_unusable: {}: {error}; the session has no rights of it. Set authorizer.audience to the API's \
-                     identifier so that the provider issues a token for it",
+                    "access_token_unusable: {}: {error}; it grants no rights. Set authorizer.audience to the API's identifier so \
+                     that the provider issues a token for it",
                     error.code()
                 );
                 host.log(Level::Warning, &line);

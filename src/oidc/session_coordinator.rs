@@ -1,7 +1,7 @@
-//! One place per session for all instances: refreshes take turns there, and the end of a session is known.
+//! The coordinator of a session, shared by all instances: it serializes refreshes and stores the end of the session.
 //!
-//! Both ends of the exchange are here: what an instance asks, and what the coordinator does. Sessions travel sealed, so that
-//! nobody else can ask.
+//! This module has both sides: the requests of an instance and the coordinator's handling of them. Sessions are sent sealed, which
+//! also authenticates the request.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -15,17 +15,33 @@ use super::{LoginHost, RefreshTokenHash, RelyingParty, SessionAction};
 use crate::io::Unreachable;
 use crate::session::Session;
 
-/// What the coordinator of one session stores between its turns.
+/// The storage of a session's coordinator.
+///
+/// ```
+/// use std::cell::RefCell;
+///
+/// use edgeward::io::Unreachable;
+/// use edgeward::oidc::CoordinatorStore;
+///
+/// /// One session's text in memory. A Worker stores it in a Durable Object.
+/// struct Memory(RefCell<String>);
+///
+/// impl CoordinatorStore for Memory {
+///     async fn read(&self) -> Result<String, Unreachable> {
+///         Ok(self.0.borrow().clone())
+///     }
+/// }
+/// ```
 pub trait CoordinatorStore {
-    /// The text that was stored last; empty if there is none.
+    /// Reads the stored text; empty if there is none.
     fn read(&self) -> impl Future<Output = Result<String, Unreachable>>;
 }
 
-/// What the coordinator has done.
+/// The outcome of a message to the coordinator.
 pub struct CoordinatorOutcome {
-    /// To be sent back.
-    pub answer: CoordinatorResponse,
-    /// To be stored before the answer is sent, if something has changed.
+    /// The response to send.
+    pub response: CoordinatorResponse,
+    /// The text to store before sending the response, if it has changed.
     pub store: Option<StoredText>,
 }
 
@@ -33,67 +49,67 @@ pub struct CoordinatorOutcome {
 pub struct StoredText {
     /// The text.
     pub text: String,
-    /// When it is to be deleted, in milliseconds since 1970.
+    /// When to delete it, in milliseconds since 1970.
     pub until_ms: i64,
 }
 
-const KNOWN: u16 = 200;
+const SUCCESS: u16 = 200;
 const ENDED: u16 = 410;
-const UNKNOWN: u16 = 503;
+const UNAVAILABLE: u16 = 503;
 
 impl RelyingParty {
-    /// Asks the session's coordinator; `None` if it does not answer.
+    /// Sends a message to the session's coordinator; `None` if it does not respond.
     pub(super) async fn ask_coordinator(
         &self,
         session: &Session,
-        act: SessionAction,
+        action: SessionAction,
         timeout_ms: u32,
         host: &impl LoginHost,
     ) -> Option<CoordinatorResponse> {
         let sealed = self.sessions.to_sealed(session, self.client.host(), &random(host))?;
-        host.coordinate(CoordinatorMessage { session: session.coordinator_id(), act, sealed, timeout_ms }).await.ok()
+        host.coordinate(CoordinatorMessage { session: session.coordinator_id(), action, sealed, timeout_ms }).await.ok()
     }
 
-    /// What the coordinator does with a message. The host calls it, one refresh after the other; the end of a session does not
-    /// wait for a refresh that is under way, which finds it when it is done.
+    /// Handles a message as the coordinator of its session. The host must run refreshes of a session one after another. The end of a
+    /// session must not wait for a refresh in progress, which finds the stored end when it completes.
     ///
     /// # Errors
     /// If the store cannot be read.
     pub async fn coordinate(
         self: &Arc<Self>,
-        act: SessionAction,
+        action: SessionAction,
         sealed: &str,
         store: &impl CoordinatorStore,
         host: &impl LoginHost,
     ) -> Result<CoordinatorOutcome, Unreachable> {
-        let Some(session) = self.from_sealed(sealed) else { return Ok(CoordinatorOutcome::unknown()) };
+        let Some(session) = self.from_sealed(sealed) else { return Ok(CoordinatorOutcome::unavailable()) };
         let mut history = RefreshHistory::read(&store.read().await?);
-        if act != SessionAction::Refresh {
+        if action != SessionAction::Refresh {
             let newest = history.newest().unwrap_or_default().to_string();
-            let end = SessionEnd { until_s: self.sessions.expires_s(&session), revokes: act == SessionAction::Logout };
+            let end = SessionEnd { until_s: self.sessions.expires_s(&session), revokes: action == SessionAction::Logout };
             history.end_session(end);
-            return Ok(CoordinatorOutcome::known(newest).storing(&history, host));
+            return Ok(CoordinatorOutcome::success(newest).storing(&history, host));
         }
         let session = match history.find(session, |sealed| self.from_sealed(sealed), host.now()) {
-            RecordedRefresh::Done(sealed) => return Ok(CoordinatorOutcome::known(sealed)),
+            RecordedRefresh::Done(sealed) => return Ok(CoordinatorOutcome::success(sealed)),
             RecordedRefresh::Ended => return Ok(CoordinatorOutcome::ended(&history)),
             RecordedRefresh::Due(session) => session,
         };
         let outcome = self.exchange_refresh_token(&session, None, host).await;
-        // The session may have ended meanwhile. From here on to the answer nothing waits for anything but the store.
+        // The session may have ended meanwhile. From here on, only the store is awaited.
         let mut history = RefreshHistory::read(&store.read().await?);
         if let Some(end) = history.end() {
             self.discard(outcome, end.revokes, host).await;
             return Ok(CoordinatorOutcome::ended(&history));
         }
         let sealed = match outcome {
-            RefreshOutcome::Failed => return Ok(CoordinatorOutcome::unknown()),
+            RefreshOutcome::Failed => return Ok(CoordinatorOutcome::unavailable()),
             RefreshOutcome::Ended => None,
             RefreshOutcome::Refreshed(session) => self.sessions.to_sealed(&session, self.client.host(), &random(host)),
         };
         history.record(RefreshTokenHash::of(&session), sealed.as_deref());
-        let turn = sealed.map_or_else(|| CoordinatorOutcome::ended(&history), CoordinatorOutcome::known);
-        Ok(turn.storing(&history, host))
+        let outcome = sealed.map_or_else(|| CoordinatorOutcome::ended(&history), CoordinatorOutcome::success);
+        Ok(outcome.storing(&history, host))
     }
 
     fn from_sealed(&self, sealed: &str) -> Option<Session> {
@@ -102,24 +118,24 @@ impl RelyingParty {
 }
 
 impl CoordinatorOutcome {
-    /// Nothing is known.
+    /// Returns the outcome of a message that could not be handled.
     #[must_use]
-    pub fn unknown() -> Self {
-        Self::new(UNKNOWN, String::new())
+    pub fn unavailable() -> Self {
+        Self::new(UNAVAILABLE, String::new())
     }
 
-    fn known(sealed: String) -> Self {
-        Self::new(KNOWN, sealed)
+    fn success(sealed: String) -> Self {
+        Self::new(SUCCESS, sealed)
     }
 
-    /// The act that ended the session follows; nothing if the provider did.
+    /// Names the action that ended the session; empty if the provider ended it.
     fn ended(history: &RefreshHistory) -> Self {
-        let act = history.end().map(|end| if end.revokes { SessionAction::Logout } else { SessionAction::Replace });
-        Self::new(ENDED, act.map_or("", SessionAction::name).into())
+        let action = history.end().map(|end| if end.revokes { SessionAction::Logout } else { SessionAction::Replace });
+        Self::new(ENDED, action.map_or("", SessionAction::name).into())
     }
 
     fn new(status: u16, text: String) -> Self {
-        Self { answer: CoordinatorResponse { status, text }, store: None }
+        Self { response: CoordinatorResponse { status, text }, store: None }
     }
 
     fn storing(self, history: &RefreshHistory, host: &impl LoginHost) -> Self {
@@ -129,22 +145,22 @@ impl CoordinatorOutcome {
 }
 
 impl CoordinatorResponse {
-    /// Whether the coordinator has done what it was asked for.
-    pub(super) fn is_known(&self) -> bool {
-        self.status == KNOWN
+    /// Whether the coordinator has handled the message.
+    pub(super) fn is_success(&self) -> bool {
+        self.status == SUCCESS
     }
 
-    /// The session that it holds.
+    /// Returns the session that it contains.
     pub(super) fn session(&self, party: &RelyingParty) -> Option<Session> {
-        if self.status == KNOWN { party.from_sealed(&self.text) } else { None }
+        if self.is_success() { party.from_sealed(&self.text) } else { None }
     }
 
-    /// The act of the gateway that ended the session.
-    pub(super) fn end(&self) -> Option<SessionAction> {
+    /// Returns the action that ended the session, if the gateway ended it.
+    pub(super) fn end_action(&self) -> Option<SessionAction> {
         if self.status == ENDED { SessionAction::from_name(&self.text) } else { None }
     }
 
-    /// What came of a refresh.
+    /// Returns the outcome of a refresh.
     pub(super) fn outcome(&self, party: &RelyingParty) -> RefreshOutcome {
         match self.status {
             ENDED => RefreshOutcome::Ended,
@@ -156,9 +172,9 @@ impl CoordinatorResponse {
 }
 
 impl LoginState {
-    /// Notes in this instance which act ended the session.
-    pub(super) fn record_end(&mut self, session: &Session, act: SessionAction) {
-        match act {
+    /// Records the end of a session in this instance.
+    pub(super) fn record_end(&mut self, session: &Session, action: SessionAction) {
+        match action {
             SessionAction::Logout => self.sessions.ended.end(session.id()),
             SessionAction::Replace => self.sessions.ended.replace(session.id()),
             SessionAction::Refresh => {}

@@ -1,4 +1,4 @@
-//! Work on a session that goes on when the request that began it is gone.
+//! Jobs on a session that continue if the request that started them is cancelled.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use super::{LoginHost, RefreshTokenHash, RelyingParty, SessionAction};
 use crate::session::Session;
 
-/// A piece of work on a session. Made by the flows only; a host [runs](Self::run) it.
+/// A job on a session. Flows create it; the host [runs](Self::run) it.
 pub struct SessionJob {
     party: Arc<RelyingParty>,
     session: Box<Session>,
@@ -15,9 +15,9 @@ pub struct SessionJob {
 }
 
 enum Work {
-    /// Gets new tokens; nothing else holds those that come.
-    Refresh { mark: RefreshTokenHash, user_ip: Option<String> },
-    /// Tells all instances that the session has ended.
+    /// Refreshes the tokens. Must complete, or the new tokens are lost.
+    Refresh { token: RefreshTokenHash, user_ip: Option<String> },
+    /// Ends the session in all instances.
     End(SessionAction),
     /// Revokes the refresh token.
     Revoke,
@@ -27,14 +27,14 @@ impl SessionJob {
     pub(super) fn refresh(
         party: &Arc<RelyingParty>,
         session: &Session,
-        mark: RefreshTokenHash,
+        token: RefreshTokenHash,
         user_ip: Option<String>,
     ) -> Self {
-        Self::new(party, session.clone(), Work::Refresh { mark, user_ip })
+        Self::new(party, session.clone(), Work::Refresh { token, user_ip })
     }
 
-    pub(super) fn end(party: &Arc<RelyingParty>, session: &Session, act: SessionAction) -> Self {
-        Self::new(party, session.clone(), Work::End(act))
+    pub(super) fn end(party: &Arc<RelyingParty>, session: &Session, action: SessionAction) -> Self {
+        Self::new(party, session.clone(), Work::End(action))
     }
 
     pub(super) fn revoke(party: &Arc<RelyingParty>, session: Session) -> Self {
@@ -45,19 +45,19 @@ impl SessionJob {
         Self { party: Arc::clone(party), session: Box::new(session), work }
     }
 
-    /// Does the work.
+    /// Runs the job.
     pub async fn run(self, host: &impl LoginHost) {
         let Self { party, session, work } = self;
         match work {
-            Work::Refresh { mark, user_ip } => party.refresh_once(&session, mark, user_ip.as_deref(), host).await,
-            Work::End(act) => party.end_everywhere(*session, act, host).await,
+            Work::Refresh { token, user_ip } => party.refresh_once(&session, token, user_ip.as_deref(), host).await,
+            Work::End(action) => party.end_everywhere(*session, action, host).await,
             Work::Revoke => party.revoke(&session, host).await,
         }
     }
 }
 
 impl core::fmt::Debug for SessionJob {
-    /// Shows no session.
+    /// Redacts the session.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("SessionJob").finish_non_exhaustive()
     }

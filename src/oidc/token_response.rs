@@ -1,4 +1,4 @@
-//! The token endpoint: what it is sent and what it answers (RFC 6749 §5).
+//! Requests to the token endpoint and its responses (RFC 6749 §5).
 
 use alloc::string::{String, ToString};
 
@@ -10,7 +10,7 @@ use crate::jwt::unverified_claims;
 use crate::limits;
 use crate::session::Tokens;
 
-/// A successful answer of the token endpoint (RFC 6749 §5.1). Nothing about its tokens is verified yet.
+/// A successful token response (RFC 6749 §5.1), with unverified tokens.
 pub(super) struct TokenResponse {
     pub(super) access_token: String,
     pub(super) expires_in_s: Option<i64>,
@@ -19,21 +19,21 @@ pub(super) struct TokenResponse {
     pub(super) scope: Option<String>,
 }
 
-/// Why the token endpoint gave no tokens.
+/// Why the token endpoint returned no tokens.
 pub(super) enum TokenError {
-    /// It says no (RFC 6749 §5.2).
+    /// It refused the request (RFC 6749 §5.2).
     Refused {
         /// Its HTTP status.
         status: u16,
-        /// Its error code, from the registered ones.
+        /// Its error code, sanitized.
         error: String,
     },
-    /// It could not be reached, or did not answer with tokens.
+    /// It is unreachable, or returned no tokens.
     Unavailable,
 }
 
 impl Client {
-    /// Asks the token endpoint for tokens, with a code or a refresh token: each is sent once, and again only with another secret.
+    /// Requests tokens for a code or a refresh token, which is sent once, and again only with another client secret.
     pub(super) async fn request_tokens(
         &self,
         provider: &Provider,
@@ -71,7 +71,7 @@ impl TokenResponse {
         let (200, true, Some(access_token)) = (answer.status, is_bearer, access_token) else {
             return Err(TokenError::Unavailable);
         };
-        // RFC 6749 §5.1 wants a number; some providers write it as text. What is no time to come says nothing.
+        // RFC 6749 §5.1 requires a number; some providers send text. Values below one second count as absent.
         let expires_in_s = match root.get("expires_in") {
             Some(Value::Number(seconds)) => Some(seconds.as_f64() as i64),
             Some(Value::String(text)) => whole_seconds(text),
@@ -86,7 +86,7 @@ impl TokenResponse {
         })
     }
 
-    /// The tokens to keep.
+    /// Returns the tokens to store in a session.
     pub(super) fn into_tokens(self, access: &AccessTokenVerdict, now: UnixTime) -> Tokens {
         let unstated_s = match access {
             AccessTokenVerdict::Verified(_) => limits::ACCESS_TOKEN_MAX_S,
@@ -94,8 +94,8 @@ impl TokenResponse {
         };
         let life_s = self.expires_in_s.unwrap_or(unstated_s).min(limits::ACCESS_TOKEN_MAX_S);
         let stated_s = now.secs().saturating_add(life_s);
-        // Whatever the token endpoint says, a token is good no longer than it says itself. One that is not verified may say so
-        // too: it can only shorten its life.
+        // A token is not valid beyond its own `exp`, whatever the response states. That holds for an unverified token, too, because
+        // it can only shorten its lifetime.
         let exp = match unverified_claims(&self.access_token).as_ref().and_then(|claims| claims.get("exp")) {
             Some(Value::Number(exp)) if exp.as_f64() >= 0.0 => exp.as_f64() as i64,
             _ => i64::MAX,
@@ -110,14 +110,14 @@ impl TokenResponse {
     }
 }
 
-/// Seconds written as text, without their fraction.
+/// Parses seconds written as text, and drops the fraction.
 fn whole_seconds(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let is_number = whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit());
     whole.parse().ok().filter(|_| is_number)
 }
 
-/// An error code from outside, only if it has the form of one (RFC 6749 §4.1.2.1): it goes into logs and pages.
+/// Returns an error code from the provider if it is well-formed (RFC 6749 §4.1.2.1): it appears in logs and pages.
 pub(super) fn registered_error(code: &str) -> String {
     let is_code = !code.is_empty()
         && code.len() <= limits::MAX_ERROR_CODE_BYTES

@@ -1,6 +1,6 @@
-//! A login under way: what the gateway must remember until the browser comes back, sealed in a cookie of that browser.
+//! A pending login, sealed in a cookie of the browser until the callback.
 //!
-//! Each login has a cookie of its own, so several tabs do not disturb each other.
+//! Each login has its own cookie, so that logins in several tabs do not interfere.
 
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -14,13 +14,13 @@ use crate::json::{Document, Number, Value, quote};
 use crate::limits;
 use crate::session::{CookieShape, Cookies, Purpose, SEAL_NONCE_BYTES, Sealer};
 
-/// Prefix of the cookies' names; the first characters of `state` follow.
+/// The prefix of login cookie names; the first characters of `state` follow.
 pub const LOGIN_COOKIE_PREFIX: &str = "__Host-edgeward-login-";
 
-/// Characters of `state` in the name: enough to tell logins apart.
+/// The number of characters of `state` in the name: enough to distinguish logins.
 const NAME_CHARS: usize = 8;
 
-/// What a login began with.
+/// The parameters of a pending login.
 #[derive(Clone)]
 pub(super) struct Transaction {
     pub(super) state: String,
@@ -65,13 +65,13 @@ impl Transaction {
         })
     }
 
-    /// Whether it is still open.
+    /// Whether the login is still pending.
     pub(super) fn is_open(&self, now: UnixTime) -> bool {
         let age_ms = now.millis().saturating_sub(self.issued_ms);
         (-1000 * i64::from(limits::MAX_CLOCK_SKEW_S)..1000 * limits::LOGIN_LIFETIME_S).contains(&age_ms)
     }
 
-    /// `Set-Cookie` values that keep it, and that close the oldest logins if there are too many.
+    /// Returns `Set-Cookie` values that store the login, and that clear the oldest logins if there are too many.
     pub(super) fn to_cookies(
         &self,
         sealer: &Sealer,
@@ -82,7 +82,7 @@ impl Transaction {
     ) -> Option<Vec<String>> {
         let sealed = sealer.seal(Purpose::Login, host, self.to_json().as_bytes(), nonce)?;
         let mut set = cookie_for(&self.state).write(&sealed, limits::LOGIN_LIFETIME_S, &Cookies::default())?;
-        // Those that do not open, are over, or are beyond what one browser may have open.
+        // Clears cookies that do not open, have expired, or exceed the limit per browser.
         let mut open: Vec<(i64, &str)> = Vec::new();
         for (name, _) in cookies.iter().filter(|(name, _)| is_login_cookie(name)).take(limits::MAX_LOGIN_COOKIES_READ) {
             match Self::open_cookie(sealer, host, cookies, &cookie_named(name)).filter(|other| other.is_open(now)) {
@@ -99,24 +99,24 @@ impl Transaction {
         Some(set)
     }
 
-    /// The login that `state` names, if this browser began it.
+    /// Finds the login with this `state`, if this browser began it.
     pub(super) fn find(sealer: &Sealer, host: &str, cookies: &Cookies<'_>, state: &str) -> Option<Self> {
         let found = Self::open_cookie(sealer, host, cookies, &cookie_for(state))?;
         crate::crypto::equal_in_constant_time(found.state.as_bytes(), state.as_bytes()).then_some(found)
     }
 
     fn open_cookie(sealer: &Sealer, host: &str, cookies: &Cookies<'_>, shape: &CookieShape) -> Option<Self> {
-        // The name has the prefix that makes it unique.
+        // With the `__Host-` prefix, a browser sends at most one cookie of a name.
         Self::from_json(sealer.open(Purpose::Login, host, shape.read(cookies).first()?)?)
     }
 
-    /// `Set-Cookie` values that end it.
+    /// Returns `Set-Cookie` values that clear the login's cookie.
     pub(super) fn clear(state: &str) -> Vec<String> {
         cookie_for(state).clear(&Cookies::default())
     }
 }
 
-/// Whether it is a name that [`shape`] gives. Others that begin like it are never repeated in an answer.
+/// Whether [`cookie_for`] could have created the name. Other names with the prefix are never echoed in a response.
 fn is_login_cookie(name: &str) -> bool {
     name.strip_prefix(LOGIN_COOKIE_PREFIX)
         .is_some_and(|tail| tail.len() <= NAME_CHARS && tail.bytes().all(|byte| byte.is_ascii_alphanumeric()))
@@ -127,26 +127,26 @@ fn cookie_for(state: &str) -> CookieShape {
     cookie_named(&format!("{LOGIN_COOKIE_PREFIX}{tail}"))
 }
 
-/// Lax: the provider sends the browser back with a cross-site navigation.
+/// `Lax`, because the provider returns the browser with a cross-site navigation.
 fn cookie_named(name: &str) -> CookieShape {
     CookieShape { name: name.into(), same_site: "Lax", domain: None }
 }
 
-/// States that were used, for as long as a login can be open. Bounded: it forgets the oldest.
+/// The `state` values already used, to refuse replays. Bounded: the oldest are evicted.
 #[derive(Debug, Default)]
 pub(crate) struct ReplayGuard(VecDeque<[u8; 32]>);
 
 impl ReplayGuard {
-    /// Marks `state` as used; false if it was already.
+    /// Marks `state` as used. Returns false if it already was.
     pub(crate) fn claim(&mut self, state: &str) -> bool {
-        let mark = sha256(state.as_bytes());
-        if self.0.contains(&mark) {
+        let hash = sha256(state.as_bytes());
+        if self.0.contains(&hash) {
             return false;
         }
         if self.0.len() >= limits::MAX_USED_STATES {
             self.0.pop_front();
         }
-        self.0.push_back(mark);
+        self.0.push_back(hash);
         true
     }
 }
@@ -158,7 +158,7 @@ mod tests {
     use super::ReplayGuard;
 
     #[test]
-    fn the_states_that_are_remembered_are_bounded() {
+    fn the_number_of_remembered_states_is_bounded() {
         let mut used = ReplayGuard::default();
         assert!(used.claim("first"));
         for index in 0..4095 {
@@ -166,6 +166,6 @@ mod tests {
         }
         assert!(!used.claim("first") && !used.claim("4094"));
         assert!(used.claim("one more"));
-        assert!(used.claim("first"), "the oldest gives way");
+        assert!(used.claim("first"), "the oldest is evicted");
     }
 }

@@ -1,4 +1,4 @@
-//! Claims about the user, fresh from the provider (OpenID Connect Core §5.3).
+//! The userinfo route: current claims about the user, from the provider (OpenID Connect Core §5.3).
 
 use alloc::format;
 use alloc::string::String;
@@ -10,21 +10,21 @@ use crate::json::{Document, Value};
 use crate::jwt::Claims;
 use crate::limits;
 
-/// Why there are no claims.
+/// An error of the userinfo request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserinfoError {
-    /// The provider does not accept the token.
+    /// The provider refused the token.
     TokenRefused,
-    /// The provider cannot be reached, has no such endpoint, or does not answer with claims.
+    /// The provider is unreachable, has no userinfo endpoint, or returned no claims.
     Unavailable,
-    /// The answer is about another user.
+    /// The response is about another user.
     SubjectMismatch,
-    /// The token is of another issuer, to which it is not sent: nobody else may see it.
+    /// The token is from another issuer than the provider, so it is not sent there.
     IssuerMismatch,
 }
 
 impl UserinfoError {
-    /// The stable name of this error.
+    /// Returns the stable code of this error.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -43,15 +43,15 @@ impl UserinfoError {
         }
     }
 
-    /// What is wrong, for people.
+    /// Returns the message for the client.
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {
             Self::TokenRefused => "The provider does not accept this token for userinfo.",
-            Self::Unavailable => "The provider does not answer with claims.",
-            Self::SubjectMismatch => "The provider's answer is about another user.",
+            Self::Unavailable => "The provider returned no claims.",
+            Self::SubjectMismatch => "The provider's response is about another user.",
             Self::IssuerMismatch => {
-                "The token is of another issuer than the one that logs people in. Ask that issuer for userinfo."
+                "The token is not from the login issuer. Request userinfo from the issuer of the token."
             }
         }
     }
@@ -66,7 +66,7 @@ impl core::fmt::Display for UserinfoError {
 impl core::error::Error for UserinfoError {}
 
 impl RelyingParty {
-    /// Tells callers what the provider says about them. `claims` were verified, with `access_token` or in a session.
+    /// Returns the provider's claims about the caller. `claims` are verified, from `access_token` or a session.
     pub(crate) async fn userinfo(
         &self,
         claims: &Claims,
@@ -76,7 +76,7 @@ impl RelyingParty {
     ) -> Reply {
         match self.fetch_userinfo(claims, access_token, host).await {
             Ok(json) => Reply::json(json),
-            // What the provider said at login still stands: a session knows its user.
+            // A session still has the claims of its login.
             Err(UserinfoError::Unavailable | UserinfoError::TokenRefused) if is_session => {
                 Reply::json(claims.as_json().into())
             }
@@ -101,7 +101,7 @@ impl RelyingParty {
     }
 }
 
-/// Reads the answer: a JSON object about the expected `subject`.
+/// Parses the response: a JSON object about the expected `subject`.
 fn read(answer: Result<Incoming, Unreachable>, subject: &str) -> Result<String, UserinfoError> {
     let answer = answer.map_err(|_| UserinfoError::Unavailable)?;
     if matches!(answer.status, 401 | 403) {

@@ -1,21 +1,21 @@
-//! Sessions that ended before their time, remembered where that happened.
+//! Sessions that the gateway ended before they expired, as known in this instance.
 
 use alloc::collections::VecDeque;
 
 use crate::crypto::sha256;
 use crate::limits;
 
-/// Names of ended sessions. Bounded: it forgets the oldest.
+/// The ids of ended sessions, hashed. Bounded: the oldest are evicted.
 #[derive(Debug, Default)]
 pub struct LoggedOutSessions(VecDeque<([u8; 32], bool)>);
 
 impl LoggedOutSessions {
-    /// Ends a session that was logged out of: its cookie, should somebody have kept it, opens nothing here any more.
+    /// Records a logout: a copy of the session's cookie is no longer accepted in this instance.
     pub fn end(&mut self, id: &str) {
         self.push(id, true);
     }
 
-    /// Ends a session that a new login took the place of.
+    /// Records that a new login replaced the session.
     pub fn replace(&mut self, id: &str) {
         self.push(id, false);
     }
@@ -27,14 +27,14 @@ impl LoggedOutSessions {
         self.0.push_back((sha256(id.as_bytes()), revokes));
     }
 
-    /// Whether it was ended here.
+    /// Returns whether the session was ended here.
     #[must_use]
     pub fn contains(&self, id: &str) -> bool {
         self.revokes_tokens(id).is_some()
     }
 
-    /// Whether tokens that come for it all the same are revoked: after a logout they are, after a new login not, for some
-    /// providers would end that one with them. `None` if it was not ended here.
+    /// Returns whether tokens issued to the session afterwards must be revoked: after a logout, but not after a new login, which
+    /// some providers would end with them. `None` if the session was not ended here.
     #[must_use]
     pub fn revokes_tokens(&self, id: &str) -> Option<bool> {
         if self.0.is_empty() {

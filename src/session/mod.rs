@@ -1,4 +1,4 @@
-//! A login kept in a sealed cookie: who it is, since when, and the tokens to act for them. The server keeps nothing.
+//! Sessions in sealed cookies: the user's claims, the time of login and the tokens. The server stores nothing.
 
 mod logged_out;
 mod opened;
@@ -19,163 +19,200 @@ use crate::json::{Document, Number, Value, quote};
 use crate::jwt::Claims;
 use crate::limits;
 
-/// A logged-in user.
+/// The session of a logged-in user.
+///
+/// ```
+/// use edgeward::io::UnixTime;
+/// use edgeward::jwt::Claims;
+/// use edgeward::session::{Session, Tokens};
+///
+/// let now = UnixTime::from_secs(1_800_000_000);
+/// let claims = Claims::from_json(br#"{"sub":"alice"}"#.to_vec()).unwrap();
+/// let tokens = Tokens { access: "token".into(), access_expires_s: now.secs() + 3600, ..Tokens::default() };
+/// let session = Session::new("random id".into(), claims, tokens, now);
+///
+/// assert_eq!(session.claims().subject(), Some("alice"));
+/// assert!(!session.has_expired_access_token(now));
+/// ```
 #[derive(Clone)]
 pub struct Session {
     id: String,
     created_s: i64,
     seen_s: i64,
-    /// The `nonce` of its login, which refreshed ID tokens may repeat.
+    /// The `nonce` of the login, which refreshed ID tokens may repeat.
     nonce: String,
     claims: Claims,
     rights: Option<Rights>,
-    unread: Option<UnverifiedAccessToken>,
+    unverified: Option<UnverifiedAccessToken>,
     tokens: Tokens,
 }
 
-/// An access token that could not be verified yet, for want of keys.
+/// An access token that could not be verified yet because its key was unavailable.
 #[derive(Clone)]
 struct UnverifiedAccessToken {
-    /// The scope that the token endpoint said it has.
+    /// The scope of the token response.
     scope: Option<String>,
 }
 
 /// The tokens of a session.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Tokens {
-    /// For APIs.
+    /// The access token.
     pub access: String,
-    /// When it was issued to the gateway, in seconds since 1970.
+    /// When the gateway received the access token, in seconds since 1970.
     pub access_obtained_s: i64,
-    /// When it expires, in seconds since 1970.
+    /// When the access token expires, in seconds since 1970.
     pub access_expires_s: i64,
-    /// To get others.
+    /// The refresh token.
     pub refresh: Option<String>,
-    /// Tells the provider at logout whose session ends.
+    /// The ID token, sent to the provider at logout as a hint.
     pub id: Option<String>,
 }
 
-/// How sessions are kept.
+/// The session configuration: how sessions are sealed, and how long they last.
+///
+/// ```
+/// use edgeward::io::UnixTime;
+/// use edgeward::jwt::Claims;
+/// use edgeward::session::{CookieShape, Cookies, LoginBinding, Sealer, Session, Sessions, Tokens};
+///
+/// let binding = LoginBinding { issuer: "https://tenant.us.auth0.com/", client_id: "client", audience: &[] };
+/// let sessions = Sessions {
+///     sealer: Sealer::new(&["a secret of at least 32 characters"], binding),
+///     cookie: CookieShape { name: "__Host-edgeward".into(), same_site: "Lax", domain: None },
+///     idle_s: 86_400,
+///     absolute_s: 259_200,
+/// };
+/// let (now, host) = (UnixTime::from_secs(1_800_000_000), "app.example.com");
+/// let claims = Claims::from_json(br#"{"sub":"alice"}"#.to_vec()).unwrap();
+/// let session = Session::new("random id".into(), claims, Tokens::default(), now);
+///
+/// // In production, the nonce is random for each cookie.
+/// let set_cookie = sessions.to_cookies(&session, &Cookies::default(), host, &[7; 24], now).unwrap();
+/// let cookie = set_cookie[0].split(';').next().unwrap();
+/// let opened = sessions.open(&Cookies::new(cookie), host, now).unwrap();
+/// assert_eq!(opened.claims().subject(), Some("alice"));
+/// ```
 #[derive(Debug)]
 pub struct Sessions {
-    /// Seals and opens them.
+    /// Seals and opens sessions.
     pub sealer: Sealer,
-    /// Their cookie.
+    /// The session cookie.
     pub cookie: CookieShape,
-    /// A session ends when it was not used for so many seconds …
+    /// Seconds without use after which a session expires.
     pub idle_s: i64,
-    /// … and so many seconds after login in any case.
+    /// Seconds after login at which a session expires in any case.
     pub absolute_s: i64,
 }
 
-/// What one isolate remembers of sessions.
+/// The sessions known to one instance.
 #[derive(Debug, Default)]
 pub struct SessionCache {
-    /// Those that were opened.
+    /// Opened sessions, by their sealed text.
     pub opened: OpenedSessions,
-    /// Those that were logged out of.
+    /// Sessions ended by a logout or a new login.
     pub ended: LoggedOutSessions,
 }
 
-/// Format of the sealed content. A change that older content does not survive changes it.
+/// The version of the sealed format. Incompatible changes increase it.
 const FORMAT: u64 = 2;
 
 impl Session {
-    /// A new session, without rights: `claims` tell about the user.
+    /// Creates a session without rights. `claims` describe the user.
     #[must_use]
     pub fn new(id: String, claims: Claims, tokens: Tokens, now: UnixTime) -> Self {
         let nonce = String::new();
-        Self { id, created_s: now.secs(), seen_s: now.secs(), nonce, claims, rights: None, unread: None, tokens }
+        Self { id, created_s: now.secs(), seen_s: now.secs(), nonce, claims, rights: None, unverified: None, tokens }
     }
 
-    /// Remembers the nonce of its login.
+    /// Sets the nonce of the login.
     #[must_use]
     pub(crate) fn with_nonce(self, nonce: String) -> Self {
         Self { nonce, ..self }
     }
 
-    /// The same with these rights in place of its own.
+    /// Replaces the rights.
     #[must_use]
     pub(crate) fn with_rights(self, rights: Option<Rights>) -> Self {
         Self { rights, ..self }
     }
 
-    /// The same with an access token that is still to be verified.
+    /// Marks the access token as not verified yet.
     #[must_use]
     pub(crate) fn with_unverified_access_token(self, scope: Option<String>) -> Self {
-        Self { unread: Some(UnverifiedAccessToken { scope }), ..self }
+        Self { unverified: Some(UnverifiedAccessToken { scope }), ..self }
     }
 
-    /// The same with an access token that ends earlier.
+    /// Limits the expiry of the access token.
     #[must_use]
     pub(crate) fn with_access_expiry_at_most(mut self, until_s: i64) -> Self {
         self.tokens.access_expires_s = self.tokens.access_expires_s.min(until_s);
         self
     }
 
-    /// Its random name, under which it is ended.
+    /// Returns the random session id.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Where isolates meet to refresh it; does not tell its name.
+    /// Returns the name of the session's coordinator, which does not reveal the session id.
     #[must_use]
     pub fn coordinator_id(&self) -> String {
         crate::base64url::encode(&crate::crypto::sha256(self.id.as_bytes()))
     }
 
-    /// Who it is. Says nothing of what they may do: see [`claims_at`](Self::claims_at).
+    /// Returns the claims about the user, without rights; see [`claims_at`](Self::claims_at).
     #[must_use]
     pub fn claims(&self) -> &Claims {
         &self.claims
     }
 
-    /// Who it is, and what they may do as of `now`: the rights of an access token end with it.
+    /// Returns the claims about the user and their rights as of `now`. Rights expire with the access token.
     #[must_use]
     pub fn claims_at(&self, now: UnixTime) -> &Claims {
         self.rights.as_ref().and_then(|rights| rights.at(now.secs())).unwrap_or(&self.claims)
     }
 
-    /// The rights, whether they still stand or not.
+    /// Returns the rights, even if expired.
     pub(crate) fn rights(&self) -> Option<&Rights> {
         self.rights.as_ref()
     }
 
-    /// Whether the access token is still to be verified, so that nobody knows yet what it grants.
+    /// Returns whether the access token could not be verified yet, so that its rights are unknown.
     #[must_use]
     pub fn has_unverified_access_token(&self) -> bool {
-        self.unread.is_some()
+        self.unverified.is_some()
     }
 
-    /// The scope that came with an unread access token.
+    /// Returns the scope stated for an unverified access token.
     pub(crate) fn unverified_scope(&self) -> Option<&str> {
-        self.unread.as_ref()?.scope.as_deref()
+        self.unverified.as_ref()?.scope.as_deref()
     }
 
     pub(crate) fn nonce(&self) -> &str {
         &self.nonce
     }
 
-    /// The tokens.
+    /// Returns the tokens.
     #[must_use]
     pub fn tokens(&self) -> &Tokens {
         &self.tokens
     }
 
-    /// The same session with other tokens and without rights: those of the former access token are over.
+    /// Replaces claims and tokens, and removes the rights of the previous access token.
     #[must_use]
     pub fn refreshed(self, claims: Claims, tokens: Tokens) -> Self {
-        Self { claims, tokens, rights: None, unread: None, ..self }
+        Self { claims, tokens, rights: None, unverified: None, ..self }
     }
 
-    /// Whether the access token can be replaced.
+    /// Returns whether the session has a refresh token.
     #[must_use]
     pub fn can_refresh(&self) -> bool {
         self.tokens.refresh.is_some()
     }
 
-    /// Whether the access token should be replaced before it is used, and can be.
+    /// Returns whether the access token is due for refresh, and can be refreshed.
     #[must_use]
     pub fn needs_refresh(&self, now: UnixTime) -> bool {
         let Tokens { access_obtained_s, access_expires_s, .. } = self.tokens;
@@ -184,19 +221,19 @@ impl Session {
         self.can_refresh() && now.secs() >= access_expires_s.saturating_sub(ahead_s)
     }
 
-    /// Whether the access token has expired.
+    /// Returns whether the access token has expired.
     #[must_use]
     pub fn has_expired_access_token(&self, now: UnixTime) -> bool {
         now.secs() >= self.tokens.access_expires_s
     }
 
-    /// Seconds since login.
+    /// Returns the seconds since login.
     #[must_use]
     pub fn age_s(&self, now: UnixTime) -> i64 {
         now.secs().saturating_sub(self.created_s)
     }
 
-    /// Grows with each login, and with each time that the cookie is written.
+    /// Orders sessions by login, then by the last write of the cookie.
     fn recency(&self) -> (i64, i64) {
         (self.created_s, self.seen_s)
     }
@@ -215,7 +252,7 @@ impl Session {
             quote(&self.nonce),
             self.claims.as_json(),
             self.rights.as_ref().map_or("null", Rights::as_json),
-            self.unread.as_ref().map_or("null".into(), |unread| format!(r#"{{"scope":{}}}"#, optional(&unread.scope))),
+            self.unverified.as_ref().map_or("null".into(), |token| format!(r#"{{"scope":{}}}"#, optional(&token.scope))),
             quote(&self.tokens.access),
             self.tokens.access_obtained_s,
             self.tokens.access_expires_s,
@@ -240,10 +277,10 @@ impl Session {
             Value::Null => None,
             rights => Some(Rights::new(&claims, Claims::from_object(rights.as_object()?)?)?),
         };
-        let unread = match root.get("unread")? {
+        let unverified = match root.get("unread")? {
             Value::Null => None,
-            unread => {
-                let scope = unread.as_object()?.get("scope").and_then(Value::as_str).map(String::from);
+            token => {
+                let scope = token.as_object()?.get("scope").and_then(Value::as_str).map(String::from);
                 Some(UnverifiedAccessToken { scope })
             }
         };
@@ -254,7 +291,7 @@ impl Session {
             nonce: text("nonce")?,
             claims,
             rights,
-            unread,
+            unverified,
             tokens: Tokens {
                 access: text("at")?,
                 access_obtained_s: seconds("at_iat")?,
@@ -267,48 +304,47 @@ impl Session {
 }
 
 impl core::fmt::Debug for Session {
-    /// Shows neither claims nor tokens.
+    /// Redacts claims and tokens.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Session").field("created_s", &self.created_s).finish_non_exhaustive()
     }
 }
 
 impl core::fmt::Debug for Tokens {
-    /// Shows no token.
+    /// Redacts the tokens.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Tokens").field("access_expires_s", &self.access_expires_s).finish_non_exhaustive()
     }
 }
 
 impl Sessions {
-    /// The session of a request, the newest if it has several. Whatever is wrong with its cookies, the answer is that there
-    /// is none.
+    /// Opens the newest session of a request. Invalid cookies count as absent.
     #[must_use]
     pub fn open(&self, cookies: &Cookies<'_>, host: &str, now: UnixTime) -> Option<Session> {
         let opened = self.cookie.read(cookies).into_iter().filter_map(|sealed| self.unseal(&sealed, host));
         opened.filter(|session| self.is_live(session, now)).max_by_key(Session::recency)
     }
 
-    /// All sessions of a request, the newest of them first, with what this isolate remembers.
+    /// Opens all sessions of a request, the newest first, using the sessions known to this instance.
     #[must_use]
     pub fn open_cached(
         &self,
         cookies: &Cookies<'_>,
         host: &str,
         now: UnixTime,
-        memory: &mut SessionCache,
+        cache: &mut SessionCache,
     ) -> Vec<Arc<Session>> {
         let mut sessions: Vec<Arc<Session>> = Vec::new();
         for sealed in self.cookie.read(cookies) {
-            let session = match memory.opened.find(&sealed) {
+            let session = match cache.opened.find(&sealed) {
                 Some(session) => Arc::clone(session),
                 None => {
                     let Some(session) = self.unseal(&sealed, host).map(Arc::new) else { continue };
-                    memory.opened.insert(&sealed, Arc::clone(&session));
+                    cache.opened.insert(&sealed, Arc::clone(&session));
                     session
                 }
             };
-            if self.is_live(&session, now) && !memory.ended.contains(session.id()) {
+            if self.is_live(&session, now) && !cache.ended.contains(session.id()) {
                 sessions.push(session);
             }
         }
@@ -328,17 +364,17 @@ impl Sessions {
         let started = session.created_s <= session.seen_s
             && session.seen_s <= now_s.saturating_add(limits::MAX_CLOCK_SKEW_S.into());
         let idle = now_s >= session.seen_s.saturating_add(self.idle_s);
-        let over = now_s >= session.created_s.saturating_add(self.absolute_s);
-        started && !idle && !over
+        let expired = now_s >= session.created_s.saturating_add(self.absolute_s);
+        started && !idle && !expired
     }
 
-    /// When no cookie of the session opens any more, in seconds since 1970, by any clock that is as good as ours.
+    /// Returns when every cookie of the session has expired, in seconds since 1970, allowing for clock skew.
     #[must_use]
     pub fn expires_s(&self, session: &Session) -> i64 {
         session.created_s.saturating_add(self.absolute_s).saturating_add(limits::MAX_CLOCK_SKEW_S.into())
     }
 
-    /// `Set-Cookie` values that keep the session; `None` if it does not fit into cookies.
+    /// Returns the `Set-Cookie` values of the session; `None` if it does not fit into cookies.
     #[must_use]
     pub fn to_cookies(
         &self,
@@ -354,31 +390,31 @@ impl Sessions {
         self.cookie.write(&sealed, left_s.min(self.idle_s).max(0), cookies)
     }
 
-    /// The session, sealed for another isolate of this gateway.
+    /// Seals the session for the coordinator or another instance.
     #[must_use]
     pub fn to_sealed(&self, session: &Session, host: &str, nonce: &[u8; SEAL_NONCE_BYTES]) -> Option<String> {
         self.sealer.seal(Purpose::Refresh, self.seal_host(host), session.to_json().as_bytes(), nonce)
     }
 
-    /// What another isolate sealed.
+    /// Opens a session sealed with [`to_sealed`](Self::to_sealed).
     #[must_use]
     pub fn from_sealed(&self, sealed: &str, host: &str) -> Option<Session> {
         Session::from_json(self.sealer.open(Purpose::Refresh, self.seal_host(host), sealed)?)
     }
 
-    /// `Set-Cookie` values that end it.
+    /// Returns `Set-Cookie` values that clear the session's cookies.
     #[must_use]
     pub fn clear(&self, cookies: &Cookies<'_>) -> Vec<String> {
         self.cookie.clear(cookies)
     }
 
-    /// Whether the cookie should be written anew to show that the session is in use.
+    /// Returns whether to write the cookie again, to extend the idle expiry of a session in use.
     #[must_use]
     pub fn should_rewrite_cookie(&self, session: &Session, now: UnixTime) -> bool {
         now.secs() >= session.seen_s.saturating_add(self.idle_s / 10)
     }
 
-    /// A session shared between subdomains is bound to their domain, any other to its host.
+    /// Returns the name that the seal is bound to: the cookie's domain if it has one, else the host.
     fn seal_host<'h>(&'h self, host: &'h str) -> &'h str {
         self.cookie.domain.as_deref().unwrap_or(host)
     }
@@ -414,7 +450,7 @@ mod tests {
         Session::new("id".into(), claims, tokens(100), UnixTime::from_secs(START)).with_rights(rights)
     }
 
-    /// Tokens with an access token for so many seconds.
+    /// Returns tokens whose access token is valid for `life_s` seconds.
     fn tokens(life_s: i64) -> Tokens {
         let refresh = Some("rt".into());
         Tokens { access: "at".into(), access_obtained_s: START, access_expires_s: START + life_s, refresh, id: None }
@@ -430,16 +466,16 @@ mod tests {
     }
 
     #[test]
-    fn a_session_comes_back_until_it_is_idle_too_long_or_too_old() {
+    fn a_session_opens_until_its_idle_or_absolute_expiry() {
         let sessions = sessions();
-        let kept = sessions.to_cookies(&session(), &Cookies::default(), "a", &[1; 24], at(0)).unwrap();
-        let kept = header(&kept);
-        let opened = sessions.open(&Cookies::new(&kept), "a", at(99)).unwrap();
+        let cookie = sessions.to_cookies(&session(), &Cookies::default(), "a", &[1; 24], at(0)).unwrap();
+        let cookie = header(&cookie);
+        let opened = sessions.open(&Cookies::new(&cookie), "a", at(99)).unwrap();
         assert_eq!(opened.claims().subject(), Some("auth0|1"));
         assert_eq!(opened.tokens().refresh.as_deref(), Some("rt"));
-        assert!(sessions.open(&Cookies::new(&kept), "a", at(100)).is_none());
-        assert!(sessions.open(&Cookies::new(&kept), "b", at(0)).is_none(), "another host");
-        assert!(sessions.open(&Cookies::new(&kept), "a", at(-61)).is_none(), "from the future");
+        assert!(sessions.open(&Cookies::new(&cookie), "a", at(100)).is_none());
+        assert!(sessions.open(&Cookies::new(&cookie), "b", at(0)).is_none(), "another host");
+        assert!(sessions.open(&Cookies::new(&cookie), "a", at(-61)).is_none(), "from the future");
 
         let used = sessions.to_cookies(&opened, &Cookies::default(), "a", &[2; 24], at(200)).unwrap();
         let used = header(&used);
@@ -448,21 +484,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_changes_no_verdict() {
+    fn the_cache_changes_no_verdict() {
         let sessions = sessions();
-        let mut memory = SessionCache::default();
-        let kept = sessions.to_cookies(&session(), &Cookies::default(), "a", &[1; 24], at(0)).unwrap();
-        let kept = header(&kept);
+        let mut cache = SessionCache::default();
+        let cookie = sessions.to_cookies(&session(), &Cookies::default(), "a", &[1; 24], at(0)).unwrap();
+        let cookie = header(&cookie);
         let mut open = |text: &str, offset| {
-            let opened = sessions.open_cached(&Cookies::new(text), "a", at(offset), &mut memory).len() == 1;
+            let opened = sessions.open_cached(&Cookies::new(text), "a", at(offset), &mut cache).len() == 1;
             assert_eq!(opened, sessions.open(&Cookies::new(text), "a", at(offset)).is_some(), "{offset}");
             opened
         };
-        assert!(open(&kept, 0) && open(&kept, 99));
-        assert!(!open(&kept, 100) && !open(&kept, -61));
-        assert!(!open(&kept[..kept.len() - 1], 0) && !open(&alloc::format!("{kept}A"), 0));
-        memory.ended.end("id");
-        assert!(sessions.open_cached(&Cookies::new(&kept), "a", at(0), &mut memory).is_empty());
+        assert!(open(&cookie, 0) && open(&cookie, 99));
+        assert!(!open(&cookie, 100) && !open(&cookie, -61));
+        assert!(!open(&cookie[..cookie.len() - 1], 0) && !open(&alloc::format!("{cookie}A"), 0));
+        cache.ended.end("id");
+        assert!(sessions.open_cached(&Cookies::new(&cookie), "a", at(0), &mut cache).is_empty());
     }
 
     #[test]
@@ -476,17 +512,17 @@ mod tests {
     }
 
     #[test]
-    fn rights_end_and_the_login_goes_on() {
+    fn rights_expire_and_the_session_continues() {
         let sessions = sessions();
-        let kept = header(&sessions.to_cookies(&session(), &Cookies::default(), "a", &[1; 24], at(0)).unwrap());
-        let opened = sessions.open(&Cookies::new(&kept), "a", at(39)).unwrap();
+        let cookie = header(&sessions.to_cookies(&session(), &Cookies::default(), "a", &[1; 24], at(0)).unwrap());
+        let opened = sessions.open(&Cookies::new(&cookie), "a", at(39)).unwrap();
         assert!(opened.claims_at(at(39)).scopes().eq(["read:items"]));
         for claims in [opened.claims_at(at(40)), opened.claims()] {
             assert_eq!((claims.subject(), claims.scopes().count()), (Some("auth0|1"), 0));
         }
-        assert!(opened.claims_at(at(39)).get("exp").is_none(), "claims about the protocol are not shown");
+        assert!(opened.claims_at(at(39)).get("exp").is_none(), "protocol claims are not included");
         let refreshed = session().refreshed(session().claims().clone(), tokens(100));
-        assert_eq!(refreshed.claims_at(at(0)).scopes().count(), 0, "nothing is granted by a token nobody read");
+        assert_eq!(refreshed.claims_at(at(0)).scopes().count(), 0, "an unverified token grants nothing");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Sessions that were opened, kept for the next request with the same cookie.
+//! A cache of opened sessions, for the next request with the same cookie.
 
 use alloc::sync::Arc;
 
@@ -6,10 +6,10 @@ use super::Session;
 use crate::limits;
 use crate::text_cache::TextCache;
 
-/// A bounded store of opened sessions, found again only by the whole sealed text.
+/// A bounded cache of opened sessions, keyed by the whole sealed text.
 ///
-/// It never changes a verdict: the same text opens to the same session, and its user asks anew whether the session is live. A
-/// store belongs to one gateway, so entries of different secrets never meet.
+/// It never changes a verdict: the same text always opens to the same session, and each request checks again whether the session
+/// is live. A cache belongs to one gateway, so it never mixes entries of different secrets.
 pub struct OpenedSessions(TextCache<Arc<Session>>);
 
 impl Default for OpenedSessions {
@@ -29,7 +29,7 @@ impl OpenedSessions {
 }
 
 impl core::fmt::Debug for OpenedSessions {
-    /// Shows no cookie.
+    /// Redacts the cookies.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("OpenedSessions").finish_non_exhaustive()
     }

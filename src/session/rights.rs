@@ -1,4 +1,4 @@
-//! What an access token lets its user do, and until when.
+//! The rights that an access token grants, with their expiry.
 
 use alloc::format;
 use alloc::string::String;
@@ -7,18 +7,18 @@ use alloc::vec::Vec;
 use crate::json::{Number, Value, quote};
 use crate::jwt::Claims;
 
-/// The rights of a verified access token, with its end.
+/// The rights of a verified access token.
 #[derive(Clone)]
 pub(crate) struct Rights {
-    /// Claims of the access token; `exp` is their end.
+    /// Claims of the access token; `exp` is the expiry of the rights.
     granted: Claims,
-    /// The same over the claims about the user: what a route's demands are checked against while the rights stand.
+    /// These claims merged over the user's: routes check their requirements against them while the rights are valid.
     with_user: Claims,
     until_s: i64,
 }
 
 impl Rights {
-    /// `granted` holds `exp`, in whole seconds.
+    /// Creates the rights. `granted` must contain `exp`, in whole seconds.
     pub(crate) fn new(about: &Claims, granted: Claims) -> Option<Self> {
         let until_s = match granted.get("exp") {
             Some(Value::Number(Number::Unsigned(seconds))) => i64::try_from(seconds).ok()?,
@@ -34,7 +34,7 @@ impl Rights {
         self.granted.as_json()
     }
 
-    /// The claims of user and token, while the token lasts.
+    /// Returns the merged claims if the rights have not expired.
     pub(super) fn at(&self, now_s: i64) -> Option<&Claims> {
         (now_s < self.until_s).then_some(&self.with_user)
     }
@@ -45,7 +45,7 @@ impl Rights {
 }
 
 impl Claims {
-    /// Claims of these names and JSON values.
+    /// Builds claims from names and JSON values.
     pub(crate) fn from_members<'m>(members: impl Iterator<Item = (&'m str, String)>) -> Option<Self> {
         let members: Vec<String> = members.map(|(name, value)| format!("{}:{value}", quote(name))).collect();
         Self::from_json(format!("{{{}}}", members.join(",")).into_bytes())
