@@ -1,5 +1,5 @@
-// The Worker: one instance of the wasm module, replaced by a fresh one after a trap, because a trapped instance may be in
-// any state. scripts/bundle-worker.mjs makes build/index.js from this and the generated glue.
+// The Worker's entry point: one instance of the wasm module, replaced after a trap, because a trapped instance may be in any
+// state. scripts/bundle-worker.mjs builds build/index.js from this file and the generated glue.
 import module from "./index_bg.wasm";
 import { makeGlue } from "edgeward:glue";
 
@@ -12,7 +12,7 @@ function start() {
 
 const isTrap = (error) => error instanceof WebAssembly.RuntimeError;
 
-// A trap in a task that nobody awaits arrives here.
+// Handles traps in tasks that are not awaited.
 addEventListener("error", ({ error }) => {
   if (!isTrap(error)) return;
   console.error("edgeward: internal_error:", String(error));
@@ -27,12 +27,12 @@ function failed(error) {
 }
 
 export default {
-  /** `config` comes from a wrapper: the configuration, unless the variable EDGEWARD is set. */
+  /** `config` is passed by a wrapper: the configuration unless the variable EDGEWARD is set. */
   fetch(request, env, ctx, config) {
     try {
       if (glue === undefined) start();
-      const answer = glue.fetch(request, env, ctx, config);
-      return answer instanceof Promise ? answer.catch(failed) : answer;
+      const response = glue.fetch(request, env, ctx, config);
+      return response instanceof Promise ? response.catch(failed) : response;
     } catch (error) {
       return failed(error);
     }
@@ -40,14 +40,13 @@ export default {
 };
 
 /**
- * A Durable Object for each session that is refreshed: one exchange with the provider, whatever isolates ask for it; and what
- * remembers the end of the session for all of them.
+  * The coordinator of a session, a Durable Object: refreshes the session once for all isolates, and stores its end.
  */
 export class EdgewardSessions {
   #ctx;
   #env;
   #config;
-  #turn = Promise.resolve();
+  #queue = Promise.resolve();
 
   /** `config` as for `fetch`. */
   constructor(ctx, env, config) {
@@ -56,23 +55,23 @@ export class EdgewardSessions {
     this.#config = config;
   }
 
-  /** Refreshes take turns, so that a second one finds what came of the first. An end waits for none: a refresh that is under way finds it. */
+  /** Refreshes run one after another, so that each finds the outcome of the previous one. An end does not wait: a running refresh finds it. */
   fetch(request) {
-    const act = new URL(request.url).pathname.slice(1);
-    if (act !== "refresh") return this.#serve(act, request);
-    const turn = this.#turn.then(() => this.#serve(act, request));
-    this.#turn = turn.catch(() => {});
-    return turn;
+    const action = new URL(request.url).pathname.slice(1);
+    if (action !== "refresh") return this.#serve(action, request);
+    const response = this.#queue.then(() => this.#serve(action, request));
+    this.#queue = response.catch(() => {});
+    return response;
   }
 
-  async #serve(act, request) {
+  async #serve(action, request) {
     try {
       if (glue === undefined) start();
       const { storage } = this.#ctx;
       const read = () => storage.get("refreshes");
-      const [status, text, kept, until] = await glue.coordinate(act, await request.text(), read, this.#env, this.#config);
-      // All at once: nothing is stored that no alarm deletes.
-      if (kept !== undefined) await Promise.all([storage.put({ refreshes: kept, until }), storage.setAlarm(until)]);
+      const [status, text, stored, until] = await glue.coordinate(action, await request.text(), read, this.#env, this.#config);
+      // Written together, so that an alarm deletes everything stored.
+      if (stored !== undefined) await Promise.all([storage.put({ refreshes: stored, until }), storage.setAlarm(until)]);
       return new Response(text, { status });
     } catch (error) {
       return failed(error);
@@ -82,7 +81,7 @@ export class EdgewardSessions {
   async alarm() {
     const { storage } = this.#ctx;
     const until = (await storage.get("until")) ?? 0;
-    // An alarm that was due already when it was set anew comes all the same.
+    // An alarm that was already due when it was set again still fires.
     if (Date.now() < until) await storage.setAlarm(until);
     else await storage.deleteAll();
   }

@@ -1,4 +1,4 @@
-//! What becomes of a request that may pass.
+//! The action for an authorized request: forward it, respond, or run a login step.
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
@@ -12,16 +12,16 @@ use super::{Answer, Caller, MatchedRequest};
 use crate::http::{PRIVATE, Reply, RequestHead};
 use crate::oidc::RelyingParty;
 
-/// What to do with a request that may pass.
+/// The action for an authorized request.
 pub(super) enum Action<'g> {
-    /// Answer this.
+    /// Return this answer.
     Answer(Answer<'g>),
-    /// Log in or out, or speak about a session.
+    /// Run this login step.
     Login(LoginStep, &'g Arc<RelyingParty>),
 }
 
 impl<'g> MatchedRequest<'g> {
-    /// What to do with the request, now that it may pass.
+    /// Returns the action for this request, which must be authorized.
     pub(super) fn action(&self, head: &RequestHead<'_>, caller: Option<Caller<'_>>) -> Action<'g> {
         if let Some((step, party)) = &self.route.login_step {
             return match self.check_intent(head, *step) {
@@ -46,7 +46,7 @@ impl<'g> MatchedRequest<'g> {
                 let destination = |target: &str| Destination::Service { binding, url: url(target) };
                 self.forward(head, destination, headers, *strip_authorization, caller)
             }
-            // The configuration is refused where a step has no login behind it.
+            // Unreachable: a configuration with such a route and no login is refused.
             Integration::Login
             | Integration::Callback
             | Integration::Logout
@@ -95,7 +95,7 @@ impl<'g> MatchedRequest<'g> {
         set.push(("x-forwarded-host".to_string(), url.authority.to_string()));
         let scheme = if head.url.starts_with("https:") { "https" } else { "http" };
         set.push(("x-forwarded-proto".to_string(), scheme.to_string()));
-        if let Some(address) = (head.header)("cf-connecting-ip") {
+        if let Some(address) = head.client_address() {
             set.push(("x-forwarded-for".to_string(), address));
         }
         let cookie = (head.header)("cookie").and_then(|cookie| self.gateway.forwarded_cookies(&cookie));

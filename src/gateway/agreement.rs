@@ -1,10 +1,9 @@
-//! Policy agreement: a request is forwarded only if every reading of its path meets a route with the same policy.
+//! Policy agreement: a request is forwarded only if every reading of its path matches a route with the same policy.
 //!
-//! The policy of a route is what it demands: authentication, rights, the methods it answers, and whether it is an act of the gateway
-//! itself, such as a logout. Where the readings of a path disagree, nobody can tell which one the origin will take; the path
-//! is refused.
+//! The policy of a route consists of its authentication mode, required rights, methods, and the gateway function it performs, such
+//! as a logout. If the readings of a path disagree, the origin's interpretation cannot be predicted, so the path is refused.
 //!
-//! A closing slash alone is no ambiguity. Such a path meets two routes, with and without the slash, and the stricter one decides.
+//! A trailing slash alone is no ambiguity: of the routes that match with and without the slash, the stricter one decides.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,15 +14,15 @@ use crate::http::path::{Reading, RequestPath};
 use crate::jwt::Requirements;
 use crate::text::{decimal, sorted};
 
-/// The index of the routes, and which of them have the same policy.
+/// The index of the routes, with their policies.
 #[derive(Debug)]
 pub(super) struct RouteTable {
     index: RouteIndex,
-    /// Per group of the index. Groups of one number have the same policy.
+    /// The policy number of each group of the index. Groups with the same number have the same policy.
     policies: Vec<usize>,
 }
 
-/// Why a path has no route.
+/// Why a path matches no route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoRoute {
     NotFound,
@@ -56,57 +55,62 @@ impl RouteTable {
         Self { index, policies }
     }
 
-    /// The positions of the routes that a path meets, one or several for different methods.
+    /// Finds the routes that a path matches: positions of one route, or of several with different methods.
     pub(super) fn find(&self, path: &RequestPath, routes: &[Route], method: &str) -> Result<&[usize], NoRoute> {
-        let ask = |reading| self.matching_groups(reading, routes, method);
+        let groups = |reading| self.matching_groups(reading, routes, method);
         let mut main = None;
-        for met in ask(path.main())? {
-            // The first is the route by the plain reading; the others are what spellings of its segments meet.
-            self.agree(*main.get_or_insert(met), met)?;
+        for group in groups(path.main())? {
+            // The first is matched by the plain reading, the others by other spellings of its segments.
+            self.agree(*main.get_or_insert(group), group)?;
         }
         let main = main.flatten();
         for reading in path.readings().iter().filter(|reading| *reading != path.main()) {
-            ask(reading)?.into_iter().try_for_each(|met| self.agree(main, met))?;
+            groups(reading)?.into_iter().try_for_each(|group| self.agree(main, group))?;
         }
         let group = main.and_then(|group| self.index.groups().get(group)).ok_or(NoRoute::NotFound)?;
         Ok(&group.routes)
     }
 
+    /// Checks that two groups have the same policy.
     fn agree(&self, one: Option<GroupId>, two: Option<GroupId>) -> Result<(), NoRoute> {
         let policy = |group: Option<GroupId>| group.and_then(|group| self.policies.get(group));
         if policy(one) == policy(two) { Ok(()) } else { Err(NoRoute::Ambiguous) }
     }
 
-    /// The groups that a reading meets, under every combination of treatments that makes a difference.
+    /// Returns the groups that a reading matches under every combination of spellings that makes a difference.
     fn matching_groups(&self, reading: &Reading, routes: &[Route], method: &str) -> Result<Vec<Option<GroupId>>, NoRoute> {
         let count = reading.segments().count();
         // The root is a path of no segments.
-        let is_closed = reading.segments().last() == Some("");
-        let open = self.index.candidates(reading.segments().take(count - usize::from(is_closed)))?;
-        let closed = if is_closed && count > 1 { self.index.candidates(reading.segments())? } else { Vec::new() };
-        let has_empty = open.iter().chain(&closed).any(|candidate| candidate.has_empty_parameter);
-        let mut met = Vec::new();
-        for combination in 0..combinations_of(&open).max(combinations_of(&closed)) {
+        let has_slash = reading.segments().last() == Some("");
+        let without_slash = self.index.candidates(reading.segments().take(count - usize::from(has_slash)))?;
+        let with_slash = if has_slash && count > 1 { self.index.candidates(reading.segments())? } else { Vec::new() };
+        let has_empty = without_slash.iter().chain(&with_slash).any(|candidate| candidate.has_empty_parameter);
+        let mut groups = Vec::new();
+        for combination in 0..combinations_of(&without_slash).max(combinations_of(&with_slash)) {
             for empty_parameters in [false, true].into_iter().take(1 + usize::from(has_empty)) {
-                let best = |candidates: &[Candidate], empty_end: bool| {
+                let most_specific = |candidates: &[Candidate], empty_end: bool| {
                     self.most_specific(candidates, combination, empty_parameters, empty_end)
                 };
-                // A closing slash may also be an empty last parameter.
-                let meanings = [most_specific(&open, false)?, most_specific(&closed, false)?, most_specific(&closed, true)?];
-                let mut decides: Option<GroupId> = None;
-                for meaning in meanings.into_iter().flatten() {
-                    decides = Some(match decides {
-                        None => meaning,
-                        Some(other) => self.stricter(other, meaning, routes, method)?,
+                // A trailing slash may also be an empty last parameter.
+                let matches = [
+                    most_specific(&without_slash, false)?,
+                    most_specific(&with_slash, false)?,
+                    most_specific(&with_slash, true)?,
+                ];
+                let mut strictest: Option<GroupId> = None;
+                for group in matches.into_iter().flatten() {
+                    strictest = Some(match strictest {
+                        None => group,
+                        Some(other) => self.stricter(other, group, routes, method)?,
                     });
                 }
-                met.push(decides);
+                groups.push(strictest);
             }
         }
-        Ok(met)
+        Ok(groups)
     }
 
-    /// The one group that is met, or one of several with the same policy.
+    /// Returns the most specific group, or one of several with the same policy.
     fn most_specific(
         &self,
         candidates: &[Candidate],
@@ -114,34 +118,33 @@ impl RouteTable {
         empty_parameters: bool,
         empty_end: bool,
     ) -> Result<Option<GroupId>, NoRoute> {
-        let best = self.index.most_specific(candidates, combination, empty_parameters, empty_end);
-        let Some((&first, others)) = best.split_first() else { return Ok(None) };
+        let groups = self.index.most_specific(candidates, combination, empty_parameters, empty_end);
+        let Some((&first, others)) = groups.split_first() else { return Ok(None) };
         others.iter().try_for_each(|&other| self.agree(Some(first), Some(other)))?;
         Ok(Some(first))
     }
 
-    /// Of two routes that a closing slash may mean, the one that demands more.
-    fn stricter(&self, open: GroupId, closed: GroupId, routes: &[Route], method: &str) -> Result<GroupId, NoRoute> {
-        if self.agree(Some(open), Some(closed)).is_ok() {
-            return Ok(open);
+    /// Returns the stricter of two groups that a trailing slash may match.
+    fn stricter(&self, one: GroupId, two: GroupId, routes: &[Route], method: &str) -> Result<GroupId, NoRoute> {
+        if self.agree(Some(one), Some(two)).is_ok() {
+            return Ok(one);
         }
         let route = |group: GroupId| {
             let group = self.index.groups().get(group)?;
             route_for(&group.routes, routes, method)
         };
-        match (route(open), route(closed)) {
-            // A path that does not answer to the method refuses more than any route does.
-            (None, _) => Ok(open),
-            (_, None) => Ok(closed),
-            (Some(one), Some(two)) if is_at_least_as_strict(one, two) => Ok(open),
-            (Some(one), Some(two)) if is_at_least_as_strict(two, one) => Ok(closed),
+        match (route(one), route(two)) {
+            // A path that does not support the method is the strictest: it refuses the request.
+            (None, _) => Ok(one),
+            (_, None) => Ok(two),
+            (Some(first), Some(second)) if is_at_least_as_strict(first, second) => Ok(one),
+            (Some(first), Some(second)) if is_at_least_as_strict(second, first) => Ok(two),
             _ => Err(NoRoute::Ambiguous),
         }
     }
 }
 
-/// The route for a method among those of one group: one that names it, else for `HEAD` one that names `GET`, else one for any
-/// method.
+/// Selects the route for a method from a group: one that lists it, else for `HEAD` one that lists `GET`, else one for any method.
 pub(super) fn route_for<'r>(group: &[usize], routes: &'r [Route], method: &str) -> Option<&'r Route> {
     let candidates = || group.iter().filter_map(|&position| routes.get(position));
     let named = |method: &str| candidates().find(|route| route.methods.names(method));
@@ -149,7 +152,7 @@ pub(super) fn route_for<'r>(group: &[usize], routes: &'r [Route], method: &str) 
     named(method).or_else(head).or_else(|| candidates().find(|route| route.methods.is_any()))
 }
 
-/// Whether who may pass `one` may pass `two`.
+/// Whether every request allowed by `one` is allowed by `two`.
 fn is_at_least_as_strict(one: &Route, two: &Route) -> bool {
     let includes = |all: &[String], some: &[String]| some.iter().all(|item| all.contains(item));
     let narrows = |some: &[String], all: &[String]| all.is_empty() || !some.is_empty() && includes(all, some);
@@ -168,7 +171,7 @@ fn is_at_least_as_strict(one: &Route, two: &Route) -> bool {
         && has_roles
 }
 
-/// A text that is the same for routes of the same policy, and for no others.
+/// Returns a text that is equal for two routes exactly if they have the same policy.
 fn policy_of(route: &Route) -> String {
     let mut text = String::new();
     let mut put = |part: &str| {
@@ -196,7 +199,7 @@ fn policy_of(route: &Route) -> String {
         },
         &[],
     );
-    list(route.integration.action_name().unwrap_or("no act"), &[]);
+    list(route.integration.action_name().unwrap_or("no action"), &[]);
     let Requirements { scopes, permissions, roles, organizations, audience } = &route.requirements;
     list("scopes", scopes);
     list("permissions", permissions);
@@ -236,7 +239,7 @@ mod tests {
         drop(gateway.match_route(&RequestHead { method: "GET", url: &url, header: &|_| None }));
     }
 
-    /// Tables that grow in different ways: names side by side, parameters and rests below them, parameters beside names.
+    /// Tables that grow in different ways: sibling literals, parameters and rests below them, parameters beside literals.
     const TABLES: [fn(usize) -> String; 6] = [
         |n| format!("/route-{n}"),
         |n| format!("/api/v{n}/items/{{id}}"),
@@ -247,8 +250,8 @@ mod tests {
     ];
 
     #[test]
-    fn a_request_takes_the_same_steps_however_many_routes_there_are() {
-        let odd = format!("/Tenant1//{}%2F{}", "a;b/".repeat(500), "%61".repeat(2000));
+    fn the_cost_of_a_request_does_not_depend_on_the_number_of_routes() {
+        let unusual = format!("/Tenant1//{}%2F{}", "a;b/".repeat(500), "%61".repeat(2000));
         for (at, table) in TABLES.into_iter().enumerate() {
             let [few, many] = [10, 3000].map(|count| gateway((0..count).map(table)));
             for path in [
@@ -259,7 +262,7 @@ mod tests {
                 "/acme7/page4",
                 "/a6/b6/c6",
                 "/nowhere/at/all",
-                &odd,
+                &unusual,
             ] {
                 let [few, many] = [&few, &many].map(|gateway| steps::of(|| match_route(gateway, path)));
                 assert!(many <= few + few / 5, "table {at}, {path}: {few} steps with ten routes, {many} with 3,000");

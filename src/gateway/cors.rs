@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::http::{Reply, RequestHead};
 use crate::url::HttpUrl;
 
-/// Who may call from another origin, and how.
+/// The CORS policy.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cors {
     pub(super) allow_origins: Vec<OriginPattern>,
@@ -23,9 +23,9 @@ pub(super) struct Cors {
 pub(super) enum OriginPattern {
     /// `*`
     Any,
-    /// Exactly this one.
+    /// Exactly this origin.
     Exact(String),
-    /// One more label in front of the host: `https://*.example.com`.
+    /// One label before the host: `https://*.example.com`.
     Subdomain { scheme: &'static str, suffix: String },
 }
 
@@ -38,7 +38,7 @@ impl OriginPattern {
             let scheme = ["https", "http"].into_iter().find(|one| *one == scheme)?;
             let parent = alloc::format!("https://{rest}");
             let parent = HttpUrl::parse(&parent).filter(|url| url.authority == rest)?;
-            // `https://*.com` would allow everybody.
+            // `https://*.com` would allow almost any origin.
             return parent
                 .host
                 .contains('.')
@@ -63,7 +63,7 @@ impl OriginPattern {
     }
 }
 
-/// Those of an origin give way to the gateway's where it has a CORS policy.
+/// The CORS response headers. With a CORS policy, the gateway's replace the origin's.
 pub(super) const CORS_HEADERS: [&str; 6] = [
     "access-control-allow-origin",
     "access-control-allow-credentials",
@@ -73,7 +73,7 @@ pub(super) const CORS_HEADERS: [&str; 6] = [
     "access-control-max-age",
 ];
 
-/// Headers for an answer.
+/// Headers to add to a response.
 pub(super) type CorsHeaders = Vec<(Cow<'static, str>, String)>;
 
 impl Cors {
@@ -81,12 +81,12 @@ impl Cors {
         self.allow_origins.contains(&OriginPattern::Any)
     }
 
-    /// Whether this origin, by its own name, may send requests with cookies.
+    /// Whether this origin is allowed explicitly (not by `*`) to send requests with credentials.
     pub(super) fn trusts(&self, origin: &str) -> bool {
         self.allow_credentials && !self.allows_any() && self.allow_origins.iter().any(|one| one.allows(origin))
     }
 
-    /// The headers that every answer to this request carries.
+    /// Returns the headers of every response to this request.
     pub(super) fn headers(&self, head: &RequestHead<'_>) -> CorsHeaders {
         let mut headers = Vec::new();
         let mut set = |name: &'static str, value: String| headers.push((Cow::Borrowed(name), value));
@@ -107,7 +107,7 @@ impl Cors {
         headers
     }
 
-    /// The answer to a preflight request, less the headers that every answer carries; `None` if it is not one.
+    /// Returns the response to a preflight request, without the [common headers](Self::headers); `None` for other requests.
     pub(super) fn preflight(&self, head: &RequestHead<'_>) -> Option<Reply> {
         if head.method != "OPTIONS" {
             return None;
@@ -118,7 +118,7 @@ impl Cors {
         if self.headers(head).iter().any(|(name, _)| name == "access-control-allow-origin") {
             reply = reply.with("access-control-allow-methods", self.allow_methods.join(", "));
             let headers = if self.allow_headers.iter().any(|one| one == "*") {
-                // A literal `*` would leave out Authorization, and everything when credentials are sent.
+                // A literal `*` does not cover Authorization, nor any header of requests with credentials.
                 (head.header)("access-control-request-headers")
                     .filter(|names| names.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_, ".contains(&byte)))
             } else {
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_that_allow_too_much_or_mean_nothing_are_refused() {
+    fn overly_broad_and_invalid_patterns_are_refused() {
         for text in [
             "https://*.com",
             "https://sub.*.example.com",

@@ -1,4 +1,4 @@
-//! Forwarding: how a request goes on to an origin, and what becomes of the origin's response. Bodies are the host's.
+//! Forwarding: the changes to a request for an origin and to the origin's response. The host passes the bodies.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -11,66 +11,67 @@ use crate::http::{PRIVATE, Reply};
 use crate::oidc::RelyingParty;
 use crate::session::Session;
 
-/// How a request is forwarded. The host sends its method and body, the headers that are not [left out](Self::drops), and those
-/// to [set](Self::set); it changes the response by [`response_edits`](Self::response_edits).
+/// A request to forward. The host sends its method and body, its headers except the [dropped](Self::drops) ones, and those to
+/// [set](Self::set). It then applies [`response_edits`](Self::response_edits) to the response.
 pub struct Forward<'g> {
-    /// Where to.
+    /// The destination.
     pub destination: Destination<'g>,
     /// Headers to set.
     pub set: Vec<(String, String)>,
-    /// Whether `Authorization` goes along.
+    /// Whether `Authorization` is forwarded.
     forwards_authorization: bool,
-    /// Whether the answer may depend on who asks, so that no shared cache may keep it.
+    /// Whether the response may depend on the caller, so that no shared cache may store it.
     pub is_private: bool,
     gateway: &'g Gateway,
     cors: CorsHeaders,
-    /// The session that the request came with.
+    /// The session of the request.
     session: Option<SessionContext>,
 }
 
-/// The session of a request, and what its answer sets.
+/// The session of a request, with the cookies to set.
 pub(super) struct SessionContext {
     pub(super) party: Arc<RelyingParty>,
     pub(super) session: Arc<Session>,
-    /// The cookies of a session that changed.
+    /// The cookies of a changed session.
     pub(super) cookies: Vec<String>,
 }
 
 impl SessionContext {
-    /// The cookies to set, as of now: an origin may take its time, and a session that was logged out meanwhile must not be restored.
+    /// Returns the cookies to set, as of now: while the origin responded, the session may have been logged out, and must not be
+    /// restored.
     fn cookies(&self) -> Vec<String> {
         if self.party.has_ended(&self.session) { Vec::new() } else { self.cookies.clone() }
     }
 }
 
-/// Where a request is forwarded to. Path and query are as they came.
+/// The destination of a forwarded request. Path and query are unchanged.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Destination<'g> {
-    /// This URL.
+    /// A URL.
     Url(String),
-    /// A service binding, with this URL.
+    /// A service binding.
     Service {
         /// The binding's name.
         binding: &'g str,
-        /// The URL: that of the request.
+        /// The URL of the request.
         url: String,
     },
 }
 
-/// A change to a response's headers.
+/// A change to the headers of a response.
 #[derive(Clone, PartialEq, Eq)]
 pub enum HeaderEdit {
     /// Removes a header.
     Remove(&'static str),
-    /// Sets a header, whatever it was.
+    /// Sets a header, replacing existing ones.
     Set(Cow<'static, str>, String),
-    /// Adds a header to those of its name.
+    /// Adds a header to existing ones with the same name.
     Append(Cow<'static, str>, String),
 }
 
 const SWITCHING_PROTOCOLS: u16 = 101;
 
-/// What some shared caches heed in place of `Cache-Control` (RFC 9213).
+/// Headers that some shared caches use instead of `Cache-Control` (RFC 9213).
 const TARGETED_CACHE_CONTROL: [&str; 4] =
     ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control", "x-accel-expires"];
 
@@ -85,40 +86,40 @@ impl<'g> Forward<'g> {
         Self { destination, set, forwards_authorization, is_private, gateway, cors: Vec::new(), session: None }
     }
 
-    /// Whether a client's header of this name, in any spelling, is left out.
+    /// Returns whether a client's header with this name, in any spelling, is dropped.
     #[must_use]
     pub fn drops(&self, name: &str) -> bool {
         self.gateway.drops(name)
-            // What may go along of it is among those that are set.
+            // The remaining cookies are among the headers to set.
             || name.eq_ignore_ascii_case("cookie")
             || !self.forwards_authorization && name.eq_ignore_ascii_case("authorization")
     }
 
-    /// The changes to the origin's response, whose status is `status` and whose `Cache-Control` is `cache_control`.
+    /// Returns the changes to the origin's response with this status and `Cache-Control`.
     #[must_use]
     pub fn response_edits(&self, status: u16, cache_control: Option<&str>) -> Vec<HeaderEdit> {
         let mut edits = Vec::new();
         let cookies = self.session.as_ref().map(SessionContext::cookies).unwrap_or_default();
         let set_cookies = cookies.into_iter().map(|cookie| HeaderEdit::Append("set-cookie".into(), cookie));
         if status == SWITCHING_PROTOCOLS {
-            // The tokens of a session that was refreshed must reach the browser; nothing else of an opened connection changes.
+            // The cookies of a refreshed session must reach the browser; nothing else of an upgraded connection changes.
             edits.extend(set_cookies);
             return edits;
         }
         if self.is_private {
             edits.extend(TARGETED_CACHE_CONTROL.map(HeaderEdit::Remove));
         }
-        let is_kept_private = cache_control.unwrap_or_default().split(',').any(|directive| {
+        let is_already_private = cache_control.unwrap_or_default().split(',').any(|directive| {
             let directive = directive.trim();
             directive.eq_ignore_ascii_case("private") || directive.eq_ignore_ascii_case("no-store")
         });
-        // No cache keeps what an origin answers to somebody who is logged in, whatever it says.
-        if self.session.is_some() || self.is_private && !is_kept_private {
+        // With a session, the response must not be stored, whatever the origin states.
+        if self.session.is_some() || self.is_private && !is_already_private {
             edits.push(HeaderEdit::Set("cache-control".into(), PRIVATE.into()));
         }
         edits.extend(set_cookies);
         if self.gateway.has_cors() {
-            // Those of an origin give way to the gateway's.
+            // The gateway's CORS headers replace the origin's.
             edits.extend(CORS_HEADERS.map(HeaderEdit::Remove));
         }
         edits.extend(self.cors.iter().cloned().map(|(name, value)| {
@@ -127,16 +128,16 @@ impl<'g> Forward<'g> {
         edits
     }
 
-    /// The answer where the origin cannot be reached or its response cannot be passed on.
+    /// Returns the response if the origin is unreachable or its response cannot be passed on.
     #[must_use]
     pub fn unreachable(self) -> Reply {
-        self.failed(Reply::problem(502, "origin_unreachable", "The origin did not answer."))
+        self.failed(Reply::problem(502, "origin_unreachable", "The origin did not respond."))
     }
 
-    /// The answer where there is no such service binding.
+    /// Returns the response if the service binding does not exist.
     #[must_use]
     pub fn without_service(self) -> Reply {
-        self.failed(Reply::problem(503, "config_invalid", "A service binding that this route needs is missing."))
+        self.failed(Reply::problem(503, "config_invalid", "The service binding of this route is missing."))
     }
 
     fn failed(self, reply: Reply) -> Reply {
@@ -149,7 +150,7 @@ impl<'g> Forward<'g> {
 }
 
 impl Answer<'_> {
-    /// An answer to a request that came with a session: no cache may keep it.
+    /// Marks the answer to a request with a session: no cache may store it.
     pub(super) fn with_session(self, session: SessionContext) -> Self {
         match self {
             Self::Reply(reply) => Self::Reply(with_session(reply, session.cookies())),
@@ -157,7 +158,7 @@ impl Answer<'_> {
         }
     }
 
-    /// The answer with the CORS headers that every answer to this request carries.
+    /// Adds the CORS headers.
     pub(super) fn with_cors(self, cors: CorsHeaders) -> Self {
         match self {
             Self::Reply(reply) => Self::Reply(with_cors(reply, cors)),
@@ -166,10 +167,10 @@ impl Answer<'_> {
     }
 }
 
-/// An answer of the gateway's own to somebody who is logged in.
+/// Makes a reply of the gateway itself private, and sets the session's cookies.
 fn with_session(mut reply: Reply, cookies: Vec<String>) -> Reply {
     reply.headers.retain(|(name, _)| name != "cache-control");
-    // A step that wrote the session itself has the last word.
+    // A login step may have written the session cookie itself; that one wins.
     let name_of = |cookie: &str| cookie.split('=').next().map(String::from);
     let name = cookies.first().and_then(|cookie| name_of(cookie));
     let has_written = reply.headers.iter().any(|(header, cookie)| header == "set-cookie" && name_of(cookie) == name);
@@ -188,14 +189,14 @@ fn with_cors(mut reply: Reply, cors: CorsHeaders) -> Reply {
 }
 
 impl core::fmt::Debug for Forward<'_> {
-    /// Leaves out query and headers.
+    /// Omits the query and headers.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Forward").field("is_private", &self.is_private).finish_non_exhaustive()
     }
 }
 
 impl core::fmt::Debug for HeaderEdit {
-    /// Leaves out values: they may be cookies.
+    /// Omits the values, which may be cookies.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Remove(name) => f.debug_tuple("Remove").field(name).finish(),

@@ -1,4 +1,4 @@
-//! The life of a request, from its head to an answer.
+//! The handling of a request, from its head to an answer.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -15,23 +15,23 @@ use crate::oidc::{AccessTokenVerdict, LoginHost, Refreshed, RelyingParty};
 use crate::session::Session;
 use crate::verifier::Unverified;
 
-/// What a request gets.
+/// The answer to a request. See [`Gateway`] for an example.
 #[derive(Debug)]
 pub enum Answer<'g> {
-    /// An answer of the gateway's own.
+    /// A response of the gateway itself.
     Reply(Reply),
-    /// What an origin says.
+    /// The request goes to an origin, whose response is returned.
     Forward(Forward<'g>),
 }
 
 impl Gateway {
-    /// Answers a request.
+    /// Handles a request.
     ///
-    /// 1. The route that every reading of the path meets, or 400, 404, 405; a CORS preflight is answered.
-    /// 2. What the request proves itself with: a bearer token, a session, nothing; or a refusal.
-    /// 3. A token is verified; a session was when it began, and is refreshed if it is time.
-    /// 4. The rights that the route demands, or 403.
-    /// 5. What the route does: forward, answer, log in or out.
+    /// 1. Find the route on which all readings of the path agree, or return 400, 404 or 405; answer a CORS preflight.
+    /// 2. Read the credentials: a bearer token, a session or none; or refuse.
+    /// 3. Verify the token; or refresh the session if it is due (it was verified at login).
+    /// 4. Check the requirements of the route, or return 403.
+    /// 5. Perform the route: forward, respond, log in or log out.
     pub async fn handle(&self, head: &RequestHead<'_>, host: &impl LoginHost) -> Answer<'_> {
         if head.url_parts().path == HEALTH_PATH {
             return Answer::Reply(health());
@@ -52,8 +52,8 @@ impl Gateway {
                 if reply.header("set-cookie").is_some() {
                     host.log(
                         Level::Warning,
-                        &"session_unsealable: a session cookie has expired, is foreign, or was sealed with a secret that is not \
-                          among session.secrets any more; it is cleared",
+                        &"session_unsealable: a session cookie has expired, belongs to another login, or was sealed with a \
+                          secret that is no longer in session.secrets; it is cleared",
                     );
                 }
                 Answer::Reply(reply)
@@ -63,7 +63,7 @@ impl Gateway {
 }
 
 impl<'g> MatchedRequest<'g> {
-    /// Answers an API client.
+    /// Answers a request with a bearer token.
     async fn answer_bearer(&self, head: &RequestHead<'_>, token: &str, host: &impl LoginHost) -> Answer<'g> {
         let Some(verifier) = &self.gateway.verifier else {
             return Answer::Reply(Reply::problem(503, "config_invalid", "No issuer is configured."));
@@ -79,7 +79,7 @@ impl<'g> MatchedRequest<'g> {
         self.perform(head, Some(Caller { claims: verified.claims(), token }), None, host).await
     }
 
-    /// Answers somebody who is logged in. Whatever the answer, no cache may keep it.
+    /// Answers a request with a session. No cache may store the answer.
     async fn answer_session(
         &self,
         head: &RequestHead<'_>,
@@ -89,25 +89,25 @@ impl<'g> MatchedRequest<'g> {
     ) -> Answer<'g> {
         let mut is_changed = party.sessions.should_rewrite_cookie(&session, host.now());
         if session.needs_refresh(host.now()) && !self.is_refresh() {
-            match party.refresh(&session, (head.header)("cf-connecting-ip"), host).await {
+            match party.refresh(&session, head.client_address(), host).await {
                 Refreshed::Session(refreshed) => (session, is_changed) = (Arc::from(refreshed), true),
                 Refreshed::Unchanged => {}
                 Refreshed::Ended => {
                     let cookies = party.cleared_after_end(head, &session);
-                    let answer = self.answer_ended(head, host).await;
+                    let answer = self.answer_anonymous(head, None, host).await;
                     return answer.with_session(SessionContext { party: Arc::clone(party), session, cookies });
                 }
             }
         }
-        let mut reading = None;
+        let mut verdict = None;
         if session.has_unverified_access_token() {
-            let (read, news) = party.reverify_access_token(&session, host).await;
-            reading = Some(read);
-            if let Some(news) = news {
-                (session, is_changed) = (Arc::new(news), true);
+            let (verified, updated) = party.reverify_access_token(&session, host).await;
+            verdict = Some(verified);
+            if let Some(updated) = updated {
+                (session, is_changed) = (Arc::new(updated), true);
             }
         }
-        let answer = self.answer_for_session(head, &session, reading.as_ref(), host).await;
+        let answer = self.answer_for_session(head, &session, verdict.as_ref(), host).await;
         let cookies = if is_changed { party.changed_cookies(head, &session, host) } else { Vec::new() };
         answer.with_session(SessionContext { party: Arc::clone(party), session, cookies })
     }
@@ -116,21 +116,17 @@ impl<'g> MatchedRequest<'g> {
         &self,
         head: &RequestHead<'_>,
         session: &Session,
-        reading: Option<&AccessTokenVerdict>,
+        verdict: Option<&AccessTokenVerdict>,
         host: &impl LoginHost,
     ) -> Answer<'g> {
         let now = host.now();
         if !self.is_valid_for_route(session, now) {
-            return if self.is_optional() {
-                self.perform(head, None, None, host).await
-            } else {
-                Answer::Reply(self.require_login(head, session, now))
-            };
+            return self.answer_anonymous(head, Some(session), host).await;
         }
         let caller = Caller { claims: session.claims_at(now), token: &session.tokens().access };
-        match (self.authorize(head, caller.claims), reading) {
+        match (self.authorize(head, caller.claims), verdict) {
             (Continue(()), _) => self.perform(head, Some(caller), Some(session), host).await,
-            // Nobody knows what the token grants: that is no reason to say that it does not.
+            // The rights of the token are unknown, so 403 could be wrong.
             (Break(_), Some(AccessTokenVerdict::KeysUnavailable(why))) => {
                 Answer::Reply(unavailable(why.error, why.retry_after_s))
             }
@@ -138,12 +134,24 @@ impl<'g> MatchedRequest<'g> {
         }
     }
 
-    /// Answers a request whose session has ended: it is anonymous.
-    async fn answer_ended(&self, head: &RequestHead<'_>, host: &impl LoginHost) -> Answer<'g> {
-        if self.is_optional() { self.perform(head, None, None, host).await } else { Answer::Reply(self.challenge(head)) }
+    /// Answers a request without a usable session: anonymously on an optional route, else with a refusal. `session` is one that is
+    /// not valid for the route.
+    async fn answer_anonymous(
+        &self,
+        head: &RequestHead<'_>,
+        session: Option<&Session>,
+        host: &impl LoginHost,
+    ) -> Answer<'g> {
+        if self.is_optional() {
+            return self.perform(head, None, None, host).await;
+        }
+        Answer::Reply(match session {
+            Some(session) => self.require_login(head, session, host.now()),
+            None => self.challenge(head),
+        })
     }
 
-    /// Does what the route does.
+    /// Performs the route's integration.
     async fn perform(
         &self,
         head: &RequestHead<'_>,
@@ -174,13 +182,13 @@ impl<'g> MatchedRequest<'g> {
     }
 }
 
-/// Ready to serve: says so, and which version.
+/// Returns the health check's response, with the version.
 fn health() -> Reply {
     let body = concat!(r#"{"status":"ok","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#).into();
     Reply { body, ..Reply::new(200) }.with("content-type", "application/json").with("cache-control", "no-store")
 }
 
-/// The answer to every request while the configuration is invalid.
+/// Returns the response to every request while the configuration is invalid.
 #[must_use]
 pub fn config_invalid() -> Reply {
     let detail = "The gateway's configuration is invalid. Its log lists every problem.";

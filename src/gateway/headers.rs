@@ -1,20 +1,20 @@
-//! The header contract: which headers of a client never reach an origin, and what the gateway says in their place.
+//! Request headers: the client's headers that never reach an origin, and the headers that routes set.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::matched::Caller;
-use crate::http::{HOP_BY_HOP, canonical_name, percent_encoded_value};
+use crate::http::{CLIENT_ADDRESS, HOP_BY_HOP, canonical_name, percent_encoded_value};
 use crate::json::{Number, Value};
 
-/// Names that a client's headers must not have, by kind: canonical, and one that ends in a dash stands for all that begin so.
-/// What a proxy in front of an application tells it, the gateway alone tells here.
+/// Canonical names of the client's headers to drop, by category. A name that ends in a dash is a prefix. Only the gateway may
+/// tell an application what a proxy usually tells it.
 const DROPPED: &[&[&str]] =
     &[IDENTITY, IDENTITY_OF_PRODUCTS, CLIENT_CERTIFICATES, CLIENT_ADDRESSES, FORWARDING, METHODS, HOP_BY_HOP];
 
-/// Who the caller is, in names that several proxies and forward-auth services share.
+/// The caller's identity, in names shared by several proxies and forward-auth services.
 const IDENTITY: &[&str] = &[
-    "remote-", // Remote-User and its kin: CGI, Authelia
+    "remote-", // Remote-User and similar: CGI, Authelia
     "x-access-token",
     "x-auth",
     "x-auth-", // X-Auth-Request-*: oauth2-proxy
@@ -43,10 +43,10 @@ const IDENTITY: &[&str] = &[
     "x-userinfo",
     "x-username",
     "x-webauth-",              // Grafana, Gitea
-    "x-middleware-subrequest", // not who, but that a check was made already: Next.js
+    "x-middleware-subrequest", // Next.js: not an identity, but skips its authorization middleware
 ];
 
-/// Who the caller is, in the names of one product or platform.
+/// The caller's identity, in the names of one product or platform.
 const IDENTITY_OF_PRODUCTS: &[&str] = &[
     "cf-access-", // Cloudflare Access
     "iv-creds",   // IBM Verify Access: iv-*
@@ -82,7 +82,7 @@ const IDENTITY_OF_PRODUCTS: &[&str] = &[
     "x-vouch-",    // Vouch Proxy
 ];
 
-/// The client's certificate, as whatever ended TLS saw it.
+/// The client certificate, as seen by the TLS terminator.
 const CLIENT_CERTIFICATES: &[&str] = &[
     "cf-cert-", // Cloudflare
     "cf-client-cert-",
@@ -107,9 +107,9 @@ const CLIENT_CERTIFICATES: &[&str] = &[
     "x-tls-client-",
 ];
 
-/// The client's address, as a proxy saw it. Origins get it as `X-Forwarded-For`, from the platform.
+/// The client's address, as seen by a proxy. Origins get it from the platform, as `X-Forwarded-For`.
 const CLIENT_ADDRESSES: &[&str] = &[
-    PLATFORM_ADDRESS,
+    CLIENT_ADDRESS,
     "ali-cdn-real-ip",
     "cf-connecting-ipv6",
     "cf-pseudo-ipv4",
@@ -136,7 +136,7 @@ const CLIENT_ADDRESSES: &[&str] = &[
     "x-vercel-proxied-for",
 ];
 
-/// What a client says about how it reached us. It decides nothing here, and the gateway states it anew.
+/// The route of the request so far. The gateway ignores the client's values and sets its own.
 const FORWARDING: &[&str] = &[
     "forwarded",
     "forwarded-for",
@@ -148,28 +148,24 @@ const FORWARDING: &[&str] = &[
     "x-rewrite-url",
 ];
 
-/// Headers by which some origins take a request for one of another method than policy was decided on.
+/// Headers by which some origins override the method that the policy was checked against.
 const METHODS: &[&str] = &["x-http-method", "x-http-method-override", "x-method-override", "x-original-method"];
 
-/// The client's address as Cloudflare states it. In this very spelling it is the platform's, which overwrites a client's; in any
-/// other it is a client's.
-const PLATFORM_ADDRESS: &str = "cf-connecting-ip";
-
-/// What honest clients send although its name begins like a dropped one: gRPC-Web's name of the client's software.
+/// Forwarded despite a dropped prefix: gRPC-Web's header for the client software.
 const PASSED: &str = "x-user-agent";
 
-/// Which inbound headers are dropped before a request goes on.
+/// The inbound headers to drop before a request is forwarded.
 #[derive(Clone)]
 pub(super) struct ReservedHeaders {
-    /// Canonical names of all headers that any route sets, sorted.
+    /// The canonical names of all headers set by any route, sorted.
     configured: Vec<Vec<u8>>,
-    /// The whole names and the beginnings of [`DROPPED`], sorted. No beginning begins another.
+    /// The full names and the prefixes of [`DROPPED`], sorted. No prefix is a prefix of another.
     names: Vec<&'static str>,
     prefixes: Vec<&'static str>,
 }
 
 impl core::fmt::Debug for ReservedHeaders {
-    /// Shows the configured names; the others are always the same.
+    /// Shows the configured names; the others are constant.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let configured = self.configured.iter().map(|name| String::from_utf8_lossy(name));
         f.debug_list().entries(configured).finish()
@@ -181,14 +177,15 @@ impl Default for ReservedHeaders {
         let (mut names, mut prefixes) = (Vec::new(), Vec::new());
         for &name in DROPPED.iter().copied().flatten() {
             let table = if name.ends_with('-') { &mut prefixes } else { &mut names };
-            // So few that a sort would only be more code.
-            table.insert(table.partition_point(|known| *known < name), name);
+            // Insertion sort: the tables are small, and this is the least code.
+            table.insert(table.partition_point(|other| *other < name), name);
         }
         Self { configured: Vec::new(), names, prefixes }
     }
 }
 
 impl ReservedHeaders {
+    /// Reserves a header for the gateway: a client's is dropped.
     pub(super) fn reserve(&mut self, name: &str) {
         let name: Vec<u8> = canonical_name(name).collect();
         if let Err(at) = self.configured.binary_search(&name) {
@@ -196,29 +193,30 @@ impl ReservedHeaders {
         }
     }
 
-    /// Whether a header called `name`, in any spelling, must not come from a client.
+    /// Whether a client's header with this name, in any spelling, is dropped.
     pub(super) fn drops(&self, name: &str) -> bool {
-        // Every header of every forwarded request comes by here: no allocation for a name of usual length.
+        // Called for every header of every forwarded request: no allocation for names of usual length.
         let (mut buffer, long): ([u8; 64], Vec<u8>);
         let canonical = if name.len() <= 64 {
             buffer = [0; 64];
-            let used = buffer.iter_mut().zip(canonical_name(name)).map(|(place, byte)| *place = byte).count();
+            let used = buffer.iter_mut().zip(canonical_name(name)).map(|(slot, byte)| *slot = byte).count();
             buffer.get(..used).unwrap_or_default()
         } else {
             long = canonical_name(name).collect();
             &long
         };
-        if self.configured.binary_search_by(|known| known.as_slice().cmp(canonical)).is_ok() {
+        if self.configured.binary_search_by(|other| other.as_slice().cmp(canonical)).is_ok() {
             return true;
         }
-        if canonical == PASSED.as_bytes() || name.eq_ignore_ascii_case(PLATFORM_ADDRESS) {
+        // In exactly this spelling, Cloudflare overwrites a client's value with its own; any other spelling is the client's.
+        if canonical == PASSED.as_bytes() || name.eq_ignore_ascii_case(CLIENT_ADDRESS) {
             return false;
         }
-        // The beginning that sorts last before the name is the only one that can be its own.
+        // Only the prefix that sorts last before the name can match it.
         let after = self.prefixes.partition_point(|prefix| prefix.as_bytes() <= canonical);
         let nearest = after.checked_sub(1).and_then(|index| self.prefixes.get(index));
         nearest.is_some_and(|prefix| canonical.starts_with(prefix.as_bytes()))
-            || self.names.binary_search_by(|known| known.as_bytes().cmp(canonical)).is_ok()
+            || self.names.binary_search_by(|other| other.as_bytes().cmp(canonical)).is_ok()
     }
 }
 
@@ -226,16 +224,16 @@ impl ReservedHeaders {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum HeaderValue {
     Literal(String),
-    /// A claim; the header is absent where the claim is.
+    /// A claim. Without the claim, the header is omitted.
     Claim(String),
-    /// The access token itself.
+    /// The access token.
     Token,
-    /// The access token as `Authorization` carries it.
+    /// The access token, preceded by `Bearer `.
     BearerToken,
 }
 
 impl HeaderValue {
-    /// Reads `$claims.sub`, `$claims["https://example.com/roles"]`, `$token`, `Bearer $token`, or a literal.
+    /// Parses `$claims.sub`, `$claims["https://example.com/roles"]`, `$token`, `Bearer $token`, or a literal.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         match text {
             "$token" => return Ok(Self::Token),
@@ -261,17 +259,17 @@ impl HeaderValue {
         }
     }
 
-    /// Whether it says something about the caller.
+    /// Whether the value depends on the caller.
     pub(super) fn needs_caller(&self) -> bool {
         !matches!(self, Self::Literal(_))
     }
 
-    /// Whether it hands out the access token.
+    /// Whether the value contains the access token.
     pub(super) fn is_token(&self) -> bool {
         matches!(self, Self::Token | Self::BearerToken)
     }
 
-    /// The value for a request; `None` leaves the header out.
+    /// Renders the value for a request; `None` omits the header.
     pub(super) fn render(&self, caller: Option<Caller<'_>>) -> Option<String> {
         match self {
             Self::Literal(text) => Some(text.clone()),
@@ -289,7 +287,7 @@ impl HeaderValue {
     }
 }
 
-/// JSON text in ASCII: what is not goes into `\u` escapes, as it may inside any JSON string.
+/// Converts JSON text to ASCII, with `\u` escapes for other characters.
 fn ascii_json(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for character in json.chars() {
@@ -313,9 +311,9 @@ mod tests {
     use alloc::string::{String, ToString};
     use alloc::vec::Vec;
 
-    use super::{DROPPED, HeaderValue, ReservedHeaders, ascii_json};
+    use super::{CLIENT_ADDRESS, DROPPED, HeaderValue, ReservedHeaders, ascii_json};
 
-    /// The names of the table; for a beginning, some that begin so.
+    /// The names of the table, with examples for each prefix.
     fn dropped_names() -> impl Iterator<Item = String> {
         DROPPED.iter().copied().flatten().flat_map(|name| {
             let is_prefix = name.ends_with('-');
@@ -324,7 +322,7 @@ mod tests {
         })
     }
 
-    /// Other spellings of a canonical name that a server may take for it.
+    /// Other spellings of a canonical name that a server may fold into it.
     fn spellings(name: &str) -> Vec<String> {
         let title = name.split('-').map(|word| match word.split_at_checked(1) {
             Some((first, rest)) => first.to_ascii_uppercase() + rest,
@@ -337,21 +335,21 @@ mod tests {
             all.push(name.replace('-', separator));
             all.push(title.replace('-', separator));
         }
-        // One separator unlike the others.
+        // Mixed separators.
         all.push(name.replacen('-', "_", 1));
         all
     }
 
     #[test]
     fn every_name_of_the_table_is_dropped_in_every_spelling() {
-        let owned = ReservedHeaders::default();
+        let reserved = ReservedHeaders::default();
         let mut names = 0;
         for name in dropped_names() {
-            if name != super::PLATFORM_ADDRESS {
-                assert!(owned.drops(&name), "{name}");
+            if name != CLIENT_ADDRESS {
+                assert!(reserved.drops(&name), "{name}");
             }
-            for spelling in spellings(&name).iter().filter(|one| !one.eq_ignore_ascii_case(super::PLATFORM_ADDRESS)) {
-                assert!(owned.drops(spelling), "{spelling}");
+            for spelling in spellings(&name).iter().filter(|one| !one.eq_ignore_ascii_case(CLIENT_ADDRESS)) {
+                assert!(reserved.drops(spelling), "{spelling}");
                 names += 1;
             }
         }
@@ -359,8 +357,8 @@ mod tests {
     }
 
     #[test]
-    fn the_platforms_own_address_passes_in_its_own_spelling_only() {
-        let mut owned = ReservedHeaders::default();
+    fn the_platforms_address_header_passes_in_its_own_spelling_only() {
+        let mut reserved = ReservedHeaders::default();
         for (name, drops) in [
             ("cf-connecting-ip", false),
             ("CF-Connecting-IP", false),
@@ -368,60 +366,60 @@ mod tests {
             ("cf-connecting_ip", true),
             ("cf--connecting-ip", true),
         ] {
-            assert_eq!(owned.drops(name), drops, "{name}");
+            assert_eq!(reserved.drops(name), drops, "{name}");
         }
-        owned.reserve("CF-Connecting-IP");
-        assert!(owned.drops("cf-connecting-ip"), "unless a route sets it");
+        reserved.reserve("CF-Connecting-IP");
+        assert!(reserved.drops("cf-connecting-ip"), "unless a route sets it");
     }
 
     #[test]
-    fn a_name_that_a_route_sets_is_dropped_whatever_it_is() {
+    fn any_name_set_by_a_route_is_dropped() {
         let long = format!("X-{}", "Long-".repeat(40));
         for name in ["X-Tenant", "X-User-Agent", "Accept", "X-Request-Id", &long] {
-            let mut owned = ReservedHeaders::default();
-            assert!(!owned.drops(name), "{name}");
-            owned.reserve(name);
+            let mut reserved = ReservedHeaders::default();
+            assert!(!reserved.drops(name), "{name}");
+            reserved.reserve(name);
             for spelling in spellings(&name.to_ascii_lowercase()) {
-                assert!(owned.drops(&spelling), "{spelling}");
+                assert!(reserved.drops(&spelling), "{spelling}");
             }
             let other = format!("Not-{name}");
-            assert!(!owned.drops(&other), "{other}");
+            assert!(!reserved.drops(&other), "{other}");
         }
     }
 
     #[test]
-    fn the_table_can_be_searched() {
+    fn the_table_is_searchable() {
         let ReservedHeaders { names, prefixes, .. } = ReservedHeaders::default();
         for table in [&names, &prefixes] {
-            assert!(table.is_sorted_by(|one, next| one < next), "sorted, and nothing twice: {table:?}");
+            assert!(table.is_sorted_by(|one, next| one < next), "sorted, without duplicates: {table:?}");
             let is_canonical = |name: &&str| super::canonical_name(name).eq(name.bytes());
             assert!(table.iter().all(is_canonical));
         }
         for prefix in &prefixes {
             let longer = prefixes.iter().find(|other| other != &prefix && other.starts_with(prefix));
-            assert_eq!(longer, None, "{prefix} begins it");
+            assert_eq!(longer, None, "{prefix} is a prefix of it");
             let needless = names.iter().find(|name| name.starts_with(prefix));
             assert_eq!(needless, None, "{prefix} covers it");
         }
     }
 
     #[test]
-    fn a_name_of_any_length_is_judged_as_a_whole() {
-        let owned = ReservedHeaders::default();
+    fn names_of_any_length_are_compared_as_a_whole() {
+        let reserved = ReservedHeaders::default();
         for len in [1, 2, 63, 64, 65, 66, 300] {
-            assert!(owned.drops(&format!("x-user-{}", "a".repeat(len))), "{len}");
-            assert!(owned.drops(&format!("X_{}User_Id{}", "_".repeat(len), "_".repeat(len))), "{len}");
-            assert!(!owned.drops(&format!("x-request-{}", "a".repeat(len))), "{len}");
-            assert!(!owned.drops(&format!("x-role{}", "a".repeat(len))), "{len}");
+            assert!(reserved.drops(&format!("x-user-{}", "a".repeat(len))), "{len}");
+            assert!(reserved.drops(&format!("X_{}User_Id{}", "_".repeat(len), "_".repeat(len))), "{len}");
+            assert!(!reserved.drops(&format!("x-request-{}", "a".repeat(len))), "{len}");
+            assert!(!reserved.drops(&format!("x-role{}", "a".repeat(len))), "{len}");
         }
-        assert!(!owned.drops(""));
-        assert!(!owned.drops(&"-".to_string().repeat(70)));
+        assert!(!reserved.drops(""));
+        assert!(!reserved.drops(&"-".to_string().repeat(70)));
     }
 
     #[test]
-    fn every_spelling_of_an_owned_header_is_dropped() {
-        let mut owned = ReservedHeaders::default();
-        owned.reserve("X-Tenant");
+    fn every_spelling_of_a_reserved_header_is_dropped() {
+        let mut reserved = ReservedHeaders::default();
+        reserved.reserve("X-Tenant");
         for name in [
             "X-Tenant",
             "x_tenant",
@@ -439,10 +437,10 @@ mod tests {
             "X-Original-URL",
             "X_Auth_Request_Email",
         ] {
-            assert!(owned.drops(name), "{name}");
+            assert!(reserved.drops(name), "{name}");
         }
         for name in ["Accept", "Content-Type", "X-Request-Id", "User-Agent", "Cookie", "X-Tenants", "Authorization"] {
-            assert!(!owned.drops(name), "{name}");
+            assert!(!reserved.drops(name), "{name}");
         }
     }
 

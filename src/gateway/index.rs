@@ -1,4 +1,4 @@
-//! The routes by their patterns: which of them a path meets, without looking at the others.
+//! An index of the routes by pattern, which finds the routes that match a path without visiting the others.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -10,7 +10,7 @@ use crate::http::spelling::{COMBINATIONS, Combinations, EVERY};
 use crate::http::{Unicode, percent};
 use crate::limits;
 
-/// A tree of patterns, one level for each segment.
+/// A tree of patterns with one level per segment.
 #[derive(Debug)]
 pub(super) struct RouteIndex {
     nodes: Vec<Node>,
@@ -18,43 +18,43 @@ pub(super) struct RouteIndex {
     unicode: Unicode,
 }
 
-/// Routes whose patterns match the same paths, whatever their parameters are called.
+/// Routes whose patterns match the same paths, regardless of parameter names.
 #[derive(Debug)]
 pub(super) struct Group {
-    /// Positions of the routes, in the order of the configuration.
+    /// The positions of the routes, in the order of the configuration.
     pub(super) routes: Vec<usize>,
     pub(super) kind: Kind,
-    /// Per segment, whether it is a parameter.
+    /// Whether each segment is a parameter.
     parameters: Vec<bool>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Node {
-    /// By the key of the literal; those of one key are other spellings of one another.
+    /// By the key of the literal. Literals with the same key are spellings of one another.
     literals: BTreeMap<String, Vec<(String, NodeId)>>,
     parameter: Option<NodeId>,
     /// The group of patterns that end here.
     end: Option<GroupId>,
-    /// The group of patterns that match everything from here on.
+    /// The group of patterns that match any further segments.
     rest: Option<GroupId>,
 }
 
 pub(super) type NodeId = usize;
 pub(super) type GroupId = usize;
 
-/// A group that a path meets.
+/// A group that may match a path.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate {
     pub(super) group: GroupId,
-    /// Under which combinations of treatments.
+    /// The combinations of spellings under which it matches.
     pub(super) combinations: Combinations,
-    /// Whether a parameter between others would have to be empty for it.
+    /// Whether it needs an empty parameter before the last segment.
     pub(super) has_empty_parameter: bool,
-    /// Whether the last parameter would be what follows a closing slash: nothing.
+    /// Whether it needs the last parameter to be empty, after a trailing slash.
     pub(super) has_empty_end: bool,
 }
 
-/// There are more candidates than are looked at.
+/// A path has more candidates than the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooManyCandidates;
 
@@ -74,8 +74,8 @@ impl RouteIndex {
         }
         let new_group = self.groups.len();
         let Some(node) = self.nodes.get_mut(at) else { return };
-        let place = if pattern.has_rest() { &mut node.rest } else { &mut node.end };
-        let group = *place.get_or_insert(new_group);
+        let slot = if pattern.has_rest() { &mut node.rest } else { &mut node.end };
+        let group = *slot.get_or_insert(new_group);
         if group == new_group {
             let parameters = pattern.segments().iter().map(Segment::is_parameter).collect();
             self.groups.push(Group { routes: Vec::new(), kind: pattern.kind(), parameters });
@@ -123,7 +123,7 @@ impl RouteIndex {
         self.nodes.get(id)
     }
 
-    /// The groups that a path of these segments meets under some combination of treatments.
+    /// Returns the groups that match these segments under some combination of spellings.
     pub(super) fn candidates<'s>(
         &self,
         segments: impl Iterator<Item = &'s str>,
@@ -134,8 +134,8 @@ impl RouteIndex {
         let mut next = Vec::new();
         for segment in segments {
             for position in &frontier {
-                // Something follows: an empty parameter before it is one inside.
-                self.note(&mut found, &Position { ends_empty: false, ..*position }, |node| node.rest);
+                // More segments follow, so an empty parameter here is not the last one.
+                self.collect(&mut found, &Position { ends_empty: false, ..*position }, |node| node.rest);
                 self.step(*position, segment, &mut next);
             }
             if next.len() > limits::MAX_ROUTE_CANDIDATES {
@@ -148,13 +148,13 @@ impl RouteIndex {
             }
         }
         for position in &frontier {
-            self.note(&mut found, position, |node| node.rest);
-            self.note(&mut found, position, |node| node.end);
+            self.collect(&mut found, position, |node| node.rest);
+            self.collect(&mut found, position, |node| node.end);
         }
         Ok(found)
     }
 
-    fn note(&self, found: &mut Vec<Candidate>, position: &Position, group: impl Fn(&Node) -> Option<GroupId>) {
+    fn collect(&self, found: &mut Vec<Candidate>, position: &Position, group: impl Fn(&Node) -> Option<GroupId>) {
         if let Some(group) = self.nodes.get(position.node).and_then(group) {
             let &Position { combinations, empty_parameters, ends_empty, .. } = position;
             let inner = empty_parameters - usize::from(ends_empty);
@@ -162,7 +162,7 @@ impl RouteIndex {
         }
     }
 
-    /// From a node to those below it that `segment` leads to.
+    /// Advances from a node to the children that match `segment`.
     fn step(&self, from: Position, segment: &str, next: &mut Vec<Position>) {
         #[cfg(all(test, feature = "unicode"))]
         steps::count();
@@ -182,7 +182,7 @@ impl RouteIndex {
                 next.push(Position { node: *node, combinations, ends_empty: false, ..from });
             }
         }
-        // A literal also matches its own usual encoding, in whatever reading.
+        // A literal also matches its own usual encoding, in every reading.
         if segment.contains('%')
             && let Ok(decoded) = String::from_utf8(percent::decode(segment))
             && percent::is_usual_encoding_of(segment, &decoded)
@@ -192,7 +192,7 @@ impl RouteIndex {
         }
     }
 
-    /// The most specific of the candidates under one combination: several if none of them beats all others.
+    /// Returns the most specific candidates under one combination: several if none is more specific than all others.
     pub(super) fn most_specific(
         &self,
         candidates: &[Candidate],
@@ -200,24 +200,24 @@ impl RouteIndex {
         empty_parameters: bool,
         empty_end: bool,
     ) -> Vec<GroupId> {
-        let mut best: Vec<GroupId> = Vec::new();
+        let mut most_specific: Vec<GroupId> = Vec::new();
         for candidate in candidates {
-            let is_met = candidate.combinations & 1 << combination != 0
+            let matches = candidate.combinations & 1 << combination != 0
                 && (empty_parameters || !candidate.has_empty_parameter)
                 && (empty_end || !candidate.has_empty_end)
-                && !best.contains(&candidate.group);
-            if !is_met || best.iter().any(|&other| self.beats(other, candidate.group)) {
+                && !most_specific.contains(&candidate.group);
+                if !matches || most_specific.iter().any(|&other| self.is_more_specific(other, candidate.group)) {
                 continue;
             }
-            best.retain(|&other| !self.beats(candidate.group, other));
-            best.push(candidate.group);
+            most_specific.retain(|&other| !self.is_more_specific(candidate.group, other));
+            most_specific.push(candidate.group);
         }
-        best
+        most_specific
     }
 
-    /// Whether `one` is more specific than `two`, where a path meets both: exact beats parameters beats rest; within a kind, the
-    /// narrower.
-    fn beats(&self, one: GroupId, two: GroupId) -> bool {
+    /// Whether `one` is more specific than `two`, for a path that matches both: exact before parameters before rest; within a
+    /// kind, the narrower.
+    fn is_more_specific(&self, one: GroupId, two: GroupId) -> bool {
         let (Some(one), Some(two)) = (self.groups.get(one), self.groups.get(two)) else { return false };
         match one.kind.cmp(&two.kind) {
             core::cmp::Ordering::Less => true,
@@ -227,18 +227,18 @@ impl RouteIndex {
     }
 }
 
-/// Where a search stands.
+/// The position of a search.
 #[derive(Debug, Clone, Copy)]
 struct Position {
     node: NodeId,
     combinations: Combinations,
     empty_parameters: usize,
-    /// Whether the last segment was one of them.
+    /// Whether the last segment was an empty parameter.
     ends_empty: bool,
 }
 
 impl Group {
-    /// Whether each of its paths is one of `other`'s, where a path meets both, so that their literals are the same.
+    /// Whether `other` matches every path of this group, given a path that matches both (so their literals are equal).
     fn is_within(&self, other: &Self) -> bool {
         let covers = |(theirs, ours): (&bool, &bool)| *theirs || !*ours;
         self.parameters.len() >= other.parameters.len() && other.parameters.iter().zip(&self.parameters).all(covers)
@@ -258,7 +258,7 @@ impl Node {
         self.parameter
     }
 
-    /// The literals below it, each with its node.
+    /// Returns the child literals, each with its node.
     pub(super) fn literals(&self) -> impl Iterator<Item = (&str, NodeId)> {
         self.literals.values().flatten().map(|(literal, node)| (literal.as_str(), *node))
     }
@@ -267,19 +267,19 @@ impl Node {
         self.literals.len()
     }
 
-    /// The node below it that this literal leads to.
+    /// Returns the child node of this literal.
     pub(super) fn literal(&self, unicode: Unicode, literal: &str) -> Option<NodeId> {
         let spellings = self.literals.get(&*unicode.key(literal))?;
         spellings.iter().find(|(one, _)| one == literal).map(|&(_, node)| node)
     }
 }
 
-/// How many combinations to look at where these candidates are met: all treatments are alike for exact matches.
+/// Returns the number of combinations to consider: one if all candidates match exactly.
 pub(super) fn combinations_of(candidates: &[Candidate]) -> u8 {
     if candidates.iter().all(|candidate| candidate.combinations == EVERY) { 1 } else { COMBINATIONS }
 }
 
-/// Steps taken, for tests of cost.
+/// A step counter, for tests of cost.
 #[cfg(all(test, feature = "unicode"))]
 pub(super) mod steps {
     use core::cell::Cell;
@@ -292,7 +292,7 @@ pub(super) mod steps {
         STEPS.set(STEPS.get() + 1);
     }
 
-    /// How many steps `work` takes.
+    /// Returns the number of steps that `work` takes.
     pub(in crate::gateway) fn of(work: impl FnOnce()) -> usize {
         STEPS.set(0);
         work();

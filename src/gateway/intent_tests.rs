@@ -1,4 +1,4 @@
-//! Every combination of what browsers say about a request, against what it may do: log in, come back, log out.
+//! Login, callback and logout with every combination of the headers by which browsers describe a request.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -37,7 +37,7 @@ fn gateway(methods: &serde_json::Value) -> Gateway {
     compile(&config.to_string(), &|_| None).unwrap().gateway
 }
 
-/// The step that is taken, or the answer without one.
+/// Returns the login step, or the response if there is none.
 fn ask(gateway: &Gateway, method: &str, path: &str, headers: &[Header]) -> Result<LoginStep, Reply> {
     let header = |name: &str| match name {
         "cookie" => Some("__Host-edgeward-login-abcdefgh=1.x".into()),
@@ -55,8 +55,8 @@ fn ask(gateway: &Gateway, method: &str, path: &str, headers: &[Header]) -> Resul
     }
 }
 
-fn passed<T>(step: Outcome<T>) -> Result<T, Reply> {
-    match step {
+fn passed<T>(outcome: Outcome<T>) -> Result<T, Reply> {
+    match outcome {
         Continue(value) => Ok(value),
         Break(reply) => Err(reply),
     }
@@ -100,8 +100,8 @@ fn combinations() -> Vec<Vec<Header>> {
     all
 }
 
-/// What the rules say, in other words than the code's.
-fn is_meant(step: LoginStep, method: &str, headers: &[Header]) -> bool {
+/// The rules, stated independently of the implementation.
+fn is_intended(step: LoginStep, method: &str, headers: &[Header]) -> bool {
     let given = |name: &str| headers.iter().find(|(one, _)| *one == name).map(|(_, value)| *value);
     let is = |name: &str, allowed: &[&str]| given(name).is_none_or(|value| allowed.contains(&value));
     match method {
@@ -126,21 +126,21 @@ fn is_meant(step: LoginStep, method: &str, headers: &[Header]) -> bool {
     }
 }
 
-fn assert_nothing_done(reply: &Reply, what: &dyn core::fmt::Debug) {
+fn assert_no_effect(reply: &Reply, what: &dyn core::fmt::Debug) {
     assert!(matches!(reply.status, 200 | 400 | 403), "{what:?}: {}", reply.status);
     assert!(reply.header("set-cookie").is_none() && reply.header("location").is_none(), "{what:?}");
     assert!(reply.header("cache-control").unwrap().contains("no-store"), "{what:?}");
 }
 
 #[test]
-fn only_what_is_meant_is_done_whatever_headers_come_together() {
+fn only_intended_steps_are_performed_for_any_combination_of_headers() {
     let gateway = gateway(&json!("ANY"));
     let (mut done, mut refused) = (0, 0);
     for headers in combinations() {
         for (path, step) in [("/login", LoginStep::Begin), ("/cb", LoginStep::Callback), ("/logout", LoginStep::Logout)]
         {
             for method in ["GET", "HEAD", "POST", "DELETE"] {
-                let expected = is_meant(step, method, &headers);
+                let expected = is_intended(step, method, &headers);
                 match ask(&gateway, method, path, &headers) {
                     Ok(LoginStep::Inspect) => {
                         assert!(!expected && method == "GET" && step == LoginStep::Callback, "{headers:?}");
@@ -151,7 +151,7 @@ fn only_what_is_meant_is_done_whatever_headers_come_together() {
                     }
                     Err(reply) => {
                         assert!(!expected, "{method} {path} {headers:?}");
-                        assert_nothing_done(&reply, &(method, path, &headers));
+                        assert_no_effect(&reply, &(method, path, &headers));
                         refused += 1;
                     }
                 }
@@ -162,7 +162,7 @@ fn only_what_is_meant_is_done_whatever_headers_come_together() {
 }
 
 #[test]
-fn looking_ahead_does_nothing_whatever_else_is_said() {
+fn a_prefetch_has_no_effect_with_any_other_headers() {
     let gateway = gateway(&json!("ANY"));
     for headers in combinations().iter().step_by(7) {
         for purpose in PREFETCHES {
@@ -170,7 +170,7 @@ fn looking_ahead_does_nothing_whatever_else_is_said() {
             for path in ["/login", "/cb", "/logout"] {
                 for method in ["GET", "HEAD", "POST"] {
                     let reply = ask(&gateway, method, path, &headers).unwrap_err();
-                    assert_nothing_done(&reply, &(method, path, &headers));
+                    assert_no_effect(&reply, &(method, path, &headers));
                 }
             }
         }
@@ -178,7 +178,7 @@ fn looking_ahead_does_nothing_whatever_else_is_said() {
 }
 
 #[test]
-fn keeping_a_session_fresh_and_reading_are_no_such_acts() {
+fn refresh_and_userinfo_need_no_intent() {
     let gateway = gateway(&json!("ANY"));
     for headers in combinations().iter().step_by(11) {
         for method in ["GET", "HEAD", "POST"] {
@@ -189,15 +189,15 @@ fn keeping_a_session_fresh_and_reading_are_no_such_acts() {
 }
 
 #[test]
-fn each_refusal_says_what_to_do() {
+fn each_refusal_tells_the_client_what_to_do() {
     let gateway = gateway(&json!("ANY"));
     assert_eq!(ask(&gateway, "GET", "/cb", &[("sec-fetch-mode", "cors")]), Ok(LoginStep::Inspect));
     for (method, path, headers, status, text) in [
         ("GET", "/login", &[("sec-fetch-mode", "cors")][..], 400, "navigation_required"),
         ("GET", "/logout", &[("sec-fetch-mode", "cors")], 400, "send a POST"),
         ("POST", "/cb", &[], 400, "navigation_required"),
-        ("GET", "/login", &[("sec-fetch-dest", "iframe")], 400, "Open this page in a tab of its own"),
-        ("GET", "/cb", &[("sec-fetch-dest", "iframe")], 400, "Nothing was done"),
+        ("GET", "/login", &[("sec-fetch-dest", "iframe")], 400, "Open this page in its own tab"),
+        ("GET", "/cb", &[("sec-fetch-dest", "iframe")], 400, "open this site in its own tab"),
         ("GET", "/logout", &[("sec-fetch-dest", "iframe")], 200, "logout_needs_confirmation"),
         ("GET", "/logout", &[("sec-fetch-site", "cross-site")], 200, "logout_needs_confirmation"),
         ("POST", "/logout", &[("sec-fetch-site", "cross-site")], 200, "logout_needs_confirmation"),
@@ -212,11 +212,11 @@ fn each_refusal_says_what_to_do() {
 }
 
 #[test]
-fn a_logout_by_post_alone_never_leads_to_a_page_that_cannot_be_opened() {
+fn a_logout_by_post_only_never_shows_a_link_that_cannot_work() {
     let gateway = gateway(&json!("POST"));
     assert_eq!(ask(&gateway, "POST", "/logout", &[]), Ok(LoginStep::Logout));
     assert_eq!(ask(&gateway, "POST", "/login", &[]), Ok(LoginStep::Begin));
     assert_eq!(ask(&gateway, "POST", "/logout", &[("sec-fetch-site", "cross-site")]).unwrap_err().status, 403);
     assert_eq!(ask(&gateway, "GET", "/logout", &[]).unwrap_err().status, 405);
-    assert!(gateway.login().unwrap().login_path.is_none(), "nobody is redirected to a page that answers no GET");
+    assert!(gateway.login().unwrap().login_path.is_none(), "no redirect to a route that does not support GET");
 }

@@ -1,4 +1,4 @@
-//! A request that has a route: who asks, and whether they may.
+//! A request matched to a route: its credentials and their authorization.
 
 use alloc::format;
 use alloc::string::String;
@@ -12,8 +12,8 @@ use super::intent::cross_site_request;
 use super::route::{Auth, Integration, OnForbidden, OnUnauthenticated, Route};
 use crate::error::{Forbidden, VerifyError};
 use crate::http::{
-    Bearer, Page, Reply, RequestHead, bad_request, bearer_token, can_navigate, forbidden, is_cross_site, is_navigation,
-    is_prefetch, missing_token, refused,
+    Bearer, PRIVATE, Page, Reply, RequestHead, bad_request, bearer_token, can_navigate, forbidden, is_cross_site,
+    is_navigation, is_prefetch, missing_token, refused,
 };
 use crate::io::UnixTime;
 use crate::jwt::Claims;
@@ -21,32 +21,32 @@ use crate::limits;
 use crate::oidc::{RelyingParty, ReturnTo, has_parameter, login_url};
 use crate::session::{Cookies, Session};
 
-/// A request that has a route.
+/// A request matched to a route.
 #[derive(Debug)]
 pub(crate) struct MatchedRequest<'g> {
     pub(super) gateway: &'g Gateway,
     pub(super) route: &'g Route,
-    /// As it came.
+    /// The path, exactly as received.
     pub(super) path: String,
 }
 
-/// What a request proves itself with.
+/// The credentials of a request.
 #[derive(Debug)]
 pub(crate) enum Credentials<'g> {
-    /// Nothing, and nothing is needed.
+    /// None, and none are required.
     Anonymous,
-    /// This token, to be verified.
+    /// A bearer token, not verified yet.
     Bearer(Token),
-    /// This session: somebody who is logged in.
+    /// A session.
     Session(&'g Arc<RelyingParty>, Arc<Session>),
 }
 
-/// A token as received. Not shown by `Debug`.
+/// A token as received, redacted in `Debug` output.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Token(String);
 
 impl Token {
-    /// The text.
+    /// Returns the text.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -58,16 +58,16 @@ impl core::fmt::Debug for Token {
     }
 }
 
-/// Whoever asks, verified.
+/// The authenticated caller.
 #[derive(Clone, Copy)]
 pub(crate) struct Caller<'c> {
-    /// The claims about them.
+    /// The verified claims.
     pub(crate) claims: &'c Claims,
-    /// Their access token.
+    /// The access token.
     pub(crate) token: &'c str,
 }
 
-/// Where a step of a request leads: on, or to its answer.
+/// The outcome of a check: continue, or break with a response.
 pub(super) type Outcome<T> = ControlFlow<Reply, T>;
 
 impl<'g> MatchedRequest<'g> {
@@ -75,31 +75,31 @@ impl<'g> MatchedRequest<'g> {
         Self { gateway, route, path }
     }
 
-    /// The path, as it came.
+    /// Returns the path, exactly as received.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
-    /// Whether the route itself gets the session new tokens, so that nothing does so before it.
+    /// Whether this is the refresh route, which refreshes the session itself.
     pub(crate) fn is_refresh(&self) -> bool {
         self.route.integration == Integration::Refresh
     }
 
-    /// Reads what the request proves itself with. Answers with a challenge where credentials are needed and missing, with 400 for
-    /// malformed or misplaced ones, with 403 for what another site made the browser send.
+    /// Reads the credentials of the request. Breaks with a challenge if required ones are missing, with 400 if they are malformed or
+    /// misplaced, and with 403 for a cross-site request.
     pub(crate) fn credentials(&self, head: &RequestHead<'_>, now: UnixTime) -> Outcome<Credentials<'g>> {
-        let is_for_callers = matches!(self.route.integration, Integration::Userinfo | Integration::Refresh);
+        let needs_session = matches!(self.route.integration, Integration::Userinfo | Integration::Refresh);
         if self.route.auth == Auth::None {
-            // These two speak about a session, on whatever route they are.
-            if !is_for_callers {
+            // These two require a session even without `auth`.
+            if !needs_session {
                 return Continue(Credentials::Anonymous);
             }
             return match self.session(head, now) {
                 Some((party, session)) => self.accept_session(head, party, session),
-                None => Break(self.challenge_clearing(head, now)),
+                None => Break(self.challenge_clearing_cookies(head, now)),
             };
         }
-        // RFC 6750 §2.3 allows it, RFC 9700 §4.3.2 forbids it: URLs end up in logs.
+        // RFC 6750 §2.3 allows tokens in the query, RFC 9700 §4.3.2 forbids them: URLs end up in logs.
         if has_parameter(head.url_parts().query.unwrap_or_default(), "access_token") {
             return Break(bad_request("Send the access token in the Authorization header, not in the query."));
         }
@@ -107,7 +107,7 @@ impl<'g> MatchedRequest<'g> {
             Bearer::Token(token) => return Continue(Credentials::Bearer(Token(token.into()))),
             Bearer::Malformed => {
                 return Break(bad_request(
-                    "The Authorization header must be one \"Bearer\", one space, and one token.",
+                    "The Authorization header must be \"Bearer\", one space, and one token.",
                 ));
             }
             Bearer::Absent => {}
@@ -118,30 +118,30 @@ impl<'g> MatchedRequest<'g> {
             }
             _ if self.is_optional() => Continue(Credentials::Anonymous),
             Some((_, session)) => Break(self.require_login(head, &session, now)),
-            None => Break(self.challenge_clearing(head, now)),
+            None => Break(self.challenge_clearing_cookies(head, now)),
         }
     }
 
-    /// The session of the request, if it has a live one; the newest of several.
+    /// Returns the newest live session of the request.
     fn session(&self, head: &RequestHead<'_>, now: UnixTime) -> Option<(&'g Arc<RelyingParty>, Arc<Session>)> {
         let party = self.gateway.login.as_ref()?;
         Some((party, party.session_of(head, now)?))
     }
 
-    /// Whether who is not logged in may pass too.
+    /// Whether the route also accepts anonymous requests.
     pub(crate) fn is_optional(&self) -> bool {
         self.route.auth == Auth::Optional
     }
 
-    /// Whether the session does for this route. What an access token grants ends with it, whether it can be replaced or not; the
-    /// login itself goes on.
+    /// Whether the session is sufficient for this route without a refresh. Rights expire with the access token, while the login
+    /// itself stays valid.
     pub(crate) fn is_valid_for_route(&self, session: &Session, now: UnixTime) -> bool {
         !session.has_expired_access_token(now)
             || !self.needs_access_token() && self.route.requirements.check(session.claims_at(now)).is_ok()
     }
 
-    /// The answer to a session that [does not do](Self::is_valid_for_route): a new login brings a new access token. Unless this
-    /// one has just begun, for then the next will bring another that has expired.
+    /// Returns the response to a session that is [not valid for the route](Self::is_valid_for_route): a new login, which brings a new
+    /// access token. A session that has just begun gets 403 instead, because another login would bring an expired token, too.
     pub(crate) fn require_login(&self, head: &RequestHead<'_>, session: &Session, now: UnixTime) -> Reply {
         if session.age_s(now) >= limits::FRESH_LOGIN_S {
             return self.challenge(head);
@@ -155,7 +155,7 @@ impl<'g> MatchedRequest<'g> {
         Page {
             status: 403,
             title: "You cannot see this page",
-            message: "You are logged in, but the access token that came with the login has expired already.",
+            message: "You are logged in, but the access token from your login has already expired. Please log in again.",
             code: error.code(),
             action: again.as_deref().map(|address| ("Log in again", address)),
         }
@@ -163,13 +163,13 @@ impl<'g> MatchedRequest<'g> {
     }
 
     fn needs_access_token(&self) -> bool {
-        let hands_it_on = |(_, value): &(_, HeaderValue)| value.is_token();
+        let is_token = |(_, value): &(_, HeaderValue)| value.is_token();
         self.route.requirements.needs_access_token()
-            || self.route.integration.headers().is_some_and(|headers| headers.iter().any(hands_it_on))
+            || self.route.integration.headers().is_some_and(|headers| headers.iter().any(is_token))
     }
 
-    /// Cookies go along with requests that other sites cause. Only those that merely read may pass: what they read, the
-    /// other site does not see.
+    /// Accepts a session unless another site made the browser send a state-changing request. Reads are harmless: the other site
+    /// cannot see the response.
     fn accept_session(
         &self,
         head: &RequestHead<'_>,
@@ -185,7 +185,7 @@ impl<'g> MatchedRequest<'g> {
         Continue(Credentials::Session(party, session))
     }
 
-    /// Whether another site made the browser send this, one that CORS does not trust with credentials.
+    /// Whether another site made the browser send this request, and CORS does not trust that site with credentials.
     pub(super) fn is_untrusted_cross_site(&self, head: &RequestHead<'_>) -> bool {
         let is_trusted = |origin: &str| {
             self.gateway.login().is_some_and(|login| login.client.origin() == origin)
@@ -194,7 +194,7 @@ impl<'g> MatchedRequest<'g> {
         is_cross_site(head) && !(head.header)("origin").is_some_and(|origin| is_trusted(&origin))
     }
 
-    /// The answer to somebody who is not logged in: a person opening a page is sent to log in, a program is told.
+    /// Returns the response to an unauthenticated request: a redirect to the login for browser navigations, 401 for API clients.
     pub(crate) fn challenge(&self, head: &RequestHead<'_>) -> Reply {
         let login = self.gateway.login();
         let path = login.and_then(|login| login.login_path.as_deref());
@@ -205,16 +205,16 @@ impl<'g> MatchedRequest<'g> {
         };
         match (login, path) {
             (Some(login), Some(path)) if sends_to_login => {
-                // On the site's own origin, where its cookies are: on another one, logging in would never end.
+                // The login must use the gateway's own origin, whose cookies the callback receives.
                 let location = login_url(&format!("{}{path}", login.client.origin()), &self.return_to(head));
-                Reply::new(302).with("location", location).with("cache-control", "private, no-store")
+                Reply::new(302).with("location", location).with("cache-control", PRIVATE)
             }
             _ => missing_token(path),
         }
     }
 
-    /// A challenge that clears cookies which no longer open a session, unless the request is one that changes nothing.
-    fn challenge_clearing(&self, head: &RequestHead<'_>, now: UnixTime) -> Reply {
+    /// Returns a challenge that clears stale session cookies, except for `HEAD` and prefetches, which change nothing.
+    fn challenge_clearing_cookies(&self, head: &RequestHead<'_>, now: UnixTime) -> Reply {
         if head.method == "HEAD" || is_prefetch(head) {
             return self.challenge(head);
         }
@@ -222,8 +222,8 @@ impl<'g> MatchedRequest<'g> {
         stale.into_iter().fold(self.challenge(head), |reply, cookie| reply.with("set-cookie", cookie))
     }
 
-    /// A session that is open, but was ended or does not do for this route, keeps its cookie: by the time this answer
-    /// arrives, the browser may hold the one of a new login under the same name.
+    /// Returns `Set-Cookie` values that clear cookies which open no session. The cookie of a session that was ended or is not valid
+    /// for this route stays: by the time the response arrives, the browser may hold the cookie of a new login under the same name.
     fn stale_cookies(&self, head: &RequestHead<'_>, now: UnixTime) -> Vec<String> {
         let (Some(login), Some(header)) = (self.gateway.login(), (head.header)("cookie")) else { return Vec::new() };
         let cookies = Cookies::new(&header);
@@ -232,22 +232,22 @@ impl<'g> MatchedRequest<'g> {
         if is_stale { login.sessions.clear(&cookies) } else { Vec::new() }
     }
 
-    /// Where to come back to: the path with its query, if that is one to come back to.
+    /// Returns the page to return to after login: the path, with its query if possible.
     fn return_to(&self, head: &RequestHead<'_>) -> ReturnTo {
         let path = &self.path;
         let with_query = head.url_parts().query.and_then(|query| ReturnTo::parse(&format!("{path}?{query}")));
         with_query.or_else(|| ReturnTo::parse(path)).unwrap_or_default()
     }
 
-    /// Where a login ends that was begun for `location`: there, unless that is a part of logging in or out itself, which a link
-    /// of another site may have named.
+    /// Returns the destination after a login for `location`: the location itself, unless it is a login, callback or logout route,
+    /// which a link on another site may have specified.
     pub(crate) fn login_destination(&self, location: String) -> String {
         let path = location.split('?').next().unwrap_or_default();
         let route = self.gateway.route_at(path, "GET");
         if route.is_some_and(|route| route.integration.is_login_flow()) { "/".into() } else { location }
     }
 
-    /// Checks the rights that the route demands. Answers with 403, or a redirect where the route says so.
+    /// Checks the rights that the route requires. Breaks with 403, or the redirect configured for the route.
     pub(crate) fn authorize(&self, head: &RequestHead<'_>, claims: &Claims) -> Outcome<()> {
         match self.route.requirements.check(claims) {
             Ok(()) => Continue(()),
@@ -255,7 +255,7 @@ impl<'g> MatchedRequest<'g> {
         }
     }
 
-    /// The answer to a token that was refused.
+    /// Returns the response to an invalid token.
     pub(crate) fn refuse(&self, head: &RequestHead<'_>, error: &VerifyError) -> Reply {
         match error {
             VerifyError::Forbidden(reason) => self.forbid(head, reason),
@@ -278,18 +278,18 @@ impl<'g> MatchedRequest<'g> {
         match &self.route.on_forbidden {
             OnForbidden::Problem => None,
             OnForbidden::Redirect(path) => {
-                Some(Reply::new(302).with("location", path.clone()).with("cache-control", "private, no-store"))
+                Some(Reply::new(302).with("location", path.clone()).with("cache-control", PRIVATE))
             }
         }
     }
 }
 
-/// 403 for a person.
+/// Returns the 403 page for browser navigations.
 fn forbidden_page(head: &RequestHead<'_>, reason: &Forbidden) -> Reply {
     Page {
         status: 403,
         title: "You cannot see this page",
-        message: "You are logged in, but your account does not have the rights that this page needs.",
+        message: "You are logged in, but your account does not have the permissions that this page requires.",
         code: reason.code(),
         action: Some(("Go to the start page", "/")),
     }

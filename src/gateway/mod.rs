@@ -1,6 +1,6 @@
-//! The gateway: a configuration and a request in, an answer out.
+//! The configured gateway: routes, logins, sessions and forwarding.
 //!
-//! [`compile`] makes a [`Gateway`] of a configuration document; [`Gateway::handle`] is the whole life of a request.
+//! [`compile`] compiles a configuration document to a [`Gateway`]; [`Gateway::handle`] handles a request from start to end.
 
 mod action;
 mod agreement;
@@ -42,20 +42,73 @@ use crate::http::{Reply, RequestHead, cookies_without};
 use crate::oidc::RelyingParty;
 use crate::verifier::Verifier;
 
-/// Answers without configuration, provider or origin: for load balancers and monitoring.
+/// The path of the health check for load balancers and monitoring. It needs no provider and no origin.
 pub const HEALTH_PATH: &str = "/.well-known/edgeward/health";
 
-/// Prefix of the names of the gateway's own cookies.
+/// The prefix of the gateway's own cookie names.
 const COOKIE_PREFIX: &str = "__Host-edgeward";
 
-/// Routes, and how they are found.
+/// The routes and the table to find them.
 #[derive(Debug)]
 struct Routes {
     routes: Vec<Route>,
     table: RouteTable,
 }
 
-/// Compiled routes and contracts.
+/// A compiled configuration.
+///
+/// A program implements [`LoginHost`](crate::oidc::LoginHost) (and with it [`Host`](crate::host::Host)) and passes each request
+/// to [`handle`](Self::handle):
+///
+/// ```
+/// # use std::fmt::Display;
+/// # use edgeward::gateway::{Answer, compile};
+/// # use edgeward::host::{Host, Level, Spawn};
+/// # use edgeward::http::RequestHead;
+/// # use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
+/// # use edgeward::jwk::KeyJob;
+/// # use edgeward::oidc::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob};
+/// # struct MyHost;
+/// # impl Host for MyHost {
+/// #     fn now(&self) -> UnixTime { UnixTime::from_secs(1_800_000_000) }
+/// #     async fn send(&self, _: Outgoing) -> Result<Incoming, Unreachable> { Err(Unreachable::Network) }
+/// #     async fn sleep(&self, _: u32) {}
+/// #     async fn edge_get(&self, _: String) -> Option<Vec<u8>> { None }
+/// #     async fn edge_put(&self, _: EdgeEntry) {}
+/// #     fn log(&self, _: Level, _: &dyn Display) {}
+/// # }
+/// # impl Spawn<KeyJob> for MyHost { async fn spawn(&self, job: KeyJob) { job.run(self).await } }
+/// # impl Spawn<SessionJob> for MyHost { async fn spawn(&self, job: SessionJob) { job.run(self).await } }
+/// # impl LoginHost for MyHost {
+/// #     fn entropy(&self, out: &mut [u8]) { out.fill(7) }
+/// #     fn has_coordinator(&self) -> bool { false }
+/// #     async fn coordinate(&self, _: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> { Err(Unreachable::Network) }
+/// # }
+/// # fn block_on<F: Future>(future: F) -> F::Output {
+/// #     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+/// #     let mut future = std::pin::pin!(future);
+/// #     loop { if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut context) { return output } }
+/// # }
+/// let config = r#"{
+///   "authorizer": { "type": "auth0", "domain": "tenant.us.auth0.com", "audience": "https://api.example.com" },
+///   "paths": [
+///     { "method": "GET", "path": "/hello", "auth": "none", "integration": { "type": "respond", "body": "hello" } },
+///     { "method": "ANY", "path": "/{*rest}", "integration": { "type": "http_proxy", "url": "https://origin.example.com" } }
+///   ]
+/// }"#;
+/// let gateway = compile(config, &|_variable| None).unwrap().gateway;
+///
+/// let get = |path: &str| {
+///     let url = format!("https://app.example.com{path}");
+///     let head = RequestHead { method: "GET", url: &url, header: &|_name| None };
+///     match block_on(gateway.handle(&head, &MyHost)) {
+///         Answer::Reply(reply) => reply.status,
+///         Answer::Forward(_) => panic!("forwarded"),
+///     }
+/// };
+/// assert_eq!(get("/hello"), 200);
+/// assert_eq!(get("/private"), 401);
+/// ```
 #[derive(Debug)]
 pub struct Gateway {
     routes: Vec<Route>,
@@ -63,9 +116,9 @@ pub struct Gateway {
     unicode: Unicode,
     cors: Option<Cors>,
     reserved_headers: ReservedHeaders,
-    /// Verifies bearer tokens; `None` if no route asks for any.
+    /// Verifies bearer tokens; `None` if no route accepts any.
     verifier: Option<Arc<Verifier>>,
-    /// How people log in; `None` if no route does that.
+    /// Handles logins; `None` if there is no login route.
     login: Option<Arc<RelyingParty>>,
 }
 
@@ -90,24 +143,24 @@ impl Gateway {
         Self { routes, table, unicode, cors, reserved_headers, verifier, login }
     }
 
-    /// How people log in; `None` if no route does that.
+    /// Returns the relying party that handles logins; `None` if there is no login route.
     #[must_use]
     pub fn login(&self) -> Option<&Arc<RelyingParty>> {
         self.login.as_ref()
     }
 
-    /// The verifier of bearer tokens; `None` if no route asks for any.
+    /// Returns the verifier of bearer tokens; `None` if no route accepts any.
     #[must_use]
     pub fn verifier(&self) -> Option<&Arc<Verifier>> {
         self.verifier.as_ref()
     }
 
-    /// Finds the route of a request. Answers with 400 for an invalid or ambiguous path, 204 for a CORS preflight, 404 or 405.
+    /// Finds the route of a request. Breaks with 400 for an invalid or ambiguous path, 204 for a CORS preflight, 404 or 405.
     pub(crate) fn match_route(&self, head: &RequestHead<'_>) -> Outcome<MatchedRequest<'_>> {
         let bad_path = |code, detail| Reply::problem_with(400, code, detail, &[("error", "invalid_request")]);
-        // Runtimes make the URL of this header and the request target: a path in it would stand before the path.
+        // Runtimes build the URL from this header and the request target: a path in it would precede the actual path.
         if (head.header)("host").is_some_and(|host| host.contains(['/', '\\', '?', '#', '@'])) {
-            return Break(bad_path("path_invalid", "The Host header is no host."));
+            return Break(bad_path("path_invalid", "The Host header is not a valid host."));
         }
         let path = match RequestPath::parse(head.url_parts().path, self.unicode) {
             Ok(path) => path,
@@ -117,7 +170,7 @@ impl Gateway {
         if found == Err(NoRoute::Ambiguous) {
             return Break(bad_path(
                 "path_ambiguous",
-                "Servers read this path in different ways, and the routes that they would find have different policies.",
+                "Servers may interpret this path differently, and the matching routes have different policies.",
             ));
         }
         if let Some(preflight) = self.cors.as_ref().and_then(|cors| cors.preflight(head)) {
@@ -126,7 +179,7 @@ impl Gateway {
         let Ok(group) = found else {
             return Break(Reply::problem(404, "not_found", "There is nothing at this path."));
         };
-        // The path decides first, then the method. So a request never falls through to a wider route because of its method.
+        // The path decides before the method, so that a request never falls through to a wider route because of its method.
         let is_refused = matches!(head.method, "CONNECT" | "TRACE" | "TRACK");
         match route_for(group, &self.routes, head.method).filter(|_| !is_refused) {
             Some(route) => Continue(MatchedRequest::new(self, route, path.into_text())),
@@ -134,7 +187,7 @@ impl Gateway {
         }
     }
 
-    /// The route that serves a path of this site.
+    /// Finds the route that serves a path of this site.
     fn route_at(&self, path: &str, method: &str) -> Option<&Route> {
         let path = RequestPath::parse(path, self.unicode).ok()?;
         route_for(self.table.find(&path, &self.routes, method).ok()?, &self.routes, method)
@@ -151,27 +204,27 @@ impl Gateway {
         if allow.contains(&"GET") && !allow.contains(&"HEAD") {
             allow.push("HEAD");
         }
-        Reply::problem(405, "method_not_allowed", "This path does not answer to this method.")
+        Reply::problem(405, "method_not_allowed", "This path does not support this method.")
             .with("allow", allow.join(", "))
     }
 
-    /// CORS headers for the answer to a request, whatever that answer is.
+    /// Returns the CORS headers for any response to this request.
     fn cors_headers(&self, head: &RequestHead<'_>) -> CorsHeaders {
         self.cors.as_ref().map(|cors| cors.headers(head)).unwrap_or_default()
     }
 
-    /// Whether CORS is configured, so that an origin's own CORS headers give way.
+    /// Whether CORS is configured, so that an origin's CORS headers are replaced.
     fn has_cors(&self) -> bool {
         self.cors.is_some()
     }
 
-    /// Whether a client's header of this name, in any spelling, is left out when a request is forwarded.
+    /// Returns whether a client's header with this name, in any spelling, is dropped when a request is forwarded.
     #[must_use]
     pub fn drops(&self, name: &str) -> bool {
         self.reserved_headers.drops(name)
     }
 
-    /// A client's `Cookie` header without the gateway's own cookies; `None` if nothing is left.
+    /// Returns a client's `Cookie` header without the gateway's own cookies; `None` if nothing remains.
     fn forwarded_cookies(&self, cookie: &str) -> Option<String> {
         cookies_without(cookie, |name| {
             let after = |prefix: &str| {

@@ -1,4 +1,4 @@
-//! Path patterns and which of two is more specific.
+//! Path patterns and their specificity.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -6,11 +6,11 @@ use alloc::vec::Vec;
 use crate::http::path::{InvalidPath, RequestPath};
 use crate::http::{Unicode, percent};
 
-/// A path with parameters: `/items/{id}`, `/files/{*rest}`.
+/// A path pattern with parameters, such as `/items/{id}` or `/files/{*rest}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pattern {
     segments: Vec<Segment>,
-    /// Matches any further segments, none included.
+    /// Whether it matches any number of further segments.
     has_rest: bool,
     text: String,
 }
@@ -28,7 +28,7 @@ impl Segment {
     }
 }
 
-/// Why a text is not a pattern.
+/// Why a text is not a valid pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum InvalidPattern {
     Path(InvalidPath),
@@ -36,7 +36,7 @@ pub(super) enum InvalidPattern {
     EmptySegment,
     /// A `;`, plain or encoded.
     Parameter,
-    /// An encoded slash or backslash, or a character that some servers read as one.
+    /// An encoded slash or backslash, or a character that some servers treat as one.
     Separator,
     /// An encoded `?` or `#`.
     Query,
@@ -44,13 +44,13 @@ pub(super) enum InvalidPattern {
     DoubleEncoding,
     /// `{*rest}` before the last segment.
     RestNotLast,
-    /// A brace that is not around a whole segment, or without a name.
+    /// Braces that do not enclose a whole segment, or have no name.
     Braces,
-    /// Two parameters of one name.
+    /// Two parameters with the same name.
     DuplicateParameter,
 }
 
-/// How a pattern matches, most specific first.
+/// The kind of a pattern, the most specific first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Exact,
@@ -95,7 +95,7 @@ impl Pattern {
         Ok(pattern)
     }
 
-    /// Goes by this text in messages.
+    /// Sets the text to show in messages.
     pub(super) fn shown_as(mut self, text: &str) -> Self {
         self.text = text.into();
         self
@@ -113,7 +113,7 @@ impl Pattern {
         self.has_rest
     }
 
-    /// The one path that it matches; `None` if there are several.
+    /// Returns the only path that the pattern matches; `None` if it matches several.
     pub(super) fn path(&self) -> Option<String> {
         if self.kind() != Kind::Exact {
             return None;
@@ -128,14 +128,14 @@ impl Pattern {
         Some(if path.is_empty() { "/".into() } else { path })
     }
 
-    /// Whether the path of these decoded segments matches.
+    /// Whether a path with these decoded segments matches.
     pub(super) fn matches(&self, mut path: impl Iterator<Item = impl AsRef<str>>) -> bool {
-        let starts_alike = self.segments.iter().all(|segment| match (segment, path.next()) {
+        let has_prefix = self.segments.iter().all(|segment| match (segment, path.next()) {
             (Segment::Literal(literal), Some(actual)) => literal == actual.as_ref(),
             (Segment::Parameter, Some(_)) => true,
             (_, None) => false,
         });
-        starts_alike && (self.has_rest || path.next().is_none())
+        has_prefix && (self.has_rest || path.next().is_none())
     }
 
     pub(super) fn kind(&self) -> Kind {
@@ -149,7 +149,7 @@ impl Pattern {
     }
 }
 
-/// A literal segment, decoded. It must be one in every reading, or no request could meet it.
+/// Decodes a literal segment, which must be a single segment in every reading; otherwise no request could match it.
 fn literal(segment: &str, unicode: Unicode) -> Result<String, InvalidPattern> {
     let path = RequestPath::parse(&alloc::format!("/{segment}"), unicode).map_err(InvalidPattern::Path)?;
     let literal: String = path.main().segments().collect();

@@ -1,4 +1,4 @@
-//! One route of the gateway.
+//! A route of the gateway.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -9,7 +9,7 @@ use super::pattern::Pattern;
 use crate::jwt::Requirements;
 use crate::oidc::RelyingParty;
 
-/// What a request to a path needs, and what becomes of it.
+/// A route: a path pattern with its policy and integration.
 #[derive(Debug, Clone)]
 pub(super) struct Route {
     pub(super) methods: Methods,
@@ -19,38 +19,38 @@ pub(super) struct Route {
     pub(super) on_unauthenticated: OnUnauthenticated,
     pub(super) on_forbidden: OnForbidden,
     pub(super) integration: Integration,
-    /// What the gateway itself does on this route, and the login that it belongs to.
+    /// The login step that the gateway itself performs on this route, with its relying party.
     pub(super) login_step: Option<(LoginStep, Arc<RelyingParty>)>,
 }
 
-/// What a login route does.
+/// A step of the login flows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LoginStep {
-    /// Send the browser to the provider.
+    /// Redirect the browser to the provider.
     Begin,
-    /// Take it back.
+    /// Handle the redirect back from the provider.
     Callback,
-    /// Tell a script what is wrong with a callback that it sent; nothing is redeemed and nothing used up.
+    /// Report the errors of a callback sent by a script, without effect.
     Inspect,
     /// End the session, here and at the provider.
     Logout,
-    /// Tell what the provider says about the caller.
+    /// Return the provider's claims about the caller.
     Userinfo,
-    /// Get new tokens for the session.
+    /// Refresh the tokens of the session.
     Refresh,
 }
 
-/// Whether a token is needed.
+/// The authentication mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Auth {
     Required,
-    /// No token is fine; a bad one is not.
+    /// Anonymous requests are allowed, invalid tokens are refused.
     Optional,
     None,
 }
 
 impl Auth {
-    /// Larger for what lets fewer pass.
+    /// Returns a number that grows with strictness.
     pub(super) const fn strictness(self) -> u8 {
         match self {
             Self::None => 0,
@@ -60,19 +60,19 @@ impl Auth {
     }
 }
 
-/// What a request without credentials gets.
+/// The response to unauthenticated requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum OnUnauthenticated {
-    /// People opening a page are sent to log in, everybody else gets 401.
+    /// Redirects browser navigations to the login; 401 for API clients.
     #[default]
     Auto,
-    /// Every request that may be redirected is sent to log in.
+    /// Redirects every request that can follow a redirect to the login.
     Login,
-    /// 401, always.
+    /// Always 401.
     Status401,
 }
 
-/// What a request without the demanded rights gets.
+/// The response to requests without the required rights.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) enum OnForbidden {
     #[default]
@@ -80,7 +80,7 @@ pub(super) enum OnForbidden {
     Redirect(String),
 }
 
-/// Who answers.
+/// The integration that answers the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Integration {
     Proxy { url: String, headers: HeaderTemplates, strip_authorization: bool },
@@ -94,7 +94,7 @@ pub(super) enum Integration {
 }
 
 impl Integration {
-    /// Headers that it sets.
+    /// Returns the headers that it sets.
     pub(super) fn headers(&self) -> Option<&HeaderTemplates> {
         match self {
             Self::Proxy { headers, .. } | Self::Service { headers, .. } | Self::Respond { headers, .. } => {
@@ -104,7 +104,7 @@ impl Integration {
         }
     }
 
-    /// What the gateway itself does; `None` if an origin or a fixed answer does.
+    /// Returns the login step that the gateway itself performs; `None` for an origin or a fixed response.
     pub(super) const fn login_step(&self) -> Option<LoginStep> {
         match self {
             Self::Proxy { .. } | Self::Service { .. } | Self::Respond { .. } => None,
@@ -116,7 +116,7 @@ impl Integration {
         }
     }
 
-    /// The name of what the gateway itself does; `None` for what an origin or a fixed answer does.
+    /// Returns the name of the gateway function; `None` for an origin or a fixed response.
     pub(super) const fn action_name(&self) -> Option<&'static str> {
         match self {
             Self::Proxy { .. } | Self::Service { .. } | Self::Respond { .. } => None,
@@ -128,12 +128,12 @@ impl Integration {
         }
     }
 
-    /// Cannot work without a login client.
+    /// Whether it requires a login client.
     pub(super) fn needs_login(&self) -> bool {
         self.action_name().is_some()
     }
 
-    /// Part of logging in or out, so it cannot need a login.
+    /// Whether it is part of logging in or out, and so cannot require a login.
     pub(super) fn is_login_flow(&self) -> bool {
         matches!(self, Self::Login | Self::Callback | Self::Logout)
     }
@@ -147,7 +147,7 @@ pub(super) enum Methods {
 }
 
 impl Methods {
-    /// Whether the method is named.
+    /// Whether the method is listed.
     pub(super) fn names(&self, method: &str) -> bool {
         match self {
             Self::Any => false,
@@ -155,7 +155,7 @@ impl Methods {
         }
     }
 
-    /// Whether the route answers this method.
+    /// Whether the route supports this method.
     pub(super) fn answers(&self, method: &str) -> bool {
         self.is_any() || self.names(method)
     }

@@ -1,5 +1,5 @@
-//! What a session opens and for how long, with a virtual clock: idle and absolute expiry, what ends with the access token,
-//! and what may not come from another site.
+//! Session access with a virtual clock: idle and absolute expiry, rights that expire with the access token, and cross-site
+//! requests.
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -53,7 +53,7 @@ fn default_gateway() -> Gateway {
     gateway(json!({ "secrets": "a sealing secret of at least 32 characters" }))
 }
 
-/// The `Cookie` header of a session that began at `NOW` with an access token for an hour.
+/// Returns the `Cookie` header of a session that began at `NOW` with an access token for an hour.
 fn cookie(gateway: &Gateway, refresh: Option<&str>) -> String {
     let claims =
         Claims::from_json(r#"{"iss":"https://tenant.example.com/","sub":"alice","scope":"read:items"}"#.into());
@@ -74,17 +74,17 @@ fn at(offset: i64) -> UnixTime {
     UnixTime::from_secs(NOW + offset)
 }
 
-/// Forgets the sessions that were opened.
-fn forget(gateway: &Gateway) {
+/// Clears the session cache.
+fn clear_cache(gateway: &Gateway) {
     gateway.login().unwrap().state.with(|state| state.sessions = SessionCache::default());
 }
 
-/// A request that has a route.
+/// Matches a request to its route.
 fn matched<'g>(gateway: &'g Gateway, head: &RequestHead<'_>) -> MatchedRequest<'g> {
     gateway.match_route(head).continue_value().unwrap()
 }
 
-/// What a request gets, whether its session was opened before or not: `session`, `anonymous`, or status and where to.
+/// Returns the outcome of a request, with a cold and a warm cache: `session`, `anonymous`, or status and location.
 fn ask(gateway: &Gateway, method: &str, path: &str, headers: &[(&str, &str)], now: UnixTime) -> String {
     let header = |name: &str| headers.iter().find(|(one, _)| *one == name).map(|(_, value)| value.to_string());
     let url = alloc::format!("https://app.example.com{path}");
@@ -99,17 +99,17 @@ fn ask(gateway: &Gateway, method: &str, path: &str, headers: &[(&str, &str)], no
         Continue(Credentials::Bearer(_)) => "bearer".into(),
         Break(reply) => alloc::format!("{} {}", reply.status, reply.header("location").unwrap_or_default()),
     };
-    forget(gateway);
-    let (anew, again): (String, String) = (ask(), ask());
-    assert_eq!(anew, again, "what is remembered changes no verdict");
-    anew
+    clear_cache(gateway);
+    let (cold, warm): (String, String) = (ask(), ask());
+    assert_eq!(cold, warm, "the cache changes no verdict");
+    cold
 }
 
 const NAVIGATES: (&str, &str) = ("sec-fetch-mode", "navigate");
 const TO_LOGIN: &str = "302 https://app.example.com/login?return_to=%2Fplain";
 
 #[test]
-fn a_session_opens_until_it_is_idle_for_too_long() {
+fn a_session_is_valid_until_its_idle_expiry() {
     let gateway = default_gateway();
     let cookie = cookie(&gateway, None);
     for (offset, expected) in [(0, "session"), (DAY - 1, "session"), (DAY, TO_LOGIN), (-61, TO_LOGIN)] {
@@ -118,7 +118,7 @@ fn a_session_opens_until_it_is_idle_for_too_long() {
 }
 
 #[test]
-fn what_the_access_token_grants_ends_with_it_unless_it_can_be_replaced() {
+fn rights_expire_with_the_access_token_unless_it_can_be_refreshed() {
     let gateway = default_gateway();
     for (refresh, path, offset, expected) in [
         (None, "/scoped", 3599, "session"),
@@ -138,9 +138,9 @@ fn what_the_access_token_grants_ends_with_it_unless_it_can_be_replaced() {
     }
 }
 
-// Rights that stood for an hour of outage outlived their token.
+// Regression: in an outage, rights outlived their token by an hour.
 #[test]
-fn nothing_that_an_access_token_grants_outlives_it_in_an_outage_either() {
+fn rights_expire_with_the_access_token_in_an_outage_too() {
     let gateway = default_gateway();
     let cookie = cookie(&gateway, Some("r"));
     for (path, offset, expected) in
@@ -154,7 +154,7 @@ fn nothing_that_an_access_token_grants_outlives_it_in_an_outage_either() {
 }
 
 #[test]
-fn a_login_that_brought_an_expired_token_is_not_sent_round_in_circles() {
+fn a_login_that_brought_an_expired_token_causes_no_login_loop() {
     let gateway = default_gateway();
     let claims = Claims::from_json(r#"{"sub":"alice"}"#.into()).unwrap();
     let session = Session::new("s1".into(), claims, Tokens { access_expires_s: NOW, ..Tokens::default() }, at(0));
@@ -175,7 +175,7 @@ fn a_login_that_brought_an_expired_token_is_not_sent_round_in_circles() {
 }
 
 #[test]
-fn a_session_does_not_act_for_another_site() {
+fn a_session_is_refused_for_state_changing_cross_site_requests() {
     let gateway = default_gateway();
     let cookie = cookie(&gateway, None);
     for (method, name, value, expected) in [
@@ -196,7 +196,7 @@ fn a_session_does_not_act_for_another_site() {
 }
 
 #[test]
-fn on_unauthenticated_says_who_is_sent_to_log_in() {
+fn on_unauthenticated_controls_redirects_to_the_login() {
     let gateway = default_gateway();
     for (path, headers, expected) in [
         ("/plain", &[NAVIGATES][..], TO_LOGIN),
@@ -213,7 +213,7 @@ fn on_unauthenticated_says_who_is_sent_to_log_in() {
 }
 
 #[test]
-fn a_secret_that_is_missing_opens_nothing_unless_there_is_a_random_one() {
+fn without_a_secret_nothing_opens_unless_there_is_a_random_one() {
     let gateway = gateway(json!({}));
     let sealer = &gateway.login().unwrap().sessions.sealer;
     assert!(sealer.is_empty());
@@ -230,25 +230,25 @@ fn a_secret_that_is_missing_opens_nothing_unless_there_is_a_random_one() {
 }
 
 #[test]
-fn the_gateways_cookies_do_not_go_on_to_an_origin() {
+fn the_gateways_cookies_are_not_forwarded() {
     let secret = "a sealing secret of at least 32 characters";
     let gateway = gateway(json!({ "secrets": secret, "cookie": "__Secure-sid", "domain": "example.com" }));
-    let kept =
+    let forwarded =
         gateway.forwarded_cookies("__Secure-sid=a; __secure-SID.1=b; __Host-edgeward-login-x=c; __Secure-sidecar=d");
-    assert_eq!(kept.as_deref(), Some("__Secure-sidecar=d"));
+    assert_eq!(forwarded.as_deref(), Some("__Secure-sidecar=d"));
     let names: Vec<String> = gateway.login().unwrap().sessions.clear(&Cookies::new("__Secure-sid.1=b"));
-    // Each is cleared twice: for the domain, and where this host alone has one of the same name, without.
+    // Each is cleared twice: for the domain, and for a host-only cookie with the same name.
     let with_domain = names.iter().filter(|line| line.contains("; Domain=example.com; ")).count();
     assert_eq!((with_domain, names.len()), (2, 4));
 }
 
-/// A session under a name that other hosts of the domain can set, too.
-fn shared_site() -> Gateway {
+/// A gateway whose session cookie can also be set by other hosts of the domain.
+fn shared_gateway() -> Gateway {
     let secret = "a sealing secret of at least 32 characters";
     gateway(json!({ "secrets": secret, "cookie": "__Secure-sid", "domain": "example.com" }))
 }
 
-/// The cookies of a session that began so many seconds after `NOW`, with a name so long that it takes several chunks.
+/// Returns the cookies of a session that began `began` seconds after `NOW`, with a user's name of `name` characters.
 fn sealed(gateway: &Gateway, id: &str, began: i64, name: usize) -> Vec<String> {
     let claims = alloc::format!(r#"{{"sub":"alice","id":"{id}","name":"{}"}}"#, "n".repeat(name));
     let claims = Claims::from_json(claims.into_bytes()).unwrap();
@@ -259,22 +259,22 @@ fn sealed(gateway: &Gateway, id: &str, began: i64, name: usize) -> Vec<String> {
     set.iter().map(|line| line.split(';').next().unwrap().to_string()).collect()
 }
 
-/// The names of the sessions that a `Cookie` header opens, in order.
+/// Returns the ids of the sessions that a `Cookie` header opens, in order.
 fn opened(gateway: &Gateway, cookies: &[&str]) -> Vec<String> {
     let header = cookies.join("; ");
     let read = |name: &str| (name == "cookie").then(|| header.clone());
     let head = RequestHead { method: "GET", url: "https://app.example.com/plain", header: &read };
-    forget(gateway);
+    clear_cache(gateway);
     let open = || gateway.login().unwrap().sessions_of(&head, at(100));
     let names = |sessions: Vec<Arc<Session>>| sessions.iter().map(|session| session.id().to_string()).collect();
-    let (anew, again): (Vec<String>, Vec<String>) = (names(open()), names(open()));
-    assert_eq!(anew, again, "what is remembered changes no verdict");
-    anew
+    let (cold, warm): (Vec<String>, Vec<String>) = (names(open()), names(open()));
+    assert_eq!(cold, warm, "the cache changes no verdict");
+    cold
 }
 
 #[test]
-fn of_several_cookies_of_one_name_the_newest_that_opens_counts() {
-    let gateway = shared_site();
+fn of_several_cookies_with_one_name_the_newest_that_opens_counts() {
+    let gateway = shared_gateway();
     let (old, new) = (&sealed(&gateway, "old", 0, 1)[0], &sealed(&gateway, "new", 50, 1)[0]);
     let garbage = "__Secure-sid=1.x";
     for cookies in [[old, new, garbage], [garbage, new, old], [new, garbage, old]] {
@@ -282,15 +282,15 @@ fn of_several_cookies_of_one_name_the_newest_that_opens_counts() {
     }
     assert_eq!(opened(&gateway, &[garbage, "__Secure-sid", "__Secure-sid=", old]), ["old"]);
     assert!(opened(&gateway, &[garbage, garbage]).is_empty());
-    // More than a browser sends are not all tried.
-    let crowd = [garbage; 8];
-    assert!(opened(&gateway, &[&crowd[..], &[old]].concat()).is_empty());
-    assert_eq!(opened(&gateway, &[&crowd[1..], &[old]].concat()), ["old"]);
+    // The number of values tried is bounded.
+    let many = [garbage; 8];
+    assert!(opened(&gateway, &[&many[..], &[old]].concat()).is_empty());
+    assert_eq!(opened(&gateway, &[&many[1..], &[old]].concat()), ["old"]);
 }
 
 #[test]
-fn chunks_of_several_sessions_find_each_other() {
-    let gateway = shared_site();
+fn chunks_of_several_sessions_are_combined() {
+    let gateway = shared_gateway();
     let (old, new) = (sealed(&gateway, "old", 0, 6000), sealed(&gateway, "new", 50, 6000));
     let ([a, b, c], [d, e, f]) = (&old[..], &new[..]) else { panic!("three chunks each") };
     for cookies in [[a, b, c, d, e, f], [d, e, f, a, b, c], [a, d, b, e, c, f], [a, d, e, b, c, f], [d, a, b, e, f, c]]
@@ -307,7 +307,7 @@ fn chunks_of_several_sessions_find_each_other() {
 }
 
 #[test]
-fn a_name_that_no_other_host_can_set_is_never_there_twice() {
+fn a_repeated_host_cookie_is_no_session() {
     let gateway = default_gateway();
     let one = &sealed(&gateway, "one", 0, 1)[0];
     assert_eq!(opened(&gateway, &[one]), ["one"]);
@@ -315,8 +315,8 @@ fn a_name_that_no_other_host_can_set_is_never_there_twice() {
 }
 
 #[test]
-fn what_opens_nothing_is_cleared_for_domain_and_host_so_that_no_login_begins_again_and_again() {
-    let gateway = shared_site();
+fn stale_cookies_are_cleared_for_domain_and_host_to_prevent_login_loops() {
+    let gateway = shared_gateway();
     let read = |name: &str| match name {
         "cookie" => Some("__Secure-sid=2.x; __Secure-sid=1.y; __Secure-sid.1=z".into()),
         "sec-fetch-mode" => Some("navigate".into()),
@@ -334,7 +334,7 @@ fn what_opens_nothing_is_cleared_for_domain_and_host_so_that_no_login_begins_aga
 }
 
 #[test]
-fn on_a_route_that_may_have_a_session_one_that_ended_is_nobody() {
+fn an_optional_route_needs_no_challenge() {
     let gateway = default_gateway();
     for (path, expected) in [("/optional", None), ("/plain", Some(302)), ("/api", Some(401))] {
         let url = alloc::format!("https://app.example.com{path}");
@@ -347,11 +347,11 @@ fn on_a_route_that_may_have_a_session_one_that_ended_is_nobody() {
 }
 
 #[test]
-fn a_login_lands_on_a_page_whatever_a_link_named() {
+fn a_login_never_ends_on_a_login_route() {
     let gateway = default_gateway();
     let head = RequestHead { method: "GET", url: "https://app.example.com/cb", header: &|_| None };
     let request = matched(&gateway, &head);
-    for (location, login_destination) in [
+    for (location, destination) in [
         ("/plain?a=b", "/plain?a=b"),
         ("/nowhere", "/nowhere"),
         ("/login", "/"),
@@ -359,17 +359,17 @@ fn a_login_lands_on_a_page_whatever_a_link_named() {
         ("/cb?code=c", "/"),
         ("https://www.example.com/login", "https://www.example.com/login"),
     ] {
-        assert_eq!(request.login_destination(location.into()), login_destination);
+        assert_eq!(request.login_destination(location.into()), destination);
     }
 }
 
 #[test]
-fn debug_shows_no_secret_of_what_a_request_proves_itself_with() {
+fn debug_shows_no_secret_of_credentials() {
     let gateway = default_gateway();
-    let cookie = cookie(&gateway, Some("refresh-token-of-somebody"));
+    let cookie = cookie(&gateway, Some("refresh-token-of-alice"));
     let url = "https://app.example.com/plain";
     let of_session = |name: &str| (name == "cookie").then(|| cookie.clone());
-    let of_client = |name: &str| (name == "authorization").then(|| "Bearer access-token-of-somebody".to_string());
+    let of_client = |name: &str| (name == "authorization").then(|| "Bearer access-token-of-alice".to_string());
     let heads = [&of_session as &dyn Fn(&str) -> Option<String>, &of_client];
     let shown = heads.map(|header| {
         let head = RequestHead { method: "GET", url, header };
@@ -381,18 +381,18 @@ fn debug_shows_no_secret_of_what_a_request_proves_itself_with() {
     let head = RequestHead { method: "GET", url, header: &of_session };
     let party = gateway.login().unwrap();
     let session = party.session_of(&head, at(0)).unwrap();
-    let desk = party.state.with(|state| {
+    let coordinator = party.state.with(|state| {
         let turn = state.refreshes.join(&session, at(0));
-        let crate::oidc::RefreshTurn::Start(mark) = turn else { panic!("it goes") };
+        let crate::oidc::RefreshTurn::Start(token) = turn else { panic!("no refresh in progress") };
         let outcome = RefreshOutcome::Refreshed(alloc::boxed::Box::new(session.as_ref().clone()));
         let shown = alloc::format!("{turn:?} {outcome:?}");
-        state.refreshes.complete(mark, outcome, at(0));
+        state.refreshes.complete(token, outcome, at(0));
         let done = state.refreshes.join(&session, at(0));
         shown + &alloc::format!("{done:?} {:?} {state:?}", state.refreshes)
     });
-    let shown = alloc::format!("{shown:?} {desk} {party:?} {session:?} {:?}", session.tokens());
+    let shown = alloc::format!("{shown:?} {coordinator} {party:?} {session:?} {:?}", session.tokens());
     let sealed = &cookie[20..60];
-    let secrets = ["client secret", "sealing secret", "-token-of-somebody", "opaque", "\"s1\"", "alice", sealed];
+    let secrets = ["client secret", "sealing secret", "-token-of-alice", "opaque", "\"s1\"", "alice", sealed];
     for secret in secrets {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }

@@ -1,4 +1,4 @@
-//! Forwarding: the request is made anew from what of the client's may go on; bodies stream both ways.
+//! Forwarding: sends a new request with the client's permitted headers; bodies stream in both directions.
 
 use edgeward::gateway::{Destination, Forward, HeaderEdit};
 use edgeward::host::{Host as _, Level};
@@ -13,10 +13,10 @@ use crate::response;
 
 #[wasm_bindgen(module = "/src/message.js")]
 extern "C" {
-    /// The names of a request's headers, a line each.
+    /// Returns the names of a request's headers, one per line.
     #[wasm_bindgen(js_name = headerNames)]
     fn header_names(request: &JsValue) -> String;
-    /// Sends a request on: a promise of the response, its status and its `Cache-Control`.
+    /// Forwards a request. Returns a promise of the response, its status and its `Cache-Control`.
     #[wasm_bindgen(catch)]
     fn forward(
         request: &JsValue,
@@ -26,7 +26,7 @@ extern "C" {
         set: Vec<String>,
         is_private: bool,
     ) -> Result<Promise, JsValue>;
-    /// The response with other headers; three texts for each change.
+    /// Returns the response with edited headers; each edit is three strings.
     #[wasm_bindgen(catch)]
     fn edited(response: &JsValue, edits: Vec<String>) -> Result<JsValue, JsValue>;
 }

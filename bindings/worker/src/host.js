@@ -1,10 +1,10 @@
-// What the host needs of the runtime that is shorter in JavaScript.
+// Host functions that are shorter in JavaScript.
 
-/** Why there is no answer. */
+/** Why there is no response. */
 const NETWORK_FAILED = 0;
 const GIVEN_UP = 1;
 
-/** A body of at most `limit` bytes; past them the rest is refused unread. */
+/** Reads a body of at most `limit` bytes; a longer one is an error, and its rest is not read. */
 async function readBody(body, limit) {
   const chunks = [];
   let length = 0;
@@ -16,7 +16,7 @@ async function readBody(body, limit) {
   return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
-/** Sends a request once: no redirects, no cache, one deadline for the whole answer. `headers` are names and values in turn. */
+/** Sends a request once: no redirects, no cache, one deadline for the whole response. `headers` alternates names and values. */
 export async function send(method, url, headers, body, millis, limit) {
   const pairs = [];
   for (let i = 0; i + 1 < headers.length; i += 2) pairs.push([headers[i], headers[i + 1]]);
@@ -24,11 +24,11 @@ export async function send(method, url, headers, body, millis, limit) {
     const signal = AbortSignal.timeout(millis);
     const response = await fetch(url, { method, headers: pairs, body, redirect: "manual", cache: "no-store", signal });
     const header = (name) => response.headers.get(name);
-    const known = ["content-type", "cache-control", "age", "retry-after"].map(header);
-    return [response.status, ...known, await readBody(response.body, limit)];
+    const headersRead = ["content-type", "cache-control", "age", "retry-after"].map(header);
+    return [response.status, ...headersRead, await readBody(response.body, limit)];
   };
   let timer;
-  // The signal ends the wait for the head; a body that drips in is ended by this.
+  // The signal limits the wait for the head, this the wait for a slow body.
   const deadline = new Promise((_, reject) => (timer = setTimeout(() => reject(GIVEN_UP), millis)));
   try {
     return await Promise.race([exchange(), deadline]);
@@ -41,7 +41,7 @@ export async function send(method, url, headers, body, millis, limit) {
 
 export const sleep = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
 
-// The edge cache is the Cache API of the data centre. Every failure is a miss.
+// The edge cache is the data center's Cache API. A failure counts as a miss.
 
 export async function edgeGet(key, limit) {
   const response = await caches.default.match(key);
@@ -53,15 +53,15 @@ export async function edgePut(key, value, maxAge) {
   await caches.default.put(key, new Response(value, { headers }));
 }
 
-/** Sends a message to the Durable Object of a session. Status and text of its answer. */
-export async function askCoordinator(env, name, act, sealed, millis) {
+/** Sends a message to the Durable Object of a session. Returns the status and text of its response. */
+export async function askCoordinator(env, name, action, sealed, millis) {
   const objects = env.EDGEWARD_SESSIONS;
   const init = { method: "POST", body: sealed, signal: AbortSignal.timeout(millis) };
-  const answer = await objects.get(objects.idFromName(name)).fetch(`https://coordinator.invalid/${act}`, init);
-  return [answer.status, await answer.text()];
+  const response = await objects.get(objects.idFromName(name)).fetch(`https://coordinator.invalid/${action}`, init);
+  return [response.status, await response.text()];
 }
 
-// Unicode's tables are part of every JavaScript engine.
+// JavaScript engines include the Unicode tables.
 
 export const plainForms = (text) => text.normalize("NFKC");
 export const foldCase = (text) => text.toUpperCase().toLowerCase();

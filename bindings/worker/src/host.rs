@@ -1,4 +1,4 @@
-//! The host: the runtime's clock, randomness, `fetch`, edge cache, log and background work.
+//! The host: the runtime's clock, randomness, `fetch`, edge cache, log and background jobs.
 
 use core::fmt::Display;
 use core::future::Future;
@@ -17,10 +17,10 @@ use wasm_bindgen::{JsCast, JsValue};
 use worker::worker_sys::Context;
 use worker::{Env, console_error, console_warn};
 
-/// Boxed, so that the code that makes promises of futures is there once and not for each of them.
+/// Boxed, so that the code that converts futures to promises exists only once.
 pub(crate) type Work<T = ()> = Pin<Box<dyn Future<Output = T>>>;
 
-/// A promise of what `work` comes to. It is begun with the next microtask.
+/// Returns a promise of the output of `work`, which starts with the next microtask.
 pub(crate) fn promise(work: Work<Result<JsValue, JsValue>>) -> Promise {
     future_to_promise(work)
 }
@@ -33,23 +33,23 @@ extern "C" {
 
 #[wasm_bindgen(module = "/src/host.js")]
 extern "C" {
-    /// A promise of status, four headers and body of the answer, or of a number that says why there is none.
+    /// Returns a promise of the response's status, four headers and body, or of the number of the failure.
     fn send(method: &str, url: &str, headers: Vec<String>, body: Option<String>, millis: u32, limit: usize) -> Promise;
     fn sleep(millis: u32) -> Promise;
-    /// A promise of an entry of the data centre's cache, or of `undefined`.
+    /// Returns a promise of an entry of the data center's cache, or of `undefined`.
     #[wasm_bindgen(js_name = edgeGet)]
     fn edge_get(key: &str, limit: usize) -> Promise;
     #[wasm_bindgen(js_name = edgePut)]
     fn edge_put(key: &str, value: &str, max_age_s: f64) -> Promise;
-    /// A promise of status and text of the answer of the Durable Object of this name.
+    /// Returns a promise of the status and text of a Durable Object's response.
     #[wasm_bindgen(catch, js_name = askCoordinator)]
-    fn ask_coordinator(env: &JsValue, name: &str, act: &str, sealed: &str, millis: u32) -> Result<Promise, JsValue>;
+    fn ask_coordinator(env: &JsValue, name: &str, action: &str, sealed: &str, millis: u32) -> Result<Promise, JsValue>;
 }
 
-/// What `send` of `host.js` says where the network failed.
+/// The number that `send` of `host.js` returns for a network failure.
 const NETWORK_FAILED: f64 = 0.0;
 
-/// The host of one request, or of one turn of a Durable Object, which has no context.
+/// The host of one request, or of one message to a Durable Object, which has no context.
 #[derive(Clone)]
 pub(crate) struct WorkerHost {
     env: Env,
@@ -61,26 +61,26 @@ impl WorkerHost {
         Self { env, ctx: ctx.map(Rc::new) }
     }
 
-    /// A binding of the Worker.
+    /// Returns a binding of the Worker.
     pub(crate) fn binding(&self, name: &str) -> JsValue {
         Reflect::get(self.env.as_ref(), &name.into()).unwrap_or_default()
     }
 
-    /// Begins work that goes on when the client goes away.
+    /// Starts work that continues if the client disconnects.
     fn begin(&self, work: Work) -> impl Future<Output = ()> + use<> {
         let done = promise(Box::pin(async move {
             work.await;
             Ok(JsValue::UNDEFINED)
         }));
         if let Some(ctx) = &self.ctx {
-            // It throws only once the answer was sent: the work is begun all the same.
+            // It throws only after the response was sent; the work has started all the same.
             drop(ctx.wait_until(&done));
         }
         async move { drop(JsFuture::from(done).await) }
     }
 }
 
-/// Random bytes.
+/// Fills `out` with random bytes.
 pub(crate) fn entropy(out: &mut [u8]) {
     let buffer = Uint8Array::new_with_length(out.len() as u32);
     get_random_values(&buffer);
@@ -102,19 +102,19 @@ impl Host for WorkerHost {
     async fn send(&self, request: Outgoing) -> Result<Incoming, Unreachable> {
         let Outgoing { method, url, headers, body, timeout_ms, max_body_bytes } = request;
         let headers = headers.into_iter().flat_map(|(name, value)| [name.to_string(), value]).collect();
-        let answer = JsFuture::from(send(method, &url, headers, body, timeout_ms, max_body_bytes)).await;
-        let answer = answer.map_err(|_| Unreachable::Network)?;
-        if let Some(why) = answer.as_f64() {
-            return Err(if why == NETWORK_FAILED { Unreachable::Network } else { Unreachable::GivenUp });
+        let response = JsFuture::from(send(method, &url, headers, body, timeout_ms, max_body_bytes)).await;
+        let response = response.map_err(|_| Unreachable::Network)?;
+        if let Some(failure) = response.as_f64() {
+            return Err(if failure == NETWORK_FAILED { Unreachable::Network } else { Unreachable::GivenUp });
         }
-        let answer = Array::from(&answer);
+        let response = Array::from(&response);
         Ok(Incoming {
-            status: answer.get(0).as_f64().unwrap_or_default() as u16,
-            content_type: answer.get(1).as_string(),
-            cache_control: answer.get(2).as_string(),
-            age: answer.get(3).as_string(),
-            retry_after: answer.get(4).as_string(),
-            body: Uint8Array::from(answer.get(5)).to_vec(),
+            status: response.get(0).as_f64().unwrap_or_default() as u16,
+            content_type: response.get(1).as_string(),
+            cache_control: response.get(2).as_string(),
+            age: response.get(3).as_string(),
+            retry_after: response.get(4).as_string(),
+            body: Uint8Array::from(response.get(5)).to_vec(),
         })
     }
 
@@ -160,11 +160,11 @@ impl LoginHost for WorkerHost {
     }
 
     async fn coordinate(&self, message: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> {
-        let CoordinatorMessage { session, act, sealed, timeout_ms } = message;
-        let asked = ask_coordinator(self.env.as_ref(), &session, act.name(), &sealed, timeout_ms);
-        let answer = JsFuture::from(asked.map_err(|_| Unreachable::Network)?).await;
-        let answer = Array::from(&answer.map_err(|_| Unreachable::Network)?);
-        let status = answer.get(0).as_f64().unwrap_or_default() as u16;
-        Ok(CoordinatorResponse { status, text: answer.get(1).as_string().unwrap_or_default() })
+        let CoordinatorMessage { session, action, sealed, timeout_ms } = message;
+        let sent = ask_coordinator(self.env.as_ref(), &session, action.name(), &sealed, timeout_ms);
+        let response = JsFuture::from(sent.map_err(|_| Unreachable::Network)?).await;
+        let response = Array::from(&response.map_err(|_| Unreachable::Network)?);
+        let status = response.get(0).as_f64().unwrap_or_default() as u16;
+        Ok(CoordinatorResponse { status, text: response.get(1).as_string().unwrap_or_default() })
     }
 }

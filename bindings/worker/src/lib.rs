@@ -1,7 +1,7 @@
-//! The Cloudflare Worker around the core: it converts requests and responses, implements the verbs of a host, and passes bodies
-//! through. Every decision is the core's: see [`edgeward::gateway::Gateway::handle`].
+//! The Cloudflare Worker: converts requests and responses, implements the host, and passes bodies through. The core makes every
+//! decision: see [`edgeward::gateway::Gateway::handle`].
 //!
-//! Nothing of one request's I/O is kept for another: what requests share is plain data.
+//! Requests share plain data only, no I/O objects.
 
 #![forbid(unsafe_code)]
 
@@ -31,17 +31,17 @@ use self::request::Inbound;
 #[global_allocator]
 static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 
-/// The Worker's `fetch`: a `Response`, or a promise of one. `config` is the configuration unless the variable EDGEWARD is set.
+/// Handles the Worker's `fetch`: returns a `Response` or a promise of one. `config` is the configuration unless the variable
+/// EDGEWARD is set.
 ///
-/// Most requests are decided without waiting for anything. Their answer is there after the first poll, and neither a promise
-/// nor a task is made for them.
+/// Most requests need not wait for anything. Their response is ready at the first poll, without a promise or a task.
 #[wasm_bindgen]
 pub fn fetch(request: JsValue, env: Env, ctx: Context, config: JsValue) -> Result<JsValue, JsValue> {
     let mut handling: Work<Result<JsValue, JsValue>> =
         Box::pin(async move { handle(Inbound::new(request), env, ctx, config).await });
     match handling.as_mut().poll(&mut Task::from_waker(Waker::noop())) {
         Poll::Ready(answer) => answer,
-        // Polled again at once, with the waker of its task.
+        // The task polls it again at once, with its own waker.
         Poll::Pending => Ok(promise(handling).into()),
     }
 }
@@ -57,22 +57,22 @@ async fn handle(inbound: Inbound, env: Env, ctx: Context, config: JsValue) -> Re
     }
 }
 
-/// What the Durable Object does for one session: a promise of status and text of its answer and, if that has changed, what it
-/// stores and until when. `read` gives what it has stored, by a promise.
+/// Handles a message to the Durable Object of a session. Returns a promise of the response's status and text, and of the text to
+/// store and its expiry if that has changed. `read` returns a promise of the stored text.
 #[wasm_bindgen]
-pub fn coordinate(act: String, sealed: String, read: Function, env: Env, config: JsValue) -> Promise {
+pub fn coordinate(action: String, sealed: String, read: Function, env: Env, config: JsValue) -> Promise {
     promise(Box::pin(async move {
         let party = runtime::gateway(&env, &config).and_then(|gateway| gateway.login().cloned());
-        let turn = match (party, SessionAction::from_name(&act)) {
-            (Some(party), Some(act)) => {
-                let turn = party.coordinate(act, &sealed, &Store(read), &WorkerHost::new(env, None)).await;
-                turn.map_err(|_| JsValue::from("the storage of the Durable Object cannot be read"))?
+        let outcome = match (party, SessionAction::from_name(&action)) {
+            (Some(party), Some(action)) => {
+                let outcome = party.coordinate(action, &sealed, &Store(read), &WorkerHost::new(env, None)).await;
+                outcome.map_err(|_| JsValue::from("the storage of the Durable Object cannot be read"))?
             }
-            _ => CoordinatorOutcome::unknown(),
+            _ => CoordinatorOutcome::unavailable(),
         };
-        let stored = turn.store.map_or((JsValue::UNDEFINED, 0), |store| (store.text.into(), store.until_ms));
-        let (text, until) = (turn.answer.text, stored.1 as f64);
-        Ok(Array::of4(&turn.answer.status.into(), &text.into(), &stored.0, &until.into()).into())
+        let stored = outcome.store.map_or((JsValue::UNDEFINED, 0), |store| (store.text.into(), store.until_ms));
+        let (text, until) = (outcome.response.text, stored.1 as f64);
+        Ok(Array::of4(&outcome.response.status.into(), &text.into(), &stored.0, &until.into()).into())
     }))
 }
 

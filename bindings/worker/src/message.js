@@ -1,10 +1,10 @@
-// Requests and responses of the runtime.
+// Conversion of the runtime's requests and responses.
 
 const encoder = new TextEncoder();
 
 /**
- * Writes what nearly every request is decided by: method, URL, and `Authorization` if there is one, a line each. None of them can
- * hold a line break. Returns how many bytes were written; 0 if they do not fit.
+  * Writes the parts that most decisions depend on: method, URL, and `Authorization` if present, one per line. None of them can
+  * contain a line break. Returns the number of bytes written, or 0 if they do not fit.
  */
 export function readHead(request, into) {
   const text = headOf(request);
@@ -21,22 +21,21 @@ export const header = (request, name) => request.headers.get(name) ?? undefined;
 
 export const headerNames = (request) => [...request.headers.keys()].join("\n");
 
-/** Sends a request on, less the headers `removed`; `set` are names and values in turn. */
+/** Forwards a request without the headers `removed`; `set` alternates names and values. */
 export async function forward(request, url, service, removed, set, isPrivate) {
   const headers = new Headers(request.headers);
   for (const name of removed) headers.delete(name);
   for (let i = 0; i + 1 < set.length; i += 2) headers.set(set[i], set[i + 1]);
   const init = { headers, redirect: "manual" };
-  // Cloudflare caches some answers by the path's extension alone; nobody else may get this one.
+  // Cloudflare caches some responses by the path's extension alone; a private one must not be shared.
   if (isPrivate) init.cache = "no-store";
-  // A request serves as its own init. That way its method and body come along, even a body that came with GET, which could not be set
-  // by itself.
+  // Used as init, the request keeps its method and body, even the body of a GET, which could not be set explicitly.
   const forwarded = new Request(new Request(url, request), init);
   const response = await (service === undefined ? fetch(forwarded) : service.fetch(forwarded));
   return [response, response.status, response.headers.get("cache-control") ?? undefined];
 }
 
-/** The response with other headers: `edits` are a method of Headers, a name and a value in turn. Its body goes through untouched. */
+/** Returns the response with edited headers: `edits` repeats a method of Headers, a name and a value. The body is untouched. */
 export function edited(response, edits) {
   const { status, headers, webSocket } = response;
   if (edits.length === 0 && webSocket) return response;

@@ -1,4 +1,4 @@
-//! The request as the runtime hands it over.
+//! The runtime's request.
 
 use core::cell::OnceCell;
 use core::str;
@@ -12,10 +12,10 @@ use crate::host;
 
 #[wasm_bindgen(module = "/src/message.js")]
 extern "C" {
-    /// One crossing for method, URL and `Authorization`.
+    /// Reads method, URL and `Authorization` in one call.
     #[wasm_bindgen(js_name = readHead)]
     fn read_head(request: &JsValue, into: &mut [u8]) -> usize;
-    /// The same for those that are larger than the buffer.
+    /// The same for a head that is larger than the buffer.
     #[wasm_bindgen(js_name = headOf)]
     fn head_of(request: &JsValue) -> String;
     fn header(request: &JsValue, name: &str) -> Option<String>;
@@ -25,7 +25,7 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; limits::REQUEST_HEAD_BYTES]);
 }
 
-/// An inbound request; its text parts are read once.
+/// An inbound request whose main parts are read once.
 pub(crate) struct Inbound {
     pub(crate) raw: JsValue,
     pub(crate) method: String,
@@ -34,7 +34,7 @@ pub(crate) struct Inbound {
     id: OnceCell<String>,
 }
 
-/// Cloudflare's name for a request.
+/// The header with Cloudflare's request id.
 const REQUEST_ID: &str = "cf-ray";
 
 impl Inbound {
@@ -50,7 +50,7 @@ impl Inbound {
         Self { raw, method, url, authorization, id: OnceCell::new() }
     }
 
-    /// A header; several of one name are joined with `, `.
+    /// Returns a header; several with one name are joined with `, `.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         if name == "authorization" {
             return self.authorization.clone();
@@ -59,7 +59,7 @@ impl Inbound {
         if name == REQUEST_ID { value.or_else(|| Some(self.own_id())) } else { value }
     }
 
-    /// Where the platform has no name for the request, as on a developer's machine, it gets one when it is asked for.
+    /// Returns a generated request id, for platforms that provide none, as in local development.
     fn own_id(&self) -> String {
         let random = || {
             let mut bytes = [0; 9];

@@ -1,10 +1,10 @@
-// Makes a Response of the core's answer.
+// Creates a Response from a reply of the core.
 
 /**
- * Answers differ in their bodies more than in their headers. Those that set cookies or lead elsewhere are one person's. A Response
- * copies a Headers object in a third of the time that it takes to read names and values one by one.
+  * Replies differ more in their bodies than in their headers, so headers are cached, except for cookies and redirects, which are
+  * specific to a user. A Response copies a Headers object in a third of the time that it needs for names and values.
  */
-const known = new Map();
+const cache = new Map();
 const MAX_ENTRIES = 64;
 
 function pairs(headers) {
@@ -18,13 +18,13 @@ export function respond(status, headersLength, text) {
   const headers = text.slice(0, headersLength);
   const body = text.length === headersLength ? null : text.slice(headersLength);
   const key = status + headers;
-  let init = known.get(key);
+  let init = cache.get(key);
   if (init === undefined) {
     init = { status, headers: pairs(headers) };
     if (!/^(set-cookie|location)\n/m.test(headers)) {
       init.headers = new Headers(init.headers);
-      if (known.size >= MAX_ENTRIES) known.clear();
-      known.set(key, init);
+      if (cache.size >= MAX_ENTRIES) cache.clear();
+      cache.set(key, init);
     }
   }
   return new Response(body, init);

@@ -1,4 +1,4 @@
-//! The core's answers as the runtime's responses.
+//! Conversion of the core's replies to the runtime's responses.
 
 use edgeward::http::Reply;
 use wasm_bindgen::JsValue;
@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 #[wasm_bindgen(module = "/src/respond.js")]
 extern "C" {
-    /// One crossing for the whole answer; `text` is the headers, a line for each name and value, then the body.
+    /// Creates the response in one call; `text` is the headers, one line per name and value, then the body.
     #[wasm_bindgen(catch)]
     fn respond(status: u16, headers_length: usize, text: &str) -> Result<JsValue, JsValue>;
 }
@@ -16,7 +16,7 @@ pub(crate) fn from_reply(reply: &Reply) -> Result<JsValue, JsValue> {
     for (name, value) in &reply.headers {
         text.extend([name, "\n", value, "\n"]);
     }
-    // Headers are ASCII, so that their length is the same in UTF-8 and in UTF-16.
+    // Headers are ASCII, so their length is the same in UTF-8 and UTF-16.
     let headers_length = text.len();
     let has_no_body = matches!(reply.status, 204 | 205 | 304);
     if !has_no_body {

@@ -1,12 +1,12 @@
-// Which of the compiled configurations a request is for.
+// The cache of compiled configurations.
 
-/** What was compiled: the document as text, the variables it read, and its place among the gateways. The last one used comes first. */
+/** The compiled gateways: the document as text, the variables it read, and its number. The most recently used comes first. */
 const gateways = [];
 
-/** The texts of documents that are objects: each is written as text once. */
+/** The texts of documents that are objects, so that each is serialized once. */
 const texts = new WeakMap();
 
-/** The variable EDGEWARD, else the configuration handed over; undefined if neither is a document. */
+/** Returns the variable EDGEWARD, else the given configuration; undefined if neither is a document. */
 export function documentOf(env, config) {
   const document = env?.EDGEWARD === undefined ? config : env.EDGEWARD;
   if (typeof document === "string") return document;
@@ -21,7 +21,7 @@ function valueOf(env, name) {
   return typeof value === "string" ? value : undefined;
 }
 
-/** What the configuration that is being compiled has read. */
+/** The variables read by the configuration being compiled. */
 let variables = new Map();
 
 export function variableOf(env, name) {
@@ -38,8 +38,8 @@ function readsTheSame({ variables }, env) {
 }
 
 /**
- * The gateway of the same document and the same variables; -1 if there is none. They are compared by value at every request: it makes no
- * difference whether the runtime hands over one environment or many, and equal strings are mostly one string, which costs nothing.
+  * Returns the number of the gateway with the same document and variables, or -1. They are compared by value at every request, because
+  * the runtime may pass a new environment each time; equal strings are mostly the same object, so this costs little.
  */
 export function findGateway(env, config) {
   const text = documentOf(env, config);
@@ -55,9 +55,9 @@ export function findGateway(env, config) {
   return -1;
 }
 
-/** The place for a gateway that was compiled from this: a new one, or that of the gateway whose last use is longest ago. */
-export function keepGateway(env, config, most) {
-  const number = gateways.length < most ? gateways.length : gateways.pop().number;
+/** Adds a compiled gateway and returns its number: a new one, or that of the least recently used gateway. */
+export function addGateway(env, config, maxGateways) {
+  const number = gateways.length < maxGateways ? gateways.length : gateways.pop().number;
   gateways.unshift({ number, text: documentOf(env, config), variables: [...variables] });
   variables = new Map();
   return number;

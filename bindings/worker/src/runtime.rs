@@ -1,4 +1,4 @@
-//! The compiled configurations: one gateway for each document and the variables that it reads, whatever hands them over.
+//! The compiled configurations: one gateway per document and values of the variables that it reads.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use worker::Env;
 use crate::host;
 
 thread_local! {
-    /// By the numbers of `runtime.js`. `None`: an invalid configuration.
+    /// Indexed by the numbers of `runtime.js`. `None` is an invalid configuration.
     static GATEWAYS: RefCell<Vec<Option<Rc<Gateway>>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -21,8 +21,8 @@ thread_local! {
 extern "C" {
     #[wasm_bindgen(catch, js_name = findGateway)]
     fn find_gateway(env: &JsValue, config: &JsValue) -> Result<i32, JsValue>;
-    #[wasm_bindgen(catch, js_name = keepGateway)]
-    fn keep_gateway(env: &JsValue, config: &JsValue, most: u32) -> Result<u32, JsValue>;
+    #[wasm_bindgen(catch, js_name = addGateway)]
+    fn add_gateway(env: &JsValue, config: &JsValue, max_gateways: u32) -> Result<u32, JsValue>;
     #[wasm_bindgen(catch, js_name = documentOf)]
     fn document_of(env: &JsValue, config: &JsValue) -> Result<Option<String>, JsValue>;
     #[wasm_bindgen(catch, js_name = variableOf)]
@@ -37,8 +37,8 @@ extern "C" {
     fn fold_case(text: &str) -> String;
 }
 
-/// The gateway for this environment; `config` is the document if the variable EDGEWARD gives none. The first call of a kind compiles
-/// it. `None` if the configuration is invalid, which that call has logged.
+/// Returns the gateway for this environment, compiled at the first call. `config` is the document unless the variable EDGEWARD is
+/// set. `None` if the configuration is invalid, which the first call logs.
 pub(crate) fn gateway(env: &Env, config: &JsValue) -> Option<Rc<Gateway>> {
     let env: &JsValue = env.as_ref();
     let found = find_gateway(env, config).ok().and_then(|number| usize::try_from(number).ok());
@@ -46,10 +46,10 @@ pub(crate) fn gateway(env: &Env, config: &JsValue) -> Option<Rc<Gateway>> {
         return gateway;
     }
     let gateway = compile(env, config).map(Rc::new);
-    // A document that cannot be read at all has no place among them.
-    if let Ok(number) = keep_gateway(env, config, limits::MAX_GATEWAYS) {
+    // A document that cannot be read is not cached.
+    if let Ok(number) = add_gateway(env, config, limits::MAX_GATEWAYS) {
         GATEWAYS.with_borrow_mut(|gateways| match gateways.get_mut(number as usize) {
-            Some(place) => *place = gateway.clone(),
+            Some(slot) => *slot = gateway.clone(),
             None => gateways.push(gateway.clone()),
         });
     }
