@@ -40,7 +40,7 @@ export default {
 };
 
 /**
-  * The coordinator of a session, a Durable Object: refreshes the session once for all isolates, and stores its end.
+ * The coordinator of a session, a Durable Object: refreshes the session once for all isolates, and stores its end.
  */
 export class EdgewardSessions {
   #ctx;

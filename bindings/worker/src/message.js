@@ -3,8 +3,8 @@
 const encoder = new TextEncoder();
 
 /**
-  * Writes the parts that most decisions depend on: method, URL, and `Authorization` if present, one per line. None of them can
-  * contain a line break. Returns the number of bytes written, or 0 if they do not fit.
+ * Writes the parts that most decisions depend on: method, URL, and `Authorization` if present, one per line. None of them can
+ * contain a line break. Returns the number of bytes written, or 0 if they do not fit.
  */
 export function readHead(request, into) {
   const text = headOf(request);

@@ -1,8 +1,8 @@
 // Creates a Response from a reply of the core.
 
 /**
-  * Replies differ more in their bodies than in their headers, so headers are cached, except for cookies and redirects, which are
-  * specific to a user. A Response copies a Headers object in a third of the time that it needs for names and values.
+ * Replies differ more in their bodies than in their headers, so headers are cached, except for cookies and redirects, which are
+ * specific to a user. A Response copies a Headers object in a third of the time that it needs for names and values.
  */
 const cache = new Map();
 const MAX_ENTRIES = 64;

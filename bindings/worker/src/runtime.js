@@ -38,8 +38,8 @@ function readsTheSame({ variables }, env) {
 }
 
 /**
-  * Returns the number of the gateway with the same document and variables, or -1. They are compared by value at every request, because
-  * the runtime may pass a new environment each time; equal strings are mostly the same object, so this costs little.
+ * Returns the number of the gateway with the same document and variables, or -1. They are compared by value at every request, because
+ * the runtime may pass a new environment each time; equal strings are mostly the same object, so this costs little.
  */
 export function findGateway(env, config) {
   const text = documentOf(env, config);
