@@ -25,7 +25,7 @@ use edgeward::host::Spawn;
 use edgeward::http::{Reply, RequestHead};
 use edgeward::io::{UnixTime, Unreachable};
 use edgeward::limits;
-use edgeward::oidc::{CoordinatorResponse, CoordinatorMessage, LoginHost, SessionJob};
+use edgeward::oidc::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob};
 use serde_json::{Value, json};
 use support::fixed_host::{FixedHost, at_once};
 use unicode_normalization::UnicodeNormalization;

@@ -78,7 +78,12 @@ impl RouteTable {
     }
 
     /// Returns the groups that a reading matches under every combination of spellings that makes a difference.
-    fn matching_groups(&self, reading: &Reading, routes: &[Route], method: &str) -> Result<Vec<Option<GroupId>>, NoRoute> {
+    fn matching_groups(
+        &self,
+        reading: &Reading,
+        routes: &[Route],
+        method: &str,
+    ) -> Result<Vec<Option<GroupId>>, NoRoute> {
         let count = reading.segments().count();
         // The root is a path of no segments.
         let has_slash = reading.segments().last() == Some("");

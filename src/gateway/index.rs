@@ -206,7 +206,7 @@ impl RouteIndex {
                 && (empty_parameters || !candidate.has_empty_parameter)
                 && (empty_end || !candidate.has_empty_end)
                 && !most_specific.contains(&candidate.group);
-                if !matches || most_specific.iter().any(|&other| self.is_more_specific(other, candidate.group)) {
+            if !matches || most_specific.iter().any(|&other| self.is_more_specific(other, candidate.group)) {
                 continue;
             }
             most_specific.retain(|&other| !self.is_more_specific(candidate.group, other));

@@ -106,9 +106,7 @@ impl<'g> MatchedRequest<'g> {
         match bearer_token((head.header)("authorization").as_deref()) {
             Bearer::Token(token) => return Continue(Credentials::Bearer(Token(token.into()))),
             Bearer::Malformed => {
-                return Break(bad_request(
-                    "The Authorization header must be \"Bearer\", one space, and one token.",
-                ));
+                return Break(bad_request("The Authorization header must be \"Bearer\", one space, and one token."));
             }
             Bearer::Absent => {}
         }

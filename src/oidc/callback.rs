@@ -144,7 +144,7 @@ impl RelyingParty {
         head: &RequestHead<'_>,
         provider: &Provider,
         now: UnixTime,
-        use_: StateUse,
+        state_use: StateUse,
     ) -> Result<AcceptedCallback, CallbackError> {
         let parameters = form::parse(head.url_parts().query.unwrap_or_default());
         let once = |name| form::once(&parameters, name).map_err(|_| CallbackError::Malformed);
@@ -155,7 +155,7 @@ impl RelyingParty {
         let transaction = Transaction::find(&self.sessions.sealer, self.client.host(), &Cookies::new(&header), state)
             .filter(|transaction| transaction.is_open(now))
             .ok_or(CallbackError::StateUnknown)?;
-        if replay == StateUse::Consume && !self.state.with(|shared| shared.replay_guard.claim(state)) {
+        if state_use == StateUse::Consume && !self.state.with(|shared| shared.replay_guard.claim(state)) {
             return Err(CallbackError::StateUnknown);
         }
         // RFC 9207 §2.4: where `iss` was announced, a missing one is an error like a wrong one.
@@ -260,7 +260,8 @@ impl VerifiedLogin {
         let scope = response.scope.clone();
         let tokens = response.into_tokens(access, now);
         let session = Session::new(session_id, claims, tokens, now).with_nonce(transaction.nonce);
-        let session = client.apply_rights(session, access, scope.as_deref(), None).ok_or(CallbackError::ExchangeFailed)?;
+        let session =
+            client.apply_rights(session, access, scope.as_deref(), None).ok_or(CallbackError::ExchangeFailed)?;
         Ok((session, client.after_login(&transaction.return_to)))
     }
 }

@@ -17,7 +17,8 @@ pub trait LoginHost: KeyHost + Spawn<SessionJob> {
 
     /// Sends a message to its session's coordinator, which is shared by all instances and handles it with
     /// [`RelyingParty::coordinate`](super::RelyingParty::coordinate). Only called if there is a coordinator.
-    fn coordinate(&self, message: CoordinatorMessage) -> impl Future<Output = Result<CoordinatorResponse, Unreachable>>;
+    fn coordinate(&self, message: CoordinatorMessage)
+    -> impl Future<Output = Result<CoordinatorResponse, Unreachable>>;
 }
 
 /// A message to a session's coordinator.

@@ -18,7 +18,8 @@ use crate::session::{Cookies, SEAL_NONCE_BYTES};
 const ENTROPY_BYTES: usize = 3 * 32 + SEAL_NONCE_BYTES;
 
 /// Query parameters of the login route that are forwarded to the provider, besides `organization`.
-const FORWARDED_PARAMETERS: [&str; 6] = ["connection", "prompt", "login_hint", "screen_hint", "acr_values", "ui_locales"];
+const FORWARDED_PARAMETERS: [&str; 6] =
+    ["connection", "prompt", "login_hint", "screen_hint", "acr_values", "ui_locales"];
 
 /// Returns the URL of a login route with `return_to`.
 pub(crate) fn login_url(route: &str, return_to: &ReturnTo) -> String {

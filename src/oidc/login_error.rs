@@ -55,7 +55,9 @@ impl LoginError {
             Self::Provider(_) | Self::Keys(_) => PROVIDER_IS_DOWN,
             Self::Callback(error) => error.message(),
             Self::IdToken(_) => "Your login could not be verified, so you are not logged in. Please log in again.",
-            Self::TooLarge => "Your login is too large to store in this browser. Please contact the operator of this site.",
+            Self::TooLarge => {
+                "Your login is too large to store in this browser. Please contact the operator of this site."
+            }
         }
     }
 
@@ -90,9 +92,7 @@ impl LoginError {
                 format!("{code}: the token endpoint answered {error}: {hint}")
             }
             Self::Callback(CallbackError::ExchangeFailed) => {
-                format!(
-                    "{code}: the token endpoint did not return JSON with an access token and an ID token"
-                )
+                format!("{code}: the token endpoint did not return JSON with an access token and an ID token")
             }
             Self::Callback(CallbackError::Denied(error)) => format!("{code}: the provider answered {error}"),
             Self::Callback(_) => format!("{code}: {}", self.message()),

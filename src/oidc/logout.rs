@@ -41,7 +41,12 @@ impl RelyingParty {
 
     /// Ends a session in this instance and, through the coordinator, in all others. After a logout, the newest refresh token
     /// issued for it is revoked.
-    pub(super) async fn end_everywhere(self: Arc<Self>, session: Session, action: SessionAction, host: &impl LoginHost) {
+    pub(super) async fn end_everywhere(
+        self: Arc<Self>,
+        session: Session,
+        action: SessionAction,
+        host: &impl LoginHost,
+    ) {
         let newest_here = self.state.with(|state| {
             state.record_end(&session, action);
             state.refreshes.newest(&session).cloned()

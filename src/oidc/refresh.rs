@@ -13,7 +13,9 @@ use core::task::Poll;
 
 use super::session_job::SessionJob;
 use super::token_response::{TokenError, TokenResponse};
-use super::{AccessTokenVerdict, Client, LoginHost, RefreshTokenHash, RefreshOutcome, RefreshTurn, RelyingParty, SessionAction};
+use super::{
+    AccessTokenVerdict, Client, LoginHost, RefreshOutcome, RefreshTokenHash, RefreshTurn, RelyingParty, SessionAction,
+};
 use crate::error::VerifyError;
 use crate::host::Level;
 use crate::http::{Reply, RequestHead, bad_request};
@@ -57,8 +59,7 @@ impl RelyingParty {
             return Reply::problem(400, "no_session", "Only a session can be refreshed, not a bearer token.");
         };
         if !session.can_refresh() {
-            let detail =
-                "The provider issued no refresh token: request the scope offline_access, and enable refresh token rotation.";
+            let detail = "The provider issued no refresh token: request the scope offline_access, and enable refresh token rotation.";
             return Reply::problem(400, "no_refresh_token", detail);
         }
         match self.refresh(session, head.client_address(), host).await {
@@ -193,8 +194,9 @@ impl RelyingParty {
         match response.refresh(session.clone(), &self.client, id.as_ref(), &access, host.now()) {
             Ok(session) => RefreshOutcome::Refreshed(Box::new(session)),
             Err(RefreshRejected::Claim(claim)) => {
-                let line =
-                    format_args!("id_token_invalid: its claim \"{claim}\" differs from that of the login; the session ends");
+                let line = format_args!(
+                    "id_token_invalid: its claim \"{claim}\" differs from that of the login; the session ends"
+                );
                 host.log(Level::Warning, &line);
                 RefreshOutcome::Ended
             }

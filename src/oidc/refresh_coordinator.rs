@@ -162,10 +162,16 @@ mod tests {
         let now = UnixTime::from_secs(1000);
         let RefreshTurn::Start(mark) = coordinator.join(&session("one"), now) else { panic!("the first goes") };
         assert!(matches!(coordinator.join(&session("one"), now), RefreshTurn::Wait));
-        assert!(matches!(coordinator.join(&session("two"), now), RefreshTurn::Start(_)), "another session is not held up");
+        assert!(
+            matches!(coordinator.join(&session("two"), now), RefreshTurn::Start(_)),
+            "another session is not held up"
+        );
         coordinator.complete(mark, refreshed(session("next")), now);
         assert!(matches!(coordinator.join(&session("one"), now), RefreshTurn::Done(_)));
-        assert!(matches!(coordinator.join(&session("one"), UnixTime::from_secs(1061)), RefreshTurn::Start(_)), "forgotten");
+        assert!(
+            matches!(coordinator.join(&session("one"), UnixTime::from_secs(1061)), RefreshTurn::Start(_)),
+            "forgotten"
+        );
     }
 
     #[test]
@@ -179,7 +185,10 @@ mod tests {
         assert!(matches!(coordinator.join(&session("same"), now), RefreshTurn::Done(_)));
         assert!(matches!(coordinator.join(&next(5000), now), RefreshTurn::Start(_)));
         coordinator.forget(&session("same"));
-        assert!(matches!(coordinator.join(&session("same"), now), RefreshTurn::Wait), "one in progress is not forgotten");
+        assert!(
+            matches!(coordinator.join(&session("same"), now), RefreshTurn::Wait),
+            "one in progress is not forgotten"
+        );
         coordinator.complete(mark, refreshed(next(5000)), now);
         coordinator.forget(&session("same"));
         assert!(matches!(coordinator.join(&session("same"), now), RefreshTurn::Start(_)));
@@ -235,7 +244,9 @@ mod tests {
     #[test]
     fn a_second_exchange_does_not_discard_the_outcome_of_the_first() {
         let mut coordinator = RefreshCoordinator::default();
-        let RefreshTurn::Start(mark) = coordinator.join(&session("one"), UnixTime::from_secs(0)) else { panic!("it goes") };
+        let RefreshTurn::Start(mark) = coordinator.join(&session("one"), UnixTime::from_secs(0)) else {
+            panic!("it goes")
+        };
         assert!(matches!(coordinator.join(&session("one"), UnixTime::from_secs(60)), RefreshTurn::Start(_)));
         coordinator.complete(mark, refreshed(session("next")), UnixTime::from_secs(61));
         for late in [RefreshOutcome::Ended, RefreshOutcome::Failed] {

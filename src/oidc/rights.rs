@@ -187,7 +187,12 @@ impl Client {
 
 impl RelyingParty {
     /// Verifies a new access token of this user, and logs why it grants nothing.
-    pub(super) async fn check_access_token(&self, user: &Claims, token: &str, host: &impl LoginHost) -> AccessTokenVerdict {
+    pub(super) async fn check_access_token(
+        &self,
+        user: &Claims,
+        token: &str,
+        host: &impl LoginHost,
+    ) -> AccessTokenVerdict {
         let verdict = self.verify_access_token(user, token, host).await;
         match &verdict {
             AccessTokenVerdict::KeyUnknown => host.log(
@@ -223,8 +228,7 @@ impl RelyingParty {
             return (verdict, None);
         }
         let without_rights = session.clone().refreshed(session.claims().clone(), session.tokens().clone());
-        let updated =
-            self.client.apply_rights(without_rights, &verdict, session.unverified_scope(), session.rights());
+        let updated = self.client.apply_rights(without_rights, &verdict, session.unverified_scope(), session.rights());
         (verdict, updated)
     }
 

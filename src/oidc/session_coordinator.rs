@@ -7,8 +7,8 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
+use super::host::{CoordinatorMessage, CoordinatorResponse, random};
 use super::refresh_coordinator::RefreshOutcome;
-use super::host::{CoordinatorResponse, CoordinatorMessage, random};
 use super::refresh_history::{RecordedRefresh, RefreshHistory, SessionEnd};
 use super::relying_party::LoginState;
 use super::{LoginHost, RefreshTokenHash, RelyingParty, SessionAction};
@@ -86,7 +86,8 @@ impl RelyingParty {
         let mut history = RefreshHistory::read(&store.read().await?);
         if action != SessionAction::Refresh {
             let newest = history.newest().unwrap_or_default().to_string();
-            let end = SessionEnd { until_s: self.sessions.expires_s(&session), revokes: action == SessionAction::Logout };
+            let end =
+                SessionEnd { until_s: self.sessions.expires_s(&session), revokes: action == SessionAction::Logout };
             history.end_session(end);
             return Ok(CoordinatorOutcome::success(newest).storing(&history, host));
         }

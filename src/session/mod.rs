@@ -252,7 +252,9 @@ impl Session {
             quote(&self.nonce),
             self.claims.as_json(),
             self.rights.as_ref().map_or("null", Rights::as_json),
-            self.unverified.as_ref().map_or("null".into(), |token| format!(r#"{{"scope":{}}}"#, optional(&token.scope))),
+            self.unverified
+                .as_ref()
+                .map_or("null".into(), |token| format!(r#"{{"scope":{}}}"#, optional(&token.scope))),
             quote(&self.tokens.access),
             self.tokens.access_obtained_s,
             self.tokens.access_expires_s,

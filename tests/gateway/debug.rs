@@ -2,7 +2,7 @@
 
 use edgeward::gateway::{Answer, Gateway, Problem};
 use edgeward::io::Incoming;
-use edgeward::oidc::{CoordinatorResponse, CoordinatorMessage, SessionAction};
+use edgeward::oidc::{CoordinatorMessage, CoordinatorResponse, SessionAction};
 
 use crate::support::host::VirtualHost;
 use crate::support::world::json;

@@ -17,8 +17,8 @@ use std::task::Poll;
 use edgeward::host::{Host as _, Spawn};
 use edgeward::io::Unreachable;
 use edgeward::oidc::{
-    CoordinatorResponse, CoordinatorMessage, CoordinatorStore, CoordinatorOutcome, LoginHost, RelyingParty, SessionAction,
-    SessionJob, StoredText,
+    CoordinatorMessage, CoordinatorOutcome, CoordinatorResponse, CoordinatorStore, LoginHost, RelyingParty,
+    SessionAction, SessionJob, StoredText,
 };
 
 use super::host::VirtualHost;

@@ -9,7 +9,7 @@ use edgeward::host::{Host, Level, Spawn};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 use edgeward::limits;
-use edgeward::oidc::{CoordinatorResponse, CoordinatorMessage, LoginHost, SessionJob};
+use edgeward::oidc::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob};
 use js_sys::futures::{JsFuture, future_to_promise};
 use js_sys::{Array, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;

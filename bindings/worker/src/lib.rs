@@ -16,7 +16,7 @@ use core::task::{Context as Task, Poll, Waker};
 use edgeward::gateway::{Answer, config_invalid};
 use edgeward::http::RequestHead;
 use edgeward::io::Unreachable;
-use edgeward::oidc::{CoordinatorStore, CoordinatorOutcome, SessionAction};
+use edgeward::oidc::{CoordinatorOutcome, CoordinatorStore, SessionAction};
 use js_sys::futures::JsFuture;
 use js_sys::{Array, Function, Promise};
 use wasm_bindgen::JsValue;

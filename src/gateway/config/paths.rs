@@ -136,7 +136,7 @@ fn read_route(reader: &mut Reader<'_>, section: &Section<'_>, authorizer: Option
         on_unauthenticated: on_unauthenticated.unwrap_or_default(),
         on_forbidden: on_forbidden.unwrap_or_default(),
         integration: integration?,
-        act: None,
+        login_step: None,
     })
 }
 
