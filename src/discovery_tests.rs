@@ -123,14 +123,14 @@ fn a_network_error_is_answered_by_asking_once_more_at_once() {
     world.host.reply_next(OPENID, [Err(Unreachable::Network)]);
     let almost_ms = limits::DISCOVERY_LEASE_MS - 1;
     world.host.delay_answers(OPENID, Delay::Millis(u32::try_from(almost_ms).unwrap()));
-    let mut crowd = world.host.crowd();
-    let fetch = crowd.start(permit.run(&world.host));
-    crowd.elapse_ms(almost_ms);
+    let mut tasks = world.host.tasks();
+    let fetch = tasks.start(permit.run(&world.host));
+    tasks.elapse_ms(almost_ms);
     assert_eq!(world.asked_ms(), [0, almost_ms]);
-    crowd.elapse_ms(almost_ms - 1);
+    tasks.elapse_ms(almost_ms - 1);
     assert!(matches!(world.find(), MetadataLookup::Wait), "the second try has a lease of its own");
-    crowd.elapse_ms(1);
-    assert!(crowd.output(fetch).is_some());
+    tasks.elapse_ms(1);
+    assert!(tasks.output(fetch).is_some());
     assert_eq!(world.login(), Ok(()));
     assert_eq!(world.host.seen().urls(), [OPENID, OPENID]);
 
@@ -304,7 +304,7 @@ fn keys_and_logins_at_once_wait_for_one_document() {
     for login_first in [true, false] {
         let (keys, metadata, host) = keys_and_metadata();
         host.delay_answers(OPENID, Delay::Millis(1000));
-        let mut jobs = host.crowd();
+        let mut jobs = host.tasks();
         let login = || match metadata.find(host.now(), true) {
             MetadataLookup::Fetch(permit) => KeyJob::discover(permit),
             found => panic!("{found:?}"),

@@ -265,10 +265,10 @@ fn a_fetch_that_ends_after_the_provider_was_asked_keeps_the_pause_for_unknown_ke
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
     world.delay_answers(JWKS_URI, Delay::Forever);
     let permit = permit_of(check(&world, &token_with_kid("x"))).unwrap();
-    let mut crowd = world.crowd();
-    let fetch = crowd.start(permit.run(&world.host));
-    crowd.settle();
-    crowd.cancel(fetch);
+    let mut tasks = world.tasks();
+    let fetch = tasks.start(permit.run(&world.host));
+    tasks.settle();
+    tasks.cancel(fetch);
     assert_eq!(world.asked(), 2);
     assert!(matches!(check(&world, &token_with_kid("y")), Check::Refused(VerifyError::KeyNotFound)));
     world.sleep_ms(limits::UNKNOWN_KID_COOLDOWN_S * 1000 - 1);

@@ -217,16 +217,16 @@ fn a_request_fetches_at_most_twice() {
     let host = VirtualHost::default();
     host.delay_answers(JWKS_URI, Delay::Forever);
     let text = Mint::access(key_a()).text();
-    let mut crowd = host.crowd();
-    let request = crowd.start(verifier.verify(&text, &host));
+    let mut tasks = host.tasks();
+    let request = tasks.start(verifier.verify(&text, &host));
     for fetch in 1..=2 {
-        crowd.settle();
-        assert!(crowd.output(request).is_none(), "fetch {fetch}");
+        tasks.settle();
+        assert!(tasks.output(request).is_none(), "fetch {fetch}");
         assert_eq!(host.seen().sent.len(), fetch);
         host.kill_jobs();
     }
-    crowd.settle();
-    assert!(matches!(crowd.output(request), Some(Err(Unverified::Unavailable(_)))));
+    tasks.settle();
+    assert!(matches!(tasks.output(request), Some(Err(Unverified::Unavailable(_)))));
     assert_eq!(host.seen().sent.len(), 2);
 }
 

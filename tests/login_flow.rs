@@ -24,8 +24,8 @@ use edgeward::oidc::{CallbackError, ReturnTo};
 use edgeward::session::Session;
 use serde_json::json;
 use support::browser::{Browser, Request, Response};
+use support::deployment::{COOKIE, Deployment, oidc_config, with};
 use support::provider::{Endpoint, decoded};
-use support::site::{COOKIE, Site, oidc_config, with};
 use support::{Mint, NOW, vectors};
 
 /// What an attack is called, how it changes a callback's query, and the error it must end in.
@@ -36,7 +36,7 @@ type Alteration = (&'static str, fn(Mint) -> Mint);
 
 /// The site, and one browser whose login has begun: it is at the provider.
 struct Flow {
-    site: Site,
+    deployment: Deployment,
     browser: Browser,
     /// The query of the callback.
     query: String,
@@ -74,28 +74,28 @@ fn told(error: &CallbackError) -> Option<(String, Option<String>)> {
 
 impl Flow {
     /// A site, and a login that has not begun. The provider promises `iss`; its access tokens are opaque.
-    fn site() -> Site {
+    fn deployment() -> Deployment {
         let session = json!({ "session": { "idle_s": 3600, "absolute_s": 7200 } });
-        let site = Site::of(&with(oidc_config(), &session));
-        site.provider.set().access = Rc::new(|_| "opaque".into());
-        site.provider.set().answer = Rc::new(|answer| answer["scope"] = "openid read:items".into());
-        site
+        let deployment = Deployment::of(&with(oidc_config(), &session));
+        deployment.provider.set().access = Rc::new(|_| "opaque".into());
+        deployment.provider.set().answer = Rc::new(|answer| answer["scope"] = "openid read:items".into());
+        deployment
     }
 
     fn begun(query: &str) -> Self {
-        Self::on(Self::site(), query)
+        Self::on(Self::deployment(), query)
     }
 
-    fn on(site: Site, query: &str) -> Self {
-        site.set_clock(at(0));
+    fn on(deployment: Deployment, query: &str) -> Self {
+        deployment.set_clock(at(0));
         let mut browser = Browser::default();
-        let login = site.open(&mut browser, &format!("/login?{query}"));
+        let login = deployment.open(&mut browser, &format!("/login?{query}"));
         let location = login.location();
         assert!(location.starts_with("https://tenant.example.com/authorize?response_type=code&"));
         assert_eq!(parameter(location, "code_challenge_method"), "S256");
-        let callback = site.provider.authorize(location);
+        let callback = deployment.provider.authorize(location);
         let query = callback.split_once('?').unwrap().1.into();
-        Self { site, browser, query }
+        Self { deployment, browser, query }
     }
 
     fn state(&self) -> String {
@@ -104,8 +104,8 @@ impl Flow {
 
     /// What a callback with this query gets. The browser keeps nothing.
     fn callback(&self, query: &str, cookies: &str, now: UnixTime) -> Response {
-        self.site.set_clock(now);
-        self.site.ask(Request::get(&format!("/callback?{query}")).cookie(cookies))
+        self.deployment.set_clock(now);
+        self.deployment.fetch(Request::get(&format!("/callback?{query}")).cookie(cookies))
     }
 
     /// What a callback with this query gets, if the login began when the clock stood at [`NOW`].
@@ -116,10 +116,10 @@ impl Flow {
 
     /// The session and where the browser goes, if the provider answers with this ID token.
     fn finish(&mut self, id: impl Fn(Mint) -> Mint + 'static) -> Result<(Session, String), Response> {
-        self.site.provider.set().id = Rc::new(id);
+        self.deployment.provider.set().id = Rc::new(id);
         let response = self.accept(&self.query, at(5));
         let code = parameter(&format!("?{}", self.query), "code");
-        let seen = self.site.seen();
+        let seen = self.deployment.seen();
         let exchange = seen.sent.iter().rfind(|sent| sent.request.url.ends_with("/oauth/token")).unwrap();
         let sent = exchange.request.body.as_deref().unwrap();
         assert!(sent.starts_with(&format!("grant_type=authorization_code&code={code}&redirect_uri=")), "{sent}");
@@ -127,8 +127,8 @@ impl Flow {
         if error(&response).is_some() {
             return Err(response);
         }
-        self.browser.keep(&response, at(5));
-        Ok((self.site.session(&self.browser), response.location().into()))
+        self.browser.store_cookies(&response, at(5));
+        Ok((self.deployment.session(&self.browser), response.location().into()))
     }
 }
 
@@ -146,8 +146,8 @@ fn a_login_ends_in_a_session_at_the_place_it_began() {
     let mut flow = Flow::begun("return_to=%2Fitems%3Fpage%3D2");
     let (_, location) = flow.finish(|id| id).unwrap();
     assert_eq!(location, "/items?page=2");
-    flow.site.set_clock(at(60));
-    let opened = flow.site.session(&flow.browser);
+    flow.deployment.set_clock(at(60));
+    let opened = flow.deployment.session(&flow.browser);
     assert_eq!(opened.claims().get("name").and_then(json::Value::as_str), Some("Ann"));
     // The access token is opaque: that the token endpoint states a scope grants nothing.
     assert_eq!(opened.claims_at(at(60)).scopes().count(), 0);
@@ -210,7 +210,7 @@ fn an_id_token_of_another_login_makes_no_session() {
         let response = flow.finish(change).err().unwrap();
         assert_eq!(response.outcome(), (400, "id_token_invalid".into()));
         assert_eq!(response.sets(COOKIE), None);
-        assert!(flow.site.has_logged(&format!("id_token_invalid: {code}: ")), "{:?}", flow.site.lines());
+        assert!(flow.deployment.has_logged(&format!("id_token_invalid: {code}: ")), "{:?}", flow.deployment.lines());
     }
 }
 
@@ -227,7 +227,7 @@ fn what_the_token_endpoint_says_is_believed_only_if_it_is_an_answer() {
         (200, json!([]), CallbackError::ExchangeFailed),
     ] {
         let flow = Flow::begun("");
-        flow.site.provider.answer_next(Endpoint::Token, Ok(answer(status, &body)));
+        flow.deployment.provider.answer_next(Endpoint::Token, Ok(answer(status, &body)));
         assert_eq!(error(&flow.accept(&flow.query, at(5))), told(&expected), "{status} {body}");
     }
 }
@@ -243,13 +243,13 @@ fn no_published_redirect_payload_leads_off_the_site() {
         let payload = vectors::text(&case, "input");
         counts.0 += 1;
         // As it stands in a link, and as it is once the link's query is decoded; by either name of the parameter.
-        let mut site = Flow::site();
+        let mut deployment = Flow::deployment();
         for query in [
             format!("return_to={payload}"),
             format!("returnTo={}", encoded(payload)),
             format!("return_to={}", encoded(&decoded(payload))),
         ] {
-            let mut flow = Flow::on(site, &query);
+            let mut flow = Flow::on(deployment, &query);
             let (_, location) = flow.finish(|id| id).unwrap_or_else(|_| panic!("{payload}"));
             let (path, rest) = location.split_once('?').unwrap_or((&location, ""));
             assert!(path.starts_with('/') && !path.contains("//") && !path.contains("/."), "{payload} -> {location}");
@@ -257,7 +257,7 @@ fn no_published_redirect_payload_leads_off_the_site() {
             assert!(path.bytes().all(is_plain), "{payload} -> {location}");
             assert!(rest.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\'), "{payload} -> {location}");
             counts.1 += usize::from(location != "/");
-            site = flow.site;
+            deployment = flow.deployment;
         }
         let foreign = ReturnTo::parse(payload).is_some_and(|to| to.as_str().starts_with("//"));
         assert!(!foreign, "{payload}");
@@ -309,7 +309,7 @@ fn rights_of_another_subject_are_not_this_users() {
     for (subject, has_rights) in [("user-1", true), ("user-2", false)] {
         let mut flow = Flow::begun("");
         let access = move |access: Mint| access.claim("sub", subject).claim("permissions", json!(["admin"])).text();
-        flow.site.provider.set().access = Rc::new(access);
+        flow.deployment.provider.set().access = Rc::new(access);
         let (session, _) = flow.finish(|id| id.claim("sub", "user-1")).unwrap();
         assert_eq!(session.claims_at(at(5)).get("permissions").is_some(), has_rights, "{subject}");
     }

@@ -24,9 +24,9 @@ use edgeward::oidc::{Client, ClientAuth, CoordinatorStore, SessionAction, Subjec
 use edgeward::session::Session;
 use serde_json::{Value, json};
 use support::browser::{Browser, Request, Response};
+use support::deployment::{self, COOKIE, Deployment, with};
 use support::host::VirtualHost;
 use support::provider::{Endpoint, Provider};
-use support::site::{self, COOKIE, Site, with};
 use support::{AUDIENCE, CLIENT, ISSUER, Mint, NOW, key_a, key_b, key_c};
 
 const HOST: &str = "app.example.com";
@@ -38,7 +38,7 @@ fn at(offset: i64) -> UnixTime {
 }
 
 fn config(authorizer: &Value, session: &Value) -> Value {
-    let mut config = site::config();
+    let mut config = deployment::config();
     let good = json!({
         "clients": CLIENT, "roles_claim": ROLES, "jwks": { "keys": [key_a().jwk()] },
         "issuers": [{ "domain": "further.example.com", "jwks": { "keys": [key_b().jwk()] } }]
@@ -48,23 +48,23 @@ fn config(authorizer: &Value, session: &Value) -> Value {
 }
 
 /// A site whose keys are configured.
-fn new_site(authorizer: &Value) -> Site {
-    Site::of(&config(authorizer, &json!({})))
+fn new_site(authorizer: &Value) -> Deployment {
+    Deployment::of(&config(authorizer, &json!({})))
 }
 
 /// A site whose keys are the provider's, which can be unreachable. No cache has them.
-fn fetching_site(authorizer: &Value) -> Site {
+fn fetching_site(authorizer: &Value) -> Deployment {
     let mut config = config(authorizer, &json!({}));
     config["authorizer"].as_object_mut().unwrap().remove("jwks");
-    let site = Site::of(&config);
-    site.serve_edge(|_| None);
-    site
+    let deployment = Deployment::of(&config);
+    deployment.serve_edge(|_| None);
+    deployment
 }
 
 /// From now on ID tokens are these, and the token endpoint answers with these members over good ones.
-fn answer_with(site: &Site, id: impl Fn(Mint) -> Mint + 'static, reply: &Value) {
+fn answer_with(deployment: &Deployment, id: impl Fn(Mint) -> Mint + 'static, reply: &Value) {
     let reply = reply.clone();
-    let mut provider = site.provider.set();
+    let mut provider = deployment.provider.set();
     provider.id = Rc::new(id);
     provider.access = Rc::new(|_| "opaque".into());
     provider.answer = Rc::new(move |answer| {
@@ -76,31 +76,31 @@ fn answer_with(site: &Site, id: impl Fn(Mint) -> Mint + 'static, reply: &Value) 
 }
 
 /// Logs in; the token endpoint answers with these members over good ones.
-fn log_in(site: &Site, id: impl Fn(Mint) -> Mint + 'static, reply: &Value) -> Browser {
-    answer_with(site, id, reply);
-    site.logged_in()
+fn log_in(deployment: &Deployment, id: impl Fn(Mint) -> Mint + 'static, reply: &Value) -> Browser {
+    answer_with(deployment, id, reply);
+    deployment.logged_in()
 }
 
 /// What becomes of a good ID token.
 type Change = Rc<dyn Fn(Mint) -> Mint>;
 
 /// What the refresh route makes of a browser's session, with the ID token if there is one. The browser keeps the cookies.
-fn refresh(site: &Site, browser: &mut Browser, id: Option<Change>, reply: &Value) -> Response {
-    site.provider.set().repeats_id = id.is_some();
+fn refresh(deployment: &Deployment, browser: &mut Browser, id: Option<Change>, reply: &Value) -> Response {
+    deployment.provider.set().repeats_id = id.is_some();
     let id = id.unwrap_or_else(|| Rc::new(|id| id));
-    answer_with(site, move |good| id(good), reply);
-    let response = site.send(browser, Request::post("/refresh"));
-    site.provider.set().repeats_id = true;
+    answer_with(deployment, move |good| id(good), reply);
+    let response = deployment.send(browser, Request::post("/refresh"));
+    deployment.provider.set().repeats_id = true;
     response
 }
 
 /// The session after a refresh, which must succeed.
-fn refreshed(site: &Site, browser: &Browser, id: Option<fn(Mint) -> Mint>, reply: &Value) -> Session {
+fn refreshed(deployment: &Deployment, browser: &Browser, id: Option<fn(Mint) -> Mint>, reply: &Value) -> Session {
     let mut browser = browser.clone();
     let id = id.map(|id| Rc::new(id) as Change);
-    let response = refresh(site, &mut browser, id, reply);
-    assert_eq!(response.status, 200, "{} {:?}", response.body, site.lines());
-    site.session(&browser)
+    let response = refresh(deployment, &mut browser, id, reply);
+    assert_eq!(response.status, 200, "{} {:?}", response.body, deployment.lines());
+    deployment.session(&browser)
 }
 
 /// Makes an ID token one that claims rights, none of which it can give.
@@ -169,16 +169,16 @@ fn rights_come_from_a_token_that_was_verified_for_this_gateway_and_user_and_from
     let former = json!({ "access_token": access_token().claim("scope", "former:scope").text() });
     for (what, access, counts) in &cases {
         for scope in stated {
-            let site = new_site(&json!({}));
+            let deployment = new_site(&json!({}));
             let reply = match scope {
                 Some(scope) => json!({ "access_token": access, "scope": scope }),
                 None => json!({ "access_token": access }),
             };
-            let at_login = site.session(&log_in(&site, claiming_rights, &reply));
+            let at_login = deployment.session(&log_in(&deployment, claiming_rights, &reply));
             let refreshed = [None, Some(claiming_rights as fn(Mint) -> Mint)].map(|id| {
-                let before = log_in(&site, claiming_rights, &former);
-                assert_eq!(scopes(site.session(&before).claims_at(at(0))), ["former:scope"]);
-                refreshed(&site, &before, id, &reply)
+                let before = log_in(&deployment, claiming_rights, &former);
+                assert_eq!(scopes(deployment.session(&before).claims_at(at(0))), ["former:scope"]);
+                refreshed(&deployment, &before, id, &reply)
             });
             for (session, former) in
                 [(&at_login, None), (&refreshed[0], Some("former:scope")), (&refreshed[1], Some("former:scope"))]
@@ -209,7 +209,7 @@ fn rights_come_from_a_token_that_was_verified_for_this_gateway_and_user_and_from
 
 #[test]
 fn roles_of_a_verified_id_token_are_the_users_until_the_access_token_says_otherwise() {
-    let site = new_site(&json!({}));
+    let deployment = new_site(&json!({}));
     let with_roles = |id| claiming_rights(id).claim(ROLES, json!(["viewer"]));
     for (access, expected) in [
         ("opaque".to_string(), "viewer"),
@@ -217,19 +217,19 @@ fn roles_of_a_verified_id_token_are_the_users_until_the_access_token_says_otherw
         (access_token().text(), "editor"),
         (access_token().claim("sub", "user-2").text(), "viewer"),
     ] {
-        let session = site.session(&log_in(&site, with_roles, &json!({ "access_token": access })));
+        let session = deployment.session(&log_in(&deployment, with_roles, &json!({ "access_token": access })));
         assert_eq!(session.claims_at(at(0)).get(ROLES).unwrap().to_json(), json!([expected]).to_string());
     }
 }
 
 #[test]
 fn subject_match_says_which_claims_name_the_user() {
-    let site = new_site(&json!({ "subject_match": { "access_token": "uid", "id_token": "oid" } }));
+    let deployment = new_site(&json!({ "subject_match": { "access_token": "uid", "id_token": "oid" } }));
     let grants = |id: fn(Mint) -> Mint, access: Mint| {
         let reply = json!({ "access_token": access.text() });
-        let browser = log_in(&site, id, &reply);
-        let session = site.session(&browser);
-        let again = refreshed(&site, &browser, None, &reply);
+        let browser = log_in(&deployment, id, &reply);
+        let session = deployment.session(&browser);
+        let again = refreshed(&deployment, &browser, None, &reply);
         let both = [&session, &again].map(|session| !scopes(session.claims_at(at(0))).is_empty());
         assert_eq!(both[0], both[1], "a refresh without an ID token remembers who it is");
         both[0]
@@ -243,13 +243,13 @@ fn subject_match_says_which_claims_name_the_user() {
     assert!(!grants(claiming_rights, access_token()), "the same sub is not asked for");
     assert!(!grants(|id| id.claim("oid", ""), access().claim("uid", "")), "nothing names nobody");
     assert!(!grants(|id| id.claim("oid", 7), access().claim("uid", 7)));
-    let session = site.session(&log_in(&site, id, &json!({})));
+    let session = deployment.session(&log_in(&deployment, id, &json!({})));
     let client = client(SubjectMatch { access_token: "uid".into(), id_token: "oid".into() });
     let other = site_verified(&access().claim("uid", "o2"));
     let shown = client.check_subject(session.claims(), &other);
     let shown = shown.unwrap_err().to_string();
     assert!(shown.contains("\"uid\"") && shown.contains("\"oid\"") && !shown.contains("o2"), "{shown}");
-    assert!(site.has_logged(&format!("access_token_unusable: {shown}; ")), "{:?}", site.lines());
+    assert!(deployment.has_logged(&format!("access_token_unusable: {shown}; ")), "{:?}", deployment.lines());
 }
 
 fn client(subject_match: SubjectMatch) -> Client {
@@ -300,13 +300,13 @@ fn rights_end_with_their_token_and_expires_in_only_shortens() {
         (json!(true), None),
         (json!([60]), None),
     ];
-    let site = new_site(&json!({}));
+    let deployment = new_site(&json!({}));
     for (index, token) in tokens.iter().enumerate() {
         for (expires_in, stated) in &cases {
             let reply = json!({ "access_token": token, "expires_in": expires_in });
-            let browser = log_in(&site, claiming_rights, &reply);
-            let session = site.session(&browser);
-            let refreshed = refreshed(&site, &browser, None, &reply);
+            let browser = log_in(&deployment, claiming_rights, &reply);
+            let session = deployment.session(&browser);
+            let refreshed = refreshed(&deployment, &browser, None, &reply);
             let expected = match index {
                 0..=2 => stated.unwrap_or(3600).min(300),
                 _ => stated.unwrap_or(3600),
@@ -320,36 +320,36 @@ fn rights_end_with_their_token_and_expires_in_only_shortens() {
             }
         }
     }
-    let site = new_site(&json!({ "max_token_age_s": 100 }));
+    let deployment = new_site(&json!({ "max_token_age_s": 100 }));
     let reply = json!({ "access_token": access_token().text() });
-    let session = site.session(&log_in(&site, claiming_rights, &reply));
+    let session = deployment.session(&log_in(&deployment, claiming_rights, &reply));
     assert_eq!(session.tokens().access_expires_s, NOW + 40, "issued a minute ago, and good for 100 s");
 }
 
 /// A browser whose access token came while the keys of the issuer were unreachable. `site` has no keys yet.
-fn unread(site: &Site, before: &Browser, reply: &Value) -> Browser {
-    site.provider.take_down(Endpoint::Keys);
+fn unread(deployment: &Deployment, before: &Browser, reply: &Value) -> Browser {
+    deployment.provider.take_down(Endpoint::Keys);
     let mut browser = before.clone();
-    let response = refresh(site, &mut browser, Some(Rc::new(claiming_rights)), reply);
+    let response = refresh(deployment, &mut browser, Some(Rc::new(claiming_rights)), reply);
     assert_eq!(response.status, 200, "{}", response.body);
-    site.provider.bring_up();
+    deployment.provider.bring_up();
     browser
 }
 
 /// What another instance, which reads the access token of this session again, makes of the session: `None` if nothing is new.
-fn reverify_access_token(site: &Site, browser: &Browser, keys: &[Value]) -> Option<Browser> {
-    site.provider.set().published = keys.to_vec();
+fn reverify_access_token(deployment: &Deployment, browser: &Browser, keys: &[Value]) -> Option<Browser> {
+    deployment.provider.set().published = keys.to_vec();
     let mut browser = browser.clone();
-    let response = site.instance().send(&mut browser, Request::get("/app"));
+    let response = deployment.instance().send(&mut browser, Request::get("/app"));
     assert_eq!(response.status, 200);
     response.sets(COOKIE).map(|_| browser)
 }
 
 #[test]
 fn a_moment_without_keys_changes_nothing_that_was_granted() {
-    let site = fetching_site(&json!({}));
+    let deployment = fetching_site(&json!({}));
     let first = access_token().claim("exp", NOW + 100).text();
-    let log_in_before = || log_in(&site, claiming_rights, &json!({ "access_token": first }));
+    let log_in_before = || log_in(&deployment, claiming_rights, &json!({ "access_token": first }));
     let next = access_token().without("scope").claim("permissions", json!(["q"])).text();
     for scope in [None, Some("next:scope")] {
         let reply = match scope {
@@ -357,68 +357,68 @@ fn a_moment_without_keys_changes_nothing_that_was_granted() {
             None => json!({ "access_token": next }),
         };
         let before = log_in_before();
-        let cold = site.instance();
+        let cold = deployment.instance();
         let browser = unread(&cold, &before, &reply);
-        let session = site.session(&browser);
+        let session = deployment.session(&browser);
         assert!(session.has_unverified_access_token());
         assert_eq!(session.tokens().access, next);
-        assert_eq!(session.tokens().id, site.session(&before).tokens().id, "nobody could verify the new one");
+        assert_eq!(session.tokens().id, deployment.session(&before).tokens().id, "nobody could verify the new one");
         assert_eq!(scopes(session.claims_at(at(99))), ["read:things", "write:things"]);
         assert_no_rights(session.claims_at(at(100)), "until the former token would have expired");
         assert!(cold.has_logged("access_token_unread: "));
 
         // It goes to another instance, and back.
-        let sessions = site.sessions();
+        let sessions = deployment.sessions();
         let packed = sessions.to_sealed(&session, HOST, &[7; 24]).unwrap();
         let unpacked = sessions.from_sealed(&packed, HOST).unwrap();
         assert!(unpacked.has_unverified_access_token());
         assert_eq!(scopes(unpacked.claims_at(at(99))), ["read:things", "write:things"]);
         assert_no_rights(unpacked.claims_at(at(100)), "until the former token would have expired");
 
-        site.provider.take_down(Endpoint::Keys);
-        assert!(reverify_access_token(&site, &browser, &[key_a().jwk()]).is_none(), "nothing new");
-        site.provider.bring_up();
+        deployment.provider.take_down(Endpoint::Keys);
+        assert!(reverify_access_token(&deployment, &browser, &[key_a().jwk()]).is_none(), "nothing new");
+        deployment.provider.bring_up();
 
-        let unknown = reverify_access_token(&site, &browser, &[key_c().jwk()]).unwrap();
-        assert!(site.session(&unknown).has_unverified_access_token());
-        assert_no_rights(site.session(&unknown).claims_at(at(0)), "there are keys, and none is its");
-        assert!(reverify_access_token(&site, &unknown, &[key_c().jwk()]).is_none());
+        let unknown = reverify_access_token(&deployment, &browser, &[key_c().jwk()]).unwrap();
+        assert!(deployment.session(&unknown).has_unverified_access_token());
+        assert_no_rights(deployment.session(&unknown).claims_at(at(0)), "there are keys, and none is its");
+        assert!(reverify_access_token(&deployment, &unknown, &[key_c().jwk()]).is_none());
 
         let mut other_key = key_b().jwk();
         other_key["kid"] = key_a().kid.into();
-        let refused = reverify_access_token(&site, &browser, &[other_key]).unwrap();
-        assert!(!site.session(&refused).has_unverified_access_token());
-        assert_no_rights(site.session(&refused).claims_at(at(0)), "refused");
+        let refused = reverify_access_token(&deployment, &browser, &[other_key]).unwrap();
+        assert!(!deployment.session(&refused).has_unverified_access_token());
+        assert_no_rights(deployment.session(&refused).claims_at(at(0)), "refused");
 
         let of_another = json!({ "access_token": access_token().claim("sub", "user-2").text() });
-        site.provider.set().published = vec![key_a().jwk()];
-        let other = unread(&site.instance(), &log_in_before(), &of_another);
-        assert!(site.session(&other).has_unverified_access_token());
-        let other = reverify_access_token(&site, &other, &[key_a().jwk()]).unwrap();
-        assert_no_rights(site.session(&other).claims_at(at(0)), "another user's");
+        deployment.provider.set().published = vec![key_a().jwk()];
+        let other = unread(&deployment.instance(), &log_in_before(), &of_another);
+        assert!(deployment.session(&other).has_unverified_access_token());
+        let other = reverify_access_token(&deployment, &other, &[key_a().jwk()]).unwrap();
+        assert_no_rights(deployment.session(&other).claims_at(at(0)), "another user's");
 
         let expected = scope.map_or(vec!["read:things", "write:things"], |one| vec![one]);
-        let read = site.session(&reverify_access_token(&site, &browser, &[key_a().jwk()]).unwrap());
+        let read = deployment.session(&reverify_access_token(&deployment, &browser, &[key_a().jwk()]).unwrap());
         assert!(!read.has_unverified_access_token());
         assert!(read.claims_at(at(0)).permissions().unwrap().eq(["q"]));
         assert_eq!(scopes(read.claims_at(at(0))), expected);
         assert_eq!(read.tokens().access_expires_s, NOW + 600, "until the new token expires");
-        let read = site.session(&reverify_access_token(&site, &unknown, &[key_a().jwk()]).unwrap());
+        let read = deployment.session(&reverify_access_token(&deployment, &unknown, &[key_a().jwk()]).unwrap());
         assert_eq!(scopes(read.claims_at(at(0))), expected);
     }
     // RFC 6749 §6 once more: what was stated for a token that nobody could read stands for the next, too.
-    let cold = site.instance();
+    let cold = deployment.instance();
     let browser = unread(&cold, &log_in_before(), &json!({ "access_token": next, "scope": "next:scope" }));
     let browser = unread(&cold, &browser, &json!({ "access_token": next }));
-    assert!(site.session(&browser).has_unverified_access_token());
-    let read = site.session(&reverify_access_token(&site, &browser, &[key_a().jwk()]).unwrap());
+    assert!(deployment.session(&browser).has_unverified_access_token());
+    let read = deployment.session(&reverify_access_token(&deployment, &browser, &[key_a().jwk()]).unwrap());
     assert_eq!(scopes(read.claims_at(at(0))), ["next:scope"]);
     // A key that nobody has published grants nothing meanwhile.
     let unpublished = access_token().header("kid", "new").text();
-    let session = refreshed(&site, &log_in_before(), None, &json!({ "access_token": unpublished }));
+    let session = refreshed(&deployment, &log_in_before(), None, &json!({ "access_token": unpublished }));
     assert!(session.has_unverified_access_token());
     assert_no_rights(session.claims_at(at(0)), "a key that is not known");
-    assert!(site.has_logged("access_token_unusable: key_not_found; "));
+    assert!(deployment.has_logged("access_token_unusable: key_not_found; "));
     // Nor does a key come for the token of a stranger: it is not read again with every request.
     let alone = new_site(&json!({ "issuers": [] }));
     let foreign = access_token().claim("iss", FURTHER_ISSUER).header("kid", "new").text();
@@ -429,31 +429,35 @@ fn a_moment_without_keys_changes_nothing_that_was_granted() {
 }
 
 /// The claim by which an ID token of a refresh is one of another login, if it is. The session goes on where it is not.
-fn other_login(site: &Site, browser: &Browser, id: impl Fn(Mint) -> Mint + 'static) -> Result<Browser, String> {
+fn other_login(
+    deployment: &Deployment,
+    browser: &Browser,
+    id: impl Fn(Mint) -> Mint + 'static,
+) -> Result<Browser, String> {
     // An instance of its own, and a provider that does not rotate: each refresh of this session is its first.
-    let instance = site.instance();
+    let instance = deployment.instance();
     let mut browser = browser.clone();
     let response = refresh(&instance, &mut browser, Some(Rc::new(id)), &json!({}));
     if response.status == 200 {
         return Ok(browser);
     }
     assert_eq!(response.outcome(), (401, "session_ended".into()));
-    let lines = site.lines();
+    let lines = deployment.lines();
     let line = lines.iter().rev().find_map(|line| line.strip_prefix("id_token_invalid: its claim \"")).unwrap();
     Err(line.strip_suffix("\" is not that of the login; the session ends").unwrap().into())
 }
 
 #[test]
 fn a_refreshed_id_token_goes_on_with_the_login_or_ends_it() {
-    let site = new_site(&json!({}));
-    site.provider.set().rotates = false;
-    let browser = log_in(&site, claiming_rights, &json!({}));
-    let nonce = site.provider.state().nonce.clone();
+    let deployment = new_site(&json!({}));
+    deployment.provider.set().rotates = false;
+    let browser = log_in(&deployment, claiming_rights, &json!({}));
+    let nonce = deployment.provider.state().nonce.clone();
     let good = [
-        other_login(&site, &browser, claiming_rights).unwrap(),
-        other_login(&site, &browser, move |id| id.claim("nonce", nonce.as_str())).unwrap(),
+        other_login(&deployment, &browser, claiming_rights).unwrap(),
+        other_login(&deployment, &browser, move |id| id.claim("nonce", nonce.as_str())).unwrap(),
     ];
-    other_login(&site, &browser, |id| id.claim("auth_time", NOW)).unwrap();
+    other_login(&deployment, &browser, |id| id.claim("auth_time", NOW)).unwrap();
     // The nonce is remembered although the ID token in between had none.
     for browser in [&browser, &good[0], &good[1]] {
         type Bad = (&'static str, fn(Mint) -> Mint);
@@ -464,12 +468,12 @@ fn a_refreshed_id_token_goes_on_with_the_login_or_ends_it() {
             ("azp", |id| id.claim("azp", CLIENT)),
         ];
         for (claim, id) in bad {
-            assert_eq!(other_login(&site, browser, id).err().as_deref(), Some(claim));
+            assert_eq!(other_login(&deployment, browser, id).err().as_deref(), Some(claim));
         }
     }
-    let with_azp = log_in(&site, |id| id.claim("azp", CLIENT), &json!({}));
-    assert!(other_login(&site, &with_azp, |id| id.claim("azp", CLIENT)).is_ok());
-    assert_eq!(other_login(&site, &with_azp, |id| id).err().as_deref(), Some("azp"));
+    let with_azp = log_in(&deployment, |id| id.claim("azp", CLIENT), &json!({}));
+    assert!(other_login(&deployment, &with_azp, |id| id.claim("azp", CLIENT)).is_ok());
+    assert_eq!(other_login(&deployment, &with_azp, |id| id).err().as_deref(), Some("azp"));
 
     // Without keys to verify it with, it tells nobody anything.
     let fetching = fetching_site(&json!({}));
@@ -483,19 +487,19 @@ fn a_refreshed_id_token_goes_on_with_the_login_or_ends_it() {
 
 #[test]
 fn who_left_the_organizations_that_may_log_in_does_not_stay() {
-    let site = new_site(&json!({ "organizations": ["org_1", "org_2"] }));
-    site.provider.set().rotates = false;
+    let deployment = new_site(&json!({ "organizations": ["org_1", "org_2"] }));
+    deployment.provider.set().rotates = false;
     let member: fn(Mint) -> Mint = |id| claiming_rights(id).claim("org_id", "org_1");
-    let browser = log_in(&site, member, &json!({}));
-    assert!(other_login(&site, &browser, member).is_ok());
-    assert!(other_login(&site, &browser, |id| claiming_rights(id).claim("org_id", "org_2")).is_ok());
+    let browser = log_in(&deployment, member, &json!({}));
+    assert!(other_login(&deployment, &browser, member).is_ok());
+    assert!(other_login(&deployment, &browser, |id| claiming_rights(id).claim("org_id", "org_2")).is_ok());
     let gone: [fn(Mint) -> Mint; 2] = [claiming_rights, |id| claiming_rights(id).claim("org_id", "org_3")];
     for id in gone {
-        assert_eq!(other_login(&site, &browser, id).err().as_deref(), Some("org_id"));
+        assert_eq!(other_login(&deployment, &browser, id).err().as_deref(), Some("org_id"));
     }
     for (organizations, is_admitted) in [(json!(["org_1"]), true), (json!(["org_2"]), false)] {
         let later = config(&json!({ "organizations": organizations }), &json!({}));
-        let later = Site::on(&site.host, &site.provider, &later);
+        let later = Deployment::on(&deployment.host, &deployment.provider, &later);
         let response = later.send(&mut browser.clone(), Request::get("/maybe"));
         assert_eq!(response.origin_header("x-user").is_some(), is_admitted);
     }
@@ -546,7 +550,7 @@ fn a_session_opens_at_the_very_login_it_was_made_for() {
         provider.set().access = Rc::new(|_| "opaque".into());
         let mut config = config(&authorizer, session);
         config["authorizer"].as_object_mut().unwrap().remove("jwks");
-        Site::on(&host, &provider, &config)
+        Deployment::on(&host, &provider, &config)
     };
     let mut opened = 0;
     for (index, (authorizer, section)) in gateways.iter().enumerate() {
@@ -564,16 +568,16 @@ fn a_session_opens_at_the_very_login_it_was_made_for() {
         home.share(None);
         for (other, (authorizer, section)) in gateways.iter().enumerate() {
             for more in &neutral {
-                let site = compiled(authorizer, more, section);
+                let deployment = compiled(authorizer, more, section);
                 let cookie = format!("{}={value}", cookie_name(section));
-                let response = site.ask(Request::get(&url(authorizer, "/maybe")).cookie(&cookie));
+                let response = deployment.fetch(Request::get(&url(authorizer, "/maybe")).cookie(&cookie));
                 let opens = response.origin_header("x-user").is_some();
                 assert_eq!(opens, index == other, "{authorizer} {section} {more}");
-                let unpacks = site.run(unpacks(&site, &packed));
+                let unpacks = deployment.run(unpacks(&deployment, &packed));
                 assert_eq!(unpacks, opens, "a packed session: {authorizer} {section} {more}");
                 // A script is told what is wrong with a callback, and nothing of it is used up.
                 let callback = Request::get(&url(authorizer, &format!("/callback?code=c&state={state}"))).script();
-                let (_, told) = site.ask(callback.cookie(&login_cookie)).outcome();
+                let (_, told) = deployment.fetch(callback.cookie(&login_cookie)).outcome();
                 assert!(["navigation_required", "state_invalid"].contains(&told.as_str()), "{told}");
                 let goes_on = told == "navigation_required";
                 // Logins are bound to the host itself; the domain is that of sessions.
@@ -612,11 +616,11 @@ impl CoordinatorStore for Empty {
 }
 
 /// Whether a coordinator of this site opens what was sealed for one.
-async fn unpacks(site: &Site, sealed: &str) -> bool {
-    let party = site.gateway.login().unwrap();
-    let turn = party.coordinate(SessionAction::Replace, sealed, &Empty, &site.host).await.unwrap();
-    assert!([200, 503].contains(&turn.answer.status));
-    turn.answer.status == 200
+async fn unpacks(deployment: &Deployment, sealed: &str) -> bool {
+    let party = deployment.gateway.login().unwrap();
+    let outcome = party.coordinate(SessionAction::Replace, sealed, &Empty, &deployment.host).await.unwrap();
+    assert!([200, 503].contains(&outcome.response.status));
+    outcome.response.status == 200
 }
 
 #[test]
@@ -624,16 +628,17 @@ fn a_token_is_shown_to_its_own_issuer_only() {
     let further = [FURTHER_ISSUER, "https://tenant.example.com", "https://TENANT.example.com/"];
     let issuers: Vec<Value> =
         further.iter().map(|issuer| json!({ "issuer": issuer, "jwks": { "keys": [key_a().jwk()] } })).collect();
-    let config = with(site::oidc_config(), &json!({ "authorizer": { "issuers": issuers } }));
-    let site = Site::of(&config);
-    let ask = |issuer: &str| site.ask(Request::get("/userinfo").bearer(&access_token().claim("iss", issuer).text()));
+    let config = with(deployment::oidc_config(), &json!({ "authorizer": { "issuers": issuers } }));
+    let deployment = Deployment::of(&config);
+    let ask =
+        |issuer: &str| deployment.fetch(Request::get("/userinfo").bearer(&access_token().claim("iss", issuer).text()));
     ask(ISSUER);
-    assert_eq!(site.provider.requests(Endpoint::Userinfo), 1);
-    assert!(site.seen().urls().contains(&"https://tenant.example.com/userinfo".into()));
+    assert_eq!(deployment.provider.requests(Endpoint::Userinfo), 1);
+    assert!(deployment.seen().urls().contains(&"https://tenant.example.com/userinfo".into()));
     for issuer in further {
         assert_eq!(ask(issuer).outcome(), (403, "userinfo_issuer_mismatch".into()), "{issuer}");
     }
-    assert_eq!(site.provider.requests(Endpoint::Userinfo), 1);
+    assert_eq!(deployment.provider.requests(Endpoint::Userinfo), 1);
 }
 
 #[test]

@@ -21,7 +21,7 @@ use edgeward::jwk::{KeyCache, KeySource, KeysError};
 use edgeward::jwt::{Algorithm, Policy};
 use edgeward::{Unverified, Verifier, limits};
 use serde_json::json as value;
-use support::host::{Crowd, Delay, Jobs, VirtualHost};
+use support::host::{Delay, Jobs, Tasks, VirtualHost};
 use support::world::{JWKS_URI, Verdict, World, json, kids, status, token, token_with_kid, unavailable};
 use support::{AUDIENCE, ISSUER, Mint, NOW, Rng, access_policy, id_policy, key_a, key_b, key_e3, set_text};
 
@@ -75,11 +75,11 @@ fn a_request_with_keys_at_hand_is_ready_at_its_first_poll() {
     world.delay_answers(JWKS_URI, Delay::Forever);
     for seconds in [0, 500] {
         world.set_clock(UnixTime::from_secs(NOW + seconds));
-        let mut crowd = world.crowd();
+        let mut tasks = world.tasks();
         for (text, expected) in [(&good, Verdict::Accepted), (&forged, Verdict::Refused("signature_invalid"))] {
-            let number = crowd.start(world.verdict(text));
-            assert!(crowd.poll(number), "it waits");
-            assert_eq!(crowd.output(number), Some(&expected));
+            let number = tasks.start(world.verdict(text));
+            assert!(tasks.poll(number), "it waits");
+            assert_eq!(tasks.output(number), Some(&expected));
         }
     }
     assert_eq!(world.open_jobs(), 1);
@@ -93,17 +93,17 @@ fn a_request_cancelled_at_any_await_takes_nobody_along() {
     loop {
         let world = discovering();
         world.hesitate();
-        let mut crowd = world.crowd();
-        let cancelled = crowd.start(world.verdict(&text));
-        let others = [(); 10].map(|()| crowd.start(world.verdict(&text)));
+        let mut tasks = world.tasks();
+        let cancelled = tasks.start(world.verdict(&text));
+        let others = [(); 10].map(|()| tasks.start(world.verdict(&text)));
         for _ in 0..rounds {
-            crowd.round();
+            tasks.round();
         }
-        let was_done = crowd.output(cancelled).is_some();
-        crowd.cancel(cancelled);
-        crowd.finish();
+        let was_done = tasks.output(cancelled).is_some();
+        tasks.cancel(cancelled);
+        tasks.finish();
         for other in others {
-            assert_eq!(crowd.output(other), Some(&Verdict::Accepted), "cancelled after {rounds} rounds");
+            assert_eq!(tasks.output(other), Some(&Verdict::Accepted), "cancelled after {rounds} rounds");
         }
         assert_eq!(world.urls(), [OPENID, JWKS_URI], "the fetch goes on, and nobody begins another");
         assert!(world.elapsed_ms() <= limits::FETCH_POLL_MS.into(), "nor does anybody wait for a lease");
@@ -120,11 +120,11 @@ fn a_fetch_goes_on_when_nobody_waits_for_it_any_more() {
     let world = World::publishing([key_a()]);
     world.delay_answers(JWKS_URI, Delay::Millis(300));
     let text = token(key_a());
-    let mut crowd = world.crowd();
-    let only = crowd.start(world.verdict(&text));
-    crowd.elapse_ms(100);
-    crowd.cancel(only);
-    crowd.elapse_ms(200);
+    let mut tasks = world.tasks();
+    let only = tasks.start(world.verdict(&text));
+    tasks.elapse_ms(100);
+    tasks.cancel(only);
+    tasks.elapse_ms(200);
     assert_eq!(kids(&world), [key_a().kid]);
     assert_eq!(world.edge().len(), 1, "and other isolates have it, too");
 }
@@ -136,16 +136,16 @@ fn a_job_killed_at_any_await_hands_its_lease_back_and_refuses_nobody() {
     loop {
         let world = discovering();
         world.hesitate();
-        let mut crowd = world.crowd();
-        let numbers = [(); 10].map(|()| crowd.start(world.verdict(&text)));
+        let mut tasks = world.tasks();
+        let numbers = [(); 10].map(|()| tasks.start(world.verdict(&text)));
         for _ in 0..rounds {
-            crowd.round();
+            tasks.round();
         }
         let was_over = world.open_jobs() == 0;
         world.kill_jobs();
-        crowd.finish();
+        tasks.finish();
         for number in numbers {
-            assert_eq!(crowd.output(number), Some(&Verdict::Accepted), "killed after {rounds} rounds");
+            assert_eq!(tasks.output(number), Some(&Verdict::Accepted), "killed after {rounds} rounds");
         }
         assert!(world.seen().urls().iter().filter(|url| *url == JWKS_URI).count() <= 2);
         assert!(world.elapsed_ms() <= 2 * i64::from(limits::FETCH_POLL_MS), "nobody waits for its lease to end");
@@ -198,12 +198,12 @@ fn nobody_waits_for_the_edge_cache_to_store() {
     let world = World::publishing([key_a()]);
     world.delay_answers(JWKS_URI, Delay::Millis(100));
     let text = token(key_a());
-    let mut crowd = world.crowd();
-    let request = crowd.start(world.verdict(&text));
-    crowd.elapse_ms(50);
+    let mut tasks = world.tasks();
+    let request = tasks.start(world.verdict(&text));
+    tasks.elapse_ms(50);
     world.delay_edge(Delay::Forever);
-    crowd.elapse_ms(50);
-    assert_eq!(crowd.output(request), Some(&Verdict::Accepted));
+    tasks.elapse_ms(50);
+    assert_eq!(tasks.output(request), Some(&Verdict::Accepted));
     assert_eq!(world.open_jobs(), 1, "the entry is still on its way");
 }
 
@@ -250,17 +250,17 @@ fn whatever_the_clock_does_while_an_answer_is_awaited_everybody_gets_a_verdict()
             }
             let asked = world.asked();
             world.delay_answers(JWKS_URI, Delay::Millis(300));
-            let mut crowd = world.crowd();
-            let start = |crowd: &mut Crowd<_>| crowd.start(world.verdict(&text));
-            let mut numbers = vec![start(&mut crowd), start(&mut crowd)];
-            crowd.elapse_ms(100);
+            let mut tasks = world.tasks();
+            let start = |tasks: &mut Tasks<_>| tasks.start(world.verdict(&text));
+            let mut numbers = vec![start(&mut tasks), start(&mut tasks)];
+            tasks.elapse_ms(100);
             world.set_clock(UnixTime::from_millis(world.now().millis() + jump_ms));
-            numbers.extend([start(&mut crowd), start(&mut crowd)]);
-            crowd.elapse_ms(100);
-            numbers.push(start(&mut crowd));
-            crowd.finish();
+            numbers.extend([start(&mut tasks), start(&mut tasks)]);
+            tasks.elapse_ms(100);
+            numbers.push(start(&mut tasks));
+            tasks.finish();
             for number in numbers {
-                assert_eq!(crowd.output(number), Some(&Verdict::Accepted), "{jump_ms} ms, stale: {is_stale}");
+                assert_eq!(tasks.output(number), Some(&Verdict::Accepted), "{jump_ms} ms, stale: {is_stale}");
             }
             assert!(world.asked() - asked <= 2, "{jump_ms} ms, stale: {is_stale}");
             // And back.
@@ -395,11 +395,11 @@ fn keys_of_several_issuers_are_loaded_at_once() {
     let world = two_issuers();
     world.delay_answers(JWKS_URI, Delay::Millis(400));
     world.delay_answers(OTHER_JWKS, Delay::Millis(300));
-    let mut crowd = world.crowd();
-    let loads = [(); 5].map(|()| crowd.start(world.verifier.load(&world.host)));
-    crowd.finish();
+    let mut tasks = world.tasks();
+    let loads = [(); 5].map(|()| tasks.start(world.verifier.load(&world.host)));
+    tasks.finish();
     for load in loads {
-        assert_eq!(crowd.output(load), Some(&Ok(())));
+        assert_eq!(tasks.output(load), Some(&Ok(())));
     }
     assert_eq!(world.urls(), [JWKS_URI, OTHER_JWKS], "and once, whoever calls");
     assert!(world.elapsed_ms() <= 400 + i64::from(limits::FETCH_POLL_MS), "{}", world.elapsed_ms());
@@ -445,10 +445,10 @@ fn a_load_waits_for_a_fetch_under_way_though_the_one_before_failed() {
     world.publish([key_a()]);
     world.sleep_s(1);
     world.delay_answers(JWKS_URI, Delay::Millis(200));
-    let mut crowd = world.crowd();
-    let loads = [(); 3].map(|()| crowd.start(world.verifier.load(&world.host)));
-    crowd.finish();
-    assert_eq!(loads.map(|load| crowd.output(load).cloned()), [(); 3].map(|()| Some(Ok(()))));
+    let mut tasks = world.tasks();
+    let loads = [(); 3].map(|()| tasks.start(world.verifier.load(&world.host)));
+    tasks.finish();
+    assert_eq!(loads.map(|load| tasks.output(load).cloned()), [(); 3].map(|()| Some(Ok(()))));
     assert_eq!(world.asked(), 2);
 }
 
@@ -456,13 +456,13 @@ fn a_load_waits_for_a_fetch_under_way_though_the_one_before_failed() {
 fn a_load_ends_though_a_fetch_never_comes_back() {
     let world = World::publishing([key_a()]);
     world.delay_answers(JWKS_URI, Delay::Forever);
-    let mut crowd = world.crowd();
-    let hung = crowd.start(world.verifier.load(&world.host));
-    crowd.settle();
+    let mut tasks = world.tasks();
+    let hung = tasks.start(world.verifier.load(&world.host));
+    tasks.settle();
     world.delay_answers(JWKS_URI, Delay::Millis(0));
-    let second = crowd.start(world.verifier.load(&world.host));
-    crowd.elapse_ms(limits::FETCH_LEASE_MS + i64::from(limits::FETCH_POLL_MS));
-    assert_eq!((crowd.output(hung), crowd.output(second)), (None, Some(&Ok(()))));
+    let second = tasks.start(world.verifier.load(&world.host));
+    tasks.elapse_ms(limits::FETCH_LEASE_MS + i64::from(limits::FETCH_POLL_MS));
+    assert_eq!((tasks.output(hung), tasks.output(second)), (None, Some(&Ok(()))));
 }
 
 #[test]
@@ -492,7 +492,7 @@ fn id_tokens_share_the_keys_and_the_fetches_of_the_verifier() {
     let keys = Arc::clone(world.verifier.keys().next().unwrap());
     let (access, id) = (token(key_a()), Mint::id(key_a()).text());
     let policy = id_policy();
-    let mut crowd = world.crowd();
+    let mut tasks = world.tasks();
     let verify_id = async |text: &str| {
         let result = keys.verify(&policy, text, &world.host).await;
         result.map(|token| token.claims().subject().map(str::to_owned))
@@ -500,14 +500,14 @@ fn id_tokens_share_the_keys_and_the_fetches_of_the_verifier() {
     // An access token is no ID token, and an ID token is known to no cache of access tokens.
     let texts = [&id, &access];
     for text in texts {
-        crowd.start(verify_id(text));
+        tasks.start(verify_id(text));
     }
-    let mut others = world.crowd();
+    let mut others = world.tasks();
     let numbers = [&access, &id].map(|text| others.start(world.verdict(text)));
     assert!(numbers.iter().all(|number| !others.poll(*number)));
-    crowd.finish();
+    tasks.finish();
     others.finish();
-    let [Ok(subject), Err(Unverified::Refused(error))] = &crowd.outputs()[..] else { panic!() };
+    let [Ok(subject), Err(Unverified::Refused(error))] = &tasks.outputs()[..] else { panic!() };
     assert_eq!((subject.as_deref(), error.code()), (Some("user-1"), "audience_mismatch"));
     assert_eq!(others.outputs(), [Verdict::Accepted, Verdict::Refused("audience_mismatch")]);
     assert_eq!(world.asked(), 1);
@@ -579,11 +579,11 @@ fn in_any_disorder_every_request_ends_with_a_verdict_that_is_right() {
             if has_both { world.publish([key_e3(), key_a()]) } else { world.publish([key_e3()]) }
         };
         publish(true);
-        let mut crowd = world.crowd();
+        let mut tasks = world.tasks();
         let mut started = Vec::new();
         for _ in 0..300 {
             let which = rng.below(texts.len());
-            started.push((crowd.start(world.verdict(&texts[which])), which, world.elapsed_ms()));
+            started.push((tasks.start(world.verdict(&texts[which])), which, world.elapsed_ms()));
             match rng.below(40) {
                 0 => world.reply(JWKS_URI, Err(*rng.pick(&[Unreachable::Network, Unreachable::GivenUp]))),
                 1 => world.reply(JWKS_URI, Ok(status(*rng.pick(&[302, 404, 429, 500])))),
@@ -602,21 +602,21 @@ fn in_any_disorder_every_request_ends_with_a_verdict_that_is_right() {
                 }
                 15 => {
                     let (cancelled, ..) = *rng.pick(&started);
-                    crowd.cancel(cancelled);
+                    tasks.cancel(cancelled);
                 }
-                16 => crowd.elapse_ms(i64::try_from(rng.below(700_000)).unwrap()),
-                17..30 => crowd.elapse_ms(i64::try_from(rng.below(1000)).unwrap()),
+                16 => tasks.elapse_ms(i64::try_from(rng.below(700_000)).unwrap()),
+                17..30 => tasks.elapse_ms(i64::try_from(rng.below(1000)).unwrap()),
                 _ => {}
             }
             for (number, _, at_ms) in &started {
-                let is_open = crowd.is_open(*number);
+                let is_open = tasks.is_open(*number);
                 // Two fetches of at most six questions, each with its time, and a lease before each.
                 assert!(!is_open || world.elapsed_ms() - at_ms <= 40_000 + 700_000, "seed {seed}: an endless request");
             }
         }
-        crowd.finish();
+        tasks.finish();
         for (number, which, _) in started {
-            match (crowd.output(number), which) {
+            match (tasks.output(number), which) {
                 (None, _) => {}
                 (Some(Verdict::Accepted), 0 | 1) => seen[0] += 1,
                 (Some(Verdict::Refused("key_not_found")), 1 | 3) => seen[1] += 1,

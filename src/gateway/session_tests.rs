@@ -383,7 +383,7 @@ fn debug_shows_no_secret_of_credentials() {
     let session = party.session_of(&head, at(0)).unwrap();
     let coordinator = party.state.with(|state| {
         let turn = state.refreshes.join(&session, at(0));
-        let crate::oidc::RefreshTurn::Start(token) = turn else { panic!("no refresh in progress") };
+        let crate::oidc::RefreshTurn::Start(token) = turn else { panic!("it starts") };
         let outcome = RefreshOutcome::Refreshed(alloc::boxed::Box::new(session.as_ref().clone()));
         let shown = alloc::format!("{turn:?} {outcome:?}");
         state.refreshes.complete(token, outcome, at(0));

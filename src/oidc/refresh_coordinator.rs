@@ -160,13 +160,13 @@ mod tests {
     fn one_request_refreshes_and_the_others_get_the_outcome() {
         let mut coordinator = RefreshCoordinator::default();
         let now = UnixTime::from_secs(1000);
-        let RefreshTurn::Start(mark) = coordinator.join(&session("one"), now) else { panic!("the first goes") };
+        let RefreshTurn::Start(token) = coordinator.join(&session("one"), now) else { panic!("the first one starts") };
         assert!(matches!(coordinator.join(&session("one"), now), RefreshTurn::Wait));
         assert!(
             matches!(coordinator.join(&session("two"), now), RefreshTurn::Start(_)),
             "another session is not held up"
         );
-        coordinator.complete(mark, refreshed(session("next")), now);
+        coordinator.complete(token, refreshed(session("next")), now);
         assert!(matches!(coordinator.join(&session("one"), now), RefreshTurn::Done(_)));
         assert!(
             matches!(coordinator.join(&session("one"), UnixTime::from_secs(1061)), RefreshTurn::Start(_)),
@@ -180,8 +180,8 @@ mod tests {
         let now = UnixTime::from_secs(1000);
         let later = |expires| Tokens { refresh: Some("same".into()), access_expires_s: expires, ..Tokens::default() };
         let next = |expires| session("same").refreshed(session("same").claims().clone(), later(expires));
-        let RefreshTurn::Start(mark) = coordinator.join(&session("same"), now) else { panic!("it goes") };
-        coordinator.complete(mark, refreshed(next(5000)), now);
+        let RefreshTurn::Start(token) = coordinator.join(&session("same"), now) else { panic!("it starts") };
+        coordinator.complete(token, refreshed(next(5000)), now);
         assert!(matches!(coordinator.join(&session("same"), now), RefreshTurn::Done(_)));
         assert!(matches!(coordinator.join(&next(5000), now), RefreshTurn::Start(_)));
         coordinator.forget(&session("same"));
@@ -189,7 +189,7 @@ mod tests {
             matches!(coordinator.join(&session("same"), now), RefreshTurn::Wait),
             "one in progress is not forgotten"
         );
-        coordinator.complete(mark, refreshed(next(5000)), now);
+        coordinator.complete(token, refreshed(next(5000)), now);
         coordinator.forget(&session("same"));
         assert!(matches!(coordinator.join(&session("same"), now), RefreshTurn::Start(_)));
     }
@@ -199,9 +199,9 @@ mod tests {
         let mut coordinator = RefreshCoordinator::default();
         let now = UnixTime::from_secs(1000);
         for (earlier, later) in [("one", "two"), ("two", "three"), ("same", "same")] {
-            let RefreshTurn::Start(mark) = coordinator.join(&session(earlier), now) else { panic!("it goes") };
+            let RefreshTurn::Start(token) = coordinator.join(&session(earlier), now) else { panic!("it starts") };
             assert!(coordinator.newest(&session(earlier)).is_none());
-            coordinator.complete(mark, refreshed(session(later)), now);
+            coordinator.complete(token, refreshed(session(later)), now);
         }
         for (asked, newest) in [("one", "three"), ("two", "three"), ("same", "same")] {
             assert_eq!(coordinator.newest(&session(asked)).unwrap().tokens().refresh.as_deref(), Some(newest));
@@ -213,12 +213,12 @@ mod tests {
     fn an_end_is_final_and_a_failure_is_not() {
         let mut coordinator = RefreshCoordinator::default();
         let now = UnixTime::from_secs(1000);
-        let RefreshTurn::Start(mark) = coordinator.join(&session("one"), now) else { panic!("the first goes") };
-        coordinator.complete(mark, RefreshOutcome::Failed, now);
+        let RefreshTurn::Start(token) = coordinator.join(&session("one"), now) else { panic!("the first one starts") };
+        coordinator.complete(token, RefreshOutcome::Failed, now);
         assert!(matches!(coordinator.join(&session("one"), now), RefreshTurn::Failed));
         let now = UnixTime::from_secs(1005);
-        let RefreshTurn::Start(mark) = coordinator.join(&session("one"), now) else { panic!("it may be tried again") };
-        coordinator.complete(mark, RefreshOutcome::Ended, now);
+        let RefreshTurn::Start(token) = coordinator.join(&session("one"), now) else { panic!("it may be retried") };
+        coordinator.complete(token, RefreshOutcome::Ended, now);
         assert!(matches!(coordinator.join(&session("one"), now), RefreshTurn::Ended));
     }
 
@@ -244,13 +244,13 @@ mod tests {
     #[test]
     fn a_second_exchange_does_not_discard_the_outcome_of_the_first() {
         let mut coordinator = RefreshCoordinator::default();
-        let RefreshTurn::Start(mark) = coordinator.join(&session("one"), UnixTime::from_secs(0)) else {
-            panic!("it goes")
+        let RefreshTurn::Start(token) = coordinator.join(&session("one"), UnixTime::from_secs(0)) else {
+            panic!("it starts")
         };
         assert!(matches!(coordinator.join(&session("one"), UnixTime::from_secs(60)), RefreshTurn::Start(_)));
-        coordinator.complete(mark, refreshed(session("next")), UnixTime::from_secs(61));
+        coordinator.complete(token, refreshed(session("next")), UnixTime::from_secs(61));
         for late in [RefreshOutcome::Ended, RefreshOutcome::Failed] {
-            coordinator.complete(mark, late, UnixTime::from_secs(62));
+            coordinator.complete(token, late, UnixTime::from_secs(62));
             assert!(matches!(coordinator.join(&session("one"), UnixTime::from_secs(62)), RefreshTurn::Done(_)));
         }
     }

@@ -170,13 +170,13 @@ mod tests {
     fn outcomes_are_found_by_refresh_token_until_newer_ones_evict_them() {
         let mut history = RefreshHistory::default();
         assert_eq!(history.newest(), None);
-        history.record(mark("r0:0"), Some("r1:5000"));
-        history.record(mark("x:0"), None);
+        history.record(token("r0:0"), Some("r1:5000"));
+        history.record(token("x:0"), None);
         assert_eq!(find(&history, "r0:0"), "r1:5000");
         assert_eq!(find(&history, "x:0"), "ended");
         assert_eq!(find(&history, "other:0"), "due other");
         for index in 0..crate::limits::MAX_REFRESH_OUTCOMES {
-            history.record(mark(&alloc::format!("y{index}:0")), Some("z:5000"));
+            history.record(token(&alloc::format!("y{index}:0")), Some("z:5000"));
         }
         assert_eq!(find(&history, "r0:0"), "due r0");
         assert_eq!(history.newest(), Some("z:5000"));
@@ -185,12 +185,12 @@ mod tests {
     #[test]
     fn an_older_cookie_leads_to_the_newest_session_or_its_end() {
         let mut history = RefreshHistory::default();
-        history.record(mark("r0:0"), Some("r1:900"));
+        history.record(token("r0:0"), Some("r1:900"));
         assert_eq!(find(&history, "r0:0"), "due r1", "its access token has expired, too: the newest is refreshed");
-        history.record(mark("r1:0"), Some("r2:5000"));
+        history.record(token("r1:0"), Some("r2:5000"));
         assert_eq!(find(&history, "r0:0"), "r2:5000");
         assert_eq!(history.newest(), Some("r2:5000"));
-        history.record(mark("r2:0"), None);
+        history.record(token("r2:0"), None);
         assert_eq!(find(&history, "r2:0"), "ended");
         assert_eq!(history.newest(), None);
     }
@@ -198,9 +198,9 @@ mod tests {
     #[test]
     fn without_rotation_a_refresh_token_is_used_again_once_the_access_token_is_due() {
         let mut history = RefreshHistory::default();
-        history.record(mark("same:0"), Some("same:900"));
+        history.record(token("same:0"), Some("same:900"));
         assert_eq!(find(&history, "same:0"), "due same");
-        history.record(mark("same:0"), Some("same:5000"));
+        history.record(token("same:0"), Some("same:5000"));
         assert_eq!(find(&history, "same:0"), "same:5000");
         assert_eq!(find(&history, "same:5000"), "due same", "requested by the refresh route");
         assert_eq!(history.write().lines().count(), 1);
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn the_end_of_a_session_replaces_its_stored_outcomes() {
         let mut history = RefreshHistory::default();
-        history.record(mark("r0:0"), Some("r1:5000"));
+        history.record(token("r0:0"), Some("r1:5000"));
         assert_eq!(history.expires_at_ms(NOW), 4_600_000, "an hour");
         history.end_session(SessionEnd { until_s: 260_000, revokes: true });
         for text in ["r0:0", "r1:5000", "other:0"] {

@@ -7,54 +7,54 @@ use edgeward::oidc::SessionAction;
 use serde_json::{Value, json};
 
 use crate::support::browser::{Browser, Request, Response};
-use crate::support::coordinator::Meets;
+use crate::support::coordinator::Behavior;
+use crate::support::deployment::{COOKIE, Deployment, config, oidc_config, with};
 use crate::support::provider::{Auth, CLIENT_SECRET, Endpoint, Fault, encoded, refusal};
-use crate::support::site::{COOKIE, Site, config, oidc_config, with};
 use crate::support::world::status;
 use crate::support::{NOW, key_a, key_b};
 use crate::{due, peek};
 
 /// A browser that the provider has just sent back.
 struct Back {
-    site: Site,
+    deployment: Deployment,
     browser: Browser,
     callback: String,
 }
 
 impl Back {
-    fn at(site: Site) -> Self {
+    fn at(deployment: Deployment) -> Self {
         let mut browser = Browser::default();
-        let callback = site.begin(&mut browser, "/login?return_to=/app");
-        Self { site, browser, callback }
+        let callback = deployment.begin(&mut browser, "/login?return_to=/app");
+        Self { deployment, browser, callback }
     }
 
     fn new() -> Self {
-        Self::at(Site::new())
+        Self::at(Deployment::new())
     }
 
     fn discovering() -> Self {
-        Self::at(Site::discovering())
+        Self::at(Deployment::discovering())
     }
 
     fn request(&self) -> Request {
-        Request::get(&self.callback).cookie(&self.browser.header(self.site.now()))
+        Request::get(&self.callback).cookie(&self.browser.header(self.deployment.now()))
     }
 
     /// What a program that comes back gets. The cookie of the login stays.
     fn comes(&self) -> Response {
-        self.site.ask(self.request())
+        self.deployment.fetch(self.request())
     }
 
     fn exchanges(&self) -> usize {
-        self.site.provider.requests(Endpoint::Token)
+        self.deployment.provider.requests(Endpoint::Token)
     }
 
     /// The login that the browser holds has brought nothing, and another one works.
     fn assert_next_login_works(&mut self) {
         assert_eq!(self.comes().outcome(), (400, "state_invalid".into()), "it is good once");
         let exchanges = self.exchanges();
-        let response = self.site.log_in_with(&mut self.browser);
-        assert_eq!(response.sets(COOKIE), Some(true), "{} {:?}", response.body, self.site.lines());
+        let response = self.deployment.log_in(&mut self.browser);
+        assert_eq!(response.sets(COOKIE), Some(true), "{} {:?}", response.body, self.deployment.lines());
         assert_eq!(self.exchanges(), exchanges + 1);
     }
 }
@@ -62,7 +62,7 @@ impl Back {
 #[test]
 fn a_script_is_told_what_is_wrong_and_nothing_is_used_up() {
     let mut back = Back::discovering();
-    let script = |request: Request| back.site.ask(request.script()).outcome();
+    let script = |request: Request| back.deployment.fetch(request.script()).outcome();
     let good = back.request();
     assert_eq!(script(good.clone()), (400, "navigation_required".into()));
     let altered = |from: &str, to: &str| Request { url: good.url.replace(from, to), ..good.clone() };
@@ -72,22 +72,22 @@ fn a_script_is_told_what_is_wrong_and_nothing_is_used_up() {
     assert_eq!(script(altered("code=", "code=a&code=")), (400, "callback_invalid".into()));
     assert_eq!(back.exchanges(), 0);
     let callback = back.callback.clone();
-    assert_eq!(back.site.open(&mut back.browser, &callback).location(), "/app");
+    assert_eq!(back.deployment.open(&mut back.browser, &callback).location(), "/app");
 }
 
 #[test]
 fn who_only_looks_uses_nothing_up() {
     let mut back = Back::new();
-    let cookie = back.browser.header(back.site.now());
+    let cookie = back.browser.header(back.deployment.now());
     for (method, status) in [("HEAD", 200), ("GET", 400), ("POST", 405)] {
-        let response = back.site.ask(Request::new(method, &back.callback).cookie(&cookie).prefetch());
+        let response = back.deployment.fetch(Request::new(method, &back.callback).cookie(&cookie).prefetch());
         assert_eq!((response.status, response.cookies().len()), (status, 0), "{method}");
     }
-    let frame = back.site.ask(back.request().page().header("sec-fetch-dest", "iframe"));
+    let frame = back.deployment.fetch(back.request().page().header("sec-fetch-dest", "iframe"));
     assert_eq!((frame.status, frame.cookies().len()), (400, 0));
     assert_eq!(back.exchanges(), 0);
     let callback = back.callback.clone();
-    assert_eq!(back.site.open(&mut back.browser, &callback).location(), "/app");
+    assert_eq!(back.deployment.open(&mut back.browser, &callback).location(), "/app");
 }
 
 #[test]
@@ -95,19 +95,19 @@ fn people_get_a_page_that_leads_to_another_login() {
     let back = Back::new();
     let denied =
         Request { url: format!("{}&error=access_denied&error_description=%3Cb%3E", back.callback), ..back.request() };
-    let page = back.site.ask(denied.page());
+    let page = back.deployment.fetch(denied.page());
     assert_eq!(page.status, 400);
     assert!(page.header("content-type").unwrap().starts_with("text/html"));
     assert!(page.body.contains("login_denied") && page.body.contains("href=\"/login\""), "{}", page.body);
     assert!(!page.body.contains("<b>"), "nothing of what the query says");
-    assert!(back.site.has_logged("login_denied: the provider answered access_denied (request "));
+    assert!(back.deployment.has_logged("login_denied: the provider answered access_denied (request "));
 }
 
 #[test]
 fn two_callbacks_of_one_login_at_once_exchange_its_code_once() {
     let back = Back::new();
-    back.site.hesitate();
-    let answers = back.site.run_all((0..20).map(|_| back.site.answer(back.request())));
+    back.deployment.hesitate();
+    let answers = back.deployment.run_all((0..20).map(|_| back.deployment.answer(back.request())));
     assert_eq!(answers.iter().filter(|answer| answer.status == 302).count(), 1);
     assert_eq!(answers.iter().filter(|answer| answer.outcome() == (400, "state_invalid".into())).count(), 19);
     assert_eq!(back.exchanges(), 1);
@@ -117,43 +117,43 @@ fn two_callbacks_of_one_login_at_once_exchange_its_code_once() {
 fn the_issuer_of_a_callback_may_be_missing_where_it_was_not_promised_but_never_wrong() {
     let without = |back: &Back| back.callback.split("&iss=").next().unwrap().to_string();
     let auth0 = Back::new();
-    assert_eq!(auth0.site.ask(Request { url: without(&auth0), ..auth0.request() }).status, 302);
+    assert_eq!(auth0.deployment.fetch(Request { url: without(&auth0), ..auth0.request() }).status, 302);
     let wrong = Back::new();
     let url = wrong.callback.replace("tenant", "evil");
-    let response = wrong.site.ask(Request { url, ..wrong.request() });
+    let response = wrong.deployment.fetch(Request { url, ..wrong.request() });
     assert_eq!(response.outcome(), (400, "callback_issuer_mismatch".into()));
     let promised = Back::discovering();
-    let response = promised.site.ask(Request { url: without(&promised), ..promised.request() });
+    let response = promised.deployment.fetch(Request { url: without(&promised), ..promised.request() });
     assert_eq!(response.outcome(), (400, "callback_issuer_mismatch".into()));
     assert_eq!(promised.exchanges(), 0);
 }
 
 /// A site of a client with these secrets.
-fn with_secrets(auth: &str, secrets: &Value) -> Site {
+fn with_secrets(auth: &str, secrets: &Value) -> Deployment {
     let changes = json!({ "authorizer": { "client_auth": auth, "client_secret": secrets } });
-    Site::of(&with(config(), &changes))
+    Deployment::of(&with(config(), &changes))
 }
 
 #[test]
 fn a_client_authenticates_as_it_is_configured() {
     for (auth, name) in [(Auth::Post, "client_secret_post"), (Auth::Basic, "client_secret_basic"), (Auth::None, "none")]
     {
-        let site = with_secrets(name, &json!("a secret: with / odd % characters +"));
-        site.provider.set().auth = auth;
-        site.provider.set().secrets = vec!["a secret: with / odd % characters +".into()];
-        site.logged_in();
-        assert_eq!(site.provider.requests(Endpoint::Token), 1, "{name}");
+        let deployment = with_secrets(name, &json!("a secret: with / odd % characters +"));
+        deployment.provider.set().auth = auth;
+        deployment.provider.set().secrets = vec!["a secret: with / odd % characters +".into()];
+        deployment.logged_in();
+        assert_eq!(deployment.provider.requests(Endpoint::Token), 1, "{name}");
     }
 }
 
 #[test]
 fn a_code_is_sent_again_with_the_next_secret_if_the_client_was_refused() {
     for (auth, name) in [(Auth::Post, "client_secret_post"), (Auth::Basic, "client_secret_basic")] {
-        let site =
+        let deployment =
             with_secrets(name, &json!(["an old secret of the client", CLIENT_SECRET, "one that is never tried"]));
-        site.provider.set().auth = auth;
-        site.logged_in();
-        let exchanges = site.provider.state().exchanges.clone();
+        deployment.provider.set().auth = auth;
+        deployment.logged_in();
+        let exchanges = deployment.provider.state().exchanges.clone();
         assert_eq!(exchanges.len(), 2, "{name}");
         assert_eq!(exchanges[0]["code"], exchanges[1]["code"]);
         assert_eq!(exchanges[0]["code_verifier"], exchanges[1]["code_verifier"]);
@@ -169,7 +169,7 @@ fn a_client_is_refused_twice_at_most() {
     assert_eq!(response.json()["error"], "invalid_client");
     assert_eq!(back.exchanges(), 2);
     let line = "token_exchange_failed: the token endpoint answered invalid_client: check client_id";
-    assert!(back.site.has_logged(line), "{:?}", back.site.lines());
+    assert!(back.deployment.has_logged(line), "{:?}", back.deployment.lines());
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_code_is_never_sent_twice_for_any_other_reason() {
         ("too much", Fault::Change(Box::new(|answer| answer["padding"] = "x".repeat(70_000).into()))),
         ("no network", Fault::Answer(Err(Unreachable::Network))),
         ("no answer", Fault::Answer(Err(Unreachable::GivenUp))),
-        ("a lost answer", Fault::AnswerLost),
+        ("a lost answer", Fault::ResponseLost),
         ("a connection that breaks off", Fault::BreakOff),
         ("no ID token", Fault::Change(Box::new(|answer| answer["id_token"] = Value::Null))),
         ("another kind of token", Fault::Change(Box::new(|answer| answer["token_type"] = "DPoP".into()))),
@@ -199,13 +199,13 @@ fn a_code_is_never_sent_twice_for_any_other_reason() {
     for (what, fault) in faults {
         let secrets = json!([CLIENT_SECRET, "the next secret of the client"]);
         let mut back = Back::at(with_secrets("client_secret_post", &secrets));
-        back.site.provider.fault(Endpoint::Token, fault);
+        back.deployment.provider.fault(Endpoint::Token, fault);
         let response = back.comes();
         assert_eq!(response.outcome(), (502, "token_exchange_failed".into()), "{what}");
         assert_eq!(response.header("retry-after"), Some("5"), "{what}");
         assert!(response.cookies().is_empty(), "{what}");
         assert_eq!(back.exchanges(), 1, "{what}");
-        assert!(back.site.has_logged("token_exchange_failed: "), "{what}");
+        assert!(back.deployment.has_logged("token_exchange_failed: "), "{what}");
         back.assert_next_login_works();
     }
 }
@@ -213,32 +213,32 @@ fn a_code_is_never_sent_twice_for_any_other_reason() {
 #[test]
 fn an_answer_that_is_lost_is_waited_for_ten_seconds() {
     let back = Back::new();
-    back.site.provider.fault(Endpoint::Token, Fault::AnswerLost);
-    let before_ms = back.site.elapsed_ms();
+    back.deployment.provider.fault(Endpoint::Token, Fault::ResponseLost);
+    let before_ms = back.deployment.elapsed_ms();
     assert_eq!(back.comes().outcome(), (502, "token_exchange_failed".into()));
-    assert_eq!(back.site.elapsed_ms() - before_ms, 10_000);
+    assert_eq!(back.deployment.elapsed_ms() - before_ms, 10_000);
 }
 
 #[test]
 fn an_answer_that_is_late_is_an_answer_and_its_tokens_last_from_when_it_came() {
     let mut back = Back::new();
-    back.site.provider.set().access = Rc::new(|_| "opaque".into());
-    back.site.provider.fault(Endpoint::Token, Fault::Late(9_000));
+    back.deployment.provider.set().access = Rc::new(|_| "opaque".into());
+    back.deployment.provider.fault(Endpoint::Token, Fault::Late(9_000));
     let callback = back.callback.clone();
-    back.site.open(&mut back.browser, &callback);
-    let session = back.site.session(&back.browser);
+    back.deployment.open(&mut back.browser, &callback);
+    let session = back.deployment.session(&back.browser);
     assert_eq!(session.tokens().access_expires_s, NOW + 9 + 3600);
 }
 
 #[test]
 fn a_callback_that_is_cancelled_during_the_exchange_has_used_its_code() {
     let mut back = Back::new();
-    back.site.provider.fault(Endpoint::Token, Fault::Late(2_000));
-    let mut crowd = back.site.crowd();
-    let request = crowd.start(back.site.answer(back.request()));
-    crowd.settle();
-    crowd.cancel(request);
-    drop(crowd);
+    back.deployment.provider.fault(Endpoint::Token, Fault::Late(2_000));
+    let mut tasks = back.deployment.tasks();
+    let request = tasks.start(back.deployment.answer(back.request()));
+    tasks.settle();
+    tasks.cancel(request);
+    drop(tasks);
     assert_eq!(back.exchanges(), 1);
     back.assert_next_login_works();
 }
@@ -250,14 +250,18 @@ fn a_clock_that_jumps_during_the_exchange_makes_no_session_of_an_expired_id_toke
     {
         let mut back = Back::new();
         let jump = Fault::Meanwhile(Box::new(move |host| host.set_clock(UnixTime::from_secs(NOW + jump_s))));
-        back.site.provider.fault(Endpoint::Token, jump);
+        back.deployment.provider.fault(Endpoint::Token, jump);
         let response = back.comes();
-        back.browser.keep(&response, back.site.now());
+        back.browser.store_cookies(&response, back.deployment.now());
         match code {
-            None => assert_eq!(back.site.session(&back.browser).age_s(back.site.now()), 0, "{jump_s}"),
+            None => assert_eq!(back.deployment.session(&back.browser).age_s(back.deployment.now()), 0, "{jump_s}"),
             Some(code) => {
                 assert_eq!(response.outcome(), (400, "id_token_invalid".into()), "{jump_s}");
-                assert!(back.site.has_logged(&format!("id_token_invalid: {code}")), "{:?}", back.site.lines());
+                assert!(
+                    back.deployment.has_logged(&format!("id_token_invalid: {code}")),
+                    "{:?}",
+                    back.deployment.lines()
+                );
             }
         }
     }
@@ -267,14 +271,14 @@ fn a_clock_that_jumps_during_the_exchange_makes_no_session_of_an_expired_id_toke
 fn without_keys_nobody_is_logged_in() {
     for discovers in [false, true] {
         let mut back = if discovers { Back::discovering() } else { Back::new() };
-        back.site.provider.take_down(Endpoint::Keys);
+        back.deployment.provider.take_down(Endpoint::Keys);
         let response = back.comes();
         assert_eq!(response.outcome(), (503, "jwks_unreachable".into()));
         assert_eq!(response.header("retry-after"), Some("5"));
         assert!(response.cookies().is_empty());
-        assert!(back.site.has_logged("jwks_unreachable: "), "{:?}", back.site.lines());
-        back.site.provider.bring_up();
-        back.site.sleep_s(2);
+        assert!(back.deployment.has_logged("jwks_unreachable: "), "{:?}", back.deployment.lines());
+        back.deployment.provider.bring_up();
+        back.deployment.sleep_s(2);
         back.assert_next_login_works();
     }
 }
@@ -282,11 +286,11 @@ fn without_keys_nobody_is_logged_in() {
 #[test]
 fn an_id_token_of_a_key_that_is_not_published_is_refused_until_it_is() {
     let mut back = Back::new();
-    back.site.provider.set().key = key_b();
+    back.deployment.provider.set().key = key_b();
     assert_eq!(back.comes().outcome(), (400, "id_token_invalid".into()));
-    assert!(back.site.has_logged("id_token_invalid: key_not_found"));
-    back.site.provider.set().published = vec![key_a().jwk(), key_b().jwk()];
-    back.site.sleep_s(31);
+    assert!(back.deployment.has_logged("id_token_invalid: key_not_found"));
+    back.deployment.provider.set().published = vec![key_a().jwk(), key_b().jwk()];
+    back.deployment.sleep_s(31);
     back.assert_next_login_works();
 }
 
@@ -302,14 +306,14 @@ fn a_login_is_held_to_the_organization_that_was_asked_for_and_to_the_configured_
         (organizations(json!(["org_1", "org_2"])), "/login", None, false),
         (organizations(json!(["org_1", "org_2"])), "/login?organization=org_1", Some("org_2"), false),
     ] {
-        let site = Site::of(&config);
-        site.provider.set().id = Rc::new(move |id| match org {
+        let deployment = Deployment::of(&config);
+        deployment.provider.set().id = Rc::new(move |id| match org {
             Some(org) => id.claim("org_id", org),
             None => id,
         });
         let mut browser = Browser::default();
-        let callback = site.begin(&mut browser, link);
-        let response = site.send(&mut browser, Request::get(&callback));
+        let callback = deployment.begin(&mut browser, link);
+        let response = deployment.send(&mut browser, Request::get(&callback));
         if is_in {
             assert_eq!(response.sets(COOKIE), Some(true), "{link} {org:?}");
         } else {
@@ -321,13 +325,13 @@ fn a_login_is_held_to_the_organization_that_was_asked_for_and_to_the_configured_
 
 #[test]
 fn a_strict_cookie_comes_with_a_page_that_goes_on_by_itself() {
-    let mut back = Back::at(Site::of(&with(config(), &json!({ "session": { "same_site": "Strict" } }))));
+    let mut back = Back::at(Deployment::of(&with(config(), &json!({ "session": { "same_site": "Strict" } }))));
     let callback = back.callback.clone();
-    let page = back.site.open(&mut back.browser, &callback);
+    let page = back.deployment.open(&mut back.browser, &callback);
     assert_eq!((page.status, page.header("refresh")), (200, Some("0; url=/app")));
     assert!(page.header("cache-control").unwrap().contains("no-store"));
     assert!(page.cookies().iter().any(|line| line.starts_with(COOKIE) && line.contains("SameSite=Strict")));
-    assert!(back.site.session(&back.browser).can_refresh());
+    assert!(back.deployment.session(&back.browser).can_refresh());
 }
 
 #[test]
@@ -339,87 +343,86 @@ fn a_login_that_is_begun_for_a_part_of_itself_ends_at_the_root() {
         ("/callback?code=x", "/"),
         ("//evil.example/", "/"),
     ] {
-        let site = Site::new();
+        let deployment = Deployment::new();
         let mut browser = Browser::default();
-        let callback = site.begin(&mut browser, &format!("/login?return_to={}", encoded(target)));
-        assert_eq!(site.open(&mut browser, &callback).location(), expected, "{target}");
+        let callback = deployment.begin(&mut browser, &format!("/login?return_to={}", encoded(target)));
+        assert_eq!(deployment.open(&mut browser, &callback).location(), expected, "{target}");
     }
 }
 
 #[test]
 fn a_login_ends_where_it_is_configured_to_whatever_the_link_says() {
     let welcome = "https://www.example.com/welcome";
-    let site = Site::of(&with(config(), &json!({ "authorizer": { "callback_uri": welcome } })));
+    let deployment = Deployment::of(&with(config(), &json!({ "authorizer": { "callback_uri": welcome } })));
     let mut browser = Browser::default();
-    let callback = site.begin(&mut browser, "/login?return_to=/app");
-    assert_eq!(site.open(&mut browser, &callback).location(), welcome);
+    let callback = deployment.begin(&mut browser, "/login?return_to=/app");
+    assert_eq!(deployment.open(&mut browser, &callback).location(), welcome);
 }
 
 #[test]
 fn a_session_that_does_not_fit_into_cookies_is_none() {
     let mut back = Back::new();
-    back.site.provider.set().id = Rc::new(|id| id.claim("picture", "x".repeat(9_000)));
-    back.site.provider.set().access = Rc::new(|access| access.claim("picture", "x".repeat(9_000)).text());
+    back.deployment.provider.set().id = Rc::new(|id| id.claim("picture", "x".repeat(9_000)));
+    back.deployment.provider.set().access = Rc::new(|access| access.claim("picture", "x".repeat(9_000)).text());
     let response = back.comes();
     assert_eq!(response.outcome(), (500, "session_too_large".into()));
-    assert!(back.site.has_logged("session_too_large: "));
-    back.site.provider.set().id = Rc::new(|id| id);
+    assert!(back.deployment.has_logged("session_too_large: "));
+    back.deployment.provider.set().id = Rc::new(|id| id);
     back.assert_next_login_works();
     assert!(back.browser.names().len() > 1, "a large one is kept in several cookies");
 }
 
 #[test]
 fn the_session_that_a_login_takes_the_place_of_is_over_and_its_tokens_stay() {
-    let site = Site::new();
-    let coordinator = site.coordinated();
-    let elsewhere = site.instance();
-    let old = due(&site);
+    let deployment = Deployment::new();
+    let coordinator = deployment.coordinated();
+    let remote_jobs = deployment.instance();
+    let old = due(&deployment);
     let mut browser = old.clone();
-    let token = site.provider.newest();
-    assert_eq!(site.log_in_with(&mut browser).status, 302);
+    let token = deployment.provider.newest();
+    assert_eq!(deployment.log_in(&mut browser).status, 302);
     assert_eq!(coordinator.asked(SessionAction::Replace), 1);
-    for instance in [&site, &elsewhere] {
+    for instance in [&deployment, &remote_jobs] {
         assert_eq!(peek(instance, &old, "/app").outcome(), (401, "token_missing".into()));
         assert_eq!(peek(instance, &browser, "/app").origin_header("x-user"), Some("user-1"));
     }
-    assert!(site.provider.is_live(&token), "some providers would end the new login with it");
-    assert!(site.provider.state().revoked.is_empty());
+    assert!(deployment.provider.is_live(&token), "some providers would end the new login with it");
+    assert!(deployment.provider.state().revoked.is_empty());
 }
 
 #[test]
 fn a_login_goes_on_although_the_coordinator_does_not_answer() {
-    let site = Site::new();
-    let coordinator = site.coordinated();
-    let mut browser = site.logged_in();
-    coordinator.meets(Meets::InSilence);
-    let before_ms = site.elapsed_ms();
-    assert_eq!(site.log_in_with(&mut browser).sets(COOKIE), Some(true));
-    assert_eq!(site.elapsed_ms() - before_ms, 2_000, "it waits no longer");
-    assert!(site.has_logged("session_end_not_shared: "));
+    let deployment = Deployment::new();
+    let coordinator = deployment.coordinated();
+    let mut browser = deployment.logged_in();
+    coordinator.behave(Behavior::Silent);
+    let before_ms = deployment.elapsed_ms();
+    assert_eq!(deployment.log_in(&mut browser).sets(COOKIE), Some(true));
+    assert_eq!(deployment.elapsed_ms() - before_ms, 2_000, "it waits no longer");
+    assert!(deployment.has_logged("session_end_not_shared: "));
 }
 
 #[test]
 fn fifty_people_who_log_in_at_once_are_who_they_are() {
-    let site = Site::of(&oidc_config());
-    site.hesitate();
+    let deployment = Deployment::of(&oidc_config());
+    deployment.hesitate();
     let backs: Vec<(String, Browser, String)> = (0..50)
         .map(|number| {
             let user = format!("person-{number}");
-            site.provider.set().user.clone_from(&user);
+            deployment.provider.set().user.clone_from(&user);
             let mut browser = Browser::default();
-            let callback = site.begin(&mut browser, "/login");
+            let callback = deployment.begin(&mut browser, "/login");
             (user, browser, callback)
         })
         .collect();
-    let requests = backs
-        .iter()
-        .rev()
-        .map(|(_, browser, callback)| site.answer(Request::get(callback).cookie(&browser.header(site.now()))));
-    let answers = site.run_all(requests.collect::<Vec<_>>());
-    assert_eq!(site.provider.requests(Endpoint::Keys), 1, "they share the keys");
+    let requests = backs.iter().rev().map(|(_, browser, callback)| {
+        deployment.answer(Request::get(callback).cookie(&browser.header(deployment.now())))
+    });
+    let answers = deployment.run_all(requests.collect::<Vec<_>>());
+    assert_eq!(deployment.provider.requests(Endpoint::Keys), 1, "they share the keys");
     for ((user, browser, _), answer) in backs.iter().rev().zip(answers) {
         let mut browser = browser.clone();
-        browser.keep(&answer, site.now());
-        assert_eq!(peek(&site, &browser, "/app").origin_header("x-user"), Some(user.as_str()));
+        browser.store_cookies(&answer, deployment.now());
+        assert_eq!(peek(&deployment, &browser, "/app").origin_header("x-user"), Some(user.as_str()));
     }
 }

@@ -7,41 +7,41 @@ use edgeward::oidc::{CoordinatorResponse, SessionAction};
 use serde_json::json;
 
 use crate::support::browser::{Browser, Request};
-use crate::support::coordinator::Meets;
+use crate::support::coordinator::Behavior;
+use crate::support::deployment::{COOKIE, Deployment, config, with};
 use crate::support::provider::{Auth, CLIENT_SECRET, Endpoint, Fault, form, refusal};
-use crate::support::site::{COOKIE, Site, config, with};
 use crate::support::world::status;
 use crate::{by, due, peek};
 
-fn log_out(site: &Site, browser: &mut Browser) -> crate::Response {
-    site.open(browser, "/logout")
+fn log_out(deployment: &Deployment, browser: &mut Browser) -> crate::Response {
+    deployment.open(browser, "/logout")
 }
 
 #[test]
 fn a_logout_ends_the_session_here_and_leads_to_auth0s_own() {
-    let site = Site::new();
-    let mut browser = site.logged_in();
+    let deployment = Deployment::new();
+    let mut browser = deployment.logged_in();
     let copy = browser.clone();
-    let token = site.provider.newest();
-    let answer = log_out(&site, &mut browser);
+    let token = deployment.provider.newest();
+    let answer = log_out(&deployment, &mut browser);
     let (endpoint, query) = answer.location().split_once('?').unwrap();
     assert_eq!(endpoint, "https://tenant.example.com/v2/logout");
     let parameters = form(query);
     assert_eq!(parameters["client_id"], "client-1");
     assert_eq!(parameters["returnTo"], "https://app.example.com/");
     assert!(browser.names().is_empty());
-    assert_eq!(peek(&site, &copy, "/app").outcome(), (401, "token_missing".into()));
-    assert_eq!(peek(&site, &copy, "/maybe").origin_header("x-user"), None);
-    assert_eq!(site.provider.state().revoked, [token]);
-    assert_eq!(site.provider.refreshes(), 0);
+    assert_eq!(peek(&deployment, &copy, "/app").outcome(), (401, "token_missing".into()));
+    assert_eq!(peek(&deployment, &copy, "/maybe").origin_header("x-user"), None);
+    assert_eq!(deployment.provider.state().revoked, [token]);
+    assert_eq!(deployment.provider.refreshes(), 0);
 }
 
 #[test]
 fn a_logout_leads_to_the_providers_with_the_id_token_of_the_session() {
-    let site = Site::discovering();
-    let mut browser = site.logged_in();
-    let id = site.session(&browser).tokens().id.clone().unwrap();
-    let answer = log_out(&site, &mut browser);
+    let deployment = Deployment::discovering();
+    let mut browser = deployment.logged_in();
+    let id = deployment.session(&browser).tokens().id.clone().unwrap();
+    let answer = log_out(&deployment, &mut browser);
     let (endpoint, query) = answer.location().split_once('?').unwrap();
     assert_eq!(endpoint, "https://tenant.example.com/oidc/logout");
     let parameters = form(query);
@@ -52,36 +52,36 @@ fn a_logout_leads_to_the_providers_with_the_id_token_of_the_session() {
 
 #[test]
 fn after_a_logout_the_browser_comes_back_to_where_it_is_configured_to_whatever_the_link_says() {
-    let elsewhere = "https://www.example.com/bye";
-    let site = Site::of(&with(config(), &json!({ "authorizer": { "post_logout_uri": elsewhere } })));
+    let remote_jobs = "https://www.example.com/bye";
+    let deployment = Deployment::of(&with(config(), &json!({ "authorizer": { "post_logout_uri": remote_jobs } })));
     let link = "/logout?returnTo=https%3A%2F%2Fevil.example&post_logout_redirect_uri=https%3A%2F%2Fevil.example";
-    let answer = site.open(&mut site.logged_in(), link);
-    assert_eq!(form(answer.location().split_once('?').unwrap().1)["returnTo"], elsewhere);
+    let answer = deployment.open(&mut deployment.logged_in(), link);
+    assert_eq!(form(answer.location().split_once('?').unwrap().1)["returnTo"], remote_jobs);
     assert!(!answer.location().contains("evil"));
 }
 
 #[test]
 fn who_has_no_session_is_led_to_the_providers_logout_too() {
-    let site = Site::discovering();
-    let answer = site.ask(Request::get("/logout").page());
+    let deployment = Deployment::discovering();
+    let answer = deployment.fetch(Request::get("/logout").page());
     let parameters = form(answer.location().split_once('?').unwrap().1);
     assert!(!parameters.contains_key("id_token_hint"));
-    assert_eq!(site.seen().jobs.iter().filter(|job| **job == "session").count(), 0);
+    assert_eq!(deployment.seen().jobs.iter().filter(|job| **job == "session").count(), 0);
 }
 
 #[test]
 fn without_a_logout_at_the_provider_there_is_a_page() {
-    type Break = fn(&Site);
+    type Break = fn(&Deployment);
     let cases: [Break; 2] = [
-        |site| site.provider.set().metadata = json!({ "end_session_endpoint": null }),
-        |site| site.provider.take_all_down(),
+        |deployment| deployment.provider.set().metadata = json!({ "end_session_endpoint": null }),
+        |deployment| deployment.provider.take_all_down(),
     ];
     for breaks in cases {
-        let site = Site::discovering();
-        let mut browser = site.logged_in();
+        let deployment = Deployment::discovering();
+        let mut browser = deployment.logged_in();
         let copy = browser.clone();
-        let cold = site.instance();
-        breaks(&site);
+        let cold = deployment.instance();
+        breaks(&deployment);
         let answer = log_out(&cold, &mut browser);
         assert_eq!((answer.status, answer.sets(COOKIE)), (200, Some(false)));
         assert!(answer.body.contains("logged_out"));
@@ -91,26 +91,27 @@ fn without_a_logout_at_the_provider_there_is_a_page() {
 
 #[test]
 fn a_logout_does_not_wait_for_the_revocation() {
-    let site = Site::new();
-    let mut browser = site.logged_in();
-    site.provider.fault(Endpoint::Revocation, Fault::Late(5_000));
-    let before_ms = site.elapsed_ms();
-    assert_eq!(log_out(&site, &mut browser).status, 302);
-    assert_eq!(site.elapsed_ms(), before_ms);
-    assert_eq!(site.provider.requests(Endpoint::Revocation), 1);
+    let deployment = Deployment::new();
+    let mut browser = deployment.logged_in();
+    deployment.provider.fault(Endpoint::Revocation, Fault::Late(5_000));
+    let before_ms = deployment.elapsed_ms();
+    assert_eq!(log_out(&deployment, &mut browser).status, 302);
+    assert_eq!(deployment.elapsed_ms(), before_ms);
+    assert_eq!(deployment.provider.requests(Endpoint::Revocation), 1);
 }
 
 #[test]
 fn a_revocation_is_tried_with_the_next_secret_if_the_client_was_refused() {
     let secrets = json!({ "authorizer": { "client_secret": ["an old secret of the client", CLIENT_SECRET] } });
     for (auth, name) in [(Auth::Post, "client_secret_post"), (Auth::Basic, "client_secret_basic")] {
-        let site = Site::of(&with(with(config(), &secrets), &json!({ "authorizer": { "client_auth": name } })));
-        site.provider.set().auth = auth;
-        let mut browser = site.logged_in();
-        let token = site.provider.newest();
-        log_out(&site, &mut browser);
-        assert_eq!(site.provider.state().revoked, [token], "{name}");
-        assert_eq!(site.provider.requests(Endpoint::Revocation), 2, "{name}");
+        let deployment =
+            Deployment::of(&with(with(config(), &secrets), &json!({ "authorizer": { "client_auth": name } })));
+        deployment.provider.set().auth = auth;
+        let mut browser = deployment.logged_in();
+        let token = deployment.provider.newest();
+        log_out(&deployment, &mut browser);
+        assert_eq!(deployment.provider.state().revoked, [token], "{name}");
+        assert_eq!(deployment.provider.requests(Endpoint::Revocation), 2, "{name}");
     }
 }
 
@@ -122,27 +123,27 @@ fn a_revocation_that_fails_is_not_repeated_and_changes_nothing() {
         (Err(Unreachable::Network), 1),
         (Err(Unreachable::GivenUp), 1),
     ] {
-        let site = Site::new();
-        let mut browser = site.logged_in();
+        let deployment = Deployment::new();
+        let mut browser = deployment.logged_in();
         let copy = browser.clone();
-        site.provider.answer_next(Endpoint::Revocation, reply);
-        assert_eq!(log_out(&site, &mut browser).status, 302);
-        assert_eq!(site.provider.requests(Endpoint::Revocation), requests);
-        assert_eq!(peek(&site, &copy, "/app").status, 401);
+        deployment.provider.answer_next(Endpoint::Revocation, reply);
+        assert_eq!(log_out(&deployment, &mut browser).status, 302);
+        assert_eq!(deployment.provider.requests(Endpoint::Revocation), requests);
+        assert_eq!(peek(&deployment, &copy, "/app").status, 401);
     }
 }
 
 #[test]
 fn nothing_is_revoked_where_there_is_nothing_to_revoke() {
-    let site = Site::new();
-    site.provider.set().refreshes = false;
-    let mut browser = site.logged_in();
+    let deployment = Deployment::new();
+    deployment.provider.set().refreshes = false;
+    let mut browser = deployment.logged_in();
     let copy = browser.clone();
-    log_out(&site, &mut browser);
-    assert_eq!(site.provider.requests(Endpoint::Revocation), 0);
-    assert_eq!(peek(&site, &copy, "/app").status, 401);
+    log_out(&deployment, &mut browser);
+    assert_eq!(deployment.provider.requests(Endpoint::Revocation), 0);
+    assert_eq!(peek(&deployment, &copy, "/app").status, 401);
 
-    let without = Site::discovering();
+    let without = Deployment::discovering();
     without.provider.set().metadata = json!({ "revocation_endpoint": null });
     let mut browser = without.logged_in();
     assert_eq!(log_out(&without, &mut browser).status, 302);
@@ -151,99 +152,99 @@ fn nothing_is_revoked_where_there_is_nothing_to_revoke() {
 
 #[test]
 fn a_logout_revokes_what_this_instance_refreshed_and_the_browser_never_heard_of() {
-    let site = Site::new();
-    let mut browser = due(&site);
-    let first = site.provider.newest();
+    let deployment = Deployment::new();
+    let mut browser = due(&deployment);
+    let first = deployment.provider.newest();
     // The answer is lost.
-    peek(&site, &browser, "/app");
-    log_out(&site, &mut browser);
-    assert_ne!(site.provider.newest(), first);
-    assert_eq!(site.provider.state().revoked, [site.provider.newest()]);
+    peek(&deployment, &browser, "/app");
+    log_out(&deployment, &mut browser);
+    assert_ne!(deployment.provider.newest(), first);
+    assert_eq!(deployment.provider.state().revoked, [deployment.provider.newest()]);
 }
 
 #[test]
 fn a_logout_ends_every_session_that_a_browser_sends() {
     let shared = json!({ "session": { "cookie": "__Secure-s", "domain": "example.com" } });
-    let site = Site::of(&with(config(), &shared));
-    let (one, two) = (site.log_in_apart(), site.log_in_apart());
-    let tokens = site.provider.state().given.clone();
-    let both = format!("{}; {}", one.header(site.now()), two.header(site.now()));
-    let answer = site.ask(Request::get("/logout").page().cookie(&both));
+    let deployment = Deployment::of(&with(config(), &shared));
+    let (one, two) = (deployment.log_in_new_user(), deployment.log_in_new_user());
+    let tokens = deployment.provider.state().given.clone();
+    let both = format!("{}; {}", one.header(deployment.now()), two.header(deployment.now()));
+    let answer = deployment.fetch(Request::get("/logout").page().cookie(&both));
     assert_eq!(answer.status, 302);
     assert_eq!(answer.cookies().len(), 2, "for the domain, and for the host alone");
     for browser in [&one, &two] {
-        assert_eq!(peek(&site, browser, "/app").status, 401);
+        assert_eq!(peek(&deployment, browser, "/app").status, 401);
     }
-    let mut revoked = site.provider.state().revoked.clone();
+    let mut revoked = deployment.provider.state().revoked.clone();
     revoked.sort();
     assert_eq!(revoked, tokens);
 }
 
 #[test]
 fn a_coordinator_that_does_not_answer_is_logged_and_the_logout_goes_on() {
-    let saying = |status| Meets::Saying(CoordinatorResponse { status, text: String::new() });
-    for (meets, waits_ms) in [
-        (Meets::Unreachable, 0),
-        (Meets::InSilence, 2_000),
-        (Meets::AnswerLost, 2_000),
+    let saying = |status| Behavior::Responding(CoordinatorResponse { status, text: String::new() });
+    for (behave, waits_ms) in [
+        (Behavior::Unreachable, 0),
+        (Behavior::Silent, 2_000),
+        (Behavior::ResponseLost, 2_000),
         (saying(500), 0),
         (saying(503), 0),
         (saying(410), 0),
     ] {
-        let site = Site::new();
-        let coordinator = site.coordinated();
-        let mut browser = site.logged_in();
+        let deployment = Deployment::new();
+        let coordinator = deployment.coordinated();
+        let mut browser = deployment.logged_in();
         let copy = browser.clone();
-        coordinator.meets(meets);
-        let before_ms = site.elapsed_ms();
-        let answer = log_out(&site, &mut browser);
+        coordinator.behave(behave);
+        let before_ms = deployment.elapsed_ms();
+        let answer = log_out(&deployment, &mut browser);
         assert_eq!((answer.status, answer.sets(COOKIE)), (302, Some(false)));
-        assert_eq!(site.elapsed_ms() - before_ms, waits_ms);
-        assert!(site.has_logged("session_end_not_shared: "));
-        assert_eq!(site.provider.state().revoked, [site.provider.newest()]);
-        assert_eq!(peek(&site, &copy, "/app").status, 401);
+        assert_eq!(deployment.elapsed_ms() - before_ms, waits_ms);
+        assert!(deployment.has_logged("session_end_not_shared: "));
+        assert_eq!(deployment.provider.state().revoked, [deployment.provider.newest()]);
+        assert_eq!(peek(&deployment, &copy, "/app").status, 401);
     }
 }
 
 #[test]
 fn a_session_that_is_never_refreshed_is_none_of_the_coordinators_business() {
-    let site = Site::new();
-    site.provider.set().refreshes = false;
-    let coordinator = site.coordinated();
-    let mut browser = site.logged_in();
-    coordinator.meets(Meets::Unreachable);
-    log_out(&site, &mut browser);
+    let deployment = Deployment::new();
+    deployment.provider.set().refreshes = false;
+    let coordinator = deployment.coordinated();
+    let mut browser = deployment.logged_in();
+    coordinator.behave(Behavior::Unreachable);
+    log_out(&deployment, &mut browser);
     assert_eq!(coordinator.asked(SessionAction::Logout), 0);
-    assert!(!site.has_logged("session_end_not_shared: "));
+    assert!(!deployment.has_logged("session_end_not_shared: "));
 }
 
 #[test]
 fn a_logout_goes_on_when_its_request_is_cancelled() {
-    let site = Site::new();
-    let coordinator = site.coordinated();
-    let elsewhere = site.instance();
-    let browser = due(&site);
-    coordinator.meets_next(Meets::Late(500));
-    let mut crowd = site.crowd();
-    let request = crowd.start(site.answer(by(&site, &browser, "/logout").page()));
-    crowd.settle();
-    crowd.cancel(request);
-    drop(crowd);
-    site.sleep_s(1);
-    assert_eq!(site.provider.state().revoked, [site.provider.newest()]);
-    for instance in [&site, &elsewhere] {
+    let deployment = Deployment::new();
+    let coordinator = deployment.coordinated();
+    let remote_jobs = deployment.instance();
+    let browser = due(&deployment);
+    coordinator.behave_next(Behavior::Delayed(500));
+    let mut tasks = deployment.tasks();
+    let request = tasks.start(deployment.answer(by(&deployment, &browser, "/logout").page()));
+    tasks.settle();
+    tasks.cancel(request);
+    drop(tasks);
+    deployment.sleep_s(1);
+    assert_eq!(deployment.provider.state().revoked, [deployment.provider.newest()]);
+    for instance in [&deployment, &remote_jobs] {
         assert_eq!(peek(instance, &browser, "/app").status, 401);
     }
 }
 
 #[test]
 fn nobody_is_logged_out_without_wanting_it() {
-    let site = Site::new();
-    let browser = site.logged_in();
-    let get = || by(&site, &browser, "/logout");
-    let post = || Request::post("/logout").cookie(&browser.header(site.now()));
+    let deployment = Deployment::new();
+    let browser = deployment.logged_in();
+    let get = || by(&deployment, &browser, "/logout");
+    let post = || Request::post("/logout").cookie(&browser.header(deployment.now()));
     for (what, request, status) in [
-        ("HEAD", Request::new("HEAD", "/logout").cookie(&browser.header(site.now())), 200),
+        ("HEAD", Request::new("HEAD", "/logout").cookie(&browser.header(deployment.now())), 200),
         ("a prefetch", get().prefetch(), 400),
         ("a script", get().script(), 400),
         ("another site's link", get().page().header("sec-fetch-site", "cross-site"), 200),
@@ -251,45 +252,45 @@ fn nobody_is_logged_out_without_wanting_it() {
         ("a frame", get().page().header("sec-fetch-dest", "iframe"), 200),
         ("another site's form", post().header("sec-fetch-site", "cross-site"), 200),
     ] {
-        let answer = site.ask(request);
+        let answer = deployment.fetch(request);
         assert_eq!((answer.status, answer.cookies().len()), (status, 0), "{what}");
-        assert_eq!(peek(&site, &browser, "/app").status, 200, "{what}");
+        assert_eq!(peek(&deployment, &browser, "/app").status, 200, "{what}");
     }
-    assert_eq!(site.provider.requests(Endpoint::Revocation), 0);
-    assert_eq!(site.ask(post().script()).sets(COOKIE), Some(false), "a form of this site");
+    assert_eq!(deployment.provider.requests(Endpoint::Revocation), 0);
+    assert_eq!(deployment.fetch(post().script()).sets(COOKIE), Some(false), "a form of this site");
 }
 
 #[test]
 fn a_late_answer_gives_no_session_back_that_was_logged_out_meanwhile() {
-    let site = Site::new();
-    site.provider.set().life_s = 100_000;
-    let browser = site.logged_in();
+    let deployment = Deployment::new();
+    deployment.provider.set().life_s = 100_000;
+    let browser = deployment.logged_in();
     // The cookie is to be written anew, and the provider takes its time.
-    site.sleep_s(9_000);
-    assert_eq!(peek(&site, &browser, "/userinfo").sets(COOKIE), Some(true));
-    site.provider.fault(Endpoint::Userinfo, Fault::Late(800));
-    let mut crowd = site.crowd();
-    let late = crowd.start(site.answer(by(&site, &browser, "/userinfo")));
-    crowd.settle();
-    let logout = crowd.start(site.answer(by(&site, &browser, "/logout").page()));
-    crowd.settle();
-    assert_eq!(crowd.output(logout).unwrap().sets(COOKIE), Some(false));
-    crowd.finish();
-    let late = crowd.output(late).unwrap();
+    deployment.sleep_s(9_000);
+    assert_eq!(peek(&deployment, &browser, "/userinfo").sets(COOKIE), Some(true));
+    deployment.provider.fault(Endpoint::Userinfo, Fault::Late(800));
+    let mut tasks = deployment.tasks();
+    let late = tasks.start(deployment.answer(by(&deployment, &browser, "/userinfo")));
+    tasks.settle();
+    let logout = tasks.start(deployment.answer(by(&deployment, &browser, "/logout").page()));
+    tasks.settle();
+    assert_eq!(tasks.output(logout).unwrap().sets(COOKIE), Some(false));
+    tasks.finish();
+    let late = tasks.output(late).unwrap();
     assert_eq!((late.status, late.sets(COOKIE)), (200, None));
 }
 
 #[test]
 fn a_late_answer_of_an_origin_gives_no_session_back_that_was_logged_out_meanwhile() {
-    let site = Site::new();
-    site.provider.set().life_s = 100_000;
-    let browser = site.logged_in();
-    site.sleep_s(9_000);
+    let deployment = Deployment::new();
+    deployment.provider.set().life_s = 100_000;
+    let browser = deployment.logged_in();
+    deployment.sleep_s(9_000);
     // The origin has the request …
-    let request = by(&site, &browser, "/app");
+    let request = by(&deployment, &browser, "/app");
     let header = |name: &str| request.value(name);
     let head = RequestHead { method: request.method, url: &request.url, header: &header };
-    let answer = site.run(site.gateway.handle(&head, &site.host));
+    let answer = deployment.run(deployment.gateway.handle(&head, &deployment.host));
     let Answer::Forward(forward) = answer else { panic!("the origin answers") };
     let sets = |status| {
         let edits = forward.response_edits(status, None);
@@ -297,7 +298,7 @@ fn a_late_answer_of_an_origin_gives_no_session_back_that_was_logged_out_meanwhil
     };
     assert!(sets(200) && sets(101), "an answer in time brings the session anew");
     // … and takes its time.
-    assert_eq!(site.ask(by(&site, &browser, "/logout").page()).sets(COOKIE), Some(false));
+    assert_eq!(deployment.fetch(by(&deployment, &browser, "/logout").page()).sets(COOKIE), Some(false));
     assert!(!sets(200) && !sets(101));
     assert!(forward.unreachable().header("set-cookie").is_none());
 }

@@ -26,44 +26,44 @@ mod userinfo;
 
 use edgeward::host::{Host as _, Level};
 use support::browser::{Browser, Request, Response};
-use support::site::Site;
+use support::deployment::Deployment;
 
 #[test]
-#[should_panic(expected = "a line of the log holds a secret")]
+#[should_panic(expected = "a log line contains a secret")]
 fn a_secret_in_the_log_fails_any_test_here() {
-    let site = Site::new();
-    let browser = site.logged_in();
-    site.log(Level::Warning, &format_args!("refused {}", site.session(&browser).tokens().access));
+    let deployment = Deployment::new();
+    let browser = deployment.logged_in();
+    deployment.log(Level::Warning, &format_args!("refused {}", deployment.session(&browser).tokens().access));
 }
 
 #[test]
-#[should_panic(expected = "a line of the log holds a secret")]
+#[should_panic(expected = "a log line contains a secret")]
 fn a_cookie_in_the_log_fails_any_test_here() {
-    let site = Site::new();
-    let browser = site.logged_in();
-    site.log(Level::Warning, &browser.header(site.now()));
+    let deployment = Deployment::new();
+    let browser = deployment.logged_in();
+    deployment.log(Level::Warning, &browser.header(deployment.now()));
 }
 
 /// A browser whose access token is to be refreshed now; what a refresh brings is good for an hour.
-fn due(site: &Site) -> Browser {
-    let life_s = std::mem::replace(&mut site.provider.set().life_s, 60);
-    let browser = site.logged_in();
-    site.provider.set().life_s = life_s;
-    site.sleep_s(40);
+fn due(deployment: &Deployment) -> Browser {
+    let life_s = std::mem::replace(&mut deployment.provider.set().life_s, 60);
+    let browser = deployment.logged_in();
+    deployment.provider.set().life_s = life_s;
+    deployment.sleep_s(40);
     browser
 }
 
 /// A request with this browser's cookies.
-fn by(site: &Site, browser: &Browser, target: &str) -> Request {
-    Request::get(target).cookie(&browser.header(site.now()))
+fn by(deployment: &Deployment, browser: &Browser, target: &str) -> Request {
+    Request::get(target).cookie(&browser.header(deployment.now()))
 }
 
 /// What a request with this browser's cookies gets; the browser keeps nothing of it.
-fn peek(site: &Site, browser: &Browser, target: &str) -> Response {
-    site.ask(by(site, browser, target))
+fn peek(deployment: &Deployment, browser: &Browser, target: &str) -> Response {
+    deployment.fetch(by(deployment, browser, target))
 }
 
 /// The access token that an origin gets for this browser.
-fn token_of(site: &Site, browser: &Browser) -> String {
-    peek(site, browser, "/token").origin_header("x-token").unwrap().into()
+fn token_of(deployment: &Deployment, browser: &Browser) -> String {
+    peek(deployment, browser, "/token").origin_header("x-token").unwrap().into()
 }

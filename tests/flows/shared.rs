@@ -6,22 +6,22 @@ use edgeward::io::Unreachable;
 use edgeward::oidc::{CoordinatorResponse, CoordinatorStore, SessionAction};
 
 use crate::support::browser::{Browser, Request};
-use crate::support::coordinator::{Coordinator, Meets};
+use crate::support::coordinator::{Behavior, Coordinator};
+use crate::support::deployment::{COOKIE, Deployment};
 use crate::support::provider::{Endpoint, Fault, refusal};
-use crate::support::site::{COOKIE, Site};
 use crate::{by, due, peek, token_of};
 
 /// Two instances with a coordinator, and a browser whose access token is due.
 struct Pair {
-    a: Site,
-    b: Site,
+    a: Deployment,
+    b: Deployment,
     coordinator: Rc<Coordinator>,
     browser: Browser,
 }
 
 impl Pair {
     fn new() -> Self {
-        let a = Site::new();
+        let a = Deployment::new();
         let (b, coordinator) = (a.instance(), a.coordinated());
         let browser = due(&a);
         Self { a, b, coordinator, browser }
@@ -31,20 +31,20 @@ impl Pair {
         self.a.provider.refreshes()
     }
 
-    fn log_out(&self, site: &Site, browser: &Browser) {
-        assert_eq!(site.ask(by(site, browser, "/logout").page()).status, 302);
+    fn log_out(&self, deployment: &Deployment, browser: &Browser) {
+        assert_eq!(deployment.fetch(by(deployment, browser, "/logout").page()).status, 302);
     }
 
     /// No instance lets this cookie in, asks the provider for it, or takes it away.
     fn assert_over(&self, browser: &Browser) {
         let before = self.exchanges();
-        for site in [&self.a, &self.b] {
-            let script = peek(site, browser, "/app");
+        for deployment in [&self.a, &self.b] {
+            let script = peek(deployment, browser, "/app");
             assert_eq!((script.status, script.sets(COOKIE)), (401, None));
-            assert_eq!(site.ask(by(site, browser, "/app").page()).status, 302);
-            let maybe = peek(site, browser, "/maybe");
+            assert_eq!(deployment.fetch(by(deployment, browser, "/app").page()).status, 302);
+            let maybe = peek(deployment, browser, "/maybe");
             assert_eq!((maybe.origin_header("x-user"), maybe.sets(COOKIE)), (None, None));
-            assert_ne!(peek(site, browser, "/refresh").status, 200);
+            assert_ne!(peek(deployment, browser, "/refresh").status, 200);
         }
         assert_eq!(self.exchanges(), before, "the provider is not asked");
     }
@@ -56,8 +56,8 @@ fn a_hundred_requests_on_two_instances_make_one_exchange() {
     pair.a.hesitate();
     pair.a.provider.fault(Endpoint::Token, Fault::Late(700));
     let requests = (0..100).map(|number| {
-        let site = if number % 2 == 0 { &pair.a } else { &pair.b };
-        site.answer(by(site, &pair.browser, "/token"))
+        let deployment = if number % 2 == 0 { &pair.a } else { &pair.b };
+        deployment.answer(by(deployment, &pair.browser, "/token"))
     });
     let answers = pair.a.run_all(requests.collect::<Vec<_>>());
     assert_eq!(pair.exchanges(), 1);
@@ -72,8 +72,8 @@ fn an_older_cookie_leads_to_the_newest_session_on_any_instance() {
     let pair = Pair::new();
     pair.a.provider.set().life_s = 60;
     let mut browser = pair.browser.clone();
-    for site in [&pair.a, &pair.b, &pair.a] {
-        assert_eq!(site.send(&mut browser, Request::get("/app")).status, 200);
+    for deployment in [&pair.a, &pair.b, &pair.a] {
+        assert_eq!(deployment.send(&mut browser, Request::get("/app")).status, 200);
         pair.a.sleep_s(31);
     }
     assert_eq!(pair.exchanges(), 3);
@@ -95,11 +95,11 @@ fn outcomes_are_stored_for_an_hour() {
 }
 
 /// What leaves the session as it is and asks the provider for nothing.
-fn silences() -> Vec<(&'static str, Meets)> {
-    let says = |status, text: &str| Meets::Saying(CoordinatorResponse { status, text: text.into() });
+fn silences() -> Vec<(&'static str, Behavior)> {
+    let says = |status, text: &str| Behavior::Responding(CoordinatorResponse { status, text: text.into() });
     vec![
-        ("unreachable", Meets::Unreachable),
-        ("silent", Meets::InSilence),
+        ("unreachable", Behavior::Unreachable),
+        ("silent", Behavior::Silent),
         ("a server error", says(500, "")),
         ("unknown", says(503, "")),
         ("no session", says(200, "")),
@@ -109,9 +109,9 @@ fn silences() -> Vec<(&'static str, Meets)> {
 
 #[test]
 fn a_session_goes_on_with_what_it_has_while_the_coordinator_says_nothing() {
-    for (what, meets) in silences() {
+    for (what, behave) in silences() {
         let pair = Pair::new();
-        pair.coordinator.meets(meets);
+        pair.coordinator.behave(behave);
         let answer = peek(&pair.a, &pair.browser, "/app");
         assert_eq!((answer.origin_header("x-user"), answer.sets(COOKIE)), (Some("user-1"), None), "{what}");
         assert_eq!(pair.exchanges(), 0, "{what}: a second exchange would end the session");
@@ -119,7 +119,7 @@ fn a_session_goes_on_with_what_it_has_while_the_coordinator_says_nothing() {
         pair.a.sleep_ms(4_999);
         peek(&pair.a, &pair.browser, "/maybe");
         assert_eq!(pair.coordinator.asked(SessionAction::Refresh), asked, "{what}: remembered for five seconds");
-        pair.coordinator.meets(Meets::Well);
+        pair.coordinator.behave(Behavior::Normal);
         pair.a.sleep_ms(1);
         assert_eq!(peek(&pair.a, &pair.browser, "/app").sets(COOKIE), Some(true), "{what}");
     }
@@ -127,9 +127,9 @@ fn a_session_goes_on_with_what_it_has_while_the_coordinator_says_nothing() {
 
 #[test]
 fn a_coordinator_that_does_not_answer_is_logged() {
-    for meets in [Meets::Unreachable, Meets::InSilence] {
+    for behave in [Behavior::Unreachable, Behavior::Silent] {
         let pair = Pair::new();
-        pair.coordinator.meets(meets);
+        pair.coordinator.behave(behave);
         peek(&pair.a, &pair.browser, "/app");
         let line = "refresh_unavailable: the Durable Object EDGEWARD_SESSIONS does not answer";
         assert!(pair.a.has_logged(line), "{:?}", pair.a.lines());
@@ -138,9 +138,9 @@ fn a_coordinator_that_does_not_answer_is_logged() {
 
 #[test]
 fn what_came_of_a_refresh_whose_answer_was_lost_is_found_by_the_next() {
-    for meets in [Meets::AnswerLost, Meets::AnswerLate(16_000)] {
+    for behave in [Behavior::ResponseLost, Behavior::ResponseDelayed(16_000)] {
         let pair = Pair::new();
-        pair.coordinator.meets_next(meets);
+        pair.coordinator.behave_next(behave);
         assert_eq!(peek(&pair.a, &pair.browser, "/app").sets(COOKIE), None);
         assert_eq!(pair.exchanges(), 1);
         assert_eq!(peek(&pair.b, &pair.browser, "/app").sets(COOKIE), Some(true), "on another instance");
@@ -154,7 +154,7 @@ fn what_came_of_a_refresh_whose_answer_was_lost_is_found_by_the_next() {
 fn a_slow_coordinator_is_waited_for() {
     let pair = Pair::new();
     pair.coordinator.slow_store(1_000);
-    pair.coordinator.meets(Meets::Late(2_000));
+    pair.coordinator.behave(Behavior::Delayed(2_000));
     let before_ms = pair.a.elapsed_ms();
     assert_eq!(peek(&pair.a, &pair.browser, "/app").sets(COOKIE), Some(true));
     assert_eq!(pair.a.elapsed_ms() - before_ms, 4_000);
@@ -191,8 +191,8 @@ fn a_failed_exchange_is_tried_again_by_the_next_who_asks() {
 fn a_session_that_the_provider_ended_is_over_on_every_instance() {
     let pair = Pair::new();
     pair.a.provider.answer_next(Endpoint::Token, Ok(refusal(400, "invalid_grant")));
-    for site in [&pair.a, &pair.b] {
-        let answer = peek(site, &pair.browser, "/app");
+    for deployment in [&pair.a, &pair.b] {
+        let answer = peek(deployment, &pair.browser, "/app");
         assert_eq!((answer.status, answer.sets(COOKIE)), (401, Some(false)));
     }
     assert_eq!(pair.exchanges(), 1);
@@ -240,17 +240,17 @@ fn a_logout_waits_for_no_refresh_that_is_under_way_wherever_that_is() {
         let pair = Pair::new();
         let by_whom = if is_elsewhere { &pair.b } else { &pair.a };
         pair.a.provider.fault(Endpoint::Token, Fault::Late(1_500));
-        let mut crowd = pair.a.crowd();
-        let refreshing = crowd.start(pair.a.answer(by(&pair.a, &pair.browser, "/app")));
-        crowd.settle();
+        let mut tasks = pair.a.tasks();
+        let refreshing = tasks.start(pair.a.answer(by(&pair.a, &pair.browser, "/app")));
+        tasks.settle();
         assert_eq!(pair.exchanges(), 1);
-        let logout = crowd.start(by_whom.answer(by(by_whom, &pair.browser, "/logout").page()));
-        crowd.settle();
-        assert_eq!(crowd.output(logout).unwrap().status, 302);
-        crowd.finish();
-        let late = crowd.output(refreshing).unwrap();
+        let logout = tasks.start(by_whom.answer(by(by_whom, &pair.browser, "/logout").page()));
+        tasks.settle();
+        assert_eq!(tasks.output(logout).unwrap().status, 302);
+        tasks.finish();
+        let late = tasks.output(refreshing).unwrap();
         assert_eq!((late.status, late.sets(COOKIE)), (401, None));
-        drop(crowd);
+        drop(tasks);
         pair.a.sleep_s(1);
         let newest = pair.a.provider.newest();
         assert!(pair.a.provider.state().revoked.contains(&newest), "what came too late");
@@ -267,20 +267,20 @@ fn a_new_login_ends_the_refresh_that_is_under_way_and_revokes_nothing() {
     let mut next = pair.browser.clone();
     let callback = pair.b.begin(&mut next, "/login");
     pair.a.provider.fault(Endpoint::Token, Fault::Late(1_500));
-    let mut crowd = pair.a.crowd();
-    let refreshing = crowd.start(pair.a.answer(by(&pair.a, &pair.browser, "/app")));
-    crowd.settle();
-    let login = crowd.start(pair.b.answer(by(&pair.b, &next, &callback).page()));
-    crowd.settle();
-    next.keep(crowd.output(login).unwrap(), pair.a.now());
-    crowd.finish();
-    assert_eq!(crowd.output(refreshing).unwrap().status, 401);
-    drop(crowd);
+    let mut tasks = pair.a.tasks();
+    let refreshing = tasks.start(pair.a.answer(by(&pair.a, &pair.browser, "/app")));
+    tasks.settle();
+    let login = tasks.start(pair.b.answer(by(&pair.b, &next, &callback).page()));
+    tasks.settle();
+    next.store_cookies(tasks.output(login).unwrap(), pair.a.now());
+    tasks.finish();
+    assert_eq!(tasks.output(refreshing).unwrap().status, 401);
+    drop(tasks);
     pair.a.sleep_s(1);
     pair.assert_over(&pair.browser);
     assert!(pair.a.provider.state().revoked.is_empty(), "some providers would end the new login with it");
-    for site in [&pair.a, &pair.b] {
-        assert_eq!(peek(site, &next, "/app").status, 200);
+    for deployment in [&pair.a, &pair.b] {
+        assert_eq!(peek(deployment, &next, "/app").status, 200);
     }
 }
 
@@ -289,8 +289,8 @@ fn a_logout_ends_nothing_of_another_session() {
     let pair = Pair::new();
     let other = due(&pair.a);
     pair.log_out(&pair.a, &pair.browser);
-    for site in [&pair.a, &pair.b] {
-        assert_eq!(peek(site, &other, "/app").status, 200);
+    for deployment in [&pair.a, &pair.b] {
+        assert_eq!(peek(deployment, &other, "/app").status, 200);
     }
 }
 
@@ -308,8 +308,8 @@ fn a_provider_without_rotation_is_asked_again_by_whichever_instance_needs_it() {
     pair.a.provider.set().rotates = false;
     pair.a.provider.set().life_s = 60;
     let mut browser = pair.browser.clone();
-    for (round, site) in [&pair.a, &pair.b, &pair.a, &pair.b].into_iter().enumerate() {
-        assert_eq!(site.send(&mut browser, Request::get("/app")).sets(COOKIE), Some(true), "{round}");
+    for (round, deployment) in [&pair.a, &pair.b, &pair.a, &pair.b].into_iter().enumerate() {
+        assert_eq!(deployment.send(&mut browser, Request::get("/app")).sets(COOKIE), Some(true), "{round}");
         assert_eq!(pair.exchanges(), round + 1);
         pair.a.sleep_s(40);
     }
@@ -322,8 +322,8 @@ fn the_refresh_route_brings_new_tokens_each_time_by_the_coordinator_too() {
         pair.a.provider.set().rotates = rotates;
         let mut browser = pair.browser.clone();
         for round in 1..=4 {
-            let site = if round % 2 == 0 { &pair.a } else { &pair.b };
-            assert_eq!(site.send(&mut browser, Request::post("/refresh")).status, 200);
+            let deployment = if round % 2 == 0 { &pair.a } else { &pair.b };
+            assert_eq!(deployment.send(&mut browser, Request::post("/refresh")).status, 200);
             assert_eq!(pair.exchanges(), round);
         }
         assert_eq!(pair.a.provider.state().reused, 0);
@@ -334,12 +334,12 @@ fn the_refresh_route_brings_new_tokens_each_time_by_the_coordinator_too() {
 fn a_refresh_by_the_coordinator_goes_on_when_the_instance_is_gone() {
     let pair = Pair::new();
     pair.a.provider.fault(Endpoint::Token, Fault::Late(900));
-    let mut crowd = pair.a.crowd();
-    let request = crowd.start(pair.a.answer(by(&pair.a, &pair.browser, "/app")));
-    crowd.settle();
-    crowd.cancel(request);
+    let mut tasks = pair.a.tasks();
+    let request = tasks.start(pair.a.answer(by(&pair.a, &pair.browser, "/app")));
+    tasks.settle();
+    tasks.cancel(request);
     pair.a.kill_jobs();
-    drop(crowd);
+    drop(tasks);
     pair.a.sleep_s(1);
     assert_eq!(peek(&pair.b, &pair.browser, "/app").sets(COOKIE), Some(true));
     assert_eq!((pair.exchanges(), pair.a.provider.state().reused), (1, 0));
@@ -360,9 +360,9 @@ fn a_message_that_nobody_sealed_is_not_heeded() {
     let cookie = pair.browser.value(COOKIE).unwrap().split_once('.').unwrap().1.to_string();
     for sealed in ["", "AAAA", cookie.as_str()] {
         for act in [SessionAction::Refresh, SessionAction::Logout, SessionAction::Replace] {
-            let turn = pair.a.run(party.coordinate(act, sealed, &Untouched, &pair.a.host)).unwrap();
-            assert_eq!((turn.answer.status, turn.answer.text.as_str()), (503, ""));
-            assert!(turn.store.is_none());
+            let outcome = pair.a.run(party.coordinate(act, sealed, &Untouched, &pair.a.host)).unwrap();
+            assert_eq!((outcome.response.status, outcome.response.text.as_str()), (503, ""));
+            assert!(outcome.store.is_none());
         }
     }
 }

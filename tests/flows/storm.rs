@@ -8,10 +8,10 @@ use edgeward::io::Unreachable;
 use crate::peek;
 use crate::support::Rng;
 use crate::support::browser::{Browser, Request};
-use crate::support::coordinator::{Coordinator, Meets};
+use crate::support::coordinator::{Behavior, Coordinator};
+use crate::support::deployment::Deployment;
 use crate::support::host::Delay;
 use crate::support::provider::{Endpoint, Fault, refusal};
-use crate::support::site::Site;
 
 /// Somebody with a browser.
 struct Person {
@@ -28,19 +28,19 @@ struct Person {
 
 struct Storm {
     rng: Rng,
-    instances: Vec<Site>,
+    instances: Vec<Deployment>,
     coordinator: Option<Rc<Coordinator>>,
     people: Vec<Person>,
 }
 
 impl Storm {
     fn new(seed: u64, is_coordinated: bool) -> Self {
-        let site = Site::new();
-        site.seed(seed);
-        site.hesitate();
-        site.provider.set().life_s = 60;
-        let coordinator = is_coordinated.then(|| site.coordinated());
-        let mut instances = vec![site];
+        let deployment = Deployment::new();
+        deployment.seed(seed);
+        deployment.hesitate();
+        deployment.provider.set().life_s = 60;
+        let coordinator = is_coordinated.then(|| deployment.coordinated());
+        let mut instances = vec![deployment];
         if is_coordinated {
             instances.push(instances[0].instance());
         }
@@ -55,43 +55,43 @@ impl Storm {
         Self { rng: Rng(seed), instances, coordinator, people: people.collect() }
     }
 
-    fn site(&self) -> &Site {
+    fn deployment(&self) -> &Deployment {
         &self.instances[0]
     }
 
     /// The provider and the coordinator are about to misbehave, in ways that lose no answer of the provider's.
     fn trouble(&mut self, may_trouble_coordinator: bool) {
-        let provider = self.site().provider.clone();
+        let provider = self.deployment().provider.clone();
         match self.rng.below(6) {
             0 => provider.fault(Endpoint::Token, Fault::Late(self.rng.below(9_000) as u32)),
             1 => provider.answer_next(Endpoint::Token, Err(Unreachable::Network)),
             2 => provider.answer_next(Endpoint::Token, Ok(refusal(503, "temporarily_unavailable"))),
-            3 => self.site().delay_next(&provider.url(Endpoint::Keys), Delay::Millis(400)),
+            3 => self.deployment().delay_next(&provider.url(Endpoint::Keys), Delay::Millis(400)),
             _ => {}
         }
         let Some(coordinator) = self.coordinator.clone() else { return };
         // A logout that the coordinator does not hear of is known to one instance only.
-        coordinator.calm();
+        coordinator.reset();
         if !may_trouble_coordinator {
             return;
         }
         coordinator.slow_store(*self.rng.pick(&[0, 0, 5, 300]));
         match self.rng.below(6) {
-            0 => coordinator.meets_next(Meets::Unreachable),
-            1 => coordinator.meets_next(Meets::AnswerLost),
-            2 => coordinator.meets_next(Meets::AnswerLate(self.rng.below(20_000) as u32)),
-            3 => coordinator.meets_next(Meets::Late(self.rng.below(14_000) as u32)),
+            0 => coordinator.behave_next(Behavior::Unreachable),
+            1 => coordinator.behave_next(Behavior::ResponseLost),
+            2 => coordinator.behave_next(Behavior::ResponseDelayed(self.rng.below(20_000) as u32)),
+            3 => coordinator.behave_next(Behavior::Delayed(self.rng.below(14_000) as u32)),
             _ => {}
         }
     }
 
     fn log_in(&mut self, who: usize) {
         let instance = self.rng.below(self.instances.len());
-        let site = &self.instances[instance];
+        let deployment = &self.instances[instance];
         let person = &mut self.people[who];
-        site.provider.set().user.clone_from(&person.user);
+        deployment.provider.set().user.clone_from(&person.user);
         // Faults of the storm are for refreshes.
-        while site.log_in_with(&mut person.browser).header("location") != Some("/") {}
+        while deployment.log_in(&mut person.browser).header("location") != Some("/") {}
         person.is_in = true;
         person.over.append(&mut person.sent);
     }
@@ -101,7 +101,7 @@ impl Storm {
         let leaves =
             Some(self.rng.below(self.people.len())).filter(|&who| self.people[who].is_in && self.rng.below(4) == 0);
         self.trouble(leaves.is_none());
-        let now = self.site().now();
+        let now = self.deployment().now();
         let mut plan = Vec::new();
         for _ in 0..=self.rng.below(8) {
             let who = self.rng.below(self.people.len());
@@ -110,24 +110,24 @@ impl Storm {
         if let Some(who) = leaves {
             plan.insert(self.rng.below(plan.len()), (who, self.rng.below(self.instances.len()), "/logout"));
         }
-        let mut crowd = self.instances[0].crowd();
+        let mut tasks = self.instances[0].tasks();
         for &(who, instance, target) in &plan {
             let cookie = self.people[who].browser.header(now);
             self.people[who].sent.push(cookie.clone());
-            crowd.start(self.instances[instance].answer(Request::get(target).cookie(&cookie)));
+            tasks.start(self.instances[instance].answer(Request::get(target).cookie(&cookie)));
             for _ in 0..self.rng.below(4) {
-                crowd.round();
+                tasks.round();
             }
             let victim = self.rng.below(plan.len());
-            let is_open = plan[victim].2 == "/app" && victim < crowd.len() && crowd.output(victim).is_none();
+            let is_open = plan[victim].2 == "/app" && victim < tasks.len() && tasks.output(victim).is_none();
             if is_open && self.people[plan[victim].0].lost < 3 && self.rng.below(5) == 0 {
-                crowd.cancel(victim);
+                tasks.cancel(victim);
             }
         }
-        crowd.finish();
+        tasks.finish();
         for (number, &(who, _, target)) in plan.iter().enumerate() {
             let person = &mut self.people[who];
-            let Some(response) = crowd.output(number) else {
+            let Some(response) = tasks.output(number) else {
                 person.lost += 1;
                 continue;
             };
@@ -138,9 +138,9 @@ impl Storm {
                 assert_eq!(response.outcome(), (401, "token_missing".into()));
                 assert!(!person.is_in || leaves == Some(who), "{} was logged in", person.user);
             }
-            person.browser.keep(response, now);
+            person.browser.store_cookies(response, now);
         }
-        drop(crowd);
+        drop(tasks);
         if let Some(who) = leaves {
             let person = &mut self.people[who];
             person.is_in = false;
@@ -166,31 +166,31 @@ impl Storm {
             }
             self.burst();
             let pause_ms = self.rng.below(25_000) as i64;
-            self.site().sleep_ms(pause_ms);
+            self.deployment().sleep_ms(pause_ms);
         }
-        self.calm();
+        self.reset();
     }
 
     /// Once everything is well again and every token is due: who is in, is in, and what is over, is over, everywhere.
-    fn calm(self) {
-        let provider = self.site().provider.clone();
-        self.site().sleep_s(61);
+    fn reset(self) {
+        let provider = self.deployment().provider.clone();
+        self.deployment().sleep_s(61);
         provider.clear_faults();
         if let Some(coordinator) = &self.coordinator {
-            coordinator.calm();
+            coordinator.reset();
         }
-        for site in &self.instances {
+        for deployment in &self.instances {
             for person in self.people.iter().filter(|person| person.is_in) {
-                let answer = peek(site, &person.browser, "/app");
-                assert_eq!(answer.status, 200, "{} {:?}", person.user, site.lines());
+                let answer = peek(deployment, &person.browser, "/app");
+                assert_eq!(answer.status, 200, "{} {:?}", person.user, deployment.lines());
                 assert_eq!(answer.origin_header("x-user"), Some(person.user.as_str()));
             }
         }
         assert_eq!(provider.state().reused, 0, "a refresh token was used twice");
         let exchanges = provider.refreshes();
-        for site in &self.instances {
+        for deployment in &self.instances {
             for cookie in self.people.iter().flat_map(|person| &person.over) {
-                let answer = site.ask(Request::get("/app").cookie(cookie));
+                let answer = deployment.fetch(Request::get("/app").cookie(cookie));
                 assert_eq!(answer.status, 401, "a copy of a cookie of a session that is over");
             }
         }

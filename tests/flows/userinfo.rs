@@ -5,8 +5,8 @@ use serde_json::json;
 
 use crate::peek;
 use crate::support::browser::Request;
+use crate::support::deployment::{Deployment, oidc_config, with};
 use crate::support::provider::{Endpoint, Fault};
-use crate::support::site::{Site, oidc_config, with};
 use crate::support::world::{json as ok_json, status};
 use crate::support::{Mint, key_a};
 
@@ -31,21 +31,21 @@ const FAILURES: [Case; 9] = [
         "userinfo_unavailable",
     ),
     (|| Fault::Answer(Err(Unreachable::Network)), 502, "userinfo_unavailable"),
-    (|| Fault::AnswerLost, 502, "userinfo_unavailable"),
+    (|| Fault::ResponseLost, 502, "userinfo_unavailable"),
 ];
 
 /// An access token that the provider has given.
-fn token(site: &Site) -> String {
-    site.session(&site.logged_in()).tokens().access.clone()
+fn token(deployment: &Deployment) -> String {
+    deployment.session(&deployment.logged_in()).tokens().access.clone()
 }
 
 #[test]
 fn callers_get_what_the_provider_says_of_them() {
-    let site = Site::discovering();
+    let deployment = Deployment::discovering();
     let fresh = json!({ "sub": "user-1", "email": "ann@example.com" });
-    let by_session = peek(&site, &site.logged_in(), "/userinfo");
+    let by_session = peek(&deployment, &deployment.logged_in(), "/userinfo");
     assert_eq!((by_session.status, by_session.json()), (200, fresh.clone()));
-    let by_token = site.ask(Request::get("/userinfo").bearer(&token(&site)));
+    let by_token = deployment.fetch(Request::get("/userinfo").bearer(&token(&deployment)));
     assert_eq!((by_token.status, by_token.json()), (200, fresh));
     assert!([by_session, by_token].iter().all(|answer| answer.header("cache-control") == Some("private, no-store")));
 }
@@ -53,24 +53,24 @@ fn callers_get_what_the_provider_says_of_them() {
 #[test]
 fn a_session_knows_its_user_although_the_provider_fails() {
     for (fault, _, code) in FAILURES {
-        let site = Site::new();
-        let browser = site.logged_in();
-        site.provider.fault(Endpoint::Userinfo, fault());
-        let answer = peek(&site, &browser, "/userinfo");
+        let deployment = Deployment::new();
+        let browser = deployment.logged_in();
+        deployment.provider.fault(Endpoint::Userinfo, fault());
+        let answer = peek(&deployment, &browser, "/userinfo");
         assert_eq!((answer.status, answer.json()["sub"].as_str()), (200, Some("user-1")), "{code}");
         assert_eq!(answer.json()["name"], "Ann", "{code}");
-        assert_eq!(site.provider.requests(Endpoint::Userinfo), 1, "{code}");
+        assert_eq!(deployment.provider.requests(Endpoint::Userinfo), 1, "{code}");
     }
 }
 
 #[test]
 fn the_bearer_of_a_token_is_told_how_the_provider_failed() {
     for (fault, status, code) in FAILURES {
-        let site = Site::new();
-        let token = token(&site);
-        site.provider.fault(Endpoint::Userinfo, fault());
-        assert_eq!(site.ask(Request::get("/userinfo").bearer(&token)).outcome(), (status, code.into()));
-        assert_eq!(site.provider.requests(Endpoint::Userinfo), 1, "{code}");
+        let deployment = Deployment::new();
+        let token = token(&deployment);
+        deployment.provider.fault(Endpoint::Userinfo, fault());
+        assert_eq!(deployment.fetch(Request::get("/userinfo").bearer(&token)).outcome(), (status, code.into()));
+        assert_eq!(deployment.provider.requests(Endpoint::Userinfo), 1, "{code}");
     }
 }
 
@@ -81,11 +81,11 @@ fn an_answer_about_somebody_else_is_shown_to_nobody() {
         json!({ "email": "bob@example.com" }),
         json!({ "sub": 7 }),
     ] {
-        let site = Site::new();
-        let (browser, token) = (site.logged_in(), token(&site));
-        for request in [crate::by(&site, &browser, "/userinfo"), Request::get("/userinfo").bearer(&token)] {
-            site.provider.answer_next(Endpoint::Userinfo, Ok(ok_json(&body.to_string())));
-            let answer = site.ask(request);
+        let deployment = Deployment::new();
+        let (browser, token) = (deployment.logged_in(), token(&deployment));
+        for request in [crate::by(&deployment, &browser, "/userinfo"), Request::get("/userinfo").bearer(&token)] {
+            deployment.provider.answer_next(Endpoint::Userinfo, Ok(ok_json(&body.to_string())));
+            let answer = deployment.fetch(request);
             assert_eq!(answer.outcome(), (502, "userinfo_subject_mismatch".into()), "{body}");
             assert!(!answer.body.contains("bob"));
         }
@@ -94,53 +94,53 @@ fn an_answer_about_somebody_else_is_shown_to_nobody() {
 
 #[test]
 fn a_provider_without_userinfo_or_that_is_not_known_is_one_that_fails() {
-    type Break = fn(&Site);
+    type Break = fn(&Deployment);
     let cases: [Break; 2] = [
-        |site| site.provider.set().metadata = json!({ "userinfo_endpoint": null }),
-        |site| site.provider.take_down(Endpoint::Discovery),
+        |deployment| deployment.provider.set().metadata = json!({ "userinfo_endpoint": null }),
+        |deployment| deployment.provider.take_down(Endpoint::Discovery),
     ];
     for breaks in cases {
-        let site = Site::discovering();
-        let (browser, token) = (site.logged_in(), token(&site));
+        let deployment = Deployment::discovering();
+        let (browser, token) = (deployment.logged_in(), token(&deployment));
         // A key set of its own, so that tokens can be verified without the document.
         let cold = with(oidc_config(), &json!({ "authorizer": { "jwks": { "keys": [key_a().jwk()] } } }));
-        let cold = Site::on(&site.host, &site.provider, &cold);
-        breaks(&site);
+        let cold = Deployment::on(&deployment.host, &deployment.provider, &cold);
+        breaks(&deployment);
         let by_session = peek(&cold, &browser, "/userinfo");
         assert_eq!((by_session.status, by_session.json()["name"].as_str()), (200, Some("Ann")));
-        let by_token = cold.ask(Request::get("/userinfo").bearer(&token));
+        let by_token = cold.fetch(Request::get("/userinfo").bearer(&token));
         assert_eq!(by_token.outcome(), (502, "userinfo_unavailable".into()));
-        assert_eq!(site.provider.requests(Endpoint::Userinfo), 0);
+        assert_eq!(deployment.provider.requests(Endpoint::Userinfo), 0);
     }
 }
 
 #[test]
 fn a_token_of_another_issuer_is_not_shown_to_the_one_that_logs_people_in() {
     let further = json!([{ "issuer": "https://further.example.com/", "jwks": { "keys": [key_a().jwk()] } }]);
-    let site = Site::of(&with(oidc_config(), &json!({ "authorizer": { "issuers": further } })));
+    let deployment = Deployment::of(&with(oidc_config(), &json!({ "authorizer": { "issuers": further } })));
     let token = Mint::access(key_a()).claim("iss", "https://further.example.com/").text();
-    let answer = site.ask(Request::get("/userinfo").bearer(&token));
+    let answer = deployment.fetch(Request::get("/userinfo").bearer(&token));
     assert_eq!(answer.outcome(), (403, "userinfo_issuer_mismatch".into()));
-    assert_eq!(site.provider.requests(Endpoint::Userinfo), 0);
+    assert_eq!(deployment.provider.requests(Endpoint::Userinfo), 0);
 }
 
 #[test]
 fn nobody_is_told_to_log_in() {
-    let site = Site::new();
-    assert_eq!(site.ask(Request::get("/userinfo")).outcome(), (401, "token_missing".into()));
-    assert_eq!(site.provider.requests(Endpoint::Userinfo), 0);
+    let deployment = Deployment::new();
+    assert_eq!(deployment.fetch(Request::get("/userinfo")).outcome(), (401, "token_missing".into()));
+    assert_eq!(deployment.provider.requests(Endpoint::Userinfo), 0);
 }
 
 #[test]
 fn a_session_whose_token_is_due_is_refreshed_first() {
-    let site = Site::new();
-    let mut browser = crate::due(&site);
-    let answer = site.send(&mut browser, Request::get("/userinfo"));
+    let deployment = Deployment::new();
+    let mut browser = crate::due(&deployment);
+    let answer = deployment.send(&mut browser, Request::get("/userinfo"));
     assert_eq!((answer.status, answer.json()["email"].as_str()), (200, Some("ann@example.com")));
-    assert_eq!(site.provider.refreshes(), 1);
-    let seen = site.seen();
+    assert_eq!(deployment.provider.refreshes(), 1);
+    let seen = deployment.seen();
     let sent = seen.sent.iter().rfind(|sent| sent.request.url.ends_with("/userinfo")).unwrap();
     let shown = sent.request.headers.iter().find(|(name, _)| *name == "authorization").unwrap().1.clone();
     drop(seen);
-    assert_eq!(shown, format!("Bearer {}", site.session(&browser).tokens().access));
+    assert_eq!(shown, format!("Bearer {}", deployment.session(&browser).tokens().access));
 }

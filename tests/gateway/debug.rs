@@ -13,7 +13,7 @@ use crate::{
 /// A host that fails the test where `Debug` of a job or a line of the log shows one of these.
 fn host(secrets: &[&str]) -> VirtualHost {
     let host = VirtualHost::default();
-    secrets.iter().for_each(|secret| host.keep_secret(secret));
+    secrets.iter().for_each(|secret| host.register_secret(secret));
     host
 }
 
@@ -98,7 +98,7 @@ fn jobs_and_what_is_remembered_of_sessions_show_none_of_it() {
 fn messages_of_the_coordinator_show_neither_session_nor_name() {
     let message = CoordinatorMessage {
         session: "name-of-a-session".into(),
-        act: SessionAction::Logout,
+        action: SessionAction::Logout,
         sealed: "a-sealed-session".into(),
         timeout_ms: 1,
     };

@@ -208,20 +208,20 @@ fn an_older_entry_never_replaces_what_another_request_has_fetched_meanwhile() {
         world.sleep_s(entry_age_s);
         let text = token(key_a());
         world.delay_answers(JWKS_URI, Delay::Millis(2000));
-        let mut crowd = world.crowd();
-        let first = crowd.start(world.verdict(&text));
-        crowd.elapse_ms(limits::FETCH_LEASE_MS);
+        let mut tasks = world.tasks();
+        let first = tasks.start(world.verdict(&text));
+        tasks.elapse_ms(limits::FETCH_LEASE_MS);
         let (key, entry) = left_by_another_isolate();
         world.edge().insert(key, entry.to_string().into());
         world.take_down();
         world.delay_answers(JWKS_URI, Delay::Millis(0));
         world.delay_edge(Delay::Millis(if entry_first { 100 } else { 2500 }));
-        let second = crowd.start(world.verdict(&text));
-        crowd.elapse_ms(200);
+        let second = tasks.start(world.verdict(&text));
+        tasks.elapse_ms(200);
         // What is newest is used as soon as it is there.
-        assert_eq!(crowd.output(second), entry_first.then_some(&Verdict::Accepted));
-        crowd.finish();
-        assert_ne!(crowd.output(first), Some(&Verdict::Accepted), "key a is of the older set");
+        assert_eq!(tasks.output(second), entry_first.then_some(&Verdict::Accepted));
+        tasks.finish();
+        assert_ne!(tasks.output(first), Some(&Verdict::Accepted), "key a is of the older set");
         assert_eq!(kids(&world), [key_b().kid], "an entry of {entry_age_s} s, stored first: {entry_first}");
     }
 }

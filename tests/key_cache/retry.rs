@@ -34,15 +34,15 @@ fn one_broken_connection_at_a_cold_start_refuses_nobody() {
     ] {
         let world = discovering();
         broken.iter().for_each(|url| fail(&world, url, &[Unreachable::Network]));
-        let mut crowd = world.crowd();
-        let numbers: Vec<usize> = (0..101).map(|_| crowd.start(world.verdict(&text))).collect();
-        numbers.iter().for_each(|number| assert!(!crowd.poll(*number)));
+        let mut tasks = world.tasks();
+        let numbers: Vec<usize> = (0..101).map(|_| tasks.start(world.verdict(&text))).collect();
+        numbers.iter().for_each(|number| assert!(!tasks.poll(*number)));
         assert_eq!(world.seen().jobs.len(), 1, "one fetches, a hundred wait");
-        crowd.settle();
-        assert_eq!(crowd.output(0), Some(&Verdict::Accepted));
+        tasks.settle();
+        assert_eq!(tasks.output(0), Some(&Verdict::Accepted));
         assert_eq!(world.now(), UnixTime::from_secs(NOW), "who fetches waits for nothing else");
-        crowd.elapse_ms(limits::FETCH_POLL_MS.into());
-        assert_eq!(crowd.outputs(), vec![Verdict::Accepted; 101], "the others have it at their next look");
+        tasks.elapse_ms(limits::FETCH_POLL_MS.into());
+        assert_eq!(tasks.outputs(), vec![Verdict::Accepted; 101], "the others have it at their next look");
         for _ in 0..101 {
             assert_eq!(world.request(&text), Verdict::Accepted);
         }

@@ -17,14 +17,14 @@ fn of_200_requests_in_a_cold_isolate_one_fetches_and_all_succeed() {
         let world = World::publishing([key_a()]);
         world.delay_answers(JWKS_URI, Delay::Millis(answer_ms));
         let text = token(key_a());
-        let mut crowd = world.crowd();
+        let mut tasks = world.tasks();
         // They come one after the other, while the first one fetches.
         for _ in 0..200 {
-            crowd.start(world.verdict(&text));
-            crowd.elapse_ms(2);
+            tasks.start(world.verdict(&text));
+            tasks.elapse_ms(2);
         }
-        crowd.finish();
-        assert_eq!(crowd.outputs(), vec![Verdict::Accepted; 200]);
+        tasks.finish();
+        assert_eq!(tasks.outputs(), vec![Verdict::Accepted; 200]);
         assert_eq!(world.asked(), 1);
         // And all at once.
         let world = World::publishing([key_a()]);
@@ -40,20 +40,20 @@ fn who_waits_longer_than_the_lease_fetches_itself() {
     let world = World::publishing([key_a()]);
     let text = token(key_a());
     world.delay_answers(JWKS_URI, Delay::Millis(2000));
-    let mut crowd = world.crowd();
-    let first = crowd.start(world.verdict(&text));
-    crowd.settle();
+    let mut tasks = world.tasks();
+    let first = tasks.start(world.verdict(&text));
+    tasks.settle();
     world.delay_answers(JWKS_URI, Delay::Millis(100));
-    let others: Vec<usize> = (0..10).map(|_| crowd.start(world.verdict(&text))).collect();
-    crowd.elapse_ms(limits::FETCH_LEASE_MS - 1);
+    let others: Vec<usize> = (0..10).map(|_| tasks.start(world.verdict(&text))).collect();
+    tasks.elapse_ms(limits::FETCH_LEASE_MS - 1);
     assert_eq!(world.asked(), 1);
-    crowd.elapse_ms(1);
+    tasks.elapse_ms(1);
     assert_eq!(world.asked(), 2, "one of them, and the others wait for that one: it has a lease of its own");
-    crowd.elapse_ms(100 + i64::from(limits::FETCH_POLL_MS));
-    assert!(others.iter().all(|other| crowd.output(*other) == Some(&Verdict::Accepted)));
-    assert_eq!(crowd.output(first), None);
-    crowd.finish();
-    assert_eq!(crowd.output(first), Some(&Verdict::Accepted));
+    tasks.elapse_ms(100 + i64::from(limits::FETCH_POLL_MS));
+    assert!(others.iter().all(|other| tasks.output(*other) == Some(&Verdict::Accepted)));
+    assert_eq!(tasks.output(first), None);
+    tasks.finish();
+    assert_eq!(tasks.output(first), Some(&Verdict::Accepted));
     assert_eq!(world.request(&text), Verdict::Accepted);
     assert_eq!(world.asked(), 2);
 }
@@ -69,17 +69,17 @@ fn a_fetch_that_never_comes_back_delays_others_by_one_lease() {
         } else {
             world.delay_answers(JWKS_URI, Delay::Forever);
         }
-        let mut crowd = world.crowd();
-        let hung = crowd.start(world.verdict(&text));
-        crowd.settle();
+        let mut tasks = world.tasks();
+        let hung = tasks.start(world.verdict(&text));
+        tasks.settle();
         world.jobs(Jobs::Run);
         world.delay_answers(JWKS_URI, Delay::Millis(0));
-        let others: Vec<usize> = (0..10).map(|_| crowd.start(world.verdict(&text))).collect();
-        crowd.elapse_ms(limits::FETCH_LEASE_MS - 1);
-        assert!(others.iter().all(|other| crowd.output(*other).is_none()));
-        crowd.elapse_ms(1 + i64::from(limits::FETCH_POLL_MS));
-        assert!(others.iter().all(|other| crowd.output(*other) == Some(&Verdict::Accepted)));
-        assert_eq!(crowd.output(hung), None);
+        let others: Vec<usize> = (0..10).map(|_| tasks.start(world.verdict(&text))).collect();
+        tasks.elapse_ms(limits::FETCH_LEASE_MS - 1);
+        assert!(others.iter().all(|other| tasks.output(*other).is_none()));
+        tasks.elapse_ms(1 + i64::from(limits::FETCH_POLL_MS));
+        assert!(others.iter().all(|other| tasks.output(*other) == Some(&Verdict::Accepted)));
+        assert_eq!(tasks.output(hung), None);
     }
 }
 
@@ -90,16 +90,16 @@ fn while_one_request_refreshes_a_stale_set_the_others_use_it() {
     world.request(&text);
     world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
     world.delay_answers(JWKS_URI, Delay::Millis(300));
-    let mut crowd = world.crowd();
-    let refreshing = crowd.start(world.verdict(&text));
-    let others: Vec<usize> = (0..100).map(|_| crowd.start(world.verdict(&text))).collect();
-    assert!(!crowd.poll(refreshing));
+    let mut tasks = world.tasks();
+    let refreshing = tasks.start(world.verdict(&text));
+    let others: Vec<usize> = (0..100).map(|_| tasks.start(world.verdict(&text))).collect();
+    assert!(!tasks.poll(refreshing));
     for other in others {
-        assert!(crowd.poll(other), "it waits");
-        assert_eq!(crowd.output(other), Some(&Verdict::Accepted));
+        assert!(tasks.poll(other), "it waits");
+        assert_eq!(tasks.output(other), Some(&Verdict::Accepted));
     }
-    crowd.finish();
-    assert_eq!(crowd.output(refreshing), Some(&Verdict::Accepted));
+    tasks.finish();
+    assert_eq!(tasks.output(refreshing), Some(&Verdict::Accepted));
     assert_eq!(world.asked(), 2);
 }
 
@@ -110,14 +110,14 @@ fn an_unknown_key_waits_for_the_fetch_that_may_bring_it() {
     world.publish([key_a(), key_b()]);
     world.delay_answers(JWKS_URI, Delay::Millis(300));
     let (known, new, made_up) = (token(key_a()), token(key_b()), token_with_kid("x"));
-    let mut crowd = world.crowd();
-    let [first, second, third] = [&new, &new, &made_up].map(|text| crowd.start(world.verdict(text)));
-    assert!(!crowd.poll(first) && !crowd.poll(second) && !crowd.poll(third));
-    let at_once = crowd.start(world.verdict(&known));
-    assert!(crowd.poll(at_once), "known keys do not");
-    crowd.finish();
+    let mut tasks = world.tasks();
+    let [first, second, third] = [&new, &new, &made_up].map(|text| tasks.start(world.verdict(text)));
+    assert!(!tasks.poll(first) && !tasks.poll(second) && !tasks.poll(third));
+    let at_once = tasks.start(world.verdict(&known));
+    assert!(tasks.poll(at_once), "known keys do not");
+    tasks.finish();
     let verdicts = [Verdict::Accepted, Verdict::Accepted, Verdict::Refused("key_not_found"), Verdict::Accepted];
-    assert_eq!(crowd.outputs(), verdicts);
+    assert_eq!(tasks.outputs(), verdicts);
     assert_eq!(world.asked(), 2);
 }
 
@@ -128,13 +128,13 @@ fn an_older_answer_never_replaces_a_newer_one() {
         let text = token(key_a());
         // What the provider says is decided when it is asked.
         world.delay_answers(JWKS_URI, Delay::Millis(1000));
-        let mut crowd = world.crowd();
-        crowd.start(world.verdict(&text));
-        crowd.elapse_ms(limits::FETCH_LEASE_MS);
+        let mut tasks = world.tasks();
+        tasks.start(world.verdict(&text));
+        tasks.elapse_ms(limits::FETCH_LEASE_MS);
         world.publish([key_b()]);
         world.delay_answers(JWKS_URI, Delay::Millis(if newer_first { 100 } else { 1500 }));
-        crowd.start(world.verdict(&text));
-        crowd.finish();
+        tasks.start(world.verdict(&text));
+        tasks.finish();
         assert_eq!(kids(&world), [key_b().kid], "newer first: {newer_first}");
     }
 }
@@ -144,19 +144,19 @@ fn a_failure_that_comes_late_takes_nothing_away() {
     let world = World::publishing([key_a()]);
     let text = token(key_a());
     world.delay_answers(JWKS_URI, Delay::Millis(4000));
-    let mut crowd = world.crowd();
-    let first = crowd.start(world.verdict(&text));
-    crowd.settle();
+    let mut tasks = world.tasks();
+    let first = tasks.start(world.verdict(&text));
+    tasks.settle();
     world.delay_answers(JWKS_URI, Delay::Millis(0));
-    crowd.elapse_ms(limits::FETCH_LEASE_MS);
-    let second = crowd.start(world.verdict(&text));
-    crowd.settle();
-    assert_eq!(crowd.output(second), Some(&Verdict::Accepted));
+    tasks.elapse_ms(limits::FETCH_LEASE_MS);
+    let second = tasks.start(world.verdict(&text));
+    tasks.settle();
+    assert_eq!(tasks.output(second), Some(&Verdict::Accepted));
     assert!(world.seen().lines.is_empty());
-    crowd.finish();
+    tasks.finish();
     assert_eq!(world.elapsed_ms(), i64::from(limits::FETCH_TIMEOUT_MS));
     assert!(world.seen().lines[0].1.starts_with("jwks_unreachable: "), "{:?}", world.seen().lines);
-    assert_eq!(crowd.output(first), Some(&Verdict::Accepted), "even whose own fetch failed has the other's keys");
+    assert_eq!(tasks.output(first), Some(&Verdict::Accepted), "even whose own fetch failed has the other's keys");
     assert_eq!(world.request(&text), Verdict::Accepted);
 }
 

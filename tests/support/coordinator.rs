@@ -1,7 +1,7 @@
-//! Logging in on the virtual host: entropy, jobs on sessions, and a coordinator in memory.
+//! Login support for the virtual host: entropy, jobs on sessions, and a coordinator in memory.
 //!
-//! Several gateways on one host are several instances of one site. They share the clock, the provider and the coordinator, which is
-//! a machine of its own: refreshes of one session take turns there, ends do not wait, and what it stores is text.
+//! Several gateways on one host are instances of one deployment. They share the clock, the provider and the coordinator, which runs
+//! as an instance of its own: it runs refreshes of a session one after another, handles ends at once, and stores text.
 
 // The core's unit tests include this file, and the core has no prelude of std.
 use std::prelude::rust_2024::*;
@@ -23,55 +23,55 @@ use edgeward::oidc::{
 
 use super::host::VirtualHost;
 
-/// How the coordinator meets a message.
+/// How the coordinator reacts to a message.
 #[derive(Clone)]
-pub(crate) enum Meets {
-    /// It acts and answers.
-    Well,
-    /// It cannot be reached.
+pub(crate) enum Behavior {
+    /// Handles it and responds.
+    Normal,
+    /// Is unreachable.
     Unreachable,
-    /// It does not act, and never answers.
-    InSilence,
-    /// It acts, and its answer gets lost.
-    AnswerLost,
-    /// The message takes so many milliseconds to get there.
-    Late(u32),
-    /// It acts, and the answer takes so many milliseconds.
-    AnswerLate(u32),
-    /// It does not act, and answers this.
-    Saying(CoordinatorResponse),
+    /// Neither handles it nor responds.
+    Silent,
+    /// Handles it, but the response is lost.
+    ResponseLost,
+    /// Receives it after this many milliseconds.
+    Delayed(u32),
+    /// Handles it, and the response takes this many milliseconds.
+    ResponseDelayed(u32),
+    /// Does not handle it, and returns this response.
+    Responding(CoordinatorResponse),
 }
 
-/// A coordinator that all instances share.
+/// A coordinator shared by all instances.
 pub(crate) struct Coordinator {
     party: Arc<RelyingParty>,
-    sessions: RefCell<BTreeMap<String, Rc<Place>>>,
-    usually: RefCell<Meets>,
-    next: RefCell<VecDeque<Meets>>,
-    /// How long reading what is stored takes, in milliseconds.
+    sessions: RefCell<BTreeMap<String, Rc<Slot>>>,
+    behavior: RefCell<Behavior>,
+    next: RefCell<VecDeque<Behavior>>,
+    /// How long a read of the store takes, in milliseconds.
     read_ms: Cell<u32>,
     is_unreadable: Cell<bool>,
-    /// What was asked, and of which session.
+    /// The actions received, with their sessions.
     asked: RefCell<Vec<(SessionAction, String)>>,
-    /// The sessions that were sent, sealed.
+    /// The sealed sessions received.
     sealed: RefCell<Vec<String>>,
 }
 
-/// What there is of one session.
+/// The state of one session.
 #[derive(Default)]
-struct Place {
+struct Slot {
     stored: RefCell<Option<StoredText>>,
     next_ticket: Cell<u64>,
     serving: Cell<u64>,
 }
 
 impl Coordinator {
-    /// One that works with this site's configuration, on a machine of its own.
+    /// Creates a coordinator with this configuration.
     pub(crate) fn new(party: &Arc<RelyingParty>) -> Rc<Self> {
         Rc::new(Self {
             party: Arc::clone(party),
             sessions: RefCell::default(),
-            usually: RefCell::new(Meets::Well),
+            behavior: RefCell::new(Behavior::Normal),
             next: RefCell::default(),
             read_ms: Cell::new(0),
             is_unreadable: Cell::new(false),
@@ -80,101 +80,101 @@ impl Coordinator {
         })
     }
 
-    /// How it meets messages from now on.
-    pub(crate) fn meets(&self, how: Meets) {
-        *self.usually.borrow_mut() = how;
+    /// Sets the reaction to all messages.
+    pub(crate) fn behave(&self, how: Behavior) {
+        *self.behavior.borrow_mut() = how;
     }
 
-    /// How it meets the next message.
-    pub(crate) fn meets_next(&self, how: Meets) {
+    /// Sets the reaction to the next message.
+    pub(crate) fn behave_next(&self, how: Behavior) {
         self.next.borrow_mut().push_back(how);
     }
 
-    /// It meets everything well from now on.
-    pub(crate) fn calm(&self) {
+    /// Returns to normal behavior.
+    pub(crate) fn reset(&self) {
         self.next.borrow_mut().clear();
-        self.meets(Meets::Well);
+        self.behave(Behavior::Normal);
         self.slow_store(0);
         self.break_store(false);
     }
 
-    /// Reading what is stored takes so long.
+    /// Sets how long a read of the store takes.
     pub(crate) fn slow_store(&self, millis: u32) {
         self.read_ms.set(millis);
     }
 
-    /// Whether nothing of what is stored can be read.
+    /// Sets whether reads of the store fail.
     pub(crate) fn break_store(&self, is_broken: bool) {
         self.is_unreadable.set(is_broken);
     }
 
-    /// How often it was asked to do this.
-    pub(crate) fn asked(&self, act: SessionAction) -> usize {
-        self.asked.borrow().iter().filter(|(one, _)| *one == act).count()
+    /// Returns how many messages with this action it received.
+    pub(crate) fn asked(&self, action: SessionAction) -> usize {
+        self.asked.borrow().iter().filter(|(one, _)| *one == action).count()
     }
 
-    /// The sessions that were sent, sealed, in their order.
+    /// Returns the sealed sessions received, in order.
     pub(crate) fn sealed(&self) -> Vec<String> {
         self.sealed.borrow().clone()
     }
 
-    /// What is stored, of all sessions.
+    /// Returns the stored texts of all sessions, with their expiry.
     pub(crate) fn stored(&self) -> Vec<(String, i64)> {
         let sessions = self.sessions.borrow();
         let texts = sessions
             .values()
-            .filter_map(|place| place.stored.borrow().as_ref().map(|stored| (stored.text.clone(), stored.until_ms)));
+            .filter_map(|slot| slot.stored.borrow().as_ref().map(|stored| (stored.text.clone(), stored.until_ms)));
         texts.collect()
     }
 
-    fn place(&self, session: &str) -> Rc<Place> {
+    fn slot(&self, session: &str) -> Rc<Slot> {
         Rc::clone(self.sessions.borrow_mut().entry(session.into()).or_default())
     }
 
-    /// Does what a message asks for, as the machine of this coordinator.
-    pub(crate) async fn act(
+    /// Handles a message.
+    pub(crate) async fn handle(
         self: Rc<Self>,
         session: String,
-        act: SessionAction,
+        action: SessionAction,
         sealed: String,
         host: VirtualHost,
     ) -> CoordinatorResponse {
-        let place = self.place(&session);
-        // Refreshes take turns; the end of a session does not wait.
-        let _turn = if act == SessionAction::Refresh { Some(place.turn(&host).await) } else { None };
-        let store = Store { place: Rc::clone(&place), coordinator: Rc::clone(&self), host: host.clone() };
-        let turn = self.party.coordinate(act, &sealed, &store, &host).await;
-        let CoordinatorOutcome { answer, store } = turn.unwrap_or_else(|_| CoordinatorOutcome::unknown());
+        let slot = self.slot(&session);
+        // Refreshes run one after another; the end of a session does not wait.
+        let _turn = if action == SessionAction::Refresh { Some(slot.turn(&host).await) } else { None };
+        let store = Store { slot: Rc::clone(&slot), coordinator: Rc::clone(&self), host: host.clone() };
+        let outcome = self.party.coordinate(action, &sealed, &store, &host).await;
+        let CoordinatorOutcome { response, store } = outcome.unwrap_or_else(|_| CoordinatorOutcome::unavailable());
         if let Some(store) = store {
-            *place.stored.borrow_mut() = Some(store);
+            *slot.stored.borrow_mut() = Some(store);
         }
-        answer
+        response
     }
 }
 
-/// The turn at one session.
+/// The exclusive right to refresh a session.
 struct Turn {
-    place: Rc<Place>,
+    slot: Rc<Slot>,
     host: VirtualHost,
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.place.serving.set(self.place.serving.get() + 1);
+        self.slot.serving.set(self.slot.serving.get() + 1);
         self.host.moved();
     }
 }
 
-impl Place {
+impl Slot {
     async fn turn(self: &Rc<Self>, host: &VirtualHost) -> Turn {
         let ticket = self.next_ticket.replace(self.next_ticket.get() + 1);
         poll_fn(|_| if self.serving.get() == ticket { Poll::Ready(()) } else { Poll::Pending }).await;
-        Turn { place: Rc::clone(self), host: host.clone() }
+        Turn { slot: Rc::clone(self), host: host.clone() }
     }
 }
 
 struct Store {
-    place: Rc<Place>,
+    slot: Rc<Slot>,
     coordinator: Rc<Coordinator>,
     host: VirtualHost,
 }
@@ -186,7 +186,7 @@ impl CoordinatorStore for Store {
             return Err(Unreachable::Network);
         }
         let now_ms = self.host.now().millis();
-        let stored = self.place.stored.borrow();
+        let stored = self.slot.stored.borrow();
         let live = stored.as_ref().filter(|stored| now_ms < stored.until_ms);
         Ok(live.map(|stored| stored.text.clone()).unwrap_or_default())
     }
@@ -211,40 +211,40 @@ impl LoginHost for VirtualHost {
 
     async fn coordinate(&self, message: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> {
         let coordinator = self.coordinator().expect("there is no coordinator to ask");
-        self.keep_secret(&message.sealed);
+        self.register_secret(&message.sealed);
         self.assert_no_secret("a message", &format!("{message:?}"));
-        let CoordinatorMessage { session, act, sealed, timeout_ms } = message;
-        coordinator.asked.borrow_mut().push((act, session.clone()));
+        let CoordinatorMessage { session, action, sealed, timeout_ms } = message;
+        coordinator.asked.borrow_mut().push((action, session.clone()));
         coordinator.sealed.borrow_mut().push(sealed.clone());
-        let meets = coordinator.next.borrow_mut().pop_front();
-        let meets = meets.unwrap_or_else(|| coordinator.usually.borrow().clone());
-        let (before_ms, after_ms) = match meets {
-            Meets::Unreachable => return Err(Unreachable::Network),
-            Meets::InSilence => {
+        let behavior = coordinator.next.borrow_mut().pop_front();
+        let behavior = behavior.unwrap_or_else(|| coordinator.behavior.borrow().clone());
+        let (before_ms, after_ms) = match behavior {
+            Behavior::Unreachable => return Err(Unreachable::Network),
+            Behavior::Silent => {
                 self.wait_ms(timeout_ms.into()).await;
                 return Err(Unreachable::GivenUp);
             }
-            Meets::Saying(answer) => return Ok(answer),
-            Meets::Well => (0, 0),
-            Meets::AnswerLost => (0, u32::MAX),
-            Meets::Late(millis) => (millis, 0),
-            Meets::AnswerLate(millis) => (0, millis),
+            Behavior::Responding(answer) => return Ok(answer),
+            Behavior::Normal => (0, 0),
+            Behavior::ResponseLost => (0, u32::MAX),
+            Behavior::Delayed(millis) => (millis, 0),
+            Behavior::ResponseDelayed(millis) => (0, millis),
         };
-        // It goes on there, whatever becomes of who asked.
-        let answer: Rc<RefCell<Option<CoordinatorResponse>>> = Rc::default();
-        let (there, host) = (Rc::clone(&answer), self.clone());
-        self.begin_elsewhere(async move {
+        // The coordinator continues even if the sender is cancelled.
+        let received: Rc<RefCell<Option<CoordinatorResponse>>> = Rc::default();
+        let (sent, host) = (Rc::clone(&received), self.clone());
+        self.begin_remote(async move {
             host.wait_ms(before_ms.into()).await;
-            let said = coordinator.act(session, act, sealed, host.clone()).await;
-            host.keep_secret(&said.text);
-            host.assert_no_secret("an answer of the coordinator", &format!("{said:?}"));
+            let response = coordinator.handle(session, action, sealed, host.clone()).await;
+            host.register_secret(&response.text);
+            host.assert_no_secret("a response of the coordinator", &format!("{response:?}"));
             host.wait_ms(after_ms.into()).await;
-            *there.borrow_mut() = Some(said);
+            *sent.borrow_mut() = Some(response);
         });
-        let mut over = pin!(self.wait_ms(timeout_ms.into()));
-        poll_fn(|context| match answer.borrow_mut().take() {
-            Some(answer) => Poll::Ready(Ok(answer)),
-            None => over.as_mut().poll(context).map(|()| Err(Unreachable::GivenUp)),
+        let mut timeout = pin!(self.wait_ms(timeout_ms.into()));
+        poll_fn(|context| match received.borrow_mut().take() {
+            Some(response) => Poll::Ready(Ok(response)),
+            None => timeout.as_mut().poll(context).map(|()| Err(Unreachable::GivenUp)),
         })
         .await
     }

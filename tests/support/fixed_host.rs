@@ -1,4 +1,4 @@
-//! For keys that are never fetched: a host without any surroundings but a time, and what a request on it gets.
+//! A host that only has a time, for keys that are never fetched.
 
 #![allow(
     clippy::panic,
@@ -19,7 +19,7 @@ use edgeward::host::{Host, Level, Spawn};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 
-/// The host. Whatever is asked of it beyond the time is a failure.
+/// The host. Every call except `now` fails the test.
 pub(crate) struct FixedHost(pub(crate) UnixTime);
 
 impl Host for FixedHost {
@@ -54,7 +54,7 @@ impl Spawn<KeyJob> for FixedHost {
     }
 }
 
-/// What a request gets that waits for nothing: at its first poll.
+/// Returns the output of a future that is ready at the first poll.
 pub(crate) fn at_once<F: Future>(request: F) -> F::Output {
     match pin!(request).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,

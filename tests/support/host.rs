@@ -1,10 +1,9 @@
-//! A host in memory for native tests: a clock that moves only when told or when nothing else can go on, a provider and an edge
-//! cache that can misbehave, jobs that run, wait, get lost or are killed, and an executor that drives many requests at once.
+//! A host in memory for native tests: a virtual clock, a provider and an edge cache with failures, jobs that run, wait, are lost or
+//! are killed, and an executor for concurrent requests.
 //!
-//! Everything is deterministic: equal tests see equal orders. Whatever waits without end fails the test instead of hanging it.
+//! Everything is deterministic. An endless wait fails the test instead of hanging it.
 //!
-//! A further kind of job is one more `impl Spawn<ThatJob>` on top of [`VirtualHost::begin`]. Logging in adds a coordinator; see
-//! `coordinator.rs`.
+//! Another kind of job is another `impl Spawn<Job>` on top of [`VirtualHost::begin`]. Logins add a coordinator; see `coordinator.rs`.
 
 // The core's unit tests include this file, and the core has no prelude of std.
 use std::boxed::Box;
@@ -28,33 +27,33 @@ use edgeward::jwk::KeyJob;
 use super::coordinator::Coordinator;
 use super::{NOW, Rng};
 
-/// Rounds that one drive may take before it counts as endless.
-const MOST_ROUNDS: u32 = 100_000;
+/// The number of rounds after which a run counts as endless.
+const MAX_ROUNDS: u32 = 100_000;
 
-/// Whether a provider answered, and how.
+/// The provider's reply to a request.
 pub(crate) type Reply = Result<Incoming, Unreachable>;
 
-/// What becomes of jobs.
+/// What happens to jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Jobs {
-    /// They run in the order in which they began, beside the requests.
+    /// They run concurrently with the requests, in the order in which they began.
     Run,
     /// They wait for [`VirtualHost::release_jobs`].
     Hold,
-    /// They never run and never end, like those of a machine that was frozen: what they hold is not handed back.
+    /// They never run and never end, as in a frozen instance: what they hold is not released.
     Lose,
     /// They end as soon as they begin.
     Kill,
-    /// Only those run that somebody waits for; the others end as soon as they begin.
+    /// Awaited jobs run; the others end as soon as they begin.
     RunAwaited,
 }
 
-/// How long an answer takes.
+/// How long a reply takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Delay {
-    /// So many milliseconds, or until the request's own time is over.
+    /// This many milliseconds, at most the timeout of the request.
     Millis(u32),
-    /// It never comes, and nobody gives up.
+    /// It never arrives, and the request does not time out.
     Forever,
 }
 
@@ -63,80 +62,80 @@ pub(crate) enum Delay {
 pub(crate) struct Sent {
     pub(crate) request: Outgoing,
     pub(crate) at: UnixTime,
-    /// It is the one before it once more, at once, after a network error.
+    /// Whether it repeats the previous request immediately after a network error.
     pub(crate) is_repeated: bool,
 }
 
-/// What the host has seen.
+/// What the host has recorded.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) sent: Vec<Sent>,
-    /// What was asked for last, and when, if the network failed at the first try.
+    /// The last request and its time, if the network failed at the first attempt.
     broken_off: Option<(String, UnixTime)>,
-    /// The keys that were looked up in the edge cache.
+    /// The keys looked up in the edge cache.
     pub(crate) edge_asked: Vec<String>,
     pub(crate) edge_stored: Vec<EdgeEntry>,
     pub(crate) lines: Vec<(Level, String)>,
-    /// The jobs that began, by their kind.
+    /// The kinds of the jobs that began.
     pub(crate) jobs: Vec<&'static str>,
 }
 
 impl Seen {
-    /// The URLs of everything sent, repeated requests included.
+    /// Returns the URLs of all requests, including repeated ones.
     pub(crate) fn urls(&self) -> Vec<String> {
         self.sent.iter().map(|sent| sent.request.url.clone()).collect()
     }
 
-    /// The URLs asked for, and when; not those that are asked for once more, at once, after a network error.
+    /// Returns the URLs and times of the requests, except those repeated immediately after a network error.
     pub(crate) fn asked(&self) -> Vec<(String, UnixTime)> {
         let asked = self.sent.iter().filter(|sent| !sent.is_repeated);
         asked.map(|sent| (sent.request.url.clone(), sent.at)).collect()
     }
 }
 
-/// The host. Clones are the same one.
+/// The host. Clones share it.
 #[derive(Clone)]
 pub(crate) struct VirtualHost(Rc<Inner>);
 
 struct Inner {
-    /// The time that has passed. It never goes back.
+    /// The elapsed time, which is monotonic.
     elapsed_ms: Cell<i64>,
-    /// What the wall clock showed when nothing had passed.
+    /// The wall clock at elapsed time zero.
     origin_ms: Cell<i64>,
-    /// When those who wait may go on.
+    /// When each timer is due.
     timers: RefCell<BTreeMap<u64, i64>>,
     next_timer: Cell<u64>,
-    /// Counts whatever lets a future go on: a round in which it stays the same was in vain.
+    /// Counts progress: a round that does not change it had no effect.
     moves: Cell<u64>,
     provider: RefCell<BTreeMap<String, Service>>,
-    /// The next requests, by URL, meet these instead of the provider.
+    /// Replies to the next requests, by URL, instead of the provider's.
     next: RefCell<BTreeMap<String, VecDeque<Reply>>>,
     delays: RefCell<BTreeMap<String, Delay>>,
-    /// The next answers, by URL, take so long instead.
+    /// Delays of the next replies, by URL.
     next_delays: RefCell<BTreeMap<String, VecDeque<Delay>>>,
     edge: RefCell<BTreeMap<String, Vec<u8>>>,
     edge_delay: Cell<Delay>,
-    /// What answers for the edge cache in its place.
+    /// Replaces the edge cache.
     edge_service: RefCell<Option<EdgeService>>,
-    /// Whether every question takes one round more, so that there is an await to be cancelled at.
+    /// Whether every request takes one more round, so that it can be cancelled while waiting.
     hesitates: Cell<bool>,
     mode: Cell<Jobs>,
     running: RefCell<Vec<Job>>,
     held: RefCell<Vec<Job>>,
-    /// Jobs of other machines: whatever becomes of this one's, they run.
-    elsewhere: RefCell<Vec<Job>>,
+    /// Jobs of other instances, which run in any mode.
+    remote_jobs: RefCell<Vec<Job>>,
     seen: RefCell<Seen>,
-    /// What must stand in no line of the log.
+    /// Texts that no log line may contain.
     secrets: RefCell<BTreeSet<String>>,
     rng: RefCell<Rng>,
     #[cfg(feature = "gateway")]
     coordinator: RefCell<Option<Rc<Coordinator>>>,
 }
 
-/// What answers at a URL.
+/// Handles requests to a URL.
 type Service = Box<dyn FnMut(&Outgoing) -> Reply>;
 
-/// What the edge cache has under a key.
+/// Looks up a key in place of the edge cache.
 type EdgeService = Box<dyn FnMut(&str) -> Option<Vec<u8>>>;
 
 struct Job {
@@ -146,7 +145,7 @@ struct Job {
 }
 
 impl Drop for Job {
-    /// Whoever waits for it goes on, whether it was done or killed.
+    /// Wakes the waiting requests, whether the job completed or was killed.
     fn drop(&mut self) {
         self.has_ended.set(true);
         self.host.moved();
@@ -172,7 +171,7 @@ impl Default for VirtualHost {
             mode: Cell::new(Jobs::Run),
             running: RefCell::default(),
             held: RefCell::default(),
-            elsewhere: RefCell::default(),
+            remote_jobs: RefCell::default(),
             seen: RefCell::default(),
             secrets: RefCell::default(),
             rng: RefCell::new(Rng(1)),
@@ -184,17 +183,17 @@ impl Default for VirtualHost {
 
 /// The clock.
 impl VirtualHost {
-    /// Sets the wall clock, and wakes nobody.
+    /// Sets the wall clock without firing timers.
     pub(crate) fn set_clock(&self, to: UnixTime) {
         self.0.origin_ms.set(to.millis() - self.0.elapsed_ms.get());
     }
 
-    /// Lets time pass, with whatever runs meanwhile. The wall clock goes back, and nothing else happens, where it is negative.
+    /// Lets time pass and runs what is due. A negative value only sets the wall clock back.
     pub(crate) fn sleep_ms(&self, millis: i64) {
         if millis < 0 {
             self.0.origin_ms.set(self.0.origin_ms.get() + millis);
         } else {
-            self.crowd::<std::future::Ready<()>>().elapse_ms(millis);
+            self.tasks::<std::future::Ready<()>>().elapse_ms(millis);
         }
     }
 
@@ -202,12 +201,12 @@ impl VirtualHost {
         self.sleep_ms(seconds * 1000);
     }
 
-    /// The time that has passed, whatever the wall clock was set to.
+    /// Returns the elapsed time, independent of the wall clock.
     pub(crate) fn elapsed_ms(&self) -> i64 {
         self.0.elapsed_ms.get()
     }
 
-    /// When the next of those who wait may go on; whoever may already does so when it is polled.
+    /// Returns when the next timer is due. Timers already due fire when polled.
     fn next_due(&self) -> Option<i64> {
         self.0.timers.borrow().values().filter(|due| **due > self.elapsed_ms()).min().copied()
     }
@@ -216,7 +215,7 @@ impl VirtualHost {
         if millis == 0 {
             return;
         }
-        /// Forgets a timer whose future is dropped.
+        /// Removes a timer whose future is dropped.
         struct Timer<'h>(&'h Inner, u64);
         impl Drop for Timer<'_> {
             fn drop(&mut self) {
@@ -249,9 +248,9 @@ impl VirtualHost {
     }
 }
 
-/// Provider, edge cache, entropy and what was seen.
+/// Provider, edge cache, entropy and recordings.
 impl VirtualHost {
-    /// From now on the provider answers so at this URL. Elsewhere it answers 404.
+    /// Sets the provider's reply at this URL. Other URLs get 404.
     pub(crate) fn reply(&self, url: &str, reply: Reply) {
         self.serve(url, move |_| reply.clone());
     }
@@ -264,23 +263,23 @@ impl VirtualHost {
         self.0.provider.borrow_mut().insert(url.into(), Box::new(service));
     }
 
-    /// The next requests for this URL meet these, in this order.
+    /// Sets the replies to the next requests to this URL, in order.
     pub(crate) fn reply_next(&self, url: &str, replies: impl IntoIterator<Item = Reply>) {
         self.0.next.borrow_mut().entry(url.into()).or_default().extend(replies);
     }
 
-    /// Every URL with an answer, and this one, cannot be reached any more.
+    /// Makes all URLs of the provider, and this one, unreachable.
     pub(crate) fn take_down(&self, url: &str) {
         let urls: Vec<String> = self.0.provider.borrow().keys().cloned().collect();
         urls.iter().map(String::as_str).chain([url]).for_each(|url| self.reply(url, Err(Unreachable::Network)));
     }
 
-    /// Answers from this URL to requests sent from now on take so long. What they say is decided when they are sent.
+    /// Delays replies from this URL. Their content is determined when the request is sent.
     pub(crate) fn delay_answers(&self, url: &str, delay: Delay) {
         self.0.delays.borrow_mut().insert(url.into(), delay);
     }
 
-    /// The next answer from this URL takes so long instead.
+    /// Delays the next reply from this URL.
     pub(crate) fn delay_next(&self, url: &str, delay: Delay) {
         self.0.next_delays.borrow_mut().entry(url.into()).or_default().push_back(delay);
     }
@@ -289,12 +288,12 @@ impl VirtualHost {
         self.0.edge_delay.set(delay);
     }
 
-    /// From now on this answers in place of the edge cache.
+    /// Replaces the edge cache.
     pub(crate) fn serve_edge(&self, service: impl FnMut(&str) -> Option<Vec<u8>> + 'static) {
         *self.0.edge_service.borrow_mut() = Some(Box::new(service));
     }
 
-    /// Every question takes one more round.
+    /// Makes every request take one more round.
     pub(crate) fn hesitate(&self) {
         self.0.hesitates.set(true);
     }
@@ -307,32 +306,32 @@ impl VirtualHost {
         self.0.seen.borrow()
     }
 
-    /// Another seed for [`fill`](Self::fill).
+    /// Sets the seed of [`fill`](Self::fill).
     pub(crate) fn seed(&self, seed: u64) {
         *self.0.rng.borrow_mut() = Rng(seed);
     }
 
-    /// Entropy, the same in every run.
+    /// Fills the buffer with deterministic entropy.
     pub(crate) fn fill(&self, buffer: &mut [u8]) {
         let bytes = self.0.rng.borrow_mut().bytes(buffer.len());
         buffer.copy_from_slice(&bytes);
     }
 
-    /// From now on a line of the log that holds this text fails the test.
-    pub(crate) fn keep_secret(&self, text: &str) {
+    /// Registers a secret: a log line that contains it fails the test.
+    pub(crate) fn register_secret(&self, text: &str) {
         if text.len() >= 8 {
             self.0.secrets.borrow_mut().insert(text.into());
         }
     }
 
-    /// Fails the test if a secret stands in the text.
+    /// Fails the test if the text contains a secret.
     pub(crate) fn assert_no_secret(&self, what: &str, text: &str) {
         let secrets = self.0.secrets.borrow();
         let found = secrets.iter().find(|secret| text.contains(secret.as_str()));
-        assert_eq!(found, None, "{what} holds a secret: {text}");
+        assert_eq!(found, None, "{what} contains a secret: {text}");
     }
 
-    /// The coordinator of sessions that all instances share from now on; `None` if there is none.
+    /// Sets the coordinator shared by all instances; `None` removes it.
     #[cfg(feature = "gateway")]
     pub(crate) fn share(&self, coordinator: Option<Rc<Coordinator>>) {
         *self.0.coordinator.borrow_mut() = coordinator;
@@ -403,7 +402,7 @@ impl Host for VirtualHost {
 
     fn log(&self, level: Level, line: &dyn Display) {
         let line = line.to_string();
-        self.assert_no_secret("a line of the log", &line);
+        self.assert_no_secret("a log line", &line);
         self.0.seen.borrow_mut().lines.push((level, line));
     }
 }
@@ -417,12 +416,12 @@ impl Spawn<KeyJob> for VirtualHost {
 
 /// Jobs.
 impl VirtualHost {
-    /// What becomes of jobs that begin from now on.
+    /// Sets what happens to jobs that begin from now on.
     pub(crate) fn jobs(&self, mode: Jobs) {
         self.0.mode.set(mode);
     }
 
-    /// Begins a job. Whoever waits for it goes on when it has ended.
+    /// Begins a job. The future is ready when the job has ended.
     pub(crate) fn begin<J: Future<Output = ()> + 'static>(
         &self,
         kind: &'static str,
@@ -450,33 +449,33 @@ impl VirtualHost {
         })
     }
 
-    /// Begins work on another machine.
-    pub(super) fn begin_elsewhere(&self, job: impl Future<Output = ()> + 'static) {
+    /// Begins a job in another instance.
+    pub(super) fn begin_remote(&self, job: impl Future<Output = ()> + 'static) {
         let job = Job { future: Box::pin(job), host: self.clone(), has_ended: Rc::default() };
-        self.0.elsewhere.borrow_mut().push(job);
+        self.0.remote_jobs.borrow_mut().push(job);
         self.moved();
     }
 
-    /// Lets the jobs go on that were held back.
+    /// Releases the jobs that were held.
     pub(crate) fn release_jobs(&self) {
         let held = self.0.held.take();
         self.0.running.borrow_mut().extend(held);
         self.moved();
     }
 
-    /// Ends the jobs that run or are held back, wherever they are.
+    /// Kills the jobs that run or are held.
     pub(crate) fn kill_jobs(&self) {
         drop((self.0.running.take(), self.0.held.take()));
     }
 
-    /// The jobs that run or are held back.
+    /// Returns the number of jobs that run or are held.
     pub(crate) fn open_jobs(&self) -> usize {
         self.0.running.borrow().len() + self.0.held.borrow().len()
     }
 
     fn poll_jobs(&self) {
-        for list in [&self.0.running, &self.0.elsewhere] {
-            // Jobs that begin meanwhile come behind them.
+        for list in [&self.0.running, &self.0.remote_jobs] {
+            // Jobs that begin meanwhile are added at the end.
             let mut jobs = list.take();
             jobs.retain_mut(|job| job.future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
             let begun = list.replace(jobs);
@@ -487,29 +486,29 @@ impl VirtualHost {
 
 /// The executor.
 impl VirtualHost {
-    /// Drives one request to its end, and its jobs as far as they come without waiting.
+    /// Runs a request to completion, and its jobs as far as possible without waiting.
     pub(crate) fn run<F: Future>(&self, request: F) -> F::Output {
         self.run_all([request]).pop().unwrap()
     }
 
-    /// Drives requests to their end, all at once.
+    /// Runs requests concurrently to completion.
     pub(crate) fn run_all<F: Future>(&self, requests: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-        let mut crowd = self.crowd();
+        let mut tasks = self.tasks();
         for request in requests {
-            crowd.start(request);
+            tasks.start(request);
         }
-        crowd.finish();
-        crowd.outputs()
+        tasks.finish();
+        tasks.outputs()
     }
 
-    /// Requests that a test starts, drives and cancels one by one.
-    pub(crate) fn crowd<F: Future>(&self) -> Crowd<F> {
-        Crowd { host: self.clone(), requests: Vec::new() }
+    /// Returns an executor for requests that a test starts, polls and cancels individually.
+    pub(crate) fn tasks<F: Future>(&self) -> Tasks<F> {
+        Tasks { host: self.clone(), requests: Vec::new() }
     }
 }
 
-/// Requests that run at once.
-pub(crate) struct Crowd<F: Future> {
+/// Concurrent requests.
+pub(crate) struct Tasks<F: Future> {
     host: VirtualHost,
     requests: Vec<Request<F>>,
 }
@@ -520,19 +519,19 @@ enum Request<F: Future> {
     Cancelled,
 }
 
-impl<F: Future> Crowd<F> {
-    /// Adds a request, not yet polled. Returns its number.
+impl<F: Future> Tasks<F> {
+    /// Adds a request without polling it. Returns its number.
     pub(crate) fn start(&mut self, request: F) -> usize {
         self.requests.push(Request::Open(Box::pin(request)));
         self.requests.len() - 1
     }
 
-    /// How many requests were added.
+    /// Returns the number of requests added.
     pub(crate) fn len(&self) -> usize {
         self.requests.len()
     }
 
-    /// Polls one request once, and nothing else. Whether it is done.
+    /// Polls one request once. Returns whether it is done.
     pub(crate) fn poll(&mut self, number: usize) -> bool {
         let request = &mut self.requests[number];
         if let Request::Open(future) = request
@@ -544,12 +543,12 @@ impl<F: Future> Crowd<F> {
         matches!(request, Request::Done(_))
     }
 
-    /// Drops a request wherever it is.
+    /// Cancels a request.
     pub(crate) fn cancel(&mut self, number: usize) {
         self.requests[number] = Request::Cancelled;
     }
 
-    /// Polls every request once, then every job. Whether anything moved.
+    /// Polls every request once, then every job. Returns whether there was progress.
     pub(crate) fn round(&mut self) -> bool {
         let before = self.host.0.moves.get();
         for number in 0..self.requests.len() {
@@ -559,15 +558,15 @@ impl<F: Future> Crowd<F> {
         self.host.0.moves.get() != before
     }
 
-    /// Drives everything as far as it comes while no time passes.
+    /// Runs everything as far as possible without time passing.
     pub(crate) fn settle(&mut self) {
-        let mut rounds = 0..MOST_ROUNDS;
+        let mut rounds = 0..MAX_ROUNDS;
         while self.round() {
-            rounds.next().expect("something goes on without end");
+            rounds.next().expect("an endless loop");
         }
     }
 
-    /// Lets time pass, with everything that can happen meanwhile in its order.
+    /// Lets time pass and runs everything due meanwhile, in order.
     pub(crate) fn elapse_ms(&mut self, millis: i64) {
         let until = self.host.elapsed_ms() + millis;
         loop {
@@ -581,25 +580,25 @@ impl<F: Future> Crowd<F> {
         self.settle();
     }
 
-    /// Drives every request to its end. Time passes when nothing else can go on.
+    /// Runs every request to completion. Time passes when there is nothing else to run.
     pub(crate) fn finish(&mut self) {
-        for _ in 0..MOST_ROUNDS {
+        for _ in 0..MAX_ROUNDS {
             self.settle();
             if !self.requests.iter().any(|request| matches!(request, Request::Open(_))) {
                 return;
             }
-            let due = self.host.next_due().expect("a request waits for what never comes");
+            let due = self.host.next_due().expect("a request waits forever");
             self.host.0.elapsed_ms.set(due);
         }
-        panic!("a request waits again and again");
+        panic!("a request waits endlessly");
     }
 
-    /// Whether a request is neither done nor cancelled.
+    /// Returns whether a request is neither done nor cancelled.
     pub(crate) fn is_open(&self, number: usize) -> bool {
         matches!(self.requests[number], Request::Open(_))
     }
 
-    /// What a request got, if it is done.
+    /// Returns the output of a request, if it is done.
     pub(crate) fn output(&self, number: usize) -> Option<&F::Output> {
         match &self.requests[number] {
             Request::Done(output) => Some(output),
@@ -607,7 +606,7 @@ impl<F: Future> Crowd<F> {
         }
     }
 
-    /// What the requests got that are done, in their order.
+    /// Returns the outputs of completed requests, in order.
     pub(crate) fn outputs(self) -> Vec<F::Output> {
         let done = self.requests.into_iter().filter_map(|request| match request {
             Request::Done(output) => Some(output),

@@ -21,12 +21,12 @@ use std::vec::Vec;
 pub(crate) mod browser;
 #[cfg(feature = "gateway")]
 pub(crate) mod coordinator;
+#[cfg(feature = "unicode")]
+pub(crate) mod deployment;
 pub(crate) mod fixed_host;
 pub(crate) mod host;
 #[cfg(feature = "gateway")]
 pub(crate) mod provider;
-#[cfg(feature = "unicode")]
-pub(crate) mod site;
 pub(crate) mod world;
 
 pub(crate) mod vectors;

@@ -50,7 +50,7 @@ pub(crate) enum Fault {
     /// The provider does nothing and answers this.
     Answer(Reply),
     /// The provider acts; its answer never arrives, and whoever waits gives up when the time is over.
-    AnswerLost,
+    ResponseLost,
     /// The provider acts, and the connection breaks off before the answer.
     BreakOff,
     /// The provider acts, and its answer takes so many milliseconds.
@@ -279,7 +279,7 @@ impl Provider {
         let family = self.next();
         let code = format!("authorization-code-{family}");
         for secret in [code.as_str(), &given("state"), &given("nonce")] {
-            self.host.keep_secret(secret);
+            self.host.register_secret(secret);
         }
         let user = self.state.borrow().user.clone();
         let login = Login { parameters: parameters.clone(), user, family, is_used: false };
@@ -299,12 +299,12 @@ impl Provider {
         if endpoint == Endpoint::Token {
             let sent = form(request.body.as_deref().unwrap_or_default());
             for name in ["code", "refresh_token", "code_verifier", "client_secret"] {
-                sent.get(name).into_iter().for_each(|secret| self.host.keep_secret(secret));
+                sent.get(name).into_iter().for_each(|secret| self.host.register_secret(secret));
             }
             self.set().exchanges.push(sent);
         }
         for (_, value) in &request.headers {
-            self.host.keep_secret(value.split_once(' ').map_or("", |(_, credentials)| credentials));
+            self.host.register_secret(value.split_once(' ').map_or("", |(_, credentials)| credentials));
         }
         if self.state.borrow().down.contains(&endpoint) {
             return Err(Unreachable::Network);
@@ -315,7 +315,7 @@ impl Provider {
         }
         let reply = self.act(endpoint, request);
         match fault {
-            Some(Fault::AnswerLost) => self.host.delay_next(&request.url, Delay::Millis(request.timeout_ms + 1)),
+            Some(Fault::ResponseLost) => self.host.delay_next(&request.url, Delay::Millis(request.timeout_ms + 1)),
             Some(Fault::Late(millis)) => self.host.delay_next(&request.url, Delay::Millis(millis)),
             Some(Fault::BreakOff) => return Err(Unreachable::Network),
             Some(Fault::Change(change)) => {
@@ -446,7 +446,7 @@ impl Provider {
         self.set().access_tokens.insert(access, login.user.clone());
         answer(&mut body);
         for name in ["access_token", "id_token", "refresh_token"] {
-            self.host.keep_secret(body[name].as_str().unwrap_or_default());
+            self.host.register_secret(body[name].as_str().unwrap_or_default());
         }
         ok_json(&body.to_string())
     }

@@ -1,4 +1,4 @@
-//! A verifier and the world as it sees it. Every request is counted and bounded.
+//! A verifier on a virtual host. Every request is recorded and bounded.
 
 // The core's unit tests include this file, and the core has no prelude of std.
 use std::borrow::ToOwned as _;
@@ -21,7 +21,7 @@ use super::{ISSUER, Mint, NOW, TestKey, access_policy, key_a, set_text};
 
 pub(crate) const JWKS_URI: &str = "https://tenant.example.com/jwks";
 
-/// What one request got.
+/// The outcome of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Accepted,
@@ -43,7 +43,7 @@ pub(crate) fn unavailable(code: &'static str, retry_after_s: u32) -> Verdict {
     Verdict::Unavailable { code, retry_after_s }
 }
 
-/// A verifier on a host of its own.
+/// A verifier on its own host.
 pub(crate) struct World {
     pub(crate) verifier: Verifier,
     pub(crate) host: VirtualHost,
@@ -58,7 +58,7 @@ impl Deref for World {
 }
 
 impl World {
-    /// A verifier of one issuer whose keys are at [`JWKS_URI`].
+    /// Creates a verifier for one issuer with keys at [`JWKS_URI`].
     pub(crate) fn new() -> Self {
         Self::with(Verifier::new(access_policy(), KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into()))))
     }
@@ -67,7 +67,7 @@ impl World {
         Self { verifier, host: VirtualHost::default() }
     }
 
-    /// A world whose provider publishes these keys.
+    /// Creates a verifier whose issuer publishes these keys.
     pub(crate) fn publishing<const N: usize>(keys: [&'static TestKey; N]) -> Self {
         let world = Self::new();
         world.publish(keys);
@@ -86,7 +86,7 @@ impl World {
         self.host.now()
     }
 
-    /// Whether a refresh runs that nobody waits for, or is dropped.
+    /// Sets whether a refresh that is not awaited runs or is dropped.
     pub(crate) fn run_background(&self, runs: bool) {
         self.jobs(if runs { Jobs::Run } else { Jobs::RunAwaited });
     }
@@ -109,7 +109,7 @@ impl World {
         for entry in &seen.edge_stored[stored..] {
             assert_eq!(entry.max_age_s, limits::JWKS_STALE_ON_ERROR_S);
         }
-        // Where answers take no time, nobody waits for longer than another's lease.
+        // If replies take no time, no request waits longer than the lease of another.
         assert!(self.elapsed_ms() - elapsed_ms <= limits::FETCH_LEASE_MS);
         result
     }
@@ -123,28 +123,28 @@ impl World {
         (&self.verifier.verify(token, &self.host).await).into()
     }
 
-    /// A request that waits for nothing.
+    /// Verifies a token without waiting.
     pub(crate) fn request_now(&self, token: &str) -> Option<Verdict> {
         self.verifier.verify_now(token, &self.host).map(|result| (&result).into())
     }
 
-    /// The questions to the provider so far.
+    /// Returns the number of requests to the provider so far.
     pub(crate) fn asked(&self) -> usize {
         self.seen().asked().len()
     }
 
-    /// The URLs asked for so far.
+    /// Returns the URLs requested so far.
     pub(crate) fn urls(&self) -> Vec<String> {
         self.seen().asked().into_iter().map(|(url, _)| url).collect()
     }
 
-    /// When the provider was asked, in seconds from the beginning.
+    /// Returns the times of the requests to the provider, in seconds since the start.
     pub(crate) fn asked_s(&self) -> Vec<i64> {
         self.seen().asked().iter().map(|(_, at)| at.secs() - NOW).collect()
     }
 }
 
-/// A `200` with JSON.
+/// Returns a `200` with JSON.
 pub(crate) fn json(body: &str) -> Incoming {
     Incoming {
         status: 200,
@@ -158,19 +158,19 @@ pub(crate) fn status(status: u16) -> Incoming {
     Incoming { status, ..json("{}") }
 }
 
-/// A token that outlives every test here, signed once.
+/// Returns a token that is valid throughout every test, signed once.
 pub(crate) fn token(key: &'static TestKey) -> String {
     static SIGNED: Mutex<BTreeMap<&str, String>> = Mutex::new(BTreeMap::new());
     let sign = || Mint::access(key).claim("exp", NOW + 100 * 24 * 3600).text();
     SIGNED.lock().unwrap().entry(key.kid).or_insert_with(sign).clone()
 }
 
-/// A token that names a key of this id, and that nobody signed.
+/// Returns a token with this key id and an invalid signature.
 pub(crate) fn token_with_kid(kid: impl Into<Value>) -> String {
     Mint::access(key_a()).header("kid", kid).with_signature(&[1; 256])
 }
 
-/// The names of the keys that the first issuer's cache holds.
+/// Returns the key ids in the first issuer's cache.
 pub(crate) fn kids(world: &World) -> Vec<String> {
     let held = world.verifier.keys().next().unwrap().status().unwrap();
     held.kids.into_iter().flatten().collect()

@@ -1,7 +1,6 @@
-//! A site where people log in: a gateway on a virtual host, the provider behind it, and browsers in front.
+//! A test deployment with logins: a gateway on a virtual host, with a provider and browsers.
 //!
-//! Every answer is checked for what must never be: a secret in a log line, in a body or in what `Debug` shows, or a cookie in
-//! an answer that a cache may keep.
+//! Every response is checked: no secret in a log line, a body or `Debug` output, and no cookie in a cacheable response.
 
 // The core's unit tests include this file, and the core has no prelude of std.
 use std::prelude::rust_2024::*;
@@ -23,10 +22,10 @@ use super::provider::{CLIENT_SECRET, Provider};
 use super::{AUDIENCE, CLIENT, ISSUER};
 
 pub(crate) const SEALING_SECRET: &str = "a sealing secret of at least 32 characters";
-/// The session's cookie.
+/// The name of the session cookie.
 pub(crate) const COOKIE: &str = "__Host-edgeward";
 
-/// The configuration of a site at Auth0.
+/// Returns a configuration with Auth0.
 pub(crate) fn config() -> Value {
     json!({
         "authorizer": {
@@ -55,7 +54,7 @@ pub(crate) fn config() -> Value {
     })
 }
 
-/// The same with another kind of provider: one whose discovery document names its endpoints.
+/// Returns the same configuration with a provider that has a discovery document.
 pub(crate) fn oidc_config() -> Value {
     let mut config = config();
     let authorizer = config["authorizer"].as_object_mut().unwrap();
@@ -65,7 +64,7 @@ pub(crate) fn oidc_config() -> Value {
     config
 }
 
-/// A configuration with these members over those of its sections.
+/// Overrides members of the configuration's sections.
 pub(crate) fn with(mut config: Value, changes: &Value) -> Value {
     for (section, members) in changes.as_object().unwrap() {
         for (name, value) in members.as_object().unwrap() {
@@ -75,15 +74,15 @@ pub(crate) fn with(mut config: Value, changes: &Value) -> Value {
     config
 }
 
-/// One instance of the site. Others share its host.
-pub(crate) struct Site {
+/// An instance of the gateway. Other instances share its host.
+pub(crate) struct Deployment {
     pub(crate) gateway: Rc<Gateway>,
     pub(crate) provider: Provider,
     pub(crate) host: VirtualHost,
     config: Value,
 }
 
-impl Deref for Site {
+impl Deref for Deployment {
     type Target = VirtualHost;
 
     fn deref(&self) -> &VirtualHost {
@@ -91,44 +90,44 @@ impl Deref for Site {
     }
 }
 
-impl Site {
-    /// A site at Auth0, on a host of its own.
+impl Deployment {
+    /// Creates a deployment with Auth0, on a new host.
     pub(crate) fn new() -> Self {
         Self::of(&config())
     }
 
-    /// A site whose provider is discovered.
+    /// Creates a deployment with a discovered provider.
     pub(crate) fn discovering() -> Self {
         Self::of(&oidc_config())
     }
 
-    /// A site of this configuration, on a host of its own.
+    /// Creates a deployment with this configuration, on a new host.
     pub(crate) fn of(config: &Value) -> Self {
         let host = VirtualHost::default();
         let provider = Provider::new(&host);
         Self::on(&host, &provider, config)
     }
 
-    /// A site of this configuration, on this host.
+    /// Creates a deployment with this configuration, on this host.
     pub(crate) fn on(host: &VirtualHost, provider: &Provider, config: &Value) -> Self {
         for secret in [CLIENT_SECRET, SEALING_SECRET] {
-            host.keep_secret(secret);
+            host.register_secret(secret);
         }
         let compiled = compile(&config.to_string(), &|_| None).unwrap_or_else(|problems| panic!("{problems:?}"));
         let gateway = Rc::new(compiled.gateway);
         Self { gateway, provider: provider.clone(), host: host.clone(), config: config.clone() }
     }
 
-    /// Another instance: it shares nothing with this one but host and provider.
+    /// Creates another instance, which shares only the host and the provider.
     pub(crate) fn instance(&self) -> Self {
         Self::on(&self.host, &self.provider, &self.config)
     }
 
-    /// From now on all instances share a coordinator.
+    /// Adds a coordinator shared by all instances.
     pub(crate) fn coordinated(&self) -> Rc<Coordinator> {
-        // A machine of its own, so that it knows nothing of what instances remember.
-        let apart = self.instance();
-        let coordinator = Coordinator::new(apart.gateway.login().unwrap());
+        // An instance of its own, which shares no state with the others.
+        let instance = self.instance();
+        let coordinator = Coordinator::new(instance.gateway.login().unwrap());
         self.share(Some(Rc::clone(&coordinator)));
         coordinator
     }
@@ -137,7 +136,7 @@ impl Site {
         self.host.now()
     }
 
-    /// What a request gets, which may take its time.
+    /// Handles a request.
     pub(crate) async fn answer(&self, request: Request) -> Response {
         let header = |name: &str| request.value(name);
         let head = RequestHead { method: request.method, url: &request.url, header: &header };
@@ -163,69 +162,65 @@ impl Site {
         };
         for cookie in response.cookies() {
             let value = cookie.split(';').next().and_then(|pair| pair.split_once('=')).map_or("", |(_, value)| value);
-            self.keep_secret(value);
+            self.register_secret(value);
         }
-        self.assert_no_secret("what Debug shows of an answer", &shown);
+        self.assert_no_secret("Debug output of an answer", &shown);
         self.assert_no_secret("a body", &response.body);
-        let is_kept_back = response.header("cache-control").is_some_and(|value| value.contains("no-store"));
+        let is_uncacheable = response.header("cache-control").is_some_and(|value| value.contains("no-store"));
         let has_cookies = !response.cookies().is_empty() || (300..400).contains(&response.status);
-        assert!(is_kept_back || !has_cookies, "a cache may keep {} for {}", response.status, request.url);
-        let of_session = request.value("cookie").is_some_and(|cookie| self.session_in(&cookie).is_some());
-        let is_about_nobody = matches!(request.url.as_str(), "https://app.example.com/open");
-        assert!(
-            is_kept_back || !of_session || is_about_nobody,
-            "a cache may keep what somebody got of {}",
-            request.url
-        );
+        assert!(is_uncacheable || !has_cookies, "a cacheable {} for {}", response.status, request.url);
+        let has_session = request.value("cookie").is_some_and(|cookie| self.session_in(&cookie).is_some());
+        let is_public = matches!(request.url.as_str(), "https://app.example.com/open");
+        assert!(is_uncacheable || !has_session || is_public, "a cacheable response to a session: {}", request.url);
         response
     }
 
-    /// What a request gets.
-    pub(crate) fn ask(&self, request: Request) -> Response {
+    /// Handles a request to its end.
+    pub(crate) fn fetch(&self, request: Request) -> Response {
         self.run(self.answer(request))
     }
 
-    /// What a request of a browser gets. The browser keeps the cookies.
+    /// Sends a request with the cookies of a browser, which stores those of the response.
     pub(crate) fn send(&self, browser: &mut Browser, request: Request) -> Response {
-        let response = self.ask(request.cookie(&browser.header(self.now())));
-        browser.keep(&response, self.now());
+        let response = self.fetch(request.cookie(&browser.header(self.now())));
+        browser.store_cookies(&response, self.now());
         response
     }
 
-    /// A person opens a page in this browser.
+    /// Opens a page in this browser.
     pub(crate) fn open(&self, browser: &mut Browser, target: &str) -> Response {
         self.send(browser, Request::get(target).page())
     }
 
-    /// Begins a login. Gives the URL of the callback that the provider sends the browser to.
+    /// Begins a login. Returns the callback URL to which the provider redirects.
     pub(crate) fn begin(&self, browser: &mut Browser, target: &str) -> String {
         let response = self.open(browser, target);
         assert_eq!(response.status, 302, "{}", response.body);
         self.provider.authorize(response.location())
     }
 
-    /// Logs in, and gives what the callback gets.
-    pub(crate) fn log_in_with(&self, browser: &mut Browser) -> Response {
+    /// Logs in. Returns the response to the callback.
+    pub(crate) fn log_in(&self, browser: &mut Browser) -> Response {
         let callback = self.begin(browser, "/login");
         self.open(browser, &callback)
     }
 
-    /// A browser that is logged in.
+    /// Returns a browser with a session.
     pub(crate) fn logged_in(&self) -> Browser {
         let mut browser = Browser::default();
-        let response = self.log_in_with(&mut browser);
+        let response = self.log_in(&mut browser);
         assert!(response.sets(COOKIE) == Some(true), "{} {} {:?}", response.status, response.body, self.lines());
         browser
     }
 
-    /// A browser of a new person, logged in, whatever the session's cookie is called.
-    pub(crate) fn log_in_apart(&self) -> Browser {
+    /// Returns a new user's browser with a session, under any cookie name.
+    pub(crate) fn log_in_new_user(&self) -> Browser {
         let mut browser = Browser::default();
-        assert!((200..400).contains(&self.log_in_with(&mut browser).status), "{:?}", self.lines());
+        assert!((200..400).contains(&self.log_in(&mut browser).status), "{:?}", self.lines());
         browser
     }
 
-    /// How sessions are kept, with the secret that nobody but a test knows: to look into cookies.
+    /// Returns the session configuration, to open cookies.
     pub(crate) fn sessions(&self) -> Sessions {
         // A text or a list of texts.
         let texts = |section: &str, name: &str| match &self.config[section][name] {
@@ -249,34 +244,34 @@ impl Site {
         }
     }
 
-    /// The session in a `Cookie` header.
+    /// Returns the session in a `Cookie` header.
     pub(crate) fn session_in(&self, cookie: &str) -> Option<Session> {
         self.sessions().open(&Cookies::new(cookie), "app.example.com", self.now())
     }
 
-    /// The session of a browser.
+    /// Returns the session of a browser.
     pub(crate) fn session(&self, browser: &Browser) -> Session {
         self.session_in(&browser.header(self.now())).expect("a session")
     }
 
-    /// The lines of the log so far.
+    /// Returns the log lines so far.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.seen().lines.iter().map(|(_, line)| line.clone()).collect()
     }
 
-    /// Whether a line of the log begins so.
+    /// Returns whether a warning begins with this text.
     pub(crate) fn has_logged(&self, start: &str) -> bool {
         self.seen().lines.iter().any(|(level, line)| *level == Level::Warning && line.starts_with(start))
     }
 }
 
-impl Drop for Site {
+impl Drop for Deployment {
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;
         }
         let sent = self.seen().sent.clone();
-        self.assert_no_secret("what Debug shows of requests", &format!("{sent:?}"));
-        self.assert_no_secret("what Debug shows of a gateway", &format!("{:?}", self.gateway));
+        self.assert_no_secret("Debug output of requests", &format!("{sent:?}"));
+        self.assert_no_secret("Debug output of a gateway", &format!("{:?}", self.gateway));
     }
 }
