@@ -1,7 +1,7 @@
-//! Proves that memory stays bounded: verifications and refusals leave the heap as it was, and what a hostile token can make the
-//! verifier hold at once is a small multiple of the token.
+//! Memory stays bounded: verifications and refusals do not grow the heap, and the memory that a hostile token can occupy is a small
+//! multiple of its size.
 //!
-//! One test in a binary of its own, because it counts every allocation of the process.
+//! A single test in its own binary, because it counts every allocation of the process.
 
 #![allow(
     clippy::unwrap_used,
@@ -28,10 +28,10 @@ use support::{AUDIENCE, ISSUER, Mint, NOW, access_policy, key_a, key_e3, now, se
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
 
-/// What else lives in the process: the test harness may allocate a little at any time. A leak of one byte a time shows.
+/// Tolerance for allocations of the test harness. A leak of one byte per call is still detected.
 const SLACK_BYTES: usize = 4096;
 
-/// Runs `work` `times` times, after once to warm up, and fails if the live heap grew.
+/// Runs `work` `times` times, after one warm-up run, and fails if the live heap grew.
 fn assert_flat(what: &str, times: usize, mut work: impl FnMut(usize)) {
     (0..times / 10).for_each(&mut work);
     let before = HEAP.current_usage();
@@ -41,7 +41,7 @@ fn assert_flat(what: &str, times: usize, mut work: impl FnMut(usize)) {
     assert!(grown <= SLACK_BYTES, "{what}: {grown} bytes");
 }
 
-/// What `work` had allocated at most, beyond what was there.
+/// Returns the peak allocation of `work`.
 fn peak_of(work: impl FnOnce()) -> usize {
     HEAP.reset_peak_usage();
     let before = HEAP.current_usage();
@@ -60,7 +60,7 @@ fn refuse(verifier: &Verifier, text: &str) {
     }
 }
 
-/// Tokens as large as may be whose parsing costs the most memory that their form can ask for.
+/// Returns tokens of maximum size whose forms need the most memory to parse.
 fn hostile_tokens() -> Vec<(&'static str, String)> {
     let payload = |bytes: usize| base64url::encode(&vec![b'x'; bytes]);
     let filled = |open: &str, unit: &str, close: &str, len: usize| {
@@ -115,7 +115,7 @@ fn memory_is_bounded() {
     let without_cache = Verifier::new(access_policy(), fixed()).cache_entries(0);
     assert_flat("verified anew", 10_000, |n| accept(&without_cache, &tokens[n % tokens.len()]));
 
-    // More tokens than the cache holds, and all of them expired in turn.
+    // More tokens than the cache holds, all of which expire.
     let small = Verifier::new(access_policy(), fixed()).cache_entries(4);
     assert_flat("known tokens that push each other out", 10_000, |n| {
         let clock = UnixTime::from_secs(if n % 100 < 50 { NOW } else { NOW + 1000 });

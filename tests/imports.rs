@@ -1,4 +1,4 @@
-//! The modules of the core stand on each other in one order: none imports one that stands above it.
+//! The modules of the core form layers: no module imports one of a higher layer.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,7 +11,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The modules of the crate, the ground floor first.
+/// The modules of the crate, the lowest layer first.
 const ORDER: [&str; 23] = [
     "limits",
     "text",
@@ -46,8 +46,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The lines outside comments and of no item under `#[cfg(test)]`, with their numbers; and the modules in files of their own that
-/// are such items.
+/// Returns the numbered lines outside comments and `#[cfg(test)]` items, and the test modules that have their own files.
 fn code(text: &str) -> (Vec<(usize, &str)>, Vec<&str>) {
     let (mut code, mut test_modules) = (Vec::new(), Vec::new());
     let mut lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim_start().starts_with("//"));
@@ -66,7 +65,7 @@ fn code(text: &str) -> (Vec<(usize, &str)>, Vec<&str>) {
     (code, test_modules)
 }
 
-/// The modules of the crate that a line of a module, which is so deep in the crate, names.
+/// Returns the modules of the crate that a line imports, for a module at this depth.
 fn imports(line: &str, depth: usize) -> Vec<&str> {
     let from_super = "super::".repeat(depth);
     let name = |rest: &'_ str| rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
@@ -75,7 +74,7 @@ fn imports(line: &str, depth: usize) -> Vec<&str> {
 }
 
 #[test]
-fn no_module_imports_one_that_stands_above_it() {
+fn no_module_imports_one_of_a_higher_layer() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut found, mut wrong, mut seen) = (0, Vec::new(), Vec::new());
     let texts: Vec<(PathBuf, String)> =
@@ -108,7 +107,7 @@ fn no_module_imports_one_that_stands_above_it() {
 }
 
 #[test]
-fn imports_are_found_and_those_of_tests_are_none() {
+fn imports_are_found_and_those_of_tests_are_ignored() {
     let text = "use crate::json;\n// use crate::oidc;\n#[cfg(test)]\n#[cfg(feature = \"unicode\")]\nmod tests {\n    use crate::gateway;\n    \
                 fn a() {\n    }\n}\n#[cfg(test)]\nmod more;\n#[cfg(test)]\nuse crate::jwt;\nfn a() { crate::io::b(crate::url::c) }\n";
     let (lines, test_modules) = code(text);

@@ -1,5 +1,5 @@
-//! Proves that a login ends in a session only if every step was right: whole flows in memory, with a virtual clock and fixed
-//! entropy. Each attack breaks one thing of a flow that works.
+//! A login ends in a session only if every step is valid: whole flows in memory, with a virtual clock and fixed entropy. Each attack
+//! changes one thing in a working flow.
 
 #![allow(
     clippy::unwrap_used,
@@ -28,13 +28,13 @@ use support::deployment::{COOKIE, Deployment, oidc_config, with};
 use support::provider::{Endpoint, decoded};
 use support::{Mint, NOW, vectors};
 
-/// What an attack is called, how it changes a callback's query, and the error it must end in.
+/// An attack's name, its change to the callback's query, and the expected error.
 type Attack = (&'static str, fn(&Flow) -> String, CallbackError);
 
-/// The code an altered ID token must end in, and how it is altered.
+/// The expected code, and the change to the ID token.
 type Alteration = (&'static str, fn(Mint) -> Mint);
 
-/// The site, and one browser whose login has begun: it is at the provider.
+/// A deployment, and a browser with a pending login.
 struct Flow {
     deployment: Deployment,
     browser: Browser,
@@ -42,7 +42,7 @@ struct Flow {
     query: String,
 }
 
-/// An instant, in seconds from the login's beginning.
+/// Returns a time in seconds after the start of the login.
 fn at(offset: i64) -> UnixTime {
     UnixTime::from_secs(NOW + offset)
 }
@@ -53,7 +53,7 @@ fn parameter(url: &str, name: &str) -> String {
     pair.unwrap_or_else(|| panic!("{name} in {url}")).into()
 }
 
-/// The error of a callback, if it is one.
+/// Returns the error of a callback.
 fn error(response: &Response) -> Option<(String, Option<String>)> {
     if response.status == 302 {
         return None;
@@ -63,7 +63,7 @@ fn error(response: &Response) -> Option<(String, Option<String>)> {
     Some((member("code").unwrap(), member("error")))
 }
 
-/// What a program is told of an error.
+/// Returns the error as reported to an API client.
 fn told(error: &CallbackError) -> Option<(String, Option<String>)> {
     let of_provider = match error {
         CallbackError::Denied(error) | CallbackError::ExchangeRefused(error) => Some(error.clone()),
@@ -73,7 +73,7 @@ fn told(error: &CallbackError) -> Option<(String, Option<String>)> {
 }
 
 impl Flow {
-    /// A site, and a login that has not begun. The provider promises `iss`; its access tokens are opaque.
+    /// Returns a deployment. The provider announces `iss`, and its access tokens are opaque.
     fn deployment() -> Deployment {
         let session = json!({ "session": { "idle_s": 3600, "absolute_s": 7200 } });
         let deployment = Deployment::of(&with(oidc_config(), &session));
@@ -102,19 +102,19 @@ impl Flow {
         parameter(&format!("?{}", self.query), "state")
     }
 
-    /// What a callback with this query gets. The browser keeps nothing.
+    /// Sends a callback with this query, without storing cookies.
     fn callback(&self, query: &str, cookies: &str, now: UnixTime) -> Response {
         self.deployment.set_clock(now);
         self.deployment.fetch(Request::get(&format!("/callback?{query}")).cookie(cookies))
     }
 
-    /// What a callback with this query gets, if the login began when the clock stood at [`NOW`].
+    /// Sends a callback with this query at this time, for a login that began at [`NOW`].
     fn accept(&self, query: &str, now: UnixTime) -> Response {
         let cookies = self.browser.header(at(0));
         self.callback(query, &cookies, now)
     }
 
-    /// The session and where the browser goes, if the provider answers with this ID token.
+    /// Returns the session and the destination if the provider issues this ID token.
     fn finish(&mut self, id: impl Fn(Mint) -> Mint + 'static) -> Result<(Session, String), Response> {
         self.deployment.provider.set().id = Rc::new(id);
         let response = self.accept(&self.query, at(5));
@@ -142,16 +142,16 @@ fn answer(status: u16, body: &serde_json::Value) -> Incoming {
 }
 
 #[test]
-fn a_login_ends_in_a_session_at_the_place_it_began() {
+fn a_login_ends_in_a_session_at_the_page_where_it_began() {
     let mut flow = Flow::begun("return_to=%2Fitems%3Fpage%3D2");
     let (_, location) = flow.finish(|id| id).unwrap();
     assert_eq!(location, "/items?page=2");
     flow.deployment.set_clock(at(60));
     let opened = flow.deployment.session(&flow.browser);
     assert_eq!(opened.claims().get("name").and_then(json::Value::as_str), Some("Ann"));
-    // The access token is opaque: that the token endpoint states a scope grants nothing.
+    // The access token is opaque, so the scope of the token response grants nothing.
     assert_eq!(opened.claims_at(at(60)).scopes().count(), 0);
-    assert!(opened.claims().get("nonce").is_none(), "claims about the protocol are not kept");
+    assert!(opened.claims().get("nonce").is_none(), "protocol claims are not stored");
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_callback_that_this_browser_did_not_begin_is_refused() {
 }
 
 #[test]
-fn another_browser_a_late_one_and_a_second_time_are_refused() {
+fn another_browser_a_late_callback_and_a_replay_are_refused() {
     let unknown = told(&CallbackError::StateUnknown);
     let foreign = Flow::begun("");
     assert_eq!(error(&foreign.callback(&foreign.query, "", at(5))), unknown);
@@ -215,7 +215,7 @@ fn an_id_token_of_another_login_makes_no_session() {
 }
 
 #[test]
-fn what_the_token_endpoint_says_is_believed_only_if_it_is_an_answer() {
+fn only_valid_token_responses_are_accepted() {
     let tokens = json!({ "access_token": "a", "token_type": "Bearer", "id_token": "x.y.z" });
     let refusal = CallbackError::ExchangeRefused("invalid_grant".into());
     for (status, body, expected) in [
@@ -237,12 +237,12 @@ fn encoded(text: &str) -> String {
 }
 
 #[test]
-fn no_published_redirect_payload_leads_off_the_site() {
+fn no_published_redirect_payload_leaves_the_site() {
     let mut counts = (0, 0);
     for case in vectors::cases(include_str!("vectors/data/open-redirects.jsonl")) {
         let payload = vectors::text(&case, "input");
         counts.0 += 1;
-        // As it stands in a link, and as it is once the link's query is decoded; by either name of the parameter.
+        // As in a link, and decoded once, with either name of the parameter.
         let mut deployment = Flow::deployment();
         for query in [
             format!("return_to={payload}"),
@@ -268,7 +268,7 @@ fn no_published_redirect_payload_leads_off_the_site() {
 }
 
 #[test]
-fn a_login_is_open_for_ten_minutes_to_the_millisecond() {
+fn a_login_is_pending_for_exactly_ten_minutes() {
     let begun = NOW * 1000;
     for (millis, is_open) in
         [(0, true), (599_999, true), (600_000, false), (86_400_000, false), (-60_000, true), (-60_001, false)]
@@ -283,12 +283,12 @@ fn a_login_is_open_for_ten_minutes_to_the_millisecond() {
 }
 
 #[test]
-fn the_cookie_of_a_login_is_this_login_to_the_last_bit() {
+fn every_bit_of_a_login_cookie_is_authenticated() {
     let flow = Flow::begun("return_to=%2Fitems");
     let whole = flow.browser.header(at(0));
     let value_from = whole.find('=').unwrap() + 1;
     let unknown = told(&CallbackError::StateUnknown);
-    // Such a cookie does not even use the state up, so one login does for all of them.
+    // Such a cookie does not consume the state, so one login suffices for all.
     for index in 0..whole.len() {
         for bit in 0..7 {
             let mut bytes = whole.clone().into_bytes();
@@ -305,7 +305,7 @@ fn the_cookie_of_a_login_is_this_login_to_the_last_bit() {
 }
 
 #[test]
-fn rights_of_another_subject_are_not_this_users() {
+fn rights_of_another_subject_are_not_granted() {
     for (subject, has_rights) in [("user-1", true), ("user-2", false)] {
         let mut flow = Flow::begun("");
         let access = move |access: Mint| access.claim("sub", subject).claim("permissions", json!(["admin"])).text();

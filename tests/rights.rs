@@ -1,5 +1,5 @@
-//! Proves what a session may do: only what an access token grants that was verified for this gateway and this user, only as long
-//! as that token lasts, and only at the login that the session was made for.
+//! The rights of a session: only those of an access token verified for this gateway and this user, only until that token expires,
+//! and only for the login that created the session.
 
 #![allow(
     clippy::unwrap_used,
@@ -47,13 +47,13 @@ fn config(authorizer: &Value, session: &Value) -> Value {
     with(config, &json!({ "authorizer": authorizer, "session": session }))
 }
 
-/// A site whose keys are configured.
-fn new_site(authorizer: &Value) -> Deployment {
+/// Returns a deployment with configured keys.
+fn new_deployment(authorizer: &Value) -> Deployment {
     Deployment::of(&config(authorizer, &json!({})))
 }
 
-/// A site whose keys are the provider's, which can be unreachable. No cache has them.
-fn fetching_site(authorizer: &Value) -> Deployment {
+/// Returns a deployment that fetches the provider's keys, which may be unreachable, with an empty cache.
+fn fetching_deployment(authorizer: &Value) -> Deployment {
     let mut config = config(authorizer, &json!({}));
     config["authorizer"].as_object_mut().unwrap().remove("jwks");
     let deployment = Deployment::of(&config);
@@ -61,7 +61,7 @@ fn fetching_site(authorizer: &Value) -> Deployment {
     deployment
 }
 
-/// From now on ID tokens are these, and the token endpoint answers with these members over good ones.
+/// Sets the ID tokens, and overrides members of the token response.
 fn answer_with(deployment: &Deployment, id: impl Fn(Mint) -> Mint + 'static, reply: &Value) {
     let reply = reply.clone();
     let mut provider = deployment.provider.set();
@@ -75,16 +75,16 @@ fn answer_with(deployment: &Deployment, id: impl Fn(Mint) -> Mint + 'static, rep
     });
 }
 
-/// Logs in; the token endpoint answers with these members over good ones.
+/// Logs in with these ID tokens and members of the token response.
 fn log_in(deployment: &Deployment, id: impl Fn(Mint) -> Mint + 'static, reply: &Value) -> Browser {
     answer_with(deployment, id, reply);
     deployment.logged_in()
 }
 
-/// What becomes of a good ID token.
+/// A change to a valid ID token.
 type Change = Rc<dyn Fn(Mint) -> Mint>;
 
-/// What the refresh route makes of a browser's session, with the ID token if there is one. The browser keeps the cookies.
+/// Calls the refresh route, with a new ID token if given. The browser stores the cookies.
 fn refresh(deployment: &Deployment, browser: &mut Browser, id: Option<Change>, reply: &Value) -> Response {
     deployment.provider.set().repeats_id = id.is_some();
     let id = id.unwrap_or_else(|| Rc::new(|id| id));
@@ -94,7 +94,7 @@ fn refresh(deployment: &Deployment, browser: &mut Browser, id: Option<Change>, r
     response
 }
 
-/// The session after a refresh, which must succeed.
+/// Returns the session after a refresh, which must succeed.
 fn refreshed(deployment: &Deployment, browser: &Browser, id: Option<fn(Mint) -> Mint>, reply: &Value) -> Session {
     let mut browser = browser.clone();
     let id = id.map(|id| Rc::new(id) as Change);
@@ -103,13 +103,13 @@ fn refreshed(deployment: &Deployment, browser: &Browser, id: Option<fn(Mint) -> 
     deployment.session(&browser)
 }
 
-/// Makes an ID token one that claims rights, none of which it can give.
+/// Adds claims to an ID token that would grant rights in an access token.
 fn claiming_rights(id: Mint) -> Mint {
     let id = id.claim("scope", "from:id").claim("scp", "from:id").claim("permissions", json!(["from:id"]));
     id.claim("client_id", "from:id")
 }
 
-/// A whole ID token that claims rights.
+/// Returns an ID token with such claims.
 fn id_token() -> Mint {
     claiming_rights(Mint::id(key_a()).without("at_hash").without("nonce"))
 }
@@ -122,26 +122,26 @@ fn scopes(claims: &Claims) -> Vec<&str> {
     claims.scopes().collect()
 }
 
-/// Asserts that the claims have no right of any kind.
+/// Asserts that the claims contain no rights.
 fn assert_no_rights(claims: &Claims, what: &str) {
     for name in ["aud", "scope", "scp", "permissions", "client_id", "azp", "org_id", ROLES] {
         assert!(claims.get(name).is_none(), "{what}: {name} in {}", claims.as_json());
     }
 }
 
-/// What becomes of the scope that the token endpoint states.
+/// The effect of the scope in the token response.
 #[derive(Clone, Copy, PartialEq)]
 enum Counts {
     /// It describes the token.
     Stated,
-    /// The token has scopes of its own.
+    /// The token has its own scopes.
     Own(&'static [&'static str]),
     /// The token grants nothing.
     Nothing,
 }
 
 #[test]
-fn rights_come_from_a_token_that_was_verified_for_this_gateway_and_user_and_from_nothing_else() {
+fn rights_come_only_from_a_token_verified_for_this_gateway_and_user() {
     use Counts::{Nothing, Own, Stated};
     let cases: [(&str, String, Counts); 16] = [
         ("scope", access_token().text(), Own(&["read:things", "write:things"])),
@@ -169,7 +169,7 @@ fn rights_come_from_a_token_that_was_verified_for_this_gateway_and_user_and_from
     let former = json!({ "access_token": access_token().claim("scope", "former:scope").text() });
     for (what, access, counts) in &cases {
         for scope in stated {
-            let deployment = new_site(&json!({}));
+            let deployment = new_deployment(&json!({}));
             let reply = match scope {
                 Some(scope) => json!({ "access_token": access, "scope": scope }),
                 None => json!({ "access_token": access }),
@@ -187,7 +187,7 @@ fn rights_come_from_a_token_that_was_verified_for_this_gateway_and_user_and_from
                 let claims = session.claims_at(at(0));
                 let expected = match counts {
                     Own(own) => own.to_vec(),
-                    // RFC 6749 §6: stated as nothing, it is what it was.
+                    // RFC 6749 §6: if absent, it is unchanged.
                     Stated => scope.or(former).unwrap_or_default().split_whitespace().collect(),
                     Nothing => Vec::new(),
                 };
@@ -208,8 +208,8 @@ fn rights_come_from_a_token_that_was_verified_for_this_gateway_and_user_and_from
 }
 
 #[test]
-fn roles_of_a_verified_id_token_are_the_users_until_the_access_token_says_otherwise() {
-    let deployment = new_site(&json!({}));
+fn roles_of_the_id_token_apply_unless_the_access_token_has_roles() {
+    let deployment = new_deployment(&json!({}));
     let with_roles = |id| claiming_rights(id).claim(ROLES, json!(["viewer"]));
     for (access, expected) in [
         ("opaque".to_string(), "viewer"),
@@ -223,8 +223,8 @@ fn roles_of_a_verified_id_token_are_the_users_until_the_access_token_says_otherw
 }
 
 #[test]
-fn subject_match_says_which_claims_name_the_user() {
-    let deployment = new_site(&json!({ "subject_match": { "access_token": "uid", "id_token": "oid" } }));
+fn subject_match_selects_the_claims_that_identify_the_user() {
+    let deployment = new_deployment(&json!({ "subject_match": { "access_token": "uid", "id_token": "oid" } }));
     let grants = |id: fn(Mint) -> Mint, access: Mint| {
         let reply = json!({ "access_token": access.text() });
         let browser = log_in(&deployment, id, &reply);
@@ -245,7 +245,7 @@ fn subject_match_says_which_claims_name_the_user() {
     assert!(!grants(|id| id.claim("oid", 7), access().claim("uid", 7)));
     let session = deployment.session(&log_in(&deployment, id, &json!({})));
     let client = client(SubjectMatch { access_token: "uid".into(), id_token: "oid".into() });
-    let other = site_verified(&access().claim("uid", "o2"));
+    let other = verified_token(&access().claim("uid", "o2"));
     let shown = client.check_subject(session.claims(), &other);
     let shown = shown.unwrap_err().to_string();
     assert!(shown.contains("\"uid\"") && shown.contains("\"oid\"") && !shown.contains("o2"), "{shown}");
@@ -269,12 +269,12 @@ fn client(subject_match: SubjectMatch) -> Client {
     }
 }
 
-fn site_verified(token: &Mint) -> VerifiedToken<Access> {
+fn verified_token(token: &Mint) -> VerifiedToken<Access> {
     support::verify(&support::access_policy(), &key_a().set(), &token.text()).unwrap()
 }
 
 #[test]
-fn rights_end_with_their_token_and_expires_in_only_shortens() {
+fn rights_expire_with_their_token_and_expires_in_only_shortens_that() {
     let verified = |exp: Value| access_token().claim("exp", exp).text();
     let foreign = access_token().claim("aud", "https://other.example.com").claim("exp", NOW + 300).text();
     let tokens = [verified(json!(NOW + 300)), verified(json!(NOW as f64 + 300.7)), foreign, "opaque".to_string()];
@@ -300,7 +300,7 @@ fn rights_end_with_their_token_and_expires_in_only_shortens() {
         (json!(true), None),
         (json!([60]), None),
     ];
-    let deployment = new_site(&json!({}));
+    let deployment = new_deployment(&json!({}));
     for (index, token) in tokens.iter().enumerate() {
         for (expires_in, stated) in &cases {
             let reply = json!({ "access_token": token, "expires_in": expires_in });
@@ -320,13 +320,13 @@ fn rights_end_with_their_token_and_expires_in_only_shortens() {
             }
         }
     }
-    let deployment = new_site(&json!({ "max_token_age_s": 100 }));
+    let deployment = new_deployment(&json!({ "max_token_age_s": 100 }));
     let reply = json!({ "access_token": access_token().text() });
     let session = deployment.session(&log_in(&deployment, claiming_rights, &reply));
     assert_eq!(session.tokens().access_expires_s, NOW + 40, "issued a minute ago, and good for 100 s");
 }
 
-/// A browser whose access token came while the keys of the issuer were unreachable. `site` has no keys yet.
+/// Returns a browser whose access token was issued while the issuer's keys were unreachable. The deployment has no keys yet.
 fn unread(deployment: &Deployment, before: &Browser, reply: &Value) -> Browser {
     deployment.provider.take_down(Endpoint::Keys);
     let mut browser = before.clone();
@@ -336,7 +336,7 @@ fn unread(deployment: &Deployment, before: &Browser, reply: &Value) -> Browser {
     browser
 }
 
-/// What another instance, which reads the access token of this session again, makes of the session: `None` if nothing is new.
+/// Returns the browser after another instance with these keys has verified the session's access token; `None` if nothing changed.
 fn reverify_access_token(deployment: &Deployment, browser: &Browser, keys: &[Value]) -> Option<Browser> {
     deployment.provider.set().published = keys.to_vec();
     let mut browser = browser.clone();
@@ -346,8 +346,8 @@ fn reverify_access_token(deployment: &Deployment, browser: &Browser, keys: &[Val
 }
 
 #[test]
-fn a_moment_without_keys_changes_nothing_that_was_granted() {
-    let deployment = fetching_site(&json!({}));
+fn a_short_outage_of_keys_does_not_affect_rights() {
+    let deployment = fetching_deployment(&json!({}));
     let first = access_token().claim("exp", NOW + 100).text();
     let log_in_before = || log_in(&deployment, claiming_rights, &json!({ "access_token": first }));
     let next = access_token().without("scope").claim("permissions", json!(["q"])).text();
@@ -367,7 +367,7 @@ fn a_moment_without_keys_changes_nothing_that_was_granted() {
         assert_no_rights(session.claims_at(at(100)), "until the former token would have expired");
         assert!(cold.has_logged("access_token_unread: "));
 
-        // It goes to another instance, and back.
+        // It is sent to another instance and back.
         let sessions = deployment.sessions();
         let packed = sessions.to_sealed(&session, HOST, &[7; 24]).unwrap();
         let unpacked = sessions.from_sealed(&packed, HOST).unwrap();
@@ -406,35 +406,35 @@ fn a_moment_without_keys_changes_nothing_that_was_granted() {
         let read = deployment.session(&reverify_access_token(&deployment, &unknown, &[key_a().jwk()]).unwrap());
         assert_eq!(scopes(read.claims_at(at(0))), expected);
     }
-    // RFC 6749 §6 once more: what was stated for a token that nobody could read stands for the next, too.
+    // RFC 6749 §6: the scope stated for an unverified token stays valid for the next, too.
     let cold = deployment.instance();
     let browser = unread(&cold, &log_in_before(), &json!({ "access_token": next, "scope": "next:scope" }));
     let browser = unread(&cold, &browser, &json!({ "access_token": next }));
     assert!(deployment.session(&browser).has_unverified_access_token());
     let read = deployment.session(&reverify_access_token(&deployment, &browser, &[key_a().jwk()]).unwrap());
     assert_eq!(scopes(read.claims_at(at(0))), ["next:scope"]);
-    // A key that nobody has published grants nothing meanwhile.
+    // A token with an unpublished key grants nothing meanwhile.
     let unpublished = access_token().header("kid", "new").text();
     let session = refreshed(&deployment, &log_in_before(), None, &json!({ "access_token": unpublished }));
     assert!(session.has_unverified_access_token());
     assert_no_rights(session.claims_at(at(0)), "a key that is not known");
     assert!(deployment.has_logged("access_token_unusable: key_not_found; "));
-    // Nor does a key come for the token of a stranger: it is not read again with every request.
-    let alone = new_site(&json!({ "issuers": [] }));
+    // A token of another issuer is not verified again with every request.
+    let alone = new_deployment(&json!({ "issuers": [] }));
     let foreign = access_token().claim("iss", FURTHER_ISSUER).header("kid", "new").text();
     let reply = json!({ "access_token": foreign, "scope": "stated" });
     let session = alone.session(&log_in(&alone, claiming_rights, &reply));
     assert!(!session.has_unverified_access_token());
-    assert_no_rights(session.claims_at(at(0)), "a stranger's");
+    assert_no_rights(session.claims_at(at(0)), "another issuer's");
 }
 
-/// The claim by which an ID token of a refresh is one of another login, if it is. The session goes on where it is not.
+/// Returns the claim by which a refreshed ID token belongs to another login; the session continues if there is none.
 fn other_login(
     deployment: &Deployment,
     browser: &Browser,
     id: impl Fn(Mint) -> Mint + 'static,
 ) -> Result<Browser, String> {
-    // An instance of its own, and a provider that does not rotate: each refresh of this session is its first.
+    // A new instance, and a provider without rotation: each refresh of this session is its first.
     let instance = deployment.instance();
     let mut browser = browser.clone();
     let response = refresh(&instance, &mut browser, Some(Rc::new(id)), &json!({}));
@@ -448,8 +448,8 @@ fn other_login(
 }
 
 #[test]
-fn a_refreshed_id_token_goes_on_with_the_login_or_ends_it() {
-    let deployment = new_site(&json!({}));
+fn a_refreshed_id_token_continues_the_login_or_ends_it() {
+    let deployment = new_deployment(&json!({}));
     deployment.provider.set().rotates = false;
     let browser = log_in(&deployment, claiming_rights, &json!({}));
     let nonce = deployment.provider.state().nonce.clone();
@@ -458,7 +458,7 @@ fn a_refreshed_id_token_goes_on_with_the_login_or_ends_it() {
         other_login(&deployment, &browser, move |id| id.claim("nonce", nonce.as_str())).unwrap(),
     ];
     other_login(&deployment, &browser, |id| id.claim("auth_time", NOW)).unwrap();
-    // The nonce is remembered although the ID token in between had none.
+    // The nonce is stored although the ID token in between had none.
     for browser in [&browser, &good[0], &good[1]] {
         type Bad = (&'static str, fn(Mint) -> Mint);
         let bad: [Bad; 4] = [
@@ -475,8 +475,8 @@ fn a_refreshed_id_token_goes_on_with_the_login_or_ends_it() {
     assert!(other_login(&deployment, &with_azp, |id| id.claim("azp", CLIENT)).is_ok());
     assert_eq!(other_login(&deployment, &with_azp, |id| id).err().as_deref(), Some("azp"));
 
-    // Without keys to verify it with, it tells nobody anything.
-    let fetching = fetching_site(&json!({}));
+    // Without keys to verify it, it is ignored.
+    let fetching = fetching_deployment(&json!({}));
     let before = log_in(&fetching, claiming_rights, &json!({}));
     let after =
         unread(&fetching.instance(), &before, &json!({ "id_token": Mint::id(key_a()).claim("sub", "user-2").text() }));
@@ -486,8 +486,8 @@ fn a_refreshed_id_token_goes_on_with_the_login_or_ends_it() {
 }
 
 #[test]
-fn who_left_the_organizations_that_may_log_in_does_not_stay() {
-    let deployment = new_site(&json!({ "organizations": ["org_1", "org_2"] }));
+fn a_session_ends_when_its_user_leaves_the_allowed_organizations() {
+    let deployment = new_deployment(&json!({ "organizations": ["org_1", "org_2"] }));
     deployment.provider.set().rotates = false;
     let member: fn(Mint) -> Mint = |id| claiming_rights(id).claim("org_id", "org_1");
     let browser = log_in(&deployment, member, &json!({}));
@@ -506,7 +506,7 @@ fn who_left_the_organizations_that_may_log_in_does_not_stay() {
 }
 
 #[test]
-fn a_session_opens_at_the_very_login_it_was_made_for() {
+fn a_session_is_valid_only_for_the_login_it_was_created_for() {
     let api = json!([AUDIENCE, "https://b.example.com"]);
     let secure = json!({ "cookie": "__Secure-s", "domain": "example.com" });
     let none = json!({});
@@ -523,7 +523,7 @@ fn a_session_opens_at_the_very_login_it_was_made_for() {
         (json!({}), secure.clone()),
         (json!({ "client_id": "client-2" }), secure),
     ];
-    // What may change without anybody's being logged out.
+    // Changes that do not log users out.
     let neutral = [
         json!({}),
         json!({ "scope": "openid offline_access more" }),
@@ -575,7 +575,7 @@ fn a_session_opens_at_the_very_login_it_was_made_for() {
                 assert_eq!(opens, index == other, "{authorizer} {section} {more}");
                 let unpacks = deployment.run(unpacks(&deployment, &packed));
                 assert_eq!(unpacks, opens, "a packed session: {authorizer} {section} {more}");
-                // A script is told what is wrong with a callback, and nothing of it is used up.
+                // A callback by a script reports the error, without effect.
                 let callback = Request::get(&url(authorizer, &format!("/callback?code=c&state={state}"))).script();
                 let (_, told) = deployment.fetch(callback.cookie(&login_cookie)).outcome();
                 assert!(["navigation_required", "state_invalid"].contains(&told.as_str()), "{told}");
@@ -596,7 +596,7 @@ fn a_session_opens_at_the_very_login_it_was_made_for() {
     assert_eq!(opened, gateways.len() * neutral.len());
 }
 
-/// The URL of a path at a gateway.
+/// Returns the URL of a path at a gateway.
 fn url(authorizer: &Value, path: &str) -> String {
     let callback = authorizer["redirect_uri"].as_str().unwrap_or("https://app.example.com/callback");
     callback.replace("/callback", path)
@@ -606,7 +606,7 @@ fn cookie_name(section: &Value) -> String {
     section["cookie"].as_str().unwrap_or(COOKIE).into()
 }
 
-/// A coordinator's store in which there is nothing.
+/// An empty store of a coordinator.
 struct Empty;
 
 impl CoordinatorStore for Empty {
@@ -615,7 +615,7 @@ impl CoordinatorStore for Empty {
     }
 }
 
-/// Whether a coordinator of this site opens what was sealed for one.
+/// Returns whether the coordinator of this deployment opens a message.
 async fn unpacks(deployment: &Deployment, sealed: &str) -> bool {
     let party = deployment.gateway.login().unwrap();
     let outcome = party.coordinate(SessionAction::Replace, sealed, &Empty, &deployment.host).await.unwrap();
@@ -624,7 +624,7 @@ async fn unpacks(deployment: &Deployment, sealed: &str) -> bool {
 }
 
 #[test]
-fn a_token_is_shown_to_its_own_issuer_only() {
+fn a_token_is_sent_to_its_own_issuer_only() {
     let further = [FURTHER_ISSUER, "https://tenant.example.com", "https://TENANT.example.com/"];
     let issuers: Vec<Value> =
         further.iter().map(|issuer| json!({ "issuer": issuer, "jwks": { "keys": [key_a().jwk()] } })).collect();
@@ -642,7 +642,7 @@ fn a_token_is_shown_to_its_own_issuer_only() {
 }
 
 #[test]
-fn subject_match_is_checked_when_it_is_configured() {
+fn subject_match_is_checked_in_the_configuration() {
     for (value, path) in [
         (json!("sub"), "authorizer.subject_match"),
         (json!({ "access": "sub" }), "authorizer.subject_match.access"),

@@ -1,5 +1,5 @@
-//! Proves that a session cookie opens a session only as it was written: every bit of it, for this purpose, host and secret, and
-//! as long as it lasts. Whatever else a browser sends is nobody's.
+//! A session cookie is valid only unaltered in every bit, for its purpose, host and secret, and until it expires. All other cookies
+//! are anonymous.
 
 #![allow(
     clippy::unwrap_used,
@@ -52,7 +52,7 @@ fn gateway() -> Gateway {
     compile(&config.to_string(), &|_| None).unwrap_or_else(|problems| panic!("{problems:?}")).gateway
 }
 
-/// The sessions of that gateway.
+/// Returns the session configuration of that gateway.
 fn sessions() -> Sessions {
     Sessions {
         sealer: sealer(SECRET),
@@ -68,7 +68,7 @@ fn sealer(secret: &str) -> Sealer {
     Sealer::new(&[secret], binding)
 }
 
-/// The content of a session with a name so long.
+/// Returns the content of a session whose user's name has this length.
 fn content(name: usize) -> serde_json::Value {
     json!({
         "v": 2, "id": "session-id", "iat": NOW, "seen": NOW, "nonce": "nonce-of-a-login",
@@ -77,33 +77,33 @@ fn content(name: usize) -> serde_json::Value {
     })
 }
 
-/// The cookie's value that seals this content for a purpose and host.
+/// Seals content for a purpose and host.
 fn seal(secret: &str, purpose: Purpose, host: &str, content: &str) -> String {
     sealer(secret).seal(purpose, host, content.as_bytes(), &[7; 24]).unwrap()
 }
 
-/// A session with a name so long.
+/// Returns a session whose user's name has this length.
 fn session(name: usize) -> Session {
     let sealed = seal(SECRET, Purpose::Refresh, HOST, &content(name).to_string());
     sessions().from_sealed(&sealed, HOST).unwrap()
 }
 
-/// Names and values as a browser keeps them.
-fn kept_with(nonce: u8, session: &Session) -> Vec<(String, String)> {
+/// Returns the cookies' names and values.
+fn cookies_with(nonce: u8, session: &Session) -> Vec<(String, String)> {
     let set = sessions().to_cookies(session, &Cookies::default(), HOST, &[nonce; 24], at(0)).unwrap();
     let pair = |line: &String| line.split(';').next().unwrap().split_once('=').map(|(n, v)| (n.into(), v.into()));
     set.iter().filter_map(pair).collect()
 }
 
 fn kept(session: &Session) -> Vec<(String, String)> {
-    kept_with(9, session)
+    cookies_with(9, session)
 }
 
 fn header(pairs: &[(String, String)]) -> String {
     pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
 }
 
-/// What a request for a page of this site gets.
+/// Requests a page.
 fn get(gateway: &Gateway, path: &str, cookie: &str, now: UnixTime) -> Reply {
     let url = format!("https://{HOST}{path}");
     let read = |name: &str| (name == "cookie").then(|| cookie.to_string());
@@ -120,14 +120,14 @@ fn set_cookies(reply: &Reply) -> Vec<&str> {
     reply.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, line)| line.as_str()).collect()
 }
 
-/// Who the cookies are, `None` for nobody, or the answer of a route that wants somebody.
+/// Returns the user of the cookies, `None` for anonymous, or the response of a route that requires a user.
 fn ask(gateway: &Gateway, path: &str, cookie: &str, now: UnixTime) -> Result<Option<String>, Reply> {
     let reply = get(gateway, path, cookie, now);
     if reply.status == 200 { Ok(reply.header("x-who").map(String::from)) } else { Err(reply) }
 }
 
-/// Asserts that a `Cookie` header is nobody's: a challenge where somebody is needed, that clears what is no session's.
-fn assert_nobody(gateway: &Gateway, cookie: &str, what: &dyn core::fmt::Display) {
+/// Asserts that a `Cookie` header is anonymous: a route that requires a user returns a challenge and clears invalid cookies.
+fn assert_anonymous(gateway: &Gateway, cookie: &str, what: &dyn core::fmt::Display) {
     let reply = ask(gateway, "/private", cookie, at(1)).err().unwrap_or_else(|| panic!("{what}: a session"));
     assert_eq!(reply.status, 401, "{what}");
     for line in set_cookies(&reply) {
@@ -136,24 +136,24 @@ fn assert_nobody(gateway: &Gateway, cookie: &str, what: &dyn core::fmt::Display)
     assert_eq!(ask(gateway, "/maybe", cookie, at(1)), Ok(None), "{what}");
 }
 
-fn assert_somebody(gateway: &Gateway, cookie: &str) {
+fn assert_authenticated(gateway: &Gateway, cookie: &str) {
     for path in ["/private", "/maybe"] {
         assert_eq!(ask(gateway, path, cookie, at(1)), Ok(Some("auth0|1".into())), "{path}");
     }
 }
 
 #[test]
-fn no_altered_bit_goes_unnoticed() {
+fn every_altered_bit_is_detected() {
     let gateway = gateway();
     let whole = header(&kept(&session(10)));
-    assert_somebody(&gateway, &whole);
+    assert_authenticated(&gateway, &whole);
     let mut altered = 0;
     for index in 0..whole.len() {
         for bit in 0..8 {
             let mut bytes = whole.clone().into_bytes();
             bytes[index] ^= 1 << bit;
             let Ok(text) = String::from_utf8(bytes) else { continue };
-            assert_nobody(&gateway, &text, &format_args!("bit {bit} of byte {index}"));
+            assert_anonymous(&gateway, &text, &format_args!("bit {bit} of byte {index}"));
             altered += 1;
         }
     }
@@ -161,41 +161,41 @@ fn no_altered_bit_goes_unnoticed() {
 }
 
 #[test]
-fn no_altered_bit_of_any_chunk_goes_unnoticed() {
+fn every_altered_bit_of_any_chunk_is_detected() {
     let gateway = gateway();
     let pairs = kept(&session(6000));
     assert_eq!(pairs.len(), 3);
-    assert_somebody(&gateway, &header(&pairs));
+    assert_authenticated(&gateway, &header(&pairs));
     for (chunk, (_, value)) in pairs.iter().enumerate() {
         for index in (0..value.len()).step_by(7) {
             let mut altered = pairs.clone();
             let mut bytes = value.clone().into_bytes();
             bytes[index] ^= 1 << (index % 7);
             altered[chunk].1 = String::from_utf8(bytes).unwrap();
-            assert_nobody(&gateway, &header(&altered), &format_args!("byte {index} of chunk {chunk}"));
+            assert_anonymous(&gateway, &header(&altered), &format_args!("byte {index} of chunk {chunk}"));
         }
     }
 }
 
 #[test]
-fn nothing_shorter_or_longer_is_a_session() {
+fn truncated_and_extended_cookies_are_refused() {
     let gateway = gateway();
     let whole = header(&kept(&session(10)));
     for len in 0..whole.len() {
-        assert_nobody(&gateway, &whole[..len], &len);
+        assert_anonymous(&gateway, &whole[..len], &len);
     }
     for tail in ["A", "=", ".", "AAAA", "\"", "%00", "\u{0}", "\u{2000}"] {
-        assert_nobody(&gateway, &format!("{whole}{tail}"), &tail);
+        assert_anonymous(&gateway, &format!("{whole}{tail}"), &tail);
     }
 }
 
 #[test]
-fn chunks_are_taken_whole_and_once() {
+fn chunks_must_be_complete_and_unique() {
     let gateway = gateway();
     let [a, b, c] = kept(&session(6000)).try_into().unwrap();
-    let other = kept_with(8, &session(6000));
+    let other = cookies_with(8, &session(6000));
     let named = |name: &(String, String), value: &(String, String)| (name.0.clone(), value.1.clone());
-    assert_somebody(&gateway, &header(&[c.clone(), a.clone(), b.clone()]));
+    assert_authenticated(&gateway, &header(&[c.clone(), a.clone(), b.clone()]));
     for (what, pairs) in [
         ("the first is lost", vec![b.clone(), c.clone()]),
         ("the second is lost", vec![a.clone(), c.clone()]),
@@ -208,12 +208,12 @@ fn chunks_are_taken_whole_and_once() {
         ("the first is another session's", vec![other[0].clone(), b.clone(), c.clone()]),
         ("the last is empty", vec![a, b, (c.0, String::new())]),
     ] {
-        assert_nobody(&gateway, &header(&pairs), &what);
+        assert_anonymous(&gateway, &header(&pairs), &what);
     }
 }
 
 #[test]
-fn what_is_sealed_for_something_else_is_no_session() {
+fn values_sealed_for_another_purpose_are_no_session() {
     let gateway = gateway();
     let sessions = sessions();
     let session = session(10);
@@ -221,7 +221,7 @@ fn what_is_sealed_for_something_else_is_no_session() {
     let sealed = value.strip_prefix("1.").unwrap();
     let cookie = |sealed: &str| format!("{COOKIE}=1.{sealed}");
     let seal = |secret: &str, purpose, host: &str| seal(secret, purpose, host, &content(10).to_string());
-    assert_somebody(&gateway, &cookie(&seal(SECRET, Purpose::Session, HOST)));
+    assert_authenticated(&gateway, &cookie(&seal(SECRET, Purpose::Session, HOST)));
 
     for (what, sealed) in [
         ("another secret", seal("another secret of at least 32 characters", Purpose::Session, HOST)),
@@ -231,7 +231,7 @@ fn what_is_sealed_for_something_else_is_no_session() {
         ("a refresh", seal(SECRET, Purpose::Refresh, HOST)),
         ("what isolates pass on", sessions.to_sealed(&session, HOST, &[7; 24]).unwrap()),
     ] {
-        assert_nobody(&gateway, &cookie(&sealed), &what);
+        assert_anonymous(&gateway, &cookie(&sealed), &what);
     }
     assert!(sessions.from_sealed(sealed, HOST).is_none(), "nor is a session what isolates pass on");
 
@@ -239,7 +239,7 @@ fn what_is_sealed_for_something_else_is_no_session() {
     let (name, rest) = set_cookies(&begun)[0].split_once('=').unwrap();
     assert!(name.starts_with(LOGIN_COOKIE_PREFIX));
     let login = rest.split(';').next().unwrap();
-    assert_nobody(&gateway, &format!("{COOKIE}={login}"), &"the cookie of a login");
+    assert_anonymous(&gateway, &format!("{COOKIE}={login}"), &"the cookie of a login");
 
     let location = begun.header("location").unwrap();
     let state = location.split("state=").nth(1).unwrap().split('&').next().unwrap();
@@ -258,15 +258,15 @@ fn code(reply: &Reply) -> String {
 }
 
 #[test]
-fn content_that_is_no_session_opens_none_even_under_the_right_seal() {
+fn invalid_content_is_refused_even_if_sealed_correctly() {
     let gateway = gateway();
     let good = content(1);
     let cookie = |text: &str| format!("{COOKIE}=1.{}", seal(SECRET, Purpose::Session, HOST, text));
-    assert_somebody(&gateway, &cookie(&good.to_string()));
+    assert_authenticated(&gateway, &cookie(&good.to_string()));
     for name in ["v", "id", "iat", "seen", "nonce", "claims", "rights", "unread", "at", "at_iat", "at_exp"] {
         let mut without = good.clone();
         without.as_object_mut().unwrap().remove(name);
-        assert_nobody(&gateway, &cookie(&without.to_string()), &format_args!("no {name}"));
+        assert_anonymous(&gateway, &cookie(&without.to_string()), &format_args!("no {name}"));
         for value in [json!(null), json!(-1), json!(1.5), json!([]), json!("2"), json!(u64::MAX)] {
             let fits = match name {
                 "id" | "nonce" | "at" => value.is_string(),
@@ -278,29 +278,29 @@ fn content_that_is_no_session_opens_none_even_under_the_right_seal() {
             }
             let mut other = good.clone();
             other[name] = value;
-            assert_nobody(&gateway, &cookie(&other.to_string()), &other);
+            assert_anonymous(&gateway, &cookie(&other.to_string()), &other);
         }
     }
     let twice = good.to_string().replacen('{', r#"{"v":2,"#, 1);
     for text in [twice.as_str(), "", "{}", "[]", "null", "\"a\"", "{", "\u{feff}{}"] {
-        assert_nobody(&gateway, &cookie(text), &text);
+        assert_anonymous(&gateway, &cookie(text), &text);
     }
     for (created, seen) in [(NOW + 62, NOW + 62), (NOW, NOW - 1), (NOW, NOW + 62), (NOW - 259_200, NOW), (0, NOW)] {
         let mut other = good.clone();
         (other["iat"], other["seen"]) = (json!(created), json!(seen));
-        assert_nobody(&gateway, &cookie(&other.to_string()), &other);
+        assert_anonymous(&gateway, &cookie(&other.to_string()), &other);
     }
 }
 
 #[test]
-fn a_challenge_clears_what_is_no_session_and_leaves_one_that_is() {
+fn a_challenge_clears_invalid_cookies_only() {
     let gateway = gateway();
     let whole = header(&kept(&session(6000)));
     let cleared = |path, cookie: &str, now| {
         let reply = ask(&gateway, path, cookie, now).err().unwrap();
         set_cookies(&reply).len()
     };
-    // Its access token is over, and with it what this route demands; the login goes on.
+    // Its access token has expired, and with it the rights this route requires; the login stays valid.
     assert!(ask(&gateway, "/private", &whole, at(120)).is_ok());
     assert_eq!(cleared("/scoped", &whole, at(120)), 0);
     assert_eq!(cleared("/private", &whole, at(86_400)), 3, "idle for too long: every chunk is cleared");
@@ -310,7 +310,7 @@ fn a_challenge_clears_what_is_no_session_and_leaves_one_that_is() {
 }
 
 #[test]
-fn the_ends_that_are_remembered_are_bounded() {
+fn the_number_of_remembered_ends_is_bounded() {
     let mut ended = LoggedOutSessions::default();
     ended.end("first");
     for index in 0..4095 {
@@ -318,11 +318,11 @@ fn the_ends_that_are_remembered_are_bounded() {
     }
     assert!(ended.contains("first") && ended.contains("4094") && !ended.contains("other"));
     ended.end("one more");
-    assert!(!ended.contains("first"), "the oldest gives way");
+    assert!(!ended.contains("first"), "the oldest is evicted");
 }
 
 #[test]
-fn a_browser_with_any_cookies_can_begin_a_login_and_is_told_nothing_of_theirs() {
+fn a_login_can_begin_with_any_cookies_and_echoes_none() {
     let gateway = gateway();
     for tail in ["é", "a b", "\"", "<script>", ".1", "a\u{0}", "123456789", "\u{2000}", "a,b"] {
         let cookie = format!("{LOGIN_COOKIE_PREFIX}{tail}=1.x");
@@ -340,8 +340,8 @@ fn debug_shows_no_secret() {
     let refreshable = session.clone().refreshed(session.claims().clone(), tokens);
     let policy = Policy::id_token("https://tenant.example.com/", "c", &[Algorithm::Rs256]).unwrap();
     let policy = policy.nonce("nonce-of-a-login").at_hash_of("access-token-of-somebody");
-    // Everything that was ever opened, asked or answered is in what the gateway remembers now.
-    assert_somebody(&gateway, &whole);
+    // The gateway's state now includes everything opened, requested and received.
+    assert_authenticated(&gateway, &whole);
     let (party, reply) = (gateway.login().unwrap(), get(&gateway, "/private", "x", at(1)));
     let shown = format!(
         "{gateway:?} {party:?} {:?} {session:?} {:?} {refreshable:?} {:?} {policy:?} {reply:?}",

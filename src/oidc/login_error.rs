@@ -92,7 +92,9 @@ impl LoginError {
                 format!("{code}: the token endpoint answered {error}: {hint}")
             }
             Self::Callback(CallbackError::ExchangeFailed) => {
-                format!("{code}: the token endpoint did not return JSON with an access token and an ID token")
+                format!(
+                    "{code}: the token endpoint did not answer with JSON containing an access token and an ID token"
+                )
             }
             Self::Callback(CallbackError::Denied(error)) => format!("{code}: the provider answered {error}"),
             Self::Callback(_) => format!("{code}: {}", self.message()),

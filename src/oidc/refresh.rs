@@ -194,9 +194,8 @@ impl RelyingParty {
         match response.refresh(session.clone(), &self.client, id.as_ref(), &access, host.now()) {
             Ok(session) => RefreshOutcome::Refreshed(Box::new(session)),
             Err(RefreshRejected::Claim(claim)) => {
-                let line = format_args!(
-                    "id_token_invalid: its claim \"{claim}\" differs from that of the login; the session ends"
-                );
+                let line =
+                    format_args!("id_token_invalid: its claim \"{claim}\" is not that of the login; the session ends");
                 host.log(Level::Warning, &line);
                 RefreshOutcome::Ended
             }

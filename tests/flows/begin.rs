@@ -1,4 +1,4 @@
-//! Beginning a login.
+//! The start of a login.
 
 use edgeward::io::Unreachable;
 use edgeward::limits;
@@ -12,7 +12,7 @@ use crate::support::provider::{Endpoint, form};
 use crate::support::world::{self, json as ok_json};
 
 #[test]
-fn a_login_ends_in_a_session_and_leaves_no_trace_of_itself() {
+fn a_login_ends_in_a_session_and_clears_its_own_cookie() {
     for deployment in [Deployment::new(), Deployment::discovering()] {
         let mut browser = Browser::default();
         let callback = deployment.begin(&mut browser, "/login?return_to=/app?page=2");
@@ -29,14 +29,14 @@ fn a_login_ends_in_a_session_and_leaves_no_trace_of_itself() {
 }
 
 #[test]
-fn a_login_begins_on_the_sites_own_origin_and_is_sent_there_once() {
+fn a_login_begins_on_the_gateways_own_origin_after_one_redirect() {
     let deployment = Deployment::discovering();
     let away = Request::get("https://other.example.com/login?return_to=/app").page();
     let response = deployment.fetch(away);
     assert_eq!(response.location(), "https://app.example.com/login?return_to=/app&sent_home=1");
     assert!(response.cookies().is_empty());
     assert_eq!(deployment.provider.requests(Endpoint::Discovery), 0);
-    // A proxy before the gateway changes the host: the browser was at home already.
+    // A proxy before the gateway changes the host: the browser was already redirected.
     let proxied = Request::get("https://other.example.com/login?return_to=/app&sent_home=1").page();
     assert!(deployment.fetch(proxied).location().starts_with("https://tenant.example.com/authorize?"));
     let bare = deployment.fetch(Request::get("https://other.example.com/login").page());
@@ -44,7 +44,7 @@ fn a_login_begins_on_the_sites_own_origin_and_is_sent_there_once() {
 }
 
 #[test]
-fn every_login_has_a_state_a_nonce_and_a_challenge_of_its_own() {
+fn every_login_has_its_own_state_nonce_and_challenge() {
     let deployment = Deployment::new();
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..50 {
@@ -55,7 +55,7 @@ fn every_login_has_a_state_a_nonce_and_a_challenge_of_its_own() {
 }
 
 #[test]
-fn parameters_of_the_link_are_passed_on_if_they_are_among_those_that_may() {
+fn allowed_parameters_of_the_link_are_forwarded() {
     let deployment = Deployment::new();
     let link = "/login?connection=c&prompt=login&login_hint=ann%40example.com&screen_hint=signup&organization=org_1\
                 &scope=admin&client_id=evil&redirect_uri=https%3A%2F%2Fevil.example&ui_locales=";
@@ -80,7 +80,7 @@ fn parameters_of_the_link_are_passed_on_if_they_are_among_those_that_may() {
 }
 
 #[test]
-fn the_only_organization_that_may_log_in_is_asked_for() {
+fn the_only_allowed_organization_is_requested() {
     let of = |organizations| with(config(), &json!({ "authorizer": { "organizations": organizations } }));
     let asked = |organizations| {
         let response = Deployment::of(&of(organizations)).fetch(Request::get("/login"));
@@ -91,7 +91,7 @@ fn the_only_organization_that_may_log_in_is_asked_for() {
 }
 
 #[test]
-fn a_browser_has_five_open_logins_and_a_sixth_closes_the_oldest() {
+fn a_browser_has_five_pending_logins_and_a_sixth_clears_the_oldest() {
     let deployment = Deployment::new();
     let mut browser = Browser::default();
     let mut callbacks = Vec::new();
@@ -109,7 +109,7 @@ fn a_browser_has_five_open_logins_and_a_sixth_closes_the_oldest() {
 }
 
 #[test]
-fn a_login_whose_provider_is_not_known_says_so_and_begins_as_soon_as_it_is() {
+fn a_login_fails_while_discovery_fails_and_recovers_with_it() {
     type Break = fn(&Deployment);
     let cases: [(&str, Break); 6] = [
         ("discovery_unreachable", |deployment| deployment.provider.take_down(Endpoint::Discovery)),
@@ -148,7 +148,7 @@ fn a_login_whose_provider_is_not_known_says_so_and_begins_as_soon_as_it_is() {
 }
 
 #[test]
-fn no_login_begins_without_endpoints_that_are_safe_to_talk_to() {
+fn no_login_begins_without_secure_endpoints() {
     for metadata in [
         json!({ "token_endpoint": "http://evil.example/" }),
         json!({ "token_endpoint": null }),
@@ -186,7 +186,7 @@ fn a_hundred_cold_logins_share_one_failure() {
 }
 
 #[test]
-fn the_discovery_of_a_cancelled_login_goes_on_and_serves_the_next() {
+fn the_discovery_of_a_cancelled_login_continues_and_serves_the_next() {
     let deployment = Deployment::discovering();
     deployment.delay_answers(&deployment.provider.url(Endpoint::Discovery), Delay::Millis(300));
     let mut tasks = deployment.tasks();
@@ -200,7 +200,7 @@ fn the_discovery_of_a_cancelled_login_goes_on_and_serves_the_next() {
 }
 
 #[test]
-fn a_discovery_document_that_was_good_serves_while_the_provider_is_down() {
+fn a_valid_discovery_document_is_used_while_the_provider_is_down() {
     let deployment = Deployment::discovering();
     assert_eq!(deployment.fetch(Request::get("/login")).status, 302);
     deployment.provider.take_down(Endpoint::Discovery);
@@ -210,7 +210,7 @@ fn a_discovery_document_that_was_good_serves_while_the_provider_is_down() {
 }
 
 #[test]
-fn who_only_looks_begins_no_login() {
+fn a_prefetch_begins_no_login() {
     let deployment = Deployment::discovering();
     for (request, status) in [
         (Request::new("HEAD", "/login").page(), 200),
@@ -230,7 +230,7 @@ fn who_only_looks_begins_no_login() {
 }
 
 #[test]
-fn a_provider_that_moves_its_endpoints_is_followed_within_the_hour() {
+fn moved_endpoints_are_found_within_the_hour() {
     let deployment = Deployment::discovering();
     deployment.fetch(Request::get("/login"));
     deployment.provider.set().metadata = json!({ "authorization_endpoint": "https://tenant.example.com/new" });
@@ -240,7 +240,7 @@ fn a_provider_that_moves_its_endpoints_is_followed_within_the_hour() {
 }
 
 #[test]
-fn a_document_that_no_login_can_use_takes_no_login_away() {
+fn an_unusable_discovery_document_does_not_stop_logins() {
     let unusable = || Ok(ok_json(&json!({ "issuer": ISSUER, "jwks_uri": format!("{ISSUER}jwks") }).to_string()));
     let begins = |deployment: &Deployment| deployment.fetch(Request::get("/login").page()).status == 302;
     let deployment = Deployment::discovering();
@@ -249,7 +249,7 @@ fn a_document_that_no_login_can_use_takes_no_login_away() {
     deployment.provider.answer_next(Endpoint::Discovery, unusable());
     let before = deployment.provider.requests(Endpoint::Discovery);
     for _ in 0..3 {
-        assert!(begins(&deployment), "the last good endpoints serve");
+        assert!(begins(&deployment), "the last valid endpoints are used");
     }
     assert_eq!(deployment.provider.requests(Endpoint::Discovery), before + 1, "there is a pause");
     deployment.sleep_s(1);
@@ -259,7 +259,7 @@ fn a_document_that_no_login_can_use_takes_no_login_away() {
     assert!(begins(&deployment));
     assert_eq!(deployment.provider.requests(Endpoint::Discovery), before + 2, "a good document is fresh");
 
-    // From the start: the pauses grow, and logins come back by themselves.
+    // From the start: the pauses grow, and logins recover on their own.
     let deployment = Deployment::discovering();
     for _ in 0..3 {
         deployment.provider.answer_next(Endpoint::Discovery, unusable());

@@ -1,4 +1,4 @@
-//! Coming back from the provider.
+//! The callback.
 
 use std::rc::Rc;
 
@@ -14,7 +14,7 @@ use crate::support::world::status;
 use crate::support::{NOW, key_a, key_b};
 use crate::{due, peek};
 
-/// A browser that the provider has just sent back.
+/// A browser just redirected back by the provider.
 struct Back {
     deployment: Deployment,
     browser: Browser,
@@ -40,7 +40,7 @@ impl Back {
         Request::get(&self.callback).cookie(&self.browser.header(self.deployment.now()))
     }
 
-    /// What a program that comes back gets. The cookie of the login stays.
+    /// Returns the response to an API client's callback. The login's cookie stays.
     fn comes(&self) -> Response {
         self.deployment.fetch(self.request())
     }
@@ -49,7 +49,7 @@ impl Back {
         self.deployment.provider.requests(Endpoint::Token)
     }
 
-    /// The login that the browser holds has brought nothing, and another one works.
+    /// Asserts that the pending login is consumed, and that another one works.
     fn assert_next_login_works(&mut self) {
         assert_eq!(self.comes().outcome(), (400, "state_invalid".into()), "it is good once");
         let exchanges = self.exchanges();
@@ -60,7 +60,7 @@ impl Back {
 }
 
 #[test]
-fn a_script_is_told_what_is_wrong_and_nothing_is_used_up() {
+fn a_callback_by_a_script_reports_errors_without_effect() {
     let mut back = Back::discovering();
     let script = |request: Request| back.deployment.fetch(request.script()).outcome();
     let good = back.request();
@@ -76,7 +76,7 @@ fn a_script_is_told_what_is_wrong_and_nothing_is_used_up() {
 }
 
 #[test]
-fn who_only_looks_uses_nothing_up() {
+fn a_prefetch_consumes_nothing() {
     let mut back = Back::new();
     let cookie = back.browser.header(back.deployment.now());
     for (method, status) in [("HEAD", 200), ("GET", 400), ("POST", 405)] {
@@ -91,7 +91,7 @@ fn who_only_looks_uses_nothing_up() {
 }
 
 #[test]
-fn people_get_a_page_that_leads_to_another_login() {
+fn browser_navigations_get_a_page_with_a_link_to_the_login() {
     let back = Back::new();
     let denied =
         Request { url: format!("{}&error=access_denied&error_description=%3Cb%3E", back.callback), ..back.request() };
@@ -99,7 +99,7 @@ fn people_get_a_page_that_leads_to_another_login() {
     assert_eq!(page.status, 400);
     assert!(page.header("content-type").unwrap().starts_with("text/html"));
     assert!(page.body.contains("login_denied") && page.body.contains("href=\"/login\""), "{}", page.body);
-    assert!(!page.body.contains("<b>"), "nothing of what the query says");
+    assert!(!page.body.contains("<b>"), "nothing of the query");
     assert!(back.deployment.has_logged("login_denied: the provider answered access_denied (request "));
 }
 
@@ -114,7 +114,7 @@ fn two_callbacks_of_one_login_at_once_exchange_its_code_once() {
 }
 
 #[test]
-fn the_issuer_of_a_callback_may_be_missing_where_it_was_not_promised_but_never_wrong() {
+fn the_issuer_of_a_callback_may_be_absent_unless_announced_but_never_wrong() {
     let without = |back: &Back| back.callback.split("&iss=").next().unwrap().to_string();
     let auth0 = Back::new();
     assert_eq!(auth0.deployment.fetch(Request { url: without(&auth0), ..auth0.request() }).status, 302);
@@ -128,19 +128,19 @@ fn the_issuer_of_a_callback_may_be_missing_where_it_was_not_promised_but_never_w
     assert_eq!(promised.exchanges(), 0);
 }
 
-/// A site of a client with these secrets.
+/// A deployment whose client has these secrets.
 fn with_secrets(auth: &str, secrets: &Value) -> Deployment {
     let changes = json!({ "authorizer": { "client_auth": auth, "client_secret": secrets } });
     Deployment::of(&with(config(), &changes))
 }
 
 #[test]
-fn a_client_authenticates_as_it_is_configured() {
+fn a_client_authenticates_as_configured() {
     for (auth, name) in [(Auth::Post, "client_secret_post"), (Auth::Basic, "client_secret_basic"), (Auth::None, "none")]
     {
-        let deployment = with_secrets(name, &json!("a secret: with / odd % characters +"));
+        let deployment = with_secrets(name, &json!("a secret: with / special % characters +"));
         deployment.provider.set().auth = auth;
-        deployment.provider.set().secrets = vec!["a secret: with / odd % characters +".into()];
+        deployment.provider.set().secrets = vec!["a secret: with / special % characters +".into()];
         deployment.logged_in();
         assert_eq!(deployment.provider.requests(Endpoint::Token), 1, "{name}");
     }
@@ -211,7 +211,7 @@ fn a_code_is_never_sent_twice_for_any_other_reason() {
 }
 
 #[test]
-fn an_answer_that_is_lost_is_waited_for_ten_seconds() {
+fn a_lost_response_is_awaited_for_ten_seconds() {
     let back = Back::new();
     back.deployment.provider.fault(Endpoint::Token, Fault::ResponseLost);
     let before_ms = back.deployment.elapsed_ms();
@@ -220,7 +220,7 @@ fn an_answer_that_is_lost_is_waited_for_ten_seconds() {
 }
 
 #[test]
-fn an_answer_that_is_late_is_an_answer_and_its_tokens_last_from_when_it_came() {
+fn a_late_response_is_accepted_and_its_tokens_last_from_its_arrival() {
     let mut back = Back::new();
     back.deployment.provider.set().access = Rc::new(|_| "opaque".into());
     back.deployment.provider.fault(Endpoint::Token, Fault::Late(9_000));
@@ -231,7 +231,7 @@ fn an_answer_that_is_late_is_an_answer_and_its_tokens_last_from_when_it_came() {
 }
 
 #[test]
-fn a_callback_that_is_cancelled_during_the_exchange_has_used_its_code() {
+fn a_callback_cancelled_during_the_exchange_has_used_its_code() {
     let mut back = Back::new();
     back.deployment.provider.fault(Endpoint::Token, Fault::Late(2_000));
     let mut tasks = back.deployment.tasks();
@@ -244,7 +244,7 @@ fn a_callback_that_is_cancelled_during_the_exchange_has_used_its_code() {
 }
 
 #[test]
-fn a_clock_that_jumps_during_the_exchange_makes_no_session_of_an_expired_id_token() {
+fn an_id_token_that_expires_during_the_exchange_makes_no_session() {
     for (jump_s, code) in
         [(300, None), (-3, None), (3600, Some("token_expired")), (-3600, Some("token_issued_in_future"))]
     {
@@ -268,7 +268,7 @@ fn a_clock_that_jumps_during_the_exchange_makes_no_session_of_an_expired_id_toke
 }
 
 #[test]
-fn without_keys_nobody_is_logged_in() {
+fn without_keys_no_login_succeeds() {
     for discovers in [false, true] {
         let mut back = if discovers { Back::discovering() } else { Back::new() };
         back.deployment.provider.take_down(Endpoint::Keys);
@@ -284,7 +284,7 @@ fn without_keys_nobody_is_logged_in() {
 }
 
 #[test]
-fn an_id_token_of_a_key_that_is_not_published_is_refused_until_it_is() {
+fn an_id_token_with_an_unpublished_key_is_refused_until_it_is_published() {
     let mut back = Back::new();
     back.deployment.provider.set().key = key_b();
     assert_eq!(back.comes().outcome(), (400, "id_token_invalid".into()));
@@ -295,7 +295,7 @@ fn an_id_token_of_a_key_that_is_not_published_is_refused_until_it_is() {
 }
 
 #[test]
-fn a_login_is_held_to_the_organization_that_was_asked_for_and_to_the_configured_ones() {
+fn a_login_must_be_for_the_requested_organization_and_a_configured_one() {
     let organizations = |list: Value| with(config(), &json!({ "authorizer": { "organizations": list } }));
     for (config, link, org, is_in) in [
         (config(), "/login?organization=org_1", Some("org_1"), true),
@@ -324,7 +324,7 @@ fn a_login_is_held_to_the_organization_that_was_asked_for_and_to_the_configured_
 }
 
 #[test]
-fn a_strict_cookie_comes_with_a_page_that_goes_on_by_itself() {
+fn a_strict_cookie_comes_with_a_page_that_continues_automatically() {
     let mut back = Back::at(Deployment::of(&with(config(), &json!({ "session": { "same_site": "Strict" } }))));
     let callback = back.callback.clone();
     let page = back.deployment.open(&mut back.browser, &callback);
@@ -335,7 +335,7 @@ fn a_strict_cookie_comes_with_a_page_that_goes_on_by_itself() {
 }
 
 #[test]
-fn a_login_that_is_begun_for_a_part_of_itself_ends_at_the_root() {
+fn a_login_for_a_login_route_ends_at_the_root() {
     for (target, expected) in [
         ("/app?page=2", "/app?page=2"),
         ("/login", "/"),
@@ -351,7 +351,7 @@ fn a_login_that_is_begun_for_a_part_of_itself_ends_at_the_root() {
 }
 
 #[test]
-fn a_login_ends_where_it_is_configured_to_whatever_the_link_says() {
+fn a_login_ends_at_the_configured_location_regardless_of_the_link() {
     let welcome = "https://www.example.com/welcome";
     let deployment = Deployment::of(&with(config(), &json!({ "authorizer": { "callback_uri": welcome } })));
     let mut browser = Browser::default();
@@ -360,7 +360,7 @@ fn a_login_ends_where_it_is_configured_to_whatever_the_link_says() {
 }
 
 #[test]
-fn a_session_that_does_not_fit_into_cookies_is_none() {
+fn a_session_too_large_for_cookies_is_refused() {
     let mut back = Back::new();
     back.deployment.provider.set().id = Rc::new(|id| id.claim("picture", "x".repeat(9_000)));
     back.deployment.provider.set().access = Rc::new(|access| access.claim("picture", "x".repeat(9_000)).text());
@@ -373,7 +373,7 @@ fn a_session_that_does_not_fit_into_cookies_is_none() {
 }
 
 #[test]
-fn the_session_that_a_login_takes_the_place_of_is_over_and_its_tokens_stay() {
+fn a_login_ends_the_session_it_replaces_without_revoking_tokens() {
     let deployment = Deployment::new();
     let coordinator = deployment.coordinated();
     let remote_jobs = deployment.instance();
@@ -391,7 +391,7 @@ fn the_session_that_a_login_takes_the_place_of_is_over_and_its_tokens_stay() {
 }
 
 #[test]
-fn a_login_goes_on_although_the_coordinator_does_not_answer() {
+fn a_login_succeeds_without_a_response_of_the_coordinator() {
     let deployment = Deployment::new();
     let coordinator = deployment.coordinated();
     let mut browser = deployment.logged_in();
@@ -403,7 +403,7 @@ fn a_login_goes_on_although_the_coordinator_does_not_answer() {
 }
 
 #[test]
-fn fifty_people_who_log_in_at_once_are_who_they_are() {
+fn fifty_concurrent_logins_get_their_own_sessions() {
     let deployment = Deployment::of(&oidc_config());
     deployment.hesitate();
     let backs: Vec<(String, Browser, String)> = (0..50)

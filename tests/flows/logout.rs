@@ -1,4 +1,4 @@
-//! Logging out.
+//! Logout.
 
 use edgeward::gateway::{Answer, HeaderEdit};
 use edgeward::http::RequestHead;
@@ -18,7 +18,7 @@ fn log_out(deployment: &Deployment, browser: &mut Browser) -> crate::Response {
 }
 
 #[test]
-fn a_logout_ends_the_session_here_and_leads_to_auth0s_own() {
+fn a_logout_ends_the_session_and_redirects_to_auth0s_logout() {
     let deployment = Deployment::new();
     let mut browser = deployment.logged_in();
     let copy = browser.clone();
@@ -37,7 +37,7 @@ fn a_logout_ends_the_session_here_and_leads_to_auth0s_own() {
 }
 
 #[test]
-fn a_logout_leads_to_the_providers_with_the_id_token_of_the_session() {
+fn a_logout_redirects_to_the_providers_logout_with_the_id_token() {
     let deployment = Deployment::discovering();
     let mut browser = deployment.logged_in();
     let id = deployment.session(&browser).tokens().id.clone().unwrap();
@@ -51,7 +51,7 @@ fn a_logout_leads_to_the_providers_with_the_id_token_of_the_session() {
 }
 
 #[test]
-fn after_a_logout_the_browser_comes_back_to_where_it_is_configured_to_whatever_the_link_says() {
+fn after_a_logout_the_browser_returns_to_the_configured_location_regardless_of_the_link() {
     let remote_jobs = "https://www.example.com/bye";
     let deployment = Deployment::of(&with(config(), &json!({ "authorizer": { "post_logout_uri": remote_jobs } })));
     let link = "/logout?returnTo=https%3A%2F%2Fevil.example&post_logout_redirect_uri=https%3A%2F%2Fevil.example";
@@ -61,7 +61,7 @@ fn after_a_logout_the_browser_comes_back_to_where_it_is_configured_to_whatever_t
 }
 
 #[test]
-fn who_has_no_session_is_led_to_the_providers_logout_too() {
+fn without_a_session_a_logout_redirects_to_the_provider_too() {
     let deployment = Deployment::discovering();
     let answer = deployment.fetch(Request::get("/logout").page());
     let parameters = form(answer.location().split_once('?').unwrap().1);
@@ -101,7 +101,7 @@ fn a_logout_does_not_wait_for_the_revocation() {
 }
 
 #[test]
-fn a_revocation_is_tried_with_the_next_secret_if_the_client_was_refused() {
+fn a_revocation_is_retried_with_the_next_secret_if_the_client_was_refused() {
     let secrets = json!({ "authorizer": { "client_secret": ["an old secret of the client", CLIENT_SECRET] } });
     for (auth, name) in [(Auth::Post, "client_secret_post"), (Auth::Basic, "client_secret_basic")] {
         let deployment =
@@ -134,7 +134,7 @@ fn a_revocation_that_fails_is_not_repeated_and_changes_nothing() {
 }
 
 #[test]
-fn nothing_is_revoked_where_there_is_nothing_to_revoke() {
+fn nothing_is_revoked_without_a_refresh_token_or_an_endpoint() {
     let deployment = Deployment::new();
     deployment.provider.set().refreshes = false;
     let mut browser = deployment.logged_in();
@@ -151,11 +151,11 @@ fn nothing_is_revoked_where_there_is_nothing_to_revoke() {
 }
 
 #[test]
-fn a_logout_revokes_what_this_instance_refreshed_and_the_browser_never_heard_of() {
+fn a_logout_revokes_a_refreshed_token_that_the_browser_never_received() {
     let deployment = Deployment::new();
     let mut browser = due(&deployment);
     let first = deployment.provider.newest();
-    // The answer is lost.
+    // The response is lost.
     peek(&deployment, &browser, "/app");
     log_out(&deployment, &mut browser);
     assert_ne!(deployment.provider.newest(), first);
@@ -181,9 +181,9 @@ fn a_logout_ends_every_session_that_a_browser_sends() {
 }
 
 #[test]
-fn a_coordinator_that_does_not_answer_is_logged_and_the_logout_goes_on() {
+fn a_missing_response_of_the_coordinator_is_logged_and_the_logout_continues() {
     let saying = |status| Behavior::Responding(CoordinatorResponse { status, text: String::new() });
-    for (behave, waits_ms) in [
+    for (behavior, waits_ms) in [
         (Behavior::Unreachable, 0),
         (Behavior::Silent, 2_000),
         (Behavior::ResponseLost, 2_000),
@@ -195,7 +195,7 @@ fn a_coordinator_that_does_not_answer_is_logged_and_the_logout_goes_on() {
         let coordinator = deployment.coordinated();
         let mut browser = deployment.logged_in();
         let copy = browser.clone();
-        coordinator.behave(behave);
+        coordinator.behave(behavior);
         let before_ms = deployment.elapsed_ms();
         let answer = log_out(&deployment, &mut browser);
         assert_eq!((answer.status, answer.sets(COOKIE)), (302, Some(false)));
@@ -207,7 +207,7 @@ fn a_coordinator_that_does_not_answer_is_logged_and_the_logout_goes_on() {
 }
 
 #[test]
-fn a_session_that_is_never_refreshed_is_none_of_the_coordinators_business() {
+fn the_coordinator_is_not_told_of_sessions_without_a_refresh_token() {
     let deployment = Deployment::new();
     deployment.provider.set().refreshes = false;
     let coordinator = deployment.coordinated();
@@ -219,7 +219,7 @@ fn a_session_that_is_never_refreshed_is_none_of_the_coordinators_business() {
 }
 
 #[test]
-fn a_logout_goes_on_when_its_request_is_cancelled() {
+fn a_logout_continues_when_its_request_is_cancelled() {
     let deployment = Deployment::new();
     let coordinator = deployment.coordinated();
     let remote_jobs = deployment.instance();
@@ -238,7 +238,7 @@ fn a_logout_goes_on_when_its_request_is_cancelled() {
 }
 
 #[test]
-fn nobody_is_logged_out_without_wanting_it() {
+fn no_user_is_logged_out_unintentionally() {
     let deployment = Deployment::new();
     let browser = deployment.logged_in();
     let get = || by(&deployment, &browser, "/logout");
@@ -261,11 +261,11 @@ fn nobody_is_logged_out_without_wanting_it() {
 }
 
 #[test]
-fn a_late_answer_gives_no_session_back_that_was_logged_out_meanwhile() {
+fn a_late_response_does_not_restore_a_session_logged_out_meanwhile() {
     let deployment = Deployment::new();
     deployment.provider.set().life_s = 100_000;
     let browser = deployment.logged_in();
-    // The cookie is to be written anew, and the provider takes its time.
+    // The cookie is due to be rewritten, and the provider is slow.
     deployment.sleep_s(9_000);
     assert_eq!(peek(&deployment, &browser, "/userinfo").sets(COOKIE), Some(true));
     deployment.provider.fault(Endpoint::Userinfo, Fault::Late(800));
@@ -281,12 +281,12 @@ fn a_late_answer_gives_no_session_back_that_was_logged_out_meanwhile() {
 }
 
 #[test]
-fn a_late_answer_of_an_origin_gives_no_session_back_that_was_logged_out_meanwhile() {
+fn a_late_response_of_an_origin_does_not_restore_a_session_logged_out_meanwhile() {
     let deployment = Deployment::new();
     deployment.provider.set().life_s = 100_000;
     let browser = deployment.logged_in();
     deployment.sleep_s(9_000);
-    // The origin has the request …
+    // The origin has received the request …
     let request = by(&deployment, &browser, "/app");
     let header = |name: &str| request.value(name);
     let head = RequestHead { method: request.method, url: &request.url, header: &header };
@@ -297,7 +297,7 @@ fn a_late_answer_of_an_origin_gives_no_session_back_that_was_logged_out_meanwhil
         edits.iter().any(|edit| matches!(edit, HeaderEdit::Append(name, _) if name == "set-cookie"))
     };
     assert!(sets(200) && sets(101), "an answer in time brings the session anew");
-    // … and takes its time.
+    // … and is slow.
     assert_eq!(deployment.fetch(by(&deployment, &browser, "/logout").page()).sets(COOKIE), Some(false));
     assert!(!sets(200) && !sets(101));
     assert!(forward.unreachable().header("set-cookie").is_none());

@@ -1,5 +1,5 @@
-//! Proves the flows of logins, sessions and logouts, branch by branch: a gateway and a provider in memory, where anything may fail,
-//! come late or happen at the same time.
+//! The flows of logins, sessions and logouts, branch by branch, with a gateway and a provider in memory: failures, delays and
+//! concurrency.
 
 #![allow(
     clippy::unwrap_used,
@@ -44,7 +44,7 @@ fn a_cookie_in_the_log_fails_any_test_here() {
     deployment.log(Level::Warning, &browser.header(deployment.now()));
 }
 
-/// A browser whose access token is to be refreshed now; what a refresh brings is good for an hour.
+/// Returns a browser whose access token is due for refresh; refreshed tokens last an hour.
 fn due(deployment: &Deployment) -> Browser {
     let life_s = std::mem::replace(&mut deployment.provider.set().life_s, 60);
     let browser = deployment.logged_in();
@@ -53,17 +53,17 @@ fn due(deployment: &Deployment) -> Browser {
     browser
 }
 
-/// A request with this browser's cookies.
+/// Returns a request with this browser's cookies.
 fn by(deployment: &Deployment, browser: &Browser, target: &str) -> Request {
     Request::get(target).cookie(&browser.header(deployment.now()))
 }
 
-/// What a request with this browser's cookies gets; the browser keeps nothing of it.
+/// Sends a request with this browser's cookies, without storing those of the response.
 fn peek(deployment: &Deployment, browser: &Browser, target: &str) -> Response {
     deployment.fetch(by(deployment, browser, target))
 }
 
-/// The access token that an origin gets for this browser.
+/// Returns the access token that an origin gets for this browser.
 fn token_of(deployment: &Deployment, browser: &Browser) -> String {
     peek(deployment, browser, "/token").origin_header("x-token").unwrap().into()
 }

@@ -15,7 +15,7 @@ use crate::support::{CLIENT, Mint, key_a, key_b};
 use crate::{by, due, peek, token_of};
 
 #[test]
-fn an_access_token_that_is_due_is_replaced_before_it_is_used() {
+fn a_due_access_token_is_refreshed_before_use() {
     let deployment = Deployment::new();
     let mut browser = due(&deployment);
     let before = deployment.session(&browser);
@@ -33,7 +33,7 @@ fn an_access_token_that_is_due_is_replaced_before_it_is_used() {
 }
 
 #[test]
-fn a_token_that_is_not_due_is_left_alone() {
+fn a_token_that_is_not_due_is_not_refreshed() {
     let deployment = Deployment::new();
     let browser = deployment.logged_in();
     deployment.sleep_s(3569);
@@ -95,7 +95,7 @@ fn sessions_that_are_refreshed_by_a_cold_instance_share_discovery_and_keys() {
 }
 
 #[test]
-fn of_several_sessions_in_a_request_the_newest_counts() {
+fn of_several_sessions_in_a_request_the_newest_is_used() {
     let shared = json!({ "session": { "cookie": "__Secure-s", "domain": "example.com" } });
     let deployment = Deployment::of(&with(config(), &shared));
     deployment.provider.set().user = "mallory".into();
@@ -114,7 +114,7 @@ fn of_several_sessions_in_a_request_the_newest_counts() {
 }
 
 #[test]
-fn no_browser_keeps_two_cookies_of_a_name_for_one_host_so_such_a_request_is_nobodys() {
+fn a_request_with_two_host_cookies_of_one_name_is_anonymous() {
     let deployment = Deployment::new();
     let (mut one, two) = (deployment.logged_in(), deployment.logged_in());
     one.toss(COOKIE, two.value(COOKIE).unwrap(), "example.com");
@@ -123,7 +123,7 @@ fn no_browser_keeps_two_cookies_of_a_name_for_one_host_so_such_a_request_is_nobo
 }
 
 #[test]
-fn a_straggler_with_the_old_cookie_gets_what_came_of_it_for_a_minute() {
+fn a_late_request_with_the_old_cookie_gets_the_outcome_for_a_minute() {
     let deployment = Deployment::new();
     let old = due(&deployment);
     let token = token_of(&deployment, &old);
@@ -136,7 +136,7 @@ fn a_straggler_with_the_old_cookie_gets_what_came_of_it_for_a_minute() {
 }
 
 #[test]
-fn a_provider_that_does_not_rotate_is_asked_whenever_a_token_is_due() {
+fn without_rotation_each_due_token_is_refreshed() {
     let deployment = Deployment::new();
     deployment.provider.set().rotates = false;
     deployment.provider.set().life_s = 60;
@@ -151,7 +151,7 @@ fn a_provider_that_does_not_rotate_is_asked_whenever_a_token_is_due() {
 }
 
 #[test]
-fn two_instances_without_a_coordinator_look_like_a_thief_to_a_provider_without_overlap() {
+fn without_coordinator_and_overlap_two_instances_trigger_reuse_detection() {
     let deployment = Deployment::new();
     let other = deployment.instance();
     let browser = due(&deployment);
@@ -162,7 +162,7 @@ fn two_instances_without_a_coordinator_look_like_a_thief_to_a_provider_without_o
 }
 
 #[test]
-fn two_instances_without_a_coordinator_do_well_where_nothing_is_rotated() {
+fn without_rotation_two_instances_need_no_coordinator() {
     let deployment = Deployment::new();
     deployment.provider.set().rotates = false;
     let other = deployment.instance();
@@ -191,7 +191,7 @@ fn failures() -> Vec<(&'static str, Fault)> {
 }
 
 #[test]
-fn a_session_goes_on_with_what_it_has_while_the_provider_gives_no_new_tokens() {
+fn a_session_continues_while_the_provider_returns_no_new_tokens() {
     for (what, fault) in failures() {
         let deployment = Deployment::new();
         let mut browser = due(&deployment);
@@ -223,7 +223,7 @@ fn a_hundred_requests_share_one_failure() {
 }
 
 #[test]
-fn what_an_expired_token_granted_is_over_although_it_cannot_be_replaced_and_the_login_goes_on() {
+fn rights_of_an_expired_token_end_even_if_it_cannot_be_refreshed_and_the_session_continues() {
     let deployment = Deployment::new();
     let browser = due(&deployment);
     deployment.provider.take_down(Endpoint::Token);
@@ -235,7 +235,7 @@ fn what_an_expired_token_granted_is_over_although_it_cannot_be_replaced_and_the_
 }
 
 #[test]
-fn a_lost_answer_is_waited_for_once_and_the_next_try_ends_the_session() {
+fn a_lost_response_is_awaited_once_and_the_next_attempt_ends_the_session() {
     for fault in [Fault::ResponseLost, Fault::BreakOff] {
         let deployment = Deployment::new();
         let mut browser = due(&deployment);
@@ -269,7 +269,7 @@ fn a_refused_refresh_token_ends_the_session() {
 }
 
 #[test]
-fn an_optional_route_takes_who_had_a_session_for_nobody() {
+fn on_an_optional_route_an_ended_session_is_anonymous() {
     let deployment = Deployment::new();
     let mut browser = due(&deployment);
     deployment.provider.end_all();
@@ -281,7 +281,7 @@ fn an_optional_route_takes_who_had_a_session_for_nobody() {
 }
 
 #[test]
-fn who_only_looks_loses_no_cookie() {
+fn a_prefetch_clears_no_cookie() {
     let deployment = Deployment::new();
     let browser = due(&deployment);
     deployment.provider.end_all();
@@ -294,7 +294,7 @@ fn who_only_looks_loses_no_cookie() {
 }
 
 #[test]
-fn a_refresh_goes_on_when_its_request_is_cancelled_and_the_next_request_finds_it() {
+fn a_refresh_continues_when_its_request_is_cancelled_and_the_next_request_finds_it() {
     let deployment = Deployment::new();
     let browser = due(&deployment);
     deployment.provider.fault(Endpoint::Token, Fault::Late(900));
@@ -312,7 +312,7 @@ fn a_refresh_goes_on_when_its_request_is_cancelled_and_the_next_request_finds_it
 }
 
 #[test]
-fn a_refresh_of_a_machine_that_was_frozen_is_given_up_after_a_minute() {
+fn a_refresh_of_a_frozen_instance_is_abandoned_after_a_minute() {
     let deployment = Deployment::new();
     let browser = due(&deployment);
     deployment.jobs(Jobs::Lose);
@@ -332,7 +332,7 @@ fn a_refresh_of_a_machine_that_was_frozen_is_given_up_after_a_minute() {
 }
 
 #[test]
-fn a_logout_while_a_refresh_is_under_way_does_not_wait_and_its_tokens_are_revoked() {
+fn a_logout_during_a_refresh_does_not_wait_and_the_new_tokens_are_revoked() {
     let deployment = Deployment::new();
     let browser = due(&deployment);
     deployment.provider.fault(Endpoint::Token, Fault::Late(1500));
@@ -354,7 +354,7 @@ fn a_logout_while_a_refresh_is_under_way_does_not_wait_and_its_tokens_are_revoke
 }
 
 #[test]
-fn a_login_that_takes_the_place_of_a_session_that_is_refreshed_revokes_nothing() {
+fn a_login_that_replaces_a_session_during_a_refresh_revokes_nothing() {
     let deployment = Deployment::new();
     let browser = due(&deployment);
     let mut next = browser.clone();
@@ -375,7 +375,7 @@ fn a_login_that_takes_the_place_of_a_session_that_is_refreshed_revokes_nothing()
 }
 
 #[test]
-fn a_full_desk_leaves_sessions_as_they_are() {
+fn a_full_coordinator_leaves_sessions_unchanged() {
     let deployment = Deployment::new();
     let sessions = deployment.sessions();
     let claims = deployment.session(&deployment.logged_in()).claims().clone();
@@ -420,7 +420,7 @@ fn a_refresh_token_is_sent_again_with_the_next_secret_if_the_client_was_refused(
 }
 
 #[test]
-fn a_refresh_needs_the_provider_to_be_known() {
+fn a_refresh_needs_the_providers_endpoints() {
     let deployment = Deployment::discovering();
     let browser = due(&deployment);
     let cold = deployment.instance();
@@ -433,7 +433,7 @@ fn a_refresh_needs_the_provider_to_be_known() {
 }
 
 #[test]
-fn an_id_token_that_is_not_of_this_login_ends_the_session() {
+fn an_id_token_of_another_login_ends_the_session() {
     type Alter = fn(Mint) -> Mint;
     let cases: [(&str, Alter); 7] = [
         ("at_hash_mismatch", |id| id.claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA")),
@@ -455,7 +455,7 @@ fn an_id_token_that_is_not_of_this_login_ends_the_session() {
 }
 
 #[test]
-fn an_id_token_that_cannot_be_verified_tells_nothing_and_the_new_tokens_are_kept() {
+fn an_unverifiable_id_token_is_ignored_and_the_new_tokens_are_stored() {
     let deployment = Deployment::new();
     let mut browser = due(&deployment);
     let before = deployment.session(&browser);
@@ -468,7 +468,7 @@ fn an_id_token_that_cannot_be_verified_tells_nothing_and_the_new_tokens_are_kept
 }
 
 #[test]
-fn a_refreshed_id_token_brings_what_is_new_about_the_user() {
+fn a_refreshed_id_token_updates_the_users_claims() {
     let deployment = Deployment::new();
     let mut browser = due(&deployment);
     deployment.provider.set().id = Rc::new(|id| id.claim("name", "Ann Other"));
@@ -478,7 +478,7 @@ fn a_refreshed_id_token_brings_what_is_new_about_the_user() {
 }
 
 #[test]
-fn a_refreshed_access_token_of_another_subject_grants_nothing_and_the_login_goes_on() {
+fn a_refreshed_access_token_of_another_subject_grants_nothing_and_the_session_continues() {
     let deployment = Deployment::new();
     let mut browser = due(&deployment);
     deployment.provider.set().access = Rc::new(|access| access.claim("sub", "user-2").text());
@@ -489,7 +489,7 @@ fn a_refreshed_access_token_of_another_subject_grants_nothing_and_the_login_goes
 }
 
 #[test]
-fn what_an_unread_token_grants_is_unknown_until_there_are_keys() {
+fn rights_of_an_unverified_token_are_unknown_until_there_are_keys() {
     let deployment = Deployment::new();
     deployment.serve_edge(|_| None);
     let mut browser = due(&deployment);
@@ -511,7 +511,7 @@ fn what_an_unread_token_grants_is_unknown_until_there_are_keys() {
 }
 
 #[test]
-fn a_token_whose_key_is_not_published_yet_is_read_again_until_it_is() {
+fn a_token_with_an_unpublished_key_is_verified_again_until_it_is_published() {
     let deployment = Deployment::new();
     let mut browser = due(&deployment);
     deployment.provider.set().access = Rc::new(|access| access.header("kid", key_b().kid).signed_by(key_b()).text());
@@ -524,7 +524,7 @@ fn a_token_whose_key_is_not_published_yet_is_read_again_until_it_is() {
 }
 
 #[test]
-fn tokens_with_more_claims_than_a_session_keeps_end_it() {
+fn tokens_with_more_claims_than_a_session_can_store_end_it() {
     let deployment = Deployment::new();
     let mut browser = due(&deployment);
     // Each has as many as an object may. Together they have more.
@@ -540,7 +540,7 @@ fn tokens_with_more_claims_than_a_session_keeps_end_it() {
 }
 
 #[test]
-fn a_session_that_is_in_use_keeps_its_cookie_alive() {
+fn the_cookie_of_a_session_in_use_is_rewritten() {
     let deployment = Deployment::new();
     deployment.provider.set().life_s = 100_000;
     let mut browser = deployment.logged_in();
@@ -555,7 +555,7 @@ fn a_session_that_is_in_use_keeps_its_cookie_alive() {
 // The refresh route.
 
 #[test]
-fn the_refresh_route_gives_new_tokens_whatever_the_age_of_the_old_ones() {
+fn the_refresh_route_refreshes_tokens_of_any_age() {
     let deployment = Deployment::new();
     let mut browser = deployment.logged_in();
     for round in 1..=2 {
@@ -570,7 +570,7 @@ fn the_refresh_route_gives_new_tokens_whatever_the_age_of_the_old_ones() {
 }
 
 #[test]
-fn the_refresh_route_has_the_last_word_about_a_cookie_that_was_to_be_written_anyway() {
+fn the_refresh_routes_cookie_wins_over_a_rewritten_one() {
     let deployment = Deployment::new();
     deployment.provider.set().life_s = 100_000;
     let mut browser = deployment.logged_in();
@@ -581,7 +581,7 @@ fn the_refresh_route_has_the_last_word_about_a_cookie_that_was_to_be_written_any
 }
 
 #[test]
-fn the_refresh_route_refuses_what_is_no_session() {
+fn the_refresh_route_requires_a_session() {
     let deployment = Deployment::new();
     let browser = deployment.logged_in();
     let token = deployment.session(&browser).tokens().access.clone();
@@ -604,7 +604,7 @@ fn the_refresh_route_refuses_what_is_no_session() {
 }
 
 #[test]
-fn the_refresh_route_says_what_became_of_it() {
+fn the_refresh_route_reports_the_outcome() {
     let deployment = Deployment::new();
     deployment.provider.set().refreshes = false;
     let without = deployment.logged_in();
@@ -623,7 +623,7 @@ fn the_refresh_route_says_what_became_of_it() {
 }
 
 #[test]
-fn the_users_address_goes_along_where_that_is_configured() {
+fn the_users_address_is_forwarded_if_configured() {
     for (forwards, expected) in [(json!(true), Some("192.0.2.7")), (json!(false), None), (Value::Null, None)] {
         let mut config = config();
         if !forwards.is_null() {

@@ -1,4 +1,4 @@
-//! New tokens for a session, and its end, shared by two instances through a coordinator.
+//! Refreshes and ends of a session, shared by two instances through a coordinator.
 
 use std::rc::Rc;
 
@@ -35,8 +35,8 @@ impl Pair {
         assert_eq!(deployment.fetch(by(deployment, browser, "/logout").page()).status, 302);
     }
 
-    /// No instance lets this cookie in, asks the provider for it, or takes it away.
-    fn assert_over(&self, browser: &Browser) {
+    /// Asserts that no instance accepts this cookie, contacts the provider for it, or clears it.
+    fn assert_ended(&self, browser: &Browser) {
         let before = self.exchanges();
         for deployment in [&self.a, &self.b] {
             let script = peek(deployment, browser, "/app");
@@ -68,7 +68,7 @@ fn a_hundred_requests_on_two_instances_make_one_exchange() {
 }
 
 #[test]
-fn an_older_cookie_leads_to_the_newest_session_on_any_instance() {
+fn an_older_cookie_leads_to_the_newest_session_in_any_instance() {
     let pair = Pair::new();
     pair.a.provider.set().life_s = 60;
     let mut browser = pair.browser.clone();
@@ -94,7 +94,7 @@ fn outcomes_are_stored_for_an_hour() {
     assert!(!stored[0].0.contains(&live), "it is sealed");
 }
 
-/// What leaves the session as it is and asks the provider for nothing.
+/// Failures that leave the session unchanged, without a request to the provider.
 fn silences() -> Vec<(&'static str, Behavior)> {
     let says = |status, text: &str| Behavior::Responding(CoordinatorResponse { status, text: text.into() });
     vec![
@@ -108,10 +108,10 @@ fn silences() -> Vec<(&'static str, Behavior)> {
 }
 
 #[test]
-fn a_session_goes_on_with_what_it_has_while_the_coordinator_says_nothing() {
-    for (what, behave) in silences() {
+fn a_session_continues_while_the_coordinator_does_not_respond() {
+    for (what, behavior) in silences() {
         let pair = Pair::new();
-        pair.coordinator.behave(behave);
+        pair.coordinator.behave(behavior);
         let answer = peek(&pair.a, &pair.browser, "/app");
         assert_eq!((answer.origin_header("x-user"), answer.sets(COOKIE)), (Some("user-1"), None), "{what}");
         assert_eq!(pair.exchanges(), 0, "{what}: a second exchange would end the session");
@@ -126,21 +126,21 @@ fn a_session_goes_on_with_what_it_has_while_the_coordinator_says_nothing() {
 }
 
 #[test]
-fn a_coordinator_that_does_not_answer_is_logged() {
-    for behave in [Behavior::Unreachable, Behavior::Silent] {
+fn a_missing_response_of_the_coordinator_is_logged() {
+    for behavior in [Behavior::Unreachable, Behavior::Silent] {
         let pair = Pair::new();
-        pair.coordinator.behave(behave);
+        pair.coordinator.behave(behavior);
         peek(&pair.a, &pair.browser, "/app");
-        let line = "refresh_unavailable: the Durable Object EDGEWARD_SESSIONS does not answer";
+        let line = "refresh_unavailable: the Durable Object EDGEWARD_SESSIONS did not respond";
         assert!(pair.a.has_logged(line), "{:?}", pair.a.lines());
     }
 }
 
 #[test]
-fn what_came_of_a_refresh_whose_answer_was_lost_is_found_by_the_next() {
-    for behave in [Behavior::ResponseLost, Behavior::ResponseDelayed(16_000)] {
+fn the_outcome_of_a_lost_response_is_found_by_the_next_request() {
+    for behavior in [Behavior::ResponseLost, Behavior::ResponseDelayed(16_000)] {
         let pair = Pair::new();
-        pair.coordinator.behave_next(behave);
+        pair.coordinator.behave_next(behavior);
         assert_eq!(peek(&pair.a, &pair.browser, "/app").sets(COOKIE), None);
         assert_eq!(pair.exchanges(), 1);
         assert_eq!(peek(&pair.b, &pair.browser, "/app").sets(COOKIE), Some(true), "on another instance");
@@ -151,7 +151,7 @@ fn what_came_of_a_refresh_whose_answer_was_lost_is_found_by_the_next() {
 }
 
 #[test]
-fn a_slow_coordinator_is_waited_for() {
+fn a_slow_coordinator_is_awaited() {
     let pair = Pair::new();
     pair.coordinator.slow_store(1_000);
     pair.coordinator.behave(Behavior::Delayed(2_000));
@@ -169,7 +169,7 @@ fn a_store_that_cannot_be_read_refreshes_nothing() {
 }
 
 #[test]
-fn a_store_that_breaks_during_the_exchange_gives_nothing_away() {
+fn a_store_that_fails_during_the_exchange_returns_no_tokens() {
     let pair = Pair::new();
     let coordinator = Rc::clone(&pair.coordinator);
     let breaks = Fault::Meanwhile(Box::new(move |_| coordinator.break_store(true)));
@@ -179,7 +179,7 @@ fn a_store_that_breaks_during_the_exchange_gives_nothing_away() {
 }
 
 #[test]
-fn a_failed_exchange_is_tried_again_by_the_next_who_asks() {
+fn a_failed_exchange_is_retried_by_the_next_request() {
     let pair = Pair::new();
     pair.a.provider.answer_next(Endpoint::Token, Err(Unreachable::Network));
     assert_eq!(peek(&pair.a, &pair.browser, "/app").sets(COOKIE), None);
@@ -188,7 +188,7 @@ fn a_failed_exchange_is_tried_again_by_the_next_who_asks() {
 }
 
 #[test]
-fn a_session_that_the_provider_ended_is_over_on_every_instance() {
+fn a_session_ended_by_the_provider_is_ended_in_every_instance() {
     let pair = Pair::new();
     pair.a.provider.answer_next(Endpoint::Token, Ok(refusal(400, "invalid_grant")));
     for deployment in [&pair.a, &pair.b] {
@@ -199,23 +199,23 @@ fn a_session_that_the_provider_ended_is_over_on_every_instance() {
 }
 
 #[test]
-fn a_logout_ends_every_copy_of_the_cookie_on_every_instance() {
+fn a_logout_ends_every_copy_of_the_cookie_in_every_instance() {
     let pair = Pair::new();
     let mut second = pair.browser.clone();
     assert_eq!(pair.a.send(&mut second, Request::get("/app")).sets(COOKIE), Some(true));
     pair.log_out(&pair.a, &second);
     assert!(pair.a.provider.state().revoked.contains(&pair.a.provider.newest()));
     assert_eq!(pair.coordinator.stored()[0].0.lines().count(), 1, "no outcome is stored any more");
-    // What needs no refresh yet needs nobody's leave: the limit that the documentation states.
+    // A session that is not due is accepted without asking: the documented limitation.
     assert_eq!(peek(&pair.b, &second, "/app").status, 200);
     assert_eq!(peek(&pair.a, &second, "/app").status, 401);
-    pair.assert_over(&pair.browser);
-    // By then the other instance has heard of the logout, for every copy.
+    pair.assert_ended(&pair.browser);
+    // By then the other instance knows of the logout, for every copy.
     assert_eq!(peek(&pair.b, &second, "/app").status, 401);
 }
 
 #[test]
-fn what_an_instance_remembers_of_a_refresh_does_not_outlive_a_logout_elsewhere() {
+fn a_cached_refresh_does_not_outlive_a_logout_in_another_instance() {
     let pair = Pair::new();
     let mut second = pair.browser.clone();
     pair.a.send(&mut second, Request::get("/app"));
@@ -225,17 +225,17 @@ fn what_an_instance_remembers_of_a_refresh_does_not_outlive_a_logout_elsewhere()
 }
 
 #[test]
-fn a_logout_revokes_the_refresh_token_that_the_browser_never_heard_of() {
+fn a_logout_revokes_the_refresh_token_that_the_browser_never_received() {
     let pair = Pair::new();
-    // The answer is lost.
+    // The response is lost.
     peek(&pair.a, &pair.browser, "/app");
     pair.log_out(&pair.b, &pair.browser);
     assert_eq!(pair.a.provider.state().revoked, [pair.a.provider.newest()]);
-    pair.assert_over(&pair.browser);
+    pair.assert_ended(&pair.browser);
 }
 
 #[test]
-fn a_logout_waits_for_no_refresh_that_is_under_way_wherever_that_is() {
+fn a_logout_does_not_wait_for_a_refresh_in_any_instance() {
     for is_elsewhere in [false, true] {
         let pair = Pair::new();
         let by_whom = if is_elsewhere { &pair.b } else { &pair.a };
@@ -257,12 +257,12 @@ fn a_logout_waits_for_no_refresh_that_is_under_way_wherever_that_is() {
         let stored = pair.coordinator.stored();
         assert_eq!(stored.len(), 1);
         assert!(stored[0].0.starts_with("logout ") && stored[0].0.lines().count() == 1, "it is stored nowhere");
-        pair.assert_over(&pair.browser);
+        pair.assert_ended(&pair.browser);
     }
 }
 
 #[test]
-fn a_new_login_ends_the_refresh_that_is_under_way_and_revokes_nothing() {
+fn a_new_login_ends_a_refresh_in_progress_and_revokes_nothing() {
     let pair = Pair::new();
     let mut next = pair.browser.clone();
     let callback = pair.b.begin(&mut next, "/login");
@@ -277,7 +277,7 @@ fn a_new_login_ends_the_refresh_that_is_under_way_and_revokes_nothing() {
     assert_eq!(tasks.output(refreshing).unwrap().status, 401);
     drop(tasks);
     pair.a.sleep_s(1);
-    pair.assert_over(&pair.browser);
+    pair.assert_ended(&pair.browser);
     assert!(pair.a.provider.state().revoked.is_empty(), "some providers would end the new login with it");
     for deployment in [&pair.a, &pair.b] {
         assert_eq!(peek(deployment, &next, "/app").status, 200);
@@ -295,7 +295,7 @@ fn a_logout_ends_nothing_of_another_session() {
 }
 
 #[test]
-fn the_end_of_a_session_is_stored_as_long_as_a_cookie_of_it_could_open() {
+fn the_end_of_a_session_is_stored_until_its_cookies_have_expired() {
     let pair = Pair::new();
     let session = pair.a.session(&pair.browser);
     pair.log_out(&pair.a, &pair.browser);
@@ -303,7 +303,7 @@ fn the_end_of_a_session_is_stored_as_long_as_a_cookie_of_it_could_open() {
 }
 
 #[test]
-fn a_provider_without_rotation_is_asked_again_by_whichever_instance_needs_it() {
+fn without_rotation_any_instance_can_refresh_again() {
     let pair = Pair::new();
     pair.a.provider.set().rotates = false;
     pair.a.provider.set().life_s = 60;
@@ -316,7 +316,7 @@ fn a_provider_without_rotation_is_asked_again_by_whichever_instance_needs_it() {
 }
 
 #[test]
-fn the_refresh_route_brings_new_tokens_each_time_by_the_coordinator_too() {
+fn the_refresh_route_refreshes_each_time_through_the_coordinator_too() {
     for rotates in [true, false] {
         let pair = Pair::new();
         pair.a.provider.set().rotates = rotates;
@@ -331,7 +331,7 @@ fn the_refresh_route_brings_new_tokens_each_time_by_the_coordinator_too() {
 }
 
 #[test]
-fn a_refresh_by_the_coordinator_goes_on_when_the_instance_is_gone() {
+fn a_refresh_by_the_coordinator_continues_when_the_instance_is_gone() {
     let pair = Pair::new();
     pair.a.provider.fault(Endpoint::Token, Fault::Late(900));
     let mut tasks = pair.a.tasks();
@@ -346,7 +346,7 @@ fn a_refresh_by_the_coordinator_goes_on_when_the_instance_is_gone() {
 }
 
 #[test]
-fn a_message_that_nobody_sealed_is_not_heeded() {
+fn an_unsealed_message_is_ignored() {
     /// A store that must not be read.
     struct Untouched;
     impl CoordinatorStore for Untouched {
@@ -356,7 +356,7 @@ fn a_message_that_nobody_sealed_is_not_heeded() {
     }
     let pair = Pair::new();
     let party = pair.a.gateway.login().unwrap();
-    // The session's cookie is no message either.
+    // The session's cookie is not a message either.
     let cookie = pair.browser.value(COOKIE).unwrap().split_once('.').unwrap().1.to_string();
     for sealed in ["", "AAAA", cookie.as_str()] {
         for act in [SessionAction::Refresh, SessionAction::Logout, SessionAction::Replace] {

@@ -1,5 +1,5 @@
-//! Storms: many people, requests and mishaps at once, in an order that a seed decides. Whatever happens, nobody is taken for
-//! somebody else, no refresh token is used twice, who is logged in stays so, and who is logged out, too.
+//! Stress: many users, requests and failures at once, in a seeded random order. In all cases, no user gets another's session, no
+//! refresh token is used twice, logged-in users stay logged in, and logged-out users stay logged out.
 
 use std::rc::Rc;
 
@@ -13,16 +13,16 @@ use crate::support::deployment::Deployment;
 use crate::support::host::Delay;
 use crate::support::provider::{Endpoint, Fault, refusal};
 
-/// Somebody with a browser.
+/// A user with a browser.
 struct Person {
     user: String,
     browser: Browser,
     is_in: bool,
-    /// Every `Cookie` header that this browser ever sent for the session that it has now.
+    /// Every `Cookie` header that this browser has sent for its current session.
     sent: Vec<String>,
-    /// Those for sessions that are over.
+    /// Those for ended sessions.
     over: Vec<String>,
-    /// Answers in a row that the browser did not get.
+    /// Consecutive responses that the browser did not receive.
     lost: usize,
 }
 
@@ -59,7 +59,7 @@ impl Storm {
         &self.instances[0]
     }
 
-    /// The provider and the coordinator are about to misbehave, in ways that lose no answer of the provider's.
+    /// Adds failures of the provider and the coordinator that lose no response of the provider.
     fn trouble(&mut self, may_trouble_coordinator: bool) {
         let provider = self.deployment().provider.clone();
         match self.rng.below(6) {
@@ -70,7 +70,7 @@ impl Storm {
             _ => {}
         }
         let Some(coordinator) = self.coordinator.clone() else { return };
-        // A logout that the coordinator does not hear of is known to one instance only.
+        // A logout that does not reach the coordinator is known to one instance only.
         coordinator.reset();
         if !may_trouble_coordinator {
             return;
@@ -90,13 +90,13 @@ impl Storm {
         let deployment = &self.instances[instance];
         let person = &mut self.people[who];
         deployment.provider.set().user.clone_from(&person.user);
-        // Faults of the storm are for refreshes.
+        // The failures are for refreshes.
         while deployment.log_in(&mut person.browser).header("location") != Some("/") {}
         person.is_in = true;
         person.over.append(&mut person.sent);
     }
 
-    /// Requests of several people on several instances, some of which are cancelled, and perhaps a logout among them.
+    /// Sends requests of several users to several instances, cancels some, and may include a logout.
     fn burst(&mut self) {
         let leaves =
             Some(self.rng.below(self.people.len())).filter(|&who| self.people[who].is_in && self.rng.below(4) == 0);
@@ -146,11 +146,11 @@ impl Storm {
             person.is_in = false;
             person.sent.push(person.browser.header(now));
             person.over.append(&mut person.sent);
-            // Whatever a late answer brought.
+            // Whatever a late response brought.
             person.browser = Browser::default();
         }
         if self.coordinator.is_none() {
-            // What came of a lost answer is remembered for a minute only.
+            // The outcome of a lost response is stored for a minute only.
             for person in self.people.iter_mut().filter(|person| person.is_in && person.lost > 0) {
                 self.instances[0].send(&mut person.browser, Request::get("/app"));
                 person.lost = 0;
@@ -171,7 +171,7 @@ impl Storm {
         self.reset();
     }
 
-    /// Once everything is well again and every token is due: who is in, is in, and what is over, is over, everywhere.
+    /// Checks, after all failures and with every token due, that sessions are valid and ended ones are not, in every instance.
     fn reset(self) {
         let provider = self.deployment().provider.clone();
         self.deployment().sleep_s(61);
@@ -199,14 +199,14 @@ impl Storm {
 }
 
 #[test]
-fn one_instance_stands_every_storm() {
+fn one_instance_is_correct_under_stress() {
     for seed in 1..=8 {
         Storm::new(seed, false).rage(30);
     }
 }
 
 #[test]
-fn two_instances_with_a_coordinator_stand_every_storm() {
+fn two_instances_with_a_coordinator_are_correct_under_stress() {
     for seed in 101..=108 {
         Storm::new(seed, true).rage(30);
     }

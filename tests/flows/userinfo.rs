@@ -1,4 +1,4 @@
-//! Claims about the user, fresh from the provider.
+//! The userinfo route.
 
 use edgeward::io::{Incoming, Unreachable};
 use serde_json::json;
@@ -10,14 +10,14 @@ use crate::support::provider::{Endpoint, Fault};
 use crate::support::world::{json as ok_json, status};
 use crate::support::{Mint, key_a};
 
-/// An answer of the provider, and the status and code that the bearer of a token gets.
+/// A response of the provider, with the status and code for a request with a token.
 type Case = (fn() -> Fault, u16, &'static str);
 
 fn answers(incoming: Incoming) -> Fault {
     Fault::Answer(Ok(incoming))
 }
 
-/// What is wrong with an answer, where a session still knows its user.
+/// Failures after which a session still returns its claims.
 const FAILURES: [Case; 9] = [
     (|| answers(status(401)), 401, "userinfo_token_refused"),
     (|| answers(status(403)), 401, "userinfo_token_refused"),
@@ -34,13 +34,13 @@ const FAILURES: [Case; 9] = [
     (|| Fault::ResponseLost, 502, "userinfo_unavailable"),
 ];
 
-/// An access token that the provider has given.
+/// Returns an access token issued by the provider.
 fn token(deployment: &Deployment) -> String {
     deployment.session(&deployment.logged_in()).tokens().access.clone()
 }
 
 #[test]
-fn callers_get_what_the_provider_says_of_them() {
+fn callers_get_the_providers_claims() {
     let deployment = Deployment::discovering();
     let fresh = json!({ "sub": "user-1", "email": "ann@example.com" });
     let by_session = peek(&deployment, &deployment.logged_in(), "/userinfo");
@@ -51,7 +51,7 @@ fn callers_get_what_the_provider_says_of_them() {
 }
 
 #[test]
-fn a_session_knows_its_user_although_the_provider_fails() {
+fn a_session_returns_its_claims_if_the_provider_fails() {
     for (fault, _, code) in FAILURES {
         let deployment = Deployment::new();
         let browser = deployment.logged_in();
@@ -64,7 +64,7 @@ fn a_session_knows_its_user_although_the_provider_fails() {
 }
 
 #[test]
-fn the_bearer_of_a_token_is_told_how_the_provider_failed() {
+fn a_request_with_a_token_gets_the_providers_failure() {
     for (fault, status, code) in FAILURES {
         let deployment = Deployment::new();
         let token = token(&deployment);
@@ -75,7 +75,7 @@ fn the_bearer_of_a_token_is_told_how_the_provider_failed() {
 }
 
 #[test]
-fn an_answer_about_somebody_else_is_shown_to_nobody() {
+fn a_response_about_another_user_is_refused() {
     for body in [
         json!({ "sub": "user-2", "email": "bob@example.com" }),
         json!({ "email": "bob@example.com" }),
@@ -93,7 +93,7 @@ fn an_answer_about_somebody_else_is_shown_to_nobody() {
 }
 
 #[test]
-fn a_provider_without_userinfo_or_that_is_not_known_is_one_that_fails() {
+fn a_provider_without_userinfo_or_endpoints_counts_as_failed() {
     type Break = fn(&Deployment);
     let cases: [Break; 2] = [
         |deployment| deployment.provider.set().metadata = json!({ "userinfo_endpoint": null }),
@@ -102,7 +102,7 @@ fn a_provider_without_userinfo_or_that_is_not_known_is_one_that_fails() {
     for breaks in cases {
         let deployment = Deployment::discovering();
         let (browser, token) = (deployment.logged_in(), token(&deployment));
-        // A key set of its own, so that tokens can be verified without the document.
+        // A configured key set, so that tokens can be verified without the document.
         let cold = with(oidc_config(), &json!({ "authorizer": { "jwks": { "keys": [key_a().jwk()] } } }));
         let cold = Deployment::on(&deployment.host, &deployment.provider, &cold);
         breaks(&deployment);
@@ -115,7 +115,7 @@ fn a_provider_without_userinfo_or_that_is_not_known_is_one_that_fails() {
 }
 
 #[test]
-fn a_token_of_another_issuer_is_not_shown_to_the_one_that_logs_people_in() {
+fn a_token_of_another_issuer_is_not_sent_to_the_login_issuer() {
     let further = json!([{ "issuer": "https://further.example.com/", "jwks": { "keys": [key_a().jwk()] } }]);
     let deployment = Deployment::of(&with(oidc_config(), &json!({ "authorizer": { "issuers": further } })));
     let token = Mint::access(key_a()).claim("iss", "https://further.example.com/").text();
@@ -125,14 +125,14 @@ fn a_token_of_another_issuer_is_not_shown_to_the_one_that_logs_people_in() {
 }
 
 #[test]
-fn nobody_is_told_to_log_in() {
+fn an_anonymous_request_gets_a_challenge() {
     let deployment = Deployment::new();
     assert_eq!(deployment.fetch(Request::get("/userinfo")).outcome(), (401, "token_missing".into()));
     assert_eq!(deployment.provider.requests(Endpoint::Userinfo), 0);
 }
 
 #[test]
-fn a_session_whose_token_is_due_is_refreshed_first() {
+fn a_due_session_is_refreshed_first() {
     let deployment = Deployment::new();
     let mut browser = crate::due(&deployment);
     let answer = deployment.send(&mut browser, Request::get("/userinfo"));

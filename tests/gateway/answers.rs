@@ -1,5 +1,5 @@
-//! What the gateway answers itself: where a path or a method leads nowhere, to scripts of other origins, to those whom a route does
-//! not want, and to people who are logged in.
+//! Responses of the gateway itself: for unknown paths and methods, for scripts of other origins, for unauthorized requests, and with
+//! a session.
 
 use edgeward::gateway::Answer;
 use edgeward::host::Level;
@@ -9,29 +9,29 @@ use serde_json::json;
 use crate::support::host::VirtualHost;
 use crate::support::{NOW, key_a, key_b, set_text};
 use crate::{
-    COOKIE, FRIEND, Headers, Login, STRANGER, bearer, code, config, config_with_cors, forward, gateway, handle,
-    problem, reply, token, values,
+    ALLOWED, COOKIE, Headers, Login, OTHER, bearer, code, config, config_with_cors, forward, gateway, handle, problem,
+    reply, token, values,
 };
 
 const KEYS_URL: &str = "https://tenant.example.com/.well-known/jwks.json";
 
-/// Asserts that a script of the allowed origin may read the answer, and that caches tell origins apart.
-fn assert_for_friend(reply: &edgeward::http::Reply, what: &str) {
+/// Asserts that a script of the allowed origin may read the response, and that caches distinguish origins.
+fn assert_for_allowed(reply: &edgeward::http::Reply, what: &str) {
     assert_eq!(values(reply, "access-control-allow-origin"), ["https://www.example.com"], "{what}");
     assert_eq!(values(reply, "access-control-allow-credentials"), ["true"], "{what}");
     assert_eq!(values(reply, "access-control-expose-headers"), ["x-total, etag"], "{what}");
     assert_eq!(values(reply, "vary"), ["Origin"], "{what}");
 }
 
-/// Asserts that nobody else's may, and that caches still tell them apart.
-fn assert_for_stranger(reply: &edgeward::http::Reply, what: &str) {
+/// Asserts that scripts of other origins may not, and that caches still distinguish them.
+fn assert_for_other(reply: &edgeward::http::Reply, what: &str) {
     let names = reply.headers.iter().map(|(name, _)| name.as_ref());
     assert_eq!(names.filter(|name| name.starts_with("access-control-")).count(), 0, "{what}");
     assert_eq!(values(reply, "vary"), ["Origin"], "{what}");
 }
 
 #[test]
-fn every_answer_can_be_read_by_scripts_of_the_origins_that_are_allowed_and_by_no_others() {
+fn every_response_is_readable_by_scripts_of_allowed_origins_only() {
     let [gateway, plain] = [config_with_cors(), config()].map(|config| gateway(&config));
     let expired = bearer(&token().claim("exp", NOW - 600));
     let good = bearer(&token());
@@ -62,26 +62,26 @@ fn every_answer_can_be_read_by_scripts_of_the_origins_that_are_allowed_and_by_no
         ("HEAD", "/login", none, 200),
     ] {
         let what = format!("{method} {target} {header:?}");
-        let to_friend = reply(&gateway, method, target, &[header, FRIEND]);
-        assert_eq!(to_friend.status, status, "{what}: {}", to_friend.body);
-        assert_for_friend(&to_friend, &what);
-        let to_stranger = reply(&gateway, method, target, &[header, STRANGER]);
-        assert_eq!(to_stranger.status, status, "{what}");
-        assert_for_stranger(&to_stranger, &what);
-        assert_for_stranger(&reply(&gateway, method, target, &[header]), &what);
-        let without = reply(&plain, method, target, &[header, FRIEND]);
+        let to_allowed = reply(&gateway, method, target, &[header, ALLOWED]);
+        assert_eq!(to_allowed.status, status, "{what}: {}", to_allowed.body);
+        assert_for_allowed(&to_allowed, &what);
+        let to_other = reply(&gateway, method, target, &[header, OTHER]);
+        assert_eq!(to_other.status, status, "{what}");
+        assert_for_other(&to_other, &what);
+        assert_for_other(&reply(&gateway, method, target, &[header]), &what);
+        let without = reply(&plain, method, target, &[header, ALLOWED]);
         assert!(without.header("vary").is_none() && without.header("access-control-allow-origin").is_none(), "{what}");
     }
-    // Scripts that a policy with credentials allows act for the user; others do not.
-    for (origin, status) in [(FRIEND, 400), (("origin", "https://app.example.com"), 400), (STRANGER, 403)] {
+    // Scripts allowed with credentials may use the session; others may not.
+    for (origin, status) in [(ALLOWED, 400), (("origin", "https://app.example.com"), 400), (OTHER, 403)] {
         let reply = reply(&gateway, "POST", "/refresh", &[("cookie", &cookie), origin]);
         assert_eq!(reply.status, status, "{origin:?}: {}", reply.body);
-        if origin == FRIEND { assert_for_friend(&reply, "refresh") } else { assert_for_stranger(&reply, "refresh") }
+        if origin == ALLOWED { assert_for_allowed(&reply, "refresh") } else { assert_for_other(&reply, "refresh") }
     }
 }
 
 #[test]
-fn a_path_that_leads_nowhere_and_a_method_that_is_not_answered_are_told_apart() {
+fn unknown_paths_and_unsupported_methods_are_distinguished() {
     let gateway = gateway(&config());
     for (method, target, status, code_, allow) in [
         ("GET", "/nowhere", 404, "not_found", None),
@@ -108,7 +108,7 @@ fn a_path_that_leads_nowhere_and_a_method_that_is_not_answered_are_told_apart() 
 }
 
 #[test]
-fn a_host_that_is_none_is_refused_before_anything_else() {
+fn an_invalid_host_is_refused_first() {
     let gateway = gateway(&config());
     for host in ["app.example.com/admin", "a\\b", "a?b", "a#b", "user@app.example.com"] {
         let reply = reply(&gateway, "GET", "/open/x", &[("host", host)]);
@@ -120,13 +120,13 @@ fn a_host_that_is_none_is_refused_before_anything_else() {
 }
 
 #[test]
-fn a_preflight_is_answered_before_anybody_says_who_they_are() {
+fn a_preflight_is_answered_before_authentication() {
     let gateway = gateway(&config_with_cors());
     let asks = ("access-control-request-method", "PUT");
     for target in ["/api/x", "/page", "/login", "/nowhere", "/service/x"] {
-        let reply = reply(&gateway, "OPTIONS", target, &[FRIEND, asks, ("access-control-request-headers", "x-a")]);
+        let reply = reply(&gateway, "OPTIONS", target, &[ALLOWED, asks, ("access-control-request-headers", "x-a")]);
         assert_eq!((reply.status, reply.body.as_str()), (204, ""), "{target}");
-        assert_for_friend(&reply, target);
+        assert_for_allowed(&reply, target);
         for (name, value) in [
             ("access-control-allow-methods", "GET, HEAD, POST, PUT, PATCH, DELETE"),
             ("access-control-allow-headers", "authorization, content-type"),
@@ -134,26 +134,26 @@ fn a_preflight_is_answered_before_anybody_says_who_they_are() {
         ] {
             assert_eq!(values(&reply, name), [value], "{target}");
         }
-        let reply = self::reply(&gateway, "OPTIONS", target, &[STRANGER, asks]);
+        let reply = self::reply(&gateway, "OPTIONS", target, &[OTHER, asks]);
         assert_eq!(reply.status, 204, "{target}");
-        assert_for_stranger(&reply, target);
+        assert_for_other(&reply, target);
     }
     let subdomain = reply(&gateway, "OPTIONS", "/api/x", &[("origin", "https://a.example.net"), asks]);
     assert_eq!(values(&subdomain, "access-control-allow-origin"), ["https://a.example.net"]);
-    assert_eq!(reply(&gateway, "OPTIONS", "/api/%2e%2e/x", &[FRIEND, asks]).status, 400, "no path, no answer");
-    // Without one of the two headers it is a request like any other.
-    for headers in [&[FRIEND][..], &[asks], &[]] {
+    assert_eq!(reply(&gateway, "OPTIONS", "/api/%2e%2e/x", &[ALLOWED, asks]).status, 400, "no path, no answer");
+    // Without one of the two headers, it is an ordinary request.
+    for headers in [&[ALLOWED][..], &[asks], &[]] {
         assert_eq!(reply(&gateway, "OPTIONS", "/api/x", headers).status, 401, "{headers:?}");
         assert_eq!(reply(&gateway, "OPTIONS", "/page", headers).status, 405, "{headers:?}");
         forward(&gateway, "OPTIONS", "/open/x", headers);
     }
     let without = crate::gateway(&config());
-    forward(&without, "OPTIONS", "/open/x", &[FRIEND, asks]);
-    assert_eq!(reply(&without, "OPTIONS", "/api/x", &[FRIEND, asks]).status, 401, "nobody configured CORS");
+    forward(&without, "OPTIONS", "/open/x", &[ALLOWED, asks]);
+    assert_eq!(reply(&without, "OPTIONS", "/api/x", &[ALLOWED, asks]).status, 401, "nobody configured CORS");
 }
 
 #[test]
-fn every_header_that_a_script_wants_to_send_is_allowed_where_all_are() {
+fn requested_headers_are_allowed_if_all_are() {
     let mut config = config_with_cors();
     config["cors"]["allow_headers"] = json!(["*"]);
     let gateway = gateway(&config);
@@ -161,14 +161,14 @@ fn every_header_that_a_script_wants_to_send_is_allowed_where_all_are() {
     for (wanted, allowed) in
         [("authorization, x-b", &["authorization, x-b"][..]), ("x-a\r\nx: y", &[]), ("x\u{e9}", &[]), ("", &[""])]
     {
-        let reply = reply(&gateway, "OPTIONS", "/api/x", &[FRIEND, asks, ("access-control-request-headers", wanted)]);
+        let reply = reply(&gateway, "OPTIONS", "/api/x", &[ALLOWED, asks, ("access-control-request-headers", wanted)]);
         assert_eq!(values(&reply, "access-control-allow-headers"), allowed, "{wanted:?}");
     }
-    assert!(values(&reply(&gateway, "OPTIONS", "/api/x", &[FRIEND, asks]), "access-control-allow-headers").is_empty());
+    assert!(values(&reply(&gateway, "OPTIONS", "/api/x", &[ALLOWED, asks]), "access-control-allow-headers").is_empty());
 }
 
 #[test]
-fn a_token_that_is_refused_is_told_why() {
+fn a_refused_token_gets_the_reason() {
     let gateway = gateway(&config());
     let foreign = bearer(&token().signed_by(key_b()));
     let expired = bearer(&token().claim("exp", NOW - 600));
@@ -183,7 +183,7 @@ fn a_token_that_is_refused_is_told_why() {
         ("/api/x", &foreign, 401, "signature_invalid", Some("invalid_token")),
         ("/api/x", &other_api, 401, "audience_mismatch", Some("invalid_token")),
     ] {
-        // A session beside it changes nothing: what is sent is what counts.
+        // A session in the same request changes nothing: the token is used.
         for cookie in ["", &Login::new().cookie()] {
             if authorization == "Basic YTpi" && !cookie.is_empty() {
                 continue;
@@ -202,7 +202,7 @@ fn a_token_that_is_refused_is_told_why() {
 }
 
 #[test]
-fn a_token_without_the_rights_is_told_which_or_sent_where_the_route_says() {
+fn a_token_without_the_rights_gets_the_missing_ones_or_the_configured_redirect() {
     let gateway = gateway(&config());
     let bearer = bearer(&token());
     let program = ("authorization", bearer.as_str());
@@ -217,7 +217,7 @@ fn a_token_without_the_rights_is_told_which_or_sent_where_the_route_says() {
 }
 
 #[test]
-fn where_nobody_can_decide_nobody_is_refused() {
+fn without_keys_no_token_is_refused() {
     let mut config = config_with_cors();
     config["authorizer"].as_object_mut().unwrap().remove("jwks");
     let bearer = bearer(&token());
@@ -230,18 +230,18 @@ fn where_nobody_can_decide_nobody_is_refused() {
         let host = VirtualHost::default();
         host.reply(KEYS_URL, keys);
         for target in ["/api/x", "/admin", "/maybe/x"] {
-            let headers = [("authorization", bearer.as_str()), FRIEND];
+            let headers = [("authorization", bearer.as_str()), ALLOWED];
             let Answer::Reply(reply) = handle(&gateway, &host, "GET", target, &headers) else { panic!("{target}") };
             assert_eq!((reply.status, code(&reply).as_str()), (503, code_), "{target}");
             let retry_s: u32 = reply.header("retry-after").unwrap().parse().unwrap();
             assert!((1..=60).contains(&retry_s), "{target}: {retry_s}");
             assert!(reply.header("www-authenticate").is_none(), "{target}: it is not the caller's fault");
             assert_eq!(values(&reply, "cache-control"), ["no-store"], "{target}");
-            assert_for_friend(&reply, target);
+            assert_for_allowed(&reply, target);
         }
-        // Whoever needs no token is served all the same.
+        // A route that needs no token still works.
         assert!(matches!(handle(&gateway, &host, "GET", "/open/x", &[]), Answer::Forward(_)));
-        // And so is the token, once there are keys.
+        // The token is accepted once there are keys.
         host.answer(KEYS_URL, crate::support::world::json(&set_text([key_a().jwk()])));
         host.sleep_s(60);
         let headers = [("authorization", bearer.as_str())];
@@ -250,10 +250,10 @@ fn where_nobody_can_decide_nobody_is_refused() {
 }
 
 #[test]
-fn no_cache_keeps_what_somebody_got_who_is_logged_in() {
+fn no_cache_stores_responses_to_a_session() {
     let gateway = gateway(&config_with_cors());
     let page: Headers<'_> = &[("sec-fetch-mode", "navigate"), ("accept", "text/html")];
-    for (login, is_written) in [(Login::new(), false), (Login::ageing(), true)] {
+    for (login, is_written) in [(Login::new(), false), (Login::with_stale_cookie(), true)] {
         let cookie = login.cookie();
         for (method, target, status) in [
             ("GET", "/cached", 200),
@@ -264,7 +264,7 @@ fn no_cache_keeps_what_somebody_got_who_is_logged_in() {
             ("GET", "/userinfo", 200),
             ("POST", "/refresh", 400),
         ] {
-            for headers in [&[][..], page, &[FRIEND]] {
+            for headers in [&[][..], page, &[ALLOWED]] {
                 let headers = [headers, &[("cookie", cookie.as_str())]].concat();
                 let reply = reply(&gateway, method, target, &headers);
                 let what = format!("{method} {target} {headers:?}");
@@ -275,7 +275,7 @@ fn no_cache_keeps_what_somebody_got_who_is_logged_in() {
                 assert!(cookies.iter().all(|line| line.starts_with(&format!("{COOKIE}=1."))), "{what}");
             }
         }
-        // On a public route nobody looks who asks, and a route's own words count for programs.
+        // A public route ignores credentials, and a route's own header wins.
         let public = reply(&gateway, "GET", "/public", &[("cookie", &cookie)]);
         assert_eq!(values(&public, "cache-control"), ["public, max-age=60"]);
         assert!(public.header("set-cookie").is_none());
@@ -288,7 +288,7 @@ fn no_cache_keeps_what_somebody_got_who_is_logged_in() {
 }
 
 #[test]
-fn a_session_that_does_no_more_is_told_so_and_not_cached_either() {
+fn an_insufficient_session_gets_the_reason_uncached() {
     let gateway = gateway(&config());
     let over = Login::new().with("iat", NOW - 7200).with("at_exp", NOW - 1).cookie();
     let fresh = Login::new().with("at_exp", NOW - 1).cookie();
@@ -304,7 +304,7 @@ fn a_session_that_does_no_more_is_told_so_and_not_cached_either() {
 }
 
 #[test]
-fn cookies_that_open_nothing_are_cleared_and_logged_once_for_each_answer_that_clears_them() {
+fn cookies_that_open_no_session_are_cleared_and_logged_once_per_response() {
     let gateway = gateway(&config());
     for (method, target, headers, clears) in [
         ("GET", "/api/x", &[][..], true),
@@ -332,16 +332,16 @@ fn cookies_that_open_nothing_are_cleared_and_logged_once_for_each_answer_that_cl
     }
 }
 
-/// The session grows old, so its cookie would be written anew; what the route itself does to it counts.
+/// The session's cookie is due to be rewritten, but the route itself writes it.
 #[test]
-fn a_step_that_writes_the_session_itself_has_the_last_word() {
+fn a_login_steps_own_session_cookie_wins() {
     let mut config = config();
     for path in config["paths"].as_array_mut().unwrap() {
         if path["path"] == "/logout" {
             path["auth"] = json!("optional");
         }
     }
-    let cookie = Login::ageing().with("rt", "refresh-token-1").cookie();
+    let cookie = Login::with_stale_cookie().with("rt", "refresh-token-1").cookie();
     let tokens = r#"{"access_token":"new-token","token_type":"Bearer","expires_in":3600,"refresh_token":"r2"}"#;
     let ended = Incoming { status: 400, ..crate::support::world::json(r#"{"error":"invalid_grant"}"#) };
     for (target, token_endpoint, status, is_cleared) in [
@@ -350,7 +350,7 @@ fn a_step_that_writes_the_session_itself_has_the_last_word() {
         ("/refresh", Err(Unreachable::Network), 502, false),
         ("/logout", Err(Unreachable::Network), 302, true),
     ] {
-        // An instance of its own, which remembers nothing of the others.
+        // A new instance with an empty cache.
         let gateway = gateway(&config);
         let host = VirtualHost::default();
         host.reply("https://tenant.example.com/oauth/token", token_endpoint);

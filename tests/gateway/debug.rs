@@ -1,4 +1,4 @@
-//! What `Debug` shows: no token, no cookie, no secret and nobody's claims.
+//! `Debug` output: no tokens, cookies, secrets or claims.
 
 use edgeward::gateway::{Answer, Gateway, Problem};
 use edgeward::io::Incoming;
@@ -7,10 +7,10 @@ use edgeward::oidc::{CoordinatorMessage, CoordinatorResponse, SessionAction};
 use crate::support::host::VirtualHost;
 use crate::support::world::json;
 use crate::{
-    CLIENT_SECRET, FRIEND, Headers, Login, NOW, SEALING_SECRET, config, config_with_cors, gateway, handle, token,
+    ALLOWED, CLIENT_SECRET, Headers, Login, NOW, SEALING_SECRET, config, config_with_cors, gateway, handle, token,
 };
 
-/// A host that fails the test where `Debug` of a job or a line of the log shows one of these.
+/// Returns a host that fails the test if `Debug` of a job or a log line shows one of these.
 fn host(secrets: &[&str]) -> VirtualHost {
     let host = VirtualHost::default();
     secrets.iter().for_each(|secret| host.register_secret(secret));
@@ -18,9 +18,9 @@ fn host(secrets: &[&str]) -> VirtualHost {
 }
 
 #[test]
-fn an_answer_shows_nothing_that_it_carries() {
+fn an_answer_is_redacted() {
     let gateway = gateway(&config_with_cors());
-    let (token, cookie) = (token().text(), Login::ageing().cookie());
+    let (token, cookie) = (token().text(), Login::with_stale_cookie().cookie());
     let bearer = format!("Bearer {token}");
     let signature = token.rsplit('.').next().unwrap();
     let sealed = cookie.split('.').nth(1).unwrap();
@@ -38,7 +38,7 @@ fn an_answer_shows_nothing_that_it_carries() {
     ];
     let host = host(&secrets);
     let (program, person): (Headers<'_>, Headers<'_>) =
-        (&[("authorization", &bearer), FRIEND], &[("cookie", &cookie), FRIEND]);
+        (&[("authorization", &bearer), ALLOWED], &[("cookie", &cookie), ALLOWED]);
     let mut shown = Vec::new();
     for path in
         ["/api/x", "/maybe/x", "/kept/x", "/open/x", "/service/x", "/private-service/x", "/page", "/admin", "/login"]
@@ -65,9 +65,9 @@ fn an_answer_shows_nothing_that_it_carries() {
     assert!(shown.iter().any(|text| text.contains(edits)), "{shown:?}");
 }
 
-/// What a login leads to: refresh, revocation, and what the gateway remembers of them.
+/// Refresh, revocation and the cached sessions.
 #[test]
-fn jobs_and_what_is_remembered_of_sessions_show_none_of_it() {
+fn jobs_and_cached_sessions_are_redacted() {
     let secrets =
         ["refresh-token-1", "refresh-token-2", "new-access-token", "name-of-a-session", "auth0|1", CLIENT_SECRET];
     let gateway: Gateway = gateway(&config());
@@ -95,20 +95,20 @@ fn jobs_and_what_is_remembered_of_sessions_show_none_of_it() {
 }
 
 #[test]
-fn messages_of_the_coordinator_show_neither_session_nor_name() {
+fn messages_to_the_coordinator_are_redacted() {
     let message = CoordinatorMessage {
         session: "name-of-a-session".into(),
         action: SessionAction::Logout,
         sealed: "a-sealed-session".into(),
         timeout_ms: 1,
     };
-    assert_eq!(format!("{message:?}"), "CoordinatorMessage { act: Logout, .. }");
+    assert_eq!(format!("{message:?}"), "CoordinatorMessage { action: Logout, .. }");
     let answer = CoordinatorResponse { status: 200, text: "a-sealed-session".into() };
     assert_eq!(format!("{answer:?}"), "CoordinatorResponse { status: 200, .. }");
 }
 
 #[test]
-fn a_problem_of_the_configuration_shows_no_secret_of_it() {
+fn configuration_problems_show_no_secret() {
     let mut config = config();
     config["session"]["secrets"] = serde_json::json!("too short to seal");
     config["authorizer"]["redirect_uri"] = serde_json::json!("https://app.example.com/elsewhere");

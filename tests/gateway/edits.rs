@@ -1,27 +1,27 @@
-//! What becomes of an origin's response: every combination of status, policy, session, CORS and what the origin said.
+//! Changes to an origin's response, for every combination of status, policy, session, CORS and origin headers.
 
 use edgeward::gateway::{Forward, HeaderEdit};
 
 use crate::{
-    COOKIE, FRIEND, Login, STRANGER, bearer, config, config_with_cors, forward, gateway, problem, token, values,
+    ALLOWED, COOKIE, Login, OTHER, bearer, config, config_with_cors, forward, gateway, problem, token, values,
 };
 
 type Header = (String, String);
 
-/// Whom a request is from.
+/// The sender of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Who {
-    /// Nobody knows.
+    /// An anonymous client.
     Nobody,
-    /// A program with a token.
+    /// An API client with a token.
     Program,
-    /// Somebody who is logged in.
+    /// A user with a session.
     Person,
-    /// The same, with a session whose cookie is written anew.
+    /// The same, with a session whose cookie is rewritten.
     Returning,
 }
 
-/// Which CORS policy there is, and where the request comes from.
+/// The CORS policy and the origin of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cors {
     None,
@@ -43,7 +43,7 @@ const CACHE_CONTROLS: [Option<&str>; 9] = [
     Some("no-cache=\"x-private\""),
 ];
 
-/// What an origin answers, its caching apart.
+/// Returns the origin's response headers, with this `Cache-Control`.
 fn said(cache_control: Option<&str>) -> Vec<Header> {
     let headers = [
         ("content-type", "text/html"),
@@ -66,7 +66,7 @@ fn said(cache_control: Option<&str>) -> Vec<Header> {
     headers.into_iter().chain(cache_control).map(|(name, value)| (name.into(), value.into())).collect()
 }
 
-/// Does what a host does.
+/// Applies the edits as a host does.
 fn edited(mut headers: Vec<Header>, edits: &[HeaderEdit]) -> Vec<Header> {
     for edit in edits {
         match edit {
@@ -85,10 +85,10 @@ fn all<'h>(headers: &'h [Header], name: &str) -> Vec<&'h str> {
     headers.iter().filter(|(one, _)| one == name).map(|(_, value)| value.as_str()).collect()
 }
 
-/// A forwarded request of each kind.
+/// Checks a forwarded request of each kind.
 fn each(check: impl Fn(&str, Who, Cors, Forward<'_>)) {
     let [without, with] = [config(), config_with_cors()].map(|config| gateway(&config));
-    let (bearer, cookie, old) = (bearer(&token()), Login::new().cookie(), Login::ageing().cookie());
+    let (bearer, cookie, old) = (bearer(&token()), Login::new().cookie(), Login::with_stale_cookie().cookie());
     for path in ["/open/x", "/maybe/x", "/api/x", "/service/x", "/private-service/x"] {
         for who in [Who::Nobody, Who::Program, Who::Person, Who::Returning] {
             for cors in [Cors::None, Cors::NoneAsked, Cors::SameOrigin, Cors::Friend, Cors::Stranger] {
@@ -101,8 +101,8 @@ fn each(check: impl Fn(&str, Who, Cors, Forward<'_>)) {
                 match cors {
                     Cors::None | Cors::NoneAsked => {}
                     Cors::SameOrigin => headers.push(("origin", "https://app.example.com")),
-                    Cors::Friend => headers.push(FRIEND),
-                    Cors::Stranger => headers.push(STRANGER),
+                    Cors::Friend => headers.push(ALLOWED),
+                    Cors::Stranger => headers.push(OTHER),
                 }
                 if who == Who::Nobody && matches!(path, "/api/x" | "/private-service/x") {
                     continue;
@@ -118,13 +118,13 @@ fn is_public(path: &str) -> bool {
     matches!(path, "/open/x" | "/service/x")
 }
 
-/// Whether the gateway looked for a session and found one.
+/// Whether the gateway found a session.
 fn has_session(path: &str, who: Who) -> bool {
     !is_public(path) && matches!(who, Who::Person | Who::Returning)
 }
 
 #[test]
-fn an_answer_carries_what_caches_and_browsers_must_know_and_nothing_that_misleads_them() {
+fn responses_have_exactly_the_required_cache_and_cors_headers() {
     each(|path, who, cors, forward| {
         for status in [200, 204, 206, 304, 404, 500, 103] {
             for cache_control in CACHE_CONTROLS {
@@ -144,7 +144,7 @@ fn an_answer_carries_what_caches_and_browsers_must_know_and_nothing_that_mislead
                     assert_eq!(all(&after, name).len(), usize::from(is_public(path)), "{what} {name}");
                 }
 
-                // Cookies: of two of one name the later counts, and that is the gateway's.
+                // Cookies: of two with one name, the later wins, which is the gateway's.
                 let cookies = all(&after, "set-cookie");
                 assert_eq!(cookies[..2], ["origin=1", "__Host-edgeward=of the origin"], "{what}");
                 let is_written = has_session(path, who) && who == Who::Returning;
@@ -174,7 +174,7 @@ fn an_answer_carries_what_caches_and_browsers_must_know_and_nothing_that_mislead
                 assert_eq!(found, of_cors, "{what}");
                 assert_eq!(all(&after, "vary"), vary, "{what}");
 
-                // The rest is the origin's.
+                // Other headers are the origin's.
                 for name in ["content-type", "etag"] {
                     assert_eq!(all(&after, name), all(&before, name), "{what}");
                 }
@@ -184,7 +184,7 @@ fn an_answer_carries_what_caches_and_browsers_must_know_and_nothing_that_mislead
 }
 
 #[test]
-fn of_an_opened_connection_nothing_changes_but_the_session() {
+fn only_the_session_cookie_of_an_upgraded_connection_changes() {
     each(|path, who, cors, forward| {
         for cache_control in CACHE_CONTROLS {
             let what = format!("{path} {who:?} {cors:?} {cache_control:?}");
@@ -200,7 +200,7 @@ fn of_an_opened_connection_nothing_changes_but_the_session() {
 }
 
 #[test]
-fn what_is_removed_is_removed_before_anything_is_set() {
+fn removals_precede_additions() {
     each(|path, who, cors, forward| {
         let edits = forward.response_edits(200, None);
         for (at, edit) in edits.iter().enumerate() {
@@ -217,7 +217,7 @@ fn what_is_removed_is_removed_before_anything_is_set() {
 }
 
 #[test]
-fn where_the_origin_cannot_be_asked_the_answer_carries_the_same() {
+fn the_response_for_an_unreachable_origin_has_the_same_headers() {
     for is_missing in [false, true] {
         each(|path, who, cors, forward| {
             let what = format!("{path} {who:?} {cors:?}");

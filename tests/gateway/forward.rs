@@ -1,9 +1,9 @@
-//! What goes on to an origin: where to, with which headers, and what of the client's is left out.
+//! Forwarded requests: the destination, the headers set, and the client's headers dropped.
 
 use edgeward::gateway::Destination;
 use serde_json::json;
 
-use crate::{COOKIE, FRIEND, Headers, Login, bearer, config, config_with_cors, forward, gateway, reply, token};
+use crate::{ALLOWED, COOKIE, Headers, Login, bearer, config, config_with_cors, forward, gateway, reply, token};
 
 fn set(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -12,7 +12,7 @@ fn set(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 const HOST: (&str, &str) = ("x-forwarded-host", "app.example.com");
 const HTTPS: (&str, &str) = ("x-forwarded-proto", "https");
 
-/// A request for each route that forwards, with credentials where it needs some.
+/// Checks a request to each forwarding route, with credentials where required.
 fn everywhere(check: impl Fn(&str, edgeward::gateway::Forward<'_>)) {
     let gateway = gateway(&config());
     let (bearer, cookie) = (bearer(&token()), Login::new().cookie());
@@ -26,7 +26,7 @@ fn everywhere(check: impl Fn(&str, edgeward::gateway::Forward<'_>)) {
 }
 
 #[test]
-fn path_and_query_arrive_as_they_came() {
+fn path_and_query_are_forwarded_unchanged() {
     let gateway = gateway(&config());
     for target in ["/x", "/", "/a%2Fb/%41/caf%C3%A9", "/a//b", "/a;v=1/b=c", "/x?", "/x?a=%20&b=c?d&e=/../", "/x?é=\"<"]
     {
@@ -45,7 +45,7 @@ fn path_and_query_arrive_as_they_came() {
 }
 
 #[test]
-fn a_service_sees_the_url_of_the_request_without_what_is_nobodys() {
+fn a_service_gets_the_url_of_the_request_without_user_information() {
     let gateway = gateway(&config());
     for (asked, url) in [
         ("https://app.example.com/service/x?y", "https://app.example.com/service/x?y"),
@@ -64,7 +64,7 @@ fn a_service_sees_the_url_of_the_request_without_what_is_nobodys() {
 }
 
 #[test]
-fn the_gateway_alone_says_how_a_request_came() {
+fn only_the_gateway_sets_forwarding_headers() {
     let gateway = gateway(&config());
     let claimed = [
         ("forwarded", "for=1.1.1.1;host=evil.example"),
@@ -97,7 +97,7 @@ fn the_gateway_alone_says_how_a_request_came() {
 }
 
 #[test]
-fn on_every_route_clients_cannot_say_what_the_gateway_says() {
+fn clients_cannot_send_reserved_headers_on_any_route() {
     everywhere(|path, forward| {
         for name in [
             "cookie",
@@ -138,7 +138,7 @@ fn on_every_route_clients_cannot_say_what_the_gateway_says() {
 }
 
 #[test]
-fn authorization_goes_along_only_where_the_route_keeps_it() {
+fn authorization_is_forwarded_only_if_configured() {
     everywhere(|path, forward| {
         for name in ["authorization", "Authorization", "AUTHORIZATION"] {
             assert_eq!(forward.drops(name), !path.starts_with("/kept"), "{path}: {name}");
@@ -149,7 +149,7 @@ fn authorization_goes_along_only_where_the_route_keeps_it() {
 }
 
 #[test]
-fn a_token_that_the_gateway_sets_takes_the_place_of_the_clients_on_every_route() {
+fn a_token_set_by_the_gateway_replaces_the_clients_on_every_route() {
     let mut config = config();
     let paths = config["paths"].as_array_mut().unwrap();
     paths.push(json!({ "method": "ANY", "path": "/exchange/{*rest}", "integration": {
@@ -172,7 +172,7 @@ fn a_token_that_the_gateway_sets_takes_the_place_of_the_clients_on_every_route()
 }
 
 #[test]
-fn cookies_go_along_without_the_gateways_own() {
+fn cookies_are_forwarded_without_the_gateways_own() {
     let gateway = gateway(&config());
     let cookie = Login::new().cookie();
     for (sent, kept) in [
@@ -194,7 +194,7 @@ fn cookies_go_along_without_the_gateways_own() {
 }
 
 #[test]
-fn who_asks_is_told_as_it_was_verified_and_not_at_all_where_it_was_not() {
+fn identity_headers_are_set_only_for_verified_callers() {
     let gateway = gateway(&config());
     let (token, cookie) = (token().text(), Login::new().cookie());
     let bearer = format!("Bearer {token}");
@@ -234,7 +234,7 @@ fn who_asks_is_told_as_it_was_verified_and_not_at_all_where_it_was_not() {
 }
 
 #[test]
-fn what_may_depend_on_who_asks_is_private() {
+fn responses_that_may_depend_on_the_caller_are_private() {
     everywhere(|path, forward| {
         let is_public = ["/open/x", "/kept-open/x", "/service/x"].contains(&path);
         assert_eq!(forward.is_private, !is_public, "{path}");
@@ -242,18 +242,18 @@ fn what_may_depend_on_who_asks_is_private() {
 }
 
 #[test]
-fn what_goes_on_is_the_same_with_a_cors_policy() {
+fn a_cors_policy_does_not_change_the_forwarded_request() {
     let [without, with] = [config(), config_with_cors()].map(|config| gateway(&config));
     let cookie = format!("a=b; {}", Login::new().cookie());
     for path in ["/open/x", "/maybe/x?y", "/api/x", "/private-service/x"] {
-        let headers = [("cookie", cookie.as_str()), FRIEND];
+        let headers = [("cookie", cookie.as_str()), ALLOWED];
         let (one, two) = (forward(&without, "GET", path, &headers), forward(&with, "GET", path, &headers));
         assert!(one.destination == two.destination && one.set == two.set && one.is_private == two.is_private, "{path}");
     }
 }
 
 #[test]
-fn a_session_that_is_refreshed_on_the_way_is_told_with_its_new_token() {
+fn a_session_refreshed_by_the_request_is_forwarded_with_its_new_token() {
     use crate::support::host::VirtualHost;
     use crate::support::world::json;
     use edgeward::gateway::{Answer, HeaderEdit};

@@ -1,4 +1,4 @@
-//! Loading a configuration: what the log says of it.
+//! Loading a configuration: the log lines.
 
 use std::cell::RefCell;
 
@@ -10,7 +10,7 @@ use crate::{SEALING_SECRET, config};
 
 const PLATFORM: Platform<'_> = Platform { unicode: Unicode::TABLES, random_secret: None };
 
-/// Whether it serves, and the lines of the log.
+/// Returns whether the configuration is valid, and the log lines.
 fn loaded(text: Option<&str>, env: &[(&str, &str)]) -> (bool, Vec<(Level, String)>) {
     let lines = RefCell::default();
     let read = |name: &str| env.iter().find(|(one, _)| *one == name).map(|(_, value)| (*value).to_owned());
@@ -23,12 +23,12 @@ fn loaded(text: Option<&str>, env: &[(&str, &str)]) -> (bool, Vec<(Level, String
 }
 
 #[test]
-fn what_is_fine_is_not_talked_about() {
+fn a_valid_configuration_logs_nothing() {
     assert_eq!(loaded(Some(&config().to_string()), &[]), (true, vec![]));
 }
 
 #[test]
-fn a_missing_document_is_one_line() {
+fn a_missing_document_logs_one_line() {
     let line = "config_invalid: neither edgeward.json nor the variable EDGEWARD gives a configuration".to_owned();
     for text in [None, Some("")] {
         assert_eq!(loaded(text, &[]), (false, vec![(Level::Error, line.clone())]));
@@ -36,7 +36,7 @@ fn a_missing_document_is_one_line() {
 }
 
 #[test]
-fn of_an_invalid_document_every_problem_is_a_line_after_their_number() {
+fn an_invalid_document_logs_the_number_of_problems_and_each_problem() {
     let mut config = config();
     config["authorizer"]["client_id"] = json!(null);
     config["cors"] = json!({ "allow_origins": ["https://app.example.com/path"] });
@@ -62,7 +62,7 @@ fn of_an_invalid_document_every_problem_is_a_line_after_their_number() {
 }
 
 #[test]
-fn what_is_no_document_is_told_with_its_place() {
+fn an_unreadable_document_is_logged_with_the_position() {
     for (text, told) in [
         ("{\n  \"paths\": [,]\n}", "config: error at (document): is not JSON: line 2, column "),
         ("[]", "config: error at (document): must be a JSON object"),
@@ -76,7 +76,7 @@ fn what_is_no_document_is_told_with_its_place() {
 }
 
 #[test]
-fn warnings_are_lines_and_the_gateway_serves() {
+fn warnings_are_logged_and_the_gateway_works() {
     let mut config = config();
     config["session"] = json!({ "same_site": "Strict" });
     let (serves, lines) = loaded(Some(&config.to_string()), &[]);
@@ -88,7 +88,7 @@ fn warnings_are_lines_and_the_gateway_serves() {
 }
 
 #[test]
-fn variables_of_the_environment_count_and_are_not_shown() {
+fn environment_variables_are_used_and_not_logged() {
     let mut config = config();
     config["session"] = json!({});
     let (serves, lines) = loaded(Some(&config.to_string()), &[("AUTH0_SECRET", SEALING_SECRET)]);
@@ -98,7 +98,7 @@ fn variables_of_the_environment_count_and_are_not_shown() {
 }
 
 #[test]
-fn a_login_without_any_secret_seals_with_a_random_one_and_with_none_at_all_succeeds_for_nobody() {
+fn a_login_without_a_secret_uses_a_random_one_and_fails_without_that() {
     use crate::support::host::VirtualHost;
     use edgeward::gateway::Answer;
 

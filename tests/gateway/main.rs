@@ -1,5 +1,4 @@
-//! The gateway as its hosts see it: what is forwarded and how, what becomes of an origin's response, what the gateway answers
-//! itself, and what it shows of all that.
+//! The gateway as hosts use it: forwarding, changes to an origin's response, responses of the gateway itself, and `Debug` output.
 
 #![allow(
     clippy::unwrap_used,
@@ -34,7 +33,7 @@ const CLIENT_SECRET: &str = "the secret of the client at the provider";
 
 type Headers<'h> = &'h [(&'h str, &'h str)];
 
-/// Routes of every kind, keys that need no fetch, and no CORS policy.
+/// Returns a configuration with routes of every kind, configured keys, and no CORS policy.
 fn config() -> Value {
     let proxy = |headers: Value| json!({ "type": "http_proxy", "url": "https://origin.example", "headers": headers });
     let claims = json!({
@@ -83,7 +82,7 @@ fn keys() -> Value {
     serde_json::from_str(&set_text([key_a().jwk()])).unwrap()
 }
 
-/// The same, for scripts of another origin.
+/// Returns the same configuration with CORS for another origin.
 fn config_with_cors() -> Value {
     let mut config = config();
     config["cors"] = json!({
@@ -93,15 +92,15 @@ fn config_with_cors() -> Value {
     config
 }
 
-/// An origin that the policy allows.
-const FRIEND: (&str, &str) = ("origin", "https://www.example.com");
-const STRANGER: (&str, &str) = ("origin", "https://evil.example");
+/// An allowed origin.
+const ALLOWED: (&str, &str) = ("origin", "https://www.example.com");
+const OTHER: (&str, &str) = ("origin", "https://evil.example");
 
 fn gateway(config: &Value) -> Gateway {
     compile(&config.to_string(), &|_| None).unwrap_or_else(|problems| panic!("{problems:?}")).gateway
 }
 
-/// What a request gets. `target` is a path of the site, or a URL.
+/// Handles a request. `target` is a path or a URL.
 fn handle<'g>(
     gateway: &'g Gateway,
     host: &VirtualHost,
@@ -129,7 +128,7 @@ fn forward<'g>(gateway: &'g Gateway, method: &str, target: &str, headers: Header
     }
 }
 
-/// All values of a header.
+/// Returns all values of a header.
 fn values<'r>(reply: &'r Reply, name: &str) -> Vec<&'r str> {
     reply.headers.iter().filter(|(one, _)| one == name).map(|(_, value)| value.as_str()).collect()
 }
@@ -145,7 +144,7 @@ fn code(reply: &Reply) -> String {
     problem(reply)["code"].as_str().unwrap().into()
 }
 
-/// An access token of this gateway's provider.
+/// Returns an access token of this gateway's provider.
 fn token() -> Mint {
     Mint::access(key_a()).claim("groups", json!(["a", "é"])).claim("level", 3)
 }
@@ -154,13 +153,13 @@ fn bearer(token: &Mint) -> String {
     format!("Bearer {}", token.text())
 }
 
-/// The `Cookie` header of a session.
+/// A session to seal into a `Cookie` header.
 struct Login {
     content: Value,
 }
 
 impl Login {
-    /// It began just now, cannot be refreshed, and its access token is good for an hour.
+    /// A new session without a refresh token, whose access token is valid for an hour.
     fn new() -> Self {
         let content = json!({
             "v": 2, "id": "name-of-a-session", "iat": NOW, "seen": NOW, "nonce": "nonce-of-a-login",
@@ -171,14 +170,14 @@ impl Login {
         Self { content }
     }
 
-    /// With this in its content.
+    /// Sets a member of its content.
     fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.content[name] = value.into();
         self
     }
 
-    /// One that was last written so long ago that its cookie is written anew.
-    fn ageing() -> Self {
+    /// A session whose cookie is due to be rewritten.
+    fn with_stale_cookie() -> Self {
         Self::new().with("iat", NOW - 40_000).with("seen", NOW - 40_000)
     }
 
@@ -193,7 +192,7 @@ impl Login {
 }
 
 #[test]
-fn health_is_told_whatever_is_configured_and_asks_nothing() {
+fn the_health_check_works_with_any_configuration_without_requests() {
     let mut config = config_with_cors();
     config["paths"] = json!([
         { "method": "GET", "path": "/login", "integration": { "type": "login" } },
@@ -203,7 +202,7 @@ fn health_is_told_whatever_is_configured_and_asks_nothing() {
     let gateway = gateway(&config);
     let host = VirtualHost::default();
     for (method, target) in [("GET", HEALTH_PATH.to_owned()), ("HEAD", format!("{HEALTH_PATH}?from=monitor"))] {
-        let headers = [("cookie", "__Host-edgeward=1.x"), ("authorization", "Bearer x y"), FRIEND];
+        let headers = [("cookie", "__Host-edgeward=1.x"), ("authorization", "Bearer x y"), ALLOWED];
         let Answer::Reply(reply) = handle(&gateway, &host, method, &target, &headers) else { panic!() };
         assert_eq!(reply.status, 200);
         assert_eq!(reply.body, format!(r#"{{"status":"ok","version":"{}"}}"#, env!("CARGO_PKG_VERSION")));
@@ -218,7 +217,7 @@ fn health_is_told_whatever_is_configured_and_asks_nothing() {
 }
 
 #[test]
-fn an_invalid_configuration_has_one_answer() {
+fn an_invalid_configuration_has_one_response() {
     let reply = config_invalid();
     assert_eq!((reply.status, code(&reply).as_str()), (503, "config_invalid"));
     assert_eq!(values(&reply, "cache-control"), ["no-store"]);

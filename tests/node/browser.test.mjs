@@ -197,7 +197,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       await logIn("Alice Example");
       const answer = await page.goto(callback);
       assert.equal(answer.status(), 400);
-      assert.equal(await heading(), "Login did not work");
+      assert.equal(await heading(), "Login failed");
       assert.ok((await page.locator("main").innerText()).includes("state_invalid"));
       await assertAccessible();
       await picture("gateway-callback-failed");
@@ -211,7 +211,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       await open("/account");
       await page.getByRole("button", { name: "Cancel" }).click();
       await page.waitForURL((url) => url.pathname === "/auth/callback");
-      assert.equal(await heading(), "Login did not work");
+      assert.equal(await heading(), "Login failed");
       assert.ok((await page.locator("main").innerText()).includes("login_denied"));
       assert.deepEqual((await sessionCookies()).filter(({ name }) => !name.includes("-login-")), []);
       await picture("gateway-login-denied");
@@ -238,7 +238,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       try {
         const answer = await open("/account");
         assert.equal(answer.status(), 502);
-        assert.equal(await heading(), "Login did not work");
+        assert.equal(await heading(), "Login failed");
         assert.ok((await page.locator("main").innerText()).includes("discovery_unreachable"));
         await assertAccessible();
         await picture("gateway-provider-down");

@@ -1,7 +1,7 @@
-//! Cases of the RSA operation as bytes, for the programs that run them in WebAssembly: `tests/kernels/cases.mjs` reads them.
+//! Serialized cases of the RSA operation, run in WebAssembly by `tests/kernels/cases.mjs`.
 //!
-//! A case is a kind (0: s^e mod n; else 1 + 2·scheme + verdict) and four strings, each after its length in four octets,
-//! little-endian: n, e, s and what it must give; or n, e, message and signature.
+//! A case is a kind (0: s^e mod n; else 1 + 2·scheme + verdict) and four strings, each preceded by its length in four octets,
+//! little-endian: n, e, s and the expected result; or n, e, message and signature.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use edgeward::rsa::{Hash, Scheme};
 
-/// The schemes in the order of their numbers.
+/// The schemes, in the order of their numbers.
 const SCHEMES: [Scheme; 6] = [
     Scheme::Pkcs1v15(Hash::Sha256),
     Scheme::Pkcs1v15(Hash::Sha384),
@@ -29,8 +29,8 @@ pub(crate) fn write(out: &mut impl Write, kind: u8, strings: [&[u8]; 4]) -> std:
     Ok(())
 }
 
-/// A file of cases with their verdicts, in the folder that the environment variable `EDGEWARD_CASES` names. Without it they go
-/// nowhere.
+/// A file of cases with their verdicts, in the folder named by the environment variable `EDGEWARD_CASES`. Without it, cases are
+/// discarded.
 pub(crate) struct Cases(Option<BufWriter<File>>);
 
 impl Cases {
@@ -40,7 +40,7 @@ impl Cases {
         Self(folder.map(|folder| BufWriter::new(File::create(folder.join(name)).unwrap())))
     }
 
-    /// Notes whether a signature was accepted.
+    /// Records whether a signature was accepted.
     pub(crate) fn verdict(
         &mut self,
         scheme: Scheme,

@@ -1,4 +1,4 @@
-//! What the native tests share: keys, a mint for tokens, and a deterministic source of variety.
+//! Shared by the native tests: keys, a token builder, and a deterministic random generator.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(
@@ -52,14 +52,14 @@ pub(crate) const AUDIENCE: &str = "https://api.example.com";
 pub(crate) const CLIENT: &str = "client-1";
 pub(crate) const NONCE: &str = "nonce-1";
 
-/// The time at which the mint's tokens are valid, in seconds.
+/// The time at which the built tokens are valid, in seconds.
 pub(crate) const NOW: i64 = 1_800_000_000;
 
 pub(crate) fn now() -> UnixTime {
     UnixTime::from_secs(NOW)
 }
 
-/// A private key to sign test tokens with.
+/// A private key for test tokens.
 pub(crate) struct TestKey {
     pub(crate) kid: &'static str,
     signer: SigningKey,
@@ -101,24 +101,24 @@ impl TestKey {
         self.private().e().to_bytes_be()
     }
 
-    /// The public key as a JWK without `use` and `alg`.
+    /// Returns the public key as a JWK without `use` and `alg`.
     pub(crate) fn jwk(&self) -> Value {
         json!({"kty": "RSA", "kid": self.kid, "n": base64url::encode(&self.n()), "e": base64url::encode(&self.e())})
     }
 
-    /// The private key as a JWK.
+    /// Returns the private key as a JWK.
     pub(crate) fn private_jwk(&self) -> Value {
         let mut jwk = self.jwk();
         jwk["d"] = base64url::encode(&self.private().d().to_bytes_be()).into();
         jwk
     }
 
-    /// A set of this key alone.
+    /// Returns a set with this key only.
     pub(crate) fn set(&self) -> JwkSet {
         set([self.jwk()])
     }
 
-    /// RSASP1 (RFC 8017 §5.2.1) on an encoded message of any form.
+    /// Computes RSASP1 (RFC 8017 §5.2.1) on any encoded message.
     pub(crate) fn raw(&self, encoded: &[u8]) -> Vec<u8> {
         let no_blinding: Option<&mut NoRandomness> = None;
         let number = rsa::hazmat::rsa_decrypt(no_blinding, self.private(), &BigUint::from_bytes_be(encoded)).unwrap();
@@ -134,7 +134,7 @@ impl TestKey {
     }
 }
 
-/// Signing without blinding: these keys are public anyway.
+/// A fixed generator: signing without blinding, because these keys are public.
 pub(crate) enum NoRandomness {}
 
 impl rsa::rand_core::RngCore for NoRandomness {
@@ -197,7 +197,7 @@ pub(crate) fn pss_encode(hash: Hash, mgf_hash: Hash, message: &[u8], salt: &[u8]
     [db, h, vec![0xbc]].concat()
 }
 
-/// HMAC-SHA256 (RFC 2104), for those who mistake a public key for a shared secret.
+/// HMAC-SHA256 (RFC 2104), for attacks that use a public key as a shared secret.
 pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
     let mut block = if key.len() > 64 { Sha256::digest(key).to_vec() } else { key.to_vec() };
     block.resize(64, 0);
@@ -206,7 +206,7 @@ pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
     Sha256::digest([pad(0x5c).as_slice(), &inner].concat()).to_vec()
 }
 
-/// A set of these JWKs.
+/// Returns a set of these JWKs.
 pub(crate) fn set(keys: impl IntoIterator<Item = Value>) -> JwkSet {
     JwkSet::parse(set_text(keys).as_bytes()).unwrap()
 }
@@ -215,7 +215,7 @@ pub(crate) fn set_text(keys: impl IntoIterator<Item = Value>) -> String {
     json!({"keys": keys.into_iter().collect::<Vec<Value>>()}).to_string()
 }
 
-/// A token in the making: valid until something about it is changed.
+/// A token builder: valid until changed.
 #[derive(Clone)]
 pub(crate) struct Mint {
     key: &'static TestKey,
@@ -234,7 +234,7 @@ impl Mint {
         blank.algorithm(Algorithm::Rs256)
     }
 
-    /// An access token as Auth0 issues it.
+    /// Returns an access token like Auth0's.
     pub(crate) fn access(key: &'static TestKey) -> Self {
         let claims = json!({
             "iss": ISSUER, "sub": "user-1", "aud": AUDIENCE, "exp": NOW + 600, "nbf": NOW - 60, "iat": NOW - 60,
@@ -243,12 +243,12 @@ impl Mint {
         Self::new(key, claims)
     }
 
-    /// An access token of RFC 9068.
+    /// Returns an access token per RFC 9068.
     pub(crate) fn at_jwt(key: &'static TestKey) -> Self {
         Self::access(key).without("azp").claim("client_id", CLIENT).claim("jti", "t-1").header("typ", "at+jwt")
     }
 
-    /// An ID token.
+    /// Returns an ID token.
     pub(crate) fn id(key: &'static TestKey) -> Self {
         let claims = json!({
             "iss": ISSUER, "sub": "user-1", "aud": CLIENT, "exp": NOW + 600, "iat": NOW - 60, "nonce": NONCE
@@ -256,7 +256,7 @@ impl Mint {
         Self::new(key, claims)
     }
 
-    /// A back-channel logout token.
+    /// Returns a back-channel logout token.
     pub(crate) fn logout(key: &'static TestKey) -> Self {
         let claims = json!({
             "iss": ISSUER, "sub": "user-1", "aud": CLIENT, "exp": NOW + 120, "iat": NOW, "jti": "l-1", "sid": "s-1",
@@ -265,7 +265,7 @@ impl Mint {
         Self::new(key, claims)
     }
 
-    /// Names this algorithm and signs with it.
+    /// Sets `alg` and signs with this algorithm.
     pub(crate) fn algorithm(self, algorithm: Algorithm) -> Self {
         Self { scheme: algorithm.scheme(), ..self.header("alg", algorithm.name()) }
     }
@@ -300,23 +300,23 @@ impl Mint {
         self
     }
 
-    /// Takes these bytes for the header.
+    /// Uses these bytes as the header.
     pub(crate) fn raw_header(self, bytes: impl Into<Vec<u8>>) -> Self {
         Self { raw_header: Some(bytes.into()), ..self }
     }
 
-    /// Takes these bytes for the claims.
+    /// Uses these bytes as the claims.
     pub(crate) fn raw_claims(self, bytes: impl Into<Vec<u8>>) -> Self {
         Self { raw_claims: Some(bytes.into()), ..self }
     }
 
-    /// Writes `text` into the header's JSON, before the closing brace: for members that no map can hold.
+    /// Inserts `text` into the header's JSON before the closing brace, for members that a map cannot hold.
     pub(crate) fn splice_header(self, text: &str) -> Self {
         let spliced = splice(&self.header_bytes(), text);
         self.raw_header(spliced)
     }
 
-    /// Writes `text` into the claims' JSON, before the closing brace.
+    /// Inserts `text` into the claims' JSON before the closing brace.
     pub(crate) fn splice_claims(self, text: &str) -> Self {
         let spliced = splice(&self.claims_bytes(), text);
         self.raw_claims(spliced)
@@ -330,19 +330,19 @@ impl Mint {
         self.raw_claims.clone().unwrap_or_else(|| serde_json::to_vec(&self.claims).unwrap())
     }
 
-    /// Header and claims, encoded.
+    /// Returns the encoded header and claims.
     pub(crate) fn signing_input(&self) -> String {
         format!("{}.{}", base64url::encode(&self.header_bytes()), base64url::encode(&self.claims_bytes()))
     }
 
-    /// The token.
+    /// Returns the token.
     pub(crate) fn text(&self) -> String {
         let input = self.signing_input();
         let signature = self.key.sign(self.scheme, input.as_bytes());
         self.with_signature(&signature)
     }
 
-    /// The token with this signature.
+    /// Returns the token with this signature.
     pub(crate) fn with_signature(&self, signature: &[u8]) -> String {
         format!("{}.{}", self.signing_input(), base64url::encode(signature))
     }
@@ -353,12 +353,12 @@ fn splice(json: &[u8], text: &str) -> Vec<u8> {
     [open, b",", text.as_bytes(), b"}"].concat()
 }
 
-/// The policy that the mint's access tokens satisfy.
+/// Returns a policy that the built access tokens satisfy.
 pub(crate) fn access_policy() -> Policy<Access> {
     Policy::access_token(ISSUER, [AUDIENCE], &Algorithm::ALL).unwrap()
 }
 
-/// The policy that the mint's ID tokens satisfy.
+/// Returns a policy that the built ID tokens satisfy.
 pub(crate) fn id_policy() -> Policy<Id> {
     Policy::id_token(ISSUER, CLIENT, &Algorithm::ALL).unwrap().nonce(NONCE)
 }
@@ -369,7 +369,7 @@ pub(crate) fn mismatch(expected: &[&str], found: &[&str]) -> Mismatch {
     Mismatch { expected: texts(expected), found: texts(found) }
 }
 
-/// The verdict of a policy. A [`Verifier`] with the same policy and keys must agree, and at once.
+/// Returns the verdict of a policy. A [`Verifier`] with the same policy and keys must agree, without waiting.
 pub(crate) fn verify_at<K>(
     policy: &Policy<K>,
     keys: &JwkSet,
@@ -386,12 +386,12 @@ pub(crate) fn verify_at<K>(
     verdict
 }
 
-/// The verdict at [`NOW`].
+/// Returns the verdict at [`NOW`].
 pub(crate) fn verify<K>(policy: &Policy<K>, keys: &JwkSet, text: &str) -> Result<VerifiedToken<K>, VerifyError> {
     verify_at(policy, keys, text, now())
 }
 
-/// `SplitMix64`: the same variety in every run.
+/// `SplitMix64`, deterministic in every run.
 pub(crate) struct Rng(pub(crate) u64);
 
 impl Rng {

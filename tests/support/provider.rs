@@ -1,5 +1,5 @@
 //! An OpenID provider in memory, on a virtual host: codes with PKCE, refresh tokens with rotation and reuse detection, userinfo,
-//! revocation, discovery, keys. It is as strict as a provider may be, and misbehaves where a test says so.
+//! revocation, discovery and keys. It is as strict as a provider may be, and fails where a test requests it.
 
 // The core's unit tests include this file, and the core has no prelude of std.
 use std::prelude::rust_2024::*;
@@ -20,7 +20,7 @@ use super::{CLIENT, ISSUER, Mint, TestKey, key_a, set_text};
 
 pub(crate) const CLIENT_SECRET: &str = "the secret of the client at the provider";
 
-/// What the provider has at URLs of its own.
+/// The endpoints of the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Endpoint {
     Discovery,
@@ -33,7 +33,7 @@ pub(crate) enum Endpoint {
 impl Endpoint {
     const ALL: [Self; 5] = [Self::Discovery, Self::Keys, Self::Token, Self::Userinfo, Self::Revocation];
 
-    /// Below the issuer: where Auth0 has them.
+    /// The path below the issuer, as at Auth0.
     const fn path(self) -> &'static str {
         match self {
             Self::Discovery => ".well-known/openid-configuration",
@@ -45,23 +45,23 @@ impl Endpoint {
     }
 }
 
-/// How a request goes wrong.
+/// A fault of a request.
 pub(crate) enum Fault {
-    /// The provider does nothing and answers this.
+    /// The provider does not process it and returns this.
     Answer(Reply),
-    /// The provider acts; its answer never arrives, and whoever waits gives up when the time is over.
+    /// The provider processes it, but the response never arrives, and the client times out.
     ResponseLost,
-    /// The provider acts, and the connection breaks off before the answer.
+    /// The provider processes it, and the connection fails before the response.
     BreakOff,
-    /// The provider acts, and its answer takes so many milliseconds.
+    /// The provider processes it, and the response takes this many milliseconds.
     Late(u32),
-    /// The provider acts, and its answer is changed.
+    /// The provider processes it, and its response is changed.
     Change(Box<dyn FnOnce(&mut Value)>),
-    /// The provider acts, and this happens meanwhile.
+    /// The provider processes it, and this happens meanwhile.
     Meanwhile(Box<dyn FnOnce(&VirtualHost)>),
 }
 
-/// How the client has to authenticate.
+/// The required client authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Auth {
     Post,
@@ -69,43 +69,43 @@ pub(crate) enum Auth {
     None,
 }
 
-/// A form that was sent.
+/// A received form.
 pub(crate) type Form = BTreeMap<String, String>;
 
-/// The provider. Clones are the same one.
+/// The provider. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Provider {
     host: VirtualHost,
     state: Rc<RefCell<State>>,
 }
 
-/// What it is like, and what has happened. Tests change it as they like.
+/// The settings and records of the provider, which tests may change.
 pub(crate) struct State {
     pub(crate) issuer: String,
     pub(crate) client: String,
     pub(crate) auth: Auth,
-    /// The client's secrets that it accepts.
+    /// The accepted client secrets.
     pub(crate) secrets: Vec<String>,
-    /// Whom it logs in.
+    /// The user it logs in.
     pub(crate) user: String,
-    /// How long access tokens last, in seconds.
+    /// The lifetime of access tokens, in seconds.
     pub(crate) life_s: i64,
-    /// Whether it gives refresh tokens, and a new one with each refresh.
+    /// Whether it issues refresh tokens, and whether it rotates them.
     pub(crate) refreshes: bool,
     pub(crate) rotates: bool,
-    /// Whether a refresh brings an ID token.
+    /// Whether a refresh returns an ID token.
     pub(crate) repeats_id: bool,
     pub(crate) key: &'static TestKey,
     pub(crate) published: Vec<Value>,
-    /// Members over those of the discovery document.
+    /// Overrides of the discovery document.
     pub(crate) metadata: Value,
-    /// Makes an ID token of a good one.
+    /// Changes ID tokens.
     pub(crate) id: Rc<dyn Fn(Mint) -> Mint>,
-    /// Makes an access token of a good one.
+    /// Changes access tokens.
     pub(crate) access: Rc<dyn Fn(Mint) -> String>,
-    /// Changes the members of every answer of the token endpoint.
+    /// Changes token responses.
     pub(crate) answer: Rc<dyn Fn(&mut Value)>,
-    /// Endpoints that cannot be reached.
+    /// The unreachable endpoints.
     down: BTreeSet<Endpoint>,
     faults: BTreeMap<Endpoint, VecDeque<Fault>>,
     count: u64,
@@ -113,21 +113,21 @@ pub(crate) struct State {
     tokens: BTreeMap<String, Token>,
     access_tokens: BTreeMap<String, String>,
     ended: BTreeSet<u64>,
-    /// The forms that the token endpoint got, whether it acted or not.
+    /// The forms received by the token endpoint, processed or not.
     pub(crate) exchanges: Vec<Form>,
-    /// The tokens that were revoked.
+    /// The revoked tokens.
     pub(crate) revoked: Vec<String>,
-    /// How often a refresh token was used twice.
+    /// The number of reused refresh tokens.
     pub(crate) reused: usize,
     /// The nonce of the last login.
     pub(crate) nonce: String,
-    /// The refresh tokens given, in their order.
+    /// The issued refresh tokens, in order.
     pub(crate) given: Vec<String>,
-    /// Requests at each endpoint.
+    /// The number of requests to each endpoint.
     requests: BTreeMap<Endpoint, usize>,
 }
 
-/// A login: what the authorization request said.
+/// The parameters of an authorization request.
 #[derive(Clone)]
 struct Login {
     parameters: Form,
@@ -144,7 +144,7 @@ struct Token {
 }
 
 impl Provider {
-    /// A provider of the tests' issuer, reachable on this host.
+    /// Creates a provider of the tests' issuer on this host.
     pub(crate) fn new(host: &VirtualHost) -> Self {
         Self::of(ISSUER, host)
     }
@@ -188,7 +188,7 @@ impl Provider {
         provider
     }
 
-    /// Where an endpoint is.
+    /// Returns the URL of an endpoint.
     pub(crate) fn url(&self, endpoint: Endpoint) -> String {
         format!("{}{}", self.state.borrow().issuer, endpoint.path())
     }
@@ -201,17 +201,17 @@ impl Provider {
         self.state.borrow_mut()
     }
 
-    /// What becomes of the next request there.
+    /// Adds a fault for the next request to an endpoint.
     pub(crate) fn fault(&self, endpoint: Endpoint, fault: Fault) {
         self.set().faults.entry(endpoint).or_default().push_back(fault);
     }
 
-    /// The next request there meets this answer, and nothing happens.
+    /// Returns this reply to the next request, without processing it.
     pub(crate) fn answer_next(&self, endpoint: Endpoint, reply: Reply) {
         self.fault(endpoint, Fault::Answer(reply));
     }
 
-    /// An endpoint cannot be reached from now on.
+    /// Makes an endpoint unreachable.
     pub(crate) fn take_down(&self, endpoint: Endpoint) {
         self.set().down.insert(endpoint);
     }
@@ -220,46 +220,46 @@ impl Provider {
         self.set().down.extend(Endpoint::ALL);
     }
 
-    /// Everything can be reached again.
+    /// Makes everything reachable again.
     pub(crate) fn bring_up(&self) {
         self.set().down.clear();
     }
 
-    /// Nothing goes wrong any more.
+    /// Removes all faults.
     pub(crate) fn clear_faults(&self) {
         self.bring_up();
         self.set().faults.clear();
     }
 
-    /// The requests at an endpoint so far.
+    /// Returns the number of requests to an endpoint so far.
     pub(crate) fn requests(&self, endpoint: Endpoint) -> usize {
         self.state.borrow().requests.get(&endpoint).copied().unwrap_or_default()
     }
 
-    /// How often the token endpoint got a refresh token.
+    /// Returns the number of refresh requests.
     pub(crate) fn refreshes(&self) -> usize {
         let state = self.state.borrow();
         state.exchanges.iter().filter(|form| form["grant_type"] == "refresh_token").count()
     }
 
-    /// The refresh token that was given last.
+    /// Returns the last refresh token issued.
     pub(crate) fn newest(&self) -> String {
         self.state.borrow().given.last().cloned().unwrap_or_default()
     }
 
-    /// Whether a refresh token still stands.
+    /// Returns whether a refresh token is still valid.
     pub(crate) fn is_live(&self, token: &str) -> bool {
         let state = self.state.borrow();
         state.tokens.get(token).is_some_and(|token| !token.is_used && !state.ended.contains(&token.login.family))
     }
 
-    /// Ends every login here.
+    /// Ends all sessions at the provider.
     pub(crate) fn end_all(&self) {
         let families = self.state.borrow().count + 1;
         self.set().ended.extend(0..families);
     }
 
-    /// The authorization endpoint: where the browser goes back to. Fails the test if the request is not a good one.
+    /// Handles an authorization request and returns the redirect. Fails the test if the request is invalid.
     pub(crate) fn authorize(&self, url: &str) -> String {
         let base = format!("{}authorize?", self.state.borrow().issuer);
         let query = url.strip_prefix(&base).unwrap_or_else(|| panic!("{url} is not the authorization endpoint"));
@@ -357,8 +357,8 @@ impl Provider {
         metadata
     }
 
-    /// Whether the client is who it says it is.
-    fn knows_client(&self, request: &Outgoing, form: &Form) -> bool {
+    /// Whether the client authentication is valid.
+    fn authenticates(&self, request: &Outgoing, form: &Form) -> bool {
         let state = self.state.borrow();
         let header = request.headers.iter().find(|(name, _)| *name == "authorization").map(|(_, value)| value.as_str());
         let (id, secret) = (form.get("client_id"), form.get("client_secret"));
@@ -376,7 +376,7 @@ impl Provider {
 
     fn token(&self, request: &Outgoing) -> Incoming {
         let form = form(request.body.as_deref().unwrap_or_default());
-        if !self.knows_client(request, &form) {
+        if !self.authenticates(request, &form) {
             return refusal(401, "invalid_client");
         }
         let given = |name: &str| form.get(name).cloned().unwrap_or_default();
@@ -404,7 +404,7 @@ impl Provider {
         };
         let Some((login, is_used, is_good)) = found else { return refusal(400, "invalid_grant") };
         if is_used {
-            // Somebody has stolen it, for all that a provider can know: the whole family ends.
+            // Reuse looks like theft to a provider, so it revokes the whole family.
             state.ended.insert(login.family);
             state.reused += 1;
         }
@@ -415,7 +415,7 @@ impl Provider {
         self.tokens(&login, given("grant_type") == "refresh_token", &given("refresh_token"))
     }
 
-    /// A good answer of the token endpoint.
+    /// Returns a valid token response.
     fn tokens(&self, login: &Login, is_refresh: bool, former: &str) -> Incoming {
         let (number, now_s) = (self.next(), self.host.now().secs());
         let state = self.state.borrow();
@@ -462,7 +462,7 @@ impl Provider {
 
     fn revoke(&self, request: &Outgoing) -> Incoming {
         let form = form(request.body.as_deref().unwrap_or_default());
-        if !self.knows_client(request, &form) {
+        if !self.authenticates(request, &form) {
             return refusal(401, "invalid_client");
         }
         let token = form["token"].clone();
@@ -474,12 +474,12 @@ impl Provider {
     }
 }
 
-/// An OAuth error.
+/// Returns an OAuth error.
 pub(crate) fn refusal(status: u16, error: &str) -> Incoming {
     Incoming { status, ..ok_json(&json!({ "error": error }).to_string()) }
 }
 
-/// The parameters of a query or a form. Fails the test if one stands there twice.
+/// Parses a query or a form. Fails the test if a parameter is repeated.
 pub(crate) fn form(text: &str) -> Form {
     let mut form = Form::new();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
@@ -489,7 +489,7 @@ pub(crate) fn form(text: &str) -> Form {
     form
 }
 
-/// Percent-decoded once.
+/// Percent-decodes once.
 pub(crate) fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
@@ -509,7 +509,7 @@ pub(crate) fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Percent-encoded, all but unreserved characters.
+/// Percent-encodes all but unreserved characters.
 pub(crate) fn encoded(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes()
@@ -517,7 +517,7 @@ pub(crate) fn encoded(text: &str) -> String {
         .collect()
 }
 
-/// Base64 with padding.
+/// Encodes Base64 with padding.
 fn base64(text: &str) -> String {
     let mut out = base64url::encode(text.as_bytes()).replace('-', "+").replace('_', "/");
     while !out.len().is_multiple_of(4) {

@@ -1,9 +1,9 @@
-//! Published vectors as data: the files that `tests/vectors/README.md` describes. They are compiled in, so that a test without
-//! its vectors does not build.
+//! Published test vectors: the files described in `tests/vectors/README.md`. They are compiled in, so that a test without its vectors
+//! does not build.
 
 use serde_json::{Map, Value};
 
-/// The head of a data file, and its cases with what each shares with those before it. Panics unless all of them are there.
+/// Reads the head of a data file and its cases, with inherited members. Panics if a case is missing.
 pub(crate) fn parse(file: &str) -> (Map<String, Value>, Vec<Value>) {
     let mut lines = file.lines().map(|line| serde_json::from_str::<Map<String, Value>>(line).unwrap());
     let head = lines.next().unwrap();
@@ -21,23 +21,23 @@ pub(crate) fn parse(file: &str) -> (Map<String, Value>, Vec<Value>) {
     (head, cases)
 }
 
-/// The cases of a data file.
+/// Returns the cases of a data file.
 pub(crate) fn cases(file: &str) -> Vec<Value> {
     parse(file).1
 }
 
-/// The text of a member that must be one.
+/// Returns a member that must be a string.
 pub(crate) fn text<'a>(case: &'a Value, member: &str) -> &'a str {
     case[member].as_str().unwrap_or_else(|| panic!("{member} in {case}"))
 }
 
-/// The octets that a member gives in hexadecimal.
+/// Decodes a hexadecimal member.
 pub(crate) fn octets(case: &Value, member: &str) -> Vec<u8> {
     let pairs = text(case, member).as_bytes().chunks(2);
     pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
-/// Whether the source calls the case valid. What it finds acceptable is not: a strict verifier has no use for leniency.
+/// Whether the source marks the case as valid. "Acceptable" cases count as invalid, because this verifier is strict.
 pub(crate) fn is_valid(case: &Value) -> bool {
     match text(case, "verdict") {
         "valid" => true,
