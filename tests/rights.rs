@@ -369,8 +369,8 @@ fn a_short_outage_of_keys_does_not_affect_rights() {
 
         // It is sent to another instance and back.
         let sessions = deployment.sessions();
-        let packed = sessions.to_sealed(&session, HOST, &[7; 24]).unwrap();
-        let unpacked = sessions.from_sealed(&packed, HOST).unwrap();
+        let packed = sessions.seal_message(&session, HOST, &[7; 24]).unwrap();
+        let unpacked = sessions.open_message(&packed, HOST).unwrap();
         assert!(unpacked.has_unverified_access_token());
         assert_eq!(scopes(unpacked.claims_at(at(99))), ["read:things", "write:things"]);
         assert_no_rights(unpacked.claims_at(at(100)), "until the former token would have expired");

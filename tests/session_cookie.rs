@@ -85,7 +85,7 @@ fn seal(secret: &str, purpose: Purpose, host: &str, content: &str) -> String {
 /// Returns a session whose user's name has this length.
 fn session(name: usize) -> Session {
     let sealed = seal(SECRET, Purpose::Refresh, HOST, &content(name).to_string());
-    sessions().from_sealed(&sealed, HOST).unwrap()
+    sessions().open_message(&sealed, HOST).unwrap()
 }
 
 /// Returns the cookies' names and values.
@@ -229,11 +229,11 @@ fn values_sealed_for_another_purpose_are_no_session() {
         ("no host", seal(SECRET, Purpose::Session, "")),
         ("a login", seal(SECRET, Purpose::Login, HOST)),
         ("a refresh", seal(SECRET, Purpose::Refresh, HOST)),
-        ("what isolates pass on", sessions.to_sealed(&session, HOST, &[7; 24]).unwrap()),
+        ("what isolates pass on", sessions.seal_message(&session, HOST, &[7; 24]).unwrap()),
     ] {
         assert_anonymous(&gateway, &cookie(&sealed), &what);
     }
-    assert!(sessions.from_sealed(sealed, HOST).is_none(), "nor is a session what isolates pass on");
+    assert!(sessions.open_message(sealed, HOST).is_none(), "nor is a session what isolates pass on");
 
     let begun = get(&gateway, "/login", "", at(0));
     let (name, rest) = set_cookies(&begun)[0].split_once('=').unwrap();

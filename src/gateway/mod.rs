@@ -78,11 +78,18 @@ struct Routes {
 /// #     fn log(&self, _: Level, _: &dyn Display) {}
 /// # }
 /// # impl Spawn<KeyJob> for MyHost { async fn spawn(&self, job: KeyJob) { job.run(self).await } }
-/// # impl Spawn<SessionJob> for MyHost { async fn spawn(&self, job: SessionJob) { job.run(self).await } }
+/// # impl Spawn<SessionJob> for MyHost {
+/// #     fn spawn(&self, job: SessionJob) -> impl Future<Output = ()> {
+/// #         let job: std::pin::Pin<Box<dyn Future<Output = ()>>> = Box::pin(async { job.run(&MyHost).await });
+/// #         job
+/// #     }
+/// # }
 /// # impl LoginHost for MyHost {
 /// #     fn entropy(&self, out: &mut [u8]) { out.fill(7) }
 /// #     fn has_coordinator(&self) -> bool { false }
-/// #     async fn coordinate(&self, _: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> { Err(Unreachable::Network) }
+/// #     async fn coordinate(&self, _: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> {
+/// #         Err(Unreachable::Network)
+/// #     }
 /// # }
 /// # fn block_on<F: Future>(future: F) -> F::Output {
 /// #     let mut context = std::task::Context::from_waker(std::task::Waker::noop());

@@ -60,11 +60,11 @@ impl RefreshHistory {
         history
     }
 
-    /// Looks up a session that is due for refresh. `from_sealed` opens recorded sessions.
+    /// Looks up a session that is due for refresh. `open_message` opens recorded sessions.
     pub(crate) fn find(
         &self,
         session: Session,
-        from_sealed: impl Fn(&str) -> Option<Session>,
+        open_message: impl Fn(&str) -> Option<Session>,
         now: UnixTime,
     ) -> RecordedRefresh {
         let mut newest = session;
@@ -76,7 +76,7 @@ impl RefreshHistory {
                 return RecordedRefresh::Due(newest.into());
             };
             let Some((_, outcome)) = later.get(position) else { break };
-            let Some(next) = from_sealed(outcome) else { break };
+            let Some(next) = open_message(outcome) else { break };
             // A request that already has these tokens wants newer ones.
             if !next.needs_refresh(now) && next.tokens() != newest.tokens() {
                 return RecordedRefresh::Done(outcome.clone());

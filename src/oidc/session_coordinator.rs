@@ -66,7 +66,7 @@ impl RelyingParty {
         timeout_ms: u32,
         host: &impl LoginHost,
     ) -> Option<CoordinatorResponse> {
-        let sealed = self.sessions.to_sealed(session, self.client.host(), &random(host))?;
+        let sealed = self.sessions.seal_message(session, self.client.host(), &random(host))?;
         host.coordinate(CoordinatorMessage { session: session.coordinator_id(), action, sealed, timeout_ms }).await.ok()
     }
 
@@ -82,7 +82,7 @@ impl RelyingParty {
         store: &impl CoordinatorStore,
         host: &impl LoginHost,
     ) -> Result<CoordinatorOutcome, Unreachable> {
-        let Some(session) = self.from_sealed(sealed) else { return Ok(CoordinatorOutcome::unavailable()) };
+        let Some(session) = self.open_message(sealed) else { return Ok(CoordinatorOutcome::unavailable()) };
         let mut history = RefreshHistory::read(&store.read().await?);
         if action != SessionAction::Refresh {
             let newest = history.newest().unwrap_or_default().to_string();
@@ -91,7 +91,7 @@ impl RelyingParty {
             history.end_session(end);
             return Ok(CoordinatorOutcome::success(newest).storing(&history, host));
         }
-        let session = match history.find(session, |sealed| self.from_sealed(sealed), host.now()) {
+        let session = match history.find(session, |sealed| self.open_message(sealed), host.now()) {
             RecordedRefresh::Done(sealed) => return Ok(CoordinatorOutcome::success(sealed)),
             RecordedRefresh::Ended => return Ok(CoordinatorOutcome::ended(&history)),
             RecordedRefresh::Due(session) => session,
@@ -106,15 +106,17 @@ impl RelyingParty {
         let sealed = match outcome {
             RefreshOutcome::Failed => return Ok(CoordinatorOutcome::unavailable()),
             RefreshOutcome::Ended => None,
-            RefreshOutcome::Refreshed(session) => self.sessions.to_sealed(&session, self.client.host(), &random(host)),
+            RefreshOutcome::Refreshed(session) => {
+                self.sessions.seal_message(&session, self.client.host(), &random(host))
+            }
         };
         history.record(RefreshTokenHash::of(&session), sealed.as_deref());
         let outcome = sealed.map_or_else(|| CoordinatorOutcome::ended(&history), CoordinatorOutcome::success);
         Ok(outcome.storing(&history, host))
     }
 
-    fn from_sealed(&self, sealed: &str) -> Option<Session> {
-        self.sessions.from_sealed(sealed, self.client.host())
+    fn open_message(&self, sealed: &str) -> Option<Session> {
+        self.sessions.open_message(sealed, self.client.host())
     }
 }
 
@@ -153,7 +155,7 @@ impl CoordinatorResponse {
 
     /// Returns the session that it contains.
     pub(super) fn session(&self, party: &RelyingParty) -> Option<Session> {
-        if self.is_success() { party.from_sealed(&self.text) } else { None }
+        if self.is_success() { party.open_message(&self.text) } else { None }
     }
 
     /// Returns the action that ended the session, if the gateway ended it.

@@ -26,13 +26,11 @@ use crate::limits;
 /// use edgeward::jwt::Claims;
 /// use edgeward::session::{Session, Tokens};
 ///
-/// let now = UnixTime::from_secs(1_800_000_000);
-/// let claims = Claims::from_json(br#"{"sub":"alice"}"#.to_vec()).unwrap();
-/// let tokens = Tokens { access: "token".into(), access_expires_s: now.secs() + 3600, ..Tokens::default() };
-/// let session = Session::new("random id".into(), claims, tokens, now);
-///
-/// assert_eq!(session.claims().subject(), Some("alice"));
-/// assert!(!session.has_expired_access_token(now));
+/// /// Creates a session for a verified ID token.
+/// fn log_in(id: &Claims, access_token: String, now: UnixTime) -> Session {
+///     let tokens = Tokens { access: access_token, access_expires_s: now.secs() + 3600, ..Tokens::default() };
+///     Session::new("random id".into(), id.clone(), tokens, now)
+/// }
 /// ```
 #[derive(Clone)]
 pub struct Session {
@@ -73,8 +71,7 @@ pub struct Tokens {
 ///
 /// ```
 /// use edgeward::io::UnixTime;
-/// use edgeward::jwt::Claims;
-/// use edgeward::session::{CookieShape, Cookies, LoginBinding, Sealer, Session, Sessions, Tokens};
+/// use edgeward::session::{CookieShape, Cookies, LoginBinding, Sealer, Sessions};
 ///
 /// let binding = LoginBinding { issuer: "https://tenant.us.auth0.com/", client_id: "client", audience: &[] };
 /// let sessions = Sessions {
@@ -83,15 +80,10 @@ pub struct Tokens {
 ///     idle_s: 86_400,
 ///     absolute_s: 259_200,
 /// };
-/// let (now, host) = (UnixTime::from_secs(1_800_000_000), "app.example.com");
-/// let claims = Claims::from_json(br#"{"sub":"alice"}"#.to_vec()).unwrap();
-/// let session = Session::new("random id".into(), claims, Tokens::default(), now);
 ///
-/// // In production, the nonce is random for each cookie.
-/// let set_cookie = sessions.to_cookies(&session, &Cookies::default(), host, &[7; 24], now).unwrap();
-/// let cookie = set_cookie[0].split(';').next().unwrap();
-/// let opened = sessions.open(&Cookies::new(cookie), host, now).unwrap();
-/// assert_eq!(opened.claims().subject(), Some("alice"));
+/// // Only a cookie that these sessions have sealed opens.
+/// let cookies = Cookies::new("theme=dark; __Host-edgeward=1.forged");
+/// assert!(sessions.open(&cookies, "app.example.com", UnixTime::from_secs(1_800_000_000)).is_none());
 /// ```
 #[derive(Debug)]
 pub struct Sessions {
@@ -392,15 +384,15 @@ impl Sessions {
         self.cookie.write(&sealed, left_s.min(self.idle_s).max(0), cookies)
     }
 
-    /// Seals the session for the coordinator or another instance.
+    /// Seals the session as a message between instances and the coordinator.
     #[must_use]
-    pub fn to_sealed(&self, session: &Session, host: &str, nonce: &[u8; SEAL_NONCE_BYTES]) -> Option<String> {
+    pub fn seal_message(&self, session: &Session, host: &str, nonce: &[u8; SEAL_NONCE_BYTES]) -> Option<String> {
         self.sealer.seal(Purpose::Refresh, self.seal_host(host), session.to_json().as_bytes(), nonce)
     }
 
-    /// Opens a session sealed with [`to_sealed`](Self::to_sealed).
+    /// Opens a session sealed with [`seal_message`](Self::seal_message).
     #[must_use]
-    pub fn from_sealed(&self, sealed: &str, host: &str) -> Option<Session> {
+    pub fn open_message(&self, sealed: &str, host: &str) -> Option<Session> {
         Session::from_json(self.sealer.open(Purpose::Refresh, self.seal_host(host), sealed)?)
     }
 
