@@ -113,7 +113,7 @@ fn memory_is_bounded() {
     assert_flat("known tokens", 1_000_000, |n| accept(&verifier, &tokens[n % tokens.len()]));
 
     let without_cache = Verifier::new(access_policy(), fixed()).cache_entries(0);
-    assert_flat("verified anew", 10_000, |n| accept(&without_cache, &tokens[n % tokens.len()]));
+    assert_flat("verified again", 10_000, |n| accept(&without_cache, &tokens[n % tokens.len()]));
 
     // More tokens than the cache holds, all of which expire.
     let small = Verifier::new(access_policy(), fixed()).cache_entries(4);

@@ -64,7 +64,7 @@ fn error(response: &Response) -> Option<(String, Option<String>)> {
 }
 
 /// Returns the error as reported to an API client.
-fn told(error: &CallbackError) -> Option<(String, Option<String>)> {
+fn reported(error: &CallbackError) -> Option<(String, Option<String>)> {
     let of_provider = match error {
         CallbackError::Denied(error) | CallbackError::ExchangeRefused(error) => Some(error.clone()),
         _ => None,
@@ -177,14 +177,14 @@ fn a_callback_that_this_browser_did_not_begin_is_refused() {
     for (what, query, expected) in attacks {
         let flow = Flow::begun("");
         let response = flow.accept(&query(&flow), at(5));
-        assert_eq!(error(&response), told(&expected), "{what}");
+        assert_eq!(error(&response), reported(&expected), "{what}");
         assert_eq!(response.status, expected.status(), "{what}");
     }
 }
 
 #[test]
 fn another_browser_a_late_callback_and_a_replay_are_refused() {
-    let unknown = told(&CallbackError::StateUnknown);
+    let unknown = reported(&CallbackError::StateUnknown);
     let foreign = Flow::begun("");
     assert_eq!(error(&foreign.callback(&foreign.query, "", at(5))), unknown);
 
@@ -228,7 +228,7 @@ fn only_valid_token_responses_are_accepted() {
     ] {
         let flow = Flow::begun("");
         flow.deployment.provider.answer_next(Endpoint::Token, Ok(answer(status, &body)));
-        assert_eq!(error(&flow.accept(&flow.query, at(5))), told(&expected), "{status} {body}");
+        assert_eq!(error(&flow.accept(&flow.query, at(5))), reported(&expected), "{status} {body}");
     }
 }
 
@@ -277,7 +277,7 @@ fn a_login_is_pending_for_exactly_ten_minutes() {
         let response = flow.accept(&flow.query, UnixTime::from_millis(begun + millis));
         assert_eq!(error(&response).is_none(), is_open, "{millis}");
         if !is_open {
-            assert_eq!(error(&response), told(&CallbackError::StateUnknown), "{millis}");
+            assert_eq!(error(&response), reported(&CallbackError::StateUnknown), "{millis}");
         }
     }
 }
@@ -287,7 +287,7 @@ fn every_bit_of_a_login_cookie_is_authenticated() {
     let flow = Flow::begun("return_to=%2Fitems");
     let whole = flow.browser.header(at(0));
     let value_from = whole.find('=').unwrap() + 1;
-    let unknown = told(&CallbackError::StateUnknown);
+    let unknown = reported(&CallbackError::StateUnknown);
     // Such a cookie does not consume the state, so one login suffices for all.
     for index in 0..whole.len() {
         for bit in 0..7 {

@@ -231,7 +231,7 @@ fn subject_match_selects_the_claims_that_identify_the_user() {
         let session = deployment.session(&browser);
         let again = refreshed(&deployment, &browser, None, &reply);
         let both = [&session, &again].map(|session| !scopes(session.claims_at(at(0))).is_empty());
-        assert_eq!(both[0], both[1], "a refresh without an ID token remembers who it is");
+        assert_eq!(both[0], both[1], "a refresh without an ID token keeps the user");
         both[0]
     };
     let id: fn(Mint) -> Mint = |id| claiming_rights(id).claim("oid", "o1");
@@ -240,8 +240,8 @@ fn subject_match_selects_the_claims_that_identify_the_user() {
     assert!(!grants(id, access().claim("uid", "o2")));
     assert!(!grants(id, access().without("uid")));
     assert!(!grants(claiming_rights, access()));
-    assert!(!grants(claiming_rights, access_token()), "the same sub is not asked for");
-    assert!(!grants(|id| id.claim("oid", ""), access().claim("uid", "")), "nothing names nobody");
+    assert!(!grants(claiming_rights, access_token()), "sub is not compared");
+    assert!(!grants(|id| id.claim("oid", ""), access().claim("uid", "")), "empty claims identify no user");
     assert!(!grants(|id| id.claim("oid", 7), access().claim("uid", 7)));
     let session = deployment.session(&log_in(&deployment, id, &json!({})));
     let client = client(SubjectMatch { access_token: "uid".into(), id_token: "oid".into() });
@@ -323,7 +323,7 @@ fn rights_expire_with_their_token_and_expires_in_only_shortens_that() {
     let deployment = new_deployment(&json!({ "max_token_age_s": 100 }));
     let reply = json!({ "access_token": access_token().text() });
     let session = deployment.session(&log_in(&deployment, claiming_rights, &reply));
-    assert_eq!(session.tokens().access_expires_s, NOW + 40, "issued a minute ago, and good for 100 s");
+    assert_eq!(session.tokens().access_expires_s, NOW + 40, "issued a minute ago, valid for 100 s");
 }
 
 /// Returns a browser whose access token was issued while the issuer's keys were unreachable. The deployment has no keys yet.
@@ -362,9 +362,9 @@ fn a_short_outage_of_keys_does_not_affect_rights() {
         let session = deployment.session(&browser);
         assert!(session.has_unverified_access_token());
         assert_eq!(session.tokens().access, next);
-        assert_eq!(session.tokens().id, deployment.session(&before).tokens().id, "nobody could verify the new one");
+        assert_eq!(session.tokens().id, deployment.session(&before).tokens().id, "the new one could not be verified");
         assert_eq!(scopes(session.claims_at(at(99))), ["read:things", "write:things"]);
-        assert_no_rights(session.claims_at(at(100)), "until the former token would have expired");
+        assert_no_rights(session.claims_at(at(100)), "until the previous token's expiry");
         assert!(cold.has_logged("access_token_unread: "));
 
         // It is sent to another instance and back.
@@ -373,7 +373,7 @@ fn a_short_outage_of_keys_does_not_affect_rights() {
         let unpacked = sessions.open_message(&packed, HOST).unwrap();
         assert!(unpacked.has_unverified_access_token());
         assert_eq!(scopes(unpacked.claims_at(at(99))), ["read:things", "write:things"]);
-        assert_no_rights(unpacked.claims_at(at(100)), "until the former token would have expired");
+        assert_no_rights(unpacked.claims_at(at(100)), "until the previous token's expiry");
 
         deployment.provider.take_down(Endpoint::Keys);
         assert!(reverify_access_token(&deployment, &browser, &[key_a().jwk()]).is_none(), "nothing new");

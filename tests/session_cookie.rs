@@ -73,7 +73,7 @@ fn content(name: usize) -> serde_json::Value {
     json!({
         "v": 2, "id": "session-id", "iat": NOW, "seen": NOW, "nonce": "nonce-of-a-login",
         "claims": { "sub": "auth0|1", "name": "n".repeat(name) }, "rights": null, "unread": null,
-        "at": "access-token-of-somebody", "at_iat": NOW, "at_exp": NOW + 30, "rt": null, "idt": "id-token-of-somebody"
+        "at": "access-token-of-alice", "at_iat": NOW, "at_exp": NOW + 30, "rt": null, "idt": "id-token-of-alice"
     })
 }
 
@@ -123,7 +123,7 @@ fn set_cookies(reply: &Reply) -> Vec<&str> {
 /// Returns the user of the cookies, `None` for anonymous, or the response of a route that requires a user.
 fn ask(gateway: &Gateway, path: &str, cookie: &str, now: UnixTime) -> Result<Option<String>, Reply> {
     let reply = get(gateway, path, cookie, now);
-    if reply.status == 200 { Ok(reply.header("x-who").map(String::from)) } else { Err(reply) }
+    if reply.status == 200 { Ok(reply.header("x-user").map(String::from)) } else { Err(reply) }
 }
 
 /// Asserts that a `Cookie` header is anonymous: a route that requires a user returns a challenge and clears invalid cookies.
@@ -336,10 +336,10 @@ fn debug_shows_no_secret() {
     let gateway = gateway();
     let session = session(10);
     let whole = header(&kept(&session));
-    let tokens = Tokens { refresh: Some("refresh-token-of-somebody".into()), ..session.tokens().clone() };
+    let tokens = Tokens { refresh: Some("refresh-token-of-alice".into()), ..session.tokens().clone() };
     let refreshable = session.clone().refreshed(session.claims().clone(), tokens);
     let policy = Policy::id_token("https://tenant.example.com/", "c", &[Algorithm::Rs256]).unwrap();
-    let policy = policy.nonce("nonce-of-a-login").at_hash_of("access-token-of-somebody");
+    let policy = policy.nonce("nonce-of-a-login").at_hash_of("access-token-of-alice");
     // The gateway's state now includes everything opened, requested and received.
     assert_authenticated(&gateway, &whole);
     let (party, reply) = (gateway.login().unwrap(), get(&gateway, "/private", "x", at(1)));

@@ -44,9 +44,9 @@ fn login_url_on_own_origin(client: &Client, head: &RequestHead<'_>, path: &str) 
     Some(format!("{}{path}?{query}{separator}{SENT_HOME_PARAMETER}=1", client.origin()))
 }
 
-/// A login in progress.
-struct StartedLogin {
-    /// The URL of the authorization request.
+/// An authorization request, and the cookies of its login.
+struct AuthorizationRequest {
+    /// The URL at the provider.
     location: String,
     /// `Set-Cookie` values.
     cookies: Vec<String>,
@@ -64,8 +64,8 @@ impl RelyingParty {
             return Ok(Reply::redirect(url));
         }
         let provider = self.provider(host).await?;
-        let started = self.authorization_request(head, &provider, &random(host), host.now());
-        let StartedLogin { location, cookies } = started.ok_or(LoginError::TooLarge)?;
+        let request = self.authorization_request(head, &provider, &random(host), host.now());
+        let AuthorizationRequest { location, cookies } = request.ok_or(LoginError::TooLarge)?;
         Ok(Reply::redirect(location).with_cookies(cookies))
     }
 
@@ -79,7 +79,7 @@ impl RelyingParty {
         provider: &Provider,
         entropy: &[u8; ENTROPY_BYTES],
         now: UnixTime,
-    ) -> Option<StartedLogin> {
+    ) -> Option<AuthorizationRequest> {
         let client = &self.client;
         let (state, rest) = entropy.split_first_chunk::<32>()?;
         let (nonce, rest) = rest.split_first_chunk::<32>()?;
@@ -131,6 +131,6 @@ impl RelyingParty {
         let header = (head.header)("cookie").unwrap_or_default();
         let sealer = &self.sessions.sealer;
         let cookies = transaction.to_cookies(sealer, client.host(), &Cookies::new(&header), seal_nonce, now)?;
-        Some(StartedLogin { location, cookies })
+        Some(AuthorizationRequest { location, cookies })
     }
 }

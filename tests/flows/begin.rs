@@ -206,7 +206,7 @@ fn a_valid_discovery_document_is_used_while_the_provider_is_down() {
     deployment.provider.take_down(Endpoint::Discovery);
     deployment.sleep_s(2 * 3600);
     assert_eq!(deployment.fetch(Request::get("/login")).status, 302);
-    assert_eq!(deployment.provider.requests(Endpoint::Discovery), 3, "it was asked for again, and once more at once");
+    assert_eq!(deployment.provider.requests(Endpoint::Discovery), 3, "requested again, and repeated immediately");
 }
 
 #[test]
@@ -251,13 +251,13 @@ fn an_unusable_discovery_document_does_not_stop_logins() {
     for _ in 0..3 {
         assert!(begins(&deployment), "the last valid endpoints are used");
     }
-    assert_eq!(deployment.provider.requests(Endpoint::Discovery), before + 1, "there is a pause");
+    assert_eq!(deployment.provider.requests(Endpoint::Discovery), before + 1, "no retry during the pause");
     deployment.sleep_s(1);
     assert!(begins(&deployment));
-    assert_eq!(deployment.provider.requests(Endpoint::Discovery), before + 2, "and then another try");
+    assert_eq!(deployment.provider.requests(Endpoint::Discovery), before + 2, "a retry after the pause");
     deployment.sleep_s(1);
     assert!(begins(&deployment));
-    assert_eq!(deployment.provider.requests(Endpoint::Discovery), before + 2, "a good document is fresh");
+    assert_eq!(deployment.provider.requests(Endpoint::Discovery), before + 2, "a valid document is fresh");
 
     // From the start: the pauses grow, and logins recover on their own.
     let deployment = Deployment::discovering();

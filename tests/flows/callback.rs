@@ -51,7 +51,7 @@ impl Back {
 
     /// Asserts that the pending login is consumed, and that another one works.
     fn assert_next_login_works(&mut self) {
-        assert_eq!(self.comes().outcome(), (400, "state_invalid".into()), "it is good once");
+        assert_eq!(self.comes().outcome(), (400, "state_invalid".into()), "the state is consumed");
         let exchanges = self.exchanges();
         let response = self.deployment.log_in(&mut self.browser);
         assert_eq!(response.sets(COOKIE), Some(true), "{} {:?}", response.body, self.deployment.lines());
@@ -369,7 +369,7 @@ fn a_session_too_large_for_cookies_is_refused() {
     assert!(back.deployment.has_logged("session_too_large: "));
     back.deployment.provider.set().id = Rc::new(|id| id);
     back.assert_next_login_works();
-    assert!(back.browser.names().len() > 1, "a large one is kept in several cookies");
+    assert!(back.browser.names().len() > 1, "a large one is split into several cookies");
 }
 
 #[test]
@@ -386,7 +386,7 @@ fn a_login_ends_the_session_it_replaces_without_revoking_tokens() {
         assert_eq!(peek(instance, &old, "/app").outcome(), (401, "token_missing".into()));
         assert_eq!(peek(instance, &browser, "/app").origin_header("x-user"), Some("user-1"));
     }
-    assert!(deployment.provider.is_live(&token), "some providers would end the new login with it");
+    assert!(deployment.provider.is_live(&token), "some providers would end the new login, too");
     assert!(deployment.provider.state().revoked.is_empty());
 }
 
@@ -398,7 +398,7 @@ fn a_login_succeeds_without_a_response_of_the_coordinator() {
     coordinator.behave(Behavior::Silent);
     let before_ms = deployment.elapsed_ms();
     assert_eq!(deployment.log_in(&mut browser).sets(COOKIE), Some(true));
-    assert_eq!(deployment.elapsed_ms() - before_ms, 2_000, "it waits no longer");
+    assert_eq!(deployment.elapsed_ms() - before_ms, 2_000, "it waits for two seconds at most");
     assert!(deployment.has_logged("session_end_not_shared: "));
 }
 
@@ -419,7 +419,7 @@ fn fifty_concurrent_logins_get_their_own_sessions() {
         deployment.answer(Request::get(callback).cookie(&browser.header(deployment.now())))
     });
     let answers = deployment.run_all(requests.collect::<Vec<_>>());
-    assert_eq!(deployment.provider.requests(Endpoint::Keys), 1, "they share the keys");
+    assert_eq!(deployment.provider.requests(Endpoint::Keys), 1, "the keys are shared");
     for ((user, browser, _), answer) in backs.iter().rev().zip(answers) {
         let mut browser = browser.clone();
         browser.store_cookies(&answer, deployment.now());

@@ -171,7 +171,7 @@ fn a_logout_ends_every_session_that_a_browser_sends() {
     let both = format!("{}; {}", one.header(deployment.now()), two.header(deployment.now()));
     let answer = deployment.fetch(Request::get("/logout").page().cookie(&both));
     assert_eq!(answer.status, 302);
-    assert_eq!(answer.cookies().len(), 2, "for the domain, and for the host alone");
+    assert_eq!(answer.cookies().len(), 2, "for the domain and for the host");
     for browser in [&one, &two] {
         assert_eq!(peek(&deployment, browser, "/app").status, 401);
     }
@@ -296,7 +296,7 @@ fn a_late_response_of_an_origin_does_not_restore_a_session_logged_out_meanwhile(
         let edits = forward.response_edits(status, None);
         edits.iter().any(|edit| matches!(edit, HeaderEdit::Append(name, _) if name == "set-cookie"))
     };
-    assert!(sets(200) && sets(101), "an answer in time brings the session anew");
+    assert!(sets(200) && sets(101), "a response in time sets the session again");
     // … and is slow.
     assert_eq!(deployment.fetch(by(&deployment, &browser, "/logout").page()).sets(COOKIE), Some(false));
     assert!(!sets(200) && !sets(101));

@@ -1,4 +1,4 @@
-//! New tokens for a session, within one instance.
+//! Refreshes of a session within one instance.
 
 use std::rc::Rc;
 
@@ -28,7 +28,7 @@ fn a_due_access_token_is_refreshed_before_use() {
     assert_eq!(after.id(), before.id());
     deployment.sleep_s(3600);
     assert_eq!(deployment.send(&mut browser, Request::get("/token")).sets(COOKIE), Some(true));
-    assert_eq!(deployment.provider.refreshes(), 2, "the rotated refresh token was kept: it works, too");
+    assert_eq!(deployment.provider.refreshes(), 2, "the rotated refresh token was stored and works");
     assert_eq!(deployment.provider.state().reused, 0);
 }
 
@@ -61,7 +61,7 @@ fn requests_of_several_sessions_do_not_share_an_exchange() {
     let deployment = Deployment::new();
     deployment.hesitate();
     let life_s = std::mem::replace(&mut deployment.provider.set().life_s, 60);
-    let people: Vec<(String, Browser)> = (0..20)
+    let users: Vec<(String, Browser)> = (0..20)
         .map(|number| {
             let user = format!("person-{number}");
             deployment.provider.set().user.clone_from(&user);
@@ -70,10 +70,10 @@ fn requests_of_several_sessions_do_not_share_an_exchange() {
         .collect();
     deployment.provider.set().life_s = life_s;
     deployment.sleep_s(40);
-    let requests = (0..100).map(|number| deployment.answer(by(&deployment, &people[number % 20].1, "/app")));
+    let requests = (0..100).map(|number| deployment.answer(by(&deployment, &users[number % 20].1, "/app")));
     let answers = deployment.run_all(requests.collect::<Vec<_>>());
     for (number, answer) in answers.iter().enumerate() {
-        assert_eq!(answer.origin_header("x-user"), Some(people[number % 20].0.as_str()));
+        assert_eq!(answer.origin_header("x-user"), Some(users[number % 20].0.as_str()));
     }
     assert_eq!(deployment.provider.refreshes(), 20);
 }
@@ -131,7 +131,7 @@ fn a_late_request_with_the_old_cookie_gets_the_outcome_for_a_minute() {
     assert_eq!(token_of(&deployment, &old), token);
     assert_eq!(deployment.provider.refreshes(), 1);
     deployment.sleep_s(2);
-    assert_eq!(peek(&deployment, &old, "/app").status, 401, "to the provider it looks like a stolen one");
+    assert_eq!(peek(&deployment, &old, "/app").status, 401, "the provider considers it stolen");
     assert_eq!(deployment.provider.state().reused, 1);
 }
 
@@ -172,7 +172,7 @@ fn without_rotation_two_instances_need_no_coordinator() {
     assert_eq!(deployment.provider.refreshes(), 2);
 }
 
-/// Answers of the token endpoint that leave the session as it is.
+/// Failures of the token endpoint that leave the session unchanged.
 fn failures() -> Vec<(&'static str, Fault)> {
     let html =
         Incoming { content_type: Some("text/html".into()), body: b"<p>".to_vec(), status: 200, ..Incoming::default() };
@@ -201,7 +201,7 @@ fn a_session_continues_while_the_provider_returns_no_new_tokens() {
         assert_eq!(answer.origin_header("x-token"), Some(token.as_str()), "{what}");
         assert_eq!(answer.sets(COOKIE), None, "{what}");
         assert!(deployment.has_logged("refresh_unavailable: "), "{what}");
-        // The failure is remembered for five seconds.
+        // The failure is cached for five seconds.
         deployment.sleep_ms(4_999);
         assert_eq!(token_of(&deployment, &browser), token, "{what}");
         assert_eq!(deployment.provider.refreshes(), 1, "{what}");
@@ -241,7 +241,7 @@ fn a_lost_response_is_awaited_once_and_the_next_attempt_ends_the_session() {
         let mut browser = due(&deployment);
         deployment.provider.fault(Endpoint::Token, fault);
         assert_eq!(deployment.send(&mut browser, Request::get("/app")).status, 200);
-        assert_eq!(deployment.provider.refreshes(), 1, "the token is not sent again at once");
+        assert_eq!(deployment.provider.refreshes(), 1, "the token is not sent again immediately");
         deployment.sleep_s(5);
         let answer = deployment.send(&mut browser, Request::get("/app"));
         assert_eq!((answer.status, answer.sets(COOKIE)), (401, Some(false)));
@@ -260,7 +260,7 @@ fn a_refused_refresh_token_ends_the_session() {
         assert_eq!(program.sets(COOKIE), Some(false), "{error}");
         assert_eq!(program.header("cache-control"), Some("private, no-store"));
         assert!(deployment.has_logged("session_ended: "), "{error}");
-        // It is remembered: the provider is not asked again.
+        // It is cached: no further request to the provider.
         let person = deployment.fetch(by(&deployment, &browser, "/app").page());
         assert_eq!(person.location(), "https://app.example.com/login?return_to=%2Fapp");
         assert_eq!(person.sets(COOKIE), Some(false));
@@ -322,7 +322,7 @@ fn a_refresh_of_a_frozen_instance_is_abandoned_after_a_minute() {
     tasks.cancel(lost);
     drop(tasks);
     deployment.jobs(Jobs::Run);
-    // Others wait as long as an exchange may take, then go on with what there is.
+    // Others wait as long as an exchange may take, then continue with the current tokens.
     let before_ms = deployment.elapsed_ms();
     assert_eq!(peek(&deployment, &browser, "/app").sets(COOKIE), None);
     assert_eq!(deployment.elapsed_ms() - before_ms, 15_000);
@@ -348,7 +348,7 @@ fn a_logout_during_a_refresh_does_not_wait_and_the_new_tokens_are_revoked() {
     drop(tasks);
     deployment.sleep_s(1);
     let newest = deployment.provider.newest();
-    assert!(deployment.provider.state().revoked.contains(&newest), "what came for nobody");
+    assert!(deployment.provider.state().revoked.contains(&newest), "the discarded token");
     assert_eq!(peek(&deployment, &browser, "/app").status, 401);
     assert_eq!(deployment.provider.refreshes(), 1);
 }
@@ -371,7 +371,7 @@ fn a_login_that_replaces_a_session_during_a_refresh_revokes_nothing() {
     assert_eq!((late.status, late.sets(COOKIE)), (401, None), "the browser may hold the new cookie by now");
     drop(tasks);
     deployment.sleep_s(1);
-    assert!(deployment.provider.state().revoked.is_empty(), "some providers would end the new login with it");
+    assert!(deployment.provider.state().revoked.is_empty(), "some providers would end the new login, too");
 }
 
 #[test]
@@ -401,7 +401,11 @@ fn a_full_coordinator_leaves_sessions_unchanged() {
     tasks.settle();
     let one_more = tasks.start(deployment.answer(Request::get("/app").cookie(&cookie(1024))));
     tasks.settle();
-    assert_eq!(tasks.output(one_more).unwrap().origin_header("x-user"), Some("user-1"), "at once, with what it has");
+    assert_eq!(
+        tasks.output(one_more).unwrap().origin_header("x-user"),
+        Some("user-1"),
+        "immediately, with the current tokens"
+    );
     assert_eq!(deployment.open_jobs(), 1024);
     drop(tasks);
     deployment.kill_jobs();
@@ -416,7 +420,7 @@ fn a_refresh_token_is_sent_again_with_the_next_secret_if_the_client_was_refused(
     let exchanges = deployment.provider.state().exchanges.clone();
     assert_eq!(exchanges.len(), 4);
     assert_eq!(exchanges[2]["refresh_token"], exchanges[3]["refresh_token"]);
-    assert!(!exchanges[3].contains_key("scope"), "the provider keeps what was granted");
+    assert!(!exchanges[3].contains_key("scope"), "the granted scope stays unchanged");
 }
 
 #[test]
@@ -495,7 +499,7 @@ fn rights_of_an_unverified_token_are_unknown_until_there_are_keys() {
     let mut browser = due(&deployment);
     let cold = deployment.instance();
     deployment.provider.take_down(Endpoint::Keys);
-    // What was granted stands as long as it would have, which is for 20 s more.
+    // Earlier rights stay valid until their own expiry, for 20 s more.
     assert_eq!(cold.send(&mut browser, Request::get("/things")).status, 200);
     assert!(deployment.session(&browser).has_unverified_access_token());
     deployment.sleep_s(21);
@@ -527,7 +531,7 @@ fn a_token_with_an_unpublished_key_is_verified_again_until_it_is_published() {
 fn tokens_with_more_claims_than_a_session_can_store_end_it() {
     let deployment = Deployment::new();
     let mut browser = due(&deployment);
-    // Each has as many as an object may. Together they have more.
+    // Each is within the limit; together they exceed it.
     deployment.provider.set().id =
         Rc::new(|id| (0..249).fold(id, |id, number| id.claim(&format!("c{number}"), number)));
     let more = |access: Mint| access.claim("permissions", json!(["p"])).claim("org_id", "o").claim("client_id", CLIENT);
@@ -536,7 +540,7 @@ fn tokens_with_more_claims_than_a_session_can_store_end_it() {
     assert_eq!((answer.status, answer.sets(COOKIE)), (401, Some(false)));
     assert!(deployment.has_logged("session_too_large: "), "{:?}", deployment.lines());
     let login = deployment.log_in(&mut browser);
-    assert_eq!((login.status, login.sets(COOKIE)), (502, None), "nor do they begin one");
+    assert_eq!((login.status, login.sets(COOKIE)), (502, None), "nor can a login begin with them");
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl Pair {
             assert_eq!((maybe.origin_header("x-user"), maybe.sets(COOKIE)), (None, None));
             assert_ne!(peek(deployment, browser, "/refresh").status, 200);
         }
-        assert_eq!(self.exchanges(), before, "the provider is not asked");
+        assert_eq!(self.exchanges(), before, "no request to the provider");
     }
 }
 
@@ -61,7 +61,7 @@ fn a_hundred_requests_on_two_instances_make_one_exchange() {
     });
     let answers = pair.a.run_all(requests.collect::<Vec<_>>());
     assert_eq!(pair.exchanges(), 1);
-    assert_eq!(pair.coordinator.asked(SessionAction::Refresh), 2, "once by each instance");
+    assert_eq!(pair.coordinator.asked(SessionAction::Refresh), 2, "once per instance");
     let token = answers[0].origin_header("x-token").unwrap();
     assert!(answers.iter().all(|answer| answer.origin_header("x-token") == Some(token)));
     assert!(answers.iter().all(|answer| answer.sets(COOKIE) == Some(true)));
@@ -118,7 +118,7 @@ fn a_session_continues_while_the_coordinator_does_not_respond() {
         let asked = pair.coordinator.asked(SessionAction::Refresh);
         pair.a.sleep_ms(4_999);
         peek(&pair.a, &pair.browser, "/maybe");
-        assert_eq!(pair.coordinator.asked(SessionAction::Refresh), asked, "{what}: remembered for five seconds");
+        assert_eq!(pair.coordinator.asked(SessionAction::Refresh), asked, "{what}: cached for five seconds");
         pair.coordinator.behave(Behavior::Normal);
         pair.a.sleep_ms(1);
         assert_eq!(peek(&pair.a, &pair.browser, "/app").sets(COOKIE), Some(true), "{what}");
@@ -143,9 +143,9 @@ fn the_outcome_of_a_lost_response_is_found_by_the_next_request() {
         pair.coordinator.behave_next(behavior);
         assert_eq!(peek(&pair.a, &pair.browser, "/app").sets(COOKIE), None);
         assert_eq!(pair.exchanges(), 1);
-        assert_eq!(peek(&pair.b, &pair.browser, "/app").sets(COOKIE), Some(true), "on another instance");
+        assert_eq!(peek(&pair.b, &pair.browser, "/app").sets(COOKIE), Some(true), "in another instance");
         pair.a.sleep_s(5);
-        assert_eq!(peek(&pair.a, &pair.browser, "/app").sets(COOKIE), Some(true), "and on this one");
+        assert_eq!(peek(&pair.a, &pair.browser, "/app").sets(COOKIE), Some(true), "and in this one");
         assert_eq!((pair.exchanges(), pair.a.provider.state().reused), (1, 0));
     }
 }
@@ -205,7 +205,7 @@ fn a_logout_ends_every_copy_of_the_cookie_in_every_instance() {
     assert_eq!(pair.a.send(&mut second, Request::get("/app")).sets(COOKIE), Some(true));
     pair.log_out(&pair.a, &second);
     assert!(pair.a.provider.state().revoked.contains(&pair.a.provider.newest()));
-    assert_eq!(pair.coordinator.stored()[0].0.lines().count(), 1, "no outcome is stored any more");
+    assert_eq!(pair.coordinator.stored()[0].0.lines().count(), 1, "outcomes are removed");
     // A session that is not due is accepted without asking: the documented limitation.
     assert_eq!(peek(&pair.b, &second, "/app").status, 200);
     assert_eq!(peek(&pair.a, &second, "/app").status, 401);
@@ -220,7 +220,7 @@ fn a_cached_refresh_does_not_outlive_a_logout_in_another_instance() {
     let mut second = pair.browser.clone();
     pair.a.send(&mut second, Request::get("/app"));
     pair.log_out(&pair.b, &second);
-    assert_eq!(peek(&pair.a, &pair.browser, "/app").status, 401, "the old cookie, of which it knew the outcome");
+    assert_eq!(peek(&pair.a, &pair.browser, "/app").status, 401, "the old cookie, with a cached outcome");
     assert_eq!(pair.exchanges(), 1);
 }
 
@@ -253,10 +253,10 @@ fn a_logout_does_not_wait_for_a_refresh_in_any_instance() {
         drop(tasks);
         pair.a.sleep_s(1);
         let newest = pair.a.provider.newest();
-        assert!(pair.a.provider.state().revoked.contains(&newest), "what came too late");
+        assert!(pair.a.provider.state().revoked.contains(&newest), "the late token");
         let stored = pair.coordinator.stored();
         assert_eq!(stored.len(), 1);
-        assert!(stored[0].0.starts_with("logout ") && stored[0].0.lines().count() == 1, "it is stored nowhere");
+        assert!(stored[0].0.starts_with("logout ") && stored[0].0.lines().count() == 1, "it is not stored");
         pair.assert_ended(&pair.browser);
     }
 }
@@ -278,7 +278,7 @@ fn a_new_login_ends_a_refresh_in_progress_and_revokes_nothing() {
     drop(tasks);
     pair.a.sleep_s(1);
     pair.assert_ended(&pair.browser);
-    assert!(pair.a.provider.state().revoked.is_empty(), "some providers would end the new login with it");
+    assert!(pair.a.provider.state().revoked.is_empty(), "some providers would end the new login, too");
     for deployment in [&pair.a, &pair.b] {
         assert_eq!(peek(deployment, &next, "/app").status, 200);
     }

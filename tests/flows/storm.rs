@@ -14,7 +14,7 @@ use crate::support::host::Delay;
 use crate::support::provider::{Endpoint, Fault, refusal};
 
 /// A user with a browser.
-struct Person {
+struct User {
     user: String,
     browser: Browser,
     is_in: bool,
@@ -30,7 +30,7 @@ struct Storm {
     rng: Rng,
     instances: Vec<Deployment>,
     coordinator: Option<Rc<Coordinator>>,
-    people: Vec<Person>,
+    users: Vec<User>,
 }
 
 impl Storm {
@@ -44,7 +44,7 @@ impl Storm {
         if is_coordinated {
             instances.push(instances[0].instance());
         }
-        let people = (0..4).map(|number| Person {
+        let users = (0..4).map(|number| User {
             user: format!("person-{number}"),
             browser: Browser::default(),
             is_in: false,
@@ -52,7 +52,7 @@ impl Storm {
             over: Vec::new(),
             lost: 0,
         });
-        Self { rng: Rng(seed), instances, coordinator, people: people.collect() }
+        Self { rng: Rng(seed), instances, coordinator, users: users.collect() }
     }
 
     fn deployment(&self) -> &Deployment {
@@ -88,7 +88,7 @@ impl Storm {
     fn log_in(&mut self, who: usize) {
         let instance = self.rng.below(self.instances.len());
         let deployment = &self.instances[instance];
-        let person = &mut self.people[who];
+        let person = &mut self.users[who];
         deployment.provider.set().user.clone_from(&person.user);
         // The failures are for refreshes.
         while deployment.log_in(&mut person.browser).header("location") != Some("/") {}
@@ -99,12 +99,12 @@ impl Storm {
     /// Sends requests of several users to several instances, cancels some, and may include a logout.
     fn burst(&mut self) {
         let leaves =
-            Some(self.rng.below(self.people.len())).filter(|&who| self.people[who].is_in && self.rng.below(4) == 0);
+            Some(self.rng.below(self.users.len())).filter(|&who| self.users[who].is_in && self.rng.below(4) == 0);
         self.trouble(leaves.is_none());
         let now = self.deployment().now();
         let mut plan = Vec::new();
         for _ in 0..=self.rng.below(8) {
-            let who = self.rng.below(self.people.len());
+            let who = self.rng.below(self.users.len());
             plan.push((who, self.rng.below(self.instances.len()), "/app"));
         }
         if let Some(who) = leaves {
@@ -112,21 +112,21 @@ impl Storm {
         }
         let mut tasks = self.instances[0].tasks();
         for &(who, instance, target) in &plan {
-            let cookie = self.people[who].browser.header(now);
-            self.people[who].sent.push(cookie.clone());
+            let cookie = self.users[who].browser.header(now);
+            self.users[who].sent.push(cookie.clone());
             tasks.start(self.instances[instance].answer(Request::get(target).cookie(&cookie)));
             for _ in 0..self.rng.below(4) {
                 tasks.round();
             }
             let victim = self.rng.below(plan.len());
             let is_open = plan[victim].2 == "/app" && victim < tasks.len() && tasks.output(victim).is_none();
-            if is_open && self.people[plan[victim].0].lost < 3 && self.rng.below(5) == 0 {
+            if is_open && self.users[plan[victim].0].lost < 3 && self.rng.below(5) == 0 {
                 tasks.cancel(victim);
             }
         }
         tasks.finish();
         for (number, &(who, _, target)) in plan.iter().enumerate() {
-            let person = &mut self.people[who];
+            let person = &mut self.users[who];
             let Some(response) = tasks.output(number) else {
                 person.lost += 1;
                 continue;
@@ -142,7 +142,7 @@ impl Storm {
         }
         drop(tasks);
         if let Some(who) = leaves {
-            let person = &mut self.people[who];
+            let person = &mut self.users[who];
             person.is_in = false;
             person.sent.push(person.browser.header(now));
             person.over.append(&mut person.sent);
@@ -151,7 +151,7 @@ impl Storm {
         }
         if self.coordinator.is_none() {
             // The outcome of a lost response is stored for a minute only.
-            for person in self.people.iter_mut().filter(|person| person.is_in && person.lost > 0) {
+            for person in self.users.iter_mut().filter(|person| person.is_in && person.lost > 0) {
                 self.instances[0].send(&mut person.browser, Request::get("/app"));
                 person.lost = 0;
             }
@@ -160,8 +160,8 @@ impl Storm {
 
     fn rage(mut self, bursts: usize) {
         for _ in 0..bursts {
-            let who = self.rng.below(self.people.len());
-            if !self.people[who].is_in {
+            let who = self.rng.below(self.users.len());
+            if !self.users[who].is_in {
                 self.log_in(who);
             }
             self.burst();
@@ -180,7 +180,7 @@ impl Storm {
             coordinator.reset();
         }
         for deployment in &self.instances {
-            for person in self.people.iter().filter(|person| person.is_in) {
+            for person in self.users.iter().filter(|person| person.is_in) {
                 let answer = peek(deployment, &person.browser, "/app");
                 assert_eq!(answer.status, 200, "{} {:?}", person.user, deployment.lines());
                 assert_eq!(answer.origin_header("x-user"), Some(person.user.as_str()));
@@ -189,9 +189,9 @@ impl Storm {
         assert_eq!(provider.state().reused, 0, "a refresh token was used twice");
         let exchanges = provider.refreshes();
         for deployment in &self.instances {
-            for cookie in self.people.iter().flat_map(|person| &person.over) {
+            for cookie in self.users.iter().flat_map(|person| &person.over) {
                 let answer = deployment.fetch(Request::get("/app").cookie(cookie));
-                assert_eq!(answer.status, 401, "a copy of a cookie of a session that is over");
+                assert_eq!(answer.status, 401, "a copied cookie of an ended session");
             }
         }
         assert_eq!(provider.refreshes(), exchanges);

@@ -103,7 +103,7 @@ fn unknown_paths_and_unsupported_methods_are_distinguished() {
         assert_eq!((reply.status, code(&reply).as_str()), (status, code_), "{what}: {}", reply.body);
         assert_eq!(reply.header("allow"), allow, "{what}");
         assert_eq!(values(&reply, "cache-control"), ["no-store"], "{what}");
-        assert!(reply.header("set-cookie").is_none(), "{what}: nobody looked");
+        assert!(reply.header("set-cookie").is_none(), "{what}: the cookies were not read");
     }
 }
 
@@ -140,7 +140,7 @@ fn a_preflight_is_answered_before_authentication() {
     }
     let subdomain = reply(&gateway, "OPTIONS", "/api/x", &[("origin", "https://a.example.net"), asks]);
     assert_eq!(values(&subdomain, "access-control-allow-origin"), ["https://a.example.net"]);
-    assert_eq!(reply(&gateway, "OPTIONS", "/api/%2e%2e/x", &[ALLOWED, asks]).status, 400, "no path, no answer");
+    assert_eq!(reply(&gateway, "OPTIONS", "/api/%2e%2e/x", &[ALLOWED, asks]).status, 400, "an invalid path");
     // Without one of the two headers, it is an ordinary request.
     for headers in [&[ALLOWED][..], &[asks], &[]] {
         assert_eq!(reply(&gateway, "OPTIONS", "/api/x", headers).status, 401, "{headers:?}");
@@ -149,7 +149,7 @@ fn a_preflight_is_answered_before_authentication() {
     }
     let without = crate::gateway(&config());
     forward(&without, "OPTIONS", "/open/x", &[ALLOWED, asks]);
-    assert_eq!(reply(&without, "OPTIONS", "/api/x", &[ALLOWED, asks]).status, 401, "nobody configured CORS");
+    assert_eq!(reply(&without, "OPTIONS", "/api/x", &[ALLOWED, asks]).status, 401, "without CORS");
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn without_keys_no_token_is_refused() {
             assert_eq!((reply.status, code(&reply).as_str()), (503, code_), "{target}");
             let retry_s: u32 = reply.header("retry-after").unwrap().parse().unwrap();
             assert!((1..=60).contains(&retry_s), "{target}: {retry_s}");
-            assert!(reply.header("www-authenticate").is_none(), "{target}: it is not the caller's fault");
+            assert!(reply.header("www-authenticate").is_none(), "{target}: not an error of the client");
             assert_eq!(values(&reply, "cache-control"), ["no-store"], "{target}");
             assert_for_allowed(&reply, target);
         }
@@ -299,7 +299,7 @@ fn an_insufficient_session_gets_the_reason_uncached() {
         let reply = reply(&gateway, "GET", "/api/x", &[("cookie", cookie), mode]);
         assert_eq!(reply.status, status, "{mode:?}: {}", reply.body);
         assert!(reply.header("cache-control").unwrap().contains("no-store"), "{mode:?}");
-        assert!(reply.header("set-cookie").is_none(), "{mode:?}: the login goes on");
+        assert!(reply.header("set-cookie").is_none(), "{mode:?}: the session continues");
     }
 }
 

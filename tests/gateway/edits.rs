@@ -10,13 +10,13 @@ type Header = (String, String);
 
 /// The sender of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Who {
+enum Client {
     /// An anonymous client.
-    Nobody,
+    Anonymous,
     /// An API client with a token.
     Program,
     /// A user with a session.
-    Person,
+    User,
     /// The same, with a session whose cookie is rewritten.
     Returning,
 }
@@ -86,17 +86,17 @@ fn all<'h>(headers: &'h [Header], name: &str) -> Vec<&'h str> {
 }
 
 /// Checks a forwarded request of each kind.
-fn each(check: impl Fn(&str, Who, Cors, Forward<'_>)) {
+fn each(check: impl Fn(&str, Client, Cors, Forward<'_>)) {
     let [without, with] = [config(), config_with_cors()].map(|config| gateway(&config));
     let (bearer, cookie, old) = (bearer(&token()), Login::new().cookie(), Login::with_stale_cookie().cookie());
     for path in ["/open/x", "/maybe/x", "/api/x", "/service/x", "/private-service/x"] {
-        for who in [Who::Nobody, Who::Program, Who::Person, Who::Returning] {
+        for client in [Client::Anonymous, Client::Program, Client::User, Client::Returning] {
             for cors in [Cors::None, Cors::NoneAsked, Cors::SameOrigin, Cors::Friend, Cors::Stranger] {
-                let mut headers = match who {
-                    Who::Nobody => vec![],
-                    Who::Program => vec![("authorization", bearer.as_str())],
-                    Who::Person => vec![("cookie", cookie.as_str())],
-                    Who::Returning => vec![("cookie", old.as_str())],
+                let mut headers = match client {
+                    Client::Anonymous => vec![],
+                    Client::Program => vec![("authorization", bearer.as_str())],
+                    Client::User => vec![("cookie", cookie.as_str())],
+                    Client::Returning => vec![("cookie", old.as_str())],
                 };
                 match cors {
                     Cors::None | Cors::NoneAsked => {}
@@ -104,11 +104,11 @@ fn each(check: impl Fn(&str, Who, Cors, Forward<'_>)) {
                     Cors::Friend => headers.push(ALLOWED),
                     Cors::Stranger => headers.push(OTHER),
                 }
-                if who == Who::Nobody && matches!(path, "/api/x" | "/private-service/x") {
+                if client == Client::Anonymous && matches!(path, "/api/x" | "/private-service/x") {
                     continue;
                 }
                 let gateway = if cors == Cors::None { &without } else { &with };
-                check(path, who, cors, forward(gateway, "GET", path, &headers));
+                check(path, client, cors, forward(gateway, "GET", path, &headers));
             }
         }
     }
@@ -119,23 +119,23 @@ fn is_public(path: &str) -> bool {
 }
 
 /// Whether the gateway found a session.
-fn has_session(path: &str, who: Who) -> bool {
-    !is_public(path) && matches!(who, Who::Person | Who::Returning)
+fn has_session(path: &str, client: Client) -> bool {
+    !is_public(path) && matches!(client, Client::User | Client::Returning)
 }
 
 #[test]
 fn responses_have_exactly_the_required_cache_and_cors_headers() {
-    each(|path, who, cors, forward| {
+    each(|path, client, cors, forward| {
         for status in [200, 204, 206, 304, 404, 500, 103] {
             for cache_control in CACHE_CONTROLS {
-                let what = format!("{path} {who:?} {cors:?} {status} {cache_control:?}");
+                let what = format!("{path} {client:?} {cors:?} {status} {cache_control:?}");
                 let before = said(cache_control);
                 let after = edited(before.clone(), &forward.response_edits(status, cache_control));
 
                 // Caches.
                 let own_words =
                     matches!(cache_control, Some("private" | "max-age=0, No-Store" | "PRIVATE , max-age=60"));
-                let is_kept = is_public(path) || own_words && !has_session(path, who);
+                let is_kept = is_public(path) || own_words && !has_session(path, client);
                 let expected = if is_kept { cache_control } else { Some("private, no-store") };
                 assert_eq!(all(&after, "cache-control"), expected.into_iter().collect::<Vec<_>>(), "{what}");
                 for name in
@@ -147,7 +147,7 @@ fn responses_have_exactly_the_required_cache_and_cors_headers() {
                 // Cookies: of two with one name, the later wins, which is the gateway's.
                 let cookies = all(&after, "set-cookie");
                 assert_eq!(cookies[..2], ["origin=1", "__Host-edgeward=of the origin"], "{what}");
-                let is_written = has_session(path, who) && who == Who::Returning;
+                let is_written = has_session(path, client) && client == Client::Returning;
                 assert_eq!(cookies.len(), 2 + usize::from(is_written), "{what}");
                 assert!(cookies[2..].iter().all(|line| line.starts_with(&format!("{COOKIE}=1."))), "{what}");
 
@@ -185,12 +185,12 @@ fn responses_have_exactly_the_required_cache_and_cors_headers() {
 
 #[test]
 fn only_the_session_cookie_of_an_upgraded_connection_changes() {
-    each(|path, who, cors, forward| {
+    each(|path, client, cors, forward| {
         for cache_control in CACHE_CONTROLS {
-            let what = format!("{path} {who:?} {cors:?} {cache_control:?}");
+            let what = format!("{path} {client:?} {cors:?} {cache_control:?}");
             let before = said(cache_control);
             let after = edited(before.clone(), &forward.response_edits(101, cache_control));
-            let is_written = has_session(path, who) && who == Who::Returning;
+            let is_written = has_session(path, client) && client == Client::Returning;
             assert_eq!(after[..before.len()], before, "{what}");
             let added = &after[before.len()..];
             assert_eq!(added.len(), usize::from(is_written), "{what}");
@@ -201,7 +201,7 @@ fn only_the_session_cookie_of_an_upgraded_connection_changes() {
 
 #[test]
 fn removals_precede_additions() {
-    each(|path, who, cors, forward| {
+    each(|path, client, cors, forward| {
         let edits = forward.response_edits(200, None);
         for (at, edit) in edits.iter().enumerate() {
             let HeaderEdit::Remove(removed) = edit else { continue };
@@ -209,25 +209,25 @@ fn removals_precede_additions() {
                 HeaderEdit::Remove(name) => name == removed,
                 HeaderEdit::Set(name, _) | HeaderEdit::Append(name, _) => name == removed,
             });
-            assert!(!earlier, "{path} {who:?} {cors:?}: {removed}");
+            assert!(!earlier, "{path} {client:?} {cors:?}: {removed}");
         }
         let is_plain = is_public(path) && cors == Cors::None;
-        assert_eq!(edits.is_empty(), is_plain, "{path} {who:?} {cors:?}: a response that stays as it is costs nothing");
+        assert_eq!(edits.is_empty(), is_plain, "{path} {client:?} {cors:?}: an unchanged response has no edits");
     });
 }
 
 #[test]
 fn the_response_for_an_unreachable_origin_has_the_same_headers() {
     for is_missing in [false, true] {
-        each(|path, who, cors, forward| {
-            let what = format!("{path} {who:?} {cors:?}");
+        each(|path, client, cors, forward| {
+            let what = format!("{path} {client:?} {cors:?}");
             let reply = if is_missing { forward.without_service() } else { forward.unreachable() };
             let (status, code) = if is_missing { (503, "config_invalid") } else { (502, "origin_unreachable") };
             assert_eq!((reply.status, problem(&reply)["code"].as_str()), (status, Some(code)), "{what}");
 
-            let cache_control = if has_session(path, who) { "private, no-store" } else { "no-store" };
+            let cache_control = if has_session(path, client) { "private, no-store" } else { "no-store" };
             assert_eq!(values(&reply, "cache-control"), [cache_control], "{what}");
-            let is_written = has_session(path, who) && who == Who::Returning;
+            let is_written = has_session(path, client) && client == Client::Returning;
             assert_eq!(values(&reply, "set-cookie").len(), usize::from(is_written), "{what}");
 
             let is_friend = cors == Cors::Friend;

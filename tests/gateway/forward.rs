@@ -167,7 +167,7 @@ fn a_token_set_by_the_gateway_replaces_the_clients_on_every_route() {
         assert_eq!(forward.set, set(&[HOST, HTTPS, ("Authorization", &expected)]));
     }
     let open = forward(&gateway, "GET", "/kept-open/x", &[("authorization", "Basic YTpi")]);
-    assert!(open.drops("authorization"), "a name that a route sets is the gateway's everywhere");
+    assert!(open.drops("authorization"), "a header set by one route is reserved on all");
     assert_eq!(open.set, set(&[HOST, HTTPS]));
 }
 
@@ -215,7 +215,7 @@ fn identity_headers_are_set_only_for_verified_callers() {
         ("X-Token", "access-token-of-a-session"),
         ("X-User", "auth0|1"),
     ];
-    let of_nobody: Headers<'_> = &[HOST, HTTPS, ("X-Tenant", "gold")];
+    let anonymous: Headers<'_> = &[HOST, HTTPS, ("X-Tenant", "gold")];
     let forged = ("x-user", "admin");
     for (path, headers, expected) in [
         ("/api/x", &[("authorization", bearer.as_str()), forged][..], of_token),
@@ -223,10 +223,10 @@ fn identity_headers_are_set_only_for_verified_callers() {
         ("/api/x", &[("authorization", &bearer), ("cookie", &cookie)], of_token),
         ("/api/x", &[("cookie", &cookie), forged], of_session),
         ("/maybe/x", &[("cookie", &cookie)], of_session),
-        ("/maybe/x", &[forged], of_nobody),
-        ("/maybe/x", &[("cookie", "__Host-edgeward=1.x")], of_nobody),
-        ("/open/x", &[("cookie", &cookie)], of_nobody),
-        ("/open/x", &[("authorization", &bearer)], of_nobody),
+        ("/maybe/x", &[forged], anonymous),
+        ("/maybe/x", &[("cookie", "__Host-edgeward=1.x")], anonymous),
+        ("/open/x", &[("cookie", &cookie)], anonymous),
+        ("/open/x", &[("authorization", &bearer)], anonymous),
     ] {
         let forward = forward(&gateway, "GET", path, headers);
         assert_eq!(forward.set, set(expected), "{path} {headers:?}");

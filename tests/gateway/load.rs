@@ -49,9 +49,9 @@ fn an_invalid_document_logs_the_number_of_problems_and_each_problem() {
     let expected =
         format!("config_invalid: {errors} error(s); every request is answered with 503 until they are mended");
     assert_eq!(*first, (Level::Error, expected));
-    let told = compile(&config.to_string(), &|_| None).unwrap_err();
-    assert_eq!(problems.len(), told.len());
-    for ((level, line), problem) in problems.iter().zip(&told) {
+    let reported = compile(&config.to_string(), &|_| None).unwrap_err();
+    assert_eq!(problems.len(), reported.len());
+    for ((level, line), problem) in problems.iter().zip(&reported) {
         assert_eq!(*level, if problem.is_error { Level::Error } else { Level::Warning });
         assert_eq!(*line, format!("config: {problem}"));
         let kind = if problem.is_error { "error" } else { "warning" };
@@ -63,7 +63,7 @@ fn an_invalid_document_logs_the_number_of_problems_and_each_problem() {
 
 #[test]
 fn an_unreadable_document_is_logged_with_the_position() {
-    for (text, told) in [
+    for (text, reported) in [
         ("{\n  \"paths\": [,]\n}", "config: error at (document): is not JSON: line 2, column "),
         ("[]", "config: error at (document): must be a JSON object"),
         (r#"{"paths":[],"paths":[]}"#, "config: error at (document): has an object with two keys of the same name"),
@@ -71,7 +71,7 @@ fn an_unreadable_document_is_logged_with_the_position() {
         let (serves, lines) = loaded(Some(text), &[]);
         assert!(!serves && lines.len() == 2, "{lines:?}");
         assert!(lines[0].1.starts_with("config_invalid: 1 error(s); "), "{lines:?}");
-        assert!(lines[1].0 == Level::Error && lines[1].1.starts_with(told), "{lines:?}");
+        assert!(lines[1].0 == Level::Error && lines[1].1.starts_with(reported), "{lines:?}");
     }
 }
 

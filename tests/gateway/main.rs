@@ -211,7 +211,7 @@ fn the_health_check_works_with_any_configuration_without_requests() {
         assert_eq!(values(&reply, "set-cookie"), [""; 0]);
     }
     for other in ["/.well-known/edgeward/health/", "/.well-known/edgeward/%68ealth", "//.well-known/edgeward/health"] {
-        assert_eq!(self::reply(&gateway, "GET", other, &[]).status, 401, "{other} is a path like any other");
+        assert_eq!(self::reply(&gateway, "GET", other, &[]).status, 401, "{other} is an ordinary path");
     }
     assert!(host.seen().sent.is_empty() && host.seen().lines.is_empty() && host.seen().edge_asked.is_empty());
 }
