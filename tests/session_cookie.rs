@@ -34,7 +34,7 @@ fn at(offset: i64) -> UnixTime {
 }
 
 fn gateway() -> Gateway {
-    let who = json!({ "type": "respond", "headers": { "X-Who": "$claims.sub" } });
+    let respond = json!({ "type": "respond", "headers": { "X-User": "$claims.sub" } });
     let config = json!({
         "authorizer": {
             "type": "auth0", "domain": "tenant.example.com", "audience": "https://api.example.com", "client_id": "c",
@@ -44,9 +44,9 @@ fn gateway() -> Gateway {
         "paths": [
             { "method": "GET", "path": "/login", "integration": { "type": "login" } },
             { "method": "GET", "path": "/cb", "integration": { "type": "callback" } },
-            { "method": "ANY", "path": "/private", "integration": who },
-            { "method": "ANY", "path": "/maybe", "auth": "optional", "integration": who },
-            { "method": "ANY", "path": "/scoped", "scopes": ["read:items"], "integration": who },
+            { "method": "ANY", "path": "/private", "integration": respond },
+            { "method": "ANY", "path": "/maybe", "auth": "optional", "integration": respond },
+            { "method": "ANY", "path": "/scoped", "scopes": ["read:items"], "integration": respond },
         ]
     });
     compile(&config.to_string(), &|_| None).unwrap_or_else(|problems| panic!("{problems:?}")).gateway

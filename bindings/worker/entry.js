@@ -55,7 +55,7 @@ export class EdgewardSessions {
     this.#config = config;
   }
 
-  /** Refreshes run one after another, so that each finds the outcome of the previous one. An end does not wait: a running refresh finds it. */
+  /** Refreshes run one after another, so that each finds the previous outcome. An end does not wait: a running refresh finds it. */
   fetch(request) {
     const action = new URL(request.url).pathname.slice(1);
     if (action !== "refresh") return this.#serve(action, request);
