@@ -68,7 +68,7 @@ fn check_login(reader: &mut Reader<'_>, lookup: &RouteLookup<'_>, places: &[Stri
         if !is_page && lookup.routes.iter().any(|route| route.integration == starts_at) {
             reader.error(
                 place,
-                format_args!("leads to {path}, which is not a page: set it to the URL of a page of the site"),
+                format_args!("leads to {path}, which is no page: set it to the URL of a page of the site"),
             );
         }
     }
