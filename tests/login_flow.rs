@@ -82,7 +82,7 @@ impl Flow {
         deployment
     }
 
-    fn begun(query: &str) -> Self {
+    fn started(query: &str) -> Self {
         Self::on(Self::deployment(), query)
     }
 
@@ -143,7 +143,7 @@ fn answer(status: u16, body: &serde_json::Value) -> Incoming {
 
 #[test]
 fn a_login_ends_in_a_session_at_the_page_where_it_began() {
-    let mut flow = Flow::begun("return_to=%2Fitems%3Fpage%3D2");
+    let mut flow = Flow::started("return_to=%2Fitems%3Fpage%3D2");
     let (_, location) = flow.finish(|id| id).unwrap();
     assert_eq!(location, "/items?page=2");
     flow.deployment.set_clock(at(60));
@@ -175,7 +175,7 @@ fn a_callback_that_this_browser_did_not_begin_is_refused() {
         ),
     ];
     for (what, query, expected) in attacks {
-        let flow = Flow::begun("");
+        let flow = Flow::started("");
         let response = flow.accept(&query(&flow), at(5));
         assert_eq!(error(&response), reported(&expected), "{what}");
         assert_eq!(response.status, expected.status(), "{what}");
@@ -185,13 +185,13 @@ fn a_callback_that_this_browser_did_not_begin_is_refused() {
 #[test]
 fn another_browser_a_late_callback_and_a_replay_are_refused() {
     let unknown = reported(&CallbackError::StateUnknown);
-    let foreign = Flow::begun("");
+    let foreign = Flow::started("");
     assert_eq!(error(&foreign.callback(&foreign.query, "", at(5))), unknown);
 
-    let late = Flow::begun("");
+    let late = Flow::started("");
     assert_eq!(error(&late.accept(&late.query, at(600))), unknown);
 
-    let twice = Flow::begun("");
+    let twice = Flow::started("");
     assert_eq!(error(&twice.accept(&twice.query, at(5))), None);
     assert_eq!(error(&twice.accept(&twice.query, at(6))), unknown);
 }
@@ -206,7 +206,7 @@ fn an_id_token_of_another_login_makes_no_session() {
         ("at_hash_mismatch", |id| id.claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA")),
     ];
     for (code, change) in cases {
-        let mut flow = Flow::begun("");
+        let mut flow = Flow::started("");
         let response = flow.finish(change).err().unwrap();
         assert_eq!(response.outcome(), (400, "id_token_invalid".into()));
         assert_eq!(response.sets(COOKIE), None);
@@ -226,7 +226,7 @@ fn only_valid_token_responses_are_accepted() {
         (200, json!({ "access_token": "a", "token_type": "DPoP", "id_token": "x" }), CallbackError::ExchangeFailed),
         (200, json!([]), CallbackError::ExchangeFailed),
     ] {
-        let flow = Flow::begun("");
+        let flow = Flow::started("");
         flow.deployment.provider.answer_next(Endpoint::Token, Ok(answer(status, &body)));
         assert_eq!(error(&flow.accept(&flow.query, at(5))), reported(&expected), "{status} {body}");
     }
@@ -269,12 +269,12 @@ fn no_published_redirect_payload_leaves_the_site() {
 
 #[test]
 fn a_login_is_pending_for_exactly_ten_minutes() {
-    let begun = NOW * 1000;
+    let started = NOW * 1000;
     for (millis, is_open) in
         [(0, true), (599_999, true), (600_000, false), (86_400_000, false), (-60_000, true), (-60_001, false)]
     {
-        let flow = Flow::begun("");
-        let response = flow.accept(&flow.query, UnixTime::from_millis(begun + millis));
+        let flow = Flow::started("");
+        let response = flow.accept(&flow.query, UnixTime::from_millis(started + millis));
         assert_eq!(error(&response).is_none(), is_open, "{millis}");
         if !is_open {
             assert_eq!(error(&response), reported(&CallbackError::StateUnknown), "{millis}");
@@ -284,7 +284,7 @@ fn a_login_is_pending_for_exactly_ten_minutes() {
 
 #[test]
 fn every_bit_of_a_login_cookie_is_authenticated() {
-    let flow = Flow::begun("return_to=%2Fitems");
+    let flow = Flow::started("return_to=%2Fitems");
     let whole = flow.browser.header(at(0));
     let value_from = whole.find('=').unwrap() + 1;
     let unknown = reported(&CallbackError::StateUnknown);
@@ -307,7 +307,7 @@ fn every_bit_of_a_login_cookie_is_authenticated() {
 #[test]
 fn rights_of_another_subject_are_not_granted() {
     for (subject, has_rights) in [("user-1", true), ("user-2", false)] {
-        let mut flow = Flow::begun("");
+        let mut flow = Flow::started("");
         let access = move |access: Mint| access.claim("sub", subject).claim("permissions", json!(["admin"])).text();
         flow.deployment.provider.set().access = Rc::new(access);
         let (session, _) = flow.finish(|id| id.claim("sub", "user-1")).unwrap();

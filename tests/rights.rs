@@ -327,7 +327,7 @@ fn rights_expire_with_their_token_and_expires_in_only_shortens_that() {
 }
 
 /// Returns a browser whose access token was issued while the issuer's keys were unreachable. The deployment has no keys yet.
-fn unread(deployment: &Deployment, before: &Browser, reply: &Value) -> Browser {
+fn with_unverified_token(deployment: &Deployment, before: &Browser, reply: &Value) -> Browser {
     deployment.provider.take_down(Endpoint::Keys);
     let mut browser = before.clone();
     let response = refresh(deployment, &mut browser, Some(Rc::new(claiming_rights)), reply);
@@ -358,7 +358,7 @@ fn a_short_outage_of_keys_does_not_affect_rights() {
         };
         let before = log_in_before();
         let cold = deployment.instance();
-        let browser = unread(&cold, &before, &reply);
+        let browser = with_unverified_token(&cold, &before, &reply);
         let session = deployment.session(&browser);
         assert!(session.has_unverified_access_token());
         assert_eq!(session.tokens().access, next);
@@ -369,11 +369,11 @@ fn a_short_outage_of_keys_does_not_affect_rights() {
 
         // It is sent to another instance and back.
         let sessions = deployment.sessions();
-        let packed = sessions.seal_message(&session, HOST, &[7; 24]).unwrap();
-        let unpacked = sessions.open_message(&packed, HOST).unwrap();
-        assert!(unpacked.has_unverified_access_token());
-        assert_eq!(scopes(unpacked.claims_at(at(99))), ["read:things", "write:things"]);
-        assert_no_rights(unpacked.claims_at(at(100)), "until the previous token's expiry");
+        let sealed = sessions.seal_message(&session, HOST, &[7; 24]).unwrap();
+        let opened = sessions.open_message(&sealed, HOST).unwrap();
+        assert!(opened.has_unverified_access_token());
+        assert_eq!(scopes(opened.claims_at(at(99))), ["read:things", "write:things"]);
+        assert_no_rights(opened.claims_at(at(100)), "until the previous token's expiry");
 
         deployment.provider.take_down(Endpoint::Keys);
         assert!(reverify_access_token(&deployment, &browser, &[key_a().jwk()]).is_none(), "nothing new");
@@ -392,7 +392,7 @@ fn a_short_outage_of_keys_does_not_affect_rights() {
 
         let of_another = json!({ "access_token": access_token().claim("sub", "user-2").text() });
         deployment.provider.set().published = vec![key_a().jwk()];
-        let other = unread(&deployment.instance(), &log_in_before(), &of_another);
+        let other = with_unverified_token(&deployment.instance(), &log_in_before(), &of_another);
         assert!(deployment.session(&other).has_unverified_access_token());
         let other = reverify_access_token(&deployment, &other, &[key_a().jwk()]).unwrap();
         assert_no_rights(deployment.session(&other).claims_at(at(0)), "another user's");
@@ -408,8 +408,9 @@ fn a_short_outage_of_keys_does_not_affect_rights() {
     }
     // RFC 6749 §6: the scope stated for an unverified token stays valid for the next, too.
     let cold = deployment.instance();
-    let browser = unread(&cold, &log_in_before(), &json!({ "access_token": next, "scope": "next:scope" }));
-    let browser = unread(&cold, &browser, &json!({ "access_token": next }));
+    let browser =
+        with_unverified_token(&cold, &log_in_before(), &json!({ "access_token": next, "scope": "next:scope" }));
+    let browser = with_unverified_token(&cold, &browser, &json!({ "access_token": next }));
     assert!(deployment.session(&browser).has_unverified_access_token());
     let read = deployment.session(&reverify_access_token(&deployment, &browser, &[key_a().jwk()]).unwrap());
     assert_eq!(scopes(read.claims_at(at(0))), ["next:scope"]);
@@ -478,8 +479,11 @@ fn a_refreshed_id_token_continues_the_login_or_ends_it() {
     // Without keys to verify it, it is ignored.
     let fetching = fetching_deployment(&json!({}));
     let before = log_in(&fetching, claiming_rights, &json!({}));
-    let after =
-        unread(&fetching.instance(), &before, &json!({ "id_token": Mint::id(key_a()).claim("sub", "user-2").text() }));
+    let after = with_unverified_token(
+        &fetching.instance(),
+        &before,
+        &json!({ "id_token": Mint::id(key_a()).claim("sub", "user-2").text() }),
+    );
     let kept = [&before, &after].map(|browser| fetching.session(browser).tokens().id.clone());
     assert!(kept[0].is_some());
     assert_eq!(kept[1], kept[0]);
@@ -564,7 +568,7 @@ fn a_session_is_valid_only_for_the_login_it_was_created_for() {
         home.open(&mut browser, &callback);
         let value = browser.value(&cookie_name(section)).unwrap().to_string();
         home.send(&mut browser.clone(), Request::post(&url(authorizer, "/refresh")));
-        let packed = coordinator.sealed().pop().unwrap();
+        let sealed = coordinator.sealed().pop().unwrap();
         home.share(None);
         for (other, (authorizer, section)) in gateways.iter().enumerate() {
             for more in &neutral {
@@ -573,8 +577,8 @@ fn a_session_is_valid_only_for_the_login_it_was_created_for() {
                 let response = deployment.fetch(Request::get(&url(authorizer, "/maybe")).cookie(&cookie));
                 let opens = response.origin_header("x-user").is_some();
                 assert_eq!(opens, index == other, "{authorizer} {section} {more}");
-                let unpacks = deployment.run(unpacks(&deployment, &packed));
-                assert_eq!(unpacks, opens, "a packed session: {authorizer} {section} {more}");
+                let opens_message = deployment.run(opens_message(&deployment, &sealed));
+                assert_eq!(opens_message, opens, "a message: {authorizer} {section} {more}");
                 // A callback by a script reports the error, without effect.
                 let callback = Request::get(&url(authorizer, &format!("/callback?code=c&state={state}"))).script();
                 let (_, told) = deployment.fetch(callback.cookie(&login_cookie)).outcome();
@@ -616,7 +620,7 @@ impl CoordinatorStore for Empty {
 }
 
 /// Returns whether the coordinator of this deployment opens a message.
-async fn unpacks(deployment: &Deployment, sealed: &str) -> bool {
+async fn opens_message(deployment: &Deployment, sealed: &str) -> bool {
     let party = deployment.gateway.login().unwrap();
     let outcome = party.coordinate(SessionAction::Replace, sealed, &Empty, &deployment.host).await.unwrap();
     assert!([200, 503].contains(&outcome.response.status));

@@ -183,7 +183,7 @@ impl Provider {
         let provider = Self { host: host.clone(), state: Rc::new(RefCell::new(state)) };
         for endpoint in Endpoint::ALL {
             let this = provider.clone();
-            host.serve(&provider.url(endpoint), move |request| this.meet(endpoint, request));
+            host.serve(&provider.url(endpoint), move |request| this.receive(endpoint, request));
         }
         provider
     }
@@ -294,7 +294,7 @@ impl Provider {
         self.state.borrow().count
     }
 
-    fn meet(&self, endpoint: Endpoint, request: &Outgoing) -> Reply {
+    fn receive(&self, endpoint: Endpoint, request: &Outgoing) -> Reply {
         *self.set().requests.entry(endpoint).or_default() += 1;
         if endpoint == Endpoint::Token {
             let sent = form(request.body.as_deref().unwrap_or_default());
@@ -313,7 +313,7 @@ impl Provider {
         if let Some(Fault::Answer(reply)) = fault {
             return reply;
         }
-        let reply = self.act(endpoint, request);
+        let reply = self.process(endpoint, request);
         match fault {
             Some(Fault::ResponseLost) => self.host.delay_next(&request.url, Delay::Millis(request.timeout_ms + 1)),
             Some(Fault::Late(millis)) => self.host.delay_next(&request.url, Delay::Millis(millis)),
@@ -329,7 +329,7 @@ impl Provider {
         Ok(reply)
     }
 
-    fn act(&self, endpoint: Endpoint, request: &Outgoing) -> Incoming {
+    fn process(&self, endpoint: Endpoint, request: &Outgoing) -> Incoming {
         match endpoint {
             Endpoint::Discovery => ok_json(&self.metadata().to_string()),
             Endpoint::Keys => ok_json(&set_text(self.state.borrow().published.clone())),
