@@ -84,7 +84,7 @@ impl LoginError {
                         "check client_id, client_secret and client_auth against the application at the provider"
                     }
                     "invalid_grant" => {
-                        "the code was already used or has expired, or authorizer.redirect_uri is not exactly the registered URL \
+                        "the code was used, has expired, or authorizer.redirect_uri is not exactly the registered URL \
                          (scheme, host, path, trailing slash)"
                     }
                     _ => "check authorizer.redirect_uri, client_id and client_secret",

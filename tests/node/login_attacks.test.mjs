@@ -329,7 +329,7 @@ describe("a token endpoint that", () => {
   const problem = (status, error, more = {}) => ({ status, body: JSON.stringify({ error, error_description: "<script>alert(1)</script>", ...more }) });
   const ok = (reply) => ({ reply });
   const rows = [
-    ["answers 400 invalid_grant", { fault: problem(400, "invalid_grant") }, /answered invalid_grant: the code was used, is over, or authorizer\.redirect_uri/],
+    ["answers 400 invalid_grant", { fault: problem(400, "invalid_grant") }, /answered invalid_grant: the code was used, has expired, or authorizer\.redirect_uri/],
     ["answers 401 invalid_client", { fault: problem(401, "invalid_client") }, /answered invalid_client: check client_id, client_secret/],
     ["answers 400 unauthorized_client", { fault: problem(400, "unauthorized_client") }, /answered unauthorized_client: check client_id/],
     ["answers 403", { fault: problem(403, "access_denied") }, /answered access_denied: check authorizer\.redirect_uri/],
