@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use edgeward::io::UnixTime;
 use edgeward::jwk::{JwkSet, KeyCache};
 use edgeward::jwt::{Access, Algorithm, Requirements, Id, Policy, Profile, Roles};
-use edgeward::{Unverified, Verifier};
+use edgeward::{VerificationError, Verifier};
 use fixed_host::{FixedHost, at_once};
 use serde_json::Value;
 
@@ -67,8 +67,8 @@ fn judge<K: 'static>(options: &Value, now: UnixTime, policy: ReadPolicy<K>) -> J
     let verifier = issuers.fold(first, |verifier, (policy, keys)| verifier.and_issuer(policy, keys));
     Box::new(move |token| match at_once(verifier.verify(token, &FixedHost(now))) {
         Ok(_) => "ok",
-        Err(Unverified::Refused(error)) => error.code(),
-        Err(Unverified::Unavailable(_)) => "there are no keys",
+        Err(VerificationError::Refused(error)) => error.code(),
+        Err(VerificationError::Unavailable(_)) => "there are no keys",
     })
 }
 

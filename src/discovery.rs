@@ -107,7 +107,7 @@ pub(crate) struct MetadataCache {
 struct State {
     held: Option<(Arc<Metadata>, UnixTime)>,
     /// Whether something that it names has failed: only a newer document tells where that moved to.
-    is_suspect: bool,
+    is_outdated: bool,
     /// Whether a login could not use it: until it can, pauses between fetches grow as they do after failures.
     is_rejected: bool,
     flight: SingleFlight,
@@ -144,7 +144,7 @@ impl MetadataCache {
         let flight = SingleFlight::new(limits::DISCOVERY_LEASE_MS);
         let state = State {
             held: None,
-            is_suspect: false,
+            is_outdated: false,
             is_rejected: false,
             flight,
             last_error: DiscoveryError::Unreachable,
@@ -177,8 +177,8 @@ impl MetadataCache {
     /// The metadata, or how to come by it. `may_fetch` is false once this request has fetched.
     pub(crate) fn find(self: &Arc<Self>, now: UnixTime, may_fetch: bool) -> MetadataLookup {
         let number = self.state.with(|state| {
-            let held = state.held.as_ref().filter(|(_, at)| may_still_serve(*at, now));
-            let is_fresh = !state.is_suspect && held.is_some_and(|(_, at)| age_s(*at, now) < limits::DISCOVERY_FRESH_S);
+            let held = state.held.as_ref().filter(|(_, at)| may_serve_stale(*at, now));
+            let is_fresh = !state.is_outdated && held.is_some_and(|(_, at)| age_s(*at, now) < limits::DISCOVERY_FRESH_S);
             let may_fetch = may_fetch && state.flight.may_begin(now);
             match held {
                 // Fetching failed, or is under way: the last good document serves.
@@ -195,16 +195,16 @@ impl MetadataCache {
     }
 
     /// Notes that something the document names has failed, so that the document is fetched again when it is next needed.
-    pub(crate) fn suspect(&self) {
-        self.state.with(|state| state.is_suspect = true);
+    pub(crate) fn mark_outdated(&self) {
+        self.state.with(|state| state.is_outdated = true);
     }
 
     /// Notes that a login cannot use the document: it is fetched again after a pause.
     #[cfg(feature = "gateway")]
     pub(crate) fn reject(&self, now: UnixTime) {
         self.state.with(|state| {
-            if !state.is_suspect {
-                (state.is_suspect, state.is_rejected) = (true, true);
+            if !state.is_outdated {
+                (state.is_outdated, state.is_rejected) = (true, true);
                 state.flight.failed(None, now);
             }
         });
@@ -241,7 +241,7 @@ impl MetadataPermit {
                         state.flight.succeeded();
                     }
                     state.held = Some((metadata, now));
-                    state.is_suspect = false;
+                    state.is_outdated = false;
                 }
                 Err(error) => {
                     state.flight.failed(retry_after_s, now);
@@ -269,7 +269,7 @@ fn age_s(since: UnixTime, now: UnixTime) -> i64 {
 }
 
 /// Whether what was good at `since` may serve while nothing newer can be had: for a day, and never if the clock went back.
-pub(crate) fn may_still_serve(since: UnixTime, now: UnixTime) -> bool {
+pub(crate) fn may_serve_stale(since: UnixTime, now: UnixTime) -> bool {
     (0..limits::JWKS_STALE_ON_ERROR_S).contains(&age_s(since, now))
 }
 

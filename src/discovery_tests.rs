@@ -249,7 +249,7 @@ fn a_permit_that_is_dropped_is_the_next_ones() {
 fn a_document_that_named_what_failed_is_fetched_anew_and_serves_until_then() {
     let world = World::new(Ok(document()));
     assert_eq!(world.login(), Ok(()));
-    world.cache.suspect();
+    world.cache.mark_outdated();
     let permit = world.permit();
     assert!(matches!(world.find(), MetadataLookup::Known(_)), "the others use it meanwhile");
     assert!(matches!(world.cache.find(world.host.now(), false), MetadataLookup::Known(_)));
@@ -278,7 +278,7 @@ fn with_keys(uri: &str) -> Incoming {
 }
 
 fn load(keys: &Arc<KeyCache>, host: &VirtualHost) {
-    let permit = keys.warm_up(host.now()).unwrap();
+    let permit = keys.preload_permit(host.now()).unwrap();
     host.run(host.spawn(KeyJob::load(permit)));
 }
 
@@ -309,11 +309,11 @@ fn keys_and_logins_at_once_wait_for_one_document() {
             MetadataLookup::Fetch(permit) => KeyJob::discover(permit),
             found => panic!("{found:?}"),
         };
-        let job = if login_first { login() } else { KeyJob::load(keys.warm_up(host.now()).unwrap()) };
+        let job = if login_first { login() } else { KeyJob::load(keys.preload_permit(host.now()).unwrap()) };
         jobs.start(host.spawn(job));
         jobs.settle();
         if login_first {
-            jobs.start(host.spawn(KeyJob::load(keys.warm_up(host.now()).unwrap())));
+            jobs.start(host.spawn(KeyJob::load(keys.preload_permit(host.now()).unwrap())));
         }
         jobs.settle();
         assert!(matches!(metadata.find(host.now(), true), MetadataLookup::Wait));

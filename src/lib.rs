@@ -71,4 +71,4 @@ mod support;
 #[cfg(test)]
 mod verifier_tests;
 
-pub use verifier::{Unverified, Verifier};
+pub use verifier::{VerificationError, Verifier};

@@ -52,14 +52,14 @@ struct Issuer {
 
 /// Why there is no verified token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unverified {
+pub enum VerificationError {
     /// The token breaks a rule.
     Refused(VerifyError),
     /// Nobody knows: there are no keys to decide with. Not the caller's fault.
     Unavailable(KeysUnavailable),
 }
 
-impl fmt::Display for Unverified {
+impl fmt::Display for VerificationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(error) => error.fmt(f),
@@ -68,7 +68,7 @@ impl fmt::Display for Unverified {
     }
 }
 
-impl core::error::Error for Unverified {
+impl core::error::Error for VerificationError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Refused(error) => Some(error),
@@ -119,20 +119,20 @@ impl<K> Verifier<K> {
     /// Ready at the first poll whenever the keys are at hand.
     ///
     /// # Errors
-    /// See [`Unverified`].
-    pub async fn verify(&self, token: &str, host: &impl KeyHost) -> Result<VerifiedToken<K>, Unverified> {
+    /// See [`VerificationError`].
+    pub async fn verify(&self, token: &str, host: &impl KeyHost) -> Result<VerifiedToken<K>, VerificationError> {
         self.inner.verify(token, host).await.map(VerifiedToken::shared)
     }
 
     /// Verifies `token` as of now if that takes no wait. `None`, and nothing is begun, if its keys have to be fetched first: for hosts
     /// to which a future costs something.
-    pub fn verify_if_ready(&self, token: &str, host: &impl KeyHost) -> Option<Result<VerifiedToken<K>, Unverified>> {
+    pub fn verify_if_ready(&self, token: &str, host: &impl KeyHost) -> Option<Result<VerifiedToken<K>, VerificationError>> {
         decided(self.inner.check(token, host.now(), 0), host).map(|verdict| verdict.map(VerifiedToken::shared))
     }
 
     /// Verifies `token` as of now with the keys at hand; `None` if there are none yet. Keys that are missing or outdated are fetched
     /// in the background, for later calls.
-    pub fn verify_now(&self, token: &str, host: &impl KeyHost) -> Option<Result<VerifiedToken<K>, Unverified>> {
+    pub fn verify_now(&self, token: &str, host: &impl KeyHost) -> Option<Result<VerifiedToken<K>, VerificationError>> {
         let mut check = self.inner.check(token, host.now(), 0);
         if let Check::Fetch(permit) = check {
             drop(host.spawn(KeyJob::load(permit)));
@@ -175,14 +175,14 @@ impl<K> Verifier<K> {
 }
 
 impl Inner {
-    async fn verify(&self, token: &str, host: &impl KeyHost) -> Result<Arc<Verified>, Unverified> {
+    async fn verify(&self, token: &str, host: &impl KeyHost) -> Result<Arc<Verified>, VerificationError> {
         decide(&|now, fetches| self.check(token, now, fetches), host).await
     }
 
     async fn load(&self, host: &impl KeyHost) -> Result<(), KeysUnavailable> {
         for _ in 0..limits::MAX_POLLS {
             let now = host.now();
-            let permits = self.issuers.iter().filter_map(|issuer| issuer.keys.warm_up(now));
+            let permits = self.issuers.iter().filter_map(|issuer| issuer.keys.preload_permit(now));
             // All at once.
             let jobs: Vec<_> = permits.map(|permit| host.spawn(KeyJob::load(permit))).collect();
             for job in jobs {
@@ -235,10 +235,10 @@ impl Inner {
                 _ => self.tokens.with(|tokens| tokens.remove(text)),
             }
         }
-        self.check_anew(text, now, fetches).unwrap_or_else(Check::Refused)
+        self.check_uncached(text, now, fetches).unwrap_or_else(Check::Refused)
     }
 
-    fn check_anew(&self, text: &str, now: UnixTime, fetches: u8) -> Result<Check, VerifyError> {
+    fn check_uncached(&self, text: &str, now: UnixTime, fetches: u8) -> Result<Check, VerifyError> {
         let token = UntrustedToken::parse(text)?;
         let index = match self.issuers.as_slice() {
             [_] => 0,
@@ -268,13 +268,13 @@ impl KeyCache {
     /// nothing.
     ///
     /// # Errors
-    /// See [`Unverified`].
+    /// See [`VerificationError`].
     pub async fn verify<K>(
         self: &Arc<Self>,
         policy: &Policy<K>,
         token: &str,
         host: &impl KeyHost,
-    ) -> Result<VerifiedToken<K>, Unverified> {
+    ) -> Result<VerifiedToken<K>, VerificationError> {
         let check = |now, fetches| self.check(&policy.rules, token, now, fetches);
         decide(&check, host).await.map(VerifiedToken::shared)
     }
@@ -314,7 +314,7 @@ impl KeyCache {
 type Look<'l> = dyn Fn(UnixTime, u8) -> Check + Sync + 'l;
 
 /// Looks at a token until there is a verdict: fetches keys where a look says so, and waits for those that others fetch.
-async fn decide(look: &Look<'_>, host: &impl KeyHost) -> Result<Arc<Verified>, Unverified> {
+async fn decide(look: &Look<'_>, host: &impl KeyHost) -> Result<Arc<Verified>, VerificationError> {
     let mut fetches = 0;
     for _ in 0..limits::MAX_POLLS {
         match look(host.now(), fetches) {
@@ -322,17 +322,17 @@ async fn decide(look: &Look<'_>, host: &impl KeyHost) -> Result<Arc<Verified>, U
                 in_background(refresh, host);
                 return Ok(verified);
             }
-            Check::Refused(error) => return Err(Unverified::Refused(error)),
-            Check::Unavailable(why) => return Err(Unverified::Unavailable(why)),
+            Check::Refused(error) => return Err(VerificationError::Refused(error)),
+            Check::Unavailable(why) => return Err(VerificationError::Unavailable(why)),
             Check::Wait => host.sleep(limits::FETCH_POLL_MS).await,
             Check::Fetch(permit) => {
-                let has_asked = permit.has_asked();
+                let contacted_provider = permit.contacted_provider();
                 host.spawn(KeyJob::load(permit)).await;
-                fetches += u8::from(has_asked.load(Ordering::Relaxed));
+                fetches += u8::from(contacted_provider.load(Ordering::Relaxed));
             }
         }
     }
-    Err(Unverified::Unavailable(unavailable(KeysError::JwksUnreachable)))
+    Err(VerificationError::Unavailable(unavailable(KeysError::JwksUnreachable)))
 }
 
 /// There are no keys, and no pause is known to wait for: the caller may try again in a second.
@@ -341,14 +341,14 @@ fn unavailable(error: KeysError) -> KeysUnavailable {
 }
 
 /// The verdict of a look that found one. A permit to fetch goes back.
-fn decided(check: Check, host: &impl KeyHost) -> Option<Result<Arc<Verified>, Unverified>> {
+fn decided(check: Check, host: &impl KeyHost) -> Option<Result<Arc<Verified>, VerificationError>> {
     match check {
         Check::Verified(verified, refresh) => {
             in_background(refresh, host);
             Some(Ok(verified))
         }
-        Check::Refused(error) => Some(Err(Unverified::Refused(error))),
-        Check::Unavailable(why) => Some(Err(Unverified::Unavailable(why))),
+        Check::Refused(error) => Some(Err(VerificationError::Refused(error))),
+        Check::Unavailable(why) => Some(Err(VerificationError::Unavailable(why))),
         Check::Fetch(_) | Check::Wait => None,
     }
 }

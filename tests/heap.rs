@@ -20,7 +20,7 @@ use edgeward::base64url;
 use edgeward::io::UnixTime;
 use edgeward::jwk::KeyCache;
 use edgeward::jwt::{Algorithm, Policy};
-use edgeward::{Unverified, Verifier, limits};
+use edgeward::{VerificationError, Verifier, limits};
 use peak_alloc::PeakAlloc;
 use support::fixed_host::{FixedHost, at_once};
 use support::{AUDIENCE, ISSUER, Mint, NOW, access_policy, key_a, key_e3, now, set};
@@ -55,7 +55,7 @@ fn accept(verifier: &Verifier, text: &str) {
 
 fn refuse(verifier: &Verifier, text: &str) {
     match at_once(verifier.verify(text, &FixedHost(now()))) {
-        Err(Unverified::Refused(_)) => {}
+        Err(VerificationError::Refused(_)) => {}
         other => panic!("{other:?}"),
     }
 }
@@ -120,7 +120,7 @@ fn memory_is_bounded() {
     assert_flat("known tokens that push each other out", 10_000, |n| {
         let clock = UnixTime::from_secs(if n % 100 < 50 { NOW } else { NOW + 1000 });
         match at_once(small.verify(&tokens[n % tokens.len()], &FixedHost(clock))) {
-            Ok(_) | Err(Unverified::Refused(_)) => {}
+            Ok(_) | Err(VerificationError::Refused(_)) => {}
             other => panic!("{other:?}"),
         }
     });

@@ -21,7 +21,7 @@ use edgeward::json::{Document, JsonError};
 use edgeward::jwk::{InvalidJwk, InvalidJwkSet, JwkSet, KeyCache, KeySource, KeysError};
 use edgeward::jwt::InvalidPolicy;
 use edgeward::rsa::{InvalidKey, PublicKey};
-use edgeward::{Unverified, Verifier, limits};
+use edgeward::{VerificationError, Verifier, limits};
 use serde_json::json;
 use support::host::{Delay, VirtualHost};
 use support::world::JWKS_URI;
@@ -226,7 +226,7 @@ fn a_request_fetches_at_most_twice() {
         host.kill_jobs();
     }
     crowd.settle();
-    assert!(matches!(crowd.output(request), Some(Err(Unverified::Unavailable(_)))));
+    assert!(matches!(crowd.output(request), Some(Err(VerificationError::Unavailable(_)))));
     assert_eq!(host.seen().sent.len(), 2);
 }
 

@@ -19,7 +19,7 @@ use edgeward::host::{Host as _, Level};
 use edgeward::io::{UnixTime, Unreachable};
 use edgeward::jwk::{KeyCache, KeySource, KeysError};
 use edgeward::jwt::{Algorithm, Policy};
-use edgeward::{Unverified, Verifier, limits};
+use edgeward::{VerificationError, Verifier, limits};
 use serde_json::json as value;
 use support::host::{Crowd, Delay, Jobs, VirtualHost};
 use support::world::{JWKS_URI, Verdict, World, json, kids, status, token, token_with_kid, unavailable};
@@ -507,7 +507,7 @@ fn id_tokens_share_the_keys_and_the_fetches_of_the_verifier() {
     assert!(numbers.iter().all(|number| !others.poll(*number)));
     crowd.finish();
     others.finish();
-    let [Ok(subject), Err(Unverified::Refused(error))] = &crowd.outputs()[..] else { panic!() };
+    let [Ok(subject), Err(VerificationError::Refused(error))] = &crowd.outputs()[..] else { panic!() };
     assert_eq!((subject.as_deref(), error.code()), (Some("user-1"), "audience_mismatch"));
     assert_eq!(others.outputs(), [Verdict::Accepted, Verdict::Refused("audience_mismatch")]);
     assert_eq!(world.asked(), 1);
@@ -521,7 +521,7 @@ fn an_id_token_that_is_refused_hands_the_refresh_on() {
     let keys = Arc::clone(world.verifier.keys().next().unwrap());
     let wrong = id_policy().nonce("another");
     let refused = world.run(keys.verify(&wrong, &Mint::id(key_a()).text(), &world.host));
-    assert!(matches!(refused, Err(Unverified::Refused(error)) if error.code() == "nonce_mismatch"));
+    assert!(matches!(refused, Err(VerificationError::Refused(error)) if error.code() == "nonce_mismatch"));
     assert_eq!(world.asked(), 1);
     let id = world.run(keys.verify(&id_policy(), &Mint::id(key_a()).text(), &world.host));
     assert!(id.is_ok());

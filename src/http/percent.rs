@@ -67,7 +67,7 @@ fn replaced(text: &str, character_of: impl Fn(u8) -> Option<char>) -> String {
 
 /// Whether `text` is an encoding of `decoded` in which nothing unreserved is encoded: no letter, digit, `-`, `.`, `_` or `~`
 /// (RFC 3986 §2.3). Nobody encodes those without a purpose.
-pub(crate) fn is_usual_encoding_of(text: &str, decoded: &str) -> bool {
+pub(crate) fn is_conventional_encoding_of(text: &str, decoded: &str) -> bool {
     let encodes_unreserved =
         |rest: &str| value(rest.as_bytes()).is_some_and(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
     decode(text) == decoded.as_bytes() && !text.split('%').skip(1).any(encodes_unreserved)
@@ -115,7 +115,7 @@ pub(crate) fn utf8_or_latin1(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        decode, decode_latin1, has_overlong_utf8, is_usual_encoding_of, is_well_formed, utf8_or_latin1,
+        decode, decode_latin1, has_overlong_utf8, is_conventional_encoding_of, is_well_formed, utf8_or_latin1,
         with_encoded_separators_as,
     };
 
@@ -130,12 +130,12 @@ mod tests {
     #[test]
     fn the_usual_encodings_of_a_text_leave_letters_alone() {
         for text in ["@me", "%40me"] {
-            assert!(is_usual_encoding_of(text, "@me"), "{text}");
+            assert!(is_conventional_encoding_of(text, "@me"), "{text}");
         }
         for text in ["%6de", "%40m%65", "@m", "%2540me"] {
-            assert!(!is_usual_encoding_of(text, "@me"), "{text}");
+            assert!(!is_conventional_encoding_of(text, "@me"), "{text}");
         }
-        assert!(is_usual_encoding_of("caf%C3%A9", "café") && is_usual_encoding_of("caf%c3%a9", "café"));
+        assert!(is_conventional_encoding_of("caf%C3%A9", "café") && is_conventional_encoding_of("caf%c3%a9", "café"));
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Unicode {
     }
 
     /// The combinations that make the two texts equal.
-    pub(crate) fn agreeing(self, text: &str, literal: &str) -> Combinations {
+    pub(crate) fn matching_combinations(self, text: &str, literal: &str) -> Combinations {
         if text == literal {
             return EVERY;
         }
@@ -131,7 +131,7 @@ mod tests {
     const UNICODE: Unicode = Unicode::TABLES;
 
     fn could_be(text: &str, literal: &str) -> bool {
-        UNICODE.agreeing(text, literal) != 0
+        UNICODE.matching_combinations(text, literal) != 0
     }
 
     #[test]
@@ -155,7 +155,7 @@ mod tests {
         ] {
             assert!(could_be(text, "admin"), "{text}");
             assert!(could_be("admin", text), "{text}");
-            assert_ne!(UNICODE.agreeing(text, "admin"), EVERY, "{text}");
+            assert_ne!(UNICODE.matching_combinations(text, "admin"), EVERY, "{text}");
         }
         for text in ["", "admi", "administrator", "ädmin", "аdmin", "日本", "ａ", "admin x", ".admin", "ad.min"] {
             assert!(!could_be(text, "admin"), "{text}");

@@ -247,7 +247,7 @@ impl<'a> Object<'a> {
             if member == name {
                 return items.next();
             }
-            items.step_over();
+            items.skip_value();
         }
         None
     }
@@ -277,7 +277,7 @@ pub struct Items<'a> {
 }
 
 impl Items<'_> {
-    fn step_over(&mut self) {
+    fn skip_value(&mut self) {
         self.next = match self.document.node(self.next) {
             Some(Node::Array { end } | Node::Object { end }) => end,
             _ => self.next + 1,
@@ -311,7 +311,7 @@ impl<'a> Iterator for Items<'a> {
 
 /// What an object that is not kept has under a name.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Peeked {
+pub(crate) enum Member {
     /// No such member.
     Absent,
     /// A member that is no string.
@@ -325,15 +325,15 @@ pub(crate) enum Peeked {
 /// # Errors
 /// If the text is not JSON, not an object, too deep, or has the member twice. What else [`Document::parse`] refuses may pass
 /// here.
-pub(crate) fn peek(text: &[u8], name: &str) -> Result<Peeked, JsonError> {
+pub(crate) fn read_member(text: &[u8], name: &str) -> Result<Member, JsonError> {
     let text = str::from_utf8(text).map_err(|_| JsonError::Syntax)?;
     let mut index = Index::new(text, limits::MAX_CLAIMS_DEPTH, Some(name));
     index.read().map_err(|_| JsonError::Syntax)?;
     match *index.nodes {
-        [Node::Object { .. }] => Ok(Peeked::Absent),
-        [Node::Object { .. }, Node::String(span)] => Ok(Peeked::String(span.of(text).into())),
-        [Node::Object { .. }, Node::Unescaped(span)] => Ok(Peeked::String(span.of(&index.unescaped).into())),
-        [Node::Object { .. }, _] => Ok(Peeked::NotAString),
+        [Node::Object { .. }] => Ok(Member::Absent),
+        [Node::Object { .. }, Node::String(span)] => Ok(Member::String(span.of(text).into())),
+        [Node::Object { .. }, Node::Unescaped(span)] => Ok(Member::String(span.of(&index.unescaped).into())),
+        [Node::Object { .. }, _] => Ok(Member::NotAString),
         _ => Err(JsonError::Syntax),
     }
 }
@@ -350,7 +350,7 @@ mod tests {
     use alloc::format;
     use alloc::string::String;
 
-    use super::{Document, JsonError, Node, Number, Peeked, Value, peek};
+    use super::{Document, JsonError, Node, Number, Member, Value, read_member};
 
     fn parse(text: &str) -> Result<Document, JsonError> {
         Document::parse(text.as_bytes().to_vec(), 16)
@@ -436,15 +436,15 @@ mod tests {
 
     #[test]
     fn one_member_can_be_read_without_the_rest() {
-        let found = |text: &str| peek(text.as_bytes(), "iss");
+        let found = |text: &str| read_member(text.as_bytes(), "iss");
         for text in [r#"{"iss":"x"}"#, r#"{"a":[1,{"iss":"y"}],"\u0069ss":"\u0078","b":{}}"#] {
-            assert_eq!(found(text), Ok(Peeked::String("x".into())), "{text}");
+            assert_eq!(found(text), Ok(Member::String("x".into())), "{text}");
         }
         for text in ["{}", r#"{"a":{"iss":"x"},"Iss":"x","issx":1}"#] {
-            assert_eq!(found(text), Ok(Peeked::Absent), "{text}");
+            assert_eq!(found(text), Ok(Member::Absent), "{text}");
         }
         for value in ["null", "true", "1", "-1", "1.5", r#"["x"]"#, r#"{"iss":"x"}"#] {
-            assert_eq!(found(&format!(r#"{{"iss":{value}}}"#)), Ok(Peeked::NotAString), "{value}");
+            assert_eq!(found(&format!(r#"{{"iss":{value}}}"#)), Ok(Member::NotAString), "{value}");
         }
         for text in [
             "",
@@ -460,7 +460,7 @@ mod tests {
         ] {
             assert_eq!(found(text), Err(JsonError::Syntax), "{text}");
         }
-        assert_eq!(peek(b"{\"iss\":\"\xff\"}", "iss"), Err(JsonError::Syntax));
+        assert_eq!(read_member(b"{\"iss\":\"\xff\"}", "iss"), Err(JsonError::Syntax));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
-use super::{Document, JsonError, Number, Peeked, Value, peek};
+use super::{Document, JsonError, Number, Member, Value, read_member};
 
 /// The value as `serde_json` would hold it.
 fn converted(value: Value<'_>) -> serde_json::Value {
@@ -42,14 +42,14 @@ fn compare(text: &[u8]) {
         (Err(JsonError::Syntax | JsonError::NotUtf8), Err(_)) => {}
         _ => panic!("{shown}: {ours:?}, {theirs:?}"),
     }
-    // A name that a text has twice is the only thing that `peek` refuses beside what is no JSON object.
+    // A name that a text has twice is the only thing that `read_member` refuses beside what is no JSON object.
     if let Ok(document) = &ours {
         let expected = match document.root().get("a") {
-            None => Peeked::Absent,
-            Some(Value::String(text)) => Peeked::String(text.into()),
-            Some(_) => Peeked::NotAString,
+            None => Member::Absent,
+            Some(Value::String(text)) => Member::String(text.into()),
+            Some(_) => Member::NotAString,
         };
-        assert_eq!(peek(text, "a"), Ok(expected), "{shown}");
+        assert_eq!(read_member(text, "a"), Ok(expected), "{shown}");
     }
 }
 

@@ -242,7 +242,7 @@ impl KeyCache {
     }
 
     /// A permit to load the set before anything needs it, unless it is there and fresh, or fetching has to pause.
-    pub(crate) fn warm_up(self: &Arc<Self>, now: UnixTime) -> Option<Permit> {
+    pub(crate) fn preload_permit(self: &Arc<Self>, now: UnixTime) -> Option<Permit> {
         self.source.as_ref()?;
         let begun = self.state.with(|state| {
             let is_fresh = state.held.as_ref().is_some_and(|held| held.is_fresh(now));
@@ -263,7 +263,7 @@ impl KeyCache {
 
     fn permit(self: &Arc<Self>, begun: StartedFetch) -> Permit {
         let StartedFetch { sequence, reason, held_since } = begun;
-        Permit { cache: Arc::clone(self), sequence, reason, held_since, has_asked: Arc::default() }
+        Permit { cache: Arc::clone(self), sequence, reason, held_since, contacted_provider: Arc::default() }
     }
 
     /// Files the outcome of a fetch.
@@ -272,10 +272,10 @@ impl KeyCache {
     }
 
     /// Ends the fetch of a permit that is dropped. Unless the provider was asked, it is as if it had not begun.
-    pub(super) fn take_back(&self, sequence: u64, reason: &Reason, has_asked: bool) {
+    pub(super) fn release(&self, sequence: u64, reason: &Reason, contacted_provider: bool) {
         self.state.with(|state| {
             // Nobody was asked about the unknown key, so that there is nothing to wait for.
-            if state.flight.release(sequence) && !has_asked && *reason != Reason::Load {
+            if state.flight.release(sequence) && !contacted_provider && *reason != Reason::Load {
                 state.unknown_kid_at = None;
             }
         });
@@ -331,7 +331,7 @@ impl State {
         });
         if !outdated {
             if let Some(held) = &self.held {
-                set.keep_identities(&held.set);
+                set.reuse_keys(&held.set);
             }
             self.held = Some(HeldKeys { set, validity, sequence, from_provider });
         }

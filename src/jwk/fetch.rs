@@ -137,7 +137,7 @@ pub(crate) struct Permit {
     /// When the set that the cache holds was fetched.
     pub(super) held_since: Option<UnixTime>,
     /// Whether the provider was asked. Shared with the request that waits for it: this is one of its fetches.
-    pub(super) has_asked: Arc<AtomicBool>,
+    pub(super) contacted_provider: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,7 +183,7 @@ impl From<KeysError> for ProviderFailure {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.cache.take_back(self.sequence, &self.reason, self.has_asked.load(Ordering::Relaxed));
+        self.cache.release(self.sequence, &self.reason, self.contacted_provider.load(Ordering::Relaxed));
     }
 }
 
@@ -211,8 +211,8 @@ impl Permit {
     }
 
     /// Whether the provider was asked; to be read once the permit is used up.
-    pub(crate) fn has_asked(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.has_asked)
+    pub(crate) fn contacted_provider(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.contacted_provider)
     }
 
     /// Fetches the set: from the edge cache if that has one that does, else from the provider.
@@ -246,7 +246,7 @@ impl Permit {
     }
 
     async fn fetch_from_provider(&self, host: &impl Host) -> Result<(JwkSet, Validity, EdgeEntry), ProviderFailure> {
-        self.has_asked.store(true, Ordering::Relaxed);
+        self.contacted_provider.store(true, Ordering::Relaxed);
         let source = self.cache.source.as_ref().ok_or(KeysError::JwksUnreachable)?;
         let uri = match source {
             Source::Uri(uri) => uri.clone(),
@@ -254,7 +254,7 @@ impl Permit {
                 let found = metadata.get(host, |permit| permit.run(host)).await.map_err(KeysError::from)?;
                 // A document without keys may be mended: it is asked for again with the next fetch.
                 let uri = found.url("jwks_uri").ok_or_else(|| {
-                    metadata.suspect();
+                    metadata.mark_outdated();
                     KeysError::DiscoveryInvalid
                 })?;
                 uri.into()
@@ -269,7 +269,7 @@ impl Permit {
         self.read(source, answer, host.now()).map_err(|error| {
             if let Source::Discovery(metadata) = source {
                 // Where the keys moved to, only discovery knows.
-                metadata.suspect();
+                metadata.mark_outdated();
             }
             ProviderFailure { error, retry_after_s }
         })

@@ -116,7 +116,7 @@ impl JwkSet {
     }
 
     /// Takes over the keys that `older` already had, so that a key keeps its identity while it stays published.
-    pub(super) fn keep_identities(&mut self, older: &Self) {
+    pub(super) fn reuse_keys(&mut self, older: &Self) {
         for key in &mut self.keys {
             if let Some(same) = older.keys.iter().find(|old| old.is_same_as(key)) {
                 *key = Arc::clone(same);

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::Algorithm;
 use crate::base64url;
 use crate::error::{Malformed, VerifyError};
-use crate::json::{Document, Peeked, Value, peek};
+use crate::json::{Document, Member, Value, read_member};
 use crate::limits;
 
 /// A well-formed token of which nothing is known to be true.
@@ -50,10 +50,10 @@ impl<'t> UntrustedToken<'t> {
 
     /// The value of the `iss` claim, **not verified**: good only for choosing which issuer's policy to verify with.
     pub(crate) fn unverified_issuer(&self) -> Result<String, VerifyError> {
-        match peek(&self.payload, "iss") {
-            Ok(Peeked::String(issuer)) => Ok(issuer),
-            Ok(Peeked::NotAString) => Err(VerifyError::claim_malformed("iss")),
-            Ok(Peeked::Absent) => Err(VerifyError::claim_missing("iss")),
+        match read_member(&self.payload, "iss") {
+            Ok(Member::String(issuer)) => Ok(issuer),
+            Ok(Member::NotAString) => Err(VerifyError::claim_malformed("iss")),
+            Ok(Member::Absent) => Err(VerifyError::claim_missing("iss")),
             Err(_) => Err(VerifyError::TokenMalformed(Malformed::Claims)),
         }
     }

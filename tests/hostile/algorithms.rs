@@ -3,7 +3,7 @@
 use edgeward::error::{Malformed, VerifyError};
 use edgeward::jwk::{JwkSet, KeyCache, KeySource};
 use edgeward::jwt::{Algorithm, Policy};
-use edgeward::{Unverified, Verifier};
+use edgeward::{VerificationError, Verifier};
 use rsa::pkcs1::{EncodeRsaPublicKey as _, LineEnding};
 use rsa::pkcs8::EncodePublicKey as _;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn assert_refused_before_any_key(text: &str, expected: &VerifyError) {
     assert_eq!(&access_policy().verify(text, &JwkSet::default(), now()).unwrap_err(), expected, "without any key");
     let without_keys = Verifier::new(access_policy(), KeyCache::new(ISSUER, KeySource::Discovery));
     match at_once(without_keys.verify(text, &FixedHost(now()))) {
-        Err(Unverified::Refused(error)) => assert_eq!(&error, expected),
+        Err(VerificationError::Refused(error)) => assert_eq!(&error, expected),
         other => panic!("{other:?}"),
     }
     assert_eq!(&refusal(&access_policy(), &key_a().set(), text), expected);
