@@ -183,7 +183,7 @@ fn while_one_login_refreshes_a_stale_document_the_others_use_it() {
     world.host.sleep_ms(1);
     let permit = world.permit();
     for _ in 0..100 {
-        assert!(matches!(world.find(), MetadataLookup::Known(_)));
+        assert!(matches!(world.find(), MetadataLookup::Cached(_)));
     }
     // If that fails, it serves them all, for up to a day.
     world.fetch(permit, Ok(status(500)));
@@ -251,13 +251,13 @@ fn a_document_that_named_what_failed_is_fetched_anew_and_serves_until_then() {
     assert_eq!(world.login(), Ok(()));
     world.cache.mark_outdated();
     let permit = world.permit();
-    assert!(matches!(world.find(), MetadataLookup::Known(_)), "the others use it meanwhile");
-    assert!(matches!(world.cache.find(world.host.now(), false), MetadataLookup::Known(_)));
+    assert!(matches!(world.find(), MetadataLookup::Cached(_)), "the others use it meanwhile");
+    assert!(matches!(world.cache.find(world.host.now(), false), MetadataLookup::Cached(_)));
     world.fetch(permit, Ok(status(500)));
-    assert!(matches!(world.find(), MetadataLookup::Known(_)), "also while it cannot be fetched");
+    assert!(matches!(world.find(), MetadataLookup::Cached(_)), "also while it cannot be fetched");
     world.host.sleep_s(1);
     assert_eq!(world.login(), Ok(()));
-    assert!(matches!(world.find(), MetadataLookup::Known(_)));
+    assert!(matches!(world.find(), MetadataLookup::Cached(_)));
     assert_eq!(world.asked_ms(), [0, 0, 1000]);
 }
 
@@ -295,7 +295,7 @@ fn keys_and_logins_share_one_document_whoever_is_first() {
     // The keys.
     let (keys, metadata, host) = keys_and_metadata();
     load(&keys, &host);
-    assert!(matches!(metadata.find(host.now(), true), MetadataLookup::Known(_)));
+    assert!(matches!(metadata.find(host.now(), true), MetadataLookup::Cached(_)));
     assert_eq!(host.seen().urls(), [OPENID, JWKS]);
 }
 
@@ -319,7 +319,7 @@ fn keys_and_logins_at_once_wait_for_one_document() {
         assert!(matches!(metadata.find(host.now(), true), MetadataLookup::Wait));
         jobs.finish();
         assert!(keys.is_loaded(host.now()));
-        assert!(matches!(metadata.find(host.now(), true), MetadataLookup::Known(_)));
+        assert!(matches!(metadata.find(host.now(), true), MetadataLookup::Cached(_)));
         assert_eq!(host.seen().urls(), [OPENID, JWKS], "the login first: {login_first}");
         assert!(host.elapsed_ms() <= 1000 + i64::from(limits::FETCH_POLL_MS));
     }
@@ -335,7 +335,7 @@ fn keys_that_cannot_be_fetched_make_the_document_suspect_for_logins_too() {
     host.answer("https://id.example.com/new", json(&set_text([key_a().jwk()])));
     // A login brings the new document, and the keys are found by it.
     assert!(
-        matches!(metadata.find(host.now(), false), MetadataLookup::Known(_)),
+        matches!(metadata.find(host.now(), false), MetadataLookup::Cached(_)),
         "the login itself may use the old one"
     );
     assert_eq!(
@@ -355,7 +355,7 @@ fn a_document_without_acceptable_keys_is_asked_for_again_and_serves_logins_meanw
         host.answer(OPENID, with_keys(uri));
         load(&keys, &host);
         assert_eq!(keys.failure(host.now()), Some(KeysError::DiscoveryInvalid), "{uri}");
-        let MetadataLookup::Known(found) = metadata.find(host.now(), false) else { panic!() };
+        let MetadataLookup::Cached(found) = metadata.find(host.now(), false) else { panic!() };
         assert_eq!(found.url("token_endpoint"), Some("https://id.example.com/token"));
         host.answer(OPENID, with_keys(JWKS));
         host.sleep_s(1);

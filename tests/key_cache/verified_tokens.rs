@@ -134,7 +134,7 @@ fn the_cache_keeps_no_more_than_it_should() {
     let tokens: Vec<String> =
         (0..40).map(|n| Mint::access(key_e3()).claim("sub", format!("user-{n}")).text()).collect();
     tokens.iter().for_each(|text| drop(verified(&world, text)));
-    let kept = tokens.iter().filter(|text| world.verifier.settled(text, world.now()).is_some()).count();
+    let kept = tokens.iter().filter(|text| world.verifier.stable_period(text, world.now()).is_some()).count();
     assert!((1..=4).contains(&kept), "{kept}");
 }
 
@@ -176,20 +176,20 @@ fn a_settled_verdict_is_the_verdict_at_every_time_it_covers() {
             let kept = Verifier::new(policy.clone(), keys());
             let anew = Verifier::new(policy.clone(), keys()).cache_entries(0);
             let now = UnixTime::from_secs(NOW);
-            assert_eq!(kept.settled(text, now), None, "nothing is known yet");
+            assert_eq!(kept.stable_period(text, now), None, "nothing is known yet");
             assert!(at_once(kept.verify(text, &FixedHost(now))).is_ok());
-            assert_eq!(anew.settled(text, now), None, "nothing is kept");
-            let period = kept.settled(text, now).unwrap_or(now..now);
+            assert_eq!(anew.stable_period(text, now), None, "nothing is kept");
+            let period = kept.stable_period(text, now).unwrap_or(now..now);
             for millis in (-400..400).map(|step| step * 1000).chain((-200..200).map(|step| step * 333)) {
                 let time = UnixTime::from_millis(now.millis() + millis);
                 let passes = at_once(anew.verify(text, &FixedHost(time))).is_ok();
                 if period.contains(&time) {
                     covered += 1;
                     assert!(passes, "{text} {millis}");
-                    assert_eq!(kept.settled(text, time), Some(period.clone()));
+                    assert_eq!(kept.stable_period(text, time), Some(period.clone()));
                     continue;
                 }
-                assert_eq!(kept.settled(text, time), None, "{text} {millis}");
+                assert_eq!(kept.stable_period(text, time), None, "{text} {millis}");
                 if passes {
                     // Less than a second is given away.
                     assert!((0..1000).contains(&(time.millis() - period.end.millis())), "{text} {millis} {period:?}");
@@ -205,9 +205,9 @@ fn a_settled_verdict_ends_where_keys_are_refreshed_and_when_they_change() {
     let world = World::publishing([key_a()]);
     let text = Mint::access(key_a()).claim("exp", NOW + 86_400).text();
     verified(&world, &text);
-    let period = world.verifier.settled(&text, world.now()).unwrap();
+    let period = world.verifier.stable_period(&text, world.now()).unwrap();
     assert_eq!(period.end.secs(), NOW + limits::JWKS_FRESH_DEFAULT_S * 4 / 5);
-    assert_eq!(world.verifier.settled(&text, period.end), None);
+    assert_eq!(world.verifier.stable_period(&text, period.end), None);
     world.jobs(Jobs::Hold);
     for (at, jobs) in [(period.end.millis() - 1, 0), (period.end.millis(), 1)] {
         world.set_clock(UnixTime::from_millis(at));
@@ -220,5 +220,5 @@ fn a_settled_verdict_ends_where_keys_are_refreshed_and_when_they_change() {
     world.publish([key_b()]);
     world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
     assert_eq!(world.request(&Mint::access(key_b()).claim("exp", NOW + 86_400).text()), Verdict::Accepted);
-    assert_eq!(world.verifier.settled(&text, world.now()), None);
+    assert_eq!(world.verifier.stable_period(&text, world.now()), None);
 }

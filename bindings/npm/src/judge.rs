@@ -81,7 +81,7 @@ impl Judge {
                     verdict.text.push_str(verified.claims().as_json());
                     let now = mailbox.now();
                     if per_call.is_none()
-                        && let Some(period) = self.verifier.settled(token, now)
+                        && let Some(period) = self.verifier.stable_period(token, now)
                     {
                         verdict.settled = [period.start, period.end].map(|time| time.millis() as f64);
                     }
