@@ -1,5 +1,5 @@
-//! The strict layer beside `serde_json::Value` on the same texts, well-formed ones and the same with something changed: it
-//! refuses more only for a reason of its own, accepts nothing more, and its index holds the same values.
+//! Compares the strict layer with `serde_json::Value` on well-formed and on mutated texts: it accepts nothing more, refuses more only
+//! for a reason of its own, and its index holds the same values.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 
 use super::{Document, JsonError, Number, Member, Value, read_member};
 
-/// The value as `serde_json` would hold it.
+/// Converts a value to `serde_json`'s.
 fn converted(value: Value<'_>) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,
@@ -42,7 +42,7 @@ fn compare(text: &[u8]) {
         (Err(JsonError::Syntax | JsonError::NotUtf8), Err(_)) => {}
         _ => panic!("{shown}: {ours:?}, {theirs:?}"),
     }
-    // A name that a text has twice is the only thing that `read_member` refuses beside what is no JSON object.
+    // Of JSON objects, `read_member` refuses only those that have the name twice.
     if let Ok(document) = &ours {
         let expected = match document.root().get("a") {
             None => Member::Absent,

@@ -1,4 +1,4 @@
-//! RSASSA-PKCS1-v1_5 verification, RFC 8017 §8.2.2, in its steps.
+//! RSASSA-PKCS1-v1_5 verification, step by step (RFC 8017 §8.2.2).
 
 use alloc::vec;
 use alloc::vec::Vec;
