@@ -179,7 +179,8 @@ impl MetadataCache {
     pub(crate) fn find(self: &Arc<Self>, now: UnixTime, may_fetch: bool) -> MetadataLookup {
         let number = self.state.with(|state| {
             let held = state.held.as_ref().filter(|(_, at)| may_serve_stale(*at, now));
-            let is_fresh = !state.is_outdated && held.is_some_and(|(_, at)| age_s(*at, now) < limits::DISCOVERY_FRESH_S);
+            let is_fresh =
+                !state.is_outdated && held.is_some_and(|(_, at)| age_s(*at, now) < limits::DISCOVERY_FRESH_S);
             let may_fetch = may_fetch && state.flight.may_begin(now);
             match held {
                 // Fetching failed or is under way: the last good document is used.

@@ -130,7 +130,11 @@ impl<K> Verifier<K> {
 
     /// Verifies `token` as of now if no wait is needed; returns `None`, and starts nothing, if its keys have to be fetched first. For
     /// hosts where a future is expensive.
-    pub fn verify_if_ready(&self, token: &str, host: &impl KeyHost) -> Option<Result<VerifiedToken<K>, VerificationError>> {
+    pub fn verify_if_ready(
+        &self,
+        token: &str,
+        host: &impl KeyHost,
+    ) -> Option<Result<VerifiedToken<K>, VerificationError>> {
         let verdict = self.inner.check(token, host.now(), 0).finish(host).break_value();
         verdict.map(|verdict| verdict.map(VerifiedToken::shared))
     }

@@ -28,7 +28,7 @@ use support::{AUDIENCE, ISSUER, Mint, NOW, access_policy, key_a, key_e3, now, se
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
 
-/// What else lives in the process: the test harness may allocate a little at any time. A leak of one byte a time shows.
+/// Tolerance for the test harness, which may allocate a little at any time. A leak of one byte per call still shows.
 const SLACK_BYTES: usize = 4096;
 
 /// Runs `work` `times` times, after once to warm up, and fails if the live heap grew.
@@ -41,7 +41,7 @@ fn assert_flat(what: &str, times: usize, mut work: impl FnMut(usize)) {
     assert!(grown <= SLACK_BYTES, "{what}: {grown} bytes");
 }
 
-/// What `work` had allocated at most, beyond what was there.
+/// The peak of what `work` allocated.
 fn peak_of(work: impl FnOnce()) -> usize {
     HEAP.reset_peak_usage();
     let before = HEAP.current_usage();
@@ -60,7 +60,7 @@ fn refuse(verifier: &Verifier, text: &str) {
     }
 }
 
-/// Tokens as large as may be whose parsing costs the most memory that their form can ask for.
+/// Tokens of maximal size whose parsing takes the most memory.
 fn hostile_tokens() -> Vec<(&'static str, String)> {
     let payload = |bytes: usize| base64url::encode(&vec![b'x'; bytes]);
     let filled = |open: &str, unit: &str, close: &str, len: usize| {

@@ -26,7 +26,7 @@ use support::fixed_host::{FixedHost, at_once};
 use support::host::VirtualHost;
 use support::{AUDIENCE, ISSUER, Mint, NOW, Rng, access_policy, key_a, key_b, key_e3, now, set, set_text};
 
-/// Pieces that parsers stumble over.
+/// Fragments that are hard to parse.
 const PIECES: [&[u8]; 40] = [
     b"",
     b"{",
@@ -272,7 +272,7 @@ fn providers_and_edge_caches_may_answer_anything() {
             let mut rng = Rng(rng.next());
             host.serve(url, move |_| Ok(any_answer(&mut rng, &seed)));
         }
-        // Of a set that the edge cache has, nobody asks the provider.
+        // A set in the edge cache is not requested from the provider.
         match host.run(verifier.load(&host)) {
             Ok(()) => loaded += 1,
             Err(_) => failed += 1,

@@ -1,5 +1,5 @@
-//! Proves policy agreement: whatever server stands behind the gateway, nobody reaches through a public route what that server reads as
-//! a protected path; and what every server reads alike arrives byte for byte.
+//! Proves policy agreement: whatever server is behind the gateway, no request reaches through a public route what that server interprets
+//! as a protected path; and a path that every server interprets alike arrives byte for byte.
 //!
 //! The servers are made here, independently of the gateway: each reads a path by some sequence of the steps below, compares its
 //! segments with some of the treatments below, and has the same routes as the gateway. Route tables and spellings of paths are
@@ -62,7 +62,7 @@ fn decode(text: &str) -> String {
     })
 }
 
-/// Servers that read Latin-1 are looked at only where the path is no UTF-8.
+/// Servers that read Latin-1 count only where the path is not UTF-8.
 fn decode_latin1(path: &Segments) -> Segments {
     let is_utf8 = path.iter().all(|segment| String::from_utf8(bytes(segment, false)).is_ok());
     if is_utf8 { path.clone() } else { each(path, |segment| String::from_utf8(bytes(segment, true)).unwrap()) }
@@ -238,7 +238,7 @@ fn met<'r>(routes: &'r [Route], path: &[String], treatments: u8, empty: [bool; 2
     all.iter().copied().filter(|route| !all.iter().any(|other| other.beats(route))).collect()
 }
 
-/// What servers think of a path: the policies that they find, `None` for no route.
+/// How servers interpret a path: the policies that they find, `None` for no route.
 struct Opinions<'r> {
     policies: BTreeSet<Option<(&'r str, Option<&'r str>, &'r str)>>,
     readings: usize,
@@ -315,14 +315,14 @@ fn stricter<'r>(open: Vec<&'r Route>, closed: Vec<&'r Route>) -> Vec<&'r Route> 
 
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
-    /// Forwarded to somebody unknown, with this target.
+    /// Forwarded without authentication, with this target.
     Forwarded(String),
-    /// Whoever wants this must say who they are.
+    /// Requires authentication.
     Challenged,
     Refused(u16, String),
 }
 
-// Finding a route asks nothing of anybody.
+// Finding a route needs no I/O.
 impl Spawn<SessionJob> for FixedHost {
     async fn spawn(&self, job: SessionJob) {
         panic!("{job:?} began")
@@ -465,7 +465,7 @@ fn random_path(rng: &mut Rng, routes: &[Route]) -> String {
 }
 
 #[test]
-fn nobody_reaches_what_some_server_reads_as_protected_and_what_all_read_alike_arrives_as_it_is() {
+fn no_protected_path_is_reached_through_a_public_route_and_unambiguous_paths_arrive_unchanged() {
     let mut rng = Rng(20_261_125);
     let (mut pairs, mut crowded, mut forwarded, mut challenged, mut ambiguous, mut odd_and_forwarded) =
         (0, 0, 0, 0, 0, 0);
@@ -483,7 +483,7 @@ fn nobody_reaches_what_some_server_reads_as_protected_and_what_all_read_alike_ar
             pairs += 1;
             match opinions.policies.iter().collect::<Vec<_>>()[..] {
                 _ if opinions.readings > limits::MAX_PATH_READINGS => {
-                    // More than the gateway looks at: refused, never guessed.
+                    // Beyond the gateway's budget: refused, never guessed.
                     assert!(matches!(outcome, Outcome::Refused(400, _)), "{context}");
                     crowded += 1;
                 }
@@ -520,9 +520,9 @@ fn nobody_reaches_what_some_server_reads_as_protected_and_what_all_read_alike_ar
     );
 }
 
-/// Real paths that people use, with a catch-all that protects and with one that does not.
+/// Paths as they occur in practice, with a catch-all that protects and with one that does not.
 #[test]
-fn what_people_use_arrives_byte_for_byte() {
+fn paths_in_practice_arrive_byte_for_byte() {
     let catch_all = |auth| Route { segments: Vec::new(), has_rest: true, auth, scope: None, method: "ANY" };
     let literal = |path: &str, auth| Route {
         segments: path.split('/').map(String::from).collect(),

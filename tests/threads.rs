@@ -1,5 +1,5 @@
-//! Proves that a server with threads can share a verifier: its futures can move between threads where the host's can, and many
-//! threads get right verdicts while keys rotate.
+//! Proves that threads of a server can share a verifier: its futures can move between threads if the host's can, and many threads get
+//! correct verdicts while keys rotate.
 
 #![allow(
     clippy::unwrap_used,
@@ -66,7 +66,7 @@ struct Inner {
     jobs: Mutex<SyncSender<(KeyJob, Arc<Ended>)>>,
 }
 
-/// Whether a job has ended, and who waits for that.
+/// Whether a job has ended, and the wakers waiting for that.
 #[derive(Default)]
 struct Ended(Mutex<(bool, Option<Waker>)>);
 

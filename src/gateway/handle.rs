@@ -71,7 +71,9 @@ impl<'g> MatchedRequest<'g> {
         let verified = match verifier.verify(token, host).await {
             Ok(verified) => verified,
             Err(VerificationError::Refused(error)) => return Answer::Reply(self.refuse(head, &error)),
-            Err(VerificationError::Unavailable(why)) => return Answer::Reply(unavailable(why.error, why.retry_after_s)),
+            Err(VerificationError::Unavailable(why)) => {
+                return Answer::Reply(unavailable(why.error, why.retry_after_s));
+            }
         };
         if let Break(reply) = self.authorize(head, verified.claims()) {
             return Answer::Reply(reply);

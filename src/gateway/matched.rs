@@ -12,8 +12,8 @@ use super::intent::cross_site_request;
 use super::route::{Auth, Integration, OnForbidden, OnUnauthenticated, Route};
 use crate::error::{Forbidden, VerifyError};
 use crate::http::{
-    Bearer, MALFORMED_AUTHORIZATION, Page, Reply, RequestHead, bad_request, bearer_token, can_navigate, forbidden, is_cross_site, is_navigation,
-    is_prefetch, missing_token, refused, TOKEN_IN_QUERY,
+    Bearer, MALFORMED_AUTHORIZATION, Page, Reply, RequestHead, TOKEN_IN_QUERY, bad_request, bearer_token, can_navigate,
+    forbidden, is_cross_site, is_navigation, is_prefetch, missing_token, refused,
 };
 use crate::io::UnixTime;
 use crate::jwt::Claims;

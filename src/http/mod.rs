@@ -21,9 +21,9 @@ pub use challenge::{bad_request, forbidden, missing_token, refused, unavailable}
 #[cfg(feature = "gateway")]
 pub use cookie::{CookieShape, Cookies, cookies_without};
 #[cfg(feature = "gateway")]
-pub(crate) use header::{HOP_BY_HOP, canonical_name};
-#[cfg(feature = "gateway")]
 pub use header::is_token;
+#[cfg(feature = "gateway")]
+pub(crate) use header::{HOP_BY_HOP, canonical_name};
 pub use navigation::{can_navigate, is_cross_site, is_embedded, is_navigation, is_prefetch, is_script};
 pub use page::Page;
 #[cfg(feature = "gateway")]

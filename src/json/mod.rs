@@ -360,7 +360,7 @@ mod tests {
     use alloc::format;
     use alloc::string::String;
 
-    use super::{Document, JsonError, Node, Number, Member, Value, read_member};
+    use super::{Document, JsonError, Member, Node, Number, Value, read_member};
 
     fn parse(text: &str) -> Result<Document, JsonError> {
         Document::parse(text.as_bytes().to_vec(), 16)

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
-use super::{Document, JsonError, Number, Member, Value, read_member};
+use super::{Document, JsonError, Member, Number, Value, read_member};
 
 /// Converts a value to `serde_json`'s.
 fn converted(value: Value<'_>) -> serde_json::Value {

@@ -115,12 +115,14 @@ impl Transaction {
 
 /// Whether it is a name that [`shape`] gives. Others that begin like it are never repeated in an answer.
 fn is_login_cookie(name: &str) -> bool {
-    name.strip_prefix(LOGIN_COOKIE_PREFIX)
-        .is_some_and(|tail| tail.len() <= limits::LOGIN_COOKIE_NAME_CHARS && tail.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    name.strip_prefix(LOGIN_COOKIE_PREFIX).is_some_and(|tail| {
+        tail.len() <= limits::LOGIN_COOKIE_NAME_CHARS && tail.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
 }
 
 fn shape(state: &str) -> CookieShape {
-    let tail: String = state.chars().filter(char::is_ascii_alphanumeric).take(limits::LOGIN_COOKIE_NAME_CHARS).collect();
+    let tail: String =
+        state.chars().filter(char::is_ascii_alphanumeric).take(limits::LOGIN_COOKIE_NAME_CHARS).collect();
     named(&format!("{LOGIN_COOKIE_PREFIX}{tail}"))
 }
 

@@ -1,4 +1,4 @@
-//! The header's `alg` chooses nothing: it must name an algorithm of the policy, of the key, and of the signature.
+//! The header's `alg` selects nothing: it must match the policy, the key and the signature.
 
 use edgeward::error::{Malformed, VerifyError};
 use edgeward::jwk::{JwkSet, KeyCache, KeySource};
@@ -12,12 +12,12 @@ use crate::refusal;
 use crate::support::fixed_host::{FixedHost, at_once};
 use crate::support::{AUDIENCE, ISSUER, Mint, access_policy, hmac_sha256, key_a, key_e3, now, set, verify};
 
-/// The refusal of a name that is no algorithm here.
+/// The refusal of an unsupported algorithm.
 fn no_such_algorithm() -> VerifyError {
     VerifyError::AlgNotAllowed { allowed: Algorithm::ALL.into(), got: None }
 }
 
-/// The header is refused by itself, and a verifier without keys does not even ask for them.
+/// The header alone is refused, and a verifier without keys does not even fetch them.
 fn assert_refused_before_any_key(text: &str, expected: &VerifyError) {
     assert_eq!(&access_policy().verify(text, &JwkSet::default(), now()).unwrap_err(), expected, "without any key");
     let without_keys = Verifier::new(access_policy(), KeyCache::new(ISSUER, KeySource::Discovery));

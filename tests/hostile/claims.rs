@@ -97,7 +97,7 @@ fn an_audience_of_another_type_is_malformed_even_beside_the_right_one() {
 }
 
 #[test]
-fn what_must_be_there_must_be_there() {
+fn mandatory_claims_must_be_present() {
     for name in ["iss", "aud", "exp"] {
         assert_eq!(why(&Mint::access(key_a()).without(name)), missing(name));
     }

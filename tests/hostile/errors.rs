@@ -1,4 +1,4 @@
-//! The errors: every code is stable, unique and speakable, and no text repeats what a token says.
+//! The errors: every code is stable, unique and readable, and no message repeats a token's content.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use edgeward::error::{ClaimName, Forbidden, Malformed, Mismatch, TokenKind, Veri
 use edgeward::jwk::KeysError;
 use edgeward::jwt::Algorithm;
 
-/// Every error there is.
+/// Every error.
 fn all() -> Vec<VerifyError> {
     let claim = || ClaimName::Registered("exp");
     let mismatch = || crate::support::mismatch(&["expected"], &["found"]);

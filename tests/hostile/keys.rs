@@ -1,4 +1,4 @@
-//! The key set: a key that cannot be trusted is skipped, the others go on working, and exactly one key may be meant.
+//! The key set: a key that cannot be trusted is skipped, the others keep working, and exactly one key must match.
 
 use edgeward::base64url;
 use edgeward::error::VerifyError;

@@ -1,9 +1,9 @@
-//! What a genuine token must also give: scopes, permissions, roles, organizations, clients, age; and an ID token's own checks.
+//! Requirements beyond validity: scopes, permissions, roles, organizations, clients, age; and an ID token's own checks.
 
 use edgeward::base64url;
 use edgeward::error::{ClaimName, Forbidden, VerifyError};
 use edgeward::io::UnixTime;
-use edgeward::jwt::{Access, Algorithm, Requirements, Policy, Roles};
+use edgeward::jwt::{Access, Algorithm, Policy, Requirements, Roles};
 use serde_json::{Value, json};
 use sha2::Digest as _;
 
@@ -37,7 +37,7 @@ fn strings(words: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn scopes_are_whole_words_and_all_demanded() {
+fn scopes_are_whole_words_and_all_required() {
     let policy = demanding(|requirements| requirements.scopes = strings(&["read:things", "write:things"]));
     let with = |scope: &str| verdict(&policy, &Mint::access(key_a()).claim("scope", scope));
     for scope in [
@@ -69,7 +69,7 @@ fn scopes_are_whole_words_and_all_demanded() {
 }
 
 #[test]
-fn permissions_are_compared_whole_and_their_absence_is_told_apart() {
+fn permissions_are_compared_whole_and_a_missing_claim_is_reported() {
     let policy = demanding(|requirements| requirements.permissions = strings(&["read:things", "write:things"]));
     let with = |permissions: Value| verdict(&policy, &Mint::access(key_a()).claim("permissions", permissions));
     assert_eq!(with(json!(["read:things", "x", "write:things"])), Ok(()));
@@ -139,7 +139,7 @@ fn an_organization_is_matched_by_id_or_by_name() {
 }
 
 #[test]
-fn a_demanded_audience_must_be_there_besides_the_accepted_one() {
+fn a_required_audience_must_be_present_besides_the_accepted_one() {
     let policy = demanding(|requirements| requirements.audience = strings(&["https://admin.example.com"]));
     let both = json!([AUDIENCE, "https://admin.example.com"]);
     assert_eq!(verdict(&policy, &Mint::access(key_a()).claim("aud", both)), Ok(()));
@@ -175,7 +175,7 @@ fn a_token_may_not_be_older_than_the_maximum_age() {
 }
 
 #[test]
-fn demanded_claims_are_there_and_equal() {
+fn required_claims_are_present_and_equal() {
     let policy = access_policy().require_claim("tenant").require_claim_value("tier", "gold");
     let configured = |name: &str| ClaimName::Configured(name.into());
     assert_eq!(verdict(&policy, &Mint::access(key_a()).claim("tenant", 1).claim("tier", "gold")), Ok(()));
@@ -189,7 +189,7 @@ fn demanded_claims_are_there_and_equal() {
 }
 
 #[test]
-fn the_nonce_must_be_the_one_sent() {
+fn the_nonce_must_be_the_one_that_was_sent() {
     for nonce in ["", "nonce-2", "nonce-", "nonce-11", "NONCE-1", "nonce-1 "] {
         assert_eq!(
             verdict(&id_policy(), &Mint::id(key_a()).claim("nonce", nonce)),
@@ -220,7 +220,7 @@ fn a_policy_that_outlives_a_login_leaves_nonce_and_at_hash_to_its_caller() {
 }
 
 #[test]
-fn an_id_token_is_for_the_client_and_for_nobody_untrusted() {
+fn an_id_token_is_for_the_client_and_for_no_untrusted_audience() {
     let two = |mint: Mint| mint.claim("aud", json!([CLIENT, "client-2"]));
     let other = |accepted: &[&str], found: &[&str]| {
         Err(VerifyError::AudienceMismatch { mismatch: mismatch(accepted, found), is_id_token: false })

@@ -4,7 +4,9 @@ use alloc::borrow::Cow;
 use core::str;
 
 use edgeward::error::VerifyError;
-use edgeward::http::{Bearer, MALFORMED_AUTHORIZATION, TOKEN_IN_QUERY, bad_request, bearer_token, missing_token, refused};
+use edgeward::http::{
+    Bearer, MALFORMED_AUTHORIZATION, TOKEN_IN_QUERY, bad_request, bearer_token, missing_token, refused,
+};
 use edgeward::limits;
 
 use crate::answer::Refusal;

@@ -7,7 +7,7 @@ use core::cell::Cell;
 use edgeward::Verifier;
 use edgeward::json::{Document, Number, Object, Value};
 use edgeward::jwk::{InvalidJwkSet, JwkSet, KeyCache, KeySource};
-use edgeward::jwt::{Algorithm, Any, Requirements, Policy, Profile, Roles};
+use edgeward::jwt::{Algorithm, Any, Policy, Profile, Requirements, Roles};
 use edgeward::limits;
 
 use crate::judge::Judge;
@@ -81,8 +81,11 @@ pub(crate) fn read_per_call(text: &[u8], is_for_id_tokens: bool) -> Result<PerCa
     let document = parse(text)?;
     let is_valid = Cell::new(true);
     let options = Options::new(document.root(), PER_CALL_OPTIONS, &is_valid);
-    let mut per_call =
-        PerCall { requirements: options.requirements(), nonce: options.text("nonce"), access_token: options.text("accessToken") };
+    let mut per_call = PerCall {
+        requirements: options.requirements(),
+        nonce: options.text("nonce"),
+        access_token: options.text("accessToken"),
+    };
     per_call.requirements.audience = options.list("audience");
     options.check(is_for_id_tokens || !per_call.is_of_one_login());
     if is_valid.get() { Ok(per_call) } else { Err(FORM) }

@@ -11,7 +11,7 @@ use crate::discovery::MetadataCache;
 use crate::gateway::route::{Auth, Integration, Route};
 use crate::json::Value;
 use crate::jwk::{JwkSet, KeyCache, KeySource};
-use crate::jwt::{Access, Algorithm, Requirements, Policy, Profile};
+use crate::jwt::{Access, Algorithm, Policy, Profile, Requirements};
 use crate::limits;
 use crate::oidc::{
     Client, ClientAuth, Discovered, Endpoints, LoginState, Provider, RelyingParty, Secret, SubjectMatch, is_about_user,
