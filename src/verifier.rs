@@ -168,7 +168,7 @@ impl<K> Verifier<K> {
     /// Returns the approximate capacity of the token cache.
     #[must_use]
     pub fn cache_capacity(&self) -> usize {
-        self.inner.tokens.with(|tokens| tokens.entries())
+        self.inner.tokens.with(|tokens| tokens.capacity())
     }
 
     /// Checks a token once, for tests of each outcome.
