@@ -45,9 +45,9 @@ impl KeysError {
             Self::JwksUnreachable => "jwks_unreachable",
             Self::JwksInvalid => "jwks_invalid",
             Self::JwksNoUsableKey => "jwks_no_usable_key",
-            Self::DiscoveryUnreachable => "discovery_unreachable",
-            Self::DiscoveryInvalid => "discovery_invalid",
-            Self::DiscoveryIssuerMismatch => "discovery_issuer_mismatch",
+            Self::DiscoveryUnreachable => DiscoveryError::Unreachable.code(),
+            Self::DiscoveryInvalid => DiscoveryError::Invalid.code(),
+            Self::DiscoveryIssuerMismatch => DiscoveryError::IssuerMismatch.code(),
         }
     }
 
@@ -58,9 +58,9 @@ impl KeysError {
             Self::JwksUnreachable => "the issuer's key set cannot be fetched",
             Self::JwksInvalid => "the issuer's key set is not a valid JWKS document",
             Self::JwksNoUsableKey => "the issuer's key set has no usable key",
-            Self::DiscoveryUnreachable => "the issuer's discovery document cannot be fetched",
-            Self::DiscoveryInvalid => "the issuer's discovery document is not valid",
-            Self::DiscoveryIssuerMismatch => "the discovery document names another issuer than the configured one",
+            Self::DiscoveryUnreachable => DiscoveryError::Unreachable.message(),
+            Self::DiscoveryInvalid => DiscoveryError::Invalid.message(),
+            Self::DiscoveryIssuerMismatch => DiscoveryError::IssuerMismatch.message(),
         }
     }
 }

@@ -146,10 +146,16 @@ impl VerifyingKey {
     /// # Errors
     /// `key_alg_mismatch` if the key was published for another algorithm, `signature_invalid` otherwise.
     pub(crate) fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
-        if let Some(key) = self.algorithm.filter(|key| *key != algorithm) {
-            return Err(VerifyError::KeyAlgMismatch { token: algorithm, key });
-        }
+        self.check_algorithm(algorithm)?;
         self.rsa.verify(algorithm.scheme(), message, signature).map_err(|_| VerifyError::SignatureInvalid)
+    }
+
+    /// Checks that the key may be used with `algorithm`.
+    pub(super) fn check_algorithm(&self, algorithm: Algorithm) -> Result<(), VerifyError> {
+        match self.algorithm {
+            Some(key) if key != algorithm => Err(VerifyError::KeyAlgMismatch { token: algorithm, key }),
+            _ => Ok(()),
+        }
     }
 
     /// Returns the key id.

@@ -149,8 +149,5 @@ impl FromIterator<VerifyingKey> for JwkSet {
 }
 
 fn fit(key: &Arc<VerifyingKey>, algorithm: Algorithm) -> Result<&Arc<VerifyingKey>, VerifyError> {
-    match key.algorithm() {
-        Some(other) if other != algorithm => Err(VerifyError::KeyAlgMismatch { token: algorithm, key: other }),
-        _ => Ok(key),
-    }
+    key.check_algorithm(algorithm).map(|()| key)
 }

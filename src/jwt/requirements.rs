@@ -3,9 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::Claims;
+use super::{Audience, Claims};
 use crate::error::Forbidden;
-use crate::json::{Array, Value};
 
 /// Rights that a token must grant, all of them. The default requires nothing.
 ///
@@ -94,15 +93,9 @@ impl Requirements {
 impl Roles {
     fn check(&self, claims: &Claims) -> Result<(), Forbidden> {
         let value = claims.get(&self.claim).ok_or(Forbidden::Role { claim_missing: true })?;
-        let (one, many) = match value {
-            Value::String(role) => (Some(role), None),
-            Value::Array(array) => (None, array.strings().map(|_| array)),
-            _ => (None, None),
-        };
-        let held = |required: &String| {
-            one == Some(required)
-                || many.is_some_and(|roles: Array<'_>| roles.iter().any(|role| role.as_str() == Some(required)))
-        };
+        // Like `aud`, one string or an array of strings; anything else contains no role.
+        let roles = Audience::from_value(value).unwrap_or_default();
+        let held = |required: &String| roles.contains(required);
         let any = self.any.is_empty() || self.any.iter().any(held);
         if any && self.all.iter().all(held) { Ok(()) } else { Err(Forbidden::Role { claim_missing: false }) }
     }
