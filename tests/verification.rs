@@ -105,7 +105,7 @@ fn a_request_cancelled_at_any_await_affects_no_other() {
         for other in others {
             assert_eq!(crowd.output(other), Some(&Verdict::Accepted), "cancelled after {rounds} rounds");
         }
-        assert_eq!(world.urls(), [OPENID, JWKS_URI], "the fetch goes on, and nobody begins another");
+        assert_eq!(world.urls(), [OPENID, JWKS_URI], "the fetch continues, and no other is started");
         assert!(world.elapsed_ms() <= limits::FETCH_POLL_MS.into(), "nor does anybody wait for a lease");
         rounds += 1;
         if was_done {
@@ -148,7 +148,7 @@ fn a_job_killed_at_any_await_returns_its_lease_and_fails_no_request() {
             assert_eq!(crowd.output(number), Some(&Verdict::Accepted), "killed after {rounds} rounds");
         }
         assert!(world.seen().urls().iter().filter(|url| *url == JWKS_URI).count() <= 2);
-        assert!(world.elapsed_ms() <= 2 * i64::from(limits::FETCH_POLL_MS), "nobody waits for its lease to end");
+        assert!(world.elapsed_ms() <= 2 * i64::from(limits::FETCH_POLL_MS), "no request waits for its lease to end");
         rounds += 1;
         if was_over {
             break;
@@ -401,7 +401,7 @@ fn keys_of_several_issuers_are_loaded_at_once() {
     for load in loads {
         assert_eq!(crowd.output(load), Some(&Ok(())));
     }
-    assert_eq!(world.urls(), [JWKS_URI, OTHER_JWKS], "and once, whoever calls");
+    assert_eq!(world.urls(), [JWKS_URI, OTHER_JWKS], "and once, for both callers");
     assert!(world.elapsed_ms() <= 400 + i64::from(limits::FETCH_POLL_MS), "{}", world.elapsed_ms());
 }
 

@@ -91,7 +91,7 @@ fn texts_start_in_lower_case_and_end_without_a_stop() {
 #[test]
 fn an_error_shows_what_was_expected_and_not_what_was_found() {
     let Mismatch { expected, found } = crate::support::mismatch(&["ours"], &["theirs"]);
-    assert_eq!((expected, found), (vec!["ours".into()], vec!["theirs".into()]), "whoever asks for it has both");
+    assert_eq!((expected, found), (vec!["ours".into()], vec!["theirs".into()]), "both values are accessible");
     for error in all() {
         let said = format!("{error} {error:?}");
         assert!(!said.contains("found"), "{said}");

@@ -142,7 +142,7 @@ fn an_entry_past_its_freshness_serves_only_when_the_provider_is_down() {
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
     assert_eq!(world.asked(), 1);
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
-    assert_eq!(world.asked(), 1, "the failure counts: nobody asks again during the pause");
+    assert_eq!(world.asked(), 1, "the failure counts: there is no other request during the pause");
     assert!(matches!(world.request(&token_with_kid("x")), Verdict::Unavailable { .. }));
 }
 

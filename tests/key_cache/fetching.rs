@@ -276,7 +276,7 @@ fn only_one_of_many_requests_refreshes_in_the_background() {
     let verdicts = world.run_all((0..100).map(|_| world.verdict(&text)));
     assert_eq!(verdicts, vec![Verdict::Accepted; 100]);
     assert_eq!(world.seen().jobs.len(), before + 1);
-    assert_eq!(world.elapsed_ms(), 500_000, "nobody waits for it");
+    assert_eq!(world.elapsed_ms(), 500_000, "no request waits for it");
     world.release_jobs();
     world.sleep_ms(0);
     assert_eq!(world.asked(), 2);

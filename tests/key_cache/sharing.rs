@@ -31,7 +31,7 @@ fn of_200_requests_in_a_cold_isolate_one_fetches_and_all_succeed() {
         world.delay_answers(JWKS_URI, Delay::Millis(answer_ms));
         assert_eq!(world.run_all((0..200).map(|_| world.verdict(&text))), vec![Verdict::Accepted; 200]);
         assert_eq!(world.asked(), 1);
-        assert!(world.elapsed_ms() <= i64::from(answer_ms + limits::FETCH_POLL_MS), "nobody waits for longer");
+        assert!(world.elapsed_ms() <= i64::from(answer_ms + limits::FETCH_POLL_MS), "no request waits longer");
     }
 }
 
