@@ -220,6 +220,9 @@ pub const MAX_ENDED_SESSIONS: usize = 4096;
 /// Shortest secret for sealing sessions, in characters: 128 bits in hexadecimal.
 pub const MIN_SECRET_CHARS: usize = 32;
 
+/// Longest time for which browsers may cache the response to a preflight request, in seconds. Firefox caps it at a day.
+pub const MAX_CORS_AGE_S: u32 = 86_400;
+
 /// Idle lifetime of a session, unless configured, in seconds: a day.
 pub const SESSION_IDLE_S: u32 = 86_400;
 
