@@ -75,7 +75,7 @@ pub(crate) fn is_host(host: &str) -> bool {
         })
     };
     match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        // Anything else in this form is no address, and clients do not connect to it. The standard library's parser is larger than this file.
+        // Clients do not connect to invalid addresses in this form. The standard library's parser is larger than this file.
         Some(address) => {
             (2..=45).contains(&address.len())
                 && address.contains(':')

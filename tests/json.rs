@@ -1,4 +1,5 @@
-//! Proves that JSON is parsed the same whatever features `serde_json` was built with: a user's dependencies may enable any of them. `tests/features` runs this, and the other tests of what is refused, with all of them.
+//! Proves that JSON is parsed the same whatever features `serde_json` was built with: a user's dependencies may enable any of them.
+//! `tests/features` runs this, and the other tests of refusals, with all of them.
 
 #![allow(
     clippy::unwrap_used,

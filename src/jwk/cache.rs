@@ -132,7 +132,7 @@ struct StartedFetch {
     held_since: Option<UnixTime>,
 }
 
-/// An issuer's keys cannot be had at the moment.
+/// The error when an issuer's keys are unavailable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeysUnavailable {
     /// The reason.
