@@ -125,7 +125,7 @@ impl Rules {
         let audience = required("aud", claims.aud)?;
         let accepted = match &self.kind {
             Kind::Access(_) => self.audience.iter().any(|one| audience.contains(one)),
-            // OpenID Connect Core §3.1.3.7, 3: the client is listed, and no audience that it does not trust.
+            // OpenID Connect Core §3.1.3.7, 3: the client is listed, and every other audience is trusted.
             Kind::Id(IdRules { client_id, .. }) => {
                 audience.contains(client_id)
                     && audience.iter().all(|one| self.audience.iter().any(|trusted| trusted == one))
