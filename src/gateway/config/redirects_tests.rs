@@ -164,13 +164,13 @@ fn a_login_ends_on_a_page_and_needs_no_login() {
             json!([{ "method": "GET", "path": "/login", "auth": "required", "integration": { "type": "login" } }, flow("/cb", "callback")]),
             json!({}),
             "paths[0].auth",
-            "is users log in here",
+            "users log in here",
         ),
         (
             json!([{ "method": "GET", "path": "/cb", "auth": true, "integration": { "type": "callback" } }]),
             json!({}),
             "paths[0].auth",
-            "is users log in here",
+            "users log in here",
         ),
         (
             json!([{ "method": "POST", "path": "/cb", "integration": { "type": "callback" } }]),
