@@ -1,17 +1,18 @@
 //! A guard at the edge: verifies RS256/PS256 tokens against an issuer's keys, and runs the OAuth/OpenID Connect flows of a gateway.
 //!
 //! The core makes every decision and has no I/O, no clock, no randomness and no `unsafe`; no input makes it panic. It is `no_std` with
-//! `alloc`. What it needs from its environment, a [`host::Host`] provides.
+//! `alloc`. A [`host::Host`] provides what it needs from its environment.
 //!
 //! ```
 //! use edgeward::jwk::JwkSet;
 //! use edgeward::jwt::{Algorithm, Policy};
 //! # use edgeward::{io::UnixTime, testing::Issuer};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let (issuer, now) = (Issuer::new("https://tenant.us.auth0.com/"), UnixTime::from_secs(1_800_000_000));
-//! # let (jwks, token) = (issuer.jwks(), issuer.access_token("https://api.example.com", now).sign());
+//! # let (provider, now) = (Issuer::new("https://tenant.us.auth0.com/"), UnixTime::from_secs(1_800_000_000));
+//! # let (jwks, token) = (provider.jwks(), provider.access_token("https://api.example.com", now).sign());
 //!
-//! let policy = Policy::access_token("https://tenant.us.auth0.com/", ["https://api.example.com"], &[Algorithm::Rs256])?;
+//! let issuer = "https://tenant.us.auth0.com/";
+//! let policy = Policy::access_token(issuer, ["https://api.example.com"], &[Algorithm::Rs256])?;
 //! let keys = JwkSet::parse(jwks.as_bytes())?;
 //! let verified = policy.verify(&token, &keys, now)?;
 //! assert_eq!(verified.claims().subject(), Some("user-1"));

@@ -22,7 +22,7 @@ use crate::limits;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let (issuer, now) = (Issuer::new("https://tenant.us.auth0.com/"), UnixTime::from_secs(1_800_000_000));
 /// # let (jwks, token) = (issuer.jwks(), issuer.access_token("https://api.example.com", now).sign());
-/// let policy = Policy::access_token("https://tenant.us.auth0.com/", ["https://api.example.com"], &[Algorithm::Rs256])?
+/// let policy = Policy::access_token(issuer.url(), ["https://api.example.com"], &[Algorithm::Rs256])?
 ///     .max_age_s(3600)
 ///     .require_claim("client_id");
 ///
