@@ -178,7 +178,7 @@ pub const LOGIN_LIFETIME_S: i64 = 600;
 pub const MAX_LOGIN_COOKIES_READ: usize = 4 * MAX_OPEN_LOGINS;
 
 /// Most states of finished logins that are remembered. The oldest are forgotten first; providers, too, accept a code only once.
-pub const MAX_USED_STATES: usize = 4096;
+pub const MAX_REMEMBERED_STATES: usize = 4096;
 
 /// Longest parameter of the login route that is passed on to the provider, in bytes.
 pub const MAX_LOGIN_PARAMETER_BYTES: usize = 256;
@@ -215,7 +215,7 @@ pub const MAX_REFRESHES: usize = 1024;
 pub const MAX_REFRESH_OUTCOMES: usize = 4;
 
 /// Most logged-out sessions that one instance remembers.
-pub const MAX_ENDED_SESSIONS: usize = 4096;
+pub const MAX_LOGGED_OUT_SESSIONS: usize = 4096;
 
 /// Shortest secret for sealing sessions, in characters: 128 bits in hexadecimal.
 pub const MIN_SECRET_CHARS: usize = 32;
@@ -249,7 +249,7 @@ pub const SESSION_ID_BYTES: usize = 16;
 pub const MAX_COOKIE_VALUES: usize = 8;
 
 /// How long the Durable Object stores the outcome of a refresh, in seconds: requests with an older cookie may arrive late.
-pub const REFRESH_OUTCOME_KEPT_S: i64 = 3600;
+pub const REFRESH_OUTCOME_TTL_S: i64 = 3600;
 
 /// Timeout for telling the Durable Object that a session has ended, in milliseconds: the browser waits for it.
 pub const SESSION_END_TIMEOUT_MS: u32 = 2_000;

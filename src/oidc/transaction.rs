@@ -142,7 +142,7 @@ impl ReplayGuard {
         if self.0.contains(&mark) {
             return false;
         }
-        if self.0.len() >= limits::MAX_USED_STATES {
+        if self.0.len() >= limits::MAX_REMEMBERED_STATES {
             self.0.pop_front();
         }
         self.0.push_back(mark);

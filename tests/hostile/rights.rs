@@ -14,7 +14,7 @@ use crate::support::{
 
 const ROLES: &str = "https://app.example.com/roles";
 
-fn demanding(change: impl FnOnce(&mut Requirements)) -> Policy<Access> {
+fn requiring(change: impl FnOnce(&mut Requirements)) -> Policy<Access> {
     let mut requirements = Requirements::default();
     change(&mut requirements);
     access_policy().require(requirements)
@@ -38,7 +38,7 @@ fn strings(words: &[&str]) -> Vec<String> {
 
 #[test]
 fn scopes_are_whole_words_and_all_required() {
-    let policy = demanding(|requirements| requirements.scopes = strings(&["read:things", "write:things"]));
+    let policy = requiring(|requirements| requirements.scopes = strings(&["read:things", "write:things"]));
     let with = |scope: &str| verdict(&policy, &Mint::access(key_a()).claim("scope", scope));
     for scope in [
         "read:things write:things",
@@ -70,7 +70,7 @@ fn scopes_are_whole_words_and_all_required() {
 
 #[test]
 fn permissions_are_compared_whole_and_a_missing_claim_is_reported() {
-    let policy = demanding(|requirements| requirements.permissions = strings(&["read:things", "write:things"]));
+    let policy = requiring(|requirements| requirements.permissions = strings(&["read:things", "write:things"]));
     let with = |permissions: Value| verdict(&policy, &Mint::access(key_a()).claim("permissions", permissions));
     assert_eq!(with(json!(["read:things", "x", "write:things"])), Ok(()));
     for permissions in
@@ -87,7 +87,7 @@ fn permissions_are_compared_whole_and_a_missing_claim_is_reported() {
 #[test]
 fn roles_are_read_from_the_configured_claim_alone() {
     let roles = |all: &[&str], any: &[&str]| Roles { claim: ROLES.into(), all: strings(all), any: strings(any) };
-    let policy = demanding(|requirements| requirements.roles = Some(roles(&["editor"], &["eu", "us"])));
+    let policy = requiring(|requirements| requirements.roles = Some(roles(&["editor"], &["eu", "us"])));
     let with = |value: Value| verdict(&policy, &Mint::access(key_a()).claim(ROLES, value));
     assert_eq!(with(json!(["editor", "us"])), Ok(()));
     for value in [
@@ -114,13 +114,13 @@ fn roles_are_read_from_the_configured_claim_alone() {
         Mint::access(key_a()).claim("roles", json!(["editor", "us"])).claim("x", json!({ROLES: ["editor", "us"]}));
     assert_eq!(verdict(&policy, &elsewhere), forbidden(Forbidden::Role { claim_missing: true }));
 
-    let one = demanding(|requirements| requirements.roles = Some(roles(&["editor"], &[])));
+    let one = requiring(|requirements| requirements.roles = Some(roles(&["editor"], &[])));
     assert_eq!(verdict(&one, &Mint::access(key_a()).claim(ROLES, "editor")), Ok(()));
 }
 
 #[test]
 fn an_organization_is_matched_by_id_or_by_name() {
-    let policy = demanding(|requirements| requirements.organizations = strings(&["org_1", "acme"]));
+    let policy = requiring(|requirements| requirements.organizations = strings(&["org_1", "acme"]));
     let org = |name: &str, value: &str| verdict(&policy, &Mint::access(key_a()).claim(name, value));
     assert_eq!(org("org_id", "org_1"), Ok(()));
     assert_eq!(org("org_name", "acme"), Ok(()));
@@ -140,7 +140,7 @@ fn an_organization_is_matched_by_id_or_by_name() {
 
 #[test]
 fn a_required_audience_must_be_present_besides_the_accepted_one() {
-    let policy = demanding(|requirements| requirements.audience = strings(&["https://admin.example.com"]));
+    let policy = requiring(|requirements| requirements.audience = strings(&["https://admin.example.com"]));
     let both = json!([AUDIENCE, "https://admin.example.com"]);
     assert_eq!(verdict(&policy, &Mint::access(key_a()).claim("aud", both)), Ok(()));
     assert_eq!(verdict(&policy, &Mint::access(key_a())), forbidden(Forbidden::Audience));
@@ -280,8 +280,8 @@ fn at_hash_must_be_that_of_the_access_token() {
 #[test]
 fn a_policy_of_one_route_says_nothing_about_another() {
     let text = Mint::access(key_a()).claim("scope", "read:things").text();
-    let read = demanding(|requirements| requirements.scopes = strings(&["read:things"]));
-    let write = demanding(|requirements| requirements.scopes = strings(&["write:things"]));
+    let read = requiring(|requirements| requirements.scopes = strings(&["read:things"]));
+    let write = requiring(|requirements| requirements.scopes = strings(&["write:things"]));
     let other = Policy::access_token(ISSUER, ["https://other.example.com"], &Algorithm::ALL).unwrap();
     assert!(verify(&read, &key_a().set(), &text).is_ok());
     assert_eq!(refusal(&write, &key_a().set(), &text), VerifyError::Forbidden(Forbidden::Scope));
