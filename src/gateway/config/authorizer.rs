@@ -285,6 +285,7 @@ impl Authorizer {
         let (kind, auth) = (config.kind.value?, config.client_auth);
         if config.client_id.is_absent() {
             reader.error("authorizer.client_id", "is missing, and there are login routes; or set AUTH0_CLIENT_ID");
+            return None;
         }
         if config.client_secret.is_absent() && auth != ClientAuthMethod::None {
             reader.error(
@@ -525,6 +526,7 @@ impl Form for Algorithms {
         let names = Texts::read(reader, field)?;
         if names.is_empty() {
             reader.error(&field.place, "must not be empty");
+            return None;
         }
         let algorithms: Option<Vec<_>> = names.iter().map(|name| Algorithm::from_name(name)).collect();
         if algorithms.is_none() {

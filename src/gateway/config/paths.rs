@@ -123,7 +123,7 @@ fn compile(reader: &mut Reader<'_>, place: &str, config: PathConfig, authorizer:
         let uses_caller = |(_, value): &(String, HeaderValue)| value.needs_caller();
         let headers = integration.as_ref().and_then(Integration::headers);
         if !requirements.is_empty() {
-            reader.error(&config.auth.place, "is \"none\", but the route requires rights, which only a token can give");
+            reader.error(&config.auth.place, "is \"none\", but the route demands rights, which only a token can give");
         }
         if headers.is_some_and(|headers| headers.iter().any(uses_caller)) {
             reader.error(
