@@ -20,7 +20,7 @@ use edgeward::base64url;
 use edgeward::io::UnixTime;
 use edgeward::jwk::KeyCache;
 use edgeward::jwt::{Algorithm, Policy};
-use edgeward::{Unverified, Verifier, limits};
+use edgeward::{VerificationError, Verifier, limits};
 use peak_alloc::PeakAlloc;
 use support::fixed_host::{FixedHost, at_once};
 use support::{AUDIENCE, ISSUER, Mint, NOW, access_policy, key_a, key_e3, now, set};
@@ -28,7 +28,7 @@ use support::{AUDIENCE, ISSUER, Mint, NOW, access_policy, key_a, key_e3, now, se
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
 
-/// What else lives in the process: the test harness may allocate a little at any time. A leak of one byte a time shows.
+/// Tolerance for the test harness, which may allocate a little at any time. A leak of one byte per call still shows.
 const SLACK_BYTES: usize = 4096;
 
 /// Runs `work` `times` times, after once to warm up, and fails if the live heap grew.
@@ -41,7 +41,7 @@ fn assert_flat(what: &str, times: usize, mut work: impl FnMut(usize)) {
     assert!(grown <= SLACK_BYTES, "{what}: {grown} bytes");
 }
 
-/// What `work` had allocated at most, beyond what was there.
+/// The peak of what `work` allocated.
 fn peak_of(work: impl FnOnce()) -> usize {
     HEAP.reset_peak_usage();
     let before = HEAP.current_usage();
@@ -55,12 +55,12 @@ fn accept(verifier: &Verifier, text: &str) {
 
 fn refuse(verifier: &Verifier, text: &str) {
     match at_once(verifier.verify(text, &FixedHost(now()))) {
-        Err(Unverified::Refused(_)) => {}
+        Err(VerificationError::Refused(_)) => {}
         other => panic!("{other:?}"),
     }
 }
 
-/// Tokens as large as may be whose parsing costs the most memory that their form can ask for.
+/// Tokens of maximal size whose parsing takes the most memory.
 fn hostile_tokens() -> Vec<(&'static str, String)> {
     let payload = |bytes: usize| base64url::encode(&vec![b'x'; bytes]);
     let filled = |open: &str, unit: &str, close: &str, len: usize| {
@@ -120,7 +120,7 @@ fn memory_is_bounded() {
     assert_flat("known tokens that push each other out", 10_000, |n| {
         let clock = UnixTime::from_secs(if n % 100 < 50 { NOW } else { NOW + 1000 });
         match at_once(small.verify(&tokens[n % tokens.len()], &FixedHost(clock))) {
-            Ok(_) | Err(Unverified::Refused(_)) => {}
+            Ok(_) | Err(VerificationError::Refused(_)) => {}
             other => panic!("{other:?}"),
         }
     });

@@ -1,4 +1,4 @@
-//! The modules of the core stand on each other in one order: none imports one that stands above it.
+//! The modules of the core are layered: none imports from a layer above it.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,7 +11,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The modules of the crate, the ground floor first.
+/// The modules of the crate, the lowest layer first.
 const ORDER: [&str; 23] = [
     "limits",
     "text",
@@ -75,7 +75,7 @@ fn imports(line: &str, depth: usize) -> Vec<&str> {
 }
 
 #[test]
-fn no_module_imports_one_that_stands_above_it() {
+fn no_module_imports_from_a_layer_above() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut found, mut wrong, mut seen) = (0, Vec::new(), Vec::new());
     let texts: Vec<(PathBuf, String)> =

@@ -21,12 +21,12 @@ use edgeward::io::{Incoming, UnixTime};
 use edgeward::json::{Document, Value};
 use edgeward::jwk::{JwkSet, KeyCache, KeySource};
 use edgeward::jwt::UntrustedToken;
-use edgeward::{Unverified, Verifier, limits};
+use edgeward::{VerificationError, Verifier, limits};
 use support::fixed_host::{FixedHost, at_once};
 use support::host::VirtualHost;
 use support::{AUDIENCE, ISSUER, Mint, NOW, Rng, access_policy, key_a, key_b, key_e3, now, set, set_text};
 
-/// Pieces that parsers stumble over.
+/// Fragments that are hard to parse.
 const PIECES: [&[u8]; 40] = [
     b"",
     b"{",
@@ -205,7 +205,7 @@ fn nothing_passes_but_the_valid_tokens_themselves() {
                 assert!(valid.contains(&text), "accepted: {text}");
                 assert_eq!(token.claims().issuer(), Some(ISSUER));
             }
-            Err(Unverified::Refused(error)) => {
+            Err(VerificationError::Refused(error)) => {
                 refused += 1;
                 reached_the_signature += usize::from(error.code() == "signature_invalid");
                 assert!(!valid.contains(&text), "refused: {error}");
@@ -241,7 +241,7 @@ fn signed_nonsense_passes_only_if_an_independent_reading_agrees() {
                     assert!(read.get(claim).is_none_or(|time| time.as_f64().unwrap() <= (NOW + 5) as f64), "{read}");
                 }
             }
-            Err(Unverified::Refused(_)) => refused += 1,
+            Err(VerificationError::Refused(_)) => refused += 1,
             other => panic!("{other:?}"),
         }
     }
@@ -272,7 +272,7 @@ fn providers_and_edge_caches_may_answer_anything() {
             let mut rng = Rng(rng.next());
             host.serve(url, move |_| Ok(any_answer(&mut rng, &seed)));
         }
-        // Of a set that the edge cache has, nobody asks the provider.
+        // A set in the edge cache is not requested from the provider.
         match host.run(verifier.load(&host)) {
             Ok(()) => loaded += 1,
             Err(_) => failed += 1,

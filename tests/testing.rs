@@ -1,4 +1,4 @@
-//! The features `rsa` and `testing`, and claims as types of the caller's.
+//! The features `rsa` and `testing`, and claims as a caller's own types.
 
 #![allow(
     clippy::unwrap_used,
@@ -51,7 +51,7 @@ fn its_tokens_are_valid_with_every_algorithm() {
 }
 
 #[test]
-fn what_is_changed_about_a_token_counts() {
+fn modifications_of_a_token_take_effect() {
     let issuer = Issuer::with_keys(ISSUER, [SigningKey::fixed(), SigningKey::new("b", key_b().private().clone())]);
     let token = issuer.access_token(AUDIENCE, now());
     let verdict = |text: &str| verify(&access_policy(), &keys(&issuer), text).map(|_| ());

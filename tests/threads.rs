@@ -1,5 +1,5 @@
-//! Proves that a server with threads can share a verifier: its futures can move between threads where the host's can, and many
-//! threads get right verdicts while keys rotate.
+//! Proves that threads of a server can share a verifier: its futures can move between threads if the host's can, and many threads get
+//! correct verdicts while keys rotate.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use edgeward::host::{Host, Level, Spawn};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::{KeyCache, KeyJob, KeySource};
-use edgeward::{Unverified, Verifier};
+use edgeward::{VerificationError, Verifier};
 use support::world::{JWKS_URI, json};
 use support::{ISSUER, Mint, NOW, Rng, TestKey, access_policy, id_policy, key_a, key_b, key_c, key_e3, set_text};
 
@@ -66,7 +66,7 @@ struct Inner {
     jobs: Mutex<SyncSender<(KeyJob, Arc<Ended>)>>,
 }
 
-/// Whether a job has ended, and who waits for that.
+/// Whether a job has ended, and the wakers waiting for that.
 #[derive(Default)]
 struct Ended(Mutex<(bool, Option<Waker>)>);
 
@@ -173,7 +173,7 @@ fn the_futures_of_a_verifier_move_between_threads_where_the_hosts_do() {
     assert_shareable(&token);
     // One that has begun, too.
     let refused = thread::spawn(move || block_on(async move { verifier.verify("a.b", &server).await.map(drop) }));
-    assert!(matches!(refused.join().unwrap(), Err(Unverified::Refused(_))));
+    assert!(matches!(refused.join().unwrap(), Err(VerificationError::Refused(_))));
 }
 
 #[test]
@@ -233,8 +233,8 @@ fn threads_that_share_a_verifier_get_right_verdicts_while_keys_rotate() {
                     let mut rng = Rng(seed);
                     let verify = |text: &str| match subject_of(verifier, server, text) {
                         Ok(subject) => Ok(subject),
-                        Err(Unverified::Refused(error)) => Err(error.code()),
-                        Err(Unverified::Unavailable(why)) => panic!("{why}"),
+                        Err(VerificationError::Refused(error)) => Err(error.code()),
+                        Err(VerificationError::Unavailable(why)) => panic!("{why}"),
                     };
                     for _ in 0..VERIFICATIONS {
                         let user = rng.below(steady.len());
@@ -267,6 +267,6 @@ fn threads_that_share_a_verifier_get_right_verdicts_while_keys_rotate() {
 }
 
 /// The subject of a token, verified on this thread.
-fn subject_of(verifier: &Verifier, server: &Server, text: &str) -> Result<String, Unverified> {
+fn subject_of(verifier: &Verifier, server: &Server, text: &str) -> Result<String, VerificationError> {
     block_on(verifier.verify(text, server)).map(|token| token.claims().subject().unwrap_or_default().to_owned())
 }

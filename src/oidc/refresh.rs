@@ -24,7 +24,7 @@ use crate::json::Value;
 use crate::jwt::{Claims, Id, VerifiedToken, unverified_claims};
 use crate::limits;
 use crate::session::Session;
-use crate::verifier::Unverified;
+use crate::verifier::VerificationError;
 
 /// What became of a session's tokens.
 pub(crate) enum Refreshed {
@@ -221,8 +221,8 @@ impl RelyingParty {
         match self.keys.verify(&policy, token, host).await {
             Ok(id) => Ok(Some(id)),
             // The old refresh token is used up: what is known of the user stays, the new tokens must not be lost.
-            Err(Unverified::Unavailable(_) | Unverified::Refused(VerifyError::KeyNotFound)) => Ok(None),
-            Err(Unverified::Refused(error)) => Err(error),
+            Err(VerificationError::Unavailable(_) | VerificationError::Refused(VerifyError::KeyNotFound)) => Ok(None),
+            Err(VerificationError::Refused(error)) => Err(error),
         }
     }
 }

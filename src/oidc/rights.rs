@@ -14,7 +14,7 @@ use crate::json::{Value, quote};
 use crate::jwk::KeysUnavailable;
 use crate::jwt::{Access, Claims, VerifiedToken, is_organization, unverified_claims};
 use crate::session::{Rights, Session};
-use crate::verifier::Unverified;
+use crate::verifier::VerificationError;
 
 /// What verification has to say about the access token of a session.
 #[derive(Debug, Clone)]
@@ -242,8 +242,8 @@ impl RelyingParty {
                     AccessTokenVerdict::Refused
                 }
             },
-            Err(Unverified::Refused(VerifyError::KeyNotFound)) => AccessTokenVerdict::KeyUnknown,
-            Err(Unverified::Refused(error)) => {
+            Err(VerificationError::Refused(VerifyError::KeyNotFound)) => AccessTokenVerdict::KeyUnknown,
+            Err(VerificationError::Refused(error)) => {
                 let line = format_args!(
                     "access_token_unusable: {}: {error}; the session has no rights of it. Set authorizer.audience to the API's \
                      identifier so that the provider issues a token for it",
@@ -252,7 +252,7 @@ impl RelyingParty {
                 host.log(Level::Warning, &line);
                 AccessTokenVerdict::Refused
             }
-            Err(Unverified::Unavailable(why)) => AccessTokenVerdict::KeysUnavailable(why),
+            Err(VerificationError::Unavailable(why)) => AccessTokenVerdict::KeysUnavailable(why),
         }
     }
 }

@@ -17,9 +17,6 @@ use crate::session::{CookieShape, Cookies, Purpose, SEAL_NONCE_BYTES, Sealer};
 /// Prefix of the cookies' names; the first characters of `state` follow.
 pub const LOGIN_COOKIE_PREFIX: &str = "__Host-edgeward-login-";
 
-/// Characters of `state` in the name: enough to tell logins apart.
-const NAME_CHARS: usize = 8;
-
 /// What a login began with.
 #[derive(Clone)]
 pub(super) struct Transaction {
@@ -118,12 +115,14 @@ impl Transaction {
 
 /// Whether it is a name that [`shape`] gives. Others that begin like it are never repeated in an answer.
 fn is_login_cookie(name: &str) -> bool {
-    name.strip_prefix(LOGIN_COOKIE_PREFIX)
-        .is_some_and(|tail| tail.len() <= NAME_CHARS && tail.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    name.strip_prefix(LOGIN_COOKIE_PREFIX).is_some_and(|tail| {
+        tail.len() <= limits::LOGIN_COOKIE_NAME_CHARS && tail.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
 }
 
 fn shape(state: &str) -> CookieShape {
-    let tail: String = state.chars().filter(char::is_ascii_alphanumeric).take(NAME_CHARS).collect();
+    let tail: String =
+        state.chars().filter(char::is_ascii_alphanumeric).take(limits::LOGIN_COOKIE_NAME_CHARS).collect();
     named(&format!("{LOGIN_COOKIE_PREFIX}{tail}"))
 }
 
@@ -143,7 +142,7 @@ impl ReplayGuard {
         if self.0.contains(&mark) {
             return false;
         }
-        if self.0.len() >= limits::MAX_USED_STATES {
+        if self.0.len() >= limits::MAX_REMEMBERED_STATES {
             self.0.pop_front();
         }
         self.0.push_back(mark);

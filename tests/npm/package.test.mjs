@@ -105,7 +105,7 @@ describe("the package", () => {
 
 describe("the documentation", () => {
   /** The codes in the bodies of the core's `code` functions. */
-  const core = ["src/error.rs", "src/jwk/fetch.rs"].flatMap((file) =>
+  const core = ["src/error.rs", "src/jwk/fetch.rs", "src/discovery.rs"].flatMap((file) =>
     [...readFileSync(join(root, file), "utf8").matchAll(/fn code\([^)]*\)[^{]*\{[\s\S]*?\n {4}\}/g)].flatMap(([body]) =>
       [...body.matchAll(/=> "([a-z0-9_]+)"/g)].map(([, code]) => code)),
   );

@@ -4,7 +4,9 @@ use alloc::borrow::Cow;
 use core::str;
 
 use edgeward::error::VerifyError;
-use edgeward::http::{Bearer, bad_request, bearer_token, missing_token, refused};
+use edgeward::http::{
+    Bearer, MALFORMED_AUTHORIZATION, TOKEN_IN_QUERY, bad_request, bearer_token, missing_token, refused,
+};
 use edgeward::limits;
 
 use crate::answer::Refusal;
@@ -36,11 +38,9 @@ pub(crate) fn read(input: &[u8], form: u32, len: usize) -> Result<&str, Refusal>
         form::HEADER => match bearer_token(Some(text)) {
             Bearer::Token(token) => Ok(token),
             Bearer::Absent => Err(missing()),
-            Bearer::Malformed => {
-                Err(bad_request("The Authorization header must be one \"Bearer\", one space, and one token."))
-            }
+            Bearer::Malformed => Err(bad_request(MALFORMED_AUTHORIZATION)),
         },
-        form::QUERY => Err(bad_request("Send the access token in the Authorization header, not in the query.")),
+        form::QUERY => Err(bad_request(TOKEN_IN_QUERY)),
         _ => Err(missing()),
     }
 }

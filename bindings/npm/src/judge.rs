@@ -5,7 +5,7 @@ use edgeward::host::Host;
 use edgeward::http::{forbidden, refused, unavailable};
 use edgeward::jwk::KeysUnavailable;
 use edgeward::jwt::{Any, Requirements, VerifiedToken};
-use edgeward::{Unverified, Verifier};
+use edgeward::{VerificationError, Verifier};
 
 use crate::answer::Refusal;
 use crate::mailbox::Mailbox;
@@ -65,7 +65,7 @@ impl Judge {
     /// Writes down what was decided about a token that this call may demand more of.
     fn put(
         &self,
-        decided: Result<VerifiedToken<Any>, Unverified>,
+        decided: Result<VerifiedToken<Any>, VerificationError>,
         token: &str,
         per_call: Option<&PerCall>,
         mailbox: &Mailbox,
@@ -81,7 +81,7 @@ impl Judge {
                     verdict.text.push_str(verified.claims().as_json());
                     let now = mailbox.now();
                     if per_call.is_none()
-                        && let Some(period) = self.verifier.settled(token, now)
+                        && let Some(period) = self.verifier.stable_period(token, now)
                     {
                         verdict.settled = [period.start, period.end].map(|time| time.millis() as f64);
                     }
@@ -93,8 +93,8 @@ impl Judge {
                     refusal_of(&error, per_call.map_or(&self.requirements, |one| &one.requirements))
                 }
             },
-            Err(Unverified::Refused(error)) => refusal_of(&error, &self.requirements),
-            Err(Unverified::Unavailable(why)) => no_keys(why),
+            Err(VerificationError::Refused(error)) => refusal_of(&error, &self.requirements),
+            Err(VerificationError::Unavailable(why)) => no_keys(why),
         };
         verdict.refuse(&refusal);
     }

@@ -124,7 +124,7 @@ pub fn settled_until() -> f64 {
 #[wasm_bindgen]
 pub fn cache_entries(verifier: f64) -> usize {
     let State { verifiers, .. } = &mut *state();
-    verifiers.get_mut(verifier).map_or(0, |entry| entry.judge.verifier.cached_entries())
+    verifiers.get_mut(verifier).map_or(0, |entry| entry.judge.verifier.cache_capacity())
 }
 
 /// The longest token, in bytes.

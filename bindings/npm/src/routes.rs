@@ -3,10 +3,9 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::options::{self, InvalidOptions, PerCall};
+use edgeward::limits;
 
-/// How many routes' demands are kept.
-const MAX_ROUTES: usize = 32;
+use crate::options::{self, InvalidOptions, PerCall};
 
 /// Requirements with the text they were read from: a route's text never changes.
 pub(crate) struct Routes {
@@ -35,7 +34,7 @@ impl Routes {
                 Some(place) => *place = kept,
                 None => self.seen.push(kept),
             }
-            self.next = (self.next + 1) % MAX_ROUTES;
+            self.next = (self.next + 1) % limits::ROUTE_CACHE_ENTRIES;
         }
         Ok(Some(read))
     }
