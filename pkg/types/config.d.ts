@@ -1,0 +1,2 @@
+/** The gateway's configuration document. */
+export type GatewayConfig = Record<string, unknown>;
