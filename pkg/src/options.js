@@ -33,7 +33,7 @@ const choice = (names) => (value, place) => {
 };
 
 const integer = (min, max, unit) => (value, place) =>
-  Number.isInteger(value) && value >= min && value <= max ? value : fail(place, `must be an integer from ${min} to ${max}${unit}`);
+  Number.isInteger(value) && value >= min && value <= max ? value : fail(place, `must be a whole number of ${unit} from ${min} to ${max}`);
 
 const instance = (is, description) => (value, place) => (is(value) ? value : fail(place, `must be ${description}`));
 
@@ -78,8 +78,8 @@ const SOURCE = { issuer: text, jwks, jwksUri: text };
 const ISSUER = { ...SOURCE, audience: list, algorithms: listOf(choice(ALGORITHMS)), clientId: text };
 export const VERIFIER = {
   ...ISSUER, ...REQUIREMENTS, issuers, kind: choice(["access", "id"]), nonce: text, profile: choice(["auto", "auth0", "rfc9068"]),
-  clients: list, requiredClaims: list, clockSkew: integer(0, 60, " seconds"), maxTokenAge: integer(0, 0xffff_ffff, " seconds"),
-  cacheSize: integer(0, 65_536, " tokens"), timeout: integer(1, 30_000, " milliseconds"), fetch: callback, now: callback,
+  clients: list, requiredClaims: list, clockSkew: integer(0, 60, "seconds"), maxTokenAge: integer(0, 0xffff_ffff, "seconds"),
+  cacheSize: integer(0, 65_536, "tokens"), timeout: integer(1, 30_000, "milliseconds"), fetch: callback, now: callback,
 };
 const BESIDE_VERIFIER = { ...REQUIREMENTS, audience: list };
 const CALL = {
@@ -164,7 +164,7 @@ export function readCallOptions(options, kind) {
 
 /** Reads the options of a route: its `verifier`, undefined if it is to be made from these options, and the requirements beside it. */
 export function readRouteOptions(options, isVerifier) {
-  const verifierForm = instance(isVerifier, "a verifier made by createVerifier");
+  const verifierForm = instance(isVerifier, "made by createVerifier");
   const { verifier, required: isRequired = true, ...requirements } = readOptions(options, { ...VERIFIER, required, verifier: verifierForm });
   if (verifier === undefined) return { isRequired };
   for (const name of Object.keys(requirements)) {

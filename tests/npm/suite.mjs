@@ -1,5 +1,5 @@
-// The suite that every runtime runs: the installed package against the fixtures. Nothing of any one runtime is used but
-// what the web's standards give all of them.
+// The suite that every runtime runs: the installed package against the fixtures. It uses web standards only, and a runtime's own
+// inspection where there is one.
 
 /**
  * @param {typeof import("edgeward")} edgeward
@@ -41,14 +41,39 @@ export async function suite(edgeward, fixtures) {
 
   // --- tokens -----------------------------------------------------------------------------------------------------
 
-  await test("a verified token gives header, claims, scopes and permissions", async () => {
+  await test("a verified token has header, claims, scopes and permissions", async () => {
     const token = await createVerifier(fixed).verify(fixtures.withRights);
     equal(token.payload.sub, "user-1");
     equal(token.header.kid, "first");
+    equal(token.protectedHeader, token.header);
     equal(token.scopes.join(), "read:things,write:things");
     equal(token.permissions.join(), "read,write");
     equal(token.payload, token.payload, "parsed once");
     equal(createVerifier(fixed).verifySync(good).permissions.length, 0);
+  });
+
+  await test("a token serializes and prints as key and claims, without its text", () => {
+    const token = createVerifier(fixed).verifySync(good);
+    equal(token.constructor.name, "VerifiedToken");
+    const expected = { header: { alg: "RS256", kid: "first" }, payload: token.payload };
+    equal(JSON.stringify(token), JSON.stringify(expected));
+    const printed = inspect?.({ token }) ?? "VerifiedToken RS256 first user-1 read:things";
+    for (const part of ["VerifiedToken", "RS256", "first", "user-1", "read:things"]) equal(printed.includes(part), true, printed);
+    for (const part of good.split(".")) equal(`${JSON.stringify(token)}${printed}`.includes(part.slice(0, 20)), false, printed);
+  });
+
+  await test("the functions of a verifier and a guard work destructured", async () => {
+    const created = createVerifier(fixed);
+    equal(created.constructor.name, "Verifier");
+    const { verify, verifySync, authenticate, load, keys } = created;
+    equal((await verify(good)).payload.sub, "user-1");
+    equal(verifySync(good).payload.sub, "user-1");
+    equal((await authenticate({ headers: { authorization: `Bearer ${good}` } })).payload.sub, "user-1");
+    equal((await load())[0].loaded, true);
+    equal(keys()[0].loaded, true);
+    const [check, handler] = [guard, protect].map((make) => (make === guard ? make({ verifier: created }) : make(() => new Response("ok"), { verifier: created })));
+    equal((await check({ headers: { authorization: `Bearer ${good}` } })).payload.sub, "user-1");
+    equal(await (await handler(new Request("https://api.example.com/", { headers: { authorization: `Bearer ${good}` } }))).text(), "ok");
   });
 
   await test("characters beyond ASCII arrive whole", async () => {
@@ -197,6 +222,21 @@ export async function suite(edgeward, fixtures) {
     for (const text of [error.message, error.stack, error.body, JSON.stringify(error)]) equal(text.includes(good.slice(0, 20)), false);
   });
 
+  await test("an error serializes and prints as name, code, status and message", async () => {
+    const secret = new TypeError("a secret of the network");
+    const fetch = () => { throw secret; };
+    const error = await errorOf(() => createVerifier({ ...base, jwksUri: `${issuer}jwks`, fetch }).verify(good));
+    equal(error.constructor.name, "EdgewardError");
+    equal(error.constructor, EdgewardError);
+    equal(error.cause, secret);
+    const { message } = error;
+    equal(JSON.stringify(error), JSON.stringify({ name: "EdgewardError", code: "jwks_unreachable", status: 503, message }));
+    equal(JSON.stringify(error).includes(secret.message), false);
+    equal(String(error), `EdgewardError: ${message}`);
+    const printed = inspect?.(error) ?? `EdgewardError: ${message} jwks_unreachable 503`;
+    for (const part of [`EdgewardError: ${message}`, "jwks_unreachable", "503"]) equal(printed.includes(part), true, printed);
+  });
+
   await test("a missing right is answered with 403 and what was demanded", async () => {
     const verifier = createVerifier(fixed);
     const error = await errorOf(() => verifier.verify(fixtures.missingScope, { scopes: ["read:things"] }));
@@ -253,11 +293,12 @@ export async function suite(edgeward, fixtures) {
       [{ ...fixed, profile: "okta" }, "profile"], [{ ...fixed, nonce: "x" }, "nonce"], [{ ...fixed, scopes: [] }, "scopes"], [{ ...fixed, scopes: undefined }, "scopes"],
       [{ ...fixed, roles: { claim: "x" } }, "roles"], [{ ...fixed, roles: { claim: "x", some: ["y"] } }, "roles.some"], [{ ...fixed, cacheSize: 1e9 }, "cacheSize"],
       [{ ...fixed, audiance: "x" }, "audiance"], [{ ...fixed, fetch: 5 }, "fetch"], [{ ...fixed, now: undefined }, "now"], [{ ...fixed, timeout: 0 }, "timeout"],
-      [{ ...fixed, timeout: Infinity }, "timeout"], [{ ...fixed, issuer: "\ud800" }, "options"], [{ ...fixed, scopes: [10n] }, "scopes"],
+      [{ ...fixed, timeout: Infinity }, "timeout"], [{ ...fixed, issuer: "\ud800" }, "issuer"], [{ ...fixed, scopes: [10n] }, "scopes"],
       [{ ...without(fixed, "audience"), kind: "id" }, "clientId"], [{ ...fixed, kind: "id", clientId: "c", clients: ["c"] }, "clients"],
       [{ ...fixed, issuers: [] }, "issuer"], [{ audience, algorithms: ["RS256"], issuers: [] }, "issuers"], [{ audience, algorithms: ["RS256"], issuers: [1] }, "issuers[0]"],
       [{ audience, algorithms: ["RS256"], issuers: [{ issuer, jwks }, { issuer, jwks }] }, "issuers[1].issuer"],
       [{ algorithms: ["RS256"], issuers: [{ issuer, jwks }] }, "issuers[0].audience"],
+      [{ audience, algorithms: ["RS256"], issuers: [{ issuer, jwks }, { issuer: `${issuer}b`, jwks: {} }] }, "issuers[1].jwks"],
     ];
     for (const [options, option] of cases) {
       const error = await errorOf(async () => createVerifier(options));
@@ -270,7 +311,7 @@ export async function suite(edgeward, fixtures) {
     equal(await codeOf(async () => createVerifier(circular)), "options_invalid");
   });
 
-  await test("http is for this machine only", () => {
+  await test("http is allowed on loopback", () => {
     createVerifier({ ...base, issuer: "http://127.0.0.1:9400" });
     createVerifier({ ...base, jwksUri: "http://localhost:9400/jwks" });
     createVerifier({ ...base, jwksUri: "http://[::1]/jwks" });
@@ -679,6 +720,9 @@ export async function suite(edgeward, fixtures) {
 }
 
 const json = { "content-type": "application/json" };
+
+/** What `console.log` prints, where the runtime has a function for it. */
+const inspect = globalThis.Deno?.inspect ?? globalThis.Bun?.inspect ?? globalThis.process?.getBuiltinModule?.("node:util").inspect;
 
 const pause = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
 
