@@ -63,6 +63,14 @@ async function drain(servers, isDone) {
   }
 }
 
+/** Drains until a promise is settled. */
+async function settled(promise, all) {
+  let isDone = false;
+  promise.then(() => (isDone = true));
+  await drain(all, () => isDone);
+  return promise;
+}
+
 /** An issuer and its key server, which answers when it is told to. Its key ids are those of the others, its keys are not. */
 class Server {
   pending = [];
@@ -259,12 +267,6 @@ describe("a late answer", () => {
     dispose(second);
     return settled(call, [a, b]);
   }
-  async function settled(promise, all) {
-    let isDone = false;
-    promise.then(() => (isDone = true));
-    await drain(all, () => isDone);
-    return promise;
-  }
 
   it("for a verifier that was disposed of is nobody else's", async () => {
     const code = await scene(async (verifier, server) => {
@@ -347,6 +349,53 @@ describe("a late answer", () => {
     await turn();
     process.off("unhandledRejection", note);
     assert.deepEqual(unheard, []);
+    dispose(verifier);
+  });
+});
+
+describe("the requests of a cancelled event", () => {
+  /** Starts a call and cancels its event, as Workers do: its fetch never settles, and its timers never fire. */
+  async function cancelled(verifier, server, onSettled) {
+    codeOf(verifier.verify(genuine(server))).then(onSettled);
+    await turn();
+    server.pending.length = 0;
+    virtual.timers.clear();
+  }
+  const later = (t, millis) => {
+    virtual.ms += millis;
+    t.mock.timers.setTime(Date.now() + millis);
+  };
+
+  it("are given up by a later call, and no call waits for them for ever", async (t) => {
+    t.mock.timers.enable({ apis: ["Date"], now: START_MS });
+    const [a] = servers;
+    const verifier = createVerifier(options(a));
+    let lost;
+    await cancelled(verifier, a, (code) => (lost = code));
+    later(t, 59_000);
+    assert.equal(await settled(codeOf(verifier.verify(genuine(a))), [a]), "ok");
+    assert.equal(lost, undefined, "within the time that a request may take");
+    later(t, 700_000);
+    assert.equal(await settled(codeOf(verifier.verify(genuine(a))), [a]), "ok");
+    await drain([a], () => lost !== undefined);
+    assert.equal(lost, "ok");
+    dispose(verifier);
+  });
+
+  it("do not stay in memory", async (t) => {
+    t.mock.timers.enable({ apis: ["Date"], now: START_MS });
+    const [a] = servers;
+    const verifier = createVerifier(options(a));
+    let settled = 0;
+    const bytes = [];
+    for (let i = 1; i <= 4_000; i += 1) {
+      await cancelled(verifier, a, () => (settled += 1));
+      later(t, 61_000);
+      if (i % 2_000 === 0) bytes.push(currentCore().wasm.memory.buffer.byteLength);
+    }
+    // The rest still polls for keys: a call does that a limited number of times.
+    assert.ok(settled >= 3_000, `only ${settled} calls were settled`);
+    assert.equal(bytes[1], bytes[0]);
     dispose(verifier);
   });
 });
