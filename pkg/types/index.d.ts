@@ -379,11 +379,14 @@ export function protect<R extends AnyRequest, A extends unknown[], P = AccessTok
   options: RouteOptions<P, Required> | RouteWithVerifierOptions<Required>,
 ): (request: R, ...rest: A) => Promise<Response>;
 
-/** Checks a request: a web `Request` or Node's `IncomingMessage`. Returned by `guard`. */
-export type Guard<Payload = AccessTokenPayload, Required extends boolean = boolean> = (
+/**
+ * Checks a request, a web `Request` or Node's `IncomingMessage`. Returned by `guard`. `Absent` is `never` if a token is required, else
+ * `undefined`.
+ */
+export type Guard<Payload = AccessTokenPayload, Absent extends undefined = undefined> = (
   request: AnyRequest,
   waitUntil?: (work: Promise<unknown>) => void,
-) => Promise<GuardedToken<Payload, Required>>;
+) => Promise<VerifiedToken<Payload> | Absent>;
 
 /**
  * Returns the check of `protect` alone, for other frameworks: a function from a request to its token, or to `undefined` where none is
@@ -398,7 +401,7 @@ export type Guard<Payload = AccessTokenPayload, Required extends boolean = boole
  */
 export function guard<P = AccessTokenPayload, const Required extends boolean = true>(
   options: RouteOptions<P, Required> | RouteWithVerifierOptions<Required>,
-): Guard<P, Required>;
+): Guard<P, false extends Required ? undefined : never>;
 
 /**
  * Decodes a token **without checking anything**: not its signature, its expiry or its audience. Never base a decision on it.
