@@ -3,7 +3,7 @@
  *
  * ```js
  * app.use("/api", bearer({ verifier }));
- * app.get("/api/me", (req, res) => res.json({ user: req.auth.payload.sub }));
+ * app.get("/api/me", (req, res) => res.json({ user: req.auth?.payload.sub }));
  * ```
  *
  * @module

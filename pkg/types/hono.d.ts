@@ -2,8 +2,7 @@
  * Hono middleware.
  *
  * ```js
- * app.use("/api/*", bearer({ verifier }));
- * app.get("/api/me", (c) => c.json({ user: c.get("token").payload.sub }));
+ * app.get("/api/me", bearer({ verifier }), (c) => c.json({ user: c.get("token").payload.sub }));
  * ```
  *
  * @module

@@ -335,10 +335,10 @@ interface ByKind {
 
 /**
  * Creates a verifier of access tokens, or with `kind: "id"` of ID tokens. `Claims` are the types of your own claims, which are not checked.
+ * `Kind` is inferred from `kind`; beside `Claims` it must be given, or may be either.
  *
  * @throws {EdgewardError} `options_invalid`, naming the option
  */
-// `Kind` is the type of `kind`. Where only `Claims` is given it cannot be inferred, and may be either.
 export function createVerifier<Claims = unknown, const Kind extends keyof ByKind = unknown extends Claims ? "access" : keyof ByKind>(
   options: ByKind[Kind]["options"] & { readonly kind?: Kind },
 ): Verifier<ByKind[Kind]["payload"] & Claims>;

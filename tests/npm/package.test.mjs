@@ -27,7 +27,7 @@ before(async () => {
   temporary = mkdtempSync(join(tmpdir(), "edgeward-npm-"));
   tarball = await pack(temporary);
   folder = join(temporary, "project");
-  await install(folder, tarball, ["hono", "express"].map((name) => `${name}@${dev[name]}`));
+  await install(folder, tarball, ["hono", "express", "@types/node", "@types/express"].map((name) => `${name}@${dev[name]}`));
   installed = join(folder, "node_modules/edgeward");
   fixtures = await makeFixtures();
 });
@@ -167,8 +167,6 @@ describe("the types", () => {
     return run(bin(".bin/tsc"), ["-p", folder]);
   };
 
-  before(() => run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error", `@types/node@${dev["@types/node"]}`, `@types/express@${dev["@types/express"]}`], { cwd: folder }));
-
   it("hold in ES modules, in Node's resolution", () => compile("esm.ts", { module: "nodenext", types: ["node"] }));
   it("hold in ES modules, in a bundler's resolution", () => compile("esm.ts", { module: "esnext", moduleResolution: "bundler", types: ["node"] }));
   it("hold in CommonJS", () => compile("cjs.cts", { module: "nodenext" }));
@@ -189,6 +187,44 @@ describe("the types", () => {
       assert.ok(message.includes(part), `${line}: ${message}`);
       assert.doesNotMatch(message, /overload/i);
     }
+  });
+});
+
+describe("the snippets of the documentation", () => {
+  const files = { "README.md": readme };
+  for (const name of readdirSync(join(root, "pkg/types"))) files[name] = readFileSync(join(root, "pkg/types", name), "utf8").replaceAll(/^ \* ?/gm, "");
+  const snippets = Object.entries(files).flatMap(([file, text]) => [...text.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code], index) => ({ file, index, code })));
+  /** The functions that a snippet may use without importing them, as other snippets import them. */
+  const exported = { edgeward: ["createVerifier", "guard", "protect", "EdgewardError"], "edgeward/express": ["bearer"], "edgeward/gateway": ["gateway", "sessions"] };
+  const frameworks = {
+    "edgeward/express": 'import express from "express"; const app = express();',
+    "edgeward/hono": 'import { Hono } from "hono"; import { bearer } from "edgeward/hono"; const app = new Hono();',
+  };
+
+  it("compile", async () => {
+    assert.ok(snippets.length >= 19, `${snippets.length} snippets`);
+    const names = snippets.map(({ file, index, code }) => {
+      const framework = /\bapp\./.test(code) ? (/edgeward\/hono|\(c\) =>/.test(code) ? "edgeward/hono" : "edgeward/express") : undefined;
+      let lines = framework === undefined ? "" : frameworks[framework];
+      for (const [module, functions] of Object.entries(exported)) {
+        const missing = functions.filter((one) => new RegExp(`\\b${one}\\b`).test(code) && !new RegExp(`import .*\\b${one}\\b`).test(`${lines}\n${code}`));
+        if (missing.length > 0) lines += `import { ${missing.join(", ")} } from "${module}";`;
+      }
+      // Imports of a snippet replace those of its framework.
+      if (/import .*\bbearer\b/.test(code)) lines = lines.replace('import { bearer } from "edgeward/hono";', "");
+      const name = `snippet-${file.replace(/\W/g, "-")}-${index}.js`;
+      writeFileSync(join(folder, name), `${lines}\n${code}\nexport {};\n`);
+      return name;
+    });
+    writeFileSync(join(folder, "edgeward.json"), readFileSync(join(root, "examples/gateway-template/edgeward.json")));
+    copyFileSync(join(import.meta.dirname, "types/snippets.d.ts"), join(folder, "snippets.d.ts"));
+    writeFileSync(join(folder, "wasm.d.ts"), 'declare module "edgeward/verifier.wasm" { const module: WebAssembly.Module; export default module; }');
+    const compilerOptions = {
+      strict: true, noImplicitAny: false, allowJs: true, checkJs: true, noEmit: true, target: "es2022", lib: ["es2023", "dom"], types: ["node"], module: "nodenext",
+      resolveJsonModule: true, skipLibCheck: true,
+    };
+    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: [...names, "snippets.d.ts", "wasm.d.ts"] }));
+    await run(bin(".bin/tsc"), ["-p", folder]);
   });
 });
 
