@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 
 use edgeward::io::UnixTime;
 use edgeward::jwk::{JwkSet, KeyCache};
-use edgeward::jwt::{Access, Algorithm, Requirements, Id, Policy, Profile, Roles};
+use edgeward::jwt::{Access, Algorithm, Id, Policy, Profile, Requirements, Roles};
 use edgeward::{Unverified, Verifier};
 use fixed_host::{FixedHost, at_once};
 use serde_json::Value;

@@ -212,6 +212,9 @@ pub const MAX_ENDED_SESSIONS: usize = 4096;
 /// Shortest secret that seals sessions, in characters: 128 bits in hexadecimal.
 pub const MIN_SECRET_CHARS: usize = 32;
 
+/// Longest time for which browsers may cache the answer to a preflight request, in seconds. Firefox caps it at a day.
+pub const MAX_CORS_AGE_S: u32 = 86_400;
+
 /// A session ends when it was not used for so many seconds, unless configured: a day.
 pub const SESSION_IDLE_S: u32 = 86_400;
 

@@ -1,2 +1,201 @@
-/** The gateway's configuration document. */
-export type GatewayConfig = Record<string, unknown>;
+// Made from the declarations in src/gateway/config.
+
+/** The value of a Worker's variable or secret. It may stand inside a longer string, too. */
+export type Placeholder = `$env.${string}` | `$secrets.${string}`;
+
+/** The gateway's configuration: who issues the tokens, what each path needs, and where requests go. */
+export interface GatewayConfig {
+  /** The JSON Schema of this document, for editors. */
+  $schema?: string;
+  /** Who issues the tokens, what they must satisfy, and the client that logs users in. */
+  authorizer?: AuthorizerConfig;
+  /** The sealed cookie that holds a login. */
+  session?: SessionConfig;
+  /** Cross-origin requests of scripts. */
+  cors?: CorsConfig;
+  /** The routes. The most specific path decides: an exact one before `{param}` before `{*rest}`. A request that matches none is answered 404. */
+  paths: readonly PathConfig[];
+}
+
+/** Who issues the tokens, what they must satisfy, and the client that logs users in. */
+export interface AuthorizerConfig {
+  /** `auth0`: the issuer is `https://{domain}/`, with Auth0's endpoint paths. `oidc`: the issuer's URL, endpoints and keys by discovery. */
+  type: "auth0" | "oidc" | Placeholder;
+  /** The Auth0 domain, a bare host name. On loopback it may have a port, and http is used. Variable: `AUTH0_DOMAIN`. */
+  domain?: string;
+  /** The provider's issuer URL, compared exactly. Variables: `AUTH0_ISSUER`, `AUTH0_ISSUER_BASE_URL`. */
+  issuer?: string;
+  /** Further issuers, each bound to its own keys. */
+  issuers?: readonly IssuerConfig[];
+  /** Identifier of the API. One of several must be in `aud`, compared exactly. Required for protected routes. Variable: `AUTH0_AUDIENCE`. */
+  audience?: string | readonly string[];
+  /** Accepted signature algorithms: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`. Default: `["RS256"]`. */
+  algorithms?: "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | Placeholder | readonly ("RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | Placeholder)[];
+  /** A static key set, as an object or as JSON text. It is never fetched: rotating keys means deploying again. */
+  jwks?: string | { readonly keys: readonly object[] };
+  /** URL of the key set. Without it: Auth0's path, or what discovery says. */
+  jwks_uri?: string;
+  /** Larger RSA keys are skipped; in bits. Default: `4096`. */
+  max_key_bits?: number | `${number}` | Placeholder;
+  /** Tolerated difference between the clocks, in seconds. Default: `5`. */
+  clock_skew_s?: number | `${number}` | Placeholder;
+  /** Accepted form of access tokens: that of Auth0, that of RFC 9068, or both. Default: `"auto"`. */
+  token_profile?: "auto" | "auth0" | "rfc9068" | Placeholder;
+  /** Largest age of a token since `iat`, in seconds. */
+  max_token_age_s?: number | `${number}` | Placeholder;
+  /** One of these must be the token's `org_id` or `org_name`. */
+  organizations?: string | readonly string[];
+  /** Only tokens of these clients are accepted (`client_id`, else `azp`). */
+  clients?: string | readonly string[];
+  /** The claim that lists roles, for example `https://yourapp.com/roles`. */
+  roles_claim?: string;
+  /** The login client. Variable: `AUTH0_CLIENT_ID`. */
+  client_id?: string;
+  /** Its secret. Of a list the first is used, and the next is tried once when the provider answers `invalid_client`. Variable: `AUTH0_CLIENT_SECRET`. */
+  client_secret?: string | readonly string[];
+  /** How the client authenticates at the token endpoint; `none` is for public clients. Default: `"client_secret_post"`. */
+  client_auth?: "client_secret_post" | "client_secret_basic" | "none" | Placeholder;
+  /** The gateway's callback, exactly as registered at the provider. Without it: the callback route on the origin in `APP_BASE_URL` or `AUTH0_BASE_URL`. */
+  redirect_uri?: string;
+  /** Where the browser goes after a login. Without it: back to the page that asked for the login. */
+  callback_uri?: string;
+  /** Where the browser goes after a logout, registered at the provider. Without it: the root of the site. */
+  post_logout_uri?: string;
+  /** Scopes requested at login, `openid` among them. With `offline_access` sessions are refreshed. Default: `"openid profile email"`. */
+  scope?: string;
+  /** Whether the user's address is sent to the token endpoint (`auth0-forwarded-for`). Default: `false`. */
+  forward_client_ip?: boolean;
+  /** The claims that must be equal before the rights of an access token count for the user of an ID token. */
+  subject_match?: SubjectMatchConfig;
+}
+
+/** A further issuer. */
+export interface IssuerConfig {
+  /** Its Auth0 domain, with the type `auth0`. */
+  domain?: string;
+  /** Its issuer URL. */
+  issuer?: string;
+  /** Its static key set. */
+  jwks?: string | { readonly keys: readonly object[] };
+  /** URL of its key set. */
+  jwks_uri?: string;
+}
+
+/** The claims that name the same user: okta `uid` and `sub`, entra `oid` and `oid`. */
+export interface SubjectMatchConfig {
+  /** Of the access token. Default: `"sub"`. */
+  access_token?: string;
+  /** Of the ID token. Default: `"sub"`. */
+  id_token?: string;
+}
+
+/** The sealed cookie that holds a login. */
+export interface SessionConfig {
+  /** At least 32 characters each. The first seals, all open. Variable: `AUTH0_SECRET`. */
+  secrets?: string | readonly string[];
+  /** Name of the cookie. It must start with `__Host-` unless `domain` is set. Default: `"__Host-edgeward"`. */
+  cookie?: string;
+  /** Seconds without a request after which a session ends. Default: `86400`. */
+  idle_s?: number | `${number}` | Placeholder;
+  /** Seconds after the login when a session ends in any case. Default: `259200`. */
+  absolute_s?: number | `${number}` | Placeholder;
+  /** With `Strict`, a login ends on a page that continues by itself, and links from other sites arrive without the session. Default: `"Lax"`. */
+  same_site?: "Lax" | "Strict" | "None" | Placeholder;
+  /** Shares the session between the subdomains of this host. */
+  domain?: string;
+  /** Claims of the ID token that the session holds, besides `iss`, `sub`, `sid` and the organization. Without it: all claims about the user. */
+  claims?: string | readonly string[];
+}
+
+/** Cross-origin requests of scripts. Preflight requests are answered before any authentication. */
+export interface CorsConfig {
+  /** Exact origins, `https://*.example.com` for one more label, or `*`. */
+  allow_origins: string | readonly string[];
+  /** Methods that scripts of these origins may use. Default: `["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]`. */
+  allow_methods?: string | readonly string[];
+  /** Headers that they may send. `*` answers with the headers that were asked for. Default: `["authorization", "content-type"]`. */
+  allow_headers?: string | readonly string[];
+  /** Headers of the answer that they may read. Default: `[]`. */
+  expose_headers?: string | readonly string[];
+  /** Whether they may send cookies. Not with the origin `*`. Default: `false`. */
+  allow_credentials?: boolean;
+  /** Seconds for which browsers may cache the answer to a preflight request. */
+  max_age_s?: number | `${number}` | Placeholder;
+  /** The same as `max_age_s`. */
+  max_age?: number | `${number}` | Placeholder;
+}
+
+/** A route: which requests it matches, what they need, and what answers them. */
+export interface PathConfig {
+  /** A method, a list of methods, or `ANY`. `GET` answers `HEAD` too. */
+  method: string | readonly string[];
+  /** Exact, with `{param}` segments, or ending in `{*rest}`. The most specific path decides, then the method. */
+  path: string;
+  /** Whether a token or session is needed. Without it: `none` for `login`, `callback` and `logout`, else `required`. `true` is `required`, `false` is `none`. */
+  auth?: "required" | "optional" | "none" | Placeholder | boolean;
+  /** All must be words of the token's `scope`. */
+  scopes?: string | readonly string[];
+  /** All must be in `permissions`. */
+  permissions?: string | readonly string[];
+  /** All must be in the claim that `authorizer.roles_claim` names. */
+  roles?: string | readonly string[];
+  /** All must be in `aud`. */
+  audience?: string | readonly string[];
+  /** One must be the token's organization. */
+  organizations?: string | readonly string[];
+  /** The answer to a request without token and session. `auto`: browser navigations are sent to log in, API clients get 401. `login`: every request that can be redirected is sent to log in. `401`: always 401. Default: `"auto"`. */
+  on_unauthenticated?: "auto" | "login" | "401" | Placeholder | 401;
+  /** The answer where a right is missing: 403, or a path to redirect to, which must not require the same right. Default: `403`. */
+  on_forbidden?: 403 | string;
+  /** What answers the requests. */
+  integration: IntegrationConfig;
+}
+
+/** An HTTP origin. */
+export interface ProxyConfig {
+  /** The origin, with a path to put in front if it has one. The request's path is appended byte for byte. */
+  url: string;
+  /** Headers to set. Values are literals, `$claims.name`, `$claims["name"]`, `$token` or `Bearer $token`. Arrays are sent as JSON; `%` and everything but visible ASCII is percent-encoded. Without the claim there is no header. Default: `{}`. */
+  headers?: Readonly<Record<string, string>>;
+  /** Whether the client's `Authorization` header is removed. Default: `true`. */
+  strip_authorization?: boolean;
+}
+
+/** Another Worker of the account. */
+export interface ServiceConfig {
+  /** Name of the service binding in `wrangler.toml`. */
+  binding: string;
+  /** Headers to set, as for `http_proxy`. Default: `{}`. */
+  headers?: Readonly<Record<string, string>>;
+  /** Whether the client's `Authorization` header is removed. Default: `true`. */
+  strip_authorization?: boolean;
+}
+
+/** A fixed answer. */
+export interface RespondConfig {
+  /** Status of the answer. Default: `200`. */
+  status?: number | `${number}` | Placeholder;
+  /** Headers of the answer, as for `http_proxy`. Default: `{}`. */
+  headers?: Readonly<Record<string, string>>;
+  /** Text, or JSON to answer with. */
+  body?: string | object;
+}
+
+/** What answers the requests of a route. */
+export type IntegrationConfig =
+  /** Forwards requests to an HTTP origin. */
+  | ({ type: "http_proxy" | "http" } & ProxyConfig)
+  /** Forwards requests to another Worker, by a service binding. */
+  | ({ type: "service" | "service_binding" } & ServiceConfig)
+  /** Answers by itself. */
+  | ({ type: "respond" } & RespondConfig)
+  /** Sends the browser to the provider's login. */
+  | ({ type: "login" | "auth0_callback_redirect" })
+  /** Receives the browser from the provider and starts the session. */
+  | ({ type: "callback" | "auth0_callback" })
+  /** Ends the session, here and at the provider. */
+  | ({ type: "logout" | "auth0_logout" })
+  /** Answers with the provider's claims about the user. */
+  | ({ type: "userinfo" | "auth0_userinfo" })
+  /** Refreshes the session's tokens. */
+  | ({ type: "refresh" | "auth0_refresh" });

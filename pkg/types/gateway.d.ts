@@ -15,6 +15,20 @@ import type { GatewayConfig } from "./config.js";
 
 export type { GatewayConfig };
 
+/**
+ * A configuration as `import config from "./edgeward.json"` types it, with `string` in the place of every literal. For a configuration written in
+ * TypeScript, `satisfies GatewayConfig` checks the values, too.
+ */
+export type ImportedGatewayConfig = Imported<GatewayConfig>;
+
+type Imported<T> = T extends string
+  ? string
+  : T extends readonly (infer Item)[]
+    ? readonly Imported<Item>[]
+    : T extends object
+      ? { readonly [Name in keyof T]: Imported<T[Name]> | undefined }
+      : T;
+
 /** A module Worker. */
 export interface GatewayWorker {
   fetch(request: Request, env: object, ctx: object): Promise<Response>;
@@ -41,7 +55,7 @@ export interface GatewayWorker {
  * };
  * ```
  */
-export function gateway(config: GatewayConfig | string): GatewayWorker;
+export function gateway(config: GatewayConfig | ImportedGatewayConfig | string): GatewayWorker;
 
 /** A Durable Object that coordinates sessions. */
 export interface SessionCoordinator {
@@ -59,7 +73,7 @@ export interface SessionCoordinatorClass {
  * Bind it as `EDGEWARD_SESSIONS`, as a SQLite-backed class. Each of several gateways with sessions needs a class and a binding of its own,
  * passed to it under this name.
  */
-export function sessions(config: GatewayConfig | string): SessionCoordinatorClass;
+export function sessions(config: GatewayConfig | ImportedGatewayConfig | string): SessionCoordinatorClass;
 
 /** The same class for a gateway that reads its configuration from the variable `EDGEWARD`. */
 export const EdgewardSessions: SessionCoordinatorClass;

@@ -235,29 +235,31 @@ pub(super) enum HeaderValue {
 }
 
 impl HeaderValue {
-    /// Reads `$claims.sub`, `$claims["https://example.com/roles"]`, `$token`, `Bearer $token`, or a literal.
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+    /// Reads `$claims.sub`, `$claims["https://example.com/roles"]`, `$token` or `Bearer $token`. `None` if the text is none of
+    /// these.
+    pub(super) fn template(text: &str) -> Option<Result<Self, &'static str>> {
         match text {
-            "$token" => return Ok(Self::Token),
-            "Bearer $token" => return Ok(Self::BearerToken),
+            "$token" => return Some(Ok(Self::Token)),
+            "Bearer $token" => return Some(Ok(Self::BearerToken)),
             _ => {}
         }
-        let Some(rest) = text.strip_prefix("$claims") else {
-            return if text.starts_with("$claim") {
-                Err("write $claims.name or $claims[\"name\"]")
-            } else if text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
-                Ok(Self::Literal(text.into()))
-            } else {
-                Err("a header value may hold visible ASCII characters and spaces only")
-            };
-        };
-        let quoted = |quote: &str| {
-            rest.strip_prefix('[')?.strip_suffix(']')?.strip_prefix(quote)?.strip_suffix(quote).map(ToString::to_string)
-        };
-        let plain = || rest.strip_prefix('.').map(ToString::to_string);
-        match plain().or_else(|| quoted("\"")).or_else(|| quoted("'")) {
-            Some(name) if !name.is_empty() => Ok(Self::Claim(name)),
-            _ => Err("write $claims.name or $claims[\"name\"]"),
+        let rest = text.strip_prefix("$claims")?;
+        let quoted = |quote: &str| rest.strip_prefix('[')?.strip_suffix(']')?.strip_prefix(quote)?.strip_suffix(quote);
+        let is_plain = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.:/".contains(&byte));
+        let plain = rest.strip_prefix('.').filter(is_plain);
+        let name = plain.or_else(|| quoted("\"")).or_else(|| quoted("'")).filter(|name| !name.is_empty());
+        Some(
+            name.map(|name| Self::Claim(name.into()))
+                .ok_or("write $claims.name or $claims[\"name\"], and nothing else"),
+        )
+    }
+
+    /// A value that is the same for every request.
+    pub(super) fn literal(text: String) -> Result<Self, &'static str> {
+        if text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+            Ok(Self::Literal(text))
+        } else {
+            Err("a header value may hold visible ASCII characters and spaces only")
         }
     }
 
@@ -447,17 +449,27 @@ mod tests {
     }
 
     #[test]
-    fn values_are_literals_claims_or_the_token() {
-        assert_eq!(HeaderValue::parse("gold"), Ok(HeaderValue::Literal("gold".into())));
-        assert_eq!(HeaderValue::parse("$claims.sub"), Ok(HeaderValue::Claim("sub".into())));
-        assert_eq!(
-            HeaderValue::parse(r#"$claims["https://yourapp.com/roles"]"#),
-            Ok(HeaderValue::Claim("https://yourapp.com/roles".into()))
-        );
-        assert_eq!(HeaderValue::parse("$token"), Ok(HeaderValue::Token));
-        assert_eq!(HeaderValue::parse("Bearer $token"), Ok(HeaderValue::BearerToken));
-        for text in ["$claims", "$claims.", "$claims[]", "$claims[\"\"]", "$claim.sub", "$claimsub", "a\r\nb", "é"] {
-            assert!(HeaderValue::parse(text).is_err(), "{text}");
+    fn a_template_is_a_claim_or_the_token_and_nothing_else() {
+        for (text, value) in [
+            ("$claims.sub", HeaderValue::Claim("sub".into())),
+            (r#"$claims["https://yourapp.com/roles"]"#, HeaderValue::Claim("https://yourapp.com/roles".into())),
+            ("$claims['a b']", HeaderValue::Claim("a b".into())),
+            ("$token", HeaderValue::Token),
+            ("Bearer $token", HeaderValue::BearerToken),
+        ] {
+            assert_eq!(HeaderValue::template(text), Some(Ok(value)), "{text}");
+        }
+        for text in
+            ["$claims", "$claims.", "$claims[]", "$claims[\"\"]", "$claimsub", "$claims.sub suffix", "$claims.a$b"]
+        {
+            assert!(HeaderValue::template(text).is_some_and(|read| read.is_err()), "{text}");
+        }
+        for text in ["gold", "$claim.sub", "x $claims.sub", "$tokens", ""] {
+            assert_eq!(HeaderValue::template(text), None, "{text}");
+        }
+        assert_eq!(HeaderValue::literal("gold 1".into()), Ok(HeaderValue::Literal("gold 1".into())));
+        for text in ["a\r\nb", "é", "\t"] {
+            assert!(HeaderValue::literal(text.into()).is_err(), "{text:?}");
         }
     }
 

@@ -338,11 +338,17 @@ pub(crate) fn peek(text: &[u8], name: &str) -> Result<Peeked, JsonError> {
     }
 }
 
-/// Line and column, from 1 on, where `text` stops being JSON.
+/// Line and column, from 1 on, where `text` stops being JSON, or where [`Document::parse`] refuses it.
 #[cfg(feature = "gateway")]
-pub(crate) fn error_position(text: &str) -> (usize, usize) {
-    let read = Index::new(text, limits::MAX_JSON_DEPTH, None).parse();
-    read.map_or_else(|error| (error.line(), error.column()), |()| (1, 1))
+pub(crate) fn error_position(text: &str, max_depth: usize) -> (usize, usize) {
+    let mut index = Index::new(text, max_depth, None);
+    if let Err(error) = index.parse() {
+        return (error.line(), error.column());
+    }
+    let before = text.as_bytes().get(..index.refused_at).unwrap_or_default();
+    let lines = before.iter().filter(|&&byte| byte == b'\n').count();
+    let column = before.iter().rev().take_while(|&&byte| byte != b'\n').count();
+    (lines + 1, column.max(1))
 }
 
 #[cfg(test)]

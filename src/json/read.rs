@@ -38,6 +38,9 @@ pub(super) struct Index<'t> {
     /// The last number that is not an integer of 64 bits.
     pub(super) float: f64,
     refused: Option<JsonError>,
+    /// The place in the text, roughly, where it was refused.
+    #[cfg(feature = "gateway")]
+    pub(super) refused_at: usize,
 }
 
 /// An array or object being read.
@@ -65,6 +68,8 @@ impl<'t> Index<'t> {
             numbers: 0,
             float: f64::INFINITY,
             refused: None,
+            #[cfg(feature = "gateway")]
+            refused_at: 0,
         }
     }
 
@@ -88,7 +93,13 @@ impl<'t> Index<'t> {
     }
 
     fn refuse(&mut self, reason: JsonError) {
-        self.refused.get_or_insert(reason);
+        if self.refused.is_none() {
+            self.refused = Some(reason);
+            #[cfg(feature = "gateway")]
+            {
+                self.refused_at = self.passed;
+            }
+        }
     }
 
     fn push(&mut self, node: Node) {

@@ -14,8 +14,8 @@
 mod audience;
 mod cache;
 mod claims;
-mod requirements;
 mod policy;
+mod requirements;
 mod token;
 mod verified;
 mod verify;
@@ -24,11 +24,11 @@ pub use crate::algorithm::Algorithm;
 pub use audience::Audience;
 pub use cache::TokenCache;
 pub use claims::Claims;
+pub(crate) use policy::Rules;
+pub use policy::{Access, Any, Id, InvalidPolicy, Policy, Profile};
 #[cfg(feature = "gateway")]
 pub(crate) use requirements::is_organization;
 pub use requirements::{Requirements, Roles};
-pub(crate) use policy::Rules;
-pub use policy::{Access, Any, Id, InvalidPolicy, Policy, Profile};
 #[cfg(feature = "gateway")]
 pub(crate) use token::unverified_claims;
 pub use token::{Header, UntrustedToken};

@@ -18,7 +18,8 @@ use crate::session::{Cookies, SEAL_NONCE_BYTES};
 const ENTROPY_BYTES: usize = 3 * 32 + SEAL_NONCE_BYTES;
 
 /// Parameters that a link to the login route may pass on to the provider, besides `organization`.
-const FORWARDED_PARAMETERS: [&str; 6] = ["connection", "prompt", "login_hint", "screen_hint", "acr_values", "ui_locales"];
+const FORWARDED_PARAMETERS: [&str; 6] =
+    ["connection", "prompt", "login_hint", "screen_hint", "acr_values", "ui_locales"];
 
 /// The address of a login route for a browser that is to come back.
 pub(crate) fn login_url(route: &str, return_to: &ReturnTo) -> String {

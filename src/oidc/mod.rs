@@ -14,19 +14,19 @@
 
 mod callback;
 mod client;
-mod session_coordinator;
-mod refresh_coordinator;
 mod form;
 mod host;
-mod refresh_history;
 mod login;
 mod login_error;
 mod logout;
 mod provider;
 mod refresh;
+mod refresh_coordinator;
+mod refresh_history;
 mod relying_party;
 mod return_to;
 mod rights;
+mod session_coordinator;
 mod session_job;
 mod token_response;
 mod transaction;
@@ -34,8 +34,6 @@ mod userinfo;
 
 pub use callback::CallbackError;
 pub use client::{Client, ClientAuth, Secret};
-pub use session_coordinator::{CoordinatorStore, CoordinatorTurn, StoredText};
-pub(crate) use refresh_coordinator::{RefreshCoordinator, RefreshMark, RefreshOutcome, RefreshTurn};
 pub use form::has_parameter;
 pub use host::{CoordinatorAnswer, CoordinatorMessage, LoginHost, SessionAct};
 pub(crate) use login::login_url;
@@ -44,11 +42,13 @@ pub(crate) use login_error::{confirm_logout, navigation_required, open_in_window
 pub use provider::Provider;
 pub(crate) use provider::{Discovered, Endpoints};
 pub(crate) use refresh::Refreshed;
+pub(crate) use refresh_coordinator::{RefreshCoordinator, RefreshMark, RefreshOutcome, RefreshTurn};
 pub(crate) use relying_party::LoginState;
 pub use relying_party::RelyingParty;
 pub use return_to::ReturnTo;
 pub(crate) use rights::is_about_user;
 pub use rights::{AccessTokenVerdict, SubjectMatch, SubjectMismatch};
+pub use session_coordinator::{CoordinatorStore, CoordinatorTurn, StoredText};
 pub use session_job::SessionJob;
 pub use transaction::LOGIN_COOKIE_PREFIX;
 pub(crate) use transaction::ReplayGuard;

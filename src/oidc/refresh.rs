@@ -13,7 +13,9 @@ use core::task::Poll;
 
 use super::session_job::SessionJob;
 use super::token_response::{TokenError, TokenResponse};
-use super::{AccessTokenVerdict, Client, LoginHost, RefreshMark, RefreshOutcome, RefreshTurn, RelyingParty, SessionAct};
+use super::{
+    AccessTokenVerdict, Client, LoginHost, RefreshMark, RefreshOutcome, RefreshTurn, RelyingParty, SessionAct,
+};
 use crate::error::VerifyError;
 use crate::host::Level;
 use crate::http::{Reply, RequestHead, bad_request};

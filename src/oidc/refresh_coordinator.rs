@@ -179,7 +179,10 @@ mod tests {
         assert!(matches!(coordinator.ask(&session("same"), now), RefreshTurn::Done(_)));
         assert!(matches!(coordinator.ask(&next(5000), now), RefreshTurn::Go(_)));
         coordinator.forget(&session("same"));
-        assert!(matches!(coordinator.ask(&session("same"), now), RefreshTurn::Wait), "what is under way is not forgotten");
+        assert!(
+            matches!(coordinator.ask(&session("same"), now), RefreshTurn::Wait),
+            "what is under way is not forgotten"
+        );
         coordinator.close(mark, refreshed(next(5000)), now);
         coordinator.forget(&session("same"));
         assert!(matches!(coordinator.ask(&session("same"), now), RefreshTurn::Go(_)));

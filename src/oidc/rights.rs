@@ -186,7 +186,12 @@ impl Client {
 
 impl RelyingParty {
     /// What verification says of a new access token of this user; logged where it does not grant what it might.
-    pub(super) async fn check_access_token(&self, user: &Claims, token: &str, host: &impl LoginHost) -> AccessTokenVerdict {
+    pub(super) async fn check_access_token(
+        &self,
+        user: &Claims,
+        token: &str,
+        host: &impl LoginHost,
+    ) -> AccessTokenVerdict {
         let reading = self.verify_access_token(user, token, host).await;
         match &reading {
             AccessTokenVerdict::KeyUnknown => host.log(

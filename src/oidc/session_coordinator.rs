@@ -7,8 +7,8 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
-use super::refresh_coordinator::RefreshOutcome;
 use super::host::{CoordinatorAnswer, CoordinatorMessage, random};
+use super::refresh_coordinator::RefreshOutcome;
 use super::refresh_history::{RecordedRefresh, RefreshHistory, SessionEnd};
 use super::relying_party::LoginState;
 use super::{LoginHost, RefreshMark, RelyingParty, SessionAct};

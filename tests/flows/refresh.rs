@@ -389,7 +389,8 @@ fn a_full_desk_leaves_sessions_as_they_are() {
             id: None,
         };
         let session = Session::new(format!("session-{number}"), claims.clone(), tokens, site.now());
-        let lines = sessions.to_cookies(&session, &Cookies::default(), "app.example.com", &[7; 24], site.now()).unwrap();
+        let lines =
+            sessions.to_cookies(&session, &Cookies::default(), "app.example.com", &[7; 24], site.now()).unwrap();
         lines[0].split(';').next().unwrap().to_string()
     };
     site.jobs(Jobs::Hold);

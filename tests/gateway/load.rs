@@ -47,7 +47,7 @@ fn of_an_invalid_document_every_problem_is_a_line_after_their_number() {
     let errors = problems.iter().filter(|(level, _)| *level == Level::Error).count();
     assert!(errors >= 2, "{lines:?}");
     let expected =
-        format!("config_invalid: {errors} error(s); every request is answered with 503 until they are mended");
+        format!("config_invalid: {errors} error(s); every request is answered with 503 until they are fixed");
     assert_eq!(*first, (Level::Error, expected));
     let told = compile(&config.to_string(), &|_| None).unwrap_err();
     assert_eq!(problems.len(), told.len());

@@ -17,6 +17,7 @@ mod debug;
 mod edits;
 mod forward;
 mod load;
+mod problems;
 #[path = "../support/mod.rs"]
 mod support;
 

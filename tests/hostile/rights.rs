@@ -3,7 +3,7 @@
 use edgeward::base64url;
 use edgeward::error::{ClaimName, Forbidden, VerifyError};
 use edgeward::io::UnixTime;
-use edgeward::jwt::{Access, Algorithm, Requirements, Policy, Roles};
+use edgeward::jwt::{Access, Algorithm, Policy, Requirements, Roles};
 use serde_json::{Value, json};
 use sha2::Digest as _;
 

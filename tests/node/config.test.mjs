@@ -184,7 +184,7 @@ test("five mistakes: every request is 503, and all five are in the log with thei
     ["paths[1].path", "The path has two slashes in a row."],
     ["paths[2].integration.type", /^unknown value "http_prox"; did you mean "http_proxy"\?; one of /],
   ]);
-  await worker.waitForLog("edgeward: config_invalid: 5 error(s); every request is answered with 503 until they are mended");
+  await worker.waitForLog("edgeward: config_invalid: 5 error(s); every request is answered with 503 until they are fixed");
 });
 
 const route = (changes) => JSON.parse(JSON.stringify({

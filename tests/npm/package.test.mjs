@@ -157,10 +157,12 @@ describe("the documentation", () => {
 });
 
 describe("the types", () => {
+  before(() => copyFileSync(join(root, "examples/gateway-template/edgeward.json"), join(folder, "edgeward.json")));
+
   const compile = (file, options) => {
     copyFileSync(join(import.meta.dirname, "types", file), join(folder, file));
     const config = {
-      compilerOptions: { strict: true, noEmit: true, target: "es2022", lib: ["es2023", "dom"], skipLibCheck: false, types: [], exactOptionalPropertyTypes: true, ...options },
+      compilerOptions: { strict: true, noEmit: true, target: "es2022", lib: ["es2023", "dom"], skipLibCheck: false, types: [], exactOptionalPropertyTypes: true, resolveJsonModule: true, ...options },
       files: [file],
     };
     writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
@@ -202,6 +204,7 @@ describe("the snippets of the documentation", () => {
   };
 
   it("compile", async () => {
+    copyFileSync(join(root, "examples/gateway-template/edgeward.json"), join(folder, "edgeward.json"));
     assert.ok(snippets.length >= 19, `${snippets.length} snippets`);
     const names = snippets.map(({ file, index, code }) => {
       const framework = /\bapp\./.test(code) ? (/edgeward\/hono|\(c\) =>/.test(code) ? "edgeward/hono" : "edgeward/express") : undefined;
@@ -216,7 +219,6 @@ describe("the snippets of the documentation", () => {
       writeFileSync(join(folder, name), `${lines}\n${code}\nexport {};\n`);
       return name;
     });
-    writeFileSync(join(folder, "edgeward.json"), readFileSync(join(root, "examples/gateway-template/edgeward.json")));
     copyFileSync(join(import.meta.dirname, "types/snippets.d.ts"), join(folder, "snippets.d.ts"));
     writeFileSync(join(folder, "wasm.d.ts"), 'declare module "edgeward/verifier.wasm" { const module: WebAssembly.Module; export default module; }');
     const compilerOptions = {

@@ -1,17 +1,22 @@
-//! `authorizer`: who issues the tokens, and what they must satisfy.
+//! `authorizer`: who issues the tokens, what they must satisfy, and the login client.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::declare::{Form, Setting, section};
+use super::forms::{Choice, Elements, Flag, List, NOT_SECURE, Text, Texts, Url, Whole, Words};
 use super::reader::{Field, Reader, Section};
-use super::{redirects, session};
+use super::redirects;
+#[cfg(test)]
+use super::reference;
+use super::session::SessionConfig;
 use crate::discovery::MetadataCache;
 use crate::gateway::route::{Auth, Integration, Route};
 use crate::json::Value;
 use crate::jwk::{JwkSet, KeyCache, KeySource};
-use crate::jwt::{Access, Algorithm, Requirements, Policy, Profile};
+use crate::jwt::{Access, Algorithm, Policy, Profile, Requirements};
 use crate::limits;
 use crate::oidc::{
     Client, ClientAuth, Discovered, Endpoints, LoginState, Provider, RelyingParty, Secret, SubjectMatch, is_about_user,
@@ -21,187 +26,213 @@ use crate::shared::Shared;
 use crate::url::{HttpUrl, is_host, is_loopback, is_within_domain, split_port};
 use crate::verifier::Verifier;
 
-const KEYS: &[&str] = &[
-    "type",
-    "domain",
-    "issuer",
-    "issuers",
-    "audience",
-    "algorithms",
-    "jwks",
-    "jwks_uri",
-    "client_id",
-    "client_secret",
-    "client_auth",
-    "redirect_uri",
-    "callback_uri",
-    "post_logout_uri",
-    "forward_client_ip",
-    "scope",
-    "clock_skew_s",
-    "token_profile",
-    "max_token_age_s",
-    "organizations",
-    "roles_claim",
-    "subject_match",
-    "clients",
-    "max_key_bits",
-];
-
-/// The `authorizer` section, valid as far as it goes.
-#[derive(Debug)]
-pub(super) struct Authorizer {
-    issuers: Vec<Issuer>,
-    pub(super) audience: Vec<String>,
-    algorithms: Vec<Algorithm>,
-    clock_skew_s: u32,
-    profile: Profile,
-    max_token_age_s: Option<u32>,
-    pub(super) organizations: Vec<String>,
-    pub(super) roles_claim: Option<String>,
-    subject_match: SubjectMatch,
-    clients: Vec<String>,
-    max_key_bits: usize,
-    kind: Type,
-    client: ClientSettings,
+section! {
+    /// Who issues the tokens, what they must satisfy, and the client that logs users in.
+    pub(super) struct AuthorizerConfig {
+        /// `auth0`: the issuer is `https://{domain}/`, with Auth0's endpoint paths. `oidc`: the issuer's URL, endpoints and keys by discovery.
+        kind as "type": Choice<Type>, required "\"auth0\" or \"oidc\"";
+        /// The Auth0 domain, a bare host name. On loopback it may have a port, and http is used.
+        domain: Text, env ["AUTH0_DOMAIN"];
+        /// The provider's issuer URL, compared exactly.
+        issuer: Text, env ["AUTH0_ISSUER", "AUTH0_ISSUER_BASE_URL"];
+        /// Further issuers, each bound to its own keys.
+        issuers: List<IssuerConfig>;
+        /// Identifier of the API. One of several must be in `aud`, compared exactly. Required for protected routes.
+        audience: Texts, env ["AUTH0_AUDIENCE"];
+        /// Accepted signature algorithms: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`.
+        algorithms: Algorithms = [Algorithm::Rs256];
+        /// A static key set, as an object or as JSON text. It is never fetched: rotating keys means deploying again.
+        jwks: Jwks;
+        /// URL of the key set. Without it: Auth0's path, or what discovery says.
+        jwks_uri: Url;
+        /// Larger RSA keys are skipped; in bits.
+        max_key_bits: Whole<{ limits::MIN_MODULUS_BITS as u32 }, { limits::MAX_MODULUS_BITS as u32 }> = limits::GATEWAY_MAX_MODULUS_BITS as u32;
+        /// Tolerated difference between the clocks, in seconds.
+        clock_skew_s: Whole<0, { limits::MAX_CLOCK_SKEW_S }> = limits::DEFAULT_CLOCK_SKEW_S;
+        /// Accepted form of access tokens: that of Auth0, that of RFC 9068, or both.
+        token_profile: Choice<Profile> = Profile::Auto;
+        /// Largest age of a token since `iat`, in seconds.
+        max_token_age_s: Whole<1, { u32::MAX }>;
+        /// One of these must be the token's `org_id` or `org_name`.
+        organizations: Texts;
+        /// Only tokens of these clients are accepted (`client_id`, else `azp`).
+        clients: Texts;
+        /// The claim that lists roles, for example `https://yourapp.com/roles`.
+        roles_claim: Text;
+        /// The login client.
+        client_id: Text, env ["AUTH0_CLIENT_ID"];
+        /// Its secret. Of a list the first is used, and the next is tried once when the provider answers `invalid_client`.
+        client_secret: Texts, env ["AUTH0_CLIENT_SECRET"];
+        /// How the client authenticates at the token endpoint; `none` is for public clients.
+        client_auth: Choice<ClientAuthMethod> = ClientAuthMethod::Post;
+        /// The gateway's callback, exactly as registered at the provider. Without it: the callback route on the origin in `APP_BASE_URL` or `AUTH0_BASE_URL`.
+        redirect_uri: Url;
+        /// Where the browser goes after a login. Without it: back to the page that asked for the login.
+        callback_uri: Url;
+        /// Where the browser goes after a logout, registered at the provider. Without it: the root of the site.
+        post_logout_uri: Url;
+        /// Scopes requested at login, `openid` among them. With `offline_access` sessions are refreshed.
+        scope: LoginScope = "openid profile email";
+        /// Whether the user's address is sent to the token endpoint (`auth0-forwarded-for`).
+        forward_client_ip: Flag = false;
+        /// The claims that must be equal before the rights of an access token count for the user of an ID token.
+        subject_match: SubjectMatchConfig;
+    }
 }
 
-/// The key that says where logins end.
-pub(super) const AFTER_LOGIN: &str = "authorizer.callback_uri";
+section! {
+    /// A further issuer.
+    pub(super) struct IssuerConfig {
+        /// Its Auth0 domain, with the type `auth0`.
+        domain: Text;
+        /// Its issuer URL.
+        issuer: Text;
+        /// Its static key set.
+        jwks: Jwks;
+        /// URL of its key set.
+        jwks_uri: Url;
+    }
+}
 
-/// What is configured of the login client.
-#[derive(Debug)]
-struct ClientSettings {
-    id: Option<String>,
-    secrets: Vec<String>,
-    auth: ClientAuthMethod,
-    redirect_uri: Option<String>,
-    callback_uri: Option<String>,
-    post_logout_uri: Option<String>,
-    /// The site's own origin, to build redirect_uri with.
-    base_url: Option<String>,
-    scope: String,
-    forwards_ip: bool,
-    /// Something of it is wrong, which has been noted.
-    is_faulty: bool,
+section! {
+    /// The claims that name the same user: okta `uid` and `sub`, entra `oid` and `oid`.
+    pub(super) struct SubjectMatchConfig {
+        /// Of the access token.
+        access_token: UserClaim = "sub";
+        /// Of the ID token.
+        id_token: UserClaim = "sub";
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ClientAuthMethod {
+pub(super) enum Type {
+    Auth0,
+    Oidc,
+}
+
+impl Words for Type {
+    const WORDS: &'static [(&'static str, Self)] = &[("auth0", Self::Auth0), ("oidc", Self::Oidc)];
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClientAuthMethod {
     Post,
     Basic,
     None,
 }
 
-#[derive(Debug)]
+impl Words for ClientAuthMethod {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("client_secret_post", Self::Post), ("client_secret_basic", Self::Basic), ("none", Self::None)];
+}
+
+impl Words for Profile {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("auto", Self::Auto), ("auth0", Self::Auth0), ("rfc9068", Self::Rfc9068)];
+}
+
+/// The `authorizer` section, valid as far as it goes.
+pub(super) struct Authorizer {
+    config: AuthorizerConfig,
+    issuers: Vec<Issuer>,
+    /// The site's own origin, which `redirect_uri` is built with.
+    base_url: Setting<String>,
+}
+
+/// The key that says where logins end.
+pub(super) const AFTER_LOGIN: &str = "authorizer.callback_uri";
+
 struct Issuer {
     issuer: String,
     keys: Keys,
 }
 
-#[derive(Debug)]
 enum Keys {
     Fixed(JwkSet),
     Fetched(KeySource),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Type {
-    Auth0,
-    Oidc,
-}
-
-pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Authorizer> {
-    let section = reader.section(&root.get("authorizer")?, KEYS)?;
-    let kind = match section.get("type") {
-        Some(field) => reader.choice(&field, &[("auth0", Type::Auth0), ("oidc", Type::Oidc)]),
-        None => {
-            reader.error(&section.path_of("type"), "is missing: \"auth0\" or \"oidc\"");
-            None
-        }
-    };
-    let max_key_bits = section
-        .get("max_key_bits")
-        .and_then(|field| reader.number(&field, 2048, 8192))
-        .map_or(limits::GATEWAY_MAX_MODULUS_BITS, |bits| bits as usize);
-    let issuers = kind.map(|kind| read_issuers(reader, &section, kind, max_key_bits)).unwrap_or_default();
-    let mut list = |name: &str, alias: Option<&str>| match section.get(name) {
-        Some(field) => reader.strings(&field).unwrap_or_default(),
-        None => alias.and_then(|alias| reader.variable(alias)).into_iter().collect(),
-    };
-    let audience = list("audience", Some("AUTH0_AUDIENCE"));
-    let organizations = list("organizations", None);
-    let clients = list("clients", None);
-    let algorithms = read_algorithms(reader, &section);
-    let clock_skew_s = section.get("clock_skew_s").and_then(|field| reader.number(&field, 0, limits::MAX_CLOCK_SKEW_S));
-    let profiles = [("auto", Profile::Auto), ("auth0", Profile::Auth0), ("rfc9068", Profile::Rfc9068)];
-    let profile = section.get("token_profile").and_then(|field| reader.choice(&field, &profiles));
-    let max_token_age_s = section.get("max_token_age_s").and_then(|field| reader.number(&field, 1, u32::MAX));
-    let roles_claim = section.get("roles_claim").and_then(|field| reader.text(&field));
-    let subject_match = read_subject_match(reader, &section);
-    let client = read_client(reader, &section);
-    Some(Authorizer {
-        issuers,
-        audience,
-        algorithms,
-        clock_skew_s: clock_skew_s.unwrap_or(limits::DEFAULT_CLOCK_SKEW_S),
-        profile: profile.unwrap_or_default(),
-        max_token_age_s,
-        organizations,
-        roles_claim,
-        subject_match,
-        clients,
-        max_key_bits,
-        // Without a type there is no issuer either, and nothing is served.
-        kind: kind.unwrap_or(Type::Oidc),
-        client,
-    })
+/// Checks the section by itself.
+pub(super) fn check(reader: &mut Reader<'_>, section: Setting<AuthorizerConfig>) -> Setting<Authorizer> {
+    let Setting { place, value, is_invalid } = section;
+    let value = value.map(|config| {
+        let issuers = read_issuers(reader, &config);
+        Authorizer { config, issuers, base_url: read_base_url(reader) }
+    });
+    Setting { place, value, is_invalid }
 }
 
 impl Authorizer {
     pub(super) fn scope(&self) -> &str {
-        &self.client.scope
+        &self.config.scope
+    }
+
+    pub(super) fn organizations(&self) -> &[String] {
+        self.config.organizations.items()
+    }
+
+    pub(super) fn roles_claim(&self) -> Option<String> {
+        self.config.roles_claim.to_value()
+    }
+
+    /// Whether no claim lists roles.
+    pub(super) fn lacks_roles_claim(&self) -> bool {
+        self.config.roles_claim.is_absent()
+    }
+
+    /// Whether no audience is configured for all routes.
+    pub(super) fn lacks_audience(&self) -> bool {
+        self.config.audience.items().is_empty() && !self.config.audience.is_invalid
+    }
+
+    /// Whether neither the callback's URL nor the site's origin is configured.
+    pub(super) fn lacks_redirect_uri(&self) -> bool {
+        self.config.redirect_uri.is_absent() && self.base_url.is_absent()
     }
 
     /// Whether only some clients' tokens are accepted.
     pub(super) fn restricts_clients(&self) -> bool {
-        !self.clients.is_empty()
+        !self.config.clients.items().is_empty()
     }
 
-    /// Where a login ends that names no page, if that is on the gateway's own origin: the key that says so, and the path.
+    /// The destination of a login that names no page, if it is on the gateway's own origin: its key and its path.
     pub(super) fn after_login(&self) -> Option<(&'static str, String)> {
-        self.own_path(AFTER_LOGIN, self.client.callback_uri.as_deref())
+        self.own_path(AFTER_LOGIN, &self.config.callback_uri)
     }
 
-    /// The same for a logout.
+    /// The destination of a logout, likewise.
     pub(super) fn after_logout(&self) -> Option<(&'static str, String)> {
-        // Without an address of its own, the root of where people think the site is.
-        let elsewhere = self.client.callback_uri.as_ref().filter(|_| self.client.post_logout_uri.is_none());
-        let uri = self.client.post_logout_uri.as_ref().or(elsewhere);
-        let (place, path) = self.own_path("authorizer.post_logout_uri", uri.map(String::as_str))?;
-        Some((place, if elsewhere.is_some() { "/".into() } else { path }))
+        let place = "authorizer.post_logout_uri";
+        let AuthorizerConfig { callback_uri, post_logout_uri, .. } = &self.config;
+        if post_logout_uri.is_absent() && !callback_uri.is_absent() {
+            // The root of the origin where logins end.
+            return self.own_path(place, callback_uri).map(|(place, _)| (place, "/".into()));
+        }
+        self.own_path(place, post_logout_uri)
     }
 
-    fn own_path(&self, place: &'static str, uri: Option<&str>) -> Option<(&'static str, String)> {
-        let Some(uri) = uri else { return Some((place, "/".into())) };
-        let url = HttpUrl::parse(uri)?;
-        let own = self.client.redirect_uri.as_ref().or(self.client.base_url.as_ref())?;
+    fn own_path(&self, place: &'static str, setting: &Setting<String>) -> Option<(&'static str, String)> {
+        if setting.is_absent() {
+            return Some((place, "/".into()));
+        }
+        let url = HttpUrl::parse(setting.as_ref()?)?;
+        let own = self.config.redirect_uri.as_ref().or(self.base_url.as_ref())?;
         let is_own = HttpUrl::parse(own).is_some_and(|own| own.authority.eq_ignore_ascii_case(url.authority));
         is_own.then(|| (place, url.path().into()))
     }
 
-    /// The gateway's own callback: as configured, or that of the callback route on the site's own origin.
+    /// The gateway's own callback: as configured, or the callback route on the site's own origin.
     pub(super) fn redirect_uri(&self, callback_path: Option<&str>) -> Option<String> {
-        let from_base = || Some(format!("{}{}", self.client.base_url.as_ref()?, callback_path?));
-        self.client.redirect_uri.clone().or_else(from_base)
+        let from_base = || Some(format!("{}{}", self.base_url.as_ref()?, callback_path?));
+        self.config.redirect_uri.to_value().or_else(from_base)
     }
 
     /// The audiences that access tokens may have.
     fn accepted_audience(&self, routes: &[Route]) -> Vec<String> {
         let protected = routes.iter().filter(|route| route.auth != Auth::None);
-        let mut audience = self.audience.clone();
+        let mut audience = self.config.audience.items().to_vec();
         if audience.is_empty() {
-            // Without an audience for all, those that the routes demand: then every protected route demands its own.
+            // Every protected route requires an audience of its own then.
             audience.extend(protected.flat_map(|route| route.requirements.audience.iter().cloned()));
         }
         audience
@@ -210,8 +241,8 @@ impl Authorizer {
     /// The verifier for the bearer tokens of all routes; `None` if no route asks for a token.
     pub(super) fn verifier(&self, reader: &mut Reader<'_>, routes: &[Route]) -> Option<Verifier> {
         let audience = self.accepted_audience(routes);
-        // Either is a problem that has been noted.
-        if audience.is_empty() || self.algorithms.is_empty() {
+        // That there is no audience has been reported.
+        if audience.is_empty() {
             return None;
         }
         let mut verifier: Option<Verifier> = None;
@@ -236,77 +267,84 @@ impl Authorizer {
         match &one.keys {
             Keys::Fixed(set) => KeyCache::fixed(one.issuer.clone(), set.clone()),
             Keys::Fetched(source) => {
-                KeyCache::new(one.issuer.clone(), source.clone()).max_modulus_bits(self.max_key_bits)
+                KeyCache::new(one.issuer.clone(), source.clone()).max_modulus_bits(self.config.max_key_bits as usize)
             }
         }
     }
 
-    /// How people log in, with the first issuer. `access` verifies access tokens where a route asks for them.
+    /// The login client, of the first issuer. `access` verifies access tokens where a route needs them.
     pub(super) fn login(
         &self,
         reader: &mut Reader<'_>,
         routes: &[Route],
-        session: session::Settings,
+        session: SessionConfig,
         access: Option<Arc<Verifier>>,
     ) -> Option<RelyingParty> {
-        let settings = &self.client;
-        let issuer = self.issuers.first().filter(|_| !settings.is_faulty)?;
-        let Some(id) = settings.id.clone() else {
+        let config = &self.config;
+        let issuer = self.issuers.first()?;
+        let (kind, auth) = (config.kind.value?, config.client_auth);
+        if config.client_id.is_absent() {
             reader.error("authorizer.client_id", "is missing, and there are login routes; or set AUTH0_CLIENT_ID");
-            return None;
-        };
-        if settings.auth != ClientAuthMethod::None && settings.secrets.is_empty() {
+        }
+        if config.client_secret.is_absent() && auth != ClientAuthMethod::None {
             reader.error(
                 "authorizer.client_secret",
                 "is missing: set it, or AUTH0_CLIENT_SECRET, or \"client_auth\": \"none\" for a public client",
             );
-            return None;
         }
+        let id = config.client_id.to_value()?;
+        let secrets = config.client_secret.items();
         let path_of = |wanted: &Integration| routes.iter().find(|route| route.integration == *wanted)?.pattern.path();
-        // That it is missing has been noted.
+        // That it is missing has been reported.
         let redirect_uri = self.redirect_uri(path_of(&Integration::Callback).as_deref())?;
-        let session_claims = session.claims.clone();
-        if !self.clients.is_empty() && !self.clients.contains(&id) {
+        let session_claims = session.claims.to_value();
+        let clients = config.clients.items();
+        if !clients.is_empty() && !clients.contains(&id) {
             reader.warn("authorizer.clients", "does not list client_id: no access token of a login grants anything");
         }
         let audience = self.accepted_audience(routes);
         let binding = LoginBinding { issuer: &issuer.issuer, client_id: &id, audience: &audience };
-        let sessions = session.sessions(reader, &settings.secrets, binding)?;
+        let sessions = session.sessions(reader, secrets, binding)?;
         if let Some(domain) = &sessions.cookie.domain
             && !HttpUrl::parse(&redirect_uri).is_some_and(|url| is_within_domain(url.host, domain))
+            && !reader.has_error_at("session.domain")
         {
             reader.error(
                 "session.domain",
-                "must be the host of authorizer.redirect_uri or a parent of it: browsers keep no cookie for another domain",
+                "must be the host of authorizer.redirect_uri or a parent of it: browsers accept no cookie for another domain",
             );
         }
-        let secrets = || settings.secrets.iter().cloned().map(Secret::new).collect();
-        let auth = match settings.auth {
+        let secrets = || secrets.iter().cloned().map(Secret::new).collect();
+        let auth = match auth {
             ClientAuthMethod::Post => ClientAuth::Post(secrets()),
             ClientAuthMethod::Basic => ClientAuth::Basic(secrets()),
             ClientAuthMethod::None => ClientAuth::None,
         };
-        let id_policy = Policy::id_token(&issuer.issuer, &id, &self.algorithms)
-            .and_then(|policy| policy.clock_skew_s(self.clock_skew_s))
+        let id_policy = Policy::id_token(&issuer.issuer, &id, &config.algorithms)
+            .and_then(|policy| policy.clock_skew_s(config.clock_skew_s))
             .map_err(|reason| reader.error("authorizer", reason))
             .ok()?;
+        let subject_match = config.subject_match.as_ref().map_or_else(SubjectMatch::default, |both| SubjectMatch {
+            access_token: both.access_token.clone(),
+            id_token: both.id_token.clone(),
+        });
         let client = Client {
             id,
             auth,
             redirect_uri,
-            callback_uri: settings.callback_uri.clone(),
-            scope: settings.scope.clone(),
-            audience: self.audience.first().cloned(),
-            audience_parameter: if self.kind == Type::Auth0 { "audience" } else { "resource" },
-            organizations: self.organizations.clone(),
-            roles_claim: self.roles_claim.clone(),
-            subject_match: self.subject_match.clone(),
+            callback_uri: config.callback_uri.to_value(),
+            scope: config.scope.clone(),
+            audience: config.audience.items().first().cloned(),
+            audience_parameter: if kind == Type::Auth0 { "audience" } else { "resource" },
+            organizations: config.organizations.items().to_vec(),
+            roles_claim: self.roles_claim(),
+            subject_match,
             session_claims,
-            forwards_ip: settings.forwards_ip,
+            forwards_ip: config.forward_client_ip,
         };
         let keys = access.as_ref().and_then(|verifier| verifier.keys().next().cloned());
         let keys = keys.unwrap_or_else(|| Arc::new(self.keys_of(issuer)));
-        let endpoints = match (self.kind, keys.metadata()) {
+        let endpoints = match (kind, keys.metadata()) {
             (Type::Auth0, _) => Endpoints::Fixed(Arc::new(Provider::auth0(&issuer.issuer))),
             (Type::Oidc, Some(metadata)) => Endpoints::Discovered(Discovered::new(Arc::clone(metadata))),
             (Type::Oidc, None) => {
@@ -314,7 +352,7 @@ impl Authorizer {
             }
         };
         Some(RelyingParty {
-            after_logout: settings.post_logout_uri.clone().unwrap_or_else(|| format!("{}/", client.home())),
+            after_logout: config.post_logout_uri.to_value().unwrap_or_else(|| format!("{}/", client.home())),
             login_path: redirects::login_page(routes),
             client,
             sessions,
@@ -327,37 +365,35 @@ impl Authorizer {
     }
 
     fn policy(&self, issuer: &str, audience: &[String]) -> Result<Policy<Access>, crate::jwt::InvalidPolicy> {
-        let mut policy = Policy::access_token(issuer, audience.iter().cloned(), &self.algorithms)?
-            .clock_skew_s(self.clock_skew_s)?
-            .profile(self.profile)
-            .clients(self.clients.iter().cloned())
-            .require(Requirements { organizations: self.organizations.clone(), ..Requirements::default() });
-        if let Some(seconds) = self.max_token_age_s {
+        let config = &self.config;
+        let mut policy = Policy::access_token(issuer, audience.iter().cloned(), &config.algorithms)?
+            .clock_skew_s(config.clock_skew_s)?
+            .profile(config.token_profile)
+            .clients(config.clients.items().iter().cloned())
+            .require(Requirements { organizations: self.organizations().to_vec(), ..Requirements::default() });
+        if let Some(seconds) = config.max_token_age_s.value {
             policy = policy.max_age_s(seconds);
         }
-        if let Some(client_id) = &self.client.id {
-            policy = policy.login_client(client_id.clone());
+        if let Some(client_id) = config.client_id.to_value() {
+            policy = policy.login_client(client_id);
         }
         Ok(policy)
     }
 }
 
-fn read_issuers(reader: &mut Reader<'_>, section: &Section<'_>, kind: Type, max_key_bits: usize) -> Vec<Issuer> {
-    let mut issuers: Vec<Issuer> = read_issuer(reader, section, kind, max_key_bits, true).into_iter().collect();
-    if let Some(field) = section.get("issuers") {
-        let Some(array) = field.value.as_array() else {
-            reader.error(&field.path, "must be a list of objects");
-            return issuers;
-        };
-        for (index, value) in array.iter().enumerate() {
-            let field = Field { path: format!("{}[{index}]", field.path), value };
-            let Some(further) = reader.section(&field, &["domain", "issuer", "jwks", "jwks_uri"]) else { continue };
-            let Some(issuer) = read_issuer(reader, &further, kind, max_key_bits, false) else { continue };
-            if issuers.iter().any(|one| one.issuer == issuer.issuer) {
-                reader.error(&field.path, "names the same issuer as another entry");
-            } else {
-                issuers.push(issuer);
-            }
+fn read_issuers(reader: &mut Reader<'_>, config: &AuthorizerConfig) -> Vec<Issuer> {
+    let Some(kind) = config.kind.value else { return Vec::new() };
+    let AuthorizerConfig { domain, issuer, jwks, jwks_uri, .. } = config;
+    let max_key_bits = config.max_key_bits as usize;
+    let mut issuers: Vec<Issuer> =
+        read_issuer(reader, kind, domain, issuer, jwks, jwks_uri, max_key_bits).into_iter().collect();
+    for (place, further) in config.issuers.as_ref().map_or(&[][..], |Elements { valid, .. }| valid) {
+        let IssuerConfig { domain, issuer, jwks, jwks_uri } = further;
+        let Some(issuer) = read_issuer(reader, kind, domain, issuer, jwks, jwks_uri, max_key_bits) else { continue };
+        if issuers.iter().any(|one| one.issuer == issuer.issuer) {
+            reader.error(place, "names the same issuer as another entry");
+        } else {
+            issuers.push(issuer);
         }
     }
     issuers
@@ -365,59 +401,61 @@ fn read_issuers(reader: &mut Reader<'_>, section: &Section<'_>, kind: Type, max_
 
 fn read_issuer(
     reader: &mut Reader<'_>,
-    section: &Section<'_>,
     kind: Type,
+    domain: &Setting<String>,
+    issuer: &Setting<String>,
+    jwks: &Setting<String>,
+    jwks_uri: &Setting<String>,
     max_key_bits: usize,
-    use_aliases: bool,
 ) -> Option<Issuer> {
-    let mut value = |name: &str, aliases: &[&str]| match section.get(name) {
-        Some(field) => Some((field.path.clone(), reader.text(&field)?)),
-        None => aliases
-            .iter()
-            .filter(|_| use_aliases)
-            .find_map(|alias| reader.variable(alias).map(|value| (format!("{alias} (environment)"), value))),
-    };
-    let domain = value("domain", &["AUTH0_DOMAIN"]);
-    let issuer = value("issuer", &["AUTH0_ISSUER", "AUTH0_ISSUER_BASE_URL"]);
-    let has_either = section.get("domain").is_some() || section.get("issuer").is_some();
-    let base = match (kind, domain, issuer) {
-        (Type::Auth0, Some((path, domain)), _) => auth0_issuer(reader, &path, &domain),
-        (Type::Auth0, None, Some((path, issuer))) => auth0_issuer(reader, &path, &issuer),
-        (Type::Oidc, _, Some((path, issuer))) => match HttpUrl::parse(&issuer) {
-            Some(url) if url.is_secure() && !issuer.contains('?') => Some(issuer),
-            Some(url) if !url.is_secure() => {
-                reader.error(&path, "must be an https URL (http is for this machine only)");
-                None
-            }
-            _ => {
-                reader.error(&path, "must be an https URL without query and fragment");
-                None
-            }
-        },
-        (Type::Auth0, None, None) => {
-            if !has_either {
-                reader.error(&section.path_of("domain"), "is missing: your Auth0 domain, or set AUTH0_DOMAIN");
-            }
+    let issuer = match kind {
+        Type::Auth0 if domain.is_absent() && issuer.is_absent() => {
+            reader.error_missing(&domain.place, "your Auth0 domain, or set AUTH0_DOMAIN");
             None
         }
-        (Type::Oidc, _, None) => {
-            if section.get("issuer").is_none() {
-                reader.error(&section.path_of("issuer"), "is missing: the provider's issuer URL");
-            }
+        Type::Auth0 => {
+            let given = if domain.is_absent() { issuer } else { domain };
+            given.as_ref().and_then(|text| auth0_issuer(reader, &given.place, text))
+        }
+        Type::Oidc if issuer.is_absent() => {
+            reader.error_missing(&issuer.place, "the provider's issuer URL");
             None
         }
+        Type::Oidc => issuer.to_value().filter(|text| is_issuer(reader, &issuer.place, text)),
     };
-    let usual = base.as_ref().map(|issuer| {
-        Keys::Fetched(match kind {
-            Type::Auth0 => KeySource::Uri(format!("{issuer}.well-known/jwks.json")),
-            Type::Oidc => KeySource::Discovery,
+    let keys = if let Some(text) = jwks.as_ref() {
+        match JwkSet::parse_with(text.as_bytes(), max_key_bits) {
+            Ok(set) => Some(Keys::Fixed(set)),
+            Err(reason) => {
+                reader.error(&jwks.place, reason);
+                None
+            }
+        }
+    } else if let Some(uri) = jwks_uri.to_value() {
+        Some(Keys::Fetched(KeySource::Uri(uri)))
+    } else {
+        issuer.as_ref().filter(|_| !jwks.is_invalid && !jwks_uri.is_invalid).map(|issuer| {
+            Keys::Fetched(match kind {
+                Type::Auth0 => KeySource::Uri(format!("{issuer}.well-known/jwks.json")),
+                Type::Oidc => KeySource::Discovery,
+            })
         })
-    });
-    let keys = read_keys(reader, section, max_key_bits, usual);
-    Some(Issuer { issuer: base?, keys: keys? })
+    };
+    Some(Issuer { issuer: issuer?, keys: keys? })
 }
 
-/// An Auth0 domain as an issuer: `https://{domain}/`. Scheme and trailing slash may be given; a port only on this machine,
+/// Whether a text is an issuer identifier: an https URL without query and fragment (OpenID Connect Discovery §3).
+fn is_issuer(reader: &mut Reader<'_>, place: &str, text: &str) -> bool {
+    let message = match HttpUrl::parse(text) {
+        Some(url) if !url.is_secure() => NOT_SECURE,
+        Some(_) if !text.contains('?') => return true,
+        _ => "must be an https URL without query and fragment",
+    };
+    reader.error(place, message);
+    false
+}
+
+/// The issuer of an Auth0 domain: `https://{domain}/`. The scheme and a trailing slash may be given; a port on loopback only,
 /// where http is used.
 fn auth0_issuer(reader: &mut Reader<'_>, path: &str, domain: &str) -> Option<String> {
     let bare = domain.strip_prefix("https://").or_else(|| domain.strip_prefix("http://")).unwrap_or(domain);
@@ -434,131 +472,137 @@ fn auth0_issuer(reader: &mut Reader<'_>, path: &str, domain: &str) -> Option<Str
         return Some(format!("http://{bare}/"));
     }
     if domain.starts_with("http://") {
-        reader.error(path, "must not be http outside this machine");
+        reader.error(path, "must not be http: that is for loopback only");
         return None;
     }
     Some(format!("https://{}/", bare.to_ascii_lowercase()))
 }
 
-/// The keys that are configured, else the usual ones. `None` if what is configured is wrong, which has been noted.
-fn read_keys(reader: &mut Reader<'_>, section: &Section<'_>, max_key_bits: usize, usual: Option<Keys>) -> Option<Keys> {
-    if let Some(field) = section.get("jwks") {
-        let text = match field.value {
-            Value::Object(_) => field.value.to_json(),
-            _ => reader.text(&field)?,
-        };
-        return match JwkSet::parse_with(text.as_bytes(), max_key_bits) {
-            Ok(set) => Some(Keys::Fixed(set)),
-            Err(reason) => {
-                reader.error(&field.path, reason);
-                None
-            }
-        };
-    }
-    let Some(field) = section.get("jwks_uri") else { return usual };
-    let uri = reader.text(&field)?;
-    if HttpUrl::parse(&uri).is_none_or(|url| !url.is_secure()) {
-        reader.error(&field.path, "must be an https URL (http is for this machine only)");
-        return None;
-    }
-    Some(Keys::Fetched(KeySource::Uri(uri)))
-}
-
-fn read_algorithms(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Algorithm> {
-    let Some(field) = section.get("algorithms") else { return Vec::from([Algorithm::Rs256]) };
-    let Some(names) = reader.strings(&field) else { return Vec::new() };
-    let mut algorithms = Vec::new();
-    for name in &names {
-        match Algorithm::from_name(name) {
-            Some(algorithm) => algorithms.push(algorithm),
-            None => {
-                let known = Algorithm::ALL.map(Algorithm::name).join(", ");
-                reader.error(&field.path, format_args!("has an unsupported algorithm; supported are {known}"));
-            }
-        }
-    }
-    if names.is_empty() {
-        reader.error(&field.path, "must not be empty");
-    }
-    algorithms
-}
-
-fn read_subject_match(reader: &mut Reader<'_>, section: &Section<'_>) -> SubjectMatch {
-    let mut subject_match = SubjectMatch::default();
-    let field = section.get("subject_match");
-    let Some(both) = field.and_then(|field| reader.section(&field, &["access_token", "id_token"])) else {
-        return subject_match;
-    };
-    for (name, claim) in [("access_token", &mut subject_match.access_token), ("id_token", &mut subject_match.id_token)]
-    {
-        if let Some(field) = both.get(name)
-            && let Some(text) = reader.text(&field)
-        {
-            if !is_about_user(&text) {
-                reader.error(&field.path, "must be a claim that names the user, such as sub");
-            }
-            *claim = text;
-        }
-    }
-    subject_match
-}
-
-fn read_client(reader: &mut Reader<'_>, section: &Section<'_>) -> ClientSettings {
-    let given_id = section.get("client_id");
-    let id = match &given_id {
-        Some(field) => reader.text(field),
-        None => reader.variable("AUTH0_CLIENT_ID"),
-    };
-    let given_secrets = section.get("client_secret");
-    let secrets = match &given_secrets {
-        Some(field) => reader.strings(field),
-        None => reader.variable("AUTH0_CLIENT_SECRET").map(|secret| [secret].into()),
-    };
-    let is_faulty = given_id.is_some() && id.is_none() || given_secrets.is_some() && secrets.is_none();
-    let methods = [
-        ("client_secret_post", ClientAuthMethod::Post),
-        ("client_secret_basic", ClientAuthMethod::Basic),
-        ("none", ClientAuthMethod::None),
-    ];
-    let auth = section.get("client_auth").and_then(|field| reader.choice(&field, &methods));
-    let scope = section.get("scope").and_then(|field| reader.text(&field).map(|scope| (field.path, scope)));
-    if let Some((path, scope)) = &scope
-        && !scope.split(' ').any(|word| word == "openid")
-    {
-        reader.error(path, "must have the word \"openid\": without it there is no ID token, and no login");
-    }
-    ClientSettings {
-        id,
-        secrets: secrets.unwrap_or_default(),
-        is_faulty,
-        auth: auth.unwrap_or(ClientAuthMethod::Post),
-        redirect_uri: read_url(reader, section, "redirect_uri"),
-        callback_uri: read_url(reader, section, "callback_uri"),
-        post_logout_uri: read_url(reader, section, "post_logout_uri"),
-        base_url: read_base_url(reader),
-        scope: scope.map_or_else(|| "openid profile email".into(), |(_, scope)| scope),
-        forwards_ip: section.get("forward_client_ip").and_then(|field| reader.boolean(&field)).unwrap_or_default(),
-    }
-}
-
 /// The site's own origin, from the environment.
-fn read_base_url(reader: &mut Reader<'_>) -> Option<String> {
-    let name = ["APP_BASE_URL", "AUTH0_BASE_URL"].into_iter().find(|name| reader.variable(name).is_some())?;
-    let url = reader.variable(name)?;
-    let origin = url.strip_suffix('/').unwrap_or(&url);
-    if HttpUrl::parse(origin).is_none_or(|parsed| !parsed.is_secure() || !parsed.path_and_query.is_empty()) {
-        reader.error(&format!("{name} (environment)"), "must be an https origin such as https://app.example.com");
-        return None;
-    }
-    Some(origin.into())
+fn read_base_url(reader: &mut Reader<'_>) -> Setting<String> {
+    let absent = Section::new(String::new(), None);
+    reader.setting::<Origin>(&absent, "APP_BASE_URL", &["APP_BASE_URL", "AUTH0_BASE_URL"])
 }
 
-fn read_url(reader: &mut Reader<'_>, section: &Section<'_>, name: &str) -> Option<String> {
-    let field = section.get(name)?;
-    let text = reader.text(&field)?;
-    if HttpUrl::parse(&text).is_none_or(|url| !url.is_secure()) {
-        reader.error(&field.path, "must be an https URL (http is for this machine only)");
-        return None;
+/// An https origin.
+struct Origin;
+
+impl Form for Origin {
+    type Value = String;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String> {
+        let url = reader.text(field)?;
+        let origin = url.strip_suffix('/').unwrap_or(&url);
+        let is_origin = HttpUrl::parse(origin).is_some_and(|url| url.is_secure() && url.path_and_query.is_empty());
+        if !is_origin {
+            reader.error(&field.place, "must be an https origin such as https://app.example.com");
+        }
+        is_origin.then(|| origin.to_string())
     }
-    Some(text)
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Text
+    }
+}
+
+/// Signature algorithms.
+pub(super) struct Algorithms;
+
+/// A key set, as JSON text.
+pub(super) struct Jwks;
+
+/// The scopes of a login.
+pub(super) struct LoginScope;
+
+/// A claim that identifies the user.
+pub(super) struct UserClaim;
+
+impl Form for Algorithms {
+    type Value = Vec<Algorithm>;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<Algorithm>> {
+        let names = Texts::read(reader, field)?;
+        if names.is_empty() {
+            reader.error(&field.place, "must not be empty");
+        }
+        let algorithms: Option<Vec<_>> = names.iter().map(|name| Algorithm::from_name(name)).collect();
+        if algorithms.is_none() {
+            let supported = Algorithm::ALL.map(Algorithm::name).join(", ");
+            reader.error(&field.place, format_args!("has an unsupported algorithm; supported are {supported}"));
+        }
+        algorithms
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::ListOf(Algorithm::ALL.map(Algorithm::name).to_vec())
+    }
+
+    #[cfg(test)]
+    fn shown(value: &Vec<Algorithm>) -> String {
+        format!("{:?}", value.iter().map(|algorithm| algorithm.name()).collect::<Vec<_>>())
+    }
+}
+
+impl Form for Jwks {
+    type Value = String;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String> {
+        match field.value {
+            Value::Object(_) => Some(field.value.to_json()),
+            _ => reader.text(field),
+        }
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Jwks
+    }
+}
+
+impl Form for LoginScope {
+    type Value = String;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String> {
+        let scope = reader.text(field)?;
+        let has_openid = scope.split(' ').any(|word| word == "openid");
+        if !has_openid {
+            reader.error(&field.place, "must have the word \"openid\": without it there is no ID token, and no login");
+        }
+        has_openid.then_some(scope)
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Text
+    }
+
+    #[cfg(test)]
+    fn shown(value: &String) -> String {
+        Text::shown(value)
+    }
+}
+
+impl Form for UserClaim {
+    type Value = String;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String> {
+        let name = reader.text(field)?;
+        let is_valid = is_about_user(&name);
+        if !is_valid {
+            reader.error(&field.place, "must be a claim that names the user, such as sub");
+        }
+        is_valid.then_some(name)
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Text
+    }
+
+    #[cfg(test)]
+    fn shown(value: &String) -> String {
+        Text::shown(value)
+    }
 }

@@ -1,61 +1,77 @@
-//! `cors`
+//! `cors`: which other origins may call.
 
-use alloc::string::ToString;
+use alloc::string::String;
+use alloc::vec::Vec;
 
+use super::declare::{Form, Setting, section};
+use super::forms::{Flag, Names, Texts, Whole};
+use super::methods::MethodNames;
 use super::reader::{Field, Reader, Section};
+#[cfg(test)]
+use super::reference;
 use crate::gateway::cors::{Cors, OriginPattern};
-use crate::http::is_token;
+use crate::limits;
 
-const KEYS: &[&str] =
-    &["allow_origins", "allow_methods", "allow_headers", "expose_headers", "allow_credentials", "max_age_s", "max_age"];
-
-pub(super) fn read(reader: &mut Reader<'_>, root: &Section<'_>) -> Option<Cors> {
-    let section = reader.section(&root.get("cors")?, KEYS)?;
-    let mut cors = Cors {
-        allow_methods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].map(Into::into).to_vec(),
-        allow_headers: ["authorization", "content-type"].map(Into::into).to_vec(),
-        ..Cors::default()
-    };
-    match section.get("allow_origins") {
-        None => reader.error(&section.path_of("allow_origins"), "is missing"),
-        Some(field) => {
-            for origin in reader.strings(&field).unwrap_or_default() {
-                match OriginPattern::parse(&origin) {
-                    Some(pattern) => cors.allow_origins.push(pattern),
-                    None => reader.error(
-                        &field.path,
-                        "must hold origins such as https://app.example.com or https://*.example.com, without a path",
-                    ),
-                }
-            }
-        }
+section! {
+    /// Cross-origin requests of scripts. Preflight requests are answered before any authentication.
+    pub(super) struct CorsConfig {
+        /// Exact origins, `https://*.example.com` for one more label, or `*`.
+        allow_origins: Origins, required "";
+        /// Methods that scripts of these origins may use.
+        allow_methods: MethodNames = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].map(String::from);
+        /// Headers that they may send. `*` answers with the headers that were asked for.
+        allow_headers: Names = ["authorization", "content-type"].map(String::from);
+        /// Headers of the answer that they may read.
+        expose_headers: Names = [];
+        /// Whether they may send cookies. Not with the origin `*`.
+        allow_credentials: Flag = false;
+        /// Seconds for which browsers may cache the answer to a preflight request.
+        max_age_s: Whole<0, { limits::MAX_CORS_AGE_S }>;
+        /// The same as `max_age_s`.
+        max_age: Whole<0, { limits::MAX_CORS_AGE_S }>;
     }
-    let mut tokens = |name: &str| {
-        let field = section.get(name)?;
-        let tokens = reader.strings(&field)?;
-        if !tokens.iter().all(|token| is_token(token)) {
-            reader.error(&field.path, "must hold names only");
-        }
-        Some(tokens)
-    };
-    cors.allow_methods = tokens("allow_methods").unwrap_or(cors.allow_methods);
-    cors.allow_headers = tokens("allow_headers").unwrap_or(cors.allow_headers);
-    cors.expose_headers = tokens("expose_headers").unwrap_or_default();
-    if let Some(field) = section.get("allow_credentials") {
-        cors.allow_credentials = reader.boolean(&field).unwrap_or_default();
-        refuse_any_with_credentials(reader, &cors, &field);
-    }
-    let max_age = section.get("max_age_s").or_else(|| section.get("max_age"));
-    cors.max_age_s = max_age.and_then(|field| reader.number(&field, 0, 86_400));
-    Some(cors)
 }
 
-fn refuse_any_with_credentials(reader: &mut Reader<'_>, cors: &Cors, field: &Field<'_>) {
-    if cors.allow_credentials && cors.allow_origins.contains(&OriginPattern::Any) {
-        let origins = "allow_origins".to_string();
+/// A list of [`OriginPattern`]s.
+pub(super) struct Origins;
+
+impl Form for Origins {
+    type Value = Vec<OriginPattern>;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<OriginPattern>> {
+        let origins = Texts::read(reader, field)?;
+        let patterns: Option<Vec<_>> = origins.iter().map(|origin| OriginPattern::parse(origin)).collect();
+        if patterns.is_none() {
+            reader.error(
+                &field.place,
+                "must hold origins such as https://app.example.com or https://*.example.com, without a path",
+            );
+        }
+        patterns
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Texts
+    }
+}
+
+/// Checks the section by itself.
+pub(super) fn check(reader: &mut Reader<'_>, section: Setting<CorsConfig>) -> Option<Cors> {
+    let Setting { place, value, .. } = section;
+    let config = value?;
+    if config.allow_credentials && config.allow_origins.items().contains(&OriginPattern::Any) {
         reader.error(
-            &field.path,
-            format_args!("must not be true while {origins} has \"*\": every site could act as the user"),
+            &alloc::format!("{place}.allow_credentials"),
+            "must not be true while allow_origins has \"*\": every site could act as the user",
         );
     }
+    Some(Cors {
+        allow_origins: config.allow_origins.value?,
+        allow_methods: config.allow_methods,
+        allow_headers: config.allow_headers,
+        expose_headers: config.expose_headers,
+        allow_credentials: config.allow_credentials,
+        max_age_s: config.max_age_s.value.or(config.max_age.value),
+    })
 }

@@ -1,7 +1,14 @@
-//! The configuration document, compiled into a gateway or refused with all that is wrong with it.
+//! The configuration document: compiled into a gateway, or refused with every problem in it.
+//!
+//! A section is declared once (see [`declare`]); `reference` makes the JSON Schema, the TypeScript types and the tables of
+//! `docs/configuration.md` from the same declarations. What several sections have to agree on is checked after they are read.
 
 mod authorizer;
 mod cors;
+mod declare;
+mod forms;
+mod integration;
+mod methods;
 mod overlaps;
 mod paths;
 mod reader;
@@ -9,20 +16,66 @@ mod redirects;
 #[cfg(test)]
 #[cfg(feature = "unicode")]
 mod redirects_tests;
+#[cfg(test)]
+mod reference;
 mod session;
+mod suggestion;
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use self::authorizer::{Authorizer, AuthorizerConfig};
+use self::cors::CorsConfig;
+use self::declare::{Declared, Setting, section};
+use self::forms::Text;
+use self::integration::{ProxyConfig, RespondConfig};
+use self::paths::{PathConfig, PathList};
 pub use self::reader::{Environment, Problem};
 use self::reader::{Reader, Section};
+use self::session::SessionConfig;
 use super::route::{Auth, Route};
 use super::{Gateway, Unicode};
 use crate::host::Level;
-use crate::json::Document;
+use crate::json::{Document, JsonError, error_position};
 use crate::limits;
+
+section! {
+    /// The gateway's configuration: who issues the tokens, what each path needs, and where requests go.
+    struct GatewayConfig {
+        /// The JSON Schema of this document, for editors.
+        schema as "$schema": Text;
+        /// Who issues the tokens, what they must satisfy, and the client that logs users in.
+        authorizer: AuthorizerConfig;
+        /// The sealed cookie that holds a login.
+        session: SessionConfig;
+        /// Cross-origin requests of scripts.
+        cors: CorsConfig;
+        /// The routes. The most specific path decides: an exact one before `{param}` before `{*rest}`. A request that matches none is answered 404.
+        paths: PathList, required "a list of routes";
+    }
+}
+
+/// Sections whose keys are looked through when a key stands in the wrong one, and how they are called.
+const SECTIONS: [(&str, &[&str]); 7] = [
+    ("the document itself", GatewayConfig::KEYS),
+    ("authorizer", AuthorizerConfig::KEYS),
+    ("session", SessionConfig::KEYS),
+    ("cors", CorsConfig::KEYS),
+    ("paths[]", PathConfig::KEYS),
+    ("paths[].integration", ProxyConfig::KEYS),
+    ("paths[].integration", RespondConfig::KEYS),
+];
+
+/// The message for a key that its section does not declare: a spelling mistake, or a key of another section.
+fn unknown_key(name: &str, declared: &[&str]) -> String {
+    let is_misspelt = suggestion::nearest(name, declared).is_some_and(|(changes, _)| changes <= 1);
+    match SECTIONS.iter().find(|(_, keys)| keys.contains(&name)) {
+        Some((section, _)) if !is_misspelt => alloc::format!("unknown key \"{name}\" here; it belongs in {section}"),
+        _ => suggestion::unknown("key", name, declared),
+    }
+}
 
 /// A configuration that serves.
 #[derive(Debug)]
@@ -55,7 +108,7 @@ pub fn compile(text: &str, env: &Environment<'_>) -> Result<Compiled, Vec<Proble
 /// Compiles a configuration document. It fails closed: one error, and nothing is served.
 ///
 /// # Errors
-/// All problems found, warnings included, in reading order.
+/// All problems found, warnings included: first those of single values, in reading order, then what does not fit together.
 pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -> Result<Compiled, Vec<Problem>> {
     let mut reader = Reader::new(env, platform);
     let parsed = if text.len() > limits::MAX_CONFIG_BYTES {
@@ -70,17 +123,19 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
             return Err(reader.into_problems());
         }
     };
-    let root = Section::root(document.root());
-    reader.refuse_unknown(&root, &["$schema", "authorizer", "session", "cors", "paths"]);
-    let authorizer = authorizer::read(&mut reader, &root);
-    let session = session::read(&mut reader, &root);
-    let cors = cors::read(&mut reader, &root);
-    let compiled = paths::read(&mut reader, &root, authorizer.as_ref());
+    let root = Section::new(String::new(), Some(document.root()));
+    reader.refuse_unknown(&root, GatewayConfig::KEYS);
+    let GatewayConfig { schema: Setting { .. }, authorizer, session, cors, paths } =
+        GatewayConfig::read(&mut reader, &root);
+    let authorizer = authorizer::check(&mut reader, authorizer);
+    let session = session::check(&mut reader, session);
+    let cors = cors::check(&mut reader, cors);
+    let compiled = paths::check(&mut reader, paths, &authorizer);
     let routes = &compiled.routes;
-    check_protection(&mut reader, &root, authorizer.as_ref(), routes);
-    let verifier = authorizer.as_ref().and_then(|authorizer| authorizer.verifier(&mut reader, routes)).map(Arc::new);
+    check_protection(&mut reader, &authorizer, routes);
+    let authorizer = authorizer.as_ref();
+    let verifier = authorizer.and_then(|authorizer| authorizer.verifier(&mut reader, routes)).map(Arc::new);
     let login = authorizer
-        .as_ref()
         .filter(|_| routes.iter().any(|route| route.integration.needs_login()))
         .and_then(|authorizer| authorizer.login(&mut reader, routes, session, verifier.clone()));
     if reader.has_errors() {
@@ -107,7 +162,7 @@ pub fn load(
     };
     if gateway.is_none() {
         let errors = problems.iter().filter(|problem| problem.is_error).count();
-        let outlook = "every request is answered with 503 until they are mended";
+        let outlook = "every request is answered with 503 until they are fixed";
         log(Level::Error, &format_args!("config_invalid: {errors} error(s); {outlook}"));
     }
     for problem in &problems {
@@ -117,38 +172,31 @@ pub fn load(
     gateway
 }
 
-fn syntax(text: &str, reason: crate::json::JsonError) -> String {
-    use crate::json::JsonError;
-    match reason {
-        JsonError::Syntax => {
-            let (line, column) = crate::json::error_position(text);
-            alloc::format!("is not JSON: line {line}, column {column}")
-        }
-        JsonError::DuplicateName => "has an object with two keys of the same name".to_string(),
-        JsonError::NotAnObject => "must be a JSON object".to_string(),
-        JsonError::TooDeep => "is nested too deeply".to_string(),
-        JsonError::TooManyMembers => "has an object with too many keys".to_string(),
-        JsonError::NotUtf8 => "is not UTF-8".to_string(),
-    }
+fn syntax(text: &str, reason: JsonError) -> String {
+    let what = match reason {
+        JsonError::Syntax => "is not JSON",
+        JsonError::DuplicateName => "has an object with two keys of the same name",
+        JsonError::NotAnObject => return "must be a JSON object".to_string(),
+        JsonError::TooDeep => "is nested too deeply",
+        JsonError::TooManyMembers => "has an object with too many keys",
+        JsonError::NotUtf8 => return "is not UTF-8".to_string(),
+    };
+    let (line, column) = error_position(text, limits::MAX_CLAIMS_DEPTH);
+    alloc::format!("{what}: line {line}, column {column}")
 }
 
-fn check_protection(
-    reader: &mut Reader<'_>,
-    root: &Section<'_>,
-    authorizer: Option<&authorizer::Authorizer>,
-    routes: &[Route],
-) {
-    let is_protected = routes.iter().any(|route| route.auth != Auth::None);
-    if !is_protected {
+fn check_protection(reader: &mut Reader<'_>, authorizer: &Setting<Authorizer>, routes: &[Route]) {
+    let mut protected = routes.iter().filter(|route| route.auth != Auth::None).peekable();
+    if protected.peek().is_none() {
         return;
     }
-    if root.get("authorizer").is_none() {
+    if authorizer.is_absent() {
         reader.error(
             "authorizer",
             "is missing, and there are routes that need it; set \"auth\": \"none\" on public ones",
         );
-    } else if authorizer.is_some_and(|authorizer| authorizer.audience.is_empty())
-        && !routes.iter().filter(|route| route.auth != Auth::None).all(|route| !route.requirements.audience.is_empty())
+    } else if authorizer.as_ref().is_some_and(Authorizer::lacks_audience)
+        && protected.any(|route| route.requirements.audience.is_empty())
     {
         reader.error(
             "authorizer.audience",

@@ -1,21 +1,22 @@
-//! Reading configuration: values by path, placeholders resolved, every problem noted with where it is.
+//! Reads values of the configuration document: placeholders are resolved, and every problem is recorded with its place.
 
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::suggestion::{nearest, shown, unknown};
 use crate::gateway::{Platform, Unicode};
-use crate::json::{Number, Object, Value};
+use crate::json::{Object, Value};
 
-/// Something in the configuration that needs a person's attention.
+/// A problem of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where: `paths[2].integration.url`.
+    /// Its place in the document, such as `paths[2].integration.url`.
     pub path: String,
-    /// What, and what to do.
+    /// What is wrong, and how to fix it.
     pub message: String,
-    /// Whether the gateway refuses to serve until it is mended.
+    /// Whether the gateway refuses to serve until it is fixed.
     pub is_error: bool,
 }
 
@@ -31,71 +32,103 @@ impl core::error::Error for Problem {}
 /// The environment: variables and secrets by name.
 pub type Environment<'e> = dyn Fn(&str) -> Option<String> + 'e;
 
-/// Collects problems while values are read.
+/// Collects the problems found while values are read.
 pub(super) struct Reader<'e> {
     env: &'e Environment<'e>,
     /// For the patterns of paths.
     pub(super) unicode: Unicode,
     random_secret: Option<&'e str>,
     problems: Vec<Problem>,
+    missing: Vec<MissingVariable>,
 }
 
-/// A value and where it stands.
+/// A variable without a value, reported once.
+struct MissingVariable {
+    name: String,
+    /// Index of the problem that reports it. Its place is the first one.
+    problem: usize,
+    other_places: Vec<String>,
+}
+
+/// A value and its place.
 #[derive(Clone)]
 pub(super) struct Field<'d> {
-    pub(super) path: String,
+    pub(super) place: String,
     pub(super) value: Value<'d>,
+    /// Whether placeholders in it are resolved. They are not in what a variable holds.
+    has_placeholders: bool,
 }
 
-/// An object and where it stands.
+impl<'d> Field<'d> {
+    pub(super) fn new(place: String, value: Value<'d>) -> Self {
+        Self { place, value, has_placeholders: true }
+    }
+
+    /// An element of this list.
+    pub(super) fn element(&self, index: usize, value: Value<'d>) -> Self {
+        Self { place: format!("{}[{index}]", self.place), value, has_placeholders: self.has_placeholders }
+    }
+
+    /// The text as it is written. Problems show this, never what a placeholder stands for: that may be secret.
+    pub(super) fn written(&self) -> &'d str {
+        match self.value.as_str() {
+            Some(text) if self.has_placeholders => text,
+            _ => "",
+        }
+    }
+}
+
+/// An object and its place. Without an object, all members are absent.
 #[derive(Clone)]
 pub(super) struct Section<'d> {
-    pub(super) path: String,
-    object: Object<'d>,
+    pub(super) place: String,
+    object: Option<Object<'d>>,
 }
 
 impl<'d> Section<'d> {
-    pub(super) fn root(object: Object<'d>) -> Self {
-        Self { path: String::new(), object }
+    pub(super) fn new(place: String, object: Option<Object<'d>>) -> Self {
+        Self { place, object }
     }
 
-    /// The member, if it is there and not null.
+    /// The member, unless it is absent or null.
     pub(super) fn get(&self, name: &str) -> Option<Field<'d>> {
-        let value = self.object.get(name).filter(|value| !matches!(value, Value::Null))?;
-        Some(Field { path: self.path_of(name), value })
+        let value = self.object?.get(name).filter(|value| !matches!(value, Value::Null))?;
+        Some(Field::new(self.at(name), value))
     }
 
-    pub(super) fn path_of(&self, name: &str) -> String {
-        if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) }
+    /// The place of a member.
+    pub(super) fn at(&self, name: &str) -> String {
+        if self.place.is_empty() { name.to_string() } else { format!("{}.{name}", self.place) }
     }
 
     /// The members, each with its name.
     pub(super) fn members(&self) -> impl Iterator<Item = (&'d str, Field<'d>)> + '_ {
-        self.object.iter().map(|(name, value)| (name, Field { path: self.path_of(name), value }))
+        let members = self.object.iter().flat_map(Object::iter);
+        members.map(|(name, value)| (name, Field::new(self.at(name), value)))
     }
 }
 
 impl<'e> Reader<'e> {
     pub(super) fn new(env: &'e Environment<'e>, platform: Platform<'e>) -> Self {
         let Platform { unicode, random_secret } = platform;
-        Self { env, unicode, random_secret, problems: Vec::new() }
+        Self { env, unicode, random_secret, problems: Vec::new(), missing: Vec::new() }
     }
 
-    /// What seals sessions where no secret is configured.
+    /// The secret that seals sessions where none is configured.
     pub(super) fn random_secret(&self) -> Option<&'e str> {
         self.random_secret
     }
 
-    pub(super) fn error(&mut self, path: &str, message: impl fmt::Display) {
-        self.problem(path, &message, true);
+    pub(super) fn error(&mut self, place: &str, message: impl fmt::Display) {
+        self.problem(place, &message, true);
     }
 
-    pub(super) fn warn(&mut self, path: &str, message: impl fmt::Display) {
-        self.problem(path, &message, false);
+    pub(super) fn warn(&mut self, place: &str, message: impl fmt::Display) {
+        self.problem(place, &message, false);
     }
 
-    fn problem(&mut self, path: &str, message: &dyn fmt::Display, is_error: bool) {
-        let path = if path.is_empty() { "(document)".to_string() } else { path.to_string() };
+    fn problem(&mut self, place: &str, message: &dyn fmt::Display, is_error: bool) {
+        let path = if place.is_empty() { "(document)".to_string() } else { place.to_string() };
         self.problems.push(Problem { path, message: message.to_string(), is_error });
     }
 
@@ -103,40 +136,71 @@ impl<'e> Reader<'e> {
         self.problems.iter().any(|problem| problem.is_error)
     }
 
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        self.problems
+    /// Whether an error is reported at this place, so that what follows from it is not.
+    pub(super) fn has_error_at(&self, place: &str) -> bool {
+        self.problems.iter().any(|problem| problem.is_error && problem.path == place)
     }
 
-    /// A variable of the environment, if it is set and not empty.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        let mut problems = self.problems;
+        for missing in self.missing.iter().filter(|missing| !missing.other_places.is_empty()) {
+            if let Some(problem) = problems.get_mut(missing.problem) {
+                problem.message.push_str("; also used at ");
+                problem.message.push_str(&missing.other_places.join(", "));
+            }
+        }
+        problems
+    }
+
+    /// A variable of the environment, unless it is unset or empty.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
         (self.env)(name).filter(|value| !value.is_empty())
     }
 
-    /// An object with these members only.
-    pub(super) fn section<'d>(&mut self, field: &Field<'d>, known: &[&str]) -> Option<Section<'d>> {
-        let Some(object) = field.value.as_object() else {
-            self.error(&field.path, "must be an object");
-            return None;
-        };
-        let section = Section { path: field.path.clone(), object };
-        self.refuse_unknown(&section, known);
-        Some(section)
-    }
-
-    pub(super) fn refuse_unknown(&mut self, section: &Section<'_>, known: &[&str]) {
-        for (name, field) in section.members() {
-            if !known.contains(&name) {
-                self.error(&field.path, unknown("key", name, known));
+    /// A member of a section, or else the first of these variables that is set.
+    pub(super) fn with_field<'d, T>(
+        &mut self,
+        section: &Section<'d>,
+        name: &str,
+        variables: &[&str],
+        read: impl FnOnce(&mut Self, Option<&Field<'_>>) -> T,
+    ) -> T {
+        if let Some(field) = section.get(name) {
+            return read(self, Some(&field));
+        }
+        let found = variables.iter().find_map(|variable| Some((variable, self.variable(variable)?)));
+        match &found {
+            Some((variable, text)) => {
+                let place = format!("{variable} (environment)");
+                read(self, Some(&Field { place, value: Value::String(text), has_placeholders: false }))
             }
+            None => read(self, None),
         }
     }
 
-    /// A string, placeholders resolved.
+    /// The object of a field.
+    pub(super) fn object<'d>(&mut self, field: &Field<'d>) -> Option<Section<'d>> {
+        let object = field.value.as_object();
+        if object.is_none() {
+            self.error(&field.place, "must be an object");
+        }
+        object.map(|object| Section::new(field.place.clone(), Some(object)))
+    }
+
+    /// Reports the members that a section does not declare.
+    pub(super) fn refuse_unknown(&mut self, section: &Section<'_>, declared: &[&str]) {
+        for (name, field) in section.members().filter(|(name, _)| !declared.contains(name)) {
+            self.error(&field.place, super::unknown_key(name, declared));
+        }
+    }
+
+    /// A string with its placeholders resolved.
     pub(super) fn string(&mut self, field: &Field<'_>) -> Option<String> {
         match field.value {
-            Value::String(text) => self.resolve(&field.path, text),
+            Value::String(text) if field.has_placeholders => self.resolve(&field.place, text),
+            Value::String(text) => Some(text.into()),
             _ => {
-                self.error(&field.path, "must be a string");
+                self.error(&field.place, "must be a string");
                 None
             }
         }
@@ -146,152 +210,124 @@ impl<'e> Reader<'e> {
     pub(super) fn text(&mut self, field: &Field<'_>) -> Option<String> {
         let text = self.string(field)?;
         if text.is_empty() {
-            self.error(&field.path, "must not be empty");
+            self.error(&field.place, "must not be empty");
             return None;
         }
         Some(text)
     }
 
-    /// A list of strings; a single string counts as a list of one.
-    pub(super) fn strings(&mut self, field: &Field<'_>) -> Option<Vec<String>> {
-        match field.value {
-            Value::String(_) => Some(Vec::from([self.text(field)?])),
-            Value::Array(array) => {
-                let mut all = Vec::new();
-                let mut complete = true;
-                for (index, value) in array.iter().enumerate() {
-                    match self.text(&Field { path: format!("{}[{index}]", field.path), value }) {
-                        Some(text) => all.push(text),
-                        None => complete = false,
-                    }
-                }
-                complete.then_some(all)
-            }
-            _ => {
-                self.error(&field.path, "must be a string or a list of strings");
-                None
-            }
-        }
-    }
-
-    /// A whole number within bounds; a string of digits is taken too, for values that come from variables.
-    pub(super) fn number(&mut self, field: &Field<'_>, least: u32, most: u32) -> Option<u32> {
-        let number = match field.value {
-            Value::Number(Number::Unsigned(number)) => u32::try_from(number).ok(),
-            Value::String(text) => self.resolve(&field.path, text)?.parse().ok(),
-            _ => None,
-        };
-        let number = number.filter(|number| (least..=most).contains(number));
-        if number.is_none() {
-            self.error(&field.path, format_args!("must be a whole number from {least} to {most}"));
-        }
-        number
-    }
-
-    pub(super) fn boolean(&mut self, field: &Field<'_>) -> Option<bool> {
-        if let Value::Bool(value) = field.value {
-            return Some(value);
-        }
-        self.error(&field.path, "must be true or false");
-        None
-    }
-
-    /// One of these words.
-    pub(super) fn choice<T: Copy>(&mut self, field: &Field<'_>, choices: &[(&str, T)]) -> Option<T> {
+    /// The position of a string among these words.
+    pub(super) fn choose(&mut self, field: &Field<'_>, words: &[&str]) -> Option<usize> {
         let text = self.string(field)?;
-        let found = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+        let found = words.iter().position(|word| *word == text);
         if found.is_none() {
-            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-            // As it is written: what a placeholder stands for may be secret.
-            let written = field.value.as_str().unwrap_or_default();
-            self.error(&field.path, format_args!("{}; one of {}", unknown("value", written, &names), names.join(", ")));
+            let message = unknown("value", field.written(), words);
+            self.error(&field.place, format_args!("{message}; one of {}", words.join(", ")));
         }
         found
     }
 
-    /// Replaces `$env.NAME` and `$secrets.NAME` by what the environment says.
-    fn resolve(&mut self, path: &str, text: &str) -> Option<String> {
+    /// Replaces `$env.NAME` and `$secrets.NAME` by the value of that variable.
+    fn resolve(&mut self, place: &str, text: &str) -> Option<String> {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
-        let mut complete = true;
-        while let Some(at) = rest.find('$') {
-            let (before, from) = rest.split_at_checked(at)?;
+        let mut is_complete = true;
+        while let Some((before, after)) = rest.split_once('$') {
             out.push_str(before);
-            let named = ["$env.", "$secrets.", "$secret."].iter().find_map(|prefix| from.strip_prefix(prefix));
-            let Some(named) = named else {
-                out.push('$');
-                rest = from.get(1..).unwrap_or_default();
-                continue;
-            };
-            let end = named.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(named.len());
-            let (name, after) = named.split_at_checked(end)?;
-            match self.variable(name) {
-                Some(value) => out.push_str(&value),
-                None => {
-                    complete = false;
-                    let what = if from.starts_with("$env.") { "environment variable" } else { "secret" };
-                    self.error(path, format_args!("{what} {name} is not set"));
+            rest = after;
+            match Placeholder::read(after) {
+                Placeholder::None => out.push('$'),
+                Placeholder::Variable { kind, name, rest: after } => {
+                    rest = after;
+                    match self.variable(name) {
+                        Some(value) => out.push_str(&value),
+                        None => {
+                            is_complete = false;
+                            self.report_missing(place, kind, name);
+                        }
+                    }
+                }
+                Placeholder::Unknown(word) => {
+                    is_complete = false;
+                    self.error(place, unknown_placeholder(word));
                 }
             }
-            rest = after;
         }
         out.push_str(rest);
-        complete.then_some(out)
+        is_complete.then_some(out)
     }
-}
 
-fn unknown(what: &str, name: &str, known: &[&str]) -> String {
-    let nearest = known.iter().map(|one| (distance(name, one), *one)).min();
-    match nearest {
-        Some((changes, near)) if changes <= 2.max(near.len() / 3) => {
-            format!("unknown {what} \"{}\"; did you mean \"{near}\"?", shown(name))
+    fn report_missing(&mut self, place: &str, kind: &str, name: &str) {
+        if let Some(missing) = self.missing.iter_mut().find(|missing| missing.name == name) {
+            missing.other_places.push(place.into());
+            return;
         }
-        _ => format!("unknown {what} \"{}\"", shown(name)),
+        self.missing.push(MissingVariable {
+            name: name.into(),
+            problem: self.problems.len(),
+            other_places: Vec::new(),
+        });
+        self.error(place, format_args!("{kind} {name} is not set"));
     }
 }
 
-/// A name from the document, fit for a log line.
-fn shown(name: &str) -> String {
-    name.chars().take(40).filter(|c| !c.is_control()).collect()
+/// What follows a `$`.
+enum Placeholder<'t> {
+    /// Nothing: the sign stands for itself, as in `$5`.
+    None,
+    Variable {
+        kind: &'static str,
+        name: &'t str,
+        /// The text after it.
+        rest: &'t str,
+    },
+    /// A word that looks like the beginning of a placeholder.
+    Unknown(&'t str),
 }
 
-/// Levenshtein distance, letters compared without case.
-fn distance(one: &str, two: &str) -> usize {
-    let two: Vec<char> = two.chars().collect();
-    let mut row: Vec<usize> = (0..=two.len()).collect();
-    for (i, a) in one.chars().take(64).enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        let mut next = Vec::from([left]);
-        for (b, above) in two.iter().zip(row.iter().skip(1)) {
-            let same = usize::from(!a.eq_ignore_ascii_case(b));
-            left = (diagonal + same).min(left + 1).min(above + 1);
-            next.push(left);
-            diagonal = *above;
+impl<'t> Placeholder<'t> {
+    fn read(text: &'t str) -> Self {
+        let (word, after) = split_at(text, |c| c.is_ascii_alphabetic());
+        let kind = match word {
+            "env" => Some("environment variable"),
+            "secrets" | "secret" => Some("secret"),
+            _ => None,
+        };
+        let (name, rest) = after.strip_prefix('.').map(|name| split_at(name, is_name)).unwrap_or_default();
+        match kind {
+            Some(kind) if !name.is_empty() => Self::Variable { kind, name, rest },
+            Some(_) => Self::Unknown(word),
+            None if is_template(word) || looks_like_variable(word, name) => Self::Unknown(word),
+            None => Self::None,
         }
-        row = next;
     }
-    row.last().copied().unwrap_or(usize::MAX)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{distance, unknown};
+fn split_at(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(|c| !belongs(c)).unwrap_or(text.len()))
+}
 
-    #[test]
-    fn distance_counts_edits() {
-        assert_eq!(distance("autorizer", "authorizer"), 1);
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("Paths", "paths"), 0);
-    }
+fn is_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
 
-    #[test]
-    fn the_nearest_known_name_is_suggested() {
-        assert_eq!(
-            unknown("key", "autorizer", &["authorizer", "paths"]),
-            "unknown key \"autorizer\"; did you mean \"authorizer\"?"
-        );
-        assert_eq!(unknown("key", "xyzzy", &["authorizer", "paths"]), "unknown key \"xyzzy\"");
+/// Whether `$word.name` is more likely a misspelt placeholder than text of its own, such as a script's `$element.hide()`.
+fn looks_like_variable(word: &str, name: &str) -> bool {
+    let is_constant = !name.is_empty() && !name.bytes().any(|byte| byte.is_ascii_lowercase());
+    !word.is_empty() && (is_constant || !name.is_empty() && nearest(word, &["secrets"]).is_some())
+}
+
+/// Whether a word after `$` belongs to the templates of headers.
+fn is_template(word: &str) -> bool {
+    matches!(word, "claims" | "claim" | "token" | "tokens")
+}
+
+/// The message for `$word` where it means nothing.
+pub(super) fn unknown_placeholder(word: &str) -> String {
+    match word {
+        "env" => "$env needs the name of a variable: $env.NAME".to_string(),
+        "secrets" | "secret" => "$secrets needs the name of a secret: $secrets.NAME".to_string(),
+        word if is_template(word) => format!("${} stands alone, and in header values only", shown(word)),
+        word => unknown("placeholder", &format!("${word}"), &["$env", "$secrets"]),
     }
 }

@@ -10,6 +10,7 @@ import { createVerifier as slim, init, initSync } from "edgeward/slim";
 import expressFramework from "express";
 import { Hono } from "hono";
 import { createServer } from "node:http";
+import document from "./edgeward.json" with { type: "json" };
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const same = <A, B>(_: Equal<A, B>): void => {};
@@ -155,7 +156,13 @@ app.use(async (c, next) => {
 function onConfig(config: GatewayConfig): unknown {
   // @ts-expect-error a configuration is an object
   gateway(5);
-  return [gateway(config), gateway(JSON.stringify(config)), new (sessions(config))({}, {})];
+  // @ts-expect-error it has paths
+  gateway({});
+  // @ts-expect-error misspelt
+  gateway({ path: [], paths: [] });
+  // @ts-expect-error not a value of auth
+  const wrong = { paths: [{ path: "/", auth: "sometimes", integration: { type: "health" } }] } satisfies GatewayConfig;
+  return [gateway(config), gateway(document), wrong, gateway(JSON.stringify(config)), new (sessions(config))({}, {})];
 }
 
 const worker: { fetch(request: Request, env: object, ctx: object): Promise<Response> } = gateway({ paths: [] });

@@ -1,0 +1,250 @@
+//! The forms of values that several sections use.
+
+#[cfg(test)]
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::marker::PhantomData;
+
+use super::declare::Form;
+use super::reader::{Field, Reader};
+#[cfg(test)]
+use super::reference;
+use crate::http::is_token;
+use crate::json::{Number, Value};
+use crate::url::HttpUrl;
+
+/// A string that is not empty.
+pub(super) struct Text;
+
+/// A list of strings, or a single string.
+pub(super) struct Texts;
+
+/// Like [`Texts`], of names in the sense of HTTP: header names, methods.
+pub(super) struct Names;
+
+/// A whole number within these bounds. A string of digits counts too, since variables hold strings.
+pub(super) struct Whole<const MIN: u32, const MAX: u32>;
+
+/// `true` or `false`.
+pub(super) struct Flag;
+
+/// One of some words.
+pub(super) struct Choice<W>(PhantomData<W>);
+
+/// An https URL; http only on loopback.
+pub(super) struct Url;
+
+/// A list of sections.
+pub(super) struct List<F>(PhantomData<F>);
+
+/// The words of a [`Choice`].
+pub(super) trait Words: Copy + 'static {
+    const WORDS: &'static [(&'static str, Self)];
+}
+
+pub(super) const NOT_SECURE: &str = "must be an https URL (http is for loopback only)";
+
+impl Form for Text {
+    type Value = String;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String> {
+        reader.text(field)
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Text
+    }
+
+    #[cfg(test)]
+    fn shown(value: &String) -> String {
+        format!("{value:?}")
+    }
+}
+
+impl Form for Texts {
+    type Value = Vec<String>;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<String>> {
+        match field.value {
+            Value::String(_) => Some(Vec::from([reader.text(field)?])),
+            Value::Array(array) => {
+                let mut all = Vec::new();
+                let mut is_complete = true;
+                for (index, value) in array.iter().enumerate() {
+                    match reader.text(&field.element(index, value)) {
+                        Some(text) => all.push(text),
+                        None => is_complete = false,
+                    }
+                }
+                is_complete.then_some(all)
+            }
+            _ => {
+                reader.error(&field.place, "must be a string or a list of strings");
+                None
+            }
+        }
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Texts
+    }
+}
+
+impl Form for Names {
+    type Value = Vec<String>;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<String>> {
+        let names = Texts::read(reader, field)?;
+        let is_valid = names.iter().all(|name| is_token(name));
+        if !is_valid {
+            reader.error(&field.place, "must hold names only");
+        }
+        is_valid.then_some(names)
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Texts
+    }
+
+    #[cfg(test)]
+    fn shown(value: &Vec<String>) -> String {
+        format!("{value:?}")
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> Form for Whole<MIN, MAX> {
+    type Value = u32;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<u32> {
+        whole(reader, field, MIN, MAX)
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Whole { min: MIN, max: MAX }
+    }
+
+    #[cfg(test)]
+    fn shown(value: &u32) -> String {
+        format!("{value}")
+    }
+}
+
+fn whole(reader: &mut Reader<'_>, field: &Field<'_>, min: u32, max: u32) -> Option<u32> {
+    let number = match field.value {
+        Value::Number(Number::Unsigned(number)) => u32::try_from(number).ok(),
+        Value::String(_) => reader.string(field)?.parse().ok(),
+        _ => None,
+    };
+    let number = number.filter(|number| (min..=max).contains(number));
+    if number.is_none() {
+        reader.error(&field.place, format_args!("must be a whole number from {min} to {max}"));
+    }
+    number
+}
+
+impl Form for Flag {
+    type Value = bool;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<bool> {
+        if let Value::Bool(value) = field.value {
+            return Some(value);
+        }
+        reader.error(&field.place, "must be true or false");
+        None
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Flag
+    }
+
+    #[cfg(test)]
+    fn shown(value: &bool) -> String {
+        format!("{value}")
+    }
+}
+
+impl<W: Words> Form for Choice<W> {
+    type Value = W;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<W> {
+        let words: Vec<&str> = W::WORDS.iter().map(|(word, _)| *word).collect();
+        let at = reader.choose(field, &words)?;
+        W::WORDS.get(at).map(|(_, value)| *value)
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Words(W::WORDS.iter().map(|(word, _)| *word).collect())
+    }
+
+    #[cfg(test)]
+    fn shown(value: &W) -> String {
+        let is_it = |one: &W| core::mem::discriminant(one) == core::mem::discriminant(value);
+        W::WORDS.iter().find(|(_, one)| is_it(one)).map(|(word, _)| format!("\"{word}\"")).unwrap()
+    }
+}
+
+impl Form for Url {
+    type Value = String;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String> {
+        let text = reader.text(field)?;
+        let is_secure = HttpUrl::parse(&text).is_some_and(|url| url.is_secure());
+        if !is_secure {
+            reader.error(&field.place, NOT_SECURE);
+        }
+        is_secure.then_some(text)
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Text
+    }
+}
+
+impl<F: Form> Form for List<F> {
+    /// The elements that are valid, each with its place, and whether that is all of them.
+    type Value = Elements<F::Value>;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Elements<F::Value>> {
+        let Some(array) = field.value.as_array() else {
+            reader.error(&field.place, "must be a list of objects");
+            return None;
+        };
+        let mut elements = Elements { valid: Vec::new(), is_complete: true };
+        for (index, value) in array.iter().enumerate() {
+            let element = field.element(index, value);
+            match F::read(reader, &element) {
+                Some(value) => elements.valid.push((element.place, value)),
+                None => elements.is_complete = false,
+            }
+        }
+        Some(elements)
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::List(F::form().into())
+    }
+}
+
+/// The elements of a [`List`].
+pub(super) struct Elements<T> {
+    /// Each with its place.
+    pub(super) valid: Vec<(String, T)>,
+    /// Whether every element is valid.
+    pub(super) is_complete: bool,
+}
+
+impl<T> Default for Elements<T> {
+    /// The elements of a list that could not be read.
+    fn default() -> Self {
+        Self { valid: Vec::new(), is_complete: false }
+    }
+}

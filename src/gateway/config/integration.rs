@@ -1,0 +1,234 @@
+//! `paths[].integration`: what answers the requests of a route.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::declare::{Declared, Form, Setting, section, variants};
+use super::forms::{Flag, NOT_SECURE, Text, Whole};
+use super::reader::{Field, Reader, Section};
+#[cfg(test)]
+use super::reference;
+use super::suggestion::unknown;
+use crate::gateway::headers::{HeaderTemplates, HeaderValue};
+use crate::gateway::route::Integration;
+use crate::http::is_token;
+use crate::http::path::RequestPath;
+use crate::json::Value;
+use crate::url::HttpUrl;
+
+variants! {
+    /// What answers the requests of a route.
+    pub(super) enum IntegrationConfig by "type" {
+        /// Forwards requests to an HTTP origin.
+        Proxy(ProxyConfig) = "http_proxy" | "http";
+        /// Forwards requests to another Worker, by a service binding.
+        Service(ServiceConfig) = "service" | "service_binding";
+        /// Answers by itself.
+        Respond(RespondConfig) = "respond";
+        /// Sends the browser to the provider's login.
+        Login(NoKeys) = "login" | "auth0_callback_redirect";
+        /// Receives the browser from the provider and starts the session.
+        Callback(NoKeys) = "callback" | "auth0_callback";
+        /// Ends the session, here and at the provider.
+        Logout(NoKeys) = "logout" | "auth0_logout";
+        /// Answers with the provider's claims about the user.
+        Userinfo(NoKeys) = "userinfo" | "auth0_userinfo";
+        /// Refreshes the session's tokens.
+        Refresh(NoKeys) = "refresh" | "auth0_refresh";
+    }
+}
+
+section! {
+    /// An HTTP origin.
+    pub(super) struct ProxyConfig {
+        /// The origin, with a path to put in front if it has one. The request's path is appended byte for byte.
+        url: UpstreamUrl, required "where to send requests";
+        /// Headers to set. Values are literals, `$claims.name`, `$claims["name"]`, `$token` or `Bearer $token`. Arrays are sent as JSON; `%` and everything but visible ASCII is percent-encoded. Without the claim there is no header.
+        headers: Headers = [];
+        /// Whether the client's `Authorization` header is removed.
+        strip_authorization: Flag = true;
+    }
+}
+
+section! {
+    /// Another Worker of the account.
+    pub(super) struct ServiceConfig {
+        /// Name of the service binding in `wrangler.toml`.
+        binding: Text, required "the name of a service binding";
+        /// Headers to set, as for `http_proxy`.
+        headers: Headers = [];
+        /// Whether the client's `Authorization` header is removed.
+        strip_authorization: Flag = true;
+    }
+}
+
+section! {
+    /// A fixed answer.
+    pub(super) struct RespondConfig {
+        /// Status of the answer.
+        status: Whole<200, 599> = 200_u32;
+        /// Headers of the answer, as for `http_proxy`.
+        headers: Headers = [];
+        /// Text, or JSON to answer with.
+        body: Body;
+    }
+}
+
+/// An integration without further keys.
+pub(super) struct NoKeys;
+
+impl Declared for NoKeys {
+    const KEYS: &'static [&'static str] = &[];
+
+    fn read(_: &mut Reader<'_>, _: &Section<'_>) -> Self {
+        Self
+    }
+
+    #[cfg(test)]
+    fn reference() -> reference::Section {
+        reference::Section { name: "NoKeys", doc: String::new(), keys: Vec::new() }
+    }
+}
+
+impl IntegrationConfig {
+    /// `None` if something in it is wrong, which has been reported.
+    pub(super) fn compile(self) -> Option<Integration> {
+        Some(match self {
+            Self::Proxy(ProxyConfig { url, headers, strip_authorization }) => {
+                Integration::Proxy { url: url.value?, headers, strip_authorization }
+            }
+            Self::Service(ServiceConfig { binding, headers, strip_authorization }) => {
+                Integration::Service { binding: binding.value?, headers, strip_authorization }
+            }
+            Self::Respond(RespondConfig { status, headers, body }) => {
+                let Setting { value, is_invalid, .. } = body;
+                if is_invalid {
+                    return None;
+                }
+                let (body, is_json) = value.unwrap_or_default();
+                Integration::Respond { status: u16::try_from(status).ok()?, headers, body, is_json }
+            }
+            Self::Login(_) => Integration::Login,
+            Self::Callback(_) => Integration::Callback,
+            Self::Logout(_) => Integration::Logout,
+            Self::Userinfo(_) => Integration::Userinfo,
+            Self::Refresh(_) => Integration::Refresh,
+        })
+    }
+}
+
+/// An origin, with a path in canonical form.
+pub(super) struct UpstreamUrl;
+
+/// Header names and the templates of their values.
+pub(super) struct Headers;
+
+/// The body of a fixed answer, and whether it is JSON.
+pub(super) struct Body;
+
+impl Form for UpstreamUrl {
+    type Value = String;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String> {
+        let text = reader.text(field)?;
+        let message = match HttpUrl::parse(&text) {
+            Some(url) if !url.is_secure() => NOT_SECURE,
+            Some(url) if url.path_and_query.contains('?') => "must not have a query",
+            Some(url) => {
+                // Forwarded paths are appended to it: it must be as unambiguous as they are.
+                let prefix = url.path().strip_suffix('/').unwrap_or(url.path());
+                match RequestPath::parse(prefix, reader.unicode) {
+                    Ok(path) if prefix.is_empty() || path.has_one_structure() => {
+                        let origin = text.strip_suffix(url.path_and_query).unwrap_or(&text);
+                        return Some(format!("{origin}{prefix}"));
+                    }
+                    _ => "has a path that is not in canonical form",
+                }
+            }
+            None => "must be an absolute https URL",
+        };
+        reader.error(&field.place, message);
+        None
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Text
+    }
+}
+
+impl Form for Headers {
+    type Value = HeaderTemplates;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<HeaderTemplates> {
+        let Some(object) = field.value.as_object() else {
+            reader.error(&field.place, "must be an object of header names and values");
+            return None;
+        };
+        let mut headers = Vec::new();
+        for (name, value) in object.iter() {
+            let at = Field::new(format!("{}.{name}", field.place), value);
+            if is_token(name) {
+                headers.extend(read_header(reader, &at).map(|value| (name.to_owned(), value)));
+            } else {
+                reader.error(&at.place, "is not a header name");
+            }
+        }
+        Some(headers)
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Headers
+    }
+
+    #[cfg(test)]
+    fn shown(_: &HeaderTemplates) -> String {
+        "{}".into()
+    }
+}
+
+/// Templates are read as they are written: what a variable holds is never one.
+fn read_header(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<HeaderValue> {
+    let read = match HeaderValue::template(field.written()) {
+        Some(template) => template,
+        None => match unknown_template(field.written()) {
+            Some(message) => {
+                reader.error(&field.place, message);
+                return None;
+            }
+            None => HeaderValue::literal(reader.string(field)?),
+        },
+    };
+    read.map_err(|message| reader.error(&field.place, message)).ok()
+}
+
+/// The message for a `$word` that no template and no placeholder begins with.
+fn unknown_template(text: &str) -> Option<String> {
+    text.split('$').skip(1).find_map(|after| {
+        let end = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        match after.get(..end)? {
+            "" | "env" | "secrets" | "secret" => None,
+            "claims" | "token" => Some("$claims and $token stand alone: $claims.sub, $token, or Bearer $token".into()),
+            word => Some(unknown("template", &format!("${word}"), &["$claims", "$token", "$env", "$secrets"])),
+        }
+    })
+}
+
+impl Form for Body {
+    type Value = (String, bool);
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<(String, bool)> {
+        match field.value {
+            Value::Object(_) | Value::Array(_) => Some((field.value.to_json(), true)),
+            _ => Some((reader.string(field)?, false)),
+        }
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Body
+    }
+}

@@ -1,0 +1,223 @@
+//! What the log says of mistakes in a configuration, word for word. `tests/gateway/problems.txt` holds the expected lines; with
+//! `EDGEWARD_WRITE_PROBLEMS=1` it is written anew.
+
+use std::fmt::Write as _;
+
+use edgeward::gateway::compile;
+use serde_json::{Value, json};
+
+use crate::SEALING_SECRET;
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gateway/problems.txt");
+
+/// A configuration that serves, without variables.
+fn valid() -> Value {
+    json!({
+        "authorizer": { "type": "oidc", "issuer": "https://login.example.com", "audience": "https://api.example.com" },
+        "paths": [
+            { "method": "GET", "path": "/api", "integration": { "type": "respond", "body": "yours" } },
+            { "method": "GET", "path": "/public", "auth": "none", "integration": { "type": "respond", "body": "open" } }
+        ]
+    })
+}
+
+/// The same with a login.
+fn with_login() -> Value {
+    let mut config = valid();
+    config["authorizer"]["client_id"] = json!("web");
+    config["authorizer"]["client_secret"] = json!("secret");
+    config["authorizer"]["redirect_uri"] = json!("https://app.example.com/cb");
+    config["session"] = json!({ "secrets": SEALING_SECRET });
+    let flows = [("/login", "login"), ("/cb", "callback"), ("/logout", "logout")];
+    config["paths"]
+        .as_array_mut()
+        .unwrap()
+        .extend(flows.map(|(path, kind)| json!({ "method": "GET", "path": path, "integration": { "type": kind } })));
+    config
+}
+
+/// `base` with a value at a JSON pointer.
+fn at(mut base: Value, pointer: &str, value: Value) -> Value {
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    let parent = base.pointer_mut(parent).unwrap_or_else(|| panic!("{pointer}"));
+    match parent {
+        Value::Array(array) => array.insert(name.parse().unwrap(), value),
+        _ => parent[name] = value,
+    }
+    base
+}
+
+fn header(value: &str) -> Value {
+    at(
+        valid(),
+        "/paths/0",
+        json!({
+            "method": "GET", "path": "/x",
+            "integration": { "type": "http_proxy", "url": "https://o.example", "headers": { "X-User": value } }
+        }),
+    )
+}
+
+fn body(text: &str) -> Value {
+    at(valid(), "/paths/1/integration/body", json!(text))
+}
+
+fn method(value: Value) -> Value {
+    at(valid(), "/paths/1/method", value)
+}
+
+fn everywhere(variable: &str) -> Value {
+    let used = format!("$env.{variable}");
+    let mut config = with_login();
+    for pointer in [
+        "/authorizer/audience",
+        "/authorizer/issuer",
+        "/authorizer/client_id",
+        "/authorizer/client_secret",
+        "/authorizer/redirect_uri",
+        "/session/secrets",
+        "/paths/0/path",
+        "/paths/1/integration/body",
+    ] {
+        config = at(config, pointer, json!(used));
+    }
+    at(config, "/paths/0/scopes", json!(["read:items", used]))
+}
+
+/// Mistakes, by name.
+fn mistakes() -> Vec<(&'static str, String)> {
+    let object: Vec<(&str, Value)> = vec![
+        // Templates
+        ("a template of another name", header("$tokens")),
+        ("a template in another case", header("$Token")),
+        ("a template with text after it", header("$claims.sub suffix")),
+        ("a template with text before it", header("user $claims.sub")),
+        ("two templates in one value", header("$claims.sub$claims.email")),
+        ("a token in another scheme", header("Token $token")),
+        ("a bearer token with two spaces", header("Bearer  $token")),
+        ("a claim without its name", header("$claims.")),
+        ("a claim in parentheses", header("$claims(sub)")),
+        ("an unclosed claim name", header("$claims[\"sub\"")),
+        ("one claim instead of claims", header("$claim.sub")),
+        ("a user instead of claims", header("$user.sub")),
+        ("a template where none is read", body("hello $claims.sub")),
+        ("a token where none is read", at(valid(), "/authorizer/jwks_uri", json!("https://a.example/$token"))),
+        // Placeholders
+        ("a placeholder without a name", body("$env")),
+        ("a placeholder with an empty name", body("$secrets.")),
+        ("a placeholder of another name", body("$environment.NAME")),
+        ("a placeholder in another case", body("$ENV.NAME")),
+        ("a misspelt secret", body("$secrts.api_key")),
+        ("a missing variable that is used nine times", everywhere("AUTH_VALUE")),
+        ("two missing variables in one text", body("$env.A and $secrets.B and $env.A")),
+        // Methods
+        ("a misspelt method", method(json!("GTE"))),
+        ("a misspelt method in a list", method(json!(["GET", "PSOT"]))),
+        ("a method that is no method", method(json!("GET, POST"))),
+        ("a method that cannot be forwarded", method(json!(["GET", "TRACE"]))),
+        ("all methods by another word", method(json!("ALL"))),
+        ("a method of the wrong type", method(json!(1))),
+        ("no method in the list", method(json!([]))),
+        ("a misspelt method in CORS", at(valid(), "/cors", json!({ "allow_origins": "*", "allow_methods": ["GRT"] }))),
+        // Wrong nesting
+        ("the session inside the authorizer", at(valid(), "/authorizer/session", json!({}))),
+        ("the client inside the session", at(valid(), "/session", json!({ "client_id": "x" }))),
+        ("the audience at the top", at(valid(), "/audience", json!("x"))),
+        ("scopes inside the integration", at(valid(), "/paths/0/integration/scopes", json!(["a"]))),
+        ("headers beside the integration", at(valid(), "/paths/0/headers", json!({}))),
+        ("an upstream in a fixed answer", at(valid(), "/paths/0/integration/url", json!("https://o.example"))),
+        ("CORS inside a route", at(valid(), "/paths/0/allow_origins", json!("*"))),
+        ("a key of a login integration", at(with_login(), "/paths/2/integration/url", json!("https://o.example"))),
+        // Wrong types
+        ("an authorizer that is a list", at(valid(), "/authorizer", json!([]))),
+        ("a session that is text", at(with_login(), "/session", json!("secret"))),
+        ("an integration that is text", at(valid(), "/paths/0/integration", json!("respond"))),
+        ("a route that is a number", at(valid(), "/paths/0", json!(1))),
+        ("an issuer that is a number", at(valid(), "/authorizer/issuer", json!(1))),
+        ("an audience with a number inside", at(valid(), "/authorizer/audience", json!(["a", 1]))),
+        ("further issuers that are no list", at(valid(), "/authorizer/issuers", json!({}))),
+        ("a further issuer that is text", at(valid(), "/authorizer/issuers", json!(["https://b.example"]))),
+        ("a header that is a number", at(valid(), "/paths/0/integration/headers", json!({ "X-A": 1 }))),
+        ("headers that are a list", at(valid(), "/paths/0/integration/headers", json!(["X-A"]))),
+        ("a flag that is text", at(valid(), "/authorizer/forward_client_ip", json!("true"))),
+        ("a number that is a list", at(valid(), "/authorizer/clock_skew_s", json!([5]))),
+        ("an integration whose type is a number", at(valid(), "/paths/0/integration/type", json!(1))),
+        (
+            "a subject match with one key misspelt",
+            at(valid(), "/authorizer/subject_match", json!({ "id_tokn": "sub" })),
+        ),
+        ("a subject match by a protocol claim", at(valid(), "/authorizer/subject_match", json!({ "id_token": "exp" }))),
+        // One mistake, one problem
+        ("a login whose callback is refused", at(with_login(), "/paths/3/integration/type", json!("calback"))),
+        (
+            "a login whose redirect URI is refused",
+            at(with_login(), "/authorizer/redirect_uri", json!("http://app.example.com/cb")),
+        ),
+        ("a login whose scope is refused", {
+            let refresh = json!({ "method": "POST", "path": "/refresh", "integration": { "type": "refresh" } });
+            at(at(with_login(), "/paths/0", refresh), "/authorizer/scope", json!("profile"))
+        }),
+        ("a login without a callback", {
+            let mut config = with_login();
+            config["paths"].as_array_mut().unwrap().remove(3);
+            config
+        }),
+        ("a protected route whose audience is refused", at(valid(), "/authorizer/audience", json!([""]))),
+        (
+            "roles whose claim is refused",
+            at(at(valid(), "/authorizer/roles_claim", json!("")), "/paths/0/roles", json!(["a"])),
+        ),
+        ("a client without anything", {
+            let mut config = with_login();
+            for key in ["client_id", "client_secret"] {
+                config["authorizer"].as_object_mut().unwrap().remove(key);
+            }
+            config
+        }),
+        ("a login without an authorizer", {
+            let mut config = with_login();
+            config.as_object_mut().unwrap().remove("authorizer");
+            config["paths"][0]["auth"] = json!("none");
+            config
+        }),
+    ];
+    let text = [
+        ("two keys of one name", "{\n  \"paths\": [],\n  \"paths\": []\n}".to_owned()),
+        (
+            "two keys of one name, deep inside",
+            valid().to_string().replacen("\"method\":", "\"method\":\"GET\",\"method\":", 1),
+        ),
+        ("two keys of one name, one of them escaped", "{\"cors\":{},\n\"c\\u006frs\":{}}".into()),
+        ("a comment", "{\n  // who may pass\n  \"paths\": []\n}".into()),
+        ("a trailing comma", "{\n  \"paths\": [],\n}".into()),
+        ("a document that breaks off", "{\n  \"paths\": [".into()),
+        ("a document nested too deeply", format!("{{\"paths\":{}{}}}", "[".repeat(70), "]".repeat(70))),
+    ];
+    object.into_iter().map(|(name, config)| (name, config.to_string())).chain(text).collect()
+}
+
+#[test]
+fn the_configurations_that_are_changed_here_serve() {
+    for config in
+        [valid(), with_login(), header("$claims.sub"), body("$5, $el.hide() and $"), method(json!("PROPFIND"))]
+    {
+        assert_eq!(compile(&config.to_string(), &|_| None).map(|compiled| compiled.warnings), Ok(vec![]), "{config}");
+    }
+}
+
+#[test]
+fn every_mistake_is_reported_word_for_word() {
+    let mut written = String::new();
+    for (name, text) in mistakes() {
+        writeln!(written, "# {name}").unwrap();
+        let problems = compile(&text, &|_| None).map(|_| ()).expect_err(name);
+        for problem in &problems {
+            writeln!(written, "{problem}").unwrap();
+        }
+        written.push('\n');
+    }
+    if std::env::var_os("EDGEWARD_WRITE_PROBLEMS").is_some() {
+        std::fs::write(FILE, &written).unwrap();
+    }
+    assert_eq!(written, std::fs::read_to_string(FILE).unwrap());
+}
