@@ -6,8 +6,8 @@ const DONE = { kind: 0 };
 const GIVEN_UP = { kind: 4 };
 
 /**
- * How long a request may take, in milliseconds: twice the largest timeout. After that it belongs to an event that the runtime has cancelled:
- * Workers run nothing of it any more, neither its fetch nor the timer of its deadline.
+ * The maximum duration of a request in milliseconds, twice the largest timeout. A request beyond it belongs to an event that the runtime has
+ * cancelled: in Workers, neither its fetch nor the timer of its deadline runs any more.
  */
 const MAX_REQUEST_MS = 60_000;
 

@@ -10,7 +10,7 @@ const fail = (place, reason, cause) => {
   throw invalidOption(`${place} ${reason}`, cause);
 };
 
-// The forms. Each takes a value and its place, and returns the value in the normal form.
+// The forms. Each checks a value, named by its place in messages, and returns it in the normal form.
 
 function text(value, place) {
   if (typeof value !== "string") fail(place, "must be a string");
@@ -176,10 +176,10 @@ export function readRouteOptions(options, isVerifier) {
 /** Requirements as the core reads them; undefined if there are none. */
 const encode = (requirements) => (Object.keys(requirements).length === 0 ? undefined : encoder.encode(JSON.stringify(requirements)));
 
-/** The similar name among the given ones, as the end of a message; empty if there is none. */
+/** Returns the most similar name as the end of a message; empty if there is none. */
 function didYouMean(name, names, prefix = "") {
   let best = "";
-  // Similar is whatever shares more than half of its letters, in this order.
+  // Similar names share more than half of their letters, in the same order.
   let bestScore = 0.5;
   for (const other of names) {
     const score = (2 * commonLetters(name.toLowerCase(), other.toLowerCase())) / (name.length + other.length);
@@ -188,7 +188,7 @@ function didYouMean(name, names, prefix = "") {
   return best && `; did you mean ${prefix}${best}?`;
 }
 
-/** The length of the longest common subsequence. */
+/** Returns the length of the longest common subsequence. */
 function commonLetters(one, other) {
   let row = Array(other.length + 1).fill(0);
   for (const letter of one) {

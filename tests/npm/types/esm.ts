@@ -1,4 +1,4 @@
-// What must compile, and, marked, what must not.
+// Code that must compile and, where marked, must not.
 import {
   createVerifier, decodeUnverified, EdgewardError, guard, protect,
   type EdgewardErrorCode, type Guard, type IdTokenPayload, type JSONWebKeySet, type VerifiedToken, type Verifier, type VerifierOptions,
@@ -34,17 +34,17 @@ const stored: VerifierOptions = base;
 createVerifier(stored);
 createVerifier({ ...base, algorithms: "RS256", clients: "c", requiredClaims: "sub", roles: { claim: "roles", any: "admin" } });
 
-// @ts-expect-error the audience is forgotten
+// @ts-expect-error the audience is missing
 createVerifier({ issuer, algorithms: ["RS256"] });
-// @ts-expect-error the issuer is forgotten
+// @ts-expect-error the issuer is missing
 createVerifier({ audience, algorithms: ["RS256"] });
-// @ts-expect-error the algorithms are forgotten
+// @ts-expect-error the algorithms are missing
 createVerifier({ issuer, audience });
-// @ts-expect-error no HMAC
+// @ts-expect-error HMAC is not supported
 createVerifier({ ...base, algorithms: ["HS256"] });
 // @ts-expect-error both sources of keys
 createVerifier({ ...base, jwks, jwksUri: "https://a.example/jwks" });
-// @ts-expect-error an ID token has a client
+// @ts-expect-error ID tokens need a client
 createVerifier({ kind: "id", issuer, audience, algorithms: ["RS256"] });
 // @ts-expect-error a nonce is for ID tokens
 createVerifier({ ...base, nonce: "n" });
@@ -52,7 +52,7 @@ createVerifier({ ...base, nonce: "n" });
 createVerifier({ kind: "id", issuer, clientId: "c", algorithms: ["RS256"], profile: "auth0" });
 // @ts-expect-error misspelt
 createVerifier({ ...base, clockTolerance: 5 });
-// @ts-expect-error several issuers need an audience, each or for all
+// @ts-expect-error several issuers need an audience, shared or of their own
 createVerifier({ issuers: [{ issuer }, { issuer: "https://b.example/", audience }], algorithms: ["RS256"] });
 // @ts-expect-error one issuer or several
 createVerifier({ ...base, issuers: [{ issuer }] });
@@ -84,15 +84,15 @@ async function tokens(): Promise<void> {
   await verifier.verify("jwt", { signal: maybe });
   // @ts-expect-error verified claims are read-only
   plain.payload.sub = "root";
-  // @ts-expect-error a token is text
+  // @ts-expect-error a token is a string
   await verifier.verify(5);
-  // @ts-expect-error nothing to wait for
+  // @ts-expect-error verifySync does not wait
   verifier.verifySync("jwt", { signal: AbortSignal.timeout(5) });
   const [status] = await verifier.load();
   same<NonNullable<typeof status>["kids"], readonly (string | null)[]>(true);
   verifier.keys();
   const unverified: Readonly<Record<string, unknown>> = decodeUnverified("jwt").payload;
-  // @ts-expect-error what is not verified is no verified token
+  // @ts-expect-error a decoded token is not a verified one
   const wrong: VerifiedToken = decodeUnverified("jwt");
   void [unverified, wrong];
 }
@@ -123,7 +123,7 @@ protect((_: Request, token) => new Response(token?.payload.sub ?? ""), { verifie
 // @ts-expect-error the token may be absent
 protect((_: Request, token) => new Response(token.payload.sub ?? ""), { verifier, required: false });
 protect((_: Request, token) => new Response(token.payload.sub ?? ""), { ...base, scopes: ["a"] });
-// @ts-expect-error the audience is forgotten
+// @ts-expect-error the audience is missing
 protect(() => new Response(""), { issuer, algorithms: ["RS256"] });
 const check = guard({ verifier: typed, scopes: ["a"] });
 async function guarded(request: Request): Promise<void> {
