@@ -149,11 +149,14 @@ type SharedOrOwn<N extends keyof PerIssuer> =
   | ({ readonly issuers: readonly Own<N>[] } & Pick<PerIssuer, "algorithms"> & Partial<Pick<PerIssuer, N>>)
   | ({ readonly issuers: readonly IssuerOptions[] } & Pick<PerIssuer, N | "algorithms">);
 
+interface SeveralIssuers extends Omit<AccessTokenPolicy, "algorithms">, NoSingleIssuer {}
+interface SeveralIssuersOfIdTokens extends Omit<IdTokenPolicy, "algorithms">, NoSingleIssuer {}
+
 /** Options for verifying ID tokens of several issuers. */
-export type SeveralIssuersIdTokenOptions = Omit<IdTokenPolicy, "algorithms"> & NoSingleIssuer & SharedOrOwn<"clientId">;
+export type SeveralIssuersIdTokenOptions = SeveralIssuersOfIdTokens & SharedOrOwn<"clientId">;
 
 /** Options for verifying access tokens of several issuers, each bound to its own keys. */
-export type SeveralIssuersOptions = Omit<AccessTokenPolicy, "algorithms"> & NoSingleIssuer & SharedOrOwn<"audience">;
+export type SeveralIssuersOptions = SeveralIssuers & SharedOrOwn<"audience">;
 
 interface SingleIssuer {
   /** The exact issuer, with its trailing slash if it has one. */
@@ -161,21 +164,21 @@ interface SingleIssuer {
   readonly issuers?: never;
 }
 
-interface IdTokenOptionsOfOne extends IdTokenPolicy, SingleIssuer {
+interface SingleIssuerIdTokenOptions extends IdTokenPolicy, SingleIssuer {
   /** Your client: the audience of its ID tokens. */
   readonly clientId: string;
 }
 
-interface AccessTokenOptionsOfOne extends AccessTokenPolicy, SingleIssuer {
+interface SingleIssuerOptions extends AccessTokenPolicy, SingleIssuer {
   /** The audiences of your API: the token must name at least one. Compared exactly. */
   readonly audience: string | readonly string[];
 }
 
 /** Options for verifying ID tokens of one issuer. */
-export type IdTokenOptions = IdTokenOptionsOfOne & KeySource;
+export type IdTokenOptions = SingleIssuerIdTokenOptions & KeySource;
 
 /** Options for verifying access tokens of one issuer. Issuer, audience and algorithms have no defaults. */
-export type AccessTokenOptions = AccessTokenOptionsOfOne & KeySource;
+export type AccessTokenOptions = SingleIssuerOptions & KeySource;
 
 /** The options of every kind of verifier. */
 export type VerifierOptions = SeveralIssuersIdTokenOptions | SeveralIssuersOptions | IdTokenOptions | AccessTokenOptions;
