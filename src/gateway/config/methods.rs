@@ -15,16 +15,12 @@ use crate::gateway::route::Methods;
 use crate::http::is_token;
 use crate::json::Value;
 
-/// The methods of IANA's registry that a gateway can forward, and `PURGE`, which caches use. `CONNECT` and `TRACE` are not among
-/// them: neither is a request for the origin's resource (RFC 9110 §9.3.6, §9.3.8).
-const KNOWN: &[&str] = &[
-    "GET",
-    "HEAD",
-    "POST",
-    "PUT",
-    "PATCH",
-    "DELETE",
-    "OPTIONS",
+/// The methods of HTTP itself (RFC 9110 §9.3, RFC 5789) that a gateway can forward. `CONNECT` and `TRACE` are not among them:
+/// neither is a request for a resource of the origin.
+const USUAL: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// The other methods of IANA's registry, and `PURGE`, which caches use.
+const REGISTERED: &[&str] = &[
     "QUERY",
     "ACL",
     "BASELINE-CONTROL",
@@ -110,7 +106,7 @@ fn read_names(reader: &mut Reader<'_>, field: &Field<'_>, also: &[&str], not_a_n
     let mut names = Vec::with_capacity(written.len());
     for (index, name) in written.iter().enumerate() {
         let upper = name.to_ascii_uppercase();
-        if KNOWN.contains(&upper.as_str()) || also.contains(&upper.as_str()) {
+        if [also, USUAL, REGISTERED].iter().any(|list| list.contains(&upper.as_str())) {
             names.push(upper);
             continue;
         }
@@ -124,7 +120,7 @@ fn read_names(reader: &mut Reader<'_>, field: &Field<'_>, also: &[&str], not_a_n
                 Some(array) => array.iter().nth(index).and_then(Value::as_str).unwrap_or_default(),
                 None => field.written(),
             };
-            reader.error(&field.place, unknown("method", written, &[also, KNOWN].concat()));
+            reader.error(&field.place, unknown("method", written, &[also, USUAL].concat()));
         }
         return None;
     }

@@ -57,46 +57,60 @@ section! {
     }
 }
 
-/// Sections whose keys are looked through when a key stands in the wrong one, and how they are called.
+/// The sections in which a misplaced key is looked up, and how a message names them.
 const SECTIONS: [(&str, &[&str]); 7] = [
-    ("the document itself", GatewayConfig::KEYS),
-    ("authorizer", AuthorizerConfig::KEYS),
-    ("session", SessionConfig::KEYS),
-    ("cors", CorsConfig::KEYS),
-    ("paths[]", PathConfig::KEYS),
-    ("paths[].integration", ProxyConfig::KEYS),
-    ("paths[].integration", RespondConfig::KEYS),
+    ("at the top level", GatewayConfig::KEYS),
+    ("in authorizer", AuthorizerConfig::KEYS),
+    ("in session", SessionConfig::KEYS),
+    ("in cors", CorsConfig::KEYS),
+    ("in paths[]", PathConfig::KEYS),
+    ("in an integration of type http_proxy", ProxyConfig::KEYS),
+    ("in an integration of type respond", RespondConfig::KEYS),
 ];
 
 /// The message for a key that its section does not declare: a spelling mistake, or a key of another section.
 fn unknown_key(name: &str, declared: &[&str]) -> String {
     let is_misspelt = suggestion::nearest(name, declared).is_some_and(|(changes, _)| changes <= 1);
     match SECTIONS.iter().find(|(_, keys)| keys.contains(&name)) {
-        Some((section, _)) if !is_misspelt => alloc::format!("unknown key \"{name}\" here; it belongs in {section}"),
+        Some((section, _)) if !is_misspelt => alloc::format!("unknown key \"{name}\" here; it belongs {section}"),
         _ => suggestion::unknown("key", name, declared),
     }
 }
 
-/// A configuration that serves.
+/// A valid configuration.
 #[derive(Debug)]
 pub struct Compiled {
     /// The gateway.
     pub gateway: Gateway,
-    /// What should be looked at all the same.
+    /// Problems that do not keep it from serving.
     pub warnings: Vec<Problem>,
 }
 
-/// What a configuration is compiled with, besides the document and its variables.
+/// What the platform provides for a configuration, besides the document and its variables.
 #[derive(Debug, Clone, Copy)]
 pub struct Platform<'p> {
     /// Unicode's tables.
     pub unicode: Unicode,
-    /// Seals sessions where no secret is configured; random, so that sessions end when it is forgotten. Without one, no login
+    /// A random secret that seals sessions where none is configured; they end with the isolate that made it. Without it, no login
     /// succeeds then.
     pub random_secret: Option<&'p str>,
 }
 
-/// [`compile_with`] Unicode's tables in this crate.
+/// Compiles a configuration document, with the Unicode tables of this crate.
+///
+/// ```
+/// use edgeward::gateway::compile;
+///
+/// let document = r#"{ "paths": [
+///     { "method": "GET", "path": "/health", "auth": "none", "integration": { "type": "respond", "body": "ok" } }
+/// ] }"#;
+/// let compiled = compile(document, &|_name| None)?;
+/// assert!(compiled.warnings.is_empty());
+///
+/// let problems = compile(r#"{ "path": [] }"#, &|_| None).unwrap_err();
+/// assert_eq!(problems[0].to_string(), "error at path: unknown key \"path\"; did you mean \"paths\"?");
+/// # Ok::<(), Vec<edgeward::gateway::Problem>>(())
+/// ```
 ///
 /// # Errors
 /// All problems found.
@@ -105,7 +119,7 @@ pub fn compile(text: &str, env: &Environment<'_>) -> Result<Compiled, Vec<Proble
     compile_with(text, env, Platform { unicode: Unicode::TABLES, random_secret: None })
 }
 
-/// Compiles a configuration document. It fails closed: one error, and nothing is served.
+/// Compiles a configuration document. It fails closed: with one error, nothing is served.
 ///
 /// # Errors
 /// All problems found, warnings included: first those of single values, in reading order, then what does not fit together.
@@ -145,7 +159,7 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
     Ok(Compiled { gateway, warnings: reader.into_problems() })
 }
 
-/// [`compile_with`], with every problem in the log. `None` if the configuration is invalid: every request is answered with 503 then.
+/// Compiles a configuration document and logs every problem. `None` if it is invalid: every request is answered with 503 then.
 pub fn load(
     text: Option<&str>,
     env: &Environment<'_>,

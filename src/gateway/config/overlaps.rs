@@ -1,4 +1,4 @@
-//! What is odd about routes that match the same paths, found by walking their index instead of comparing each with each.
+//! Reports routes that match the same paths. The index of the routes is walked, so that not every pair is compared.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -9,8 +9,8 @@ use crate::gateway::pattern::Kind;
 use crate::gateway::route::{Auth, Methods, Route};
 use crate::limits;
 
-/// Notes routes of the same path and method, routes of which neither is more specific, and public ones that take requests from
-/// protected ones. `places` says where each route stands in the configuration.
+/// Reports routes with the same path and method, pairs of which neither is more specific, and public routes inside protected ones.
+/// `places` holds the place of each route in the configuration.
 pub(super) fn check(reader: &mut Reader<'_>, index: &RouteIndex, routes: &[Route], places: &[String]) {
     let mut problems = Problems(Vec::new());
     problems.0.resize_with(routes.len(), Vec::new);
@@ -45,7 +45,7 @@ pub(super) fn check(reader: &mut Reader<'_>, index: &RouteIndex, routes: &[Route
     }
 }
 
-/// What is odd about a route, and with which other one.
+/// A problem of a route with another one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Problem {
     SameMethod(usize),
@@ -57,11 +57,11 @@ enum Problem {
 struct Problems(Vec<Vec<Problem>>);
 
 impl Problems {
-    /// Notes a problem. One of each kind is enough to look at a route.
-    fn note(&mut self, at: usize, problem: Problem) {
+    /// Adds a problem, at most one of each kind per route.
+    fn add(&mut self, at: usize, problem: Problem) {
         let Some(found) = self.0.get_mut(at) else { return };
-        let is_like = |one: &Problem| core::mem::discriminant(one) == core::mem::discriminant(&problem);
-        if !found.iter().any(is_like) {
+        let is_same_kind = |one: &Problem| core::mem::discriminant(one) == core::mem::discriminant(&problem);
+        if !found.iter().any(is_same_kind) {
             found.push(problem);
         }
     }
@@ -77,7 +77,7 @@ fn same_methods(group: &Group, routes: &[Route], problems: &mut Problems) {
         };
         for method in methods.iter().map(String::as_str).chain(methods.is_empty().then_some("ANY")) {
             match seen.iter().find(|(one, _)| *one == method) {
-                Some(&(_, earlier)) if earlier != at => problems.note(at, Problem::SameMethod(earlier)),
+                Some(&(_, earlier)) if earlier != at => problems.add(at, Problem::SameMethod(earlier)),
                 Some(_) => {}
                 None => seen.push((method, at)),
             }
@@ -85,22 +85,22 @@ fn same_methods(group: &Group, routes: &[Route], problems: &mut Problems) {
     }
 }
 
-/// A walk through the index, over pairs of nodes that the same path can lead to.
+/// A walk through the index, over the pairs of nodes that one path can reach.
 struct Walk<'w> {
     index: &'w RouteIndex,
     routes: &'w [Route],
     problems: Problems,
-    /// Per node, what everything below it meets.
+    /// Per node, the `{*rest}` routes that everything below it overlaps.
     marks: Vec<Marks>,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Marks {
-    /// A protected `{*rest}` whose paths include all that leads here: what is public below takes requests from it.
+    /// A protected `{*rest}` that includes every path to this node: public routes below are inside it.
     wider: Option<GroupId>,
-    /// A `{*rest}` that shares some of the paths: another one here or below is ambiguous with it.
+    /// A `{*rest}` that shares some of the paths: another one at or below this node is ambiguous with it.
     crossing: Option<GroupId>,
-    /// One whose paths are among those that lead here: only another one below is ambiguous with it.
+    /// One whose paths all lead here: only another one below is ambiguous with it.
     crossing_below: Option<GroupId>,
     /// The same, protected.
     protected_crossing: Option<GroupId>,
@@ -124,7 +124,7 @@ impl Walk<'_> {
             #[cfg(all(test, feature = "unicode"))]
             crate::gateway::index::steps::count();
             if steps > limits::MAX_OVERLAP_STEPS {
-                // What is ambiguous all the same is refused when a request meets it.
+                // An ambiguity that is not found here is refused per request.
                 return;
             }
             self.compare(pair);
@@ -191,13 +191,13 @@ impl Walk<'_> {
         let (Some(one), Some(two)) = (end(pair.one), end(pair.two)) else { return };
         match (pair.one_is_wider, pair.two_is_wider) {
             (true, true) => {}
-            (true, false) => self.note_public(two, one),
-            (false, true) => self.note_public(one, two),
-            (false, false) => self.note_ambiguous(one, two),
+            (true, false) => self.add_public(two, one),
+            (false, true) => self.add_public(one, two),
+            (false, false) => self.add_ambiguous(one, two),
         }
     }
 
-    /// Everything below `node` meets the `{*rest}` at `at`, if there is one.
+    /// Everything below `node` overlaps the `{*rest}` at `at`, if there is one.
     fn mark(&mut self, at: usize, node: usize, is_wider: bool, is_narrower: bool) {
         let Some(rest) = self.index.node(at).and_then(Node::rest) else { return };
         let is_protected = self.first_route(rest, |route| route.auth == Auth::Required).is_some();
@@ -211,7 +211,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Carries the marks of each node down to the patterns below it.
+    /// Passes the marks of each node on to the patterns below it.
     fn below_marks(&mut self) {
         let mut open = Vec::from([(0, Marks::default())]);
         while let Some((at, above)) = open.pop() {
@@ -226,16 +226,16 @@ impl Walk<'_> {
             if let Some(end) = node.end()
                 && let Some(loser) = marks.wider.or(marks.protected_crossing)
             {
-                self.note_public(end, loser);
+                self.add_public(end, loser);
             }
             if let Some(rest) = node.rest() {
-                // Its own mark is no other route.
+                // Not with itself.
                 let wider = own.wider.filter(|&wider| wider != rest).or(above.wider);
                 if let Some(loser) = wider {
-                    self.note_public(rest, loser);
+                    self.add_public(rest, loser);
                 }
                 if let Some(other) = marks.crossing {
-                    self.note_ambiguous(rest, other);
+                    self.add_ambiguous(rest, other);
                 }
             }
             let marks = Marks { crossing: marks.crossing.or(own.crossing_below), ..marks };
@@ -244,18 +244,18 @@ impl Walk<'_> {
         }
     }
 
-    fn note_public(&mut self, winner: GroupId, loser: GroupId) {
+    fn add_public(&mut self, winner: GroupId, loser: GroupId) {
         let is_exact = self.index.groups().get(winner).is_some_and(|group| group.kind == Kind::Exact);
         let public = self.first_route(winner, |route| route.auth == Auth::None).filter(|_| !is_exact);
         let protected = self.first_route(loser, |route| route.auth == Auth::Required);
         if let (Some(public), Some(protected)) = (public, protected) {
-            self.problems.note(public, Problem::TakesFromProtected(protected));
+            self.problems.add(public, Problem::TakesFromProtected(protected));
         }
     }
 
-    fn note_ambiguous(&mut self, one: GroupId, two: GroupId) {
+    fn add_ambiguous(&mut self, one: GroupId, two: GroupId) {
         if let (Some(one), Some(two)) = (self.first_route(one, |_| true), self.first_route(two, |_| true)) {
-            self.problems.note(one.max(two), Problem::Ambiguous(one.min(two)));
+            self.problems.add(one.max(two), Problem::Ambiguous(one.min(two)));
         }
     }
 
@@ -326,8 +326,8 @@ mod tests {
         }
     }
 
-    /// By comparing each with each: the routes that are the same as an earlier one, those that are ambiguous with another, and the
-    /// public ones that take requests from a protected one.
+    /// By comparing every pair: the routes equal to an earlier one, those ambiguous with another, and the public ones inside a
+    /// protected one.
     fn by_pairs(routes: &[(&str, &str)]) -> [Vec<usize>; 3] {
         let patterns: Vec<Pattern> =
             routes.iter().map(|(path, _)| Pattern::parse(path, Unicode::TABLES).unwrap()).collect();
@@ -387,7 +387,7 @@ mod tests {
             };
             assert_eq!(at("same path and method"), same, "{routes:?}");
             if same.is_empty() {
-                // Of two ambiguous routes the later one is told.
+                // Of two ambiguous routes the later one is reported.
                 let told = at("is ambiguous");
                 assert_eq!(told.is_empty(), ambiguous.is_empty(), "{routes:?} {found:?}");
                 assert!(told.iter().all(|at| ambiguous.contains(at)), "{routes:?} {found:?}");

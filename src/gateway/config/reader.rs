@@ -259,7 +259,10 @@ impl<'e> Reader<'e> {
 
     fn report_missing(&mut self, place: &str, kind: &str, name: &str) {
         if let Some(missing) = self.missing.iter_mut().find(|missing| missing.name == name) {
-            missing.other_places.push(place.into());
+            let is_first = self.problems.get(missing.problem).is_some_and(|problem| problem.path == place);
+            if !is_first && missing.other_places.last().is_none_or(|last| last != place) {
+                missing.other_places.push(place.into());
+            }
             return;
         }
         self.missing.push(MissingVariable {
@@ -328,6 +331,7 @@ pub(super) fn unknown_placeholder(word: &str) -> String {
         "env" => "$env needs the name of a variable: $env.NAME".to_string(),
         "secrets" | "secret" => "$secrets needs the name of a secret: $secrets.NAME".to_string(),
         word if is_template(word) => format!("${} stands alone, and in header values only", shown(word)),
+        word if word.starts_with("env") => format!("unknown placeholder \"${}\"; did you mean \"$env\"?", shown(word)),
         word => unknown("placeholder", &format!("${word}"), &["$env", "$secrets"]),
     }
 }

@@ -1,4 +1,4 @@
-//! Redirects that the gateway makes by itself: none may lead back to where it began, and none into a dead end.
+//! Checks the gateway's own redirects: none may form a loop or end where no route answers.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -12,8 +12,8 @@ use crate::gateway::route::{Auth, Integration, OnForbidden, Route};
 use crate::http::path::RequestPath;
 use crate::jwt::Requirements;
 
-/// The routes and how they are found.
-struct Found<'r> {
+/// The routes, and the lookup of a path among them.
+struct RouteLookup<'r> {
     table: &'r RouteTable,
     routes: &'r [Route],
     unicode: Unicode,
@@ -27,46 +27,45 @@ pub(super) fn check(
     authorizer: Option<&Authorizer>,
 ) {
     let has_clients = authorizer.is_some_and(Authorizer::restricts_clients);
-    let found = Found { table, routes, unicode: reader.unicode };
-    check_login(reader, &found, places, authorizer);
+    let lookup = RouteLookup { table, routes, unicode: reader.unicode };
+    check_login(reader, &lookup, places, authorizer);
     for (path, route) in places.iter().zip(routes).filter(|(_, route)| can_refuse(route, has_clients)) {
         if let OnForbidden::Redirect(target) = &route.on_forbidden {
             let place = format!("{path}.on_forbidden");
-            check_forbidden(reader, &place, &found, route, target, authorizer, has_clients);
+            check_forbidden(reader, &place, &lookup, route, target, authorizer, has_clients);
         }
     }
 }
 
-/// The page of the login: the first login route with a fixed path that can be opened.
+/// The path of the first login route that browsers can navigate to: a fixed path and method GET.
 pub(super) fn login_page<'r>(routes: impl IntoIterator<Item = &'r Route>) -> Option<String> {
     let mut pages =
         routes.into_iter().filter(|route| route.integration == Integration::Login && route.methods.answers("GET"));
     pages.find_map(|route| route.pattern.path())
 }
 
-fn check_login(reader: &mut Reader<'_>, found: &Found<'_>, places: &[String], authorizer: Option<&Authorizer>) {
-    for (path, route) in places.iter().zip(found.routes) {
+fn check_login(reader: &mut Reader<'_>, lookup: &RouteLookup<'_>, places: &[String], authorizer: Option<&Authorizer>) {
+    for (path, route) in places.iter().zip(lookup.routes) {
         let is_login = matches!(route.integration, Integration::Login | Integration::Callback);
         if is_login && route.auth == Auth::Required {
-            reader
-                .error(&format!("{path}.auth"), "is \"required\", but this is where people log in: set it to \"none\"");
+            reader.error(&format!("{path}.auth"), "is \"required\", but users log in here: set it to \"none\"");
         }
         if route.integration == Integration::Callback && !route.methods.answers("GET") {
-            reader.error(&format!("{path}.method"), "must include GET, by which browsers come back from the provider");
+            reader.error(&format!("{path}.method"), "must include GET: browsers return from the provider with it");
         }
     }
     let Some(authorizer) = authorizer else { return };
     for (place, path) in [authorizer.after_login(), authorizer.after_logout()].into_iter().flatten() {
         let is_login = place == AFTER_LOGIN;
         let starts_at = if is_login { Integration::Callback } else { Integration::Logout };
-        let ends_at = found.route_at(&path).map(|route| &route.integration);
+        let ends_at = lookup.route_at(&path).map(|route| &route.integration);
         let is_page = match ends_at {
             Some(Integration::Callback | Integration::Logout) => false,
-            // After a logout the login is a page: the provider asks who it is.
+            // After a logout, the login shows the provider's page.
             Some(Integration::Login) => !is_login,
             _ => true,
         };
-        if !is_page && found.routes.iter().any(|route| route.integration == starts_at) {
+        if !is_page && lookup.routes.iter().any(|route| route.integration == starts_at) {
             reader.error(
                 place,
                 format_args!("leads to {path}, which is no page: set it to the URL of a page of the site"),
@@ -75,17 +74,17 @@ fn check_login(reader: &mut Reader<'_>, found: &Found<'_>, places: &[String], au
     }
 }
 
-/// Follows the redirects of people who lack every right, until they arrive somewhere.
+/// Follows the redirects of a user without any right until they end.
 fn check_forbidden(
     reader: &mut Reader<'_>,
     place: &str,
-    found: &Found<'_>,
+    lookup: &RouteLookup<'_>,
     route: &Route,
     target: &str,
     authorizer: Option<&Authorizer>,
     has_clients: bool,
 ) {
-    let Some(first) = found.route_at(target) else {
+    let Some(first) = lookup.route_at(target) else {
         reader.warn(place, format_args!("leads to {target}, where no route answers GET"));
         return;
     };
@@ -93,17 +92,17 @@ fn check_forbidden(
     let mut next = Some(target.to_string());
     let mut visited: Vec<&Route> = Vec::new();
     let comes_back = loop {
-        let Some(reached) = next.and_then(|path| found.route_at(&path)) else { break false };
+        let Some(reached) = next.and_then(|path| lookup.route_at(&path)) else { break false };
         if core::ptr::eq(reached, route) {
             break true;
         }
-        // A circle further on is that circle's fault, and noted there.
+        // A loop that does not include this route is reported at its own routes.
         if visited.iter().any(|one| core::ptr::eq(*one, reached)) {
             break false;
         }
         visited.push(reached);
         next = match &reached.on_forbidden {
-            // The provider still knows them, so they are back at once.
+            // The provider's session still exists, so the login returns at once.
             _ if reached.integration == Integration::Login => {
                 authorizer.and_then(Authorizer::after_login).map(|(_, path)| path)
             }
@@ -114,7 +113,9 @@ fn check_forbidden(
     if comes_back || is_same_requirement {
         reader.error(
             place,
-            format_args!("leads to {target}, which refuses the same people: name a page that demands nothing of them"),
+            format_args!(
+                "leads to {target}, which refuses the same users: name a page that does not require this right"
+            ),
         );
     }
 }
@@ -123,10 +124,10 @@ fn can_refuse(route: &Route, has_clients: bool) -> bool {
     route.auth != Auth::None && (has_clients || !route.requirements.is_empty())
 }
 
-/// Whether everybody who does not meet `some` does not meet `demands` either.
+/// Whether failing `some` implies failing `requirements`.
 fn refuses_all_of(requirements: &Requirements, some: &Requirements) -> bool {
     let has_all = |more: &[String], fewer: &[String]| fewer.iter().all(|one| more.contains(one));
-    // One of a list suffices: a shorter list demands more.
+    // One of the list suffices, so a shorter list requires more.
     let is_narrower =
         |narrow: &[String], wide: &[String]| wide.is_empty() || !narrow.is_empty() && has_all(wide, narrow);
     let roles = match (&requirements.roles, &some.roles) {
@@ -142,8 +143,8 @@ fn refuses_all_of(requirements: &Requirements, some: &Requirements) -> bool {
         && is_narrower(&requirements.organizations, &some.organizations)
 }
 
-impl<'r> Found<'r> {
-    /// The route that answers a browser which is sent to this path.
+impl<'r> RouteLookup<'r> {
+    /// The route that answers a browser navigation to this path.
     fn route_at(&self, path: &str) -> Option<&'r Route> {
         let path = RequestPath::parse(path, self.unicode).ok()?;
         let group = self.table.find(&path, self.routes, "GET").ok()?;

@@ -80,7 +80,7 @@ fn nobody_is_redirected_for_what_they_lack_to_where_they_lack_it() {
     ] {
         let found = problems(&with_login(&routes), &json!({}), &json!({}));
         for place in places {
-            assert_refused(&found, &format!("{place}.on_forbidden"), "refuses the same people");
+            assert_refused(&found, &format!("{place}.on_forbidden"), "refuses the same users");
         }
         assert_eq!(found.iter().filter(|one| one.starts_with("error")).count(), places.len(), "{what}: {found:?}");
     }
@@ -129,14 +129,14 @@ fn organizations_and_clients_of_all_routes_count() {
         &orgs,
         &json!({}),
     );
-    assert_refused(&found, "paths[0].on_forbidden", "refuses the same people");
+    assert_refused(&found, "paths[0].on_forbidden", "refuses the same users");
     let editors = route("/a", &json!({ "roles": ["editor"], "on_forbidden": "/b" }));
     let found = problems(&with_login(&[editors, route("/b", &json!({}))]), &orgs, &json!({}));
     assert!(!found.iter().any(|one| one.starts_with("error")), "the organization was not what was lacking: {found:?}");
     let clients = json!({ "clients": ["c"] });
     let circle = [route("/a", &json!({ "on_forbidden": "/b" })), route("/b", &json!({ "on_forbidden": "/a" }))];
     let found = problems(&with_login(&circle), &clients, &json!({}));
-    assert_refused(&found, "paths[1].on_forbidden", "refuses the same people");
+    assert_refused(&found, "paths[1].on_forbidden", "refuses the same users");
     assert!(!problems(&with_login(&circle), &json!({}), &json!({})).iter().any(|one| one.starts_with("error")));
 }
 
@@ -164,13 +164,13 @@ fn a_login_ends_on_a_page_and_needs_no_login() {
             json!([{ "method": "GET", "path": "/login", "auth": "required", "integration": { "type": "login" } }, flow("/cb", "callback")]),
             json!({}),
             "paths[0].auth",
-            "is where people log in",
+            "is users log in here",
         ),
         (
             json!([{ "method": "GET", "path": "/cb", "auth": true, "integration": { "type": "callback" } }]),
             json!({}),
             "paths[0].auth",
-            "is where people log in",
+            "is users log in here",
         ),
         (
             json!([{ "method": "POST", "path": "/cb", "integration": { "type": "callback" } }]),

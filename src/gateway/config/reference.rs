@@ -89,20 +89,18 @@ impl Parts {
 
     fn add(&mut self, place: &str, form: &Form) {
         match form {
-            Form::Section(section) => {
-                if self.sections.iter().all(|(_, known)| known.name != section.name) {
-                    self.sections.push((place.to_owned(), section.clone()));
-                    for key in &section.keys {
-                        let separator = if place.is_empty() { "" } else { "." };
-                        self.add(&format!("{place}{separator}{}", key.name), &key.form);
-                    }
+            Form::Section(section) if self.sections.iter().all(|(_, earlier)| earlier.name != section.name) => {
+                self.sections.push((place.to_owned(), section.clone()));
+                for key in &section.keys {
+                    let separator = if place.is_empty() { "" } else { "." };
+                    self.add(&format!("{place}{separator}{}", key.name), &key.form);
                 }
             }
             Form::List(element) => self.add(&format!("{place}[]"), element),
             Form::Variants { tag, variants, .. } => {
                 self.variants.push((place.to_owned(), form.clone()));
                 for Variant { words, section, .. } in variants.iter().filter(|one| !one.section.keys.is_empty()) {
-                    self.add(&format!("{place} with {tag} {}", words[0]), &Form::Section(section.clone()));
+                    self.add(&format!("{place}` with `\"{tag}\": \"{}\"", words[0]), &Form::Section(section.clone()));
                 }
             }
             _ => {}
@@ -277,11 +275,15 @@ fn tables() -> String {
     for (place, section) in &sections {
         let title = if place.is_empty() { "The document".into() } else { format!("`{place}`") };
         out += &format!("\n### {title}\n\n{}\n", section.doc);
-        for (_, form) in variants.iter().filter(|(at, _)| place.starts_with(&format!("{at} with "))) {
+        for (_, form) in variants.iter().filter(|(at, _)| place.starts_with(&format!("{at}` with "))) {
             let Form::Variants { variants, .. } = form else { continue };
             let is_this = |variant: &&Variant| variant.section.name == section.name;
             let variant = variants.iter().find(is_this).unwrap();
-            out += &format!("Also as {}.\n", names(&variant.words[1..])).replace("Also as .\n", "");
+            if let [_, aliases @ ..] = variant.words
+                && !aliases.is_empty()
+            {
+                out += &format!("\nThe type may also be written {}.\n", names(aliases));
+            }
         }
         out += "\n| key | value | default | meaning |\n|---|---|---|---|\n";
         for key in &section.keys {
@@ -326,7 +328,14 @@ fn form_words(form: &Form) -> String {
         Form::Words(words) => names(words),
         Form::ListOf(_) => "string or list".into(),
         Form::Literal(number) => format!("`{number}`"),
-        Form::AnyOf(forms) => forms.iter().map(form_words).collect::<Vec<_>>().join(", "),
+        Form::AnyOf(forms) => {
+            let mut all: Vec<String> = forms.iter().map(form_words).collect();
+            // 401 may be text or number.
+            if all.iter().any(|one| one.ends_with(", `401`")) {
+                all.retain(|one| one != "`401`");
+            }
+            all.join(", ")
+        }
         Form::Section(_) | Form::Variants { .. } => "object, see below".into(),
         Form::List(element) => match **element {
             Form::Section(_) => "list of objects, see below".into(),

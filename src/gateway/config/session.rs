@@ -56,9 +56,10 @@ impl SameSite {
 
 /// Checks the section by itself.
 pub(super) fn check(reader: &mut Reader<'_>, section: Setting<SessionConfig>) -> SessionConfig {
-    let Setting { value, place: section, .. } = section;
+    let Setting { value, place: section, is_invalid } = section;
     // Without the section there still are its defaults and variables.
-    let config = value.unwrap_or_else(|| SessionConfig::read(reader, &Section::new(section.clone(), None)));
+    let mut config = value.unwrap_or_else(|| SessionConfig::read(reader, &Section::new(section.clone(), None)));
+    config.secrets.is_invalid |= is_invalid;
     let is_host_bound = config.cookie.starts_with("__Host-");
     let place = format!("{section}.cookie");
     if !is_token(&config.cookie) {
@@ -79,13 +80,14 @@ pub(super) fn check(reader: &mut Reader<'_>, section: Setting<SessionConfig>) ->
         }
     }
     let Setting { place, value, .. } = &config.secrets;
-    if value.as_ref().is_some_and(|secrets| secrets.is_empty() || !secrets.iter().all(is_long_enough)) {
+    if value.as_ref().is_some_and(|secrets| secrets.is_empty() || !secrets.iter().all(|secret| is_long_enough(secret)))
+    {
         reader.error(place, "must have at least 32 characters; make one with: openssl rand -hex 32");
     }
     config
 }
 
-fn is_long_enough(secret: &String) -> bool {
+fn is_long_enough(secret: &str) -> bool {
     secret.chars().count() >= limits::MIN_SECRET_CHARS
 }
 
@@ -98,7 +100,7 @@ impl SessionConfig {
         binding: LoginBinding<'_>,
     ) -> Option<Sessions> {
         if self.secrets.is_absent() {
-            let has_client_secret = client_secrets.iter().any(is_long_enough);
+            let has_client_secret = client_secrets.iter().any(|secret| is_long_enough(secret));
             let key = if has_client_secret {
                 "with a key derived from the client secret"
             } else {
