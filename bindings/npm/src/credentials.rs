@@ -1,4 +1,4 @@
-//! The token in what a call brings.
+//! The token of a call.
 
 use alloc::borrow::Cow;
 use core::str;
@@ -9,9 +9,9 @@ use edgeward::http::{
 };
 use edgeward::limits;
 
-use crate::answer::Refusal;
+use crate::messages::Refusal;
 
-/// What the input of [`check`](crate::check) is.
+/// The forms that the input of [`check`](crate::check) may have.
 mod form {
     pub(crate) const TOKEN: u32 = 0;
     /// The value of an `Authorization` header.
@@ -22,8 +22,8 @@ mod form {
     pub(crate) const QUERY: u32 = 3;
 }
 
-/// The token in the first `len` bytes of the input.
-pub(crate) fn read(input: &[u8], form: u32, len: usize) -> Result<&str, Refusal> {
+/// Returns the token in the first `len` bytes of the input.
+pub(crate) fn token(input: &[u8], form: u32, len: usize) -> Result<&str, Refusal> {
     let bad_request =
         |message: &'static str| Refusal::new("invalid_request", Cow::Borrowed(message), bad_request(message));
     let missing = || Refusal::new("token_missing", "there is no token".into(), missing_token(None));
@@ -31,7 +31,7 @@ pub(crate) fn read(input: &[u8], form: u32, len: usize) -> Result<&str, Refusal>
         let error = VerifyError::TokenTooLarge { bytes: len };
         return Err(Refusal::new(error.code(), error.message(), refused(&error)));
     }
-    // The other side encodes UTF-8, so that this cannot fail; if it did, the empty text is no token.
+    // Cannot fail: JavaScript encodes UTF-8. If it did, the empty text is not a token.
     let text = str::from_utf8(input.get(..len).unwrap_or_default()).unwrap_or_default();
     match form {
         form::TOKEN => Ok(text),

@@ -1,4 +1,4 @@
-//! A verifier and the words for what it decides.
+//! A verifier, and its verdicts in the form that JavaScript reads.
 
 use edgeward::error::VerifyError;
 use edgeward::host::Host;
@@ -7,79 +7,78 @@ use edgeward::jwk::KeysUnavailable;
 use edgeward::jwt::{Any, Requirements, VerifiedToken};
 use edgeward::{VerificationError, Verifier};
 
-use crate::answer::Refusal;
-use crate::mailbox::Mailbox;
+use crate::js_host::JsHost;
+use crate::messages::Refusal;
 use crate::options::PerCall;
 use crate::verdict::{Verdict, outcome};
 
-/// A verifier, and how to put what it says.
-pub(crate) struct Judge {
+/// A verifier with what its refusals are worded from.
+pub(crate) struct Checker {
     pub(crate) verifier: Verifier<Any>,
-    /// What is demanded of every token, to name it in refusals.
+    /// The requirements for every token, to name them in refusals.
     pub(crate) requirements: Requirements,
-    pub(crate) is_for_id_tokens: bool,
 }
 
-impl Judge {
-    /// Decides now, into `verdict`; false if that takes a wait.
-    pub(crate) fn if_ready(
+impl Checker {
+    /// Checks a token without waiting and records the outcome in `verdict`; false if that needs a fetch.
+    pub(crate) fn check_if_ready(
         &self,
         token: &str,
         per_call: Option<&PerCall>,
-        mailbox: &Mailbox,
+        host: &JsHost,
         verdict: &mut Verdict,
     ) -> bool {
-        let decided = self.verifier.verify_if_ready(token, mailbox);
-        let is_decided = decided.is_some();
-        if let Some(decided) = decided {
-            self.put(decided, token, per_call, mailbox, verdict);
+        let result = self.verifier.verify_if_ready(token, host);
+        let is_ready = result.is_some();
+        if let Some(result) = result {
+            self.record(result, token, per_call, host, verdict);
         }
-        is_decided
+        is_ready
     }
 
-    /// Decides now, into `verdict`, with the keys that are there.
-    pub(crate) fn now(&self, token: &str, per_call: Option<&PerCall>, mailbox: &Mailbox, verdict: &mut Verdict) {
-        match self.verifier.verify_now(token, mailbox) {
-            Some(decided) => self.put(decided, token, per_call, mailbox, verdict),
+    /// Checks a token with the keys at hand and records the outcome in `verdict`.
+    pub(crate) fn check_now(&self, token: &str, per_call: Option<&PerCall>, host: &JsHost, verdict: &mut Verdict) {
+        match self.verifier.verify_now(token, host) {
+            Some(result) => self.record(result, token, per_call, host, verdict),
             None => verdict.outcome = outcome::NOT_LOADED,
         }
     }
 
-    /// Decides, and waits for keys if need be.
-    pub(crate) async fn verify(&self, token: &str, per_call: Option<&PerCall>, mailbox: &Mailbox) -> Verdict {
-        let decided = self.verifier.verify(token, mailbox).await;
+    /// Checks a token, waiting for keys where necessary.
+    pub(crate) async fn check(&self, token: &str, per_call: Option<&PerCall>, host: &JsHost) -> Verdict {
+        let result = self.verifier.verify(token, host).await;
         let mut verdict = Verdict::new();
-        self.put(decided, token, per_call, mailbox, &mut verdict);
+        self.record(result, token, per_call, host, &mut verdict);
         verdict
     }
 
     /// Loads the keys of every issuer.
-    pub(crate) async fn load(&self, mailbox: &Mailbox) -> Verdict {
+    pub(crate) async fn load(&self, host: &JsHost) -> Verdict {
         let mut verdict = Verdict::new();
-        if let Err(why) = self.verifier.load(mailbox).await {
-            verdict.refuse(&no_keys(why));
+        if let Err(why) = self.verifier.load(host).await {
+            verdict.refuse(&keys_unavailable(why));
         }
         verdict
     }
 
-    /// Writes down what was decided about a token that this call may demand more of.
-    fn put(
+    /// Applies the requirements of the call to a verified token and records the outcome in `verdict`.
+    fn record(
         &self,
-        decided: Result<VerifiedToken<Any>, VerificationError>,
+        result: Result<VerifiedToken<Any>, VerificationError>,
         token: &str,
         per_call: Option<&PerCall>,
-        mailbox: &Mailbox,
+        host: &JsHost,
         verdict: &mut Verdict,
     ) {
-        let refusal = match decided {
-            Ok(verified) => match per_call.map_or(Ok(()), |per_call| check(&verified, per_call)) {
+        let refusal = match result {
+            Ok(verified) => match per_call.map_or(Ok(()), |per_call| check_call(&verified, per_call)) {
                 Ok(()) => {
                     verdict.outcome = outcome::PASSED;
                     verdict.text.clear();
                     verdict.text.push_str(verified.header().as_json());
                     verdict.header_len = verdict.text.len();
                     verdict.text.push_str(verified.claims().as_json());
-                    let now = mailbox.now();
+                    let now = host.now();
                     if per_call.is_none()
                         && let Some(period) = self.verifier.stable_period(token, now)
                     {
@@ -88,19 +87,19 @@ impl Judge {
                     return;
                 }
                 Err(error) => {
-                    // The refresh of the keys that came with this token is left to one that passes.
-                    mailbox.discard_jobs();
+                    // A refused token starts no refresh of the keys; the next one that passes does.
+                    host.discard_jobs();
                     refusal_of(&error, per_call.map_or(&self.requirements, |one| &one.requirements))
                 }
             },
             Err(VerificationError::Refused(error)) => refusal_of(&error, &self.requirements),
-            Err(VerificationError::Unavailable(why)) => no_keys(why),
+            Err(VerificationError::Unavailable(why)) => keys_unavailable(why),
         };
         verdict.refuse(&refusal);
     }
 }
 
-fn check(token: &VerifiedToken<Any>, per_call: &PerCall) -> Result<(), VerifyError> {
+fn check_call(token: &VerifiedToken<Any>, per_call: &PerCall) -> Result<(), VerifyError> {
     if let Some(nonce) = &per_call.nonce {
         token.check_nonce(nonce)?;
     }
@@ -118,6 +117,6 @@ fn refusal_of(error: &VerifyError, requirements: &Requirements) -> Refusal {
     Refusal::new(error.code(), error.message(), reply)
 }
 
-fn no_keys(why: KeysUnavailable) -> Refusal {
+fn keys_unavailable(why: KeysUnavailable) -> Refusal {
     Refusal::new(why.error.code(), why.error.message().into(), unavailable(why.error, why.retry_after_s))
 }
