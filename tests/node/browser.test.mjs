@@ -15,7 +15,7 @@ import { startWorker } from "./support/worker.mjs";
 const SCREENSHOTS = process.env.EDGEWARD_SCREENSHOTS;
 /** A person whose name is no name for markup, headers or percent signs. */
 const ODD = { name: `<img src=x onerror="document.title='x'"> Zoë & 𝄞 100%41`, [ROLES_CLAIM]: ["<b>admin</b>", "„ä“"] };
-const config = JSON.parse(await readFile(resolve(import.meta.dirname, "../../edgeward.json"), "utf8"));
+const config = JSON.parse(await readFile(resolve(import.meta.dirname, "../../examples/site/edgeward.json"), "utf8"));
 
 describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeout: 300_000 }, () => {
   let gateway, site, provider, worker, chromium, context, page;

@@ -1,8 +1,10 @@
-// `make dev` as a newcomer meets it: the lines it prints are pasted into a shell, and Ctrl-C leaves nothing behind.
+// `make dev` as a new user meets it: the lines that it prints are pasted into a shell, an edit of its configuration takes effect,
+// and Ctrl-C leaves nothing behind.
 
 import assert from "node:assert/strict";
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { resolve } from "node:path";
 import { test } from "node:test";
@@ -10,6 +12,7 @@ import { promisify } from "node:util";
 import { freePort } from "./support/http.mjs";
 
 const script = resolve(import.meta.dirname, "../../scripts/dev.mjs");
+const configuration = resolve(import.meta.dirname, "../../examples/site/edgeward.json");
 
 function startDev(ports) {
   const child = spawn(process.execPath, [script], { env: { ...process.env, ...ports }, stdio: ["ignore", "pipe", "pipe"] });
@@ -84,6 +87,20 @@ test("make dev: the site opens, three requests answer 200, 401 and 403, and Ctrl
     assert.ok(Object.values(seen.headers).includes("edgeward-service"), "the origin was handed the subject of the token");
     assert.match(answers[1].head, /^www-authenticate: Bearer/im);
     assert.match(answers[2].head, /^www-authenticate: Bearer .*insufficient_scope/im);
+
+    // Configurations are edited while it runs. The file is restored.
+    const before = readFileSync(configuration, "utf8");
+    assert.ok(before.includes('"status": "ok"'));
+    const health = async () => (await fetch(`${address}/health`)).text().catch(() => "");
+    assert.equal(await health(), '{"status":"ok"}');
+    try {
+      writeFileSync(configuration, before.replace('"status": "ok"', '"status": "edited"'));
+      let seen = "";
+      const poll = setInterval(() => health().then((text) => (seen = text), () => {}), 250);
+      await until(() => seen.includes("edited"), () => `the edit has no effect:\n${dev.output}`, 30).finally(() => clearInterval(poll));
+    } finally {
+      writeFileSync(configuration, before);
+    }
 
     started = descendants(dev.child.pid);
     assert.ok(started.some(({ args }) => args.includes("workerd")), "the gateway runs in workerd");
