@@ -72,3 +72,8 @@ mod support;
 mod verifier_tests;
 
 pub use verifier::{Unverified, Verifier};
+
+/// The Rust in README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
