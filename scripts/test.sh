@@ -53,7 +53,7 @@ step_no_std() {
   cargo build --locked --package edgeward --target "$target" --all-features
 }
 
-step_docs() { RUSTDOCFLAGS="--deny warnings" cargo doc --locked --workspace --no-deps --all-features; }
+step_docs() { RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --all-features; }
 
 # The crate as it would be published: nothing but its sources, README, changelog and licences, and it builds.
 step_package() {
@@ -64,7 +64,8 @@ step_package() {
     printf 'package: files that do not belong into the crate:\n%s\n' "$unexpected" >&2
     return 1
   fi
-  cargo package --locked --allow-dirty
+  cargo fetch --locked
+  cargo package --locked --allow-dirty --offline
 }
 
 step_dependencies() {
