@@ -63,6 +63,11 @@ mod text_cache;
 mod url;
 mod verifier;
 
+/// The Rust in README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(test)]
 mod discovery_tests;
 #[cfg(test)]
@@ -72,8 +77,3 @@ mod support;
 mod verifier_tests;
 
 pub use verifier::{Unverified, Verifier};
-
-/// The Rust in README compiles.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
