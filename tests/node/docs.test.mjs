@@ -64,6 +64,17 @@ for (const document of documents) {
   });
 }
 
+test("tables are whole: a separator after the head, and as many cells in every row", () => {
+  for (const document of documents) {
+    for (const [table] of read(document).matchAll(/(?:^ *\|.*\n)+/gm)) {
+      const [head, separator, ...rows] = table.trimEnd().split("\n").map((row) => row.trim().replaceAll("\\|", ""));
+      const cells = (row) => row.split("|").length;
+      assert.match(separator ?? "", /^\|(?: *:?-+:? *\|)+$/, `${document}: ${head}`);
+      for (const row of [separator, ...rows]) assert.equal(cells(row), cells(head), `${document}: ${row}`);
+    }
+  }
+});
+
 test("the names and paths in docs/architecture.md, CONTRIBUTING.md and SECURITY.md exist", () => {
   for (const [, name, target] of read("docs/architecture.md").matchAll(/\[`([\w:]+)`\]\(([^)]+)\)/g)) {
     for (const part of name.split("::")) assert.match(read(join("docs", target)), new RegExp(`\\b${part}\\b`), `${name} in ${target}`);
