@@ -1,4 +1,4 @@
-// A Worker with the verifier in front of its routes. `npm start` runs it on loopback.
+// A Worker of your own with a guard around it. `npm start` runs it on this machine.
 import { createVerifier, protect } from "edgeward";
 
 let routes;
