@@ -100,7 +100,7 @@ impl Span {
 
 impl Document {
     /// Parses `text`, which must be one JSON object nested at most `max_depth` levels deep, and never deeper than
-    /// [`limits::MAX_JSON_DEPTH`].
+    /// [`limits::MAX_JSON_DEPTH`](crate::limits::MAX_JSON_DEPTH).
     ///
     /// # Errors
     /// See [`JsonError`].
