@@ -94,6 +94,11 @@ mod text_cache;
 mod url;
 mod verifier;
 
+/// The Rust in README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(test)]
 mod discovery_tests;
 #[cfg(test)]
