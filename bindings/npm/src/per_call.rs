@@ -7,8 +7,6 @@ use edgeward::limits::ROUTE_CACHE_ENTRIES;
 
 use crate::options::PerCall;
 
-const ROUTE_CACHE_ENTRIES: usize = 32;
-
 /// The last per-call options with the text they were parsed from.
 pub(crate) struct PerCallCache {
     entries: Vec<(Vec<u8>, Arc<PerCall>)>,
