@@ -1,27 +1,33 @@
-# Every target does its own set-up; the work is in scripts/.
+# Every target installs the tools it needs; the work is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: dev test bench differential build tools clean help
+.PHONY: dev check test bench differential build deploy tools clean help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-dev: ## the gateway, an identity provider and a demo origin on this machine
+dev: ## run the demo on loopback: gateway, identity provider and site
 	@scripts/dev.sh
 
-test: ## every check: format, lints, native, no_std, dependencies, Worker end to end
+check: ## the quick checks before a commit: format, lints, unit tests, documents
+	@scripts/test.sh --check
+
+test: ## every check: format, lints, native, no_std, dependencies, package, Worker end to end
 	@scripts/test.sh
 
-bench: ## time of one verification, native and wasm, beside other libraries
+bench: ## measure one verification, native and wasm, beside other libraries
 	@scripts/bench.sh
 
-differential: ## the RSA kernels, native and wasm, against another implementation; about three minutes
+differential: ## compare the RSA kernels, native and wasm, with another implementation; about three minutes
 	@scripts/differential.sh
 
-build: ## the Worker (build/) and the wasm module of the npm package (pkg/wasm/)
+build: ## build the Worker (build/) and the npm package (pkg/dist/)
 	@scripts/build.sh
 
-tools: ## install what the other targets need and the machine lacks
+deploy: ## build the Worker and deploy it with wrangler; ARGS=--dry-run only shows what would be uploaded
+	@scripts/wrangler.sh deploy $(ARGS)
+
+tools: ## install the tools of every target
 	@scripts/tools.sh test
 
-clean: ## remove what the builds made; the tools in the user's cache stay
+clean: ## remove build output; the tools in the user's cache stay
 	@rm -rf build target node_modules pkg/wasm pkg/dist .wrangler

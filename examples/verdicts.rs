@@ -1,11 +1,11 @@
-//! Prints the verdict on each of a list of tokens: `ok`, or the code of the error.
+//! Prints the verdict on each token of a list: `ok`, or the error code.
 //!
 //! ```text
 //! cargo run --example verdicts -- corpus.json
 //! ```
 //!
 //! The file is `{ "now", "policies": { name: options }, "corpus": [{ "policy", "token" }] }`, the options being those of
-//! the npm package. Its tests compare what every JavaScript runtime says about a corpus with what this says.
+//! the npm package. Its tests compare the verdicts of every JavaScript runtime with these.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use edgeward::io::UnixTime;
 use edgeward::jwk::{JwkSet, KeyCache};
 use edgeward::jwt::{Access, Algorithm, Id, Policy, Profile, Requirements, Roles};
-use edgeward::{Unverified, Verifier};
+use edgeward::{VerificationError, Verifier};
 use fixed_host::{FixedHost, at_once};
 use serde_json::Value;
 
@@ -32,29 +32,29 @@ fn main() {
     let input: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let now = UnixTime::from_secs(input["now"].as_i64().unwrap());
     let policies = input["policies"].as_object().unwrap().iter();
-    let judges: BTreeMap<&str, Judge> = policies
+    let verifiers: BTreeMap<&str, VerdictFn> = policies
         .map(|(name, options)| {
-            let judge = if options["kind"] == "id" {
-                judge(options, now, id_policy)
+            let verdict = if options["kind"] == "id" {
+                verdict_fn(options, now, id_policy)
             } else {
-                judge(options, now, access_policy)
+                verdict_fn(options, now, access_policy)
             };
-            (name.as_str(), judge)
+            (name.as_str(), verdict)
         })
         .collect();
     for case in input["corpus"].as_array().unwrap() {
-        let judge = &judges[case["policy"].as_str().unwrap()];
-        println!("{}", judge(case["token"].as_str().unwrap()));
+        let verdict = &verifiers[case["policy"].as_str().unwrap()];
+        println!("{}", verdict(case["token"].as_str().unwrap()));
     }
 }
 
-/// Says `ok`, or the code of the error.
-type Judge = Box<dyn Fn(&str) -> &'static str>;
+/// Returns `ok`, or the error code.
+type VerdictFn = Box<dyn Fn(&str) -> &'static str>;
 
-/// What options say of one issuer: its own, then those of all.
+/// Reads a policy from the options of one issuer and those of all.
 type ReadPolicy<K> = fn(&Value, &Value) -> Policy<K>;
 
-fn judge<K: 'static>(options: &Value, now: UnixTime, policy: ReadPolicy<K>) -> Judge {
+fn verdict_fn<K: 'static>(options: &Value, now: UnixTime, policy: ReadPolicy<K>) -> VerdictFn {
     let alone = [options.clone()];
     let mut issuers = options["issuers"].as_array().map_or(&alone[..], Vec::as_slice).iter().map(|one| {
         let policy = policy(one, options);
@@ -67,8 +67,8 @@ fn judge<K: 'static>(options: &Value, now: UnixTime, policy: ReadPolicy<K>) -> J
     let verifier = issuers.fold(first, |verifier, (policy, keys)| verifier.and_issuer(policy, keys));
     Box::new(move |token| match at_once(verifier.verify(token, &FixedHost(now))) {
         Ok(_) => "ok",
-        Err(Unverified::Refused(error)) => error.code(),
-        Err(Unverified::Unavailable(_)) => "there are no keys",
+        Err(VerificationError::Refused(error)) => error.code(),
+        Err(VerificationError::Unavailable(_)) => "there are no keys",
     })
 }
 
@@ -121,7 +121,7 @@ fn with_common_options<K>(mut policy: Policy<K>, all: &Value) -> Policy<K> {
     policy.require(requirements)
 }
 
-/// A list of texts, or one text; nothing if it is not there.
+/// Reads a list of strings, or one string; empty if absent.
 fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::String(one) => Vec::from([one.clone()]),

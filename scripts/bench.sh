@@ -10,22 +10,18 @@ built="${CARGO_TARGET_DIR:-target}/bench"
 mkdir -p "$built"
 built="$(cd "$built" && pwd)"
 
-# bench_wasm NAME [RUSTFLAGS]: the bench module, built as the shipped ones are. A folder for each set of flags.
+# bench_wasm NAME RUSTFLAGS: the bench module, built like the shipped ones. One folder for each set of flags.
 bench_wasm() {
-  local name=$1 flags=${2:-} target=wasm32-unknown-unknown out="$built/wasm-$1"
+  local name=$1 flags=$2 target=wasm32-unknown-unknown out="$built/wasm-$1"
   CARGO_TARGET_DIR="$built/cargo-$name" RUSTFLAGS="$flags" \
     cargo build --quiet --locked --release --manifest-path benches/Cargo.toml --package bench-wasm --target "$target" "${shipped[@]}"
-  "$WASM_BINDGEN_BIN" --target web --omit-default-module-path --out-name bench_wasm --out-dir "$out" \
-    "$built/cargo-$name/$target/release/bench_wasm.wasm"
-  "$WASM_OPT_BIN" -O3 --enable-bulk-memory --enable-mutable-globals --enable-nontrapping-float-to-int \
-    --enable-sign-ext --enable-reference-types --enable-multivalue --enable-simd --enable-relaxed-simd \
-    --output "$out/bench_wasm_bg.wasm" "$out/bench_wasm_bg.wasm"
+  wasm_glue "$built/cargo-$name/$target/release/bench_wasm.wasm" bench_wasm "$out"
+  wasm_optimize -O3 "$out/bench_wasm_bg.wasm" "$out/bench_wasm_bg.wasm"
 }
 
 # Installs the tools, too.
 scripts/build.sh
-# The same flags as in scripts/build.sh, and the same levels as in Cargo.toml.
-small="-C llvm-args=-inline-threshold=5"
+# The same optimization levels as in Cargo.toml.
 shipped=(--config 'profile.release.package.edgeward.opt-level="s"')
 for package in serde_json base64@0.23.1; do
   shipped+=(--config "profile.release.package.\"$package\".opt-level=2")
@@ -33,8 +29,8 @@ done
 for package in sha2@0.11.1 chacha20 poly1305; do
   shipped+=(--config "profile.release.package.\"$package\".opt-level=\"s\"")
 done
-bench_wasm baseline "$small"
-bench_wasm relaxed "$small -C target-feature=+simd128,+relaxed-simd"
+bench_wasm baseline "$WASM_SMALL"
+bench_wasm relaxed "$WASM_SMALL $WASM_RELAXED"
 # ring and aws-lc-rs need a C compiler. Without one the native rows are left out.
 rm -f "$built/native"
 if CARGO_TARGET_DIR="$built/cargo-native" \

@@ -5,13 +5,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
 
-# For engines with relaxed SIMD, as workerd is: the fused multiply-add kernel of src/rsa.
-FAST="-C target-feature=+simd128,+relaxed-simd"
-
-# Code that is small to download and to compile: at the default, half of the functions are copied into their callers.
-SMALL="-C llvm-args=-inline-threshold=5"
-
-# Panic messages name source files. Without this they would name folders of this machine.
+# Panic messages name source files. Without this they would hold the paths of the build machine.
 paths() {
   local folder
   cargo fetch --locked >&2
@@ -19,13 +13,9 @@ paths() {
   printf -- ' --remap-path-prefix=%s/=' "$EDGEWARD_ROOT"
 }
 
-# What rustc emits by default, and SIMD.
-WASM_FEATURES=(--enable-bulk-memory --enable-mutable-globals --enable-nontrapping-float-to-int --enable-sign-ext
-  --enable-reference-types --enable-multivalue --enable-simd --enable-relaxed-simd)
-
 say() { printf 'build: %s\n' "$*" >&2; }
 
-# File sizes as the platform counts them: raw, and compressed as it goes over the wire.
+# File sizes as the platform counts them: raw, and compressed for transfer.
 report() {
   local file
   for file in "$@"; do
@@ -33,7 +23,7 @@ report() {
   done
 }
 
-# up_to_date FOLDER CRATE: whether the last build into it began after every change of what it is made from.
+# up_to_date FOLDER CRATE: whether the last build into it began after every change of its sources.
 up_to_date() {
   [[ -f $1/.built && -z "$(find Cargo.toml Cargo.lock rust-toolchain.toml src "$2" scripts/build.sh scripts/bundle-worker.mjs scripts/env.sh \
     -newer "$1/.built" -print -quit)" ]]
@@ -43,17 +33,14 @@ up_to_date() {
 # and FOLDER/out/edgeward_bg.wasm.
 bindgen() {
   local crate=$1 folder=$2 target=wasm32-unknown-unknown
-  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$SMALL $3 $(paths)" \
+  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$WASM_SMALL $3 $(paths)" \
     cargo build --locked --release --package "$crate" --target "$target" --target-dir "$folder"
-  "$WASM_BINDGEN_BIN" --target web --omit-default-module-path --out-name edgeward --out-dir "$folder/out" \
-    "$folder/$target/release/${crate//-/_}.wasm"
+  wasm_glue "$folder/$target/release/${crate//-/_}.wasm" edgeward "$folder/out"
 }
 
-# optimize LEVEL FILE. Function names are for debuggers; they would be a tenth of what is shipped. Large functions with one caller stay
-# functions: copied into it, they make what is shipped larger.
-optimize() {
-  "$WASM_OPT_BIN" "$1" --one-caller-inline-max-function-size=20 --converge "${WASM_FEATURES[@]}" --strip-debug --strip-producers --output "$2" "$2"
-}
+# optimize LEVEL FILE. Function names are for debuggers; they would be a tenth of the module. Large functions with one caller stay
+# functions: copied into it, they make the module larger.
+optimize() { wasm_optimize "$1" "$2" "$2" --one-caller-inline-max-function-size=20 --converge --strip-debug --strip-producers; }
 
 build_worker() {
   local began folder="${CARGO_TARGET_DIR:-target}/worker"
@@ -63,10 +50,10 @@ build_worker() {
   fi
   say "the Worker"
   began="$(mktemp)"
-  bindgen edgeward-worker "$folder" "$FAST"
+  bindgen edgeward-worker "$folder" "$WASM_RELAXED"
   optimize -Oz "$folder/out/edgeward_bg.wasm"
   node scripts/bundle-worker.mjs "$folder/out/edgeward.js" "$folder/out/index.js"
-  # The last good build stays until the new one is whole.
+  # The previous build stays until the new one is complete.
   rm -rf build
   mkdir build
   cp "$folder/out/edgeward_bg.wasm" build/index_bg.wasm
@@ -84,7 +71,7 @@ build_npm() {
   say "the wasm modules of the npm package"
   began="$(mktemp)"
   bindgen edgeward-npm "$folder/npm-baseline" ""
-  bindgen edgeward-npm "$folder/npm-simd" "$FAST"
+  bindgen edgeward-npm "$folder/npm-simd" "$WASM_RELAXED"
   optimize -O3 "$folder/npm-baseline/out/edgeward_bg.wasm"
   optimize -O3 "$folder/npm-simd/out/edgeward_bg.wasm"
   rm -rf "$out"
@@ -107,7 +94,7 @@ for part in "$@"; do
   esac
 done
 
-# The package holds both: it is put together once they are there.
+# The package contains both: it is assembled once both exist.
 if [[ -s build/index_bg.wasm && -s pkg/wasm/edgeward_simd_bg.wasm ]]; then
   say "the npm package (pkg/dist)"
   node scripts/pack-npm.mjs

@@ -1,5 +1,5 @@
-// Makes the Worker's script: bindings/worker/entry.js with the glue that wasm-bindgen generated, as a factory, so that the
-// entry can have a second instance after a trap. Usage: bundle-worker.mjs GLUE.js OUTPUT.js
+// Bundles the Worker's script: bindings/worker/entry.js with the glue of wasm-bindgen as a factory, so that the entry can create
+// a second instance after a trap. Usage: bundle-worker.mjs GLUE.js OUTPUT.js
 
 import { build } from "esbuild";
 import { resolve } from "node:path";

@@ -1,5 +1,5 @@
-// Runs the gateway on this machine: an identity provider, the demo site (examples/site) and `wrangler dev`, on three
-// loopback ports. Prints the URL to open and three requests to paste. Ctrl-C ends everything; nothing is left behind.
+// Runs the demo on three loopback ports: an identity provider, the site of examples/site, and the gateway in `wrangler dev`. Prints
+// the URL to open and three requests to paste. Ctrl-C stops everything and removes its files.
 
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -22,7 +22,7 @@ const ports = {
   origin: port("EDGEWARD_ORIGIN_PORT", 9401),
 };
 
-/** What runs, in the order it was started: each with a way to end it. */
+/** Functions that stop a running part, in the order of their start. */
 const running = [];
 let ending;
 
@@ -34,7 +34,7 @@ process.on("uncaughtException", (error) => {
 
 await requireFreePorts();
 
-// Another host name than the provider's: the two are strangers to the browser, as they are everywhere else.
+// A host name other than the provider's: to the browser the two are different sites, as in production.
 const gatewayUrl = `http://localhost:${ports.gateway.number}`;
 const provider = await startProvider({ port: ports.provider.number, gateways: [gatewayUrl] });
 running.push(() => provider.stop());
@@ -62,7 +62,7 @@ async function requireFreePorts() {
   for (const [name, { variable, number }] of Object.entries(ports)) {
     if (seen.has(number)) taken.push(`${variable} and ${seen.get(number)} are both ${number}`);
     else if (!(await isFree(number))) {
-      taken.push(`port ${number}, meant for the ${name}, is taken: choose another, ${variable}=… make dev`);
+      taken.push(`port ${number}, meant for the ${name}, is taken: choose another one, ${variable}=… make dev`);
     }
     seen.set(number, variable);
   }
@@ -71,7 +71,7 @@ async function requireFreePorts() {
   process.exit(1);
 }
 
-/** On both addresses that `localhost` may mean. */
+/** Tests both addresses of `localhost`. */
 async function isFree(number) {
   const probes = ["127.0.0.1", "::1"].map((host) => new Promise((resolve) => {
     const probe = createServer();
@@ -81,7 +81,7 @@ async function isFree(number) {
   return (await Promise.all(probes)).every(Boolean);
 }
 
-/** Starts `wrangler dev` in a process group of its own. Its output is held back until the gateway answers. */
+/** Starts `wrangler dev` in a process group of its own. Its output is buffered until the gateway answers. */
 function startWrangler() {
   const variables = {
     EDGEWARD_ISSUER: provider.issuer,
@@ -96,7 +96,7 @@ function startWrangler() {
   const child = spawn(
     process.execPath,
     [
-      join(root, "node_modules/wrangler/bin/wrangler.js"), "dev", "--local",
+      join(root, "node_modules/wrangler/bin/wrangler.js"), "dev", "--local", "--config", "examples/site/wrangler.toml",
       "--ip", "127.0.0.1", "--port", String(ports.gateway.number), "--inspector-port", "0",
       "--persist-to", join(state, "state"), "--show-interactive-dev-session=false",
       ...Object.entries(variables).flatMap(([name, value]) => ["--var", `${name}:${value}`]),
@@ -126,7 +126,7 @@ function startWrangler() {
   running.push(async () => {
     signalGroup(child.pid, "SIGTERM");
     await Promise.race([exited, delay(GRACE_MS)]);
-    // The runtime is a child of wrangler's: whatever outlived it in the group goes too.
+    // The runtime is a child process of wrangler and may outlive it.
     signalGroup(child.pid, "SIGKILL");
     await exited;
     rmSync(state, { recursive: true, force: true });
@@ -134,7 +134,7 @@ function startWrangler() {
   exited.then((how) => {
     if (ending) return;
     for (const chunk of held) process.stderr.write(chunk);
-    console.error(`dev: the gateway (wrangler dev) has ended by itself (${how})`);
+    console.error(`dev: the gateway (wrangler dev) exited unexpectedly (${how})`);
     end(1);
   });
 
@@ -165,7 +165,7 @@ async function healthy() {
       const answer = await fetch(gatewayUrl + HEALTH, { signal: AbortSignal.timeout(5_000) });
       if (answer.ok) return true;
       last = `${answer.status} ${await answer.text()}`;
-      // A gateway that refuses its configuration answers, and will go on answering so.
+      // An invalid configuration: waiting does not help.
       if (answer.status === 503) break;
     } catch (error) {
       last = error.cause?.code ?? error.message;
@@ -173,7 +173,7 @@ async function healthy() {
     await delay(200);
   }
   if (ending) return false;
-  await delay(500); // the log of the last answer is still on its way
+  await delay(500); // for the log of the last answer
   wrangler.dump();
   console.error(`dev: the gateway did not become ready at ${gatewayUrl}${HEALTH}: ${last}`);
   await end(1);
@@ -184,15 +184,16 @@ async function announce() {
   const token = await provider.tokenFor({ scope: "read:items" });
   const bearer = `-H 'Authorization: Bearer ${token}'`;
   console.log(`
-Edgeward is running. Ctrl-C ends everything.
+Edgeward is running. Ctrl-C stops everything.
 
   open this          ${gatewayUrl}
   identity provider  ${provider.issuer}
   origin             ${site.url}
+  configuration      examples/site/edgeward.json (save it, and the gateway reloads)
 
-Log in as Alice, who is an administrator, or as Bob, who is not; there is no password.
+Log in as Alice, an administrator, or as Bob, who is not one; there are no passwords.
 
-The API takes bearer tokens, too. With a fresh one: 200, and the origin shows the verified claims it was handed.
+The API accepts bearer tokens, too. With a valid one: 200, and the origin shows the verified claims that it received.
 
 curl -i ${bearer} ${gatewayUrl}/api/items
 
@@ -200,13 +201,13 @@ Without a token: 401.
 
 curl -i ${gatewayUrl}/api/items
 
-With a token that lacks the scope admin:read: 403.
+With a token without the scope admin:read: 403.
 
 curl -i ${bearer} ${gatewayUrl}/api/admin/users
 `);
 }
 
-/** Ends what was started, last first, and then this process. */
+/** Stops the running parts, last one first, and then this process. */
 function end(code) {
   ending ??= (async () => {
     for (const stop of running.reverse()) {

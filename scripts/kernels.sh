@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds what tests the kernels of src/rsa and prints the folder it is in: the program `differential`, with both kernels, and
-# the RSA operation as modules, `baseline.wasm` and `relaxed.wasm`, built as the shipped ones are.
+# Builds the tests of the kernels of src/rsa and prints their folder: the program `differential`, with both kernels, and the RSA
+# operation as the modules `baseline.wasm` and `relaxed.wasm`, built like the shipped ones.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
@@ -20,15 +20,10 @@ module() {
   local target=wasm32-unknown-unknown
   CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$2" \
     cargo build --quiet --locked --release --package edgeward-kernels --lib --target "$target" --target-dir "$folder/$1"
-  "$WASM_BINDGEN_BIN" --target web --omit-default-module-path --out-name kernels --out-dir "$folder/$1/out" \
-    "$folder/$1/$target/release/edgeward_kernels.wasm"
-  "$WASM_OPT_BIN" -O3 --enable-bulk-memory --enable-mutable-globals --enable-nontrapping-float-to-int --enable-sign-ext \
-    --enable-reference-types --enable-multivalue --enable-simd --enable-relaxed-simd --strip-debug --strip-producers \
-    --output "$folder/$1.wasm" "$folder/$1/out/kernels_bg.wasm"
+  wasm_glue "$folder/$1/$target/release/edgeward_kernels.wasm" kernels "$folder/$1/out"
+  wasm_optimize -O3 "$folder/$1/out/kernels_bg.wasm" "$folder/$1.wasm" --strip-debug --strip-producers
 }
-# The same as in scripts/build.sh.
-small="-C llvm-args=-inline-threshold=5"
-module baseline "$small"
-module relaxed "$small -C target-feature=+simd128,+relaxed-simd"
+module baseline "$WASM_SMALL"
+module relaxed "$WASM_SMALL $WASM_RELAXED"
 
 printf '%s\n' "$folder"

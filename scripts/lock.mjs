@@ -1,9 +1,8 @@
 // Brings package-lock.json in line with package.json: run it after changing a dependency.
 //
-// Some packages name one optional package per platform. A registry mirror need not carry those of every platform, and
-// `npm install` then leaves them out of the lock, which `npm ci` refuses. They are added here: exact version, platform, and
-// the hash that the registry gives; without one where the registry has no such package. npm fetches it on that platform alone.
-// The lock says nothing of where packages come from (.npmrc); that is checked too.
+// Some packages name one optional package per platform. A registry mirror may lack those of some platforms; `npm install` then
+// omits them from the lock, which `npm ci` refuses. They are added here: exact version, platform, and the registry's hash, if the
+// registry has the package. npm fetches it on that platform only. The lock contains no locations (.npmrc), which is checked, too.
 
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -20,7 +19,7 @@ writeFileSync(path, `${JSON.stringify(lock, null, 2)}\n`);
 
 const located = Object.entries(lock.packages).filter(([, entry]) => entry.resolved && !entry.link);
 if (located.length > 0) {
-  console.error(`lock: these entries say where they came from: ${located.map(([name]) => name).join(", ")}`);
+  console.error(`lock: these entries have a location: ${located.map(([name]) => name).join(", ")}`);
   process.exit(1);
 }
 npm("ci", "--dry-run", "--ignore-scripts");

@@ -11,12 +11,12 @@ const pkg = join(root, "pkg");
 const dist = join(pkg, "dist");
 const needed = ["pkg/wasm/edgeward_bg.wasm", "pkg/wasm/edgeward_simd_bg.wasm", "build/index.js", "build/index_bg.wasm"];
 const missing = needed.filter((file) => !existsSync(join(root, file)));
-if (missing.length > 0) throw new Error(`${missing.join(", ")} is not there: run "make build"`);
+if (missing.length > 0) throw new Error(`${missing.join(", ")} missing: run "make build"`);
 
 const baseline = readFileSync(join(pkg, "wasm/edgeward_bg.wasm"));
 const simd = readFileSync(join(pkg, "wasm/edgeward_simd_bg.wasm"));
 
-/** A module with one relaxed-SIMD instruction: an engine that validates it runs the faster build. */
+/** A module with one relaxed-SIMD instruction: an engine that validates it can run the faster build. */
 const zero = [0xfd, 0x0c, ...Array(16).fill(0)];
 const body = [0x00, ...zero, ...zero, ...zero, 0xfd, 0x87, 0x02, 0x0b]; // f64x2.relaxed_madd of three constants
 const probe = Buffer.from([
@@ -30,28 +30,24 @@ if (!WebAssembly.validate(probe)) throw new Error("the probe is wrong: this engi
 const wasm = {
   name: "wasm",
   setup({ onResolve, onLoad }) {
-    // Imported modules stay imports; the entries that cannot import get the bytes.
+    // Imports of the modules stay; entries for runtimes without such imports get the bytes.
     const files = { edgeward_simd_bg: "verifier_simd", edgeward_bg: "verifier" };
     onResolve({ filter: /\.wasm(\?module)?$/ }, ({ path }) => {
       const [, file, query = ""] = path.match(/([^/]+)\.wasm(\?module)?$/);
       return { path: `./${files[file]}.wasm${query}`, external: true };
     });
-    onResolve({ filter: /^edgeward:wasm$/ }, ({ path }) => ({ path, namespace: "wasm" }));
-    onLoad({ filter: /./, namespace: "wasm" }, () => ({
-      contents: [
-        `export const baseline = ${JSON.stringify(baseline.toString("base64"))};`,
-        // Equal builds are shipped once.
-        `export const simd = ${baseline.equals(simd) ? "undefined" : JSON.stringify(simd.toString("base64"))};`,
-        `export const probe = ${JSON.stringify(probe.toString("base64"))};`,
-      ].join("\n"),
-    }));
+    // As base64, which source maps leave out. Equal builds are shipped once.
+    const inlined = { baseline, simd: baseline.equals(simd) ? undefined : simd, probe };
+    onResolve({ filter: /^edgeward:/ }, ({ path }) => ({ path: path.replace("edgeward:", ""), namespace: "wasm" }));
+    onLoad({ filter: /./, namespace: "wasm" }, ({ path }) =>
+      inlined[path] === undefined ? { contents: "export default undefined;" } : { contents: inlined[path], loader: "base64" });
   },
 };
 
 rmSync(dist, { recursive: true, force: true });
 const common = {
   bundle: true, outdir: dist, entryNames: "[name]", target: "es2022", platform: "neutral", plugins: [wasm], legalComments: "none",
-  minify: true, external: ["edgeward", "./gateway/index.js"], logLevel: "warning",
+  minify: true, sourcemap: true, sourcesContent: true, external: ["edgeward", "./gateway/index.js"], logLevel: "warning",
 };
 const entry = (name) => join(pkg, "src/entry", `${name}.js`);
 const source = (name) => join(pkg, "src", `${name}.js`);
@@ -69,11 +65,12 @@ writeFileSync(join(dist, "verifier_simd.wasm"), simd);
 mkdirSync(join(dist, "gateway"));
 for (const file of ["index.js", "index_bg.wasm"]) copyFileSync(join(root, "build", file), join(dist, "gateway", file));
 
-// The types serve both module systems: the files differ in their names for each other.
+// The types of both module systems differ only in their imports of each other.
 for (const file of readdirSync(join(pkg, "types"))) {
   const text = readFileSync(join(pkg, "types", file), "utf8");
   writeFileSync(join(dist, file), text);
-  if (file !== "gateway.d.ts") {
+  // The gateway is an ES module only, as Workers are.
+  if (file !== "gateway.d.ts" && file !== "config.d.ts") {
     writeFileSync(join(dist, file.replace(".d.ts", ".d.cts")), text.replaceAll('"./index.js"', '"./index.cjs"'));
   }
 }

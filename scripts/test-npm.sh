@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Tests the npm package as it is installed: the suite in every runtime, the package's form, its types, sizes and examples.
-# Usage: test-npm.sh [RUNTIME …]; runtimes by part of their name, and then nothing else. The last line counts the tests.
-# build.sh has run before.
+# Tests the npm package as installed: the suite in every runtime, its form, types, sizes and examples.
+# Usage: test-npm.sh [RUNTIME …], with parts of runtime names, to run the suite in these only. The last line counts the tests.
+# Requires build.sh to have run.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
@@ -10,14 +10,14 @@ say() { printf 'npm: %s\n' "$*" >&2; }
 
 NODE_20=20.20.2
 
-# Node 20 is the oldest that the package supports: from npm, into the user's cache, once.
+# Node 20 is the oldest version that the package supports. Installed from npm into the user's cache, once.
 node_20() {
   local package root
   package="$(node_package "$NODE_20")"
   [[ -n $package ]] || return 0
   root="$EDGEWARD_CACHE/node-$NODE_20"
   if [[ ! -x $root/node_modules/${package%@*}/bin/node ]]; then
-    say "installing $package; once: it is kept in $root"
+    say "installing $package; once, into $root"
     install_node "$package" "$root" || return 0
   fi
   printf '%s' "$root/node_modules/${package%@*}/bin/node"

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# `make test`: every check of the project, in order. All of them run, whatever fails; the last line counts the tests. A check
-# that cannot run where this runs is reported as not run, with the reason: neither as ok nor as failed.
-# Usage: test.sh [STEP ...], with the steps of the list below.
+# `make test`: every check of the project, in order. All of them run, whatever fails; the last line counts the tests. A check that
+# cannot run in this environment is reported as not run, with the reason: neither as ok nor as failed.
+# Usage: test.sh [STEP ...], with the steps listed below; test.sh --check runs the quick ones (`make check`).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
 
-STEPS=(format lints native features no_std dependencies build kernels node npm)
+STEPS=(format lints native features no_std docs package dependencies build kernels node npm)
+CHECKS=(format clippy unit texts)
 BINDINGS=(edgeward-worker edgeward-npm edgeward-kernels)
 
 output="$(mktemp -d "${TMPDIR:-/tmp}/edgeward-test-XXXXXX")"
@@ -16,14 +17,16 @@ passed=0 failed=0 skipped=0 not_run=0
 failed_steps=()
 summary=()
 
-# not_run CHECK REASON: what a step says of a check that cannot run here. `run` reads it in the step's output.
+# not_run CHECK REASON: reports a check that cannot run here. `run` reads it from the step's output.
 not_run() { printf 'not run: %s: %s\n' "$1" "$2"; }
 
 step_format() { cargo fmt --all --check; }
 
+step_clippy() { cargo clippy --locked --workspace --all-targets --all-features -- --deny warnings; }
+
 step_lints() {
-  cargo clippy --locked --workspace --all-targets --all-features -- --deny warnings
-  # The shells are wasm32 code: on the host some of it is not compiled. One by one: only one of them has the standard library.
+  step_clippy
+  # The shells are wasm32 code, part of which the host does not compile. One by one: only one of them has the standard library.
   local binding
   for binding in "${BINDINGS[@]}"; do
     cargo clippy --locked --package "$binding" --lib --target wasm32-unknown-unknown -- --deny warnings
@@ -32,21 +35,42 @@ step_lints() {
 
 step_native() { cargo test --locked --workspace --all-features --no-fail-fast; }
 
-# The tests of what is refused once more, in a package that depends on the core and turns on every feature of serde_json.
+# The unit tests of the core, without the longer ones of tests/.
+step_unit() { cargo test --locked --all-features --lib --test imports --test limits --test readme; }
+
+# README, docs and scripts against the code. Nothing is built.
+step_texts() { node --test --test-reporter=spec tests/node/docs.test.mjs tests/node/scripts.test.mjs; }
+
+# The tests of refusals once more, in a package that depends on the core and turns on every feature of serde_json.
 step_features() {
   cargo test --locked --manifest-path tests/features/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}/features" --no-fail-fast
 }
 
-# The core must build for a target that has no std at all: with the least and with the most features.
+# The core must build for a target without std, with the fewest and with all features.
 step_no_std() {
   local target=thumbv7em-none-eabi
   cargo build --locked --package edgeward --target "$target" --no-default-features
   cargo build --locked --package edgeward --target "$target" --all-features
 }
 
+step_docs() { RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --all-features; }
+
+# The crate as it would be published: nothing but its sources, README, changelog and licences, and it builds.
+step_package() {
+  local listed unexpected
+  listed="$(cargo package --locked --allow-dirty --list)"
+  unexpected="$(grep -vxE 'src/.*\.rs|README\.md|CHANGELOG\.md|LICENSE-(APACHE|MIT)|Cargo\.(toml|toml\.orig|lock)|\.cargo_vcs_info\.json' <<<"$listed" || true)"
+  if [[ -n $unexpected ]]; then
+    printf 'package: files that do not belong into the crate:\n%s\n' "$unexpected" >&2
+    return 1
+  fi
+  cargo fetch --locked
+  cargo package --locked --allow-dirty --offline
+}
+
 step_dependencies() {
   "$CARGO_DENY_BIN" --locked --workspace check --hide-inclusion-graph licenses bans sources
-  # Advisories are held in a Git repository of their own, which is not reachable from everywhere.
+  # Advisories are in a Git repository of their own, which cannot be reached from everywhere.
   if GIT_TERMINAL_PROMPT=0 "$CARGO_DENY_BIN" fetch db >"$output/advisories" 2>&1; then
     "$CARGO_DENY_BIN" --locked --workspace check --disable-fetch --hide-inclusion-graph advisories
   else
@@ -56,8 +80,8 @@ step_dependencies() {
 
 step_build() { scripts/build.sh; }
 
-# The RSA kernels in wasm, in Node and in workerd: published vectors, which the native tests write down, and a share of what
-# scripts/differential.sh compares.
+# The RSA kernels in wasm, in Node and in workerd: published vectors, which the native tests write down, and a share of the
+# comparison of scripts/differential.sh.
 step_kernels() {
   export EDGEWARD_KERNELS EDGEWARD_CASES="$output/cases"
   EDGEWARD_KERNELS="$(scripts/kernels.sh)"
@@ -117,7 +141,7 @@ run() {
   ("$0" --step "$step" "$output") 2>&1 | tee "$output/$step" || status=$?
   took=$((SECONDS - started))
   case "$step" in
-    native | features) count_native "$output/$step" ;;
+    native | features | unit) count_native "$output/$step" ;;
     kernels) count_node "$output/kernels.tap" ;;
     node) count_node "$output/tap" ;;
     npm) count_npm "$output/npm" ;;
@@ -146,15 +170,20 @@ if [[ ${1:-} == --step ]]; then
   exit
 fi
 
+tools=test
+if [[ ${1:-} == --check ]]; then
+  tools=check
+  set -- "${CHECKS[@]}"
+fi
 (($#)) || set -- "${STEPS[@]}"
 for step in "$@"; do
   declare -F "step_$step" >/dev/null || {
-    echo "test: there is no step named $step; there are: ${STEPS[*]}" >&2
+    echo "test: unknown step: $step; the steps are: ${STEPS[*]}" >&2
     exit 2
   }
 done
 
-scripts/tools.sh test
+scripts/tools.sh "$tools"
 for step in "$@"; do run "$step"; done
 
 printf '\n'

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the build, the tests and `make dev` need and the machine lacks; does nothing when all is there.
-# Tools go to a per-user cache keyed by name and version ($EDGEWARD_CACHE, default ~/.cache/edgeward), so that
-# they survive `make clean` and serve every checkout. npm packages go to node_modules/ in the checkout.
+# Installs the tools that are missing. Usage: tools.sh [check | test]: those of the build and `make dev`; those of `make check` too;
+# those of `make test` too. Tools go to a per-user cache keyed by name and version ($EDGEWARD_CACHE, default ~/.cache/edgeward): they
+# survive `make clean` and serve every checkout. npm packages go to node_modules/ in the checkout.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
@@ -25,38 +25,41 @@ retry() {
   return 1
 }
 
+# rust_toolchain TARGET ...
 rust_toolchain() {
   command -v cargo >/dev/null || fail "cargo is not on PATH: install Rust 1.95 or newer (rustup is the usual way)"
   local target missing=()
-  for target in wasm32-unknown-unknown thumbv7em-none-eabi; do
+  for target in "$@"; do
     [[ -d "$(rustc --print target-libdir --target "$target")" ]] || missing+=("$target")
   done
   if ((${#missing[@]})); then
     command -v rustup >/dev/null ||
-      fail "the Rust targets ${missing[*]} are missing and rustup is not there to add them: install them with the package manager Rust came from, or install rustup"
+      fail "the Rust targets ${missing[*]} are missing and there is no rustup to add them: install them with the package manager that installed Rust, or install rustup"
     say "adding the Rust targets ${missing[*]}"
     retry rustup target add "${missing[@]}"
   fi
-  missing=()
+}
+
+rust_components() {
+  local missing=()
   cargo fmt --version >/dev/null 2>&1 || missing+=(rustfmt)
   cargo clippy --version >/dev/null 2>&1 || missing+=(clippy)
   if ((${#missing[@]})); then
-    command -v rustup >/dev/null || fail "the Rust components ${missing[*]} are missing and rustup is not there to add them"
+    command -v rustup >/dev/null || fail "the Rust components ${missing[*]} are missing and there is no rustup to add them"
     say "adding the Rust components ${missing[*]}"
     retry rustup component add "${missing[@]}"
   fi
 }
 
-# rust_tool NAME VERSION BINARY WHY: builds a tool from crates.io, once per user and version, from the dependencies that its own
-# lock file names.
+# rust_tool NAME VERSION BINARY WHY: builds a tool from crates.io with its own lock file, once per user and version.
 rust_tool() {
   local name=$1 version=$2 binary=$3 why=$4 root target quiet=()
   [[ -x $binary ]] && return
   root="$(rust_tool_root "$name" "$version")"
   target="$EDGEWARD_CACHE/target/$name-$version"
-  say "building $name $version from crates.io ($why); a few minutes, once: it is kept in $root"
-  # The target folder is kept until the tool is installed: an interrupted build goes on where it was.
-  [[ -t 2 ]] || quiet=(--quiet) # a terminal shows how far it is; a log needs no list of 300 crates
+  say "building $name $version from crates.io ($why); this takes a few minutes, once; it is stored in $root"
+  # The target folder stays until the tool is installed: an interrupted build resumes.
+  [[ -t 2 ]] || quiet=(--quiet) # a terminal shows progress; a log needs no list of 300 crates
   CARGO_TARGET_DIR="$target" retry cargo install --locked ${quiet[@]+"${quiet[@]}"} --root "$root" "$name@$version" ||
     fail "$name $version could not be built"
   rm -rf "$target"
@@ -64,16 +67,18 @@ rust_tool() {
 
 node_runtime() {
   if node_is_recent; then return; fi
-  local package bin root
+  local found package bin root
+  found="$(node --version 2>/dev/null)" || fail "node is not on PATH: install Node $NODE_MINIMUM or newer, with npm"
+  say "Node $NODE_MINIMUM or newer is required (wrangler needs it); the one on PATH is $found"
   package="$(node_package "$NODE_VERSION")"
-  [[ -n $package ]] || fail "Node $NODE_MINIMUM or newer is needed, and there is no package of it for this platform: install it"
+  [[ -n $package ]] || fail "there is no Node package for this platform: install Node $NODE_MINIMUM or newer"
   command -v npm >/dev/null || fail "npm is not on PATH: install Node $NODE_MINIMUM or newer, with npm"
   bin="$(node_package_bin)"
   root="${bin%/node_modules/*}"
-  say "installing $package, because the Node on PATH is older than $NODE_MINIMUM; once: it is kept in $root"
+  say "installing $package for this project's scripts, once; it is stored in $root"
   retry install_node "$package" "$root" ||
     fail "$package could not be installed"
-  [[ -x $bin/node ]] || fail "$package brought no binary at $bin/node"
+  [[ -x $bin/node ]] || fail "$package contains no binary at $bin/node"
   export PATH="$bin:$PATH"
 }
 
@@ -88,11 +93,18 @@ npm_packages() {
 }
 
 mkdir -p "$EDGEWARD_CACHE"
-rust_toolchain
+purpose="${1:-build}"
+# Node first: it fails fast, and its message is the one that newcomers need most.
 node_runtime
+# The core is compiled for a target without std only in tests.
+case "$purpose" in
+  build | check) rust_toolchain wasm32-unknown-unknown ;;
+  test) rust_toolchain wasm32-unknown-unknown thumbv7em-none-eabi ;;
+  *) fail "unknown purpose: $purpose" ;;
+esac
+[[ $purpose == build ]] || rust_components
 npm_packages
-rust_tool wasm-bindgen-cli "$WASM_BINDGEN_VERSION" "$WASM_BINDGEN_BIN" "makes the JavaScript side of the wasm modules"
-# Only the test run needs cargo-deny; the caller names what it is about to do.
-if [[ ${1:-} == test ]]; then
+rust_tool wasm-bindgen-cli "$WASM_BINDGEN_VERSION" "$WASM_BINDGEN_BIN" "generates the JavaScript side of the wasm modules"
+if [[ $purpose == test ]]; then
   rust_tool cargo-deny "$CARGO_DENY_VERSION" "$CARGO_DENY_BIN" "checks licences, sources and advisories of the dependencies"
 fi

@@ -14,7 +14,7 @@ const data = resolve(import.meta.dirname, "../tests/vectors/data");
 
 const WYCHEPROOF = { source: "C2SP/wycheproof", revision: "dac1dd4729fd1f8dd9e1e9f3dce51d783da6c166", licence: "Apache-2.0" };
 const RFC_7520 = { source: "ietf-jose/cookbook", revision: "13692b68", licence: "Unlicense" };
-// Of which revision its files are is not known.
+// The revision of its files is unknown.
 const JSON_TEST_SUITE = { source: "nst/JSONTestSuite", revision: null, licence: "MIT" };
 const RING = { source: "briansmith/ring", revision: "19b21ad9", licence: "ISC" };
 const OAUTH2_PROXY = { source: "oauth2-proxy/oauth2-proxy", revision: "14af2951", licence: "MIT" };
@@ -82,7 +82,7 @@ function rfc7520() {
   write("rfc7520", RFC_7520, ["rfc7520", ...files], rows);
 }
 
-/** A text as it is, or in hexadecimal where it is not UTF-8; what is said thousands of times in front of it is said once. */
+/** A text, in hexadecimal if it is not UTF-8; a prefix repeated thousands of times is written once. */
 function described(text) {
   for (let length = 1; text.length > 2000 && length < 8; length++) {
     const unit = text.subarray(0, length);

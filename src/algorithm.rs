@@ -1,8 +1,8 @@
-//! The signature algorithms that exist here: one table, nothing else can be named.
+//! The supported signature algorithms, in one table.
 
 use crate::rsa::{Hash, Scheme};
 
-/// A JWS signature algorithm (RFC 7518 §3.1). There is no `none` and no HMAC, not even as a value.
+/// A JWS signature algorithm (RFC 7518 §3.1). `none` and HMAC cannot even be expressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256
@@ -20,16 +20,16 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// All of them.
+    /// Every supported algorithm.
     pub const ALL: [Self; 6] = [Self::Rs256, Self::Rs384, Self::Rs512, Self::Ps256, Self::Ps384, Self::Ps512];
 
-    /// The algorithm with this name, compared exactly.
+    /// Returns the algorithm with this name, compared exactly.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
-    /// Its name in JOSE headers and keys.
+    /// Returns the name used in JOSE headers and keys.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -42,7 +42,7 @@ impl Algorithm {
         }
     }
 
-    /// What it does.
+    /// Returns the RSA scheme and hash.
     #[must_use]
     pub const fn scheme(self) -> Scheme {
         match self {
@@ -55,7 +55,7 @@ impl Algorithm {
         }
     }
 
-    /// The hash it signs; OpenID Connect's `at_hash` uses the same.
+    /// Returns the hash function, which OpenID Connect's `at_hash` uses, too.
     #[must_use]
     pub const fn hash(self) -> Hash {
         match self.scheme() {

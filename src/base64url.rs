@@ -1,8 +1,8 @@
 //! Base64url without padding (RFC 4648 §5, RFC 7515 §2), canonical only.
 //!
-//! Every byte string has exactly one accepted text: no padding, no whitespace, no other alphabet, and the unused bits of
+//! Every byte string has exactly one accepted encoding: no padding, no whitespace, no other alphabet, and the unused bits of
 //! the last character are zero. Two different token texts therefore never decode to the same token. The engine of the crate
-//! `base64` is strict in all of this; the tests here hold it to that.
+//! `base64` is strict in all of this, which the tests here check.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,7 +11,7 @@ use core::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// The text is not canonical base64url.
+/// The error for text that is not canonical base64url.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidBase64Url;
 
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_not_canonical_is_refused() {
+    fn non_canonical_text_is_refused() {
         for text in
             ["Z", "Zg==", "Zg=", "Zm9vY", "Zh", "Zm9", "Zm 9", "Zm9v\n", " Zm9v", "+/+/", "Zm9v.", "Zm9vé", "Zg\0"]
         {

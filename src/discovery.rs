@@ -1,14 +1,14 @@
-//! The issuer's metadata: its discovery document (OpenID Connect Discovery §4, RFC 8414), fetched once for all who need it.
+//! The issuer's metadata: its discovery document (OpenID Connect Discovery §4, RFC 8414), fetched once and shared.
 //!
-//! One document and one cache serve the keys and the login. Of requests that need the document at once, one fetches it; failures
-//! pause; the last good document serves for a day while the issuer cannot be reached.
+//! Keys and logins use the same document and cache. Of concurrent requests that need the document, one fetches it; a failure is
+//! followed by a pause; the last good document is used for up to a day while the issuer is unreachable.
 
 use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
-use crate::host::Host;
-use crate::io::{Incoming, Outgoing, UnixTime, Unreachable};
+use crate::host::{Host, get_json};
+use crate::io::{Incoming, UnixTime, Unreachable};
 use crate::json::{Document, Object, Value};
 use crate::limits;
 use crate::shared::Shared;
@@ -16,22 +16,22 @@ use crate::single_flight::SingleFlight;
 use crate::text::concat;
 use crate::url;
 
-/// Why the metadata is not known.
+/// Why an issuer's metadata is unavailable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DiscoveryError {
     /// The document could not be fetched.
     Unreachable,
-    /// It is not JSON, or lacks an acceptable URL.
+    /// The document is not JSON, or lacks an acceptable URL.
     Invalid,
-    /// It is another issuer's.
+    /// The document names another issuer.
     IssuerMismatch,
-    /// It does not say whose it is.
+    /// The document names no issuer.
     IssuerMissing,
 }
 
 impl DiscoveryError {
-    /// The stable name of this error.
+    /// Returns the stable code of this error.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl DiscoveryError {
         }
     }
 
-    /// What is wrong, for people.
+    /// Returns the error message.
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {
@@ -61,7 +61,7 @@ impl fmt::Display for DiscoveryError {
 
 impl core::error::Error for DiscoveryError {}
 
-/// A discovery document of the issuer that was asked.
+/// A discovery document that names the issuer it was requested for.
 #[derive(Debug)]
 pub(crate) struct Metadata {
     issuer: String,
@@ -69,13 +69,13 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    fn read(issuer: &str, answer: Result<Incoming, Unreachable>) -> Result<Self, DiscoveryError> {
-        let answer = answer.ok().filter(|answer| answer.status == 200).ok_or(DiscoveryError::Unreachable)?;
-        if !answer.is_json() || answer.body.len() > limits::MAX_PROVIDER_BODY_BYTES {
+    fn read(issuer: &str, response: Result<Incoming, Unreachable>) -> Result<Self, DiscoveryError> {
+        let response = response.ok().filter(|response| response.status == 200).ok_or(DiscoveryError::Unreachable)?;
+        if !response.is_json() || response.body.len() > limits::MAX_PROVIDER_BODY_BYTES {
             return Err(DiscoveryError::Invalid);
         }
-        let document = Document::parse(answer.body, limits::MAX_CLAIMS_DEPTH).map_err(|_| DiscoveryError::Invalid)?;
-        // OpenID Connect Discovery §4.3, RFC 8414 §3.3: exactly the issuer that was asked.
+        let document = Document::parse(response.body, limits::MAX_CLAIMS_DEPTH).map_err(|_| DiscoveryError::Invalid)?;
+        // OpenID Connect Discovery §4.3, RFC 8414 §3.3: exactly the issuer that it was requested for.
         match document.root().get("issuer") {
             Some(Value::String(named)) if named == issuer => Ok(Self { issuer: issuer.into(), document }),
             Some(Value::String(_)) => Err(DiscoveryError::IssuerMismatch),
@@ -83,20 +83,21 @@ impl Metadata {
         }
     }
 
-    /// The document's members.
+    /// Returns the document's members.
     #[cfg(feature = "gateway")]
     pub(crate) fn root(&self) -> Object<'_> {
         self.document.root()
     }
 
-    /// A URL that keys, codes, secrets and tokens may come from and go to: https, or http where the issuer is on loopback, too.
+    /// Returns the member `name` if it is a URL that may serve keys and receive codes, secrets and tokens: https, or http on loopback
+    /// if the issuer is there, too.
     pub(crate) fn url(&self, name: &str) -> Option<&str> {
         let root: Object<'_> = self.document.root();
         root.get(name).and_then(Value::as_str).filter(|uri| url::may_serve_keys(uri, &self.issuer))
     }
 }
 
-/// One issuer's metadata, kept current.
+/// One issuer's metadata, fetched when needed and kept current.
 #[derive(Debug)]
 pub(crate) struct MetadataCache {
     issuer: String,
@@ -106,27 +107,27 @@ pub(crate) struct MetadataCache {
 #[derive(Debug)]
 struct State {
     held: Option<(Arc<Metadata>, UnixTime)>,
-    /// Whether something that it names has failed: only a newer document tells where that moved to.
-    is_suspect: bool,
-    /// Whether a login could not use it: until it can, pauses between fetches grow as they do after failures.
+    /// Whether a URL in it has failed: a newer document may name another one.
+    is_outdated: bool,
+    /// Whether a login could not use it: until one can, pauses between fetches grow as they do after failures.
     is_rejected: bool,
     flight: SingleFlight,
     last_error: DiscoveryError,
 }
 
-/// Answer of [`MetadataCache::find`].
+/// The result of [`MetadataCache::find`].
 #[derive(Debug)]
 pub(crate) enum MetadataLookup {
-    Known(Arc<Metadata>),
-    /// Run this, and look again.
+    Cached(Arc<Metadata>),
+    /// Run this, then look up again.
     Fetch(MetadataPermit),
-    /// Another request is fetching. Look again in [`limits::FETCH_POLL_MS`].
+    /// Another request is fetching. Look up again after [`limits::FETCH_POLL_MS`].
     Wait,
-    /// Not known, and it is too early to ask again.
+    /// There is no document, and it is too early to fetch again.
     Unavailable(DiscoveryError),
 }
 
-/// The right to fetch the document once. Dropped before it is used up, it is the next request's.
+/// The right to fetch the document once. If dropped unused, it is available to the next request.
 #[derive(Debug)]
 pub(crate) struct MetadataPermit {
     cache: Arc<MetadataCache>,
@@ -144,7 +145,7 @@ impl MetadataCache {
         let flight = SingleFlight::new(limits::DISCOVERY_LEASE_MS);
         let state = State {
             held: None,
-            is_suspect: false,
+            is_outdated: false,
             is_rejected: false,
             flight,
             last_error: DiscoveryError::Unreachable,
@@ -152,8 +153,8 @@ impl MetadataCache {
         Self { issuer, state: Shared::new(state) }
     }
 
-    /// The metadata, fetched with `fetch` if need be: a job runs its permit, a request spawns one. Of callers that need the document
-    /// at once, one fetches, and the others look again until it is there.
+    /// Returns the metadata, fetched with `fetch` if necessary: a job runs the permit, a request spawns a job. Of concurrent callers,
+    /// one fetches and the others poll until the document is there.
     pub(crate) async fn get<F: Future<Output = ()>>(
         self: &Arc<Self>,
         host: &impl Host,
@@ -162,7 +163,7 @@ impl MetadataCache {
         let mut may_fetch = true;
         for _ in 0..limits::MAX_POLLS {
             match self.find(host.now(), may_fetch) {
-                MetadataLookup::Known(metadata) => return Ok(metadata),
+                MetadataLookup::Cached(metadata) => return Ok(metadata),
                 MetadataLookup::Unavailable(error) => return Err(error),
                 MetadataLookup::Wait => host.sleep(limits::FETCH_POLL_MS).await,
                 MetadataLookup::Fetch(permit) => {
@@ -174,15 +175,16 @@ impl MetadataCache {
         Err(DiscoveryError::Unreachable)
     }
 
-    /// The metadata, or how to come by it. `may_fetch` is false once this request has fetched.
+    /// Looks up the metadata. `may_fetch` is false once this request has fetched.
     pub(crate) fn find(self: &Arc<Self>, now: UnixTime, may_fetch: bool) -> MetadataLookup {
         let number = self.state.with(|state| {
-            let held = state.held.as_ref().filter(|(_, at)| may_still_serve(*at, now));
-            let is_fresh = !state.is_suspect && held.is_some_and(|(_, at)| age_s(*at, now) < limits::DISCOVERY_FRESH_S);
+            let held = state.held.as_ref().filter(|(_, at)| may_serve_stale(*at, now));
+            let is_fresh =
+                !state.is_outdated && held.is_some_and(|(_, at)| age_s(*at, now) < limits::DISCOVERY_FRESH_S);
             let may_fetch = may_fetch && state.flight.may_begin(now);
             match held {
-                // Fetching failed, or is under way: the last good document serves.
-                Some((metadata, _)) if is_fresh || !may_fetch => Err(MetadataLookup::Known(Arc::clone(metadata))),
+                // Fetching failed or is under way: the last good document is used.
+                Some((metadata, _)) if is_fresh || !may_fetch => Err(MetadataLookup::Cached(Arc::clone(metadata))),
                 _ if may_fetch => Ok(state.flight.begin(now)),
                 _ if state.flight.is_leased(now) => Err(MetadataLookup::Wait),
                 _ => Err(MetadataLookup::Unavailable(state.last_error)),
@@ -190,27 +192,27 @@ impl MetadataCache {
         });
         match number {
             Ok(number) => MetadataLookup::Fetch(MetadataPermit { cache: Arc::clone(self), number }),
-            Err(known) => known,
+            Err(lookup) => lookup,
         }
     }
 
-    /// Notes that something the document names has failed, so that the document is fetched again when it is next needed.
-    pub(crate) fn suspect(&self) {
-        self.state.with(|state| state.is_suspect = true);
+    /// Records that a URL in the document has failed: the document is fetched again when it is next needed.
+    pub(crate) fn mark_outdated(&self) {
+        self.state.with(|state| state.is_outdated = true);
     }
 
-    /// Notes that a login cannot use the document: it is fetched again after a pause.
+    /// Records that a login cannot use the document: it is fetched again after a pause.
     #[cfg(feature = "gateway")]
     pub(crate) fn reject(&self, now: UnixTime) {
         self.state.with(|state| {
-            if !state.is_suspect {
-                (state.is_suspect, state.is_rejected) = (true, true);
+            if !state.is_outdated {
+                (state.is_outdated, state.is_rejected) = (true, true);
                 state.flight.failed(None, now);
             }
         });
     }
 
-    /// Notes that a login can use the document.
+    /// Records that a login can use the document.
     #[cfg(feature = "gateway")]
     pub(crate) fn accept(&self) {
         self.state.with(|state| {
@@ -223,15 +225,20 @@ impl MetadataCache {
 }
 
 impl MetadataPermit {
-    /// Fetches the document and files the outcome.
+    /// Fetches the document and stores the outcome.
     pub(crate) async fn run(self, host: &impl Host) {
         let openid = [self.cache.issuer.trim_end_matches('/'), "/.well-known/openid-configuration"];
-        let mut answer = self.get(concat(&openid), host).await;
-        if answer.as_ref().is_ok_and(|answer| answer.status == 404) {
-            answer = self.get(oauth_metadata_url(&self.cache.issuer), host).await;
+        // The other requests wait for a second attempt for another lease.
+        let extend_lease = || {
+            let now = host.now();
+            self.cache.state.with(|state| state.flight.extend(self.number, now));
+        };
+        let mut response = get_json(host, concat(&openid), extend_lease).await;
+        if response.as_ref().is_ok_and(|response| response.status == 404) {
+            response = get_json(host, oauth_metadata_url(&self.cache.issuer), extend_lease).await;
         }
-        let retry_after_s = answer.as_ref().ok().and_then(Incoming::retry_after_s);
-        let read = Metadata::read(&self.cache.issuer, answer).map(Arc::new);
+        let retry_after_s = response.as_ref().ok().and_then(Incoming::retry_after_s);
+        let read = Metadata::read(&self.cache.issuer, response).map(Arc::new);
         let now = host.now();
         self.cache.state.with(|state| {
             state.flight.release(self.number);
@@ -241,7 +248,7 @@ impl MetadataPermit {
                         state.flight.succeeded();
                     }
                     state.held = Some((metadata, now));
-                    state.is_suspect = false;
+                    state.is_outdated = false;
                 }
                 Err(error) => {
                     state.flight.failed(retry_after_s, now);
@@ -250,30 +257,18 @@ impl MetadataPermit {
             }
         });
     }
-
-    /// Sends a GET; once more, at once, if the network failed. The others rely on the second try for another lease.
-    async fn get(&self, url: String, host: &impl Host) -> Result<Incoming, Unreachable> {
-        match host.send(Outgoing::get(url.clone())).await {
-            Err(Unreachable::Network) => {
-                let now = host.now();
-                self.cache.state.with(|state| state.flight.extend(self.number, now));
-                host.send(Outgoing::get(url)).await
-            }
-            answer => answer,
-        }
-    }
 }
 
 fn age_s(since: UnixTime, now: UnixTime) -> i64 {
     now.secs().saturating_sub(since.secs())
 }
 
-/// Whether what was good at `since` may serve while nothing newer can be had: for a day, and never if the clock went back.
-pub(crate) fn may_still_serve(since: UnixTime, now: UnixTime) -> bool {
+/// Returns whether data from `since` may be used while nothing newer is available: for a day, and not if the clock went back.
+pub(crate) fn may_serve_stale(since: UnixTime, now: UnixTime) -> bool {
     (0..limits::JWKS_STALE_ON_ERROR_S).contains(&age_s(since, now))
 }
 
-/// Where RFC 8414 §3 has the document: between host and path of the issuer.
+/// Returns the URL of RFC 8414 §3.1: the well-known path goes between the issuer's host and path.
 fn oauth_metadata_url(issuer: &str) -> String {
     let issuer = issuer.trim_end_matches('/');
     // The third slash ends the host.

@@ -1,5 +1,5 @@
-//! The metadata of an issuer, with a virtual clock and a provider in memory: of many logins at once one fetches, failures pause,
-//! and the last good document serves.
+//! An issuer's metadata, with a virtual clock and a provider in memory: of concurrent logins one fetches, failures are followed by
+//! pauses, and the last good document is used.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -53,7 +53,7 @@ impl World {
         permit
     }
 
-    /// Uses a permit; the provider answers so.
+    /// Uses a permit; the provider sends this reply.
     fn fetch(&self, permit: MetadataPermit, reply: Reply) {
         self.host.reply_next(OPENID, [reply]);
         self.host.run(permit.run(&self.host));
@@ -69,7 +69,7 @@ impl World {
         Ok(())
     }
 
-    /// When the provider was asked, in milliseconds from the beginning.
+    /// When the provider was contacted, in milliseconds from the start.
     fn asked_ms(&self) -> Vec<i64> {
         let start = VirtualHost::default().now().millis();
         self.host.seen().sent.iter().map(|sent| sent.at.millis() - start).collect()
@@ -77,7 +77,7 @@ impl World {
 }
 
 #[test]
-fn of_a_hundred_cold_logins_one_fetches_and_all_go_on() {
+fn of_a_hundred_cold_logins_one_fetches_and_all_proceed() {
     let world = World::new(Ok(document()));
     let permit = world.permit();
     for _ in 0..99 {
@@ -100,11 +100,11 @@ fn a_fetch_that_never_comes_back_delays_others_by_one_lease() {
     world.host.sleep_ms(1);
     assert_eq!(world.login(), Ok(()));
     assert_eq!(world.asked_ms(), [limits::DISCOVERY_LEASE_MS]);
-    assert!(limits::DISCOVERY_LEASE_MS < i64::from(limits::FETCH_TIMEOUT_MS), "before a hung connection is given up");
+    assert!(limits::DISCOVERY_LEASE_MS < i64::from(limits::FETCH_TIMEOUT_MS), "before a hung connection times out");
 }
 
 #[test]
-fn a_failure_that_comes_late_does_not_end_the_wait_for_the_newer_fetch() {
+fn a_late_failure_does_not_end_the_wait_for_the_newer_fetch() {
     let world = World::new(Ok(document()));
     let hung = world.permit();
     world.host.sleep_ms(limits::DISCOVERY_LEASE_MS);
@@ -117,7 +117,7 @@ fn a_failure_that_comes_late_does_not_end_the_wait_for_the_newer_fetch() {
 }
 
 #[test]
-fn a_network_error_is_answered_by_asking_once_more_at_once() {
+fn a_network_error_is_retried_once_at_once() {
     let world = World::new(Ok(document()));
     let permit = world.permit();
     world.host.reply_next(OPENID, [Err(Unreachable::Network)]);
@@ -128,7 +128,7 @@ fn a_network_error_is_answered_by_asking_once_more_at_once() {
     tasks.elapse_ms(almost_ms);
     assert_eq!(world.asked_ms(), [0, almost_ms]);
     tasks.elapse_ms(almost_ms - 1);
-    assert!(matches!(world.find(), MetadataLookup::Wait), "the second try has a lease of its own");
+    assert!(matches!(world.find(), MetadataLookup::Wait), "the retry has a lease of its own");
     tasks.elapse_ms(1);
     assert!(tasks.output(fetch).is_some());
     assert_eq!(world.login(), Ok(()));
@@ -161,7 +161,7 @@ fn pauses_after_failures_double_up_to_thirty_seconds() {
 }
 
 #[test]
-fn a_pause_that_the_provider_asks_for_is_kept_up_to_five_minutes() {
+fn a_pause_that_the_provider_asks_for_is_honoured_up_to_five_minutes() {
     for (said, pause_s) in [("120", 120), ("86400", 300), ("soon", 1)] {
         let world = World::new(Ok(Incoming { retry_after: Some(said.into()), ..status(503) }));
         assert!(world.login().is_err());
@@ -183,9 +183,9 @@ fn while_one_login_refreshes_a_stale_document_the_others_use_it() {
     world.host.sleep_ms(1);
     let permit = world.permit();
     for _ in 0..100 {
-        assert!(matches!(world.find(), MetadataLookup::Known(_)));
+        assert!(matches!(world.find(), MetadataLookup::Cached(_)));
     }
-    // If that fails, it serves them all, for up to a day.
+    // If that fails, all of them use it, for up to a day.
     world.fetch(permit, Ok(status(500)));
     world.host.reply(OPENID, Ok(status(500)));
     for _ in 0..100 {
@@ -197,7 +197,7 @@ fn while_one_login_refreshes_a_stale_document_the_others_use_it() {
 }
 
 #[test]
-fn a_clock_that_goes_back_holds_nobody_up() {
+fn a_clock_that_goes_back_delays_no_login() {
     const YEAR_MS: i64 = 365 * 24 * 3600 * 1000;
     for reply in [Ok(document()), Ok(status(500)), Err(Unreachable::Network)] {
         // A lease, a pause and a document of the future.
@@ -228,14 +228,14 @@ fn one_login_fetches_once_whatever_the_clock_does() {
 }
 
 #[test]
-fn a_permit_that_is_dropped_is_the_next_ones() {
+fn a_dropped_permit_goes_to_the_next_login() {
     let world = World::new(Ok(document()));
     for _ in 0..10 {
         let permit = world.permit();
         assert!(matches!(world.find(), MetadataLookup::Wait), "one at a time");
         drop(permit);
     }
-    // One that comes back late ends nobody else's lease.
+    // One that is dropped late does not end the lease of another.
     let first = world.permit();
     world.host.sleep_ms(limits::DISCOVERY_LEASE_MS);
     let second = world.permit();
@@ -246,18 +246,18 @@ fn a_permit_that_is_dropped_is_the_next_ones() {
 }
 
 #[test]
-fn a_document_that_named_what_failed_is_fetched_anew_and_serves_until_then() {
+fn a_document_with_a_failed_url_is_fetched_again_and_used_until_then() {
     let world = World::new(Ok(document()));
     assert_eq!(world.login(), Ok(()));
-    world.cache.suspect();
+    world.cache.mark_outdated();
     let permit = world.permit();
-    assert!(matches!(world.find(), MetadataLookup::Known(_)), "the others use it meanwhile");
-    assert!(matches!(world.cache.find(world.host.now(), false), MetadataLookup::Known(_)));
+    assert!(matches!(world.find(), MetadataLookup::Cached(_)), "the others use it meanwhile");
+    assert!(matches!(world.cache.find(world.host.now(), false), MetadataLookup::Cached(_)));
     world.fetch(permit, Ok(status(500)));
-    assert!(matches!(world.find(), MetadataLookup::Known(_)), "also while it cannot be fetched");
+    assert!(matches!(world.find(), MetadataLookup::Cached(_)), "also while it cannot be fetched");
     world.host.sleep_s(1);
     assert_eq!(world.login(), Ok(()));
-    assert!(matches!(world.find(), MetadataLookup::Known(_)));
+    assert!(matches!(world.find(), MetadataLookup::Cached(_)));
     assert_eq!(world.asked_ms(), [0, 0, 1000]);
 }
 
@@ -278,12 +278,12 @@ fn with_keys(uri: &str) -> Incoming {
 }
 
 fn load(keys: &Arc<KeyCache>, host: &VirtualHost) {
-    let permit = keys.warm_up(host.now()).unwrap();
+    let permit = keys.preload_permit(host.now()).unwrap();
     host.run(host.spawn(KeyJob::load(permit)));
 }
 
 #[test]
-fn keys_and_logins_share_one_document_whoever_is_first() {
+fn keys_and_logins_share_one_document_in_either_order() {
     // The login.
     let (keys, metadata, host) = keys_and_metadata();
     let MetadataLookup::Fetch(permit) = metadata.find(host.now(), true) else { panic!() };
@@ -295,7 +295,7 @@ fn keys_and_logins_share_one_document_whoever_is_first() {
     // The keys.
     let (keys, metadata, host) = keys_and_metadata();
     load(&keys, &host);
-    assert!(matches!(metadata.find(host.now(), true), MetadataLookup::Known(_)));
+    assert!(matches!(metadata.find(host.now(), true), MetadataLookup::Cached(_)));
     assert_eq!(host.seen().urls(), [OPENID, JWKS]);
 }
 
@@ -309,24 +309,24 @@ fn keys_and_logins_at_once_wait_for_one_document() {
             MetadataLookup::Fetch(permit) => KeyJob::discover(permit),
             found => panic!("{found:?}"),
         };
-        let job = if login_first { login() } else { KeyJob::load(keys.warm_up(host.now()).unwrap()) };
+        let job = if login_first { login() } else { KeyJob::load(keys.preload_permit(host.now()).unwrap()) };
         jobs.start(host.spawn(job));
         jobs.settle();
         if login_first {
-            jobs.start(host.spawn(KeyJob::load(keys.warm_up(host.now()).unwrap())));
+            jobs.start(host.spawn(KeyJob::load(keys.preload_permit(host.now()).unwrap())));
         }
         jobs.settle();
         assert!(matches!(metadata.find(host.now(), true), MetadataLookup::Wait));
         jobs.finish();
         assert!(keys.is_loaded(host.now()));
-        assert!(matches!(metadata.find(host.now(), true), MetadataLookup::Known(_)));
+        assert!(matches!(metadata.find(host.now(), true), MetadataLookup::Cached(_)));
         assert_eq!(host.seen().urls(), [OPENID, JWKS], "the login first: {login_first}");
         assert!(host.elapsed_ms() <= 1000 + i64::from(limits::FETCH_POLL_MS));
     }
 }
 
 #[test]
-fn keys_that_cannot_be_fetched_make_the_document_suspect_for_logins_too() {
+fn keys_that_cannot_be_fetched_outdate_the_document_for_logins_too() {
     let (keys, metadata, host) = keys_and_metadata();
     host.answer(JWKS, status(404));
     load(&keys, &host);
@@ -335,7 +335,7 @@ fn keys_that_cannot_be_fetched_make_the_document_suspect_for_logins_too() {
     host.answer("https://id.example.com/new", json(&set_text([key_a().jwk()])));
     // A login brings the new document, and the keys are found by it.
     assert!(
-        matches!(metadata.find(host.now(), false), MetadataLookup::Known(_)),
+        matches!(metadata.find(host.now(), false), MetadataLookup::Cached(_)),
         "the login itself may use the old one"
     );
     assert_eq!(
@@ -349,13 +349,13 @@ fn keys_that_cannot_be_fetched_make_the_document_suspect_for_logins_too() {
 }
 
 #[test]
-fn a_document_without_acceptable_keys_is_asked_for_again_and_serves_logins_meanwhile() {
+fn a_document_without_acceptable_keys_is_fetched_again_and_used_by_logins_meanwhile() {
     for uri in ["http://id.example.com/jwks", "", "jwks"] {
         let (keys, metadata, host) = keys_and_metadata();
         host.answer(OPENID, with_keys(uri));
         load(&keys, &host);
         assert_eq!(keys.failure(host.now()), Some(KeysError::DiscoveryInvalid), "{uri}");
-        let MetadataLookup::Known(found) = metadata.find(host.now(), false) else { panic!() };
+        let MetadataLookup::Cached(found) = metadata.find(host.now(), false) else { panic!() };
         assert_eq!(found.url("token_endpoint"), Some("https://id.example.com/token"));
         host.answer(OPENID, with_keys(JWKS));
         host.sleep_s(1);
@@ -375,7 +375,7 @@ fn an_error_of_the_document_reads_the_same_for_keys_and_for_logins() {
 }
 
 #[test]
-fn a_document_of_the_future_is_fetched_anew() {
+fn a_document_from_the_future_is_fetched_again() {
     let world = World::new(Ok(document()));
     assert_eq!(world.login(), Ok(()));
     world.host.sleep_ms(-1000);
@@ -384,7 +384,7 @@ fn a_document_of_the_future_is_fetched_anew() {
 }
 
 #[test]
-fn one_job_fetches_once_though_the_clock_leaps_over_the_pause() {
+fn one_job_fetches_once_even_if_the_clock_skips_the_pause() {
     let world = World::new(Ok(document()));
     let host = world.host.clone();
     world.host.serve(OPENID, move |_| {

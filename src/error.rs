@@ -1,4 +1,4 @@
-//! Why a token is refused: one variant per broken rule, each with a stable code.
+//! The reasons to refuse a token: one variant per broken rule, each with a stable code.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -8,9 +8,18 @@ use core::fmt;
 use crate::algorithm::Algorithm;
 use crate::text::{concat, decimal, signed_decimal};
 
-/// Why a token was refused.
+/// The reason why a token was refused.
 ///
-/// Variants carry the values that were compared; never the text of the token, a nonce or a hash.
+/// Variants carry the values that were compared, but never the text of the token, a nonce or a hash.
+///
+/// ```
+/// use edgeward::error::VerifyError;
+/// use edgeward::jwt::UntrustedToken;
+///
+/// let error = UntrustedToken::parse("opaque-token").err();
+/// assert_eq!(error.as_ref().map(VerifyError::code), Some("token_malformed"));
+/// assert_eq!(error.unwrap().to_string(), "token is malformed: not three parts separated by dots");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VerifyError {
@@ -19,7 +28,7 @@ pub enum VerifyError {
         /// Its length in bytes.
         bytes: usize,
     },
-    /// Not a compact JWS with a JSON object for header and claims.
+    /// Not a compact JWS whose header and claims are JSON objects.
     TokenMalformed(Malformed),
     /// Five parts: an encrypted token (JWE, RFC 7516), which is not supported.
     TokenEncrypted,
@@ -27,10 +36,10 @@ pub enum VerifyError {
     AlgNotAllowed {
         /// The policy's algorithms.
         allowed: Vec<Algorithm>,
-        /// The token's algorithm, if it is one that exists here.
+        /// The token's algorithm, if it is a supported one.
         got: Option<Algorithm>,
     },
-    /// The header has `crit` (RFC 7515 §4.1.11): no extension is understood.
+    /// The header has `crit` (RFC 7515 §4.1.11): no extension is supported.
     CritNotSupported,
     /// The header has `b64` (RFC 7797): unencoded payloads are not supported.
     B64NotSupported,
@@ -45,30 +54,30 @@ pub enum VerifyError {
         /// The key's algorithm.
         key: Algorithm,
     },
-    /// The signature is not the key's over this header and payload.
+    /// The signature does not verify with the key.
     SignatureInvalid,
-    /// The header's `typ` is not one for this kind of token.
+    /// The header's `typ` is not allowed for this kind of token.
     TypNotAllowed(Mismatch),
     /// A token of another kind: an ID token where an access token is expected, or the reverse.
     TokenKindMismatch {
         /// The kind that was expected.
         expected: TokenKind,
     },
-    /// A claim has a type or value that it may not have.
+    /// A claim has a type or value that is not allowed.
     ClaimMalformed {
         /// Its name.
         claim: ClaimName,
     },
-    /// A claim that the policy demands is absent.
+    /// A claim that the policy requires is absent.
     ClaimMissing {
         /// Its name.
         claim: ClaimName,
     },
-    /// A claim has another value than the policy demands.
+    /// A claim has another value than the policy requires.
     ClaimMismatch {
         /// Its name.
         claim: ClaimName,
-        /// Its values; none was found if the claim is no text.
+        /// The required and the found value; nothing was found if the claim is not a string.
         mismatch: Mismatch,
     },
     /// `iss` is not the expected issuer.
@@ -77,7 +86,7 @@ pub enum VerifyError {
     AudienceMismatch {
         /// The accepted audiences, and the token's.
         mismatch: Mismatch,
-        /// The token's audience is the configured client: it is an ID token.
+        /// The audience is the configured client, so this is an ID token.
         is_id_token: bool,
     },
     /// `exp` has passed.
@@ -87,14 +96,14 @@ pub enum VerifyError {
         /// The current time, in seconds.
         now: i64,
     },
-    /// `nbf` lies ahead.
+    /// `nbf` is in the future.
     TokenNotYetValid {
         /// `nbf`, in whole seconds.
         nbf: i64,
         /// The current time, in seconds.
         now: i64,
     },
-    /// `iat` lies ahead.
+    /// `iat` is in the future.
     TokenIssuedInFuture {
         /// `iat`, in whole seconds.
         iat: i64,
@@ -108,34 +117,33 @@ pub enum VerifyError {
         /// The maximum age, in seconds.
         max_age_s: u32,
     },
-    /// The token is bound to its sender (`cnf`, RFC 8705 and RFC 9449) and no proof of possession is checked here.
+    /// The token is bound to its sender (`cnf`, RFC 8705 and RFC 9449), and proof of possession is not supported.
     TokenSenderConstrained,
-    /// The ID token's `nonce` is not the one sent.
+    /// The ID token's `nonce` is not the one that was sent.
     NonceMismatch,
     /// `azp` is not the client.
     AzpMismatch(Mismatch),
     /// `at_hash` is not the hash of the access token.
     AtHashMismatch,
-    /// The token was issued to a client that is not on the list.
+    /// The token was issued to a client that is not allowed.
     ClientNotAllowed(Mismatch),
-    /// The token lacks what a route or policy demands.
+    /// The token lacks a right that a route or policy requires.
     Forbidden(Forbidden),
 }
 
-/// What was expected and what was found, for logs and for whoever configures a verifier.
+/// The expected and the found values, to diagnose a configuration.
 ///
-/// What was found is the token's text, not ours, and where a token of no known issuer is refused nobody has verified it: it is never
-/// part of a message, an answer or a header here.
+/// Found values come from the token, possibly an unverified one: they are never part of a message, a response or a header.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// The values of which one would have been accepted.
+    /// The values any of which would have been accepted.
     pub expected: Vec<String>,
-    /// The values that the token has.
+    /// The values in the token.
     pub found: Vec<String>,
 }
 
 impl fmt::Debug for Mismatch {
-    /// Leaves out what was found: claims are personal data, and errors are logged.
+    /// Omits the found values: claims are personal data, and errors are logged.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mismatch").field("expected", &self.expected).finish_non_exhaustive()
     }
@@ -150,7 +158,7 @@ impl Mismatch {
     }
 }
 
-/// What about the token's form is wrong.
+/// The way in which a token's form is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Malformed {
@@ -160,15 +168,15 @@ pub enum Malformed {
     Base64Url,
     /// The header is longer than [`crate::limits::MAX_HEADER_BYTES`].
     HeaderTooLarge,
-    /// The header is not one JSON object within the limits, without duplicate names.
+    /// The header is not a JSON object without duplicate names, within the limits.
     Header,
     /// A header parameter has the wrong type or is too long.
     HeaderParameter,
-    /// The claims are not one JSON object within the limits, without duplicate names.
+    /// The claims are not a JSON object without duplicate names, within the limits.
     Claims,
 }
 
-/// The two kinds of token.
+/// A kind of token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
     /// An OAuth 2.0 access token in JWT form.
@@ -177,7 +185,7 @@ pub enum TokenKind {
     Id,
 }
 
-/// A claim that this crate reads, by its registered name, or the name a policy configured.
+/// The name of a claim: a registered one, or one that a policy requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClaimName {
@@ -188,7 +196,7 @@ pub enum ClaimName {
 }
 
 impl ClaimName {
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -204,25 +212,25 @@ impl fmt::Display for ClaimName {
     }
 }
 
-/// A right that the token does not give. The holder is known, so the answer is 403.
+/// A right that the token lacks. The caller is authenticated, so the status is 403.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Forbidden {
-    /// A demanded scope is missing.
+    /// A required scope is missing.
     Scope,
-    /// A demanded permission is missing.
+    /// A required permission is missing.
     Permission {
         /// The token has no `permissions` claim at all.
         claim_missing: bool,
     },
-    /// A demanded role is missing.
+    /// A required role is missing.
     Role {
         /// The token has no roles claim at all.
         claim_missing: bool,
     },
-    /// The token is not of a demanded organization.
+    /// The token is not of a required organization.
     Organization,
-    /// The token is not for the audience that the route demands.
+    /// The token is not for the audience that the route requires.
     Audience,
 }
 
@@ -239,7 +247,7 @@ impl VerifyError {
         Self::ClaimMissing { claim: ClaimName::Registered(name) }
     }
 
-    /// The stable name of this error: snake case, never changed once published.
+    /// Returns the stable code of this error, in snake case. Codes never change once published.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -291,7 +299,7 @@ impl Forbidden {
 }
 
 impl VerifyError {
-    /// What is wrong, for people.
+    /// Returns the error message.
     #[must_use]
     pub fn message(&self) -> Cow<'static, str> {
         let whole = match self {
@@ -304,7 +312,7 @@ impl VerifyError {
             Self::ClaimMalformed { claim } => concat(&["claim ", claim.as_str(), " is malformed"]),
             Self::ClaimMissing { claim } => concat(&["claim ", claim.as_str(), " is missing"]),
             Self::ClaimMismatch { claim, .. } => {
-                concat(&["claim ", claim.as_str(), " has another value than demanded"])
+                concat(&["claim ", claim.as_str(), " does not have the required value"])
             }
             Self::TokenExpired { exp, now } => times("expired at", *exp, now),
             Self::TokenNotYetValid { nbf, now } => times("is valid from", *nbf, now),
@@ -318,7 +326,7 @@ impl VerifyError {
         whole.into()
     }
 
-    /// The messages that hold no values; empty for the others.
+    /// Returns a message without values; empty for the other variants.
     const fn fixed_message(&self) -> &'static str {
         match self {
             Self::TokenEncrypted => "token is encrypted (JWE), which is not supported",
@@ -326,9 +334,9 @@ impl VerifyError {
             Self::CritNotSupported => "header parameter crit is not supported",
             Self::B64NotSupported => "header parameter b64 is not supported",
             Self::KeyNotFound => "no key of the issuer matches the token's kid",
-            Self::KeyAmbiguous => "the token does not name exactly one of the issuer's keys",
+            Self::KeyAmbiguous => "the token does not identify exactly one of the issuer's keys",
             Self::SignatureInvalid => "signature is invalid",
-            Self::TypNotAllowed(_) => "header parameter typ is not one of this kind of token",
+            Self::TypNotAllowed(_) => "header parameter typ is not allowed for this kind of token",
             Self::TokenKindMismatch { expected: TokenKind::Access } => "this is an ID token; send the access token",
             Self::TokenKindMismatch { expected: TokenKind::Id } => "this is not an ID token",
             Self::IssuerMismatch(_) => "claim iss is not the expected issuer",
@@ -337,7 +345,7 @@ impl VerifyError {
                 "claim aud is the client: this is an ID token; send the access token"
             }
             Self::TokenSenderConstrained => "token is bound to its sender (cnf), which is not supported",
-            Self::NonceMismatch => "claim nonce is not the one sent",
+            Self::NonceMismatch => "claim nonce is not the one that was sent",
             Self::AzpMismatch(_) => "claim azp is not the client",
             Self::AtHashMismatch => "claim at_hash does not match the access token",
             Self::ClientNotAllowed(_) => "token was issued to a client that is not allowed",
@@ -367,7 +375,7 @@ impl fmt::Display for VerifyError {
 }
 
 impl Malformed {
-    /// What is wrong, for people.
+    /// Returns the error message.
     #[must_use]
     pub const fn message(&self) -> &'static str {
         match self {
@@ -388,7 +396,7 @@ impl fmt::Display for Malformed {
 }
 
 impl Forbidden {
-    /// What is wrong, for people.
+    /// Returns the error message.
     #[must_use]
     pub const fn message(&self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! The few verbs that the core asks of its surroundings. Nothing else here reads a clock, waits or touches a network.
+//! The operations that the core needs from its host. Nothing else in the core reads a clock, waits or uses a network.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -6,41 +6,104 @@ use core::fmt;
 
 use crate::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 
-/// Where the flows run: a Worker's isolate, a JavaScript module, a server, a test with a virtual clock.
+/// The environment that the flows run in: a Worker, a JavaScript module, a server, a test with a virtual clock.
 ///
-/// What is ready must be ready at the first poll: a flow that waits for nothing then answers at once.
+/// Futures with nothing to wait for must be ready at the first poll: a flow that does not wait then completes at once.
+///
+/// A server with fixed keys needs little more than a clock:
+///
+/// ```
+/// use core::fmt;
+/// use std::time::{SystemTime, UNIX_EPOCH};
+///
+/// use edgeward::host::{Host, Level, Spawn};
+/// use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
+/// use edgeward::jwk::KeyJob;
+///
+/// struct Server;
+///
+/// impl Host for Server {
+///     fn now(&self) -> UnixTime {
+///         let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+///         UnixTime::from_secs(elapsed.as_secs().cast_signed())
+///     }
+///     async fn send(&self, _request: Outgoing) -> Result<Incoming, Unreachable> {
+///         Err(Unreachable::Network) // an HTTP client would go here
+///     }
+///     async fn sleep(&self, _millis: u32) {}
+///     async fn edge_get(&self, _key: String) -> Option<Vec<u8>> {
+///         None
+///     }
+///     async fn edge_put(&self, _entry: EdgeEntry) {}
+///     fn log(&self, level: Level, line: &dyn fmt::Display) {
+///         eprintln!("{level:?}: {line}");
+///     }
+/// }
+///
+/// impl Spawn<KeyJob> for Server {
+///     async fn spawn(&self, job: KeyJob) {
+///         job.run(self).await; // a server would spawn a task, so that the job outlives a cancelled request
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use edgeward::{Verifier, jwt::{Algorithm, Policy}, testing::Issuer};
+/// let issuer = Issuer::new("https://issuer.example.com/");
+/// let policy = Policy::access_token(issuer.url(), ["https://api.example.com"], &[Algorithm::Rs256])?;
+/// let verifier = Verifier::new(policy, issuer.key_cache());
+/// let token = issuer.access_token("https://api.example.com", Server.now()).sign();
+/// assert!(matches!(verifier.verify_if_ready(&token, &Server), Some(Ok(_))));
+/// # Ok(())
+/// # }
+/// ```
 pub trait Host {
-    /// The current time.
+    /// Returns the current time.
     fn now(&self) -> UnixTime;
 
-    /// Sends a request once and reads the answer whole, within its limits. Redirects are not followed.
+    /// Sends a request once and reads the whole response, within the request's limits. Redirects are not followed.
     fn send(&self, request: Outgoing) -> impl Future<Output = Result<Incoming, Unreachable>>;
 
-    /// Waits so many milliseconds.
+    /// Waits for `millis` milliseconds.
     fn sleep(&self, millis: u32) -> impl Future<Output = ()>;
 
-    /// Looks a key up in a cache that instances of this program share. `None` where there is no such cache.
+    /// Looks up a key in a cache that all instances of the program share. `None` if there is no such cache.
     fn edge_get(&self, key: String) -> impl Future<Output = Option<Vec<u8>>>;
 
-    /// Stores an entry in that cache. Failures are ignored: the entry saves others a request, nothing more.
+    /// Stores an entry in that cache. Failures are ignored: an entry only saves other instances a request.
     fn edge_put(&self, entry: EdgeEntry) -> impl Future<Output = ()>;
 
-    /// Writes a line to the log. It never holds a secret, a token, a code or a cookie.
+    /// Writes a line to the log. It never contains a secret, a token, a code or a cookie.
     fn log(&self, level: Level, line: &dyn fmt::Display);
 }
 
-/// How much a log line matters.
+/// The severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// Something to look at.
+    /// Something to look into.
     Warning,
     /// Something that fails.
     Error,
 }
 
-/// Runs jobs of one type beside the request that begins them.
+/// Runs jobs of one type in the background.
 pub trait Spawn<J> {
-    /// Begins a job, which runs to its end even if the request that began it is cancelled: others rely on it. The future is ready
-    /// when the job has ended, or when it cannot be known any more; dropping it changes nothing.
+    /// Starts a job, which must run to its end even if the request that started it is cancelled: other requests may rely on it. The
+    /// future is ready when the job has ended, or when that cannot be known any more; dropping it must not stop the job.
     fn spawn(&self, job: J) -> impl Future<Output = ()>;
+}
+
+/// Gets a JSON document. If the network fails, calls `before_retry` and tries once more at once: one reset connection must not cost every
+/// request a pause.
+pub(crate) async fn get_json(
+    host: &impl Host,
+    url: String,
+    before_retry: impl FnOnce(),
+) -> Result<Incoming, Unreachable> {
+    match host.send(Outgoing::get(url.clone())).await {
+        Err(Unreachable::Network) => {
+            before_retry();
+            host.send(Outgoing::get(url)).await
+        }
+        response => response,
+    }
 }

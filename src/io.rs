@@ -1,4 +1,4 @@
-//! The outside world as plain data: instants, requests to send and what comes back.
+//! The outside world as plain data: instants, requests to send and their responses.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,59 +10,59 @@ use crate::limits;
 pub struct UnixTime(i64);
 
 impl UnixTime {
-    /// From milliseconds.
+    /// Creates an instant from milliseconds.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// From seconds.
+    /// Creates an instant from seconds.
     #[must_use]
     pub const fn from_secs(secs: i64) -> Self {
         Self(secs.saturating_mul(1000))
     }
 
-    /// In milliseconds.
+    /// Returns the time in milliseconds.
     #[must_use]
     pub const fn millis(self) -> i64 {
         self.0
     }
 
-    /// In whole seconds, rounded down.
+    /// Returns the time in whole seconds, rounded down.
     #[must_use]
     pub const fn secs(self) -> i64 {
         self.0.div_euclid(1000)
     }
 }
 
-/// A request for the host to send. Redirects are never followed, and nothing but these headers goes out.
+/// A request for the host to send, with no headers but these and without following redirects.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Outgoing {
     /// `GET` or `POST`.
     pub method: &'static str,
-    /// Absolute URL.
+    /// The absolute URL.
     pub url: String,
-    /// Header names and values.
+    /// The header names and values.
     pub headers: Vec<(&'static str, String)>,
     /// The body of a `POST`.
     pub body: Option<String>,
-    /// Time until the whole answer must be there, in milliseconds.
+    /// Time until the whole response must have arrived, in milliseconds.
     pub timeout_ms: u32,
-    /// The answer's body is cut off, and the attempt fails, past this many bytes.
+    /// Longest response body, in bytes: past it, the attempt is aborted and fails.
     pub max_body_bytes: usize,
 }
 
 impl core::fmt::Debug for Outgoing {
-    /// Shows neither headers nor body: they may hold credentials.
+    /// Omits headers and body: they may contain credentials.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Outgoing").field("method", &self.method).field("url", &self.url).finish_non_exhaustive()
     }
 }
 
-/// The answer to an [`Outgoing`] request.
+/// The response to an [`Outgoing`] request.
 #[derive(Clone, Default)]
 pub struct Incoming {
-    /// HTTP status.
+    /// The HTTP status.
     pub status: u16,
     /// `Content-Type`
     pub content_type: Option<String>,
@@ -72,19 +72,19 @@ pub struct Incoming {
     pub age: Option<String>,
     /// `Retry-After`
     pub retry_after: Option<String>,
-    /// The body, whole.
+    /// The whole body.
     pub body: Vec<u8>,
 }
 
 impl core::fmt::Debug for Incoming {
-    /// Leaves out the body: it may hold tokens.
+    /// Omits the body: it may contain tokens.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Incoming").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
 impl Outgoing {
-    /// A GET for a JSON document of a provider.
+    /// Creates a GET for a provider's JSON document.
     pub(crate) fn get(url: String) -> Self {
         Self {
             method: "GET",
@@ -98,7 +98,7 @@ impl Outgoing {
 }
 
 impl Incoming {
-    /// Whether the body is declared as JSON: `application/json`, `application/jwk-set+json` or any other `+json`.
+    /// Returns whether the content type is JSON: `application/json`, `application/jwk-set+json` or any other `+json` (RFC 6839 §3.1).
     #[must_use]
     pub fn is_json(&self) -> bool {
         let media_type = self.content_type.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim();
@@ -107,7 +107,7 @@ impl Incoming {
         !from.is_empty() && suffix.eq_ignore_ascii_case("json")
     }
 
-    /// `Cache-Control: max-age` less `Age`, in seconds; 0 for `no-store` and `no-cache`; `None` if nothing is said.
+    /// Returns `Cache-Control: max-age` less `Age`, in seconds; 0 for `no-store` and `no-cache`; `None` without any of them.
     #[must_use]
     pub fn fresh_for_s(&self) -> Option<i64> {
         let directives = self.cache_control.as_deref()?.split(',').map(str::trim);
@@ -126,31 +126,30 @@ impl Incoming {
         max_age.map(|max_age| i64::from(max_age.saturating_sub(age)))
     }
 
-    /// `Retry-After` in seconds, if given that way.
+    /// Returns `Retry-After`, if it is given in seconds.
     #[must_use]
     pub fn retry_after_s(&self) -> Option<i64> {
         self.retry_after.as_deref()?.trim().parse::<u32>().ok().map(i64::from)
     }
 }
 
-/// A value for a cache that instances of this program share.
+/// An entry for a cache that all instances of the program share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EdgeEntry {
     /// The key, a URL.
     pub key: String,
     /// The value.
     pub value: String,
-    /// How long the cache may keep it, in seconds.
+    /// Longest time to cache the entry, in seconds.
     pub max_age_s: i64,
 }
 
-/// Why no answer came.
+/// Why there is no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unreachable {
-    /// The network failed: no address, a connection refused or broken off. Where it is safe, the same request is sent again, once
-    /// and at once.
+    /// The network failed: no address, a connection refused or reset. Where it is safe, the request is retried once, at once.
     Network,
-    /// The host gave up: the deadline passed, or the body was too large. Sent again, the request would take as long, or bring as much.
+    /// The host gave up: the timeout passed, or the body was too large. A retry would fare no better.
     GivenUp,
 }
 
@@ -158,7 +157,7 @@ impl core::fmt::Display for Unreachable {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::Network => "the network failed",
-            Self::GivenUp => "no whole answer within the limits",
+            Self::GivenUp => "no complete response within the limits",
         })
     }
 }

@@ -1,29 +1,60 @@
-//! A guard at the edge: verifies RS256/PS256 tokens against an issuer's keys and decides who may pass.
+//! A guard at the edge: verifies RS256/PS256 tokens against an issuer's keys, and runs the OAuth/OpenID Connect flows of a gateway.
 //!
-//! No I/O, no clock, no randomness, no `unsafe`, and no panic on any input. `no_std` with `alloc`.
-//!
-//! The main path:
-//!
-//! 1. [`jwt::Policy::verify`] takes a token apart, chooses the key, checks signature and claims, and makes a
-//!    [`jwt::VerifiedToken`].
-//! 2. [`Verifier`] does that for one issuer or several, with keys that it fetches through a [`host::Host`], and a cache.
-//! 3. [`gateway::Gateway`] turns a request into an answer by configuration: logins, sessions, routes, forwarding.
+//! The core makes every decision and has no I/O, no clock, no randomness and no `unsafe`; no input makes it panic. It is `no_std` with
+//! `alloc`. A [`host::Host`] provides what it needs from its environment.
 //!
 //! ```
-//! use edgeward::io::UnixTime;
 //! use edgeward::jwk::JwkSet;
 //! use edgeward::jwt::{Algorithm, Policy};
+//! # use edgeward::{io::UnixTime, testing::Issuer};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (provider, now) = (Issuer::new("https://tenant.us.auth0.com/"), UnixTime::from_secs(1_800_000_000));
+//! # let (jwks, token) = (provider.jwks(), provider.access_token("https://api.example.com", now).sign());
 //!
-//! # fn verify(jwks: &[u8], token: &str, now: UnixTime) -> Result<(), Box<dyn std::error::Error>> {
-//! let policy = Policy::access_token("https://tenant.us.auth0.com/", ["https://api.example.com"], &[Algorithm::Rs256])?;
-//! let verified = policy.verify(token, &JwkSet::parse(jwks)?, now)?;
-//! println!("{}", verified.claims().subject().unwrap_or("nobody"));
+//! let issuer = "https://tenant.us.auth0.com/";
+//! let policy = Policy::access_token(issuer, ["https://api.example.com"], &[Algorithm::Rs256])?;
+//! let keys = JwkSet::parse(jwks.as_bytes())?;
+//! let verified = policy.verify(&token, &keys, now)?;
+//! assert_eq!(verified.claims().subject(), Some("user-1"));
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Features: `gateway` is the configured gateway and `unicode` its tables for paths, both on by default; `rsa` takes keys of the crate
-//! `rsa` and from PEM and DER files; `testing` is an issuer for your own tests.
+//! # Where to start
+//!
+//! 1. [`jwt::Policy::verify`] parses a token, selects the key, checks signature and claims, and returns a [`jwt::VerifiedToken`].
+//! 2. [`Verifier`] does so for one issuer or several, with a token cache and with keys that it fetches through a [`host::Host`].
+#![cfg_attr(
+    feature = "gateway",
+    doc = "3. [`gateway::Gateway`] turns a request into a response, by configuration: logins, sessions, routes, forwarding."
+)]
+//!
+//! # Modules
+//!
+//! | module | content |
+//! |---|---|
+//! | [`jwt`] | tokens: policy, order of checks, claims, requirements |
+//! | [`jwk`] | keys: JWK, JWK Set, the key cache |
+//! | [`rsa`] | RSA signatures (RFC 8017) |
+//! | [`http`] | requests and replies as plain data; bearer tokens and challenges |
+//! | `oidc`, `session`, `gateway` | logins, sealed sessions, the configured gateway (feature `gateway`) |
+//! | [`host`], [`io`] | the environment: the trait to implement, and its data |
+//! | [`error`], [`limits`] | every reason to refuse a token; every limit |
+//! | [`json`], [`base64url`], [`text`] | strict parsers, and text without formatting machinery |
+//! | `testing` | an issuer for your own tests (feature `testing`) |
+//!
+//! # Features
+//!
+//! - `gateway` (default): logins, sessions and the gateway.
+//! - `unicode` (default): the Unicode tables that the gateway needs for paths, where the platform provides none.
+//! - `rsa`: public keys of the crate `rsa`, and from PEM and DER files.
+//! - `testing`: an issuer with signing keys, for tests of code that verifies tokens.
+//!
+//! # Stability
+//!
+//! Semantic versioning covers the public API of this crate, error codes, log codes, configuration keys, and the formats of cookies and
+//! sealed sessions. It does not cover messages, items hidden from the documentation, or the values in [`limits`]. A token that should
+//! never have been accepted may be refused by any release.
 
 #![cfg_attr(not(test), no_std)]
 #![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_core, clippy::std_instead_of_alloc)]
@@ -31,7 +62,7 @@
 extern crate alloc;
 #[cfg(edgeward_emulate_fma)]
 extern crate std;
-// What the tests share is written as for any other crate.
+// The tests' shared code is written as for an external crate.
 #[cfg(test)]
 extern crate self as edgeward;
 
@@ -63,6 +94,11 @@ mod text_cache;
 mod url;
 mod verifier;
 
+/// The Rust in README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 #[cfg(test)]
 mod discovery_tests;
 #[cfg(test)]
@@ -71,4 +107,4 @@ mod support;
 #[cfg(test)]
 mod verifier_tests;
 
-pub use verifier::{Unverified, Verifier};
+pub use verifier::{VerificationError, Verifier};

@@ -1,8 +1,8 @@
 //! State that requests share.
 
-/// A value behind a lock that is held for short calls only: never while something is awaited.
+/// A value behind a lock that is held for short closures only, never across an await.
 ///
-/// In wasm there is one thread and the lock is always free; on a server it keeps threads apart for some hundred nanoseconds.
+/// In wasm there is one thread and the lock is always free; on a server, threads hold it for some hundred nanoseconds.
 pub(crate) struct Shared<T>(spin::Mutex<T>);
 
 impl<T> Shared<T> {
@@ -10,7 +10,7 @@ impl<T> Shared<T> {
         Self(spin::Mutex::new(value))
     }
 
-    /// Lends the value. `call` must not come back here: the lock is taken.
+    /// Calls `call` with the value. `call` must not use this lock again: it would deadlock.
     pub(crate) fn with<R>(&self, call: impl FnOnce(&mut T) -> R) -> R {
         call(&mut self.lock())
     }
@@ -20,7 +20,7 @@ impl<T> Shared<T> {
         self.0.lock()
     }
 
-    /// Where there is one thread, a lock that is taken belongs to a call that trapped: nothing of this instance can be relied on.
+    /// With a single thread, a lock that is taken belongs to a call that trapped: the instance's state is not to be relied on.
     #[cfg(target_arch = "wasm32")]
     fn lock(&self) -> spin::MutexGuard<'_, T> {
         self.0.try_lock().unwrap_or_else(|| core::arch::wasm32::unreachable())

@@ -1,10 +1,10 @@
-//! Text from parts and numbers, without the standard library's formatting: that is larger than most of what uses it.
+//! Text from parts and numbers, without the standard library's formatting, which would be larger than most of its users.
 
 use alloc::string::String;
 #[cfg(feature = "gateway")]
 use alloc::vec::Vec;
 
-/// The parts, one after the other.
+/// Concatenates the parts.
 #[must_use]
 pub fn concat(parts: &[&str]) -> String {
     let mut text = String::with_capacity(parts.iter().map(|part| part.len()).sum());
@@ -14,7 +14,7 @@ pub fn concat(parts: &[&str]) -> String {
     text
 }
 
-/// The words with a space between them.
+/// Joins the words with spaces.
 #[must_use]
 pub fn words(words: &[String]) -> String {
     let mut text = String::new();
@@ -27,7 +27,7 @@ pub fn words(words: &[String]) -> String {
     text
 }
 
-/// `number` in decimal digits.
+/// Formats `number` in decimal.
 #[must_use]
 pub fn decimal(mut number: u64) -> String {
     let mut digits = [0; 20];
@@ -43,14 +43,14 @@ pub fn decimal(mut number: u64) -> String {
     digits.get(start..).unwrap_or_default().iter().copied().map(char::from).collect()
 }
 
-/// The same with a sign.
+/// Formats `number` in decimal, with a sign if it is negative.
 #[must_use]
 pub fn signed_decimal(number: i64) -> String {
     let digits = decimal(number.unsigned_abs());
     if number < 0 { concat(&["-", &digits]) } else { digits }
 }
 
-/// The texts in order, each once. For few of them: it is insertion, whose code is small.
+/// Sorts the texts and removes duplicates, by insertion: for few texts, in little code.
 #[cfg(feature = "gateway")]
 pub(crate) fn sorted<'t>(texts: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
     let mut sorted: Vec<&str> = Vec::new();

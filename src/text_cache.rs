@@ -1,18 +1,18 @@
-//! What whole texts were found to be, kept for the next time one comes.
+//! A cache of what was found out about whole texts.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-/// A bounded store, searched by whole texts: nothing is found by a text that only resembles another.
+/// A bounded map whose keys are compared whole.
 ///
-/// Only for texts whose last characters nobody can choose: signatures and seals, once they are verified. Those characters spread
-/// the entries.
+/// Entries are distributed by the last characters of their text, so it is only for texts whose end an attacker cannot choose: verified
+/// signatures and seals.
 pub(crate) struct TextCache<T> {
     /// Pairs of slots, the newer entry first.
     slots: Vec<[Option<Entry<T>>; 2]>,
     pairs: usize,
-    /// Longer texts are not kept, in bytes.
-    longest: usize,
+    /// Longer texts are not cached, in bytes.
+    max_bytes: usize,
 }
 
 struct Entry<T> {
@@ -21,12 +21,12 @@ struct Entry<T> {
 }
 
 impl<T> TextCache<T> {
-    /// A store for about so many texts; 0 keeps none.
-    pub(crate) fn new(entries: usize, longest: usize) -> Self {
-        Self { slots: Vec::new(), pairs: entries.div_ceil(2), longest }
+    /// Creates a cache for about `entries` texts; 0 disables it.
+    pub(crate) fn new(entries: usize, max_bytes: usize) -> Self {
+        Self { slots: Vec::new(), pairs: entries.div_ceil(2), max_bytes }
     }
 
-    pub(crate) fn entries(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         2 * self.pairs
     }
 
@@ -36,7 +36,7 @@ impl<T> TextCache<T> {
     }
 
     pub(crate) fn insert(&mut self, text: &str, value: T) {
-        if text.len() > self.longest {
+        if text.len() > self.max_bytes {
             return;
         }
         if self.slots.is_empty() {
@@ -61,7 +61,7 @@ impl<T> TextCache<T> {
         }
     }
 
-    /// The pair a text belongs to, from characters near its end.
+    /// Returns the index of the pair of slots for a text, from characters near its end.
     fn position(&self, text: &str) -> Option<usize> {
         let sample = text.as_bytes().iter().rev().skip(2).take(12);
         let mixed = sample.fold(0u64, |mixed, &byte| (mixed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));

@@ -1,22 +1,22 @@
-//! The few questions about URLs that configuration and discovery raise.
+//! The checks on URLs that configuration and discovery need.
 //!
-//! Not a URL parser: it accepts the plain form `http(s)://host[:port][/path][?query]` in visible ASCII and nothing else, so
-//! that no reader of the same text can take it for another URL.
+//! Not a full URL parser: it accepts only the plain form `http(s)://host[:port][/path][?query]` in visible ASCII, which every parser
+//! reads alike.
 
 /// An absolute http or https URL in plain form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HttpUrl<'u> {
     pub(crate) is_https: bool,
-    /// Host name or address, without port.
+    /// The host name or address, without port.
     pub(crate) host: &'u str,
-    /// Host and port as written.
+    /// Host and port, as written.
     pub(crate) authority: &'u str,
-    /// From the first slash after the host on; may be empty.
+    /// Everything after the host and port; may be empty.
     pub(crate) path_and_query: &'u str,
 }
 
 impl<'u> HttpUrl<'u> {
-    /// Reads `url`; `None` if it is not in plain form.
+    /// Parses `url`; returns `None` unless it is in plain form.
     pub(crate) fn parse(url: &'u str) -> Option<Self> {
         let (is_https, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
             (Some(rest), _) => (true, rest),
@@ -35,18 +35,18 @@ impl<'u> HttpUrl<'u> {
         Some(Self { is_https, host, authority, path_and_query })
     }
 
-    /// The path, without the query.
+    /// Returns the path, without the query.
     #[cfg(feature = "gateway")]
     pub(crate) fn path(&self) -> &'u str {
         self.path_and_query.split('?').next().unwrap_or_default()
     }
 
-    /// Whether the host is this machine.
+    /// Returns whether the host is loopback.
     pub(crate) fn is_loopback(&self) -> bool {
         is_loopback(self.host)
     }
 
-    /// https, or http to this machine.
+    /// Returns whether the URL is https, or http to loopback.
     pub(crate) fn is_secure(&self) -> bool {
         self.is_https || self.is_loopback()
     }
@@ -66,6 +66,7 @@ pub(crate) fn split_port(authority: &str) -> Option<(&str, Option<&str>)> {
     }
 }
 
+/// Returns whether the text is a host name or an IP address in URL form.
 pub(crate) fn is_host(host: &str) -> bool {
     let name = |host: &str| {
         host.split('.').all(|label| {
@@ -74,7 +75,7 @@ pub(crate) fn is_host(host: &str) -> bool {
         })
     };
     match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        // What is no address among these, no client connects to. The standard library's parser is larger than this file.
+        // Clients do not connect to invalid addresses in this form. The standard library's parser is larger than this file.
         Some(address) => {
             (2..=45).contains(&address.len())
                 && address.contains(':')
@@ -84,7 +85,7 @@ pub(crate) fn is_host(host: &str) -> bool {
     }
 }
 
-/// Whether a cookie for `domain` goes to `host`: it is the host, or a parent of it (RFC 6265 §5.1.3).
+/// Returns whether a cookie for `domain` is sent to `host`: the domain is the host, or a parent of it (RFC 6265 §5.1.3).
 #[cfg(feature = "gateway")]
 pub(crate) fn is_within_domain(host: &str, domain: &str) -> bool {
     let start = host.len().checked_sub(domain.len());
@@ -92,7 +93,7 @@ pub(crate) fn is_within_domain(host: &str, domain: &str) -> bool {
     tail.is_some_and(|(rest, tail)| tail.eq_ignore_ascii_case(domain) && (rest.is_empty() || rest.ends_with('.')))
 }
 
-/// Whether a host is loopback: `localhost`, `127.0.0.0/8` (RFC 1122 §3.2.1.3) or `[::1]` (RFC 4291 §2.5.3), as they are written.
+/// Returns whether a host, as written, is loopback: `localhost`, `127.0.0.0/8` (RFC 1122 §3.2.1.3) or `[::1]` (RFC 4291 §2.5.3).
 pub(crate) fn is_loopback(host: &str) -> bool {
     let is_octet = |text: &str| {
         let is_shortest = text == "0" || !text.starts_with(['0', '+']);
@@ -102,10 +103,10 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host == "[::1]" || host.starts_with("127.") && is_ipv4()
 }
 
-/// Whether keys of `issuer` may be fetched from `uri`: https, or http where the issuer itself is on this machine.
+/// Returns whether keys of `issuer` may be fetched from `uri`: over https, or over http if issuer and `uri` are on loopback.
 pub(crate) fn may_serve_keys(uri: &str, issuer: &str) -> bool {
-    let issuer_is_local = HttpUrl::parse(issuer).is_some_and(|issuer| issuer.is_loopback());
-    HttpUrl::parse(uri).is_some_and(|uri| uri.is_https || issuer_is_local && uri.is_loopback())
+    let issuer_is_loopback = HttpUrl::parse(issuer).is_some_and(|issuer| issuer.is_loopback());
+    HttpUrl::parse(uri).is_some_and(|uri| uri.is_https || issuer_is_loopback && uri.is_loopback())
 }
 
 #[cfg(test)]
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_that_two_readers_could_disagree_on_is_refused() {
+    fn urls_that_parsers_could_disagree_on_are_refused() {
         for url in [
             "ftp://a",
             "https:/a",
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn only_this_machine_is_loopback() {
+    fn only_local_addresses_are_loopback() {
         for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.9.9.9", "[::1]"] {
             assert!(is_loopback(host), "{host}");
         }
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_over_https_or_from_this_machine_to_this_machine() {
+    fn keys_come_over_https_or_from_loopback_for_an_issuer_on_loopback() {
         assert!(may_serve_keys("https://keys.example.org/jwks", "https://a.example.com/"));
         assert!(may_serve_keys("http://127.0.0.1:9400/jwks", "http://127.0.0.1:9400"));
         assert!(!may_serve_keys("http://127.0.0.1/jwks", "https://a.example.com/"));

@@ -1,9 +1,10 @@
-//! The whole of verification as one call: policy, keys and cache of one or more issuers.
+//! Verification in one call: the policies, keys and token cache of one or more issuers.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
+use core::ops::ControlFlow::{self, Break, Continue};
 use core::ops::Range;
 use core::sync::atomic::Ordering;
 
@@ -14,7 +15,7 @@ use crate::jwt::{Access, Policy, Rules, TokenCache, UntrustedToken, Verified, Ve
 use crate::limits;
 use crate::shared::Shared;
 
-/// Verifies tokens of one or more issuers, each with its own policy and its own keys.
+/// Verifies the tokens of one or more issuers, each with its own policy and keys.
 ///
 /// `K` is the kind of token: [`Access`] or [`Id`](crate::jwt::Id). Requests share one verifier.
 ///
@@ -27,8 +28,9 @@ use crate::shared::Shared;
 /// let issuer = "https://tenant.us.auth0.com/";
 /// let policy = Policy::access_token(issuer, ["https://api.example.com"], &[Algorithm::Rs256])?;
 /// let verifier = Verifier::new(policy, KeyCache::new(issuer, KeySource::Discovery));
+///
 /// let verified = verifier.verify(token, host).await?;
-/// println!("{}", verified.claims().subject().unwrap_or("nobody"));
+/// println!("authenticated: {:?}", verified.claims().subject());
 /// # Ok(())
 /// # }
 /// ```
@@ -38,7 +40,7 @@ pub struct Verifier<K = Access> {
     kind: PhantomData<fn() -> K>,
 }
 
-/// A verifier of either kind. One type, so that it is compiled once, and here.
+/// A verifier of either kind. Not generic, so that it is compiled once.
 #[derive(Debug)]
 struct Inner {
     issuers: Vec<Issuer>,
@@ -50,16 +52,16 @@ struct Issuer {
     keys: Arc<KeyCache>,
 }
 
-/// Why there is no verified token.
+/// Why a [`Verifier`] returned no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unverified {
+pub enum VerificationError {
     /// The token breaks a rule.
     Refused(VerifyError),
-    /// Nobody knows: there are no keys to decide with. Not the caller's fault.
+    /// There are no keys to verify the token with, which is not the caller's fault.
     Unavailable(KeysUnavailable),
 }
 
-impl fmt::Display for Unverified {
+impl fmt::Display for VerificationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(error) => error.fmt(f),
@@ -68,7 +70,7 @@ impl fmt::Display for Unverified {
     }
 }
 
-impl core::error::Error for Unverified {
+impl core::error::Error for VerificationError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Refused(error) => Some(error),
@@ -77,113 +79,120 @@ impl core::error::Error for Unverified {
     }
 }
 
-/// Where a look at a token leads.
+/// The outcome of one check of a token, with the keys at hand.
 #[derive(Debug)]
 pub(crate) enum Check {
-    /// The token is genuine and satisfies the policy. If there is a permit, use it in the background.
+    /// The token is genuine and satisfies the policy. A permit, if any, is to be used in the background.
     Verified(Arc<Verified>, Option<Permit>),
-    /// It is not, or does not.
+    /// The token breaks a rule.
     Refused(VerifyError),
-    /// Keys are needed: use the permit, and check again.
+    /// Keys are needed: fetch them with the permit, then check again.
     Fetch(Permit),
     /// Another request is fetching the keys: wait [`limits::FETCH_POLL_MS`] and check again.
     Wait,
-    /// There are no keys to decide with.
+    /// There are no keys to verify the token with.
     Unavailable(KeysUnavailable),
 }
 
+type Verdict = Result<Arc<Verified>, VerificationError>;
+
 impl<K> Verifier<K> {
-    /// A verifier of one issuer.
+    /// Creates a verifier for one issuer.
     #[must_use]
     pub fn new(policy: Policy<K>, keys: KeyCache) -> Self {
         let tokens = Shared::new(TokenCache::new(limits::TOKEN_CACHE_ENTRIES));
         Self { inner: Inner { issuers: Vec::new(), tokens }, kind: PhantomData }.and_issuer(policy, keys)
     }
 
-    /// Adds another issuer. A token is verified with the policy and keys of the issuer it names, never another's.
+    /// Adds another issuer. A token is verified with the policy and keys of the issuer it names, never with another's.
     #[must_use]
     pub fn and_issuer(mut self, policy: Policy<K>, keys: KeyCache) -> Self {
         self.inner.issuers.push(Issuer { rules: policy.rules, keys: Arc::new(keys) });
         self
     }
 
-    /// Keeps about so many verified tokens; 0 keeps none.
+    /// Caches about this many verified tokens; 0 disables the cache.
     #[must_use]
     pub fn cache_entries(mut self, entries: usize) -> Self {
         self.inner.tokens = Shared::new(TokenCache::new(entries));
         self
     }
 
-    /// Verifies `token` as of now, with keys that are fetched if need be.
+    /// Verifies `token` as of now, fetching keys as needed.
     ///
-    /// Ready at the first poll whenever the keys are at hand.
+    /// The future is ready at its first poll if the keys are at hand.
     ///
     /// # Errors
-    /// See [`Unverified`].
-    pub async fn verify(&self, token: &str, host: &impl KeyHost) -> Result<VerifiedToken<K>, Unverified> {
+    /// See [`VerificationError`].
+    pub async fn verify(&self, token: &str, host: &impl KeyHost) -> Result<VerifiedToken<K>, VerificationError> {
         self.inner.verify(token, host).await.map(VerifiedToken::shared)
     }
 
-    /// Verifies `token` as of now if that takes no wait. `None`, and nothing is begun, if its keys have to be fetched first: for hosts
-    /// to which a future costs something.
-    pub fn verify_if_ready(&self, token: &str, host: &impl KeyHost) -> Option<Result<VerifiedToken<K>, Unverified>> {
-        decided(self.inner.check(token, host.now(), 0), host).map(|verdict| verdict.map(VerifiedToken::shared))
+    /// Verifies `token` as of now if no wait is needed; returns `None`, and starts nothing, if its keys have to be fetched first. For
+    /// hosts where a future is expensive.
+    pub fn verify_if_ready(
+        &self,
+        token: &str,
+        host: &impl KeyHost,
+    ) -> Option<Result<VerifiedToken<K>, VerificationError>> {
+        let verdict = self.inner.check(token, host.now(), 0).finish(host).break_value();
+        verdict.map(|verdict| verdict.map(VerifiedToken::shared))
     }
 
-    /// Verifies `token` as of now with the keys at hand; `None` if there are none yet. Keys that are missing or outdated are fetched
-    /// in the background, for later calls.
-    pub fn verify_now(&self, token: &str, host: &impl KeyHost) -> Option<Result<VerifiedToken<K>, Unverified>> {
+    /// Verifies `token` as of now with the keys at hand; returns `None` if there are none yet. Missing or stale keys are fetched in the
+    /// background, for later calls.
+    pub fn verify_now(&self, token: &str, host: &impl KeyHost) -> Option<Result<VerifiedToken<K>, VerificationError>> {
         let mut check = self.inner.check(token, host.now(), 0);
         if let Check::Fetch(permit) = check {
             drop(host.spawn(KeyJob::load(permit)));
             check = self.inner.check(token, host.now(), u8::MAX);
         }
-        decided(check, host).map(|verdict| verdict.map(VerifiedToken::shared))
+        check.finish(host).break_value().map(|verdict| verdict.map(VerifiedToken::shared))
     }
 
-    /// Loads the keys of every issuer that lacks fresh ones.
+    /// Loads the keys of every issuer that has no fresh ones.
     ///
     /// # Errors
-    /// If an issuer has none in the end.
+    /// If an issuer still has no keys afterwards.
     pub async fn load(&self, host: &impl KeyHost) -> Result<(), KeysUnavailable> {
         self.inner.load(host).await
     }
 
-    /// The time, around `now`, in which a token that has just passed passes again without a fetch, as long as no keys are stored.
-    /// `None` if there is no such time, or the token is not kept.
+    /// Returns the period around `now` in which a token that has just passed passes again without a fetch, unless new keys are stored
+    /// meanwhile. `None` if there is no such period, or the token is not cached.
     #[must_use]
-    pub fn settled(&self, token: &str, now: UnixTime) -> Option<Range<UnixTime>> {
-        self.inner.settled(token, now)
+    pub fn stable_period(&self, token: &str, now: UnixTime) -> Option<Range<UnixTime>> {
+        self.inner.stable_period(token, now)
     }
 
-    /// About how many verified tokens are kept.
+    /// Returns the approximate capacity of the token cache.
     #[must_use]
-    pub fn cached_entries(&self) -> usize {
-        self.inner.tokens.with(|tokens| tokens.entries())
+    pub fn cache_capacity(&self) -> usize {
+        self.inner.tokens.with(|tokens| tokens.capacity())
     }
 
-    /// One look at a token, for the tests of what a look leads to.
+    /// Checks a token once, for tests of each outcome.
     #[cfg(test)]
     pub(crate) fn check(&self, text: &str, now: UnixTime, fetches: u8) -> Check {
         self.inner.check(text, now, fetches)
     }
 
-    /// The key caches, one per issuer, in their order.
+    /// Returns the key caches, one per issuer, in the order the issuers were added.
     pub fn keys(&self) -> impl Iterator<Item = &Arc<KeyCache>> {
         self.inner.issuers.iter().map(|issuer| &issuer.keys)
     }
 }
 
 impl Inner {
-    async fn verify(&self, token: &str, host: &impl KeyHost) -> Result<Arc<Verified>, Unverified> {
-        decide(&|now, fetches| self.check(token, now, fetches), host).await
+    async fn verify(&self, token: &str, host: &impl KeyHost) -> Verdict {
+        check_until_decided(&|now, fetches| self.check(token, now, fetches), host).await
     }
 
     async fn load(&self, host: &impl KeyHost) -> Result<(), KeysUnavailable> {
         for _ in 0..limits::MAX_POLLS {
             let now = host.now();
-            let permits = self.issuers.iter().filter_map(|issuer| issuer.keys.warm_up(now));
-            // All at once.
+            let permits = self.issuers.iter().filter_map(|issuer| issuer.keys.preload_permit(now));
+            // All issuers at once.
             let jobs: Vec<_> = permits.map(|permit| host.spawn(KeyJob::load(permit))).collect();
             for job in jobs {
                 job.await;
@@ -193,37 +202,37 @@ impl Inner {
             if let Some(error) = missing.keys.failure(now) {
                 return Err(unavailable(error));
             }
-            // Another call is loading them.
+            // Another call is loading the missing keys.
             host.sleep(limits::FETCH_POLL_MS).await;
         }
         Err(unavailable(KeysError::JwksUnreachable))
     }
 
-    fn settled(&self, token: &str, now: UnixTime) -> Option<Range<UnixTime>> {
-        let known = self.tokens.with(|tokens| tokens.find(token).cloned())?;
-        let issuer = self.issuers.get(known.issuer)?;
-        let header = known.token.header();
-        let (key, keys) = issuer.keys.settled(header.kid(), header.algorithm()?, now)?;
-        let token = issuer.rules.period(&known.token);
+    fn stable_period(&self, token: &str, now: UnixTime) -> Option<Range<UnixTime>> {
+        let cached = self.tokens.with(|tokens| tokens.find(token).cloned())?;
+        let issuer = self.issuers.get(cached.issuer)?;
+        let header = cached.token.header();
+        let (key, keys) = issuer.keys.stable_period(header.kid(), header.algorithm()?, now)?;
+        let token = issuer.rules.valid_period(&cached.token);
         let both = keys.start.max(token.start)..keys.end.min(token.end);
-        (Arc::ptr_eq(&key, &known.key) && both.contains(&now)).then_some(both)
+        (Arc::ptr_eq(&key, &cached.key) && both.contains(&now)).then_some(both)
     }
 
-    /// Looks at the token `text` as of `now`. `fetches` counts the fetches that this request has caused before.
+    /// Checks the token `text` as of `now`. `fetches` is the number of fetches that this request has already caused.
     fn check(&self, text: &str, now: UnixTime, fetches: u8) -> Check {
-        let known = self.tokens.with(|tokens| tokens.find(text).cloned());
-        if let Some(known) = known
-            && let Some(issuer) = self.issuers.get(known.issuer)
+        let cached = self.tokens.with(|tokens| tokens.find(text).cloned());
+        if let Some(cached) = cached
+            && let Some(issuer) = self.issuers.get(cached.issuer)
         {
-            let header = known.token.header();
+            let header = cached.token.header();
             let key = match header.algorithm() {
                 Some(algorithm) => issuer.keys.find(header.kid(), algorithm, now, fetches),
                 None => Lookup::Refused(VerifyError::KeyNotFound),
             };
             match key {
-                Lookup::Key(key, permit) if Arc::ptr_eq(&key, &known.key) => {
-                    return match issuer.rules.recheck(&known.token, now) {
-                        Ok(()) => Check::Verified(known.token, permit),
+                Lookup::Key(key, permit) if Arc::ptr_eq(&key, &cached.key) => {
+                    return match issuer.rules.recheck(&cached.token, now) {
+                        Ok(()) => Check::Verified(cached.token, permit),
                         Err(error) => {
                             self.tokens.with(|tokens| tokens.remove(text));
                             Check::Refused(error)
@@ -231,14 +240,14 @@ impl Inner {
                     };
                 }
                 Lookup::Fetch(permit) => return Check::Fetch(permit),
-                // The key is gone or replaced: the token stands or falls anew. A permit goes back to the cache.
+                // The key was removed or replaced: the token is verified again. Dropping a permit returns it to the cache.
                 _ => self.tokens.with(|tokens| tokens.remove(text)),
             }
         }
-        self.check_anew(text, now, fetches).unwrap_or_else(Check::Refused)
+        self.check_uncached(text, now, fetches).unwrap_or_else(Check::Refused)
     }
 
-    fn check_anew(&self, text: &str, now: UnixTime, fetches: u8) -> Result<Check, VerifyError> {
+    fn check_uncached(&self, text: &str, now: UnixTime, fetches: u8) -> Result<Check, VerifyError> {
         let token = UntrustedToken::parse(text)?;
         let index = match self.issuers.as_slice() {
             [_] => 0,
@@ -264,30 +273,30 @@ impl Inner {
 }
 
 impl KeyCache {
-    /// Verifies `token` with a policy of its own, and with these keys: for ID tokens, whose policy is made for each login. Keeps
-    /// nothing.
+    /// Verifies `token` with these keys under a policy of its own, without caching it. For ID tokens, whose policy is made for each
+    /// login.
     ///
     /// # Errors
-    /// See [`Unverified`].
+    /// See [`VerificationError`].
     pub async fn verify<K>(
         self: &Arc<Self>,
         policy: &Policy<K>,
         token: &str,
         host: &impl KeyHost,
-    ) -> Result<VerifiedToken<K>, Unverified> {
+    ) -> Result<VerifiedToken<K>, VerificationError> {
         let check = |now, fetches| self.check(&policy.rules, token, now, fetches);
-        decide(&check, host).await.map(VerifiedToken::shared)
+        check_until_decided(&check, host).await.map(VerifiedToken::shared)
     }
 
-    /// Looks at a token of this issuer.
+    /// Checks a token of this issuer once.
     pub(crate) fn check(self: &Arc<Self>, rules: &Rules, text: &str, now: UnixTime, fetches: u8) -> Check {
         UntrustedToken::parse(text)
             .and_then(|token| self.check_token(rules, token, now, fetches))
             .map_or_else(Check::Refused, |(check, _)| check)
     }
 
-    /// Where a look at `token` leads, and the key of a token that passes. A permit that came with the key of one that is refused
-    /// goes back.
+    /// Checks `token` once; returns the key of a token that passes, too. If the token is refused, a permit that came with its key is
+    /// returned to the cache.
     fn check_token(
         self: &Arc<Self>,
         rules: &Rules,
@@ -304,59 +313,55 @@ impl KeyCache {
             Lookup::Fetch(permit) => Check::Fetch(permit),
             Lookup::Wait => Check::Wait,
             Lookup::Refused(error) => return Err(error),
-            Lookup::Unavailable(why) => Check::Unavailable(why),
+            Lookup::Unavailable(error) => Check::Unavailable(error),
         };
         Ok((check, None))
     }
 }
 
-/// A look at a token: the time, and the fetches that the request has caused before. Not generic, so that [`decide`] is compiled once.
-type Look<'l> = dyn Fn(UnixTime, u8) -> Check + Sync + 'l;
+impl Check {
+    /// Breaks with the verdict, and starts a refresh that is due. Without a verdict, continues with the permit to fetch keys, or with
+    /// `None` to wait for another request's fetch.
+    fn finish(self, host: &impl KeyHost) -> ControlFlow<Verdict, Option<Permit>> {
+        match self {
+            Self::Verified(verified, refresh) => {
+                if let Some(permit) = refresh {
+                    drop(host.spawn(KeyJob::load(permit)));
+                }
+                Break(Ok(verified))
+            }
+            Self::Refused(error) => Break(Err(VerificationError::Refused(error))),
+            Self::Unavailable(error) => Break(Err(VerificationError::Unavailable(error))),
+            Self::Fetch(permit) => Continue(Some(permit)),
+            Self::Wait => Continue(None),
+        }
+    }
+}
 
-/// Looks at a token until there is a verdict: fetches keys where a look says so, and waits for those that others fetch.
-async fn decide(look: &Look<'_>, host: &impl KeyHost) -> Result<Arc<Verified>, Unverified> {
+/// Checks a token, given the time and the number of fetches that the request has already caused. Not generic, so that
+/// [`check_until_decided`] is compiled once.
+type CheckFn<'c> = dyn Fn(UnixTime, u8) -> Check + Sync + 'c;
+
+/// Checks a token until there is a verdict: fetches keys as needed, and waits for those that other requests fetch.
+async fn check_until_decided(check: &CheckFn<'_>, host: &impl KeyHost) -> Verdict {
     let mut fetches = 0;
     for _ in 0..limits::MAX_POLLS {
-        match look(host.now(), fetches) {
-            Check::Verified(verified, refresh) => {
-                in_background(refresh, host);
-                return Ok(verified);
-            }
-            Check::Refused(error) => return Err(Unverified::Refused(error)),
-            Check::Unavailable(why) => return Err(Unverified::Unavailable(why)),
-            Check::Wait => host.sleep(limits::FETCH_POLL_MS).await,
-            Check::Fetch(permit) => {
-                let has_asked = permit.has_asked();
+        match check(host.now(), fetches).finish(host) {
+            Break(verdict) => return verdict,
+            Continue(None) => host.sleep(limits::FETCH_POLL_MS).await,
+            Continue(Some(permit)) => {
+                let contacted_provider = permit.contacted_provider();
                 host.spawn(KeyJob::load(permit)).await;
-                fetches += u8::from(has_asked.load(Ordering::Relaxed));
+                fetches += u8::from(contacted_provider.load(Ordering::Relaxed));
             }
         }
     }
-    Err(Unverified::Unavailable(unavailable(KeysError::JwksUnreachable)))
+    Err(VerificationError::Unavailable(unavailable(KeysError::JwksUnreachable)))
 }
 
-/// There are no keys, and no pause is known to wait for: the caller may try again in a second.
+/// There are no keys, and no known pause to wait for: the caller may retry after a second.
 fn unavailable(error: KeysError) -> KeysUnavailable {
     KeysUnavailable { error, retry_after_s: 1 }
-}
-
-/// The verdict of a look that found one. A permit to fetch goes back.
-fn decided(check: Check, host: &impl KeyHost) -> Option<Result<Arc<Verified>, Unverified>> {
-    match check {
-        Check::Verified(verified, refresh) => {
-            in_background(refresh, host);
-            Some(Ok(verified))
-        }
-        Check::Refused(error) => Some(Err(Unverified::Refused(error))),
-        Check::Unavailable(why) => Some(Err(Unverified::Unavailable(why))),
-        Check::Fetch(_) | Check::Wait => None,
-    }
-}
-
-fn in_background(refresh: Option<Permit>, host: &impl KeyHost) {
-    if let Some(permit) = refresh {
-        drop(host.spawn(KeyJob::load(permit)));
-    }
 }
 
 impl fmt::Debug for Issuer {

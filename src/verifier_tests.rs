@@ -1,5 +1,5 @@
-//! A look inside: permits are never lost. Whoever does not use one hands it back by dropping it, and the next request that needs
-//! one has it. What the public API shows of the key cache is in `tests/key_cache`.
+//! Internals: permits are never lost. Dropping one returns it, and the next request that needs one gets it. The public behaviour of the
+//! key cache is tested in `tests/key_cache`.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -16,7 +16,7 @@ use crate::support::{AUDIENCE, ISSUER, Mint, NOW, Rng, access_policy, key_a, key
 use crate::verifier::{Check, Verifier};
 use crate::{limits, support};
 
-/// A policy that the tokens of [`World`] satisfy, or one that none of them does.
+/// A policy that the tokens of [`World`] satisfy, or one that they do not.
 fn policy(is_met: bool) -> Policy<Access> {
     let audience = if is_met { AUDIENCE } else { "https://elsewhere.example.com" };
     Policy::access_token(ISSUER, [audience], &Algorithm::ALL).unwrap()
@@ -26,12 +26,12 @@ fn check(world: &World, text: &str) -> Check {
     world.verifier.check(text, world.now(), 0)
 }
 
-/// The same with another policy, and without what is known of tokens.
+/// Checks with another policy and without the token cache.
 fn check_as(world: &World, policy: &Policy<Access>, text: &str) -> Check {
     world.verifier.keys().next().unwrap().check(&policy.rules, text, world.now(), 0)
 }
 
-/// Uses a permit; what comes of it is stored.
+/// Uses a permit and stores the outcome.
 fn fetch(world: &World, permit: Permit) {
     world.run(permit.run(&world.host));
 }
@@ -53,16 +53,16 @@ fn permit_of(check: Check) -> Option<Permit> {
 }
 
 #[test]
-fn every_refusal_hands_its_permit_back() {
+fn every_refusal_returns_its_permit() {
     let known = Mint::access(key_a()).claim("exp", NOW + 100).text();
     let forged = format!("{}.{}", token(key_a()).rsplit_once('.').unwrap().0, "A".repeat(342));
     let good = token(key_a());
-    // The token, the policy of its login if there is one, and whether the verifier knows the token from before.
+    // The token, the policy of its login if there is one, and whether the token is cached.
     let refusals = [
         ("another policy", &good, Some(policy(false)), false),
         ("a forged one", &forged, None, false),
         ("a forged one, of a login", &forged, Some(policy(true)), false),
-        ("one that was known and expired", &known, None, true),
+        ("one that was cached and expired", &known, None, true),
         ("an expired one", &known, None, false),
         ("an expired one, of a login", &known, Some(policy(true)), true),
     ];
@@ -81,7 +81,7 @@ fn every_refusal_hands_its_permit_back() {
 }
 
 #[test]
-fn a_permit_handed_back_is_the_next_ones() {
+fn a_returned_permit_goes_to_the_next_request() {
     let world = ageing();
     for _ in 0..10 {
         let permit = permit_of(check(&world, &token(key_a()))).unwrap();
@@ -95,7 +95,7 @@ fn a_permit_handed_back_is_the_next_ones() {
     drop(permit);
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
 
-    // For a new key: it need not wait for the cooldown, because nobody asked about it.
+    // For a new key: no cooldown applies, because the provider was not asked.
     world.publish([key_a(), key_b()]);
     let permit = permit_of(check(&world, &token_with_kid("x"))).unwrap();
     drop(permit);
@@ -103,7 +103,7 @@ fn a_permit_handed_back_is_the_next_ones() {
 }
 
 #[test]
-fn a_permit_that_comes_back_late_ends_nobody_elses_lease() {
+fn a_permit_returned_late_does_not_end_another_lease() {
     let world = World::publishing([key_a()]);
     let text = token(key_a());
     let first = permit_of(check(&world, &text)).unwrap();
@@ -123,7 +123,7 @@ fn a_permit_that_comes_back_late_ends_nobody_elses_lease() {
 }
 
 #[test]
-fn whatever_happened_before_the_next_need_has_a_permit() {
+fn after_any_history_a_request_that_needs_a_permit_gets_one() {
     let tokens: Vec<String> = [key_a(), key_b()]
         .iter()
         .flat_map(|key| {
@@ -142,7 +142,7 @@ fn whatever_happened_before_the_next_need_has_a_permit() {
         let world = World::with(Verifier::new(access_policy(), keys).cache_entries(if seed % 2 == 0 { 64 } else { 0 }));
         world.publish([key_a(), key_b()]);
         let mut rng = Rng(seed);
-        // Until when a permit that nobody gave back may hold others up.
+        // Until when a lost permit may delay other requests.
         let mut held_until = i64::MIN;
         for step in 0..1000 {
             let millis = match rng.below(10) {
@@ -160,7 +160,7 @@ fn whatever_happened_before_the_next_need_has_a_permit() {
             if let Some(permit) = permit_of(looked) {
                 match rng.below(4) {
                     0 => drop(permit),
-                    // The machine that had it is frozen.
+                    // The instance that had it is frozen.
                     1 => {
                         mem::forget(permit);
                         lost += 1;
@@ -169,7 +169,7 @@ fn whatever_happened_before_the_next_need_has_a_permit() {
                     _ => fetch(&world, permit),
                 }
             }
-            // Is there a need? A set that is not there, or ages, for a token that passes.
+            // Is a permit needed? If the set is missing, or due for a refresh, for a token that passes.
             let held = world.verifier.keys().next().unwrap().status();
             let is_due = held.is_none_or(|held| {
                 let lifetime = held.fresh_until.millis() - held.fetched_at.millis();
@@ -198,7 +198,7 @@ fn a_request_fetches_at_most_twice() {
 }
 
 #[test]
-fn who_is_not_the_first_waits_exactly_as_long_as_the_lease() {
+fn later_requests_wait_exactly_as_long_as_the_lease() {
     let world = World::publishing([key_a()]);
     let text = token(key_a());
     let frozen = permit_of(check(&world, &text)).unwrap();
@@ -208,7 +208,7 @@ fn who_is_not_the_first_waits_exactly_as_long_as_the_lease() {
     }
     world.sleep_ms(1);
     let second = permit_of(check(&world, &text)).unwrap();
-    // The lease began with its own look, not with the frozen one's.
+    // The lease began with its own check, not with the frozen one's.
     world.sleep_ms(limits::FETCH_LEASE_MS - 1);
     assert!(matches!(check(&world, &text), Check::Wait));
     world.sleep_ms(1);
@@ -217,7 +217,7 @@ fn who_is_not_the_first_waits_exactly_as_long_as_the_lease() {
 }
 
 #[test]
-fn a_lease_of_the_future_holds_nobody_up() {
+fn a_lease_from_the_future_delays_no_request() {
     for back_ms in [1, 1000, 365 * 24 * 3_600_000] {
         let world = World::publishing([key_a()]);
         let text = token(key_a());
@@ -237,7 +237,7 @@ fn a_set_of_two_issuers_gives_each_its_permit() {
     let of = |issuer: &str| Mint::access(key_a()).claim("iss", issuer).text();
     let first = permit_of(verifier.check(&of(ISSUER), now(), 0));
     let second = permit_of(verifier.check(&of(other), now(), 0));
-    assert!(first.is_some() && second.is_some(), "one issuer's fetch holds up nobody of the other's");
+    assert!(first.is_some() && second.is_some(), "one issuer's fetch does not delay the other's");
     match verifier.check(&of("https://third.example.com/"), now(), 0) {
         Check::Refused(error) => {
             let expected = support::mismatch(&[ISSUER, other], &["https://third.example.com/"]);
@@ -278,7 +278,7 @@ fn a_fetch_that_ends_after_the_provider_was_asked_keeps_the_pause_for_unknown_ke
 }
 
 #[test]
-fn a_refresh_that_is_handed_back_keeps_the_pause_for_unknown_keys() {
+fn a_returned_refresh_keeps_the_pause_for_unknown_keys() {
     let world = World::new();
     let keys = Incoming { cache_control: Some("max-age=60".into()), ..json(&set_text([key_a().jwk()])) };
     world.answer(JWKS_URI, keys);

@@ -1,7 +1,7 @@
-//! Memory stays bounded: verifications and refusals do not grow the heap, and the memory that a hostile token can occupy is a small
-//! multiple of its size.
+//! Proves that memory stays bounded: verifications and refusals leave the heap as it was, and what a hostile token can make the
+//! verifier hold at once is a small multiple of the token.
 //!
-//! A single test in its own binary, because it counts every allocation of the process.
+//! One test in a binary of its own, because it counts every allocation of the process.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,7 +20,7 @@ use edgeward::base64url;
 use edgeward::io::UnixTime;
 use edgeward::jwk::KeyCache;
 use edgeward::jwt::{Algorithm, Policy};
-use edgeward::{Unverified, Verifier, limits};
+use edgeward::{VerificationError, Verifier, limits};
 use peak_alloc::PeakAlloc;
 use support::fixed_host::{FixedHost, at_once};
 use support::{AUDIENCE, ISSUER, Mint, NOW, access_policy, key_a, key_e3, now, set};
@@ -28,10 +28,10 @@ use support::{AUDIENCE, ISSUER, Mint, NOW, access_policy, key_a, key_e3, now, se
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
 
-/// Tolerance for allocations of the test harness. A leak of one byte per call is still detected.
+/// Tolerance for the test harness, which may allocate a little at any time. A leak of one byte per call still shows.
 const SLACK_BYTES: usize = 4096;
 
-/// Runs `work` `times` times, after one warm-up run, and fails if the live heap grew.
+/// Runs `work` `times` times, after once to warm up, and fails if the live heap grew.
 fn assert_flat(what: &str, times: usize, mut work: impl FnMut(usize)) {
     (0..times / 10).for_each(&mut work);
     let before = HEAP.current_usage();
@@ -41,7 +41,7 @@ fn assert_flat(what: &str, times: usize, mut work: impl FnMut(usize)) {
     assert!(grown <= SLACK_BYTES, "{what}: {grown} bytes");
 }
 
-/// Returns the peak allocation of `work`.
+/// The peak of what `work` allocated.
 fn peak_of(work: impl FnOnce()) -> usize {
     HEAP.reset_peak_usage();
     let before = HEAP.current_usage();
@@ -55,12 +55,12 @@ fn accept(verifier: &Verifier, text: &str) {
 
 fn refuse(verifier: &Verifier, text: &str) {
     match at_once(verifier.verify(text, &FixedHost(now()))) {
-        Err(Unverified::Refused(_)) => {}
+        Err(VerificationError::Refused(_)) => {}
         other => panic!("{other:?}"),
     }
 }
 
-/// Returns tokens of maximum size whose forms need the most memory to parse.
+/// Tokens of maximal size whose parsing takes the most memory.
 fn hostile_tokens() -> Vec<(&'static str, String)> {
     let payload = |bytes: usize| base64url::encode(&vec![b'x'; bytes]);
     let filled = |open: &str, unit: &str, close: &str, len: usize| {
@@ -113,14 +113,14 @@ fn memory_is_bounded() {
     assert_flat("known tokens", 1_000_000, |n| accept(&verifier, &tokens[n % tokens.len()]));
 
     let without_cache = Verifier::new(access_policy(), fixed()).cache_entries(0);
-    assert_flat("verified again", 10_000, |n| accept(&without_cache, &tokens[n % tokens.len()]));
+    assert_flat("verified anew", 10_000, |n| accept(&without_cache, &tokens[n % tokens.len()]));
 
-    // More tokens than the cache holds, all of which expire.
+    // More tokens than the cache holds, and all of them expired in turn.
     let small = Verifier::new(access_policy(), fixed()).cache_entries(4);
     assert_flat("known tokens that push each other out", 10_000, |n| {
         let clock = UnixTime::from_secs(if n % 100 < 50 { NOW } else { NOW + 1000 });
         match at_once(small.verify(&tokens[n % tokens.len()], &FixedHost(clock))) {
-            Ok(_) | Err(Unverified::Refused(_)) => {}
+            Ok(_) | Err(VerificationError::Refused(_)) => {}
             other => panic!("{other:?}"),
         }
     });

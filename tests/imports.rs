@@ -1,4 +1,4 @@
-//! The modules of the core form layers: no module imports one of a higher layer.
+//! The modules of the core are layered: none imports from a layer above it.
 
 #![allow(
     clippy::unwrap_used,
@@ -46,7 +46,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Returns the numbered lines outside comments and `#[cfg(test)]` items, and the test modules that have their own files.
+/// The lines outside comments and of no item under `#[cfg(test)]`, with their numbers; and the modules in files of their own that
+/// are such items.
 fn code(text: &str) -> (Vec<(usize, &str)>, Vec<&str>) {
     let (mut code, mut test_modules) = (Vec::new(), Vec::new());
     let mut lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim_start().starts_with("//"));
@@ -65,7 +66,7 @@ fn code(text: &str) -> (Vec<(usize, &str)>, Vec<&str>) {
     (code, test_modules)
 }
 
-/// Returns the modules of the crate that a line imports, for a module at this depth.
+/// The modules of the crate that a line of a module, which is so deep in the crate, names.
 fn imports(line: &str, depth: usize) -> Vec<&str> {
     let from_super = "super::".repeat(depth);
     let name = |rest: &'_ str| rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
@@ -74,7 +75,7 @@ fn imports(line: &str, depth: usize) -> Vec<&str> {
 }
 
 #[test]
-fn no_module_imports_one_of_a_higher_layer() {
+fn no_module_imports_from_a_layer_above() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut found, mut wrong, mut seen) = (0, Vec::new(), Vec::new());
     let texts: Vec<(PathBuf, String)> =
@@ -107,7 +108,7 @@ fn no_module_imports_one_of_a_higher_layer() {
 }
 
 #[test]
-fn imports_are_found_and_those_of_tests_are_ignored() {
+fn imports_are_found_and_those_of_tests_are_none() {
     let text = "use crate::json;\n// use crate::oidc;\n#[cfg(test)]\n#[cfg(feature = \"unicode\")]\nmod tests {\n    use crate::gateway;\n    \
                 fn a() {\n    }\n}\n#[cfg(test)]\nmod more;\n#[cfg(test)]\nuse crate::jwt;\nfn a() { crate::io::b(crate::url::c) }\n";
     let (lines, test_modules) = code(text);

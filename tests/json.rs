@@ -1,5 +1,5 @@
-//! Proves that what JSON is accepted and what is made of it does not depend on how `serde_json` was built: whoever depends on the
-//! crate may turn on any of its features. `tests/features` runs this, and the other tests of what is refused, with all of them.
+//! Proves that JSON is parsed the same whatever features `serde_json` was built with: a user's dependencies may enable any of them.
+//! `tests/features` runs this, and the other tests of refusals, with all of them.
 
 #![allow(
     clippy::unwrap_used,
@@ -87,7 +87,7 @@ fn members_keep_their_order() {
     assert_eq!(Value::Object(document.root()).to_json(), r#"{"b":1,"a":{"d":1.0,"c":2},"A":3}"#);
 }
 
-/// What `document` says, in full.
+/// The complete content of `document`.
 fn told(text: &[u8]) -> String {
     match Document::parse(text.to_vec(), 8) {
         Ok(document) => Value::Object(document.root()).to_json(),

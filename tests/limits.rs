@@ -21,7 +21,7 @@ use edgeward::json::{Document, JsonError};
 use edgeward::jwk::{InvalidJwk, InvalidJwkSet, JwkSet, KeyCache, KeySource, KeysError};
 use edgeward::jwt::InvalidPolicy;
 use edgeward::rsa::{InvalidKey, PublicKey};
-use edgeward::{Unverified, Verifier, limits};
+use edgeward::{VerificationError, Verifier, limits};
 use serde_json::json;
 use support::host::{Delay, VirtualHost};
 use support::world::JWKS_URI;
@@ -212,7 +212,7 @@ fn the_shell_is_told_to_cut_answers_off_at_64_kib_and_after_three_seconds() {
 #[test]
 fn a_request_fetches_at_most_twice() {
     assert_eq!(limits::MAX_FETCHES_PER_REQUEST, 2);
-    // Each fetch is cut off after the provider was asked, so that the next look finds no keys, no failure and no lease.
+    // Each fetch is cancelled after the provider was contacted, so that the next check finds no keys, no failure and no lease.
     let verifier = Verifier::new(access_policy(), KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into())));
     let host = VirtualHost::default();
     host.delay_answers(JWKS_URI, Delay::Forever);
@@ -226,7 +226,7 @@ fn a_request_fetches_at_most_twice() {
         host.kill_jobs();
     }
     tasks.settle();
-    assert!(matches!(tasks.output(request), Some(Err(Unverified::Unavailable(_)))));
+    assert!(matches!(tasks.output(request), Some(Err(VerificationError::Unavailable(_)))));
     assert_eq!(host.seen().sent.len(), 2);
 }
 

@@ -1,7 +1,7 @@
-//! No input causes a panic, and only valid tokens are accepted, byte by byte.
+//! Proves that no input panics, and that nothing is accepted but a valid token, byte by byte.
 //!
-//! Inputs are random bytes, random texts of the right alphabet, and mutations of valid inputs, from a fixed seed, so that every run
-//! is the same.
+//! Inputs are random bytes, random texts of the right alphabet, and mutations of valid ones, from a fixed seed: every run sees
+//! the same ones. A panic anywhere fails the test that met it.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,12 +21,12 @@ use edgeward::io::{Incoming, UnixTime};
 use edgeward::json::{Document, Value};
 use edgeward::jwk::{JwkSet, KeyCache, KeySource};
 use edgeward::jwt::UntrustedToken;
-use edgeward::{Unverified, Verifier, limits};
+use edgeward::{VerificationError, Verifier, limits};
 use support::fixed_host::{FixedHost, at_once};
 use support::host::VirtualHost;
 use support::{AUDIENCE, ISSUER, Mint, NOW, Rng, access_policy, key_a, key_b, key_e3, now, set, set_text};
 
-/// Fragments that are difficult for parsers.
+/// Fragments that are hard to parse.
 const PIECES: [&[u8]; 40] = [
     b"",
     b"{",
@@ -70,7 +70,7 @@ const PIECES: [&[u8]; 40] = [
     b"[[[[[[[[[[[[[[[[",
 ];
 
-/// Makes one to four changes to `text`: bits and bytes flipped; fragments inserted, removed, repeated or moved.
+/// One to four changes to `text`: bits, bytes, pieces inserted, cut out, repeated or moved.
 fn mutated(rng: &mut Rng, text: &[u8]) -> Vec<u8> {
     let mut text = text.to_vec();
     for _ in 0..=rng.below(4) {
@@ -96,7 +96,7 @@ fn mutated(rng: &mut Rng, text: &[u8]) -> Vec<u8> {
     text
 }
 
-/// Returns a random text of token characters or of any bytes.
+/// A text of letters that tokens are made of, or of any bytes.
 fn random(rng: &mut Rng) -> Vec<u8> {
     let len = rng.below(200);
     match rng.below(3) {
@@ -109,7 +109,7 @@ fn random(rng: &mut Rng) -> Vec<u8> {
 }
 
 #[test]
-fn tokens_that_parse_are_canonical() {
+fn token_texts_parse_or_fail_and_what_parses_is_canonical() {
     let valid = [Mint::access(key_a()).text(), Mint::id(key_a()).text(), Mint::at_jwt(key_a()).text()];
     let mut rng = Rng(21);
     let mut parsed = 0;
@@ -127,7 +127,7 @@ fn tokens_that_parse_are_canonical() {
 }
 
 #[test]
-fn headers_and_claims_that_parse_round_trip() {
+fn header_and_claims_texts_parse_or_fail_and_what_parses_prints_and_parses_the_same() {
     let seeds: Vec<Vec<u8>> = vec![
         Mint::access(key_a()).claims_bytes(),
         Mint::access(key_a()).header_bytes(),
@@ -155,12 +155,12 @@ fn headers_and_claims_that_parse_round_trip() {
 }
 
 #[test]
-fn key_sets_that_parse_are_within_the_limits() {
-    let mut restricted = key_b().jwk();
-    restricted["key_ops"] = serde_json::json!(["verify"]);
-    restricted["use"] = "sig".into();
-    restricted["alg"] = "PS256".into();
-    let valid = set_text([key_a().jwk(), restricted, serde_json::json!({"kty": "AKP"})]);
+fn key_sets_parse_or_fail_and_what_is_usable_is_within_the_limits() {
+    let mut odd = key_b().jwk();
+    odd["key_ops"] = serde_json::json!(["verify"]);
+    odd["use"] = "sig".into();
+    odd["alg"] = "PS256".into();
+    let valid = set_text([key_a().jwk(), odd, serde_json::json!({"kty": "AKP"})]);
     let mut rng = Rng(23);
     let mut parsed = 0;
     for round in 0..30_000 {
@@ -177,7 +177,7 @@ fn key_sets_that_parse_are_within_the_limits() {
 }
 
 #[test]
-fn only_the_valid_tokens_are_accepted() {
+fn nothing_passes_but_the_valid_tokens_themselves() {
     let keys = set([key_e3().jwk(), key_b().jwk()]);
     let valid = [
         Mint::access(key_e3()).text(),
@@ -205,7 +205,7 @@ fn only_the_valid_tokens_are_accepted() {
                 assert!(valid.contains(&text), "accepted: {text}");
                 assert_eq!(token.claims().issuer(), Some(ISSUER));
             }
-            Err(Unverified::Refused(error)) => {
+            Err(VerificationError::Refused(error)) => {
                 refused += 1;
                 reached_the_signature += usize::from(error.code() == "signature_invalid");
                 assert!(!valid.contains(&text), "refused: {error}");
@@ -220,7 +220,7 @@ fn only_the_valid_tokens_are_accepted() {
 }
 
 #[test]
-fn signed_random_claims_are_accepted_only_if_an_independent_check_agrees() {
+fn signed_nonsense_passes_only_if_an_independent_reading_agrees() {
     let keys = key_e3().set();
     let valid = Mint::access(key_e3());
     let verifier = Verifier::new(access_policy(), KeyCache::fixed(ISSUER, keys));
@@ -241,7 +241,7 @@ fn signed_random_claims_are_accepted_only_if_an_independent_check_agrees() {
                     assert!(read.get(claim).is_none_or(|time| time.as_f64().unwrap() <= (NOW + 5) as f64), "{read}");
                 }
             }
-            Err(Unverified::Refused(_)) => refused += 1,
+            Err(VerificationError::Refused(_)) => refused += 1,
             other => panic!("{other:?}"),
         }
     }
@@ -250,7 +250,7 @@ fn signed_random_claims_are_accepted_only_if_an_independent_check_agrees() {
 }
 
 #[test]
-fn any_response_of_providers_and_edge_caches_is_handled() {
+fn providers_and_edge_caches_may_answer_anything() {
     let discovery = format!(r#"{{"issuer":"{ISSUER}","jwks_uri":"https://keys.example.com/jwks"}}"#);
     let jwks = set_text([key_a().jwk()]);
     let entry = serde_json::json!({"issuer": ISSUER, "fetched_at": NOW * 1000, "fresh_until": NOW * 1000 + 600_000, "jwks": jwks});
@@ -272,7 +272,7 @@ fn any_response_of_providers_and_edge_caches_is_handled() {
             let mut rng = Rng(rng.next());
             host.serve(url, move |_| Ok(any_answer(&mut rng, &seed)));
         }
-        // A set in the edge cache is not fetched from the provider.
+        // A set in the edge cache is not requested from the provider.
         match host.run(verifier.load(&host)) {
             Ok(()) => loaded += 1,
             Err(_) => failed += 1,
@@ -291,7 +291,7 @@ fn any_response_of_providers_and_edge_caches_is_handled() {
 const OPENID: &str = "https://tenant.example.com/.well-known/openid-configuration";
 const OAUTH: &str = "https://tenant.example.com/.well-known/oauth-authorization-server";
 
-/// Returns a response with `body`, mostly with the usual headers.
+/// An answer with `body` and the usual headers, most of the time.
 fn any_answer(rng: &mut Rng, body: &str) -> Incoming {
     let body = if rng.below(3) > 0 { body.into() } else { mutated(rng, body.as_bytes()) };
     let text = |rng: &mut Rng, text: &str| {

@@ -1,8 +1,8 @@
-//! Proves policy agreement: whatever server stands behind the gateway, nobody reaches through a public route what that server reads as
-//! a protected path; and what every server reads alike arrives byte for byte.
+//! Proves policy agreement: whatever server is behind the gateway, no request reaches through a public route what that server interprets
+//! as a protected path; and a path that every server interprets alike arrives byte for byte.
 //!
-//! The servers are made here, independently of the gateway: each reads a path by some sequence of the steps below, compares its
-//! segments with some of the treatments below, and has the same routes as the gateway. Route tables and spellings of paths are
+//! The servers are modelled here, independently of the gateway: each reads a path by some sequence of the steps below, compares its
+//! segments with some of the transformations below, and has the same routes as the gateway. Route tables and spellings of paths are
 //! generated from a fixed seed.
 
 #![cfg(feature = "unicode")]
@@ -34,7 +34,7 @@ use unicode_normalization::UnicodeNormalization;
 
 type Segments = Vec<String>;
 
-/// The bytes that a text stands for. As Latin-1, each of them as the UTF-8 of its character.
+/// Percent-decodes to bytes; as Latin-1, each to the UTF-8 of its character.
 fn bytes(text: &str, latin1: bool) -> Vec<u8> {
     let mut bytes: Vec<u8> = Vec::new();
     let mut rest = text;
@@ -62,7 +62,7 @@ fn decode(text: &str) -> String {
     })
 }
 
-/// Servers that read Latin-1 are looked at only where the path is no UTF-8.
+/// Servers that read Latin-1 count only where the path is not UTF-8.
 fn decode_latin1(path: &Segments) -> Segments {
     let is_utf8 = path.iter().all(|segment| String::from_utf8(bytes(segment, false)).is_ok());
     if is_utf8 { path.clone() } else { each(path, |segment| String::from_utf8(bytes(segment, true)).unwrap()) }
@@ -120,7 +120,7 @@ const STEPS: [fn(&Segments) -> Segments; 12] = [
     |path| each(path, shown),
 ];
 
-/// Every path that some sequence of the steps makes of this one.
+/// Every path that some sequence of the steps turns this one into.
 fn readings(path: &str) -> BTreeSet<Segments> {
     let first: Segments = path[1..].split('/').map(String::from).collect();
     let mut found = BTreeSet::from([first.clone()]);
@@ -141,19 +141,19 @@ fn shown(text: &str) -> String {
 }
 
 /// What a server may do to segments and to the literals of its routes before it compares them.
-fn treated(text: &str, treatments: u8) -> String {
+fn transformed(text: &str, transformations: u8) -> String {
     let mut text = text.to_string();
     for _ in 0..4 {
-        if treatments & 1 != 0 {
+        if transformations & 1 != 0 {
             text = text.to_uppercase().to_lowercase();
         }
-        if treatments & 2 != 0 {
+        if transformations & 2 != 0 {
             text = text.nfkc().collect();
         }
-        if treatments & 4 != 0 {
+        if transformations & 4 != 0 {
             text = shown(&text);
         }
-        if treatments & 8 != 0 {
+        if transformations & 8 != 0 {
             let trimmed = text.trim_start().trim_end_matches(|c: char| c == '.' || c.is_whitespace());
             if !trimmed.is_empty() {
                 text = trimmed.to_string();
@@ -198,14 +198,15 @@ impl Route {
         (self.auth, self.scope, self.method)
     }
 
-    /// `empty` says whether parameters may be empty: those inside, and a last one after a closing slash.
-    fn matches(&self, path: &[String], treatments: u8, empty: [bool; 2]) -> bool {
+    /// `empty` says whether parameters may be empty: inner ones, and a last one after a trailing slash.
+    fn matches(&self, path: &[String], transformations: u8, empty: [bool; 2]) -> bool {
         let enough = if self.has_rest { path.len() >= self.segments.len() } else { path.len() == self.segments.len() };
         enough
             && (0..).zip(self.segments.iter().zip(path)).all(|(at, (segment, actual))| match segment.as_str() {
                 "{}" => !actual.is_empty() || empty[usize::from(at + 1 == path.len())],
                 literal => {
-                    treated(literal, treatments) == treated(actual, treatments) || is_usual_encoding(actual, literal)
+                    transformed(literal, transformations) == transformed(actual, transformations)
+                        || is_conventional_encoding(actual, literal)
                 }
             })
     }
@@ -214,7 +215,7 @@ impl Route {
         if self.has_rest { 2 } else { u8::from(self.segments.iter().any(|segment| segment == "{}")) }
     }
 
-    /// Of two routes that match a path.
+    /// Whether this route is more specific than another that matches the same path.
     fn beats(&self, other: &Self) -> bool {
         let within = |one: &Self, two: &Self| {
             one.segments.len() >= two.segments.len()
@@ -224,7 +225,7 @@ impl Route {
     }
 }
 
-fn is_usual_encoding(text: &str, literal: &str) -> bool {
+fn is_conventional_encoding(text: &str, literal: &str) -> bool {
     let encoded = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
     let no_plain_escapes = text.split('%').skip(1).all(|rest| {
         rest.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()).is_none_or(|byte| !encoded(&byte))
@@ -232,58 +233,59 @@ fn is_usual_encoding(text: &str, literal: &str) -> bool {
     text.contains('%') && no_plain_escapes && bytes(text, false) == literal.as_bytes() && !literal.is_empty()
 }
 
-/// The routes that a server with these treatments may take for the path: the most specific ones.
-fn met<'r>(routes: &'r [Route], path: &[String], treatments: u8, empty: [bool; 2]) -> Vec<&'r Route> {
-    let all: Vec<&Route> = routes.iter().filter(|route| route.matches(path, treatments, empty)).collect();
+/// The routes that a server with these transformations may take for the path: the most specific ones.
+fn met<'r>(routes: &'r [Route], path: &[String], transformations: u8, empty: [bool; 2]) -> Vec<&'r Route> {
+    let all: Vec<&Route> = routes.iter().filter(|route| route.matches(path, transformations, empty)).collect();
     all.iter().copied().filter(|route| !all.iter().any(|other| other.beats(route))).collect()
 }
 
-/// What servers think of a path: the policies that they find, `None` for no route.
-struct Opinions<'r> {
+/// How servers interpret a path: the policies that they find, `None` for no route.
+struct Interpretations<'r> {
     policies: BTreeSet<Option<(&'r str, Option<&'r str>, &'r str)>>,
     readings: usize,
-    /// Whether no server sees what none should see.
+    /// Whether no server sees a dot segment, a blank segment or a control character.
     is_sound: bool,
 }
 
-fn opinions<'r>(routes: &'r [Route], path: &str) -> Opinions<'r> {
+fn interpretations<'r>(routes: &'r [Route], path: &str) -> Interpretations<'r> {
     let readings = readings(path);
-    let mut opinions = Opinions { policies: BTreeSet::new(), readings: readings.len(), is_sound: true };
+    let mut interpretations = Interpretations { policies: BTreeSet::new(), readings: readings.len(), is_sound: true };
     for reading in readings {
         for segment in &reading {
-            let bare = treated(segment, 8);
-            opinions.is_sound &= bare != "." && bare != ".." && (segment.is_empty() || !segment.trim().is_empty());
+            let bare = transformed(segment, 8);
+            interpretations.is_sound &=
+                bare != "." && bare != ".." && (segment.is_empty() || !segment.trim().is_empty());
             let is_dots_and_blanks = segment.chars().all(|c| c == '.' || c.is_whitespace());
-            opinions.is_sound &= !(is_dots_and_blanks && segment.contains(char::is_whitespace));
-            opinions.is_sound &= !segment.chars().any(char::is_control);
+            interpretations.is_sound &= !(is_dots_and_blanks && segment.contains(char::is_whitespace));
+            interpretations.is_sound &= !segment.chars().any(char::is_control);
         }
         let is_closed = reading.last().unwrap().is_empty();
         let open = if is_closed { &reading[..reading.len() - 1] } else { &reading[..] };
-        for treatments in 0..16 {
+        for transformations in 0..16 {
             for empty_parameters in [false, true] {
-                let mut found = met(routes, open, treatments, [empty_parameters, false]);
+                let mut found = met(routes, open, transformations, [empty_parameters, false]);
                 if is_closed && reading.len() > 1 {
                     for empty_end in [false, true] {
-                        let closed = met(routes, &reading, treatments, [empty_parameters, empty_end]);
+                        let closed = met(routes, &reading, transformations, [empty_parameters, empty_end]);
                         found = stricter(found, closed);
                     }
                 }
                 if found.is_empty() {
-                    opinions.policies.insert(None);
+                    interpretations.policies.insert(None);
                 }
-                opinions.policies.extend(found.into_iter().map(|route| Some(route.policy())));
+                interpretations.policies.extend(found.into_iter().map(|route| Some(route.policy())));
             }
         }
     }
-    opinions
+    interpretations
 }
 
-/// A closing slash alone is no ambiguity: of the routes without and with it, those that let fewer pass.
+/// A trailing slash alone is no ambiguity: of the routes without and with it, the stricter ones.
 fn stricter<'r>(open: Vec<&'r Route>, closed: Vec<&'r Route>) -> Vec<&'r Route> {
     if open.is_empty() || closed.is_empty() {
         return open.into_iter().chain(closed).collect();
     }
-    // For GET, which all routes of this test answer.
+    // For GET, which all routes of this test accept.
     let rank = |routes: &[&Route]| -> Option<(u8, Option<&str>)> {
         let ranks: BTreeSet<_> = routes
             .iter()
@@ -315,14 +317,14 @@ fn stricter<'r>(open: Vec<&'r Route>, closed: Vec<&'r Route>) -> Vec<&'r Route> 
 
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
-    /// Forwarded to somebody unknown, with this target.
+    /// Forwarded without authentication, with this target.
     Forwarded(String),
-    /// Whoever wants this must say who they are.
+    /// Requires authentication.
     Challenged,
     Refused(u16, String),
 }
 
-// Finding a route asks nothing of anybody.
+// Finding a route needs no I/O.
 impl Spawn<SessionJob> for FixedHost {
     async fn spawn(&self, job: SessionJob) {
         panic!("{job:?} began")
@@ -400,7 +402,7 @@ fn random_route(rng: &mut Rng) -> Route {
     }
 }
 
-/// One of the ways to write a character so that some server reads it as this one.
+/// A spelling of a character that some server reads as this character.
 fn spelled(rng: &mut Rng, character: char) -> String {
     let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
     let plain =
@@ -465,9 +467,9 @@ fn random_path(rng: &mut Rng, routes: &[Route]) -> String {
 }
 
 #[test]
-fn nobody_reaches_what_some_server_reads_as_protected_and_what_all_read_alike_arrives_as_it_is() {
+fn no_protected_path_is_reached_through_a_public_route_and_unambiguous_paths_arrive_unchanged() {
     let mut rng = Rng(20_261_125);
-    let (mut pairs, mut crowded, mut forwarded, mut challenged, mut ambiguous, mut odd_and_forwarded) =
+    let (mut pairs, mut over_budget, mut forwarded, mut challenged, mut ambiguous, mut unusual_and_forwarded) =
         (0, 0, 0, 0, 0, 0);
     while pairs < 25_000 {
         let routes: Vec<Route> = (0..2 + rng.below(6)).map(|_| random_route(&mut rng)).collect();
@@ -477,24 +479,24 @@ fn nobody_reaches_what_some_server_reads_as_protected_and_what_all_read_alike_ar
         for _ in 0..20 {
             let path = random_path(&mut rng, &routes);
             let outcome = ask(&gateway, &path);
-            let opinions = opinions(&routes, &path);
+            let interpretations = interpretations(&routes, &path);
             let context =
                 format!("{path} with {:?}", routes.iter().map(|r| (r.text(), r.policy())).collect::<Vec<_>>());
             pairs += 1;
-            match opinions.policies.iter().collect::<Vec<_>>()[..] {
-                _ if opinions.readings > limits::MAX_PATH_READINGS => {
-                    // More than the gateway looks at: refused, never guessed.
+            match interpretations.policies.iter().collect::<Vec<_>>()[..] {
+                _ if interpretations.readings > limits::MAX_PATH_READINGS => {
+                    // Beyond the gateway's budget: refused, never guessed.
                     assert!(matches!(outcome, Outcome::Refused(400, _)), "{context}");
-                    crowded += 1;
+                    over_budget += 1;
                 }
-                _ if !opinions.is_sound => {
+                _ if !interpretations.is_sound => {
                     assert_eq!(outcome, Outcome::Refused(400, "path_invalid".into()), "{context}");
                 }
                 [None] => assert_eq!(outcome, Outcome::Refused(404, "not_found".into()), "{context}"),
                 [Some(("none" | "optional", _, _))] => {
                     assert_eq!(outcome, Outcome::Forwarded(path.clone()), "{context}");
                     forwarded += 1;
-                    odd_and_forwarded += usize::from(opinions.readings > 1);
+                    unusual_and_forwarded += usize::from(interpretations.readings > 1);
                 }
                 [Some(("required", _, _))] => {
                     assert_eq!(outcome, Outcome::Challenged, "{context}");
@@ -505,7 +507,7 @@ fn nobody_reaches_what_some_server_reads_as_protected_and_what_all_read_alike_ar
                         outcome,
                         Outcome::Refused(400, "path_ambiguous".into()),
                         "{context} {:?}",
-                        opinions.policies
+                        interpretations.policies
                     );
                     ambiguous += 1;
                 }
@@ -513,16 +515,20 @@ fn nobody_reaches_what_some_server_reads_as_protected_and_what_all_read_alike_ar
         }
     }
     println!(
-        "{pairs} pairs: {forwarded} forwarded ({odd_and_forwarded} of several readings), {challenged} challenged, {ambiguous} ambiguous"
+        "{pairs} pairs: {forwarded} forwarded ({unusual_and_forwarded} of several readings), {challenged} challenged, {ambiguous} ambiguous"
     );
     assert!(
-        crowded < pairs / 50 && forwarded > 4000 && odd_and_forwarded > 1000 && challenged > 2000 && ambiguous > 3000
+        over_budget < pairs / 50
+            && forwarded > 4000
+            && unusual_and_forwarded > 1000
+            && challenged > 2000
+            && ambiguous > 3000
     );
 }
 
-/// Real paths that people use, with a catch-all that protects and with one that does not.
+/// Paths as they occur in practice, with a catch-all that protects and with one that does not.
 #[test]
-fn what_people_use_arrives_byte_for_byte() {
+fn paths_in_practice_arrive_byte_for_byte() {
     let catch_all = |auth| Route { segments: Vec::new(), has_rest: true, auth, scope: None, method: "ANY" };
     let literal = |path: &str, auth| Route {
         segments: path.split('/').map(String::from).collect(),
@@ -561,9 +567,9 @@ fn what_people_use_arrives_byte_for_byte() {
     }
 }
 
-/// A closing slash is served by the stricter of the two routes that it may mean.
+/// A trailing slash is served by the stricter of the two routes that may apply.
 #[test]
-fn a_closing_slash_alone_is_decided_by_the_stricter_route() {
+fn a_trailing_slash_alone_is_decided_by_the_stricter_route() {
     let route = |path: &str, has_rest, auth| Route {
         segments: path.split('/').filter(|part| !part.is_empty()).map(String::from).collect(),
         has_rest,

@@ -1,4 +1,4 @@
-//! The features `rsa` and `testing`, and claims as the caller's own types.
+//! The features `rsa` and `testing`, and claims as a caller's own types.
 
 #![allow(
     clippy::unwrap_used,
@@ -37,7 +37,7 @@ fn verified(issuer: &Issuer, claims: &[(&str, serde_json::Value)]) -> VerifiedTo
 }
 
 #[test]
-fn tokens_are_valid_with_every_algorithm() {
+fn its_tokens_are_valid_with_every_algorithm() {
     let issuer = Issuer::new(ISSUER);
     for algorithm in Algorithm::ALL {
         let access = issuer.access_token(AUDIENCE, now()).algorithm(algorithm);
@@ -51,7 +51,7 @@ fn tokens_are_valid_with_every_algorithm() {
 }
 
 #[test]
-fn changes_to_a_token_take_effect() {
+fn modifications_of_a_token_take_effect() {
     let issuer = Issuer::with_keys(ISSUER, [SigningKey::fixed(), SigningKey::new("b", key_b().private().clone())]);
     let token = issuer.access_token(AUDIENCE, now());
     let verdict = |text: &str| verify(&access_policy(), &keys(&issuer), text).map(|_| ());
@@ -70,7 +70,7 @@ fn changes_to_a_token_take_effect() {
 }
 
 #[test]
-fn signatures_equal_those_encoded_by_hand() {
+fn it_signs_as_the_tests_encode_by_hand() {
     let signer = SigningKey::new("a", key_a().private().clone());
     for algorithm in Algorithm::ALL {
         let by_hand = match algorithm.scheme() {
@@ -114,7 +114,7 @@ fn left_padded(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn unacceptable_public_keys_are_refused() {
+fn what_is_no_acceptable_public_key_is_refused() {
     let read = |pem: &str| PublicKey::from_pem(pem).map(|_| ()).unwrap_err();
     let public = key_a().private().to_public_key().to_public_key_pem(LineEnding::LF).unwrap();
     let private = key_a().private().to_pkcs8_pem(LineEnding::LF).unwrap();
@@ -139,7 +139,7 @@ fn unacceptable_public_keys_are_refused() {
 }
 
 #[test]
-fn a_key_from_a_file_verifies_tokens_with_its_kid_and_algorithm() {
+fn a_key_from_a_file_verifies_tokens_of_its_name_and_algorithm() {
     let issuer = Issuer::new(ISSUER);
     let public = PublicKey::try_from(&issuer.keys()[0].private().to_public_key()).unwrap();
     let key = VerifyingKey::new(public).unwrap().with_kid("fixed").only_for(Algorithm::Ps256);
@@ -152,7 +152,7 @@ fn a_key_from_a_file_verifies_tokens_with_its_kid_and_algorithm() {
 }
 
 #[test]
-fn claims_deserialize_into_the_callers_type() {
+fn claims_become_a_type_of_the_callers() {
     #[derive(Debug, Deserialize, PartialEq)]
     struct Caller<'c> {
         sub: &'c str,
@@ -175,7 +175,7 @@ fn claims_deserialize_into_the_callers_type() {
 }
 
 #[test]
-fn a_policy_for_another_audience_refuses_the_tokens() {
+fn a_policy_for_another_audience_refuses_its_tokens() {
     let issuer = Issuer::new(ISSUER);
     let policy = Policy::access_token(ISSUER, ["https://other.example.com"], &Algorithm::ALL).unwrap();
     let token = issuer.access_token(AUDIENCE, now()).sign();

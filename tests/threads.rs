@@ -1,5 +1,5 @@
-//! A multi-threaded server can share a verifier: its futures are `Send` if the host's are, and many threads get correct verdicts
-//! while keys rotate.
+//! Proves that threads of a server can share a verifier: its futures can move between threads if the host's can, and many threads get
+//! correct verdicts while keys rotate.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,11 +26,11 @@ use std::time::{Duration, Instant};
 use edgeward::host::{Host, Level, Spawn};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::{KeyCache, KeyJob, KeySource};
-use edgeward::{Unverified, Verifier};
+use edgeward::{VerificationError, Verifier};
 use support::world::{JWKS_URI, json};
 use support::{ISSUER, Mint, NOW, Rng, TestKey, access_policy, id_policy, key_a, key_b, key_c, key_e3, set_text};
 
-/// Wakes a thread waiting in [`block_on`].
+/// Wakes a thread that waits in [`block_on`].
 struct Unpark(Thread);
 
 impl Wake for Unpark {
@@ -39,14 +39,14 @@ impl Wake for Unpark {
     }
 }
 
-/// Runs a future on this thread.
+/// Drives a future on this thread.
 fn block_on<F: Future>(future: F) -> F::Output {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut future = pin!(future);
     loop {
         match future.as_mut().poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(output) => return output,
-            // A spurious wake costs one more poll.
+            // A spurious wake costs one poll more.
             Poll::Pending => thread::park_timeout(Duration::from_secs(10)),
         }
     }
@@ -58,7 +58,7 @@ struct Server(Arc<Inner>);
 
 struct Inner {
     now_ms: AtomicI64,
-    /// The published keys.
+    /// What the provider publishes.
     keys: Mutex<String>,
     edge: Mutex<BTreeMap<String, Vec<u8>>>,
     sent: AtomicUsize,
@@ -66,7 +66,7 @@ struct Inner {
     jobs: Mutex<SyncSender<(KeyJob, Arc<Ended>)>>,
 }
 
-/// Whether a job has ended, and its waker.
+/// Whether a job has ended, and the wakers waiting for that.
 #[derive(Default)]
 struct Ended(Mutex<(bool, Option<Waker>)>);
 
@@ -115,7 +115,7 @@ impl Host for Server {
     }
 
     async fn sleep(&self, millis: u32) {
-        // Only the test advances the clock.
+        // The clock that verdicts depend on is moved by the test alone.
         thread::sleep(Duration::from_millis(millis.into()));
     }
 
@@ -147,7 +147,7 @@ impl Spawn<KeyJob> for Server {
     }
 }
 
-/// Compiles only for types that can move to another thread.
+/// Compiles for what may move to another thread only.
 fn assert_send<T: Send>(value: T) -> T {
     value
 }
@@ -157,7 +157,7 @@ fn verifier() -> Verifier {
 }
 
 #[test]
-fn a_verifiers_futures_are_send_if_the_hosts_are() {
+fn the_futures_of_a_verifier_move_between_threads_where_the_hosts_do() {
     fn assert_shareable<T: Send + Sync>(_: &T) {}
 
     let (server, _queue) = Server::new();
@@ -171,23 +171,23 @@ fn a_verifiers_futures_are_send_if_the_hosts_are() {
     drop(assert_send(keys.verify(&id_policy(), "a.b.c", &server)));
     let token = access_policy().verify(&Mint::access(key_a()).text(), &key_a().set(), server.now()).unwrap();
     assert_shareable(&token);
-    // One already polled, too.
+    // One that has begun, too.
     let refused = thread::spawn(move || block_on(async move { verifier.verify("a.b", &server).await.map(drop) }));
-    assert!(matches!(refused.join().unwrap(), Err(Unverified::Refused(_))));
+    assert!(matches!(refused.join().unwrap(), Err(VerificationError::Refused(_))));
 }
 
 #[test]
-fn threads_that_share_a_verifier_get_correct_verdicts_while_keys_rotate() {
+fn threads_that_share_a_verifier_get_right_verdicts_while_keys_rotate() {
     const THREADS: u64 = 8;
     const VERIFICATIONS: usize = 10_000;
-    /// The number of verifications between changes of keys and time. In total less than a day passes, so that even a thread that was
-    /// suspended throughout still has keys.
+    /// So many verifications later the keys and the time are others. All in all less than a day goes by, so that even a thread
+    /// that was stopped all the while has keys.
     const STEP: usize = 500;
 
     let mint = |key: &'static TestKey, user: usize| {
         Mint::access(key).claim("exp", NOW + 100 * 24 * 3600).claim("sub", format!("user-{user}")).text()
     };
-    // Key e3 is always published, with one or two of the others.
+    // Key e3 is always published, of the others one or two.
     let steady: Vec<String> = (0..20).map(|user| mint(key_e3(), user)).collect();
     let rotating: Vec<String> = [key_a(), key_b(), key_c()].iter().map(|key| mint(key, 100)).collect();
     let forged: Vec<String> = steady.iter().map(|text| format!("{}AAAA", &text[..text.len() - 4])).collect();
@@ -220,7 +220,7 @@ fn threads_that_share_a_verifier_get_correct_verdicts_while_keys_rotate() {
                     thread::sleep(Duration::from_micros(200));
                 }
                 server.publish(keys);
-                // Beyond the pause for unknown keys, and sometimes beyond the freshness.
+                // Past the pause for unknown keys; every few times, past the freshness.
                 server.0.now_ms.fetch_add(97_000, Ordering::SeqCst);
             }
         });
@@ -233,8 +233,8 @@ fn threads_that_share_a_verifier_get_correct_verdicts_while_keys_rotate() {
                     let mut rng = Rng(seed);
                     let verify = |text: &str| match subject_of(verifier, server, text) {
                         Ok(subject) => Ok(subject),
-                        Err(Unverified::Refused(error)) => Err(error.code()),
-                        Err(Unverified::Unavailable(why)) => panic!("{why}"),
+                        Err(VerificationError::Refused(error)) => Err(error.code()),
+                        Err(VerificationError::Unavailable(why)) => panic!("{why}"),
                     };
                     for _ in 0..VERIFICATIONS {
                         let user = rng.below(steady.len());
@@ -266,7 +266,7 @@ fn threads_that_share_a_verifier_get_correct_verdicts_while_keys_rotate() {
     assert_eq!(*server.0.lines.lock().unwrap(), Vec::<String>::new());
 }
 
-/// Returns the subject of a token verified on this thread.
-fn subject_of(verifier: &Verifier, server: &Server, text: &str) -> Result<String, Unverified> {
+/// The subject of a token, verified on this thread.
+fn subject_of(verifier: &Verifier, server: &Server, text: &str) -> Result<String, VerificationError> {
     block_on(verifier.verify(text, server)).map(|token| token.claims().subject().unwrap_or_default().to_owned())
 }

@@ -1,5 +1,5 @@
-//! Proves every branch of the flows of verification on a virtual host: who fetches and who waits, what a cancelled request and a
-//! killed job leave behind, late answers, clocks that jump while something is awaited, and what is logged.
+//! Proves every branch of the verification flows on a virtual host: fetching and waiting, cancelled requests, killed jobs, late
+//! responses, clocks that jump during an await, and log lines.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,7 +19,7 @@ use edgeward::host::{Host as _, Level};
 use edgeward::io::{UnixTime, Unreachable};
 use edgeward::jwk::{KeyCache, KeySource, KeysError};
 use edgeward::jwt::{Algorithm, Policy};
-use edgeward::{Unverified, Verifier, limits};
+use edgeward::{VerificationError, Verifier, limits};
 use serde_json::json as value;
 use support::host::{Delay, Jobs, Tasks, VirtualHost};
 use support::world::{JWKS_URI, Verdict, World, json, kids, status, token, token_with_kid, unavailable};
@@ -62,7 +62,7 @@ fn a_cold_start_discovers_once_for_two_hundred_requests() {
     let text = token(key_a());
     assert_eq!(world.run_all((0..200).map(|_| world.verdict(&text))), vec![Verdict::Accepted; 200]);
     assert_eq!(world.urls(), [OPENID, JWKS_URI]);
-    // Edge cache, document and key set one after the other, and a look at what has come of it.
+    // Edge cache, document and key set one after the other, and a check of the result.
     assert!((290..=290 + i64::from(limits::FETCH_POLL_MS)).contains(&world.elapsed_ms()), "{}", world.elapsed_ms());
 }
 
@@ -86,7 +86,7 @@ fn a_request_with_keys_at_hand_is_ready_at_its_first_poll() {
 }
 
 #[test]
-fn a_request_cancelled_at_any_await_takes_nobody_along() {
+fn a_request_cancelled_at_any_await_affects_no_other() {
     // Counts the rounds of a whole fetch first, then cancels in each of them.
     let text = token(key_a());
     let mut rounds = 0;
@@ -105,7 +105,7 @@ fn a_request_cancelled_at_any_await_takes_nobody_along() {
         for other in others {
             assert_eq!(tasks.output(other), Some(&Verdict::Accepted), "cancelled after {rounds} rounds");
         }
-        assert_eq!(world.urls(), [OPENID, JWKS_URI], "the fetch goes on, and nobody begins another");
+        assert_eq!(world.urls(), [OPENID, JWKS_URI], "the fetch continues, and no other is started");
         assert!(world.elapsed_ms() <= limits::FETCH_POLL_MS.into(), "nor does anybody wait for a lease");
         rounds += 1;
         if was_done {
@@ -116,7 +116,7 @@ fn a_request_cancelled_at_any_await_takes_nobody_along() {
 }
 
 #[test]
-fn a_fetch_goes_on_when_nobody_waits_for_it_any_more() {
+fn a_fetch_continues_when_no_request_waits_for_it_any_more() {
     let world = World::publishing([key_a()]);
     world.delay_answers(JWKS_URI, Delay::Millis(300));
     let text = token(key_a());
@@ -130,7 +130,7 @@ fn a_fetch_goes_on_when_nobody_waits_for_it_any_more() {
 }
 
 #[test]
-fn a_job_killed_at_any_await_hands_its_lease_back_and_refuses_nobody() {
+fn a_job_killed_at_any_await_returns_its_lease_and_fails_no_request() {
     let text = token(key_a());
     let mut rounds = 1;
     loop {
@@ -148,7 +148,7 @@ fn a_job_killed_at_any_await_hands_its_lease_back_and_refuses_nobody() {
             assert_eq!(tasks.output(number), Some(&Verdict::Accepted), "killed after {rounds} rounds");
         }
         assert!(world.seen().urls().iter().filter(|url| *url == JWKS_URI).count() <= 2);
-        assert!(world.elapsed_ms() <= 2 * i64::from(limits::FETCH_POLL_MS), "nobody waits for its lease to end");
+        assert!(world.elapsed_ms() <= 2 * i64::from(limits::FETCH_POLL_MS), "no request waits for its lease to end");
         rounds += 1;
         if was_over {
             break;
@@ -194,7 +194,7 @@ fn while_one_request_waits_for_a_slow_provider_the_others_ask_once_per_lease() {
 }
 
 #[test]
-fn nobody_waits_for_the_edge_cache_to_store() {
+fn no_request_waits_for_the_edge_cache_to_store() {
     let world = World::publishing([key_a()]);
     world.delay_answers(JWKS_URI, Delay::Millis(100));
     let text = token(key_a());
@@ -238,7 +238,7 @@ fn an_answer_of_the_edge_cache_about_an_unknown_key_counts_for_the_cooldown() {
 }
 
 #[test]
-fn whatever_the_clock_does_while_an_answer_is_awaited_everybody_gets_a_verdict() {
+fn however_the_clock_jumps_during_an_await_every_request_gets_a_verdict() {
     let text = Mint::access(key_a()).without("nbf").without("iat").claim("exp", NOW + 10 * YEAR_MS / 1000).text();
     let jumps = [1, 499, 500, 501, 60_000, 600_000, 3_600_000, YEAR_MS];
     for jump_ms in jumps.into_iter().flat_map(|jump| [jump, -jump]) {
@@ -272,7 +272,7 @@ fn whatever_the_clock_does_while_an_answer_is_awaited_everybody_gets_a_verdict()
 }
 
 #[test]
-fn a_refresh_in_the_background_brings_new_keys_and_costs_nobody_time() {
+fn a_refresh_in_the_background_brings_new_keys_and_delays_no_request() {
     let world = World::publishing([key_a()]);
     world.request(&token(key_a()));
     world.publish([key_a(), key_b()]);
@@ -288,7 +288,7 @@ fn a_refresh_in_the_background_brings_new_keys_and_costs_nobody_time() {
 }
 
 #[test]
-fn a_refresh_that_is_lost_is_begun_anew_after_its_lease_and_a_killed_one_at_once() {
+fn a_lost_refresh_is_restarted_after_its_lease_and_a_killed_one_at_once() {
     let text = token(key_a());
     for (mode, wait_ms) in [(Jobs::Lose, limits::FETCH_LEASE_MS), (Jobs::Kill, 0), (Jobs::RunAwaited, 0)] {
         let world = World::publishing([key_a()]);
@@ -347,11 +347,11 @@ fn a_verdict_without_waiting_uses_stale_keys_while_they_are_fetched() {
         assert_eq!(world.open_jobs(), 1, "after {seconds} s");
         world.kill_jobs();
     }
-    // Also where no job ever runs.
+    // Even if no job ever runs.
     world.jobs(Jobs::Kill);
     assert_eq!(world.request_now(&text), Some(Verdict::Accepted));
     world.jobs(Jobs::Hold);
-    // A day old, they serve no more.
+    // After a day, they are no longer used.
     world.set_clock(UnixTime::from_secs(NOW + limits::JWKS_STALE_ON_ERROR_S));
     assert_eq!(world.request_now(&text), None);
     world.jobs(Jobs::Run);
@@ -377,7 +377,7 @@ fn a_verdict_without_waiting_says_when_the_provider_cannot_be_reached() {
 }
 
 #[test]
-fn a_verdict_without_waiting_on_an_unknown_key_comes_after_the_look_for_it() {
+fn a_verdict_without_waiting_on_an_unknown_key_follows_the_fetch_for_it() {
     let world = World::publishing([key_a()]);
     world.request(&token(key_a()));
     world.publish([key_a(), key_b()]);
@@ -401,7 +401,7 @@ fn keys_of_several_issuers_are_loaded_at_once() {
     for load in loads {
         assert_eq!(tasks.output(load), Some(&Ok(())));
     }
-    assert_eq!(world.urls(), [JWKS_URI, OTHER_JWKS], "and once, whoever calls");
+    assert_eq!(world.urls(), [JWKS_URI, OTHER_JWKS], "and once, for both callers");
     assert!(world.elapsed_ms() <= 400 + i64::from(limits::FETCH_POLL_MS), "{}", world.elapsed_ms());
 }
 
@@ -497,7 +497,7 @@ fn id_tokens_share_the_keys_and_the_fetches_of_the_verifier() {
         let result = keys.verify(&policy, text, &world.host).await;
         result.map(|token| token.claims().subject().map(str::to_owned))
     };
-    // An access token is no ID token, and an ID token is known to no cache of access tokens.
+    // An access token is not an ID token, and the cache of access tokens holds no ID token.
     let texts = [&id, &access];
     for text in texts {
         tasks.start(verify_id(text));
@@ -507,21 +507,21 @@ fn id_tokens_share_the_keys_and_the_fetches_of_the_verifier() {
     assert!(numbers.iter().all(|number| !others.poll(*number)));
     tasks.finish();
     others.finish();
-    let [Ok(subject), Err(Unverified::Refused(error))] = &tasks.outputs()[..] else { panic!() };
+    let [Ok(subject), Err(VerificationError::Refused(error))] = &tasks.outputs()[..] else { panic!() };
     assert_eq!((subject.as_deref(), error.code()), (Some("user-1"), "audience_mismatch"));
     assert_eq!(others.outputs(), [Verdict::Accepted, Verdict::Refused("audience_mismatch")]);
     assert_eq!(world.asked(), 1);
 }
 
 #[test]
-fn an_id_token_that_is_refused_hands_the_refresh_on() {
+fn a_refused_id_token_passes_the_refresh_on() {
     let world = World::publishing([key_a()]);
     world.request(&token(key_a()));
     world.sleep_s(500);
     let keys = Arc::clone(world.verifier.keys().next().unwrap());
     let wrong = id_policy().nonce("another");
     let refused = world.run(keys.verify(&wrong, &Mint::id(key_a()).text(), &world.host));
-    assert!(matches!(refused, Err(Unverified::Refused(error)) if error.code() == "nonce_mismatch"));
+    assert!(matches!(refused, Err(VerificationError::Refused(error)) if error.code() == "nonce_mismatch"));
     assert_eq!(world.asked(), 1);
     let id = world.run(keys.verify(&id_policy(), &Mint::id(key_a()).text(), &world.host));
     assert!(id.is_ok());
@@ -563,10 +563,10 @@ fn what_is_logged_is_one_line_for_each_failed_fetch_and_holds_nothing_of_a_token
     assert!(world.seen().lines.is_empty(), "a refused token is no event");
 }
 
-/// Whatever a provider, an edge cache, a runtime and a clock do: every request ends, no forged token passes, no valid one is
-/// refused, and when all is well again everything works at once.
+/// Under any failure of provider, edge cache, runtime and clock, every request ends, no forged token passes and no valid one is refused;
+/// and after recovery everything works at once.
 #[test]
-fn in_any_disorder_every_request_ends_with_a_verdict_that_is_right() {
+fn under_any_failures_every_request_ends_with_a_correct_verdict() {
     let good = Mint::access(key_e3()).without("nbf").without("iat").claim("exp", NOW + YEAR_MS / 1000).text();
     let rotating = Mint::access(key_a()).without("nbf").without("iat").claim("exp", NOW + YEAR_MS / 1000).text();
     let forged = format!("{}AAAA", &good[..good.len() - 4]);
@@ -610,7 +610,7 @@ fn in_any_disorder_every_request_ends_with_a_verdict_that_is_right() {
             }
             for (number, _, at_ms) in &started {
                 let is_open = tasks.is_open(*number);
-                // Two fetches of at most six questions, each with its time, and a lease before each.
+                // Two fetches of at most six requests, each with its timeout, and a lease before each.
                 assert!(!is_open || world.elapsed_ms() - at_ms <= 40_000 + 700_000, "seed {seed}: an endless request");
             }
         }
@@ -653,7 +653,7 @@ fn the_virtual_hosts_entropy_is_the_same_for_the_same_seed() {
 }
 
 #[test]
-fn after_the_clock_went_back_a_new_key_need_not_wait_for_a_pause_of_the_future() {
+fn after_the_clock_went_back_a_new_key_is_not_delayed_by_a_pause_from_the_future() {
     let world = World::publishing([key_a()]);
     world.request(&token(key_a()));
     world.sleep_s(100);
@@ -675,7 +675,7 @@ fn a_test_that_waits_without_end_fails() {
 
 #[test]
 #[should_panic(expected = "a request waits again and again")]
-fn a_test_that_goes_round_in_circles_fails() {
+fn a_test_that_loops_without_end_fails() {
     let host = VirtualHost::default();
     host.run(async {
         loop {

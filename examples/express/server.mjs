@@ -1,4 +1,4 @@
-// An API with Express. `npm start` runs it; without ISSUER it makes up an issuer of its own and prints a token to try.
+// An API with Express. `npm start` runs it; without ISSUER it uses a demo issuer and prints a token to try.
 import { createVerifier } from "edgeward";
 import { bearer } from "edgeward/express";
 import express from "express";
@@ -10,7 +10,7 @@ const demo = ISSUER ? undefined : await demoIssuer(AUDIENCE);
 const verifier = createVerifier({
   audience: AUDIENCE,
   algorithms: ["RS256"],
-  // A real issuer's keys are found by discovery; the demo's are given.
+  // The keys of a real issuer are found by discovery; those of the demo are static.
   ...(demo ? { issuer: demo.issuer, jwks: demo.jwks } : { issuer: ISSUER }),
 });
 

@@ -1,4 +1,4 @@
-// The gateway is configured, not programmed: edgeward.json says what it does.
+// The gateway is configured, not programmed: see edgeward.json.
 import { gateway } from "edgeward/gateway";
 import config from "./edgeward.json";
 

@@ -1,4 +1,4 @@
-// Stands in for an identity provider: a key pair for this run, its public key set, and a token signed with it.
+// A stand-in for an identity provider: a key pair for this run, its public key set, and a token signed with it.
 
 const base64url = (bytes) => Buffer.from(bytes).toString("base64url");
 

@@ -1,5 +1,5 @@
 // An API with Hono, here on Node; the same app runs on Workers, Deno and Bun. `npm start` runs it; without ISSUER it
-// makes up an issuer of its own and prints a token to try.
+// uses a demo issuer and prints a token to try.
 import { serve } from "@hono/node-server";
 import { createVerifier } from "edgeward";
 import { bearer } from "edgeward/hono";
@@ -12,7 +12,7 @@ const demo = ISSUER ? undefined : await demoIssuer(AUDIENCE);
 const verifier = createVerifier({
   audience: AUDIENCE,
   algorithms: ["RS256"],
-  // A real issuer's keys are found by discovery; the demo's are given.
+  // The keys of a real issuer are found by discovery; those of the demo are static.
   ...(demo ? { issuer: demo.issuer, jwks: demo.jwks } : { issuer: ISSUER }),
 });
 

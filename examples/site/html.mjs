@@ -1,4 +1,4 @@
-// HTML by template: whatever is put in becomes text, unless it is HTML by template itself.
+// HTML templates: interpolated values are escaped, unless they are templates themselves.
 
 class Html {
   constructor(text) {

@@ -1,4 +1,4 @@
-// The pages of the demo site. `user` is whoever the gateway says is asking, or undefined.
+// The pages of the demo site. `user` comes from the gateway's headers; undefined for anonymous requests.
 
 import { html } from "./html.mjs";
 
@@ -30,19 +30,19 @@ ${user
 <main id="main">
 ${main}
 </main>
-<footer>The gateway decides who sees which page; <code>edgeward.json</code> tells it how.</footer>
+<footer>The gateway decides who sees which page, as configured in <code>examples/site/edgeward.json</code>.</footer>
 </body>
 </html>
 `;
 
 export const start = (user) => page({ path: "/", title: "Start", user }, html`
 <h1>A site with a guard at the edge</h1>
-<p>Everybody may read this page. What is behind the links below is for some people only: the gateway asks who you are before
-anything reaches this site.</p>
+<p>This page is public. The pages below are protected: the gateway checks who you are before a request reaches this
+site.</p>
 <p class="soft">${user ? html`You are logged in as ${user.name ?? user.id}.` : "You are not logged in."}</p>
 <ul class="cards">
-<li class="card"><h2><a href="/account">Your account</a></h2><p>For whoever is logged in. Shows what the gateway told this site about
-you, and calls an API with your session.</p></li>
+<li class="card"><h2><a href="/account">Your account</a></h2><p>For logged-in users. Shows the claims that the gateway sent to this
+site, and calls an API with your session.</p></li>
 <li class="card"><h2><a href="/admin">Administration</a></h2><p>For accounts with the role <code>admin</code>. Alice has it, Bob does
 not.</p></li>
 <li class="card"><h2><a href="/api/items">The API</a></h2><p>For sessions and for bearer tokens with the scope
@@ -59,9 +59,9 @@ const FACTS = [
 
 export const account = (user) => page({ path: "/account", title: "Your account", user, script: "/assets/items.js" }, html`
 <h1>Hello, ${user.name ?? user.id}</h1>
-<p>You are logged in. The session is in a sealed cookie that only the gateway can read.</p>
+<p>You are logged in. Your session is in an encrypted cookie that only the gateway can read.</p>
 <section class="card" aria-labelledby="facts">
-<h2 id="facts">What the gateway says about you</h2>
+<h2 id="facts">Your claims, from the gateway</h2>
 <dl>
 ${FACTS.map(([name, of]) => html`<dt>${name}</dt><dd>${of(user) || "–"}</dd>\n`)}
 </dl>
@@ -79,8 +79,8 @@ export const admin = (user) => page({ path: "/admin", title: "Administration", u
 <h1>Administration</h1>
 <p>You see this page because the claim <code>https://example.com/roles</code> of your account lists the role <code>admin</code>. It
 lists: ${user.roles.join(", ")}.</p>
-<p>Log out and come back as Bob, who has no such role: the gateway turns him away.</p>`);
+<p>Log out and log in as Bob, who does not have this role: the gateway answers 403.</p>`);
 
 export const missing = (path, user) => page({ path, title: "Not found", user }, html`
-<h1>There is no such page</h1>
+<h1>Page not found</h1>
 <p><a class="button" href="/">Go to the start page</a></p>`);

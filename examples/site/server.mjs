@@ -1,5 +1,5 @@
-// The demo site behind the gateway: a page for everybody, one for whoever is logged in, one for administrators, and an API.
-// It checks nobody: the gateway does, and says in the X-User-… headers who is asking. A client's own never get through.
+// The demo site behind the gateway: a public page, one for logged-in users, one for administrators, and an API. It checks no
+// credentials: the gateway does, and names the user in the X-User-… headers, which it removes from clients' requests.
 
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -13,18 +13,18 @@ const MAX_ITEM_CHARS = 200;
 const POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const TYPES = { ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml" };
 const ASSETS = ["icon.svg", "items.js", "site.css"];
-/** Where browsers look for the icon of pages that name none, as the gateway's own. */
+/** Requested by browsers for pages that name no icon, such as the gateway's own. */
 const FAVICON = "/favicon.ico";
 
 /**
  * Starts the site.
  *
- * @param {{ port?: number, host?: string }} [options] port 0 takes a free one
+ * @param {{ port?: number, host?: string }} [options] port 0 uses a free one
  * @returns {Promise<{ url: string, port: number, stop(): Promise<void> }>}
  */
 export async function startSite({ port = 0, host = "127.0.0.1" } = {}) {
   const assets = new Map(await Promise.all(ASSETS.map(async (name) => [`/assets/${name}`, await readFile(join(import.meta.dirname, "assets", name))])));
-  /** Everybody's items, by account. */
+  /** Items by account. */
   const items = new Map();
   const server = createServer((req, res) => {
     answer(req, assets, items)
@@ -66,7 +66,7 @@ async function answer(req, assets, items) {
   }
 }
 
-/** Reads the items of whoever is asking, or adds one. */
+/** Lists the user's items, or adds one. */
 async function itemsOf(req, user, items) {
   const own = items.get(user.id) ?? [];
   if (req.method === "POST") {
@@ -78,16 +78,16 @@ async function itemsOf(req, user, items) {
   return json(200, { items: items.get(user.id) ?? [], ...received(req) });
 }
 
-/** What reached this site: the claims that the gateway verified are among the headers. */
+/** The request as it arrived: the claims that the gateway verified are among its headers. */
 const received = ({ method, url, headers }) => ({ method, url, headers });
 
-/** Whoever the gateway says is asking. */
+/** The user, from the gateway's headers. */
 function userOf(headers) {
   if (headers["x-user-id"] === undefined) return undefined;
   const value = (name) => headers[name] && decodeURIComponent(headers[name]);
   return {
     id: value("x-user-id"), name: value("x-user-name"), email: value("x-user-email"), scope: value("x-user-scope"),
-    // Lists come as JSON.
+    // Lists are sent as JSON.
     roles: [JSON.parse(headers["x-user-roles"] ?? "[]")].flat().map(String),
   };
 }

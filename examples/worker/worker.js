@@ -1,10 +1,10 @@
-// A Worker of your own with a guard around it. `npm start` runs it on this machine.
+// A Worker with protected routes. `npm start` runs it locally.
 import { createVerifier, protect } from "edgeward";
 
 let routes;
 
 function routesFor({ ISSUER, AUDIENCE }) {
-  // One verifier for the isolate: it keeps the keys.
+  // One verifier per isolate: it holds the keys.
   const verifier = createVerifier({ issuer: ISSUER, audience: AUDIENCE, algorithms: ["RS256"] });
   return {
     "/me": protect((request, token) => Response.json({ user: token.payload.sub, scopes: token.scopes }), { verifier }),

@@ -1,12 +1,11 @@
-// The wasm module's exports as functions on text. The other side is bindings/npm/src/lib.rs.
+// The wasm module's exports as functions on text. The other side of the interface is bindings/npm/src/lib.rs.
 
 import { internalError } from "./error.js";
 
-/** Writes text as UTF-8. */
 export const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** What the module imports: the table that its tool chain sets up and nothing here uses. */
+/** The module's one import: a table that its tool chain sets up and nothing here uses. */
 const IMPORTS = { "./edgeward_bg.js": { __wbindgen_init_externref_table() {} } };
 
 /** The outcomes of `check` and of tasks. */
@@ -14,10 +13,10 @@ export const PASSED = 0;
 export const REFUSED = 1;
 export const NOT_LOADED = 2;
 export const PENDING = 3;
-/** Added to an outcome of `check` if there is `mail`. */
-export const MAIL = 8;
+/** Added to an outcome of `check` if there are `updates`. */
+export const HAS_UPDATES = 8;
 
-/** What `check` is given. */
+/** The forms of the text for `check`. */
 export const TOKEN = 0;
 export const HEADER = 1;
 export const NO_HEADER = 2;
@@ -28,24 +27,24 @@ let provideModule = () => {
 };
 let shared;
 
-/** Says where the compiled module comes from. Called once, by the entry for the runtime. */
+/** Sets the source of the compiled module. Called by the entry for the runtime. */
 export function setModule(provide) {
   provideModule = provide;
   shared = undefined;
 }
 
-/** The instance that all verifiers share; a new one if there is none yet or the last one broke. */
+/** Returns the instance that all verifiers share: a new one if there is none yet, or the last one broke. */
 export function currentCore() {
   if (!shared || shared.broken) shared = new Core(provideModule());
   return shared;
 }
 
 class Core {
-  /** Set once a call trapped: the instance's state is unknown, so it is never called again. */
+  /** Set when a call trapped: the state of the instance is unknown, so it is never called again. */
   broken = false;
 
   constructor(module) {
-    // Not every runtime's modules are instances of WebAssembly.Module: no check, the constructor makes it.
+    // Some runtimes have modules that are not instances of WebAssembly.Module: the constructor checks them.
     this.guard(() => {
       this.wasm = new WebAssembly.Instance(module, IMPORTS).exports;
       this.maxTokenBytes = this.wasm.max_token_bytes();
@@ -55,7 +54,7 @@ class Core {
   #input;
   #pointer = 0;
 
-  /** The input buffer with room for `bytes`: memory moves when it grows. */
+  /** Returns the input buffer with room for `bytes`. Memory moves when it grows. */
   #room(bytes) {
     let input = this.#input;
     if (input === undefined || input.length < bytes || input.buffer !== this.wasm.memory.buffer) {
@@ -66,14 +65,14 @@ class Core {
     return input;
   }
 
-  /** Runs `call`; a trap breaks the instance and becomes an error. */
+  /** Runs `call`. A trap breaks the instance and becomes an error. */
   guard(call) {
     if (this.broken) throw internalError("the wasm instance broke earlier");
     try {
       return call();
     } catch (cause) {
       this.broken = true;
-      throw internalError("the wasm instance broke; the next call starts a new one", cause);
+      throw internalError("the wasm instance broke; the next call creates a new one", cause);
     }
   }
 
@@ -90,19 +89,19 @@ class Core {
     return this.guard(() => JSON.parse(this.text()));
   }
 
-  /** The verified header and claims, as JSON texts. */
+  /** Returns the verified header and claims, as JSON. */
   claims() {
     return this.guard(() => {
       const bytes = this.#output();
       const split = this.wasm.header_len();
       const text = decoder.decode(bytes);
-      // Without characters beyond ASCII, bytes and characters count the same.
+      // In ASCII, bytes and characters count the same.
       if (text.length === bytes.length) return [text.slice(0, split), text.slice(split)];
       return [decoder.decode(bytes.subarray(0, split)), decoder.decode(bytes.subarray(split))];
     });
   }
 
-  /** Writes texts and bytes one after the other into the input; their lengths. */
+  /** Writes strings and bytes one after the other into the input, and returns their lengths. */
   #write(...parts) {
     const bytes = parts.map((part) => (typeof part === "string" ? encoder.encode(part) : part));
     const input = this.#room(bytes.reduce((sum, part) => sum + part.length, 0));
@@ -114,7 +113,7 @@ class Core {
     return bytes.map((part) => part.length);
   }
 
-  /** A verifier's `number`, which is never another's; if the options are invalid, the `reason`, and which `issuer` it is about. */
+  /** Creates a verifier and returns its `number`, which is never used again; for invalid options, the `reason` and the index of the `issuer`. */
   create(options) {
     return this.guard(() => {
       const [length] = this.#write(options);
@@ -123,12 +122,12 @@ class Core {
     });
   }
 
-  /** How many verified tokens a verifier keeps. */
+  /** Returns how many verified tokens a verifier caches. */
   cacheEntries(verifier) {
     return this.guard(() => this.wasm.cache_entries(verifier) >>> 0);
   }
 
-  /** From when until when the last verdict stands while the keys are the same; undefined if that is not known. */
+  /** Returns the period in which the last verdict holds with the same keys, in milliseconds since 1970; undefined if it is unknown. */
   settled() {
     return this.guard(() => {
       const until = this.wasm.settled_until();
@@ -137,16 +136,16 @@ class Core {
   }
 
   destroy(verifier) {
-    this.#forget(() => this.wasm.destroy(verifier));
+    this.#release(() => this.wasm.destroy(verifier));
   }
 
-  /** Forgets a task; the jobs that it began go on. */
-  leave(verifier, task) {
-    this.#forget(() => this.wasm.leave(verifier, task));
+  /** Removes a task; the jobs that it started continue. */
+  cancel(verifier, task) {
+    this.#release(() => this.wasm.cancel(verifier, task));
   }
 
-  #forget(call) {
-    // A broken instance is forgotten as a whole.
+  #release(call) {
+    // A broken instance is collected as a whole.
     if (this.broken) return;
     try {
       call();
@@ -155,19 +154,19 @@ class Core {
     }
   }
 
-  /** One of the outcomes. `demands` are JSON in UTF-8. */
+  /** Checks a text and returns the outcome. `requirements` are JSON in UTF-8. */
   check(verifier, form, text, requirements, nowMs, mayWait) {
     return this.guard(() => {
       const room = this.maxTokenBytes + 64;
       const input = this.#room(room + (requirements?.length ?? 0));
       let length = text.length;
       let more = 0;
-      // A text too long in characters is too long in bytes: that much is all the core needs to know.
+      // A text too long in characters is too long in bytes: the core needs to know no more.
       if (length <= room) {
         const { read, written } = encoder.encodeInto(text, input);
-        // What did not fit is too long in bytes.
+        // A text that did not fit is too long in bytes.
         length = read === length ? written : room + 1;
-        // Requirements that do not fit stand behind a token that is too long anyway.
+        // If the requirements do not fit, the token before them is too long anyway.
         if (requirements !== undefined && length + requirements.length <= input.length) {
           input.set(requirements, length);
           more = requirements.length;
@@ -177,33 +176,33 @@ class Core {
     });
   }
 
-  /** The task that the last `check` began. */
+  /** Returns the task that the last `check` started. */
   task() {
     return this.guard(() => this.wasm.task());
   }
 
-  /** Begins to load the keys; the task that does it. */
+  /** Starts to load the keys and returns the task. */
   load(verifier, nowMs) {
     return this.guard(() => this.wasm.load(verifier, nowMs));
   }
 
-  /** What the flows of a verifier ask for since the last call, and which have ended or failed. */
-  mail(verifier) {
+  /** Returns the new requests of a verifier's flows, and the calls that have ended or failed. */
+  updates(verifier) {
     return this.guard(() => {
-      this.wasm.mail(verifier);
+      this.wasm.updates(verifier);
       return this.json();
     });
   }
 
-  /** Hands over what came of a request. */
-  answer(verifier, request, { kind, head = "", body = new Uint8Array(0) }, nowMs) {
+  /** Passes in the response to a request. */
+  respond(verifier, request, { kind, head = "", body = new Uint8Array(0) }, nowMs) {
     this.guard(() => {
       const [headLength, bodyLength] = this.#write(head, body);
-      this.wasm.answer(verifier, request, kind, headLength, bodyLength, nowMs);
+      this.wasm.respond(verifier, request, kind, headLength, bodyLength, nowMs);
     });
   }
 
-  /** The outcome of a task that has ended. */
+  /** Returns the outcome of a task that has ended. */
   result(verifier, task) {
     return this.guard(() => this.wasm.result(verifier, task) >>> 0);
   }

@@ -1,15 +1,16 @@
 /** Why there is no verified token. */
 export class EdgewardError extends Error {
+  // Survives minification, for inspection.
+  static name = "EdgewardError";
+
   #reply;
 
   constructor(code, message, reply, cause) {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
+    // An own property, so that consoles and loggers show it.
+    this.status = reply.status;
     this.#reply = reply;
-  }
-
-  get status() {
-    return this.#reply.status;
   }
 
   get wwwAuthenticate() {
@@ -33,36 +34,45 @@ export class EdgewardError extends Error {
     const { status, headers, body } = this.#reply;
     return new Response(body, { status, headers });
   }
+
+  /** Without the cause, which is not ours and may hold anything. */
+  toJSON() {
+    const { name, code, status, message } = this;
+    return { name, code, status, message };
+  }
 }
 EdgewardError.prototype.name = "EdgewardError";
 
-/** The error that the core describes. */
+/** Returns the error that the core describes. */
 export function fromCore({ code, message, reply }, cause) {
   return new EdgewardError(code, message, reply, cause);
 }
 
-/** Failures that happen outside the core, in the form that the core gives its own. */
-function outside(code, message, status, title, detail, cause, more = {}) {
+/** Returns an error of this package in the form of the core's. */
+function own(code, message, status, title, detail, cause, more = {}) {
   const headers = { "content-type": "application/problem+json", "cache-control": "no-store", ...more };
   return new EdgewardError(code, message, { status, headers, body: JSON.stringify({ status, title, code, detail }) }, cause);
 }
 
-const CANNOT = "The server cannot check tokens.";
+const CANNOT_CHECK = "The server cannot check tokens.";
 
 export function internalError(message, cause) {
-  return outside("internal_error", message, 500, "Internal Server Error", CANNOT, cause);
+  return own("internal_error", message, 500, "Internal Server Error", CANNOT_CHECK, cause);
 }
 
 export function invalidOption(message, cause) {
-  return outside("options_invalid", message, 500, "Internal Server Error", CANNOT, cause);
+  return own("options_invalid", message, 500, "Internal Server Error", CANNOT_CHECK, cause);
 }
 
 export function keysNotLoaded() {
   const message = "the keys are not loaded: await load() or verify() first";
-  return outside("keys_not_loaded", message, 503, "Service Unavailable", "The keys are not loaded yet.", undefined, { "retry-after": "1" });
+  return own("keys_not_loaded", message, 503, "Service Unavailable", "The keys are not loaded yet.", undefined, { "retry-after": "1" });
+}
+
+export function malformedToken(cause) {
+  return own("token_malformed", "the text is not a signed token", 401, "Unauthorized", "The text is not a signed token.", cause);
 }
 
 export function aborted(cause) {
-  const message = "the caller's signal ended the call before there was a verdict";
-  return outside("aborted", message, 503, "Service Unavailable", "The check was broken off.", cause);
+  return own("aborted", "the signal was aborted before there was a verdict", 503, "Service Unavailable", "The check was aborted.", cause);
 }

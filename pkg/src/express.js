@@ -1,6 +1,6 @@
 import { EdgewardError, guard } from "edgeward";
 
-/** Connect middleware: a request passes with a token that passes, found as `req.auth`. */
+/** Connect middleware that lets requests with an accepted token pass and sets `req.auth`. */
 export function bearer(options) {
   const check = guard(options);
   return (request, response, next) => {

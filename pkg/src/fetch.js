@@ -1,11 +1,11 @@
-// The core's requests, sent: no redirects, no cache, a deadline, and a limit on the body.
+// Sends the core's requests: no redirects, no cache, a deadline, and a limit on the body.
 
 const FORWARDED_HEADERS = ["content-type", "cache-control", "age", "retry-after"];
 const MAX_EDGE_BYTES = 256 * 1024;
 
 let noStore;
 
-/** `cache: "no-store"` where the runtime knows it; an older one throws on it. */
+/** Returns `cache: "no-store"` where the runtime supports it; others throw. */
 function cacheMode() {
   if (noStore === undefined) {
     try {
@@ -18,8 +18,8 @@ function cacheMode() {
 }
 
 /**
- * Sends a request and reads the answer whole. Never throws: what failed is the `cause`, and the `kind` says whether it was the
- * network (2) or this function, which gave up (4).
+ * Sends a request and reads the whole response. Never throws: a failure has a `cause`, and its `kind` is 2 for the network and 4 for a
+ * deadline or limit of this function.
  *
  * @returns {Promise<{ kind: number, head?: string, body?: Uint8Array, cause?: unknown }>}
  */
@@ -27,10 +27,10 @@ export async function send({ url, headers, timeoutMs, maxBytes }, customFetch) {
   const controller = new AbortController();
   let timer;
   try {
-    // The deadline stands beside the signal: a fetch that ignores signals is left behind.
+    // A deadline beside the signal, because a caller's fetch may ignore signals.
     const deadline = new Promise((_, reject) => {
       timer = setTimeout(() => {
-        const reason = new Error(`no answer within ${timeoutMs} ms`);
+        const reason = new Error(`no response within ${timeoutMs} ms`);
         controller.abort(reason);
         reject(reason);
       }, timeoutMs);
@@ -44,7 +44,7 @@ export async function send({ url, headers, timeoutMs, maxBytes }, customFetch) {
         if (typeof value === "string") head[name] = value;
       }
       const body = await readBody(response, maxBytes, controller);
-      return { kind: 3, head: JSON.stringify(head), body, cause: unexpected(url, response) };
+      return { kind: 3, head: JSON.stringify(head), body, cause: describe(url, response) };
     };
     const sent = exchange();
     sent.catch(() => {});
@@ -56,13 +56,13 @@ export async function send({ url, headers, timeoutMs, maxBytes }, customFetch) {
   }
 }
 
-/** What is odd about an answer, for whoever reads the error of a fetch that failed. */
-function unexpected(url, { status, headers }) {
+/** Describes an unexpected response, as the cause of an error. */
+function describe(url, { status, headers }) {
   if (status !== 200) return new Error(`${url} answered ${status}`);
   return new Error(`${url} answered with the content type ${headers.get("content-type")}`);
 }
 
-/** A body of at most `limit` bytes; past them the rest is refused unread, and the exchange aborted. */
+/** Reads a body of at most `limit` bytes; a longer one aborts the exchange. */
 async function readBody(response, limit, controller) {
   const stream = response.body;
   if (stream === null) return new Uint8Array(0);
@@ -74,7 +74,7 @@ async function readBody(response, limit, controller) {
     if (done) break;
     length += value.byteLength;
     if (length > limit) {
-      const reason = new Error(`the answer is larger than ${limit} bytes`);
+      const reason = new Error(`the response is larger than ${limit} bytes`);
       reader.cancel().catch(() => {});
       controller?.abort(reason);
       throw reason;
@@ -90,7 +90,7 @@ async function readBody(response, limit, controller) {
   return body;
 }
 
-/** The data centre's cache, on the one platform that has it. */
+/** The cache of the data centre, on platforms that have one. */
 const edgeCache = () => globalThis.caches?.default;
 
 /** Looks a key up in the edge cache. Every failure is a miss. */
@@ -99,17 +99,17 @@ export async function edgeGet(key) {
     const response = await edgeCache()?.match(key);
     if (response) return { kind: 1, body: await readBody(response, MAX_EDGE_BYTES) };
   } catch {
-    // Not there, then.
+    // A miss.
   }
   return { kind: 0 };
 }
 
-/** Keeps an entry in the edge cache, if there is one. */
+/** Stores an entry in the edge cache, if there is one. */
 export async function edgePut({ key, value, maxAge }) {
   try {
     const headers = { "cache-control": `max-age=${maxAge}`, "content-type": "application/json" };
     await edgeCache()?.put(key, new Response(value, { headers }));
   } catch {
-    // The next isolate fetches for itself.
+    // The next isolate fetches the document itself.
   }
 }

@@ -1,53 +1,63 @@
-// The flows of one verifier in one core: what they ask for is done here, and who waits for one hears what it has come to.
+// The flows of one verifier in one core: performs their requests, and settles the calls that wait for them.
 
 import { edgeGet, edgePut, send } from "./fetch.js";
 
 const DONE = { kind: 0 };
+const GIVEN_UP = { kind: 4 };
+
+/**
+ * The maximum duration of a request in milliseconds, twice the largest timeout. A request beyond it belongs to an event that the runtime has
+ * cancelled: in Workers, neither its fetch nor the timer of its deadline runs any more.
+ */
+const MAX_REQUEST_MS = 60_000;
 
 export class Flows {
   #core;
   #number;
-  #known;
+  #verdicts;
   #host;
-  #isOver = false;
+  #hasEnded = false;
   /**
-   * By the numbers of their tasks, the calls that wait, and those whose work for others goes on: how many requests of that work are
-   * under way, and the cause of the last failure in it.
+   * By task, the calls that wait, and those whose jobs continue: the number of requests under way in their jobs, and the cause of the last
+   * failure in one.
    */
   #calls = new Map();
+  /** The requests under way, with their start in milliseconds since 1970, oldest first. */
+  #requests = new Map();
 
   /** `host` has the caller's `fetch` and `timeout`, if any, and `time`, the clock. */
-  constructor(core, number, known, host) {
+  constructor(core, number, verdicts, host) {
     this.#core = core;
     this.#number = number;
-    this.#known = known;
+    this.#verdicts = verdicts;
     this.#host = host;
   }
 
   /**
-   * What `read` makes of a task's outcome once it has ended. Undefined if the verifier or its core is gone before: nothing was
-   * decided then.
+   * Resolves to what `read` makes of a task's outcome at its end; to undefined if the verifier or its core ends before, without a
+   * verdict.
    */
   wait(task, { waitUntil }, read) {
     return new Promise((resolve, reject) => {
-      this.#calls.set(task, { waitUntil, read, resolve, reject, work: 0 });
-      this.collect();
+      this.#calls.set(task, { waitUntil, read, resolve, reject, jobs: 0 });
+      this.update();
     });
   }
 
-  /** Nobody waits for a task any more. What it began for others goes on. */
-  leave(task) {
+  /** Stops waiting for a task. Its jobs, on which others rely, continue. */
+  cancel(task) {
     const call = this.#calls.get(task);
     if (call?.read === undefined) return;
-    this.#core.leave(this.#number, task);
-    this.#close(task, call);
+    this.#core.cancel(this.#number, task);
+    this.#release(task, call);
   }
 
-  /** Ends all waiting, with an error if one is given. */
+  /** Ends all waiting, with an error if there is one. */
   end(error) {
     const calls = [...this.#calls.values()];
     this.#calls.clear();
-    this.#isOver = true;
+    this.#requests.clear();
+    this.#hasEnded = true;
     for (const call of calls) {
       if (error === undefined) call.resolve?.();
       else call.reject?.(error);
@@ -55,28 +65,33 @@ export class Flows {
     }
   }
 
-  /** Does what the flows ask for since the last time. What a call began that waits for nothing is for this `waitUntil`. */
-  collect(waitUntil, cause) {
-    let mail;
+  /** Performs the new requests of the flows and settles ended calls. `waitUntil` is for the jobs of a call that does not wait. */
+  update(waitUntil) {
+    this.#process(waitUntil);
+    this.#expire();
+  }
+
+  #process(waitUntil, cause) {
+    let updates;
     try {
-      mail = this.#core.mail(this.#number);
+      updates = this.#core.updates(this.#number);
     } catch (error) {
       this.end(error);
       return;
     }
-    const begun = [];
-    for (const { call: task, isWork } of mail.requests) {
+    const started = [];
+    for (const { call: task, isJob } of updates.requests) {
       let call = this.#calls.get(task);
-      if (call === undefined) this.#calls.set(task, (call = { waitUntil, work: 0 }));
-      if (isWork && (call.work += 1) === 1) begun.push(call);
+      if (call === undefined) this.#calls.set(task, (call = { waitUntil, jobs: 0 }));
+      if (isJob && (call.jobs += 1) === 1) started.push(call);
     }
-    for (const task of mail.failed) {
+    for (const task of updates.failed) {
       const call = this.#calls.get(task);
       if (call !== undefined) call.cause = cause;
     }
-    for (const task of mail.ended) this.#finish(task);
-    for (const request of mail.requests) this.#perform(request);
-    for (const call of begun) call.waitUntil?.(new Promise((resolve) => (call.done = resolve)));
+    for (const task of updates.ended) this.#finish(task);
+    for (const request of updates.requests) this.#perform(request);
+    for (const call of started) call.waitUntil?.(new Promise((resolve) => (call.done = resolve)));
   }
 
   #finish(task) {
@@ -87,56 +102,69 @@ export class Flows {
     } catch (error) {
       call.reject(error);
     }
-    this.#close(task, call);
+    this.#release(task, call);
   }
 
-  /** Lets a call go that nobody waits for, once its work is done. */
-  #close(task, call) {
+  /** Removes a call that is no longer waited for, once its jobs have ended. */
+  #release(task, call) {
     call.read = undefined;
-    if (call.work === 0) this.#calls.delete(task);
+    if (call.jobs === 0) this.#calls.delete(task);
   }
 
   async #perform(request) {
-    const answer = await this.#answerTo(request);
-    if (this.#isOver) return;
+    this.#requests.set(request, Date.now());
+    this.#respond(request, await this.#responseTo(request));
+  }
+
+  /** Gives up the requests of cancelled events, so that their calls and jobs do not stay in wasm memory. */
+  #expire() {
+    for (const [request, since] of this.#requests) {
+      if (Date.now() - since <= MAX_REQUEST_MS) return;
+      this.#respond(request, GIVEN_UP);
+    }
+  }
+
+  #respond(request, response) {
+    // Ended, or given up before.
+    if (!this.#requests.delete(request) || this.#hasEnded) return;
     if (this.#core.broken) {
       this.end();
       return;
     }
-    const { call: task, isWork } = request;
+    const { call: task, isJob } = request;
     const call = this.#calls.get(task);
-    // Without a time the flow goes on as of the last one that was known; others rely on it. The call hears of it.
+    // Without a valid time the flow continues with the last one, because others rely on it. The call gets the error.
     let now = NaN;
     try {
       now = this.#host.time();
     } catch (error) {
       call?.reject?.(error);
-      this.leave(task);
+      this.cancel(task);
     }
     try {
-      this.#core.answer(this.#number, request.number, answer, now);
+      this.#core.respond(this.#number, request.number, response, now);
     } catch (error) {
       this.end(error);
       return;
     }
-    // The keys may be others now: verdicts stand or fall anew.
-    if (isWork) this.#known.clear();
+    // The keys may have changed.
+    if (isJob) this.#verdicts.clear();
     try {
-      this.collect(undefined, answer.cause);
+      this.#process(undefined, response.cause);
     } catch (error) {
       call?.reject?.(error);
     }
-    if (isWork && (call.work -= 1) === 0) {
+    if (isJob && (call.jobs -= 1) === 0) {
       call.done?.();
       if (call.read === undefined) this.#calls.delete(task);
     }
   }
 
-  async #answerTo({ send: message, edgeGet: key, edgePut: entry, sleep: millis }) {
+  async #responseTo({ send: message, edgeGet: key, edgePut: entry, sleep: millis }) {
     const { fetch, timeout } = this.#host;
     if (message !== undefined) return send({ ...message, timeoutMs: timeout ?? message.timeoutMs }, fetch);
     if (millis !== undefined) await new Promise((resolve) => setTimeout(resolve, millis));
-    // A fetch of the caller's own answers for itself alone: nothing of it is shared.
+    // The documents of a caller's fetch are not shared through the edge cache.
     else if (fetch === undefined && key !== undefined) return edgeGet(key);
     else if (fetch === undefined) await edgePut(entry);
     return DONE;

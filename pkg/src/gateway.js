@@ -1,22 +1,22 @@
 import worker, { EdgewardSessions } from "./gateway/index.js";
 
-/** The document as it is now: an object that changes later, or becomes the next gateway's, changes nothing here. */
+/** Copies the document as it is now: later changes of the object must not reach the gateway. */
 function snapshot(config) {
   try {
     return typeof config === "string" ? config : JSON.stringify(config);
   } catch {
-    // No document at all: every request is answered with 503, and the log says so.
+    // No document: every request gets 503, and the log has the reason.
     return undefined;
   }
 }
 
-/** The gateway with this configuration. */
+/** Returns the gateway with this configuration. */
 export function gateway(config) {
   const document = snapshot(config);
   return { fetch: (request, env, ctx) => worker.fetch(request, env, ctx, document) };
 }
 
-/** The Durable Object class for the same configuration, through which isolates share the refresh of a session. */
+/** Returns the Durable Object class for this configuration, through which isolates coordinate the refresh of sessions. */
 export function sessions(config) {
   const document = snapshot(config);
   return class extends EdgewardSessions {

@@ -1,6 +1,6 @@
 import { EdgewardError, guard } from "edgeward";
 
-/** Hono middleware: a request passes with a token that passes, found as `c.get("token")`. */
+/** Hono middleware that lets requests with an accepted token pass and sets `token`. */
 export function bearer(options) {
   const check = guard(options);
   return async (c, next) => {

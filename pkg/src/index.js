@@ -1,4 +1,4 @@
-// What every entry exports. The entry says where the wasm module comes from.
+// The exports of every entry. The entry sets the source of the wasm module.
 export { decodeUnverified } from "./decode.js";
 export { EdgewardError } from "./error.js";
 export { guard, protect } from "./protect.js";

@@ -1,125 +1,200 @@
-// What is wrong with options. The core reads them strictly and refuses them; this finds the words for it.
+// The options: their names, forms and limits, declared once. What passes here is in a normal form, which the core parses without
+// checking it again (bindings/npm/src/options.rs).
 
-const MAX_U32 = 0xffff_ffff;
-const MAX_CLOCK_SKEW = 60;
+import { encoder } from "./core.js";
+import { invalidOption } from "./error.js";
+
 const ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 
-// Each checks one value and returns what is wrong, to be read after the option's name; or nothing.
+const fail = (place, reason, cause) => {
+  throw invalidOption(`${place} ${reason}`, cause);
+};
 
-const text = (value) => (typeof value !== "string" ? "must be text" : value === "" ? "must not be empty" : undefined);
+// The forms. Each checks a value, named by its place in messages, and returns it in the normal form.
 
-function list(value) {
-  if (typeof value === "string") return value === "" ? "must not hold empty text" : undefined;
-  if (!Array.isArray(value)) return "must be text or a list of texts";
-  if (value.some((one) => typeof one !== "string")) return "must be a list of texts";
-  if (value.length === 0) return "must not be empty";
-  return value.includes("") ? "must not hold empty text" : undefined;
+function text(value, place) {
+  if (typeof value !== "string") fail(place, "must be a string");
+  if (value === "") fail(place, "must not be empty");
+  if (/\p{Surrogate}/u.test(value)) fail(place, "must not contain lone surrogates");
+  return value;
 }
 
-const listOf = (allowed, reason) => (value) => list(value) ?? ([value].flat().every(allowed) ? undefined : reason);
-
-const number = (max) => (value) =>
-  Number.isInteger(value) && value >= 0 && value <= max ? undefined : `must be a whole number from 0 to ${max}`;
-
-const choice = (...names) => (value) =>
-  text(value) ?? (names.includes(value) ? undefined : `must be one of ${names.join(", ")}`);
-
-const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
-
-const anything = () => undefined;
-
-const REQUIREMENTS = {
-  scopes: listOf((scope) => !scope.includes(" "), "must be one scope each, without spaces"),
-  permissions: list,
-  roles: (value) => (isObject(value) ? undefined : "must be an object"),
-  organizations: list,
+const listOf = (form) => (value, place) => {
+  if (typeof value === "string") return [form(value, place)];
+  if (!Array.isArray(value)) fail(place, "must be a string or an array of strings");
+  if (value.length === 0) fail(place, "must not be empty");
+  return Array.from(value, (item, index) => form(item, `${place}[${index}]`));
 };
-const ISSUER = {
-  issuer: text,
-  audience: list,
-  algorithms: listOf((name) => ALGORITHMS.includes(name), `has a value that is none of ${ALGORITHMS.join(", ")}`),
-  jwks: anything,
-  jwksUri: text,
-  clientId: text,
+const list = listOf(text);
+
+const choice = (names) => (value, place) => {
+  if (names.includes(text(value, place))) return value;
+  fail(place, `must be one of ${names.join(", ")}`);
 };
-const VERIFIER = {
-  ...ISSUER, ...REQUIREMENTS, issuers: anything, kind: choice("access", "id"), nonce: text, profile: choice("auto", "auth0", "rfc9068"),
-  clients: list, requiredClaims: list, maxTokenAge: number(MAX_U32), cacheSize: number(65_536),
-  clockSkew: (value) => number(MAX_U32)(value) ?? (value > MAX_CLOCK_SKEW ? `must be at most ${MAX_CLOCK_SKEW} seconds` : undefined),
-};
-const PER_CALL = { ...REQUIREMENTS, audience: list, nonce: text, accessToken: text };
+
+const integer = (min, max, unit) => (value, place) =>
+  Number.isInteger(value) && value >= min && value <= max ? value : fail(place, `must be a whole number of ${unit} from ${min} to ${max}`);
+
+const instance = (is, description) => (value, place) => (is(value) ? value : fail(place, `must be ${description}`));
+
+const isFunction = (value) => typeof value === "function";
+
+const callback = instance(isFunction, "a function");
+
+const optional = (form) => (value, place) => (value === undefined ? undefined : form(value, place));
+
+function scope(value, place) {
+  if (text(value, place).includes(" ")) fail(place, "must be a single scope, without spaces");
+  return value;
+}
+
+function roles(value, place) {
+  const read = readOptions(value, ROLES, place);
+  if (read.claim === undefined) fail(`${place}.claim`, "is missing");
+  if (read.all === undefined && read.any === undefined) fail(place, "must have all or any");
+  return read;
+}
+
+/** As text: the core parses key sets as they come over the network. */
+function jwks(value, place) {
+  try {
+    return JSON.stringify(value) ?? "";
+  } catch (cause) {
+    fail(place, "must be plain JSON", cause);
+  }
+}
+
+function issuers(value, place) {
+  if (!Array.isArray(value)) fail(place, "must be an array of objects");
+  if (value.length === 0) fail(place, "must not be empty");
+  return Array.from(value, (item, index) => readOptions(item, ISSUER, `${place}[${index}]`));
+}
+
+// The tables.
 
 const ROLES = { claim: text, all: list, any: list };
+const REQUIREMENTS = { scopes: listOf(scope), permissions: list, roles, organizations: list };
+const SOURCE = { issuer: text, jwks, jwksUri: text };
+const ISSUER = { ...SOURCE, audience: list, algorithms: listOf(choice(ALGORITHMS)), clientId: text };
+export const VERIFIER = {
+  ...ISSUER, ...REQUIREMENTS, issuers, kind: choice(["access", "id"]), nonce: text, profile: choice(["auto", "auth0", "rfc9068"]),
+  clients: list, requiredClaims: list, clockSkew: integer(0, 60, "seconds"), maxTokenAge: integer(0, 0xffff_ffff, "seconds"),
+  cacheSize: integer(0, 65_536, "tokens"), timeout: integer(1, 30_000, "milliseconds"), fetch: callback, now: callback,
+};
+const BESIDE_VERIFIER = { ...REQUIREMENTS, audience: list };
+const CALL = {
+  ...BESIDE_VERIFIER, nonce: text, accessToken: text, waitUntil: optional(callback),
+  signal: optional(instance((value) => isFunction(value?.addEventListener), "an AbortSignal")),
+};
+const required = instance((value) => typeof value === "boolean", "true or false");
 
-/** The core's reasons beside the form of options, by its numbers. */
+/** The options of one kind only. */
+const ONLY = { nonce: "id", accessToken: "id", profile: "access", clients: "access" };
+const KINDS = { access: "access tokens", id: 'ID tokens (kind: "id")' };
+
+/** The core's reasons, by number. */
 const REASONS = [
-  "", "is too large", "has no key that can verify a signature", "must be a JSON Web Key Set: an object with the array keys",
-  "must be an https URL (http is for this machine only)",
+  "cannot be read", "is too large", "has no key that can verify a signature", "must be a JSON Web Key Set: an object with the array keys",
+  "must be an https URL (http is allowed on loopback only)",
 ];
 const NOT_HTTPS = 4;
-const GENERAL = "the options must be an object of plain values and well-formed text";
 
-/** The first unknown or wrong option of an object. */
-function inTable(options, table, prefix = "") {
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(table, name)) return `${prefix}${name} is not an option`;
+/** Reads an object of options by a table: unknown names and wrong values throw. */
+function readOptions(options, table, place) {
+  if (options === null || typeof options !== "object" || Array.isArray(options)) fail(place ?? "options", "must be an object");
+  const prefix = place === undefined ? "" : `${place}.`;
+  const entries = Object.entries(options);
+  for (const [name] of entries) {
+    if (!Object.hasOwn(table, name)) fail(`${prefix}${name}`, `is not an option${didYouMean(name, Object.keys(table), prefix)}`);
   }
-  for (const [name, check] of Object.entries(table)) {
-    const reason = name in options ? check(options[name]) : undefined;
-    if (reason !== undefined) return `${prefix}${name} ${reason}`;
-  }
-  if (options.roles === undefined) return undefined;
-  const wrong = inTable(options.roles, ROLES, `${prefix}roles.`);
-  if (wrong !== undefined) return wrong;
-  if (options.roles.claim === undefined) return `${prefix}roles.claim is missing`;
-  return options.roles.all ?? options.roles.any ? undefined : `${prefix}roles must have all or any`;
+  const read = {};
+  for (const [name, value] of entries) read[name] = table[name](value, `${prefix}${name}`);
+  return read;
 }
 
-/** What is wrong with the options of one call, given as JSON. */
-export function explainPerCall(json) {
-  const options = JSON.parse(json);
-  const login = ["nonce", "accessToken"].find((name) => name in options);
-  return inTable(options, PER_CALL) ?? (login ? `${login} is for verifiers of ID tokens (kind: "id")` : GENERAL);
+function checkKind(options, kind) {
+  for (const [name, only] of Object.entries(ONLY)) {
+    if (only !== kind && options[name] !== undefined) fail(name, `is for ${KINDS[only]}`);
+  }
 }
 
-/** What is wrong with a verifier's options, given as JSON; the core's reason, and which issuer it is about. */
-export function explain(json, reason, index) {
-  const all = JSON.parse(json);
-  const several = Array.isArray(all.issuers);
-  if (reason > 0) {
-    const one = several ? all.issuers[index] : all;
-    const option = reason < NOT_HTTPS ? "jwks" : "jwksUri" in one ? "jwksUri" : "issuer";
-    return `${several ? `issuers[${index}].` : ""}${option} ${REASONS[reason]}`;
+/** Reads a verifier's options: `policy` for the core as JSON, its `kind`, and what the package uses itself. */
+export function readVerifierOptions(options) {
+  const { issuers, issuer, jwks, jwksUri, audience, algorithms, clientId, fetch, now, timeout, ...policy } = readOptions(options, VERIFIER);
+  const { kind = "access" } = policy;
+  checkKind(policy, kind);
+  const source = { issuer, jwks, jwksUri };
+  if (issuers !== undefined) {
+    for (const name of Object.keys(SOURCE)) {
+      if (source[name] !== undefined) fail(name, "cannot be used beside issuers: move it into each of them");
+    }
   }
-  const wrong = inTable(all, VERIFIER);
-  if (wrong !== undefined) return wrong;
-  if (!("issuers" in all)) return inIssuer(all, all, "") ?? GENERAL;
-  if (!several) return "issuers must be a list of objects";
-  const beside = ["issuer", "jwks", "jwksUri"].find((name) => name in all);
-  if (beside !== undefined) return `${beside} cannot stand beside issuers: give it to each of them`;
-  if (all.issuers.length === 0) return "issuers must not be empty";
-  for (const [position, one] of all.issuers.entries()) {
-    const prefix = `issuers[${position}].`;
-    if (!isObject(one)) return `issuers[${position}] must be an object`;
-    const wrong = inTable(one, ISSUER, prefix) ?? inIssuer(all, one, prefix);
-    if (wrong !== undefined) return wrong;
-    if (all.issuers.findIndex(({ issuer }) => issuer === one.issuer) < position) return `${prefix}issuer is there twice`;
+  // Every issuer with the options that it shares with the others.
+  policy.issuers = (issuers ?? [source]).map((one) => ({ audience, algorithms, clientId, ...one }));
+  const names = new Set();
+  for (const [index, one] of policy.issuers.entries()) {
+    const prefix = issuers === undefined ? "" : `issuers[${index}].`;
+    const required = (name, hint = "") => one[name] === undefined && fail(`${prefix}${name}`, `is missing${hint}`);
+    required("issuer");
+    required("algorithms", ': ["RS256"] is what most providers sign with');
+    if (kind === "id") required("clientId", ': it is the audience of ID tokens (kind: "id")');
+    else required("audience");
+    if (one.jwks !== undefined && one.jwksUri !== undefined) fail(`${prefix}jwks`, "and jwksUri exclude each other");
+    if (names.has(one.issuer)) fail(`${prefix}issuer`, "is a duplicate");
+    names.add(one.issuer);
   }
-  return GENERAL;
+  return { policy: JSON.stringify(policy), kind, fetch, now, timeout };
 }
 
-/** What is missing for one issuer, or in the way. */
-function inIssuer(all, one, prefix) {
-  const { audience, algorithms, clientId } = { ...all, ...one };
-  if (one.issuer === undefined) return `${prefix}issuer is missing`;
-  if (algorithms === undefined) return `${prefix}algorithms is missing: ["RS256"] is what most providers sign with`;
-  if (all.kind === "id") {
-    const forAccess = ["profile", "clients"].find((name) => name in all);
-    if (forAccess !== undefined) return `${forAccess} is for access tokens`;
-    if (clientId === undefined) return `clientId is missing: it is the audience of ID tokens (kind: "id")`;
-  } else {
-    if ("nonce" in all) return `nonce is for ID tokens (kind: "id")`;
-    if (audience === undefined) return `${prefix}audience is missing`;
+/** The error for options that the core refuses, by its reason and the index of the issuer concerned. */
+export function refusedOptions(policy, reason, index) {
+  if (reason === 0) return invalidOption(`options ${REASONS[0]}`);
+  const { issuers } = JSON.parse(policy);
+  const name = reason < NOT_HTTPS ? "jwks" : issuers[index].jwksUri === undefined ? "issuer" : "jwksUri";
+  return invalidOption(`${issuers.length === 1 ? "" : `issuers[${index}].`}${name} ${REASONS[reason]}`);
+}
+
+/** Reads the options of one call: the `requirements` for the core, and what the package uses itself. */
+export function readCallOptions(options, kind) {
+  if (options === undefined) return { call: {} };
+  const { signal, waitUntil, ...requirements } = readOptions(options, CALL);
+  checkKind(requirements, kind);
+  return { requirements: encode(requirements), call: { signal, waitUntil } };
+}
+
+/** Reads the options of a route: its `verifier`, undefined if it is to be made from these options, and the requirements beside it. */
+export function readRouteOptions(options, isVerifier) {
+  const verifierForm = instance(isVerifier, "made by createVerifier");
+  const { verifier, required: isRequired = true, ...requirements } = readOptions(options, { ...VERIFIER, required, verifier: verifierForm });
+  if (verifier === undefined) return { isRequired };
+  for (const name of Object.keys(requirements)) {
+    if (!Object.hasOwn(BESIDE_VERIFIER, name)) fail(name, "is an option of createVerifier and cannot be used beside verifier");
   }
-  return "jwks" in one && "jwksUri" in one ? `${prefix}jwks and jwksUri exclude each other` : undefined;
+  return { verifier, isRequired, requirements: encode(requirements) };
+}
+
+/** Requirements as the core reads them; undefined if there are none. */
+const encode = (requirements) => (Object.keys(requirements).length === 0 ? undefined : encoder.encode(JSON.stringify(requirements)));
+
+/** Returns the most similar name as the end of a message; empty if there is none. */
+function didYouMean(name, names, prefix = "") {
+  let best = "";
+  // Similar names share more than half of their letters, in the same order.
+  let bestScore = 0.5;
+  for (const other of names) {
+    const score = (2 * commonLetters(name.toLowerCase(), other.toLowerCase())) / (name.length + other.length);
+    if (score > bestScore) [best, bestScore] = [other, score];
+  }
+  return best && `; did you mean ${prefix}${best}?`;
+}
+
+/** Returns the length of the longest common subsequence. */
+function commonLetters(one, other) {
+  let row = Array(other.length + 1).fill(0);
+  for (const letter of one) {
+    const next = [0];
+    for (let i = 0; i < other.length; i += 1) next.push(letter === other[i] ? row[i] + 1 : Math.max(row[i + 1], next[i]));
+    row = next;
+  }
+  return row[other.length];
 }

@@ -1,16 +1,16 @@
 /**
- * Middleware for Express, Connect and anything else that calls `(request, response, next)` with Node's own objects.
+ * Middleware for Express, Connect and other frameworks that call `(request, response, next)` with Node's own objects.
  *
  * ```js
  * app.use("/api", bearer({ verifier }));
- * app.get("/api/me", (req, res) => res.json({ user: req.auth.payload.sub }));
+ * app.get("/api/me", (req, res) => res.json({ user: req.auth?.payload.sub }));
  * ```
  *
  * @module
  */
 import type { AccessTokenPayload, RouteOptions, RouteWithVerifierOptions, VerifiedToken } from "./index.js";
 
-/** What of Node's `IncomingMessage` is read, and where the token is put. */
+/** The members of Node's `IncomingMessage` that are read, and `auth`, which is set. */
 export interface NodeRequest {
   readonly headers: { readonly authorization?: string | undefined };
   readonly headersDistinct?: { readonly authorization?: string[] | undefined };
@@ -18,7 +18,7 @@ export interface NodeRequest {
   auth?: VerifiedToken<any> | undefined;
 }
 
-/** What of Node's `ServerResponse` is used. */
+/** The members of Node's `ServerResponse` that are used. */
 export interface NodeResponse {
   statusCode: number;
   setHeader(name: string, value: string): unknown;
@@ -29,7 +29,7 @@ export interface NodeResponse {
 export type Middleware = (request: NodeRequest, response: NodeResponse, next: (error?: unknown) => void) => void;
 
 /**
- * Lets requests pass that carry a token that passes; the handler finds it as `req.auth`. All others are answered.
+ * Returns middleware that lets requests with an accepted token pass; the handler finds it in `req.auth`. All others get an error response.
  *
  * @throws {EdgewardError} `options_invalid`, naming the option
  */
@@ -38,7 +38,7 @@ export function bearer<P = AccessTokenPayload>(options: RouteOptions<P> | RouteW
 declare global {
   namespace Express {
     interface Request {
-      /** The verified token, where the `bearer` middleware ran. */
+      /** The verified token, on routes with the `bearer` middleware. */
       auth?: VerifiedToken<any> | undefined;
     }
   }

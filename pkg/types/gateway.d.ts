@@ -3,14 +3,31 @@
  *
  * ```js
  * import { gateway, sessions } from "edgeward/gateway";
- * import config from "./edgeward.json";
+ * import config from "./edgeward.json" with { type: "json" };
  *
  * export default gateway(config);
- * export const EdgewardSessions = sessions(config); // optional: isolates share the refreshes and the end of a session
+ * export const EdgewardSessions = sessions(config); // optional: isolates coordinate the refresh and logout of sessions
  * ```
  *
  * @module
  */
+import type { GatewayConfig } from "./config.js";
+
+export type { GatewayConfig };
+
+/**
+ * A configuration as `import config from "./edgeward.json"` types it, with `string` in the place of every literal. For a configuration written in
+ * TypeScript, `satisfies GatewayConfig` checks the values, too.
+ */
+export type ImportedGatewayConfig = Imported<GatewayConfig>;
+
+type Imported<T> = T extends string
+  ? string
+  : T extends readonly (infer Item)[]
+    ? readonly Imported<Item>[]
+    : T extends object
+      ? { readonly [Name in keyof T]: Imported<T[Name]> | undefined }
+      : T;
 
 /** A module Worker. */
 export interface GatewayWorker {
@@ -18,11 +35,11 @@ export interface GatewayWorker {
 }
 
 /**
- * The gateway with this configuration, as it is now: changes of the object come too late. The variable `EDGEWARD` wins over it when
- * it is set.
+ * Returns the gateway with this configuration document, an object or its JSON text. The document is copied: later changes have no effect.
+ * The variable `EDGEWARD`, where it is set, takes precedence.
  *
- * A Worker may have several gateways. Each serves by its own configuration and shares nothing with the others, unless document and
- * variables are the same. `env` need not be the Worker's own: what is handed over here is what the configuration reads.
+ * A Worker may have several gateways. Each serves its own configuration and shares nothing with the others, unless document and
+ * variables are equal. `env` need not be the Worker's own: the configuration reads its variables from the object passed here.
  *
  * ```js
  * const site = gateway(siteConfig);
@@ -38,28 +55,28 @@ export interface GatewayWorker {
  * };
  * ```
  */
-export function gateway(config: object): GatewayWorker;
+export function gateway(config: GatewayConfig | ImportedGatewayConfig | string): GatewayWorker;
 
-/** A Durable Object. */
-export interface SessionDesk {
+/** A Durable Object that coordinates sessions. */
+export interface SessionCoordinator {
   fetch(request: Request): Promise<Response>;
   alarm(): Promise<void>;
 }
 
-/** A Durable Object class. */
-export interface SessionDeskClass {
-  new (ctx: object, env: object): SessionDesk;
+/** The class of a Durable Object that coordinates sessions. */
+export interface SessionCoordinatorClass {
+  new (ctx: object, env: object): SessionCoordinator;
 }
 
 /**
- * The Durable Object class through which isolates share the refreshes and the end of a session, with the gateway's configuration. Bind
- * it as `EDGEWARD_SESSIONS`, as a SQLite-backed class. Of several gateways with sessions each needs a class and a binding of its own, and
- * is given that binding under this name.
+ * Returns the Durable Object class through which isolates coordinate the refresh and logout of sessions, with the gateway's configuration.
+ * Bind it as `EDGEWARD_SESSIONS`, as a SQLite-backed class. Each of several gateways with sessions needs a class and a binding of its own,
+ * passed to it under this name.
  */
-export function sessions(config: object): SessionDeskClass;
+export function sessions(config: GatewayConfig | ImportedGatewayConfig | string): SessionCoordinatorClass;
 
-/** The same for a gateway that reads its configuration from the variable `EDGEWARD`. */
-export const EdgewardSessions: SessionDeskClass;
+/** The same class for a gateway that reads its configuration from the variable `EDGEWARD`. */
+export const EdgewardSessions: SessionCoordinatorClass;
 
 /** The gateway that reads its configuration from the variable `EDGEWARD`. */
 declare const worker: GatewayWorker;

@@ -14,7 +14,7 @@
  * @module
  */
 
-/** A signature algorithm (RFC 7518 §3.1). There are no others, and neither `none` nor HMAC. */
+/** A signature algorithm (RFC 7518 §3.1). HMAC and `none` are not supported. */
 export type Algorithm = "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512";
 
 /** One public key (RFC 7517 §4). */
@@ -34,108 +34,96 @@ export interface JSONWebKeySet {
   readonly keys: readonly JSONWebKey[];
 }
 
-/** Where keys come from: a set, a URL, or neither, for the issuer's discovery document. Never both. */
-export type KeySource =
-  | {
-      /** Static keys. They are never fetched, so `verifySync` works at once; rotating them takes a new verifier. */
-      readonly jwks: JSONWebKeySet;
-      readonly jwksUri?: never;
-    }
-  | {
-      readonly jwks?: never;
-      /** URL of the JWKS: https, or http on this machine. Without it: OpenID Connect discovery from the issuer. */
-      readonly jwksUri?: string;
-    };
+/** The source of the keys: a set, a URL, or neither, for the issuer's discovery document. */
+export type KeySource = JwksSource | RemoteSource;
 
-/** What a token must give its holder the right to. All that is named is demanded; a missing right is answered with 403. */
+interface JwksSource {
+  /** Static keys. They are never fetched: `verifySync` works at once, and rotating them takes a new verifier. */
+  readonly jwks: JSONWebKeySet;
+  readonly jwksUri?: never;
+}
+
+interface RemoteSource {
+  readonly jwks?: never;
+  /** URL of the JWKS: https, or http on loopback. Default: the one in the issuer's OpenID Connect discovery document. */
+  readonly jwksUri?: string;
+}
+
+/** The rights that a token must grant. All that are named are required; a missing one is answered with 403. */
 export interface Requirements {
-  /** Every one must be a word of the claim `scope`. */
+  /** Scopes; the claim `scope` must contain all of them. */
   readonly scopes?: string | readonly string[];
-  /** Every one must be in the claim `permissions` (Auth0's RBAC). */
+  /** Permissions; the claim `permissions` (Auth0's RBAC) must contain all of them. */
   readonly permissions?: string | readonly string[];
-  /** Roles, in a claim that you name, for example `https://yourapp.com/roles`. */
+  /** Roles, in a claim of your choice, for example `https://yourapp.com/roles`. */
   readonly roles?: {
-    /** The claim: an array of texts, or one text. */
+    /** The claim: an array of strings, or one string. */
     readonly claim: string;
-    /** At least one of these must be there. */
-    readonly any?: readonly string[];
-    /** Every one of these must be there. */
-    readonly all?: readonly string[];
+    /** Roles of which at least one is required. */
+    readonly any?: string | readonly string[];
+    /** Roles that are all required. */
+    readonly all?: string | readonly string[];
   };
-  /** At least one must be the token's organization: `org_…` is compared with `org_id`, anything else with `org_name`. */
+  /** Organizations, one of which must be the token's: `org_…` is compared with `org_id`, anything else with `org_name`. */
   readonly organizations?: string | readonly string[];
 }
 
 interface CommonOptions extends Requirements {
-  /** Tolerated difference of clocks in seconds, at most 60. Default 5. */
+  /** The algorithms to accept: usually `["RS256"]`. */
+  readonly algorithms: Algorithm | readonly Algorithm[];
+  /** The tolerated difference between clocks, in **seconds**, at most 60. Default 5. */
   readonly clockSkew?: number;
-  /** Tokens must have been issued at most so many seconds ago. */
+  /** The maximum age of a token since `iat`, in **seconds**. Default: no limit. */
   readonly maxTokenAge?: number;
-  /** Claims that must be there. */
-  readonly requiredClaims?: readonly string[];
-  /** Sends the requests for keys. Default: the runtime's own `fetch`. */
+  /** Claims that every token must have. */
+  readonly requiredClaims?: string | readonly string[];
+  /** Sends the requests for keys. Default: the runtime's `fetch`. */
   readonly fetch?: (url: string, init: RequestInit) => Promise<Response>;
-  /** The time in **seconds** since 1970. Default: the runtime's clock. */
+  /** Returns the time in **seconds** since 1970. Default: the runtime's clock. */
   readonly now?: () => number;
-  /** Time for one request for keys, in milliseconds, at most 30,000. Default 3,000. */
+  /** The timeout of a request for keys, in **milliseconds**, at most 30,000. Default 3,000. */
   readonly timeout?: number;
-  /** About how many verified tokens are kept, so that they are not verified again; 0 for none. Default 512. */
+  /** The approximate number of verified **tokens** to cache, at most 65,536; 0 for none. Default 512. */
   readonly cacheSize?: number;
-}
-
-interface AccessTokenPolicy extends CommonOptions {
-  /** What is verified. Default: access tokens. An ID token never passes for one. */
-  readonly kind?: "access";
-  /** Auth0's access tokens (`auth0`), those of RFC 9068 (`rfc9068`), or both. Default `auto`. */
-  readonly profile?: "auto" | "auth0" | "rfc9068";
-  /** Only tokens of these clients (`client_id`, else `azp`). Default: any. */
-  readonly clients?: readonly string[];
-  /** Your login client, so that its ID tokens are recognised and the answer says what to send instead. */
-  readonly clientId?: string;
-  readonly nonce?: never;
 }
 
 interface IdTokenPolicy extends CommonOptions {
   /** Verifies ID tokens (OpenID Connect Core §3.1.3.7). An access token never passes for one. */
   readonly kind: "id";
-  /** The `nonce` sent with every login. Usually each login has its own: give that to `verify`. */
+  /** The `nonce` sent with every login. Usually each login has its own, which is an option of `verify`. */
   readonly nonce?: string;
-  readonly profile?: never;
-  readonly clients?: never;
+  /** Further audiences to trust. Default: none; a token that names another is refused. */
+  readonly audience?: string | readonly string[];
+  readonly profile?: OnlyForAccessTokens;
+  readonly clients?: OnlyForAccessTokens;
 }
 
-/** Options for verifying access tokens of one issuer. Issuer, audience and algorithms have no defaults. */
-export type AccessTokenOptions = AccessTokenPolicy &
-  KeySource & {
-    /** The exact issuer, with its closing slash if it has one. */
-    readonly issuer: string;
-    /** The token must be for at least one of these. Compared exactly. */
-    readonly audience: string | readonly string[];
-    /** The algorithms that are accepted: usually `["RS256"]`. */
-    readonly algorithms: readonly Algorithm[];
-    readonly issuers?: never;
-  };
+interface AccessTokenPolicy extends CommonOptions {
+  /** The kind of token to verify. Default: access tokens. An ID token never passes for one. */
+  readonly kind?: "access";
+  /** The profile of access tokens: Auth0's (`auth0`), that of RFC 9068 (`rfc9068`), or both. Default `auto`. */
+  readonly profile?: "auto" | "auth0" | "rfc9068";
+  /** The clients (`client_id`, else `azp`) whose tokens are accepted. Default: any. */
+  readonly clients?: string | readonly string[];
+  /** Your login client: its ID tokens are recognised, and the error says which token to send instead. */
+  readonly clientId?: string;
+  readonly nonce?: OnlyForIdTokens;
+}
 
-/** Options for verifying ID tokens of one issuer. */
-export type IdTokenOptions = IdTokenPolicy &
-  KeySource & {
-    /** The exact issuer, with its closing slash if it has one. */
-    readonly issuer: string;
-    /** Your client: the audience of its ID tokens. */
-    readonly clientId: string;
-    /** Further audiences that you trust. Default: none, a token that names another is refused. */
-    readonly audience?: string | readonly string[];
-    /** The algorithms that are accepted: usually `["RS256"]`. */
-    readonly algorithms: readonly Algorithm[];
-    readonly issuers?: never;
-  };
+// Not `never`: with that, the compiler would take the options for those of the other kind and explain the wrong error.
+interface OnlyForIdTokens {
+  readonly "an option of ID tokens": never;
+}
+interface OnlyForAccessTokens {
+  readonly "an option of access tokens": never;
+}
 
-/** One issuer of several. What it does not say itself, the verifier's options say for all. */
+/** One of several issuers. Options that it leaves out are those of the verifier. */
 export type IssuerOptions = KeySource & {
-  /** The exact issuer. A token is verified with the keys of the issuer it names and with no other's. */
+  /** The exact issuer. A token is verified with the keys of the issuer it names, never with another's. */
   readonly issuer: string;
   readonly audience?: string | readonly string[];
-  readonly algorithms?: readonly Algorithm[];
+  readonly algorithms?: Algorithm | readonly Algorithm[];
   readonly clientId?: string;
 };
 
@@ -145,45 +133,68 @@ interface NoSingleIssuer {
   readonly jwksUri?: never;
 }
 
-/** What issuers may have each for itself, or all together. */
-interface Shared {
+/** The options that each issuer may have for itself. */
+interface PerIssuer {
   readonly audience: string | readonly string[];
   readonly clientId: string;
-  readonly algorithms: readonly Algorithm[];
+  readonly algorithms: Algorithm | readonly Algorithm[];
 }
 
-type Own<K extends keyof Shared> = IssuerOptions & Pick<Shared, K>;
+type Own<K extends keyof PerIssuer> = IssuerOptions & Pick<PerIssuer, K>;
 
-/** `N` and the algorithms stand beside `issuers`, or every entry has them. */
-type SharedOrOwn<N extends keyof Shared> =
-  | ({ readonly issuers: readonly IssuerOptions[] } & Pick<Shared, N | "algorithms">)
-  | ({ readonly issuers: readonly Own<N>[] } & Pick<Shared, "algorithms"> & Partial<Pick<Shared, N>>)
-  | ({ readonly issuers: readonly Own<"algorithms">[] } & Pick<Shared, N> & Partial<Pick<Shared, "algorithms">>)
-  | ({ readonly issuers: readonly Own<N | "algorithms">[] } & Partial<Pick<Shared, N | "algorithms">>);
+/** The option `N` and the algorithms are given beside `issuers` or in each of them. */
+type SharedOrOwn<N extends keyof PerIssuer> =
+  | ({ readonly issuers: readonly Own<N | "algorithms">[] } & Partial<Pick<PerIssuer, N | "algorithms">>)
+  | ({ readonly issuers: readonly Own<"algorithms">[] } & Pick<PerIssuer, N> & Partial<Pick<PerIssuer, "algorithms">>)
+  | ({ readonly issuers: readonly Own<N>[] } & Pick<PerIssuer, "algorithms"> & Partial<Pick<PerIssuer, N>>)
+  | ({ readonly issuers: readonly IssuerOptions[] } & Pick<PerIssuer, N | "algorithms">);
 
-/** Options for verifying access tokens of several issuers, each bound to its own keys. */
-export type SeveralIssuersOptions = AccessTokenPolicy & NoSingleIssuer & SharedOrOwn<"audience">;
+interface SeveralIssuers extends Omit<AccessTokenPolicy, "algorithms">, NoSingleIssuer {}
+interface SeveralIssuersOfIdTokens extends Omit<IdTokenPolicy, "algorithms">, NoSingleIssuer {}
 
 /** Options for verifying ID tokens of several issuers. */
-export type SeveralIssuersIdTokenOptions = IdTokenPolicy &
-  NoSingleIssuer &
-  SharedOrOwn<"clientId"> & { readonly audience?: string | readonly string[] };
+export type SeveralIssuersIdTokenOptions = SeveralIssuersOfIdTokens & SharedOrOwn<"clientId">;
 
-/** All forms of options. */
-export type VerifierOptions = AccessTokenOptions | IdTokenOptions | SeveralIssuersOptions | SeveralIssuersIdTokenOptions;
+/** Options for verifying access tokens of several issuers, each bound to its own keys. */
+export type SeveralIssuersOptions = SeveralIssuers & SharedOrOwn<"audience">;
 
-/** Options of one call. */
+interface SingleIssuer {
+  /** The exact issuer, with its trailing slash if it has one. */
+  readonly issuer: string;
+  readonly issuers?: never;
+}
+
+interface SingleIssuerIdTokenOptions extends IdTokenPolicy, SingleIssuer {
+  /** Your client: the audience of its ID tokens. */
+  readonly clientId: string;
+}
+
+interface SingleIssuerOptions extends AccessTokenPolicy, SingleIssuer {
+  /** The audiences of your API: the token must name at least one. Compared exactly. */
+  readonly audience: string | readonly string[];
+}
+
+/** Options for verifying ID tokens of one issuer. */
+export type IdTokenOptions = SingleIssuerIdTokenOptions & KeySource;
+
+/** Options for verifying access tokens of one issuer. Issuer, audience and algorithms have no defaults. */
+export type AccessTokenOptions = SingleIssuerOptions & KeySource;
+
+/** The options of every kind of verifier. */
+export type VerifierOptions = SeveralIssuersIdTokenOptions | SeveralIssuersOptions | IdTokenOptions | AccessTokenOptions;
+
+/** The options of one call. */
 export interface VerifyOptions extends Requirements {
-  /** Every one must be in `aud`, beyond what the verifier demands. */
+  /** Audiences that `aud` must all contain, beyond those of the verifier. */
   readonly audience?: string | readonly string[];
   /** ID tokens: the `nonce` sent with this login. */
   readonly nonce?: string;
-  /** ID tokens: the access token that came with it. If the ID token has `at_hash`, it must match. */
+  /** ID tokens: the access token issued with it. If the ID token has `at_hash`, it must match. */
   readonly accessToken?: string;
-  /** Ends the wait for keys. The request goes on, for others that need it. */
-  readonly signal?: AbortSignal;
-  /** Keeps background work alive after the answer: `(work) => ctx.waitUntil(work)` in Workers. */
-  readonly waitUntil?: (work: Promise<unknown>) => void;
+  /** Ends the wait for keys. The request continues for other calls. */
+  readonly signal?: AbortSignal | undefined;
+  /** Extends the life of background work beyond the response: `(work) => ctx.waitUntil(work)` in Workers. */
+  readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
 /** The header of a token (RFC 7515 §4). */
@@ -194,12 +205,15 @@ export interface TokenHeader {
   readonly [parameter: string]: unknown;
 }
 
-/** The claims of an access token. Those named here were checked for their types; all others may be anything. */
+/** The claims of an access token. The types of those named here were checked; others may have any value. */
 export interface AccessTokenPayload {
   readonly iss: string;
   readonly aud: string | readonly string[];
+  /** Expiry, in seconds since 1970. */
   readonly exp: number;
+  /** Start of validity, in seconds since 1970. */
   readonly nbf?: number;
+  /** Time of issue, in seconds since 1970. */
   readonly iat?: number;
   readonly sub?: string;
   readonly jti?: string;
@@ -215,39 +229,47 @@ export interface AccessTokenPayload {
 /** The claims of an ID token (OpenID Connect Core §2). */
 export interface IdTokenPayload extends AccessTokenPayload {
   readonly sub: string;
+  /** Time of issue, in seconds since 1970. */
   readonly iat: number;
   readonly nonce?: string;
   readonly at_hash?: string;
 }
 
-/** A token that passed. Header and claims are authentic. */
+/**
+ * A verified token: header and claims are authentic. Loggers and consoles show algorithm, key and claims, never the token itself, which is
+ * not stored.
+ */
 export interface VerifiedToken<Payload = AccessTokenPayload> {
   /** The claims. Parsed when first read. */
   readonly payload: Payload;
   /** The header. Parsed when first read. */
   readonly header: TokenHeader;
+  /** The header, under the name that jose gives it. */
+  readonly protectedHeader: TokenHeader;
   /** The words of `scope`; empty if there is none. */
   readonly scopes: string[];
   /** The claim `permissions`; empty if there is none. */
   readonly permissions: string[];
+  /** Returns algorithm, key and claims, for `JSON.stringify`. */
+  toJSON(): { header: { alg: Algorithm; kid: string | undefined }; payload: Payload };
 }
 
-/** What is held of one issuer's keys. */
+/** The status of one issuer's keys. */
 export interface KeyStatus {
   readonly issuer: string;
-  /** Whether there is a set at all. */
+  /** Whether a key set is loaded. */
   readonly loaded: boolean;
   /** The ids of the usable keys; `null` for one without an id. */
   readonly kids: readonly (string | null)[];
-  /** How many keys of the set cannot be used. */
+  /** The number of keys in the set that cannot be used. */
   readonly skipped: number;
-  /** When the set was fetched, in seconds since 1970. Absent for static keys. */
+  /** When the set was fetched, in **seconds** since 1970. Absent for static keys. */
   readonly fetchedAt?: number;
-  /** Until when it is used without asking again, in seconds since 1970. Absent for static keys. */
+  /** Until when the set is used without another fetch, in **seconds** since 1970. Absent for static keys. */
   readonly freshUntil?: number;
 }
 
-/** A request as `authenticate` and guards read it: the web's `Request`, or Node's `IncomingMessage`. */
+/** A request as `authenticate` and guards read it: a web `Request`, or Node's `IncomingMessage`. */
 export type AnyRequest =
   | { readonly headers: { get(name: string): string | null }; readonly url?: string }
   | {
@@ -256,77 +278,98 @@ export type AnyRequest =
       readonly url?: string | undefined;
     };
 
-/** Verifies tokens by one policy. Make one and keep it: it holds the keys. */
+/**
+ * Verifies tokens by one policy. Create one and reuse it: it holds the keys. The functions can be destructured:
+ *
+ * ```js
+ * const { verify, verifySync } = createVerifier(options);
+ * ```
+ */
 export interface Verifier<Payload = AccessTokenPayload> {
   /**
-   * Verifies a token, fetching keys when they are needed.
+   * Verifies a token, fetching keys when necessary.
    *
-   * @throws {EdgewardError} whatever goes wrong
+   * @throws {EdgewardError} on every failure
    */
-  verify(token: string, options?: VerifyOptions): Promise<VerifiedToken<Payload>>;
+  verify(this: void, token: string, options?: VerifyOptions): Promise<VerifiedToken<Payload>>;
 
   /**
-   * The same verdict without a wait. Before the keys were first loaded it throws `keys_not_loaded` and starts to load them.
+   * Verifies a token with the keys at hand. Before the first load it throws `keys_not_loaded` and starts to load them.
    *
-   * @throws {EdgewardError} whatever goes wrong
+   * @throws {EdgewardError} on every failure
    */
-  verifySync(token: string, options?: Omit<VerifyOptions, "signal">): VerifiedToken<Payload>;
+  verifySync(this: void, token: string, options?: Omit<VerifyOptions, "signal">): VerifiedToken<Payload>;
 
   /**
-   * Verifies the bearer token of a request's `Authorization` header (RFC 6750 §2.1): one header, one token, none in the query.
+   * Verifies the bearer token in a request's `Authorization` header (RFC 6750 §2.1): one header, one token, none in the query.
    *
-   * @throws {EdgewardError} whatever goes wrong; `token_missing` if there is no token
+   * @throws {EdgewardError} on every failure; `token_missing` if there is no token
    */
-  authenticate(request: AnyRequest, options?: VerifyOptions): Promise<VerifiedToken<Payload>>;
+  authenticate(this: void, request: AnyRequest, options?: VerifyOptions): Promise<VerifiedToken<Payload>>;
 
   /**
-   * Loads the keys of every issuer whose keys are not there and fresh.
+   * Loads the keys of every issuer that lacks fresh ones.
    *
-   * @throws {EdgewardError} if an issuer's keys cannot be had
+   * @throws {EdgewardError} if an issuer's keys cannot be loaded
    */
-  load(options?: { readonly signal?: AbortSignal }): Promise<KeyStatus[]>;
+  load(this: void, options?: Pick<VerifyOptions, "signal" | "waitUntil">): Promise<KeyStatus[]>;
 
-  /** What is held of each issuer's keys. */
-  keys(): KeyStatus[];
+  /** Returns the status of each issuer's keys. */
+  keys(this: void): KeyStatus[];
+
+  /** Frees the verifier's keys and memory early: `using verifier = createVerifier(…)`. */
+  [Symbol.dispose](): void;
+}
+
+// Where the library `esnext.disposable` is absent, these stand in for it; where it is present, they merge with it.
+declare global {
+  interface SymbolConstructor {
+    readonly dispose: unique symbol;
+  }
+  interface Disposable {
+    [Symbol.dispose](): void;
+  }
+}
+
+interface ByKind {
+  readonly access: { readonly options: AccessTokenOptions | SeveralIssuersOptions; readonly payload: AccessTokenPayload };
+  readonly id: { readonly options: IdTokenOptions | SeveralIssuersIdTokenOptions; readonly payload: IdTokenPayload };
 }
 
 /**
- * Makes a verifier of ID tokens.
+ * Creates a verifier of access tokens, or with `kind: "id"` of ID tokens. `Claims` are the types of your own claims, which are not checked.
+ * `Kind` is inferred from `kind`; beside `Claims` it must be given, or may be either.
  *
  * @throws {EdgewardError} `options_invalid`, naming the option
  */
-export function createVerifier<Claims = unknown>(
-  options: IdTokenOptions | SeveralIssuersIdTokenOptions,
-): Verifier<IdTokenPayload & Claims>;
-/**
- * Makes a verifier of access tokens. `Claims` are the types of your own claims: they are not checked.
- *
- * @throws {EdgewardError} `options_invalid`, naming the option
- */
-export function createVerifier<Claims = unknown>(
-  options: AccessTokenOptions | SeveralIssuersOptions,
-): Verifier<AccessTokenPayload & Claims>;
+export function createVerifier<Claims = unknown, const Kind extends keyof ByKind = unknown extends Claims ? "access" : keyof ByKind>(
+  options: ByKind[Kind]["options"] & { readonly kind?: Kind },
+): Verifier<ByKind[Kind]["payload"] & Claims>;
 
-/** What a route demands, of a verifier made before. */
+/** The requirements of a route, for an existing verifier. */
 export interface RouteOptions<Payload = AccessTokenPayload, Required extends boolean = boolean> extends Requirements {
   readonly verifier: Verifier<Payload>;
-  /** Every one must be in `aud`, beyond what the verifier demands. */
+  /** Audiences that `aud` must all contain, beyond those of the verifier. */
   readonly audience?: string | readonly string[];
-  /** `false` lets requests without a token pass, with `undefined` for the token. A wrong token is refused all the same. */
+  /** `false` lets requests without a token pass, with `undefined` for the token. An invalid token is still refused. */
   readonly required?: Required;
 }
 
-/** A route with a verifier of its own, made from its options. */
+/** The options of a route that gets its own verifier. */
 export type RouteWithVerifierOptions<Required extends boolean = boolean> = (AccessTokenOptions | SeveralIssuersOptions) & {
   readonly verifier?: never;
-  /** `false` lets requests without a token pass, with `undefined` for the token. A wrong token is refused all the same. */
+  /** `false` lets requests without a token pass, with `undefined` for the token. An invalid token is still refused. */
   readonly required?: Required;
 };
 
+/** The token of a guarded request: `undefined` is possible only with `required: false`. */
+export type GuardedToken<Payload = AccessTokenPayload, Required extends boolean = true> =
+  | VerifiedToken<Payload>
+  | (false extends Required ? undefined : never);
+
 /**
- * Wraps a handler of web requests: it runs only with a token that passes, which it gets after the request. All else is
- * answered with 401, 403, 400 or 503, `WWW-Authenticate`, and a problem document (RFC 9457). CORS preflights carry no
- * token: answer them before.
+ * Wraps a handler of web requests so that it runs only with an accepted token, its second argument. All other requests are answered with
+ * 401, 403, 400 or 503, `WWW-Authenticate`, and a problem document (RFC 9457). CORS preflights carry no token: answer them first.
  *
  * ```js
  * export default { fetch: protect((request, token) => Response.json({ user: token.payload.sub }), { verifier }) };
@@ -334,40 +377,37 @@ export type RouteWithVerifierOptions<Required extends boolean = boolean> = (Acce
  *
  * @throws {EdgewardError} `options_invalid`, naming the option
  */
-export function protect<R extends AnyRequest, A extends unknown[], P = AccessTokenPayload>(
-  handler: (request: R, token: VerifiedToken<P> | undefined, ...rest: A) => Response | Promise<Response>,
-  options: RouteOptions<P, false> & { readonly required: false },
+export function protect<R extends AnyRequest, A extends unknown[], P = AccessTokenPayload, const Required extends boolean = true>(
+  handler: (request: R, token: GuardedToken<P, Required>, ...rest: A) => Response | Promise<Response>,
+  options: RouteOptions<P, Required> | RouteWithVerifierOptions<Required>,
 ): (request: R, ...rest: A) => Promise<Response>;
-export function protect<R extends AnyRequest, A extends unknown[], P = AccessTokenPayload>(
-  handler: (request: R, token: VerifiedToken<P>, ...rest: A) => Response | Promise<Response>,
-  options: RouteOptions<P, true>,
-): (request: R, ...rest: A) => Promise<Response>;
-export function protect<R extends AnyRequest, A extends unknown[]>(
-  handler: (request: R, token: VerifiedToken | undefined, ...rest: A) => Response | Promise<Response>,
-  options: RouteWithVerifierOptions<false> & { readonly required: false },
-): (request: R, ...rest: A) => Promise<Response>;
-export function protect<R extends AnyRequest, A extends unknown[]>(
-  handler: (request: R, token: VerifiedToken, ...rest: A) => Response | Promise<Response>,
-  options: RouteWithVerifierOptions<true>,
-): (request: R, ...rest: A) => Promise<Response>;
-
-/** Checks requests; what `guard` makes. */
-export type Guard<Payload = AccessTokenPayload> = (
-  request: AnyRequest,
-  waitUntil?: (work: Promise<unknown>) => void,
-) => Promise<VerifiedToken<Payload> | undefined>;
 
 /**
- * The check of `protect` alone, for a framework of your own: a function from a request to its token, or to `undefined`
- * where none is required and there is none. It throws `EdgewardError`, which knows its answer.
+ * Checks a request, a web `Request` or Node's `IncomingMessage`. Returned by `guard`. `Absent` is `never` if a token is required, else
+ * `undefined`.
+ */
+export type Guard<Payload = AccessTokenPayload, Absent extends undefined = undefined> = (
+  request: AnyRequest,
+  waitUntil?: (work: Promise<unknown>) => void,
+) => Promise<VerifiedToken<Payload> | Absent>;
+
+/**
+ * Returns the check of `protect` alone, for other frameworks: a function from a request to its token, or to `undefined` where none is
+ * required. It throws an `EdgewardError`, which holds the response.
+ *
+ * ```js
+ * const check = guard({ verifier, scopes: ["read:items"] });
+ * const token = await check(request);
+ * ```
  *
  * @throws {EdgewardError} `options_invalid`, naming the option
  */
-export function guard<P = AccessTokenPayload>(options: RouteOptions<P> | RouteWithVerifierOptions): Guard<P>;
+export function guard<P = AccessTokenPayload, const Required extends boolean = true>(
+  options: RouteOptions<P, Required> | RouteWithVerifierOptions<Required>,
+): Guard<P, false extends Required ? undefined : never>;
 
 /**
- * Takes a token apart **without checking anything**: not the signature, not the time, not who it is for. Never decide by it
- * who may pass.
+ * Decodes a token **without checking anything**: not its signature, its expiry or its audience. Never base a decision on it.
  *
  * @throws {EdgewardError} `token_malformed`
  */
@@ -376,9 +416,9 @@ export function decodeUnverified(token: string): {
   readonly payload: Readonly<Record<string, unknown>>;
 };
 
-/** Why a token was refused, or there is no verdict. Codes are never changed or reused. */
+/** The codes of errors. They are never changed or reused. */
 export type EdgewardErrorCode =
-  // 401: the request has no token, or one that is refused.
+  // 401: there is no token, or it is refused.
   | "token_missing"
   | "token_too_large"
   | "token_malformed"
@@ -405,7 +445,7 @@ export type EdgewardErrorCode =
   | "nonce_mismatch"
   | "azp_mismatch"
   | "at_hash_mismatch"
-  // 403: the token is genuine, its rights do not suffice.
+  // 403: the token is genuine but lacks a right.
   | "client_not_allowed"
   | "insufficient_scope"
   | "insufficient_permissions"
@@ -416,7 +456,7 @@ export type EdgewardErrorCode =
   | "audience_not_allowed"
   // 400: the request carries a token in a way that is not allowed.
   | "invalid_request"
-  // 503: there are no keys to decide with.
+  // 503: there are no keys to verify with.
   | "jwks_unreachable"
   | "jwks_invalid"
   | "jwks_no_usable_key"
@@ -425,28 +465,30 @@ export type EdgewardErrorCode =
   | "discovery_issuer_mismatch"
   | "keys_not_loaded"
   | "aborted"
-  // 500: the caller of this package is at fault, or the package.
+  // 500: an error in the options, or in this package.
   | "options_invalid"
   | "internal_error";
 
-/** Why there is no verified token, for programs, for people, and as an answer over HTTP. Never holds the token. */
+/** Why there is no verified token: a stable code, a message, and the HTTP response. Never holds the token. */
 export class EdgewardError extends Error {
   private constructor();
   readonly name: "EdgewardError";
-  /** The stable name of what went wrong. */
+  /** The stable code. */
   readonly code: EdgewardErrorCode;
-  /** The HTTP status to answer with: 400, 401, 403, 500 or 503. */
+  /** The HTTP status of the response. */
   readonly status: 400 | 401 | 403 | 500 | 503;
-  /** The value of `WWW-Authenticate` (RFC 6750 §3) to answer with. Absent if the caller's token is not at fault. */
+  /** The header `WWW-Authenticate` (RFC 6750 §3) of the response. Absent if the token is not the reason. */
   readonly wwwAuthenticate: string | undefined;
-  /** When to try again, in seconds, if the keys could not be had. */
+  /** When to try again, in **seconds** from now, if the keys could not be loaded. */
   readonly retryAfter: number | undefined;
-  /** The headers of the answer. */
+  /** The headers of the response. */
   readonly headers: Record<string, string>;
-  /** The body of the answer: a problem document (RFC 9457). */
+  /** The body of the response: a problem document (RFC 9457). */
   readonly body: string;
-  /** What went wrong underneath: what `fetch` threw, for example. */
+  /** The underlying error, for example the one that `fetch` threw. */
   readonly cause?: unknown;
-  /** The answer. */
+  /** Returns the response. */
   toResponse(): Response;
+  /** Returns name, code, status and message, for `JSON.stringify`. */
+  toJSON(): { name: "EdgewardError"; code: EdgewardErrorCode; status: number; message: string };
 }

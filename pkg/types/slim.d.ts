@@ -1,5 +1,5 @@
 /**
- * The package without its wasm module: you load `edgeward/verifier.wasm` the way your platform does, and hand it over.
+ * The package without its wasm module: the application loads `edgeward/verifier.wasm` in the way of its platform.
  *
  * ```js
  * import module from "edgeward/verifier.wasm";
@@ -12,11 +12,11 @@
  */
 export * from "./index.js";
 
-/** Compiles and takes the module, from a `fetch` answer, bytes, or a compiled module. Await it before `createVerifier`. */
+/** Compiles and uses the module, from a `fetch` response, bytes or a compiled module. Await it before `createVerifier`. */
 export function init(source: WasmSource | Promise<WasmSource>): Promise<void>;
 
-/** Takes a compiled module, or compiles bytes at once. */
+/** Uses a compiled module, or compiles bytes synchronously. */
 export function initSync(source: WebAssembly.Module | ArrayBuffer | ArrayBufferView): void;
 
-/** What the module may come as. */
+/** The forms in which the module may be passed. */
 export type WasmSource = WebAssembly.Module | ArrayBuffer | ArrayBufferView | Response;

@@ -1,4 +1,4 @@
-//! The hash functions that signatures are made with.
+//! The SHA-2 hash functions.
 
 use sha2::{Sha256, Sha384, Sha512};
 
@@ -30,7 +30,7 @@ impl AsRef<[u8]> for Digest {
 }
 
 impl Hash {
-    /// Length of a digest, in bytes; never zero.
+    /// Returns the length of a digest, in bytes.
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "a digest is never empty")]
     pub const fn len(self) -> usize {
@@ -41,7 +41,7 @@ impl Hash {
         }
     }
 
-    /// The digest of the concatenation of `parts`.
+    /// Hashes the concatenation of `parts`.
     pub(crate) fn digest(self, parts: &[&[u8]]) -> Digest {
         match self {
             Self::Sha256 => Digest::of::<Sha256>(parts),
@@ -62,7 +62,7 @@ impl Digest {
     }
 }
 
-/// SHA-256 of `bytes`.
+/// Returns the SHA-256 digest of `bytes`.
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let digest = Hash::Sha256.digest(&[bytes]);
     digest.bytes.first_chunk().copied().unwrap_or_default()
@@ -76,7 +76,7 @@ mod tests {
         bytes.iter().map(|byte| alloc::format!("{byte:02x}")).collect()
     }
 
-    /// FIPS 180-4, as NIST's examples have it, in parts.
+    /// NIST's examples for FIPS 180-4, also in parts.
     #[test]
     fn digests_of_abc() {
         for parts in [&[&b"abc"[..]][..], &[b"a", b"", b"bc"]] {

@@ -1,4 +1,4 @@
-//! Digests, comparison in constant time, and the seal of the gateway's cookies.
+//! Digests, comparison in constant time, and sealing of the gateway's cookies.
 
 mod constant_time;
 mod digest;

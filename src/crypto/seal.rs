@@ -1,7 +1,8 @@
-//! Sealing: what only this gateway can have written and can read (XChaCha20-Poly1305, keys by HKDF-SHA-256).
+//! Sealing: authenticated encryption of values that only this gateway can write and read (XChaCha20-Poly1305, keys derived with
+//! HKDF-SHA-256).
 //!
 //! A sealed value is base64url of: version (1 byte), nonce (24), ciphertext with tag (16). The associated data binds it to
-//! its purpose, its host and the login it belongs to, so a value sealed for one use, site or login is noise for another.
+//! a purpose, a host and a login configuration, so a value sealed for one of each cannot be opened for another.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -14,20 +15,20 @@ use sha2::Sha256;
 use crate::base64url;
 use crate::text::sorted;
 
-/// First byte of every sealed value. A change of format changes it.
+/// The first byte of every sealed value, changed with the format.
 const VERSION: u8 = 2;
 
-/// Random bytes that one sealing needs.
+/// Random bytes needed to seal a value.
 pub const SEAL_NONCE_BYTES: usize = 24;
 
-/// What a value is sealed for.
+/// The purpose of a sealed value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// A login that is under way.
+    /// A login under way.
     Login,
     /// A session.
     Session,
-    /// A session on its way between isolates that refresh it.
+    /// A session in transit between instances that refresh it.
     Refresh,
 }
 
@@ -43,28 +44,28 @@ impl Purpose {
     }
 }
 
-/// Which login values are sealed for. What a session may do was decided for its issuer, client and audience: under any other it
-/// is not opened.
+/// The login configuration that values are bound to. A session's rights were granted for its issuer, client and audience: it does not open
+/// under others.
 #[derive(Debug, Clone, Copy)]
 pub struct LoginBinding<'b> {
-    /// The issuer that logs people in.
+    /// The issuer of the login's ID tokens.
     pub issuer: &'b str,
-    /// The login client at that issuer.
+    /// The client id of the login.
     pub client_id: &'b str,
-    /// The audiences that access tokens may have. Order and repetition do not matter.
+    /// The accepted audiences of access tokens, in any order.
     pub audience: &'b [String],
 }
 
-/// Seals with the first of its secrets and opens with any, so that secrets can be replaced without ending sessions.
+/// Seals with the first of its secrets and opens with any, so that secrets can be rotated without ending sessions.
 pub struct Sealer {
-    /// Per secret, one key per purpose.
+    /// One key per secret and purpose.
     keys: Vec<[(Purpose, XChaCha20Poly1305); Purpose::ALL.len()]>,
-    /// The binding, as it is authenticated with every value.
+    /// The encoded binding, which is authenticated with every value.
     binding: Vec<u8>,
 }
 
 impl Sealer {
-    /// A sealer for this login with these secrets, the newest first.
+    /// Creates a sealer for a login configuration with these secrets, the newest first.
     #[must_use]
     pub fn new<S: AsRef<str>>(secrets: &[S], binding: LoginBinding<'_>) -> Self {
         let audience = sorted(binding.audience.iter().map(String::as_str));
@@ -75,13 +76,13 @@ impl Sealer {
         Self { keys: keys(secrets), binding: bytes }
     }
 
-    /// Whether it has no secret: it seals nothing and opens nothing.
+    /// Returns whether there is no secret: then nothing can be sealed or opened.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// Seals `content`. `nonce` must be random: it is never to be used twice.
+    /// Seals `content`. `nonce` must be random and never be used twice.
     #[must_use]
     pub fn seal(&self, purpose: Purpose, host: &str, content: &[u8], nonce: &[u8; SEAL_NONCE_BYTES]) -> Option<String> {
         let key = self.key(self.keys.first()?, purpose)?;
@@ -94,7 +95,7 @@ impl Sealer {
         Some(base64url::encode(&bytes))
     }
 
-    /// Opens what was sealed for this purpose and host with any of the secrets.
+    /// Opens a value that was sealed for this purpose and host with any of the secrets.
     #[must_use]
     pub fn open(&self, purpose: Purpose, host: &str, sealed: &str) -> Option<Vec<u8>> {
         let bytes = base64url::decode(sealed.as_bytes()).ok()?;
@@ -115,7 +116,7 @@ impl Sealer {
         keys.iter().find(|(one, _)| *one == purpose).map(|(_, key)| key)
     }
 
-    /// Purpose, host and binding, each part with its length, so that no two have the same bytes.
+    /// Returns purpose, host and binding, each part prefixed with its length, so that no two encode alike.
     fn associated_data(&self, purpose: Purpose, host: &str) -> Vec<u8> {
         let mut data = Vec::new();
         push_part(&mut data, purpose.label());
@@ -126,7 +127,7 @@ impl Sealer {
 }
 
 impl core::fmt::Debug for Sealer {
-    /// Shows no key.
+    /// Omits the keys.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "Sealer({} secrets)", self.keys.len())
     }
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn no_part_of_a_login_passes_for_its_neighbour() {
+    fn parts_of_a_binding_are_not_interchangeable() {
         let logins: [(&str, &str, &[&str]); 10] = [
             ("i", "c", &["a", "b"]),
             ("i", "c", &["a"]),

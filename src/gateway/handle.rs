@@ -13,7 +13,7 @@ use crate::host::Level;
 use crate::http::{Reply, RequestHead, missing_token, unavailable};
 use crate::oidc::{AccessTokenVerdict, LoginHost, Refreshed, RelyingParty};
 use crate::session::Session;
-use crate::verifier::Unverified;
+use crate::verifier::VerificationError;
 
 /// The answer to a request. See [`Gateway`] for an example.
 #[derive(Debug)]
@@ -70,8 +70,10 @@ impl<'g> MatchedRequest<'g> {
         };
         let verified = match verifier.verify(token, host).await {
             Ok(verified) => verified,
-            Err(Unverified::Refused(error)) => return Answer::Reply(self.refuse(head, &error)),
-            Err(Unverified::Unavailable(why)) => return Answer::Reply(unavailable(why.error, why.retry_after_s)),
+            Err(VerificationError::Refused(error)) => return Answer::Reply(self.refuse(head, &error)),
+            Err(VerificationError::Unavailable(why)) => {
+                return Answer::Reply(unavailable(why.error, why.retry_after_s));
+            }
         };
         if let Break(reply) = self.authorize(head, verified.claims()) {
             return Answer::Reply(reply);

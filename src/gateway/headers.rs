@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::matched::Caller;
-use crate::http::{CLIENT_ADDRESS, HOP_BY_HOP, canonical_name, percent_encoded_value};
+use crate::http::{CLIENT_ADDRESS, HOP_BY_HOP, canonical_name, encode_header_value};
 use crate::json::{Number, Value};
 
 /// Canonical names of the client's headers to drop, by category. A name that ends in a dash is a prefix. Only the gateway may
@@ -278,7 +278,7 @@ impl HeaderValue {
             Self::BearerToken => caller.map(|caller| alloc::format!("Bearer {}", caller.token)),
             Self::Claim(name) => match caller?.claims.get(name)? {
                 Value::Null => None,
-                Value::String(text) => Some(percent_encoded_value(text)),
+                Value::String(text) => Some(encode_header_value(text)),
                 Value::Bool(value) => Some(value.to_string()),
                 Value::Number(Number::Unsigned(value)) => Some(value.to_string()),
                 Value::Number(Number::Signed(value)) => Some(value.to_string()),

@@ -177,7 +177,7 @@ impl RouteIndex {
         }
         let spellings = |text: &str| node.literals.get(&*self.unicode.key(text)).map_or(&[][..], Vec::as_slice);
         for (literal, node) in spellings(segment) {
-            let combinations = from.combinations & self.unicode.agreeing(segment, literal);
+            let combinations = from.combinations & self.unicode.matching_combinations(segment, literal);
             if combinations != 0 {
                 next.push(Position { node: *node, combinations, ends_empty: false, ..from });
             }
@@ -185,7 +185,7 @@ impl RouteIndex {
         // A literal also matches its own usual encoding, in every reading.
         if segment.contains('%')
             && let Ok(decoded) = String::from_utf8(percent::decode(segment))
-            && percent::is_usual_encoding_of(segment, &decoded)
+            && percent::is_conventional_encoding_of(segment, &decoded)
         {
             let same = spellings(&decoded).iter().filter(|(literal, _)| *literal == decoded);
             next.extend(same.map(|&(_, node)| Position { node, ends_empty: false, ..from }));

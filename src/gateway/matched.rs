@@ -12,8 +12,8 @@ use super::intent::cross_site_request;
 use super::route::{Auth, Integration, OnForbidden, OnUnauthenticated, Route};
 use crate::error::{Forbidden, VerifyError};
 use crate::http::{
-    Bearer, PRIVATE, Page, Reply, RequestHead, bad_request, bearer_token, can_navigate, forbidden, is_cross_site,
-    is_navigation, is_prefetch, missing_token, refused,
+    Bearer, MALFORMED_AUTHORIZATION, PRIVATE, Page, Reply, RequestHead, TOKEN_IN_QUERY, bad_request, bearer_token,
+    can_navigate, forbidden, is_cross_site, is_navigation, is_prefetch, missing_token, refused,
 };
 use crate::io::UnixTime;
 use crate::jwt::Claims;
@@ -99,15 +99,12 @@ impl<'g> MatchedRequest<'g> {
                 None => Break(self.challenge_clearing_cookies(head, now)),
             };
         }
-        // RFC 6750 §2.3 allows tokens in the query, RFC 9700 §4.3.2 forbids them: URLs end up in logs.
         if has_parameter(head.url_parts().query.unwrap_or_default(), "access_token") {
-            return Break(bad_request("Send the access token in the Authorization header, not in the query."));
+            return Break(bad_request(TOKEN_IN_QUERY));
         }
         match bearer_token((head.header)("authorization").as_deref()) {
             Bearer::Token(token) => return Continue(Credentials::Bearer(Token(token.into()))),
-            Bearer::Malformed => {
-                return Break(bad_request("The Authorization header must be \"Bearer\", one space, and one token."));
-            }
+            Bearer::Malformed => return Break(bad_request(MALFORMED_AUTHORIZATION)),
             Bearer::Absent => {}
         }
         match self.session(head, now) {

@@ -1,22 +1,36 @@
-//! The `Authorization` header (RFC 6750 §2.1).
+//! Bearer tokens in the `Authorization` header (RFC 6750 §2.1).
 
-/// What a request's `Authorization` header holds for us.
+/// The bearer token in an `Authorization` header.
+///
+/// ```
+/// use edgeward::http::{Bearer, bearer_token};
+///
+/// assert_eq!(bearer_token(Some("Bearer abc.def.ghi")), Bearer::Token("abc.def.ghi"));
+/// assert_eq!(bearer_token(Some("Basic dXNlcjpwYXNz")), Bearer::Absent);
+/// assert_eq!(bearer_token(Some("Bearer a, Bearer b")), Bearer::Malformed);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Bearer<'h> {
-    /// No bearer token: no header, or one of another scheme.
+    /// No header, or another scheme.
     Absent,
-    /// One token.
+    /// Exactly one token.
     Token(&'h str),
-    /// Something that says `Bearer` but is not one token, or several headers.
+    /// The scheme `Bearer` without exactly one token, or several headers.
     Malformed,
 }
 
+/// The message for a [`Bearer::Malformed`] header.
+pub const MALFORMED_AUTHORIZATION: &str = "The Authorization header must be one \"Bearer\", one space, and one token.";
+
+/// The message for a token in the query, which RFC 6750 §2.3 allows and RFC 9700 §4.3.2 forbids: URLs end up in logs.
+pub const TOKEN_IN_QUERY: &str = "Send the access token in the Authorization header, not in the query.";
+
 const SCHEME: &str = "bearer";
 
-/// Reads the token from the value of `Authorization`.
+/// Returns the token in an `Authorization` header.
 ///
-/// The scheme is compared without regard to case; exactly one space follows; the token consists of the characters that
-/// RFC 6750 allows. Two headers, which arrive joined by a comma, are malformed.
+/// The scheme is case-insensitive and followed by exactly one space; the token consists of the characters that RFC 6750 allows.
+/// Two headers, which arrive joined by a comma, are malformed.
 #[must_use]
 pub fn bearer_token(authorization: Option<&str>) -> Bearer<'_> {
     let Some(value) = authorization else { return Bearer::Absent };
@@ -40,7 +54,7 @@ fn is_b64token(text: &str) -> bool {
 }
 
 impl core::fmt::Debug for Bearer<'_> {
-    /// Shows no token.
+    /// Omits the token.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::Absent => "Absent",
@@ -62,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn other_schemes_are_not_ours() {
+    fn other_schemes_are_ignored() {
         for value in ["", "Basic abc", "DPoP abc", "Digest username=\"a\", realm=\"b\"", "Bearerish abc"] {
             assert_eq!(bearer_token(Some(value)), Bearer::Absent, "{value}");
         }

@@ -1,4 +1,4 @@
-//! Refusals of tokens on the wire: status, `WWW-Authenticate` (RFC 6750 §3) and a problem document (RFC 9457).
+//! Responses to missing and refused tokens: status, `WWW-Authenticate` (RFC 6750 §3) and a problem document (RFC 9457).
 
 use alloc::string::String;
 
@@ -10,7 +10,7 @@ use crate::text::{concat, decimal, words};
 
 const REALM: &str = r#"Bearer realm="edgeward""#;
 
-/// No credentials on a route that needs some: a challenge without an error. `login` is where people can log in.
+/// Returns the challenge for a request without credentials, which names no error (RFC 6750 §3.1). `login` is the login path, if any.
 #[must_use]
 pub fn missing_token(login: Option<&str>) -> Reply {
     let detail = match login {
@@ -22,14 +22,23 @@ pub fn missing_token(login: Option<&str>) -> Reply {
     Reply::problem_with(401, "token_missing", detail, &more).with("www-authenticate", REALM)
 }
 
-/// A request that carries credentials in a way that is not allowed.
+/// Returns the response to a request whose credentials are malformed or misplaced.
 #[must_use]
 pub fn bad_request(detail: &str) -> Reply {
     Reply::problem_with(400, "invalid_request", detail, &[("error", "invalid_request")])
         .with("www-authenticate", concat(&[REALM, r#", error="invalid_request""#]))
 }
 
-/// A token that was refused. The one place where errors become HTTP.
+/// Returns the response to a refused token: the only place where these errors become HTTP.
+///
+/// ```
+/// use edgeward::{http::refused, jwt::UntrustedToken};
+///
+/// let error = UntrustedToken::parse("opaque-token").err().unwrap();
+/// let reply = refused(&error);
+/// assert_eq!(reply.status, 401);
+/// assert!(reply.header("www-authenticate").unwrap().contains(r#"error="invalid_token""#));
+/// ```
 #[must_use]
 pub fn refused(error: &VerifyError) -> Reply {
     let (status, oauth_error, hint) = match error {
@@ -81,11 +90,11 @@ pub fn refused(error: &VerifyError) -> Reply {
     )
 }
 
-/// A genuine token that does not give the right that is demanded; names what was demanded.
+/// Returns the response to a valid token that lacks a required right, naming the requirement.
 #[must_use]
 pub fn forbidden(reason: &Forbidden, requirements: &Requirements) -> Reply {
     let roles = requirements.roles.as_ref().map(|roles| words(&roles.all));
-    let demanded = match reason {
+    let required = match reason {
         Forbidden::Scope => words(&requirements.scopes),
         Forbidden::Permission { .. } => words(&requirements.permissions),
         Forbidden::Role { .. } => roles.unwrap_or_default(),
@@ -93,18 +102,18 @@ pub fn forbidden(reason: &Forbidden, requirements: &Requirements) -> Reply {
         Forbidden::Audience => words(&requirements.audience),
     };
     let detail = sentence(reason.message());
-    let more = [("error", "insufficient_scope"), ("required", demanded.as_str())];
+    let more = [("error", "insufficient_scope"), ("required", required.as_str())];
     let mut challenge = concat(&[REALM, r#", error="insufficient_scope""#]);
-    // RFC 6750 §3: `scope` holds scope tokens only, whose characters need no quoting (RFC 6749 §3.3).
+    // RFC 6750 §3: `scope` contains scope tokens only, whose characters need no escaping (RFC 6749 §3.3).
     let is_scope = |scope: &String| scope.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
     if !requirements.scopes.is_empty() && requirements.scopes.iter().all(is_scope) {
         challenge.push_str(&concat(&[r#", scope=""#, &words(&requirements.scopes), r#"""#]));
     }
-    let more = if demanded.is_empty() { &more[..1] } else { &more[..] };
+    let more = if required.is_empty() { &more[..1] } else { &more[..] };
     Reply::problem_with(403, reason.code(), &detail, more).with("www-authenticate", challenge)
 }
 
-/// There are no keys to decide with: not the caller's fault, so never 401.
+/// Returns the response when the issuer's keys are unavailable: not the caller's fault, so never 401.
 #[must_use]
 pub fn unavailable(error: KeysError, retry_after_s: u32) -> Reply {
     let more = [("error", "temporarily_unavailable")];
@@ -112,7 +121,7 @@ pub fn unavailable(error: KeysError, retry_after_s: u32) -> Reply {
         .with("retry-after", decimal(retry_after_s.into()))
 }
 
-/// An error's message as a sentence.
+/// Returns an error message as a sentence.
 fn sentence(message: &str) -> String {
     let mut text = String::from(message);
     if let Some(first) = text.get_mut(..1) {

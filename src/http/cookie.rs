@@ -1,10 +1,10 @@
-//! Cookies of the gateway: written with every attribute that protects them, read without trusting their order.
+//! The gateway's cookies: written with every protective attribute, read without relying on their order.
 //!
-//! A long value is cut into chunks: the first cookie has the plain name and starts with the number of chunks, the others
+//! A long value is split into chunks: the first cookie has the plain name and starts with the number of chunks, the others
 //! have `.1`, `.2` … appended. Chunks left over from a longer value are ignored when reading and cleared when writing.
 //!
-//! A browser keeps one cookie for each name, domain and path, and sends all that match under the same name. So a name without
-//! the `__Host-` prefix may arrive several times: from a time with another `Domain`, or from a sibling host.
+//! A browser stores one cookie per name, domain and path, and sends all that match (RFC 6265 §5.4). So a name without the `__Host-`
+//! prefix may arrive several times: set earlier with another `Domain`, or by a sibling host.
 
 use alloc::borrow::Cow;
 use alloc::format;
@@ -13,10 +13,10 @@ use alloc::vec::Vec;
 
 use crate::limits;
 
-/// How a cookie is set.
+/// The name and attributes of a cookie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CookieShape {
-    /// Name of the cookie, or of its first chunk.
+    /// The name of the cookie, or of its first chunk.
     pub name: String,
     /// `SameSite`
     pub same_site: &'static str,
@@ -35,7 +35,7 @@ impl CookieShape {
         format!("{name}={value}; Path=/{domain}; Max-Age={max_age_s}; HttpOnly; Secure; SameSite={same_site}")
     }
 
-    /// `Set-Cookie` values for `value`, clearing chunks that `present` has too many of. `None` if the value is too long.
+    /// Returns the `Set-Cookie` values for `value`, which also clear leftover chunks in `present`; `None` if the value is too long.
     #[must_use]
     pub fn write(&self, value: &str, max_age_s: i64, present: &Cookies<'_>) -> Option<Vec<String>> {
         let chunks: Vec<&str> = value
@@ -55,8 +55,8 @@ impl CookieShape {
         Some(cookies)
     }
 
-    /// `Set-Cookie` values that remove the cookie and all its chunks: with their `Domain`, and the ones without that this
-    /// host may have under the same names.
+    /// Returns the `Set-Cookie` values that remove the cookie and all its chunks, with their `Domain` and without: this host may have
+    /// set both.
     #[must_use]
     pub fn clear(&self, present: &Cookies<'_>) -> Vec<String> {
         let mut cookies = self.remove(&self.name);
@@ -77,11 +77,10 @@ impl CookieShape {
         [self.set(name, "", 0)].into_iter().chain(host_only).collect()
     }
 
-    /// Every value that the cookies make up, at most [`limits::MAX_COOKIE_VALUES`]. Which of several is meant, only
-    /// opening them can tell.
+    /// Returns every value that the cookies make up, at most [`limits::MAX_COOKIE_VALUES`]. Only decryption tells which one is valid.
     ///
-    /// The first cookie of the name goes with the first of each chunk, the second with the second, and so on: that is how
-    /// browsers send what was set together. Then come the other combinations, for chunks that were added later.
+    /// The first cookie of the name is combined with the first of each chunk, the second with the second, and so on: browsers send
+    /// cookies that were set together in that order. Other combinations follow, for chunks that were added later.
     #[must_use]
     pub fn read<'h>(&self, cookies: &Cookies<'h>) -> Vec<Cow<'h, str>> {
         let heads = cookies.all(&self.name).enumerate().filter_map(|(position, value)| Head::parse(position, value));
@@ -90,7 +89,7 @@ impl CookieShape {
         for index in 1..heads.iter().fold(0, |most, head| head.count.max(most)) {
             chunks.push(cookies.all(&self.chunk_name(index)).take(limits::MAX_COOKIE_VALUES).collect());
         }
-        // No browser keeps two cookies of such a name. Whoever sends them is none.
+        // A browser never has two cookies of such a name, so this is not a browser.
         if self.name.starts_with("__Host-")
             && (cookies.all(&self.name).nth(1).is_some() || chunks.iter().any(|chunk| chunk.len() > 1))
         {
@@ -112,7 +111,7 @@ impl CookieShape {
     }
 }
 
-/// The cookie of the plain name: how many chunks its value has, and the first.
+/// The cookie with the plain name: the number of chunks, and the first one.
 struct Head<'h> {
     position: usize,
     count: usize,
@@ -126,8 +125,8 @@ impl<'h> Head<'h> {
         (1..=limits::MAX_COOKIE_CHUNKS).contains(&count).then_some(Self { position, count, chunk })
     }
 
-    /// The value of this number among those that it makes up with the other chunks, of which `chunks` holds the candidates.
-    /// Number 0 takes those at its own position.
+    /// Returns combination `number` of this first chunk with the candidates for the others in `chunks`. Combination 0 uses those at its
+    /// own position.
     fn join(&self, chunks: &[Vec<&'h str>], number: usize) -> Option<Cow<'h, str>> {
         let mut value = Cow::Borrowed(self.chunk);
         let mut rest = number;
@@ -151,33 +150,33 @@ impl<'h> Head<'h> {
 pub struct Cookies<'h>(&'h str);
 
 impl<'h> Cookies<'h> {
-    /// From the `Cookie` header.
+    /// Wraps the value of a `Cookie` header.
     #[must_use]
     pub fn new(header: &'h str) -> Self {
         Self(header)
     }
 
-    /// The values of the cookies that have this exact name, in order.
+    /// Iterates over the values of the cookies with exactly this name, in order.
     fn all(&self, name: &str) -> impl Iterator<Item = &'h str> {
         self.iter().filter(move |(one, _)| *one == name).map(|(_, value)| value)
     }
 
-    /// Whether any cookie has this name.
+    /// Returns whether any cookie has this name.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.iter().any(|(one, _)| one == name)
     }
 
-    /// Names and values, in order.
+    /// Iterates over names and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&'h str, &'h str)> + use<'h> {
         self.0.split(';').filter_map(|pair| pair.trim_matches([' ', '\t']).split_once('='))
     }
 }
 
-/// A `Cookie` header without the cookies whose names are `refused`; `None` if nothing is left.
+/// Returns a `Cookie` header without the cookies whose names are `refused`; `None` if nothing is left.
 ///
 /// Names are compared after trimming everything that is not visible ASCII, so that a name cannot hide behind characters
-/// that another parser drops. A comma counts as an end, too: runtimes join several `Cookie` headers with it.
+/// that another parser drops. A comma ends a cookie, too: runtimes join several `Cookie` headers with it.
 #[must_use]
 pub fn cookies_without(header: &str, refused: impl Fn(&str) -> bool) -> Option<String> {
     let hidden = |c: char| !c.is_ascii_graphic();
@@ -200,7 +199,7 @@ mod tests {
         CookieShape { name: "__Host-s".into(), same_site: "Lax", domain: None }
     }
 
-    /// What a browser would send back after these `Set-Cookie` headers.
+    /// Returns the `Cookie` header that a browser sends after these `Set-Cookie` headers.
     fn sent(cookies: &[String]) -> String {
         let pairs: Vec<&str> = cookies
             .iter()
@@ -270,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cleared_is_cleared_for_the_domain_and_for_the_host_alone() {
+    fn cookies_are_cleared_with_and_without_the_domain() {
         let shape = CookieShape { name: "s".into(), same_site: "Lax", domain: Some("a.example".into()) };
         let cleared = shape.clear(&Cookies::new("s=2.a; s.1=b"));
         for (name, line) in ["s", "s", "s.1", "s.1"].iter().zip(&cleared) {
@@ -281,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_cookies_do_not_pass_however_they_are_written() {
+    fn refused_cookies_are_removed_in_every_spelling() {
         let ours = |name: &str| name.starts_with("__Host-edgeward");
         let kept = |header: &str| cookies_without(header, ours);
         assert_eq!(kept("a=1; __Host-edgeward=x; b=2").as_deref(), Some("a=1; b=2"));

@@ -1,4 +1,4 @@
-//! HTTP as plain data: what the core reads of a request and what it answers.
+//! HTTP as plain data: the head of a request, and replies.
 
 mod bearer;
 mod challenge;
@@ -16,16 +16,18 @@ mod reply;
 #[cfg(feature = "gateway")]
 pub(crate) mod spelling;
 
-pub use bearer::{Bearer, bearer_token};
+pub use bearer::{Bearer, MALFORMED_AUTHORIZATION, TOKEN_IN_QUERY, bearer_token};
 pub use challenge::{bad_request, forbidden, missing_token, refused, unavailable};
 #[cfg(feature = "gateway")]
 pub use cookie::{CookieShape, Cookies, cookies_without};
 #[cfg(feature = "gateway")]
-pub(crate) use header::{HOP_BY_HOP, canonical_name};
+pub use header::is_token;
 #[cfg(feature = "gateway")]
-pub use header::{is_token, percent_encoded_value};
+pub(crate) use header::{HOP_BY_HOP, canonical_name};
 pub use navigation::{can_navigate, is_cross_site, is_embedded, is_navigation, is_prefetch, is_script};
 pub use page::Page;
+#[cfg(feature = "gateway")]
+pub use percent::encode_header_value;
 #[cfg(feature = "gateway")]
 pub(crate) use reply::PRIVATE;
 pub use reply::Reply;
@@ -34,18 +36,29 @@ pub use spelling::Unicode;
 
 use alloc::string::String;
 
-/// The head of a request, as the host sees it.
+use crate::limits;
+
+/// The head of a request, as the host received it.
+///
+/// ```
+/// use edgeward::http::{RequestHead, is_navigation};
+///
+/// let header = |name: &str| (name == "sec-fetch-mode").then(|| String::from("navigate"));
+/// let head = RequestHead { method: "GET", url: "https://app.example.com/a?b=c", header: &header };
+/// assert_eq!(head.url_parts().path, "/a");
+/// assert!(is_navigation(&head));
+/// ```
 pub struct RequestHead<'r> {
     /// The method, exactly as received.
     pub method: &'r str,
     /// The absolute URL, exactly as received.
     pub url: &'r str,
-    /// Looks a header up by its lower-case name; several of one name are joined with `, `.
+    /// Looks up a header by its lower-case name; several with one name are joined with `, `.
     pub header: &'r dyn Fn(&str) -> Option<String>,
 }
 
 impl<'r> RequestHead<'r> {
-    /// Host and port, then path, then query, as they stand in the URL. A user name or password in it is left out.
+    /// Splits the URL, without decoding anything. A user name or password is omitted.
     #[must_use]
     pub fn url_parts(&self) -> UrlParts<'r> {
         let rest = self.url.find("://").and_then(|scheme| self.url.get(scheme + 3..)).unwrap_or_default();
@@ -59,12 +72,14 @@ impl<'r> RequestHead<'r> {
 }
 
 impl RequestHead<'_> {
-    /// What the platform calls this request, for people to quote and operators to find in the log.
+    /// Returns the platform's id of the request, which users can quote and operators can find in the log.
     #[must_use]
     pub fn request_id(&self) -> Option<String> {
-        let is_name =
-            |id: &String| id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        (self.header)("cf-ray").filter(is_name)
+        let is_id = |id: &String| {
+            id.len() <= limits::MAX_REQUEST_ID_BYTES
+                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        (self.header)("cf-ray").filter(is_id)
     }
 
     /// Returns the client's address, as stated by the platform.
@@ -82,9 +97,9 @@ pub(crate) const CLIENT_ADDRESS: &str = "cf-connecting-ip";
 pub struct UrlParts<'r> {
     /// Host and port.
     pub authority: &'r str,
-    /// Path; empty or starting with a slash.
+    /// The path: empty, or starting with a slash.
     pub path: &'r str,
-    /// Query, without the question mark.
+    /// The query, without the question mark.
     pub query: Option<&'r str>,
 }
 

@@ -1,12 +1,12 @@
-//! What kind of request it is, from what browsers say about it (Fetch Metadata).
+//! Kinds of requests, as browsers declare them (Fetch Metadata Request Headers).
 
 use alloc::string::String;
 
 use super::RequestHead;
 
-/// Whether a person is opening a page: only then may the answer be a redirect to a login or a page.
+/// Returns whether the request is a browser navigation: only then may the response be a login redirect or a page.
 ///
-/// Browsers that send no Fetch Metadata are judged by what they accept.
+/// Without Fetch Metadata, `Accept` decides.
 #[must_use]
 pub fn is_navigation(head: &RequestHead<'_>) -> bool {
     let says_so = (head.header)("sec-fetch-mode").is_some();
@@ -15,37 +15,36 @@ pub fn is_navigation(head: &RequestHead<'_>) -> bool {
     can_navigate(head) && (says_so || accepts_html())
 }
 
-/// Whether a person could be opening a page: it is not a script's request, not a prefetch, not what a page embeds, and
-/// nothing but GET and HEAD.
+/// Returns whether the request could be a browser navigation: GET or HEAD, and neither a prefetch nor from a script or a page's element.
 #[must_use]
 pub fn can_navigate(head: &RequestHead<'_>) -> bool {
     matches!(head.method, "GET" | "HEAD") && !is_prefetch(head) && !is_script(head)
 }
 
-/// Whether a script or an element of a page asks, rather than the browser for a page of its own.
+/// Returns whether the request is from a script or an element of a page, not a navigation.
 #[must_use]
 pub fn is_script(head: &RequestHead<'_>) -> bool {
     let says = |name: &str| (head.header)(name).map(|value| value.to_ascii_lowercase());
-    // Android's web views put the name of their app there, whatever they ask for.
+    // Android web views set it to the name of their app in every request.
     says("x-requested-with").is_some_and(|by| !by.contains('.'))
         || says("sec-fetch-mode").is_some_and(|mode| mode != "navigate")
 }
 
-/// Whether what is asked for is to be shown inside a page, in a frame for example.
+/// Returns whether the response is for use inside a page, in a frame for example.
 #[must_use]
 pub fn is_embedded(head: &RequestHead<'_>) -> bool {
     (head.header)("sec-fetch-dest").is_some_and(|dest| !dest.eq_ignore_ascii_case("document"))
 }
 
-/// Headers by which browsers and routers of pages say why they ask.
+/// Headers in which browsers and client-side routers declare a request's purpose.
 const PURPOSES: [&str; 7] =
     ["sec-purpose", "purpose", "x-sec-purpose", "x-purpose", "x-moz", "sec-fetch-purpose", "moz-purpose"];
 
-/// Headers that are there only when a router of a page looks ahead.
+/// Headers that client-side routers send only with prefetches.
 const PREFETCH_HEADERS: [&str; 4] =
     ["next-router-prefetch", "next-router-segment-prefetch", "x-middleware-prefetch", "hx-preloaded"];
 
-/// Whether the browser, or a script under the pointer, asks before anybody wants it.
+/// Returns whether the request is a prefetch, by a browser or a client-side router.
 #[must_use]
 pub fn is_prefetch(head: &RequestHead<'_>) -> bool {
     let value = |name: &&str| (head.header)(name).map(|value| value.to_ascii_lowercase());
@@ -55,13 +54,13 @@ pub fn is_prefetch(head: &RequestHead<'_>) -> bool {
         || PREFETCH_HEADERS.iter().filter_map(value).any(|value| !matches!(value.as_str(), "" | "0" | "false"))
 }
 
-/// Whether another site made the browser send this request.
+/// Returns whether another site caused the request.
 #[must_use]
 pub fn is_cross_site(head: &RequestHead<'_>) -> bool {
     if let Some(site) = (head.header)("sec-fetch-site") {
         return !matches!(site.as_str(), "same-origin" | "none");
     }
-    // Older browsers: `Origin` stands in requests that change something.
+    // Older browsers send `Origin` with requests that may change something.
     let own: String = head
         .url
         .split("://")
@@ -84,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn only_people_opening_pages_navigate() {
+    fn only_navigations_count_as_navigations() {
         for (method, headers, expected) in [
             ("GET", &[("sec-fetch-mode", "navigate")][..], true),
             ("GET", &[("accept", "text/html,*/*")][..], true),
@@ -105,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn other_sites_are_told_apart() {
+    fn cross_site_requests_are_recognised() {
         for (headers, expected) in [
             (&[("sec-fetch-site", "same-origin")][..], false),
             (&[("sec-fetch-site", "none")][..], false),

@@ -1,4 +1,4 @@
-//! Pages for people: small, readable by assistive technology, in light and dark, with nothing loaded from anywhere.
+//! Pages for users: small, accessible, light and dark, without external resources.
 
 use alloc::format;
 use alloc::string::String;
@@ -9,17 +9,31 @@ use base64::engine::general_purpose::STANDARD;
 use super::Reply;
 use crate::crypto::sha256;
 
-/// What a page says.
+/// A page with a message for the user.
+///
+/// ```
+/// use edgeward::http::Page;
+///
+/// let page = Page {
+///     status: 403,
+///     title: "You cannot see this page",
+///     message: "Your account does not have the rights that this page needs.",
+///     code: "scope_missing",
+///     action: Some(("Go to the start page", "/")),
+/// };
+/// let reply = page.reply(None);
+/// assert!(reply.body.contains("<h1>You cannot see this page</h1>"));
+/// ```
 pub struct Page<'p> {
-    /// HTTP status.
+    /// The HTTP status.
     pub status: u16,
     /// The heading.
     pub title: &'p str,
-    /// One or two sentences: what happened, and what to do.
+    /// What happened and what to do, in one or two sentences.
     pub message: &'p str,
     /// The stable code, for support.
     pub code: &'p str,
-    /// Text and address of the way forward.
+    /// Text and address of a link that leads on.
     pub action: Option<(&'p str, &'p str)>,
 }
 
@@ -35,7 +49,7 @@ border-radius:.5rem;text-decoration:none}a:focus-visible{outline:3px solid var(-
 small{display:block;margin-top:1.5rem;color:var(--soft)}code{font-family:ui-monospace,monospace}";
 
 impl Page<'_> {
-    /// The page as an answer: never cached, never framed, and nothing in it can run.
+    /// Returns the page as a reply that is never cached or framed and cannot run scripts.
     #[must_use]
     pub fn reply(&self, request_id: Option<&str>) -> Reply {
         let action = self.action.map(|(text, address)| {
@@ -53,7 +67,7 @@ impl Page<'_> {
             action = action.unwrap_or_default(),
             code = escape(self.code),
         );
-        // No images here, but browsers ask for the site's icon.
+        // There are no images, but browsers request the site's icon.
         let policy = format!(
             "default-src 'none'; style-src 'sha256-{}'; img-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
             style_hash()
@@ -67,12 +81,12 @@ impl Page<'_> {
     }
 }
 
-/// The hash by which the policy allows this one style sheet.
+/// Returns the hash with which the content security policy allows this one style sheet.
 fn style_hash() -> String {
     STANDARD.encode(sha256(STYLE.as_bytes()))
 }
 
-/// Text as HTML, in elements and quoted attributes.
+/// Escapes text for elements and quoted attributes.
 fn escape(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for character in text.chars() {
@@ -93,7 +107,7 @@ mod tests {
     use super::Page;
 
     #[test]
-    fn nothing_of_the_text_becomes_markup() {
+    fn text_never_becomes_markup() {
         let text = "<script>alert('x')</script>\"&";
         let page = Page { status: 400, title: text, message: text, code: text, action: Some((text, text)) };
         let reply = page.reply(Some(text));

@@ -1,7 +1,7 @@
-//! The readings of a request path: what servers behind the gateway may take it for.
+//! The readings of a request path: how servers behind the gateway may interpret it.
 //!
-//! A path is forwarded as it came. Which route it meets must not depend on how the origin reads it, so every reading below is made, in
-//! every combination and order that changes something; the gateway compares the routes that they meet.
+//! A path is forwarded as received. The route that applies must not depend on how the origin interprets it, so every reading below is
+//! made, in every combination and order that changes something, and the gateway compares the routes that the readings match.
 //!
 //! | reading | example | read as |
 //! |---|---|---|
@@ -12,13 +12,13 @@
 //! | cut at an encoded `?` | `/a%3Fb` | `/a` |
 //! | cut at an encoded `#` | `/a%23b` | `/a` |
 //! | compatibility forms (NFKC) | `/ａ` | `/a` |
-//! | characters that are not shown dropped | `/a%C2%ADb` | `/ab` |
-//! | bytes that are no UTF-8 as Latin-1 | `/%E9` | `/é` |
+//! | ignorable characters dropped | `/a%C2%ADb` | `/ab` |
+//! | invalid UTF-8 as Latin-1 | `/%E9` | `/é` |
 //!
 //! Letter case, blanks around segments and dots after them concern one segment at a time: [`super::spelling`] compares those.
 //!
-//! Always refused, in any reading: `.` and `..` segments, segments of blanks, control characters; and, as it came, a backslash,
-//! invalid percent-encoding and overlong UTF-8.
+//! Always refused, in any reading: `.` and `..` segments, blank segments, control characters; and, in the path as received, a
+//! backslash, invalid percent-encoding and overlong UTF-8.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -27,30 +27,30 @@ use super::spelling::{Unicode, is_plain, trimmed, without_ignorable};
 use crate::http::percent;
 use crate::limits;
 
-/// A request path: absolute, well-formed, and without anything that is refused in whatever reading.
+/// A request path: absolute, well-formed, and acceptable in every reading.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RequestPath {
     text: String,
     readings: Vec<Reading>,
-    /// The reading by which the route is chosen: decoded once.
+    /// Index of the reading that chooses the route: decoded once.
     main: usize,
 }
 
-/// The segments between slashes, as one text. A closing slash is an empty last segment; the root is that segment alone.
+/// The segments between slashes, as one text. A trailing slash makes an empty last segment; the root is that segment alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reading(String);
 
-/// Ends every segment but the last. A control character, so that no segment holds it.
+/// Separates segments. A control character, so that no segment contains it.
 const JOINT: char = '\u{1}';
 
-/// Why a path is refused, whatever the routes are.
+/// Why a path is refused, regardless of the routes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InvalidPath {
-    /// It does not start with a slash.
+    /// The path does not start with a slash.
     NotAbsolute,
     /// A `.` or `..` segment.
     DotSegment,
-    /// A segment of nothing but blanks.
+    /// A segment of blanks only.
     BlankSegment,
     /// A backslash that is not encoded.
     Backslash,
@@ -58,18 +58,18 @@ pub(crate) enum InvalidPath {
     Control,
     /// Invalid percent-encoding, or overlong UTF-8 in it.
     Encoding,
-    /// More readings than are made.
+    /// More readings than the limit.
     TooManyReadings,
 }
 
 impl InvalidPath {
-    /// What is wrong, for the problem document.
+    /// Returns the detail for the problem document.
     #[must_use]
     pub(crate) const fn detail(self) -> &'static str {
         match self {
             Self::NotAbsolute => "The path does not start with a slash.",
             Self::DotSegment => "The path has a . or .. segment.",
-            Self::BlankSegment => "The path has a segment of nothing but blanks.",
+            Self::BlankSegment => "The path has a blank segment.",
             Self::Backslash => "The path has a backslash.",
             Self::Control => "The path has a control character.",
             Self::Encoding => "The path has invalid percent-encoding.",
@@ -77,7 +77,7 @@ impl InvalidPath {
         }
     }
 
-    /// The stable name of this refusal.
+    /// Returns the stable code of this error.
     #[must_use]
     pub(crate) const fn code(self) -> &'static str {
         match self {
@@ -88,7 +88,7 @@ impl InvalidPath {
 }
 
 impl RequestPath {
-    /// Reads the path of a request as it was received; an empty one is `/`. The cost is linear in its length.
+    /// Parses a request's path, as received; an empty one counts as `/`. The cost is linear in its length.
     ///
     /// # Errors
     /// See [`InvalidPath`].
@@ -121,24 +121,24 @@ impl RequestPath {
         Ok(Self { text, readings: readings.found, main })
     }
 
-    /// The path as it came.
+    /// Returns the path as received.
     #[must_use]
     pub(crate) fn into_text(self) -> String {
         self.text
     }
 
-    /// The path decoded once.
+    /// Returns the path decoded once.
     pub(crate) fn main(&self) -> &Reading {
         const ROOT: &Reading = &Reading(String::new());
         self.readings.get(self.main).unwrap_or(ROOT)
     }
 
-    /// All readings.
+    /// Returns all readings.
     pub(crate) fn readings(&self) -> &[Reading] {
         &self.readings
     }
 
-    /// Whether every reading has the same number of segments, none of them empty.
+    /// Returns whether every reading has the same number of segments, none of them empty.
     pub(crate) fn has_one_structure(&self) -> bool {
         let count = self.main().segments().count();
         self.readings.iter().all(|reading| {
@@ -146,7 +146,7 @@ impl RequestPath {
         })
     }
 
-    /// Whether some reading of it has two slashes in a row.
+    /// Returns whether some reading has two consecutive slashes.
     pub(crate) fn has_empty_segment(&self) -> bool {
         self.readings.iter().any(|reading| {
             let count = reading.segments().count();
@@ -178,12 +178,12 @@ impl Readings {
 }
 
 impl Reading {
-    /// The segments, in order.
+    /// Iterates over the segments, in order.
     pub(crate) fn segments(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.split(JOINT)
     }
 
-    /// Whether everybody reads it alike, as most paths are.
+    /// Returns whether every server interprets the path alike, as with most paths.
     fn is_plain(&self) -> bool {
         let inner = self.0.strip_suffix(JOINT).unwrap_or(&self.0);
         self.0.is_empty() || inner.split(JOINT).all(|segment| !segment.is_empty() && is_plain(segment))
@@ -198,7 +198,7 @@ impl Reading {
             match trimmed(segment) {
                 "." | ".." => return Err(InvalidPath::DotSegment),
                 "" if !segment.is_empty() => return Err(InvalidPath::BlankSegment),
-                // What is left of dots and blanks depends on how often a server trims: it may be two dots.
+                // What remains of dots and blanks depends on how often a server trims; it may be two dots.
                 rest if rest.contains(is_blank) && rest.chars().all(|c| c == '.' || is_blank(c)) => {
                     return Err(InvalidPath::DotSegment);
                 }
@@ -208,7 +208,7 @@ impl Reading {
         Ok(())
     }
 
-    /// The same percent-decoded: nothing if there is nothing to decode, two readings if it is no UTF-8.
+    /// Percent-decodes: no reading if there is nothing to decode, two if the result is not UTF-8.
     fn decoded(&self) -> Result<Vec<Self>, InvalidPath> {
         if !self.0.contains('%') {
             return Ok(Vec::new());
@@ -229,7 +229,7 @@ impl Reading {
         })
     }
 
-    /// What else it can be read as, by one step each.
+    /// Returns the other readings that are one step away.
     fn others(&self, unicode: Unicode) -> impl Iterator<Item = Self> {
         let text = self.0.as_str();
         let replaced =
@@ -257,7 +257,7 @@ impl Reading {
     }
 }
 
-/// Up to the first such character, which was encoded: as a server reads it that decodes before it looks for it.
+/// Cuts at the first such character, which was encoded: some servers decode before they search for it.
 fn cut_at(text: &str, end: char) -> Option<String> {
     text.split_once(end).map(|(before, _)| before.into())
 }
@@ -271,7 +271,7 @@ fn without_parameters(text: &str) -> String {
     text.chars().filter(is_kept).collect()
 }
 
-/// Without empty segments, except the last; `None` if there are none.
+/// Removes empty segments, except the last; returns `None` if there are none.
 fn with_merged_slashes(text: &str) -> Option<String> {
     let mut before = JOINT;
     let is_kept = |character: &char| !(core::mem::replace(&mut before, *character) == JOINT && *character == JOINT);
@@ -406,7 +406,7 @@ mod tests {
             let bytes: usize = path.readings().iter().map(|Reading(text)| text.len()).sum();
             assert!(bytes <= limits::MAX_PATH_READING_BYTES, "{piece}: {bytes}");
         }
-        // Long paths that people use have few readings.
+        // Long paths in practice have few readings.
         let name = "%E6%97%A5%E6%9C%AC%20".repeat(150);
         assert!(parse(&alloc::format!("/files/{name}/{name};v=1//x%2Fy%2520z")).is_ok());
         assert!(parse(&alloc::format!("/{}", "a/".repeat(8000))).is_ok());

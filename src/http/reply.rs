@@ -1,4 +1,4 @@
-//! An answer made by the gateway itself.
+//! A response made by the gateway itself.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -7,35 +7,43 @@ use alloc::vec::Vec;
 use crate::json::push_quoted;
 use crate::text::{concat, decimal};
 
-/// `Cache-Control` of what depends on who asks.
+/// `Cache-Control` of responses that depend on the caller.
 #[cfg(feature = "gateway")]
 pub(crate) const PRIVATE: &str = "private, no-store";
 
-/// Status, headers and body of an answer.
+/// A response: status, headers and body.
+///
+/// ```
+/// use edgeward::http::Reply;
+///
+/// let reply = Reply::problem(404, "route_not_found", "There is no such page.").with("x-request-id", "42");
+/// assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+/// assert!(reply.body.contains(r#""code":"route_not_found""#));
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reply {
-    /// HTTP status.
+    /// The HTTP status.
     pub status: u16,
-    /// Header names and values.
+    /// The header names and values.
     pub headers: Vec<(Cow<'static, str>, String)>,
     /// The body.
     pub body: String,
 }
 
 impl Reply {
-    /// An answer without headers and body.
+    /// Creates a reply without headers or body.
     #[must_use]
     pub fn new(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: String::new() }
     }
 
-    /// An RFC 9457 problem: `title`, `status`, a stable `code` and a `detail` for people. Never cached.
+    /// Creates an RFC 9457 problem document with `title`, `status`, a stable `code` and a readable `detail`. Never cached.
     #[must_use]
     pub fn problem(status: u16, code: &str, detail: &str) -> Self {
         Self::problem_with(status, code, detail, &[])
     }
 
-    /// A problem with further members.
+    /// Creates a problem document with further members.
     #[must_use]
     pub fn problem_with(status: u16, code: &str, detail: &str, more: &[(&str, &str)]) -> Self {
         let title = title(status);
@@ -60,25 +68,25 @@ impl Reply {
         self
     }
 
-    /// A redirect of this gateway's own: kept by no cache, and it tells the next page nothing of this one.
+    /// Creates a redirect that is never cached and sends no referrer.
     #[cfg(feature = "gateway")]
     pub(crate) fn redirect(location: String) -> Self {
         Self::new(302).with("location", location).with("cache-control", PRIVATE).with("referrer-policy", "no-referrer")
     }
 
-    /// JSON about the caller.
+    /// Creates a JSON reply about the caller.
     #[cfg(feature = "gateway")]
     pub(crate) fn json(body: String) -> Self {
         Self { body, ..Self::new(200) }.with("content-type", "application/json").with("cache-control", PRIVATE)
     }
 
-    /// Sets cookies.
+    /// Adds `Set-Cookie` headers.
     #[cfg(feature = "gateway")]
     pub(crate) fn with_cookies(self, cookies: Vec<String>) -> Self {
         cookies.into_iter().fold(self, |reply, cookie| reply.with("set-cookie", cookie))
     }
 
-    /// The first header of this lower-case name.
+    /// Returns the first header with this lower-case name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(one, _)| one == name).map(|(_, value)| value.as_str())
@@ -86,13 +94,13 @@ impl Reply {
 }
 
 impl core::fmt::Debug for Reply {
-    /// Leaves out headers and body: they may hold cookies and tokens.
+    /// Omits headers and body: they may contain cookies and tokens.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "Reply({})", self.status)
     }
 }
 
-/// The registered reason phrase (RFC 9110 §15).
+/// Returns the reason phrase (RFC 9110 §15).
 const fn title(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",

@@ -1,20 +1,22 @@
-//! Spellings of one path segment that a lenient server takes for one another.
+//! Spellings of a path segment that a lenient server treats as equal.
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 
-/// What the gateway needs of Unicode's tables. They are larger than the rest of its code, and every platform has them: a Worker asks
-/// the JavaScript engine, native code uses a crate.
+use crate::limits;
+
+/// The Unicode functions that the gateway needs. Their tables are larger than the rest of its code, and platforms have them: a Worker uses
+/// the JavaScript engine's, native code a crate.
 #[derive(Debug, Clone, Copy)]
 pub struct Unicode {
-    /// Normalization Form KC (Unicode Standard Annex 15).
+    /// Returns Normalization Form KC (Unicode Standard Annex 15).
     pub nfkc: fn(&str) -> String,
-    /// The text in upper case, and that in lower case.
+    /// Converts to upper case, then to lower case.
     pub fold_case: fn(&str) -> String,
 }
 
 impl Unicode {
-    /// The tables of the Rust standard library and of the crate `unicode-normalization`.
+    /// The functions of the Rust standard library and of the crate `unicode-normalization`.
     #[cfg(feature = "unicode")]
     pub const TABLES: Self = Self {
         nfkc: |text| unicode_normalization::UnicodeNormalization::nfkc(text).collect(),
@@ -22,16 +24,16 @@ impl Unicode {
     };
 }
 
-/// What servers do to a segment before they compare it. A combination of treatments is the sum of their bits.
+/// What servers may do to a segment before they compare it. A combination of these transformations is the sum of their bits.
 const FOLD_CASE: u8 = 1;
-/// Brings compatibility forms into their plain form: `ａ` is `a`.
-const PLAIN_FORMS: u8 = 2;
-/// Drops characters that are not shown, such as the soft hyphen.
+/// Replaces compatibility forms (NFKC): `ａ` becomes `a`.
+const NFKC: u8 = 2;
+/// Drops ignorable characters, such as the soft hyphen.
 const DROP_IGNORABLE: u8 = 4;
 /// Trims blanks on both sides, and dots at the end.
 const TRIM: u8 = 8;
 
-/// The number of combinations of treatments; the one that does nothing is number 0.
+/// The number of combinations of transformations; number 0 changes nothing.
 pub(crate) const COMBINATIONS: u8 = 16;
 
 /// A set of combinations: bit `n` stands for combination `n`.
@@ -40,19 +42,17 @@ pub(crate) type Combinations = u16;
 /// Every combination.
 pub(crate) const EVERY: Combinations = u16::MAX;
 
-/// Treatments are repeated until nothing changes; no text needs more rounds than this.
-const MAX_ROUNDS: usize = 4;
-
 impl Unicode {
-    fn treated(self, text: &str, combination: u8) -> String {
-        let has = |treatment| combination & treatment != 0;
+    /// Applies a combination of transformations, until nothing changes.
+    fn transformed(self, text: &str, combination: u8) -> String {
+        let has = |transformation| combination & transformation != 0;
         let mut text = text.to_string();
-        for _ in 0..MAX_ROUNDS {
+        for _ in 0..limits::MAX_NORMALIZATION_ROUNDS {
             let mut next = text.clone();
             if has(DROP_IGNORABLE) {
                 next = without_ignorable(&next);
             }
-            if has(PLAIN_FORMS) && !next.is_ascii() {
+            if has(NFKC) && !next.is_ascii() {
                 next = (self.nfkc)(&next);
             }
             if has(FOLD_CASE) {
@@ -79,40 +79,40 @@ impl Unicode {
         (self.fold_case)(text).chars().filter(is_kept).collect()
     }
 
-    /// The text after every treatment: equal for all texts that some combination makes equal.
+    /// Returns the text after every transformation: equal for all texts that some combination makes equal.
     pub(crate) fn key(self, text: &str) -> Cow<'_, str> {
-        if is_plain(text) { Cow::Borrowed(text) } else { Cow::Owned(self.treated(text, COMBINATIONS - 1)) }
+        if is_plain(text) { Cow::Borrowed(text) } else { Cow::Owned(self.transformed(text, COMBINATIONS - 1)) }
     }
 
-    /// The combinations that make the two texts equal.
-    pub(crate) fn agreeing(self, text: &str, literal: &str) -> Combinations {
+    /// Returns the combinations that make the two texts equal.
+    pub(crate) fn matching_combinations(self, text: &str, literal: &str) -> Combinations {
         if text == literal {
             return EVERY;
         }
         (0..COMBINATIONS)
-            .filter(|&combination| self.treated(text, combination) == self.treated(literal, combination))
+            .filter(|&combination| self.transformed(text, combination) == self.transformed(literal, combination))
             .fold(0, |set, combination| set | 1 << combination)
     }
 }
 
-/// Whether no treatment changes the text: lower-case letters, digits, `-`, `_`, `~`, and dots inside.
+/// Returns whether no transformation changes the text: lower-case letters, digits, `-`, `_`, `~`, and dots except at the end.
 pub(crate) fn is_plain(segment: &str) -> bool {
     !segment.ends_with('.')
         && segment.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'.'))
 }
 
-/// The text without blanks around it and dots after it; a text of nothing else as it is.
+/// Trims blanks on both sides and dots at the end; from a text of nothing else, blanks only.
 pub(crate) fn trimmed(text: &str) -> &str {
     let inner = text.trim_start().trim_end_matches(|c: char| c == '.' || c.is_whitespace());
     if inner.is_empty() { text.trim() } else { inner }
 }
 
-/// The text without the characters that are not shown where they are not supported.
+/// Removes the characters that are ignored in rendering if unsupported.
 pub(crate) fn without_ignorable(text: &str) -> String {
     text.chars().filter(|&character| !is_ignorable(character)).collect()
 }
 
-/// `Default_Ignorable_Code_Point` (Unicode 17, DerivedCoreProperties).
+/// Returns whether the character is a `Default_Ignorable_Code_Point` (Unicode 17, DerivedCoreProperties).
 fn is_ignorable(character: char) -> bool {
     matches!(character,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
@@ -131,7 +131,7 @@ mod tests {
     const UNICODE: Unicode = Unicode::TABLES;
 
     fn could_be(text: &str, literal: &str) -> bool {
-        UNICODE.agreeing(text, literal) != 0
+        UNICODE.matching_combinations(text, literal) != 0
     }
 
     #[test]
@@ -155,7 +155,7 @@ mod tests {
         ] {
             assert!(could_be(text, "admin"), "{text}");
             assert!(could_be("admin", text), "{text}");
-            assert_ne!(UNICODE.agreeing(text, "admin"), EVERY, "{text}");
+            assert_ne!(UNICODE.matching_combinations(text, "admin"), EVERY, "{text}");
         }
         for text in ["", "admi", "administrator", "ädmin", "аdmin", "日本", "ａ", "admin x", ".admin", "ad.min"] {
             assert!(!could_be(text, "admin"), "{text}");
@@ -163,7 +163,7 @@ mod tests {
         assert!(could_be("STRASSE", "straße") && could_be("ÉTÉ", "été") && could_be("e\u{301}te\u{301}", "ÉTÉ"));
     }
 
-    /// A character's own upper and lower case and compatibility form are spellings of it, alone and one after the other.
+    /// A character's upper case, lower case and compatibility form are spellings of it, alone and one after the other.
     #[test]
     fn the_key_of_a_character_is_that_of_all_its_forms() {
         for character in (0..=0x0010_ffff).filter_map(char::from_u32).filter(|c| !c.is_control()) {

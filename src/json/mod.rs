@@ -1,8 +1,7 @@
 //! Strict JSON objects (RFC 8259, I-JSON RFC 7493): UTF-8, no duplicate member names at any level, bounded depth.
 //!
-//! `serde_json` reads and writes; the strictness is a layer on it (`read`). A [`Document`] keeps the text together with a flat
-//! index into it, so that a parsed object is owned, cheap to make (strings are not copied unless they hold escapes) and cheap to
-//! look things up in.
+//! `serde_json` reads and writes; the strictness is a layer on it (`read`). A [`Document`] owns the text and a flat index into it, so
+//! that parsing is cheap (strings are not copied unless they contain escapes), and so are lookups.
 
 #[cfg(test)]
 mod oracle;
@@ -31,7 +30,7 @@ pub enum JsonError {
     NotAnObject,
     /// An object has two members of the same name, escapes resolved.
     DuplicateName,
-    /// Arrays and objects are nested deeper than allowed.
+    /// Arrays and objects are nested too deeply.
     TooDeep,
     /// An object has more members than allowed.
     TooManyMembers,
@@ -53,15 +52,28 @@ impl fmt::Display for JsonError {
 impl core::error::Error for JsonError {}
 
 /// A parsed JSON object that owns its text.
+///
+/// ```
+/// use edgeward::json::{Document, JsonError, Value};
+///
+/// # fn main() -> Result<(), JsonError> {
+/// let document = Document::parse(br#"{"iss":"https://issuer.example.com/","aud":["a","b"]}"#.to_vec(), 16)?;
+/// assert_eq!(document.root().get("iss").and_then(Value::as_str), Some("https://issuer.example.com/"));
+///
+/// let duplicate = Document::parse(br#"{"alg":"RS256","\u0061lg":"none"}"#.to_vec(), 16);
+/// assert_eq!(duplicate.unwrap_err(), JsonError::DuplicateName);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Document {
     text: String,
-    /// Strings that held escapes, decoded, one after the other.
+    /// The strings that contained escapes, decoded and concatenated.
     unescaped: String,
     nodes: Vec<Node>,
 }
 
-/// One value, or one member name, of the document, in reading order. Kept small: a text of n bytes has up to n / 2 of them.
+/// A value or member name of the document, in reading order. Kept small: a text of n bytes has up to n / 2 of them.
 #[derive(Debug, Clone, Copy)]
 enum Node {
     Null,
@@ -70,13 +82,13 @@ enum Node {
     Unsigned([u8; 8]),
     /// A negative integer.
     Signed([u8; 8]),
-    /// Any other number, as it stands in the text.
+    /// Any other number, as written in the text.
     Float(Span),
-    /// A string as it stands in the text.
+    /// A string as written in the text.
     String(Span),
-    /// A string that held escapes: where it stands decoded.
+    /// A string that contained escapes: its place in `unescaped`.
     Unescaped(Span),
-    /// `end`: index of the node after the last one inside.
+    /// `end` is the index of the node after the last one inside.
     Array {
         end: u32,
     },
@@ -100,7 +112,7 @@ impl Span {
 
 impl Document {
     /// Parses `text`, which must be one JSON object nested at most `max_depth` levels deep, and never deeper than
-    /// [`limits::MAX_JSON_DEPTH`](crate::limits::MAX_JSON_DEPTH).
+    /// [`limits::MAX_JSON_DEPTH`].
     ///
     /// # Errors
     /// See [`JsonError`].
@@ -116,13 +128,13 @@ impl Document {
         }
     }
 
-    /// The text this was parsed from.
+    /// Returns the text this was parsed from.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The outermost object.
+    /// Returns the outermost object.
     #[must_use]
     pub fn root(&self) -> Object<'_> {
         match self.nodes.first() {
@@ -137,7 +149,7 @@ impl Document {
 }
 
 impl fmt::Debug for Document {
-    /// Shows no content: documents hold claims.
+    /// Omits the content: documents contain claims.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Document({} bytes)", self.text.len())
     }
@@ -161,19 +173,19 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// The string, if this is one.
+    /// Returns the string, if this is one.
     #[must_use]
     pub fn as_str(self) -> Option<&'a str> {
         if let Self::String(text) = self { Some(text) } else { None }
     }
 
-    /// The array, if this is one.
+    /// Returns the array, if this is one.
     #[must_use]
     pub fn as_array(self) -> Option<Array<'a>> {
         if let Self::Array(array) = self { Some(array) } else { None }
     }
 
-    /// The object, if this is one.
+    /// Returns the object, if this is one.
     #[must_use]
     pub fn as_object(self) -> Option<Object<'a>> {
         if let Self::Object(object) = self { Some(object) } else { None }
@@ -187,13 +199,12 @@ pub enum Number<'a> {
     Unsigned(u64),
     /// A negative integer.
     Signed(i64),
-    /// Anything else, as it stands in the text; always finite.
+    /// Anything else, as written in the text; always finite.
     Float(&'a str),
 }
 
 impl Number<'_> {
-    /// The double: for integers the nearest, else what `serde_json` makes of the text, which is within two units in the last
-    /// place.
+    /// Converts to a double: for integers the nearest, else what `serde_json` parses, which is within two units in the last place.
     #[must_use]
     pub fn as_f64(self) -> f64 {
         match self {
@@ -201,7 +212,7 @@ impl Number<'_> {
             Self::Signed(n) => n as f64,
             Self::Float(text) => {
                 let mut index = Index::new(text, 0, None);
-                // Cannot fail: it was read before.
+                // Cannot fail: it was parsed before.
                 let _infallible = index.read();
                 index.float
             }
@@ -209,7 +220,7 @@ impl Number<'_> {
     }
 }
 
-/// An array; iterate it for its values.
+/// An array: iterate over its values.
 #[derive(Clone, Copy)]
 pub struct Array<'a>(Items<'a>);
 
@@ -228,7 +239,7 @@ impl<'a> Array<'a> {
         self.0
     }
 
-    /// The strings of an array that holds nothing else.
+    /// Iterates over the strings of an array that contains nothing else.
     pub fn strings(self) -> Option<impl Iterator<Item = &'a str> + Clone> {
         self.iter().all(|value| matches!(value, Value::String(_))).then(|| self.iter().filter_map(Value::as_str))
     }
@@ -239,7 +250,7 @@ impl<'a> Array<'a> {
 pub struct Object<'a>(Items<'a>);
 
 impl<'a> Object<'a> {
-    /// The member called `name`.
+    /// Returns the member with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Value<'a>> {
         let mut items = self.0;
@@ -247,12 +258,12 @@ impl<'a> Object<'a> {
             if member == name {
                 return items.next();
             }
-            items.step_over();
+            items.skip_value();
         }
         None
     }
 
-    /// Iterates over the members in reading order.
+    /// Iterates over the members, in reading order.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
         let mut items = self.0;
         core::iter::from_fn(move || match (items.next()?, items.next()?) {
@@ -261,14 +272,14 @@ impl<'a> Object<'a> {
         })
     }
 
-    /// Whether it has no members.
+    /// Returns whether there are no members.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
     }
 }
 
-/// The values of an array, one after the other.
+/// An iterator over the values of an array.
 #[derive(Clone, Copy)]
 pub struct Items<'a> {
     document: &'a Document,
@@ -277,7 +288,7 @@ pub struct Items<'a> {
 }
 
 impl Items<'_> {
-    fn step_over(&mut self) {
+    fn skip_value(&mut self) {
         self.next = match self.document.node(self.next) {
             Some(Node::Array { end } | Node::Object { end }) => end,
             _ => self.next + 1,
@@ -309,36 +320,35 @@ impl<'a> Iterator for Items<'a> {
     }
 }
 
-/// What an object that is not kept has under a name.
+/// A member of an object, as returned by [`read_member`].
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Peeked {
+pub(crate) enum Member {
     /// No such member.
     Absent,
-    /// A member that is no string.
+    /// A member that is not a string.
     NotAString,
     /// A string, escapes resolved.
     String(String),
 }
 
-/// Reads one member of the outermost object of `text` and keeps nothing else: for texts that nobody vouches for yet.
+/// Reads one member of the outermost object of `text` and stores nothing else: for unverified texts.
 ///
 /// # Errors
-/// If the text is not JSON, not an object, too deep, or has the member twice. What else [`Document::parse`] refuses may pass
-/// here.
-pub(crate) fn peek(text: &[u8], name: &str) -> Result<Peeked, JsonError> {
+/// If the text is not JSON, not an object, nested too deeply, or has the member twice. [`Document::parse`] refuses more than that.
+pub(crate) fn read_member(text: &[u8], name: &str) -> Result<Member, JsonError> {
     let text = str::from_utf8(text).map_err(|_| JsonError::Syntax)?;
     let mut index = Index::new(text, limits::MAX_CLAIMS_DEPTH, Some(name));
     index.read().map_err(|_| JsonError::Syntax)?;
     match *index.nodes {
-        [Node::Object { .. }] => Ok(Peeked::Absent),
-        [Node::Object { .. }, Node::String(span)] => Ok(Peeked::String(span.of(text).into())),
-        [Node::Object { .. }, Node::Unescaped(span)] => Ok(Peeked::String(span.of(&index.unescaped).into())),
-        [Node::Object { .. }, _] => Ok(Peeked::NotAString),
+        [Node::Object { .. }] => Ok(Member::Absent),
+        [Node::Object { .. }, Node::String(span)] => Ok(Member::String(span.of(text).into())),
+        [Node::Object { .. }, Node::Unescaped(span)] => Ok(Member::String(span.of(&index.unescaped).into())),
+        [Node::Object { .. }, _] => Ok(Member::NotAString),
         _ => Err(JsonError::Syntax),
     }
 }
 
-/// Line and column, from 1 on, where `text` stops being JSON, or where [`Document::parse`] refuses it.
+/// Returns line and column, from 1, where `text` stops being JSON, or where [`Document::parse`] refuses it.
 #[cfg(feature = "gateway")]
 pub(crate) fn error_position(text: &str, max_depth: usize) -> (usize, usize) {
     let mut index = Index::new(text, max_depth, None);
@@ -356,7 +366,7 @@ mod tests {
     use alloc::format;
     use alloc::string::String;
 
-    use super::{Document, JsonError, Node, Number, Peeked, Value, peek};
+    use super::{Document, JsonError, Member, Node, Number, Value, read_member};
 
     fn parse(text: &str) -> Result<Document, JsonError> {
         Document::parse(text.as_bytes().to_vec(), 16)
@@ -417,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_an_object_in_utf8_json_is_refused() {
+    fn anything_but_an_object_in_utf8_json_is_refused() {
         for (text, error) in [
             ("[]", JsonError::NotAnObject),
             ("1", JsonError::NotAnObject),
@@ -442,15 +452,15 @@ mod tests {
 
     #[test]
     fn one_member_can_be_read_without_the_rest() {
-        let found = |text: &str| peek(text.as_bytes(), "iss");
+        let found = |text: &str| read_member(text.as_bytes(), "iss");
         for text in [r#"{"iss":"x"}"#, r#"{"a":[1,{"iss":"y"}],"\u0069ss":"\u0078","b":{}}"#] {
-            assert_eq!(found(text), Ok(Peeked::String("x".into())), "{text}");
+            assert_eq!(found(text), Ok(Member::String("x".into())), "{text}");
         }
         for text in ["{}", r#"{"a":{"iss":"x"},"Iss":"x","issx":1}"#] {
-            assert_eq!(found(text), Ok(Peeked::Absent), "{text}");
+            assert_eq!(found(text), Ok(Member::Absent), "{text}");
         }
         for value in ["null", "true", "1", "-1", "1.5", r#"["x"]"#, r#"{"iss":"x"}"#] {
-            assert_eq!(found(&format!(r#"{{"iss":{value}}}"#)), Ok(Peeked::NotAString), "{value}");
+            assert_eq!(found(&format!(r#"{{"iss":{value}}}"#)), Ok(Member::NotAString), "{value}");
         }
         for text in [
             "",
@@ -466,7 +476,7 @@ mod tests {
         ] {
             assert_eq!(found(text), Err(JsonError::Syntax), "{text}");
         }
-        assert_eq!(peek(b"{\"iss\":\"\xff\"}", "iss"), Err(JsonError::Syntax));
+        assert_eq!(read_member(b"{\"iss\":\"\xff\"}", "iss"), Err(JsonError::Syntax));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The strict layer beside `serde_json::Value` on the same texts, well-formed ones and the same with something changed: it
-//! refuses more only for a reason of its own, accepts nothing more, and its index holds the same values.
+//! Compares the strict layer with `serde_json::Value` on well-formed and on mutated texts: it accepts nothing more, refuses more only
+//! for a reason of its own, and its index holds the same values.
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -9,9 +9,9 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
-use super::{Document, JsonError, Number, Peeked, Value, peek};
+use super::{Document, JsonError, Member, Number, Value, read_member};
 
-/// The value as `serde_json` would hold it.
+/// Converts a value to `serde_json`'s.
 fn converted(value: Value<'_>) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,
@@ -42,14 +42,14 @@ fn compare(text: &[u8]) {
         (Err(JsonError::Syntax | JsonError::NotUtf8), Err(_)) => {}
         _ => panic!("{shown}: {ours:?}, {theirs:?}"),
     }
-    // A name that a text has twice is the only thing that `peek` refuses beside what is no JSON object.
+    // Of JSON objects, `read_member` refuses only those that have the name twice.
     if let Ok(document) = &ours {
         let expected = match document.root().get("a") {
-            None => Peeked::Absent,
-            Some(Value::String(text)) => Peeked::String(text.into()),
-            Some(_) => Peeked::NotAString,
+            None => Member::Absent,
+            Some(Value::String(text)) => Member::String(text.into()),
+            Some(_) => Member::NotAString,
         };
-        assert_eq!(peek(text, "a"), Ok(expected), "{shown}");
+        assert_eq!(read_member(text, "a"), Ok(expected), "{shown}");
     }
 }
 

@@ -1,10 +1,10 @@
-//! From text to the index of a [`Document`](super::Document), with the checks that JSON's syntax does not make.
+//! Builds the index of a [`Document`](super::Document) from text, with checks beyond JSON's syntax.
 //!
-//! `serde_json` knows the syntax and calls the visitors here for each value and name. They return no error of their own: that
-//! would link what writes error messages, a fifth of the npm module. What they refuse is noted, and reading ends early.
+//! `serde_json` parses the syntax and calls the visitors here for each value and name. They return no errors of their own, which would
+//! link the code that formats messages, a fifth of the npm module: they record the first error, and reading ends early.
 //!
-//! The features of `serde_json` belong to whoever builds the program: none of them changes what is accepted. `preserve_order`
-//! and `unbounded_depth` concern nothing that is used here; for `arbitrary_precision` see [`Value::visit_map`].
+//! The features of `serde_json` are chosen by the user's build; none of them changes what is accepted. `preserve_order` and
+//! `unbounded_depth` affect nothing that is used here; for `arbitrary_precision` see [`Value::visit_map`].
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -15,30 +15,30 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use super::{JsonError, Node, Span};
 use crate::limits;
 
-/// What one pass over a text makes.
+/// The result of one pass over a text, and its state.
 pub(super) struct Index<'t> {
     text: &'t str,
     pub(super) nodes: Vec<Node>,
-    /// The strings that held escapes, decoded, one after the other.
+    /// The strings that contained escapes, decoded and concatenated.
     pub(super) unescaped: String,
     max_depth: usize,
     depth: usize,
     /// Fingerprint of each name in the objects being read, innermost object last …
-    prints: Vec<u32>,
-    /// … and its node.
+    fingerprints: Vec<u32>,
+    /// … and the index of its node.
     names: Vec<u32>,
-    /// The only member of the outermost object that is kept, if not all are.
+    /// The only member of the outermost object to store; `None` for all.
     only: Option<&'t str>,
     /// Whether the next value is that member, or the outermost object.
     is_wanted: bool,
-    /// A place in the text, outside of strings, that has been passed …
+    /// A position in the text that has been read, outside of strings …
     passed: usize,
-    /// … and how many numbers have been passed since.
+    /// … and the count of numbers read since.
     numbers: usize,
-    /// The last number that is not an integer of 64 bits.
+    /// The last number that is not a 64-bit integer.
     pub(super) float: f64,
     refused: Option<JsonError>,
-    /// The place in the text, roughly, where it was refused.
+    /// The approximate position of the first error.
     #[cfg(feature = "gateway")]
     pub(super) refused_at: usize,
 }
@@ -47,12 +47,12 @@ pub(super) struct Index<'t> {
 #[derive(Clone, Copy)]
 struct Opened {
     node: usize,
-    /// Where its names start in `names`.
+    /// Index of its first name in `names`.
     first_name: usize,
 }
 
 impl<'t> Index<'t> {
-    /// For `text`, of which only one member is kept if `only` names it.
+    /// Creates an index for `text`, to store the member `only` or everything.
     pub(super) fn new(text: &'t str, max_depth: usize, only: Option<&'t str>) -> Self {
         Self {
             text,
@@ -60,7 +60,7 @@ impl<'t> Index<'t> {
             unescaped: String::new(),
             max_depth: max_depth.min(limits::MAX_JSON_DEPTH),
             depth: 0,
-            prints: Vec::new(),
+            fingerprints: Vec::new(),
             names: Vec::new(),
             only,
             is_wanted: true,
@@ -75,7 +75,7 @@ impl<'t> Index<'t> {
 
     /// Reads the text: one value and nothing after it.
     pub(super) fn read(&mut self) -> Result<(), JsonError> {
-        // Every index and length of the index fits.
+        // Every position and length fits into 32 bits.
         u32::try_from(self.text.len()).map_err(|_| JsonError::Syntax)?;
         let read = self.parse();
         match (self.refused, read) {
@@ -85,7 +85,7 @@ impl<'t> Index<'t> {
         }
     }
 
-    /// Without what was refused here.
+    /// Parses the text, with `serde_json`'s errors only.
     pub(super) fn parse(&mut self) -> serde_json::Result<()> {
         let mut json = serde_json::Deserializer::from_str(self.text);
         Value(self).deserialize(&mut json)?;
@@ -115,7 +115,7 @@ impl<'t> Index<'t> {
         opened
     }
 
-    /// To be asked before anything inside is read: recursion ends here.
+    /// Checks the depth, before anything inside is read: this bounds the recursion.
     fn is_too_deep(&mut self) -> bool {
         let is_too_deep = self.depth > self.max_depth;
         if is_too_deep {
@@ -126,7 +126,7 @@ impl<'t> Index<'t> {
 
     fn end(&mut self, opened: Opened) {
         self.depth -= 1;
-        self.prints.truncate(opened.first_name);
+        self.fingerprints.truncate(opened.first_name);
         self.names.truncate(opened.first_name);
         let after = self.nodes.len() as u32;
         if let Some(Node::Array { end } | Node::Object { end }) = self.nodes.get_mut(opened.node) {
@@ -134,7 +134,7 @@ impl<'t> Index<'t> {
         }
     }
 
-    /// Takes the name of a member of the innermost object.
+    /// Adds the name of a member of the innermost object.
     fn name(&mut self, opened: Opened, node: Node, name: &str) {
         if self.is_too_deep() {
             return;
@@ -149,19 +149,19 @@ impl<'t> Index<'t> {
             }
             return;
         }
-        let prints = self.prints.get(opened.first_name..).unwrap_or_default();
+        let fingerprints = self.fingerprints.get(opened.first_name..).unwrap_or_default();
         let names = self.names.get(opened.first_name..).unwrap_or_default();
-        if prints.len() >= limits::MAX_OBJECT_MEMBERS {
+        if fingerprints.len() >= limits::MAX_OBJECT_MEMBERS {
             return self.refuse(JsonError::TooManyMembers);
         }
-        let print = fingerprint(name);
-        // All are looked at, four at a time where the target can; a match is rare.
-        let is_like_one = prints.iter().fold(false, |found, &other| found | (other == print));
+        let fingerprint = fingerprint(name);
+        // Without an early exit, so that it is vectorised; a match is rare.
+        let is_like_one = fingerprints.iter().fold(false, |found, &other| found | (other == fingerprint));
         let has_name = |&at: &u32| self.nodes.get(at as usize).is_some_and(|&node| self.text_of(node) == name);
         if is_like_one && names.iter().any(has_name) {
             return self.refuse(JsonError::DuplicateName);
         }
-        self.prints.push(print);
+        self.fingerprints.push(fingerprint);
         self.names.push(self.nodes.len() as u32);
         self.nodes.push(node);
     }
@@ -174,7 +174,7 @@ impl<'t> Index<'t> {
         }
     }
 
-    /// A string as it stands in the text. `None` if it does not.
+    /// Returns the node of a string within the text; `None` if it is not.
     fn plain(&mut self, part: &str) -> Option<Node> {
         let start = part.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
         let end = start.checked_add(part.len()).filter(|&end| end <= self.text.len())?;
@@ -184,7 +184,7 @@ impl<'t> Index<'t> {
         Some(Node::String(Span { start: start as u32, len: part.len() as u32 }))
     }
 
-    /// A string that held escapes.
+    /// Returns the node of a string that contained escapes.
     fn unescaped(&mut self, text: &str) -> Node {
         let start = self.unescaped.len() as u32;
         if self.only.is_none() || self.is_wanted {
@@ -198,15 +198,15 @@ impl<'t> Index<'t> {
         self.push(node);
     }
 
-    /// A number that is no integer of 64 bits: kept as it stands in the text.
+    /// Adds a number that is not a 64-bit integer, as written in the text.
     fn float(&mut self, value: f64) {
         self.float = value;
         let span = self.find_number();
         self.push(Node::Float(span));
     }
 
-    /// Where the number just read stands. `serde_json` does not say; but it stands after `numbers` others from `passed` on, and
-    /// the text between is well formed.
+    /// Finds the number just read, whose position `serde_json` does not report: it follows `numbers` others after `passed`, and the text
+    /// between is well formed.
     fn find_number(&mut self) -> Span {
         let rest = |at: usize| self.text.as_bytes().get(at..).unwrap_or_default();
         let mut at = self.passed;
@@ -290,9 +290,9 @@ impl<'t> Visitor<'t> for Value<'_, 't> {
         Ok(())
     }
 
-    /// The value of the object that `arbitrary_precision` makes of a number. Without that feature nothing calls it.
+    /// Receives the text of a number with `arbitrary_precision`. Not called without that feature.
     fn visit_string<E: Error>(self, number: String) -> Result<(), E> {
-        // As the number would have been read without the feature.
+        // Parses the number as it would be without the feature.
         match serde_json::from_str(&number) {
             Ok(value) => self.0.float(value),
             Err(_) => self.0.refuse(JsonError::Syntax),
@@ -315,8 +315,8 @@ impl<'t> Visitor<'t> for Value<'_, 't> {
         Ok(())
     }
 
-    /// With `arbitrary_precision`, numbers other than integers of 64 bits come as objects, too. They are told from the text's own
-    /// by their name, which does not stand in the text, however the text's own are spelled.
+    /// With `arbitrary_precision`, numbers other than 64-bit integers arrive as objects, too. They are recognised by their member's name,
+    /// which is not a slice of the text, whatever names the text contains.
     fn visit_map<A: MapAccess<'t>>(self, mut members: A) -> Result<(), A::Error> {
         let index = self.0;
         let (was_wanted, opened) = (index.is_wanted, index.begin(Node::Object { end: 0 }));
@@ -345,7 +345,7 @@ struct Name<'i, 't> {
     opened: Opened,
 }
 
-/// Where a name comes from.
+/// The origin of a name.
 #[derive(PartialEq, Eq)]
 enum Origin {
     Text,
@@ -379,7 +379,7 @@ impl<'t> Visitor<'t> for Name<'_, 't> {
     }
 }
 
-/// FNV-1a: equal names have equal fingerprints; nearly all others are told apart without comparing text.
+/// Hashes a name with FNV-1a, so that nearly all different names are distinguished without comparing text.
 pub(super) fn fingerprint(name: &str) -> u32 {
     name.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }

@@ -1,11 +1,11 @@
-//! JSON text from values.
+//! Writing values as JSON text.
 
 use alloc::string::String;
 
 use super::{Number, Value};
 use crate::text::{decimal, signed_decimal};
 
-/// `text` as a JSON string (RFC 8259 §7): quoted, with escapes only where they are needed.
+/// Returns `text` as a JSON string (RFC 8259 §7), with escapes only where necessary.
 #[must_use]
 pub fn quote(text: &str) -> String {
     // Cannot fail: every string has a JSON form, and it is written to memory.
@@ -18,7 +18,7 @@ pub fn push_quoted(json: &mut String, text: &str) {
 }
 
 impl Value<'_> {
-    /// The value as JSON text, without whitespace; numbers other than integers as they stood.
+    /// Returns the value as JSON text without whitespace; numbers other than integers stay as written.
     #[must_use]
     pub fn to_json(self) -> String {
         let mut json = String::new();
@@ -26,10 +26,10 @@ impl Value<'_> {
         json
     }
 
-    /// Puts the parts together. `serde_json` would do it for a `Serialize`, but has no number as it stood: it would read a double
-    /// and print another text, and with it what a session carries would change a little each time.
+    /// Appends the value. Not done with `Serialize`, which cannot write a number as it was written: it would print another text for a
+    /// double, and the claims in a session would change a little each time.
     ///
-    /// Goes as deep as the document is nested, which is limited.
+    /// Recursive; the nesting of documents is limited.
     fn write(self, json: &mut String) {
         match self {
             Self::Null => json.push_str("null"),

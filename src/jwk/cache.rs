@@ -1,16 +1,16 @@
-//! The key cache: one issuer's keys, kept current without a clock, a lock or a connection of its own.
+//! The key cache: one issuer's keys, kept current without a clock or a connection of its own.
 //!
-//! A look into the cache answers at once: with a key, or with a permit to fetch, or with the reason why there is neither. Handing
-//! out a permit is counted, so a flood of unknown key ids causes one fetch per cooldown, failed ones included, and two requests
-//! that need the same keys do not fetch them twice. No promise is shared: a request that does not fetch looks again.
+//! A lookup returns at once: a key, a permit to fetch, or the reason why there is neither. Permits are counted, so a flood of unknown
+//! key ids causes one fetch per cooldown, failed ones included, and two requests that need the same keys fetch them once. No promise
+//! is shared: a request that does not fetch polls.
 //!
-//! | age of the set | answer for a known key |
+//! | age of the set | result for a key in it |
 //! |---|---|
-//! | up to 4/5 of its freshness | the key |
-//! | up to its freshness | the key, and a permit to refresh in the background |
-//! | past it | a permit; if that fetch fails, the key, for up to a day |
+//! | up to 4/5 of its freshness lifetime | the key |
+//! | up to its freshness lifetime | the key, and a permit to refresh in the background |
+//! | older | a permit; if that fetch fails, the key, for up to a day |
 //!
-//! A key that the newest document no longer lists is gone with the old set.
+//! A key that the newest document no longer lists is dropped with the old set.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -33,12 +33,12 @@ use crate::url::HttpUrl;
 pub enum KeySource {
     /// A JWKS at this URL.
     Uri(String),
-    /// The issuer's discovery document names the URL.
+    /// The JWKS whose URL the issuer's discovery document names (OpenID Connect Discovery §3).
     Discovery,
 }
 
 impl KeySource {
-    /// Whether keys of `issuer` may come from here: over https, or over http from loopback.
+    /// Returns whether this source of `issuer`'s keys is secure: https, or http on loopback.
     #[must_use]
     pub fn is_secure(&self, issuer: &str) -> bool {
         let url = match self {
@@ -49,24 +49,40 @@ impl KeySource {
     }
 }
 
-/// One issuer's keys. Keys never cross issuers: each has its own cache.
+/// The keys of one issuer, fetched when needed and kept current. Each issuer has a cache of its own.
+///
+/// ```
+/// use edgeward::jwk::{JwkSet, KeyCache, KeySource};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let published = edgeward::testing::Issuer::new("https://issuer.example.com/").jwks();
+///
+/// // Fetched from the `jwks_uri` of the issuer's discovery document:
+/// let discovered = KeyCache::new("https://issuer.example.com/", KeySource::Discovery);
+/// assert!(discovered.status().is_none(), "nothing is fetched before a token needs it");
+///
+/// // Fixed, never fetched:
+/// let fixed = KeyCache::fixed("https://issuer.example.com/", JwkSet::parse(published.as_bytes())?);
+/// assert_eq!(fixed.status().map(|status| status.kids.len()), Some(1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct KeyCache {
     pub(super) issuer: String,
-    /// `None`: the set is fixed.
+    /// `None` for a fixed set.
     pub(super) source: Option<Source>,
     pub(super) max_modulus_bits: usize,
     state: Shared<State>,
 }
 
-/// A [`KeySource`] with what it needs.
+/// A [`KeySource`] with its state.
 #[derive(Debug)]
 pub(super) enum Source {
     Uri(String),
     Discovery(Arc<MetadataCache>),
 }
 
-/// What changes.
+/// The mutable part of a [`KeyCache`].
 #[derive(Debug)]
 struct State {
     held: Option<HeldKeys>,
@@ -79,28 +95,28 @@ struct State {
 struct HeldKeys {
     set: JwkSet,
     validity: Validity,
-    /// Of the permit it was fetched with.
+    /// The number of the fetch it came from.
     sequence: u64,
-    /// Whether it came from the provider, not from the edge cache.
+    /// Whether the set came from the provider, not from the edge cache.
     from_provider: bool,
 }
 
-/// Answer of [`KeyCache::find`].
+/// The result of [`KeyCache::find`].
 #[derive(Debug)]
 pub(crate) enum Lookup {
-    /// The key. If there is a permit, use it to refresh the set in the background.
+    /// The key. A permit, if any, is to be used to refresh the set in the background.
     Key(Arc<VerifyingKey>, Option<Permit>),
-    /// Fetch with this permit, and look again.
+    /// Fetch with this permit, then look up again.
     Fetch(Permit),
-    /// Another request is fetching. Look again in [`limits::FETCH_POLL_MS`].
+    /// Another request is fetching. Look up again after [`limits::FETCH_POLL_MS`].
     Wait,
     /// The set is current and has no such key.
     Refused(VerifyError),
-    /// There are no keys to decide with.
+    /// There are no keys to verify with.
     Unavailable(KeysUnavailable),
 }
 
-/// The same, with the number and the reason of a permit in its place: what is found while the state is locked.
+/// A [`Lookup`] made while the state is locked: with a started fetch in place of a permit.
 enum Found {
     Key(Arc<VerifyingKey>, Option<StartedFetch>),
     Fetch(StartedFetch),
@@ -109,19 +125,19 @@ enum Found {
     Unavailable(KeysUnavailable),
 }
 
-/// A fetch that has begun.
+/// A fetch that was started.
 struct StartedFetch {
     sequence: u64,
     reason: Reason,
     held_since: Option<UnixTime>,
 }
 
-/// There are no keys to decide with.
+/// The error when an issuer's keys are unavailable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeysUnavailable {
-    /// Why.
+    /// The reason.
     pub error: KeysError,
-    /// When to try again, in seconds.
+    /// Seconds until it makes sense to retry.
     pub retry_after_s: u32,
 }
 
@@ -133,21 +149,21 @@ impl core::fmt::Display for KeysUnavailable {
 
 impl core::error::Error for KeysUnavailable {}
 
-/// What a cache holds, for diagnosis.
+/// The content of a key cache, for diagnostics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyStatus {
-    /// The key ids.
+    /// The `kid` of each key.
     pub kids: Vec<Option<String>>,
-    /// Keys of the document that cannot be used.
+    /// The number of keys in the document that cannot be used.
     pub skipped: usize,
-    /// When the set was fetched.
+    /// The time the set was fetched.
     pub fetched_at: UnixTime,
-    /// Until when it is fresh.
+    /// The time until which the set is fresh.
     pub fresh_until: UnixTime,
 }
 
 impl KeyCache {
-    /// A cache that fetches the keys of `issuer` when they are needed.
+    /// Creates a cache that fetches the keys of `issuer` when they are needed.
     #[must_use]
     pub fn new(issuer: impl Into<String>, source: KeySource) -> Self {
         let issuer = issuer.into();
@@ -158,7 +174,7 @@ impl KeyCache {
         Self::with(issuer, Some(source), None)
     }
 
-    /// A cache of fixed keys. It never fetches: rotating the keys means making another one.
+    /// Creates a cache of fixed keys, which are never fetched: to rotate them, create another cache.
     #[must_use]
     pub fn fixed(issuer: impl Into<String>, set: JwkSet) -> Self {
         let always = Validity { fetched_at: UnixTime::from_millis(0), fresh_until: UnixTime::from_millis(i64::MAX) };
@@ -172,20 +188,20 @@ impl KeyCache {
         Self { issuer, source, max_modulus_bits: limits::MAX_MODULUS_BITS, state: Shared::new(state) }
     }
 
-    /// Skips keys with larger moduli.
+    /// Skips keys with a modulus of more than `bits`.
     #[must_use]
     pub fn max_modulus_bits(mut self, bits: usize) -> Self {
         self.max_modulus_bits = bits;
         self
     }
 
-    /// The issuer whose keys these are.
+    /// Returns the issuer whose keys these are.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// What is held.
+    /// Returns the current content; `None` before the first fetch.
     #[must_use]
     pub fn status(&self) -> Option<KeyStatus> {
         self.state.with(|state| {
@@ -198,7 +214,7 @@ impl KeyCache {
         })
     }
 
-    /// The issuer's metadata, where discovery finds it.
+    /// Returns the issuer's metadata cache, if the keys are discovered.
     #[cfg(any(feature = "gateway", test))]
     pub(crate) fn metadata(&self) -> Option<&Arc<MetadataCache>> {
         match &self.source {
@@ -207,7 +223,7 @@ impl KeyCache {
         }
     }
 
-    /// The key for a token, or how to come by it. `fetches` counts those that this request has caused already.
+    /// Looks up the key for a token. `fetches` is the number of fetches that this request has already caused.
     pub(crate) fn find(
         self: &Arc<Self>,
         kid: Option<&str>,
@@ -217,17 +233,17 @@ impl KeyCache {
     ) -> Lookup {
         let can_fetch = self.source.is_some();
         match self.state.with(|state| state.find(can_fetch, kid, algorithm, now, fetches)) {
-            Found::Key(key, refresh) => Lookup::Key(key, refresh.map(|begun| self.permit(begun))),
-            Found::Fetch(begun) => Lookup::Fetch(self.permit(begun)),
+            Found::Key(key, refresh) => Lookup::Key(key, refresh.map(|started| self.permit(started))),
+            Found::Fetch(started) => Lookup::Fetch(self.permit(started)),
             Found::Wait => Lookup::Wait,
             Found::Refused(error) => Lookup::Refused(error),
-            Found::Unavailable(why) => Lookup::Unavailable(why),
+            Found::Unavailable(error) => Lookup::Unavailable(error),
         }
     }
 
-    /// The key for a token with the time, around `now`, in which [`find`](Self::find) answers with it and with no permit, as
-    /// long as nothing is stored. None if there is no such time.
-    pub(crate) fn settled(
+    /// Returns the key for a token with the period around `now` in which [`find`](Self::find) returns that key and no permit, unless
+    /// new keys are stored meanwhile. `None` if there is no such period.
+    pub(crate) fn stable_period(
         &self,
         kid: Option<&str>,
         algorithm: Algorithm,
@@ -241,41 +257,41 @@ impl KeyCache {
         })
     }
 
-    /// A permit to load the set before anything needs it, unless it is there and fresh, or fetching has to pause.
-    pub(crate) fn warm_up(self: &Arc<Self>, now: UnixTime) -> Option<Permit> {
+    /// Returns a permit to load the set before a token needs it, unless the set is fresh or fetching is paused.
+    pub(crate) fn preload_permit(self: &Arc<Self>, now: UnixTime) -> Option<Permit> {
         self.source.as_ref()?;
-        let begun = self.state.with(|state| {
+        let started = self.state.with(|state| {
             let is_fresh = state.held.as_ref().is_some_and(|held| held.is_fresh(now));
             (!is_fresh && state.flight.may_begin(now)).then(|| state.begin(Reason::Load, now))
         });
-        begun.map(|begun| self.permit(begun))
+        started.map(|started| self.permit(started))
     }
 
-    /// Why fetching the keys failed; `None` if it did not, or another fetch is under way.
+    /// Returns why the last fetch failed; `None` if it did not, or if another is under way.
     pub(crate) fn failure(&self, now: UnixTime) -> Option<KeysError> {
         self.state.with(|state| if state.flight.is_leased(now) { None } else { state.last_error })
     }
 
-    /// Whether there is a set that may serve.
+    /// Returns whether there is a usable set.
     pub(crate) fn is_loaded(&self, now: UnixTime) -> bool {
         self.source.is_none() || self.state.with(|state| state.held.as_ref().is_some_and(|held| held.is_usable(now)))
     }
 
-    fn permit(self: &Arc<Self>, begun: StartedFetch) -> Permit {
-        let StartedFetch { sequence, reason, held_since } = begun;
-        Permit { cache: Arc::clone(self), sequence, reason, held_since, has_asked: Arc::default() }
+    fn permit(self: &Arc<Self>, started: StartedFetch) -> Permit {
+        let StartedFetch { sequence, reason, held_since } = started;
+        Permit { cache: Arc::clone(self), sequence, reason, held_since, contacted_provider: Arc::default() }
     }
 
-    /// Files the outcome of a fetch.
+    /// Stores the outcome of a fetch.
     pub(super) fn store(&self, sequence: u64, fetched: Fetched, now: UnixTime) -> Result<(), KeysError> {
         self.state.with(|state| state.store(sequence, fetched, now))
     }
 
-    /// Ends the fetch of a permit that is dropped. Unless the provider was asked, it is as if it had not begun.
-    pub(super) fn take_back(&self, sequence: u64, reason: &Reason, has_asked: bool) {
+    /// Ends the fetch of a dropped permit. If the provider was not contacted, the fetch does not count.
+    pub(super) fn release(&self, sequence: u64, reason: &Reason, contacted_provider: bool) {
         self.state.with(|state| {
-            // Nobody was asked about the unknown key, so that there is nothing to wait for.
-            if state.flight.release(sequence) && !has_asked && *reason != Reason::Load {
+            // The provider was not asked about the unknown key, so no cooldown applies.
+            if state.flight.release(sequence) && !contacted_provider && *reason != Reason::Load {
                 state.unknown_kid_at = None;
             }
         });
@@ -295,8 +311,8 @@ impl State {
                 Found::Key(key, is_due.then(|| self.begin(Reason::Load, now)))
             }
             Ok(key) => match self.refresh(now, fetches) {
-                Some(begun) => Found::Fetch(begun),
-                // Fetching failed, or is under way: the last good set serves.
+                Some(started) => Found::Fetch(started),
+                // Fetching failed or is under way: the last good set is used.
                 None => Found::Key(key, None),
             },
             Err(VerifyError::KeyNotFound) if !can_fetch => Found::Refused(VerifyError::KeyNotFound),
@@ -319,8 +335,8 @@ impl State {
             }
         }
         let (mut set, validity) = fetched.outcome?;
-        // An older reply never replaces a newer one. Of two from the provider, the one asked for later is newer; between that and
-        // an edge entry the clock decides, unless it went back behind what is held.
+        // An older response never replaces a newer one. Of two from the provider, the one requested later is newer; against an edge
+        // entry the fetch times are compared, unless the clock went back to before the current set was fetched.
         let from_provider = fetched.from_provider;
         let outdated = self.held.as_ref().is_some_and(|held| {
             if held.from_provider && from_provider {
@@ -331,7 +347,7 @@ impl State {
         });
         if !outdated {
             if let Some(held) = &self.held {
-                set.keep_identities(&held.set);
+                set.reuse_keys(&held.set);
             }
             self.held = Some(HeldKeys { set, validity, sequence, from_provider });
         }
@@ -343,7 +359,7 @@ impl State {
             return Found::Wait;
         }
         match self.refresh(now, fetches) {
-            Some(begun) => Found::Fetch(begun),
+            Some(started) => Found::Fetch(started),
             None => self.unavailable_until(self.flight.retry_at(), now),
         }
     }
@@ -352,7 +368,7 @@ impl State {
         if self.flight.is_leased(now) {
             return Found::Wait;
         }
-        // A set that this request itself has just had fetched is as new as can be.
+        // A set that was fetched for this very request cannot be outdated.
         if fetches == 0 {
             let cooled_down =
                 self.unknown_kid_at.is_none_or(|at| now < at || now >= later(at, limits::UNKNOWN_KID_COOLDOWN_S));
@@ -361,7 +377,7 @@ impl State {
                 return Found::Fetch(self.begin(Reason::UnknownKid(kid.into()), now));
             }
         }
-        // While the provider cannot be asked, nobody knows whether the key is new or made up.
+        // While the provider is unreachable, a new key cannot be told from an invented one.
         if !self.flight.is_failing() {
             return Found::Refused(VerifyError::KeyNotFound);
         }
@@ -389,7 +405,7 @@ impl State {
 }
 
 impl HeldKeys {
-    /// Whether the set may serve at all. A clock that went back makes it unusable rather than eternal.
+    /// Returns whether the set may be used at all. If the clock went back it may not, lest it never expire.
     fn is_usable(&self, now: UnixTime) -> bool {
         self.is_fresh(now)
             || self.validity.fetched_at <= now && now < later(self.validity.fetched_at, limits::JWKS_STALE_ON_ERROR_S)
@@ -399,12 +415,12 @@ impl HeldKeys {
         self.validity.fetched_at <= now && now < self.validity.fresh_until
     }
 
-    /// In the last fifth of its freshness.
+    /// Returns whether the set is in the last fifth of its freshness lifetime.
     fn is_ageing(&self, now: UnixTime) -> bool {
         now >= self.ageing_from()
     }
 
-    /// When the last fifth of its freshness begins; a fixed set has none.
+    /// Returns the start of the last fifth of the freshness lifetime; a fixed set never gets there.
     fn ageing_from(&self) -> UnixTime {
         let Validity { fetched_at, fresh_until } = self.validity;
         if fresh_until == UnixTime::from_millis(i64::MAX) {

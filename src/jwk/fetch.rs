@@ -1,4 +1,4 @@
-//! Fetching a key set: edge cache → (discovery) → JWKS. Whatever comes back is checked the same way, from wherever it came.
+//! Fetching a key set: edge cache → (discovery) → JWKS. Every response passes the same checks, wherever it came from.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -12,18 +12,18 @@ use crate::crypto::sha256;
 use crate::discovery::DiscoveryError;
 #[cfg(any(feature = "gateway", test))]
 use crate::discovery::MetadataPermit;
-use crate::host::{Host, Level, Spawn};
-use crate::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
+use crate::host::{Host, Level, Spawn, get_json};
+use crate::io::{EdgeEntry, Incoming, UnixTime, Unreachable};
 use crate::json::{Document, Number, Value, quote};
 use crate::limits;
 use crate::single_flight::later;
 use crate::text::{concat, decimal, signed_decimal};
 
-/// Why no key set could be had.
+/// Why an issuer's key set is unavailable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeysError {
-    /// The JWKS could not be fetched: no answer, or a status other than 200.
+    /// The JWKS could not be fetched: no response, or a status other than 200.
     JwksUnreachable,
     /// The JWKS is not a JSON key set.
     JwksInvalid,
@@ -33,36 +33,34 @@ pub enum KeysError {
     DiscoveryUnreachable,
     /// The discovery document is not JSON or names no acceptable `jwks_uri`.
     DiscoveryInvalid,
-    /// The discovery document is another issuer's.
+    /// The discovery document names another issuer.
     DiscoveryIssuerMismatch,
 }
 
 impl KeysError {
-    /// The stable name of this error.
+    /// Returns the stable code of this error.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
             Self::JwksUnreachable => "jwks_unreachable",
             Self::JwksInvalid => "jwks_invalid",
             Self::JwksNoUsableKey => "jwks_no_usable_key",
-            Self::DiscoveryUnreachable => "discovery_unreachable",
-            Self::DiscoveryInvalid => "discovery_invalid",
-            Self::DiscoveryIssuerMismatch => "discovery_issuer_mismatch",
+            Self::DiscoveryUnreachable => DiscoveryError::Unreachable.code(),
+            Self::DiscoveryInvalid => DiscoveryError::Invalid.code(),
+            Self::DiscoveryIssuerMismatch => DiscoveryError::IssuerMismatch.code(),
         }
     }
-}
 
-impl KeysError {
-    /// What is wrong, for people.
+    /// Returns the error message.
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {
             Self::JwksUnreachable => "the issuer's key set cannot be fetched",
             Self::JwksInvalid => "the issuer's key set is not a valid JWKS document",
             Self::JwksNoUsableKey => "the issuer's key set has no usable key",
-            Self::DiscoveryUnreachable => "the issuer's discovery document cannot be fetched",
-            Self::DiscoveryInvalid => "the issuer's discovery document is not valid",
-            Self::DiscoveryIssuerMismatch => "the discovery document names another issuer than the configured one",
+            Self::DiscoveryUnreachable => DiscoveryError::Unreachable.message(),
+            Self::DiscoveryInvalid => DiscoveryError::Invalid.message(),
+            Self::DiscoveryIssuerMismatch => DiscoveryError::IssuerMismatch.message(),
         }
     }
 }
@@ -79,15 +77,14 @@ impl From<DiscoveryError> for KeysError {
     fn from(error: DiscoveryError) -> Self {
         match error {
             DiscoveryError::Unreachable => Self::DiscoveryUnreachable,
-            // For keys, a document that names no issuer is none.
+            // For keys, a document without an issuer is invalid.
             DiscoveryError::Invalid | DiscoveryError::IssuerMissing => Self::DiscoveryInvalid,
             DiscoveryError::IssuerMismatch => Self::DiscoveryIssuerMismatch,
         }
     }
 }
 
-/// A piece of work about keys that goes on when the request that began it is gone. Made by the flows only; a host
-/// [runs](Self::run) it.
+/// Background work on keys, which outlives the request that started it. Only the flows create jobs; a host [runs](Self::run) them.
 #[derive(Debug)]
 pub struct KeyJob(Work);
 
@@ -99,24 +96,26 @@ enum Work {
     StoreAtEdge(EdgeEntry),
 }
 
-/// A host on which keys can be fetched.
+/// A [`Host`] that can also run [`KeyJob`]s.
+///
+/// Implemented for every type that implements both traits; a job is [run](KeyJob::run) on the host that it was spawned on.
 pub trait KeyHost: Host + Spawn<KeyJob> {}
 
 impl<H: Host + Spawn<KeyJob>> KeyHost for H {}
 
 impl KeyJob {
-    /// Fetches a key set and files the outcome.
+    /// A job that fetches a key set and stores the outcome.
     pub(crate) fn load(permit: Permit) -> Self {
         Self(Work::Load(permit))
     }
 
-    /// Fetches a discovery document and files the outcome.
+    /// A job that fetches a discovery document and stores the outcome.
     #[cfg(any(feature = "gateway", test))]
     pub(crate) fn discover(permit: MetadataPermit) -> Self {
         Self(Work::Discover(permit))
     }
 
-    /// Does the work.
+    /// Runs the job to its end.
     pub async fn run(self, host: &impl KeyHost) {
         match self.0 {
             Work::Load(permit) => permit.run(host).await,
@@ -127,24 +126,24 @@ impl KeyJob {
     }
 }
 
-/// The right to fetch a key set once. Only [`KeyCache`] hands them out, and it keeps count; one that is dropped before it is used
-/// up is the next request's.
+/// The right to fetch a key set once. Only [`KeyCache`] issues permits, and counts them; one that is dropped unused is available to the
+/// next request.
 #[derive(Debug)]
 pub(crate) struct Permit {
     pub(super) cache: Arc<KeyCache>,
     pub(super) sequence: u64,
     pub(super) reason: Reason,
-    /// When the set that the cache holds was fetched.
+    /// When the set in the cache was fetched.
     pub(super) held_since: Option<UnixTime>,
-    /// Whether the provider was asked. Shared with the request that waits for it: this is one of its fetches.
-    pub(super) has_asked: Arc<AtomicBool>,
+    /// Whether the provider was contacted. Shared with the waiting request, which counts its fetches.
+    pub(super) contacted_provider: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reason {
     /// There is no set, or it is no longer fresh.
     Load,
-    /// The set has no key of this id.
+    /// The set has no key with this id.
     UnknownKid(String),
 }
 
@@ -158,13 +157,13 @@ pub(super) struct Validity {
 /// The outcome of a fetch.
 #[derive(Debug)]
 pub(crate) struct Fetched {
-    /// The set to use from now on.
+    /// The set to use from now on, or why there is none.
     pub(super) outcome: Result<(JwkSet, Validity), KeysError>,
-    /// Why the provider gave no keys, also when an older set serves instead.
+    /// Why the provider gave no keys, even if an older set is used instead.
     pub(super) failure: Option<ProviderFailure>,
     /// Whether the set comes from the provider, not from the edge cache.
     pub(super) from_provider: bool,
-    /// For the edge cache, so that other instances need not fetch.
+    /// The entry for the edge cache, so that other instances need not fetch.
     pub(super) edge: Option<EdgeEntry>,
 }
 
@@ -183,39 +182,39 @@ impl From<KeysError> for ProviderFailure {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.cache.take_back(self.sequence, &self.reason, self.has_asked.load(Ordering::Relaxed));
+        self.cache.release(self.sequence, &self.reason, self.contacted_provider.load(Ordering::Relaxed));
     }
 }
 
 impl Permit {
-    /// Fetches the set, files the outcome, and leaves a set of the provider's at the edge.
+    /// Fetches the set, stores the outcome, and copies a set from the provider to the edge cache.
     pub(crate) async fn run(self, host: &impl KeyHost) {
         let mut fetched = self.fetch(host).await;
         let edge = fetched.edge.take();
         if let Err(error) = self.store(fetched, host.now()) {
-            let look = "check that jwks_uri or the issuer answers with JSON";
-            host.log(Level::Warning, &format_args!("{}: {error}; {look}", error.code()));
+            let hint = "check that jwks_uri or the issuer responds with JSON";
+            host.log(Level::Warning, &format_args!("{}: {error}; {hint}", error.code()));
         }
         if let Some(entry) = edge {
-            // Nobody waits for the edge cache.
+            // No request waits for the edge cache.
             drop(host.spawn(KeyJob(Work::StoreAtEdge(entry))));
         }
     }
 
-    /// Files the outcome.
+    /// Stores the outcome.
     ///
     /// # Errors
-    /// Why the fetch failed; the cache has noted it.
+    /// Why the fetch failed; the cache has recorded it.
     pub(crate) fn store(self, fetched: Fetched, now: UnixTime) -> Result<(), KeysError> {
         self.cache.store(self.sequence, fetched, now)
     }
 
-    /// Whether the provider was asked; to be read once the permit is used up.
-    pub(crate) fn has_asked(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.has_asked)
+    /// Returns whether the provider was contacted, to be read once the permit is used.
+    pub(crate) fn contacted_provider(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.contacted_provider)
     }
 
-    /// Fetches the set: from the edge cache if that has one that does, else from the provider.
+    /// Fetches the set: from the edge cache if its entry is good enough, else from the provider.
     pub(crate) async fn fetch(&self, host: &impl Host) -> Fetched {
         let at_edge = match &self.cache.source {
             Some(source) => host.edge_get(self.edge_key(source)).await,
@@ -223,7 +222,7 @@ impl Permit {
         };
         let now = host.now();
         let at_edge = at_edge.and_then(|value| self.open_edge_entry(value, now));
-        // An entry that does not do is still good if the provider turns out to be unreachable.
+        // An entry that is not good enough is a fallback in case the provider is unreachable.
         let fallback = match at_edge {
             Some((set, validity)) if self.is_satisfied_by(&set, validity, now) => {
                 return Fetched { outcome: Ok((set, validity)), failure: None, from_provider: false, edge: None };
@@ -236,7 +235,7 @@ impl Permit {
             }
             Err(failure) => {
                 let outcome = match (fallback, self.held_since) {
-                    // Better an older set that was good than none; but never instead of a newer one.
+                    // An older set is better than none, but never replaces a newer one.
                     (Some(older), None) => Ok(older),
                     _ => Err(failure.error),
                 };
@@ -246,58 +245,55 @@ impl Permit {
     }
 
     async fn fetch_from_provider(&self, host: &impl Host) -> Result<(JwkSet, Validity, EdgeEntry), ProviderFailure> {
-        self.has_asked.store(true, Ordering::Relaxed);
+        self.contacted_provider.store(true, Ordering::Relaxed);
         let source = self.cache.source.as_ref().ok_or(KeysError::JwksUnreachable)?;
         let uri = match source {
             Source::Uri(uri) => uri.clone(),
             Source::Discovery(metadata) => {
                 let found = metadata.get(host, |permit| permit.run(host)).await.map_err(KeysError::from)?;
-                // A document without keys may be mended: it is asked for again with the next fetch.
+                // The document may be corrected: it is fetched again with the next key set.
                 let uri = found.url("jwks_uri").ok_or_else(|| {
-                    metadata.suspect();
+                    metadata.mark_outdated();
                     KeysError::DiscoveryInvalid
                 })?;
                 uri.into()
             }
         };
-        let answer = match host.send(Outgoing::get(uri.clone())).await {
-            // One reset connection must not refuse everybody for the time of a pause.
-            Err(Unreachable::Network) => host.send(Outgoing::get(uri)).await,
-            answer => answer,
-        };
-        let retry_after_s = answer.as_ref().ok().and_then(Incoming::retry_after_s);
-        self.read(source, answer, host.now()).map_err(|error| {
+        let response = get_json(host, uri, || ()).await;
+        let retry_after_s = response.as_ref().ok().and_then(Incoming::retry_after_s);
+        self.read(source, response, host.now()).map_err(|error| {
             if let Source::Discovery(metadata) = source {
-                // Where the keys moved to, only discovery knows.
-                metadata.suspect();
+                // If the keys have moved, only a newer document says where.
+                metadata.mark_outdated();
             }
             ProviderFailure { error, retry_after_s }
         })
     }
 
-    /// Reads the provider's answer: the set, how long it is fresh, and what to leave at the edge.
+    /// Reads the provider's response: the set, its freshness, and the entry for the edge cache.
     fn read(
         &self,
         source: &Source,
-        answer: Result<Incoming, Unreachable>,
+        response: Result<Incoming, Unreachable>,
         now: UnixTime,
     ) -> Result<(JwkSet, Validity, EdgeEntry), KeysError> {
-        let answer = answer.ok().filter(|answer| answer.status == 200).ok_or(KeysError::JwksUnreachable)?;
-        if !answer.is_json() {
+        let response = response.ok().filter(|response| response.status == 200).ok_or(KeysError::JwksUnreachable)?;
+        if !response.is_json() {
             return Err(KeysError::JwksInvalid);
         }
-        let set = JwkSet::parse_with(&answer.body, self.cache.max_modulus_bits)?;
-        let fresh_for = answer
+        let set = JwkSet::parse_with(&response.body, self.cache.max_modulus_bits)?;
+        let fresh_for = response
             .fresh_for_s()
             .unwrap_or(limits::JWKS_FRESH_DEFAULT_S)
             .clamp(limits::JWKS_FRESH_MIN_S, limits::JWKS_FRESH_MAX_S);
         let validity = Validity { fetched_at: now, fresh_until: later(now, fresh_for) };
-        // `parse_with` accepted it, so it is UTF-8.
-        let text = String::from_utf8(answer.body).map_err(|_| KeysError::JwksInvalid)?;
+        // Cannot fail: `parse_with` accepted it, so it is UTF-8.
+        let text = String::from_utf8(response.body).map_err(|_| KeysError::JwksInvalid)?;
         let entry = self.seal_edge_entry(source, &text, validity);
         Ok((set, validity, entry))
     }
 
+    /// Returns whether an edge entry makes a request to the provider unnecessary.
     fn is_satisfied_by(&self, set: &JwkSet, validity: Validity, now: UnixTime) -> bool {
         let newer = self.held_since.is_none_or(|held| validity.fetched_at > held);
         newer
@@ -311,7 +307,7 @@ impl Permit {
             }
     }
 
-    /// The edge cache's key for this set: a URL on a host that cannot exist, so that no request can address it.
+    /// Returns the edge cache's key for this set: a URL on a host that cannot exist (RFC 6761 §6.4), so that no request can address it.
     fn edge_key(&self, source: &Source) -> String {
         let uri = match source {
             Source::Uri(uri) => uri.as_str(),
@@ -340,7 +336,7 @@ impl Permit {
         }
     }
 
-    /// Reads an edge entry with the checks of a fetched one: what is in the cache is not trusted more than the network.
+    /// Reads an edge entry with the checks of a fetched set: the cache is trusted no more than the network.
     fn open_edge_entry(&self, value: Vec<u8>, now: UnixTime) -> Option<(JwkSet, Validity)> {
         if value.len() > limits::MAX_EDGE_ENTRY_BYTES {
             return None;

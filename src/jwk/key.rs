@@ -1,4 +1,4 @@
-//! One JSON Web Key (RFC 7517 §4), made fit for verification or refused.
+//! One JSON Web Key (RFC 7517 §4): an RSA key fit for verification, or a reason to refuse it.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -10,14 +10,14 @@ use crate::json::{Object, Value};
 use crate::limits;
 use crate::rsa::{InvalidKey, PublicKey, roca};
 
-/// A public key that may verify signatures, with what its issuer said about its use.
+/// A public key that may verify signatures, with its `kid` and the algorithm it is restricted to, if any.
 pub struct VerifyingKey {
     pub(super) rsa: PublicKey,
     pub(super) kid: Option<String>,
     pub(super) algorithm: Option<Algorithm>,
 }
 
-/// Why a JWK cannot be used. In a set, such a key is skipped.
+/// Why a JWK is unusable. In a set, such a key is skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidJwk {
@@ -29,20 +29,20 @@ pub enum InvalidJwk {
     NotForSignatures,
     /// `key_ops` lacks `verify`, or has duplicates.
     NotForVerification,
-    /// `alg` is not one of ours.
+    /// `alg` is not an [`Algorithm`].
     AlgUnsupported,
-    /// The key has private members. It must not be published, and is not trusted.
+    /// The key has private members: it should never have been published, and is not trusted.
     Private,
     /// A member has the wrong type, is too long, or is not canonical base64url.
     Malformed,
-    /// The numbers do not make an acceptable RSA key.
+    /// The modulus or the exponent is not acceptable.
     Rsa(InvalidKey),
     /// The modulus exceeds the configured maximum.
     ModulusOverConfiguredMaximum {
         /// Its size.
         bits: usize,
     },
-    /// The modulus comes from a generator that makes factorable ones (ROCA, CVE-2017-15361).
+    /// The modulus has the fingerprint of a flawed generator and can be factored (ROCA, CVE-2017-15361).
     Roca,
 }
 
@@ -118,7 +118,7 @@ impl VerifyingKey {
         Ok(Self { kid: kid.map(Into::into), algorithm, ..Self::new(rsa)? })
     }
 
-    /// A key without a name, for any algorithm.
+    /// Creates a key without a `kid`, for any algorithm.
     ///
     /// # Errors
     /// [`InvalidJwk::Roca`].
@@ -129,13 +129,13 @@ impl VerifyingKey {
         Ok(Self { rsa, kid: None, algorithm: None })
     }
 
-    /// Gives it a name: tokens with another `kid` are not for it.
+    /// Sets the `kid`: tokens with another one do not match this key.
     #[must_use]
     pub fn with_kid(self, kid: impl Into<String>) -> Self {
         Self { kid: Some(kid.into()), ..self }
     }
 
-    /// Restricts it to one algorithm.
+    /// Restricts the key to one algorithm.
     #[must_use]
     pub fn only_for(self, algorithm: Algorithm) -> Self {
         Self { algorithm: Some(algorithm), ..self }
@@ -146,31 +146,37 @@ impl VerifyingKey {
     /// # Errors
     /// `key_alg_mismatch` if the key was published for another algorithm, `signature_invalid` otherwise.
     pub(crate) fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
-        if let Some(key) = self.algorithm.filter(|key| *key != algorithm) {
-            return Err(VerifyError::KeyAlgMismatch { token: algorithm, key });
-        }
+        self.check_algorithm(algorithm)?;
         self.rsa.verify(algorithm.scheme(), message, signature).map_err(|_| VerifyError::SignatureInvalid)
     }
 
-    /// The key id.
+    /// Checks that the key may be used with `algorithm`.
+    pub(super) fn check_algorithm(&self, algorithm: Algorithm) -> Result<(), VerifyError> {
+        match self.algorithm {
+            Some(key) if key != algorithm => Err(VerifyError::KeyAlgMismatch { token: algorithm, key }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the key id.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
     }
 
-    /// The only algorithm this key is published for, if its issuer said so.
+    /// Returns the only algorithm this key is published for, if its issuer names one.
     #[must_use]
     pub fn algorithm(&self) -> Option<Algorithm> {
         self.algorithm
     }
 
-    /// Length of the modulus, in bits.
+    /// Returns the length of the modulus, in bits.
     #[must_use]
     pub fn bits(&self) -> usize {
         self.rsa.bits()
     }
 
-    /// Whether this is the same key under the same name for the same use.
+    /// Returns whether this is the same key, with the same `kid` and algorithm.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         self.kid == other.kid
             && self.algorithm == other.algorithm

@@ -1,4 +1,4 @@
-//! The issuer's public keys: one JWK, a set of them (RFC 7517), and the cache that keeps a set current.
+//! Public keys of issuers: a JWK, a set of them (RFC 7517), and the cache that keeps a set current.
 
 mod cache;
 mod fetch;

@@ -9,7 +9,23 @@ use crate::error::VerifyError;
 use crate::json::{Document, Value};
 use crate::limits;
 
-/// The usable keys of a published set. Keys that cannot be used are skipped and counted, never fatal.
+/// The usable keys of a published set. Unusable keys are skipped, with the reason, and never fatal.
+///
+/// ```
+/// use edgeward::jwk::{InvalidJwk, JwkSet};
+/// use edgeward::jwt::Algorithm;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let rsa = edgeward::testing::SigningKey::fixed().jwk();
+///
+/// let text = format!(r#"{{"keys":[{{"kty":"EC","crv":"P-256"}},{rsa}]}}"#);
+/// let keys = JwkSet::parse(text.as_bytes())?;
+/// assert_eq!(keys.skipped(), [InvalidJwk::KeyTypeUnsupported]);
+///
+/// assert!(keys.select(Some("fixed"), Algorithm::Rs256).is_ok());
+/// assert!(keys.select(Some("another"), Algorithm::Rs256).is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct JwkSet {
     pub(super) keys: Vec<Arc<VerifyingKey>>,
@@ -28,7 +44,7 @@ pub enum InvalidJwkSet {
     NoKeys,
     /// More than [`limits::MAX_KEYS_PER_SET`] keys.
     TooManyKeys,
-    /// Not one key that can verify a signature.
+    /// No key that can verify a signature.
     NoUsableKey,
 }
 
@@ -79,9 +95,9 @@ impl JwkSet {
         if set.keys.is_empty() { Err(InvalidJwkSet::NoUsableKey) } else { Ok(set) }
     }
 
-    /// The one key for a token with this `kid` and algorithm.
+    /// Returns the one key for a token with this `kid` and algorithm.
     ///
-    /// With a `kid`, exactly one key of that name must be fit for the algorithm. Without, the set must have only one key.
+    /// With a `kid`, exactly one key with that id must fit the algorithm. Without, the set must have only one key.
     ///
     /// # Errors
     /// `key_not_found`, `key_ambiguous` or `key_alg_mismatch`.
@@ -104,19 +120,19 @@ impl JwkSet {
         chosen
     }
 
-    /// The usable keys.
+    /// Returns the usable keys.
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &VerifyingKey> {
         self.keys.iter().map(AsRef::as_ref)
     }
 
-    /// Why each of the other keys was skipped.
+    /// Returns why each of the other keys was skipped.
     #[must_use]
     pub fn skipped(&self) -> &[InvalidJwk] {
         &self.skipped
     }
 
-    /// Takes over the keys that `older` already had, so that a key keeps its identity while it stays published.
-    pub(super) fn keep_identities(&mut self, older: &Self) {
+    /// Reuses the keys of `older` that are still published, so that cached tokens stay bound to them.
+    pub(super) fn reuse_keys(&mut self, older: &Self) {
         for key in &mut self.keys {
             if let Some(same) = older.keys.iter().find(|old| old.is_same_as(key)) {
                 *key = Arc::clone(same);
@@ -126,15 +142,12 @@ impl JwkSet {
 }
 
 impl FromIterator<VerifyingKey> for JwkSet {
-    /// A set of keys that were not published as JWKs.
+    /// Creates a set from keys that were not published as JWKs.
     fn from_iter<I: IntoIterator<Item = VerifyingKey>>(keys: I) -> Self {
         Self { keys: keys.into_iter().map(Arc::new).collect(), skipped: Vec::new() }
     }
 }
 
 fn fit(key: &Arc<VerifyingKey>, algorithm: Algorithm) -> Result<&Arc<VerifyingKey>, VerifyError> {
-    match key.algorithm() {
-        Some(other) if other != algorithm => Err(VerifyError::KeyAlgMismatch { token: algorithm, key: other }),
-        _ => Ok(key),
-    }
+    key.check_algorithm(algorithm).map(|()| key)
 }

@@ -8,7 +8,7 @@ use crate::base64url;
 use crate::crypto::sha256;
 
 impl VerifyingKey {
-    /// The SHA-256 thumbprint of the key, base64url (RFC 7638 §3).
+    /// Returns the SHA-256 thumbprint of the key, in base64url (RFC 7638 §3).
     #[must_use]
     pub fn thumbprint(&self) -> String {
         let e = self.rsa.e().to_be_bytes();

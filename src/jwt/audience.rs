@@ -2,7 +2,7 @@
 
 use crate::json::{Array, Value};
 
-/// The audiences of a token. Compared byte by byte: a trailing slash makes another audience.
+/// The audiences of a token, compared byte by byte: a trailing slash makes a difference.
 #[derive(Clone, Copy, Default)]
 pub enum Audience<'a> {
     /// No audience.
@@ -15,7 +15,7 @@ pub enum Audience<'a> {
 }
 
 impl<'a> Audience<'a> {
-    /// Reads the claim; `None` if it is neither a string nor an array of strings.
+    /// Reads the claim; returns `None` if it is neither a string nor an array of strings.
     pub(super) fn from_value(value: Value<'a>) -> Option<Self> {
         match value {
             Value::String(audience) => Some(Self::One(audience)),
@@ -24,7 +24,7 @@ impl<'a> Audience<'a> {
         }
     }
 
-    /// Each audience.
+    /// Iterates over the audiences.
     pub fn iter(self) -> impl Iterator<Item = &'a str> {
         let (one, many) = match self {
             Self::None => (None, None),
@@ -34,7 +34,7 @@ impl<'a> Audience<'a> {
         one.into_iter().chain(many.into_iter().flatten().filter_map(Value::as_str))
     }
 
-    /// Whether `audience` is one of them.
+    /// Returns whether `audience` is one of them.
     #[must_use]
     pub fn contains(self, audience: &str) -> bool {
         self.iter().any(|one| one == audience)

@@ -1,4 +1,4 @@
-//! Verified tokens, kept for the next request that brings the same one.
+//! A cache of verified tokens, for requests that present the same token again.
 
 use alloc::sync::Arc;
 
@@ -7,13 +7,13 @@ use crate::jwk::VerifyingKey;
 use crate::limits;
 use crate::text_cache::TextCache;
 
-/// A bounded store of verified tokens, found again only by their whole text.
+/// A bounded cache of verified tokens, looked up by their whole text.
 ///
-/// It never changes a verdict: an entry holds the key it was verified with, and its user asks anew whether that key still
-/// stands and whether the time is right. A cache belongs to one verifier, so entries of different policies never meet.
+/// It never changes a verdict: an entry holds the key it was verified with, and the verifier checks each time that this is still the
+/// issuer's key and that the token has not expired. Each verifier has its own cache, so policies never share entries.
 pub struct TokenCache(TextCache<Entry>);
 
-/// A verified token with what its verdict rests on.
+/// A verified token with the issuer and the key it was verified with.
 #[derive(Clone)]
 pub(crate) struct Entry {
     /// Index of the issuer in the verifier.
@@ -23,14 +23,14 @@ pub(crate) struct Entry {
 }
 
 impl TokenCache {
-    /// A cache for about so many tokens; 0 keeps none.
+    /// Creates a cache for about `entries` tokens; 0 disables it.
     #[must_use]
     pub fn new(entries: usize) -> Self {
         Self(TextCache::new(entries, limits::TOKEN_CACHE_MAX_TOKEN_BYTES))
     }
 
-    pub(crate) fn entries(&self) -> usize {
-        self.0.entries()
+    pub(crate) fn capacity(&self) -> usize {
+        self.0.capacity()
     }
 
     pub(crate) fn find(&self, text: &str) -> Option<&Entry> {
@@ -49,6 +49,6 @@ impl TokenCache {
 impl core::fmt::Debug for TokenCache {
     /// Shows no token.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("TokenCache").field("entries", &self.entries()).finish_non_exhaustive()
+        f.debug_struct("TokenCache").field("capacity", &self.capacity()).finish_non_exhaustive()
     }
 }

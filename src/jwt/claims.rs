@@ -7,12 +7,30 @@ use crate::error::VerifyError;
 use crate::json::{Document, Value};
 use crate::limits;
 
-/// The claims set of a token (RFC 7519 §4). The registered claims read here were checked for their types.
+/// The claims of a token (RFC 7519 §4). Registered claims have been type-checked.
+///
+/// ```
+/// use edgeward::io::UnixTime;
+/// use edgeward::json::Value;
+/// # use edgeward::{jwk::JwkSet, jwt::{Algorithm, Policy}, testing::Issuer};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (issuer, now) = (Issuer::new("https://issuer.example.com/"), UnixTime::from_secs(1_800_000_000));
+/// # let policy = Policy::access_token(issuer.url(), ["api"], &[Algorithm::Rs256])?;
+/// # let token = issuer.access_token("api", now).claim("scope", "read write").claim("plan", "pro");
+/// # let verified = policy.verify(&token.sign(), &JwkSet::parse(issuer.jwks().as_bytes())?, now)?;
+///
+/// let claims = verified.claims();
+/// assert_eq!(claims.subject(), Some("user-1"));
+/// assert!(claims.scopes().any(|scope| scope == "write"));
+/// assert_eq!(claims.get("plan").and_then(Value::as_str), Some("pro"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Claims(pub(super) Document);
 
 impl Claims {
-    /// Claims that the gateway itself put together and sealed. Not for text from outside.
+    /// Parses claims that the gateway itself assembled and sealed. Not for text from outside.
     #[cfg(feature = "gateway")]
     pub(crate) fn from_json(json: alloc::vec::Vec<u8>) -> Option<Self> {
         let document = Document::parse(json, limits::MAX_CLAIMS_DEPTH).ok()?;
@@ -20,73 +38,71 @@ impl Claims {
         Some(Self(document))
     }
 
-    /// The same from an object inside another document.
+    /// Like [`from_json`](Self::from_json), from an object inside another document.
     #[cfg(feature = "gateway")]
     pub(crate) fn from_object(object: crate::json::Object<'_>) -> Option<Self> {
         Self::from_json(Value::Object(object).to_json().into_bytes())
     }
 
-    /// Any claim, by its exact name.
+    /// Returns the claim with this exact name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Value<'_>> {
         self.0.root().get(name)
     }
 
-    /// All claims, in order.
+    /// Iterates over all claims, in order.
     #[cfg(feature = "gateway")]
     pub(crate) fn members(&self) -> impl Iterator<Item = (&str, Value<'_>)> {
         self.0.root().iter()
     }
 
-    /// `iss`
+    /// Returns `iss`.
     #[must_use]
     pub fn issuer(&self) -> Option<&str> {
         self.string("iss")
     }
 
-    /// `sub`
+    /// Returns `sub`.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.string("sub")
     }
 
-    /// `aud`
+    /// Returns `aud`.
     #[must_use]
     pub fn audience(&self) -> Audience<'_> {
         self.get("aud").and_then(Audience::from_value).unwrap_or_default()
     }
 
-    /// The client the token was issued to: `client_id` (RFC 9068), else `azp` (Auth0's profile, OpenID Connect).
+    /// Returns the client that the token was issued to: `client_id` (RFC 9068), else `azp` (Auth0's profile, OpenID Connect).
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
         self.string("client_id").or_else(|| self.string("azp"))
     }
 
-    /// `scope`, word by word (RFC 8693 §4.2).
+    /// Iterates over the scopes in `scope` (RFC 8693 §4.2).
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.string("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty())
     }
 
-    /// `permissions`, if the claim is there.
+    /// Iterates over `permissions`; `None` if there is no such claim.
     pub fn permissions(&self) -> Option<impl Iterator<Item = &str> + Clone> {
         self.get("permissions").and_then(Value::as_array).and_then(crate::json::Array::strings)
     }
 
-    /// `org_id`
+    /// Returns `org_id`.
     #[must_use]
     pub fn org_id(&self) -> Option<&str> {
         self.string("org_id")
     }
 
-    /// `org_name`
+    /// Returns `org_name`.
     #[must_use]
     pub fn org_name(&self) -> Option<&str> {
         self.string("org_name")
     }
 
-    /// The claims as a type of the caller's, by `serde`. It may borrow from them.
-    ///
-    /// What was verified stays verified; a claim that the type does not name is ignored.
+    /// Deserializes the claims into a type of the caller's, which may borrow from them. Claims without a field are ignored.
     ///
     /// ```
     /// use edgeward::jwt::VerifiedToken;
@@ -106,18 +122,18 @@ impl Claims {
     /// ```
     ///
     /// # Errors
-    /// If the claims do not fit the type. The error's text may quote claims.
+    /// If the claims do not fit the type. The error's message may quote claims.
     pub fn deserialize<'c, T: serde::Deserialize<'c>>(&'c self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.0.text())
     }
 
-    /// The claims as the JSON text that was signed.
+    /// Returns the JSON text that was signed.
     #[must_use]
     pub fn as_json(&self) -> &str {
         self.0.text()
     }
 
-    /// The claims as the JSON text that was signed.
+    /// Converts the claims into the JSON text that was signed.
     #[must_use]
     pub fn into_json(self) -> String {
         self.0.text().into()
@@ -128,9 +144,9 @@ impl Claims {
     }
 }
 
-/// The claims that verification itself reads, found in one pass and checked for their types.
+/// The claims that verification itself reads, collected in one pass and type-checked.
 ///
-/// A claim is absent, well-typed, or the token is refused: a wrong type is never taken for absence.
+/// A claim of the wrong type is never treated as absent: the token is refused.
 #[derive(Default)]
 pub(super) struct Registered<'a> {
     pub(super) iss: Option<&'a str>,
@@ -144,9 +160,9 @@ pub(super) struct Registered<'a> {
     pub(super) client_id: Option<&'a str>,
     pub(super) nonce: Option<&'a str>,
     pub(super) at_hash: Option<&'a str>,
-    /// A claim that only ID tokens have: `nonce`, `at_hash`, `c_hash`, `s_hash`.
+    /// Whether there is a claim that only ID tokens have: `nonce`, `at_hash`, `c_hash`, `s_hash`.
     pub(super) has_id_token_claim: bool,
-    /// `events` (RFC 8417): a security event or logout token.
+    /// Whether there is `events` (RFC 8417): a security event or logout token.
     pub(super) has_events: bool,
     pub(super) has_cnf: bool,
 }

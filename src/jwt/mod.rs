@@ -1,15 +1,15 @@
-//! From the text of a token to a decision about it.
+//! Verification of tokens: from text to a [`VerifiedToken`].
 //!
-//! The order of checks, each refusing the token before the next looks at it:
+//! The checks, in this order; the first that fails refuses the token:
 //!
 //! 1. Form: size, exactly three parts, canonical base64url, header one JSON object ([`UntrustedToken::parse`]).
-//! 2. Header: `alg` is one that the policy allows; `crit` and `b64` are refused.
-//! 3. Key: exactly one, published for this algorithm ([`JwkSet::select`](crate::jwk::JwkSet::select)).
-//! 4. Signature, then claims parsed from the very bytes that were signed: `typ`, `iss`, `aud`, `exp`, `nbf`, `iat`, and what else
-//!    the policy demands.
+//! 2. Header: `alg` is allowed by the policy; `crit` and `b64` are refused.
+//! 3. Key: exactly one, fit for this algorithm ([`JwkSet::select`](crate::jwk::JwkSet::select)).
+//! 4. Signature, then the claims, parsed from the very bytes that were signed: `typ`, `iss`, `aud`, `exp`, `nbf`, `iat`, and the
+//!    policy's other requirements.
 //!
-//! [`Policy::verify`] is all of them, and the only way to a [`VerifiedToken`]. Access tokens and ID tokens have a policy and a
-//! type of their own, so that neither can be taken for the other.
+//! [`Policy::verify`] makes all of them. Access tokens and ID tokens have separate policies and types, so that neither is accepted in
+//! place of the other (RFC 8725 §3.12).
 
 mod audience;
 mod cache;

@@ -1,4 +1,4 @@
-//! What a verifier demands of every token.
+//! The rules that tokens are verified by.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,18 +11,23 @@ use crate::io::UnixTime;
 use crate::jwk::JwkSet;
 use crate::limits;
 
-/// Everything a token of one kind must satisfy: [`Access`] tokens or [`Id`] tokens. Issuer, audience and algorithms have no
-/// defaults: there is no policy without them.
+/// The rules for tokens of one kind: [`Access`] tokens or [`Id`] tokens. Issuer, audience and algorithms are mandatory.
 ///
 /// ```
 /// use edgeward::io::UnixTime;
 /// use edgeward::jwk::JwkSet;
 /// use edgeward::jwt::{Algorithm, Policy};
 ///
-/// # fn verify(jwks: &[u8], token: &str, now: UnixTime) -> Result<(), Box<dyn std::error::Error>> {
-/// let policy = Policy::access_token("https://tenant.us.auth0.com/", ["https://api.example.com"], &[Algorithm::Rs256])?;
-/// let verified = policy.verify(token, &JwkSet::parse(jwks)?, now)?;
-/// println!("{}", verified.claims().subject().unwrap_or("nobody"));
+/// # use edgeward::testing::Issuer;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (issuer, now) = (Issuer::new("https://tenant.us.auth0.com/"), UnixTime::from_secs(1_800_000_000));
+/// # let (jwks, token) = (issuer.jwks(), issuer.access_token("https://api.example.com", now).sign());
+/// let policy = Policy::access_token(issuer.url(), ["https://api.example.com"], &[Algorithm::Rs256])?
+///     .max_age_s(3600)
+///     .require_claim("client_id");
+///
+/// let verified = policy.verify(&token, &JwkSet::parse(jwks.as_bytes())?, now)?;
+/// assert_eq!(verified.claims().subject(), Some("user-1"));
 /// # Ok(())
 /// # }
 /// ```
@@ -31,20 +36,19 @@ pub struct Policy<K> {
     kind: PhantomData<fn() -> K>,
 }
 
-/// OAuth 2.0 access tokens in JWT form (RFC 9068, and the profiles before it).
+/// The kind of OAuth 2.0 access tokens in JWT form (RFC 9068, and earlier profiles).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {}
 
-/// OpenID Connect ID tokens (OpenID Connect Core §2).
+/// The kind of OpenID Connect ID tokens (OpenID Connect Core §2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Id {}
 
-/// Either of them, as a policy says that is made while the program runs: for bindings to languages that have no such types. There is
-/// no way back to a kind.
+/// Either kind, chosen at run time: for bindings to languages without such types. It cannot be converted back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Any {}
 
-/// What a policy of either kind holds. One type, so that verification is compiled once.
+/// The rules of a policy of either kind. Not generic, so that verification is compiled once.
 #[derive(Clone)]
 pub(crate) struct Rules {
     pub(super) kind: Kind,
@@ -57,7 +61,7 @@ pub(crate) struct Rules {
     pub(super) requirements: Requirements,
 }
 
-/// Which kind of token, and what only that kind demands.
+/// The kind of token, with the rules for that kind only.
 #[derive(Clone)]
 pub(super) enum Kind {
     Access(AccessRules),
@@ -67,9 +71,9 @@ pub(super) enum Kind {
 #[derive(Clone, Default)]
 pub(super) struct AccessRules {
     pub(super) profile: Profile,
-    /// The login client, to recognise its ID tokens and say so.
+    /// The login client, to recognise its ID tokens and report them as such.
     pub(super) login_client: Option<String>,
-    /// The clients whose tokens are accepted; any if empty.
+    /// The clients whose tokens are accepted; all if empty.
     pub(super) clients: Vec<String>,
 }
 
@@ -77,7 +81,7 @@ pub(super) struct AccessRules {
 pub(super) struct IdRules {
     pub(super) client_id: String,
     pub(super) nonce: Option<String>,
-    /// What `at_hash` must be, if the token has one.
+    /// The access token that `at_hash` must match, if the token has one.
     pub(super) at_hash: Option<AtHash>,
 }
 
@@ -85,19 +89,19 @@ pub(super) struct IdRules {
 #[derive(Clone)]
 pub(super) struct AtHash(pub(super) String);
 
-/// The form of access tokens.
+/// The profile of access tokens to accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Profile {
-    /// Both of the others.
+    /// Both [`Auth0`](Self::Auth0) and [`Rfc9068`](Self::Rfc9068).
     #[default]
     Auto,
-    /// Auth0's own: `typ` is `JWT` or absent.
+    /// Auth0's profile: `typ` is `JWT` or absent.
     Auth0,
     /// RFC 9068: `typ` is `at+jwt`; `sub`, `client_id`, `iat` and `jti` are required.
     Rfc9068,
 }
 
-/// Why a policy cannot be made.
+/// Why a policy is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidPolicy {
@@ -115,8 +119,8 @@ impl fmt::Display for InvalidPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoIssuer => f.write_str("issuer must not be empty"),
-            Self::NoAudience => f.write_str("at least one audience is needed, none of them empty"),
-            Self::NoAlgorithms => f.write_str("at least one algorithm is needed"),
+            Self::NoAudience => f.write_str("at least one audience is required, and none may be empty"),
+            Self::NoAlgorithms => f.write_str("at least one algorithm is required"),
             Self::ClockSkewTooLarge => write!(f, "clock skew must be at most {} s", limits::MAX_CLOCK_SKEW_S),
         }
     }
@@ -125,7 +129,7 @@ impl fmt::Display for InvalidPolicy {
 impl core::error::Error for InvalidPolicy {}
 
 impl Policy<Access> {
-    /// A policy for access tokens: `iss` equals `issuer`, `aud` contains one of `audience`, `alg` is one of `algorithms`.
+    /// Creates a policy for access tokens: `iss` equals `issuer`, `aud` contains one of `audience`, `alg` is one of `algorithms`.
     ///
     /// # Errors
     /// If one of them is empty.
@@ -138,26 +142,26 @@ impl Policy<Access> {
         Self::new(Kind::Access(AccessRules::default()), issuer.into(), audience, algorithms)
     }
 
-    /// Accepts tokens of this form only; [`Profile::Auto`] unless set.
+    /// Accepts only tokens of this profile; the default is [`Profile::Auto`].
     #[must_use]
     pub fn profile(self, profile: Profile) -> Self {
         self.with_access_rules(|rules| rules.profile = profile)
     }
 
-    /// Names the login client, so that its ID tokens are recognised when they are sent instead of access tokens.
+    /// Sets the login client, so that its ID tokens are recognised when sent in place of access tokens.
     #[must_use]
     pub fn login_client(self, id: impl Into<String>) -> Self {
         self.with_access_rules(|rules| rules.login_client = Some(id.into()))
     }
 
-    /// Accepts tokens of these clients only (`client_id`, else `azp`).
+    /// Accepts only tokens issued to these clients (`client_id`, else `azp`).
     #[must_use]
     pub fn clients<C: Into<String>>(self, clients: impl IntoIterator<Item = C>) -> Self {
         self.with_access_rules(|rules| rules.clients.extend(clients.into_iter().map(Into::into)))
     }
 
     fn with_access_rules(mut self, change: impl FnOnce(&mut AccessRules)) -> Self {
-        // A policy of this type has rules of this kind: `access_token` is the only way to one.
+        // Always true: `access_token` is the only constructor.
         if let Kind::Access(rules) = &mut self.rules.kind {
             change(rules);
         }
@@ -166,7 +170,7 @@ impl Policy<Access> {
 }
 
 impl Policy<Id> {
-    /// A policy for ID tokens (OpenID Connect Core §3.1.3.7): `aud` is `client_id`, and nothing else unless
+    /// Creates a policy for ID tokens (OpenID Connect Core §3.1.3.7): `aud` is `client_id`, and nothing else unless
     /// [trusted](Self::trust_audience).
     ///
     /// # Errors
@@ -181,19 +185,19 @@ impl Policy<Id> {
         Self::new(Kind::Id(IdRules { client_id, nonce: None, at_hash: None }), issuer.into(), audience, algorithms)
     }
 
-    /// Requirements this `nonce`.
+    /// Requires this `nonce`.
     #[must_use]
     pub fn nonce(self, sent: impl Into<String>) -> Self {
         self.with_id_rules(|rules| rules.nonce = Some(sent.into()))
     }
 
-    /// Requirements that `at_hash`, if there, matches this access token.
+    /// Requires that `at_hash`, if present, matches this access token.
     #[must_use]
     pub fn at_hash_of(self, access_token: impl Into<String>) -> Self {
         self.with_id_rules(|rules| rules.at_hash = Some(AtHash(access_token.into())))
     }
 
-    /// Tolerates one more audience besides the client.
+    /// Allows one more audience besides the client.
     #[must_use]
     pub fn trust_audience(mut self, audience: impl Into<String>) -> Self {
         self.rules.audience.push(audience.into());
@@ -201,7 +205,7 @@ impl Policy<Id> {
     }
 
     fn with_id_rules(mut self, change: impl FnOnce(&mut IdRules)) -> Self {
-        // A policy of this type has rules of this kind: `id_token` is the only way to one.
+        // Always true: `id_token` is the only constructor.
         if let Kind::Id(rules) = &mut self.rules.kind {
             change(rules);
         }
@@ -245,16 +249,16 @@ impl<K> Policy<K> {
         Ok(Self { rules, kind: PhantomData })
     }
 
-    /// The issuer whose tokens this accepts.
+    /// Returns the issuer whose tokens are accepted.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.rules.issuer
     }
 
-    /// Verifies `token` as of `now`: its form, its signature with the one key of `keys` that it names, then its claims.
+    /// Verifies `token` as of `now`: its form, its signature with the key of `keys` that it names, then its claims (RFC 7519 §7.2).
     ///
-    /// The algorithm is the policy's: a token naming another is refused before any key is used. Nothing in the result was taken
-    /// from bytes that were not verified. See RFC 7519 §7.2.
+    /// A token with an algorithm that the policy does not list is refused before any key is used. The result contains nothing from
+    /// unverified bytes.
     ///
     /// # Errors
     /// The first rule that the token breaks.
@@ -265,10 +269,10 @@ impl<K> Policy<K> {
         self.rules.verify(token, key, now).map(VerifiedToken::new)
     }
 
-    /// Tolerates clocks that differ by so many seconds; 5 unless set.
+    /// Sets the tolerated clock skew; the default is [`limits::DEFAULT_CLOCK_SKEW_S`].
     ///
     /// # Errors
-    /// Above [`limits::MAX_CLOCK_SKEW_S`].
+    /// If it exceeds [`limits::MAX_CLOCK_SKEW_S`].
     pub fn clock_skew_s(mut self, seconds: u32) -> Result<Self, InvalidPolicy> {
         if seconds > limits::MAX_CLOCK_SKEW_S {
             return Err(InvalidPolicy::ClockSkewTooLarge);
@@ -277,28 +281,28 @@ impl<K> Policy<K> {
         Ok(self)
     }
 
-    /// Requirements `iat`, at most so many seconds ago.
+    /// Requires `iat`, and refuses tokens issued longer ago than this.
     #[must_use]
     pub fn max_age_s(mut self, seconds: u32) -> Self {
         self.rules.max_age_s = Some(seconds);
         self
     }
 
-    /// Requirements that the claim is there.
+    /// Requires a claim, with any value.
     #[must_use]
     pub fn require_claim(mut self, name: impl Into<String>) -> Self {
         self.rules.required.push((name.into(), None));
         self
     }
 
-    /// Requirements that the claim is there and is exactly this string.
+    /// Requires a claim with exactly this string as its value.
     #[must_use]
     pub fn require_claim_value(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.rules.required.push((name.into(), Some(value.into())));
         self
     }
 
-    /// Requirements these rights of every token.
+    /// Requires these rights of every token.
     #[must_use]
     pub fn require(mut self, requirements: Requirements) -> Self {
         self.rules.requirements = requirements;
@@ -307,7 +311,7 @@ impl<K> Policy<K> {
 }
 
 impl Rules {
-    /// The issuer whose tokens these accept.
+    /// Returns the issuer whose tokens are accepted.
     pub(crate) fn issuer(&self) -> &str {
         &self.issuer
     }
@@ -320,7 +324,7 @@ impl<K> Clone for Policy<K> {
 }
 
 impl<K> fmt::Debug for Policy<K> {
-    /// Leaves out nonce and access token.
+    /// Omits nonce and access token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Policy")
             .field("issuer", &self.rules.issuer)

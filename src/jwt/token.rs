@@ -1,4 +1,4 @@
-//! A compact JWS as it came from outside (RFC 7515 §7.1).
+//! A compact JWS as received (RFC 7515 §7.1).
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -6,20 +6,34 @@ use alloc::vec::Vec;
 use super::Algorithm;
 use crate::base64url;
 use crate::error::{Malformed, VerifyError};
-use crate::json::{Document, Peeked, Value, peek};
+use crate::json::{Document, Member, Value, read_member};
 use crate::limits;
 
-/// A well-formed token of which nothing is known to be true.
+/// A well-formed token, with nothing verified.
+///
+/// ```
+/// use edgeward::jwt::{Algorithm, UntrustedToken};
+/// # use edgeward::{io::UnixTime, testing::Issuer};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let issuer = Issuer::new("https://issuer.example.com/");
+/// # let text = issuer.access_token("api", UnixTime::from_secs(1_800_000_000)).sign();
+///
+/// let token = UntrustedToken::parse(&text)?;
+/// assert_eq!(token.header().algorithm(), Some(Algorithm::Rs256));
+/// assert_eq!(token.header().typ(), Some("at+jwt"));
+/// # Ok(())
+/// # }
+/// ```
 pub struct UntrustedToken<'t> {
     pub(super) header: Header,
-    /// The text that is signed: header and payload as received.
+    /// The signed text: header and payload as received.
     pub(super) signing_input: &'t str,
     pub(super) payload: Vec<u8>,
     pub(super) signature: Vec<u8>,
 }
 
 impl<'t> UntrustedToken<'t> {
-    /// Takes `text` apart: size, three parts, canonical base64url, header.
+    /// Parses `text`: size, three parts, canonical base64url, header.
     ///
     /// # Errors
     /// `token_too_large`, `token_encrypted` or `token_malformed`.
@@ -42,25 +56,24 @@ impl<'t> UntrustedToken<'t> {
         Ok(Self { header: Header::parse(header)?, signing_input, payload, signature })
     }
 
-    /// The header. Nothing in it is authenticated.
+    /// Returns the header, which is not authenticated.
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The value of the `iss` claim, **not verified**: good only for choosing which issuer's policy to verify with.
+    /// Returns the `iss` claim, **not verified**: only to choose the policy to verify with.
     pub(crate) fn unverified_issuer(&self) -> Result<String, VerifyError> {
-        match peek(&self.payload, "iss") {
-            Ok(Peeked::String(issuer)) => Ok(issuer),
-            Ok(Peeked::NotAString) => Err(VerifyError::claim_malformed("iss")),
-            Ok(Peeked::Absent) => Err(VerifyError::claim_missing("iss")),
+        match read_member(&self.payload, "iss") {
+            Ok(Member::String(issuer)) => Ok(issuer),
+            Ok(Member::NotAString) => Err(VerifyError::claim_malformed("iss")),
+            Ok(Member::Absent) => Err(VerifyError::claim_missing("iss")),
             Err(_) => Err(VerifyError::TokenMalformed(Malformed::Claims)),
         }
     }
 }
 
-/// The claims of a token, **not verified**: good only for what may be believed of anybody, and for a token that was verified
-/// before.
+/// Returns the claims of a token, **not verified**: only for harmless purposes, and for a token that was verified before.
 #[cfg(feature = "gateway")]
 pub(crate) fn unverified_claims(text: &str) -> Option<super::Claims> {
     parse_claims(UntrustedToken::parse(text).ok()?.payload).ok().map(super::Claims)
@@ -70,7 +83,7 @@ pub(super) fn parse_claims(payload: Vec<u8>) -> Result<Document, VerifyError> {
     Document::parse(payload, limits::MAX_CLAIMS_DEPTH).map_err(|_| VerifyError::TokenMalformed(Malformed::Claims))
 }
 
-/// A JOSE header (RFC 7515 §4). Key material in it (`jwk`, `jku`, `x5u`, `x5c`) is never looked at.
+/// A JOSE header (RFC 7515 §4). Key material in it (`jwk`, `jku`, `x5u`, `x5c`) is ignored.
 #[derive(Clone)]
 pub struct Header {
     document: Document,
@@ -103,19 +116,19 @@ impl Header {
         Ok(Self { algorithm, has_crit, has_b64, document })
     }
 
-    /// The algorithm, if it is one that exists here.
+    /// Returns the algorithm, if it is a supported one.
     #[must_use]
     pub fn algorithm(&self) -> Option<Algorithm> {
         self.algorithm
     }
 
-    /// The key id.
+    /// Returns the key id.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         self.document.root().get("kid").and_then(Value::as_str)
     }
 
-    /// The media type of the whole token, without `application/` (RFC 7515 §4.1.9).
+    /// Returns the media type of the token, without `application/` (RFC 7515 §4.1.9).
     #[must_use]
     pub fn typ(&self) -> Option<&str> {
         const PREFIX: &str = "application/";
@@ -126,7 +139,7 @@ impl Header {
         }
     }
 
-    /// The header as the JSON text it came as.
+    /// Returns the header as JSON text, as received.
     #[must_use]
     pub fn as_json(&self) -> &str {
         self.document.text()

@@ -1,4 +1,4 @@
-//! The verdict.
+//! The checks of signature and claims.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -18,7 +18,7 @@ use crate::jwk::VerifyingKey;
 use crate::limits;
 
 impl Rules {
-    /// Checks what can be refused before a key is looked for: `alg`, `crit`, `b64`.
+    /// Checks `alg`, `crit` and `b64`, before a key is looked up.
     pub(crate) fn check_header(&self, header: &Header) -> Result<Algorithm, VerifyError> {
         let got = header.algorithm();
         let algorithm = got.filter(|got| self.algorithms.contains(got));
@@ -33,7 +33,7 @@ impl Rules {
         Ok(algorithm)
     }
 
-    /// Verifies the signature, then the claims; the claims are read from the very bytes that were signed.
+    /// Verifies the signature, then the claims, which are parsed from the very bytes that were signed.
     pub(crate) fn verify(
         &self,
         token: UntrustedToken<'_>,
@@ -49,13 +49,13 @@ impl Rules {
         Ok(Verified { header: token.header, claims, times })
     }
 
-    /// Checks again what depends on the time.
+    /// Repeats the checks that depend on the time.
     pub(crate) fn recheck(&self, token: &Verified, now: UnixTime) -> Result<(), VerifyError> {
         self.check_times(&token.times, now.secs())
     }
 
-    /// A time in which [`recheck`](Self::recheck) finds nothing: whole seconds, up to one less than there are at its end.
-    pub(crate) fn period(&self, token: &Verified) -> Range<UnixTime> {
+    /// Returns a period in which [`recheck`](Self::recheck) succeeds, in whole seconds; it may end up to a second early.
+    pub(crate) fn valid_period(&self, token: &Verified) -> Range<UnixTime> {
         let Times { nbf, iat, until, .. } = token.times;
         let until = until + f64::from(self.clock_skew_s);
         let first = |time: f64| {
@@ -78,7 +78,7 @@ impl Rules {
             return Err(VerifyError::TokenIssuedInFuture { iat: iat as i64, now });
         }
         if let Some(max_age_s) = self.max_age_s {
-            let iat = demanded("iat", times.iat)?;
+            let iat = required("iat", times.iat)?;
             if clock >= iat + f64::from(max_age_s) + skew {
                 return Err(VerifyError::TokenTooOld { iat: iat as i64, max_age_s });
             }
@@ -94,11 +94,11 @@ impl Rules {
         algorithm: Algorithm,
     ) -> Result<Times, VerifyError> {
         self.check_typ(header)?;
-        if demanded("iss", claims.iss)? != self.issuer {
+        if required("iss", claims.iss)? != self.issuer {
             return Err(VerifyError::IssuerMismatch(Mismatch::new(&[&self.issuer], claims.iss.as_slice())));
         }
         self.check_audience(claims)?;
-        let exp = demanded("exp", claims.exp)?;
+        let exp = required("exp", claims.exp)?;
         let until = self.max_age_s.zip(claims.iat).map_or(exp, |(age, iat)| exp.min(iat + f64::from(age)));
         let times = Times { exp, nbf: claims.nbf, iat: claims.iat, until };
         self.check_times(&times, now)?;
@@ -122,10 +122,10 @@ impl Rules {
     }
 
     fn check_audience(&self, claims: &Registered<'_>) -> Result<(), VerifyError> {
-        let audience = demanded("aud", claims.aud)?;
+        let audience = required("aud", claims.aud)?;
         let accepted = match &self.kind {
             Kind::Access(_) => self.audience.iter().any(|one| audience.contains(one)),
-            // OpenID Connect Core §3.1.3.7, 3: the client is listed, and nobody it does not trust.
+            // OpenID Connect Core §3.1.3.7, 3: the client is listed, and every other audience is trusted.
             Kind::Id(IdRules { client_id, .. }) => {
                 audience.contains(client_id)
                     && audience.iter().all(|one| self.audience.iter().any(|trusted| trusted == one))
@@ -144,7 +144,7 @@ impl Rules {
         Err(VerifyError::AudienceMismatch { mismatch: Mismatch::new(&expected, &found), is_id_token })
     }
 
-    /// What only one kind of token must satisfy, so that none passes for another (RFC 8725 §3.12).
+    /// Checks the rules for one kind of token, so that no kind is accepted in place of another (RFC 8725 §3.12).
     fn check_kind(&self, header: &Header, claims: &Registered<'_>, algorithm: Algorithm) -> Result<(), VerifyError> {
         let expected = match self.kind {
             Kind::Access(_) => TokenKind::Access,
@@ -164,10 +164,10 @@ impl Rules {
                 }
                 if *profile == Profile::Rfc9068 {
                     // RFC 9068 §2.2
-                    demanded("sub", claims.sub)?;
-                    demanded("client_id", claims.client_id)?;
-                    demanded("iat", claims.iat)?;
-                    demanded("jti", claims.jti)?;
+                    required("sub", claims.sub)?;
+                    required("client_id", claims.client_id)?;
+                    required("iat", claims.iat)?;
+                    required("jti", claims.jti)?;
                 }
                 let client = claims.client_id.or(claims.azp);
                 let is_listed = client.is_some_and(|client| clients.iter().any(|one| one == client));
@@ -176,12 +176,12 @@ impl Rules {
                 }
             }
             Kind::Id(IdRules { client_id, nonce, at_hash }) => {
-                let subject = demanded("sub", claims.sub)?;
+                let subject = required("sub", claims.sub)?;
                 // OpenID Connect Core §2: at most 255 ASCII characters.
                 if subject.is_empty() || subject.len() > limits::MAX_SUBJECT_BYTES || !subject.is_ascii() {
                     return Err(VerifyError::claim_malformed("sub"));
                 }
-                demanded("iat", claims.iat)?;
+                required("iat", claims.iat)?;
                 let several = claims.aud.is_some_and(|audience| audience.iter().nth(1).is_some());
                 match claims.azp {
                     Some(azp) if azp != client_id => {
@@ -217,7 +217,7 @@ impl Rules {
 }
 
 impl VerifiedToken<Id> {
-    /// Checks the `nonce`, for callers whose policy outlives one login; see [`Policy::nonce`](super::Policy::nonce).
+    /// Checks the `nonce`, for callers whose policy outlives a login; see [`Policy::nonce`](super::Policy::nonce).
     ///
     /// # Errors
     /// `claim_missing` or `nonce_mismatch`.
@@ -225,7 +225,7 @@ impl VerifiedToken<Id> {
         self.token.check_nonce(sent)
     }
 
-    /// Checks that `at_hash`, if there, matches this access token; see [`Policy::at_hash_of`](super::Policy::at_hash_of).
+    /// Checks that `at_hash`, if present, matches this access token; see [`Policy::at_hash_of`](super::Policy::at_hash_of).
     ///
     /// # Errors
     /// `at_hash_mismatch`.
@@ -244,7 +244,7 @@ impl VerifiedToken<Any> {
         self.token.check_nonce(sent)
     }
 
-    /// Checks that `at_hash`, if there, matches this access token.
+    /// Checks that `at_hash`, if present, matches this access token.
     ///
     /// # Errors
     /// `at_hash_mismatch`.
@@ -269,17 +269,17 @@ fn texts(texts: &[String]) -> Vec<&str> {
     texts.iter().map(String::as_str).collect()
 }
 
-/// A claim that has to be there.
-fn demanded<T>(name: &'static str, claim: Option<T>) -> Result<T, VerifyError> {
+/// Returns a claim that must be present.
+fn required<T>(name: &'static str, claim: Option<T>) -> Result<T, VerifyError> {
     claim.ok_or_else(|| VerifyError::claim_missing(name))
 }
 
 fn check_nonce(got: Option<&str>, sent: &str) -> Result<(), VerifyError> {
-    let got = demanded("nonce", got)?;
+    let got = required("nonce", got)?;
     if equal_in_constant_time(got.as_bytes(), sent.as_bytes()) { Ok(()) } else { Err(VerifyError::NonceMismatch) }
 }
 
-/// OpenID Connect Core §3.1.3.6: the left half of the hash of the access token.
+/// Checks that `at_hash` is the left half of the hash of the access token (OpenID Connect Core §3.1.3.6).
 fn check_at_hash(got: Option<&str>, access_token: &str, algorithm: Algorithm) -> Result<(), VerifyError> {
     let Some(got) = got else { return Ok(()) };
     let digest = algorithm.hash().digest(&[access_token.as_bytes()]);

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{ReturnTo, SubjectMatch, form};
 use crate::host::Host;
+use crate::http::percent;
 use crate::io::{Incoming, Outgoing, Unreachable};
 use crate::limits;
 use crate::url::HttpUrl;
@@ -145,10 +146,10 @@ impl Client {
             ClientAuth::Basic(secrets) => {
                 let mut credentials = String::new();
                 // RFC 6749 §2.3.1: both are form-encoded before they are joined.
-                form::encode_into(&self.id, &mut credentials);
+                percent::push_component(&mut credentials, &self.id);
                 credentials.push(':');
                 if let Some(secret) = secrets.get(attempt) {
-                    form::encode_into(&secret.0, &mut credentials);
+                    percent::push_component(&mut credentials, &secret.0);
                 }
                 headers.push(("authorization", format!("Basic {}", STANDARD.encode(credentials))));
             }

@@ -11,20 +11,9 @@ pub(super) fn push(form: &mut String, name: &str, value: &str) {
     if !form.is_empty() && !form.ends_with('?') {
         form.push('&');
     }
-    encode_into(name, form);
+    percent::push_component(form, name);
     form.push('=');
-    encode_into(value, form);
-}
-
-/// Appends `text`, with everything but unreserved characters percent-encoded.
-pub(super) fn encode_into(text: &str, out: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(byte.into());
-        } else {
-            percent::push_byte(out, byte);
-        }
-    }
+    percent::push_component(form, value);
 }
 
 /// Returns a URL to which parameters can be appended: one that has a query or ends in `?`.
@@ -52,24 +41,7 @@ pub fn has_parameter(query: &str, name: &str) -> bool {
 }
 
 fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        let decoded = rest.split_first_chunk::<2>().filter(|_| byte == b'%').and_then(|(digits, after)| {
-            let digits = str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
-            Some((u8::from_str_radix(digits, 16).ok()?, after))
-        });
-        match (byte, decoded) {
-            (b'%', Some((decoded, after))) => {
-                bytes.push(decoded);
-                rest = after;
-            }
-            (b'+', _) => bytes.push(b' '),
-            _ => bytes.push(byte),
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    String::from_utf8_lossy(&percent::decode(&text.replace('+', " "))).into_owned()
 }
 
 /// Returns the value of a parameter that may occur at most once.

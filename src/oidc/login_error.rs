@@ -9,7 +9,7 @@ use crate::error::VerifyError;
 use crate::http::{Page, Reply, RequestHead, is_navigation};
 use crate::jwk::KeysError;
 use crate::limits;
-use crate::verifier::Unverified;
+use crate::verifier::VerificationError;
 
 /// An error of a login flow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,11 +186,11 @@ impl From<CallbackError> for LoginError {
     }
 }
 
-impl From<Unverified> for LoginError {
-    fn from(error: Unverified) -> Self {
+impl From<VerificationError> for LoginError {
+    fn from(error: VerificationError) -> Self {
         match error {
-            Unverified::Refused(error) => Self::IdToken(error),
-            Unverified::Unavailable(why) => Self::Keys(why.error),
+            VerificationError::Refused(error) => Self::IdToken(error),
+            VerificationError::Unavailable(why) => Self::Keys(why.error),
         }
     }
 }

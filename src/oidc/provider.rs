@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use super::RelyingParty;
-use crate::discovery::{DiscoveryError, Metadata, MetadataCache, may_still_serve};
+use crate::discovery::{DiscoveryError, Metadata, MetadataCache, may_serve_stale};
 use crate::io::UnixTime;
 use crate::json::Value;
 use crate::jwk::{KeyHost, KeyJob};
@@ -100,7 +100,7 @@ impl Discovered {
             Err(error) => {
                 self.metadata.reject(now);
                 let last = self.last_good.with(|last| last.clone());
-                last.filter(|(_, at)| may_still_serve(*at, now)).map(|(provider, _)| provider).ok_or(error)
+                last.filter(|(_, at)| may_serve_stale(*at, now)).map(|(provider, _)| provider).ok_or(error)
             }
         }
     }

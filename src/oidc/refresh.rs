@@ -24,7 +24,7 @@ use crate::json::Value;
 use crate::jwt::{Claims, Id, VerifiedToken, unverified_claims};
 use crate::limits;
 use crate::session::Session;
-use crate::verifier::Unverified;
+use crate::verifier::VerificationError;
 
 /// The result of a refresh.
 pub(crate) enum Refreshed {
@@ -220,8 +220,8 @@ impl RelyingParty {
         match self.keys.verify(&policy, token, host).await {
             Ok(id) => Ok(Some(id)),
             // The old refresh token is already used, so the new tokens must not be lost: the user's claims stay as they are.
-            Err(Unverified::Unavailable(_) | Unverified::Refused(VerifyError::KeyNotFound)) => Ok(None),
-            Err(Unverified::Refused(error)) => Err(error),
+            Err(VerificationError::Unavailable(_) | VerificationError::Refused(VerifyError::KeyNotFound)) => Ok(None),
+            Err(VerificationError::Refused(error)) => Err(error),
         }
     }
 }

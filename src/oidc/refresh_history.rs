@@ -127,7 +127,7 @@ impl RefreshHistory {
 
     /// Returns when to delete the stored text, in milliseconds since 1970.
     pub(crate) fn expires_at_ms(&self, now: UnixTime) -> i64 {
-        let outcomes_s = now.secs().saturating_add(limits::REFRESH_OUTCOME_KEPT_S);
+        let outcomes_s = now.secs().saturating_add(limits::REFRESH_OUTCOME_TTL_S);
         self.end.map_or(outcomes_s, |end| end.until_s).saturating_mul(1000)
     }
 }

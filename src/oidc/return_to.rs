@@ -35,9 +35,7 @@ impl ReturnTo {
             return None;
         }
         let mut location = String::with_capacity(text.len());
-        for byte in path.bytes() {
-            if is_plain(byte) { location.push(byte.into()) } else { percent::push_byte(&mut location, byte) }
-        }
+        percent::push_encoded(&mut location, path, is_plain);
         if let Some(query) = query {
             location.push('?');
             location.push_str(query);

@@ -14,7 +14,7 @@ use crate::json::{Value, quote};
 use crate::jwk::KeysUnavailable;
 use crate::jwt::{Access, Claims, VerifiedToken, is_organization, unverified_claims};
 use crate::session::{Rights, Session};
-use crate::verifier::Unverified;
+use crate::verifier::VerificationError;
 
 /// The verification result of a session's access token.
 #[derive(Debug, Clone)]
@@ -243,8 +243,8 @@ impl RelyingParty {
                     AccessTokenVerdict::Refused
                 }
             },
-            Err(Unverified::Refused(VerifyError::KeyNotFound)) => AccessTokenVerdict::KeyUnknown,
-            Err(Unverified::Refused(error)) => {
+            Err(VerificationError::Refused(VerifyError::KeyNotFound)) => AccessTokenVerdict::KeyUnknown,
+            Err(VerificationError::Refused(error)) => {
                 let line = format_args!(
                     "access_token_unusable: {}: {error}; it grants no rights. Set authorizer.audience to the API's identifier so \
                      that the provider issues a token for it",
@@ -253,7 +253,7 @@ impl RelyingParty {
                 host.log(Level::Warning, &line);
                 AccessTokenVerdict::Refused
             }
-            Err(Unverified::Unavailable(why)) => AccessTokenVerdict::KeysUnavailable(why),
+            Err(VerificationError::Unavailable(why)) => AccessTokenVerdict::KeysUnavailable(why),
         }
     }
 }

@@ -17,9 +17,6 @@ use crate::session::{CookieShape, Cookies, Purpose, SEAL_NONCE_BYTES, Sealer};
 /// The prefix of login cookie names; the first characters of `state` follow.
 pub const LOGIN_COOKIE_PREFIX: &str = "__Host-edgeward-login-";
 
-/// The number of characters of `state` in the name: enough to distinguish logins.
-const NAME_CHARS: usize = 8;
-
 /// The parameters of a pending login.
 #[derive(Clone)]
 pub(super) struct Transaction {
@@ -118,12 +115,14 @@ impl Transaction {
 
 /// Whether [`cookie_for`] could have created the name. Other names with the prefix are never echoed in a response.
 fn is_login_cookie(name: &str) -> bool {
-    name.strip_prefix(LOGIN_COOKIE_PREFIX)
-        .is_some_and(|tail| tail.len() <= NAME_CHARS && tail.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    name.strip_prefix(LOGIN_COOKIE_PREFIX).is_some_and(|tail| {
+        tail.len() <= limits::LOGIN_COOKIE_NAME_CHARS && tail.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
 }
 
 fn cookie_for(state: &str) -> CookieShape {
-    let tail: String = state.chars().filter(char::is_ascii_alphanumeric).take(NAME_CHARS).collect();
+    let tail: String =
+        state.chars().filter(char::is_ascii_alphanumeric).take(limits::LOGIN_COOKIE_NAME_CHARS).collect();
     cookie_named(&format!("{LOGIN_COOKIE_PREFIX}{tail}"))
 }
 
@@ -143,7 +142,7 @@ impl ReplayGuard {
         if self.0.contains(&hash) {
             return false;
         }
-        if self.0.len() >= limits::MAX_USED_STATES {
+        if self.0.len() >= limits::MAX_REMEMBERED_STATES {
             self.0.pop_front();
         }
         self.0.push_back(hash);

@@ -40,7 +40,7 @@
 //!    with limbs of n below 1.5·2^102, which 2. allows: C + 1.5·2^102 < 2^104.
 //!
 //! All this needs a multiply-add that rounds once, which the relaxed operation does not promise: [`fused`]
-//! asks for a known answer.
+//! checks it with a known result.
 #![allow(
     clippy::indexing_slicing,
     reason = "every buffer has room for MAX vectors, every index is a loop counter below v <= MAX, or 2v"
@@ -113,8 +113,8 @@ struct Sums {
     over: Lanes,
 }
 
-/// `HIGH` and `BACK`. They are kept in memory and not in the code, where they would be built anew in
-/// each turn of the inner loops.
+/// `HIGH` and `BACK`, in memory and not in the code, where they would be rebuilt in each iteration of the
+/// inner loops.
 #[derive(Clone, Copy)]
 struct Constants {
     high: Lanes,
@@ -428,7 +428,7 @@ impl Montgomery for Modulus {
     type Residue = Residue;
 
     fn multiply(&self, a: &Residue, b: &Residue, out: &mut Residue) {
-        // The common size with its loops' bounds known.
+        // The common size, with constant loop bounds.
         if self.v == V2048 {
             self.multiply_with(V2048, a, b, out);
         } else {
@@ -451,7 +451,7 @@ impl Montgomery for Modulus {
     }
 }
 
-/// Whether this host rounds a multiply-add once: a known answer.
+/// Returns whether this host rounds a multiply-add once, by a known result.
 pub(super) fn fused() -> bool {
     fuses(Lanes::multiply_add)
 }

@@ -1,4 +1,4 @@
-//! Keys of the crate `rsa`, and key files, which that crate reads (feature `rsa`).
+//! Keys of the crate `rsa`, and key files, which that crate parses (feature `rsa`).
 
 use core::fmt;
 
@@ -15,14 +15,14 @@ use super::{InvalidKey, PublicKey};
 pub enum InvalidKeyFile {
     /// Not a public key, or not an RSA key, in this encoding.
     Malformed,
-    /// The numbers do not make an acceptable RSA key.
+    /// The modulus or the exponent is not acceptable.
     Key(InvalidKey),
 }
 
 impl fmt::Display for InvalidKeyFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed => f.write_str("file holds no RSA public key"),
+            Self::Malformed => f.write_str("file does not contain an RSA public key"),
             Self::Key(reason) => reason.fmt(f),
         }
     }
@@ -73,7 +73,7 @@ impl PublicKey {
         }
     }
 
-    /// Reads a public key in DER, of either kind that [`from_pem`](Self::from_pem) reads.
+    /// Reads a public key in DER, of either kind that [`from_pem`](Self::from_pem) accepts.
     ///
     /// # Errors
     /// See [`InvalidKeyFile`].

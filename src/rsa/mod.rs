@@ -3,7 +3,7 @@
 //! Public keys and signatures are not secret, so nothing here needs to run in constant time.
 //!
 //! The arithmetic has two kernels, each with its proof in its module: `int` on integers, for every target, and `fma` on
-//! fused multiply-add, for wasm with relaxed SIMD on hosts that fuse. `public_key` chooses, `power` exponentiates.
+//! fused multiply-add, for wasm with relaxed SIMD on hosts that fuse. `public_key` chooses the kernel, `power` exponentiates.
 //! `make differential` compares both with another implementation, natively and in wasm.
 
 #[cfg(any(test, edgeward_emulate_fma, target_feature = "relaxed-simd"))]
@@ -25,7 +25,7 @@ pub use crate::crypto::Hash;
 pub use import::InvalidKeyFile;
 pub use public_key::{InvalidKey, OpError, PublicKey};
 
-/// The integer kernel that serves this target.
+/// The integer kernel for this target.
 #[cfg(target_pointer_width = "64")]
 type Integer = int::Modulus<int::Wide, 130>;
 #[cfg(not(target_pointer_width = "64"))]
@@ -34,7 +34,7 @@ type Integer = int::Modulus<int::Narrow, 306>;
 #[cfg(test)]
 mod kernel_tests;
 
-/// A signature scheme with everything fixed but the key.
+/// A signature scheme with all its parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     /// RSASSA-PKCS1-v1_5 (RFC 8017 §8.2).
@@ -43,7 +43,7 @@ pub enum Scheme {
     Pss(Hash),
 }
 
-/// The signature does not match. Deliberately says nothing else.
+/// The error for a signature that does not match, deliberately without details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignatureInvalid;
 
@@ -59,7 +59,7 @@ impl PublicKey {
     /// Verifies `signature` over `message`.
     ///
     /// # Errors
-    /// [`SignatureInvalid`] for every reason.
+    /// [`SignatureInvalid`], whatever the reason.
     pub fn verify(&self, scheme: Scheme, message: &[u8], signature: &[u8]) -> Result<(), SignatureInvalid> {
         match scheme {
             Scheme::Pkcs1v15(hash) => pkcs1v15::verify(self, hash, message, signature),

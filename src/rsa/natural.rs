@@ -1,12 +1,11 @@
-//! Natural numbers as little-endian sequences of 64-bit words: the few operations that are not
-//! worth a kernel of their own.
+//! Natural numbers as little-endian sequences of 64-bit words: the operations outside the kernels.
 //!
 //! A *word* here is a 64-bit word; kernels regroup words into *limbs* of their own width.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// Words of a big-endian byte string.
+/// Converts a big-endian byte string to words.
 pub(super) fn from_be_bytes(bytes: &[u8]) -> Vec<u64> {
     let (head, eights) = bytes.as_rchunks::<8>();
     let head = (!head.is_empty()).then(|| head.iter().fold(0, |word, &b| word << 8 | u64::from(b)));
@@ -28,7 +27,7 @@ pub(super) fn write_be_bytes(words: &[u64], out: &mut [u8]) {
     }
 }
 
-/// The `width` (at most 64) bits of `words` from bit `offset` on; bits past the end are zero.
+/// Returns the `width` (at most 64) bits of `words` from bit `offset` on; bits past the end are zero.
 pub(super) fn bits_at(words: &[u64], offset: usize, width: u32) -> u64 {
     let at = |i: usize| words.get(i).copied().unwrap_or(0);
     let (word, shift) = (offset / 64, offset % 64);
@@ -47,7 +46,7 @@ pub(super) fn or_bits_at(words: &mut [u64], offset: usize, limb: u64) {
     }
 }
 
-/// `a -= b` modulo 2^(64 · len); whether it borrowed. Both have the same length.
+/// Computes `a -= b` modulo 2^(64 · len) and returns whether it borrowed. Both have the same length.
 fn subtract(a: &mut [u64], b: &[u64]) -> bool {
     let mut borrow = false;
     for (a, &b) in a.iter_mut().zip(b) {
@@ -59,7 +58,7 @@ fn subtract(a: &mut [u64], b: &[u64]) -> bool {
     borrow
 }
 
-/// Whether `a < b`, for equal lengths.
+/// Returns whether `a < b`, for equal lengths.
 fn less(a: &[u64], b: &[u64]) -> bool {
     a.iter().rev().lt(b.iter().rev())
 }
@@ -80,8 +79,8 @@ pub(super) fn reduce_few(a: &mut [u64], n: &[u64]) {
     }
 }
 
-/// 2^`exponent` mod `n`, for `n` of exactly `bits` bits and `exponent >= bits`, by doublings: for
-/// exponents not far above `bits`.
+/// Returns 2^`exponent` mod `n`, for `n` of exactly `bits` bits and `exponent >= bits`. It works by
+/// doubling, so `exponent` should not be far above `bits`.
 pub(super) fn power_of_two_mod(n: &[u64], bits: usize, exponent: usize) -> Vec<u64> {
     // 2^bits - n, which is below n because n >= 2^(bits-1), and is not n because n is odd.
     let mut r = vec![0; n.len()];
@@ -96,7 +95,7 @@ pub(super) fn power_of_two_mod(n: &[u64], bits: usize, exponent: usize) -> Vec<u
             *word = *word << 1 | carry;
             carry = top;
         }
-        // The doubled value is below 2n, so one subtraction does; a carry out pairs with its borrow.
+        // The doubled value is below 2n, so one subtraction suffices; a carry out pairs with its borrow.
         if carry == 1 || !less(&r, n) {
             subtract(&mut r, n);
         }
@@ -104,7 +103,7 @@ pub(super) fn power_of_two_mod(n: &[u64], bits: usize, exponent: usize) -> Vec<u
     r
 }
 
-/// -1/`n` modulo 2^128, for odd `n` given by its low 128 bits.
+/// Returns -1/`n` modulo 2^128, for odd `n` given by its low 128 bits.
 pub(super) fn negative_inverse(n: u128) -> u128 {
     // n is its own inverse modulo 8; each Newton step doubles the number of right bits.
     let mut inverse = n;

@@ -1,4 +1,4 @@
-//! RSASSA-PKCS1-v1_5 verification, RFC 8017 §8.2.2, in its steps.
+//! RSASSA-PKCS1-v1_5 verification, step by step (RFC 8017 §8.2.2).
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -33,7 +33,7 @@ pub(super) fn verify(key: &PublicKey, hash: Hash, message: &[u8], signature: &[u
     expected.extend_from_slice(info);
     expected.extend_from_slice(digest.as_ref());
 
-    // 4. … compared whole. Without a way out on the way, which lets a vector be compared at a time.
+    // 4. … compared as a whole. There is no early exit, so that the comparison is vectorised.
     let difference = encoded.iter().zip(&expected).fold(0, |difference, (left, right)| difference | (left ^ right));
     if encoded.len() == expected.len() && difference == 0 { Ok(()) } else { Err(SignatureInvalid) }
 }

@@ -1,23 +1,23 @@
 //! The exponentiation that all kernels share.
 //!
-//! A kernel multiplies in Montgomery's way: `multiply(a, b)` is a·b/R modulo n. Then s^e takes one
+//! A kernel implements Montgomery multiplication: `multiply(a, b)` is a·b/R modulo n. Then s^e takes one
 //! multiplication by R² to enter, left-to-right square-and-multiply for all bits of e but the last,
 //! and, because e is odd, a last step that multiplies by s itself: the plain factor takes the R out
 //! again. For e = 2^k + 1 that is k squarings and two multiplications.
 
-/// What a kernel provides.
+/// The operations of a kernel.
 pub(super) trait Montgomery {
-    /// A residue, in a form that suits the kernel.
+    /// A residue, in the kernel's representation.
     type Residue: Clone;
-    /// a·b/R.
+    /// Computes a·b/R.
     fn multiply(&self, a: &Self::Residue, b: &Self::Residue, out: &mut Self::Residue);
-    /// a·a/R.
+    /// Computes a·a/R.
     fn square(&self, a: &Self::Residue, out: &mut Self::Residue);
-    /// 2^`exponent` as it stands, not multiplied by R; `exponent` is below R's.
+    /// Returns 2^`exponent` itself, not multiplied by R; `exponent` is below R's.
     fn power_of_two(&self, exponent: usize) -> Self::Residue;
 }
 
-/// Squares `x` so many times; `spare` is overwritten.
+/// Squares `x` `times` times; `spare` is overwritten.
 fn squarings<'a, K: Montgomery>(
     kernel: &K,
     mut x: &'a mut K::Residue,
@@ -31,12 +31,12 @@ fn squarings<'a, K: Montgomery>(
     (x, spare)
 }
 
-/// The exponent c of the power R·2^c that [`r_squared`] starts from, for R = 2^t.
+/// Returns the exponent c of the power R·2^c that [`r_squared`] starts from, for R = 2^t.
 pub(super) fn start(t: usize) -> usize {
     t / 64 + 2
 }
 
-/// R² in `x`, from R·2^c there, c = [`start`]: six squarings give R·2^64c = R·2^(t+d), where
+/// Replaces R·2^c in `x`, c = [`start`], with R²: six squarings give R·2^64c = R·2^(t+d), where
 /// 64 < d <= 128, and a multiplication by 2^(t-d) gives R·2^t.
 pub(super) fn r_squared<K: Montgomery>(kernel: &K, t: usize, x: &mut K::Residue) {
     let mut spare = x.clone();
@@ -46,8 +46,7 @@ pub(super) fn r_squared<K: Montgomery>(kernel: &K, t: usize, x: &mut K::Residue)
     *x = spare;
 }
 
-/// s^e times the factor that `last` carries over s, where `last` is s or s times a constant. Uses up
-/// `s` and `spare` and returns one of them.
+/// Computes s^e, times the constant c if `last` is c·s and not s. Overwrites `s` and `spare` and returns one of them.
 pub(super) fn power<'a, K: Montgomery>(
     kernel: &K,
     r_squared: &K::Residue,

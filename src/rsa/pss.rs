@@ -1,6 +1,6 @@
-//! RSASSA-PSS verification, RFC 8017 §8.1.2 and §9.1.2, in their steps.
+//! RSASSA-PSS verification, step by step (RFC 8017 §8.1.2 and §9.1.2).
 //!
-//! Options as RFC 7518 §3.5 fixes them: MGF1 with the message's hash, salt length equal to the hash length.
+//! Parameters are those of RFC 7518 §3.5: MGF1 with the message's hash, salt length equal to the hash length.
 
 use alloc::vec;
 

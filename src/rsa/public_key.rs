@@ -1,4 +1,4 @@
-//! An RSA public key, checked and prepared once.
+//! An RSA public key, checked and precomputed once.
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -12,12 +12,12 @@ use crate::limits;
 pub enum InvalidKey {
     /// The modulus has fewer bits than [`limits::MIN_MODULUS_BITS`].
     ModulusTooSmall {
-        /// Its size.
+        /// The size of the modulus.
         bits: usize,
     },
     /// The modulus has more bits than [`limits::MAX_MODULUS_BITS`].
     ModulusTooLarge {
-        /// Its size.
+        /// The size of the modulus.
         bits: usize,
     },
     /// The modulus is even.
@@ -45,13 +45,13 @@ impl fmt::Display for InvalidKey {
 
 impl core::error::Error for InvalidKey {}
 
-/// Why an operation is refused.
+/// Why a public operation is impossible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpError {
-    /// The signature, or the buffer for the result, is not exactly as long as the modulus.
+    /// The signature or the output buffer is not as long as the modulus.
     LengthMismatch,
-    /// The signature is not below the modulus.
+    /// The signature is not less than the modulus.
     OutOfRange,
 }
 
@@ -59,14 +59,30 @@ impl fmt::Display for OpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::LengthMismatch => "signature is not as long as the modulus",
-            Self::OutOfRange => "signature is not below the modulus",
+            Self::OutOfRange => "signature is not less than the modulus",
         })
     }
 }
 
 impl core::error::Error for OpError {}
 
-/// An RSA public key with the constants of the kernel that serves it.
+/// An RSA public key with the constants of its kernel.
+///
+/// ```
+/// use edgeward::rsa::{Hash, PublicKey, Scheme};
+/// # use edgeward::testing::SigningKey;
+/// # use rsa::traits::PublicKeyParts;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let signer = SigningKey::fixed();
+/// # let (n, e) = (signer.private().n().to_bytes_be(), signer.private().e().to_bytes_be());
+/// # let signature = signer.sign(Scheme::Pss(Hash::Sha256), b"message");
+///
+/// let key = PublicKey::new(&n, &e)?;
+/// key.verify(Scheme::Pss(Hash::Sha256), b"message", &signature)?;
+/// assert!(key.verify(Scheme::Pss(Hash::Sha256), b"another message", &signature).is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct PublicKey {
     n: Box<[u8]>,
@@ -83,13 +99,12 @@ enum Engine {
 }
 
 impl PublicKey {
-    /// A key from its big-endian modulus and exponent; leading zero octets are ignored.
+    /// Creates a key from its big-endian modulus and exponent; leading zero octets are ignored.
     ///
-    /// Every check comes before any arithmetic.
+    /// Every check precedes any arithmetic.
     ///
     /// # Errors
-    ///
-    /// [`InvalidKey`] names the rule that is broken.
+    /// See [`InvalidKey`].
     pub fn new(n: &[u8], e: &[u8]) -> Result<Self, InvalidKey> {
         #[cfg(any(test, edgeward_emulate_fma, target_feature = "relaxed-simd"))]
         let fused = super::fma::fused();
@@ -98,17 +113,16 @@ impl PublicKey {
         Self::on_host(n, e, fused)
     }
 
-    /// [`PublicKey::new`] with the integer kernel, whatever the host offers: for tests and timing.
+    /// Creates a key with the integer kernel, whatever the host supports: for tests and benchmarks.
     ///
     /// # Errors
-    ///
-    /// [`InvalidKey`] names the rule that is broken.
+    /// See [`InvalidKey`].
     #[doc(hidden)]
     pub fn without_fma(n: &[u8], e: &[u8]) -> Result<Self, InvalidKey> {
         Self::on_host(n, e, false)
     }
 
-    /// [`PublicKey::new`] on a host that fuses multiply-add, or does not.
+    /// Creates a key for a host that fuses multiply-add, or does not.
     pub(super) fn on_host(n: &[u8], e: &[u8], fused: bool) -> Result<Self, InvalidKey> {
         let n = strip(n);
         let top = n.first().map_or(0, |&b| 8 - b.leading_zeros() as usize);
@@ -133,11 +147,10 @@ impl PublicKey {
         Ok(Self { n: n.into(), e, bits, engine })
     }
 
-    /// s^e mod n, big-endian, into `out`; `signature` and `out` are as long as the modulus.
+    /// Writes s^e mod n to `out`, big-endian; `signature` and `out` must be as long as the modulus.
     ///
     /// # Errors
-    ///
-    /// [`OpError`], before any arithmetic.
+    /// See [`OpError`]; checked before any arithmetic.
     pub fn public_op(&self, signature: &[u8], out: &mut [u8]) -> Result<(), OpError> {
         if signature.len() != self.size() || out.len() != self.size() {
             return Err(OpError::LengthMismatch);
@@ -155,31 +168,31 @@ impl PublicKey {
         Ok(())
     }
 
-    /// The modulus, big-endian, without leading zeros.
+    /// Returns the modulus, big-endian, without leading zeros.
     #[must_use]
     pub fn n(&self) -> &[u8] {
         &self.n
     }
 
-    /// The exponent.
+    /// Returns the exponent.
     #[must_use]
     pub fn e(&self) -> u64 {
         self.e
     }
 
-    /// The modulus' size in bits.
+    /// Returns the size of the modulus in bits.
     #[must_use]
     pub fn bits(&self) -> usize {
         self.bits
     }
 
-    /// The modulus' size in bytes: the length of a signature.
+    /// Returns the size of the modulus in bytes, which is the length of a signature.
     #[must_use]
     pub fn size(&self) -> usize {
         self.n.len()
     }
 
-    /// The kernel in use: `"fma"` or `"integer"`.
+    /// Returns the kernel in use: `"fma"` or `"integer"`.
     #[must_use]
     pub fn kernel(&self) -> &'static str {
         match self.engine {
@@ -190,7 +203,7 @@ impl PublicKey {
     }
 }
 
-/// Whoever verifies learns only that the signature is not valid.
+/// Drops the reason: a verifier reports only that the signature is invalid.
 impl From<OpError> for SignatureInvalid {
     fn from(_: OpError) -> Self {
         Self
@@ -208,7 +221,7 @@ fn strip(bytes: &[u8]) -> &[u8] {
     bytes.get(zeros..).unwrap_or_default()
 }
 
-/// An odd exponent of at least 3 and at most [`limits::MAX_EXPONENT_BITS`], from bytes without leading zeros.
+/// Reads an exponent without leading zeros; it must be odd, at least 3 and at most [`limits::MAX_EXPONENT_BITS`] wide.
 fn exponent(bytes: &[u8]) -> Option<u64> {
     if bytes.len() > 5 {
         return None;

@@ -8,7 +8,7 @@ const PRIMES: [u32; 38] = [
     113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
 ];
 
-/// Whether the big-endian modulus `n` has the fingerprint.
+/// Returns whether the big-endian modulus `n` has the fingerprint.
 pub(crate) fn has_fingerprint(n: &[u8]) -> bool {
     PRIMES.iter().all(|&prime| {
         let residue = n.iter().fold(0u32, |rest, &octet| (rest << 8 | u32::from(octet)) % prime);

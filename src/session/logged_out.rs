@@ -21,7 +21,7 @@ impl LoggedOutSessions {
     }
 
     fn push(&mut self, id: &str, revokes: bool) {
-        if self.0.len() >= limits::MAX_ENDED_SESSIONS {
+        if self.0.len() >= limits::MAX_LOGGED_OUT_SESSIONS {
             self.0.pop_front();
         }
         self.0.push_back((sha256(id.as_bytes()), revokes));

@@ -1,7 +1,7 @@
 //! An issuer of tokens, for tests of code that verifies them (feature `testing`).
 //!
-//! It signs at once and without a network; the clock is whatever time the test passes. Its own key is the same in every build
-//! and known to everybody: what it signs proves nothing.
+//! It needs no network, and the test passes the time. Its default key is the same in every build and public: its signatures
+//! prove nothing.
 //!
 //! ```
 //! use edgeward::io::UnixTime;
@@ -41,10 +41,24 @@ use crate::jwk::{JwkSet, KeyCache};
 use crate::jwt::Algorithm;
 use crate::text::concat;
 
-/// Life of a token, unless the test says otherwise, in seconds.
+/// Default lifetime of a token, in seconds.
 const LIFETIME_S: i64 = 600;
 
 /// An issuer with its keys.
+///
+/// ```
+/// use edgeward::Verifier;
+/// use edgeward::jwt::{Algorithm, Policy};
+/// use edgeward::testing::Issuer;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let issuer = Issuer::new("https://issuer.example.com/");
+/// let policy = Policy::access_token(issuer.url(), ["https://api.example.com"], &[Algorithm::Rs256])?;
+/// let verifier = Verifier::new(policy, issuer.key_cache());
+/// # drop(verifier);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Issuer {
     url: String,
@@ -52,16 +66,16 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// An issuer that signs with [`SigningKey::fixed`].
+    /// Creates an issuer that signs with [`SigningKey::fixed`].
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self::with_keys(url, [SigningKey::fixed()])
     }
 
-    /// An issuer that signs with the first of these keys and publishes all.
+    /// Creates an issuer that signs with the first of these keys and publishes all of them.
     ///
     /// # Panics
-    /// If there is none.
+    /// If there are no keys.
     #[must_use]
     pub fn with_keys(url: impl Into<String>, keys: impl IntoIterator<Item = SigningKey>) -> Self {
         let keys = Vec::from_iter(keys);
@@ -69,50 +83,50 @@ impl Issuer {
         Self { url: url.into(), keys }
     }
 
-    /// What its tokens have for `iss`.
+    /// Returns the issuer's URL, the `iss` of its tokens.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Its keys.
+    /// Returns the keys.
     #[must_use]
     pub fn keys(&self) -> &[SigningKey] {
         &self.keys
     }
 
-    /// Its public keys as the text of a JWK Set (RFC 7517 §5).
+    /// Returns the public keys as the text of a JWK Set (RFC 7517 §5).
     #[must_use]
     pub fn jwks(&self) -> String {
         let keys: Vec<Value> = self.keys.iter().map(SigningKey::jwk).collect();
         concat(&[r#"{"keys":"#, &text_of(&keys), "}"])
     }
 
-    /// Its public keys for a [`Verifier`](crate::Verifier), as though they had been fetched.
+    /// Returns the public keys as a fixed [`KeyCache`], for a [`Verifier`](crate::Verifier).
     ///
     /// # Panics
-    /// If none of its keys is fit for verification.
+    /// If none of the keys is fit for verification.
     #[must_use]
     pub fn key_cache(&self) -> KeyCache {
         let keys = JwkSet::parse(self.jwks().as_bytes()).expect("a key of at least 2048 bits");
         KeyCache::fixed(&self.url, keys)
     }
 
-    /// An access token (RFC 9068) that is valid at `now`, ready to be changed.
+    /// Returns an access token (RFC 9068) that is valid at `now`, to be modified and signed.
     #[must_use]
     pub fn access_token(&self, audience: &str, now: UnixTime) -> Token<'_> {
         let own = [("client_id", "client-1".into()), ("jti", "token-1".into())];
         self.token(audience, now).header("typ", "at+jwt").claims(own)
     }
 
-    /// An ID token (OpenID Connect Core §2) that is valid at `now`, ready to be changed: to give it a `nonce`, for example.
+    /// Returns an ID token (OpenID Connect Core §2) that is valid at `now`, to be modified and signed: add a `nonce`, for example.
     #[must_use]
     pub fn id_token(&self, client_id: &str, now: UnixTime) -> Token<'_> {
         self.token(client_id, now).header("typ", "JWT")
     }
 
     fn token(&self, audience: &str, now: UnixTime) -> Token<'_> {
-        let key = self.keys.first().expect("there is one");
+        let key = self.keys.first().expect("at least one key");
         let token = Token { key, algorithm: Algorithm::Rs256, header: Map::new(), claims: Map::new() };
         token.algorithm(Algorithm::Rs256).signed_by(key).claims([
             ("iss", self.url.as_str().into()),
@@ -124,7 +138,7 @@ impl Issuer {
     }
 }
 
-/// A token in the making.
+/// A token to be signed.
 #[derive(Debug, Clone)]
 pub struct Token<'i> {
     key: &'i SigningKey,
@@ -154,33 +168,33 @@ impl<'i> Token<'i> {
         self
     }
 
-    /// Sets a parameter of the header, whatever the token is signed with.
+    /// Sets a header parameter, regardless of the key and algorithm that sign.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.header.insert(name.into(), value.into());
         self
     }
 
-    /// Removes a parameter of the header.
+    /// Removes a header parameter.
     #[must_use]
     pub fn without_header(mut self, name: &str) -> Self {
         self.header.remove(name);
         self
     }
 
-    /// Signs with this algorithm and names it.
+    /// Sets the algorithm to sign with, and `alg`.
     #[must_use]
     pub fn algorithm(self, algorithm: Algorithm) -> Self {
         Self { algorithm, ..self.header("alg", algorithm.name()) }
     }
 
-    /// Signs with this key and names it.
+    /// Sets the key to sign with, and `kid`.
     #[must_use]
     pub fn signed_by(self, key: &'i SigningKey) -> Self {
         Self { key, ..self.header("kid", key.kid()) }
     }
 
-    /// The token.
+    /// Signs the token and returns it in compact form.
     ///
     /// # Panics
     /// If the key is too small for the algorithm.
@@ -194,5 +208,5 @@ impl<'i> Token<'i> {
 }
 
 fn text_of(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("JSON has a text")
+    serde_json::to_string(value).expect("JSON can be serialized")
 }

@@ -1,4 +1,4 @@
-//! Private keys that sign in tests.
+//! Private keys for signing in tests.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -26,7 +26,7 @@ const Q: &[u8] = b"\
     87687820d2a7b86b20babdd7088369b33d3a1f46902ea5678458a9fb10f2db37";
 const F4: u32 = 65537;
 
-/// A private RSA key under a name.
+/// A private RSA key with a `kid`.
 #[derive(Clone)]
 pub struct SigningKey {
     kid: String,
@@ -34,7 +34,7 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// The same key of 2048 bits in every build, known to everybody. Its `kid` is `fixed`.
+    /// Returns a public test key of 2048 bits, the same in every build. Its `kid` is `fixed`.
     #[must_use]
     pub fn fixed() -> Self {
         let number = |hex| BigUint::parse_bytes(hex, 16).expect("hexadecimal digits");
@@ -42,51 +42,51 @@ impl SigningKey {
         Self::new("fixed", private)
     }
 
-    /// A key that the test has from elsewhere.
+    /// Wraps an existing key.
     #[must_use]
     pub fn new(kid: impl Into<String>, private: RsaPrivateKey) -> Self {
         Self { kid: kid.into(), private }
     }
 
-    /// A new key.
+    /// Generates a key.
     ///
     /// # Panics
-    /// If there is no key of so many bits.
+    /// If a key of this size cannot be generated.
     #[must_use]
     pub fn generate(kid: impl Into<String>, random: &mut impl CryptoRngCore, bits: usize) -> Self {
-        Self::new(kid, RsaPrivateKey::new(random, bits).expect("a key of so many bits"))
+        Self::new(kid, RsaPrivateKey::new(random, bits).expect("a possible key size"))
     }
 
-    /// A key in PEM: `PRIVATE KEY` (PKCS#8) or `RSA PRIVATE KEY` (PKCS#1).
+    /// Reads a key in PEM: `PRIVATE KEY` (PKCS#8) or `RSA PRIVATE KEY` (PKCS#1).
     ///
     /// # Panics
-    /// If it is none.
+    /// If it is not an RSA private key.
     #[must_use]
     pub fn from_pem(kid: impl Into<String>, pem: &str) -> Self {
         let private = RsaPrivateKey::from_pkcs8_pem(pem).or_else(|_| RsaPrivateKey::from_pkcs1_pem(pem));
         Self::new(kid, private.expect("an RSA private key in PEM"))
     }
 
-    /// Its name.
+    /// Returns the key id.
     #[must_use]
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// The key itself.
+    /// Returns the private key.
     #[must_use]
     pub fn private(&self) -> &RsaPrivateKey {
         &self.private
     }
 
-    /// The public key as a JWK (RFC 7517 §4), for any algorithm.
+    /// Returns the public key as a JWK (RFC 7517 §4), for any algorithm.
     #[must_use]
     pub fn jwk(&self) -> Value {
         let number = |number: &BigUint| base64url::encode(&number.to_bytes_be());
         json!({"kty": "RSA", "use": "sig", "kid": self.kid, "n": number(self.private.n()), "e": number(self.private.e())})
     }
 
-    /// Signs `message`. The salt of PSS is always the same, so that a test sees the same token each time.
+    /// Signs `message`. PSS uses a fixed salt, so that tests are reproducible.
     ///
     /// # Panics
     /// If the key is too small for the scheme.
@@ -102,7 +102,7 @@ impl SigningKey {
 }
 
 impl fmt::Debug for SigningKey {
-    /// Shows no private number.
+    /// Omits the private key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SigningKey").field("kid", &self.kid).finish_non_exhaustive()
     }
@@ -116,7 +116,7 @@ fn pkcs1v15(hash: Hash) -> Pkcs1v15Sign {
     }
 }
 
-/// With a salt as long as the hash (RFC 7518 §3.5).
+/// Returns the PSS scheme with a salt as long as the hash (RFC 7518 §3.5).
 fn pss(hash: Hash) -> Pss {
     match hash {
         Hash::Sha256 => Pss::new::<Sha256>(),
@@ -125,7 +125,7 @@ fn pss(hash: Hash) -> Pss {
     }
 }
 
-/// In place of randomness. PSS draws its salt from it and nothing else.
+/// A source of fixed bytes in place of randomness, for the PSS salt only.
 struct FixedSalt;
 
 impl RngCore for FixedSalt {

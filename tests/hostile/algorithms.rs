@@ -1,9 +1,9 @@
-//! The header's `alg` chooses nothing: it must name an algorithm of the policy, of the key, and of the signature.
+//! The header's `alg` selects nothing: it must match the policy, the key and the signature.
 
 use edgeward::error::{Malformed, VerifyError};
 use edgeward::jwk::{JwkSet, KeyCache, KeySource};
 use edgeward::jwt::{Algorithm, Policy};
-use edgeward::{Unverified, Verifier};
+use edgeward::{VerificationError, Verifier};
 use rsa::pkcs1::{EncodeRsaPublicKey as _, LineEnding};
 use rsa::pkcs8::EncodePublicKey as _;
 use serde_json::{Value, json};
@@ -12,17 +12,17 @@ use crate::refusal;
 use crate::support::fixed_host::{FixedHost, at_once};
 use crate::support::{AUDIENCE, ISSUER, Mint, access_policy, hmac_sha256, key_a, key_e3, now, set, verify};
 
-/// The refusal of a name that is no algorithm here.
+/// The refusal of an unsupported algorithm.
 fn no_such_algorithm() -> VerifyError {
     VerifyError::AlgNotAllowed { allowed: Algorithm::ALL.into(), got: None }
 }
 
-/// The header is refused by itself, and a verifier without keys does not even ask for them.
+/// The header alone is refused, and a verifier without keys does not even fetch them.
 fn assert_refused_before_any_key(text: &str, expected: &VerifyError) {
     assert_eq!(&access_policy().verify(text, &JwkSet::default(), now()).unwrap_err(), expected, "without any key");
     let without_keys = Verifier::new(access_policy(), KeyCache::new(ISSUER, KeySource::Discovery));
     match at_once(without_keys.verify(text, &FixedHost(now()))) {
-        Err(Unverified::Refused(error)) => assert_eq!(&error, expected),
+        Err(VerificationError::Refused(error)) => assert_eq!(&error, expected),
         other => panic!("{other:?}"),
     }
     assert_eq!(&refusal(&access_policy(), &key_a().set(), text), expected);

@@ -97,7 +97,7 @@ fn an_audience_of_another_type_is_malformed_even_beside_the_right_one() {
 }
 
 #[test]
-fn what_must_be_there_must_be_there() {
+fn mandatory_claims_must_be_present() {
     for name in ["iss", "aud", "exp"] {
         assert_eq!(why(&Mint::access(key_a()).without(name)), missing(name));
     }
@@ -339,10 +339,10 @@ fn a_token_bound_to_its_sender_is_refused_without_proof() {
 
 #[test]
 fn a_policy_without_issuer_audience_or_algorithm_cannot_be_made() {
-    let nobody: [&str; 0] = [];
+    let none: [&str; 0] = [];
     let all = &Algorithm::ALL;
     assert_eq!(Policy::access_token("", [AUDIENCE], all).unwrap_err(), InvalidPolicy::NoIssuer);
-    assert_eq!(Policy::access_token(ISSUER, nobody, all).unwrap_err(), InvalidPolicy::NoAudience);
+    assert_eq!(Policy::access_token(ISSUER, none, all).unwrap_err(), InvalidPolicy::NoAudience);
     assert_eq!(Policy::access_token(ISSUER, [""], all).unwrap_err(), InvalidPolicy::NoAudience);
     assert_eq!(Policy::access_token(ISSUER, [AUDIENCE, ""], all).unwrap_err(), InvalidPolicy::NoAudience);
     assert_eq!(Policy::access_token(ISSUER, [AUDIENCE], &[]).unwrap_err(), InvalidPolicy::NoAlgorithms);

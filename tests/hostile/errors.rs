@@ -1,4 +1,4 @@
-//! The errors: every code is stable, unique and speakable, and no text repeats what a token says.
+//! The errors: every code is stable, unique and readable, and no message repeats a token's content.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use edgeward::error::{ClaimName, Forbidden, Malformed, Mismatch, TokenKind, Veri
 use edgeward::jwk::KeysError;
 use edgeward::jwt::Algorithm;
 
-/// Every error there is.
+/// Every error.
 fn all() -> Vec<VerifyError> {
     let claim = || ClaimName::Registered("exp");
     let mismatch = || crate::support::mismatch(&["expected"], &["found"]);
@@ -72,7 +72,12 @@ fn codes_are_unique_and_snake_case() {
 
 #[test]
 fn no_code_is_left_out_here() {
-    let source = [include_str!("../../src/error.rs"), include_str!("../../src/jwk/fetch.rs")].concat();
+    let source = [
+        include_str!("../../src/error.rs"),
+        include_str!("../../src/jwk/fetch.rs"),
+        include_str!("../../src/discovery.rs"),
+    ]
+    .concat();
     let in_source = source.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next());
     let in_source: BTreeSet<&str> = in_source.filter(|text| !text.is_empty() && !text.contains(' ')).collect();
     assert_eq!(in_source, codes().into_iter().collect());
@@ -91,7 +96,7 @@ fn texts_start_in_lower_case_and_end_without_a_stop() {
 #[test]
 fn an_error_shows_what_was_expected_and_not_what_was_found() {
     let Mismatch { expected, found } = crate::support::mismatch(&["ours"], &["theirs"]);
-    assert_eq!((expected, found), (vec!["ours".into()], vec!["theirs".into()]), "whoever asks for it has both");
+    assert_eq!((expected, found), (vec!["ours".into()], vec!["theirs".into()]), "both values are accessible");
     for error in all() {
         let said = format!("{error} {error:?}");
         assert!(!said.contains("found"), "{said}");

@@ -1,4 +1,4 @@
-//! The key set: a key that cannot be trusted is skipped, the others go on working, and exactly one key may be meant.
+//! The key set: a key that cannot be trusted is skipped, the others keep working, and exactly one key must match.
 
 use edgeward::base64url;
 use edgeward::error::VerifyError;
@@ -50,7 +50,7 @@ fn exponents_that_make_forgery_or_work_are_refused() {
         ("2^33 + 1", &[2, 0, 0, 0, 1]),
         ("2^34 - 1", &[3, 0xff, 0xff, 0xff, 0xff]),
         ("2^64 + 1", &[1, 0, 0, 0, 0, 0, 0, 0, 1]),
-        ("2^64 + 3, which is 3 to whoever keeps 64 bits", &[1, 0, 0, 0, 0, 0, 0, 0, 3]),
+        ("2^64 + 3, which is 3 in 64 bits", &[1, 0, 0, 0, 0, 0, 0, 0, 3]),
         ("as wide as the modulus", &[0x7f; 256]),
         ("nothing", &[]),
     ] {

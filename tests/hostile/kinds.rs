@@ -66,7 +66,7 @@ fn wrong_audience(is_id_token: bool) -> VerifyError {
 }
 
 #[test]
-fn an_id_token_is_recognised_and_its_sender_told_so() {
+fn an_id_token_is_recognised_and_reported_as_such() {
     let id_token = Mint::id(key_a()).text();
     let error = refusal(&access_policy(), &key_a().set(), &id_token);
     assert_eq!(error, wrong_audience(true));

@@ -1,4 +1,4 @@
-//! Proves that hostile input is refused, each kind with its own stable error: the failure classes known from other verifiers.
+//! Proves that hostile input is refused, each kind with its own stable error: the failure classes of JWT verifiers.
 //!
 //! Each test builds a valid token once, shows that it passes, and breaks one thing. Every refusal is also checked to say nothing
 //! of the token's content.

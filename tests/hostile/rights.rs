@@ -1,4 +1,4 @@
-//! What a genuine token must also give: scopes, permissions, roles, organizations, clients, age; and an ID token's own checks.
+//! Requirements beyond validity: scopes, permissions, roles, organizations, clients, age; and an ID token's own checks.
 
 use edgeward::base64url;
 use edgeward::error::{ClaimName, Forbidden, VerifyError};
@@ -14,7 +14,7 @@ use crate::support::{
 
 const ROLES: &str = "https://app.example.com/roles";
 
-fn demanding(change: impl FnOnce(&mut Requirements)) -> Policy<Access> {
+fn requiring(change: impl FnOnce(&mut Requirements)) -> Policy<Access> {
     let mut requirements = Requirements::default();
     change(&mut requirements);
     access_policy().require(requirements)
@@ -37,8 +37,8 @@ fn strings(words: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn scopes_are_whole_words_and_all_demanded() {
-    let policy = demanding(|requirements| requirements.scopes = strings(&["read:things", "write:things"]));
+fn scopes_are_whole_words_and_all_required() {
+    let policy = requiring(|requirements| requirements.scopes = strings(&["read:things", "write:things"]));
     let with = |scope: &str| verdict(&policy, &Mint::access(key_a()).claim("scope", scope));
     for scope in [
         "read:things write:things",
@@ -69,8 +69,8 @@ fn scopes_are_whole_words_and_all_demanded() {
 }
 
 #[test]
-fn permissions_are_compared_whole_and_their_absence_is_told_apart() {
-    let policy = demanding(|requirements| requirements.permissions = strings(&["read:things", "write:things"]));
+fn permissions_are_compared_whole_and_a_missing_claim_is_reported() {
+    let policy = requiring(|requirements| requirements.permissions = strings(&["read:things", "write:things"]));
     let with = |permissions: Value| verdict(&policy, &Mint::access(key_a()).claim("permissions", permissions));
     assert_eq!(with(json!(["read:things", "x", "write:things"])), Ok(()));
     for permissions in
@@ -87,7 +87,7 @@ fn permissions_are_compared_whole_and_their_absence_is_told_apart() {
 #[test]
 fn roles_are_read_from_the_configured_claim_alone() {
     let roles = |all: &[&str], any: &[&str]| Roles { claim: ROLES.into(), all: strings(all), any: strings(any) };
-    let policy = demanding(|requirements| requirements.roles = Some(roles(&["editor"], &["eu", "us"])));
+    let policy = requiring(|requirements| requirements.roles = Some(roles(&["editor"], &["eu", "us"])));
     let with = |value: Value| verdict(&policy, &Mint::access(key_a()).claim(ROLES, value));
     assert_eq!(with(json!(["editor", "us"])), Ok(()));
     for value in [
@@ -114,13 +114,13 @@ fn roles_are_read_from_the_configured_claim_alone() {
         Mint::access(key_a()).claim("roles", json!(["editor", "us"])).claim("x", json!({ROLES: ["editor", "us"]}));
     assert_eq!(verdict(&policy, &elsewhere), forbidden(Forbidden::Role { claim_missing: true }));
 
-    let one = demanding(|requirements| requirements.roles = Some(roles(&["editor"], &[])));
+    let one = requiring(|requirements| requirements.roles = Some(roles(&["editor"], &[])));
     assert_eq!(verdict(&one, &Mint::access(key_a()).claim(ROLES, "editor")), Ok(()));
 }
 
 #[test]
 fn an_organization_is_matched_by_id_or_by_name() {
-    let policy = demanding(|requirements| requirements.organizations = strings(&["org_1", "acme"]));
+    let policy = requiring(|requirements| requirements.organizations = strings(&["org_1", "acme"]));
     let org = |name: &str, value: &str| verdict(&policy, &Mint::access(key_a()).claim(name, value));
     assert_eq!(org("org_id", "org_1"), Ok(()));
     assert_eq!(org("org_name", "acme"), Ok(()));
@@ -139,8 +139,8 @@ fn an_organization_is_matched_by_id_or_by_name() {
 }
 
 #[test]
-fn a_demanded_audience_must_be_there_besides_the_accepted_one() {
-    let policy = demanding(|requirements| requirements.audience = strings(&["https://admin.example.com"]));
+fn a_required_audience_must_be_present_besides_the_accepted_one() {
+    let policy = requiring(|requirements| requirements.audience = strings(&["https://admin.example.com"]));
     let both = json!([AUDIENCE, "https://admin.example.com"]);
     assert_eq!(verdict(&policy, &Mint::access(key_a()).claim("aud", both)), Ok(()));
     assert_eq!(verdict(&policy, &Mint::access(key_a())), forbidden(Forbidden::Audience));
@@ -175,7 +175,7 @@ fn a_token_may_not_be_older_than_the_maximum_age() {
 }
 
 #[test]
-fn demanded_claims_are_there_and_equal() {
+fn required_claims_are_present_and_equal() {
     let policy = access_policy().require_claim("tenant").require_claim_value("tier", "gold");
     let configured = |name: &str| ClaimName::Configured(name.into());
     assert_eq!(verdict(&policy, &Mint::access(key_a()).claim("tenant", 1).claim("tier", "gold")), Ok(()));
@@ -189,7 +189,7 @@ fn demanded_claims_are_there_and_equal() {
 }
 
 #[test]
-fn the_nonce_must_be_the_one_sent() {
+fn the_nonce_must_be_the_one_that_was_sent() {
     for nonce in ["", "nonce-2", "nonce-", "nonce-11", "NONCE-1", "nonce-1 "] {
         assert_eq!(
             verdict(&id_policy(), &Mint::id(key_a()).claim("nonce", nonce)),
@@ -220,7 +220,7 @@ fn a_policy_that_outlives_a_login_leaves_nonce_and_at_hash_to_its_caller() {
 }
 
 #[test]
-fn an_id_token_is_for_the_client_and_for_nobody_untrusted() {
+fn an_id_token_is_for_the_client_and_for_no_untrusted_audience() {
     let two = |mint: Mint| mint.claim("aud", json!([CLIENT, "client-2"]));
     let other = |accepted: &[&str], found: &[&str]| {
         Err(VerifyError::AudienceMismatch { mismatch: mismatch(accepted, found), is_id_token: false })
@@ -280,8 +280,8 @@ fn at_hash_must_be_that_of_the_access_token() {
 #[test]
 fn a_policy_of_one_route_says_nothing_about_another() {
     let text = Mint::access(key_a()).claim("scope", "read:things").text();
-    let read = demanding(|requirements| requirements.scopes = strings(&["read:things"]));
-    let write = demanding(|requirements| requirements.scopes = strings(&["write:things"]));
+    let read = requiring(|requirements| requirements.scopes = strings(&["read:things"]));
+    let write = requiring(|requirements| requirements.scopes = strings(&["write:things"]));
     let other = Policy::access_token(ISSUER, ["https://other.example.com"], &Algorithm::ALL).unwrap();
     assert!(verify(&read, &key_a().set(), &text).is_ok());
     assert_eq!(refusal(&write, &key_a().set(), &text), VerifyError::Forbidden(Forbidden::Scope));

@@ -161,7 +161,7 @@ fn pkcs1_padding_is_compared_whole() {
         changed[at] ^= 1;
         assert_eq!(verdict(&changed), Err(SignatureInvalid), "octet {at}");
     }
-    // The lax parsers' forgery: short padding, a right digest, and room for anything behind it.
+    // The forgery against lax parsers: short padding, a correct digest, and arbitrary data after it.
     let digest = digest(Hash::Sha256, message);
     let info = &valid[256 - 32 - 19..256 - 32];
     let mut lax = [&[0, 1], [0xff; 8].as_slice(), &[0], info, &digest].concat();

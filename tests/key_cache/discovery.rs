@@ -1,4 +1,4 @@
-//! Discovery: the issuer says where its keys are, and nobody else does.
+//! Discovery: only the issuer's document says where its keys are.
 
 use edgeward::io::{Incoming, Unreachable};
 use edgeward::jwk::{KeyCache, KeySource};
@@ -112,7 +112,7 @@ fn keys_come_over_https_only() {
 }
 
 #[test]
-fn a_document_that_is_none_is_refused() {
+fn an_invalid_document_is_refused() {
     let good = value!({"issuer": ISSUER, "jwks_uri": KEYS});
     let changed = |name: &str, to: Value| {
         let mut document = good.clone();
@@ -196,7 +196,7 @@ fn well_known_urls_follow_their_specifications_for_issuers_with_a_path() {
 }
 
 #[test]
-fn an_issuer_on_this_machine_may_serve_its_keys_over_http() {
+fn an_issuer_on_loopback_may_serve_its_keys_over_http() {
     let issuer = "http://127.0.0.1:9400";
     let policy = Policy::access_token(issuer, [AUDIENCE], &Algorithm::ALL).unwrap();
     let world = World::with(Verifier::new(policy, KeyCache::new(issuer, KeySource::Discovery)));

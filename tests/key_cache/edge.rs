@@ -1,4 +1,4 @@
-//! The edge cache: it saves questions to the provider, and is trusted no more than the network.
+//! The edge cache: it saves requests to the provider, and is trusted no more than the network.
 
 use edgeward::Verifier;
 use edgeward::io::UnixTime;
@@ -10,7 +10,7 @@ use crate::support::host::Delay;
 use crate::support::{ISSUER, NOW, access_policy, key_a, key_b, key_c, set_text};
 use crate::{JWKS_URI, Verdict, World, kids, token, token_with_kid, unavailable};
 
-/// What an isolate left in the edge cache after fetching key a at [`NOW`]: the one key and its value.
+/// The edge cache's only entry after an isolate fetched key a at [`NOW`]: its key and value.
 fn left_by_another_isolate() -> (String, Value) {
     let other = World::publishing([key_a()]);
     other.request(&token(key_a()));
@@ -33,7 +33,7 @@ fn changed(change: impl FnOnce(&mut Value)) -> Vec<u8> {
 }
 
 #[test]
-fn what_another_isolate_fetched_need_not_be_fetched_again() {
+fn keys_that_another_isolate_fetched_are_not_fetched_again() {
     let world = cold_world_with(changed(|_| {}));
     world.run_background(false);
     world.sleep_s(599);
@@ -67,7 +67,7 @@ fn its_key_is_a_url_that_no_request_can_address_and_each_issuer_and_source_has_i
 }
 
 #[test]
-fn an_entry_that_is_not_what_it_should_be_is_ignored() {
+fn an_invalid_entry_is_ignored() {
     let millis = NOW * 1000;
     let unusable = [
         ("garbage", b"\xff\xfe garbage".to_vec()),
@@ -104,7 +104,7 @@ fn an_entry_that_is_not_what_it_should_be_is_ignored() {
     ];
     for (what, value) in unusable {
         let world = cold_world_with(value);
-        // First the token that the entry's key would let in.
+        // First the token that the entry's key would accept.
         assert_eq!(world.request(&token(key_a())), Verdict::Refused("key_not_found"), "{what}");
         assert_eq!(world.request(&token(key_b())), Verdict::Accepted, "{what}");
         assert_eq!(world.asked(), 1, "{what}");
@@ -142,7 +142,7 @@ fn an_entry_past_its_freshness_serves_only_when_the_provider_is_down() {
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
     assert_eq!(world.asked(), 1);
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
-    assert_eq!(world.asked(), 1, "the failure counts: nobody asks again during the pause");
+    assert_eq!(world.asked(), 1, "the failure counts: there is no other request during the pause");
     assert!(matches!(world.request(&token_with_kid("x")), Verdict::Unavailable { .. }));
 }
 
@@ -202,7 +202,7 @@ fn an_older_entry_never_replaces_a_newer_set_in_memory() {
 /// Two requests of a cold isolate fetch at once. The first gets key b from the provider, after two seconds; the second, begun
 /// later, has only the older entry with key a, which is still fresh or, with the provider gone, better than nothing.
 #[test]
-fn an_older_entry_never_replaces_what_another_request_has_fetched_meanwhile() {
+fn an_older_entry_never_replaces_keys_that_another_request_has_fetched_meanwhile() {
     for (entry_age_s, entry_first) in [(300, true), (300, false), (700, true), (700, false)] {
         let world = World::publishing([key_b()]);
         world.sleep_s(entry_age_s);
@@ -218,7 +218,7 @@ fn an_older_entry_never_replaces_what_another_request_has_fetched_meanwhile() {
         world.delay_edge(Delay::Millis(if entry_first { 100 } else { 2500 }));
         let second = tasks.start(world.verdict(&text));
         tasks.elapse_ms(200);
-        // What is newest is used as soon as it is there.
+        // The newest set is used as soon as it arrives.
         assert_eq!(tasks.output(second), entry_first.then_some(&Verdict::Accepted));
         tasks.finish();
         assert_ne!(tasks.output(first), Some(&Verdict::Accepted), "key a is of the older set");
@@ -231,7 +231,7 @@ fn an_unknown_key_is_looked_up_at_the_provider_unless_the_entry_is_recent() {
     let world = World::publishing([key_a()]);
     world.request(&token(key_a()));
     world.sleep_s(100);
-    // Another isolate has just asked the provider, which knew no such key.
+    // Another isolate has just asked the provider, which had no such key.
     let other = World::publishing([key_a()]);
     other.sleep_s(99);
     other.request(&token(key_a()));

@@ -77,7 +77,7 @@ fn failed_fetches_count_in_a_flood_too() {
         world.reply(JWKS_URI, failure);
         let before = world.asked();
         for n in 0..1000 {
-            // While the provider cannot be asked, nobody knows whether the key is new.
+            // While the provider is unreachable, a new key cannot be told from an invented one.
             let verdict = world.request(&token_with_kid(n.to_string()));
             assert!(matches!(verdict, Verdict::Unavailable { .. }), "{verdict:?}");
             assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
@@ -175,7 +175,7 @@ fn retry_after_is_honoured_up_to_five_minutes() {
 }
 
 #[test]
-fn known_keys_serve_for_a_day_without_the_provider_and_not_a_millisecond_longer() {
+fn cached_keys_are_used_for_a_day_without_the_provider_and_not_a_millisecond_longer() {
     let world = World::publishing([key_a()]);
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
     world.take_down();
@@ -276,14 +276,14 @@ fn only_one_of_many_requests_refreshes_in_the_background() {
     let verdicts = world.run_all((0..100).map(|_| world.verdict(&text)));
     assert_eq!(verdicts, vec![Verdict::Accepted; 100]);
     assert_eq!(world.seen().jobs.len(), before + 1);
-    assert_eq!(world.elapsed_ms(), 500_000, "nobody waits for it");
+    assert_eq!(world.elapsed_ms(), 500_000, "no request waits for it");
     world.release_jobs();
     world.sleep_ms(0);
     assert_eq!(world.asked(), 2);
 }
 
 #[test]
-fn a_refused_token_does_not_swallow_the_refresh() {
+fn a_refused_token_does_not_lose_the_refresh() {
     let world = World::publishing([key_a()]);
     let valid = token(key_a());
     let forged = valid.rsplit_once('.').map(|(input, _)| format!("{input}.{}", "A".repeat(342))).unwrap();
@@ -340,7 +340,7 @@ fn the_providers_word_on_freshness_counts_between_a_minute_and_an_hour() {
     }
 }
 
-/// Answers that are no key set, and what they are called.
+/// Responses that are no key set, and their codes.
 fn bad_answers() -> Vec<(&'static str, Incoming, &'static str)> {
     let good = set_text([key_a().jwk()]);
     let typed = |content_type: Option<&str>| Incoming { content_type: content_type.map(Into::into), ..json(&good) };
@@ -399,7 +399,7 @@ fn an_answer_that_is_no_key_set_never_replaces_keys() {
 }
 
 #[test]
-fn json_may_be_called_by_any_json_name() {
+fn any_json_content_type_is_accepted() {
     for name in ["application/json", "application/json;charset=UTF-8", "application/jwk-set+json", "APPLICATION/JSON"] {
         let world = World::new();
         let answer = Incoming { content_type: Some(name.into()), ..json(&set_text([key_a().jwk()])) };
@@ -458,7 +458,7 @@ fn a_post_quantum_key_joining_the_set_changes_nothing_for_the_others() {
 }
 
 #[test]
-fn while_the_provider_is_down_an_unknown_key_is_told_when_it_will_be_looked_up_again() {
+fn while_the_provider_is_down_an_unknown_key_gets_the_time_of_the_next_fetch() {
     let world = World::publishing([key_a()]);
     world.request(&token(key_a()));
     world.sleep_s(300);

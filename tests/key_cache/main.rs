@@ -1,7 +1,7 @@
 //! Proves the key cache and the verifier around it, with a virtual clock and a provider and an edge cache in memory.
 //!
-//! Every request is driven to its end, with a bound on its rounds; every question to the provider is counted. What needs a look
-//! inside, at permits, is in `src/verifier_tests.rs`.
+//! Every request is driven to its end within a bounded number of rounds; every request to the provider is counted. Tests of internals,
+//! such as permits, are in `src/verifier_tests.rs`.
 
 #![allow(
     clippy::unwrap_used,

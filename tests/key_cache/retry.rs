@@ -19,13 +19,13 @@ fn discovering() -> World {
     world
 }
 
-/// The next requests for `url` meet these, in this order.
+/// The next requests for `url` get these replies, in this order.
 fn fail(world: &World, url: &str, faults: &[Unreachable]) {
     world.reply_next(url, faults.iter().copied().map(Err));
 }
 
 #[test]
-fn one_broken_connection_at_a_cold_start_refuses_nobody() {
+fn one_broken_connection_at_a_cold_start_fails_no_request() {
     let text = token(key_a());
     for (broken, sent) in [
         (&[OPENID][..], &[OPENID, OPENID, JWKS_URI][..]),
@@ -70,7 +70,7 @@ fn the_second_network_error_ends_the_fetch() {
 }
 
 #[test]
-fn what_the_second_try_brings_counts() {
+fn the_outcome_of_the_retry_counts() {
     let world = discovering();
     fail(&world, JWKS_URI, &[Unreachable::Network]);
     world.answer(JWKS_URI, status(500));
@@ -86,7 +86,7 @@ fn what_the_second_try_brings_counts() {
 }
 
 #[test]
-fn nothing_but_a_network_error_is_answered_by_asking_again() {
+fn only_a_network_error_is_retried() {
     for fault in [Err(Unreachable::GivenUp), Ok(status(500)), Ok(status(503)), Ok(status(429)), Ok(json("<html>"))] {
         for url in [OPENID, JWKS_URI] {
             let world = discovering();
@@ -98,7 +98,7 @@ fn nothing_but_a_network_error_is_answered_by_asking_again() {
 }
 
 #[test]
-fn a_fetch_in_the_background_and_one_for_an_unknown_key_ask_again_too() {
+fn a_fetch_in_the_background_and_one_for_an_unknown_key_are_retried_too() {
     let world = discovering();
     world.request(&token(key_a()));
     fail(&world, JWKS_URI, &[Unreachable::Network]);

@@ -18,7 +18,7 @@ fn of_200_requests_in_a_cold_isolate_one_fetches_and_all_succeed() {
         world.delay_answers(JWKS_URI, Delay::Millis(answer_ms));
         let text = token(key_a());
         let mut tasks = world.tasks();
-        // They come one after the other, while the first one fetches.
+        // One after the other, while the first one fetches.
         for _ in 0..200 {
             tasks.start(world.verdict(&text));
             tasks.elapse_ms(2);
@@ -31,12 +31,12 @@ fn of_200_requests_in_a_cold_isolate_one_fetches_and_all_succeed() {
         world.delay_answers(JWKS_URI, Delay::Millis(answer_ms));
         assert_eq!(world.run_all((0..200).map(|_| world.verdict(&text))), vec![Verdict::Accepted; 200]);
         assert_eq!(world.asked(), 1);
-        assert!(world.elapsed_ms() <= i64::from(answer_ms + limits::FETCH_POLL_MS), "nobody waits for longer");
+        assert!(world.elapsed_ms() <= i64::from(answer_ms + limits::FETCH_POLL_MS), "no request waits longer");
     }
 }
 
 #[test]
-fn who_waits_longer_than_the_lease_fetches_itself() {
+fn a_request_that_waits_longer_than_the_lease_fetches_itself() {
     let world = World::publishing([key_a()]);
     let text = token(key_a());
     world.delay_answers(JWKS_URI, Delay::Millis(2000));
@@ -60,7 +60,7 @@ fn who_waits_longer_than_the_lease_fetches_itself() {
 
 #[test]
 fn a_fetch_that_never_comes_back_delays_others_by_one_lease() {
-    // The provider is silent, or the machine that fetches is frozen.
+    // The provider does not respond, or the instance that fetches is frozen.
     for is_frozen in [false, true] {
         let world = World::publishing([key_a()]);
         let text = token(key_a());
@@ -126,7 +126,7 @@ fn an_older_answer_never_replaces_a_newer_one() {
     for newer_first in [true, false] {
         let world = World::publishing([key_a()]);
         let text = token(key_a());
-        // What the provider says is decided when it is asked.
+        // The provider's response is determined when the request arrives.
         world.delay_answers(JWKS_URI, Delay::Millis(1000));
         let mut tasks = world.tasks();
         tasks.start(world.verdict(&text));
@@ -140,7 +140,7 @@ fn an_older_answer_never_replaces_a_newer_one() {
 }
 
 #[test]
-fn a_failure_that_comes_late_takes_nothing_away() {
+fn a_late_failure_removes_nothing() {
     let world = World::publishing([key_a()]);
     let text = token(key_a());
     world.delay_answers(JWKS_URI, Delay::Millis(4000));
@@ -213,7 +213,7 @@ fn an_issuer_that_is_not_configured_causes_no_fetch() {
 }
 
 #[test]
-fn one_issuers_outage_is_not_the_others() {
+fn one_issuers_outage_does_not_affect_the_other() {
     let world = two_issuers();
     world.reply(JWKS_URI, Err(edgeward::io::Unreachable::Network));
     assert!(matches!(world.request(&token_of(ISSUER, key_a())), Verdict::Unavailable { .. }));
@@ -224,7 +224,7 @@ fn one_issuers_outage_is_not_the_others() {
 }
 
 #[test]
-fn a_fetch_is_filed_under_the_issuer_it_was_made_for() {
+fn a_fetched_set_is_stored_under_its_own_issuer() {
     let world = two_issuers();
     // The second one's keys come first.
     world.delay_answers(JWKS_URI, Delay::Millis(100));

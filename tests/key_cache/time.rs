@@ -1,4 +1,4 @@
-//! Time: whatever the clock does, a token passes exactly while it is valid, with and without the token cache.
+//! Time: however the clock jumps, a token passes exactly while it is valid, with and without the token cache.
 
 use edgeward::Verifier;
 use edgeward::io::{UnixTime, Unreachable};
@@ -157,7 +157,7 @@ fn the_token_cache_never_changes_a_verdict() {
     tokens.push(Mint::access(key_e3()).without_header("kid").text());
 
     for seed in 0..4 {
-        // A cache of every size: none, so small that entries push each other out, and the usual one.
+        // No cache, one so small that entries evict each other, and the default one.
         let worlds = [world(0), world(2), world(512)];
         for world in &worlds {
             world.publish([key_e3()]);
@@ -193,7 +193,7 @@ fn the_token_cache_never_changes_a_verdict() {
                 990..996 => i64::try_from(rng.below(1_000_000)).unwrap(),
                 _ => NOW * 1000 - worlds[0].now().millis(),
             };
-            // Every third one has nothing wrong with it but its time; most requests bring such a token.
+            // Every third one has nothing wrong but its time; most requests present such a token.
             let any = rng.below(tokens.len());
             let token = &tokens[if rng.below(4) > 0 { any / 3 * 3 } else { any }];
             let verdicts = worlds.each_ref().map(|world| {

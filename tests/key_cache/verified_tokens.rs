@@ -10,12 +10,12 @@ use crate::support::host::Jobs;
 use crate::support::{ISSUER, Mint, NOW, access_policy, key_a, key_b, key_e3, set_text};
 use crate::{JWKS_URI, Verdict, World};
 
-/// The token as the verifier hands it out.
+/// The token that the verifier returns.
 fn verified(world: &World, text: &str) -> VerifiedToken<Access> {
     world.result(text).unwrap()
 }
 
-/// Whether both are one token in memory: that comes of the cache alone, as long as both are held.
+/// Whether both are one token in memory, which only the cache can cause while both are alive.
 fn is_same(one: &VerifiedToken<Access>, other: &VerifiedToken<Access>) -> bool {
     std::ptr::eq(one.claims(), other.claims())
 }
@@ -26,7 +26,7 @@ fn is_cached(world: &World, text: &str) -> bool {
 }
 
 #[test]
-fn a_token_is_verified_once_and_then_known() {
+fn a_token_is_verified_once_and_then_cached() {
     let world = World::publishing([key_a()]);
     assert!(is_cached(&world, &Mint::access(key_a()).text()));
     let keys = KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into()));
@@ -47,7 +47,7 @@ fn a_token_survives_a_refresh_that_keeps_its_key() {
 }
 
 #[test]
-fn a_token_dies_with_its_key() {
+fn a_token_is_dropped_with_its_key() {
     let world = World::publishing([key_a()]);
     let text = Mint::access(key_a()).claim("exp", NOW + 86_400).text();
     verified(&world, &text);
@@ -60,7 +60,7 @@ fn a_token_dies_with_its_key() {
 }
 
 #[test]
-fn a_key_that_changes_its_algorithm_or_use_takes_its_tokens_along() {
+fn a_key_that_changes_its_algorithm_or_use_invalidates_its_tokens() {
     for (member, value) in [("alg", "PS256"), ("use", "enc")] {
         let world = World::publishing([key_a()]);
         let text = Mint::access(key_a()).claim("exp", NOW + 86_400).text();
@@ -84,7 +84,7 @@ fn tokens_that_share_all_but_their_end_never_share_an_entry() {
         assert_eq!(verified(&world, &one).claims().subject(), Some("user-1"));
         assert_eq!(verified(&world, &two).claims().subject(), Some("user-2"));
     }
-    // A known token with any other signature, or another token's, is another token.
+    // A cached token with any other signature, or another token's, is another token.
     let (input, signature) = one.rsplit_once('.').unwrap();
     let (_, other_signature) = two.rsplit_once('.').unwrap();
     assert_eq!(world.request(&format!("{input}.{other_signature}")), Verdict::Refused("signature_invalid"));
@@ -95,7 +95,7 @@ fn tokens_that_share_all_but_their_end_never_share_an_entry() {
 }
 
 #[test]
-fn a_known_token_with_anything_around_it_is_not_known() {
+fn a_cached_token_with_anything_around_it_is_not_found() {
     let world = World::publishing([key_a()]);
     let text = Mint::access(key_a()).text();
     verified(&world, &text);
@@ -134,7 +134,7 @@ fn the_cache_keeps_no_more_than_it_should() {
     let tokens: Vec<String> =
         (0..40).map(|n| Mint::access(key_e3()).claim("sub", format!("user-{n}")).text()).collect();
     tokens.iter().for_each(|text| drop(verified(&world, text)));
-    let kept = tokens.iter().filter(|text| world.verifier.settled(text, world.now()).is_some()).count();
+    let kept = tokens.iter().filter(|text| world.verifier.stable_period(text, world.now()).is_some()).count();
     assert!((1..=4).contains(&kept), "{kept}");
 }
 
@@ -156,7 +156,7 @@ fn verifiers_with_other_policies_share_nothing() {
 }
 
 #[test]
-fn a_settled_verdict_is_the_verdict_at_every_time_it_covers() {
+fn a_stable_verdict_is_the_verdict_at_every_time_of_its_period() {
     let policies = [
         access_policy(),
         access_policy().clock_skew_s(0).unwrap(),
@@ -176,22 +176,22 @@ fn a_settled_verdict_is_the_verdict_at_every_time_it_covers() {
             let kept = Verifier::new(policy.clone(), keys());
             let anew = Verifier::new(policy.clone(), keys()).cache_entries(0);
             let now = UnixTime::from_secs(NOW);
-            assert_eq!(kept.settled(text, now), None, "nothing is known yet");
+            assert_eq!(kept.stable_period(text, now), None, "nothing is cached yet");
             assert!(at_once(kept.verify(text, &FixedHost(now))).is_ok());
-            assert_eq!(anew.settled(text, now), None, "nothing is kept");
-            let period = kept.settled(text, now).unwrap_or(now..now);
+            assert_eq!(anew.stable_period(text, now), None, "caching is disabled");
+            let period = kept.stable_period(text, now).unwrap_or(now..now);
             for millis in (-400..400).map(|step| step * 1000).chain((-200..200).map(|step| step * 333)) {
                 let time = UnixTime::from_millis(now.millis() + millis);
                 let passes = at_once(anew.verify(text, &FixedHost(time))).is_ok();
                 if period.contains(&time) {
                     covered += 1;
                     assert!(passes, "{text} {millis}");
-                    assert_eq!(kept.settled(text, time), Some(period.clone()));
+                    assert_eq!(kept.stable_period(text, time), Some(period.clone()));
                     continue;
                 }
-                assert_eq!(kept.settled(text, time), None, "{text} {millis}");
+                assert_eq!(kept.stable_period(text, time), None, "{text} {millis}");
                 if passes {
-                    // Less than a second is given away.
+                    // The period ends less than a second early.
                     assert!((0..1000).contains(&(time.millis() - period.end.millis())), "{text} {millis} {period:?}");
                 }
             }
@@ -201,13 +201,13 @@ fn a_settled_verdict_is_the_verdict_at_every_time_it_covers() {
 }
 
 #[test]
-fn a_settled_verdict_ends_where_keys_are_refreshed_and_when_they_change() {
+fn a_stable_verdict_ends_when_keys_are_due_for_a_refresh_and_when_they_change() {
     let world = World::publishing([key_a()]);
     let text = Mint::access(key_a()).claim("exp", NOW + 86_400).text();
     verified(&world, &text);
-    let period = world.verifier.settled(&text, world.now()).unwrap();
+    let period = world.verifier.stable_period(&text, world.now()).unwrap();
     assert_eq!(period.end.secs(), NOW + limits::JWKS_FRESH_DEFAULT_S * 4 / 5);
-    assert_eq!(world.verifier.settled(&text, period.end), None);
+    assert_eq!(world.verifier.stable_period(&text, period.end), None);
     world.jobs(Jobs::Hold);
     for (at, jobs) in [(period.end.millis() - 1, 0), (period.end.millis(), 1)] {
         world.set_clock(UnixTime::from_millis(at));
@@ -216,9 +216,9 @@ fn a_settled_verdict_ends_where_keys_are_refreshed_and_when_they_change() {
     }
     world.kill_jobs();
     world.jobs(Jobs::Run);
-    // The key goes, and its verdicts with it.
+    // The key is removed, and its verdicts with it.
     world.publish([key_b()]);
     world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
     assert_eq!(world.request(&Mint::access(key_b()).claim("exp", NOW + 86_400).text()), Verdict::Accepted);
-    assert_eq!(world.verifier.settled(&text, world.now()), None);
+    assert_eq!(world.verifier.stable_period(&text, world.now()), None);
 }

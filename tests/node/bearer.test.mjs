@@ -1,5 +1,5 @@
-// Bearer tokens at the Worker: who passes, and the exact answer to everybody else. Real tokens come from a real
-// provider over its live JWKS; what no provider would issue is made by hand.
+// Bearer tokens at the Worker: which pass, and the exact response to all others. Valid tokens come from a real provider with its live
+// JWKS; tokens that no provider would issue are made by hand.
 
 import assert from "node:assert/strict";
 import { createPublicKey } from "node:crypto";
@@ -163,7 +163,7 @@ describe("tokens of a real provider", () => {
     assertOriginUntouched();
   });
 
-  test("Auth0's own dialect of access tokens passes, of machines and of people", async () => {
+  test("Auth0's own form of access tokens passes, for machines and for users", async () => {
     await reconfigure(auth0, { type: "auth0", issuer: undefined, domain: auth0.domain });
     await assertPasses(other, await auth0.tokenFor({ scope: "read:items" }), { sub: "edgeward-service@clients" });
     const { access_token } = await auth0.login({ account: "alice", audience: AUDIENCE, scope: "openid profile read:items" });
@@ -266,7 +266,7 @@ describe("where the token stands", () => {
     });
   }
 
-  test("optional authentication: nobody, somebody, and an impostor", async () => {
+  test("optional authentication: without a token, with a valid one, and with a forged one", async () => {
     const anonymous = await call(real, "/optional");
     assert.equal(anonymous.status, 200);
     assert.equal(origin.last.headers["x-user-id"], undefined);

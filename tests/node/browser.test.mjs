@@ -1,5 +1,5 @@
-// The demo site in Chromium: its configuration, the Worker in workerd, a real provider. What a person sees and what another
-// site's pages can do. EDGEWARD_SCREENSHOTS=folder keeps a picture of every page, light and dark, narrow and wide.
+// The demo site in Chromium: its configuration, the Worker in workerd, a real provider. What users see, and what pages of other
+// sites can do. EDGEWARD_SCREENSHOTS=folder keeps a picture of every page, light and dark, narrow and wide.
 
 import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
@@ -13,9 +13,9 @@ import { ACCOUNTS, CLIENT_SECRET, ROLES_CLAIM, startProvider } from "./support/p
 import { startWorker } from "./support/worker.mjs";
 
 const SCREENSHOTS = process.env.EDGEWARD_SCREENSHOTS;
-/** A person whose name is no name for markup, headers or percent signs. */
+/** A user whose name tests escaping in markup, headers and percent-encoding. */
 const ODD = { name: `<img src=x onerror="document.title='x'"> Zoë & 𝄞 100%41`, [ROLES_CLAIM]: ["<b>admin</b>", "„ä“"] };
-const config = JSON.parse(await readFile(resolve(import.meta.dirname, "../../edgeward.json"), "utf8"));
+const config = JSON.parse(await readFile(resolve(import.meta.dirname, "../../examples/site/edgeward.json"), "utf8"));
 
 describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeout: 300_000 }, () => {
   let gateway, site, provider, worker, chromium, context, page;
@@ -311,7 +311,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       await page.waitForURL(`${gateway}/account`);
     });
 
-    test("sealed with a secret that is gone ends: scripts get 401, people log in again", async () => {
+    test("sealed with a removed secret ends: scripts get 401, users log in again", async () => {
       await logIn("Alice Example");
       const [{ value }] = await sessionCookies();
       await worker.restart({ env: env("another-session-secret-of-the-tests-0123456789") });
@@ -329,7 +329,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       }
     });
 
-    test("whose cookie was changed is nobody's", async () => {
+    test("whose cookie was altered is ignored", async () => {
       await logIn("Alice Example");
       for (const { name, value, ...cookie } of await sessionCookies()) {
         const middle = value.length >> 1;

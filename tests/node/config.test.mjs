@@ -135,31 +135,46 @@ describe("where the configuration comes from", () => {
     }
   });
 
-  test("worker.js hands over edgeward.json of this repository, and EDGEWARD wins when it is set", async () => {
+  /** The modules of worker.js with a configuration in the place of edgeward.json. */
+  async function deployed(config) {
     const root = resolve(import.meta.dirname, "../..");
     const text = (name) => readFile(join(root, name), "utf8");
-    const source = {
+    return {
       main: "worker.js",
       modules: {
         "worker.js": { type: "esm", contents: await text("worker.js") },
-        // A bundler makes a module of a JSON file; so does this.
-        "edgeward.json": { type: "esm", contents: `export default ${await text("edgeward.json")}` },
+        // Bundlers turn a JSON file into a module; so does this.
+        "edgeward.json": { type: "esm", contents: `export default ${await text(config)}` },
         "build/index.js": { type: "esm", contents: await readFile(join(BUILD, "index.js"), "utf8") },
         "build/index_bg.wasm": { type: "wasm", contents: await readFile(join(BUILD, "index_bg.wasm")) },
       },
     };
+  }
+
+  test("worker.js serves by edgeward.json of this repository without any variable, and by EDGEWARD when it is set", async () => {
+    const site = await startWorker({ source: await deployed("edgeward.json") });
+    try {
+      assert.match(await (await site.fetch("/")).text(), /^Edgeward is running/);
+      assert.equal((await site.fetch("/elsewhere")).status, 404);
+      assert.deepEqual(site.logs, []);
+      await site.restart({ config: valid() });
+      assert.equal((await site.fetch("/public")).status, 200);
+      assert.equal((await site.fetch("/")).status, 404);
+    } finally {
+      await site.stop();
+    }
+  });
+
+  test("the demo's configuration serves with its variables, and nothing without them", async () => {
     const env = {
       EDGEWARD_ISSUER: issuer.issuer, EDGEWARD_ORIGIN: origin.url, EDGEWARD_SITE: "http://localhost:8787",
       EDGEWARD_CLIENT_ID: "edgeward-web", EDGEWARD_CLIENT_SECRET: CLIENT.client_secret, EDGEWARD_SESSION_SECRET: "x".repeat(32),
     };
-    const site = await startWorker({ source, env });
+    const site = await startWorker({ source: await deployed("examples/site/edgeward.json"), env });
     try {
       await assertTokenMissing(site.fetch("/api/items"));
       assert.equal((await site.fetch("/api/items", { headers: bearer(issuer.token()) })).status, 200);
-      await site.restart({ config: valid() });
-      assert.equal((await site.fetch("/public")).status, 200);
-      assert.equal((await site.fetch("/api/items")).status, 404);
-      await site.restart({ config: undefined, env: {} });
+      await site.restart({ env: {} });
       await assertProblem(site.fetch(HEALTH), { status: 503, code: "config_invalid" });
       await site.waitForLog("EDGEWARD_ISSUER is not set");
     } finally {

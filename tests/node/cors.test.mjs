@@ -1,5 +1,5 @@
-// Cross-origin requests: the preflight is answered before any authentication, and every answer, errors too, says whether
-// the page that asked may read it.
+// Cross-origin requests: preflights are answered before any authentication, and every response, errors included, says whether the
+// requesting page may read it.
 
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, test } from "node:test";
@@ -106,8 +106,8 @@ describe("a preflight", () => {
     assert.equal("headers" in corsOf(odd), false);
   });
 
-  test("to an odd path is 400 like any request", async () => {
-    // Two slashes are not odd by themselves: this path is, because it could be one without a route.
+  test("to an ambiguous path is 400 like any request", async () => {
+    // Two slashes alone are not ambiguous: this path is, because in one reading it has no route.
     const answer = await preflight(strict, "/api%2fitems", APP);
     await assertProblem(answer, { status: 400, code: "path_ambiguous" });
     await assertProblem(await preflight(strict, "/api/%00", APP), { status: 400, code: "path_invalid" });
@@ -167,7 +167,7 @@ describe("every answer", () => {
       (headers) => strict.fetch("/api/items", { headers: { ...headers, ...bearer(issuer.token({ claims: { scope: "none" } })) } }),
       403,
     ],
-    ["400 for an odd path", (headers) => strict.fetch("/api/%00", { headers }), 400],
+    ["400 for an invalid path", (headers) => strict.fetch("/api/%00", { headers }), 400],
     ["400 for a token in the query", (headers) => strict.fetch("/api/items?access_token=x", { headers }), 400],
     ["404", (headers) => strict.fetch("/nowhere", { headers }), 404],
     ["405", (headers) => strict.fetch("/read", { method: "DELETE", headers }), 405],
@@ -197,7 +197,7 @@ describe("every answer", () => {
     }
   });
 
-  test("with \"*\" allows everybody, says nothing of credentials, and need not vary", async () => {
+  test("with \"*\" allows every origin, without credentials and without Vary", async () => {
     for (const headers of [{ origin: STRANGER }, { origin: "null" }]) {
       assert.deepEqual(corsOf(await lax.fetch("/own", { headers })), { origin: "*" });
     }

@@ -1,15 +1,18 @@
-// `make dev` as a newcomer meets it: the lines it prints are pasted into a shell, and Ctrl-C leaves nothing behind.
+// The commands of README as a new user runs them: `make dev`, whose lines are pasted into a shell, whose configuration is edited, and
+// which leaves nothing behind after Ctrl-C; `npx wrangler dev` and `make deploy ARGS=--dry-run`.
 
 import assert from "node:assert/strict";
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { freePort } from "./support/http.mjs";
 
 const script = resolve(import.meta.dirname, "../../scripts/dev.mjs");
+const configuration = resolve(import.meta.dirname, "../../examples/site/edgeward.json");
 
 function startDev(ports) {
   const child = spawn(process.execPath, [script], { env: { ...process.env, ...ports }, stdio: ["ignore", "pipe", "pipe"] });
@@ -85,6 +88,20 @@ test("make dev: the site opens, three requests answer 200, 401 and 403, and Ctrl
     assert.match(answers[1].head, /^www-authenticate: Bearer/im);
     assert.match(answers[2].head, /^www-authenticate: Bearer .*insufficient_scope/im);
 
+    // Configurations are edited while it runs. The file is restored.
+    const before = readFileSync(configuration, "utf8");
+    assert.ok(before.includes('"status": "ok"'));
+    const health = async () => (await fetch(`${address}/health`)).text().catch(() => "");
+    assert.equal(await health(), '{"status":"ok"}');
+    try {
+      writeFileSync(configuration, before.replace('"status": "ok"', '"status": "edited"'));
+      let seen = "";
+      const poll = setInterval(() => health().then((text) => (seen = text), () => {}), 250);
+      await until(() => seen.includes("edited"), () => `the edit has no effect:\n${dev.output}`, 30).finally(() => clearInterval(poll));
+    } finally {
+      writeFileSync(configuration, before);
+    }
+
     started = descendants(dev.child.pid);
     assert.ok(started.some(({ args }) => args.includes("workerd")), "the gateway runs in workerd");
   } finally {
@@ -109,4 +126,33 @@ test("make dev names the ports that are taken", { timeout: 30_000 }, async () =>
   } finally {
     holder.close();
   }
+});
+
+const root = resolve(import.meta.dirname, "../..");
+const quiet = { ...process.env, WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", CI: "true" };
+
+test("npx wrangler dev: a fresh clone serves its page without any variable", { timeout: 150_000 }, async () => {
+  const port = String(await freePort());
+  const args = ["dev", "--ip", "127.0.0.1", "--port", port, "--inspector-port", "0", "--show-interactive-dev-session=false"];
+  const child = spawn(join(root, "node_modules/.bin/wrangler"), args, { cwd: root, env: quiet, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+  const exited = once(child, "close");
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
+  try {
+    await until(() => /Ready on/.test(output) || child.exitCode !== null, () => `not ready:\n${output}`, 120);
+    const page = await fetch(`http://127.0.0.1:${port}/`);
+    assert.deepEqual([page.status, (await page.text()).split(".")[0]], [200, "Edgeward is running"], output);
+    assert.equal((await fetch(`http://127.0.0.1:${port}/.well-known/edgeward/health`)).status, 200);
+    assert.doesNotMatch(output, /config_invalid|error at/);
+  } finally {
+    process.kill(-child.pid, "SIGTERM");
+    await exited;
+  }
+});
+
+test("make deploy ARGS=--dry-run: builds, and shows the upload", { timeout: 150_000 }, async () => {
+  const { stdout } = await promisify(execFile)("make", ["deploy", "ARGS=--dry-run"], { cwd: root, env: quiet });
+  assert.match(stdout, /Total Upload: .* \/ gzip: /);
+  assert.match(stdout, /EDGEWARD_SESSIONS/);
+  assert.match(stdout, /--dry-run: exiting now/);
 });

@@ -1,4 +1,4 @@
-// Forwarding: bodies stream in both directions, and whatever an origin answers arrives as it was.
+// Forwarding: bodies stream in both directions, and responses of origins arrive unchanged.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";

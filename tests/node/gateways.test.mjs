@@ -1,5 +1,5 @@
-// Several gateways in one Worker, as edgeward/gateway makes them: each serves by its own configuration, in any order and at the
-// same time, and nothing that one has learnt counts for another.
+// Several gateways of edgeward/gateway in one Worker: each serves by its own configuration, in any order and concurrently, and shares
+// no state with the others.
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";

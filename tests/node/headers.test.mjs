@@ -1,5 +1,5 @@
-// The header contract: an origin learns who is there from the gateway alone, however a client writes its headers; and
-// what an origin answers arrives as it was.
+// The header contract: identity headers at an origin come from the gateway only, in whatever spelling a client sends its own; and
+// responses of origins arrive unchanged.
 
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
@@ -87,8 +87,8 @@ const NAMES = [
 
 const routes = [
   ["a public route", "/public/a", undefined, {}],
-  ["an optional route, by nobody", "/optional/a", undefined, { "x-tenant": "gold" }],
-  ["an optional route, by somebody", "/optional/a", "alice", { "x-user-id": "alice", "x-tenant": "gold" }],
+  ["an optional route, anonymous", "/optional/a", undefined, { "x-tenant": "gold" }],
+  ["an optional route, with a token", "/optional/a", "alice", { "x-user-id": "alice", "x-tenant": "gold" }],
   ["a protected route", "/api/a", "alice", { "x-user-id": "alice", "x-tenant": "gold" }],
 ];
 
@@ -226,8 +226,8 @@ describe("what other gateways tell an application", () => {
   ];
   const authorized = () => [["Authorization", `Bearer ${issuer.token()}`]];
   const branches = [
-    ["a public route", "/public/a", []], ["an optional route, by nobody", "/optional/a", []],
-    ["an optional route, by somebody", "/optional/a", authorized()], ["a protected route", "/api/a", authorized()],
+    ["a public route", "/public/a", []], ["an optional route, anonymous", "/optional/a", []],
+    ["an optional route, with a token", "/optional/a", authorized()], ["a protected route", "/api/a", authorized()],
     ["a public service", "/service-none", []], ["a protected service", "/service-required", authorized()],
     ["a public WebSocket", "/public/ws", [], "upgrade"], ["a protected WebSocket", "/api/ws", authorized(), "upgrade"],
   ];
@@ -372,7 +372,7 @@ describe("claims as headers", () => {
     assert.equal(headers["x-tier"], "%20pad%00%7F%20");
   });
 
-  test("large and odd numbers keep their value", async () => {
+  test("large and unusual numbers keep their value", async () => {
     for (const level of [-3, 1.5, 9007199254740991, 1e21]) {
       origin.reset();
       const headers = await withClaims({ level });
@@ -409,7 +409,7 @@ describe("the Authorization header", () => {
     assert.deepEqual(valuesOf("x-token"), [token]);
   });
 
-  test("two of them reach nobody", async () => {
+  test("two of them are refused", async () => {
     const headers = [["Authorization", `Bearer ${issuer.token()}`], ["Authorization", "Bearer other"]];
     await assertBadRequest(worker.request({ target: "/kept", headers }));
     assert.deepEqual(origin.requests, []);

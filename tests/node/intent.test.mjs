@@ -1,5 +1,5 @@
-// What nobody means does nothing: every act of the login flow, by every method, with whatever browsers and routers say about a
-// request. One browser goes through the whole table with a login under way and a session; afterwards both are as they were.
+// Unintended requests change nothing: every step of the login flow, by every method, with every marking by browsers and routers. One
+// browser runs through the whole table with a pending login and a session; afterwards both are unchanged.
 
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
@@ -59,8 +59,8 @@ function isMeant(act, method, headers) {
 
 const ROWS = [...FETCH, ...PREFETCH.flatMap((purpose) => [purpose, { ...NAVIGATION, ...purpose }, { ...NAVIGATION, "sec-fetch-user": "?1", ...purpose }])];
 
-describe("what nobody means", () => {
-  test("logs nobody in, redeems no code and logs nobody out", async () => {
+describe("an unintended request", () => {
+  test("starts no login, redeems no code and ends no session", async () => {
     const { browser, callback } = await withBoth();
     const cookie = browser.cookieHeader();
     const targets = { login: "/login?return_to=/app/x", callback, logout: "/logout" };

@@ -1,6 +1,5 @@
-// Where keys come from and what happens when they do not: rotation, outages, floods, and every way in which a JWKS or
-// discovery endpoint can answer badly. Keys that are known go on verifying; without keys the answer is 503, never 401, and
-// never a pass; what needs no keys goes on serving.
+// Sources of keys and their failures: rotation, outages, floods, and every bad response of a JWKS or discovery endpoint. Known keys
+// remain in use; without keys the response is 503, never 401 and never access; routes that need no keys are served.
 
 import assert from "node:assert/strict";
 import { createHash, createPrivateKey, randomUUID } from "node:crypto";
@@ -66,7 +65,7 @@ describe("a real provider", () => {
     assert.deepEqual([provider.discoveryRequests, provider.jwksRequests], [1, 1]);
   });
 
-  test("it rotates its keys while requests run: nobody is refused and one more JWKS request is made", async () => {
+  test("it rotates its keys while requests run: none is refused and one more JWKS request is made", async () => {
     const tokens = [await provider.tokenFor()];
     await assertPasses(worker, tokens[0]);
     const statuses = [];
@@ -204,7 +203,7 @@ describe("many requests", () => {
     assert.doesNotMatch(worker.logText, /different request|hung|Critical|exception/i);
   });
 
-  test("a client that goes away while keys are fetched spoils them for nobody", { timeout: 15_000 }, async () => {
+  test("a client that disconnects while keys are fetched does not affect others", { timeout: 15_000 }, async () => {
     const token = issuer.token();
     issuer.setFault("jwks", { delay: 300, times: 1 });
     await assert.rejects(worker.fetch("/api", { headers: bearer(token), signal: AbortSignal.timeout(100) }));
@@ -316,7 +315,7 @@ describe("a JWKS that goes wrong", () => {
     const record = issuer.setFault("jwks", { endless: true });
     await assertUnavailable(call(worker, issuer.token()), "jwks_unreachable");
     await until(() => record.aborted, { what: "the end of the connection" });
-    // What lies in socket buffers has been sent, though nobody read it.
+    // Bytes in socket buffers count as sent, though they were never read.
     assert.ok(record.bytes < 8 << 20, `${record.bytes} bytes`);
   });
 
@@ -348,7 +347,7 @@ describe("a JWKS that goes wrong", () => {
     assert.equal(issuer.counts.jwks, 1);
   });
 
-  test("it is mended: tokens pass again", async () => {
+  test("it recovers: tokens pass again", async () => {
     issuer.setFault("jwks", { ...json({ keys: [] }), times: 1 });
     const token = issuer.token();
     await assertUnavailable(call(worker, token), "jwks_no_usable_key");
@@ -356,7 +355,7 @@ describe("a JWKS that goes wrong", () => {
     assert.equal(issuer.counts.jwks, 2);
   });
 
-  test("an empty set in answer to an unknown key id takes the known keys away from nobody", async () => {
+  test("an empty set in response to an unknown key id does not remove the known keys", async () => {
     const known = issuer.token();
     await assertPasses(worker, known);
     issuer.setFault("jwks", json({ keys: [] }));
@@ -410,7 +409,7 @@ describe("a provider that does not answer in time", { concurrency: true }, () =>
     ["a discovery document that never comes", "discovery", { hang: true }, "discovery_unreachable"],
   ];
   for (const [what, endpoint, fault, code] of cases) {
-    test(`${what}: 503 ${code} after 3 s, for everybody who waits, and not one request each`, { timeout: 30_000 }, async () => {
+    test(`${what}: 503 ${code} after 3 s, for all waiting requests, without a fetch for each`, { timeout: 30_000 }, async () => {
       const issuer = await startIssuer();
       const worker = await startWorker({ config: configuration(issuer) });
       try {

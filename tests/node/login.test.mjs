@@ -1,5 +1,4 @@
-// People log in at a real provider and come back with a session; the session is their key to every route, and ends when
-// they say so.
+// Users log in at a real provider and return with a session; it opens every route and ends with the logout.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";

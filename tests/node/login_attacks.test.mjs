@@ -60,7 +60,7 @@ async function loggedIn() {
   return browser;
 }
 
-/** Asserts that nobody was logged in: this answer, no cookie but cleared ones, nothing to be cached, no door open. */
+/** Asserts that no login succeeded: this response, only cleared cookies, no caching, no access. */
 async function assertNobody(browser, answer, status, code) {
   assert.equal(answer.status, status, answer.text);
   assert.ok(answer.text.includes(code), `${code} in ${answer.text}`);
@@ -126,7 +126,7 @@ describe("a callback with", () => {
     ["parameters in brackets", raw((query) => query.replace("state=", "state[]=")), "callback_invalid"],
   ];
   for (const [what, change, code] of rows) {
-    test(`${what} is ${code}, for people and programs`, async () => {
+    test(`${what} is ${code}, for browser navigations and API clients`, async () => {
       for (const headers of [NAVIGATION, API]) {
         provider.reset();
         const { browser, url } = await atCallback();
@@ -237,7 +237,7 @@ describe("an ID token", () => {
     ["signed by another key under the right kid", () => ({ key: other }), "signature_invalid"],
     ["with an empty signature", () => ({ signature: Buffer.alloc(0) }), "signature_invalid"],
     ["with a signature of zeros", () => ({ signature: Buffer.alloc(256) }), "signature_invalid"],
-    ["with a kid that nobody knows", () => ({ header: { kid: "unknown" } }), "key_not_found"],
+    ["with an unknown kid", () => ({ header: { kid: "unknown" } }), "key_not_found"],
     ["with the key inside", () => ({ key: other, header: { jwk: { kty: "RSA", n: "AQAB", e: "AQAB" }, jku: "https://evil.example/jwks", x5u: "https://evil.example/x" } }), "signature_invalid"],
     ["with crit", () => ({ header: { crit: ["exp"] } }), "crit_not_supported"],
     ["typed as an access token", () => ({ header: { typ: "at+jwt" } }), "typ_not_allowed|token_kind_mismatch"],
@@ -431,7 +431,7 @@ describe("while the provider", () => {
     ["cuts discovery off", () => provider.setFault("discovery", { reset: true }), "discovery_unreachable"],
   ];
   for (const [what, spoil, code] of rows) {
-    test(`${what}: nobody new, ${code}; the site, its sessions and the logout go on`, async () => {
+    test(`${what}: no new login, ${code}; the site, its sessions and the logout still work`, async () => {
       provider.reset();
       const session = await loggedIn();
       const open = await atCallback();
@@ -458,7 +458,7 @@ describe("while the provider", () => {
     });
   }
 
-  test("sends userinfo about somebody else: 502 and none of it", async () => {
+  test("sends userinfo about another user: 502 and none of it", async () => {
     provider.reset();
     const browser = await loggedIn();
     provider.behave.userinfo = () => ({ sub: "alice", email: "alice@example.com" });
@@ -653,7 +653,7 @@ describe("the published checklist of clients", () => {
     "oidcc-client-test-invalid-sig-hs256": "with HS256 by the client secret",
     "oidcc-client-test-invalid-sig-rs256": "signed by another key under the right kid",
     "oidcc-client-test-invalid-iss": "of another issuer",
-    "oidcc-client-test-userinfo-invalid-sub": "sends userinfo about somebody else: 502 and none of it",
+    "oidcc-client-test-userinfo-invalid-sub": "sends userinfo about another user: 502 and none of it",
     "oidcc-client-test-kid-absent-multiple-jwks": "with a kid absent where there are two keys makes no session",
     "oidcc-client-test-kid-absent-single-jwks": "without at_hash, and with a kid absent where there is one key, is as good as any",
     "oidcc-client-test-missing-athash": NONE.implicit,
@@ -679,8 +679,8 @@ describe("the published checklist of clients", () => {
     "oidcc-client-test-discovery-webfinger-acct": NONE.webfinger,
     "oidcc-client-test-discovery-webfinger-url": NONE.webfinger,
     "oidcc-client-test-dynamic-registration": NONE.registration,
-    "oidcc-client-test-signing-key-rotation": "it rotates its keys between and during logins: everybody gets in",
-    "oidcc-client-test-signing-key-rotation-just-before-signing": "it rotates its keys between and during logins: everybody gets in",
+    "oidcc-client-test-signing-key-rotation": "it rotates its keys between and during logins: every login succeeds",
+    "oidcc-client-test-signing-key-rotation-just-before-signing": "it rotates its keys between and during logins: every login succeeds",
     "oidcc-client-test-rp-backchannel-rpinitlogout": NONE.channel,
     "oidcc-client-test-rp-backchannel-rpinitlogout-alg-none": NONE.channel,
     "oidcc-client-test-rp-backchannel-rpinitlogout-no-event": NONE.channel,
@@ -697,7 +697,7 @@ describe("the published checklist of clients", () => {
     "oidcc-client-test-session-management": NONE.channel,
   };
 
-  test("it rotates its keys between and during logins: everybody gets in", async () => {
+  test("it rotates its keys between and during logins: every login succeeds", async () => {
     provider.reset();
     await restart();
     await loggedIn();
@@ -713,7 +713,7 @@ describe("the published checklist of clients", () => {
     const here = readdirSync(import.meta.dirname).filter((name) => name.endsWith(".test.mjs"));
     const texts = here.map((name) => readFileSync(join(import.meta.dirname, name), "utf8"));
     // Of this file, what stands before the table.
-    const sources = texts.map((text) => text.split("const COVERED")[0]).join("\n") + 'test("it rotates its keys between and during logins: everybody gets in"';
+    const sources = texts.map((text) => text.split("const COVERED")[0]).join("\n") + 'test("it rotates its keys between and during logins: every login succeeds"';
     const reasons = Object.values(NONE);
     for (const [module, what] of Object.entries(COVERED)) {
       assert.ok(reasons.includes(what) || sources.includes(what), `${module}: no test is called "${what}"`);

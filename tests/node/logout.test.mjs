@@ -1,5 +1,5 @@
-// After a logout no copy of the session's cookie gets new tokens, on whatever isolate it is used and whatever was under way; and
-// the newest refresh token is revoked. Two isolates and one Durable Object, and a provider that records what it is asked.
+// After a logout, no copy of the session's cookie gets new tokens, on any isolate, even with a refresh in flight; and the newest
+// refresh token is revoked. Two isolates, one Durable Object, and a provider that records its requests.
 
 import assert from "node:assert/strict";
 import { after, afterEach, describe, test } from "node:test";

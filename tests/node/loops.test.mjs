@@ -1,5 +1,5 @@
-// Nobody is sent round in a circle: whatever is configured, and whatever cookies a browser holds, a person who opens a page is
-// somewhere after five redirects. The provider knows them and asks nothing, so that nothing else would end a circle.
+// No redirect loops: with any configuration and any cookies, a browser that opens a page arrives after at most five redirects. The
+// provider has a session and asks nothing, so that nothing else would end a loop.
 
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
@@ -142,7 +142,7 @@ for (const [configuration, changes] of Object.entries(CONFIGURATIONS)) {
             const where = `${page}${linked ? ", linked" : ""}: ${status}\n${visited.join("\n")}`;
             if (["/app/x", "/forced", "/maybe"].includes(page)) assert.equal(status, 200, where);
             assert.ok(status < 500, where);
-            // Somebody who has arrived stays: the same page again needs no login any more.
+            // The session holds: opening the page again needs no login.
             if (page === "/app/x") assert.equal((await open(jar, page)).visited.length, 1, where);
             assert.equal(url.origin === SITE || url.href.startsWith(`${provider.url}/session/end`), true, where);
           }

@@ -1,5 +1,5 @@
-// The path contract: whatever a client writes, an origin never receives, from nobody in particular, a request whose path
-// any server could read as a protected one; and what it receives is what the client wrote, byte for byte.
+// The path contract: no anonymous request reaches an origin with a path that any server could read as a protected one, and paths that
+// are forwarded arrive byte for byte.
 
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, test } from "node:test";
@@ -264,7 +264,7 @@ const targets = [
   [`/public/${"a".repeat(10_000)}`, FORWARDED, FORWARDED], [`/public/${"a/".repeat(5_000)}../admin`, INVALID, INVALID],
   [`/admin/${"a/".repeat(5_000)}`, PROTECTED, PROTECTED], [`/public/${"%61".repeat(5_000)}`, FORWARDED, FORWARDED],
   [`/${"a".repeat(200_000)}`, RUNTIME, RUNTIME],
-  // what people use
+  // ordinary ones
   ["/public/group%2Fproject", FORWARDED, FORWARDED], ["/public/@scope%2fname", FORWARDED, FORWARDED], ["/public/https://a.example//b", FORWARDED, FORWARDED],
   ["/public/map;v=1/x;y", FORWARDED, FORWARDED], ["/public/a%2520b", FORWARDED, FORWARDED], ["/public/caf%E9/%fcber", FORWARDED, FORWARDED],
   ["/public/%2B%2C%3A%40%3D%26", FORWARDED, FORWARDED], [`/public/${encoded("ＡＢ")}`, FORWARDED, FORWARDED], ["/public/a|b", FORWARDED, FORWARDED], ['/public/a^b{c}d"', FORWARDED, FORWARDED],
@@ -298,7 +298,7 @@ for (const [index, name] of [[1, "narrow"], [2, "wide"]]) {
   });
 }
 
-test("there are enough odd targets", () => assert.ok(targets.length >= 67, String(targets.length)));
+test("there are enough unusual targets", () => assert.ok(targets.length >= 67, String(targets.length)));
 
 describe("whatever is written", () => {
   /** Characters, and pairs of them, that upper and lower case or compatibility form turn into letters of "admin". */

@@ -1,4 +1,4 @@
-// The local identity provider is what every end-to-end test stands on: it must issue what it says.
+// The local identity provider, on which every end-to-end test relies, must issue correct tokens.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";

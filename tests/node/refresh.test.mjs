@@ -1,5 +1,5 @@
-// New tokens for a session: once for all requests that need them, whatever isolate they reach and whoever goes away meanwhile.
-// The provider rotates refresh tokens without any overlap: one that is used twice ends the session for good.
+// Refreshing sessions: once for all concurrent requests, on any isolate, even if a client disconnects meanwhile. The provider
+// rotates refresh tokens without overlap: using one twice ends the session.
 
 import assert from "node:assert/strict";
 import { connect } from "node:net";

@@ -1,5 +1,5 @@
-// What a session may do comes from an access token that was verified for this gateway and this user, ends with it, and belongs to
-// the login it was made for. A provider that says whatever a test wants tries to have it otherwise.
+// The rights of a session come from an access token verified for this gateway and user, end with it, and belong to its login. A hostile
+// provider tries to break this.
 
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, test } from "node:test";
@@ -234,7 +234,7 @@ describe("a session", () => {
   });
 });
 
-test("a bearer token of a further issuer is not shown to the one that logs people in", async () => {
+test("a bearer token of a further issuer is not sent to the login provider", async () => {
   const userinfo = (access) => read(worker.fetch("/userinfo", { headers: bearer(access) }));
   const foreign = token({}, further);
   assert.equal((await worker.fetch("/scoped", { headers: bearer(foreign) })).status, 200, "it is good here");

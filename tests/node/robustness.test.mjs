@@ -1,5 +1,5 @@
-// When things break inside, and when much happens at once: the next request is served, everybody gets their own identity
-// back, and no log line holds a secret.
+// Internal failures and concurrency: the next request is served, every response belongs to its own user, and no log line contains a
+// secret.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -62,7 +62,7 @@ describe("after a trap in the wasm module", async () => {
     assert.equal(await subject(), "alice");
   });
 
-  test("requests under way get an answer or an error, never somebody else's", { timeout: 30_000 }, async () => {
+  test("requests in flight get a response or an error, never another user's", { timeout: 30_000 }, async () => {
     const names = Array.from({ length: 30 }, (_, index) => `user-${index}`);
     const slow = names.map(async (sub) => {
       const answer = await read(worker.fetch(
@@ -72,12 +72,12 @@ describe("after a trap in the wasm module", async () => {
       assert.equal(answer.json().headers["x-user-id"], sub);
       return 200;
     });
-    // One of those that verify a token meanwhile traps, whoever it is.
+    // Any one of the requests that verify a token meanwhile traps.
     const trapping = Promise.allSettled([1, 2, 3].map(() => worker.fetch("/me", { headers: { ...bearer(token), "x-test-trap": "1" } })));
     const statuses = await Promise.all(slow);
     assert.ok(statuses.every((status) => status === 200 || status === 500), String(statuses));
     await trapping;
-    // The last trap may still have been armed: whoever meets it is the last.
+    // A trap may still be armed: this request triggers the last one.
     await read(worker.fetch("/me", { headers: bearer(token) }));
     for (let index = 0; index < 20; index += 1) assert.equal(await subject(), "alice");
   });
@@ -163,7 +163,7 @@ describe("many at once", async () => {
     },
   ];
 
-  test("1,000 mixed requests of 50 people: each gets their own identity back", async () => {
+  test("1,000 mixed requests of 50 users: each gets its own identity", async () => {
     const one = (number) => {
       const person = Math.floor(number / kinds.length) % people.length;
       return kinds[number % kinds.length](person, bearer(tokens[person]));
@@ -172,7 +172,7 @@ describe("many at once", async () => {
     assert.doesNotMatch(worker.logText, /different request|Critical|exception|hung|panick/i);
   });
 
-  test("50 WebSockets of 50 people: each knows its own", async () => {
+  test("50 WebSockets of 50 users: each has its own identity", async () => {
     await many(50, async (index) => {
       const { status, socket } = await openSocket(worker, `/api/websocket/${index}`, { headers: bearer(tokens[index]) });
       assert.equal(status, 101);

@@ -1,4 +1,4 @@
-// `make test` says what it did not do: a check that cannot run is neither ok nor failed.
+// `make test` reports checks that could not run: they are neither ok nor failed. Tools are installed from locked dependencies.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";

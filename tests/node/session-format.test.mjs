@@ -1,4 +1,4 @@
-// The sealed cookie is what docs/session-format.md says, byte for byte, and what is inside is not believed because it was sealed.
+// The sealed cookie matches docs/session-format.md byte for byte, and its content is validated although it was sealed.
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";

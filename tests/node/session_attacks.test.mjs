@@ -1,5 +1,5 @@
-// Sessions that must not be had, moved, fixed, seen, cached or used by another: cookies in every wrong shape, requests of other
-// sites, and people who log in and out at the same time.
+// Sessions must not be stolen, moved, fixed, read, cached or used by others: malformed cookies of every kind, cross-site requests,
+// and concurrent logins and logouts.
 
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
@@ -105,7 +105,7 @@ describe("a session cookie", () => {
   });
 
   for (const [what, shape] of shapes) {
-    test(`that ${what} is nobody's`, async () => {
+    test(`that ${what} opens no session`, async () => {
       const made = shape(good);
       const cookie = Array.isArray(made) ? made.join("") : latin1(made);
       origin.reset();
@@ -130,7 +130,7 @@ describe("a session cookie", () => {
     });
   }
 
-  test("of another secret, host or gateway is nobody's", async () => {
+  test("of another secret, host or gateway opens no session", async () => {
     for (const changes of [
       { session: { secrets: "another-secret-of-the-tests-0123456789abcdef" } },
       { authorizer: { redirect_uri: "https://other.example.com/auth/callback" } },
@@ -264,7 +264,7 @@ describe("a session is not", () => {
     }
   });
 
-  test("taken for another's when fifty people log in at once and their callbacks come in any order", async () => {
+  test("mixed up when fifty users log in at once and their callbacks arrive in any order", async () => {
     const isCallback = (url) => url.pathname === "/auth/callback";
     const people = await many(50, async (index) => {
       const browser = site.browser();
@@ -315,7 +315,7 @@ describe("another site", () => {
     const maybe = await worker.request({ method: "POST", target: "/maybe/x", headers: { ...HOST, ...foreign[0], cookie } });
     assert.equal(maybe.status, 403);
     const open = await worker.request({ method: "POST", target: "/open/x", headers: { ...HOST, ...foreign[0], cookie } });
-    assert.equal(open.json().headers["x-user-id"], undefined, "without the session it may ask what everybody may");
+    assert.equal(open.json().headers["x-user-id"], undefined, "without the session, public routes remain");
   });
 
   test("opens no WebSocket with the session, in whatever spelling it asks for one", async () => {
@@ -350,7 +350,7 @@ describe("another site", () => {
     await reconfigure();
   });
 
-  test("logs nobody in as itself: its callback opens in no other browser, its cookies are not taken from a subdomain", async () => {
+  test("cannot log users in as itself: its callback fails in other browsers, its cookies are not accepted from a subdomain", async () => {
     const attacker = site.browser();
     const { next } = await attacker.open("/login", { account: "bob", until: (url) => url.pathname === "/auth/callback" });
     const victim = await loggedIn("alice");
@@ -360,7 +360,7 @@ describe("another site", () => {
     assert.equal((await victim.send("/app/x")).json().headers["x-user-id"], "alice");
   });
 
-  test("with cookies tossed from a subdomain gets nobody into another's session", async () => {
+  test("with cookies set from a subdomain cannot move users into another session", async () => {
     const session = { cookie: "__Secure-edgeward", domain: "example.com" };
     await reconfigure({ session });
     const named = async (account) => {
@@ -371,9 +371,9 @@ describe("another site", () => {
     };
     const [mine, theirs] = [await named("alice"), await named("bob")];
     assert.equal((await ask(`__Secure-edgeward=${mine}`)).json().headers["x-user-id"], "alice");
-    // A cookie of this name can be there twice without anybody's ill will, after a change of session.domain for example: who
-    // is refused for it stays locked out. So the newest that opens counts, in whatever order they come: here bob's, whose
-    // login was later. That a sibling host can make its visitor act as somebody it knows is the price of session.domain.
+    // A browser can hold two cookies of this name without an attack, for example after a change of session.domain; refusing them would
+    // lock the user out. So the newest that opens counts, in any order: here bob's, whose login was later. That a sibling host can
+    // make a visitor act as another user is the price of session.domain.
     await delay(1_100);
     const later = await named("bob");
     for (const cookie of [`__Secure-edgeward=${theirs}; __Secure-edgeward=${mine}; __Secure-edgeward=${later}`, `__Secure-edgeward=${later}; __Secure-edgeward=${mine}`]) {
@@ -397,7 +397,7 @@ describe("another site", () => {
     await reconfigure();
   });
 
-  test("logs nobody out, not by an image, a frame, a form or a link", async () => {
+  test("cannot log users out by an image, a frame, a form or a link", async () => {
     const browser = await loggedIn();
     for (const [method, headers] of [
       ["GET", { "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image" }],
@@ -478,7 +478,7 @@ describe("a cache keeps nothing", () => {
     await reconfigure();
   });
 
-  test("and nobody who only looks gets a cookie", async () => {
+  test("and read-only requests get no cookie", async () => {
     for (const target of ["/", "/open/x", "/maybe/x", "/nothing", "/.well-known/edgeward/health", "/app/x"]) {
       for (const headers of [API, NAVIGATION]) {
         for (const cookie of [undefined, "a=b", `${COOKIE.toLowerCase()}=1.x`]) {

@@ -1,5 +1,5 @@
-// Many requests at once against a gateway that knows nothing yet, and a provider that is slow, breaks a connection off, or does
-// not answer: of those who need the same document one fetches it, and the others are served all the same.
+// Many concurrent requests at a cold start, with a provider that is slow, drops connections or does not respond: one request fetches
+// each document, and the others are served with it.
 
 import assert from "node:assert/strict";
 import { after, beforeEach, describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// Every example, with its one command, against the package as it is installed.
+// Every example, started with its one command, with the package as installed.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -26,13 +26,13 @@ after(async () => {
   rmSync(temporary, { recursive: true, force: true });
 });
 
-/** Copies an example, with the tarball in the place of the published package, and starts it with `npm start`. */
+/** Copies an example, replaces the published package by the tarball, and starts it with `npm start`. */
 async function start(name, { env = {}, args = [], change = () => {} } = {}) {
   const folder = join(temporary, name);
   cpSync(join(root, "examples", name), folder, { recursive: true, filter: (path) => !/node_modules|\.wrangler/.test(path) });
   const manifest = JSON.parse(readFileSync(join(folder, "package.json")));
   manifest.dependencies.edgeward = `file:${tarball}`;
-  // Wrangler is large: the one of this project serves.
+  // Wrangler is large: this project's own is used.
   delete manifest.devDependencies;
   writeFileSync(join(folder, "package.json"), JSON.stringify(manifest));
   change(folder);
@@ -50,7 +50,7 @@ async function start(name, { env = {}, args = [], change = () => {} } = {}) {
     try {
       process.kill(-child.pid, "SIGTERM");
     } catch {
-      // It ended by itself.
+      // It has already ended.
     }
     await ended;
   };
@@ -82,7 +82,7 @@ const get = async (url, init) => {
 
 for (const name of ["express", "hono"]) {
   describe(`examples/${name}`, () => {
-    it("serves with a made-up issuer, and the line it prints works", async () => {
+    it("serves with a demo issuer, and the command it prints works", async () => {
       const { url, output, stop } = await start(name, { env: { PORT: "0", ISSUER: "" } });
       try {
         const [, token] = output().match(/Authorization: Bearer ([^']+)'/);
@@ -99,7 +99,7 @@ for (const name of ["express", "hono"]) {
       }
     });
 
-    it("serves with an issuer of one's own", async () => {
+    it("serves with a real issuer", async () => {
       const { url, stop } = await start(name, { env: { PORT: "0", ISSUER: issuer.issuer, AUDIENCE: issuer.audience } });
       try {
         assert.equal(JSON.parse((await get(`${url}/me`, bearer(issuer.token()))).text).user, "user-1");
@@ -135,7 +135,7 @@ describe("examples/worker", () => {
 describe("examples/gateway-template", () => {
   const folder = join(root, "examples/gateway-template");
 
-  it("runs in wrangler dev as it is, and refuses what has no token", async () => {
+  it("runs in wrangler dev without changes, and refuses requests without a token", async () => {
     const { url, stop } = await start("gateway-template", { args: ["--ip", "127.0.0.1", "--port", String(await freePort())] });
     try {
       const health = await get(`${url}/health`);
@@ -148,7 +148,7 @@ describe("examples/gateway-template", () => {
     }
   });
 
-  it("holds no secret that works and no address of this machine, and validates against the schema's names", () => {
+  it("holds no secret and no loopback address, and has only keys of the schema", () => {
     const files = readdirSync(folder).filter((name) => !["node_modules", ".wrangler", "README.md"].includes(name));
     for (const name of files) {
       const text = readFileSync(join(folder, name), "utf8");

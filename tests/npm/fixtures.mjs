@@ -1,5 +1,4 @@
-// What the suite verifies: one key set, the policies, and a corpus of tokens with the verdict each must get, as plain data
-// that goes to every runtime and to the native program alike.
+// The data of the suite: a key set, the policies, and a corpus of tokens with the expected verdicts, for every runtime and the native program.
 
 import { createHash } from "node:crypto";
 import { SignJWT } from "jose";
@@ -170,7 +169,7 @@ export async function makeFixtures() {
   add("rfc9068", "typ_not_allowed", { "JWT": token({}, { client_id: CLIENT, jti: "t-1" }) });
   add("auth0", "typ_not_allowed", { "at+jwt": token({ typ: "at+jwt" }) });
   add("auth0", "audience_mismatch", { "an ID token without nonce": token({}, { aud: CLIENT }) });
-  add("strict", "ok", { "young, known client": token() });
+  add("strict", "ok", { "recent, of an accepted client": token() });
   add("strict", "token_too_old", { "old": token({}, { iat: NOW - 300 }) });
   add("strict", "client_not_allowed", { "another client": token({}, { azp: "client-2" }), "no client": token({}, { azp: undefined }) });
   add("strict", "claim_missing", { "no sub": token({}, { sub: undefined }), "no iat": token({}, { iat: undefined }) });
@@ -194,7 +193,7 @@ export async function makeFixtures() {
   });
   add("several", "issuer_mismatch", { "a third": token({}, { iss: "https://third.example.com/" }) });
 
-  // Changes of one character or byte of a genuine token, the same in every run but for the key.
+  // Changes of one character of a genuine token, the same in every run except for the key.
   let state = 1;
   const next = (bound) => {
     state = (Math.imul(state, 1103515245) + 12345) >>> 0;

@@ -1,6 +1,6 @@
-// Verifiers made, aborted, disposed of and forgotten at random against slow key servers whose keys rotate. Whatever the order
-// of events, no verifier ever decides with another's keys. Time and timers are virtual and the random numbers are seeded, so
-// that every run does the same; only the garbage collector has a will of its own, and no verdict depends on it.
+// Verifiers created, aborted, disposed of and dropped at random, against slow key servers whose keys rotate. Whatever the order of events,
+// no verifier ever uses another's keys. Time and timers are virtual and the random numbers seeded, so that every run is the same; only the
+// garbage collector is not, and no verdict depends on it.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -20,7 +20,7 @@ initSync(readFileSync(new URL("../../pkg/wasm/edgeward_bg.wasm", import.meta.url
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc");
 
-/** A generator of numbers below a limit (SplitMix32). */
+/** Returns a generator of numbers below a limit (SplitMix32). */
 function seeded(seed) {
   let state = seed;
   return (end) => {
@@ -33,7 +33,7 @@ function seeded(seed) {
   };
 }
 
-/** The clock and the timers that everything here runs by. */
+/** The virtual clock and timers. */
 const virtual = {
   ms: START_MS,
   timers: new Map(),
@@ -53,17 +53,25 @@ const virtual = {
 };
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** Lets everything under way come to its end. */
+/** Answers requests and advances the time until a condition holds. */
 async function drain(servers, isDone) {
   for (let round = 0; !isDone(); round += 1) {
-    assert.ok(round < 2_000, "something never ends");
+    assert.ok(round < 2_000, "it does not end");
     for (const server of servers) while (server.pending.length > 0) server.answer(0, "keys");
     virtual.pass(20);
     await turn();
   }
 }
 
-/** An issuer and its key server, which answers when it is told to. Its key ids are those of the others, its keys are not. */
+/** Drains until a promise is settled. */
+async function settled(promise, all) {
+  let isDone = false;
+  promise.then(() => (isDone = true));
+  await drain(all, () => isDone);
+  return promise;
+}
+
+/** An issuer and its key server, which answers on request. All servers have the same key ids and different keys. */
 class Server {
   pending = [];
   published = ["stable", "old"];
@@ -86,7 +94,7 @@ class Server {
   }
 
   document() {
-    // The last id tells whose document it is.
+    // The last key id identifies the document.
     return { keys: [...this.published.map((kid) => this.jwks[kid]), { ...this.jwks.stable, kid: this.issuer }] };
   }
 }
@@ -119,7 +127,7 @@ const codeOf = (promise) => promise.then(() => "ok", ({ code }) => code);
 
 describe("verifiers at random against slow key servers", () => {
   for (const seed of [1, 2]) {
-    it(`never decide with each other's keys, in 30,000 steps (${seed})`, async () => {
+    it(`never use each other's keys, in 30,000 steps (${seed})`, async () => {
       const below = seeded(seed);
       const pick = (list) => list[below(list.length)];
       const made = [];
@@ -138,8 +146,8 @@ describe("verifiers at random against slow key servers", () => {
         if (several.length > 1) delete one.issuer;
         made.push({ verifier: createVerifier(one), servers: several, isDisposed: false });
       };
-      /** Holds a verdict against what is true of the token. */
-      const judge = (entry, { owner, claims, kid }, code) => {
+      /** Compares a verdict with the token. */
+      const compare = (entry, { owner, claims, kid }, code) => {
         counts[code] = (counts[code] ?? 0) + 1;
         const isFor = entry.servers.includes(claims);
         const isGenuine = isFor && owner === claims;
@@ -177,14 +185,14 @@ describe("verifiers at random against slow key servers", () => {
           entry.isDisposed = true;
           dispose(entry.verifier);
         }],
-        // Nobody refers to it any more, but for the calls under way.
+        // Only the calls under way refer to it.
         forget: [1, () => made.splice(below(made.length), 1)],
         verify: [14, () => {
           if (calls.size > 300) return;
           const entry = pick(made);
           const token = likely(entry);
           const requirements = below(5) === 0 ? { audience: AUDIENCE } : {};
-          track(codeOf(entry.verifier.verify(token.token, { ...requirements, ...signal() })).then((code) => judge(entry, token, code)));
+          track(codeOf(entry.verifier.verify(token.token, { ...requirements, ...signal() })).then((code) => compare(entry, token, code)));
         }],
         verifySync: [8, () => {
           const entry = pick(made);
@@ -195,7 +203,7 @@ describe("verifiers at random against slow key servers", () => {
           } catch (error) {
             ({ code } = error);
           }
-          judge(entry, token, code);
+          compare(entry, token, code);
         }],
         load: [1, () => {
           const entry = pick(made);
@@ -238,7 +246,7 @@ describe("verifiers at random against slow key servers", () => {
 
 describe("a late answer", () => {
   const [A, B] = [0, 1];
-  /** A verifier of the first issuer that is gone while its keys are on the way, and one of the second that asks then. */
+  /** A verifier of the first issuer that ends while its keys are being fetched, and one of the second that fetches afterwards. */
   async function scene(leave) {
     const [a, b] = [servers[A], servers[B]];
     const first = createVerifier(options(a));
@@ -259,14 +267,8 @@ describe("a late answer", () => {
     dispose(second);
     return settled(call, [a, b]);
   }
-  async function settled(promise, all) {
-    let isDone = false;
-    promise.then(() => (isDone = true));
-    await drain(all, () => isDone);
-    return promise;
-  }
 
-  it("for a verifier that was disposed of is nobody else's", async () => {
+  it("for a disposed verifier reaches no other", async () => {
     const code = await scene(async (verifier, server) => {
       const call = codeOf(verifier.verify(genuine(server)));
       await turn();
@@ -276,7 +278,7 @@ describe("a late answer", () => {
     assert.equal(code, "internal_error");
   });
 
-  it("for a call that was aborted is nobody else's, and its verifier's own as long as that is there", async () => {
+  it("for an aborted call reaches its own verifier only", async () => {
     const code = await scene(async (verifier, server) => {
       const controller = new AbortController();
       const call = codeOf(verifier.verify(genuine(server), { signal: controller.signal }));
@@ -299,7 +301,7 @@ describe("a late answer", () => {
     dispose(verifier);
   });
 
-  it("to verifySync or load of a verifier that is gone is nobody else's", async () => {
+  it("to verifySync or load of a disposed verifier reaches no other", async () => {
     await scene(async (verifier, server) => {
       assert.throws(() => verifier.verifySync(genuine(server)), { code: "keys_not_loaded" });
       await turn();
@@ -315,7 +317,7 @@ describe("a late answer", () => {
     assert.equal(code, "internal_error");
   });
 
-  it("that comes after the instance broke changes nothing, and the call asks again in the new one", async () => {
+  it("after the instance broke changes nothing, and the call fetches again in the new one", async () => {
     const [a, b] = [servers[A], servers[B]];
     const [first, second] = [createVerifier(options(a)), createVerifier(options(b))];
     const calls = [first.verify(genuine(a)), second.verify(genuine(b)), first.load(), second.load({ signal: new AbortController().signal })].map(codeOf);
@@ -331,7 +333,7 @@ describe("a late answer", () => {
     }
   });
 
-  it("after an abort that came first is still heard: nothing is rejected unheard", async () => {
+  it("after an abort causes no unhandled rejection", async () => {
     const [a] = servers;
     const unheard = [];
     const note = (reason) => unheard.push(reason);
@@ -351,7 +353,54 @@ describe("a late answer", () => {
   });
 });
 
-it("load waits for what another call is fetching, and for the rest itself", async () => {
+describe("the requests of a cancelled event", () => {
+  /** Starts a call and cancels its event, as Workers do: its fetch never settles, and its timers never fire. */
+  async function cancelled(verifier, server, onSettled) {
+    codeOf(verifier.verify(genuine(server))).then(onSettled);
+    await turn();
+    server.pending.length = 0;
+    virtual.timers.clear();
+  }
+  const later = (t, millis) => {
+    virtual.ms += millis;
+    t.mock.timers.setTime(Date.now() + millis);
+  };
+
+  it("are given up by a later call, and their calls end", async (t) => {
+    t.mock.timers.enable({ apis: ["Date"], now: START_MS });
+    const [a] = servers;
+    const verifier = createVerifier(options(a));
+    let lost;
+    await cancelled(verifier, a, (code) => (lost = code));
+    later(t, 59_000);
+    assert.equal(await settled(codeOf(verifier.verify(genuine(a))), [a]), "ok");
+    assert.equal(lost, undefined, "within the time that a request may take");
+    later(t, 700_000);
+    assert.equal(await settled(codeOf(verifier.verify(genuine(a))), [a]), "ok");
+    await drain([a], () => lost !== undefined);
+    assert.equal(lost, "ok");
+    dispose(verifier);
+  });
+
+  it("do not stay in memory", async (t) => {
+    t.mock.timers.enable({ apis: ["Date"], now: START_MS });
+    const [a] = servers;
+    const verifier = createVerifier(options(a));
+    let settled = 0;
+    const bytes = [];
+    for (let i = 1; i <= 2_000; i += 1) {
+      await cancelled(verifier, a, () => (settled += 1));
+      later(t, 61_000);
+      if (i % 1_000 === 0) bytes.push(currentCore().wasm.memory.buffer.byteLength);
+    }
+    // The rest still polls for keys: a call does that a limited number of times.
+    assert.ok(settled >= 1_000, `only ${settled} calls were settled`);
+    assert.equal(bytes[1], bytes[0]);
+    dispose(verifier);
+  });
+});
+
+it("load waits for the fetch of another call and starts the others", async () => {
   const [a, b] = servers;
   const { issuer, ...rest } = options(a);
   const fetch = (url) => [a, b].find((server) => url.startsWith(server.issuer)).fetch(url);

@@ -1,4 +1,4 @@
-// The package as its users get it: packed, and installed from the tarball into a clean folder.
+// The package as users install it: packed, and installed from the tarball into an empty folder.
 
 import { execFile } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -9,12 +9,12 @@ const exec = promisify(execFile);
 
 export const root = resolve(import.meta.dirname, "../..");
 
-/** Packs the package into `folder`; the path of the tarball. */
+/** Packs the package into `folder` and returns the path of the tarball. */
 export async function pack(folder) {
   return (await run("node", [join(root, "scripts/pack-npm.mjs"), folder])).trim().split("\n").at(-1);
 }
 
-/** A new project in `folder` with the tarball installed, and nothing else but what is named. */
+/** Creates a project in `folder` with the tarball and the named packages installed. */
 export async function install(folder, tarball, packages = []) {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "fixture", private: true, type: "module" }));
@@ -23,7 +23,7 @@ export async function install(folder, tarball, packages = []) {
   return folder;
 }
 
-/** What a command prints; an error with all of it if it fails. */
+/** Runs a command and returns its output; an error contains all of it. */
 export async function run(command, args, options = {}) {
   try {
     return (await exec(command, args, { encoding: "utf8", maxBuffer: 64 << 20, timeout: 300_000, ...options })).stdout;

@@ -1,5 +1,5 @@
-// Packs the package, installs it, runs the suite in every runtime, and compares what each says about the corpus with
-// what the native program says. Usage: run.mjs [--write] [RUNTIME …]; --write puts the table of runtimes into the README.
+// Packs and installs the package, runs the suite in every runtime, and compares the verdicts on the corpus with those of the native program.
+// Usage: run.mjs [--write] [RUNTIME …]; --write updates the table of runtimes in the README.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -58,16 +58,16 @@ try {
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);
 
-/** The native verdicts, in the order of the corpus. */
+/** Returns the native verdicts, in the order of the corpus. */
 async function native({ now, policies, corpus }) {
   const file = join(temporary, "corpus.json");
-  // Rust's texts have no lone surrogates; TextEncoder replaces them the same way.
+  // Rust strings have no lone surrogates; TextEncoder replaces them the same way.
   writeFileSync(file, JSON.stringify({ now, policies, corpus: corpus.map(({ policy, token }) => ({ policy, token: token.toWellFormed() })) }));
   const args = ["run", "--locked", "--quiet", "--package", "edgeward", "--example", "verdicts", "--", file];
   return (await run("cargo", args, { cwd: root })).trim().split("\n");
 }
 
-/** The README claims what passed, and nothing else. */
+/** Compares the README's table with the runtimes tested, or updates it. */
 function table(ran) {
   const file = join(root, "pkg/README.md");
   const readme = readFileSync(file, "utf8");
@@ -80,8 +80,8 @@ function table(ran) {
     return;
   }
   const claimed = readme.slice(start, to).split("\n").filter((row) => row.startsWith("| ")).slice(1).map((row) => row.split(" | ")[0].slice(2));
-  const known = Object.keys(runtimes);
-  const wrong = claimed.filter((name) => !known.includes(name));
+  const tested = Object.keys(runtimes);
+  const wrong = claimed.filter((name) => !tested.includes(name));
   failed += wrong.length;
   if (wrong.length > 0) console.log(`the README claims runtimes that no test runs: ${wrong.join(", ")}`);
   else passed += 1;

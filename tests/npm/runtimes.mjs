@@ -1,5 +1,5 @@
-// Every runtime that the package claims: how it loads the installed package and runs the suite. Each answers with the
-// suite's report and the version it ran; or says why it cannot be run here, and then nothing is claimed.
+// The runtimes that the package supports: each loads the installed package, runs the suite, and returns its report and version, or the reason
+// why it cannot run here.
 
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -34,7 +34,7 @@ export const runtimes = {
 
   "Deno": async ({ folder }) => {
     const deno = require.resolve("deno/package.json").replace("package.json", "bin.cjs");
-    // Nothing is allowed but the network: no file is read, no variable looked at.
+    // Only the network is allowed: no file and no variable is read.
     const args = [deno, "run", "--no-prompt", "--no-lock", "--node-modules-dir=manual", "--allow-net=127.0.0.1", "main.mjs"];
     return { report: report(await run(process.execPath, args, { cwd: folder })), version: versionOf("deno") };
   },
@@ -58,7 +58,7 @@ export const runtimes = {
   },
 
   "workerd, inlined module": async ({ folder }) => {
-    // What a Worker gets whose bundler does not know the condition `workerd`.
+    // The entry of a Worker whose bundler does not support the condition `workerd`.
     const code = await esbuild(folder, "worker.mjs", { format: "esm", platform: "browser" });
     return { report: await inWorkerd("worker.js", { "worker.js": code }), version: versionOf("workerd") };
   },
@@ -114,7 +114,7 @@ export const runtimes = {
   },
 };
 
-/** The files of a project that runs the suite. */
+/** Creates a project that runs the suite. */
 export async function project(folder, tarball, fixtures) {
   await install(folder, tarball);
   const suite = readFileSync(join(import.meta.dirname, "suite.mjs"), "utf8");
@@ -195,7 +195,7 @@ async function inWorkerd(main, modules) {
   }
 }
 
-/** Opens pages; each leaves its report in `globalThis.report`. */
+/** Opens pages, each of which sets its report as `globalThis.report`. */
 async function inBrowser(work) {
   const browser = await launchChromium();
   try {

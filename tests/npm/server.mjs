@@ -1,4 +1,4 @@
-// A loopback server with what the runtimes need: an issuer's documents, a redirect, and the browser's pages.
+// A loopback server for the runtimes: an issuer's documents, a redirect, and the browser's pages.
 
 import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";

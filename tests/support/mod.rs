@@ -40,7 +40,7 @@ use edgeward::jwk::{JwkSet, KeyCache};
 use edgeward::jwt::{Access, Algorithm, Id, Policy, VerifiedToken};
 use edgeward::rsa::{Hash, Scheme};
 use edgeward::testing::SigningKey;
-use edgeward::{Unverified, Verifier};
+use edgeward::{VerificationError, Verifier};
 use fixed_host::{FixedHost, at_once};
 use rsa::BigUint;
 use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
@@ -380,7 +380,7 @@ pub(crate) fn verify_at<K>(
     let verifier = Verifier::new(policy.clone(), KeyCache::fixed(policy.issuer(), keys.clone()));
     match (at_once(verifier.verify(text, &FixedHost(now))), &verdict) {
         (Ok(token), Ok(same)) => assert_eq!(token.claims().as_json(), same.claims().as_json()),
-        (Err(Unverified::Refused(error)), Err(same)) => assert_eq!(error, *same),
+        (Err(VerificationError::Refused(error)), Err(same)) => assert_eq!(error, *same),
         (other, _) => panic!("the policy says {verdict:?}, the verifier says {other:?}"),
     }
     verdict

@@ -13,7 +13,7 @@ use edgeward::host::Host as _;
 use edgeward::io::{Incoming, UnixTime};
 use edgeward::jwk::{KeyCache, KeySource};
 use edgeward::jwt::{Access, VerifiedToken};
-use edgeward::{Unverified, Verifier, limits};
+use edgeward::{VerificationError, Verifier, limits};
 use serde_json::Value;
 
 use super::host::{Jobs, VirtualHost};
@@ -29,12 +29,12 @@ pub(crate) enum Verdict {
     Unavailable { code: &'static str, retry_after_s: u32 },
 }
 
-impl From<&Result<VerifiedToken<Access>, Unverified>> for Verdict {
-    fn from(result: &Result<VerifiedToken<Access>, Unverified>) -> Self {
+impl From<&Result<VerifiedToken<Access>, VerificationError>> for Verdict {
+    fn from(result: &Result<VerifiedToken<Access>, VerificationError>) -> Self {
         match result {
             Ok(_) => Self::Accepted,
-            Err(Unverified::Refused(error)) => Self::Refused(error.code()),
-            Err(Unverified::Unavailable(why)) => unavailable(why.error.code(), why.retry_after_s),
+            Err(VerificationError::Refused(error)) => Self::Refused(error.code()),
+            Err(VerificationError::Unavailable(why)) => unavailable(why.error.code(), why.retry_after_s),
         }
     }
 }
@@ -92,7 +92,7 @@ impl World {
     }
 
     /// What a request gets, and what it causes.
-    pub(crate) fn result(&self, token: &str) -> Result<VerifiedToken<Access>, Unverified> {
+    pub(crate) fn result(&self, token: &str) -> Result<VerifiedToken<Access>, VerificationError> {
         let (sent, stored, elapsed_ms) = (self.seen().sent.len(), self.seen().edge_stored.len(), self.elapsed_ms());
         let result = self.host.run(self.verifier.verify(token, &self.host));
         let seen = self.seen();

@@ -74,7 +74,7 @@ fn wycheproof(file: &str) -> Vec<Wycheproof> {
     cases.collect()
 }
 
-/// What to do with a case whose stated verdict is wrong or cannot be had.
+/// How to treat a case whose stated verdict is wrong or does not apply.
 enum Exception {
     /// Stated to be invalid, but the same text as a valid case.
     SameAs(u64),

@@ -50,14 +50,14 @@ const TRANSFORMS_ACCEPTED: [&str; 13] = [
     "string_with_escaped_NULL.json",
 ];
 
-/// How a text fared in one place.
+/// The result for a text in one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fate {
     Accepted,
     Refused,
 }
 
-/// What became of `text` as a member of a header, as a member of claims, and alone; the same in all three.
+/// The result for `text` as a member of a header, as a member of claims, and alone; the same in all three.
 fn fate(name: &str, text: &[u8]) -> Fate {
     let fates = [as_header_member(text), as_claims_member(text), alone(text)];
     assert!(fates.iter().all(|fate| *fate == fates[0]), "{name}: header, claims, alone: {fates:?}");

@@ -20,12 +20,12 @@ fn hash(row: &Value) -> Hash {
     }
 }
 
-/// What became of rows with a key and a signature.
+/// The results of rows with a key and a signature.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Counts {
     accepted: usize,
     refused: usize,
-    /// Refused although their result is a pass: RFC 7518 §3.3 demands 2048 bits.
+    /// Refused although their result is a pass: RFC 7518 §3.3 requires 2048 bits.
     modulus_too_small: usize,
 }
 
@@ -64,7 +64,7 @@ fn ring_pss_verification() {
     assert_eq!(counts, Counts { accepted: 9, refused: 45, modulus_too_small: 0 });
 }
 
-/// ring refuses numbers with leading zeros; here they are what they are: RFC 7518 §2 leaves that to the reader of the JWK.
+/// ring refuses numbers with leading zeros; here they are accepted: RFC 7518 §2 leaves that to the reader of the JWK.
 const PRIMITIVE_EXCEPTIONS: [(&str, &str); 2] = [
     ("n", "a modulus with leading zeros is the same modulus"),
     ("e", "an exponent with leading zeros is the same exponent"),
@@ -96,7 +96,7 @@ fn ring_rsa_primitive() {
 }
 
 /// A key of `bits` bits with e = 3 and a signature s such that s³ mod n is `encoded`: with s³ just above 2^bits, n = s³ − encoded
-/// divides s³ − encoded. No such modulus is safe to sign with, but that is not the verifier's business.
+/// divides s³ − encoded. No such modulus is safe to sign with, but a verifier cannot tell.
 fn key_and_signature_for(encoded: &BigUint, bits: usize) -> Option<(PublicKey, Vec<u8>)> {
     let cube = |s: &BigUint| s * s * s;
     // Below 2^bits, and above half of it.

@@ -1,15 +1,17 @@
-//! The token in what a call brings.
+//! The token of a call.
 
 use alloc::borrow::Cow;
 use core::str;
 
 use edgeward::error::VerifyError;
-use edgeward::http::{Bearer, bad_request, bearer_token, missing_token, refused};
+use edgeward::http::{
+    Bearer, MALFORMED_AUTHORIZATION, TOKEN_IN_QUERY, bad_request, bearer_token, missing_token, refused,
+};
 use edgeward::limits;
 
-use crate::answer::Refusal;
+use crate::messages::Refusal;
 
-/// What the input of [`check`](crate::check) is.
+/// The forms that the input of [`check`](crate::check) may have.
 mod form {
     pub(crate) const TOKEN: u32 = 0;
     /// The value of an `Authorization` header.
@@ -20,8 +22,8 @@ mod form {
     pub(crate) const QUERY: u32 = 3;
 }
 
-/// The token in the first `len` bytes of the input.
-pub(crate) fn read(input: &[u8], form: u32, len: usize) -> Result<&str, Refusal> {
+/// Returns the token in the first `len` bytes of the input.
+pub(crate) fn token(input: &[u8], form: u32, len: usize) -> Result<&str, Refusal> {
     let bad_request =
         |message: &'static str| Refusal::new("invalid_request", Cow::Borrowed(message), bad_request(message));
     let missing = || Refusal::new("token_missing", "there is no token".into(), missing_token(None));
@@ -29,18 +31,16 @@ pub(crate) fn read(input: &[u8], form: u32, len: usize) -> Result<&str, Refusal>
         let error = VerifyError::TokenTooLarge { bytes: len };
         return Err(Refusal::new(error.code(), error.message(), refused(&error)));
     }
-    // The other side encodes UTF-8, so that this cannot fail; if it did, the empty text is no token.
+    // Cannot fail: JavaScript encodes UTF-8. If it did, the empty text is not a token.
     let text = str::from_utf8(input.get(..len).unwrap_or_default()).unwrap_or_default();
     match form {
         form::TOKEN => Ok(text),
         form::HEADER => match bearer_token(Some(text)) {
             Bearer::Token(token) => Ok(token),
             Bearer::Absent => Err(missing()),
-            Bearer::Malformed => {
-                Err(bad_request("The Authorization header must be one \"Bearer\", one space, and one token."))
-            }
+            Bearer::Malformed => Err(bad_request(MALFORMED_AUTHORIZATION)),
         },
-        form::QUERY => Err(bad_request("Send the access token in the Authorization header, not in the query.")),
+        form::QUERY => Err(bad_request(TOKEN_IN_QUERY)),
         _ => Err(missing()),
     }
 }

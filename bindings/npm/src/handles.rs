@@ -1,16 +1,15 @@
-//! Values by number: what JavaScript holds instead of a pointer.
+//! Values by number: handles that JavaScript holds instead of pointers.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// Values by number.
 ///
-/// Numbers count up from 1 and are never used again: one that JavaScript still holds means what it always meant, or
-/// nothing. They are numbers of JavaScript, which are exact up to 2^53; at a million new values a second that takes 285
-/// years.
+/// Numbers count up from 1 and are never used again: a stale number finds nothing, never another value. They are JavaScript
+/// numbers, exact up to 2^53, which a million new values a second reach in 285 years.
 pub(crate) struct Handles<T> {
     last: f64,
-    /// In the order of their numbers. Boxed, because removing one moves those behind it.
+    /// Ordered by number. Boxed, because removing one moves those behind it.
     values: Vec<(f64, Box<T>)>,
 }
 
@@ -44,7 +43,7 @@ impl<T> Handles<T> {
 mod tests {
     use super::*;
 
-    /// A small generator (SplitMix64): the same steps at every run.
+    /// A seeded generator (SplitMix64): every run takes the same steps.
     struct Random(u64);
 
     impl Random {
@@ -58,38 +57,38 @@ mod tests {
     }
 
     #[test]
-    fn a_number_never_means_another_value() {
+    fn a_number_never_finds_another_value() {
         let mut random = Random(1);
         let mut handles = Handles::new();
-        // Every number that was ever given out, and the value it stands for, if it is still there.
-        let mut given: Vec<(f64, Option<usize>)> = Vec::new();
+        // Every number ever issued, with its value unless that was removed.
+        let mut issued: Vec<(f64, Option<usize>)> = Vec::new();
         for value in 0..20_000 {
             if random.below(2) == 0 {
                 let number = handles.insert(value);
-                assert!(given.last().is_none_or(|(last, _)| *last < number));
-                given.push((number, Some(value)));
+                assert!(issued.last().is_none_or(|(last, _)| *last < number));
+                issued.push((number, Some(value)));
             }
-            for _ in 0..2.min(given.len()) {
-                // Mostly recent ones, whose neighbours come and go.
-                let near = given.len().min(if random.below(4) == 0 { usize::MAX } else { 30 });
-                let index = given.len() - 1 - random.below(near);
-                let (number, value) = given[index];
+            for _ in 0..2.min(issued.len()) {
+                // Mostly recent numbers, whose neighbours are being removed.
+                let near = issued.len().min(if random.below(4) == 0 { usize::MAX } else { 30 });
+                let index = issued.len() - 1 - random.below(near);
+                let (number, value) = issued[index];
                 assert_eq!(handles.get_mut(number).copied(), value);
                 if random.below(2) == 0 {
                     assert_eq!(handles.remove(number), value);
-                    given[index].1 = None;
+                    issued[index].1 = None;
                 }
             }
         }
-        assert!(given.len() > 9_000);
-        for (number, value) in given {
+        assert!(issued.len() > 9_000);
+        for (number, value) in issued {
             assert_eq!(handles.remove(number), value);
         }
         assert!(handles.values.is_empty());
     }
 
     #[test]
-    fn what_is_no_number_of_a_value_finds_nothing() {
+    fn other_numbers_find_nothing() {
         let mut handles = Handles::new();
         let number = handles.insert("value");
         for other in [0.0, -0.0, -1.0, 0.5, number + 0.5, number + 1.0, f64::NAN, f64::INFINITY, f64::MAX] {
@@ -102,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_stay_exact_up_to_the_last_integer_of_javascript() {
+    fn numbers_are_exact_up_to_the_largest_safe_integer() {
         let mut handles = Handles { last: 9_007_199_254_740_988.0, values: Vec::new() };
         let numbers = [1, 2, 3].map(|value| handles.insert(value));
         assert_eq!(numbers[2], 9_007_199_254_740_991.0);

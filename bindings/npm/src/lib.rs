@@ -1,22 +1,22 @@
 //! The core for JavaScript: conversion and error codes only.
 //!
-//! Every export takes and returns plain numbers, so that the module imports nothing and needs no generated glue. Text
-//! goes in through a buffer that [`input`] hands out, and comes back through one that [`output`] and [`output_len`]
-//! point at; either is good until the next call. `pkg/src/core.js` is the other side of this interface.
+//! Every export takes and returns plain numbers, so that the module imports nothing and needs no generated glue. Text is passed in
+//! through the buffer of [`input`] and returned through that of [`output`] and [`output_len`]; both are valid until the next call.
+//! The other side of this interface is `pkg/src/core.js`.
 
 #![forbid(unsafe_code)]
-// The standard library brings the printing of panics, which nobody would see: a third of the module.
+// The standard library prints panics, which would be a third of the module and never be seen.
 #![cfg_attr(target_arch = "wasm32", no_std)]
 
 extern crate alloc;
 
-mod answer;
+mod checker;
 mod credentials;
 mod handles;
-mod judge;
-mod mailbox;
+mod js_host;
+mod messages;
 mod options;
-mod routes;
+mod per_call;
 mod tasks;
 mod verdict;
 
@@ -28,30 +28,30 @@ use atomic_refcell::{AtomicRefCell, AtomicRefMut};
 use edgeward::limits;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::checker::Checker;
 use crate::handles::Handles;
-use crate::judge::Judge;
-use crate::mailbox::Mailbox;
-use crate::routes::Routes;
+use crate::js_host::JsHost;
+use crate::per_call::PerCallCache;
 use crate::tasks::Tasks;
 use crate::verdict::{Verdict, outcome};
 
-/// Added to the outcome of [`check`] if there is [`mail`].
-const MAIL: u32 = 8;
+/// Added to the outcome of [`check`] if there are [`updates`].
+const HAS_UPDATES: u32 = 8;
 
 struct State {
     input: Vec<u8>,
-    /// What the last call has come to, and what else it answers.
+    /// The outcome of the last call; its text is the output.
     verdict: Verdict,
     verifiers: Handles<Entry>,
-    /// What [`task`] answers.
+    /// The return value of [`task`].
     task: f64,
-    routes: Routes,
+    per_call: PerCallCache,
 }
 
-/// A verifier with the flows that use it.
+/// A verifier with its host and the flows that use it.
 struct Entry {
-    judge: Arc<Judge>,
-    mailbox: Arc<Mailbox>,
+    checker: Arc<Checker>,
+    host: Arc<JsHost>,
     tasks: Tasks,
 }
 
@@ -60,10 +60,10 @@ static STATE: AtomicRefCell<State> = AtomicRefCell::new(State {
     verdict: Verdict::new(),
     verifiers: Handles::new(),
     task: 0.0,
-    routes: Routes::new(),
+    per_call: PerCallCache::new(),
 });
 
-/// The state; no export calls another, so that it is always free.
+/// Borrows the state. No export calls another, so that this cannot fail.
 #[inline(never)]
 fn state() -> AtomicRefMut<'static, State> {
     STATE.borrow_mut()
@@ -73,14 +73,14 @@ fn state() -> AtomicRefMut<'static, State> {
 #[global_allocator]
 static ALLOCATOR: rlsf::SmallGlobalTlsf = rlsf::SmallGlobalTlsf::new();
 
-/// A trap, which the other side turns into an error.
+/// Traps; JavaScript turns that into an error.
 #[cfg(target_arch = "wasm32")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     core::arch::wasm32::unreachable()
 }
 
-/// A buffer of at least `len` bytes for the next call's text.
+/// Returns a buffer of at least `len` bytes for the text of the next call.
 #[wasm_bindgen]
 pub fn input(len: usize) -> *mut u8 {
     let state = &mut *state();
@@ -90,168 +90,166 @@ pub fn input(len: usize) -> *mut u8 {
     state.input.as_mut_ptr()
 }
 
-/// Where the last call's answer is.
+/// Returns the address of the last call's output.
 #[wasm_bindgen]
 pub fn output() -> *const u8 {
     state().verdict.text.as_ptr()
 }
 
-/// How long the last call's answer is.
+/// Returns the length of the last call's output.
 #[wasm_bindgen]
 pub fn output_len() -> usize {
     state().verdict.text.len()
 }
 
-/// How much of the last answer is the token's header.
+/// Returns the length of the header at the start of the output.
 #[wasm_bindgen]
 pub fn header_len() -> usize {
     state().verdict.header_len
 }
 
-/// From when on the last verdict stands: that token passes, and there is nothing to fetch. In milliseconds.
+/// Returns the start of the period in which the last verdict holds and no keys need to be fetched, in milliseconds since 1970.
 #[wasm_bindgen]
 pub fn settled_from() -> f64 {
     state().verdict.settled[0]
 }
 
-/// Until when it stands, unless an [`answer`] changes the keys. 0 if nothing of the kind can be said.
+/// Returns the end of that period, provided that no [`respond`] changes the keys; 0 if it is unknown.
 #[wasm_bindgen]
 pub fn settled_until() -> f64 {
     state().verdict.settled[1]
 }
 
-/// About how many verified tokens a verifier keeps.
+/// Returns about how many verified tokens a verifier caches.
 #[wasm_bindgen]
 pub fn cache_entries(verifier: f64) -> usize {
     let State { verifiers, .. } = &mut *state();
-    verifiers.get_mut(verifier).map_or(0, |entry| entry.judge.verifier.cached_entries())
+    verifiers.get_mut(verifier).map_or(0, |entry| entry.checker.verifier.cache_capacity())
 }
 
-/// The longest token, in bytes.
+/// Returns the maximum length of a token in bytes.
 #[wasm_bindgen]
 pub fn max_token_bytes() -> usize {
     limits::MAX_TOKEN_BYTES
 }
 
-/// Makes a verifier from the options, JSON text of `len` bytes, and answers its number. Zero or less for options that
-/// cannot be used: of the negated value, the lowest three bits say why, the others which issuer it is about.
+/// Creates a verifier from options, `len` bytes of JSON, and returns its number. Zero or less if they cannot be used: the lowest three
+/// bits of the negated value are the reason, the others the index of the issuer concerned.
 #[wasm_bindgen]
 pub fn create(len: usize) -> f64 {
     let state = &mut *state();
     let text = state.input.get(..len).unwrap_or_default();
-    match options::read(text) {
-        Ok(judge) => {
-            let (judge, mailbox) = (Arc::new(judge), Arc::new(Mailbox::new()));
-            state.verifiers.insert(Entry { judge, mailbox, tasks: Tasks::new() })
+    match options::parse(text) {
+        Ok(checker) => {
+            let (checker, host) = (Arc::new(checker), Arc::new(JsHost::new()));
+            state.verifiers.insert(Entry { checker, host, tasks: Tasks::new() })
         }
         Err(invalid) => -f64::from((invalid.issuer as u32) << 3 | invalid.reason as u32),
     }
 }
 
-/// Forgets a verifier, its keys and its tasks.
+/// Removes a verifier with its keys and tasks.
 #[wasm_bindgen]
 pub fn destroy(verifier: f64) {
     state().verifiers.remove(verifier);
 }
 
-/// Checks what the first `len` bytes of the input are, as `form` says; the next `per_call_len` bytes are demands of this call
-/// alone, as JSON. Answers an outcome, to which [`MAIL`] is added if there is any. If the call must not wait, it is decided with the
-/// keys that are there, or not at all.
+/// Checks the first `len` bytes of the input, of the given `form`; the next `per_call_len` bytes are the options of this call, as JSON.
+/// Returns an outcome, plus [`HAS_UPDATES`] if there are any. A call that must not wait is decided with the keys at hand.
 #[wasm_bindgen]
 pub fn check(verifier: f64, form: u32, len: usize, per_call_len: usize, now_ms: f64, may_wait: bool) -> u32 {
-    let State { input, verdict, verifiers, task, routes } = &mut *state();
+    let State { input, verdict, verifiers, task, per_call } = &mut *state();
     verdict.settled = [0.0; 2];
     let Some(entry) = verifiers.get_mut(verifier) else {
-        verdict.refuse_barely("internal_error");
+        verdict.refuse_with_code("internal_error");
         return outcome::REFUSED;
     };
-    let Entry { judge, mailbox, tasks } = entry;
-    let per_call = input.get(len..len.saturating_add(per_call_len)).unwrap_or_default();
-    let Ok(per_call) = routes.read(per_call, judge.is_for_id_tokens) else {
-        verdict.refuse_barely("options_invalid");
+    let Entry { checker, host, tasks } = entry;
+    let Some(per_call) = per_call.parse(input.get(len..len.saturating_add(per_call_len)).unwrap_or_default()) else {
+        verdict.refuse_with_code("options_invalid");
         return outcome::REFUSED;
     };
-    let token = match credentials::read(input, form, len) {
+    let token = match credentials::token(input, form, len) {
         Ok(token) => token,
         Err(refusal) => {
             verdict.refuse(&refusal);
             return outcome::REFUSED;
         }
     };
-    mailbox.set_now(now_ms);
+    host.set_now(now_ms);
     if !may_wait {
-        judge.now(token, per_call.as_deref(), mailbox, verdict);
-    } else if !judge.if_ready(token, per_call.as_deref(), mailbox, verdict) {
-        let (judge, mailbox, token) = (Arc::clone(judge), Arc::clone(mailbox), String::from(token));
-        let host = Arc::clone(&mailbox);
-        let flow = async move { judge.verify(&token, per_call.as_deref(), &host).await };
-        *task = tasks.call(flow, &mailbox);
+        checker.check_now(token, per_call.as_deref(), host, verdict);
+    } else if !checker.check_if_ready(token, per_call.as_deref(), host, verdict) {
+        let (checker, flow_host, token) = (Arc::clone(checker), Arc::clone(host), String::from(token));
+        let flow = async move { checker.check(&token, per_call.as_deref(), &flow_host).await };
+        *task = tasks.call(flow, host);
         verdict.outcome = outcome::PENDING;
     }
-    tasks.go_on(mailbox);
-    verdict.outcome + if mailbox.has_requests() || tasks.has_news() { MAIL } else { 0 }
+    tasks.run(host);
+    verdict.outcome + if host.has_requests() || tasks.has_ended_calls() { HAS_UPDATES } else { 0 }
 }
 
-/// The task that the last [`check`] began.
+/// Returns the task that the last [`check`] started.
 #[wasm_bindgen]
 pub fn task() -> f64 {
     state().task
 }
 
-/// Begins to load the keys of every issuer that lacks fresh ones. Answers the task that does it; 0 if there is no such verifier.
+/// Starts to load the keys of every issuer that lacks fresh ones. Returns the task; 0 if there is no such verifier.
 #[wasm_bindgen]
 pub fn load(verifier: f64, now_ms: f64) -> f64 {
     let State { verifiers, .. } = &mut *state();
     let Some(entry) = verifiers.get_mut(verifier) else { return 0.0 };
-    entry.mailbox.set_now(now_ms);
-    let (judge, host) = (Arc::clone(&entry.judge), Arc::clone(&entry.mailbox));
-    entry.tasks.call(async move { judge.load(&host).await }, &entry.mailbox)
+    entry.host.set_now(now_ms);
+    let (checker, host) = (Arc::clone(&entry.checker), Arc::clone(&entry.host));
+    entry.tasks.call(async move { checker.load(&host).await }, &entry.host)
 }
 
-/// What a verifier's flows ask for since the last call, and which have ended or failed, as JSON.
+/// Outputs what has happened in a verifier's flows since the last call, as JSON: requests to perform, calls that have ended or failed.
 #[wasm_bindgen]
-pub fn mail(verifier: f64) {
+pub fn updates(verifier: f64) {
     let State { verdict, verifiers, .. } = &mut *state();
-    let mail = verifiers.get_mut(verifier).map(|entry| (entry.mailbox.take_requests(), entry.tasks.take_news()));
-    let (requests, news) = mail.unwrap_or_default();
-    answer::mail(&mut verdict.text, &requests, &news);
+    let entry = verifiers.get_mut(verifier);
+    let (requests, completions) =
+        entry.map(|entry| (entry.host.take_requests(), entry.tasks.take_completions())).unwrap_or_default();
+    messages::updates(&mut verdict.text, &requests, &completions);
 }
 
-/// Takes what came of a request: its `kind`, and the input, `head_len` bytes of JSON and then `body_len` bytes of a body.
+/// Accepts the response to a request: its `kind`, and in the input `head_len` bytes of JSON followed by `body_len` bytes of a body.
 #[wasm_bindgen]
-pub fn answer(verifier: f64, request: f64, kind: u32, head_len: usize, body_len: usize, now_ms: f64) {
+pub fn respond(verifier: f64, request: f64, kind: u32, head_len: usize, body_len: usize, now_ms: f64) {
     let State { input, verifiers, .. } = &mut *state();
     let Some(entry) = verifiers.get_mut(verifier) else { return };
     let (head, body) = input.split_at_checked(head_len).unwrap_or_default();
-    let answer = answer::read(kind, head, body.get(..body_len).unwrap_or_default());
-    entry.mailbox.set_now(now_ms);
-    entry.mailbox.answer(request, answer);
-    entry.tasks.go_on(&entry.mailbox);
+    let response = messages::read_response(kind, head, body.get(..body_len).unwrap_or_default());
+    entry.host.set_now(now_ms);
+    entry.host.respond(request, response);
+    entry.tasks.run(&entry.host);
 }
 
-/// What a task has come to, once [`mail`] says that it has ended. The task is forgotten.
+/// Returns the outcome of a task that [`updates`] reported as ended, and removes the task.
 #[wasm_bindgen]
 pub fn result(verifier: f64, task: f64) -> u32 {
     let State { verdict, verifiers, .. } = &mut *state();
-    match verifiers.get_mut(verifier).and_then(|entry| entry.tasks.end(task)) {
+    match verifiers.get_mut(verifier).and_then(|entry| entry.tasks.remove_call(task)) {
         Some(ended) => *verdict = ended,
-        None => verdict.refuse_barely("internal_error"),
+        None => verdict.refuse_with_code("internal_error"),
     }
     verdict.outcome
 }
 
-/// Forgets a task whose outcome nobody waits for. What it began for others goes on.
+/// Removes a task that is no longer waited for. The jobs that it spawned continue.
 #[wasm_bindgen]
-pub fn leave(verifier: f64, task: f64) {
+pub fn cancel(verifier: f64, task: f64) {
     if let Some(entry) = state().verifiers.get_mut(verifier) {
-        entry.tasks.end(task);
+        entry.tasks.remove_call(task);
     }
 }
 
-/// What is held of each issuer's keys, as JSON.
+/// Outputs the status of each issuer's keys, as JSON.
 #[wasm_bindgen]
 pub fn keys(verifier: f64) {
     let State { verdict, verifiers, .. } = &mut *state();
-    let held = verifiers.get_mut(verifier).into_iter().flat_map(|entry| entry.judge.verifier.keys());
-    answer::keys(&mut verdict.text, held);
+    let caches = verifiers.get_mut(verifier).into_iter().flat_map(|entry| entry.checker.verifier.keys());
+    messages::keys(&mut verdict.text, caches);
 }

@@ -1,4 +1,4 @@
-//! The flows that wait for an answer, by number: calls of JavaScript, and the jobs that go on without them.
+//! The flows that wait for a response, by number: calls from JavaScript, and the jobs that continue without them.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -7,23 +7,23 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
 use crate::handles::Handles;
-use crate::mailbox::{Answer, Job, Mailbox, Sender};
+use crate::js_host::{Job, JsHost, Response, RunningTask};
 use crate::verdict::Verdict;
 
 type Flow<T> = Pin<Box<dyn Future<Output = T> + Send + Sync>>;
 
-/// The tasks of one verifier. They are its own and go with it.
+/// The tasks of one verifier, dropped with it.
 pub(crate) struct Tasks {
     tasks: Handles<Task>,
-    news: News,
+    completions: Completions,
 }
 
-/// What JavaScript has not been told yet.
+/// Events that JavaScript has not been told about.
 #[derive(Default)]
-pub(crate) struct News {
+pub(crate) struct Completions {
     /// The calls that have ended.
     pub(crate) ended: Vec<f64>,
-    /// The calls for which a job failed.
+    /// The calls with a failed job.
     pub(crate) failed: Vec<f64>,
 }
 
@@ -32,84 +32,84 @@ enum Task {
     Ended(Verdict),
     Job {
         flow: Flow<()>,
-        /// The question to answer when it has ended.
-        question: f64,
-        /// The call that it is done for; none if that was over at once.
+        /// The request to respond to at its end.
+        request: f64,
+        /// The call on whose behalf it runs; `None` if that was decided without a task.
         call: Option<f64>,
     },
 }
 
 impl Tasks {
     pub(crate) const fn new() -> Self {
-        Self { tasks: Handles::new(), news: News { ended: Vec::new(), failed: Vec::new() } }
+        Self { tasks: Handles::new(), completions: Completions { ended: Vec::new(), failed: Vec::new() } }
     }
 
-    /// Begins a call; the number that its verdict is found by.
+    /// Starts a call and returns its number.
     pub(crate) fn call(
         &mut self,
         flow: impl Future<Output = Verdict> + Send + Sync + 'static,
-        mailbox: &Arc<Mailbox>,
+        host: &Arc<JsHost>,
     ) -> f64 {
         let number = self.tasks.insert(Task::Call(Box::pin(flow)));
-        self.poll(number, mailbox);
-        self.go_on(mailbox);
+        self.poll(number, host);
+        self.run(host);
         number
     }
 
-    /// Polls every task that may go on, and begins the jobs that come up.
-    pub(crate) fn go_on(&mut self, mailbox: &Arc<Mailbox>) {
+    /// Starts all queued jobs and polls all tasks that are ready.
+    pub(crate) fn run(&mut self, host: &Arc<JsHost>) {
         loop {
-            // Jobs first: what a poll has spawned, nobody else may discard.
-            let jobs = mailbox.take_jobs();
+            // Jobs first: only the call that spawned them may discard them.
+            let jobs = host.take_jobs();
             if jobs.is_empty() {
-                let Some(task) = mailbox.next_ready() else { return };
-                self.poll(task, mailbox);
+                let Some(task) = host.next_ready() else { return };
+                self.poll(task, host);
             }
             for job in jobs {
-                self.begin(job, mailbox);
+                self.start(job, host);
             }
         }
     }
 
-    fn begin(&mut self, job: Job, mailbox: &Arc<Mailbox>) {
-        let Job { job, number: question, sender } = job;
-        let host = Arc::clone(mailbox);
-        let flow = Box::pin(async move { job.run(&*host).await });
-        let number = self.tasks.insert(Task::Job { flow, question, call: sender.map(|sender| sender.call) });
-        self.poll(number, mailbox);
+    fn start(&mut self, job: Job, host: &Arc<JsHost>) {
+        let Job { request, spawned_by, job } = job;
+        let job_host = Arc::clone(host);
+        let flow = Box::pin(async move { job.run(&*job_host).await });
+        let number = self.tasks.insert(Task::Job { flow, request, call: spawned_by.map(|task| task.call) });
+        self.poll(number, host);
     }
 
-    fn poll(&mut self, number: f64, mailbox: &Mailbox) {
+    fn poll(&mut self, number: f64, host: &JsHost) {
         let Some(task) = self.tasks.get_mut(number) else { return };
-        // Whom to poll, the mailbox knows.
+        // The host knows which tasks are ready; wakers are not used.
         let context = &mut Context::from_waker(Waker::noop());
         match task {
             Task::Ended(_) => {}
             Task::Call(flow) => {
-                mailbox.run(Some(Sender { task: number, call: number, is_job: false }));
+                host.set_running(Some(RunningTask { task: number, call: number, is_job: false }));
                 if let Poll::Ready(verdict) = flow.as_mut().poll(context) {
                     *task = Task::Ended(verdict);
-                    self.news.ended.push(number);
+                    self.completions.ended.push(number);
                 }
             }
-            Task::Job { flow, question, call } => {
-                let (question, call) = (*question, call.unwrap_or(number));
-                mailbox.run(Some(Sender { task: number, call, is_job: true }));
+            Task::Job { flow, request, call } => {
+                let (request, call) = (*request, call.unwrap_or(number));
+                host.set_running(Some(RunningTask { task: number, call, is_job: true }));
                 let polled = flow.as_mut().poll(context);
-                if mailbox.take_failed() {
-                    self.news.failed.push(call);
+                if host.take_failed() {
+                    self.completions.failed.push(call);
                 }
                 if polled.is_ready() {
                     self.tasks.remove(number);
-                    mailbox.answer(question, Answer::Done);
+                    host.respond(request, Response::Done);
                 }
             }
         }
-        mailbox.run(None);
+        host.set_running(None);
     }
 
-    /// Ends a call: its verdict if it has one. The jobs that it began go on.
-    pub(crate) fn end(&mut self, number: f64) -> Option<Verdict> {
+    /// Removes a call and returns its verdict, if it has one. The jobs that it spawned continue.
+    pub(crate) fn remove_call(&mut self, number: f64) -> Option<Verdict> {
         match self.tasks.get_mut(number)? {
             Task::Job { .. } => None,
             Task::Call(_) | Task::Ended(_) => match self.tasks.remove(number)? {
@@ -119,11 +119,11 @@ impl Tasks {
         }
     }
 
-    pub(crate) fn has_news(&self) -> bool {
-        !self.news.ended.is_empty()
+    pub(crate) fn has_ended_calls(&self) -> bool {
+        !self.completions.ended.is_empty()
     }
 
-    pub(crate) fn take_news(&mut self) -> News {
-        core::mem::take(&mut self.news)
+    pub(crate) fn take_completions(&mut self) -> Completions {
+        core::mem::take(&mut self.completions)
     }
 }

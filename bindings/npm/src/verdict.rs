@@ -1,27 +1,27 @@
-//! What a call has come to.
+//! The outcome of a call.
 
 use alloc::string::String;
 
-use crate::answer::{self, Refusal};
+use crate::messages::{self, Refusal};
 
-/// What a call can come to.
+/// The outcomes of a call, as numbers.
 pub(crate) mod outcome {
-    /// Passed. The text is the header, then, from `header_len` on, the claims; empty if it was about keys only.
+    /// Passed. The text is the header followed, from `header_len` on, by the claims; empty for `load`.
     pub(crate) const PASSED: u32 = 0;
-    /// Refused, or impossible to decide. The text says why.
+    /// Refused, or undecidable. The text is the refusal.
     pub(crate) const REFUSED: u32 = 1;
-    /// Undecided: the keys are not there.
+    /// Undecided: the keys are not loaded.
     pub(crate) const NOT_LOADED: u32 = 2;
-    /// Not yet decided: a task was begun.
+    /// Undecided: a task was started.
     pub(crate) const PENDING: u32 = 3;
 }
 
-/// What a call has come to, for JavaScript.
+/// The outcome of a call, for JavaScript.
 pub(crate) struct Verdict {
     pub(crate) outcome: u32,
     pub(crate) text: String,
     pub(crate) header_len: usize,
-    /// From when until when the token passes with the same keys, in milliseconds.
+    /// From when until when the token passes with the same keys, in milliseconds since 1970.
     pub(crate) settled: [f64; 2],
 }
 
@@ -33,12 +33,12 @@ impl Verdict {
     /// Makes it a refusal.
     pub(crate) fn refuse(&mut self, refusal: &Refusal) {
         self.outcome = outcome::REFUSED;
-        answer::refusal(&mut self.text, refusal);
+        messages::refusal(&mut self.text, refusal);
     }
 
-    /// Makes it a refusal that the other side finds the words for.
-    pub(crate) fn refuse_barely(&mut self, code: &str) {
+    /// Makes it a refusal whose text JavaScript has.
+    pub(crate) fn refuse_with_code(&mut self, code: &str) {
         self.outcome = outcome::REFUSED;
-        answer::bare_refusal(&mut self.text, code);
+        messages::refusal_code(&mut self.text, code);
     }
 }

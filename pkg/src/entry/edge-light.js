@@ -1,4 +1,4 @@
-// Vercel's edge runtime: `?module` asks for a compiled module.
+// Vercel's edge runtime: `?module` imports a compiled module.
 import module from "../wasm/edgeward_simd_bg.wasm?module";
 import { setModule } from "../core.js";
 

@@ -1,18 +1,18 @@
-// Bring your own module: `edgeward/verifier.wasm`, however the platform loads it.
+// Without the module: the application loads `edgeward/verifier.wasm` in the way of its platform.
 import { setModule } from "../core.js";
 
-/** Compiles and takes the module from whatever it is given as. */
+/** Compiles the module from a response or bytes and uses it. */
 export async function init(source) {
-  const given = await source;
-  if (typeof Response !== "undefined" && given instanceof Response) {
-    if (!given.ok) throw new TypeError(`the wasm module could not be fetched: ${given.url} answered ${given.status}`);
-    return initSync(await WebAssembly.compile(await given.arrayBuffer()));
+  const module = await source;
+  if (typeof Response !== "undefined" && module instanceof Response) {
+    if (!module.ok) throw new TypeError(`the wasm module could not be fetched: ${module.url} answered ${module.status}`);
+    return initSync(await WebAssembly.compile(await module.arrayBuffer()));
   }
-  const isBytes = ArrayBuffer.isView(given) || given instanceof ArrayBuffer;
-  return initSync(isBytes ? await WebAssembly.compile(given) : given);
+  const isBytes = ArrayBuffer.isView(module) || module instanceof ArrayBuffer;
+  return initSync(isBytes ? await WebAssembly.compile(module) : module);
 }
 
-/** Takes a compiled module, or compiles bytes at once. */
+/** Uses a compiled module, or compiles bytes synchronously. */
 export function initSync(source) {
   const isBytes = ArrayBuffer.isView(source) || source instanceof ArrayBuffer;
   const module = isBytes ? new WebAssembly.Module(source) : source;

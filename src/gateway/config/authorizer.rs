@@ -5,8 +5,8 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::declare::{Form, Setting, section};
-use super::forms::{Choice, Elements, Flag, List, NOT_SECURE, Text, Texts, Url, Whole, Words};
+use super::declare::{Declared, Form, Setting, section};
+use super::forms::{Choice, Flag, List, NOT_SECURE, Text, Texts, Url, Whole, Words};
 use super::reader::{Field, Reader, Section};
 use super::redirects;
 #[cfg(test)]
@@ -131,12 +131,19 @@ impl Words for Profile {
         &[("auto", Self::Auto), ("auth0", Self::Auth0), ("rfc9068", Self::Rfc9068)];
 }
 
+section! {
+    /// What is configured by variables alone.
+    struct EnvironmentConfig {
+        /// The site's own origin, which `redirect_uri` is built with.
+        base_url as "APP_BASE_URL": Origin, env ["APP_BASE_URL", "AUTH0_BASE_URL"];
+    }
+}
+
 /// The `authorizer` section, valid as far as it goes.
-pub(super) struct Authorizer {
-    config: AuthorizerConfig,
+pub(super) struct Authorizer<'c> {
+    config: &'c AuthorizerConfig,
     issuers: Vec<Issuer>,
-    /// The site's own origin, which `redirect_uri` is built with.
-    base_url: Setting<String>,
+    environment: EnvironmentConfig,
 }
 
 /// The key that says where logins end.
@@ -152,85 +159,83 @@ enum Keys {
     Fetched(KeySource),
 }
 
-/// Checks the section by itself.
-pub(super) fn check(reader: &mut Reader<'_>, section: Setting<AuthorizerConfig>) -> Setting<Authorizer> {
-    let Setting { place, value, is_invalid } = section;
-    let value = value.map(|config| {
-        let issuers = read_issuers(reader, &config);
-        Authorizer { config, issuers, base_url: read_base_url(reader) }
-    });
-    Setting { place, value, is_invalid }
-}
+impl<'c> Authorizer<'c> {
+    /// Checks the section by itself.
+    pub(super) fn check(reader: &mut Reader<'_>, section: &Setting<'c, AuthorizerConfig>) -> Option<Self> {
+        let config = section.value?;
+        let issuers = read_issuers(reader, config);
+        let environment = EnvironmentConfig::read_section(reader, &Section::new(String::new(), None));
+        Some(Self { config, issuers, environment })
+    }
 
-impl Authorizer {
-    pub(super) fn scope(&self) -> &str {
-        &self.config.scope
+    pub(super) fn scope(&self) -> String {
+        self.config.scope()
     }
 
     pub(super) fn organizations(&self) -> &[String] {
-        self.config.organizations.items()
+        self.config.organizations().items()
     }
 
     pub(super) fn roles_claim(&self) -> Option<String> {
-        self.config.roles_claim.to_value()
+        self.config.roles_claim().cloned()
     }
 
     /// Whether no claim lists roles.
     pub(super) fn lacks_roles_claim(&self) -> bool {
-        self.config.roles_claim.is_absent()
+        self.config.roles_claim().is_absent()
     }
 
     /// Whether no audience is configured for all routes.
     pub(super) fn lacks_audience(&self) -> bool {
-        self.config.audience.items().is_empty() && !self.config.audience.is_invalid
+        self.config.audience().items().is_empty() && !self.config.audience().is_invalid
     }
 
     /// Whether neither the callback's URL nor the site's origin is configured.
     pub(super) fn lacks_redirect_uri(&self) -> bool {
-        self.config.redirect_uri.is_absent() && self.base_url.is_absent()
+        self.config.redirect_uri().is_absent() && self.environment.base_url().is_absent()
     }
 
     /// Whether only some clients' tokens are accepted.
     pub(super) fn restricts_clients(&self) -> bool {
-        !self.config.clients.items().is_empty()
+        !self.config.clients().items().is_empty()
     }
 
     /// The destination of a login that names no page, if it is on the gateway's own origin: its key and its path.
     pub(super) fn after_login(&self) -> Option<(&'static str, String)> {
-        self.own_path(AFTER_LOGIN, &self.config.callback_uri)
+        self.own_path(AFTER_LOGIN, &self.config.callback_uri())
     }
 
     /// The destination of a logout, likewise.
     pub(super) fn after_logout(&self) -> Option<(&'static str, String)> {
         let place = "authorizer.post_logout_uri";
-        let AuthorizerConfig { callback_uri, post_logout_uri, .. } = &self.config;
+        let (callback_uri, post_logout_uri) = (self.config.callback_uri(), self.config.post_logout_uri());
         if post_logout_uri.is_absent() && !callback_uri.is_absent() {
             // The root of the origin where logins end.
-            return self.own_path(place, callback_uri).map(|(place, _)| (place, "/".into()));
+            return self.own_path(place, &callback_uri).map(|(place, _)| (place, "/".into()));
         }
-        self.own_path(place, post_logout_uri)
+        self.own_path(place, &post_logout_uri)
     }
 
-    fn own_path(&self, place: &'static str, setting: &Setting<String>) -> Option<(&'static str, String)> {
+    fn own_path(&self, place: &'static str, setting: &Setting<'_, String>) -> Option<(&'static str, String)> {
         if setting.is_absent() {
             return Some((place, "/".into()));
         }
-        let url = HttpUrl::parse(setting.as_ref()?)?;
-        let own = self.config.redirect_uri.as_ref().or(self.base_url.as_ref())?;
+        let url = HttpUrl::parse(setting.value?)?;
+        let own = self.config.redirect_uri().value.or(self.environment.base_url().value)?;
         let is_own = HttpUrl::parse(own).is_some_and(|own| own.authority.eq_ignore_ascii_case(url.authority));
         is_own.then(|| (place, url.path().into()))
     }
 
     /// The gateway's own callback: as configured, or the callback route on the site's own origin.
     pub(super) fn redirect_uri(&self, callback_path: Option<&str>) -> Option<String> {
-        let from_base = || Some(format!("{}{}", self.base_url.as_ref()?, callback_path?));
-        self.config.redirect_uri.to_value().or_else(from_base)
+        let from_base = || Some(format!("{}{}", self.environment.base_url().value?, callback_path?));
+        self.config.redirect_uri().cloned().or_else(from_base)
     }
 
     /// The audiences that access tokens may have.
     fn accepted_audience(&self, routes: &[Route]) -> Vec<String> {
         let protected = routes.iter().filter(|route| route.auth != Auth::None);
-        let mut audience = self.config.audience.items().to_vec();
+        let mut audience = self.config.audience().items().to_vec();
         if audience.is_empty() {
             // Every protected route requires an audience of its own then.
             audience.extend(protected.flat_map(|route| route.requirements.audience.iter().cloned()));
@@ -267,7 +272,7 @@ impl Authorizer {
         match &one.keys {
             Keys::Fixed(set) => KeyCache::fixed(one.issuer.clone(), set.clone()),
             Keys::Fetched(source) => {
-                KeyCache::new(one.issuer.clone(), source.clone()).max_modulus_bits(self.config.max_key_bits as usize)
+                KeyCache::new(one.issuer.clone(), source.clone()).max_modulus_bits(self.config.max_key_bits() as usize)
             }
         }
     }
@@ -277,34 +282,35 @@ impl Authorizer {
         &self,
         reader: &mut Reader<'_>,
         routes: &[Route],
-        session: SessionConfig,
+        session: &SessionConfig,
         access: Option<Arc<Verifier>>,
     ) -> Option<RelyingParty> {
-        let config = &self.config;
+        let config = self.config;
         let issuer = self.issuers.first()?;
-        let (kind, auth) = (config.kind.value?, config.client_auth);
-        if config.client_id.is_absent() {
+        let (kind, auth) = (*config.kind().value?, config.client_auth());
+        if config.client_id().is_absent() {
             reader.error("authorizer.client_id", "is missing, and there are login routes; or set AUTH0_CLIENT_ID");
+            return None;
         }
-        if config.client_secret.is_absent() && auth != ClientAuthMethod::None {
+        if config.client_secret().is_absent() && auth != ClientAuthMethod::None {
             reader.error(
                 "authorizer.client_secret",
                 "is missing: set it, or AUTH0_CLIENT_SECRET, or \"client_auth\": \"none\" for a public client",
             );
         }
-        let id = config.client_id.to_value()?;
-        let secrets = config.client_secret.items();
+        let id = config.client_id().cloned()?;
+        let secrets = config.client_secret().items();
         let path_of = |wanted: &Integration| routes.iter().find(|route| route.integration == *wanted)?.pattern.path();
         // That it is missing has been reported.
         let redirect_uri = self.redirect_uri(path_of(&Integration::Callback).as_deref())?;
-        let session_claims = session.claims.to_value();
-        let clients = config.clients.items();
+        let session_claims = session.claims().cloned();
+        let clients = config.clients().items();
         if !clients.is_empty() && !clients.contains(&id) {
             reader.warn("authorizer.clients", "does not list client_id: no access token of a login grants anything");
         }
         let audience = self.accepted_audience(routes);
         let binding = LoginBinding { issuer: &issuer.issuer, client_id: &id, audience: &audience };
-        let sessions = session.sessions(reader, secrets, binding)?;
+        let sessions = session.sessions(reader, secrets, binding);
         if let Some(domain) = &sessions.cookie.domain
             && !HttpUrl::parse(&redirect_uri).is_some_and(|url| is_within_domain(url.host, domain))
             && !reader.has_error_at("session.domain")
@@ -320,27 +326,27 @@ impl Authorizer {
             ClientAuthMethod::Basic => ClientAuth::Basic(secrets()),
             ClientAuthMethod::None => ClientAuth::None,
         };
-        let id_policy = Policy::id_token(&issuer.issuer, &id, &config.algorithms)
-            .and_then(|policy| policy.clock_skew_s(config.clock_skew_s))
+        let id_policy = Policy::id_token(&issuer.issuer, &id, &config.algorithms())
+            .and_then(|policy| policy.clock_skew_s(config.clock_skew_s()))
             .map_err(|reason| reader.error("authorizer", reason))
             .ok()?;
-        let subject_match = config.subject_match.as_ref().map_or_else(SubjectMatch::default, |both| SubjectMatch {
-            access_token: both.access_token.clone(),
-            id_token: both.id_token.clone(),
+        let subject_match = config.subject_match().value.map_or_else(SubjectMatch::default, |both| SubjectMatch {
+            access_token: both.access_token(),
+            id_token: both.id_token(),
         });
         let client = Client {
             id,
             auth,
             redirect_uri,
-            callback_uri: config.callback_uri.to_value(),
-            scope: config.scope.clone(),
-            audience: config.audience.items().first().cloned(),
+            callback_uri: config.callback_uri().cloned(),
+            scope: config.scope(),
+            audience: config.audience().items().first().cloned(),
             audience_parameter: if kind == Type::Auth0 { "audience" } else { "resource" },
-            organizations: config.organizations.items().to_vec(),
+            organizations: config.organizations().items().to_vec(),
             roles_claim: self.roles_claim(),
             subject_match,
             session_claims,
-            forwards_ip: config.forward_client_ip,
+            forwards_ip: config.forward_client_ip(),
         };
         let keys = access.as_ref().and_then(|verifier| verifier.keys().next().cloned());
         let keys = keys.unwrap_or_else(|| Arc::new(self.keys_of(issuer)));
@@ -352,7 +358,7 @@ impl Authorizer {
             }
         };
         Some(RelyingParty {
-            after_logout: config.post_logout_uri.to_value().unwrap_or_else(|| format!("{}/", client.home())),
+            after_logout: config.post_logout_uri().cloned().unwrap_or_else(|| format!("{}/", client.home())),
             login_path: redirects::login_page(routes),
             client,
             sessions,
@@ -365,16 +371,16 @@ impl Authorizer {
     }
 
     fn policy(&self, issuer: &str, audience: &[String]) -> Result<Policy<Access>, crate::jwt::InvalidPolicy> {
-        let config = &self.config;
-        let mut policy = Policy::access_token(issuer, audience.iter().cloned(), &config.algorithms)?
-            .clock_skew_s(config.clock_skew_s)?
-            .profile(config.token_profile)
-            .clients(config.clients.items().iter().cloned())
+        let config = self.config;
+        let mut policy = Policy::access_token(issuer, audience.iter().cloned(), &config.algorithms())?
+            .clock_skew_s(config.clock_skew_s())?
+            .profile(config.token_profile())
+            .clients(config.clients().items().iter().cloned())
             .require(Requirements { organizations: self.organizations().to_vec(), ..Requirements::default() });
-        if let Some(seconds) = config.max_token_age_s.value {
+        if let Some(&seconds) = config.max_token_age_s().value {
             policy = policy.max_age_s(seconds);
         }
-        if let Some(client_id) = config.client_id.to_value() {
+        if let Some(client_id) = config.client_id().cloned() {
             policy = policy.login_client(client_id);
         }
         Ok(policy)
@@ -382,14 +388,23 @@ impl Authorizer {
 }
 
 fn read_issuers(reader: &mut Reader<'_>, config: &AuthorizerConfig) -> Vec<Issuer> {
-    let Some(kind) = config.kind.value else { return Vec::new() };
-    let AuthorizerConfig { domain, issuer, jwks, jwks_uri, .. } = config;
-    let max_key_bits = config.max_key_bits as usize;
-    let mut issuers: Vec<Issuer> =
-        read_issuer(reader, kind, domain, issuer, jwks, jwks_uri, max_key_bits).into_iter().collect();
-    for (place, further) in config.issuers.as_ref().map_or(&[][..], |Elements { valid, .. }| valid) {
-        let IssuerConfig { domain, issuer, jwks, jwks_uri } = further;
-        let Some(issuer) = read_issuer(reader, kind, domain, issuer, jwks, jwks_uri, max_key_bits) else { continue };
+    let Some(&kind) = config.kind().value else { return Vec::new() };
+    let max_key_bits = config.max_key_bits() as usize;
+    let first = IssuerSettings {
+        domain: config.domain(),
+        issuer: config.issuer(),
+        jwks: config.jwks(),
+        jwks_uri: config.jwks_uri(),
+    };
+    let mut issuers: Vec<Issuer> = first.read(reader, kind, max_key_bits).into_iter().collect();
+    for (place, further) in config.issuers().value.map_or(&[][..], |list| &list.valid) {
+        let further = IssuerSettings {
+            domain: further.domain(),
+            issuer: further.issuer(),
+            jwks: further.jwks(),
+            jwks_uri: further.jwks_uri(),
+        };
+        let Some(issuer) = further.read(reader, kind, max_key_bits) else { continue };
         if issuers.iter().any(|one| one.issuer == issuer.issuer) {
             reader.error(place, "names the same issuer as another entry");
         } else {
@@ -399,49 +414,47 @@ fn read_issuers(reader: &mut Reader<'_>, config: &AuthorizerConfig) -> Vec<Issue
     issuers
 }
 
-fn read_issuer(
-    reader: &mut Reader<'_>,
-    kind: Type,
-    domain: &Setting<String>,
-    issuer: &Setting<String>,
-    jwks: &Setting<String>,
-    jwks_uri: &Setting<String>,
-    max_key_bits: usize,
-) -> Option<Issuer> {
-    let issuer = match kind {
-        Type::Auth0 if domain.is_absent() && issuer.is_absent() => {
-            reader.error_missing(&domain.place, "your Auth0 domain, or set AUTH0_DOMAIN");
-            None
-        }
-        Type::Auth0 => {
-            let given = if domain.is_absent() { issuer } else { domain };
-            given.as_ref().and_then(|text| auth0_issuer(reader, &given.place, text))
-        }
-        Type::Oidc if issuer.is_absent() => {
-            reader.error_missing(&issuer.place, "the provider's issuer URL");
-            None
-        }
-        Type::Oidc => issuer.to_value().filter(|text| is_issuer(reader, &issuer.place, text)),
-    };
-    let keys = if let Some(text) = jwks.as_ref() {
-        match JwkSet::parse_with(text.as_bytes(), max_key_bits) {
-            Ok(set) => Some(Keys::Fixed(set)),
-            Err(reason) => {
-                reader.error(&jwks.place, reason);
+/// The keys that describe an issuer, in `authorizer` and in `authorizer.issuers[]`.
+struct IssuerSettings<'c> {
+    domain: Setting<'c, String>,
+    issuer: Setting<'c, String>,
+    jwks: Setting<'c, String>,
+    jwks_uri: Setting<'c, String>,
+}
+
+impl IssuerSettings<'_> {
+    fn read(&self, reader: &mut Reader<'_>, kind: Type, max_key_bits: usize) -> Option<Issuer> {
+        let Self { domain, issuer, jwks, jwks_uri } = self;
+        let issuer = match kind {
+            Type::Auth0 if domain.is_absent() && issuer.is_absent() => {
+                reader.error_missing(&domain.place(), "your Auth0 domain, or set AUTH0_DOMAIN");
                 None
             }
-        }
-    } else if let Some(uri) = jwks_uri.to_value() {
-        Some(Keys::Fetched(KeySource::Uri(uri)))
-    } else {
-        issuer.as_ref().filter(|_| !jwks.is_invalid && !jwks_uri.is_invalid).map(|issuer| {
-            Keys::Fetched(match kind {
-                Type::Auth0 => KeySource::Uri(format!("{issuer}.well-known/jwks.json")),
-                Type::Oidc => KeySource::Discovery,
+            Type::Auth0 => {
+                let given = if domain.is_absent() { issuer } else { domain };
+                given.value.and_then(|text| auth0_issuer(reader, &given.place(), text))
+            }
+            Type::Oidc if issuer.is_absent() => {
+                reader.error_missing(&issuer.place(), "the provider's issuer URL");
+                None
+            }
+            Type::Oidc => issuer.cloned().filter(|text| is_issuer(reader, &issuer.place(), text)),
+        };
+        let keys = if let Some(text) = jwks.value {
+            let set = JwkSet::parse_with(text.as_bytes(), max_key_bits);
+            set.map(Keys::Fixed).map_err(|reason| reader.error(&jwks.place(), reason)).ok()
+        } else if let Some(uri) = jwks_uri.cloned() {
+            Some(Keys::Fetched(KeySource::Uri(uri)))
+        } else {
+            issuer.as_ref().filter(|_| !jwks.is_invalid && !jwks_uri.is_invalid).map(|issuer| {
+                Keys::Fetched(match kind {
+                    Type::Auth0 => KeySource::Uri(format!("{issuer}.well-known/jwks.json")),
+                    Type::Oidc => KeySource::Discovery,
+                })
             })
-        })
-    };
-    Some(Issuer { issuer: issuer?, keys: keys? })
+        };
+        Some(Issuer { issuer: issuer?, keys: keys? })
+    }
 }
 
 /// Whether a text is an issuer identifier: an https URL without query and fragment (OpenID Connect Discovery §3).
@@ -476,12 +489,6 @@ fn auth0_issuer(reader: &mut Reader<'_>, path: &str, domain: &str) -> Option<Str
         return None;
     }
     Some(format!("https://{}/", bare.to_ascii_lowercase()))
-}
-
-/// The site's own origin, from the environment.
-fn read_base_url(reader: &mut Reader<'_>) -> Setting<String> {
-    let absent = Section::new(String::new(), None);
-    reader.setting::<Origin>(&absent, "APP_BASE_URL", &["APP_BASE_URL", "AUTH0_BASE_URL"])
 }
 
 /// An https origin.
@@ -525,6 +532,7 @@ impl Form for Algorithms {
         let names = Texts::read(reader, field)?;
         if names.is_empty() {
             reader.error(&field.place, "must not be empty");
+            return None;
         }
         let algorithms: Option<Vec<_>> = names.iter().map(|name| Algorithm::from_name(name)).collect();
         if algorithms.is_none() {

@@ -1,12 +1,13 @@
 //! `cors`: which other origins may call.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::declare::{Form, Setting, section};
 use super::forms::{Flag, Names, Texts, Whole};
 use super::methods::MethodNames;
-use super::reader::{Field, Reader, Section};
+use super::reader::{Field, Reader};
 #[cfg(test)]
 use super::reference;
 use crate::gateway::cors::{Cors, OriginPattern};
@@ -57,21 +58,21 @@ impl Form for Origins {
 }
 
 /// Checks the section by itself.
-pub(super) fn check(reader: &mut Reader<'_>, section: Setting<CorsConfig>) -> Option<Cors> {
-    let Setting { place, value, .. } = section;
-    let config = value?;
-    if config.allow_credentials && config.allow_origins.items().contains(&OriginPattern::Any) {
+pub(super) fn check(reader: &mut Reader<'_>, section: &Setting<'_, CorsConfig>) -> Option<Cors> {
+    let config = section.value?;
+    let allow_credentials = config.allow_credentials();
+    if allow_credentials && config.allow_origins().items().contains(&OriginPattern::Any) {
         reader.error(
-            &alloc::format!("{place}.allow_credentials"),
+            &format!("{}.allow_credentials", section.place()),
             "must not be true while allow_origins has \"*\": every site could act as the user",
         );
     }
     Some(Cors {
-        allow_origins: config.allow_origins.value?,
-        allow_methods: config.allow_methods,
-        allow_headers: config.allow_headers,
-        expose_headers: config.expose_headers,
-        allow_credentials: config.allow_credentials,
-        max_age_s: config.max_age_s.value.or(config.max_age.value),
+        allow_origins: config.allow_origins().cloned()?,
+        allow_methods: config.allow_methods(),
+        allow_headers: config.allow_headers(),
+        expose_headers: config.expose_headers(),
+        allow_credentials,
+        max_age_s: config.max_age_s().cloned().or(config.max_age().cloned()),
     })
 }

@@ -16,11 +16,18 @@
 //! }
 //! ```
 //!
-//! A member is a [`Setting`], or the value itself where there is a default. What is wrong with a value is reported where it is read;
-//! the checks that follow look at values that are there, so that one mistake is one problem.
+//! The macro makes a type with a method for each key: it returns a [`Setting`], or the value itself where there is a default. What is
+//! wrong with a value is reported where it is read; the checks that follow look at values that are there, so that one mistake is one
+//! problem.
+//!
+//! Sections are read by one loop over their keys, into values of any type: a reader of its own for each would be a tenth of the
+//! Worker.
 
+use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::any::Any;
 
 use super::reader::{Field, Reader, Section};
 #[cfg(test)]
@@ -28,7 +35,7 @@ use super::reference;
 
 /// The form of a value: how it is read, and in tests how it is described.
 pub(super) trait Form {
-    type Value;
+    type Value: 'static;
 
     /// Reads the value. `None` if it is wrong, which has been reported.
     fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Self::Value>;
@@ -44,15 +51,20 @@ pub(super) trait Form {
 }
 
 /// A section of the document.
-pub(super) trait Declared: Sized {
+pub(super) trait Declared: Sized + 'static {
     /// The keys, in the order of their declaration.
-    const KEYS: &'static [&'static str];
+    const KEYS: &'static [Key];
 
-    /// Reads the keys of a section. What else it holds is reported before.
-    fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Self;
+    fn from_values(values: Values) -> Self;
 
     #[cfg(test)]
     fn reference() -> reference::Section;
+
+    /// Reads a section, in which other keys are reported.
+    fn read_section(reader: &mut Reader<'_>, section: &Section<'_>) -> Self {
+        reader.refuse_unknown(section, None, Self::KEYS);
+        Self::from_values(Values::read(reader, section, Self::KEYS))
+    }
 }
 
 impl<D: Declared> Form for D {
@@ -60,8 +72,7 @@ impl<D: Declared> Form for D {
 
     fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<D> {
         let section = reader.object(field)?;
-        reader.refuse_unknown(&section, D::KEYS);
-        Some(D::read(reader, &section))
+        Some(D::read_section(reader, &section))
     }
 
     #[cfg(test)]
@@ -70,71 +81,123 @@ impl<D: Declared> Form for D {
     }
 }
 
-/// A key without a default.
-pub(super) struct Setting<T> {
-    /// The place of the value, or of the key where it is absent.
-    pub(super) place: String,
-    pub(super) value: Option<T>,
-    /// Given, but wrong, which has been reported.
+/// A key, as it is declared.
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// The first of these variables that is set stands in for the key.
+    pub(super) variables: &'static [&'static str],
+    /// Completes "is missing: …" for a key that must be there.
+    pub(super) required: Option<&'static str>,
+    pub(super) read: ReadAny,
+}
+
+type ReadAny = fn(&mut Reader<'_>, &Field<'_>) -> Option<Box<dyn Any>>;
+
+/// Reads a value of this form.
+pub(super) fn read_any<F: Form>(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Box<dyn Any>> {
+    F::read(reader, field).map(|value| Box::new(value) as _)
+}
+
+/// The values of a section, by the position of their key.
+pub(super) struct Values {
+    place: String,
+    keys: &'static [Key],
+    values: Vec<Slot>,
+}
+
+#[derive(Default)]
+struct Slot {
+    value: Option<Box<dyn Any>>,
+    /// The variable that it comes from.
+    variable: Option<&'static str>,
+    is_invalid: bool,
+}
+
+impl Values {
+    /// Reads the keys of a section.
+    pub(super) fn read(reader: &mut Reader<'_>, section: &Section<'_>, keys: &'static [Key]) -> Self {
+        let values = keys.iter().map(|key| Slot::read(reader, section, key)).collect();
+        Self { place: section.place.clone(), keys, values }
+    }
+
+    /// The setting of a key, by its position.
+    pub(super) fn get<T: 'static>(&self, at: usize) -> Setting<'_, T> {
+        let slot = self.values.get(at);
+        Setting {
+            section: &self.place,
+            name: self.keys.get(at).map_or("", |key| key.name),
+            variable: slot.and_then(|slot| slot.variable),
+            value: slot.and_then(|slot| slot.value.as_ref()?.downcast_ref()),
+            is_invalid: slot.is_none_or(|slot| slot.is_invalid),
+        }
+    }
+}
+
+impl Slot {
+    fn read(reader: &mut Reader<'_>, section: &Section<'_>, key: &Key) -> Self {
+        if let Some(field) = section.get(key.name) {
+            let value = (key.read)(reader, &field);
+            return Self { is_invalid: value.is_none(), value, variable: None };
+        }
+        let found = key.variables.iter().find_map(|variable| Some((*variable, reader.variable(variable)?)));
+        if let Some((variable, text)) = found {
+            let value = (key.read)(reader, &Field::of_variable(variable, &text));
+            return Self { is_invalid: value.is_none(), value, variable: Some(variable) };
+        }
+        if let Some(what_to_write) = key.required {
+            reader.error_missing(&section.at(key.name), what_to_write);
+        }
+        Self { is_invalid: key.required.is_some(), ..Self::default() }
+    }
+}
+
+/// What is given for a key.
+pub(super) struct Setting<'c, T> {
+    section: &'c str,
+    name: &'static str,
+    variable: Option<&'static str>,
+    pub(super) value: Option<&'c T>,
+    /// Given but wrong, or required and missing; which has been reported.
     pub(super) is_invalid: bool,
 }
 
-impl<T> Setting<T> {
+impl<'c, T> Setting<'c, T> {
+    /// The place of the value, or of the key where it is absent.
+    pub(super) fn place(&self) -> String {
+        match self.variable {
+            Some(variable) => place_of_variable(variable),
+            None if self.section.is_empty() => self.name.into(),
+            None => format!("{}.{}", self.section, self.name),
+        }
+    }
+
     /// Neither the key nor a variable in its place is given.
     pub(super) fn is_absent(&self) -> bool {
         self.value.is_none() && !self.is_invalid
     }
 
-    pub(super) fn as_ref(&self) -> Option<&T> {
-        self.value.as_ref()
+    /// A copy of the value.
+    pub(super) fn cloned(&self) -> Option<T>
+    where
+        T: Clone,
+    {
+        self.value.cloned()
     }
 }
 
-impl<T: Clone> Setting<T> {
-    pub(super) fn to_value(&self) -> Option<T> {
-        self.value.clone()
-    }
-}
-
-impl<T> Setting<Vec<T>> {
+impl<'c, T> Setting<'c, Vec<T>> {
     /// The elements; none where the key is absent.
-    pub(super) fn items(&self) -> &[T] {
-        self.value.as_deref().unwrap_or_default()
+    pub(super) fn items(&self) -> &'c [T] {
+        self.value.map_or(&[], Vec::as_slice)
     }
+}
+
+/// The place of a value that a variable gives.
+pub(super) fn place_of_variable(variable: &str) -> String {
+    format!("{variable} (environment)")
 }
 
 impl Reader<'_> {
-    /// A key that may be absent.
-    pub(super) fn setting<F: Form>(
-        &mut self,
-        section: &Section<'_>,
-        name: &str,
-        variables: &[&str],
-    ) -> Setting<F::Value> {
-        self.with_field(section, name, variables, |reader, field| match field {
-            Some(field) => {
-                let value = F::read(reader, field);
-                Setting { place: field.place.clone(), is_invalid: value.is_none(), value }
-            }
-            None => Setting { place: section.at(name), value: None, is_invalid: false },
-        })
-    }
-
-    /// A key that must be there.
-    pub(super) fn required<F: Form>(
-        &mut self,
-        section: &Section<'_>,
-        name: &str,
-        what_to_write: &str,
-    ) -> Setting<F::Value> {
-        let mut setting = self.setting::<F>(section, name, &[]);
-        if setting.is_absent() {
-            setting.is_invalid = true;
-            self.error_missing(&setting.place, what_to_write);
-        }
-        setting
-    }
-
     pub(super) fn error_missing(&mut self, place: &str, what_to_write: &str) {
         let separator = if what_to_write.is_empty() { "" } else { ": " };
         self.error(place, format_args!("is missing{separator}{what_to_write}"));
@@ -149,24 +212,30 @@ macro_rules! section {
         }
     ) => {
         $(#[doc = $doc])*
-        $vis struct $name {
-            $( $(#[doc = $key_doc])* pub(super) $key: section!(@type $form $(= $default)?), )*
+        $vis struct $name($crate::gateway::config::declare::Values);
+
+        #[allow(dead_code, reason = "a key that only editors read has a method, too")]
+        impl $name {
+            section!(@methods 0_usize; $( $(#[doc = $key_doc])* $key: $form $(= $default)? ; )*);
         }
 
         impl $crate::gateway::config::declare::Declared for $name {
-            const KEYS: &'static [&'static str] = &[$( section!(@text $key $($text)?) ),*];
-
-            fn read(reader: &mut Reader<'_>, section: &Section<'_>) -> Self {
-                Self {
-                    $( $key: section!(
-                        @read reader, section, section!(@text $key $($text)?), $form
-                        $(, env [$($variable),+])? $(, required $message)? $(= $default)?
-                    ), )*
+            const KEYS: &'static [$crate::gateway::config::declare::Key] = &[$(
+                $crate::gateway::config::declare::Key {
+                    name: section!(@text $key $($text)?),
+                    variables: &[$($($variable),+)?],
+                    required: section!(@option $($message)?),
+                    read: $crate::gateway::config::declare::read_any::<$form>,
                 }
+            ),*];
+
+            fn from_values(values: $crate::gateway::config::declare::Values) -> Self {
+                Self(values)
             }
 
             #[cfg(test)]
             fn reference() -> $crate::gateway::config::reference::Section {
+                use $crate::gateway::config::declare::Form;
                 use $crate::gateway::config::reference::{Key, Section};
                 Section {
                     name: stringify!($name),
@@ -174,31 +243,37 @@ macro_rules! section {
                     keys: alloc::vec![$( Key {
                         name: section!(@text $key $($text)?),
                         doc: concat!($($key_doc),*).trim().into(),
-                        form: <$form as $crate::gateway::config::declare::Form>::form(),
+                        form: <$form as Form>::form(),
                         variables: &[$($($variable),+)?],
-                        is_required: section!(@is_given $($message)?),
-                        default: None $(.or(Some(<$form as $crate::gateway::config::declare::Form>::shown(&$default.into()))))?,
+                        is_required: section!(@option $($message)?).is_some(),
+                        default: None $(.or(Some(<$form as Form>::shown(&$default.into()))))?,
                     } ),*],
                 }
             }
         }
     };
-    (@type $form:ty) => { $crate::gateway::config::declare::Setting<<$form as $crate::gateway::config::declare::Form>::Value> };
-    (@type $form:ty = $default:expr) => { <$form as $crate::gateway::config::declare::Form>::Value };
-    (@is_given) => { false };
-    (@is_given $message:literal) => { true };
+    // A method for each key, which finds its value by position.
+    (@methods $at:expr;) => {};
+    (@methods $at:expr; $(#[doc = $doc:literal])* $key:ident: $form:ty; $($rest:tt)*) => {
+        $(#[doc = $doc])*
+        pub(super) fn $key(
+            &self,
+        ) -> $crate::gateway::config::declare::Setting<'_, <$form as $crate::gateway::config::declare::Form>::Value> {
+            self.0.get($at)
+        }
+        section!(@methods $at + 1; $($rest)*);
+    };
+    (@methods $at:expr; $(#[doc = $doc:literal])* $key:ident: $form:ty = $default:expr; $($rest:tt)*) => {
+        $(#[doc = $doc])*
+        pub(super) fn $key(&self) -> <$form as $crate::gateway::config::declare::Form>::Value {
+            self.0.get::<<$form as $crate::gateway::config::declare::Form>::Value>($at).cloned().unwrap_or_else(|| $default.into())
+        }
+        section!(@methods $at + 1; $($rest)*);
+    };
     (@text $key:ident) => { stringify!($key) };
     (@text $key:ident $text:literal) => { $text };
-    (@read $reader:ident, $section:ident, $name:expr, $form:ty) => { $reader.setting::<$form>($section, $name, &[]) };
-    (@read $reader:ident, $section:ident, $name:expr, $form:ty, env [$($variable:literal),+]) => {
-        $reader.setting::<$form>($section, $name, &[$($variable),+])
-    };
-    (@read $reader:ident, $section:ident, $name:expr, $form:ty, required $message:literal) => {
-        $reader.required::<$form>($section, $name, $message)
-    };
-    (@read $reader:ident, $section:ident, $name:expr, $form:ty = $default:expr) => {
-        $reader.setting::<$form>($section, $name, &[]).value.unwrap_or_else(|| $default.into())
-    };
+    (@option) => { None::<&str> };
+    (@option $message:literal) => { Some($message) };
 }
 
 /// A section in several forms, told apart by one key.
@@ -210,6 +285,7 @@ macro_rules! variants {
         }
     ) => {
         $(#[doc = $doc])*
+        #[allow(dead_code, reason = "some variants have no keys of their own")]
         $vis enum $name {
             $( $(#[doc = $variant_doc])* $variant($section), )*
         }
@@ -218,14 +294,15 @@ macro_rules! variants {
             type Value = Self;
 
             fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Self> {
-                use $crate::gateway::config::declare::{Declared, read_tag};
-                let section = reader.object(field)?;
-                let word = read_tag(reader, &section, $tag, &[$($($word),+),*])?;
+                use $crate::gateway::config::declare::{Declared, read_variant};
+                let words = &[$($($word),+),*];
+                let keys = |word: &str| match word {
+                    $( $($word)|+ => <$section as Declared>::KEYS, )*
+                    _ => &[],
+                };
+                let (word, values) = read_variant(reader, field, $tag, words, keys)?;
                 match word {
-                    $( $($word)|+ => {
-                        reader.refuse_unknown(&section, &[&[$tag], <$section as Declared>::KEYS].concat());
-                        Some(Self::$variant(<$section as Declared>::read(reader, &section)))
-                    } )*
+                    $( $($word)|+ => Some(Self::$variant(<$section as Declared>::from_values(values))), )*
                     _ => None,
                 }
             }
@@ -249,18 +326,23 @@ macro_rules! variants {
     };
 }
 
-/// Which of the forms a section has.
-pub(super) fn read_tag<'w>(
+/// Reads a section in one of several forms: which one, and its values.
+pub(super) fn read_variant<'w>(
     reader: &mut Reader<'_>,
-    section: &Section<'_>,
-    tag: &str,
+    field: &Field<'_>,
+    tag: &'static str,
     words: &[&'w str],
-) -> Option<&'w str> {
+    keys: impl Fn(&str) -> &'static [Key],
+) -> Option<(&'w str, Values)> {
+    let section = reader.object(field)?;
     let Some(field) = section.get(tag) else {
-        reader.error_missing(&section.at(tag), &alloc::format!("one of {}", words.join(", ")));
+        reader.error_missing(&section.at(tag), &format!("one of {}", words.join(", ")));
         return None;
     };
-    reader.choose(&field, words).and_then(|at| words.get(at).copied())
+    let word = reader.choose(&field, words).and_then(|at| words.get(at).copied())?;
+    let keys = keys(word);
+    reader.refuse_unknown(&section, Some(tag), keys);
+    Some((word, Values::read(reader, &section, keys)))
 }
 
 pub(super) use {section, variants};

@@ -5,9 +5,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::declare::{Declared, Form, Setting, section, variants};
+use super::declare::{Declared, Form, Key, Values, section, variants};
 use super::forms::{Flag, NOT_SECURE, Text, Whole};
-use super::reader::{Field, Reader, Section};
+use super::reader::{Field, Reader};
 #[cfg(test)]
 use super::reference;
 use super::suggestion::unknown;
@@ -80,9 +80,9 @@ section! {
 pub(super) struct NoKeys;
 
 impl Declared for NoKeys {
-    const KEYS: &'static [&'static str] = &[];
+    const KEYS: &'static [Key] = &[];
 
-    fn read(_: &mut Reader<'_>, _: &Section<'_>) -> Self {
+    fn from_values(_: Values) -> Self {
         Self
     }
 
@@ -94,21 +94,23 @@ impl Declared for NoKeys {
 
 impl IntegrationConfig {
     /// `None` if something in it is wrong, which has been reported.
-    pub(super) fn compile(self) -> Option<Integration> {
+    pub(super) fn compile(&self) -> Option<Integration> {
         Some(match self {
-            Self::Proxy(ProxyConfig { url, headers, strip_authorization }) => {
-                Integration::Proxy { url: url.value?, headers, strip_authorization }
-            }
-            Self::Service(ServiceConfig { binding, headers, strip_authorization }) => {
-                Integration::Service { binding: binding.value?, headers, strip_authorization }
-            }
-            Self::Respond(RespondConfig { status, headers, body }) => {
-                let Setting { value, is_invalid, .. } = body;
-                if is_invalid {
-                    return None;
-                }
-                let (body, is_json) = value.unwrap_or_default();
-                Integration::Respond { status: u16::try_from(status).ok()?, headers, body, is_json }
+            Self::Proxy(config) => Integration::Proxy {
+                url: config.url().cloned()?,
+                headers: config.headers(),
+                strip_authorization: config.strip_authorization(),
+            },
+            Self::Service(config) => Integration::Service {
+                binding: config.binding().cloned()?,
+                headers: config.headers(),
+                strip_authorization: config.strip_authorization(),
+            },
+            Self::Respond(config) => {
+                let body = config.body();
+                let (body, is_json) = if body.is_absent() { Default::default() } else { body.cloned()? };
+                let status = u16::try_from(config.status()).ok()?;
+                Integration::Respond { status, headers: config.headers(), body, is_json }
             }
             Self::Login(_) => Integration::Login,
             Self::Callback(_) => Integration::Callback,

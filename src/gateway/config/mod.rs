@@ -28,7 +28,7 @@ use core::fmt;
 
 use self::authorizer::{Authorizer, AuthorizerConfig};
 use self::cors::CorsConfig;
-use self::declare::{Declared, Setting, section};
+use self::declare::{Declared, Key, section};
 use self::forms::Text;
 use self::integration::{ProxyConfig, RespondConfig};
 use self::paths::{PathConfig, PathList};
@@ -58,7 +58,7 @@ section! {
 }
 
 /// The sections in which a misplaced key is looked up, and how a message names them.
-const SECTIONS: [(&str, &[&str]); 7] = [
+const SECTIONS: [(&str, &[Key]); 7] = [
     ("at the top level", GatewayConfig::KEYS),
     ("in authorizer", AuthorizerConfig::KEYS),
     ("in session", SessionConfig::KEYS),
@@ -71,7 +71,7 @@ const SECTIONS: [(&str, &[&str]); 7] = [
 /// The message for a key that its section does not declare: a spelling mistake, or a key of another section.
 fn unknown_key(name: &str, declared: &[&str]) -> String {
     let is_misspelt = suggestion::nearest(name, declared).is_some_and(|(changes, _)| changes <= 1);
-    match SECTIONS.iter().find(|(_, keys)| keys.contains(&name)) {
+    match SECTIONS.iter().find(|(_, keys)| keys.iter().any(|key| key.name == name)) {
         Some((section, _)) if !is_misspelt => alloc::format!("unknown key \"{name}\" here; it belongs {section}"),
         _ => suggestion::unknown("key", name, declared),
     }
@@ -138,18 +138,25 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
         }
     };
     let root = Section::new(String::new(), Some(document.root()));
-    reader.refuse_unknown(&root, GatewayConfig::KEYS);
-    let GatewayConfig { schema: Setting { .. }, authorizer, session, cors, paths } =
-        GatewayConfig::read(&mut reader, &root);
-    let authorizer = authorizer::check(&mut reader, authorizer);
-    let session = session::check(&mut reader, session);
-    let cors = cors::check(&mut reader, cors);
-    let compiled = paths::check(&mut reader, paths, &authorizer);
+    let config = GatewayConfig::read_section(&mut reader, &root);
+    let authorizer = Authorizer::check(&mut reader, &config.authorizer());
+    // Without the section there still are its defaults and variables.
+    let defaults;
+    let session = match config.session().value {
+        Some(session) => session,
+        None => {
+            defaults = SessionConfig::read_section(&mut reader, &Section::new("session".into(), None));
+            &defaults
+        }
+    };
+    session::check(&mut reader, session);
+    let cors = cors::check(&mut reader, &config.cors());
+    let compiled = paths::check(&mut reader, &config.paths(), authorizer.as_ref());
     let routes = &compiled.routes;
-    check_protection(&mut reader, &authorizer, routes);
-    let authorizer = authorizer.as_ref();
-    let verifier = authorizer.and_then(|authorizer| authorizer.verifier(&mut reader, routes)).map(Arc::new);
+    check_protection(&mut reader, &config, authorizer.as_ref(), routes);
+    let verifier = authorizer.as_ref().and_then(|authorizer| authorizer.verifier(&mut reader, routes)).map(Arc::new);
     let login = authorizer
+        .as_ref()
         .filter(|_| routes.iter().any(|route| route.integration.needs_login()))
         .and_then(|authorizer| authorizer.login(&mut reader, routes, session, verifier.clone()));
     if reader.has_errors() {
@@ -199,17 +206,22 @@ fn syntax(text: &str, reason: JsonError) -> String {
     alloc::format!("{what}: line {line}, column {column}")
 }
 
-fn check_protection(reader: &mut Reader<'_>, authorizer: &Setting<Authorizer>, routes: &[Route]) {
+fn check_protection(
+    reader: &mut Reader<'_>,
+    config: &GatewayConfig,
+    authorizer: Option<&Authorizer<'_>>,
+    routes: &[Route],
+) {
     let mut protected = routes.iter().filter(|route| route.auth != Auth::None).peekable();
     if protected.peek().is_none() {
         return;
     }
-    if authorizer.is_absent() {
+    if config.authorizer().is_absent() {
         reader.error(
             "authorizer",
             "is missing, and there are routes that need it; set \"auth\": \"none\" on public ones",
         );
-    } else if authorizer.as_ref().is_some_and(Authorizer::lacks_audience)
+    } else if authorizer.is_some_and(Authorizer::lacks_audience)
         && protected.any(|route| route.requirements.audience.is_empty())
     {
         reader.error(

@@ -10,7 +10,7 @@ use super::forms::{Choice, Elements, List, Texts, Words};
 use super::integration::IntegrationConfig;
 use super::methods::MethodsForm;
 use super::overlaps;
-use super::reader::{Field, Reader, Section};
+use super::reader::{Field, Reader};
 use super::redirects;
 #[cfg(test)]
 use super::reference;
@@ -74,17 +74,18 @@ const RESERVED_PERMISSIONS: &[&str] = &[
 /// Compiles the routes, and checks what they have to agree on.
 pub(super) fn check(
     reader: &mut Reader<'_>,
-    paths: Setting<Elements<PathConfig>>,
-    authorizer: &Setting<Authorizer>,
+    paths: &Setting<'_, Elements<PathConfig>>,
+    authorizer: Option<&Authorizer<'_>>,
 ) -> Routes {
-    let Elements { valid, mut is_complete } = paths.value.unwrap_or_default();
+    let valid = paths.value.map_or(&[][..], |list| &list.valid);
+    let mut is_complete = paths.value.is_some_and(|list| list.is_complete);
     let mut routes = Vec::with_capacity(valid.len());
     let mut places = Vec::with_capacity(valid.len());
     for (place, config) in valid {
-        match compile(reader, &place, config, authorizer.as_ref()) {
+        match compile(reader, place, config, authorizer) {
             Some(route) => {
                 routes.push(route);
-                places.push(place);
+                places.push(place.clone());
             }
             None => is_complete = false,
         }
@@ -92,38 +93,46 @@ pub(super) fn check(
     let index = RouteIndex::new(&routes, reader.unicode);
     overlaps::check(reader, &index, &routes, &places);
     // What these routes lack may be in one that was refused.
-    if is_complete && !authorizer.is_invalid {
-        check_login(reader, &routes, &places, authorizer.as_ref());
+    if is_complete && !reader.has_error_at("authorizer") {
+        check_login(reader, &routes, &places, authorizer);
     }
     let table = RouteTable::new(index, &routes);
-    redirects::check(reader, &table, &routes, &places, authorizer.as_ref());
+    redirects::check(reader, &table, &routes, &places, authorizer);
     Routes { table, routes }
 }
 
-fn compile(reader: &mut Reader<'_>, place: &str, config: PathConfig, authorizer: Option<&Authorizer>) -> Option<Route> {
-    let integration = config.integration.value.and_then(IntegrationConfig::compile);
+fn compile(
+    reader: &mut Reader<'_>,
+    place: &str,
+    config: &PathConfig,
+    authorizer: Option<&Authorizer<'_>>,
+) -> Option<Route> {
+    let integration = config.integration().value.and_then(IntegrationConfig::compile);
     let is_login_flow = integration.as_ref().is_some_and(Integration::is_login_flow);
-    let auth = config.auth.value.unwrap_or(if is_login_flow { Auth::None } else { Auth::Required });
-    let claim = authorizer.and_then(|authorizer| authorizer.roles_claim());
-    let roles = config.roles.value.filter(|roles| !roles.is_empty());
+    let auth = config.auth().cloned().unwrap_or(if is_login_flow { Auth::None } else { Auth::Required });
+    let claim = authorizer.and_then(Authorizer::roles_claim);
+    let roles = config.roles().cloned().filter(|roles| !roles.is_empty());
     if roles.is_some() && claim.is_none() && authorizer.is_some_and(Authorizer::lacks_roles_claim) {
         reader.error(
-            &config.roles.place,
+            &config.roles().place(),
             "needs authorizer.roles_claim: the claim that lists roles, such as \"https://yourapp.com/roles\"",
         );
     }
     let mut requirements = Requirements {
-        scopes: config.scopes.value.unwrap_or_default(),
-        permissions: config.permissions.value.unwrap_or_default(),
+        scopes: config.scopes().items().to_vec(),
+        permissions: config.permissions().items().to_vec(),
         roles: claim.zip(roles).map(|(claim, all)| Roles { claim, all, any: Vec::new() }),
-        organizations: config.organizations.value.unwrap_or_default(),
-        audience: config.audience.value.unwrap_or_default(),
+        organizations: config.organizations().items().to_vec(),
+        audience: config.audience().items().to_vec(),
     };
     if auth == Auth::None {
         let uses_caller = |(_, value): &(String, HeaderValue)| value.needs_caller();
         let headers = integration.as_ref().and_then(Integration::headers);
         if !requirements.is_empty() {
-            reader.error(&config.auth.place, "is \"none\", but the route requires rights, which only a token can give");
+            reader.error(
+                &config.auth().place(),
+                "is \"none\", but the route demands rights, which only a token can give",
+            );
         }
         if headers.is_some_and(|headers| headers.iter().any(uses_caller)) {
             reader.error(
@@ -138,12 +147,12 @@ fn compile(reader: &mut Reader<'_>, place: &str, config: PathConfig, authorizer:
         requirements.organizations = authorizer.organizations().to_vec();
     }
     Some(Route {
-        methods: config.method.value?,
-        pattern: config.path.value?,
+        methods: config.method().cloned()?,
+        pattern: config.path().cloned()?,
         auth,
         requirements,
-        on_unauthenticated: config.on_unauthenticated,
-        on_forbidden: config.on_forbidden,
+        on_unauthenticated: config.on_unauthenticated(),
+        on_forbidden: config.on_forbidden(),
         integration: integration?,
         login_step: None,
     })
@@ -342,7 +351,7 @@ impl Form for ForbiddenForm {
     }
 }
 
-fn check_login(reader: &mut Reader<'_>, routes: &[Route], places: &[String], authorizer: Option<&Authorizer>) {
+fn check_login(reader: &mut Reader<'_>, routes: &[Route], places: &[String], authorizer: Option<&Authorizer<'_>>) {
     let routes = || places.iter().zip(routes);
     let first = |wanted: &Integration| routes().find(|(_, route)| route.integration == *wanted);
     if let Some((path, route)) = routes().find(|(_, route)| route.integration.needs_login())

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::declare::{Key, place_of_variable};
 use super::suggestion::{nearest, shown, unknown};
 use crate::gateway::{Platform, Unicode};
 use crate::json::{Object, Value};
@@ -62,6 +63,11 @@ pub(super) struct Field<'d> {
 impl<'d> Field<'d> {
     pub(super) fn new(place: String, value: Value<'d>) -> Self {
         Self { place, value, has_placeholders: true }
+    }
+
+    /// What a variable holds.
+    pub(super) fn of_variable(variable: &str, text: &'d str) -> Self {
+        Self { place: place_of_variable(variable), value: Value::String(text), has_placeholders: false }
     }
 
     /// An element of this list.
@@ -157,27 +163,6 @@ impl<'e> Reader<'e> {
         (self.env)(name).filter(|value| !value.is_empty())
     }
 
-    /// A member of a section, or else the first of these variables that is set.
-    pub(super) fn with_field<'d, T>(
-        &mut self,
-        section: &Section<'d>,
-        name: &str,
-        variables: &[&str],
-        read: impl FnOnce(&mut Self, Option<&Field<'_>>) -> T,
-    ) -> T {
-        if let Some(field) = section.get(name) {
-            return read(self, Some(&field));
-        }
-        let found = variables.iter().find_map(|variable| Some((variable, self.variable(variable)?)));
-        match &found {
-            Some((variable, text)) => {
-                let place = format!("{variable} (environment)");
-                read(self, Some(&Field { place, value: Value::String(text), has_placeholders: false }))
-            }
-            None => read(self, None),
-        }
-    }
-
     /// The object of a field.
     pub(super) fn object<'d>(&mut self, field: &Field<'d>) -> Option<Section<'d>> {
         let object = field.value.as_object();
@@ -187,10 +172,12 @@ impl<'e> Reader<'e> {
         object.map(|object| Section::new(field.place.clone(), Some(object)))
     }
 
-    /// Reports the members that a section does not declare.
-    pub(super) fn refuse_unknown(&mut self, section: &Section<'_>, declared: &[&str]) {
-        for (name, field) in section.members().filter(|(name, _)| !declared.contains(name)) {
-            self.error(&field.place, super::unknown_key(name, declared));
+    /// Reports the members that are neither the tag of a section nor declared.
+    pub(super) fn refuse_unknown(&mut self, section: &Section<'_>, tag: Option<&'static str>, keys: &'static [Key]) {
+        let is_declared = |name: &str| tag == Some(name) || keys.iter().any(|key| key.name == name);
+        for (name, field) in section.members().filter(|(name, _)| !is_declared(name)) {
+            let names: Vec<&str> = tag.into_iter().chain(keys.iter().map(|key| key.name)).collect();
+            self.error(&field.place, super::unknown_key(name, &names));
         }
     }
 

@@ -24,7 +24,7 @@ pub(super) fn check(
     table: &RouteTable,
     routes: &[Route],
     places: &[String],
-    authorizer: Option<&Authorizer>,
+    authorizer: Option<&Authorizer<'_>>,
 ) {
     let has_clients = authorizer.is_some_and(Authorizer::restricts_clients);
     let lookup = RouteLookup { table, routes, unicode: reader.unicode };
@@ -44,7 +44,12 @@ pub(super) fn login_page<'r>(routes: impl IntoIterator<Item = &'r Route>) -> Opt
     pages.find_map(|route| route.pattern.path())
 }
 
-fn check_login(reader: &mut Reader<'_>, lookup: &RouteLookup<'_>, places: &[String], authorizer: Option<&Authorizer>) {
+fn check_login(
+    reader: &mut Reader<'_>,
+    lookup: &RouteLookup<'_>,
+    places: &[String],
+    authorizer: Option<&Authorizer<'_>>,
+) {
     for (path, route) in places.iter().zip(lookup.routes) {
         let is_login = matches!(route.integration, Integration::Login | Integration::Callback);
         if is_login && route.auth == Auth::Required {
@@ -81,7 +86,7 @@ fn check_forbidden(
     lookup: &RouteLookup<'_>,
     route: &Route,
     target: &str,
-    authorizer: Option<&Authorizer>,
+    authorizer: Option<&Authorizer<'_>>,
     has_clients: bool,
 ) {
     let Some(first) = lookup.route_at(target) else {

@@ -1,12 +1,10 @@
 //! `session`: the sealed cookie of a login.
 
-use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 
-use super::declare::{Declared, Setting, section};
+use super::declare::section;
 use super::forms::{Choice, Text, Texts, Whole, Words};
-use super::reader::{Reader, Section};
+use super::reader::Reader;
 use crate::http::is_token;
 use crate::limits;
 use crate::session::{CookieShape, LoginBinding, Sealer, Sessions};
@@ -55,36 +53,31 @@ impl SameSite {
 }
 
 /// Checks the section by itself.
-pub(super) fn check(reader: &mut Reader<'_>, section: Setting<SessionConfig>) -> SessionConfig {
-    let Setting { value, place: section, is_invalid } = section;
-    // Without the section there still are its defaults and variables.
-    let mut config = value.unwrap_or_else(|| SessionConfig::read(reader, &Section::new(section.clone(), None)));
-    config.secrets.is_invalid |= is_invalid;
-    let is_host_bound = config.cookie.starts_with("__Host-");
-    let place = format!("{section}.cookie");
-    if !is_token(&config.cookie) {
-        reader.error(&place, "is not a cookie name");
-    } else if !is_host_bound && config.domain.is_absent() {
-        reader.error(&place, "must start with __Host-, which keeps other hosts from setting it");
+pub(super) fn check(reader: &mut Reader<'_>, config: &SessionConfig) {
+    let cookie = config.cookie();
+    let is_host_bound = cookie.starts_with("__Host-");
+    let place = "session.cookie";
+    if !is_token(&cookie) {
+        reader.error(place, "is not a cookie name");
+    } else if !is_host_bound && config.domain().is_absent() {
+        reader.error(place, "must start with __Host-, which keeps other hosts from setting it");
     }
-    let Setting { place, value, .. } = &config.domain;
-    if let Some(domain) = value {
+    let setting = config.domain();
+    if let Some(domain) = setting.value {
         if !crate::url::is_host(domain) || !domain.contains('.') || domain.starts_with('[') {
-            reader.error(place, "must be a host name such as example.com");
+            reader.error(&setting.place(), "must be a host name such as example.com");
         }
         if is_host_bound {
             reader.error(
-                place,
+                &setting.place(),
                 "needs session.cookie with a name such as __Secure-edgeward: __Host- cookies have no domain",
             );
         }
     }
-    let Setting { place, value, .. } = &config.secrets;
-    if value.as_ref().is_some_and(|secrets| secrets.is_empty() || !secrets.iter().all(|secret| is_long_enough(secret)))
-    {
-        reader.error(place, "must have at least 32 characters; make one with: openssl rand -hex 32");
+    let setting = config.secrets();
+    if setting.value.is_some_and(|secrets| secrets.is_empty() || !secrets.iter().all(|secret| is_long_enough(secret))) {
+        reader.error(&setting.place(), "must have at least 32 characters; make one with: openssl rand -hex 32");
     }
-    config
 }
 
 fn is_long_enough(secret: &str) -> bool {
@@ -94,17 +87,21 @@ fn is_long_enough(secret: &str) -> bool {
 impl SessionConfig {
     /// The sealed sessions. Without a secret of their own, a client secret is used if it is long enough.
     pub(super) fn sessions(
-        self,
+        &self,
         reader: &mut Reader<'_>,
         client_secrets: &[String],
         binding: LoginBinding<'_>,
-    ) -> Option<Sessions> {
-        if self.secrets.is_absent() {
-            let has_client_secret = client_secrets.iter().any(|secret| is_long_enough(secret));
-            let key = if has_client_secret {
-                "with a key derived from the client secret"
-            } else {
+    ) -> Sessions {
+        let mut secrets = self.secrets().items().to_vec();
+        if secrets.is_empty() {
+            secrets.extend(client_secrets.iter().filter(|secret| is_long_enough(secret)).cloned());
+        }
+        // An error says what is wrong already.
+        if self.secrets().is_absent() && !reader.has_error_at("session") {
+            let key = if secrets.is_empty() {
                 "with a random key of each isolate, so logins get lost between isolates and with each deployment"
+            } else {
+                "with a key derived from the client secret"
             };
             reader.warn(
                 "session.secrets",
@@ -113,21 +110,21 @@ impl SessionConfig {
                 ),
             );
         }
-        let mut secrets: Vec<String> = self.secrets.value.unwrap_or_default();
-        if secrets.is_empty() {
-            secrets.extend(client_secrets.iter().filter(|secret| is_long_enough(secret)).cloned());
-        }
         if secrets.is_empty() {
             secrets.extend(reader.random_secret().map(ToString::to_string));
         }
-        if self.same_site == SameSite::Strict {
+        if self.same_site() == SameSite::Strict {
             reader.warn("session.same_site", "is Strict: links from other sites arrive without the session");
         }
-        Some(Sessions {
+        Sessions {
             sealer: Sealer::new(&secrets, binding),
-            cookie: CookieShape { name: self.cookie, same_site: self.same_site.name(), domain: self.domain.value },
-            idle_s: self.idle_s.into(),
-            absolute_s: self.absolute_s.into(),
-        })
+            cookie: CookieShape {
+                name: self.cookie(),
+                same_site: self.same_site().name(),
+                domain: self.domain().cloned(),
+            },
+            idle_s: self.idle_s().into(),
+            absolute_s: self.absolute_s().into(),
+        }
     }
 }

@@ -232,7 +232,7 @@ fn main() -> ExitCode {
             }
             let case = Case::new(seed, index);
             if emit {
-                // Whoever reads has ended, and said why.
+                // The reading process has ended, and reported why.
                 if stdout().lock().write_all(&bytes(&case)).is_err() {
                     wrong.store(true, Ordering::Relaxed);
                 }

@@ -1,6 +1,6 @@
 //! The RSA operation alone, for tests of what engines make of it. Its other side is `tests/kernels/cases.mjs`.
 //!
-//! Numbers in and out, as in `bindings/npm`: what an export is given stands one after the other in the buffer.
+//! Numbers in and out, as in `bindings/npm`: arguments follow each other in the buffer.
 
 #![cfg(target_family = "wasm")]
 
@@ -30,8 +30,8 @@ pub fn buffer(len: usize) -> *mut u8 {
     })
 }
 
-/// Takes the key of the next calls: n, then e. `integer` demands that kernel. Answers 0 if the numbers are refused, else the
-/// kernel: 1 on fused multiply-add, 2 on integers.
+/// Sets the key for the next calls: n, then e. `integer` selects that kernel. Returns 0 if the key is refused, else the kernel: 1 for
+/// fused multiply-add, 2 for integers.
 #[wasm_bindgen]
 pub fn key(n_len: usize, e_len: usize, integer: bool) -> u32 {
     STATE.with_borrow_mut(|State { buffer, key }| {
@@ -46,7 +46,7 @@ pub fn key(n_len: usize, e_len: usize, integer: bool) -> u32 {
     })
 }
 
-/// Puts s^e mod n into the buffer, where s of `len` bytes was. Answers whether it was possible.
+/// Replaces s, the first `len` bytes of the buffer, with s^e mod n. Returns whether it was possible.
 #[wasm_bindgen]
 pub fn power(len: usize) -> bool {
     STATE.with_borrow_mut(|State { buffer, key }| {

@@ -1,6 +1,6 @@
-// As much of a browser as a login needs: cookies by the rules that protect them, and redirects across origins.
+// A minimal browser for logins: cookies with their protection rules, and redirects across origins.
 
-/** Headers of a person opening a page by its address. */
+/** Headers of a top-level navigation from the address bar. */
 export const NAVIGATION = {
   accept: "text/html,application/xhtml+xml", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "sec-fetch-site": "none",
 };

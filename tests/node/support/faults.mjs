@@ -1,4 +1,4 @@
-// Ways for a server to answer badly, one fault at a time and endpoint.
+// Faults of a server: bad responses, one fault at a time for each endpoint.
 
 import { delay } from "./http.mjs";
 

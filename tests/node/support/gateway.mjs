@@ -1,4 +1,4 @@
-// What the Worker's tests share: configurations, requests with tokens, and the exact form of every refusal.
+// Shared by the Worker's tests: configurations, requests with tokens, and the exact form of every refusal.
 
 import assert from "node:assert/strict";
 import { WebSocket } from "ws";
@@ -74,7 +74,7 @@ export const assertTokenMissing = (answer) =>
 export const assertRefused = (answer, code, { hint } = {}) =>
   assertProblem(answer, { status: 401, code, hint, error: "invalid_token", challenge: describing("invalid_token") });
 
-/** 403 `insufficient_scope`, naming what was demanded. `scope`: the scopes in the challenge. */
+/** 403 `insufficient_scope`, naming the required right. `scope`: the scopes in the challenge. */
 export const assertForbidden = (answer, code, { required, scope } = {}) =>
   assertProblem(answer, {
     status: 403,
@@ -151,7 +151,7 @@ export async function many(count, task, { atOnce = 50 } = {}) {
 }
 
 /**
- * Asserts that none of these secrets or tokens stands in any of the texts; of a token, neither of its parts does. A part
+ * Asserts that none of these secrets or tokens is in any of the texts; of a token, neither of its parts does. A part
  * shorter than 16 characters says nothing.
  */
 export function assertNothingLeaked(secrets, texts) {

@@ -1,4 +1,4 @@
-// A provider that logs anybody in and then says whatever a test wants: for what no real provider would answer.
+// A provider that logs any user in and then responds as a test wants: for responses that no real provider gives.
 
 import { createHash, randomBytes } from "node:crypto";
 import { readBody } from "./http.mjs";

@@ -69,7 +69,7 @@ export async function readBody(req) {
 
 export const delay = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** A loopback port that nobody listens on at the moment. */
+/** A loopback port that is free at the moment. */
 export async function freePort() {
   const probe = createServer().listen(0, "127.0.0.1");
   await once(probe, "listening");

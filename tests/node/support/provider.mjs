@@ -1,5 +1,5 @@
-// A real OpenID provider on loopback: the npm package `oidc-provider`, with the resource, clients and people the
-// demo and the tests need. Tokens are issued by the provider itself, over HTTP, and checked against its live JWKS.
+// A real OpenID provider on loopback: the npm package `oidc-provider`, with the resource, clients and users of the
+// demo and the tests. Tokens are issued by the provider itself, over HTTP, and verified against its live JWKS.
 
 import { createHash, generateKeyPair, randomBytes, randomUUID } from "node:crypto";
 import { promisify } from "node:util";
@@ -65,7 +65,7 @@ export const clientFor = (alg) => (alg === "RS256" ? "edgeward-service" : `edgew
  * @param {string[]} [options.scopes]    the scopes of each resource
  * @param {string[]} [options.algs]      algorithms that have a key from the start; others get theirs when first used
  * @param {string[]} [options.gateways]  origins whose callback paths the web clients may use
- * @param {Record<string, object>} [options.accounts] people by id, with their claims; any id can log in
+ * @param {Record<string, object>} [options.accounts] users by id, with their claims; any id can log in
  * @param {object} [options.ttl]         seconds: { accessToken, idToken, refreshToken, session }
  * @param {boolean} [options.rotateRefreshTokens]
  */
@@ -239,7 +239,7 @@ class LocalProvider {
     if (!this.#keys.some((key) => key.alg === alg)) await this.rotate({ alg });
   }
 
-  // ---- clients, people, grants --------------------------------------------------------------------------------
+  // ---- clients, users, grants ---------------------------------------------------------------------------------
 
   /** Adds or replaces a client. `alg` is the algorithm of its access tokens; the rest is client metadata. */
   setClient(id, { alg = "RS256", ...metadata } = {}) {
@@ -566,7 +566,7 @@ class LocalProvider {
   }
 }
 
-/** Auth0's own shape of an access token: typ JWT, azp, and for people the userinfo endpoint as a second audience. */
+/** Auth0's own shape of an access token: typ JWT, azp, and for users the userinfo endpoint as a second audience. */
 function auth0Claims(ctx, token, { header, payload }, issuer) {
   header.typ = "JWT";
   payload.azp = payload.client_id;

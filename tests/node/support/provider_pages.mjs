@@ -1,4 +1,4 @@
-// The pages of the local identity provider. They look unlike the gateway's and the site's: it is somebody else's house.
+// The pages of the local identity provider. They look unlike those of the gateway and of the site: the provider is a different site.
 
 import { createHash } from "node:crypto";
 

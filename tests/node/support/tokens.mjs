@@ -1,5 +1,5 @@
-// An issuer of hand-made tokens: any header and payload bytes, any signature, and a JWKS over HTTP that says
-// whatever a test wants. For what no real provider would issue; see provider.mjs for those.
+// An issuer of hand-made tokens: any header and payload bytes, any signature, and a JWKS over HTTP with any
+// content. For tokens that no real provider issues; see provider.mjs for real ones.
 
 import {
   constants, createHash, createHmac, createPublicKey, generateKeyPair, randomBytes, randomUUID, sign as signBytes,

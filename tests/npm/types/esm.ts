@@ -1,20 +1,22 @@
-// What must compile, and, marked, what must not.
+// Code that must compile and, where marked, must not.
 import {
   createVerifier, decodeUnverified, EdgewardError, guard, protect,
-  type EdgewardErrorCode, type JSONWebKeySet, type VerifiedToken, type Verifier, type VerifierOptions,
+  type EdgewardErrorCode, type Guard, type IdTokenPayload, type JSONWebKeySet, type VerifiedToken, type Verifier, type VerifierOptions,
 } from "edgeward";
 import { bearer as express } from "edgeward/express";
-import bare, { gateway } from "edgeward/gateway";
+import bare, { gateway, sessions, type GatewayConfig } from "edgeward/gateway";
 import { bearer as hono } from "edgeward/hono";
 import { createVerifier as slim, init, initSync } from "edgeward/slim";
 import expressFramework from "express";
 import { Hono } from "hono";
 import { createServer } from "node:http";
+import document from "./edgeward.json" with { type: "json" };
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const same = <A, B>(_: Equal<A, B>): void => {};
 
 declare const jwks: JSONWebKeySet;
+declare const maybe: AbortSignal | undefined;
 const issuer = "https://tenant.example.com/";
 const audience = "https://api.example.com";
 const base = { issuer, audience, algorithms: ["RS256"] } as const;
@@ -29,19 +31,20 @@ createVerifier({ kind: "id", issuer, clientId: "c", algorithms: ["RS256"], nonce
 createVerifier({ issuers: [{ issuer, jwks }, { issuer: "https://b.example/" }], audience, algorithms: ["RS256"] });
 createVerifier({ issuers: [{ issuer, audience }, { issuer: "https://b.example/", audience: ["b"] }], algorithms: ["RS256"] });
 const stored: VerifierOptions = base;
-void stored;
+createVerifier(stored);
+createVerifier({ ...base, algorithms: "RS256", clients: "c", requiredClaims: "sub", roles: { claim: "roles", any: "admin" } });
 
-// @ts-expect-error the audience is forgotten
+// @ts-expect-error the audience is missing
 createVerifier({ issuer, algorithms: ["RS256"] });
-// @ts-expect-error the issuer is forgotten
+// @ts-expect-error the issuer is missing
 createVerifier({ audience, algorithms: ["RS256"] });
-// @ts-expect-error the algorithms are forgotten
+// @ts-expect-error the algorithms are missing
 createVerifier({ issuer, audience });
-// @ts-expect-error no HMAC
+// @ts-expect-error HMAC is not supported
 createVerifier({ ...base, algorithms: ["HS256"] });
 // @ts-expect-error both sources of keys
 createVerifier({ ...base, jwks, jwksUri: "https://a.example/jwks" });
-// @ts-expect-error an ID token has a client
+// @ts-expect-error ID tokens need a client
 createVerifier({ kind: "id", issuer, audience, algorithms: ["RS256"] });
 // @ts-expect-error a nonce is for ID tokens
 createVerifier({ ...base, nonce: "n" });
@@ -49,7 +52,7 @@ createVerifier({ ...base, nonce: "n" });
 createVerifier({ kind: "id", issuer, clientId: "c", algorithms: ["RS256"], profile: "auth0" });
 // @ts-expect-error misspelt
 createVerifier({ ...base, clockTolerance: 5 });
-// @ts-expect-error several issuers need an audience, each or for all
+// @ts-expect-error several issuers need an audience, shared or of their own
 createVerifier({ issuers: [{ issuer }, { issuer: "https://b.example/", audience }], algorithms: ["RS256"] });
 // @ts-expect-error one issuer or several
 createVerifier({ ...base, issuers: [{ issuer }] });
@@ -64,22 +67,32 @@ async function tokens(): Promise<void> {
   same<typeof token.payload.exp, number>(true);
   same<typeof token.payload.sub, string | undefined>(true);
   same<typeof token.scopes, string[]>(true);
+  same<typeof token.protectedHeader, typeof token.header>(true);
+  same<ReturnType<typeof token.toJSON>["header"]["kid"], string | undefined>(true);
   same<typeof token.header.alg, "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512">(true);
   const plain = verifier.verifySync("jwt");
   same<typeof plain.payload["anything"], unknown>(true);
   const id = await createVerifier({ kind: "id", issuer, clientId: "c", algorithms: ["RS256"] }).verify("jwt", { nonce: "n", accessToken: "t" });
   same<typeof id.payload.sub, string>(true);
-  // @ts-expect-error verified claims are not for writing
+  const both = await createVerifier<MyClaims, "id">({ kind: "id", issuer, clientId: "c", algorithms: ["RS256"] }).verify("jwt");
+  same<typeof both.payload.sub, string>(true);
+  same<typeof both.payload["https://a.example/plan"], "free" | "paid">(true);
+  const one: VerifiedToken<MyClaims> = await createVerifier<MyClaims>({ kind: "id", issuer, clientId: "c", algorithms: ["RS256"] }).verify("jwt");
+  const idVerifier: Verifier<IdTokenPayload> = createVerifier({ kind: "id", issuer, clientId: "c", algorithms: ["RS256"] });
+  const { verify, verifySync, authenticate, load, keys } = verifier;
+  void [one, idVerifier, verify("jwt"), verifySync("jwt"), authenticate({ headers: {} }), load(), keys()];
+  await verifier.verify("jwt", { signal: maybe });
+  // @ts-expect-error verified claims are read-only
   plain.payload.sub = "root";
-  // @ts-expect-error a token is text
+  // @ts-expect-error a token is a string
   await verifier.verify(5);
-  // @ts-expect-error nothing to wait for
+  // @ts-expect-error verifySync does not wait
   verifier.verifySync("jwt", { signal: AbortSignal.timeout(5) });
   const [status] = await verifier.load();
   same<NonNullable<typeof status>["kids"], readonly (string | null)[]>(true);
   verifier.keys();
   const unverified: Readonly<Record<string, unknown>> = decodeUnverified("jwt").payload;
-  // @ts-expect-error what is not verified is no verified token
+  // @ts-expect-error a decoded token is not a verified one
   const wrong: VerifiedToken = decodeUnverified("jwt");
   void [unverified, wrong];
 }
@@ -110,10 +123,23 @@ protect((_: Request, token) => new Response(token?.payload.sub ?? ""), { verifie
 // @ts-expect-error the token may be absent
 protect((_: Request, token) => new Response(token.payload.sub ?? ""), { verifier, required: false });
 protect((_: Request, token) => new Response(token.payload.sub ?? ""), { ...base, scopes: ["a"] });
-// @ts-expect-error the audience is forgotten
+// @ts-expect-error the audience is missing
 protect(() => new Response(""), { issuer, algorithms: ["RS256"] });
-const check = guard({ verifier });
-createServer((req) => void check(req));
+const check = guard({ verifier: typed, scopes: ["a"] });
+async function guarded(request: Request): Promise<void> {
+  const token = await check(request, (work) => void work);
+  same<typeof token.payload["https://a.example/plan"], "free" | "paid">(true);
+  same<typeof token.payload.sub, string | undefined>(true);
+  const optional = await guard({ verifier, required: false })(request);
+  same<typeof optional, VerifiedToken | undefined>(true);
+  // @ts-expect-error the token may be absent
+  optional.payload;
+  // @ts-expect-error a guard needs a request
+  await check("jwt");
+  const own: Guard = guard({ ...base, required: true });
+  same<Awaited<ReturnType<typeof own>>, VerifiedToken | undefined>(true);
+}
+createServer((req, res) => void check(req).then((token) => res.end(token.payload.sub)));
 
 const app = new Hono();
 app.get("/me", hono({ verifier: typed }), (c) => c.text(c.get("token").payload["https://a.example/plan"]));
@@ -121,8 +147,26 @@ app.get("/all", hono({ verifier, required: false }), (c) => c.text(c.get("token"
 
 expressFramework().get("/me", express({ verifier, scopes: ["a"] }), (req, res) => void res.json({ user: req.auth?.payload.sub }));
 
+expressFramework().use((req, _res, next) => void check(req).then(() => next(), next));
+app.use(async (c, next) => {
+  await check(c.req.raw);
+  await next();
+});
+
+function onConfig(config: GatewayConfig): unknown {
+  // @ts-expect-error a configuration is an object
+  gateway(5);
+  // @ts-expect-error it has paths
+  gateway({});
+  // @ts-expect-error misspelt
+  gateway({ path: [], paths: [] });
+  // @ts-expect-error not a value of auth
+  const wrong = { paths: [{ path: "/", auth: "sometimes", integration: { type: "health" } }] } satisfies GatewayConfig;
+  return [gateway(config), gateway(document), wrong, gateway(JSON.stringify(config)), new (sessions(config))({}, {})];
+}
+
 const worker: { fetch(request: Request, env: object, ctx: object): Promise<Response> } = gateway({ paths: [] });
 initSync(new Uint8Array());
 void init(fetch("verifier.wasm"));
 const other: Verifier = slim(base);
-void [tokens, onError, answer, worker, other, bare satisfies typeof worker];
+void [tokens, onError, guarded, onConfig, answer, worker, other, bare satisfies typeof worker];

@@ -1,4 +1,4 @@
-//! What goes back to JavaScript, as JSON, and what comes from there about a fetch.
+//! The messages to JavaScript, as JSON, and its responses to requests.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -10,10 +10,10 @@ use edgeward::json::{Document, Number, Value, push_quoted};
 use edgeward::jwk::KeyCache;
 use edgeward::text::signed_decimal;
 
-use crate::mailbox::{Answer, Sender};
-use crate::tasks::News;
+use crate::js_host::{Response, RunningTask};
+use crate::tasks::Completions;
 
-/// Why there is no verified token, for programs (`code`), for people (`message`), and as an HTTP answer.
+/// Why there is no verified token: a stable code, a message, and the HTTP response.
 pub(crate) struct Refusal {
     code: &'static str,
     message: Cow<'static, str>,
@@ -26,8 +26,8 @@ impl Refusal {
     }
 }
 
-/// A refusal that the other side finds the words for.
-pub(crate) fn bare_refusal(output: &mut String, code: &str) {
+/// Writes a refusal whose text JavaScript has.
+pub(crate) fn refusal_code(output: &mut String, code: &str) {
     output.clear();
     Json(output).raw(r#"{"code":""#).raw(code).raw(r#""}"#);
 }
@@ -41,7 +41,7 @@ pub(crate) fn refusal(output: &mut String, refusal: &Refusal) {
     Json(output).raw(r#","body":"#).text(&reply.body).raw("}}");
 }
 
-/// An object of names and values.
+/// Writes an object of names and values.
 fn headers<'h>(output: &mut String, headers: impl Iterator<Item = (&'h str, &'h String)>) {
     output.push('{');
     for (index, (name, value)) in headers.enumerate() {
@@ -51,18 +51,18 @@ fn headers<'h>(output: &mut String, headers: impl Iterator<Item = (&'h str, &'h 
     output.push('}');
 }
 
-/// Appends to JSON text, piece by piece.
+/// Appends to JSON text.
 struct Json<'o>(&'o mut String);
 
 impl Json<'_> {
-    /// A piece as it is.
+    /// Appends JSON as it is.
     #[inline(never)]
     fn raw(self, text: &str) -> Self {
         self.0.push_str(text);
         self
     }
 
-    /// A string.
+    /// Appends a string, quoted.
     #[inline(never)]
     fn text(self, text: &str) -> Self {
         push_quoted(self.0, text);
@@ -76,7 +76,7 @@ impl Json<'_> {
     }
 }
 
-/// A comma before every item but the first.
+/// Writes a comma before every item but the first.
 fn separate(output: &mut String, index: usize) {
     if index > 0 {
         output.push(',');
@@ -92,20 +92,20 @@ fn numbers(output: &mut String, numbers: &[f64]) {
     output.push(']');
 }
 
-/// What JavaScript has to do, and what has happened.
-pub(crate) fn mail(output: &mut String, requests: &str, news: &News) {
+/// Writes the requests to perform, and the calls that have ended or failed.
+pub(crate) fn updates(output: &mut String, requests: &str, completions: &Completions) {
     output.clear();
     Json(output).raw(r#"{"requests":["#).raw(requests.get(1..).unwrap_or_default()).raw(r#"],"failed":"#);
-    numbers(output, &news.failed);
+    numbers(output, &completions.failed);
     output.push_str(r#","ended":"#);
-    numbers(output, &news.ended);
+    numbers(output, &completions.ended);
     output.push('}');
 }
 
-/// Begins one of the requests of [`mail`], up to what it is about.
-pub(crate) fn begin_request(output: &mut String, request: f64, sender: Sender, name: &str) {
-    Json(output).raw(r#",{"number":"#).number(request as i64).raw(r#","call":"#).number(sender.call as i64);
-    Json(output).raw(if sender.is_job { r#","isWork":true,""# } else { r#","isWork":false,""# }).raw(name).raw(r#"":"#);
+/// Writes the beginning of one of the requests of [`updates`], up to its value.
+pub(crate) fn begin_request(output: &mut String, request: f64, running: RunningTask, name: &str) {
+    Json(output).raw(r#",{"number":"#).number(request as i64).raw(r#","call":"#).number(running.call as i64);
+    Json(output).raw(if running.is_job { r#","isJob":true,""# } else { r#","isJob":false,""# }).raw(name).raw(r#"":"#);
 }
 
 pub(crate) fn outgoing(output: &mut String, outgoing: &Outgoing) {
@@ -128,15 +128,15 @@ pub(crate) fn number(output: &mut String, number: i64) {
     Json(output).number(number);
 }
 
-/// What JavaScript answered: `kind` 0, it is done; 1, the edge cache has these bytes; 2, no reply, because the network failed; 3, a
-/// reply, its status and headers as JSON, then its body; 4, no reply that was waited for or read to its end.
-pub(crate) fn read(kind: u32, head: &[u8], body: &[u8]) -> Answer {
+/// Reads a response of JavaScript. `kind` 0: done, without a value; 1: the bytes of an edge cache entry; 2: no response, because the
+/// network failed; 3: a response, its status and headers as JSON, then its body; 4: given up before there was a whole response.
+pub(crate) fn read_response(kind: u32, head: &[u8], body: &[u8]) -> Response {
     match kind {
-        0 => Answer::Done,
-        1 => Answer::Edge(body.to_vec()),
-        3 => Answer::Sent(incoming(head, body).ok_or(Unreachable::GivenUp)),
-        4 => Answer::Sent(Err(Unreachable::GivenUp)),
-        _ => Answer::Sent(Err(Unreachable::Network)),
+        0 => Response::Done,
+        1 => Response::Edge(body.to_vec()),
+        3 => Response::Sent(incoming(head, body).ok_or(Unreachable::GivenUp)),
+        4 => Response::Sent(Err(Unreachable::GivenUp)),
+        _ => Response::Sent(Err(Unreachable::Network)),
     }
 }
 
@@ -154,6 +154,7 @@ fn incoming(head: &[u8], body: &[u8]) -> Option<Incoming> {
     })
 }
 
+/// Writes the status of each issuer's keys.
 pub(crate) fn keys<'k>(output: &mut String, caches: impl Iterator<Item = &'k Arc<KeyCache>>) {
     output.clear();
     output.push('[');
@@ -173,7 +174,7 @@ pub(crate) fn keys<'k>(output: &mut String, caches: impl Iterator<Item = &'k Arc
             };
         }
         Json(output).raw(r#"],"skipped":"#).number(status.skipped as i64);
-        // A fixed set was never fetched and never ages.
+        // A fixed set is not fetched and does not expire.
         if status.fetched_at.millis() > 0 {
             let (fetched_at, fresh_until) = (status.fetched_at.secs(), status.fresh_until.secs());
             Json(output).raw(r#","fetchedAt":"#).number(fetched_at);

@@ -1,30 +1,30 @@
-/** So many characters of a signature tell tokens apart; the whole text is compared all the same. */
+/** The end of a signature that distinguishes tokens, in characters; the whole text is compared as well. */
 const TAIL = 24;
 
 /**
- * Verified tokens, for the next call with the same text. The core says how long a verdict stands as long as the keys are the same;
- * when the keys change, `clear` is called. A verdict is found only by the whole text and by how it was given, and a token gets in
- * only after the core accepted it, so that nobody chooses where it is kept.
+ * A cache of verified tokens by their text. The core says how long a verdict holds with the same keys; when the keys change, the cache is
+ * cleared. Only accepted tokens are inserted, so that an attacker cannot choose the place of an entry.
  */
-export class Known {
+export class VerdictCache {
   #entries = new Map();
   #capacity;
 
+  /** `capacity`: the maximum number of tokens. */
   constructor(capacity) {
     this.#capacity = capacity;
   }
 
-  /** The claims of a token that is known to pass at this time. */
+  /** Returns the claims of a token whose verdict holds at `now` (milliseconds since 1970). */
   find(form, text, now) {
     const entry = this.#entries.get(text.slice(-TAIL));
     if (entry === undefined || entry.text !== text || entry.form !== form) return undefined;
     return now >= entry.from && now < entry.until ? entry.claims : undefined;
   }
 
-  keep(form, text, { from, until }, claims) {
+  insert(form, text, { from, until }, claims) {
     if (this.#capacity === 0) return;
     const entries = this.#entries;
-    // A copy of its own: a text that was cut out of a larger one would keep that.
+    // A copy: a slice would keep the larger text that it was cut from.
     const copy = ` ${text}`.slice(1);
     const tail = copy.slice(-TAIL);
     if (entries.size >= this.#capacity && !entries.has(tail)) entries.delete(entries.keys().next().value);

@@ -1,0 +1,122 @@
+//! A verifier, and its verdicts in the form that JavaScript reads.
+
+use edgeward::error::VerifyError;
+use edgeward::host::Host;
+use edgeward::http::{forbidden, refused, unavailable};
+use edgeward::jwk::KeysUnavailable;
+use edgeward::jwt::{Any, Requirements, VerifiedToken};
+use edgeward::{VerificationError, Verifier};
+
+use crate::js_host::JsHost;
+use crate::messages::Refusal;
+use crate::options::PerCall;
+use crate::verdict::{Verdict, outcome};
+
+/// A verifier with what its refusals are worded from.
+pub(crate) struct Checker {
+    pub(crate) verifier: Verifier<Any>,
+    /// The requirements for every token, to name them in refusals.
+    pub(crate) requirements: Requirements,
+}
+
+impl Checker {
+    /// Checks a token without waiting and records the outcome in `verdict`; false if that needs a fetch.
+    pub(crate) fn check_if_ready(
+        &self,
+        token: &str,
+        per_call: Option<&PerCall>,
+        host: &JsHost,
+        verdict: &mut Verdict,
+    ) -> bool {
+        let result = self.verifier.verify_if_ready(token, host);
+        let is_ready = result.is_some();
+        if let Some(result) = result {
+            self.record(result, token, per_call, host, verdict);
+        }
+        is_ready
+    }
+
+    /// Checks a token with the keys at hand and records the outcome in `verdict`.
+    pub(crate) fn check_now(&self, token: &str, per_call: Option<&PerCall>, host: &JsHost, verdict: &mut Verdict) {
+        match self.verifier.verify_now(token, host) {
+            Some(result) => self.record(result, token, per_call, host, verdict),
+            None => verdict.outcome = outcome::NOT_LOADED,
+        }
+    }
+
+    /// Checks a token, waiting for keys where necessary.
+    pub(crate) async fn check(&self, token: &str, per_call: Option<&PerCall>, host: &JsHost) -> Verdict {
+        let result = self.verifier.verify(token, host).await;
+        let mut verdict = Verdict::new();
+        self.record(result, token, per_call, host, &mut verdict);
+        verdict
+    }
+
+    /// Loads the keys of every issuer.
+    pub(crate) async fn load(&self, host: &JsHost) -> Verdict {
+        let mut verdict = Verdict::new();
+        if let Err(why) = self.verifier.load(host).await {
+            verdict.refuse(&keys_unavailable(why));
+        }
+        verdict
+    }
+
+    /// Applies the requirements of the call to a verified token and records the outcome in `verdict`.
+    fn record(
+        &self,
+        result: Result<VerifiedToken<Any>, VerificationError>,
+        token: &str,
+        per_call: Option<&PerCall>,
+        host: &JsHost,
+        verdict: &mut Verdict,
+    ) {
+        let refusal = match result {
+            Ok(verified) => match per_call.map_or(Ok(()), |per_call| check_call(&verified, per_call)) {
+                Ok(()) => {
+                    verdict.outcome = outcome::PASSED;
+                    verdict.text.clear();
+                    verdict.text.push_str(verified.header().as_json());
+                    verdict.header_len = verdict.text.len();
+                    verdict.text.push_str(verified.claims().as_json());
+                    let now = host.now();
+                    if per_call.is_none()
+                        && let Some(period) = self.verifier.stable_period(token, now)
+                    {
+                        verdict.settled = [period.start, period.end].map(|time| time.millis() as f64);
+                    }
+                    return;
+                }
+                Err(error) => {
+                    // A refused token starts no refresh of the keys; the next one that passes does.
+                    host.discard_jobs();
+                    refusal_of(&error, per_call.map_or(&self.requirements, |one| &one.requirements))
+                }
+            },
+            Err(VerificationError::Refused(error)) => refusal_of(&error, &self.requirements),
+            Err(VerificationError::Unavailable(why)) => keys_unavailable(why),
+        };
+        verdict.refuse(&refusal);
+    }
+}
+
+fn check_call(token: &VerifiedToken<Any>, per_call: &PerCall) -> Result<(), VerifyError> {
+    if let Some(nonce) = &per_call.nonce {
+        token.check_nonce(nonce)?;
+    }
+    if let Some(access_token) = &per_call.access_token {
+        token.check_at_hash(access_token)?;
+    }
+    per_call.requirements.check(token.claims()).map_err(VerifyError::Forbidden)
+}
+
+fn refusal_of(error: &VerifyError, requirements: &Requirements) -> Refusal {
+    let reply = match error {
+        VerifyError::Forbidden(reason) => forbidden(reason, requirements),
+        error => refused(error),
+    };
+    Refusal::new(error.code(), error.message(), reply)
+}
+
+fn keys_unavailable(why: KeysUnavailable) -> Refusal {
+    Refusal::new(why.error.code(), why.error.message().into(), unavailable(why.error, why.retry_after_s))
+}

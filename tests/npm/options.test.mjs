@@ -1,0 +1,156 @@
+// The table of options: its messages, exactly, and its agreement with the core and the types.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { it } from "node:test";
+import { createVerifier, guard, initSync, protect } from "../../pkg/src/entry/slim.js";
+import { VERIFIER, readVerifierOptions } from "../../pkg/src/options.js";
+import { root } from "./install.mjs";
+
+initSync(readFileSync(join(root, "pkg/wasm/edgeward_bg.wasm")));
+
+const issuer = "https://tenant.example.com/";
+const shared = { audience: "https://api.example.com", algorithms: ["RS256"] };
+const base = { issuer, ...shared };
+const { audience: _, ...id } = { ...base, kind: "id", clientId: "client" };
+
+function messageOf(call) {
+  try {
+    call();
+  } catch (error) {
+    assert.equal(error.code, "options_invalid", error.stack);
+    return error.message;
+  }
+  return undefined;
+}
+
+const circular = {};
+circular.keys = circular;
+
+it("wrong options have these messages", () => {
+  const cases = [
+    [null, "options must be an object"],
+    [[], "options must be an object"],
+    [{}, "issuer is missing"],
+    [{ issuer }, 'algorithms is missing: ["RS256"] is what most providers sign with'],
+    [{ issuer, algorithms: "RS256" }, "audience is missing"],
+    [{ ...id, clientId: undefined }, "clientId must be a string"],
+    [{ issuer, algorithms: "RS256", kind: "id" }, 'clientId is missing: it is the audience of ID tokens (kind: "id")'],
+    [{ ...base, issuer: 5 }, "issuer must be a string"],
+    [{ ...base, issuer: "" }, "issuer must not be empty"],
+    [{ ...base, issuer: "\ud800" }, "issuer must not contain lone surrogates"],
+    [{ ...base, issuer: "http://a.example/" }, "issuer must be an https URL (http is allowed on loopback only)"],
+    [{ ...base, jwksUri: "http://a.example/" }, "jwksUri must be an https URL (http is allowed on loopback only)"],
+    [{ ...base, audience: undefined }, "audience must be a string or an array of strings"],
+    [{ ...base, audience: [] }, "audience must not be empty"],
+    [{ ...base, audience: ["a", ""] }, "audience[1] must not be empty"],
+    [{ ...base, audience: ["a", , "b"] }, "audience[1] must be a string"],
+    [{ ...base, algorithms: ["RS256", "HS256"] }, "algorithms[1] must be one of RS256, RS384, RS512, PS256, PS384, PS512"],
+    [{ ...base, kind: "refresh" }, "kind must be one of access, id"],
+    [{ ...base, profile: "okta" }, "profile must be one of auto, auth0, rfc9068"],
+    [{ ...base, clockSkew: 61 }, "clockSkew must be a whole number of seconds from 0 to 60"],
+    [{ ...base, maxTokenAge: -1 }, "maxTokenAge must be a whole number of seconds from 0 to 4294967295"],
+    [{ ...base, timeout: 0 }, "timeout must be a whole number of milliseconds from 1 to 30000"],
+    [{ ...base, cacheSize: 0.5 }, "cacheSize must be a whole number of tokens from 0 to 65536"],
+    [{ ...base, fetch: null }, "fetch must be a function"],
+    [{ ...base, now: undefined }, "now must be a function"],
+    [{ ...base, scopes: "a b" }, "scopes must be a single scope, without spaces"],
+    [{ ...base, roles: "admin" }, "roles must be an object"],
+    [{ ...base, roles: { any: ["a"] } }, "roles.claim is missing"],
+    [{ ...base, roles: { claim: "a" } }, "roles must have all or any"],
+    [{ ...base, roles: { claim: "a", any: [1] } }, "roles.any[0] must be a string"],
+    [{ ...base, nonce: "n" }, 'nonce is for ID tokens (kind: "id")'],
+    [{ ...id, profile: "auth0" }, "profile is for access tokens"],
+    [{ ...id, clients: ["c"] }, "clients is for access tokens"],
+    [{ ...base, jwks: { keys: [] }, jwksUri: "https://a.example/" }, "jwks and jwksUri exclude each other"],
+    [{ ...base, jwks: undefined }, "jwks must be a JSON Web Key Set: an object with the array keys"],
+    [{ ...base, jwks: circular }, "jwks must be plain JSON"],
+    [{ ...base, jwks: { keys: [] } }, "jwks has no key that can verify a signature"],
+    [{ ...base, jwks: { keys: [], more: "x".repeat(600_000) } }, "jwks is too large"],
+    [{ ...base, issuers: [{ issuer }] }, "issuer cannot be used beside issuers: move it into each of them"],
+    [{ ...shared, issuers: {} }, "issuers must be an array of objects"],
+    [{ ...shared, issuers: [] }, "issuers must not be empty"],
+    [{ ...shared, issuers: [{ issuer }, 1] }, "issuers[1] must be an object"],
+    [{ ...shared, issuers: [{ issuer }, {}] }, "issuers[1].issuer is missing"],
+    [{ ...shared, issuers: [{ issuer }, { issuer }] }, "issuers[1].issuer is a duplicate"],
+    [{ algorithms: "RS256", issuers: [{ issuer }] }, "issuers[0].audience is missing"],
+    [{ ...shared, issuers: [{ issuer }, { issuer: "http://a.example/" }] }, "issuers[1].issuer must be an https URL (http is allowed on loopback only)"],
+    // Misspelt names.
+    [{ ...base, audiance: "a" }, "audiance is not an option; did you mean audience?"],
+    [{ ...base, aud: "a" }, "aud is not an option; did you mean audience?"],
+    [{ ...base, clockTolerance: 5 }, "clockTolerance is not an option; did you mean clockSkew?"],
+    [{ ...base, maxAge: 5 }, "maxAge is not an option; did you mean maxTokenAge?"],
+    [{ ...base, jwksUrl: "https://a.example/" }, "jwksUrl is not an option; did you mean jwksUri?"],
+    [{ ...base, ClockSkew: 5 }, "ClockSkew is not an option; did you mean clockSkew?"],
+    [{ ...base, roles: { claim: "a", every: ["a"] } }, "roles.every is not an option"],
+    [{ ...base, roles: { clam: "a", any: ["a"] } }, "roles.clam is not an option; did you mean roles.claim?"],
+    [{ ...shared, issuers: [{ isuer: issuer }] }, "issuers[0].isuer is not an option; did you mean issuers[0].issuer?"],
+    [{ ...base, foo: 1 }, "foo is not an option"],
+    [{ ...base, constructor: 1 }, "constructor is not an option"],
+    [JSON.parse(`{"__proto__":1}`), "__proto__ is not an option"],
+  ];
+  for (const [options, message] of cases) assert.equal(messageOf(() => createVerifier(options)), message);
+});
+
+it("wrong options of a call have these messages", () => {
+  const access = createVerifier(base);
+  const cases = [
+    [null, "options must be an object"],
+    [{ scope: "a" }, "scope is not an option; did you mean scopes?"],
+    [{ audiences: "a" }, "audiences is not an option; did you mean audience?"],
+    [{ roles: { claims: "a", any: ["a"] } }, "roles.claims is not an option; did you mean roles.claim?"],
+    [{ issuer }, "issuer is not an option"],
+    [{ nonce: "n" }, 'nonce is for ID tokens (kind: "id")'],
+    [{ accessToken: "t" }, 'accessToken is for ID tokens (kind: "id")'],
+    [{ signal: 1 }, "signal must be an AbortSignal"],
+    [{ waitUntil: 1 }, "waitUntil must be a function"],
+    [{ permissions: null }, "permissions must be a string or an array of strings"],
+  ];
+  for (const [options, message] of cases) assert.equal(messageOf(() => access.verifySync("a.b.c", options)), message);
+  assert.throws(() => access.verifySync("a.b.c", { signal: undefined, waitUntil: undefined }), { code: "token_malformed" });
+  assert.throws(() => createVerifier(id).verifySync("a.b.c", { nonce: "n", accessToken: "t" }), { code: "token_malformed" });
+});
+
+it("wrong options of a route have these messages", () => {
+  const verifier = createVerifier(base);
+  const cases = [
+    [undefined, "options must be an object"],
+    [{ verifer: verifier }, "verifer is not an option; did you mean verifier?"],
+    [{ ...base, requird: false }, "requird is not an option; did you mean required?"],
+    [{ verifier, scops: "a" }, "scops is not an option; did you mean scopes?"],
+    [{ verifier, issuer }, "issuer is an option of createVerifier and cannot be used beside verifier"],
+    [{ verifier: {} }, "verifier must be made by createVerifier"],
+    [{ verifier: undefined }, "verifier must be made by createVerifier"],
+    [{ verifier, required: "no" }, "required must be true or false"],
+    [{ issuer }, 'algorithms is missing: ["RS256"] is what most providers sign with'],
+  ];
+  for (const [options, message] of cases) {
+    assert.equal(messageOf(() => guard(options)), message);
+    assert.equal(messageOf(() => protect(() => {}, options)), message);
+  }
+  assert.equal(messageOf(() => protect(undefined, { verifier })), "handler must be a function");
+});
+
+it("the core's messages name the issuer concerned", () => {
+  const { policy } = readVerifierOptions({ ...shared, issuers: [{ issuer }, { issuer: "https://b.example/", jwks: {} }] });
+  assert.deepEqual(JSON.parse(policy).issuers.map((one) => one.audience), [["https://api.example.com"], ["https://api.example.com"]]);
+  const options = { ...shared, issuers: [{ issuer }, { issuer: "https://b.example/", jwks: {} }] };
+  assert.equal(messageOf(() => createVerifier(options)), "issuers[1].jwks must be a JSON Web Key Set: an object with the array keys");
+});
+
+it("getters are read once, so that a value cannot change after it was checked", () => {
+  let reads = 0;
+  createVerifier({ ...base, get clockSkew() { return (reads += 1) === 1 ? 5 : 1e9; } });
+  assert.equal(reads, 1);
+});
+
+it("every option of the table is parsed by the core or used by the package, and typed", () => {
+  const core = readFileSync(join(root, "bindings/npm/src/options.rs"), "utf8");
+  const types = readFileSync(join(root, "pkg/types/index.d.ts"), "utf8");
+  const host = ["fetch", "now", "timeout"];
+  for (const name of Object.keys(VERIFIER)) {
+    assert.equal(core.includes(`"${name}"`), !host.includes(name), name);
+    assert.match(types, new RegExp(`^  readonly ${name}\\??: `, "m"), name);
+  }
+});
