@@ -22,7 +22,7 @@ bench_wasm() {
 # Installs the tools, too.
 scripts/build.sh
 # The same optimization levels as in Cargo.toml.
-shipped=(--config 'profile.release.package.edgeward.opt-level="s"')
+shipped=(--config 'profile.release.package.edgeward.opt-level="z"' --config 'profile.release.package.edgeward-rsa.opt-level="s"')
 for package in serde_json base64@0.23.1; do
   shipped+=(--config "profile.release.package.\"$package\".opt-level=2")
 done

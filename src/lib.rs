@@ -82,7 +82,7 @@ pub mod jwt;
 pub mod limits;
 #[cfg(feature = "gateway")]
 pub mod oidc;
-pub mod rsa;
+pub use edgeward_rsa as rsa;
 #[cfg(feature = "gateway")]
 pub mod session;
 mod shared;

@@ -2,6 +2,8 @@
 //!
 //! Limits are inclusive: a value equal to the limit passes.
 
+pub use edgeward_rsa::limits::{MAX_EXPONENT_BITS, MAX_MODULUS_BITS, MIN_MODULUS_BITS};
+
 /// Longest compact token, in bytes. Platforms cap a request's headers at 16 to 128 KiB; tokens issued in practice stay
 /// under 8 KiB.
 pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
@@ -57,18 +59,8 @@ pub const MAX_OVERLAP_STEPS: usize = 200_000;
 /// megabytes, and an isolate has 128. A further one replaces the least recently used, which starts afresh when it is used again.
 pub const MAX_GATEWAYS: u32 = 32;
 
-/// Smallest RSA modulus, in bits (RFC 7518 §3.3).
-pub const MIN_MODULUS_BITS: usize = 2048;
-
-/// Largest RSA modulus, in bits. The cost of a verification grows with its square.
-pub const MAX_MODULUS_BITS: usize = 8192;
-
 /// Largest RSA modulus the gateway accepts unless configured otherwise, in bits: the largest Auth0 issues.
 pub const GATEWAY_MAX_MODULUS_BITS: usize = 4096;
-
-/// Widest RSA public exponent, in bits; it is also odd and at least 3. Common practice among verifiers, and a bound on the work that
-/// a key can cause.
-pub const MAX_EXPONENT_BITS: usize = 33;
 
 /// Longest `sub` of an ID token, in ASCII characters (OpenID Connect Core §2).
 pub const MAX_SUBJECT_BYTES: usize = 255;

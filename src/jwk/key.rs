@@ -8,7 +8,7 @@ use crate::base64url;
 use crate::error::VerifyError;
 use crate::json::{Object, Value};
 use crate::limits;
-use crate::rsa::{InvalidKey, PublicKey, roca};
+use crate::rsa::{InvalidKey, PublicKey, has_roca_fingerprint};
 
 /// A public key that may verify signatures, with its `kid` and the algorithm it is restricted to, if any.
 pub struct VerifyingKey {
@@ -123,7 +123,7 @@ impl VerifyingKey {
     /// # Errors
     /// [`InvalidJwk::Roca`].
     pub fn new(rsa: PublicKey) -> Result<Self, InvalidJwk> {
-        if roca::has_fingerprint(rsa.n()) {
+        if has_roca_fingerprint(rsa.n()) {
             return Err(InvalidJwk::Roca);
         }
         Ok(Self { rsa, kid: None, algorithm: None })

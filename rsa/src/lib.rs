@@ -1,4 +1,8 @@
-//! RSA signature verification (RFC 8017): the public operation, RSASSA-PKCS1-v1_5 and RSASSA-PSS.
+//! RSA signature verification (RFC 8017): the public operation, RSASSA-PKCS1-v1_5 and RSASSA-PSS. It is as fast in WebAssembly as
+//! native code.
+//!
+//! This is the arithmetic of [`edgeward`](https://docs.rs/edgeward), which re-exports it as `edgeward::rsa`. It is a package of its own so that
+//! it can be optimized for speed while everything around it is optimized for size.
 //!
 //! Public keys and signatures are not secret, so nothing here needs to run in constant time.
 //!
@@ -6,6 +10,11 @@
 //! fused multiply-add, for wasm with relaxed SIMD on hosts that fuse. `public_key` chooses the kernel, `power` exponentiates.
 //! `make differential` compares both with another implementation, natively and in wasm.
 
+#![no_std]
+
+extern crate alloc;
+
+mod digest;
 #[cfg(any(test, edgeward_emulate_fma, target_feature = "relaxed-simd"))]
 mod fma;
 #[cfg(feature = "rsa")]
@@ -13,17 +22,19 @@ mod import;
 mod int;
 #[cfg(any(test, edgeward_emulate_fma, target_feature = "relaxed-simd"))]
 mod lanes;
+pub mod limits;
 mod natural;
 mod pkcs1v15;
 mod power;
 mod pss;
 mod public_key;
-pub(crate) mod roca;
+mod roca;
 
-pub use crate::crypto::Hash;
+pub use digest::{Digest, Hash, sha256};
 #[cfg(feature = "rsa")]
 pub use import::InvalidKeyFile;
 pub use public_key::{InvalidKey, OpError, PublicKey};
+pub use roca::has_fingerprint as has_roca_fingerprint;
 
 /// The integer kernel for this target.
 #[cfg(target_pointer_width = "64")]

@@ -30,14 +30,6 @@ impl fmt::Display for InvalidKeyFile {
 
 impl core::error::Error for InvalidKeyFile {}
 
-/// ```
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let rsa_key = edgeward::testing::SigningKey::fixed().private().to_public_key();
-/// let key = edgeward::rsa::PublicKey::try_from(&rsa_key)?;
-/// assert_eq!(key.bits(), 2048);
-/// # Ok(())
-/// # }
-/// ```
 impl TryFrom<&RsaPublicKey> for PublicKey {
     type Error = InvalidKey;
 
@@ -50,17 +42,9 @@ impl PublicKey {
     /// Reads a public key in PEM: `PUBLIC KEY` (RFC 5280 §4.1.2.7) or `RSA PUBLIC KEY` (RFC 8017 §A.1.1).
     ///
     /// ```
-    /// use edgeward::jwk::{JwkSet, KeyCache, VerifyingKey};
-    /// use edgeward::rsa::PublicKey;
+    /// use edgeward_rsa::{InvalidKeyFile, PublicKey};
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use rsa::pkcs8::EncodePublicKey;
-    /// # let public = edgeward::testing::SigningKey::fixed().private().to_public_key();
-    /// # let pem = public.to_public_key_pem(rsa::pkcs8::LineEnding::LF).map_err(|error| error.to_string())?;
-    /// let key = VerifyingKey::new(PublicKey::from_pem(&pem)?)?.with_kid("2026-11");
-    /// let keys = KeyCache::fixed("https://issuer.example.com/", JwkSet::from_iter([key]));
-    /// # Ok(())
-    /// # }
+    /// assert_eq!(PublicKey::from_pem("not a key").err(), Some(InvalidKeyFile::Malformed));
     /// ```
     ///
     /// # Errors

@@ -9,7 +9,8 @@ const PRIMES: [u32; 38] = [
 ];
 
 /// Returns whether the big-endian modulus `n` has the fingerprint.
-pub(crate) fn has_fingerprint(n: &[u8]) -> bool {
+#[must_use]
+pub fn has_fingerprint(n: &[u8]) -> bool {
     PRIMES.iter().all(|&prime| {
         let residue = n.iter().fold(0u32, |rest, &octet| (rest << 8 | u32::from(octet)) % prime);
         is_power_of_65537(residue, prime)

@@ -16,9 +16,9 @@ pub enum Hash {
 /// Longest digest, in bytes.
 const MAX_DIGEST_BYTES: usize = 64;
 
-/// A digest of up to [`MAX_DIGEST_BYTES`], on the stack.
-#[derive(Clone, Copy)]
-pub(crate) struct Digest {
+/// A digest of up to 64 bytes, on the stack.
+#[derive(Debug, Clone, Copy)]
+pub struct Digest {
     bytes: [u8; MAX_DIGEST_BYTES],
     len: usize,
 }
@@ -42,7 +42,8 @@ impl Hash {
     }
 
     /// Hashes the concatenation of `parts`.
-    pub(crate) fn digest(self, parts: &[&[u8]]) -> Digest {
+    #[must_use]
+    pub fn digest(self, parts: &[&[u8]]) -> Digest {
         match self {
             Self::Sha256 => Digest::of::<Sha256>(parts),
             Self::Sha384 => Digest::of::<Sha384>(parts),
@@ -63,7 +64,8 @@ impl Digest {
 }
 
 /// Returns the SHA-256 digest of `bytes`.
-pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let digest = Hash::Sha256.digest(&[bytes]);
     digest.bytes.first_chunk().copied().unwrap_or_default()
 }

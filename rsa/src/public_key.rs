@@ -69,19 +69,13 @@ impl core::error::Error for OpError {}
 /// An RSA public key with the constants of its kernel.
 ///
 /// ```
-/// use edgeward::rsa::{Hash, PublicKey, Scheme};
-/// # use edgeward::testing::SigningKey;
-/// # use rsa::traits::PublicKeyParts;
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let signer = SigningKey::fixed();
-/// # let (n, e) = (signer.private().n().to_bytes_be(), signer.private().e().to_bytes_be());
-/// # let signature = signer.sign(Scheme::Pss(Hash::Sha256), b"message");
+/// use edgeward_rsa::{Hash, PublicKey, Scheme};
 ///
-/// let key = PublicKey::new(&n, &e)?;
-/// key.verify(Scheme::Pss(Hash::Sha256), b"message", &signature)?;
-/// assert!(key.verify(Scheme::Pss(Hash::Sha256), b"another message", &signature).is_err());
-/// # Ok(())
-/// # }
+/// /// Verifies an RS256 signature with a key's modulus and exponent, both big-endian.
+/// fn is_signed_by(n: &[u8], e: &[u8], message: &[u8], signature: &[u8]) -> bool {
+///     PublicKey::new(n, e).is_ok_and(|key| key.verify(Scheme::Pkcs1v15(Hash::Sha256), message, signature).is_ok())
+/// }
+/// assert!(!is_signed_by(&[1; 256], &[1, 0, 1], b"message", &[0; 256]));
 /// ```
 #[derive(Clone)]
 pub struct PublicKey {
