@@ -96,7 +96,7 @@ fi
 
 # Every wasm module, whether it ships, is tested or is measured, is built with these flags.
 # WASM_SMALL: small to download and to compile; at the default, half of the functions are copied into their callers.
-# WASM_RELAXED: for engines with relaxed SIMD, such as workerd: the fused multiply-add kernel of src/rsa.
+# WASM_RELAXED: for engines with relaxed SIMD, such as workerd: the fused multiply-add kernel of rsa/.
 # shellcheck disable=SC2034
 WASM_SMALL="-C llvm-args=-inline-threshold=5" WASM_RELAXED="-C target-feature=+simd128,+relaxed-simd"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the tests of the kernels of src/rsa and prints their folder: the program `differential`, with both kernels, and the RSA
+# Builds the tests of the kernels of rsa/ and prints their folder: the program `differential`, with both kernels, and the RSA
 # operation as the modules `baseline.wasm` and `relaxed.wasm`, built like the shipped ones.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"

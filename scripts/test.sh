@@ -55,17 +55,19 @@ step_no_std() {
 
 step_docs() { RUSTDOCFLAGS="--deny warnings" cargo doc --locked --no-deps --all-features; }
 
-# The crate as it would be published: nothing but its sources, README, changelog and licences, and it builds.
+# The crates as they would be published: nothing but their sources, README, changelog and licences, and they build.
 step_package() {
-  local listed unexpected
-  listed="$(cargo package --locked --allow-dirty --list)"
-  unexpected="$(grep -vxE 'src/.*\.rs|README\.md|CHANGELOG\.md|LICENSE-(APACHE|MIT)|Cargo\.(toml|toml\.orig|lock)|\.cargo_vcs_info\.json' <<<"$listed" || true)"
-  if [[ -n $unexpected ]]; then
-    printf 'package: files that do not belong into the crate:\n%s\n' "$unexpected" >&2
-    return 1
-  fi
+  local package listed unexpected
+  for package in edgeward-rsa edgeward; do
+    listed="$(cargo package --locked --allow-dirty --list --package "$package")"
+    unexpected="$(grep -vxE 'src/.*\.rs|README\.md|CHANGELOG\.md|LICENSE-(APACHE|MIT)|Cargo\.(toml|toml\.orig|lock)|\.cargo_vcs_info\.json' <<<"$listed" || true)"
+    if [[ -n $unexpected ]]; then
+      printf 'package: files that do not belong into the crate %s:\n%s\n' "$package" "$unexpected" >&2
+      return 1
+    fi
+  done
   cargo fetch --locked
-  cargo package --locked --allow-dirty --offline
+  cargo package --locked --allow-dirty --offline --package edgeward-rsa --package edgeward
 }
 
 step_dependencies() {

@@ -52,8 +52,8 @@
 //!
 //! # Stability
 //!
-//! Semantic versioning covers the public API of this crate, error codes, log codes, configuration keys, and the formats of cookies and
-//! sealed sessions. It does not cover messages, items hidden from the documentation, or the values in [`limits`]. A token that should
+//! Semantic versioning covers the public API of this crate, error codes, log codes and configuration keys. It does not cover messages,
+//! the contents of cookies and sealed sessions, items hidden from the documentation, or the values in [`limits`]. A token that should
 //! never have been accepted may be refused by any release.
 
 #![cfg_attr(not(test), no_std)]

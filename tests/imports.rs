@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 /// The modules of the crate, the lowest layer first.
 const ORDER: [&str; 23] = [
+    // A package of its own, below all of them.
+    "rsa",
     "limits",
     "text",
     "base64url",
@@ -24,7 +26,6 @@ const ORDER: [&str; 23] = [
     "io",
     "host",
     "single_flight",
-    "rsa",
     "algorithm",
     "discovery",
     "error",
@@ -103,7 +104,7 @@ fn no_module_imports_from_a_layer_above() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(ORDER.iter().all(|module| seen.iter().any(|one| one == module)), "{seen:?}");
+    assert!(ORDER.iter().skip(1).all(|module| seen.iter().any(|one| one == module)), "{seen:?}");
     assert!(found > 250, "{found}");
 }
 
