@@ -60,8 +60,6 @@
 #![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_core, clippy::std_instead_of_alloc)]
 
 extern crate alloc;
-#[cfg(edgeward_emulate_fma)]
-extern crate std;
 // The tests' shared code is written as for an external crate.
 #[cfg(test)]
 extern crate self as edgeward;

@@ -13,6 +13,8 @@
 #![no_std]
 
 extern crate alloc;
+#[cfg(edgeward_emulate_fma)]
+extern crate std;
 
 mod digest;
 #[cfg(any(test, edgeward_emulate_fma, target_feature = "relaxed-simd"))]
