@@ -273,7 +273,7 @@ describe("what is refused:", () => {
     ],
     [
       "an issuer over http elsewhere", valid({ authorizer: { issuer: "http://login.example.com" } }),
-      [["authorizer.issuer", "must be an https URL (http is for loopback only)"]],
+      [["authorizer.issuer", "must be an https URL (http is allowed on loopback only)"]],
     ],
     [
       "an issuer with a query", valid({ authorizer: { issuer: "https://login.example.com?x=y" } }),
@@ -287,7 +287,7 @@ describe("what is refused:", () => {
     [
       "a domain over http elsewhere",
       valid({ authorizer: { type: "auth0", issuer: undefined, domain: "http://tenant.us.auth0.com" } }),
-      [["authorizer.domain", "must not be http: that is for loopback only"]],
+      [["authorizer.domain", "must not be http: it is allowed on loopback only"]],
     ],
     [
       "a domain with a port elsewhere",
@@ -305,7 +305,7 @@ describe("what is refused:", () => {
     ["an empty list of algorithms", valid({ authorizer: { algorithms: [] } }), [["authorizer.algorithms", "must not be empty"]]],
     [
       "a jwks_uri over http elsewhere", valid({ authorizer: { jwks_uri: "http://login.example.com/jwks" } }),
-      [["authorizer.jwks_uri", "must be an https URL (http is for loopback only)"]],
+      [["authorizer.jwks_uri", "must be an https URL (http is allowed on loopback only)"]],
     ],
     [
       "a jwks_uri that is a file", valid({ authorizer: { jwks_uri: "file:///etc/jwks.json" } }),
@@ -477,7 +477,7 @@ describe("what is refused:", () => {
     // upstreams
     [
       "an upstream over http elsewhere", withPaths(upstream("http://origin.example.com")),
-      [["paths[0].integration.url", "must be an https URL (http is for loopback only)"]],
+      [["paths[0].integration.url", "must be an https URL (http is allowed on loopback only)"]],
     ],
     [
       "an upstream without a scheme", withPaths(upstream("origin.example.com")),

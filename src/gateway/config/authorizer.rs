@@ -485,7 +485,7 @@ fn auth0_issuer(reader: &mut Reader<'_>, path: &str, domain: &str) -> Option<Str
         return Some(format!("http://{bare}/"));
     }
     if domain.starts_with("http://") {
-        reader.error(path, "must not be http: that is for loopback only");
+        reader.error(path, "must not be http: it is allowed on loopback only");
         return None;
     }
     Some(format!("https://{}/", bare.to_ascii_lowercase()))

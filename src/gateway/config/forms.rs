@@ -43,7 +43,7 @@ pub(super) trait Words: Copy + 'static {
     const WORDS: &'static [(&'static str, Self)];
 }
 
-pub(super) const NOT_SECURE: &str = "must be an https URL (http is for loopback only)";
+pub(super) const NOT_SECURE: &str = "must be an https URL (http is allowed on loopback only)";
 
 impl Form for Text {
     type Value = String;
