@@ -79,6 +79,8 @@ fn algorithms(options: &Value) -> Vec<Algorithm> {
 fn id_policy(one: &Value, all: &Value) -> Policy<Id> {
     let (issuer, client_id) = (one["issuer"].as_str().unwrap(), all["clientId"].as_str().unwrap());
     let policy = Policy::id_token(issuer, client_id, &algorithms(all)).unwrap();
+    let policy = texts(&all["trustedAudiences"]).into_iter().fold(policy, Policy::trust_audience);
+    let policy = policy.authorized_parties(texts(&all["clients"]));
     match all["nonce"].as_str() {
         Some(nonce) => policy.nonce(nonce),
         None => policy,
@@ -87,8 +89,13 @@ fn id_policy(one: &Value, all: &Value) -> Policy<Id> {
 
 fn access_policy(one: &Value, all: &Value) -> Policy<Access> {
     let issuer = one["issuer"].as_str().unwrap();
-    let policy = Policy::access_token(issuer, texts(&all["audience"]), &algorithms(all)).unwrap();
-    let policy = policy.clients(texts(&all["clients"])).profile(match all["profile"].as_str() {
+    let (clients, algorithms) = (texts(&all["clients"]), algorithms(all));
+    let policy = if all["audience"] == false {
+        Policy::access_token_without_audience(issuer, clients, &algorithms).unwrap()
+    } else {
+        Policy::access_token(issuer, texts(&all["audience"]), &algorithms).unwrap().clients(clients)
+    };
+    let policy = policy.profile(match all["profile"].as_str() {
         Some("rfc9068") => Profile::Rfc9068,
         Some("auth0") => Profile::Auth0,
         _ => Profile::Auto,
@@ -109,6 +116,7 @@ fn with_common_options<K>(mut policy: Policy<K>, all: &Value) -> Policy<K> {
     for name in texts(&all["requiredClaims"]) {
         policy = policy.require_claim(name);
     }
+    policy = policy.types(texts(&all["types"]));
     let mut requirements = Requirements::default();
     requirements.scopes = texts(&all["scopes"]);
     requirements.permissions = texts(&all["permissions"]);

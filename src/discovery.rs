@@ -65,11 +65,13 @@ impl core::error::Error for DiscoveryError {}
 #[derive(Debug)]
 pub(crate) struct Metadata {
     issuer: String,
+    http_hosts: Arc<[String]>,
     document: Document,
 }
 
 impl Metadata {
-    fn read(issuer: &str, response: Result<Incoming, Unreachable>) -> Result<Self, DiscoveryError> {
+    fn read(cache: &MetadataCache, response: Result<Incoming, Unreachable>) -> Result<Self, DiscoveryError> {
+        let issuer = &cache.issuer;
         let response = response.ok().filter(|response| response.status == 200).ok_or(DiscoveryError::Unreachable)?;
         if !response.is_json() || response.body.len() > limits::MAX_PROVIDER_BODY_BYTES {
             return Err(DiscoveryError::Invalid);
@@ -77,7 +79,9 @@ impl Metadata {
         let document = Document::parse(response.body, limits::MAX_CLAIMS_DEPTH).map_err(|_| DiscoveryError::Invalid)?;
         // OpenID Connect Discovery §4.3, RFC 8414 §3.3: exactly the issuer that it was requested for.
         match document.root().get("issuer") {
-            Some(Value::String(named)) if named == issuer => Ok(Self { issuer: issuer.into(), document }),
+            Some(Value::String(named)) if named == issuer => {
+                Ok(Self { issuer: issuer.clone(), http_hosts: Arc::clone(&cache.http_hosts), document })
+            }
             Some(Value::String(_)) => Err(DiscoveryError::IssuerMismatch),
             _ => Err(DiscoveryError::IssuerMissing),
         }
@@ -90,10 +94,10 @@ impl Metadata {
     }
 
     /// Returns the member `name` if it is a URL that may serve keys and receive codes, secrets and tokens: https, or http on loopback
-    /// if the issuer is there, too.
+    /// if the issuer is there, too, or on a host that the configuration allows.
     pub(crate) fn url(&self, name: &str) -> Option<&str> {
         let root: Object<'_> = self.document.root();
-        root.get(name).and_then(Value::as_str).filter(|uri| url::may_serve_keys(uri, &self.issuer))
+        root.get(name).and_then(Value::as_str).filter(|uri| url::may_serve_keys(uri, &self.issuer, &self.http_hosts))
     }
 }
 
@@ -101,6 +105,8 @@ impl Metadata {
 #[derive(Debug)]
 pub(crate) struct MetadataCache {
     issuer: String,
+    /// Hosts that the document may name with http.
+    http_hosts: Arc<[String]>,
     state: Shared<State>,
 }
 
@@ -150,7 +156,13 @@ impl MetadataCache {
             flight,
             last_error: DiscoveryError::Unreachable,
         };
-        Self { issuer, state: Shared::new(state) }
+        Self { issuer, http_hosts: Arc::default(), state: Shared::new(state) }
+    }
+
+    /// Accepts http URLs on these hosts, each a host for any port, or a host and its port.
+    pub(crate) fn allow_http(mut self, hosts: &[String]) -> Self {
+        self.http_hosts = hosts.into();
+        self
     }
 
     /// Returns the metadata, fetched with `fetch` if necessary: a job runs the permit, a request spawns a job. Of concurrent callers,
@@ -238,7 +250,7 @@ impl MetadataPermit {
             response = get_json(host, oauth_metadata_url(&self.cache.issuer), extend_lease).await;
         }
         let retry_after_s = response.as_ref().ok().and_then(Incoming::retry_after_s);
-        let read = Metadata::read(&self.cache.issuer, response).map(Arc::new);
+        let read = Metadata::read(&self.cache, response).map(Arc::new);
         let now = host.now();
         self.cache.state.with(|state| {
             state.flight.release(self.number);

@@ -62,6 +62,8 @@ pub enum VerifyError {
     TokenKindMismatch {
         /// The kind that was expected.
         expected: TokenKind,
+        /// The kind that the token shows itself to be; `None` for any further kind, such as a logout token.
+        actual: Option<TokenKind>,
     },
     /// A claim has a type or value that is not allowed.
     ClaimMalformed {
@@ -86,8 +88,8 @@ pub enum VerifyError {
     AudienceMismatch {
         /// The accepted audiences, and the token's.
         mismatch: Mismatch,
-        /// The audience is the configured client, so this is an ID token.
-        is_id_token: bool,
+        /// What the token shows beside that.
+        hint: AudienceHint,
     },
     /// `exp` has passed.
     TokenExpired {
@@ -185,6 +187,22 @@ pub enum TokenKind {
     Id,
 }
 
+/// What a token for another audience shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AudienceHint {
+    /// Nothing more.
+    None,
+    /// The token is an ID token, by a mark or by claims that only ID tokens have.
+    IdToken,
+    /// The audience is the login client.
+    LoginClient,
+    /// The audience is the client, and another one that is not trusted.
+    Untrusted,
+    /// Only tokens without an audience are accepted.
+    Unexpected,
+}
+
 /// The name of a claim: a registered one, or one that a policy requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -232,6 +250,8 @@ pub enum Forbidden {
     Organization,
     /// The token is not for the audience that the route requires.
     Audience,
+    /// A claim does not have a required value.
+    Claim(ClaimName),
 }
 
 impl VerifyError {
@@ -294,6 +314,7 @@ impl Forbidden {
             Self::Role { claim_missing: true } => "roles_claim_missing",
             Self::Organization => "organization_not_allowed",
             Self::Audience => "audience_not_allowed",
+            Self::Claim(_) => "claim_not_allowed",
         }
     }
 }
@@ -337,12 +358,27 @@ impl VerifyError {
             Self::KeyAmbiguous => "the token does not identify exactly one of the issuer's keys",
             Self::SignatureInvalid => "signature is invalid",
             Self::TypNotAllowed(_) => "header parameter typ is not allowed for this kind of token",
-            Self::TokenKindMismatch { expected: TokenKind::Access } => "this is an ID token; send the access token",
-            Self::TokenKindMismatch { expected: TokenKind::Id } => "this is not an ID token",
+            Self::TokenKindMismatch { actual: Some(TokenKind::Id), .. } => "this is an ID token; send the access token",
+            Self::TokenKindMismatch { actual: Some(TokenKind::Access), .. } => {
+                "this is an access token, not an ID token"
+            }
+            Self::TokenKindMismatch { expected: TokenKind::Access, .. } => "this is not an access token",
+            Self::TokenKindMismatch { expected: TokenKind::Id, .. } => "this is not an ID token",
             Self::IssuerMismatch(_) => "claim iss is not the expected issuer",
-            Self::AudienceMismatch { is_id_token: false, .. } => "claim aud does not contain the expected audience",
-            Self::AudienceMismatch { is_id_token: true, .. } => {
-                "claim aud is the client: this is an ID token; send the access token"
+            Self::AudienceMismatch { hint: AudienceHint::None, .. } => {
+                "claim aud does not contain the expected audience"
+            }
+            Self::AudienceMismatch { hint: AudienceHint::IdToken, .. } => {
+                "claim aud is another audience, and this is an ID token; send the access token"
+            }
+            Self::AudienceMismatch { hint: AudienceHint::LoginClient, .. } => {
+                "claim aud is the login client instead of the expected audience"
+            }
+            Self::AudienceMismatch { hint: AudienceHint::Untrusted, .. } => {
+                "claim aud also names an audience that is not trusted"
+            }
+            Self::AudienceMismatch { hint: AudienceHint::Unexpected, .. } => {
+                "claim aud is present, and only tokens without an audience are accepted"
             }
             Self::TokenSenderConstrained => "token is bound to its sender (cnf), which is not supported",
             Self::NonceMismatch => "claim nonce is not the one that was sent",
@@ -409,6 +445,7 @@ impl Forbidden {
             Self::Role { claim_missing: true } => "token has no roles claim; add it to access tokens at the provider",
             Self::Organization => "token is not of a required organization",
             Self::Audience => "token is not for the required audience",
+            Self::Claim(_) => "a claim of the token does not have a required value",
         }
     }
 }

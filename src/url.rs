@@ -3,6 +3,8 @@
 //! Not a full URL parser: it accepts only the plain form `http(s)://host[:port][/path][?query]` in visible ASCII, which every parser
 //! reads alike.
 
+use alloc::string::String;
+
 /// An absolute http or https URL in plain form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HttpUrl<'u> {
@@ -49,6 +51,11 @@ impl<'u> HttpUrl<'u> {
     /// Returns whether the URL is https, or http to loopback.
     pub(crate) fn is_secure(&self) -> bool {
         self.is_https || self.is_loopback()
+    }
+
+    /// Returns whether the URL's host is one of these, each a host for any port, or a host and its port.
+    pub(crate) fn is_on(&self, hosts: &[String]) -> bool {
+        hosts.iter().any(|host| host.eq_ignore_ascii_case(self.host) || host.eq_ignore_ascii_case(self.authority))
     }
 }
 
@@ -103,10 +110,12 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host == "[::1]" || host.starts_with("127.") && is_ipv4()
 }
 
-/// Returns whether keys of `issuer` may be fetched from `uri`: over https, or over http if issuer and `uri` are on loopback.
-pub(crate) fn may_serve_keys(uri: &str, issuer: &str) -> bool {
+/// Returns whether keys of `issuer` may be fetched from `uri`: over https, or over http from one of `http_hosts`, or if issuer and
+/// `uri` are on loopback.
+pub(crate) fn may_serve_keys(uri: &str, issuer: &str, http_hosts: &[String]) -> bool {
     let issuer_is_loopback = HttpUrl::parse(issuer).is_some_and(|issuer| issuer.is_loopback());
-    HttpUrl::parse(uri).is_some_and(|uri| uri.is_https || issuer_is_loopback && uri.is_loopback())
+    let may_serve = |uri: HttpUrl<'_>| uri.is_https || issuer_is_loopback && uri.is_loopback() || uri.is_on(http_hosts);
+    HttpUrl::parse(uri).is_some_and(may_serve)
 }
 
 #[cfg(test)]
@@ -204,10 +213,29 @@ mod tests {
 
     #[test]
     fn keys_come_over_https_or_from_loopback_for_an_issuer_on_loopback() {
-        assert!(may_serve_keys("https://keys.example.org/jwks", "https://a.example.com/"));
-        assert!(may_serve_keys("http://127.0.0.1:9400/jwks", "http://127.0.0.1:9400"));
-        assert!(!may_serve_keys("http://127.0.0.1/jwks", "https://a.example.com/"));
-        assert!(!may_serve_keys("http://a.example.com/jwks", "https://a.example.com/"));
-        assert!(!may_serve_keys("file:///etc/jwks", "https://a.example.com/"));
+        assert!(may_serve_keys("https://keys.example.org/jwks", "https://a.example.com/", &[]));
+        assert!(may_serve_keys("http://127.0.0.1:9400/jwks", "http://127.0.0.1:9400", &[]));
+        assert!(!may_serve_keys("http://127.0.0.1/jwks", "https://a.example.com/", &[]));
+        assert!(!may_serve_keys("http://a.example.com/jwks", "https://a.example.com/", &[]));
+        assert!(!may_serve_keys("file:///etc/jwks", "https://a.example.com/", &[]));
+    }
+
+    #[test]
+    fn http_is_allowed_for_the_named_hosts_and_no_others() {
+        let hosts = ["keys.internal".into(), "login.internal:8080".into()];
+        for (uri, expected) in [
+            ("http://keys.internal/jwks", true),
+            ("http://KEYS.internal:81/jwks", true),
+            ("http://login.internal:8080/jwks", true),
+            ("http://login.internal/jwks", false),
+            ("http://login.internal:80/jwks", false),
+            ("http://a.keys.internal/jwks", false),
+            ("http://keys.internal.example/jwks", false),
+            ("http://other.internal/?keys.internal", false),
+            ("ftp://keys.internal/jwks", false),
+            ("http://user@keys.internal/jwks", false),
+        ] {
+            assert_eq!(may_serve_keys(uri, "https://a.example.com/", &hosts), expected, "{uri}");
+        }
     }
 }

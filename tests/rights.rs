@@ -146,7 +146,7 @@ fn rights_come_only_from_a_token_verified_for_this_gateway_and_user() {
     let cases: [(&str, String, Counts); 16] = [
         ("scope", access_token().text(), Own(&["read:things", "write:things"])),
         ("an empty scope", access_token().claim("scope", "").text(), Own(&[])),
-        ("scp", access_token().without("scope").claim("scp", json!(["read:things"])).text(), Own(&[])),
+        ("scp", access_token().without("scope").claim("scp", json!(["read:things"])).text(), Own(&["read:things"])),
         ("scope and scp", access_token().claim("scp", "x").text(), Own(&["read:things", "write:things"])),
         ("neither scope nor scp", access_token().without("scope").text(), Stated),
         ("scp null", access_token().without("scope").claim("scp", Value::Null).text(), Stated),
@@ -223,6 +223,33 @@ fn roles_of_the_id_token_apply_unless_the_access_token_has_roles() {
 }
 
 #[test]
+fn a_session_has_the_claims_that_rules_of_routes_read() {
+    let mut config = config(&json!({ "roles_claim": ["realm", "roles"] }), &json!({ "claims": ["email"] }));
+    let rules = json!([
+        { "claim": ["department", "name"], "equals": "x" }, { "claim": "sub", "prefix": "user" }, { "claim": "acr", "any": ["1"] }
+    ]);
+    config["paths"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "method": "GET", "path": "/rule", "claims": rules, "integration": { "type": "respond" } }));
+    let deployment = Deployment::of(&config);
+    let access = access_token().claim("department", json!({ "name": "x" })).claim("other", 1).claim("acr", "1");
+    let access = access.claim("realm", json!({ "roles": ["editor"] })).text();
+    let id = |id: Mint| id.claim("acr", "0").claim("other", 2);
+    let session = deployment.session(&log_in(&deployment, id, &json!({ "access_token": access })));
+    let claims = session.claims_at(at(0));
+    let shown = |name: &str| claims.get(name).map(|value| value.to_json());
+    assert_eq!(shown("department").as_deref(), Some(r#"{"name":"x"}"#));
+    assert_eq!(shown("realm").as_deref(), Some(r#"{"roles":["editor"]}"#));
+    assert_eq!(shown("acr").as_deref(), Some(r#""1""#), "that of the access token, as for bearer tokens");
+    assert_eq!(shown("sub").as_deref(), Some(r#""user-1""#));
+    assert_eq!(shown("other"), None, "no rule reads it");
+
+    let without = deployment.session(&log_in(&deployment, id, &json!({ "access_token": "opaque" })));
+    assert_eq!(without.claims_at(at(0)).get("acr").map(|value| value.to_json()).as_deref(), Some(r#""0""#));
+}
+
+#[test]
 fn subject_match_selects_the_claims_that_identify_the_user() {
     let deployment = new_deployment(&json!({ "subject_match": { "access_token": "uid", "id_token": "oid" } }));
     let grants = |id: fn(Mint) -> Mint, access: Mint| {
@@ -262,7 +289,7 @@ fn client(subject_match: SubjectMatch) -> Client {
         audience: None,
         audience_parameter: "audience",
         organizations: Vec::new(),
-        roles_claim: None,
+        required_claims: Vec::new(),
         subject_match,
         session_claims: None,
         forwards_ip: false,

@@ -48,11 +48,44 @@ function scope(value, place) {
   return value;
 }
 
+/** A list of which all are required, or an object with `all`, `any` or both. */
+const allOrAny = (form) => (value, place) => {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return listOf(form)(value, place);
+  return withAllOrAny(readOptions(value, { all: listOf(form), any: listOf(form) }, place), place);
+};
+
+function withAllOrAny(read, place) {
+  if (read.all === undefined && read.any === undefined) fail(place, "must have all or any");
+  return read;
+}
+
+/** Audiences, or false for tokens without one. */
+const audience = (value, place) => (value === false ? value : list(value, place));
+
+function httpHost(value, place) {
+  if (!/^([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?$/i.test(text(value, place))) fail(place, "must be a host, such as keys.internal or keys.internal:8080");
+  return value;
+}
+
 function roles(value, place) {
   const read = readOptions(value, ROLES, place);
   if (read.claim === undefined) fail(`${place}.claim`, "is missing");
-  if (read.all === undefined && read.any === undefined) fail(place, "must have all or any");
-  return read;
+  return withAllOrAny(read, place);
+}
+
+/** Rules on claims, as a list: an object has the name of each claim with its rule, or with the text that it must be. */
+function claims(value, place) {
+  if (value === null || typeof value !== "object") fail(place, "must be an object or an array of rules");
+  const named = Array.isArray(value)
+    ? Array.from(value, (rule, index) => [undefined, rule, `${place}[${index}]`])
+    : Object.entries(value).map(([name, rule]) => [name, typeof rule === "string" ? { equals: rule } : rule, `${place}.${name}`]);
+  if (named.length === 0) fail(place, "must not be empty");
+  return named.map(([name, rule, at]) => {
+    const { claim = name === undefined ? undefined : [text(name, at)], ...conditions } = readOptions(rule, name === undefined ? LISTED_RULE : RULE, at);
+    if (claim === undefined) fail(`${at}.claim`, "is missing");
+    if (Object.keys(conditions).length === 0) fail(at, "must have equals, any, all, not or prefix");
+    return { claim, ...conditions };
+  });
 }
 
 /** As text: the core parses key sets as they come over the network. */
@@ -72,13 +105,15 @@ function issuers(value, place) {
 
 // The tables.
 
-const ROLES = { claim: text, all: list, any: list };
-const REQUIREMENTS = { scopes: listOf(scope), permissions: list, roles, organizations: list };
+const ROLES = { claim: list, all: list, any: list };
+const RULE = { equals: text, any: list, all: list, not: list, prefix: text };
+const LISTED_RULE = { claim: list, ...RULE };
+const REQUIREMENTS = { scopes: allOrAny(scope), permissions: allOrAny(text), roles, organizations: list, claims };
 const SOURCE = { issuer: text, jwks, jwksUri: text };
-const ISSUER = { ...SOURCE, audience: list, algorithms: listOf(choice(ALGORITHMS)), clientId: text };
+const ISSUER = { ...SOURCE, audience, algorithms: listOf(choice(ALGORITHMS)), clientId: text };
 export const VERIFIER = {
   ...ISSUER, ...REQUIREMENTS, issuers, kind: choice(["access", "id"]), nonce: text, profile: choice(["auto", "auth0", "rfc9068"]),
-  clients: list, requiredClaims: list, clockSkew: integer(0, 60, "seconds"), maxTokenAge: integer(0, 0xffff_ffff, "seconds"),
+  clients: list, trustedAudiences: list, types: list, allowHttp: listOf(httpHost), requiredClaims: list, clockSkew: integer(0, 60, "seconds"), maxTokenAge: integer(0, 0xffff_ffff, "seconds"),
   cacheSize: integer(0, 65_536, "tokens"), timeout: integer(1, 30_000, "milliseconds"), fetch: callback, now: callback,
 };
 const BESIDE_VERIFIER = { ...REQUIREMENTS, audience: list };
@@ -89,7 +124,7 @@ const CALL = {
 const required = instance((value) => typeof value === "boolean", "true or false");
 
 /** The options of one kind only. */
-const ONLY = { nonce: "id", accessToken: "id", profile: "access", clients: "access" };
+const ONLY = { nonce: "id", accessToken: "id", trustedAudiences: "id", profile: "access" };
 const KINDS = { access: "access tokens", id: 'ID tokens (kind: "id")' };
 
 /** The core's reasons, by number. */
@@ -139,6 +174,10 @@ export function readVerifierOptions(options) {
     required("algorithms", ': ["RS256"] is what most providers sign with');
     if (kind === "id") required("clientId", ': it is the audience of ID tokens (kind: "id")');
     else required("audience");
+    if (one.audience === false) {
+      if (kind === "id") fail(`${prefix}audience`, "cannot be false for ID tokens: it lists further audiences to trust");
+      if (policy.clients === undefined) fail(`${prefix}audience`, "is false: then clients must list the clients whose tokens are accepted");
+    }
     if (one.jwks !== undefined && one.jwksUri !== undefined) fail(`${prefix}jwks`, "and jwksUri exclude each other");
     if (names.has(one.issuer)) fail(`${prefix}issuer`, "is a duplicate");
     names.add(one.issuer);

@@ -25,13 +25,13 @@ export class VerifiedToken {
   }
 
   get scopes() {
-    const { scope } = this.payload;
-    return typeof scope === "string" ? scope.split(" ").filter((word) => word !== "") : [];
+    const { scope, scp } = this.payload;
+    const granted = scope ?? scp;
+    return typeof granted === "string" ? granted.split(" ").filter((word) => word !== "") : texts(granted);
   }
 
   get permissions() {
-    const { permissions } = this.payload;
-    return Array.isArray(permissions) ? [...permissions] : [];
+    return texts(this.payload.permissions);
   }
 
   /** What logs show: the algorithm, the key and the claims. The token's text is not stored here. */
@@ -48,6 +48,9 @@ export class VerifiedToken {
     return `VerifiedToken ${inspect(this.toJSON(), options)}`;
   }
 }
+
+/** The items of an array of strings; none of anything else, which grants nothing. */
+const texts = (value) => (Array.isArray(value) && value.every((item) => typeof item === "string") ? [...value] : []);
 
 /** Header and payload of a token, shared by all calls with it: each gets objects of its own. */
 export class Claims {

@@ -49,16 +49,45 @@ interface RemoteSource {
   readonly jwksUri?: string;
 }
 
+/** Rights of which all of `all`, and at least one of `any`, are required. */
+export type AllOrAny =
+  | { readonly all: string | readonly string[]; readonly any?: string | readonly string[] }
+  | { readonly all?: never; readonly any: string | readonly string[] };
+
+/** The conditions of a rule on a claim. All must be met; a claim that is absent, or neither a string nor an array of strings, meets none. */
+export interface ClaimConditions {
+  /** It must be this string. */
+  readonly equals?: string;
+  /** It must be or contain one of these. */
+  readonly any?: string | readonly string[];
+  /** It must be or contain each of these. */
+  readonly all?: string | readonly string[];
+  /** It must neither be nor contain any of these. */
+  readonly not?: string | readonly string[];
+  /** It must be a string that begins with this. */
+  readonly prefix?: string;
+}
+
+/** A rule on the claim of this name, or at this path. */
+export interface ClaimRule extends ClaimConditions {
+  readonly claim: string | readonly string[];
+}
+
 /** The rights that a token must grant. All that are named are required; a missing one is answered with 403. */
 export interface Requirements {
-  /** Scopes; the claim `scope` must contain all of them. */
-  readonly scopes?: string | readonly string[];
-  /** Permissions; the claim `permissions` (Auth0's RBAC) must contain all of them. */
-  readonly permissions?: string | readonly string[];
+  /** Scopes; the claim `scope`, else `scp`, must contain all of them. Or `{ any: […] }`. */
+  readonly scopes?: string | readonly string[] | AllOrAny;
+  /** Permissions; the claim `permissions` (Auth0's RBAC) must contain all of them. Or `{ any: […] }`. */
+  readonly permissions?: string | readonly string[] | AllOrAny;
+  /** Rules on other claims: the name of each with the string that it must be or its conditions, or a list of rules. */
+  readonly claims?: Readonly<Record<string, string | ClaimConditions>> | readonly ClaimRule[];
   /** Roles, in a claim of your choice, for example `https://yourapp.com/roles`. */
   readonly roles?: {
-    /** The claim: an array of strings, or one string. */
-    readonly claim: string;
+    /**
+     * The claim, or a path such as `["realm_access", "roles"]`: an array of strings, one string, or an object whose names are the roles,
+     * except those with the value `null` or `false`.
+     */
+    readonly claim: string | readonly string[];
     /** Roles of which at least one is required. */
     readonly any?: string | readonly string[];
     /** Roles that are all required. */
@@ -75,6 +104,14 @@ interface CommonOptions extends Requirements {
   readonly clockSkew?: number;
   /** The maximum age of a token since `iat`, in **seconds**. Default: no limit. */
   readonly maxTokenAge?: number;
+  /**
+   * The clients (`client_id`, else `azp`) whose tokens are accepted. Default: any. ID tokens: accepted values of `azp` besides `clientId`.
+   */
+  readonly clients?: string | readonly string[];
+  /** Further values of the header `typ` to accept. Default: `JWT`, for access tokens also `at+jwt`. */
+  readonly types?: string | readonly string[];
+  /** Hosts whose URLs may be http: `keys.internal`, or with a port `keys.internal:8080`. Default: only loopback. */
+  readonly allowHttp?: string | readonly string[];
   /** Claims that every token must have. */
   readonly requiredClaims?: string | readonly string[];
   /** Sends the requests for keys. Default: the runtime's `fetch`. */
@@ -94,8 +131,9 @@ interface IdTokenPolicy extends CommonOptions {
   readonly nonce?: string;
   /** Further audiences to trust. Default: none; a token that names another is refused. */
   readonly audience?: string | readonly string[];
+  /** The same: further audiences to trust. */
+  readonly trustedAudiences?: string | readonly string[];
   readonly profile?: OnlyForAccessTokens;
-  readonly clients?: OnlyForAccessTokens;
 }
 
 interface AccessTokenPolicy extends CommonOptions {
@@ -103,11 +141,10 @@ interface AccessTokenPolicy extends CommonOptions {
   readonly kind?: "access";
   /** The profile of access tokens: Auth0's (`auth0`), that of RFC 9068 (`rfc9068`), or both. Default `auto`. */
   readonly profile?: "auto" | "auth0" | "rfc9068";
-  /** The clients (`client_id`, else `azp`) whose tokens are accepted. Default: any. */
-  readonly clients?: string | readonly string[];
   /** Your login client: its ID tokens are recognised, and the error says which token to send instead. */
   readonly clientId?: string;
   readonly nonce?: OnlyForIdTokens;
+  readonly trustedAudiences?: OnlyForIdTokens;
 }
 
 // Not `never`: with that, the compiler would take the options for those of the other kind and explain the wrong error.
@@ -122,7 +159,7 @@ interface OnlyForAccessTokens {
 export type IssuerOptions = KeySource & {
   /** The exact issuer. A token is verified with the keys of the issuer it names, never with another's. */
   readonly issuer: string;
-  readonly audience?: string | readonly string[];
+  readonly audience?: string | readonly string[] | false;
   readonly algorithms?: Algorithm | readonly Algorithm[];
   readonly clientId?: string;
 };
@@ -135,7 +172,7 @@ interface NoSingleIssuer {
 
 /** The options that each issuer may have for itself. */
 interface PerIssuer {
-  readonly audience: string | readonly string[];
+  readonly audience: string | readonly string[] | false;
   readonly clientId: string;
   readonly algorithms: Algorithm | readonly Algorithm[];
 }
@@ -170,8 +207,11 @@ interface SingleIssuerIdTokenOptions extends IdTokenPolicy, SingleIssuer {
 }
 
 interface SingleIssuerOptions extends AccessTokenPolicy, SingleIssuer {
-  /** The audiences of your API: the token must name at least one. Compared exactly. */
-  readonly audience: string | readonly string[];
+  /**
+   * The audiences of your API: the token must name at least one. Compared exactly. `false`, only together with `clients`: tokens without an
+   * audience; one that has an audience is refused.
+   */
+  readonly audience: string | readonly string[] | false;
 }
 
 /** Options for verifying ID tokens of one issuer. */
@@ -205,9 +245,13 @@ export interface TokenHeader {
   readonly [parameter: string]: unknown;
 }
 
-/** The claims of an access token. The types of those named here were checked; others may have any value. */
+/**
+ * The claims of an access token. The types of `iss`, `aud`, `exp`, `nbf`, `iat` and `sub` were checked. The others are as the provider sent
+ * them: checked only where an option reads them.
+ */
 export interface AccessTokenPayload {
   readonly iss: string;
+  /** Absent only with the option `audience: false`. */
   readonly aud: string | readonly string[];
   /** Expiry, in seconds since 1970. */
   readonly exp: number;
@@ -219,10 +263,11 @@ export interface AccessTokenPayload {
   readonly jti?: string;
   readonly azp?: string;
   readonly client_id?: string;
-  readonly scope?: string;
+  readonly scope?: string | readonly string[];
+  readonly scp?: string | readonly string[];
   readonly permissions?: readonly string[];
-  readonly org_id?: string;
-  readonly org_name?: string;
+  readonly org_id?: string | null;
+  readonly org_name?: string | null;
   readonly [claim: string]: unknown;
 }
 
@@ -246,9 +291,9 @@ export interface VerifiedToken<Payload = AccessTokenPayload> {
   readonly header: TokenHeader;
   /** The header, under the name that jose gives it. */
   readonly protectedHeader: TokenHeader;
-  /** The words of `scope`; empty if there is none. */
+  /** The scopes in `scope`, else in `scp`; empty if there are none. */
   readonly scopes: string[];
-  /** The claim `permissions`; empty if there is none. */
+  /** The claim `permissions`; empty if there is none, or if it is no array of strings. */
   readonly permissions: string[];
   /** Returns algorithm, key and claims, for `JSON.stringify`. */
   toJSON(): { header: { alg: Algorithm; kid: string | undefined }; payload: Payload };
@@ -454,6 +499,7 @@ export type EdgewardErrorCode =
   | "roles_claim_missing"
   | "organization_not_allowed"
   | "audience_not_allowed"
+  | "claim_not_allowed"
   // 400: the request carries a token in a way that is not allowed.
   | "invalid_request"
   // 503: there are no keys to verify with.

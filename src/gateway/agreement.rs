@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use super::index::{Candidate, Group, GroupId, RouteIndex, TooManyCandidates, combinations_of};
 use super::route::{Auth, Methods, Route};
 use crate::http::path::{Reading, RequestPath};
-use crate::jwt::Requirements;
+use crate::jwt::{ClaimPath, ClaimRule, Requirements};
 use crate::text::{decimal, sorted};
 
 /// The index of the routes, with their policies.
@@ -161,7 +161,8 @@ pub(super) fn route_for<'r>(group: &[usize], routes: &'r [Route], method: &str) 
 fn is_at_least_as_strict(one: &Route, two: &Route) -> bool {
     let includes = |all: &[String], some: &[String]| some.iter().all(|item| all.contains(item));
     let narrows = |some: &[String], all: &[String]| all.is_empty() || !some.is_empty() && includes(all, some);
-    let Requirements { scopes, permissions, roles, organizations, audience } = &two.requirements;
+    let Requirements { scopes, any_scope, permissions, any_permission, roles, organizations, audience, claims } =
+        &two.requirements;
     let has_roles = roles.as_ref().is_none_or(|two| {
         one.requirements
             .roles
@@ -170,9 +171,12 @@ fn is_at_least_as_strict(one: &Route, two: &Route) -> bool {
     });
     one.auth.strictness() >= two.auth.strictness()
         && includes(&one.requirements.scopes, scopes)
+        && narrows(&one.requirements.any_scope, any_scope)
         && includes(&one.requirements.permissions, permissions)
+        && narrows(&one.requirements.any_permission, any_permission)
         && includes(&one.requirements.audience, audience)
         && narrows(&one.requirements.organizations, organizations)
+        && claims.iter().all(|rule| one.requirements.claims.contains(rule))
         && has_roles
 }
 
@@ -205,18 +209,37 @@ fn policy_of(route: &Route) -> String {
         &[],
     );
     list(route.integration.action_name().unwrap_or("no action"), &[]);
-    let Requirements { scopes, permissions, roles, organizations, audience } = &route.requirements;
+    let Requirements { scopes, any_scope, permissions, any_permission, roles, organizations, audience, claims } =
+        &route.requirements;
     list("scopes", scopes);
+    list("any scope", any_scope);
     list("permissions", permissions);
+    list("any permission", any_permission);
     list("organizations", organizations);
     list("audience", audience);
     if let Some(roles) = roles {
-        list(&roles.claim, &[]);
+        path(&mut list, "roles", &roles.claim);
         list("all roles", &roles.all);
         list("any role", &roles.any);
     }
+    let mut rules: Vec<&ClaimRule> = claims.iter().collect();
+    rules.sort_by_key(|rule| rule.claim.names());
+    for ClaimRule { claim, equals, any, all, not, prefix } in rules {
+        path(&mut list, "rule", claim);
+        list("equals", equals.as_slice());
+        list("any", any);
+        list("all", all);
+        list("not", not);
+        list("prefix", prefix.as_slice());
+    }
     text.push(';');
     text
+}
+
+/// Adds a path, whose order counts.
+fn path(list: &mut dyn FnMut(&str, &[String]), name: &str, claim: &ClaimPath) {
+    list(name, &[decimal(claim.names().len() as u64)]);
+    claim.names().iter().for_each(|name| list(name, &[]));
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use super::Reply;
-use crate::error::{Forbidden, VerifyError};
+use crate::error::{AudienceHint, Forbidden, TokenKind, VerifyError};
 use crate::jwk::KeysError;
 use crate::jwt::Requirements;
 use crate::text::{concat, decimal, words};
@@ -44,10 +44,18 @@ pub fn refused(error: &VerifyError) -> Reply {
     let (status, oauth_error, hint) = match error {
         VerifyError::Forbidden(reason) => return forbidden(reason, &Requirements::default()),
         VerifyError::ClientNotAllowed(_) => (403, "insufficient_scope", None),
-        VerifyError::AudienceMismatch { is_id_token: true, .. } | VerifyError::TokenKindMismatch { .. } => {
+        VerifyError::AudienceMismatch { hint: AudienceHint::IdToken, .. }
+        | VerifyError::TokenKindMismatch { actual: Some(TokenKind::Id), .. } => {
             (401, "invalid_token", Some("Send the access token issued for this API, not the ID token."))
         }
-        VerifyError::AudienceMismatch { is_id_token: false, .. } => (
+        VerifyError::TokenKindMismatch { expected: TokenKind::Access, .. } => {
+            (401, "invalid_token", Some("Send the access token issued for this API."))
+        }
+        VerifyError::TokenKindMismatch { .. } => (401, "invalid_token", Some("Send the ID token.")),
+        VerifyError::AudienceMismatch { hint: AudienceHint::Untrusted | AudienceHint::Unexpected, .. } => {
+            (401, "invalid_token", None)
+        }
+        VerifyError::AudienceMismatch { .. } => (
             401,
             "invalid_token",
             Some("Request the token with this API's audience; it is compared exactly, a trailing slash counts."),
@@ -93,13 +101,15 @@ pub fn refused(error: &VerifyError) -> Reply {
 /// Returns the response to a valid token that lacks a required right, naming the requirement.
 #[must_use]
 pub fn forbidden(reason: &Forbidden, requirements: &Requirements) -> Reply {
-    let roles = requirements.roles.as_ref().map(|roles| words(&roles.all));
+    let named = |all: &[String], any: &[String]| words(if all.is_empty() { any } else { all });
+    let roles = requirements.roles.as_ref().map(|roles| named(&roles.all, &roles.any));
     let required = match reason {
-        Forbidden::Scope => words(&requirements.scopes),
-        Forbidden::Permission { .. } => words(&requirements.permissions),
+        Forbidden::Scope => named(&requirements.scopes, &requirements.any_scope),
+        Forbidden::Permission { .. } => named(&requirements.permissions, &requirements.any_permission),
         Forbidden::Role { .. } => roles.unwrap_or_default(),
         Forbidden::Organization => words(&requirements.organizations),
         Forbidden::Audience => words(&requirements.audience),
+        Forbidden::Claim(claim) => claim.as_str().into(),
     };
     let detail = sentence(reason.message());
     let more = [("error", "insufficient_scope"), ("required", required.as_str())];

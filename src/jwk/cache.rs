@@ -41,11 +41,18 @@ impl KeySource {
     /// Returns whether this source of `issuer`'s keys is secure: https, or http on loopback.
     #[must_use]
     pub fn is_secure(&self, issuer: &str) -> bool {
+        self.is_allowed(issuer, &[])
+    }
+
+    /// Returns whether this source of `issuer`'s keys is secure, or on one of these hosts, each a host for any port, or a host and its
+    /// port.
+    #[must_use]
+    pub fn is_allowed(&self, issuer: &str, http_hosts: &[String]) -> bool {
         let url = match self {
             Self::Uri(uri) => uri,
             Self::Discovery => issuer,
         };
-        HttpUrl::parse(url).is_some_and(|url| url.is_secure())
+        HttpUrl::parse(url).is_some_and(|url| url.is_secure() || url.is_on(http_hosts))
     }
 }
 
@@ -192,6 +199,15 @@ impl KeyCache {
     #[must_use]
     pub fn max_modulus_bits(mut self, bits: usize) -> Self {
         self.max_modulus_bits = bits;
+        self
+    }
+
+    /// Lets the discovery document name http URLs on these hosts, each a host for any port, or a host and its port.
+    #[must_use]
+    pub fn allow_http(mut self, hosts: &[String]) -> Self {
+        if let Some(Source::Discovery(metadata)) = &mut self.source {
+            *metadata = Arc::new(MetadataCache::new(self.issuer.clone()).allow_http(hosts));
+        }
         self
     }
 

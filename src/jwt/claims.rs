@@ -7,7 +7,8 @@ use crate::error::VerifyError;
 use crate::json::{Document, Value};
 use crate::limits;
 
-/// The claims of a token (RFC 7519 §4). Registered claims have been type-checked.
+/// The claims of a token (RFC 7519 §4). `iss`, `sub`, `aud`, `exp`, `nbf` and `iat` have been type-checked, other claims only where the
+/// policy reads them. A claim that is null counts as absent.
 ///
 /// ```
 /// use edgeward::io::UnixTime;
@@ -77,17 +78,25 @@ impl Claims {
     /// Returns the client that the token was issued to: `client_id` (RFC 9068), else `azp` (Auth0's profile, OpenID Connect).
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
-        self.string("client_id").or_else(|| self.string("azp"))
+        self.present("client_id").or_else(|| self.present("azp")).and_then(Value::as_str)
     }
 
-    /// Iterates over the scopes in `scope` (RFC 8693 §4.2).
+    /// Iterates over the scopes in `scope` (RFC 8693 §4.2), else in `scp`: words separated by spaces, or an array of strings. A claim of
+    /// any other form contains none.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
-        self.string("scope").unwrap_or_default().split(' ').filter(|scope| !scope.is_empty())
+        let value = self.present("scope").or_else(|| self.present("scp"));
+        let (text, list) = match value {
+            Some(Value::String(text)) => (text, None),
+            Some(Value::Array(array)) => ("", array.strings()),
+            _ => ("", None),
+        };
+        text.split(' ').filter(|scope| !scope.is_empty()).chain(list.into_iter().flatten())
     }
 
-    /// Iterates over `permissions`; `None` if there is no such claim.
+    /// Iterates over `permissions`; `None` if there is no such claim. A claim that is not an array of strings contains none.
     pub fn permissions(&self) -> Option<impl Iterator<Item = &str> + Clone> {
-        self.get("permissions").and_then(Value::as_array).and_then(crate::json::Array::strings)
+        let strings = self.present("permissions")?.as_array().and_then(crate::json::Array::strings);
+        Some(strings.into_iter().flatten())
     }
 
     /// Returns `org_id`.
@@ -142,11 +151,22 @@ impl Claims {
     fn string(&self, name: &str) -> Option<&str> {
         self.get(name).and_then(Value::as_str)
     }
+
+    /// Returns a claim that is not null.
+    pub(super) fn present(&self, name: &str) -> Option<Value<'_>> {
+        self.get(name).filter(is_present)
+    }
 }
 
-/// The claims that verification itself reads, collected in one pass and type-checked.
+/// Returns whether a claim with this value counts as present.
+pub(super) fn is_present(value: &Value<'_>) -> bool {
+    !matches!(value, Value::Null)
+}
+
+/// The claims that verification itself reads, collected in one pass.
 ///
-/// A claim of the wrong type is never treated as absent: the token is refused.
+/// Those of every token are type-checked: with the wrong type, null included, the token is refused. The others are checked by the rule
+/// that reads them, through [`text`]; null counts as absent.
 #[derive(Default)]
 pub(super) struct Registered<'a> {
     pub(super) iss: Option<&'a str>,
@@ -155,13 +175,17 @@ pub(super) struct Registered<'a> {
     pub(super) exp: Option<f64>,
     pub(super) nbf: Option<f64>,
     pub(super) iat: Option<f64>,
-    pub(super) jti: Option<&'a str>,
-    pub(super) azp: Option<&'a str>,
-    pub(super) client_id: Option<&'a str>,
-    pub(super) nonce: Option<&'a str>,
-    pub(super) at_hash: Option<&'a str>,
-    /// Whether there is a claim that only ID tokens have: `nonce`, `at_hash`, `c_hash`, `s_hash`.
-    pub(super) has_id_token_claim: bool,
+    pub(super) jti: Option<Value<'a>>,
+    pub(super) azp: Option<Value<'a>>,
+    pub(super) client_id: Option<Value<'a>>,
+    pub(super) nonce: Option<Value<'a>>,
+    pub(super) at_hash: Option<Value<'a>>,
+    /// Whether there is `c_hash` or `s_hash`, which only ID tokens have.
+    has_other_hash: bool,
+    /// Whether there is `scope` or `scp`.
+    has_scope: bool,
+    /// `token_use` (Amazon Cognito) and `typ` (Keycloak), which state the kind of token.
+    marks: [Option<&'a str>; 2],
     /// Whether there is `events` (RFC 8417): a security event or logout token.
     pub(super) has_events: bool,
     pub(super) has_cnf: bool,
@@ -181,26 +205,63 @@ impl<'a> Registered<'a> {
                 "exp" => found.exp = Some(numeric_date("exp", value)?),
                 "nbf" => found.nbf = Some(numeric_date("nbf", value)?),
                 "iat" => found.iat = Some(numeric_date("iat", value)?),
-                "jti" => found.jti = Some(string("jti", value)?),
-                "azp" => found.azp = Some(string("azp", value)?),
-                "client_id" => found.client_id = Some(string("client_id", value)?),
-                "nonce" => found.nonce = Some(string("nonce", value)?),
-                "at_hash" => found.at_hash = Some(string("at_hash", value)?),
-                "c_hash" | "s_hash" => found.has_id_token_claim = true,
+                // Even a null: these must not be overlooked.
                 "events" => found.has_events = true,
                 "cnf" => found.has_cnf = true,
-                "scope" => drop(string("scope", value)?),
-                "org_id" => drop(string("org_id", value)?),
-                "org_name" => drop(string("org_name", value)?),
-                "permissions" if value.as_array().and_then(crate::json::Array::strings).is_none() => {
-                    return Err(VerifyError::claim_malformed("permissions"));
-                }
+                _ if !is_present(&value) => {}
+                "jti" => found.jti = Some(value),
+                "azp" => found.azp = Some(value),
+                "client_id" => found.client_id = Some(value),
+                "nonce" => found.nonce = Some(value),
+                "at_hash" => found.at_hash = Some(value),
+                "c_hash" | "s_hash" => found.has_other_hash = true,
+                "scope" | "scp" => found.has_scope = true,
+                "token_use" => found.marks[0] = value.as_str(),
+                "typ" => found.marks[1] = value.as_str(),
                 _ => {}
             }
         }
-        found.has_id_token_claim |= found.nonce.is_some() || found.at_hash.is_some();
         Ok(found)
     }
+
+    /// Returns the kind that the token is, as far as it shows: by its marks, else by claims that only ID tokens have. `nonce` and
+    /// `at_hash` beside scopes say nothing: some providers repeat them in access tokens. `is_at_jwt`: whether the header's `typ` marks it
+    /// as an access token (RFC 9068 §2.1).
+    pub(super) fn kind(&self, is_at_jwt: bool) -> Shown {
+        let marked = |words: &[&str]| {
+            let is_one = |mark: &&str| words.iter().any(|word| mark.eq_ignore_ascii_case(word));
+            self.marks.iter().flatten().any(is_one)
+        };
+        let is_access = is_at_jwt || marked(&["access", "Bearer"]);
+        let is_id = marked(&["id"]);
+        if is_access && is_id || self.has_events || marked(&["Refresh", "Offline", "Logout"]) {
+            return Shown::Other;
+        }
+        let has_nonce_or_hash = self.nonce.is_some() || self.at_hash.is_some();
+        if is_access {
+            Shown::Access
+        } else if is_id || self.has_other_hash || has_nonce_or_hash && !self.has_scope {
+            Shown::Id
+        } else {
+            Shown::Nothing
+        }
+    }
+}
+
+/// The kind that a token shows itself to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    Access,
+    Id,
+    /// Neither an access token nor an ID token.
+    Other,
+    /// Either kind.
+    Nothing,
+}
+
+/// Returns the text of a claim that a rule reads, if the claim is present.
+pub(super) fn text<'a>(name: &'static str, claim: Option<Value<'a>>) -> Result<Option<&'a str>, VerifyError> {
+    claim.map(|value| string(name, value)).transpose()
 }
 
 fn string<'a>(name: &'static str, value: Value<'a>) -> Result<&'a str, VerifyError> {

@@ -13,6 +13,7 @@
 
 mod audience;
 mod cache;
+mod claim_path;
 mod claims;
 mod policy;
 mod requirements;
@@ -23,12 +24,13 @@ mod verify;
 pub use crate::algorithm::Algorithm;
 pub use audience::Audience;
 pub use cache::TokenCache;
+pub use claim_path::ClaimPath;
 pub use claims::Claims;
 pub(crate) use policy::Rules;
 pub use policy::{Access, Any, Id, InvalidPolicy, Policy, Profile};
 #[cfg(feature = "gateway")]
 pub(crate) use requirements::is_organization;
-pub use requirements::{Requirements, Roles};
+pub use requirements::{ClaimRule, Requirements, Roles};
 #[cfg(feature = "gateway")]
 pub(crate) use token::unverified_claims;
 pub use token::{Header, UntrustedToken};

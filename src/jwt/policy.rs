@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 
+use super::token::without_application;
 use super::{Algorithm, Requirements, UntrustedToken, VerifiedToken};
 use crate::error::VerifyError;
 use crate::io::UnixTime;
@@ -53,8 +54,11 @@ pub enum Any {}
 pub(crate) struct Rules {
     pub(super) kind: Kind,
     pub(super) issuer: String,
+    /// Empty for access tokens that must have no audience.
     pub(super) audience: Vec<String>,
     pub(super) algorithms: Vec<Algorithm>,
+    /// Accepted values of the header's `typ` besides those of the kind.
+    pub(super) types: Vec<String>,
     pub(super) clock_skew_s: u32,
     pub(super) max_age_s: Option<u32>,
     pub(super) required: Vec<(String, Option<String>)>,
@@ -80,6 +84,8 @@ pub(super) struct AccessRules {
 #[derive(Clone)]
 pub(super) struct IdRules {
     pub(super) client_id: String,
+    /// Accepted values of `azp` besides the client.
+    pub(super) clients: Vec<String>,
     pub(super) nonce: Option<String>,
     /// The access token that `at_hash` must match, if the token has one.
     pub(super) at_hash: Option<AtHash>,
@@ -109,6 +115,8 @@ pub enum InvalidPolicy {
     NoIssuer,
     /// There is no audience, or an empty one.
     NoAudience,
+    /// There is no client, or an empty one, where tokens have no audience.
+    NoClient,
     /// The list of algorithms is empty.
     NoAlgorithms,
     /// The clock skew exceeds [`limits::MAX_CLOCK_SKEW_S`].
@@ -120,6 +128,9 @@ impl fmt::Display for InvalidPolicy {
         match self {
             Self::NoIssuer => f.write_str("issuer must not be empty"),
             Self::NoAudience => f.write_str("at least one audience is required, and none may be empty"),
+            Self::NoClient => {
+                f.write_str("without an audience, at least one client is required, and none may be empty")
+            }
             Self::NoAlgorithms => f.write_str("at least one algorithm is required"),
             Self::ClockSkewTooLarge => write!(f, "clock skew must be at most {} s", limits::MAX_CLOCK_SKEW_S),
         }
@@ -138,8 +149,29 @@ impl Policy<Access> {
         audience: impl IntoIterator<Item = A>,
         algorithms: &[Algorithm],
     ) -> Result<Self, InvalidPolicy> {
-        let audience = audience.into_iter().map(Into::into).collect();
+        let audience: Vec<String> = audience.into_iter().map(Into::into).collect();
+        if audience.is_empty() || audience.iter().any(String::is_empty) {
+            return Err(InvalidPolicy::NoAudience);
+        }
         Self::new(Kind::Access(AccessRules::default()), issuer.into(), audience, algorithms)
+    }
+
+    /// Creates a policy for access tokens without an audience, issued to one of `clients` (`client_id`, else `azp`). A token that has an
+    /// audience is refused: it is meant for another API.
+    ///
+    /// # Errors
+    /// If an argument is empty.
+    pub fn access_token_without_audience<C: Into<String>>(
+        issuer: impl Into<String>,
+        clients: impl IntoIterator<Item = C>,
+        algorithms: &[Algorithm],
+    ) -> Result<Self, InvalidPolicy> {
+        let clients: Vec<String> = clients.into_iter().map(Into::into).collect();
+        if clients.is_empty() || clients.iter().any(String::is_empty) {
+            return Err(InvalidPolicy::NoClient);
+        }
+        let rules = AccessRules { clients, ..AccessRules::default() };
+        Self::new(Kind::Access(rules), issuer.into(), Vec::new(), algorithms)
     }
 
     /// Accepts only tokens of this profile; the default is [`Profile::Auto`].
@@ -181,8 +213,12 @@ impl Policy<Id> {
         algorithms: &[Algorithm],
     ) -> Result<Self, InvalidPolicy> {
         let client_id = client_id.into();
+        if client_id.is_empty() {
+            return Err(InvalidPolicy::NoAudience);
+        }
         let audience = Vec::from([client_id.clone()]);
-        Self::new(Kind::Id(IdRules { client_id, nonce: None, at_hash: None }), issuer.into(), audience, algorithms)
+        let rules = IdRules { client_id, clients: Vec::new(), nonce: None, at_hash: None };
+        Self::new(Kind::Id(rules), issuer.into(), audience, algorithms)
     }
 
     /// Requires this `nonce`.
@@ -202,6 +238,12 @@ impl Policy<Id> {
     pub fn trust_audience(mut self, audience: impl Into<String>) -> Self {
         self.rules.audience.push(audience.into());
         self
+    }
+
+    /// Accepts tokens whose `azp` is one of these, besides the client itself: at some providers, the app that a user logs in with.
+    #[must_use]
+    pub fn authorized_parties<C: Into<String>>(self, clients: impl IntoIterator<Item = C>) -> Self {
+        self.with_id_rules(|rules| rules.clients.extend(clients.into_iter().map(Into::into)))
     }
 
     fn with_id_rules(mut self, change: impl FnOnce(&mut IdRules)) -> Self {
@@ -230,9 +272,6 @@ impl<K> Policy<K> {
         if issuer.is_empty() {
             return Err(InvalidPolicy::NoIssuer);
         }
-        if audience.is_empty() || audience.iter().any(String::is_empty) {
-            return Err(InvalidPolicy::NoAudience);
-        }
         if algorithms.is_empty() {
             return Err(InvalidPolicy::NoAlgorithms);
         }
@@ -241,6 +280,7 @@ impl<K> Policy<K> {
             issuer,
             audience,
             algorithms: algorithms.to_vec(),
+            types: Vec::new(),
             clock_skew_s: limits::DEFAULT_CLOCK_SKEW_S,
             max_age_s: None,
             required: Vec::new(),
@@ -285,6 +325,13 @@ impl<K> Policy<K> {
     #[must_use]
     pub fn max_age_s(mut self, seconds: u32) -> Self {
         self.rules.max_age_s = Some(seconds);
+        self
+    }
+
+    /// Accepts tokens of these types, too: values of the header's `typ`, with or without `application/`.
+    #[must_use]
+    pub fn types<T: Into<String>>(mut self, types: impl IntoIterator<Item = T>) -> Self {
+        self.rules.types.extend(types.into_iter().map(|typ| without_application(&typ.into()).into()));
         self
     }
 

@@ -3,8 +3,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Audience, Claims};
-use crate::error::Forbidden;
+use super::{Audience, ClaimPath, Claims};
+use crate::error::{ClaimName, Forbidden};
+use crate::json::Value;
 
 /// Rights that a token must grant, all of them. The default requires nothing.
 ///
@@ -27,23 +28,56 @@ use crate::error::Forbidden;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Requirements {
-    /// Scopes, all of which must be in `scope`.
+    /// Scopes, all of which must be in `scope`, else in `scp`.
     pub scopes: Vec<String>,
+    /// Scopes, one of which must be there, unless empty.
+    pub any_scope: Vec<String>,
     /// Permissions, all of which must be in `permissions`.
     pub permissions: Vec<String>,
+    /// Permissions, one of which must be there, unless empty.
+    pub any_permission: Vec<String>,
     /// Roles, and the claim that lists them.
     pub roles: Option<Roles>,
     /// Organizations, one of which must be the token's: `org_…` is compared with `org_id`, anything else with `org_name`.
     pub organizations: Vec<String>,
     /// Audiences, all of which must be in `aud`.
     pub audience: Vec<String>,
+    /// Rules on other claims, all of which must be met.
+    pub claims: Vec<ClaimRule>,
+}
+
+/// A rule on the value of a claim: a string or an array of strings. All its conditions must be met; a claim that is absent or of
+/// another form meets none.
+///
+/// ```
+/// use edgeward::jwt::ClaimRule;
+///
+/// let mut rule = ClaimRule::new("sub");
+/// rule.prefix = Some("repo:octo-org/".into());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClaimRule {
+    /// The claim.
+    pub claim: ClaimPath,
+    /// It must be this string.
+    pub equals: Option<String>,
+    /// It must be or contain one of these, unless empty.
+    pub any: Vec<String>,
+    /// It must be or contain each of these.
+    pub all: Vec<String>,
+    /// It must neither be nor contain any of these.
+    pub not: Vec<String>,
+    /// It must be a string that begins with this.
+    pub prefix: Option<String>,
 }
 
 /// Required roles and the claim that lists a token's roles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roles {
-    /// The claim, for example `https://yourapp.com/roles`: an array of strings, or one string.
-    pub claim: String,
+    /// The claim, for example `https://yourapp.com/roles`: an array of strings, one string, or an object whose names are the roles,
+    /// except those with the value `null` or `false`.
+    pub claim: ClaimPath,
     /// Roles that the token must have, all of them.
     pub all: Vec<String>,
     /// Roles of which the token must have at least one, unless empty.
@@ -60,7 +94,12 @@ impl Requirements {
     /// Returns whether something is required that only an access token grants.
     #[cfg(feature = "gateway")]
     pub(crate) fn needs_access_token(&self) -> bool {
-        !(self.scopes.is_empty() && self.permissions.is_empty() && self.roles.is_none() && self.audience.is_empty())
+        !(self.scopes.is_empty()
+            && self.any_scope.is_empty()
+            && self.permissions.is_empty()
+            && self.any_permission.is_empty()
+            && self.roles.is_none()
+            && self.audience.is_empty())
     }
 
     /// Checks verified claims.
@@ -77,27 +116,57 @@ impl Requirements {
         {
             return Err(Forbidden::Organization);
         }
-        if !self.scopes.iter().all(|required| claims.scopes().any(|scope| scope == required)) {
+        if !has_required(&self.scopes, &self.any_scope, &|scope| claims.scopes().any(|one| one == scope)) {
             return Err(Forbidden::Scope);
         }
-        if !self.permissions.is_empty() {
+        if !self.permissions.is_empty() || !self.any_permission.is_empty() {
             let granted = claims.permissions().ok_or(Forbidden::Permission { claim_missing: true })?;
-            if !self.permissions.iter().all(|required| granted.clone().any(|permission| permission == required)) {
+            let is_granted = |permission: &str| granted.clone().any(|one| one == permission);
+            if !has_required(&self.permissions, &self.any_permission, &is_granted) {
                 return Err(Forbidden::Permission { claim_missing: false });
             }
         }
-        self.roles.as_ref().map_or(Ok(()), |roles| roles.check(claims))
+        self.roles.as_ref().map_or(Ok(()), |roles| roles.check(claims))?;
+        match self.claims.iter().find(|rule| !rule.is_met(claims)) {
+            Some(rule) => Err(Forbidden::Claim(ClaimName::Configured(rule.claim.to_text()))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Returns whether the token has all of `all` and one of `any`.
+fn has_required(all: &[String], any: &[String], has: &dyn Fn(&str) -> bool) -> bool {
+    all.iter().all(|one| has(one)) && (any.is_empty() || any.iter().any(|one| has(one)))
+}
+
+impl ClaimRule {
+    /// Creates a rule that requires the claim, with any string or array of strings.
+    #[must_use]
+    pub fn new(claim: impl Into<ClaimPath>) -> Self {
+        Self { claim: claim.into(), equals: None, any: Vec::new(), all: Vec::new(), not: Vec::new(), prefix: None }
+    }
+
+    fn is_met(&self, claims: &Claims) -> bool {
+        let Some(value) = self.claim.find(claims) else { return false };
+        let Some(values) = Audience::from_value(value) else { return false };
+        let text = value.as_str();
+        self.equals.as_deref().is_none_or(|expected| text == Some(expected))
+            && self.prefix.as_deref().is_none_or(|prefix| text.is_some_and(|text| text.starts_with(prefix)))
+            && has_required(&self.all, &self.any, &|one| values.contains(one))
+            && !self.not.iter().any(|one| values.contains(one))
     }
 }
 
 impl Roles {
     fn check(&self, claims: &Claims) -> Result<(), Forbidden> {
-        let value = claims.get(&self.claim).ok_or(Forbidden::Role { claim_missing: true })?;
-        // Like `aud`, one string or an array of strings; anything else contains no role.
+        let value = self.claim.find(claims).ok_or(Forbidden::Role { claim_missing: true })?;
+        // Like `aud`, one string or an array of strings; anything else but an object contains no role.
         let roles = Audience::from_value(value).unwrap_or_default();
-        let held = |required: &String| roles.contains(required);
-        let any = self.any.is_empty() || self.any.iter().any(held);
-        if any && self.all.iter().all(held) { Ok(()) } else { Err(Forbidden::Role { claim_missing: false }) }
+        let held = |role: &str| match value {
+            Value::Object(object) => !matches!(object.get(role), None | Some(Value::Null | Value::Bool(false))),
+            _ => roles.contains(role),
+        };
+        if has_required(&self.all, &self.any, &held) { Ok(()) } else { Err(Forbidden::Role { claim_missing: false }) }
     }
 }
 

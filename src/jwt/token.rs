@@ -83,6 +83,15 @@ pub(super) fn parse_claims(payload: Vec<u8>) -> Result<Document, VerifyError> {
     Document::parse(payload, limits::MAX_CLAIMS_DEPTH).map_err(|_| VerifyError::TokenMalformed(Malformed::Claims))
 }
 
+/// Removes the prefix `application/` of a media type (RFC 7515 §4.1.9).
+pub(super) fn without_application(typ: &str) -> &str {
+    const PREFIX: &str = "application/";
+    match typ.split_at_checked(PREFIX.len()) {
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest,
+        _ => typ,
+    }
+}
+
 /// A JOSE header (RFC 7515 §4). Key material in it (`jwk`, `jku`, `x5u`, `x5c`) is ignored.
 #[derive(Clone)]
 pub struct Header {
@@ -131,12 +140,12 @@ impl Header {
     /// Returns the media type of the token, without `application/` (RFC 7515 §4.1.9).
     #[must_use]
     pub fn typ(&self) -> Option<&str> {
-        const PREFIX: &str = "application/";
-        let typ = self.document.root().get("typ").and_then(Value::as_str)?;
-        match typ.split_at_checked(PREFIX.len()) {
-            Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => Some(rest),
-            _ => Some(typ),
-        }
+        self.document.root().get("typ").and_then(Value::as_str).map(without_application)
+    }
+
+    /// Returns whether `typ` marks an access token (RFC 9068 §2.1).
+    pub(super) fn is_at_jwt(&self) -> bool {
+        self.typ().is_some_and(|typ| typ.eq_ignore_ascii_case("at+jwt"))
     }
 
     /// Returns the header as JSON text, as received.

@@ -4,14 +4,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::claims::Registered;
+use super::claims::{Registered, Shown, text};
 use super::policy::{AccessRules, Any, Id, IdRules, Kind, Rules};
 use super::token::{Header, UntrustedToken, parse_claims};
 use super::verified::{Times, Verified, VerifiedToken};
 use super::{Algorithm, Claims, Profile};
 use crate::base64url;
 use crate::crypto::equal_in_constant_time;
-use crate::error::{ClaimName, Mismatch, TokenKind, VerifyError};
+use crate::error::{AudienceHint, ClaimName, Mismatch, TokenKind, VerifyError};
 use crate::io::UnixTime;
 use crate::json::Value;
 use crate::jwk::VerifyingKey;
@@ -97,7 +97,7 @@ impl Rules {
         if required("iss", claims.iss)? != self.issuer {
             return Err(VerifyError::IssuerMismatch(Mismatch::new(&[&self.issuer], claims.iss.as_slice())));
         }
-        self.check_audience(claims)?;
+        self.check_audience(header, claims)?;
         let exp = required("exp", claims.exp)?;
         let until = self.max_age_s.zip(claims.iat).map_or(exp, |(age, iat)| exp.min(iat + f64::from(age)));
         let times = Times { exp, nbf: claims.nbf, iat: claims.iat, until };
@@ -107,21 +107,27 @@ impl Rules {
     }
 
     fn check_typ(&self, header: &Header) -> Result<(), VerifyError> {
-        let is =
-            |names: &[&str]| header.typ().is_some_and(|typ| names.iter().any(|name| typ.eq_ignore_ascii_case(name)));
         let expected: &[&str] = match &self.kind {
             Kind::Access(AccessRules { profile: Profile::Auto, .. }) => &["JWT", "at+jwt"],
             Kind::Access(AccessRules { profile: Profile::Rfc9068, .. }) => &["at+jwt"],
             Kind::Access(AccessRules { profile: Profile::Auth0, .. }) | Kind::Id(_) => &["JWT"],
         };
         let may_be_absent = expected.contains(&"JWT");
-        if is(expected) || header.typ().is_none() && may_be_absent {
+        let types = || expected.iter().copied().chain(self.types.iter().map(String::as_str));
+        if header.typ().map_or(may_be_absent, |typ| types().any(|one| typ.eq_ignore_ascii_case(one))) {
             return Ok(());
         }
-        Err(VerifyError::TypNotAllowed(Mismatch::new(expected, header.typ().as_slice())))
+        let types: Vec<&str> = types().collect();
+        Err(VerifyError::TypNotAllowed(Mismatch::new(&types, header.typ().as_slice())))
     }
 
-    fn check_audience(&self, claims: &Registered<'_>) -> Result<(), VerifyError> {
+    fn check_audience(&self, header: &Header, claims: &Registered<'_>) -> Result<(), VerifyError> {
+        if self.audience.is_empty() {
+            let Some(audience) = claims.aud else { return Ok(()) };
+            let found: Vec<&str> = audience.iter().collect();
+            let mismatch = Mismatch::new(&[], &found);
+            return Err(VerifyError::AudienceMismatch { mismatch, hint: AudienceHint::Unexpected });
+        }
         let audience = required("aud", claims.aud)?;
         let accepted = match &self.kind {
             Kind::Access(_) => self.audience.iter().any(|one| audience.contains(one)),
@@ -134,14 +140,16 @@ impl Rules {
         if accepted {
             return Ok(());
         }
-        let is_id_token = match &self.kind {
-            Kind::Access(AccessRules { login_client, .. }) => {
-                claims.has_id_token_claim || login_client.as_ref().is_some_and(|client| audience.contains(client))
+        let hint = match &self.kind {
+            Kind::Access(_) if claims.kind(header.is_at_jwt()) == Shown::Id => AudienceHint::IdToken,
+            Kind::Access(AccessRules { login_client: Some(client), .. }) if audience.contains(client) => {
+                AudienceHint::LoginClient
             }
-            Kind::Id(_) => false,
+            Kind::Id(IdRules { client_id, .. }) if audience.contains(client_id) => AudienceHint::Untrusted,
+            _ => AudienceHint::None,
         };
         let (expected, found): (Vec<&str>, Vec<&str>) = (texts(&self.audience), audience.iter().collect());
-        Err(VerifyError::AudienceMismatch { mismatch: Mismatch::new(&expected, &found), is_id_token })
+        Err(VerifyError::AudienceMismatch { mismatch: Mismatch::new(&expected, &found), hint })
     }
 
     /// Checks the rules for one kind of token, so that no kind is accepted in place of another (RFC 8725 §3.12).
@@ -150,32 +158,33 @@ impl Rules {
             Kind::Access(_) => TokenKind::Access,
             Kind::Id(_) => TokenKind::Id,
         };
-        if claims.has_events {
-            return Err(VerifyError::TokenKindMismatch { expected });
+        let mismatch = |actual| Err(VerifyError::TokenKindMismatch { expected, actual });
+        match (claims.kind(header.is_at_jwt()), expected) {
+            (Shown::Other, _) => return mismatch(None),
+            (Shown::Id, TokenKind::Access) => return mismatch(Some(TokenKind::Id)),
+            (Shown::Access, TokenKind::Id) => return mismatch(Some(TokenKind::Access)),
+            _ => {}
         }
         match &self.kind {
             Kind::Access(AccessRules { profile, clients, .. }) => {
-                let typed = header.typ().is_some_and(|typ| typ.eq_ignore_ascii_case("at+jwt"));
-                if claims.has_id_token_claim && !typed {
-                    return Err(VerifyError::TokenKindMismatch { expected });
-                }
                 if claims.has_cnf {
                     return Err(VerifyError::TokenSenderConstrained);
                 }
                 if *profile == Profile::Rfc9068 {
                     // RFC 9068 §2.2
                     required("sub", claims.sub)?;
-                    required("client_id", claims.client_id)?;
+                    required("client_id", text("client_id", claims.client_id)?)?;
                     required("iat", claims.iat)?;
-                    required("jti", claims.jti)?;
+                    required("jti", text("jti", claims.jti)?)?;
                 }
-                let client = claims.client_id.or(claims.azp);
+                // A client that is no text is none of the list, and hides no other claim.
+                let client = claims.client_id.or(claims.azp).and_then(Value::as_str);
                 let is_listed = client.is_some_and(|client| clients.iter().any(|one| one == client));
                 if !clients.is_empty() && !is_listed {
                     return Err(VerifyError::ClientNotAllowed(Mismatch::new(&texts(clients), client.as_slice())));
                 }
             }
-            Kind::Id(IdRules { client_id, nonce, at_hash }) => {
+            Kind::Id(IdRules { client_id, clients, nonce, at_hash }) => {
                 let subject = required("sub", claims.sub)?;
                 // OpenID Connect Core §2: at most 255 ASCII characters.
                 if subject.is_empty() || subject.len() > limits::MAX_SUBJECT_BYTES || !subject.is_ascii() {
@@ -183,9 +192,11 @@ impl Rules {
                 }
                 required("iat", claims.iat)?;
                 let several = claims.aud.is_some_and(|audience| audience.iter().nth(1).is_some());
-                match claims.azp {
-                    Some(azp) if azp != client_id => {
-                        return Err(VerifyError::AzpMismatch(Mismatch::new(&[client_id], &[azp])));
+                match text("azp", claims.azp)? {
+                    Some(azp) if azp != client_id && !clients.iter().any(|client| client == azp) => {
+                        let mut expected = texts(clients);
+                        expected.insert(0, client_id);
+                        return Err(VerifyError::AzpMismatch(Mismatch::new(&expected, &[azp])));
                     }
                     None if several => return Err(VerifyError::claim_missing("azp")),
                     _ => {}
@@ -204,7 +215,7 @@ impl Rules {
     fn check_requirements(&self, claims: &Claims) -> Result<(), VerifyError> {
         for (name, expected) in &self.required {
             let claim = || ClaimName::Configured(name.clone());
-            let value = claims.get(name).ok_or_else(|| VerifyError::ClaimMissing { claim: claim() })?;
+            let value = claims.present(name).ok_or_else(|| VerifyError::ClaimMissing { claim: claim() })?;
             if let Some(expected) = expected
                 && value.as_str() != Some(expected)
             {
@@ -255,12 +266,12 @@ impl VerifiedToken<Any> {
 
 impl Verified {
     fn check_nonce(&self, sent: &str) -> Result<(), VerifyError> {
-        check_nonce(self.claims.get("nonce").and_then(Value::as_str), sent)
+        check_nonce(self.claims.present("nonce"), sent)
     }
 
     fn check_at_hash(&self, access_token: &str) -> Result<(), VerifyError> {
         let algorithm = self.header.algorithm().ok_or(VerifyError::AtHashMismatch)?;
-        check_at_hash(self.claims.get("at_hash").and_then(Value::as_str), access_token, algorithm)
+        check_at_hash(self.claims.present("at_hash"), access_token, algorithm)
     }
 }
 
@@ -274,14 +285,14 @@ fn required<T>(name: &'static str, claim: Option<T>) -> Result<T, VerifyError> {
     claim.ok_or_else(|| VerifyError::claim_missing(name))
 }
 
-fn check_nonce(got: Option<&str>, sent: &str) -> Result<(), VerifyError> {
-    let got = required("nonce", got)?;
+fn check_nonce(got: Option<Value<'_>>, sent: &str) -> Result<(), VerifyError> {
+    let got = required("nonce", text("nonce", got)?)?;
     if equal_in_constant_time(got.as_bytes(), sent.as_bytes()) { Ok(()) } else { Err(VerifyError::NonceMismatch) }
 }
 
 /// Checks that `at_hash` is the left half of the hash of the access token (OpenID Connect Core §3.1.3.6).
-fn check_at_hash(got: Option<&str>, access_token: &str, algorithm: Algorithm) -> Result<(), VerifyError> {
-    let Some(got) = got else { return Ok(()) };
+fn check_at_hash(got: Option<Value<'_>>, access_token: &str, algorithm: Algorithm) -> Result<(), VerifyError> {
+    let Some(got) = text("at_hash", got)? else { return Ok(()) };
     let digest = algorithm.hash().digest(&[access_token.as_bytes()]);
     let half = digest.as_ref().get(..algorithm.hash().len() / 2).unwrap_or_default();
     if base64url::encode(half) == got { Ok(()) } else { Err(VerifyError::AtHashMismatch) }

@@ -33,8 +33,8 @@ pub struct Client {
     pub audience_parameter: &'static str,
     /// Organizations whose members may log in; all if empty.
     pub organizations: Vec<String>,
-    /// The claim that lists roles.
-    pub roles_claim: Option<String>,
+    /// The names of the claims with roles, and of those with rules: sessions store them.
+    pub required_claims: Vec<String>,
     /// The claims that identify the same user in access tokens and ID tokens.
     pub subject_match: SubjectMatch,
     /// Claims of the ID token that sessions store; all if `None`.

@@ -357,10 +357,10 @@ mod tests {
             (r#"{"iss":"i","sub":"u","aud":["a","b"],"azp":"b"}"#, Some("azp")),
             (r#"{"iss":"i","sub":"u","aud":["a","b"]}"#, Some("azp")),
             (r#"{"iss":"i","sub":"u","aud":["a","b"],"azp":"a","nonce":""}"#, Some("nonce")),
+            (r#"{"iss":"i","sub":"u","aud":["a","b"],"azp":"a","nonce":7}"#, Some("nonce")),
+            (r#"{"iss":"i","sub":"u","aud":["a","b"],"azp":7}"#, Some("azp")),
         ] {
             assert_eq!(differs(&session, new), expected, "{new}");
         }
-        let not_a_text = r#"{"iss":"i","sub":"u","aud":["a","b"],"azp":"a","nonce":7}"#;
-        assert!(Claims::from_json(not_a_text.into()).is_none(), "such claims are refused earlier");
     }
 }

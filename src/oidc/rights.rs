@@ -129,7 +129,7 @@ impl Client {
         let is_stored = |name: &str| {
             self.session_claims.as_ref().is_none_or(|names| names.iter().any(|one| one == name))
                 || ["iss", "sub", "sid", "org_id", "org_name"].contains(&name)
-                || self.roles_claim.as_deref() == Some(name)
+                || self.required_claims.iter().any(|one| one == name)
                 || self.subject_match.id_token == name
         };
         let members = id.members().filter(|(name, _)| is_about_user(name) && is_stored(name));
@@ -172,7 +172,13 @@ impl Client {
         let is_present = |name: &str| access.get(name).is_some_and(|value| !matches!(value, Value::Null));
         let stated = scope.filter(|_| !is_present("scope") && !is_present("scp"));
         let mut names = Vec::from(RIGHTS);
-        names.extend(self.roles_claim.as_deref().filter(|name| !RIGHTS.contains(name) && *name != "exp"));
+        // The ID token says who the user is.
+        let is_right = |name: &&str| {
+            !RIGHTS.contains(name)
+                && !["exp", "iss", "sub", "sid"].contains(name)
+                && *name != self.subject_match.id_token
+        };
+        names.extend(self.required_claims.iter().map(String::as_str).filter(is_right));
         let of_token = names.into_iter().filter_map(|name| Some((name, access.get(name)?.to_json())));
         // A null is an absent claim: the stated scope replaces it.
         let of_token = of_token.filter(|(name, _)| stated.is_none() || *name != "scope");

@@ -12,6 +12,7 @@
 #![cfg(feature = "unicode")]
 
 mod answers;
+mod claims;
 mod debug;
 mod edits;
 mod forward;

@@ -147,6 +147,50 @@ fn mistakes() -> Vec<(&'static str, String)> {
             at(valid(), "/authorizer/subject_match", json!({ "id_tokn": "sub" })),
         ),
         ("a subject match by a protocol claim", at(valid(), "/authorizer/subject_match", json!({ "id_token": "exp" }))),
+        // Rights and claims
+        ("rights that are a number", at(valid(), "/paths/0/scopes", json!(1))),
+        ("rights without a list", at(valid(), "/paths/0/scopes", json!({}))),
+        ("rights with an empty list", at(valid(), "/paths/0/permissions", json!({ "any": [] }))),
+        ("rights with a misspelt key", at(valid(), "/paths/0/permissions", json!({ "al": ["a"] }))),
+        ("an alternative scope with spaces", at(valid(), "/paths/0/scopes", json!({ "any": ["a b"] }))),
+        ("an alternative permission that is reserved", at(valid(), "/paths/0/permissions", json!({ "any": "openid" }))),
+        ("alternative roles without a claim", at(valid(), "/paths/0/roles", json!({ "any": ["a"] }))),
+        ("a path of no names", at(valid(), "/authorizer/roles_claim", json!([]))),
+        ("a path with a number", at(valid(), "/authorizer/roles_claim", json!(["a", 1]))),
+        ("rules that are text", at(valid(), "/paths/0/claims", json!("a"))),
+        ("no rule", at(valid(), "/paths/0/claims", json!({}))),
+        ("no rule in the list", at(valid(), "/paths/0/claims", json!([]))),
+        ("a rule that is a number", at(valid(), "/paths/0/claims", json!({ "acr": 1 }))),
+        ("a rule that is null", at(valid(), "/paths/0/claims", json!({ "acr": null }))),
+        ("a rule without a condition", at(valid(), "/paths/0/claims", json!({ "acr": {} }))),
+        ("a rule with an empty list", at(valid(), "/paths/0/claims", json!({ "acr": { "any": [] } }))),
+        ("a rule with a misspelt key", at(valid(), "/paths/0/claims", json!({ "acr": { "prefx": "a" } }))),
+        (
+            "a rule that names its claim twice",
+            at(valid(), "/paths/0/claims", json!({ "acr": { "claim": "a", "any": "b" } })),
+        ),
+        ("a rule in a list without its claim", at(valid(), "/paths/0/claims", json!([{ "any": ["a"] }]))),
+        ("a rule on a public route", at(valid(), "/paths/1/claims", json!({ "acr": "a" }))),
+        // Audience
+        ("no audience, without clients", at(valid(), "/authorizer/audience", json!(false))),
+        ("an audience that is true", at(valid(), "/authorizer/audience", json!(true))),
+        (
+            "a route's audience where there is none",
+            at(
+                at(at(valid(), "/authorizer/audience", json!(false)), "/authorizer/clients", json!(["c"])),
+                "/paths/0/audience",
+                json!("a"),
+            ),
+        ),
+        ("a host with a scheme", at(valid(), "/authorizer/allow_http", json!(["http://keys.internal"]))),
+        ("an http address on another host", {
+            let hosts = at(valid(), "/authorizer/allow_http", json!(["keys.internal:80"]));
+            at(hosts, "/authorizer/jwks_uri", json!("http://keys.internal:81/jwks"))
+        }),
+        ("an http issuer on another host", {
+            let hosts = at(valid(), "/authorizer/allow_http", json!(["keys.internal"]));
+            at(hosts, "/authorizer/issuer", json!("http://login.internal"))
+        }),
         // One mistake, one problem
         ("a login whose callback is refused", at(with_login(), "/paths/3/integration/type", json!("calback"))),
         (
@@ -198,9 +242,27 @@ fn mistakes() -> Vec<(&'static str, String)> {
 
 #[test]
 fn the_configurations_that_are_changed_here_serve() {
-    for config in
-        [valid(), with_login(), header("$claims.sub"), body("$5, $el.hide() and $"), method(json!("PROPFIND"))]
-    {
+    let rules = json!({ "acr": "a", "groups": { "any": ["b"], "not": "c" } });
+    let listed = json!([{ "claim": ["realm_access", "roles"], "all": ["a"] }, { "claim": "sub", "prefix": "a|" }]);
+    let without_audience = at(at(valid(), "/authorizer/audience", json!(false)), "/authorizer/clients", json!("c"));
+    let internal = at(valid(), "/authorizer/allow_http", json!(["keys.internal", "login.internal:8080"]));
+    for config in [
+        valid(),
+        with_login(),
+        header("$claims.sub"),
+        body("$5, $el.hide() and $"),
+        method(json!("PROPFIND")),
+        at(valid(), "/paths/0/scopes", json!({ "any": ["a", "b"], "all": "c" })),
+        at(at(valid(), "/authorizer/roles_claim", json!(["a", "b"])), "/paths/0/roles", json!({ "any": "c" })),
+        at(valid(), "/paths/0/claims", rules),
+        at(valid(), "/paths/0/claims", listed),
+        without_audience,
+        at(
+            at(internal, "/authorizer/issuer", json!("http://login.internal:8080")),
+            "/authorizer/jwks_uri",
+            json!("http://keys.internal/"),
+        ),
+    ] {
         assert_eq!(compile(&config.to_string(), &|_| None).map(|compiled| compiled.warnings), Ok(vec![]), "{config}");
     }
 }

@@ -2,9 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use edgeward::error::{ClaimName, Forbidden, Malformed, Mismatch, TokenKind, VerifyError};
+use edgeward::error::{AudienceHint, ClaimName, Forbidden, Malformed, Mismatch, TokenKind, VerifyError};
 use edgeward::jwk::KeysError;
 use edgeward::jwt::Algorithm;
+
+/// Further forms of errors, with texts of their own.
+fn forms() -> Vec<VerifyError> {
+    let mismatch = || crate::support::mismatch(&["expected"], &["found"]);
+    let kind = |expected, actual| VerifyError::TokenKindMismatch { expected, actual };
+    let audience = |hint| VerifyError::AudienceMismatch { mismatch: mismatch(), hint };
+    vec![
+        kind(TokenKind::Access, Some(TokenKind::Id)),
+        kind(TokenKind::Id, None),
+        kind(TokenKind::Id, Some(TokenKind::Access)),
+        audience(AudienceHint::IdToken),
+        audience(AudienceHint::LoginClient),
+        audience(AudienceHint::Untrusted),
+        audience(AudienceHint::Unexpected),
+    ]
+}
 
 /// Every error.
 fn all() -> Vec<VerifyError> {
@@ -22,12 +38,12 @@ fn all() -> Vec<VerifyError> {
         VerifyError::KeyAlgMismatch { token: Algorithm::Rs256, key: Algorithm::Ps256 },
         VerifyError::SignatureInvalid,
         VerifyError::TypNotAllowed(mismatch()),
-        VerifyError::TokenKindMismatch { expected: TokenKind::Access },
+        VerifyError::TokenKindMismatch { expected: TokenKind::Access, actual: None },
         VerifyError::ClaimMalformed { claim: claim() },
         VerifyError::ClaimMissing { claim: claim() },
         VerifyError::ClaimMismatch { claim: claim(), mismatch: mismatch() },
         VerifyError::IssuerMismatch(mismatch()),
-        VerifyError::AudienceMismatch { mismatch: mismatch(), is_id_token: false },
+        VerifyError::AudienceMismatch { mismatch: mismatch(), hint: AudienceHint::None },
         VerifyError::TokenExpired { exp: 1, now: 2 },
         VerifyError::TokenNotYetValid { nbf: 2, now: 1 },
         VerifyError::TokenIssuedInFuture { iat: 2, now: 1 },
@@ -44,6 +60,7 @@ fn all() -> Vec<VerifyError> {
         VerifyError::Forbidden(Forbidden::Role { claim_missing: true }),
         VerifyError::Forbidden(Forbidden::Organization),
         VerifyError::Forbidden(Forbidden::Audience),
+        VerifyError::Forbidden(Forbidden::Claim(claim())),
     ]
 }
 
@@ -85,8 +102,9 @@ fn no_code_is_left_out_here() {
 
 #[test]
 fn texts_start_in_lower_case_and_end_without_a_stop() {
+    let errors = [all(), forms()].concat();
     let texts =
-        all().iter().map(ToString::to_string).chain(KEYS_ERRORS.iter().map(ToString::to_string)).collect::<Vec<_>>();
+        errors.iter().map(ToString::to_string).chain(KEYS_ERRORS.iter().map(ToString::to_string)).collect::<Vec<_>>();
     assert_eq!(texts.iter().collect::<BTreeSet<_>>().len(), texts.len(), "no two errors read the same");
     for text in texts {
         assert!(text.starts_with(|first: char| first.is_lowercase()) && !text.ends_with('.'), "{text}");
@@ -97,7 +115,7 @@ fn texts_start_in_lower_case_and_end_without_a_stop() {
 fn an_error_shows_what_was_expected_and_not_what_was_found() {
     let Mismatch { expected, found } = crate::support::mismatch(&["ours"], &["theirs"]);
     assert_eq!((expected, found), (vec!["ours".into()], vec!["theirs".into()]), "both values are accessible");
-    for error in all() {
+    for error in [all(), forms()].concat() {
         let said = format!("{error} {error:?}");
         assert!(!said.contains("found"), "{said}");
     }

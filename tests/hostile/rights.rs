@@ -1,9 +1,9 @@
 //! Requirements beyond validity: scopes, permissions, roles, organizations, clients, age; and an ID token's own checks.
 
 use edgeward::base64url;
-use edgeward::error::{ClaimName, Forbidden, VerifyError};
+use edgeward::error::{AudienceHint, ClaimName, Forbidden, VerifyError};
 use edgeward::io::UnixTime;
-use edgeward::jwt::{Access, Algorithm, Policy, Requirements, Roles};
+use edgeward::jwt::{Access, Algorithm, ClaimPath, ClaimRule, Policy, Requirements, Roles};
 use serde_json::{Value, json};
 use sha2::Digest as _;
 
@@ -102,9 +102,10 @@ fn roles_are_read_from_the_configured_claim_alone() {
     }
     // A claim with a configured name has no registered type: what cannot be read holds no role.
     for value in [
-        json!(null),
         json!(true),
-        json!({"editor": true, "us": true}),
+        json!({"editor": true, "us": null}),
+        json!({"editor": false, "us": true}),
+        json!({"roles": ["editor", "us"]}),
         json!(["editor", "us", 1]),
         json!([["editor", "us"]]),
     ] {
@@ -114,8 +115,128 @@ fn roles_are_read_from_the_configured_claim_alone() {
         Mint::access(key_a()).claim("roles", json!(["editor", "us"])).claim("x", json!({ROLES: ["editor", "us"]}));
     assert_eq!(verdict(&policy, &elsewhere), forbidden(Forbidden::Role { claim_missing: true }));
 
+    assert_eq!(with(json!(null)), forbidden(Forbidden::Role { claim_missing: true }));
+    assert_eq!(with(json!({"editor": {"org": "1"}, "us": true})), Ok(()), "the names of an object count");
+
     let one = requiring(|requirements| requirements.roles = Some(roles(&["editor"], &[])));
     assert_eq!(verdict(&one, &Mint::access(key_a()).claim(ROLES, "editor")), Ok(()));
+}
+
+#[test]
+fn scopes_are_in_scope_else_in_scp_as_words_or_a_list() {
+    let policy = requiring(|requirements| requirements.scopes = strings(&["read:things"]));
+    let with = |name: &str, value: Value| verdict(&policy, &Mint::access(key_a()).without("scope").claim(name, value));
+    for name in ["scope", "scp"] {
+        for value in [json!("x read:things"), json!(["x", "read:things"])] {
+            assert_eq!(with(name, value.clone()), Ok(()), "{name}: {value}");
+        }
+        for value in [
+            json!(["read:things", 1]),
+            json!(["read:things", null]),
+            json!([["read:things"]]),
+            json!(["read:things write:things"]),
+            json!(["read:things2"]),
+            json!({"read:things": true}),
+            json!([]),
+            json!(1),
+            json!(null),
+        ] {
+            assert_eq!(with(name, value.clone()), forbidden(Forbidden::Scope), "{name}: {value}");
+        }
+    }
+    for scope in [json!(""), json!("x"), json!([]), json!(1), json!(["read:things", 1])] {
+        let mint = Mint::access(key_a()).claim("scope", scope.clone()).claim("scp", "read:things");
+        assert_eq!(verdict(&policy, &mint), forbidden(Forbidden::Scope), "scp does not count beside {scope}");
+    }
+    let null = Mint::access(key_a()).claim("scope", json!(null)).claim("scp", "read:things");
+    assert_eq!(verdict(&policy, &null), Ok(()));
+}
+
+#[test]
+fn one_of_any_is_enough_and_all_are_required_beside_it() {
+    let policy = requiring(|requirements| {
+        requirements.scopes = strings(&["read:things"]);
+        requirements.any_scope = strings(&["a", "b"]);
+    });
+    let with = |scope: &str| verdict(&policy, &Mint::access(key_a()).claim("scope", scope));
+    assert_eq!(with("b read:things"), Ok(()));
+    for scope in ["read:things", "a b", "c read:things", "ab read:things"] {
+        assert_eq!(with(scope), forbidden(Forbidden::Scope), "{scope}");
+    }
+    let policy = requiring(|requirements| requirements.any_permission = strings(&["a", "b"]));
+    let with = |value: Value| verdict(&policy, &Mint::access(key_a()).claim("permissions", value));
+    assert_eq!(with(json!(["c", "b"])), Ok(()));
+    for value in [json!([]), json!(["c"]), json!("a"), json!(["a", 1]), json!({"a": true})] {
+        let expected = forbidden(Forbidden::Permission { claim_missing: false });
+        assert_eq!(with(value.clone()), expected, "{value}");
+    }
+    assert_eq!(with(json!(null)), forbidden(Forbidden::Permission { claim_missing: true }));
+}
+
+#[test]
+fn a_path_leads_into_claims_and_a_name_with_dots_is_no_path() {
+    let nested = Mint::access(key_a()).claim("realm_access", json!({"roles": ["editor"]}));
+    let dotted = Mint::access(key_a()).claim("realm_access.roles", json!(["editor"]));
+    let requiring_in = |claim: ClaimPath| {
+        requiring(|requirements| {
+            requirements.roles = Some(Roles { claim, all: strings(&["editor"]), any: Vec::new() });
+        })
+    };
+    let (path, name) = (ClaimPath::from_iter(["realm_access", "roles"]), ClaimPath::from("realm_access.roles"));
+    let missing = forbidden(Forbidden::Role { claim_missing: true });
+    assert_eq!(verdict(&requiring_in(path.clone()), &nested), Ok(()));
+    assert_eq!(verdict(&requiring_in(path.clone()), &dotted), missing);
+    assert_eq!(verdict(&requiring_in(name.clone()), &nested), missing);
+    assert_eq!(verdict(&requiring_in(name), &dotted), Ok(()));
+    for value in [json!({"roles": null}), json!({}), json!([{"roles": ["editor"]}]), json!("other"), json!(null)] {
+        let mint = Mint::access(key_a()).claim("realm_access", value.clone());
+        assert_eq!(verdict(&requiring_in(path.clone()), &mint), missing, "{value}");
+    }
+    let empty = ClaimPath::from_iter([""; 0]);
+    assert_eq!(verdict(&requiring_in(empty), &nested), missing, "an empty path finds nothing");
+}
+
+#[test]
+fn rules_on_claims_are_met_exactly() {
+    type Condition = fn(&mut ClaimRule);
+    let cases: [(Condition, &[Value], &[Value]); 5] = [
+        (|rule| rule.equals = Some("a".into()), &[json!("a")], &[json!(["a"]), json!("A"), json!("ab"), json!("")]),
+        (
+            |rule| rule.any = strings(&["a", "b"]),
+            &[json!("b"), json!(["c", "b"])],
+            &[json!("c"), json!([]), json!(["a", 1]), json!("a b"), json!(["ab"])],
+        ),
+        (
+            |rule| rule.all = strings(&["a", "b"]),
+            &[json!(["b", "c", "a"])],
+            &[json!("a"), json!(["a"]), json!("a b"), json!(["a", "b", null])],
+        ),
+        (
+            |rule| rule.not = strings(&["a", "b"]),
+            &[json!("c"), json!(["c"]), json!([])],
+            &[json!("a"), json!(["c", "b"]), json!(["c", 1])],
+        ),
+        (
+            |rule| rule.prefix = Some("repo:org/".into()),
+            &[json!("repo:org/app"), json!("repo:org/")],
+            &[json!("repo:org"), json!("x repo:org/app"), json!(["repo:org/app"]), json!("REPO:org/app")],
+        ),
+    ];
+    for (condition, met, not_met) in cases {
+        let mut rule = ClaimRule::new("custom");
+        condition(&mut rule);
+        let policy = requiring(|requirements| requirements.claims.push(rule));
+        let with = |value: &Value| verdict(&policy, &Mint::access(key_a()).claim("custom", value.clone()));
+        for value in met {
+            assert_eq!(with(value), Ok(()), "{value}");
+        }
+        let others = [json!(null), json!(true), json!(1), json!({"a": true}), json!({"repo:org/": "a"})];
+        let refused = forbidden(Forbidden::Claim(ClaimName::Configured("custom".into())));
+        for value in not_met.iter().chain(&others) {
+            assert_eq!(with(value), refused, "{value}");
+        }
+        assert_eq!(verdict(&policy, &Mint::access(key_a())), refused, "absent");
+    }
 }
 
 #[test]
@@ -181,7 +302,9 @@ fn required_claims_are_present_and_equal() {
     assert_eq!(verdict(&policy, &Mint::access(key_a()).claim("tenant", 1).claim("tier", "gold")), Ok(()));
     let missing = VerifyError::ClaimMissing { claim: configured("tenant") };
     assert_eq!(verdict(&policy, &Mint::access(key_a()).claim("tier", "gold")), Err(missing));
-    for tier in [json!("silver"), json!("GOLD"), json!(["gold"]), json!(null), json!(true)] {
+    let null = Mint::access(key_a()).claim("tenant", 1).claim("tier", json!(null));
+    assert_eq!(verdict(&policy, &null), Err(VerifyError::ClaimMissing { claim: configured("tier") }));
+    for tier in [json!("silver"), json!("GOLD"), json!(["gold"]), json!(true)] {
         let mismatch = mismatch(&["gold"], tier.as_str().as_slice());
         let refused = Err(VerifyError::ClaimMismatch { claim: configured("tier"), mismatch });
         assert_eq!(verdict(&policy, &Mint::access(key_a()).claim("tenant", 1).claim("tier", tier)), refused);
@@ -222,11 +345,14 @@ fn a_policy_that_outlives_a_login_leaves_nonce_and_at_hash_to_its_caller() {
 #[test]
 fn an_id_token_is_for_the_client_and_for_no_untrusted_audience() {
     let two = |mint: Mint| mint.claim("aud", json!([CLIENT, "client-2"]));
-    let other = |accepted: &[&str], found: &[&str]| {
-        Err(VerifyError::AudienceMismatch { mismatch: mismatch(accepted, found), is_id_token: false })
+    let other = |accepted: &[&str], found: &[&str], hint| {
+        Err(VerifyError::AudienceMismatch { mismatch: mismatch(accepted, found), hint })
     };
     let both = [CLIENT, "client-2"];
-    assert_eq!(verdict(&id_policy(), &two(Mint::id(key_a())).claim("azp", CLIENT)), other(&[CLIENT], &both));
+    assert_eq!(
+        verdict(&id_policy(), &two(Mint::id(key_a())).claim("azp", CLIENT)),
+        other(&[CLIENT], &both, AudienceHint::Untrusted)
+    );
     let trusting = id_policy().trust_audience("client-2");
     assert_eq!(verdict(&trusting, &two(Mint::id(key_a())).claim("azp", CLIENT)), Ok(()));
     let missing = VerifyError::ClaimMissing { claim: ClaimName::Registered("azp") };
@@ -235,7 +361,10 @@ fn an_id_token_is_for_the_client_and_for_no_untrusted_audience() {
         verdict(&trusting, &two(Mint::id(key_a())).claim("azp", "client-2")),
         Err(VerifyError::AzpMismatch(mismatch(&[CLIENT], &["client-2"])))
     );
-    assert_eq!(verdict(&trusting, &Mint::id(key_a()).claim("aud", "client-2")), other(&both, &["client-2"]));
+    assert_eq!(
+        verdict(&trusting, &Mint::id(key_a()).claim("aud", "client-2")),
+        other(&both, &["client-2"], AudienceHint::None)
+    );
     assert_eq!(
         verdict(&id_policy(), &Mint::id(key_a()).claim("azp", "client-2")),
         Err(VerifyError::AzpMismatch(mismatch(&[CLIENT], &["client-2"])))
@@ -289,7 +418,7 @@ fn a_policy_of_one_route_says_nothing_about_another() {
         refusal(&other, &key_a().set(), &text),
         VerifyError::AudienceMismatch {
             mismatch: mismatch(&["https://other.example.com"], &[AUDIENCE]),
-            is_id_token: false
+            hint: AudienceHint::None
         }
     );
 }

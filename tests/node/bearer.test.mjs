@@ -408,11 +408,11 @@ describe("tokens that no provider would issue", async () => {
     ["no audience", () => issuer.token({ claims: { aud: undefined } }), "claim_missing"],
     [
       "the login client as audience", () => issuer.token({ claims: { aud: CLIENT }, header: { typ: "JWT" } }),
-      "audience_mismatch", SEND_ACCESS_TOKEN,
+      "audience_mismatch", SET_AUDIENCE,
     ],
     [
-      "a nonce, as ID tokens have", () => issuer.token({ claims: { nonce: "n" }, header: { typ: "JWT" } }), "token_kind_mismatch",
-      SEND_ACCESS_TOKEN,
+      "a nonce and no scope, as ID tokens have",
+      () => issuer.token({ claims: { nonce: "n", scope: undefined }, header: { typ: "JWT" } }), "token_kind_mismatch", SEND_ACCESS_TOKEN,
     ],
     ["exp an hour ago", () => issuer.token({ claims: { exp: now - 3600 } }), "token_expired", REFRESH],
     ["exp as text", () => issuer.token({ claims: { exp: String(now + 600) } }), "claim_malformed"],
@@ -428,11 +428,13 @@ describe("tokens that no provider would issue", async () => {
     ["nbf true", () => issuer.token({ claims: { nbf: true } }), "claim_malformed"],
     ["iat in an hour", () => issuer.token({ claims: { iat: now + 3600 } }), "token_issued_in_future"],
     ["a binding to a certificate (cnf)", () => issuer.token({ claims: { cnf: { "x5t#S256": "x" } } }), "token_sender_constrained"],
-    ["events, as logout tokens have", () => issuer.token({ claims: { events: {} } }), "token_kind_mismatch", SEND_ACCESS_TOKEN],
+    ["the mark of an ID token", () => issuer.token({ claims: { token_use: "id" }, header: { typ: "JWT" } }), "token_kind_mismatch", SEND_ACCESS_TOKEN],
+    [
+      "events, as logout tokens have", () => issuer.token({ claims: { events: {} } }), "token_kind_mismatch",
+      "Send the access token issued for this API.",
+    ],
     ["typ logout+jwt", () => issuer.token({ header: { typ: "logout+jwt" } }), "typ_not_allowed"],
     ["typ dpop+jwt", () => issuer.token({ header: { typ: "dpop+jwt" } }), "typ_not_allowed"],
-    ["a scope that is a number", () => issuer.token({ claims: { scope: 1 } }), "claim_malformed"],
-    ["permissions that are no list", () => issuer.token({ claims: { permissions: "write:items" } }), "claim_malformed"],
   ];
   for (const [what, make, code, hint] of refusals) {
     const hinted = code === "token_malformed" ? NOT_A_JWT : hint;

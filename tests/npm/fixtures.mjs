@@ -46,6 +46,11 @@ export async function makeFixtures() {
       roles: { claim: "https://example.com/roles", any: ["admin", "editor"] }, organizations: ["org_1"], jwks,
     },
     id: { kind: "id", issuer: ISSUER, clientId: CLIENT, nonce: NONCE, algorithms: ["RS256"], jwks },
+    audienceless: { issuer: ISSUER, audience: false, clients: [CLIENT], algorithms: ["RS256"], jwks },
+    typed: { issuer: ISSUER, audience: AUDIENCE, types: ["application/custom+jwt"], algorithms: ["RS256"], jwks },
+    idOfApp: {
+      kind: "id", issuer: ISSUER, clientId: CLIENT, clients: ["app-1"], trustedAudiences: ["project-1"], algorithms: ["RS256"], jwks,
+    },
     several: {
       issuers: [{ issuer: ISSUER, jwks }, { issuer: OTHER_ISSUER, jwks: otherJwks }], audience: AUDIENCE, algorithms: ["RS256"],
     },
@@ -87,6 +92,8 @@ export async function makeFixtures() {
     "a fractional date": token({}, { exp: NOW + 0.5 }),
     "claims beyond ASCII": token({}, { name: "Zoë 🌍", "https://example.com/über": "ß" }),
     "a member called __proto__": makeToken({ header: header(), payload: `${JSON.stringify(claims()).slice(0, -1)},"__proto__":{"admin":true}}`, key: first }),
+    "a nonce beside scopes": token({}, { nonce: "n" }),
+    "claims of other types, which no option reads": token({}, { scope: 1, permissions: "read", org_id: null, jti: [] }),
     "RS256 of another library": await signWithJose("RS256", "first", first),
     "PS256 of another library": await signWithJose("PS256", "pss", pss),
   });
@@ -145,7 +152,10 @@ export async function makeFixtures() {
     "PSS under RS256": token({}, {}, first, { alg: "PS256" }),
   });
   add("access", "typ_not_allowed", { "a logout token": token({ typ: "logout+jwt" }), "DPoP": token({ typ: "dpop+jwt" }) });
-  add("access", "token_kind_mismatch", { "an ID token's nonce": token({}, { nonce: "n" }), "an event": token({}, { events: {} }) });
+  add("access", "token_kind_mismatch", {
+    "an ID token's nonce": token({}, { nonce: "n", scope: undefined }), "an ID token's mark": token({}, { token_use: "id" }),
+    "an event": token({}, { events: {} }),
+  });
   add("access", "token_sender_constrained", { "cnf": token({}, { cnf: { jkt: "x" } }) });
   add("access", "issuer_mismatch", { "no slash": token({}, { iss: ISSUER.slice(0, -1) }), "another": token({}, { iss: OTHER_ISSUER }) });
   add("access", "audience_mismatch", {
@@ -160,7 +170,6 @@ export async function makeFixtures() {
   add("access", "claim_malformed", {
     "exp as text": token({}, { exp: `${NOW + 600}` }), "exp null": token({}, { exp: null }), "exp negative": token({}, { exp: -1 }),
     "iss as a list": token({}, { iss: [ISSUER] }), "aud as an object": token({}, { aud: {} }), "aud of numbers": token({}, { aud: [AUDIENCE, 1] }),
-    "scope as a list": token({}, { scope: ["read:things"] }), "permissions as text": token({}, { permissions: "read" }),
     "nbf true": token({}, { nbf: true }), "sub as a number": token({}, { sub: 1 }),
   });
 
@@ -175,8 +184,18 @@ export async function makeFixtures() {
   add("strict", "claim_missing", { "no sub": token({}, { sub: undefined }), "no iat": token({}, { iat: undefined }) });
   add("strict", "token_expired", { "without skew": token({}, { exp: NOW }) });
   add("rights", "ok", { "all rights": token({}, rights) });
-  add("rights", "insufficient_scope", { "a prefix": token({}, { ...rights, scope: "read" }), "no scope": token({}, { ...rights, scope: undefined }) });
-  add("rights", "insufficient_permissions", { "another": token({}, { ...rights, permissions: ["write"] }) });
+  add("rights", "ok", {
+    "a list of scopes": token({}, { ...rights, scope: ["read:things", "x"] }),
+    "scopes in scp": token({}, { ...rights, scope: undefined, scp: ["read:things"] }),
+    "roles as an object": token({}, { ...rights, "https://example.com/roles": { editor: {} } }),
+  });
+  add("rights", "insufficient_scope", {
+    "a prefix": token({}, { ...rights, scope: "read" }), "no scope": token({}, { ...rights, scope: undefined }),
+    "a list with a number": token({}, { ...rights, scope: ["read:things", 1] }), "scp beside scope": token({}, { ...rights, scope: "x", scp: ["read:things"] }),
+  });
+  add("rights", "insufficient_permissions", {
+    "another": token({}, { ...rights, permissions: ["write"] }), "a text": token({}, { ...rights, permissions: "read" }),
+  });
   add("rights", "permissions_claim_missing", { "none": token({}, { ...rights, permissions: undefined }) });
   add("rights", "insufficient_role", { "another": token({}, { ...rights, "https://example.com/roles": ["reader"] }) });
   add("rights", "roles_claim_missing", { "none": token({}, { ...rights, "https://example.com/roles": undefined }) });
@@ -187,6 +206,23 @@ export async function makeFixtures() {
   add("id", "azp_mismatch", { "another client": token({}, idClaims({ azp: "client-2" })) });
   add("id", "typ_not_allowed", { "an access token": token({ typ: "at+jwt" }, idClaims()) });
   add("id", "audience_mismatch", { "an access token's audience": token(), "one not trusted": token({}, idClaims({ aud: [CLIENT, "x"], azp: CLIENT })) });
+  add("audienceless", "ok", { "no audience": token({}, { aud: undefined }), "by client_id": token({}, { aud: undefined, azp: "x", client_id: CLIENT }) });
+  add("audienceless", "audience_mismatch", { "the API's audience": good, "an empty list": token({}, { aud: [] }), "the client": token({}, { aud: CLIENT }) });
+  add("audienceless", "claim_malformed", { "null": token({}, { aud: null }) });
+  add("audienceless", "client_not_allowed", {
+    "no client": token({}, { aud: undefined, azp: undefined }), "an empty client": token({}, { aud: undefined, azp: "" }),
+    "another client": token({}, { aud: undefined, azp: "client-2" }), "a list": token({}, { aud: undefined, client_id: [CLIENT] }),
+  });
+  add("typed", "ok", { "the listed type": token({ typ: "custom+jwt" }), "in its long form": token({ typ: "application/CUSTOM+jwt" }), "JWT": good });
+  add("typed", "typ_not_allowed", { "another": token({ typ: "custom2+jwt" }), "DPoP": token({ typ: "dpop+jwt" }) });
+  add("idOfApp", "ok", {
+    "azp is the client": token({}, idClaims({ azp: CLIENT })), "azp is the app": token({}, idClaims({ azp: "app-1" })),
+    "a trusted audience": token({}, idClaims({ aud: [CLIENT, "project-1"], azp: CLIENT })),
+  });
+  add("idOfApp", "azp_mismatch", { "another app": token({}, idClaims({ azp: "app-2" })) });
+  add("idOfApp", "audience_mismatch", {
+    "one not trusted": token({}, idClaims({ aud: [CLIENT, "project-2"], azp: CLIENT })), "the app alone": token({}, idClaims({ aud: "app-1", azp: "app-1" })),
+  });
   add("several", "ok", { "the first issuer": good, "the second issuer": token({}, { iss: OTHER_ISSUER }, other) });
   add("several", "signature_invalid", {
     "the second issuer's name, the first one's key": token({}, { iss: OTHER_ISSUER }), "the reverse": token({}, {}, other),

@@ -60,9 +60,32 @@ it("wrong options have these messages", () => {
     [{ ...base, roles: { any: ["a"] } }, "roles.claim is missing"],
     [{ ...base, roles: { claim: "a" } }, "roles must have all or any"],
     [{ ...base, roles: { claim: "a", any: [1] } }, "roles.any[0] must be a string"],
+    [{ ...base, roles: { claim: [], any: ["a"] } }, "roles.claim must not be empty"],
+    [{ ...base, scopes: {} }, "scopes must have all or any"],
+    [{ ...base, scopes: { any: "a b" } }, "scopes.any must be a single scope, without spaces"],
+    [{ ...base, permissions: { any: [] } }, "permissions.any must not be empty"],
+    [{ ...base, permissions: { some: ["a"] } }, "permissions.some is not an option"],
+    [{ ...base, claims: "a" }, "claims must be an object or an array of rules"],
+    [{ ...base, claims: {} }, "claims must not be empty"],
+    [{ ...base, claims: [] }, "claims must not be empty"],
+    [{ ...base, claims: { acr: 1 } }, "claims.acr must be an object"],
+    [{ ...base, claims: { acr: "" } }, "claims.acr.equals must not be empty"],
+    [{ ...base, claims: { acr: {} } }, "claims.acr must have equals, any, all, not or prefix"],
+    [{ ...base, claims: { acr: { claim: "a", any: "b" } } }, "claims.acr.claim is not an option"],
+    [{ ...base, claims: { acr: { prefx: "a" } } }, "claims.acr.prefx is not an option; did you mean claims.acr.prefix?"],
+    [{ ...base, claims: [{ any: ["a"] }] }, "claims[0].claim is missing"],
+    [{ ...base, claims: [{ claim: ["a", 1], any: ["a"] }] }, "claims[0].claim[1] must be a string"],
     [{ ...base, nonce: "n" }, 'nonce is for ID tokens (kind: "id")'],
     [{ ...id, profile: "auth0" }, "profile is for access tokens"],
-    [{ ...id, clients: ["c"] }, "clients is for access tokens"],
+    [{ ...base, trustedAudiences: ["c"] }, 'trustedAudiences is for ID tokens (kind: "id")'],
+    [{ ...base, audience: false }, "audience is false: then clients must list the clients whose tokens are accepted"],
+    [{ ...base, audience: false, clients: [] }, "clients must not be empty"],
+    [{ ...base, audience: true, clients: ["c"] }, "audience must be a string or an array of strings"],
+    [{ ...id, audience: false, clients: ["c"] }, "audience cannot be false for ID tokens: it lists further audiences to trust"],
+    [{ algorithms: "RS256", issuers: [{ issuer, audience: false }] }, "issuers[0].audience is false: then clients must list the clients whose tokens are accepted"],
+    [{ ...base, types: [] }, "types must not be empty"],
+    [{ ...base, allowHttp: "http://a.example" }, "allowHttp must be a host, such as keys.internal or keys.internal:8080"],
+    [{ ...base, jwksUri: "http://a.example:81/", allowHttp: "a.example:80" }, "jwksUri must be an https URL (http is allowed on loopback only)"],
     [{ ...base, jwks: { keys: [] }, jwksUri: "https://a.example/" }, "jwks and jwksUri exclude each other"],
     [{ ...base, jwks: undefined }, "jwks must be a JSON Web Key Set: an object with the array keys"],
     [{ ...base, jwks: circular }, "jwks must be plain JSON"],
@@ -91,6 +114,16 @@ it("wrong options have these messages", () => {
     [JSON.parse(`{"__proto__":1}`), "__proto__ is not an option"],
   ];
   for (const [options, message] of cases) assert.equal(messageOf(() => createVerifier(options)), message);
+});
+
+it("further audiences, clients, types and hosts are options of both kinds where they apply", () => {
+  for (const options of [
+    { ...base, audience: false, clients: "c" },
+    { ...base, types: "custom+jwt" },
+    { ...base, issuer: "http://a.example/", allowHttp: ["a.example"] },
+    { ...base, jwksUri: "http://a.example:80/", allowHttp: ["A.example:80"] },
+    { ...id, clients: ["c"], trustedAudiences: ["d"], types: ["custom+jwt"] },
+  ]) assert.equal(messageOf(() => createVerifier(options)), undefined);
 });
 
 it("wrong options of a call have these messages", () => {

@@ -257,7 +257,16 @@ export async function suite(edgeward, fixtures) {
     equal(await code({ organizations: ["org_2"] }), "organization_not_allowed");
     equal(await code({ audience: ["https://b.example.com"] }), "audience_not_allowed");
     equal(await code({}), "ok");
+    equal(await code({ scopes: { any: ["x", "read:things"] }, permissions: { any: ["read"], all: ["write"] } }), "ok");
+    equal(await code({ scopes: { any: ["x", "read"] } }), "insufficient_scope");
+    equal(await code({ permissions: { any: ["delete"] } }), "insufficient_permissions");
+    equal(await code({ claims: { org_id: "org_1", sub: { prefix: "user-" }, permissions: { any: ["read"], not: ["admin"] } } }), "ok");
+    equal(await code({ claims: [{ claim: ["org_id"], equals: "org_1" }] }), "ok");
+    for (const claims of [{ org_id: "org_2" }, { org_id: { not: "org_1" } }, { none: { not: ["a"] } }, [{ claim: ["org_id", "x"], any: ["a"] }]]) {
+      equal(await code({ claims }), "claim_not_allowed");
+    }
     for (const wrong of [
+      { claims: {} }, { claims: { a: {} } }, { claims: { a: 1 } }, { claims: [{ any: ["a"] }] }, { scopes: {} }, { scopes: { any: [] } },
       { scopes: undefined }, { scopes: [] }, { scopes: [""] }, { scopes: "a b" }, { scopes: [1] }, { scope: "a" }, { roles: { any: ["a"] } },
       { roles: { claim: "a" } }, { nonce: "x" }, { accessToken: "x" }, { permissions: null }, { waitUntil: 1 }, { signal: 1 }, null, "read",
     ]) {

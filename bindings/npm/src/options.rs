@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use edgeward::Verifier;
 use edgeward::json::{Document, Number, Object, Value};
 use edgeward::jwk::{InvalidJwkSet, JwkSet, KeyCache, KeySource};
-use edgeward::jwt::{Algorithm, Any, Policy, Profile, Requirements, Roles};
+use edgeward::jwt::{Algorithm, Any, ClaimPath, ClaimRule, Policy, Profile, Requirements, Roles};
 use edgeward::limits;
 
 use crate::checker::Checker;
@@ -67,7 +67,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Checker, InvalidOptions> {
     for (index, value) in issuers.iter().enumerate() {
         let issuer = Options(value.as_object().ok_or(FORM)?);
         let policy = policy(options, issuer).ok_or(FORM)?.require(requirements.clone());
-        let keys = key_cache(issuer).map_err(|reason| InvalidOptions { reason, issuer: index })?;
+        let keys = key_cache(options, issuer).map_err(|reason| InvalidOptions { reason, issuer: index })?;
         verifier = Some(match verifier {
             None => Verifier::new(policy, keys),
             Some(verifier) => verifier.and_issuer(policy, keys),
@@ -83,7 +83,10 @@ pub(crate) fn parse(text: &[u8]) -> Result<Checker, InvalidOptions> {
 /// The policy for tokens of one issuer; `None` if its options are not in the normal form.
 fn policy(options: Options<'_>, issuer: Options<'_>) -> Option<Policy<Any>> {
     let name = issuer.text("issuer")?.unwrap_or_default();
-    let audience = issuer.list("audience")?;
+    let audience = match issuer.0.get("audience") {
+        Some(Value::Bool(false)) => None,
+        _ => Some(issuer.list("audience")?),
+    };
     let client_id = issuer.text("clientId")?;
     let algorithms: Option<Vec<Algorithm>> =
         issuer.list("algorithms")?.iter().map(|name| Algorithm::from_name(name)).collect();
@@ -96,8 +99,12 @@ fn policy(options: Options<'_>, issuer: Options<'_>) -> Option<Policy<Any>> {
                 Some("rfc9068") => Profile::Rfc9068,
                 Some(_) => return None,
             };
-            let policy = Policy::access_token(name, audience, &algorithms).ok()?.profile(profile);
-            let policy = policy.clients(options.list("clients")?);
+            let clients = options.list("clients")?;
+            let policy = match audience {
+                Some(audience) => Policy::access_token(name, audience, &algorithms).ok()?.clients(clients),
+                None => Policy::access_token_without_audience(name, clients, &algorithms).ok()?,
+            };
+            let policy = policy.profile(profile);
             match client_id {
                 Some(client_id) => policy.login_client(client_id).into(),
                 None => policy.into(),
@@ -105,7 +112,8 @@ fn policy(options: Options<'_>, issuer: Options<'_>) -> Option<Policy<Any>> {
         }
         Some("id") => {
             let policy = Policy::id_token(name, client_id?, &algorithms).ok()?;
-            let policy = audience.into_iter().fold(policy, Policy::trust_audience);
+            let trusted = audience?.into_iter().chain(options.list("trustedAudiences")?);
+            let policy = trusted.fold(policy, Policy::trust_audience).authorized_parties(options.list("clients")?);
             match options.text("nonce")? {
                 Some(nonce) => policy.nonce(nonce).into(),
                 None => policy.into(),
@@ -113,6 +121,7 @@ fn policy(options: Options<'_>, issuer: Options<'_>) -> Option<Policy<Any>> {
         }
         Some(_) => return None,
     };
+    policy = policy.types(options.list("types")?);
     if let Some(seconds) = options.number("clockSkew")? {
         policy = policy.clock_skew_s(seconds).ok()?;
     }
@@ -122,18 +131,23 @@ fn policy(options: Options<'_>, issuer: Options<'_>) -> Option<Policy<Any>> {
     Some(options.list("requiredClaims")?.into_iter().fold(policy, Policy::require_claim))
 }
 
-fn key_cache(options: Options<'_>) -> Result<KeyCache, Reason> {
-    let issuer = options.text("issuer").flatten().unwrap_or_default();
-    if let Some(jwks) = options.str("jwks").ok_or(Reason::Form)? {
+fn key_cache(options: Options<'_>, issuer: Options<'_>) -> Result<KeyCache, Reason> {
+    let name = issuer.text("issuer").flatten().unwrap_or_default();
+    if let Some(jwks) = issuer.str("jwks").ok_or(Reason::Form)? {
         return match JwkSet::parse(jwks.as_bytes()) {
-            Ok(set) => Ok(KeyCache::fixed(issuer, set)),
+            Ok(set) => Ok(KeyCache::fixed(name, set)),
             Err(InvalidJwkSet::TooLarge | InvalidJwkSet::TooManyKeys) => Err(Reason::KeySetTooLarge),
             Err(InvalidJwkSet::NoUsableKey) => Err(Reason::NoUsableKey),
             Err(_) => Err(Reason::NotAKeySet),
         };
     }
-    let source = options.text("jwksUri").ok_or(Reason::Form)?.map_or(KeySource::Discovery, KeySource::Uri);
-    if source.is_secure(&issuer) { Ok(KeyCache::new(issuer, source)) } else { Err(Reason::NotHttps) }
+    let source = issuer.text("jwksUri").ok_or(Reason::Form)?.map_or(KeySource::Discovery, KeySource::Uri);
+    let http_hosts = options.list("allowHttp").ok_or(Reason::Form)?;
+    if source.is_allowed(&name, &http_hosts) {
+        Ok(KeyCache::new(name, source).allow_http(&http_hosts))
+    } else {
+        Err(Reason::NotHttps)
+    }
 }
 
 /// An object of options. An absent option is `Some(None)` or an empty list; `None` stands for a value of another type.
@@ -169,14 +183,38 @@ impl<'o> Options<'o> {
 
     fn requirements(self) -> Option<Requirements> {
         let mut requirements = Requirements::default();
-        requirements.scopes = self.list("scopes")?;
-        requirements.permissions = self.list("permissions")?;
+        (requirements.scopes, requirements.any_scope) = self.all_and_any("scopes")?;
+        (requirements.permissions, requirements.any_permission) = self.all_and_any("permissions")?;
         requirements.organizations = self.list("organizations")?;
         if let Some(value) = self.0.get("roles") {
             let roles = Self(value.as_object()?);
-            let (claim, all, any) = (roles.text("claim")??, roles.list("all")?, roles.list("any")?);
+            let (claim, all, any) = (roles.path("claim")?, roles.list("all")?, roles.list("any")?);
             requirements.roles = Some(Roles { claim, all, any });
         }
+        if let Some(value) = self.0.get("claims") {
+            let rules = value.as_array()?.iter().map(|rule| Self(rule.as_object()?).claim_rule());
+            requirements.claims = rules.collect::<Option<_>>()?;
+        }
         Some(requirements)
+    }
+
+    /// A list of which all are required, or an object with `all` and `any`.
+    fn all_and_any(self, name: &str) -> Option<(Vec<String>, Vec<String>)> {
+        match self.0.get(name).and_then(Value::as_object) {
+            Some(both) => Some((Self(both).list("all")?, Self(both).list("any")?)),
+            None => Some((self.list(name)?, Vec::new())),
+        }
+    }
+
+    fn path(self, name: &str) -> Option<ClaimPath> {
+        let names = self.list(name)?;
+        (!names.is_empty()).then(|| names.into_iter().collect())
+    }
+
+    fn claim_rule(self) -> Option<ClaimRule> {
+        let mut rule = ClaimRule::new(self.path("claim")?);
+        (rule.equals, rule.prefix) = (self.text("equals")?, self.text("prefix")?);
+        (rule.any, rule.all, rule.not) = (self.list("any")?, self.list("all")?, self.list("not")?);
+        Some(rule)
     }
 }

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::declare::{Declared, Form, Setting, section};
-use super::forms::{Choice, Flag, List, NOT_SECURE, Text, Texts, Url, Whole, Words};
+use super::forms::{Choice, ClaimPathForm, Flag, List, NOT_SECURE, Text, Texts, Url, Whole, Words};
 use super::reader::{Field, Reader, Section};
 use super::redirects;
 #[cfg(test)]
@@ -16,13 +16,14 @@ use crate::discovery::MetadataCache;
 use crate::gateway::route::{Auth, Integration, Route};
 use crate::json::Value;
 use crate::jwk::{JwkSet, KeyCache, KeySource};
-use crate::jwt::{Access, Algorithm, Policy, Profile, Requirements};
+use crate::jwt::{Access, Algorithm, ClaimPath, Policy, Profile, Requirements};
 use crate::limits;
 use crate::oidc::{
     Client, ClientAuth, Discovered, Endpoints, LoginState, Provider, RelyingParty, Secret, SubjectMatch, is_about_user,
 };
 use crate::session::LoginBinding;
 use crate::shared::Shared;
+use crate::text::sorted;
 use crate::url::{HttpUrl, is_host, is_loopback, is_within_domain, split_port};
 use crate::verifier::Verifier;
 
@@ -37,28 +38,34 @@ section! {
         issuer: Text, env ["AUTH0_ISSUER", "AUTH0_ISSUER_BASE_URL"];
         /// Further issuers, each bound to its own keys.
         issuers: List<IssuerConfig>;
-        /// Identifier of the API. One of several must be in `aud`, compared exactly. Required for protected routes.
-        audience: Texts, env ["AUTH0_AUDIENCE"];
+        /// Identifier of the API. One of several must be in `aud`, compared exactly. Required for protected routes. `false`: tokens have no `aud`, and those that have one are refused; only together with `clients`.
+        audience: AudienceForm, env ["AUTH0_AUDIENCE"];
         /// Accepted signature algorithms: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`.
         algorithms: Algorithms = [Algorithm::Rs256];
         /// A static key set, as an object or as JSON text. It is never fetched: rotating keys means deploying again.
         jwks: Jwks;
         /// URL of the key set. Without it: Auth0's path, or what discovery says.
-        jwks_uri: Url;
+        jwks_uri: Text;
+        /// Hosts that may be http: for the issuer, its keys, and the endpoints that it names. A host, or a host with its port.
+        allow_http: HttpHosts;
         /// Larger RSA keys are skipped; in bits.
         max_key_bits: Whole<{ limits::MIN_MODULUS_BITS as u32 }, { limits::MAX_MODULUS_BITS as u32 }> = limits::GATEWAY_MAX_MODULUS_BITS as u32;
         /// Tolerated difference between the clocks, in seconds.
         clock_skew_s: Whole<0, { limits::MAX_CLOCK_SKEW_S }> = limits::DEFAULT_CLOCK_SKEW_S;
         /// Accepted form of access tokens: that of Auth0, that of RFC 9068, or both.
         token_profile: Choice<Profile> = Profile::Auto;
+        /// Further values of the header `typ` that are accepted, besides those of the profile.
+        types: Texts;
         /// Largest age of a token since `iat`, in seconds.
         max_token_age_s: Whole<1, { u32::MAX }>;
         /// One of these must be the token's `org_id` or `org_name`.
         organizations: Texts;
-        /// Only tokens of these clients are accepted (`client_id`, else `azp`).
+        /// Only tokens of these clients are accepted (`client_id`, else `azp`). In ID tokens, `azp` may be one of them, or `client_id`.
         clients: Texts;
-        /// The claim that lists roles, for example `https://yourapp.com/roles`.
-        roles_claim: Text;
+        /// Audiences that ID tokens may name besides `client_id`.
+        trusted_audiences: Texts;
+        /// The claim that lists roles: a name, for example `https://yourapp.com/roles`, or a path such as `["realm_access", "roles"]`. Of an object, the names count.
+        roles_claim: ClaimPathForm;
         /// The login client.
         client_id: Text, env ["AUTH0_CLIENT_ID"];
         /// Its secret. Of a list the first is used, and the next is tried once when the provider answers `invalid_client`.
@@ -90,7 +97,7 @@ section! {
         /// Its static key set.
         jwks: Jwks;
         /// URL of its key set.
-        jwks_uri: Url;
+        jwks_uri: Text;
     }
 }
 
@@ -163,6 +170,13 @@ impl<'c> Authorizer<'c> {
     /// Checks the section by itself.
     pub(super) fn check(reader: &mut Reader<'_>, section: &Setting<'c, AuthorizerConfig>) -> Option<Self> {
         let config = section.value?;
+        let clients = config.clients();
+        if config.audience().value.is_some_and(Vec::is_empty) && clients.items().is_empty() && !clients.is_invalid {
+            reader.error(
+                &config.audience().place(),
+                "is false: then authorizer.clients must list the clients whose tokens are accepted",
+            );
+        }
         let issuers = read_issuers(reader, config);
         let environment = EnvironmentConfig::read_section(reader, &Section::new(String::new(), None));
         Some(Self { config, issuers, environment })
@@ -176,8 +190,15 @@ impl<'c> Authorizer<'c> {
         self.config.organizations().items()
     }
 
-    pub(super) fn roles_claim(&self) -> Option<String> {
+    pub(super) fn roles_claim(&self) -> Option<ClaimPath> {
         self.config.roles_claim().cloned()
+    }
+
+    /// The names of the claims with roles, and of those with rules of routes.
+    fn required_claims(&self, routes: &[Route]) -> Vec<String> {
+        let rules = routes.iter().flat_map(|route| &route.requirements.claims).map(|rule| &rule.claim);
+        let paths = self.config.roles_claim().value.into_iter().chain(rules);
+        sorted(paths.map(ClaimPath::claim)).into_iter().map(Into::into).collect()
     }
 
     /// Whether no claim lists roles.
@@ -187,7 +208,12 @@ impl<'c> Authorizer<'c> {
 
     /// Whether no audience is configured for all routes.
     pub(super) fn lacks_audience(&self) -> bool {
-        self.config.audience().items().is_empty() && !self.config.audience().is_invalid
+        self.config.audience().items().is_empty() && !self.config.audience().is_invalid && !self.expects_no_audience()
+    }
+
+    /// Whether only tokens without an audience are accepted.
+    pub(super) fn expects_no_audience(&self) -> bool {
+        self.config.audience().value.is_some_and(Vec::is_empty)
     }
 
     /// Whether neither the callback's URL nor the site's origin is configured.
@@ -236,7 +262,7 @@ impl<'c> Authorizer<'c> {
     fn accepted_audience(&self, routes: &[Route]) -> Vec<String> {
         let protected = routes.iter().filter(|route| route.auth != Auth::None);
         let mut audience = self.config.audience().items().to_vec();
-        if audience.is_empty() {
+        if audience.is_empty() && !self.expects_no_audience() {
             // Every protected route requires an audience of its own then.
             audience.extend(protected.flat_map(|route| route.requirements.audience.iter().cloned()));
         }
@@ -247,7 +273,7 @@ impl<'c> Authorizer<'c> {
     pub(super) fn verifier(&self, reader: &mut Reader<'_>, routes: &[Route]) -> Option<Verifier> {
         let audience = self.accepted_audience(routes);
         // That there is no audience has been reported.
-        if audience.is_empty() {
+        if audience.is_empty() && (!self.expects_no_audience() || self.config.clients().items().is_empty()) {
             return None;
         }
         let mut verifier: Option<Verifier> = None;
@@ -271,9 +297,9 @@ impl<'c> Authorizer<'c> {
     fn keys_of(&self, one: &Issuer) -> KeyCache {
         match &one.keys {
             Keys::Fixed(set) => KeyCache::fixed(one.issuer.clone(), set.clone()),
-            Keys::Fetched(source) => {
-                KeyCache::new(one.issuer.clone(), source.clone()).max_modulus_bits(self.config.max_key_bits() as usize)
-            }
+            Keys::Fetched(source) => KeyCache::new(one.issuer.clone(), source.clone())
+                .allow_http(self.config.allow_http().items())
+                .max_modulus_bits(self.config.max_key_bits() as usize),
         }
     }
 
@@ -328,6 +354,9 @@ impl<'c> Authorizer<'c> {
         };
         let id_policy = Policy::id_token(&issuer.issuer, &id, &config.algorithms())
             .and_then(|policy| policy.clock_skew_s(config.clock_skew_s()))
+            .map(|policy| policy.types(config.types().items().iter().cloned()))
+            .map(|policy| policy.authorized_parties(clients.iter().cloned()))
+            .map(|policy| config.trusted_audiences().items().iter().cloned().fold(policy, Policy::trust_audience))
             .map_err(|reason| reader.error("authorizer", reason))
             .ok()?;
         let subject_match = config.subject_match().value.map_or_else(SubjectMatch::default, |both| SubjectMatch {
@@ -343,7 +372,7 @@ impl<'c> Authorizer<'c> {
             audience: config.audience().items().first().cloned(),
             audience_parameter: if kind == Type::Auth0 { "audience" } else { "resource" },
             organizations: config.organizations().items().to_vec(),
-            roles_claim: self.roles_claim(),
+            required_claims: self.required_claims(routes),
             subject_match,
             session_claims,
             forwards_ip: config.forward_client_ip(),
@@ -354,7 +383,8 @@ impl<'c> Authorizer<'c> {
             (Type::Auth0, _) => Endpoints::Fixed(Arc::new(Provider::auth0(&issuer.issuer))),
             (Type::Oidc, Some(metadata)) => Endpoints::Discovered(Discovered::new(Arc::clone(metadata))),
             (Type::Oidc, None) => {
-                Endpoints::Discovered(Discovered::new(Arc::new(MetadataCache::new(issuer.issuer.clone()))))
+                let metadata = MetadataCache::new(issuer.issuer.clone()).allow_http(config.allow_http().items());
+                Endpoints::Discovered(Discovered::new(Arc::new(metadata)))
             }
         };
         Some(RelyingParty {
@@ -372,10 +402,16 @@ impl<'c> Authorizer<'c> {
 
     fn policy(&self, issuer: &str, audience: &[String]) -> Result<Policy<Access>, crate::jwt::InvalidPolicy> {
         let config = self.config;
-        let mut policy = Policy::access_token(issuer, audience.iter().cloned(), &config.algorithms())?
+        let (clients, algorithms) = (config.clients().items().iter().cloned(), config.algorithms());
+        let policy = if self.expects_no_audience() {
+            Policy::access_token_without_audience(issuer, clients, &algorithms)?
+        } else {
+            Policy::access_token(issuer, audience.iter().cloned(), &algorithms)?.clients(clients)
+        };
+        let mut policy = policy
             .clock_skew_s(config.clock_skew_s())?
             .profile(config.token_profile())
-            .clients(config.clients().items().iter().cloned())
+            .types(config.types().items().iter().cloned())
             .require(Requirements { organizations: self.organizations().to_vec(), ..Requirements::default() });
         if let Some(&seconds) = config.max_token_age_s().value {
             policy = policy.max_age_s(seconds);
@@ -390,7 +426,9 @@ impl<'c> Authorizer<'c> {
 fn read_issuers(reader: &mut Reader<'_>, config: &AuthorizerConfig) -> Vec<Issuer> {
     let Some(&kind) = config.kind().value else { return Vec::new() };
     let max_key_bits = config.max_key_bits() as usize;
+    let http_hosts = config.allow_http().items();
     let first = IssuerSettings {
+        http_hosts,
         domain: config.domain(),
         issuer: config.issuer(),
         jwks: config.jwks(),
@@ -399,6 +437,7 @@ fn read_issuers(reader: &mut Reader<'_>, config: &AuthorizerConfig) -> Vec<Issue
     let mut issuers: Vec<Issuer> = first.read(reader, kind, max_key_bits).into_iter().collect();
     for (place, further) in config.issuers().value.map_or(&[][..], |list| &list.valid) {
         let further = IssuerSettings {
+            http_hosts,
             domain: further.domain(),
             issuer: further.issuer(),
             jwks: further.jwks(),
@@ -416,6 +455,7 @@ fn read_issuers(reader: &mut Reader<'_>, config: &AuthorizerConfig) -> Vec<Issue
 
 /// The keys that describe an issuer, in `authorizer` and in `authorizer.issuers[]`.
 struct IssuerSettings<'c> {
+    http_hosts: &'c [String],
     domain: Setting<'c, String>,
     issuer: Setting<'c, String>,
     jwks: Setting<'c, String>,
@@ -424,7 +464,7 @@ struct IssuerSettings<'c> {
 
 impl IssuerSettings<'_> {
     fn read(&self, reader: &mut Reader<'_>, kind: Type, max_key_bits: usize) -> Option<Issuer> {
-        let Self { domain, issuer, jwks, jwks_uri } = self;
+        let Self { http_hosts, domain, issuer, jwks, jwks_uri } = self;
         let issuer = match kind {
             Type::Auth0 if domain.is_absent() && issuer.is_absent() => {
                 reader.error_missing(&domain.place(), "your Auth0 domain, or set AUTH0_DOMAIN");
@@ -438,13 +478,18 @@ impl IssuerSettings<'_> {
                 reader.error_missing(&issuer.place(), "the provider's issuer URL");
                 None
             }
-            Type::Oidc => issuer.cloned().filter(|text| is_issuer(reader, &issuer.place(), text)),
+            Type::Oidc => issuer.cloned().filter(|text| is_issuer(reader, &issuer.place(), text, http_hosts)),
         };
+        let source = jwks_uri.cloned().map(KeySource::Uri);
+        let is_allowed = source.as_ref().is_none_or(|source| source.is_allowed("", http_hosts));
+        if !is_allowed {
+            reader.error(&jwks_uri.place(), NOT_SECURE);
+        }
         let keys = if let Some(text) = jwks.value {
             let set = JwkSet::parse_with(text.as_bytes(), max_key_bits);
             set.map(Keys::Fixed).map_err(|reason| reader.error(&jwks.place(), reason)).ok()
-        } else if let Some(uri) = jwks_uri.cloned() {
-            Some(Keys::Fetched(KeySource::Uri(uri)))
+        } else if let Some(source) = source {
+            is_allowed.then_some(Keys::Fetched(source))
         } else {
             issuer.as_ref().filter(|_| !jwks.is_invalid && !jwks_uri.is_invalid).map(|issuer| {
                 Keys::Fetched(match kind {
@@ -458,9 +503,9 @@ impl IssuerSettings<'_> {
 }
 
 /// Whether a text is an issuer identifier: an https URL without query and fragment (OpenID Connect Discovery §3).
-fn is_issuer(reader: &mut Reader<'_>, place: &str, text: &str) -> bool {
+fn is_issuer(reader: &mut Reader<'_>, place: &str, text: &str, http_hosts: &[String]) -> bool {
     let message = match HttpUrl::parse(text) {
-        Some(url) if !url.is_secure() => NOT_SECURE,
+        Some(url) if !url.is_secure() && !url.is_on(http_hosts) => NOT_SECURE,
         Some(_) if !text.contains('?') => return true,
         _ => "must be an https URL without query and fragment",
     };
@@ -513,6 +558,12 @@ impl Form for Origin {
     }
 }
 
+/// Audiences; none for `false`.
+pub(super) struct AudienceForm;
+
+/// Hosts, each with or without a port.
+pub(super) struct HttpHosts;
+
 /// Signature algorithms.
 pub(super) struct Algorithms;
 
@@ -524,6 +575,58 @@ pub(super) struct LoginScope;
 
 /// A claim that identifies the user.
 pub(super) struct UserClaim;
+
+impl Form for AudienceForm {
+    type Value = Vec<String>;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<String>> {
+        match field.value {
+            Value::Bool(false) => return Some(Vec::new()),
+            Value::String(_) | Value::Array(_) => {}
+            _ => {
+                reader.error(&field.place, "must be a string, a list of strings, or false");
+                return None;
+            }
+        }
+        let audience = Texts::read(reader, field)?;
+        if audience.is_empty() {
+            reader.error(&field.place, "must not be empty");
+            return None;
+        }
+        Some(audience)
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::AnyOf(alloc::vec![reference::Form::Texts, reference::Form::Literal("false")])
+    }
+}
+
+impl Form for HttpHosts {
+    type Value = Vec<String>;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<String>> {
+        let hosts = Texts::read(reader, field)?;
+        let is_valid = |host: &String| {
+            split_port(host).is_some_and(|(host, port)| {
+                is_host(host)
+                    && port.is_none_or(|port| {
+                        port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
+                    })
+            })
+        };
+        let are_valid = hosts.iter().all(is_valid);
+        if !are_valid {
+            reader.error(&field.place, "must hold hosts, such as keys.internal or keys.internal:8080");
+        }
+        are_valid.then_some(hosts)
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Texts
+    }
+}
 
 impl Form for Algorithms {
     type Value = Vec<Algorithm>;

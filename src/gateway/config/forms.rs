@@ -12,6 +12,7 @@ use super::reader::{Field, Reader};
 use super::reference;
 use crate::http::is_token;
 use crate::json::{Number, Value};
+use crate::jwt::ClaimPath;
 use crate::url::HttpUrl;
 
 /// A string that is not empty.
@@ -19,6 +20,9 @@ pub(super) struct Text;
 
 /// A list of strings, or a single string.
 pub(super) struct Texts;
+
+/// The name of a claim, or a path of names.
+pub(super) struct ClaimPathForm;
 
 /// Like [`Texts`], of names in the sense of HTTP: header names, methods.
 pub(super) struct Names;
@@ -85,6 +89,24 @@ impl Form for Texts {
                 None
             }
         }
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Texts
+    }
+}
+
+impl Form for ClaimPathForm {
+    type Value = ClaimPath;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<ClaimPath> {
+        let names = Texts::read(reader, field)?;
+        if names.is_empty() {
+            reader.error(&field.place, "must not be empty");
+            return None;
+        }
+        Some(names.into_iter().collect())
     }
 
     #[cfg(test)]

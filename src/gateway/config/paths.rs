@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::authorizer::Authorizer;
 use super::declare::{Form, Setting, section};
-use super::forms::{Choice, Elements, List, Texts, Words};
+use super::forms::{Choice, ClaimPathForm, Elements, List, Text, Texts, Words};
 use super::integration::IntegrationConfig;
 use super::methods::MethodsForm;
 use super::overlaps;
@@ -22,7 +22,7 @@ use crate::gateway::pattern::{InvalidPattern, Pattern};
 use crate::gateway::route::{Auth, Integration, OnForbidden, OnUnauthenticated, Route};
 use crate::http::path::RequestPath;
 use crate::json::{Number, Value};
-use crate::jwt::{Requirements, Roles};
+use crate::jwt::{self, ClaimRule, Requirements};
 use crate::url::HttpUrl;
 
 section! {
@@ -34,22 +34,52 @@ section! {
         path: PathPattern, required "";
         /// Whether a token or session is needed. Without it: `none` for `login`, `callback` and `logout`, else `required`. `true` is `required`, `false` is `none`.
         auth: AuthForm;
-        /// All must be words of the token's `scope`.
+        /// All must be in the token's `scope`, else in `scp`.
         scopes: Scopes;
         /// All must be in `permissions`.
         permissions: Permissions;
         /// All must be in the claim that `authorizer.roles_claim` names.
-        roles: Texts;
+        roles: Roles;
         /// All must be in `aud`.
         audience: Texts;
         /// One must be the token's organization.
         organizations: Texts;
+        /// Rules on other claims, all of which must be met: claim names, each with the text that the claim must be, or with a rule; or a list of rules.
+        claims: ClaimRules;
         /// The answer to a request without token and session. `auto`: browser navigations are sent to log in, API clients get 401. `login`: every request that can be redirected is sent to log in. `401`: always 401.
         on_unauthenticated: UnauthenticatedForm = OnUnauthenticated::Auto;
         /// The answer where a right is missing: 403, or a path to redirect to, which must not require the same right.
         on_forbidden: ForbiddenForm = OnForbidden::Problem;
         /// What answers the requests.
         integration: IntegrationConfig, required "";
+    }
+}
+
+section! {
+    /// Rights, in place of a list of which all are required; for `scopes`, `permissions` and `roles`.
+    pub(super) struct AnyAllConfig {
+        /// One of these is required.
+        any: Texts;
+        /// All of these are required.
+        all: Texts;
+    }
+}
+
+section! {
+    /// A rule on a claim that is a text or a list of texts. All conditions must be met; a claim that is absent or of another form meets none.
+    pub(super) struct ClaimRuleConfig {
+        /// The claim: a name, or a path such as `["realm_access", "roles"]`. In a list of rules only.
+        claim: ClaimPathForm;
+        /// It must be this text.
+        equals: Text;
+        /// It must be or contain one of these.
+        any: Texts;
+        /// It must be or contain each of these.
+        all: Texts;
+        /// It must neither be nor contain any of these.
+        not: Texts;
+        /// It must be a text that begins with this.
+        prefix: Text;
     }
 }
 
@@ -111,20 +141,28 @@ fn compile(
     let is_login_flow = integration.as_ref().is_some_and(Integration::is_login_flow);
     let auth = config.auth().cloned().unwrap_or(if is_login_flow { Auth::None } else { Auth::Required });
     let claim = authorizer.and_then(Authorizer::roles_claim);
-    let roles = config.roles().cloned().filter(|roles| !roles.is_empty());
+    let roles = config.roles().cloned().filter(|roles| !roles.all.is_empty() || !roles.any.is_empty());
     if roles.is_some() && claim.is_none() && authorizer.is_some_and(Authorizer::lacks_roles_claim) {
         reader.error(
             &config.roles().place(),
             "needs authorizer.roles_claim: the claim that lists roles, such as \"https://yourapp.com/roles\"",
         );
     }
+    let scopes = config.scopes().cloned().unwrap_or_default();
+    let permissions = config.permissions().cloned().unwrap_or_default();
     let mut requirements = Requirements {
-        scopes: config.scopes().items().to_vec(),
-        permissions: config.permissions().items().to_vec(),
-        roles: claim.zip(roles).map(|(claim, all)| Roles { claim, all, any: Vec::new() }),
+        scopes: scopes.all,
+        any_scope: scopes.any,
+        permissions: permissions.all,
+        any_permission: permissions.any,
+        roles: claim.zip(roles).map(|(claim, AnyAll { all, any })| jwt::Roles { claim, all, any }),
         organizations: config.organizations().items().to_vec(),
         audience: config.audience().items().to_vec(),
+        claims: config.claims().items().to_vec(),
     };
+    if !requirements.audience.is_empty() && authorizer.is_some_and(Authorizer::expects_no_audience) {
+        reader.error(&config.audience().place(), "cannot be met: authorizer.audience is false");
+    }
     if auth == Auth::None {
         let uses_caller = |(_, value): &(String, HeaderValue)| value.needs_caller();
         let headers = integration.as_ref().and_then(Integration::headers);
@@ -172,6 +210,19 @@ pub(super) struct Scopes;
 
 /// Permissions of an API.
 pub(super) struct Permissions;
+
+/// Roles of a user.
+pub(super) struct Roles;
+
+/// Rules on claims, by name or as a list.
+pub(super) struct ClaimRules;
+
+/// Rights of which all of `all`, and one of `any` unless it is empty, are required.
+#[derive(Clone, Default)]
+pub(super) struct AnyAll {
+    all: Vec<String>,
+    any: Vec<String>,
+}
 
 /// `auto`, `login`, or 401.
 pub(super) struct UnauthenticatedForm;
@@ -254,11 +305,42 @@ impl Form for AuthForm {
     }
 }
 
-impl Form for Scopes {
-    type Value = Vec<String>;
+impl AnyAll {
+    /// Reads a list of which all are required, or an object with `any` or `all`.
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Self> {
+        if field.value.as_object().is_none() {
+            return Texts::read(reader, field).map(|all| Self { all, any: Vec::new() });
+        }
+        let config = AnyAllConfig::read(reader, field)?;
+        let (any, all) = (config.any(), config.all());
+        if any.is_invalid || all.is_invalid {
+            return None;
+        }
+        // An empty list would require nothing, and look as if it did.
+        if [&any, &all].iter().any(|list| list.value.is_some_and(Vec::is_empty)) || any.is_absent() && all.is_absent() {
+            if !reader.has_error_inside(&field.place) {
+                reader.error(&field.place, "must have \"any\" or \"all\", which must not be empty");
+            }
+            return None;
+        }
+        Some(Self { all: all.items().to_vec(), any: any.items().to_vec() })
+    }
 
-    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<String>> {
-        let scopes = Texts::read(reader, field)?;
+    fn iter(&self) -> impl Iterator<Item = &String> {
+        self.all.iter().chain(&self.any)
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::AnyOf(alloc::vec![reference::Form::Texts, AnyAllConfig::form()])
+    }
+}
+
+impl Form for Scopes {
+    type Value = AnyAll;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<AnyAll> {
+        let scopes = AnyAll::read(reader, field)?;
         let has_spaces = scopes.iter().any(|scope| scope.contains(' '));
         if has_spaces {
             reader.error(&field.place, "must not hold spaces: list each scope by itself");
@@ -268,15 +350,15 @@ impl Form for Scopes {
 
     #[cfg(test)]
     fn form() -> reference::Form {
-        reference::Form::Texts
+        AnyAll::form()
     }
 }
 
 impl Form for Permissions {
-    type Value = Vec<String>;
+    type Value = AnyAll;
 
-    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<String>> {
-        let permissions = Texts::read(reader, field)?;
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<AnyAll> {
+        let permissions = AnyAll::read(reader, field)?;
         for permission in permissions.iter().filter(|one| RESERVED_PERMISSIONS.contains(&one.as_str())) {
             reader.error(
                 &field.place,
@@ -288,8 +370,89 @@ impl Form for Permissions {
 
     #[cfg(test)]
     fn form() -> reference::Form {
-        reference::Form::Texts
+        AnyAll::form()
     }
+}
+
+impl Form for Roles {
+    type Value = AnyAll;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<AnyAll> {
+        AnyAll::read(reader, field)
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        AnyAll::form()
+    }
+}
+
+impl Form for ClaimRules {
+    type Value = Vec<ClaimRule>;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<ClaimRule>> {
+        let rules: Vec<Option<ClaimRule>> = if let Some(list) = field.value.as_array() {
+            let elements = list.iter().enumerate();
+            elements.map(|(index, value)| claim_rule(reader, &field.element(index, value), None)).collect()
+        } else if field.value.as_object().is_some() {
+            let section = reader.object(field)?;
+            section.members().map(|(name, member)| claim_rule(reader, &member, Some(name))).collect()
+        } else {
+            reader.error(&field.place, "must be an object of claim names, or a list of rules");
+            return None;
+        };
+        if rules.is_empty() {
+            reader.error(&field.place, "must not be empty");
+            return None;
+        }
+        rules.into_iter().collect()
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        let named = reference::Form::AnyOf(alloc::vec![reference::Form::Text, ClaimRuleConfig::form()]);
+        reference::Form::AnyOf(alloc::vec![
+            reference::Form::Named(named.into()),
+            reference::Form::List(ClaimRuleConfig::form().into()),
+        ])
+    }
+}
+
+/// Reads a rule on the claim `name`, or in a list on the claim that it names.
+fn claim_rule(reader: &mut Reader<'_>, field: &Field<'_>, name: Option<&str>) -> Option<ClaimRule> {
+    if let Some(name) = name
+        && field.value.as_object().is_none()
+    {
+        let equals = reader.text(field)?;
+        return Some(ClaimRule { equals: Some(equals), ..ClaimRule::new(name) });
+    }
+    let config = ClaimRuleConfig::read(reader, field)?;
+    let claim = match name {
+        Some(_) if !config.claim().is_absent() => {
+            reader.error(&config.claim().place(), "is for lists of rules: here the key is the claim's name");
+            return None;
+        }
+        Some(name) => name.into(),
+        None if config.claim().is_absent() => {
+            reader.error_missing(&config.claim().place(), "the name of the claim, or its path as a list");
+            return None;
+        }
+        None => config.claim().cloned()?,
+    };
+    let (texts, lists) = ([config.equals(), config.prefix()], [config.any(), config.all(), config.not()]);
+    if texts.iter().any(|text| text.is_invalid) || lists.iter().any(|list| list.is_invalid) {
+        return None;
+    }
+    let is_empty = |list: &Setting<'_, Vec<String>>| list.value.is_some_and(Vec::is_empty);
+    if lists.iter().any(is_empty) || texts.iter().all(Setting::is_absent) && lists.iter().all(Setting::is_absent) {
+        if !reader.has_error_inside(&field.place) {
+            reader.error(&field.place, "must have a condition (equals, any, all, not, prefix), and none may be empty");
+        }
+        return None;
+    }
+    let [equals, prefix] = texts.map(|text| text.cloned());
+    let [any, all, not] = lists.map(|list| list.items().to_vec());
+    Some(ClaimRule { claim, equals, any, all, not, prefix })
 }
 
 impl Words for OnUnauthenticated {

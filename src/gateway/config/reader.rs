@@ -147,6 +147,12 @@ impl<'e> Reader<'e> {
         self.problems.iter().any(|problem| problem.is_error && problem.path == place)
     }
 
+    /// Whether an error is reported at a member of this place.
+    pub(super) fn has_error_inside(&self, place: &str) -> bool {
+        let is_inside = |path: &str| path.strip_prefix(place).is_some_and(|rest| rest.starts_with('.'));
+        self.problems.iter().any(|problem| problem.is_error && is_inside(&problem.path))
+    }
+
     pub(super) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems;
         for missing in self.missing.iter().filter(|missing| !missing.other_places.is_empty()) {

@@ -137,13 +137,18 @@ fn refuses_all_of(requirements: &Requirements, some: &Requirements) -> bool {
         |narrow: &[String], wide: &[String]| wide.is_empty() || !narrow.is_empty() && has_all(wide, narrow);
     let roles = match (&requirements.roles, &some.roles) {
         (_, None) => true,
-        (Some(more), Some(fewer)) => more.claim == fewer.claim && has_all(&more.all, &fewer.all),
+        (Some(more), Some(fewer)) => {
+            more.claim == fewer.claim && has_all(&more.all, &fewer.all) && is_narrower(&more.any, &fewer.any)
+        }
         (None, Some(_)) => false,
     };
     !some.is_empty()
         && roles
         && has_all(&requirements.scopes, &some.scopes)
+        && is_narrower(&requirements.any_scope, &some.any_scope)
         && has_all(&requirements.permissions, &some.permissions)
+        && is_narrower(&requirements.any_permission, &some.any_permission)
+        && some.claims.iter().all(|rule| requirements.claims.contains(rule))
         && has_all(&requirements.audience, &some.audience)
         && is_narrower(&requirements.organizations, &some.organizations)
 }

@@ -71,6 +71,22 @@ fn nobody_is_redirected_for_what_they_lack_to_where_they_lack_it() {
             &["paths[0]", "paths[1]", "paths[2]"],
         ),
         ("to a page that demands as much", vec![editors("/a", "/b"), route("/b", &both)], &["paths[0]"]),
+        (
+            "to a page with the same rule",
+            vec![
+                route("/a", &json!({ "claims": { "acr": "2" }, "on_forbidden": "/b" })),
+                route("/b", &json!({ "claims": { "acr": "2", "groups": { "any": ["a"] } } })),
+            ],
+            &["paths[0]"],
+        ),
+        (
+            "to a page with fewer alternatives",
+            vec![
+                route("/a", &json!({ "scopes": { "any": ["x", "y"] }, "on_forbidden": "/b" })),
+                route("/b", &json!({ "scopes": { "any": ["x"] } })),
+            ],
+            &["paths[0]"],
+        ),
         ("by a login that comes back", vec![editors("/{*rest}", "/login")], &["paths[0]"]),
         (
             "over its prefix",
@@ -105,6 +121,17 @@ fn where_a_redirect_arrives_it_stays() {
                 editors("/a", "/b"),
                 route("/b", &json!({ "scopes": ["x"], "on_forbidden": "/c" })),
                 route("/c", &json!({ "auth": "none" })),
+            ],
+        ),
+        (
+            "pages with another rule and more alternatives",
+            vec![
+                route("/a", &json!({ "claims": { "acr": "2" }, "on_forbidden": "/b" })),
+                route("/b", &json!({ "claims": { "acr": "1" } })),
+                route("/c", &json!({ "permissions": { "any": ["x"] }, "on_forbidden": "/d" })),
+                route("/d", &json!({ "permissions": { "any": ["x", "y"] } })),
+                route("/e", &json!({ "roles": { "any": ["x"] }, "on_forbidden": "/f" })),
+                route("/f", &json!({ "roles": { "any": ["x", "y"] } })),
             ],
         ),
         ("the more specific route", vec![editors("/{*rest}", "/denied"), route("/denied", &json!({ "auth": "none" }))]),

@@ -67,6 +67,8 @@ pub(super) enum Form {
         tag: &'static str,
         variants: Vec<Variant>,
     },
+    /// An object whose members have names of the user's choice.
+    Named(Box<Form>),
     Headers,
     Body,
     Jwks,
@@ -97,6 +99,8 @@ impl Parts {
                 }
             }
             Form::List(element) => self.add(&format!("{place}[]"), element),
+            Form::Named(element) => self.add(&format!("{place}.*"), element),
+            Form::AnyOf(forms) => forms.iter().for_each(|form| self.add(place, form)),
             Form::Variants { tag, variants, .. } => {
                 self.variants.push((place.to_owned(), form.clone()));
                 for Variant { words, section, .. } in variants.iter().filter(|one| !one.section.keys.is_empty()) {
@@ -205,6 +209,7 @@ fn form_schema(form: &Form) -> Value {
             json!({ "$ref": format!("#/$defs/{name}") })
         }
         Form::List(element) => json!({ "type": "array", "items": form_schema(element) }),
+        Form::Named(element) => json!({ "type": "object", "additionalProperties": form_schema(element) }),
         Form::Headers => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Form::Body => json!({ "type": ["string", "object", "array"] }),
         Form::Jwks => json!({ "anyOf": [
@@ -261,6 +266,7 @@ fn form_type(form: &Form) -> String {
         Form::AnyOf(forms) => forms.iter().map(form_type).collect::<Vec<_>>().join(" | "),
         Form::Section(Section { name, .. }) | Form::Variants { name, .. } => (*name).into(),
         Form::List(element) => format!("readonly {}[]", form_type(element)),
+        Form::Named(element) => format!("Readonly<Record<string, {}>>", form_type(element)),
         Form::Headers => "Readonly<Record<string, string>>".into(),
         Form::Body => "string | object".into(),
         Form::Jwks => "string | { readonly keys: readonly object[] }".into(),
@@ -341,6 +347,7 @@ fn form_words(form: &Form) -> String {
             Form::Section(_) => "list of objects, see below".into(),
             ref element => format!("list of {}", form_words(element)),
         },
+        Form::Named(element) => format!("object: name, and {}", form_words(element)),
         Form::Headers => "object: name and value".into(),
         Form::Body => "string, or JSON".into(),
         Form::Jwks => "object or JSON text".into(),
