@@ -8,8 +8,8 @@ use alloc::sync::Arc;
 use core::fmt;
 
 use crate::host::{Host, get_json};
-use crate::io::{Incoming, UnixTime, Unreachable};
-use crate::json::{Document, Object, Value};
+use crate::io::{Incoming, Outgoing, UnixTime, Unreachable};
+use crate::json::{Document, Object, Value, without_byte_order_mark};
 use crate::limits;
 use crate::shared::Shared;
 use crate::single_flight::SingleFlight;
@@ -73,10 +73,11 @@ impl Metadata {
     fn read(cache: &MetadataCache, response: Result<Incoming, Unreachable>) -> Result<Self, DiscoveryError> {
         let issuer = &cache.issuer;
         let response = response.ok().filter(|response| response.status == 200).ok_or(DiscoveryError::Unreachable)?;
-        if !response.is_json() || response.body.len() > limits::MAX_PROVIDER_BODY_BYTES {
+        if response.body.len() > limits::MAX_PROVIDER_BODY_BYTES {
             return Err(DiscoveryError::Invalid);
         }
-        let document = Document::parse(response.body, limits::MAX_CLAIMS_DEPTH).map_err(|_| DiscoveryError::Invalid)?;
+        let text = without_byte_order_mark(&response.body).to_vec();
+        let document = Document::parse(text, limits::MAX_CLAIMS_DEPTH).map_err(|_| DiscoveryError::Invalid)?;
         // OpenID Connect Discovery §4.3, RFC 8414 §3.3: exactly the issuer that it was requested for.
         match document.root().get("issuer") {
             Some(Value::String(named)) if named == issuer => {
@@ -245,9 +246,9 @@ impl MetadataPermit {
             let now = host.now();
             self.cache.state.with(|state| state.flight.extend(self.number, now));
         };
-        let mut response = get_json(host, concat(&openid), extend_lease).await;
+        let mut response = get_json(host, Outgoing::get(concat(&openid)), extend_lease).await;
         if response.as_ref().is_ok_and(|response| response.status == 404) {
-            response = get_json(host, oauth_metadata_url(&self.cache.issuer), extend_lease).await;
+            response = get_json(host, Outgoing::get(oauth_metadata_url(&self.cache.issuer)), extend_lease).await;
         }
         let retry_after_s = response.as_ref().ok().and_then(Incoming::retry_after_s);
         let read = Metadata::read(&self.cache, response).map(Arc::new);

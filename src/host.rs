@@ -96,13 +96,13 @@ pub trait Spawn<J> {
 /// request a pause.
 pub(crate) async fn get_json(
     host: &impl Host,
-    url: String,
+    request: Outgoing,
     before_retry: impl FnOnce(),
 ) -> Result<Incoming, Unreachable> {
-    match host.send(Outgoing::get(url.clone())).await {
+    match host.send(request.clone()).await {
         Err(Unreachable::Network) => {
             before_retry();
-            host.send(Outgoing::get(url)).await
+            host.send(request).await
         }
         response => response,
     }

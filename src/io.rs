@@ -35,6 +35,9 @@ impl UnixTime {
     }
 }
 
+const ACCEPT: &str = "application/json, application/jwk-set+json";
+const USER_AGENT: &str = concat!("edgeward/", env!("CARGO_PKG_VERSION"));
+
 /// A request for the host to send, with no headers but these and without following redirects.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Outgoing {
@@ -89,7 +92,8 @@ impl Outgoing {
         Self {
             method: "GET",
             url,
-            headers: Vec::from([("accept", "application/json".into())]),
+            // Some servers and firewalls refuse requests without these.
+            headers: Vec::from([("accept", ACCEPT.into()), ("user-agent", USER_AGENT.into())]),
             body: None,
             timeout_ms: limits::FETCH_TIMEOUT_MS,
             max_body_bytes: limits::MAX_PROVIDER_BODY_BYTES,

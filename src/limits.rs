@@ -27,14 +27,17 @@ pub const MAX_JSON_DEPTH: usize = 126;
 /// Most members of one JSON object. Bounds the search for duplicate names.
 pub const MAX_OBJECT_MEMBERS: usize = 256;
 
-/// Longest body of a JWKS, discovery, token or userinfo response, in bytes; enforced while streaming.
+/// Longest body of a discovery, token or userinfo response, in bytes; enforced while streaming.
 pub const MAX_PROVIDER_BODY_BYTES: usize = 64 * 1024;
 
-/// Longest entry of the edge cache, in bytes: a JWKS as a JSON string inside JSON.
-pub const MAX_EDGE_ENTRY_BYTES: usize = 2 * MAX_PROVIDER_BODY_BYTES + 4096;
+/// Longest body of a JWKS response, in bytes; enforced while streaming. Some sets have certificate chains, or many keys of other kinds.
+pub const MAX_KEY_SET_BYTES: usize = 512 * 1024;
 
-/// Most keys in one set. Auth0 publishes up to 13 (ten customer keys, current, next, previous).
-pub const MAX_KEYS_PER_SET: usize = 100;
+/// Longest entry of the edge cache, in bytes: a JWKS as a JSON string inside JSON.
+pub const MAX_EDGE_ENTRY_BYTES: usize = 2 * MAX_KEY_SET_BYTES + 4096;
+
+/// Most keys in one set. Providers publish up to 180, most of them of other kinds.
+pub const MAX_KEYS_PER_SET: usize = 1000;
 
 /// Longest configuration document of the gateway, in bytes.
 pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;

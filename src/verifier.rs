@@ -306,10 +306,19 @@ impl KeyCache {
     ) -> Result<(Check, Option<Arc<VerifyingKey>>), VerifyError> {
         let algorithm = rules.check_header(token.header())?;
         let check = match self.find(token.header().kid(), algorithm, now, fetches) {
-            Lookup::Key(key, permit) => {
-                let verified = rules.verify(token, &key, now)?;
-                return Ok((Check::Verified(Arc::new(verified), permit), Some(key)));
-            }
+            Lookup::Key(key, permit) => match rules.verify(token, &key, now) {
+                Ok(verified) => return Ok((Check::Verified(Arc::new(verified), permit), Some(key))),
+                Err(VerifyError::SignatureInvalid) => {
+                    // Its return to the cache allows another fetch.
+                    drop(permit);
+                    match self.find_replaced(now, fetches) {
+                        Some(Lookup::Fetch(permit)) => Check::Fetch(permit),
+                        Some(_) => Check::Wait,
+                        None => return Err(VerifyError::SignatureInvalid),
+                    }
+                }
+                Err(error) => return Err(error),
+            },
             Lookup::Fetch(permit) => Check::Fetch(permit),
             Lookup::Wait => Check::Wait,
             Lookup::Refused(error) => return Err(error),

@@ -74,7 +74,12 @@ fn every_refusal_returns_its_permit() {
             Some(policy) => check_as(&world, policy, text),
             None => check(&world, text),
         };
-        assert!(matches!(check, Check::Refused(_)), "{what}");
+        match check {
+            Check::Refused(_) => {}
+            // The key may have been replaced under its id.
+            Check::Fetch(permit) if **text == forged => drop(permit),
+            other => panic!("{what}: {other:?}"),
+        }
         let check = check_as(&world, &policy(true), &token(key_a()));
         assert!(matches!(check, Check::Verified(_, Some(_))), "{what}");
     }

@@ -151,28 +151,28 @@ fn an_object_has_at_most_256_members() {
 }
 
 #[test]
-fn a_key_set_has_at_most_64_kib() {
-    assert_eq!(limits::MAX_PROVIDER_BODY_BYTES, 64 * 1024);
+fn a_key_set_has_at_most_512_kib() {
+    assert_eq!(limits::MAX_KEY_SET_BYTES, 512 * 1024);
     let parse = |len| JwkSet::parse(&padded(set_text([key_a().jwk()]).as_bytes(), len)).map(drop);
-    assert_eq!(parse(limits::MAX_PROVIDER_BODY_BYTES), Ok(()));
-    assert_eq!(parse(limits::MAX_PROVIDER_BODY_BYTES + 1), Err(InvalidJwkSet::TooLarge));
+    assert_eq!(parse(limits::MAX_KEY_SET_BYTES), Ok(()));
+    assert_eq!(parse(limits::MAX_KEY_SET_BYTES + 1), Err(InvalidJwkSet::TooLarge));
 }
 
 #[test]
-fn a_key_set_has_at_most_100_keys() {
-    assert_eq!(limits::MAX_KEYS_PER_SET, 100);
+fn a_key_set_has_at_most_1000_keys() {
+    assert_eq!(limits::MAX_KEYS_PER_SET, 1000);
     let parse = |count| {
         let others = std::iter::repeat_n(json!({"kty": "AKP"}), count - 1);
         JwkSet::parse(set_text(others.chain([key_a().jwk()])).as_bytes())
     };
-    assert_eq!(parse(limits::MAX_KEYS_PER_SET).unwrap().skipped().len(), 99);
+    assert_eq!(parse(limits::MAX_KEYS_PER_SET).unwrap().skipped().len(), 999);
     assert_eq!(parse(limits::MAX_KEYS_PER_SET + 1).map(drop), Err(InvalidJwkSet::TooManyKeys));
-    let usable = (0..100).map(|n| {
+    let usable = (0..1000).map(|n| {
         let mut jwk = key_a().jwk();
         jwk["kid"] = n.to_string().into();
         jwk
     });
-    assert_eq!(set(usable).keys().len(), 100);
+    assert_eq!(set(usable).keys().len(), 1000);
 }
 
 fn document(body: Vec<u8>) -> Incoming {
@@ -183,6 +183,7 @@ const OPENID: &str = "https://tenant.example.com/.well-known/openid-configuratio
 
 #[test]
 fn a_discovery_document_has_at_most_64_kib() {
+    assert_eq!(limits::MAX_PROVIDER_BODY_BYTES, 64 * 1024);
     let text = json!({"issuer": ISSUER, "jwks_uri": "https://keys.example.com/jwks"}).to_string();
     for (len, is_read) in [(limits::MAX_PROVIDER_BODY_BYTES, true), (limits::MAX_PROVIDER_BODY_BYTES + 1, false)] {
         let verifier = Verifier::new(access_policy(), KeyCache::new(ISSUER, KeySource::Discovery));

@@ -76,7 +76,9 @@ fn a_request_with_keys_at_hand_is_ready_at_its_first_poll() {
     for seconds in [0, 500] {
         world.set_clock(UnixTime::from_secs(NOW + seconds));
         let mut tasks = world.tasks();
-        for (text, expected) in [(&good, Verdict::Accepted), (&forged, Verdict::Refused("signature_invalid"))] {
+        let both = [(&good, Verdict::Accepted), (&forged, Verdict::Refused("signature_invalid"))];
+        // With an older set, a bad signature waits for the fetch: its key may have been replaced.
+        for (text, expected) in both.into_iter().take(if seconds == 0 { 2 } else { 1 }) {
             let number = tasks.start(world.verdict(text));
             assert!(tasks.poll(number), "it waits");
             assert_eq!(tasks.output(number), Some(&expected));

@@ -1,7 +1,10 @@
 // Sends the core's requests: no redirects, no cache, a deadline, and a limit on the body.
 
 const FORWARDED_HEADERS = ["content-type", "cache-control", "age", "retry-after"];
-const MAX_EDGE_BYTES = 256 * 1024;
+const MAX_EDGE_BYTES = 1024 * 1024 + 4096;
+
+/** Browsers name themselves: their `user-agent` would cause a CORS preflight, which providers do not expect. */
+const isBrowser = typeof document !== "undefined" || typeof importScripts === "function";
 
 let noStore;
 
@@ -36,7 +39,7 @@ export async function send({ url, headers, timeoutMs, maxBytes }, customFetch) {
       }, timeoutMs);
     });
     const exchange = async () => {
-      const init = { method: "GET", headers, redirect: "manual", signal: controller.signal, ...cacheMode() };
+      const init = { method: "GET", headers: isBrowser ? { accept: headers.accept } : headers, redirect: "manual", signal: controller.signal, ...cacheMode() };
       const response = await (customFetch === undefined ? fetch(url, init) : customFetch(url, init));
       const head = { status: response.status };
       for (const name of FORWARDED_HEADERS) {

@@ -117,8 +117,15 @@ impl Document {
     /// # Errors
     /// See [`JsonError`].
     pub fn parse(text: Vec<u8>, max_depth: usize) -> Result<Self, JsonError> {
+        Self::parse_marking(text, max_depth, usize::MAX)
+    }
+
+    /// Parses like [`parse`](Self::parse), but accepts duplicate names in objects at the level `marks_from` and below, the outermost
+    /// object being the first: [`Object::has_duplicate_names`] tells which objects have any, and no other method is meant for those.
+    pub(crate) fn parse_marking(text: Vec<u8>, max_depth: usize, marks_from: usize) -> Result<Self, JsonError> {
         let text = String::from_utf8(text).map_err(|_| JsonError::NotUtf8)?;
         let mut index = Index::new(&text, max_depth, None);
+        index.marks_from = marks_from;
         index.nodes.reserve(32);
         index.read()?;
         let Index { nodes, unescaped, .. } = index;
@@ -183,6 +190,14 @@ impl<'a> Value<'a> {
     #[must_use]
     pub fn as_array(self) -> Option<Array<'a>> {
         if let Self::Array(array) = self { Some(array) } else { None }
+    }
+
+    fn has_duplicate_names(self) -> bool {
+        match self {
+            Self::Array(array) => array.iter().any(Value::has_duplicate_names),
+            Self::Object(object) => object.has_duplicate_names(),
+            _ => false,
+        }
     }
 
     /// Returns the object, if this is one.
@@ -272,6 +287,18 @@ impl<'a> Object<'a> {
         })
     }
 
+    /// Returns whether a name occurs twice in this object or in one inside it; see [`Document::parse_marking`].
+    pub(crate) fn has_duplicate_names(&self) -> bool {
+        let mut items = self.0;
+        while let Some(name) = items.next() {
+            let is_duplicate = !matches!(name, Value::String(_));
+            if is_duplicate || items.next().is_some_and(Value::has_duplicate_names) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Returns whether there are no members.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -318,6 +345,11 @@ impl<'a> Iterator for Items<'a> {
         self.next = after;
         Some(value)
     }
+}
+
+/// Removes a byte order mark, which RFC 8259 §8.1 allows parsers to ignore.
+pub(crate) fn without_byte_order_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
 /// A member of an object, as returned by [`read_member`].
@@ -443,6 +475,21 @@ mod tests {
             assert_eq!(parse(text).unwrap_err(), error, "{text}");
         }
         assert_eq!(Document::parse(b"{\"a\":\"\xff\"}".to_vec(), 16).unwrap_err(), JsonError::NotUtf8);
+    }
+
+    #[test]
+    fn duplicate_names_are_marked_from_a_level_on() {
+        let marked = |text: &str| {
+            let document = Document::parse_marking(text.as_bytes().to_vec(), 16, 3)?;
+            let objects = document.root().get("x").and_then(Value::as_array).unwrap().iter();
+            Ok(objects.map(|value| value.as_object().unwrap().has_duplicate_names()).collect::<alloc::vec::Vec<_>>())
+        };
+        let text =
+            r#"{"x":[{"a":1,"a":2},{"a":1,"b":{"c":[{"d":1,"\u0064":2}]}},{"a":1,"a":2,"":3,"":4},{"":0,"a":{"":1}}]}"#;
+        assert_eq!(marked(text), Ok([true, true, true, false].into()));
+        for text in [r#"{"x":[],"x":[]}"#, r#"{"x":[{"a":1,"a":2}],"y":{"b":1,"b":2}}"#] {
+            assert_eq!(marked(text), Err(JsonError::DuplicateName), "{text}");
+        }
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(super) struct Index<'t> {
     pub(super) unescaped: String,
     max_depth: usize,
     depth: usize,
+    /// From this depth on, a member whose name is a duplicate is marked instead of refused: its name is stored as null.
+    pub(super) marks_from: usize,
     /// Fingerprint of each name in the objects being read, innermost object last …
     fingerprints: Vec<u32>,
     /// … and the index of its node.
@@ -60,6 +62,7 @@ impl<'t> Index<'t> {
             unescaped: String::new(),
             max_depth: max_depth.min(limits::MAX_JSON_DEPTH),
             depth: 0,
+            marks_from: usize::MAX,
             fingerprints: Vec::new(),
             names: Vec::new(),
             only,
@@ -159,6 +162,9 @@ impl<'t> Index<'t> {
         let is_like_one = fingerprints.iter().fold(false, |found, &other| found | (other == fingerprint));
         let has_name = |&at: &u32| self.nodes.get(at as usize).is_some_and(|&node| self.text_of(node) == name);
         if is_like_one && names.iter().any(has_name) {
+            if self.depth >= self.marks_from {
+                return self.nodes.push(Node::Null);
+            }
             return self.refuse(JsonError::DuplicateName);
         }
         self.fingerprints.push(fingerprint);

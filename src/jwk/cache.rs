@@ -10,6 +10,9 @@
 //! | up to its freshness lifetime | the key, and a permit to refresh in the background |
 //! | older | a permit; if that fetch fails, the key, for up to a day |
 //!
+//! A signature that does not match its key causes a fetch, too, if the set is older than the cooldown: the key may have been replaced
+//! under its id.
+//!
 //! A key that the newest document no longer lists is dropped with the old set.
 
 use alloc::string::String;
@@ -96,6 +99,7 @@ struct State {
     flight: SingleFlight,
     last_error: Option<KeysError>,
     unknown_kid_at: Option<UnixTime>,
+    bad_signature_at: Option<UnixTime>,
 }
 
 #[derive(Debug)]
@@ -191,7 +195,7 @@ impl KeyCache {
 
     fn with(issuer: String, source: Option<Source>, held: Option<HeldKeys>) -> Self {
         let flight = SingleFlight::new(limits::FETCH_LEASE_MS);
-        let state = State { held, flight, last_error: None, unknown_kid_at: None };
+        let state = State { held, flight, last_error: None, unknown_kid_at: None, bad_signature_at: None };
         Self { issuer, source, max_modulus_bits: limits::MAX_MODULUS_BITS, state: Shared::new(state) }
     }
 
@@ -257,6 +261,16 @@ impl KeyCache {
         }
     }
 
+    /// Looks up what to do about a signature that does not match its key in the set: fetch it again, wait for another request's fetch, or
+    /// (`None`) refuse the token.
+    pub(crate) fn find_replaced(self: &Arc<Self>, now: UnixTime, fetches: u8) -> Option<Lookup> {
+        self.source.as_ref()?;
+        match self.state.with(|state| state.find_replaced(now, fetches))? {
+            Found::Fetch(started) => Some(Lookup::Fetch(self.permit(started))),
+            _ => Some(Lookup::Wait),
+        }
+    }
+
     /// Returns the key for a token with the period around `now` in which [`find`](Self::find) returns that key and no permit, unless
     /// new keys are stored meanwhile. `None` if there is no such period.
     pub(crate) fn stable_period(
@@ -306,9 +320,13 @@ impl KeyCache {
     /// Ends the fetch of a dropped permit. If the provider was not contacted, the fetch does not count.
     pub(super) fn release(&self, sequence: u64, reason: &Reason, contacted_provider: bool) {
         self.state.with(|state| {
-            // The provider was not asked about the unknown key, so no cooldown applies.
-            if state.flight.release(sequence) && !contacted_provider && *reason != Reason::Load {
-                state.unknown_kid_at = None;
+            // The provider was not asked, so no cooldown applies.
+            if state.flight.release(sequence) && !contacted_provider {
+                match reason {
+                    Reason::Load => {}
+                    Reason::UnknownKid(_) => state.unknown_kid_at = None,
+                    Reason::BadSignature => state.bad_signature_at = None,
+                }
             }
         });
     }
@@ -386,8 +404,7 @@ impl State {
         }
         // A set that was fetched for this very request cannot be outdated.
         if fetches == 0 {
-            let cooled_down =
-                self.unknown_kid_at.is_none_or(|at| now < at || now >= later(at, limits::UNKNOWN_KID_COOLDOWN_S));
+            let cooled_down = has_cooled_down(self.unknown_kid_at, now);
             if self.flight.may_begin(now) && (cooled_down || !is_fresh) {
                 self.unknown_kid_at = Some(now);
                 return Found::Fetch(self.begin(Reason::UnknownKid(kid.into()), now));
@@ -399,6 +416,22 @@ impl State {
         }
         let cooled_down = self.unknown_kid_at.map_or(now, |at| later(at, limits::UNKNOWN_KID_COOLDOWN_S));
         self.unavailable_until(self.flight.retry_at().max(cooled_down), now)
+    }
+
+    fn find_replaced(&mut self, now: UnixTime, fetches: u8) -> Option<Found> {
+        let fetched_at = self.held.as_ref()?.validity.fetched_at;
+        // A set that was fetched for this very request, or lately, cannot be outdated.
+        if fetches > 0 || !has_cooled_down(Some(fetched_at), now) {
+            return None;
+        }
+        if self.flight.is_leased(now) {
+            return Some(Found::Wait);
+        }
+        if !self.flight.may_begin(now) || !has_cooled_down(self.bad_signature_at, now) {
+            return None;
+        }
+        self.bad_signature_at = Some(now);
+        Some(Found::Fetch(self.begin(Reason::BadSignature, now)))
     }
 
     fn refresh(&mut self, now: UnixTime, fetches: u8) -> Option<StartedFetch> {
@@ -418,6 +451,11 @@ impl State {
             retry_after_s: u32::try_from(wait).unwrap_or(1),
         })
     }
+}
+
+/// Returns whether the cooldown since an instant is over, or the clock went back.
+fn has_cooled_down(since: Option<UnixTime>, now: UnixTime) -> bool {
+    since.is_none_or(|at| now < at || now >= later(at, limits::UNKNOWN_KID_COOLDOWN_S))
 }
 
 impl HeldKeys {

@@ -13,7 +13,7 @@ use crate::discovery::DiscoveryError;
 #[cfg(any(feature = "gateway", test))]
 use crate::discovery::MetadataPermit;
 use crate::host::{Host, Level, Spawn, get_json};
-use crate::io::{EdgeEntry, Incoming, UnixTime, Unreachable};
+use crate::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use crate::json::{Document, Number, Value, quote};
 use crate::limits;
 use crate::single_flight::later;
@@ -145,6 +145,8 @@ pub(super) enum Reason {
     Load,
     /// The set has no key with this id.
     UnknownKid(String),
+    /// A signature does not match its key, which may have been replaced under its id.
+    BadSignature,
 }
 
 /// When a set was fetched and until when it is fresh.
@@ -259,7 +261,8 @@ impl Permit {
                 uri.into()
             }
         };
-        let response = get_json(host, uri, || ()).await;
+        let request = Outgoing { max_body_bytes: limits::MAX_KEY_SET_BYTES, ..Outgoing::get(uri) };
+        let response = get_json(host, request, || ()).await;
         let retry_after_s = response.as_ref().ok().and_then(Incoming::retry_after_s);
         self.read(source, response, host.now()).map_err(|error| {
             if let Source::Discovery(metadata) = source {
@@ -278,9 +281,6 @@ impl Permit {
         now: UnixTime,
     ) -> Result<(JwkSet, Validity, EdgeEntry), KeysError> {
         let response = response.ok().filter(|response| response.status == 200).ok_or(KeysError::JwksUnreachable)?;
-        if !response.is_json() {
-            return Err(KeysError::JwksInvalid);
-        }
         let set = JwkSet::parse_with(&response.body, self.cache.max_modulus_bits)?;
         let fresh_for = response
             .fresh_for_s()
@@ -300,6 +300,7 @@ impl Permit {
             && now < validity.fresh_until
             && match &self.reason {
                 Reason::Load => true,
+                Reason::BadSignature => now < later(validity.fetched_at, limits::UNKNOWN_KID_COOLDOWN_S),
                 Reason::UnknownKid(kid) => {
                     set.keys().any(|key| key.kid() == Some(kid))
                         || now < later(validity.fetched_at, limits::UNKNOWN_KID_COOLDOWN_S)

@@ -33,8 +33,10 @@ pub enum InvalidJwk {
     AlgUnsupported,
     /// The key has private members: it should never have been published, and is not trusted.
     Private,
-    /// A member has the wrong type, is too long, or is not canonical base64url.
+    /// A member has the wrong type, is too long, or is not base64.
     Malformed,
+    /// Two members have the same name.
+    DuplicateName,
     /// The modulus or the exponent is not acceptable.
     Rsa(InvalidKey),
     /// The modulus exceeds the configured maximum.
@@ -56,6 +58,7 @@ impl core::fmt::Display for InvalidJwk {
             Self::AlgUnsupported => "key is for an algorithm that is not supported",
             Self::Private => "key has private members",
             Self::Malformed => "key has a malformed member",
+            Self::DuplicateName => "key has two members of the same name",
             Self::Rsa(reason) => return reason.fmt(f),
             Self::ModulusOverConfiguredMaximum { bits } => {
                 return write!(f, "RSA modulus has {bits} bits, more than configured");
@@ -76,13 +79,18 @@ impl VerifyingKey {
     /// # Errors
     /// See [`InvalidJwk`].
     pub(super) fn from_jwk(jwk: Object<'_>, max_modulus_bits: usize) -> Result<Self, InvalidJwk> {
-        if jwk.get("kty").and_then(Value::as_str).ok_or(InvalidJwk::Malformed)? != "RSA" {
+        if jwk.has_duplicate_names() {
+            return Err(InvalidJwk::DuplicateName);
+        }
+        // Some providers publish members without a value.
+        let jwk = |name: &str| jwk.get(name).filter(|value| !matches!(value, Value::Null));
+        if jwk("kty").and_then(Value::as_str).ok_or(InvalidJwk::Malformed)? != "RSA" {
             return Err(InvalidJwk::KeyTypeUnsupported);
         }
-        if PRIVATE_MEMBERS.iter().any(|member| jwk.get(member).is_some()) {
+        if PRIVATE_MEMBERS.iter().any(|member| jwk(member).is_some()) {
             return Err(InvalidJwk::Private);
         }
-        let text = |name| match jwk.get(name) {
+        let text = |name| match jwk(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(InvalidJwk::Malformed),
@@ -90,7 +98,7 @@ impl VerifyingKey {
         if text("use")?.is_some_and(|usage| usage != "sig") {
             return Err(InvalidJwk::NotForSignatures);
         }
-        if let Some(operations) = jwk.get("key_ops") {
+        if let Some(operations) = jwk("key_ops") {
             let operations: Vec<&str> =
                 operations.as_array().and_then(crate::json::Array::strings).ok_or(InvalidJwk::Malformed)?.collect();
             let has_duplicates =
@@ -109,7 +117,7 @@ impl VerifyingKey {
         }
         let number = |name| {
             let text = text(name)?.ok_or(InvalidJwk::Malformed)?;
-            base64url::decode(text.as_bytes()).map_err(|_| InvalidJwk::Malformed)
+            decode(text).ok_or(InvalidJwk::Malformed)
         };
         let rsa = PublicKey::new(&number("n")?, &number("e")?).map_err(InvalidJwk::Rsa)?;
         if rsa.bits() > max_modulus_bits {
@@ -183,6 +191,18 @@ impl VerifyingKey {
             && self.rsa.n() == other.rsa.n()
             && self.rsa.e() == other.rsa.e()
     }
+}
+
+/// Decodes base64url as RFC 7518 §2 requires it, and as some providers write it: padded, or in the alphabet of RFC 4648 §4. The number is
+/// the same, unlike the bytes of a token, which must have one form only.
+fn decode(text: &str) -> Option<Vec<u8>> {
+    let in_alphabet = |byte| match byte {
+        b'+' => b'-',
+        b'/' => b'_',
+        other => other,
+    };
+    let text: Vec<u8> = text.trim_end_matches('=').bytes().map(in_alphabet).collect();
+    base64url::decode(&text).ok()
 }
 
 impl core::fmt::Debug for VerifyingKey {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::{InvalidJwk, VerifyingKey};
 use crate::algorithm::Algorithm;
 use crate::error::VerifyError;
-use crate::json::{Document, Value};
+use crate::json::{Document, Value, without_byte_order_mark};
 use crate::limits;
 
 /// The usable keys of a published set. Unusable keys are skipped, with the reason, and never fatal.
@@ -36,7 +36,7 @@ pub struct JwkSet {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidJwkSet {
-    /// Longer than [`limits::MAX_PROVIDER_BODY_BYTES`].
+    /// Longer than [`limits::MAX_KEY_SET_BYTES`].
     TooLarge,
     /// Not a strict JSON object.
     NotJson,
@@ -76,10 +76,13 @@ impl JwkSet {
     /// # Errors
     /// See [`InvalidJwkSet`].
     pub fn parse_with(text: &[u8], max_modulus_bits: usize) -> Result<Self, InvalidJwkSet> {
-        if text.len() > limits::MAX_PROVIDER_BODY_BYTES {
+        if text.len() > limits::MAX_KEY_SET_BYTES {
             return Err(InvalidJwkSet::TooLarge);
         }
-        let document = Document::parse(text.to_vec(), limits::MAX_CLAIMS_DEPTH).map_err(|_| InvalidJwkSet::NotJson)?;
+        let text = without_byte_order_mark(text).to_vec();
+        // The set and the list of keys are the first two levels.
+        let document =
+            Document::parse_marking(text, limits::MAX_CLAIMS_DEPTH, 3).map_err(|_| InvalidJwkSet::NotJson)?;
         let entries = document.root().get("keys").and_then(Value::as_array).ok_or(InvalidJwkSet::NoKeys)?;
         if entries.iter().nth(limits::MAX_KEYS_PER_SET).is_some() {
             return Err(InvalidJwkSet::TooManyKeys);
@@ -88,6 +91,8 @@ impl JwkSet {
         for entry in entries {
             let jwk = entry.as_object().ok_or(InvalidJwk::NotAnObject);
             match jwk.and_then(|jwk| VerifyingKey::from_jwk(jwk, max_modulus_bits)) {
+                // The same key twice is one key.
+                Ok(key) if set.keys.iter().any(|other| other.is_same_as(&key)) => {}
                 Ok(key) => set.keys.push(Arc::new(key)),
                 Err(reason) => set.skipped.push(reason),
             }
@@ -97,19 +102,15 @@ impl JwkSet {
 
     /// Returns the one key for a token with this `kid` and algorithm.
     ///
-    /// With a `kid`, exactly one key with that id must fit the algorithm. Without, the set must have only one key.
+    /// Exactly one key must fit the algorithm: of those with the `kid`, or without a `kid` of all.
     ///
     /// # Errors
     /// `key_not_found`, `key_ambiguous` or `key_alg_mismatch`.
     pub fn select(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&Arc<VerifyingKey>, VerifyError> {
-        let Some(kid) = kid else {
-            return match self.keys.as_slice() {
-                [key] => fit(key, algorithm),
-                _ => Err(VerifyError::KeyAmbiguous),
-            };
-        };
-        let mut named = self.keys.iter().filter(|key| key.kid() == Some(kid)).map(|key| fit(key, algorithm));
-        let mut chosen = named.next().ok_or(VerifyError::KeyNotFound)?;
+        let is_named = |key: &&Arc<VerifyingKey>| kid.is_none_or(|kid| key.kid() == Some(kid));
+        let mut named = self.keys.iter().filter(is_named).map(|key| fit(key, algorithm));
+        let mut chosen =
+            named.next().ok_or(if kid.is_some() { VerifyError::KeyNotFound } else { VerifyError::KeyAmbiguous })?;
         for other in named {
             chosen = match (chosen, other) {
                 (Ok(_), Ok(_)) => return Err(VerifyError::KeyAmbiguous),

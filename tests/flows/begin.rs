@@ -121,7 +121,7 @@ fn a_login_fails_while_discovery_fails_and_recovers_with_it() {
         }),
         ("discovery_invalid", |deployment| deployment.provider.answer_next(Endpoint::Discovery, Ok(ok_json("[]")))),
         ("discovery_invalid", |deployment| {
-            let html = edgeward::io::Incoming { content_type: Some("text/html".into()), ..ok_json("{}") };
+            let html = edgeward::io::Incoming { content_type: Some("text/html".into()), ..ok_json("<html>") };
             deployment.provider.answer_next(Endpoint::Discovery, Ok(html));
         }),
         ("discovery_issuer_mismatch", |deployment| {

@@ -170,7 +170,7 @@ fn a_key_published_for_one_algorithm_verifies_no_other() {
 #[test]
 fn keys_of_other_algorithms_are_no_keys() {
     let names = ["HS256", "none", "RSA-OAEP", "RSA1_5", "ES256", "rs256", ""];
-    for value in names.map(Value::from).into_iter().chain([Value::Null, json!(["RS256"]), json!(256)]) {
+    for value in names.map(Value::from).into_iter().chain([json!(["RS256"]), json!(256)]) {
         let mut jwk = key_a().jwk();
         jwk["alg"] = value;
         let keys = set([jwk, key_e3().jwk()]);

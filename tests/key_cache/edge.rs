@@ -89,11 +89,11 @@ fn an_invalid_entry_is_ignored() {
         ("keys not as text", changed(|entry| entry["jwks"] = json!({"keys": [key_a().jwk()]}))),
         ("no usable key", changed(|entry| entry["jwks"] = r#"{"keys":[]}"#.into())),
         ("broken keys", changed(|entry| entry["jwks"] = r#"{"keys":["#.into())),
-        ("too large", changed(|entry| entry["x"] = "x".repeat(2 * limits::MAX_PROVIDER_BODY_BYTES + 4096).into())),
+        ("too large", changed(|entry| entry["x"] = "x".repeat(limits::MAX_EDGE_ENTRY_BYTES).into())),
         (
             "keys too large",
             changed(|entry| {
-                let padded = format!("{}{}", set_text([key_a().jwk()]), " ".repeat(limits::MAX_PROVIDER_BODY_BYTES));
+                let padded = format!("{}{}", set_text([key_a().jwk()]), " ".repeat(limits::MAX_KEY_SET_BYTES));
                 entry["jwks"] = padded.into();
             }),
         ),

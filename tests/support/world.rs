@@ -99,9 +99,13 @@ impl World {
         for sent in &seen.sent[sent..] {
             let request = &sent.request;
             assert_eq!((request.method, &request.body), ("GET", &None));
-            assert_eq!(request.headers, [("accept", "application/json".to_owned())]);
+            let user_agent = format!("edgeward/{}", env!("CARGO_PKG_VERSION"));
+            let accept = "application/json, application/jwk-set+json".to_owned();
+            assert_eq!(request.headers, [("accept", accept), ("user-agent", user_agent)]);
             assert_eq!(request.timeout_ms, limits::FETCH_TIMEOUT_MS);
-            assert_eq!(request.max_body_bytes, limits::MAX_PROVIDER_BODY_BYTES);
+            let is_metadata = request.url.contains("/.well-known/o");
+            let max = if is_metadata { limits::MAX_PROVIDER_BODY_BYTES } else { limits::MAX_KEY_SET_BYTES };
+            assert_eq!(request.max_body_bytes, max, "{}", request.url);
         }
         // A fetch asks for two discovery documents and a key set at most, each once.
         let asked = seen.sent[sent..].iter().filter(|sent| !sent.is_repeated).count();
