@@ -20,7 +20,7 @@ pub enum Bearer<'h> {
 }
 
 /// The message for a [`Bearer::Malformed`] header.
-pub const MALFORMED_AUTHORIZATION: &str = "The Authorization header must be one \"Bearer\", one space, and one token.";
+pub const MALFORMED_AUTHORIZATION: &str = "The Authorization header must be one \"Bearer\", a space, and one token.";
 
 /// The message for a token in the query, which RFC 6750 §2.3 allows and RFC 9700 §4.3.2 forbids: URLs end up in logs.
 pub const TOKEN_IN_QUERY: &str = "Send the access token in the Authorization header, not in the query.";
@@ -29,7 +29,7 @@ const SCHEME: &str = "bearer";
 
 /// Returns the token in an `Authorization` header.
 ///
-/// The scheme is case-insensitive and followed by exactly one space; the token consists of the characters that RFC 6750 allows.
+/// The scheme is case-insensitive and followed by one or more spaces (RFC 6750 §2.1); the token consists of the characters that RFC 6750 allows.
 /// Two headers, which arrive joined by a comma, are malformed.
 #[must_use]
 pub fn bearer_token(authorization: Option<&str>) -> Bearer<'_> {
@@ -40,6 +40,7 @@ pub fn bearer_token(authorization: Option<&str>) -> Bearer<'_> {
             value.split(',').skip(1).any(|part| starts_with_scheme(part.trim_start())) || starts_with_scheme(scheme);
         return if hides_another { Bearer::Malformed } else { Bearer::Absent };
     }
+    let token = token.trim_start_matches(' ');
     if is_b64token(token) { Bearer::Token(token) } else { Bearer::Malformed }
 }
 
@@ -69,8 +70,14 @@ mod tests {
     use super::{Bearer, bearer_token};
 
     #[test]
-    fn one_token_after_the_scheme_and_one_space() {
-        for value in ["Bearer abc.def-_~+/==", "bearer abc.def-_~+/==", "BEARER abc.def-_~+/=="] {
+    fn one_token_after_the_scheme_and_spaces() {
+        for value in [
+            "Bearer abc.def-_~+/==",
+            "bearer abc.def-_~+/==",
+            "BEARER abc.def-_~+/==",
+            "Bearer  abc.def-_~+/==",
+            "Bearer      abc.def-_~+/==",
+        ] {
             assert_eq!(bearer_token(Some(value)), Bearer::Token("abc.def-_~+/=="));
         }
     }
@@ -88,7 +95,10 @@ mod tests {
         for value in [
             "Bearer",
             "Bearer ",
-            "Bearer  abc",
+            "Bearer   ",
+            "Bearer  a b",
+            "Bearer \tabc",
+            "Bearer  abc ",
             "Bearer a b",
             "Bearer a, Bearer b",
             "Bearer a,b",

@@ -227,6 +227,7 @@ impl<'a> Registered<'a> {
     /// Returns the kind that the token is, as far as it shows: by its marks, else by claims that only ID tokens have. `nonce` and
     /// `at_hash` beside scopes say nothing: some providers repeat them in access tokens. `is_at_jwt`: whether the header's `typ` marks it
     /// as an access token (RFC 9068 §2.1).
+    #[inline(never)]
     pub(super) fn kind(&self, is_at_jwt: bool) -> Shown {
         let marked = |words: &[&str]| {
             let is_one = |mark: &&str| words.iter().any(|word| mark.eq_ignore_ascii_case(word));

@@ -135,6 +135,7 @@ impl Requirements {
 }
 
 /// Returns whether the token has all of `all` and one of `any`.
+#[inline(never)]
 fn has_required(all: &[String], any: &[String], has: &dyn Fn(&str) -> bool) -> bool {
     all.iter().all(|one| has(one)) && (any.is_empty() || any.iter().any(|one| has(one)))
 }
@@ -146,6 +147,7 @@ impl ClaimRule {
         Self { claim: claim.into(), equals: None, any: Vec::new(), all: Vec::new(), not: Vec::new(), prefix: None }
     }
 
+    #[inline(never)]
     fn is_met(&self, claims: &Claims) -> bool {
         let Some(value) = self.claim.find(claims) else { return false };
         let Some(values) = Audience::from_value(value) else { return false };

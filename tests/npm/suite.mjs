@@ -654,7 +654,7 @@ export async function suite(edgeward, fixtures) {
     const cases = [
       [{}, 401, "token_missing"], [{ authorization: "Basic abc" }, 401, "token_missing"], [bearer("x"), 401, "token_malformed"],
       [{ authorization: "Bearer" }, 400, "invalid_request"], [{ authorization: `Bearer ${good}, Bearer ${good}` }, 400, "invalid_request"],
-      [{ authorization: `Bearer  ${good}` }, 400, "invalid_request"], [bearer(good), 403, "insufficient_scope"], [bearer(`${good}x`), 401, undefined],
+      [{ authorization: `Bearer  ${good}` }, 403, "insufficient_scope"], [{ authorization: `Bearer\t${good}` }, 400, "invalid_request"], [bearer(good), 403, "insufficient_scope"], [bearer(`${good}x`), 401, undefined],
     ];
     for (const [headers, status, code] of cases) {
       const response = await handler(request(headers));
