@@ -33,7 +33,7 @@ void verifier.load({ scopes: "a" }); // scopes 'scopes' does not exist in type
 protect(handler, { issuer, algorithms: ["RS256"] }); // { Property 'audience' is missing
 protect(handler, { verifier, scope: "a" }); // scope Did you mean to write 'scopes'?
 protect(handler, { verifier, required: "no" }); // required Type 'string' is not assignable to type 'boolean'
-guard({ verifier, scopes: 5 }); // scopes Type 'number' is not assignable to type 'string | AllOrAny | readonly string[]
+guard({ verifier, scopes: 5 }); // scopes Type 'number' is not assignable to type 'string | readonly string[] | AllOrAny
 guard({ ...base, verifier: 5 }); // verifier Type 'number' is not assignable to type
 hono({ verifier, scope: "a" }); // scope Did you mean to write 'scopes'?
 express({ verifier, scope: "a" }); // scope Did you mean to write 'scopes'?
