@@ -63,7 +63,7 @@ impl Gateway {
             }
         };
         match (answer, &self.resource) {
-            (Answer::Reply(reply), Some(resource)) => {
+            (Answer::Reply(reply), Some(resource)) if request.route.accepts_bearer() => {
                 Answer::Reply(with_resource_metadata(reply, resource.metadata_url(), &request.route.requirements))
             }
             (answer, _) => answer,

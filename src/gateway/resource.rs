@@ -43,16 +43,20 @@ impl ProtectedResource {
         head.url_parts().path == self.path
     }
 
-    /// Returns the metadata (RFC 9728 §3.2). It is public: scripts of every site may read it.
+    /// Returns the metadata (RFC 9728 §3.2). It is public: scripts of every site may read it, with any header, such as
+    /// `MCP-Protocol-Version`.
     pub(super) fn metadata(&self, method: &str) -> Reply {
-        if !matches!(method, "GET" | "HEAD") {
-            return Reply::problem(405, "method_not_allowed", "This path does not support this method.")
-                .with("allow", "GET, HEAD");
-        }
-        Reply { body: self.document.clone(), ..Reply::new(200) }
-            .with("content-type", "application/json")
-            .with("cache-control", "public, max-age=300")
-            .with("access-control-allow-origin", "*")
+        let reply = match method {
+            "GET" | "HEAD" => Reply { body: self.document.clone(), ..Reply::new(200) }
+                .with("content-type", "application/json")
+                .with("cache-control", "public, max-age=300"),
+            "OPTIONS" => Reply::new(204).with("access-control-allow-headers", "*"),
+            _ => {
+                return Reply::problem(405, "method_not_allowed", "This path does not support this method.")
+                    .with("allow", "GET, HEAD, OPTIONS");
+            }
+        };
+        reply.with("access-control-allow-origin", "*")
     }
 
     pub(super) fn metadata_url(&self) -> &str {

@@ -172,6 +172,9 @@ fn mistakes() -> Vec<(&'static str, String)> {
             at(valid(), "/authorizer/authorization_params", json!({ "": "x", "max_age": 60, "prompt": "" })),
         ),
         ("protected routes without audience and login", without_audience(valid())),
+        ("a login without an audience whose callback is refused", {
+            at(without_audience(with_login()), "/paths/3/integration/type", json!("calback"))
+        }),
         ("scopes and permissions without an audience", {
             let config = at(without_audience(with_login()), "/paths/0/scopes", json!(["read"]));
             at(config, "/paths/0/permissions", json!(["read:items"]))
@@ -227,6 +230,9 @@ fn mistakes() -> Vec<(&'static str, String)> {
             config.as_object_mut().unwrap().remove("authorizer");
             config["paths"][0]["auth"] = json!("none");
             config
+        }),
+        ("a resource whose authorizer is a list", {
+            at(resource(json!({ "resource": "https://a.example" })), "/authorizer", json!([]))
         }),
         ("a resource at the top", at(valid(), "/resource", json!("https://a.example"))),
         // One mistake, one problem

@@ -52,8 +52,15 @@ fn the_metadata_is_public_at_its_well_known_path() {
             assert_eq!(serde_json::from_str::<Value>(&found.body).unwrap(), expected);
         }
         assert_eq!(reply(&gateway, "HEAD", METADATA, &[]).status, 200);
+        let preflight = [("origin", "https://evil.example"), ("access-control-request-method", "GET")];
+        let preflight = reply(&gateway, "OPTIONS", METADATA, &preflight);
+        assert_eq!(
+            (preflight.status, values(&preflight, "access-control-allow-headers").as_slice()),
+            (204, ["*"].as_slice())
+        );
+        assert_eq!(values(&preflight, "access-control-allow-origin"), ["*"]);
         let post = reply(&gateway, "POST", METADATA, &[]);
-        assert_eq!((post.status, values(&post, "allow").as_slice()), (405, ["GET, HEAD"].as_slice()));
+        assert_eq!((post.status, values(&post, "allow").as_slice()), (405, ["GET, HEAD, OPTIONS"].as_slice()));
         for other in [
             "/.well-known/oauth-protected-resource",
             "/.well-known/oauth-protected-resource/MCP",
@@ -99,8 +106,17 @@ fn challenges_name_the_metadata_and_the_scopes_of_the_route() {
         assert_eq!(challenges[0].matches("scope=").count(), usize::from(!scope.is_empty()), "{challenges:?}");
         assert!(problem(&reply).is_object());
     }
+    // A route for sessions has no use for a token.
+    let mut config = resource();
+    config["paths"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({ "method": "GET", "path": "/account", "credentials": "session",
+        "integration": { "type": "respond" } }));
+    let account = reply(&crate::gateway(&config), "GET", "/account", &[]);
+    assert_eq!(values(&account, "www-authenticate"), [r#"Bearer realm="edgeward""#]);
     // Without the section, challenges are as before.
-    let plain = reply(&crate::gateway(&config()), "GET", "/admin", &[]);
+    let plain = reply(&crate::gateway(&crate::config()), "GET", "/admin", &[]);
     assert_eq!(values(&plain, "www-authenticate"), [r#"Bearer realm="edgeward""#]);
 }
 

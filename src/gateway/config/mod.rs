@@ -162,7 +162,7 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
     };
     session::check(&mut reader, session);
     let cors = cors::check(&mut reader, &config.cors());
-    let resource = resource::check(&mut reader, &resource, authorizer.as_ref());
+    let resource = resource::check(&resource, authorizer.as_ref());
     let compiled = paths::check(&mut reader, &config.paths(), authorizer.as_ref());
     let routes = &compiled.routes;
     check_protection(&mut reader, &config, authorizer.as_ref(), routes);
@@ -227,6 +227,9 @@ fn check_protection(
     authorizer: Option<&Authorizer<'_>>,
     routes: &[Route],
 ) {
+    if config.authorizer().is_absent() && !config.protected_resource().is_absent() {
+        reader.error("protected_resource", "needs an authorizer, which verifies the tokens");
+    }
     let mut protected = routes.iter().filter(|route| route.auth != Auth::None).peekable();
     if protected.peek().is_none() {
         return;
@@ -238,6 +241,8 @@ fn check_protection(
         );
     } else if authorizer.is_some_and(Authorizer::lacks_audience)
         && protected.any(|route| route.lacks_audience)
+        // A route that was refused may be the callback.
+        && config.paths().value.is_some_and(|list| list.is_complete && list.valid.len() == routes.len())
         // The sessions of a login open routes without an audience.
         && !routes.iter().any(|route| route.integration == Integration::Callback)
     {

@@ -24,17 +24,12 @@ section! {
     }
 }
 
-/// Describes the resource.
+/// Describes the resource, once section and authorizer are valid.
 pub(super) fn check(
-    reader: &mut Reader<'_>,
     section: &Setting<'_, ResourceConfig>,
     authorizer: Option<&Authorizer<'_>>,
 ) -> Option<ProtectedResource> {
-    let config = section.value?;
-    let Some(authorizer) = authorizer else {
-        reader.error(&section.place(), "needs an authorizer, which verifies the tokens");
-        return None;
-    };
+    let (config, authorizer) = (section.value?, authorizer?);
     let servers = config.authorization_servers();
     let scopes = config.scopes_supported().items();
     let resource = config.resource().value?;
