@@ -79,7 +79,7 @@ pub trait Host {
 /// The severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// Something to know.
+    /// Something that calls for no action.
     Information,
     /// Something to look into.
     Warning,

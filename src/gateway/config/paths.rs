@@ -96,7 +96,7 @@ pub(super) fn check(
     let has_default_login = is_complete && has(Integration::Callback) && !has(Integration::Login);
     if let Some(route) = default_login(reader).filter(|_| has_default_login) {
         routes.push(route);
-        places.push("the login of the gateway".into());
+        places.push(format!("{LOGIN_PATH} (the gateway's own)"));
     }
     let index = RouteIndex::new(&routes, reader.unicode);
     overlaps::check(reader, &index, &routes, &places);
