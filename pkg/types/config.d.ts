@@ -11,6 +11,10 @@ export interface GatewayConfig {
   authorizer?: AuthorizerConfig;
   /** The sealed cookie that holds a login. */
   session?: SessionConfig;
+  /** Where logins end. */
+  login?: LoginConfig;
+  /** The API, as described to its clients (RFC 9728). */
+  protected_resource?: ResourceConfig;
   /** Cross-origin requests of scripts. */
   cors?: CorsConfig;
   /** The routes. The most specific path decides: an exact one before `{param}` before `{*rest}`. A request that matches none is answered 404. */
@@ -27,7 +31,7 @@ export interface AuthorizerConfig {
   issuer?: string;
   /** Further issuers, each bound to its own keys. */
   issuers?: readonly IssuerConfig[];
-  /** Identifier of the API. One of several must be in `aud`, compared exactly. Required for protected routes. Variable: `AUTH0_AUDIENCE`. */
+  /** Identifier of the API. One of several must be in `aud`, compared exactly. Without it: `protected_resource.resource`, or else no bearer token is accepted, and sessions alone open routes. Variable: `AUTH0_AUDIENCE`. */
   audience?: string | readonly string[];
   /** Accepted signature algorithms: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`. Default: `["RS256"]`. */
   algorithms?: "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | Placeholder | readonly ("RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | Placeholder)[];
@@ -63,6 +67,10 @@ export interface AuthorizerConfig {
   post_logout_uri?: string;
   /** Scopes requested at login, `openid` among them. With `offline_access` sessions are refreshed. Default: `"openid profile email"`. */
   scope?: string;
+  /** How the login requests an access token for the audience: by this parameter, or not at all. Without it: `audience` with the type `auth0`, else `resource` (RFC 8707). */
+  audience_parameter?: "audience" | "resource" | "none" | Placeholder;
+  /** Further parameters of every login, by name. Links to the login route cannot override them. */
+  authorization_params?: Readonly<Record<string, string>>;
   /** Whether the user's address is sent to the token endpoint (`auth0-forwarded-for`). Default: `false`. */
   forward_client_ip?: boolean;
   /** The claims that must be equal before the rights of an access token count for the user of an ID token. */
@@ -107,6 +115,22 @@ export interface SessionConfig {
   claims?: string | readonly string[];
 }
 
+/** Where logins end. */
+export interface LoginConfig {
+  /** The page to go to after a login that names none, a path of the site. Without it: the root. */
+  default_return_to?: string;
+}
+
+/** The API, as described to its clients (RFC 9728): an MCP server, for example. The description is served at `/.well-known/oauth-protected-resource`, followed by the path of the resource; 401 and 403 name it. */
+export interface ResourceConfig {
+  /** The public URL of the API, as clients call it. Access tokens must be for it unless `authorizer.audience` is given. */
+  resource: string;
+  /** Issuers from which clients get tokens. Without it: those of `authorizer`. */
+  authorization_servers?: string | readonly string[];
+  /** Scopes that clients may request. */
+  scopes_supported?: string | readonly string[];
+}
+
 /** Cross-origin requests of scripts. Preflight requests are answered before any authentication. */
 export interface CorsConfig {
   /** Exact origins, `https://*.example.com` for one more label, or `*`. */
@@ -133,6 +157,8 @@ export interface PathConfig {
   path: string;
   /** Whether a token or session is needed. Without it: `none` for `login`, `callback` and `logout`, else `required`. `true` is `required`, `false` is `none`. */
   auth?: "required" | "optional" | "none" | Placeholder | boolean;
+  /** What opens the route: a session, a bearer token, or either. A bearer token is refused where only sessions count, and a session is ignored where only tokens do. Default: `"any"`. */
+  credentials?: "any" | "session" | "bearer" | Placeholder;
   /** All must be words of the token's `scope`. */
   scopes?: string | readonly string[];
   /** All must be in `permissions`. */
