@@ -12,6 +12,9 @@ import { esbuild, inWorkerd } from "./run-bundle.mjs";
 const fixture = join(import.meta.dirname, "bundlers");
 const cache = process.env.EDGEWARD_CACHE ?? join(homedir(), ".cache/edgeward");
 
+// As it is now: Vite, which other tests run in this process, sets NODE_ENV.
+const ENV = { ...process.env, CI: "true", NEXT_TELEMETRY_DISABLED: "1", NITRO_TELEMETRY_DISABLED: "1" };
+
 /** Installs the pinned packages and returns their folder. */
 async function installed() {
   const files = ["package.json", "package-lock.json"];
@@ -22,7 +25,8 @@ async function installed() {
   if (!existsSync(stamp)) {
     mkdirSync(folder, { recursive: true });
     for (const file of files) copyFileSync(join(fixture, file), join(folder, file));
-    await run("npm", ["ci", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"], { cwd: folder });
+    const flags = ["--include=dev", "--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
+    await run("npm", ["ci", ...flags], { cwd: folder, env: ENV });
     writeFileSync(stamp, "");
   }
   return folder;
@@ -47,8 +51,6 @@ async function inProject(source, files, work) {
   }
 }
 
-const ENV = { ...process.env, CI: "true", NEXT_TELEMETRY_DISABLED: "1", NITRO_TELEMETRY_DISABLED: "1" };
-
 const json = (file) => JSON.parse(readFileSync(file, "utf8"));
 
 /** A test of Jest: it is CommonJS, and so is its copy of the suite. */
@@ -65,7 +67,8 @@ const JEST_BARE = `
   const { fixtures } = require("./suite.cjs");
   test("without encoders", () => {
     delete globalThis.TextEncoder;
-    expect(() => createVerifier(fixtures.policies.access)).toThrow(expect.objectContaining({ code: "internal_error", message: expect.stringContaining("TextEncoder") }));
+    const missing = { code: "internal_error", message: expect.stringContaining("TextEncoder") };
+    expect(() => createVerifier(fixtures.policies.access)).toThrow(expect.objectContaining(missing));
     globalThis.TextEncoder = require("node:util").TextEncoder;
     globalThis.TextDecoder = require("node:util").TextDecoder;
     expect(createVerifier({ ...fixtures.policies.access, now: () => fixtures.now }).verifySync(fixtures.good).payload.sub).toBe("user-1");
@@ -78,23 +81,29 @@ const JSDOM = `
   module.exports = class extends TestEnvironment {
     constructor(...args) {
       super(...args);
-      Object.assign(this.global, { TextEncoder, TextDecoder, fetch, Headers, Request, Response, Blob, ReadableStream, AbortController, AbortSignal, Event });
+      const standards = { TextEncoder, TextDecoder, fetch, Headers, Request, Response, Blob, ReadableStream, AbortController, AbortSignal, Event };
+      Object.assign(this.global, standards);
     }
   };`;
 
-const jest = (testEnvironment, files = {}) => ({ folder }) =>
-  inProject(folder, { "main.test.cjs": JEST, "suite-entry.mjs": 'export { suite } from "./suite.mjs"; export { default as fixtures } from "./fixtures.mjs";', ...files }, async ({ project, node, version }) => {
+/** Jest in an environment. */
+const jest = (testEnvironment, more = {}) => ({ folder }) => {
+  const entry = 'export { suite } from "./suite.mjs"; export { default as fixtures } from "./fixtures.mjs";';
+  const config = { testEnvironment, transform: {}, testMatch: ["**/*.test.cjs"], watchman: false };
+  const files = { "main.test.cjs": JEST, "suite-entry.mjs": entry, "jest.config.json": JSON.stringify(config), ...more };
+  return inProject(folder, files, async ({ project, node, version }) => {
     writeFileSync(join(project, "suite.cjs"), await esbuild(project, "suite-entry.mjs", { format: "cjs", platform: "neutral" }));
-    const config = { testEnvironment, transform: {}, testMatch: ["**/*.test.cjs"], rootDir: project, haste: { forceNodeFilesystemAPI: true }, watchman: false };
-    writeFileSync(join(project, "jest.config.json"), JSON.stringify(config));
     await node("jest/bin/jest.js", ["--config", "jest.config.json", "--runInBand", "--no-cache"]);
     return { report: json(join(project, "report.json")), version: version("jest") };
   });
+};
 
 export const bundlers = {
   "Nitro (`cloudflare-module`), in workerd": ({ folder }) =>
     inProject(folder, {
-      "nitro.config.mjs": 'export default { preset: "cloudflare-module", compatibilityDate: "2026-11-01", experimental: { wasm: true }, logLevel: 1, cloudflare: { deployConfig: false } };',
+      "nitro.config.mjs": `export default {
+        preset: "cloudflare-module", compatibilityDate: "2026-11-01", logLevel: 1, experimental: { wasm: true }, cloudflare: { deployConfig: false },
+      };`,
       "routes/index.mjs": `
         import { defineEventHandler } from "h3";
         import * as edgeward from "edgeward";
@@ -137,7 +146,8 @@ export const bundlers = {
     }, async ({ project, node, version, bin }) => {
       await node("next/dist/bin/next", ["build"]);
       const port = await freePort();
-      const server = spawn(process.execPath, [bin("next/dist/bin/next"), "start", "--hostname", "127.0.0.1", "--port", String(port)], { cwd: project, env: ENV });
+      const args = [bin("next/dist/bin/next"), "start", "--hostname", "127.0.0.1", "--port", String(port)];
+      const server = spawn(process.execPath, args, { cwd: project, env: ENV });
       const ended = new Promise((resolve) => server.on("exit", resolve));
       try {
         await ready(server);

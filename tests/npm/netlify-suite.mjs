@@ -34,7 +34,9 @@ export async function suite({ EdgewardError, createVerifier, withAuth0 }, { audi
 
   const context = { site: "context" };
   const web = (headers = {}, path = "/") => new Request(`https://site.example.com${path}`, { headers });
-  const event = (headers = {}, more = {}) => ({ httpMethod: "GET", path: "/", headers, multiValueHeaders: {}, rawUrl: "https://site.example.com/", queryStringParameters: {}, ...more });
+  const event = (headers = {}, more = {}) => ({
+    httpMethod: "GET", path: "/", rawUrl: "https://site.example.com/", headers, multiValueHeaders: {}, queryStringParameters: {}, ...more,
+  });
   const bearer = (token) => ({ authorization: `Bearer ${token}` });
 
   /** Both forms of functions, each of which answers with the token's subject. */
@@ -64,18 +66,26 @@ export async function suite({ EdgewardError, createVerifier, withAuth0 }, { audi
         await test(`${form}: ${name}: ${kind}`, async () => equal(await call(handler, kind === "none" ? undefined : tokens[kind]), answer));
       }
     };
-    const refused = { expired: "401 token_expired challenged", forged: "401 signature_invalid challenged", otherAudience: "401 audience_mismatch challenged", idToken: "401 token_kind_mismatch challenged" };
-    await answers("without options", undefined, { none: "undefined context", good: "user-1 context", ...refused });
-    await answers("required: false", { auth0: { required: false } }, { none: "undefined context", good: "user-1 context", ...refused });
-    await answers("required", { auth0: { required: true } }, { none: "401 token_missing challenged", good: "user-1 context", ...refused });
-    const roles = { none: "401 token_missing challenged", good: "403 roles_claim_missing challenged", admin: "user-1 context", editor: "403 insufficient_role challenged", otherClaim: "403 roles_claim_missing challenged", ...refused };
+    const challenged = (answers) => Object.fromEntries(Object.entries(answers).map(([kind, answer]) => [kind, `${answer} challenged`]));
+    const none = challenged({ none: "401 token_missing" });
+    const refused = challenged({
+      expired: "401 token_expired", forged: "401 signature_invalid", otherAudience: "401 audience_mismatch", idToken: "401 token_kind_mismatch",
+    });
+    const good = { good: "user-1 context" };
+    await answers("without options", undefined, { none: "undefined context", ...good, ...refused });
+    await answers("required: false", { auth0: { required: false } }, { none: "undefined context", ...good, ...refused });
+    await answers("required", { auth0: { required: true } }, { ...none, ...good, ...refused });
+    const withoutRole = challenged({ good: "403 roles_claim_missing", editor: "403 insufficient_role", otherClaim: "403 roles_claim_missing" });
+    const roles = { ...none, ...withoutRole, admin: "user-1 context", ...refused };
     await answers("a role", { auth0: { roles: "admin", rolesClaim: CLAIM } }, roles);
-    await answers("a list of roles", { auth0: { required: true, roles: ["admin", "owner"], rolesClaim: CLAIM } }, { ...roles, editor: "403 insufficient_role challenged" });
+    await answers("a list of roles", { auth0: { required: true, roles: ["admin", "owner"], rolesClaim: CLAIM } }, roles);
+    await answers("all of a list of roles", { auth0: { roles: ["admin", "editor"], rolesClaim: CLAIM } }, { ...roles, ...challenged({ admin: "403 insufficient_role" }) });
     await answers("any role", { auth0: { roles: { claim: CLAIM, any: ["editor", "owner"] } } }, { ...roles, editor: "user-1 context" });
-    await answers("a scope", { auth0: { scopes: "read:items" } }, { none: "401 token_missing challenged", good: "user-1 context", admin: "403 insufficient_scope challenged" });
+    await answers("a scope", { auth0: { scopes: "read:items" } }, { ...none, ...good, ...challenged({ admin: "403 insufficient_scope" }) });
     const verifier = createVerifier({ issuer, audience: "https://other.example.com", algorithms: ["RS256"], jwks });
-    await answers("a verifier of its own", { auth0: { verifier, required: true } }, { otherAudience: "user-1 context", good: "401 audience_mismatch challenged" });
-    await answers("beside another wrapper", { auth0: { required: true }, planetscale: {} }, { none: "401 token_missing challenged" });
+    const swapped = { otherAudience: "user-1 context", ...challenged({ good: "401 audience_mismatch" }) };
+    await answers("a verifier of its own", { auth0: { verifier, required: true } }, swapped);
+    await answers("beside another wrapper", { auth0: { required: true }, planetscale: {} }, none);
   }
 
   for (const [name, AUTH0_ISSUER] of Object.entries({ domain: "tenant.example.com", "no slash": "https://tenant.example.com", slash: issuer })) {
