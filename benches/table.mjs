@@ -131,7 +131,7 @@ export function groups({ results, settings }) {
 
 /** Whether other programs had so much of the machine that times by the clock are rough. */
 export const isBusy = ({ versions, settings }) => settings.load > versions.cores / 2;
-export const BUSY = "Other programs kept this machine busy: figures by the clock are rough.";
+export const BUSY = "Other programs kept the machine busy: figures by the clock are rough.";
 
 /** The table for people, in plain text. */
 export function table(run) {

@@ -63,7 +63,7 @@ build_worker() {
 }
 
 build_npm() {
-  local out=pkg/wasm began folder="${CARGO_TARGET_DIR:-target}"
+  local out=pkg/wasm began build folder="${CARGO_TARGET_DIR:-target}"
   if up_to_date "$out" bindings/npm; then
     say "the wasm modules of the npm package are up to date"
     return
@@ -72,8 +72,11 @@ build_npm() {
   began="$(mktemp)"
   bindgen edgeward-npm "$folder/npm-baseline" ""
   bindgen edgeward-npm "$folder/npm-simd" "$WASM_RELAXED"
-  optimize -O3 "$folder/npm-baseline/out/edgeward_bg.wasm"
-  optimize -O3 "$folder/npm-simd/out/edgeward_bg.wasm"
+  for build in npm-baseline npm-simd; do
+    # The exports of the glue, and with them the import that they need: some bundlers resolve the imports of a module.
+    wasm_optimize '--remove-exports=__*' "$folder/$build/out/edgeward_bg.wasm" "$folder/$build/out/edgeward_bg.wasm"
+    optimize -O3 "$folder/$build/out/edgeward_bg.wasm"
+  done
   rm -rf "$out"
   cp -r "$folder/npm-baseline/out" "$out"
   cp "$folder/npm-simd/out/edgeward_bg.wasm" "$out/edgeward_simd_bg.wasm"

@@ -1,4 +1,5 @@
 // Brings package-lock.json in line with package.json: run it after changing a dependency.
+// Usage: lock.mjs [FOLDER]; without one, the project's own.
 //
 // Some packages name one optional package per platform. A registry mirror may lack those of some platforms; `npm install` then
 // omits them from the lock, which `npm ci` refuses. They are added here: exact version, platform, and the registry's hash, if the
@@ -8,7 +9,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 
-const root = resolve(import.meta.dirname, "..");
+const root = resolve(import.meta.dirname, "..", process.argv[2] ?? ".");
 const path = resolve(root, "package-lock.json");
 
 npm("install", "--package-lock-only", "--ignore-scripts");
@@ -70,7 +71,7 @@ function platformOf(name) {
 }
 
 function npm(...words) {
-  const run = spawnSync("npm", [...words, "--no-audit", "--no-fund", "--loglevel=error"], {
+  const run = spawnSync("npm", [...words, "--omit-lockfile-registry-resolved", "--no-audit", "--no-fund", "--loglevel=error"], {
     cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"],
   });
   if (run.status === 0) return;

@@ -79,6 +79,8 @@ pub trait Host {
 /// The severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
+    /// Something that calls for no action.
+    Information,
     /// Something to look into.
     Warning,
     /// Something that fails.

@@ -20,7 +20,7 @@ use std::rc::Rc;
 use edgeward::gateway::compile;
 use edgeward::io::{UnixTime, Unreachable};
 use edgeward::jwt::{Access, Claims, VerifiedToken};
-use edgeward::oidc::{Client, ClientAuth, CoordinatorStore, SessionAction, SubjectMatch};
+use edgeward::oidc::{Client, ClientAuth, CoordinatorStore, ReturnTo, SessionAction, SubjectMatch};
 use edgeward::session::Session;
 use serde_json::{Value, json};
 use support::browser::{Browser, Request, Response};
@@ -285,9 +285,11 @@ fn client(subject_match: SubjectMatch) -> Client {
         auth: ClientAuth::None,
         redirect_uri: "https://app.example.com/callback".into(),
         callback_uri: None,
+        default_return_to: ReturnTo::default(),
         scope: "openid".into(),
         audience: None,
         audience_parameter: "audience",
+        authorization_params: Vec::new(),
         organizations: Vec::new(),
         required_claims: Vec::new(),
         subject_match,

@@ -2,11 +2,15 @@
 
 import { internalError } from "./error.js";
 
-export const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+let textEncoder;
+let textDecoder;
 
-/** The module's one import: a table that its tool chain sets up and nothing here uses. */
-const IMPORTS = { "./edgeward_bg.js": { __wbindgen_init_externref_table() {} } };
+/** Created on first use: some test environments have no encoder while the package is imported. */
+export const encoder = {
+  encode: (text) => (textEncoder ??= new TextEncoder()).encode(text),
+  encodeInto: (text, bytes) => (textEncoder ??= new TextEncoder()).encodeInto(text, bytes),
+};
+const decode = (bytes) => (textDecoder ??= new TextDecoder()).decode(bytes);
 
 /** The outcomes of `check` and of tasks. */
 export const PASSED = 0;
@@ -35,6 +39,9 @@ export function setModule(provide) {
 
 /** Returns the instance that all verifiers share: a new one if there is none yet, or the last one broke. */
 export function currentCore() {
+  if (typeof TextEncoder === "undefined" || typeof TextDecoder === "undefined") {
+    throw internalError("this environment has no TextEncoder or TextDecoder: define both, for Jest's jsdom in its environment or in a setup file");
+  }
   if (!shared || shared.broken) shared = new Core(provideModule());
   return shared;
 }
@@ -46,7 +53,7 @@ class Core {
   constructor(module) {
     // Some runtimes have modules that are not instances of WebAssembly.Module: the constructor checks them.
     this.guard(() => {
-      this.wasm = new WebAssembly.Instance(module, IMPORTS).exports;
+      this.wasm = new WebAssembly.Instance(module).exports;
       this.maxTokenBytes = this.wasm.max_token_bytes();
     });
   }
@@ -82,7 +89,7 @@ class Core {
   }
 
   text() {
-    return decoder.decode(this.#output());
+    return decode(this.#output());
   }
 
   json() {
@@ -94,10 +101,10 @@ class Core {
     return this.guard(() => {
       const bytes = this.#output();
       const split = this.wasm.header_len();
-      const text = decoder.decode(bytes);
+      const text = decode(bytes);
       // In ASCII, bytes and characters count the same.
       if (text.length === bytes.length) return [text.slice(0, split), text.slice(split)];
-      return [decoder.decode(bytes.subarray(0, split)), decoder.decode(bytes.subarray(split))];
+      return [decode(bytes.subarray(0, split)), decode(bytes.subarray(split))];
     });
   }
 

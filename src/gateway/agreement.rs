@@ -1,7 +1,7 @@
 //! Policy agreement: a request is forwarded only if every reading of its path matches a route with the same policy.
 //!
-//! The policy of a route consists of its authentication mode, required rights, methods, and the gateway function it performs, such
-//! as a logout. If the readings of a path disagree, the origin's interpretation cannot be predicted, so the path is refused.
+//! The policy of a route consists of its authentication mode, accepted credentials, required rights, methods, and the gateway
+//! function it performs, such as a logout. If the readings of a path disagree, the origin's interpretation cannot be predicted, so the path is refused.
 //!
 //! A trailing slash alone is no ambiguity: of the routes that match with and without the slash, the stricter one decides.
 
@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::index::{Candidate, Group, GroupId, RouteIndex, TooManyCandidates, combinations_of};
-use super::route::{Auth, Methods, Route};
+use super::route::{AcceptedCredentials, Auth, Methods, Route};
 use crate::http::path::{Reading, RequestPath};
 use crate::jwt::{ClaimPath, ClaimRule, Requirements};
 use crate::text::{decimal, sorted};
@@ -170,6 +170,7 @@ fn is_at_least_as_strict(one: &Route, two: &Route) -> bool {
             .is_some_and(|one| one.claim == two.claim && includes(&one.all, &two.all) && narrows(&one.any, &two.any))
     });
     one.auth.strictness() >= two.auth.strictness()
+        && (one.credentials == two.credentials || two.credentials == AcceptedCredentials::Any)
         && includes(&one.requirements.scopes, scopes)
         && narrows(&one.requirements.any_scope, any_scope)
         && includes(&one.requirements.permissions, permissions)
@@ -208,6 +209,7 @@ fn policy_of(route: &Route) -> String {
         },
         &[],
     );
+    list(route.credentials.name(), &[]);
     list(route.integration.action_name().unwrap_or("no action"), &[]);
     let Requirements { scopes, any_scope, permissions, any_permission, roles, organizations, audience, claims } =
         &route.requirements;

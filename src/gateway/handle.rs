@@ -10,7 +10,7 @@ use super::matched::{Caller, Credentials, MatchedRequest};
 use super::route::LoginStep;
 use super::{Gateway, HEALTH_PATH};
 use crate::host::Level;
-use crate::http::{Reply, RequestHead, missing_token, unavailable};
+use crate::http::{Reply, RequestHead, missing_token, unavailable, with_resource_metadata};
 use crate::oidc::{AccessTokenVerdict, LoginHost, Refreshed, RelyingParty};
 use crate::session::Session;
 use crate::verifier::VerificationError;
@@ -36,6 +36,9 @@ impl Gateway {
         if head.url_parts().path == HEALTH_PATH {
             return Answer::Reply(health());
         }
+        if let Some(resource) = self.resource.as_ref().filter(|resource| resource.serves(head)) {
+            return Answer::Reply(resource.metadata(head.method));
+        }
         self.answer(head, host).await.with_cors(self.cors_headers(head))
     }
 
@@ -44,7 +47,7 @@ impl Gateway {
             Continue(request) => request,
             Break(reply) => return Answer::Reply(reply),
         };
-        match request.credentials(head, host.now()) {
+        let answer = match request.credentials(head, host.now()) {
             Continue(Credentials::Anonymous) => request.perform(head, None, None, host).await,
             Continue(Credentials::Bearer(token)) => request.answer_bearer(head, token.as_str(), host).await,
             Continue(Credentials::Session(party, session)) => request.answer_session(head, party, session, host).await,
@@ -58,6 +61,12 @@ impl Gateway {
                 }
                 Answer::Reply(reply)
             }
+        };
+        match (answer, &self.resource) {
+            (Answer::Reply(reply), Some(resource)) if request.route.accepts_bearer() => {
+                Answer::Reply(with_resource_metadata(reply, resource.metadata_url(), &request.route.requirements))
+            }
+            (answer, _) => answer,
         }
     }
 }

@@ -9,11 +9,12 @@ use core::ops::ControlFlow::{self, Break, Continue};
 use super::Gateway;
 use super::headers::HeaderValue;
 use super::intent::cross_site_request;
-use super::route::{Auth, Integration, OnForbidden, OnUnauthenticated, Route};
+use super::route::{AcceptedCredentials, Auth, Integration, OnForbidden, OnUnauthenticated, Route};
 use crate::error::{Forbidden, VerifyError};
 use crate::http::{
     Bearer, MALFORMED_AUTHORIZATION, PRIVATE, Page, Reply, RequestHead, TOKEN_IN_QUERY, bad_request, bearer_token,
-    can_navigate, forbidden, is_cross_site, is_navigation, is_prefetch, missing_token, refused,
+    can_navigate, forbidden, is_cross_site, is_navigation, is_prefetch, missing_session, missing_token, refused,
+    token_not_accepted,
 };
 use crate::io::UnixTime;
 use crate::jwt::Claims;
@@ -103,11 +104,12 @@ impl<'g> MatchedRequest<'g> {
             return Break(bad_request(TOKEN_IN_QUERY));
         }
         match bearer_token((head.header)("authorization").as_deref()) {
-            Bearer::Token(token) => return Continue(Credentials::Bearer(Token(token.into()))),
+            Bearer::Token(token) => return self.accept_bearer(token),
             Bearer::Malformed => return Break(bad_request(MALFORMED_AUTHORIZATION)),
             Bearer::Absent => {}
         }
-        match self.session(head, now) {
+        let session = if self.route.accepts_session() { self.session(head, now) } else { None };
+        match session {
             Some((party, session)) if session.can_refresh() || self.is_valid_for_route(&session, now) => {
                 self.accept_session(head, party, session)
             }
@@ -115,6 +117,21 @@ impl<'g> MatchedRequest<'g> {
             Some((_, session)) => Break(self.require_login(head, &session, now)),
             None => Break(self.challenge_clearing_cookies(head, now)),
         }
+    }
+
+    /// Accepts a bearer token where the route accepts one, and an audience is configured that it can be for.
+    fn accept_bearer(&self, token: &str) -> Outcome<Credentials<'g>> {
+        if self.route.credentials == AcceptedCredentials::Session {
+            return Break(token_not_accepted(
+                "bearer_not_accepted",
+                "This needs a login. An access token is not accepted.",
+            ));
+        }
+        if self.route.lacks_audience {
+            let detail = "An access token is not accepted: the gateway is configured without an audience.";
+            return Break(token_not_accepted("audience_not_configured", detail));
+        }
+        Continue(Credentials::Bearer(Token(token.into())))
     }
 
     /// Returns the newest live session of the request.
@@ -192,7 +209,7 @@ impl<'g> MatchedRequest<'g> {
     /// Returns the response to an unauthenticated request: a redirect to the login for browser navigations, 401 for API clients.
     pub(crate) fn challenge(&self, head: &RequestHead<'_>) -> Reply {
         let login = self.gateway.login();
-        let path = login.and_then(|login| login.login_path.as_deref());
+        let path = login.and_then(|login| login.login_path.as_deref()).filter(|_| self.route.accepts_session());
         let sends_to_login = match self.route.on_unauthenticated {
             OnUnauthenticated::Auto => is_navigation(head),
             OnUnauthenticated::Login => can_navigate(head),
@@ -204,13 +221,15 @@ impl<'g> MatchedRequest<'g> {
                 let location = login_url(&format!("{}{path}", login.client.origin()), &self.return_to(head));
                 Reply::new(302).with("location", location).with("cache-control", PRIVATE)
             }
-            _ => missing_token(path),
+            _ if self.route.accepts_bearer() => missing_token(path),
+            _ => missing_session(path),
         }
     }
 
-    /// Returns a challenge that clears stale session cookies, except for `HEAD` and prefetches, which change nothing.
+    /// Returns a challenge that clears stale session cookies, except on a route that ignores sessions, and for `HEAD` and
+    /// prefetches, which change nothing.
     fn challenge_clearing_cookies(&self, head: &RequestHead<'_>, now: UnixTime) -> Reply {
-        if head.method == "HEAD" || is_prefetch(head) {
+        if head.method == "HEAD" || is_prefetch(head) || !self.route.accepts_session() {
             return self.challenge(head);
         }
         let stale = self.stale_cookies(head, now);
@@ -239,7 +258,12 @@ impl<'g> MatchedRequest<'g> {
     pub(crate) fn login_destination(&self, location: String) -> String {
         let path = location.split('?').next().unwrap_or_default();
         let route = self.gateway.route_at(path, "GET");
-        if route.is_some_and(|route| route.integration.is_login_flow()) { "/".into() } else { location }
+        if route.is_some_and(|route| route.integration.is_login_flow()) { self.default_page() } else { location }
+    }
+
+    /// Returns the page to go to after a login that names none.
+    fn default_page(&self) -> String {
+        self.gateway.login().map_or("/", |login| login.client.default_return_to.as_str()).into()
     }
 
     /// Checks the rights that the route requires. Breaks with 403, or the redirect configured for the route.

@@ -16,6 +16,7 @@ mod intent;
 mod intent_tests;
 mod matched;
 mod pattern;
+mod resource;
 mod route;
 #[cfg(test)]
 #[cfg(feature = "unicode")]
@@ -35,6 +36,7 @@ pub use self::forward::{Destination, Forward, HeaderEdit};
 pub use self::handle::{Answer, config_invalid};
 use self::headers::ReservedHeaders;
 use self::matched::{Caller, MatchedRequest, Outcome};
+use self::resource::ProtectedResource;
 use self::route::{Integration, Methods, Route};
 pub use crate::http::Unicode;
 use crate::http::path::RequestPath;
@@ -45,6 +47,9 @@ use crate::verifier::Verifier;
 /// The path of the health check for load balancers and monitoring. It needs no provider and no origin.
 pub const HEALTH_PATH: &str = "/.well-known/edgeward/health";
 
+/// The path of the login where there is a callback route and no login route.
+pub const LOGIN_PATH: &str = "/.well-known/edgeward/login";
+
 /// The prefix of the gateway's own cookie names.
 const COOKIE_PREFIX: &str = "__Host-edgeward";
 
@@ -53,6 +58,8 @@ const COOKIE_PREFIX: &str = "__Host-edgeward";
 struct Routes {
     routes: Vec<Route>,
     table: RouteTable,
+    /// Whether the login is at [`LOGIN_PATH`].
+    has_default_login: bool,
 }
 
 /// A compiled configuration.
@@ -127,6 +134,10 @@ pub struct Gateway {
     verifier: Option<Arc<Verifier>>,
     /// Handles logins; `None` if there is no login route.
     login: Option<Arc<RelyingParty>>,
+    /// Whether the login is at [`LOGIN_PATH`].
+    has_default_login: bool,
+    /// The resource whose metadata is served, and named in challenges.
+    resource: Option<ProtectedResource>,
 }
 
 impl Gateway {
@@ -136,8 +147,9 @@ impl Gateway {
         cors: Option<Cors>,
         verifier: Option<Arc<Verifier>>,
         login: Option<Arc<RelyingParty>>,
+        resource: Option<ProtectedResource>,
     ) -> Self {
-        let Routes { mut routes, table } = routes;
+        let Routes { mut routes, table, has_default_login } = routes;
         for route in &mut routes {
             route.login_step = route.integration.login_step().zip(login.clone());
         }
@@ -147,7 +159,7 @@ impl Gateway {
                 headers.iter().for_each(|(name, _)| reserved_headers.reserve(name));
             }
         }
-        Self { routes, table, unicode, cors, reserved_headers, verifier, login }
+        Self { routes, table, unicode, cors, reserved_headers, verifier, login, has_default_login, resource }
     }
 
     /// Returns the relying party that handles logins; `None` if there is no login route.

@@ -15,6 +15,9 @@ pub(super) struct Route {
     pub(super) methods: Methods,
     pub(super) pattern: Pattern,
     pub(super) auth: Auth,
+    pub(super) credentials: AcceptedCredentials,
+    /// Whether no audience is configured that a bearer token could be for.
+    pub(super) lacks_audience: bool,
     pub(super) requirements: Requirements,
     pub(super) on_unauthenticated: OnUnauthenticated,
     pub(super) on_forbidden: OnForbidden,
@@ -40,6 +43,18 @@ pub(crate) enum LoginStep {
     Refresh,
 }
 
+impl Route {
+    /// Whether the route accepts bearer tokens.
+    pub(super) fn accepts_bearer(&self) -> bool {
+        self.credentials != AcceptedCredentials::Session && !self.lacks_audience
+    }
+
+    /// Whether the route accepts sessions.
+    pub(super) fn accepts_session(&self) -> bool {
+        self.credentials != AcceptedCredentials::Bearer
+    }
+}
+
 /// The authentication mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Auth {
@@ -56,6 +71,27 @@ impl Auth {
             Self::None => 0,
             Self::Optional => 1,
             Self::Required => 2,
+        }
+    }
+}
+
+/// The credentials that a route accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AcceptedCredentials {
+    Any,
+    /// Sessions; a bearer token is refused.
+    Session,
+    /// Bearer tokens; a session is ignored.
+    Bearer,
+}
+
+impl AcceptedCredentials {
+    /// Returns the name in the configuration.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Session => "session",
+            Self::Bearer => "bearer",
         }
     }
 }

@@ -22,6 +22,33 @@ pub fn missing_token(login: Option<&str>) -> Reply {
     Reply::problem_with(401, "token_missing", detail, &more).with("www-authenticate", REALM)
 }
 
+/// Returns the challenge for a request without a session where no token is accepted. `login` is the login path, if any.
+#[cfg(feature = "gateway")]
+pub(crate) fn missing_session(login: Option<&str>) -> Reply {
+    let mut more = alloc::vec![("error", "unauthorized")];
+    more.extend(login.map(|path| ("login", path)));
+    Reply::problem_with(401, "login_required", "This needs a login.", &more).with("www-authenticate", REALM)
+}
+
+/// Returns the response to a token where none is accepted.
+#[cfg(feature = "gateway")]
+pub(crate) fn token_not_accepted(code: &str, detail: &str) -> Reply {
+    refused_with(401, code, "invalid_token", detail, None)
+}
+
+/// Adds the URL of the resource's metadata to a challenge (RFC 9728 §5.1), and the scopes that the route requires (RFC 6750 §3).
+#[cfg(feature = "gateway")]
+pub(crate) fn with_resource_metadata(mut reply: Reply, url: &str, requirements: &Requirements) -> Reply {
+    let challenges = reply.headers.iter_mut().filter(|(name, _)| name == "www-authenticate");
+    for (_, challenge) in challenges.filter(|(_, challenge)| challenge.starts_with(REALM)) {
+        challenge.push_str(&concat(&[r#", resource_metadata=""#, url, "\""]));
+        if reply.status == 401 {
+            push_scope(challenge, requirements);
+        }
+    }
+    reply
+}
+
 /// Returns the response to a request whose credentials are malformed or misplaced.
 #[must_use]
 pub fn bad_request(detail: &str) -> Reply {
@@ -88,11 +115,14 @@ pub fn refused(error: &VerifyError) -> Reply {
         | VerifyError::AzpMismatch(_)
         | VerifyError::AtHashMismatch => (401, "invalid_token", None),
     };
-    let detail = sentence(&error.message());
+    refused_with(status, error.code(), oauth_error, &sentence(&error.message()), hint)
+}
+
+fn refused_with(status: u16, code: &str, oauth_error: &str, detail: &str, hint: Option<&str>) -> Reply {
     let mut more = alloc::vec![("error", oauth_error)];
     more.extend(hint.map(|hint| ("hint", hint)));
     let description: String = detail.chars().map(|c| if matches!(c, '"' | '\\') { '\'' } else { c }).collect();
-    Reply::problem_with(status, error.code(), &detail, &more).with(
+    Reply::problem_with(status, code, detail, &more).with(
         "www-authenticate",
         concat(&[REALM, r#", error=""#, oauth_error, r#"", error_description=""#, &description, r#"""#]),
     )
@@ -114,13 +144,18 @@ pub fn forbidden(reason: &Forbidden, requirements: &Requirements) -> Reply {
     let detail = sentence(reason.message());
     let more = [("error", "insufficient_scope"), ("required", required.as_str())];
     let mut challenge = concat(&[REALM, r#", error="insufficient_scope""#]);
+    push_scope(&mut challenge, requirements);
+    let more = if required.is_empty() { &more[..1] } else { &more[..] };
+    Reply::problem_with(403, reason.code(), &detail, more).with("www-authenticate", challenge)
+}
+
+/// Adds the required scopes to a challenge.
+fn push_scope(challenge: &mut String, requirements: &Requirements) {
     // RFC 6750 §3: `scope` contains scope tokens only, whose characters need no escaping (RFC 6749 §3.3).
     let is_scope = |scope: &String| scope.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
     if !requirements.scopes.is_empty() && requirements.scopes.iter().all(is_scope) {
-        challenge.push_str(&concat(&[r#", scope=""#, &words(&requirements.scopes), r#"""#]));
+        challenge.push_str(&concat(&[r#", scope=""#, &words(&requirements.scopes), "\""]));
     }
-    let more = if required.is_empty() { &more[..1] } else { &more[..] };
-    Reply::problem_with(403, reason.code(), &detail, more).with("www-authenticate", challenge)
 }
 
 /// Returns the response when the issuer's keys are unavailable: not the caller's fault, so never 401.

@@ -25,12 +25,16 @@ pub struct Client {
     pub redirect_uri: String,
     /// A fixed URL to redirect to after the callback; otherwise the browser returns to the page it came from.
     pub callback_uri: Option<String>,
+    /// The page to return to after a login that names none.
+    pub default_return_to: ReturnTo,
     /// The requested scopes.
     pub scope: String,
     /// The API that access tokens are requested for.
     pub audience: Option<String>,
     /// The parameter that carries the audience: `audience` at Auth0, `resource` elsewhere (RFC 8707).
     pub audience_parameter: &'static str,
+    /// Further parameters of every authorization request, which a request to the login route cannot override.
+    pub authorization_params: Vec<(String, String)>,
     /// Organizations whose members may log in; all if empty.
     pub organizations: Vec<String>,
     /// The names of the claims with roles, and of those with rules: sessions store them.

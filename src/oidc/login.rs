@@ -21,6 +21,25 @@ const ENTROPY_BYTES: usize = 3 * 32 + SEAL_NONCE_BYTES;
 const FORWARDED_PARAMETERS: [&str; 6] =
     ["connection", "prompt", "login_hint", "screen_hint", "acr_values", "ui_locales"];
 
+/// Parameters of the authorization request that only the gateway sets. `response_mode`, `request` and `request_uri` are among them
+/// because they change how the others are read (RFC 9101 §5).
+pub(crate) const OWN_PARAMETERS: [&str; 14] = [
+    "response_type",
+    "response_mode",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "audience",
+    "resource",
+    "organization",
+    "request",
+    "request_uri",
+];
+
 /// Returns the URL of a login route with `return_to`.
 pub(crate) fn login_url(route: &str, return_to: &ReturnTo) -> String {
     let mut url = form::with_query(route);
@@ -99,7 +118,7 @@ impl RelyingParty {
             state: base64url::encode(state),
             nonce: base64url::encode(nonce),
             verifier: base64url::encode(verifier),
-            return_to: return_to.unwrap_or_default(),
+            return_to: return_to.unwrap_or_else(|| client.default_return_to.clone()),
             organization: organization.map(Into::into),
             issued_ms: now.millis(),
         };
@@ -123,10 +142,14 @@ impl RelyingParty {
         if let Some(organization) = organization {
             form::push(&mut location, "organization", organization);
         }
+        let is_fixed = |name: &str| client.authorization_params.iter().any(|(one, _)| one == name);
         for name in FORWARDED_PARAMETERS {
-            if let Some(value) = forwarded(name) {
+            if let Some(value) = forwarded(name).filter(|_| !is_fixed(name)) {
                 form::push(&mut location, name, value);
             }
+        }
+        for (name, value) in &client.authorization_params {
+            form::push(&mut location, name, value);
         }
         let header = (head.header)("cookie").unwrap_or_default();
         let sealer = &self.sessions.sealer;

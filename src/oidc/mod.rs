@@ -36,7 +36,7 @@ pub use callback::CallbackError;
 pub use client::{Client, ClientAuth, Secret};
 pub use form::has_parameter;
 pub use host::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionAction};
-pub(crate) use login::login_url;
+pub(crate) use login::{OWN_PARAMETERS, login_url};
 pub use login_error::LoginError;
 pub(crate) use login_error::{confirm_logout, navigation_required, open_in_window};
 pub use provider::Provider;

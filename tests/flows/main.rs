@@ -23,6 +23,7 @@ mod refresh;
 mod shared;
 mod storm;
 mod userinfo;
+mod without_api;
 
 use edgeward::host::{Host as _, Level};
 use support::browser::{Browser, Request, Response};

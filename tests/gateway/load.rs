@@ -28,6 +28,14 @@ fn a_valid_configuration_logs_nothing() {
 }
 
 #[test]
+fn a_login_that_no_route_configures_is_announced() {
+    let mut config = config();
+    config["paths"].as_array_mut().unwrap().retain(|route| route["integration"]["type"] != "login");
+    let line = "default_login: no route is a login, so logins begin at /.well-known/edgeward/login";
+    assert_eq!(loaded(Some(&config.to_string()), &[]), (true, vec![(Level::Information, line.to_owned())]));
+}
+
+#[test]
 fn a_missing_document_logs_one_line() {
     let line = "config_invalid: neither edgeward.json nor the variable EDGEWARD gives a configuration".to_owned();
     for text in [None, Some("")] {

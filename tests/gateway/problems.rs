@@ -58,6 +58,15 @@ fn header(value: &str) -> Value {
     )
 }
 
+fn without_audience(mut config: Value) -> Value {
+    config["authorizer"].as_object_mut().unwrap().remove("audience");
+    config
+}
+
+fn resource(section: Value) -> Value {
+    at(valid(), "/protected_resource", section)
+}
+
 fn body(text: &str) -> Value {
     at(valid(), "/paths/1/integration/body", json!(text))
 }
@@ -191,6 +200,85 @@ fn mistakes() -> Vec<(&'static str, String)> {
             let hosts = at(valid(), "/authorizer/allow_http", json!(["keys.internal"]));
             at(hosts, "/authorizer/issuer", json!("http://login.internal"))
         }),
+        // Audience and credentials
+        ("an audience parameter of another name", at(valid(), "/authorizer/audience_parameter", json!("ressource"))),
+        ("parameters of the login that are a list", at(valid(), "/authorizer/authorization_params", json!(["prompt"]))),
+        (
+            "parameters of the login that are the gateway's own",
+            at(
+                valid(),
+                "/authorizer/authorization_params",
+                json!({ "scope": "openid admin", "resource": "x", "response_mode": "form_post", "request_uri": "u", "prompt": "login" }),
+            ),
+        ),
+        (
+            "parameters of the login without a name or a text",
+            at(valid(), "/authorizer/authorization_params", json!({ "": "x", "max_age": 60, "prompt": "" })),
+        ),
+        ("protected routes without audience and login", without_audience(valid())),
+        ("a login without an audience whose callback is refused", {
+            at(without_audience(with_login()), "/paths/3/integration/type", json!("calback"))
+        }),
+        ("scopes and permissions without an audience", {
+            let config = at(without_audience(with_login()), "/paths/0/scopes", json!(["read"]));
+            at(config, "/paths/0/permissions", json!(["read:items"]))
+        }),
+        (
+            "bearer tokens without an audience",
+            at(without_audience(with_login()), "/paths/0/credentials", json!("bearer")),
+        ),
+        ("credentials of another name", at(valid(), "/paths/0/credentials", json!("cookie"))),
+        ("credentials that are a list", at(valid(), "/paths/0/credentials", json!(["session"]))),
+        ("credentials of a public route", at(valid(), "/paths/1/credentials", json!("bearer"))),
+        ("sessions without a login", at(valid(), "/paths/0/credentials", json!("session"))),
+        ("bearer tokens where every request is sent to log in", {
+            at(at(with_login(), "/paths/0/credentials", json!("bearer")), "/paths/0/on_unauthenticated", json!("login"))
+        }),
+        ("a refresh route for bearer tokens", {
+            let refresh = json!({ "method": "POST", "path": "/refresh", "credentials": "bearer",
+                "integration": { "type": "refresh" } });
+            at(at(with_login(), "/paths/0", refresh), "/authorizer/scope", json!("openid offline_access"))
+        }),
+        // The end of a login
+        ("a page on another host", at(with_login(), "/login", json!({ "default_return_to": "//evil.example" }))),
+        ("a page with a fragment", at(with_login(), "/login", json!({ "default_return_to": "/home#top" }))),
+        ("a page that logs in", at(with_login(), "/login", json!({ "default_return_to": "/login?a=b" }))),
+        ("a page beside callback_uri", {
+            let config = at(with_login(), "/login", json!({ "default_return_to": "/home" }));
+            at(config, "/authorizer/callback_uri", json!("https://www.example.com/"))
+        }),
+        ("the default page inside the authorizer", at(valid(), "/authorizer/default_return_to", json!("/home"))),
+        ("a page at the gateway's own login", {
+            let mut config = with_login();
+            config["paths"][2] = json!({ "method": "GET", "path": "/.well-known/edgeward/login",
+                "integration": { "type": "respond" } });
+            config
+        }),
+        // The protected resource
+        ("a resource without its URL", at(valid(), "/protected_resource", json!({ "scopes_supported": ["a"] }))),
+        ("a resource that is no URL", resource(json!({ "resource": "api" }))),
+        ("a resource over http", resource(json!({ "resource": "http://api.example.com" }))),
+        ("a resource with a query", resource(json!({ "resource": "https://api.example.com/mcp?a" }))),
+        ("a resource with a fragment", resource(json!({ "resource": "https://api.example.com/mcp#a" }))),
+        (
+            "a resource with servers over http and scopes in one text",
+            resource(
+                json!({ "resource": "https://a.example", "authorization_servers": "http://b.example", "scopes_supported": "a b" }),
+            ),
+        ),
+        ("a resource whose URL is refused, without an audience", {
+            at(without_audience(valid()), "/protected_resource", json!({ "resource": "http://api.example.com" }))
+        }),
+        ("a resource without an authorizer", {
+            let mut config = resource(json!({ "resource": "https://a.example" }));
+            config.as_object_mut().unwrap().remove("authorizer");
+            config["paths"][0]["auth"] = json!("none");
+            config
+        }),
+        ("a resource whose authorizer is a list", {
+            at(resource(json!({ "resource": "https://a.example" })), "/authorizer", json!([]))
+        }),
+        ("a resource at the top", at(valid(), "/resource", json!("https://a.example"))),
         // One mistake, one problem
         ("a login whose callback is refused", at(with_login(), "/paths/3/integration/type", json!("calback"))),
         (
@@ -262,6 +350,8 @@ fn the_configurations_that_are_changed_here_serve() {
             "/authorizer/jwks_uri",
             json!("http://keys.internal/"),
         ),
+        self::without_audience(with_login()),
+        resource(json!({ "resource": "https://a.example" })),
     ] {
         assert_eq!(compile(&config.to_string(), &|_| None).map(|compiled| compiled.warnings), Ok(vec![]), "{config}");
     }

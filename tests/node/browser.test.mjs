@@ -178,7 +178,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       await choose("Alice Example");
       await page.waitForURL(`${gateway}/account`);
       await page.goBack();
-      assert.equal(await heading(), "This login is over", "the provider's page");
+      assert.equal(await heading(), "This login has expired", "the provider's page");
       await assertAccessible();
       await picture("provider-over");
       await page.goBack();

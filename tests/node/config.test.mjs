@@ -587,7 +587,7 @@ describe("what is accepted:", () => {
     ["null for what is left out", valid({ cors: null, session: null })],
     ["true and false for auth", withPaths(route({ auth: false }), route({ path: "/y", auth: true }))],
     [
-      "http to this machine",
+      "http on loopback",
       withPaths(
         upstream("http://127.0.0.1:1"), { ...upstream("http://localhost:8080/base"), path: "/y" },
         { ...upstream("http://[::1]:1"), path: "/z" },

@@ -487,7 +487,7 @@ describe("respond", () => {
     assert.deepEqual([status, type, text], [201, "text/plain; charset=utf-8", ""]);
   });
 
-  test("any method, and a body that nobody reads", async () => {
+  test("any method, and a body that is not read", async () => {
     assert.equal((await answerOf("text", { method: "POST", body: randomBytes(MEGABYTE) })).status, 201);
   });
 

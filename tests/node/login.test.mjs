@@ -327,7 +327,7 @@ describe("userinfo", () => {
     assert.equal(answer.json().code, "userinfo_token_refused");
   });
 
-  test("needs somebody", async () => {
+  test("requires a session", async () => {
     await assertProblem(site.browser().send("/userinfo"), { status: 401, code: "token_missing", challenge: REALM, login: "/login" });
   });
 });
@@ -364,7 +364,7 @@ describe("logging out", () => {
       assert.match(answer.text, /logout_needs_confirmation/);
       assert.equal(answer.setCookies.length, 0);
     }
-    // Nobody sees a page here: scripts are told to send a POST, and what only looks ahead must not show this page later.
+    // No page is rendered here: scripts are told to send a POST, and a prefetched page must not be shown later.
     for (const headers of [
       { ...NAVIGATION, "sec-purpose": "prefetch" },
       { "sec-fetch-mode": "cors", "sec-fetch-dest": "empty", "sec-fetch-site": "same-site" },

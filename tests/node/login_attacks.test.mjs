@@ -61,7 +61,7 @@ async function loggedIn() {
 }
 
 /** Asserts that no login succeeded: this response, only cleared cookies, no caching, no access. */
-async function assertNobody(browser, answer, status, code) {
+async function assertNotLoggedIn(browser, answer, status, code) {
   assert.equal(answer.status, status, answer.text);
   assert.ok(answer.text.includes(code), `${code} in ${answer.text}`);
   for (const line of answer.setCookies) assert.match(line, /^[^=]+=; .*Max-Age=0/, "only cleared");
@@ -133,7 +133,7 @@ describe("a callback with", () => {
         const query = new URLSearchParams(url.search);
         const text = change(query) ?? query.toString();
         const answer = await browser.send(`/auth/callback?${text}`, { headers });
-        await assertNobody(browser, answer, 400, code);
+        await assertNotLoggedIn(browser, answer, 400, code);
         const type = headers === API ? "application/problem+json" : "text/html; charset=utf-8";
         assert.equal(answer.header("content-type"), type);
         assert.equal(provider.exchanges.length, 0, "no code was exchanged");
@@ -144,14 +144,14 @@ describe("a callback with", () => {
   test("the parameters of another browser's login is state_invalid, whatever that browser does", async () => {
     provider.reset();
     const [theirs, mine] = [await atCallback(), await atCallback()];
-    await assertNobody(newBrowser(), await newBrowser().send(theirs.url.href, { headers: NAVIGATION }), 400, "state_invalid");
+    await assertNotLoggedIn(newBrowser(), await newBrowser().send(theirs.url.href, { headers: NAVIGATION }), 400, "state_invalid");
     const answer = await mine.browser.send(theirs.url.href, { headers: NAVIGATION });
-    await assertNobody(mine.browser, answer, 400, "state_invalid");
+    await assertNotLoggedIn(mine.browser, answer, 400, "state_invalid");
     const mixed = new URL(mine.url);
     mixed.searchParams.set("code", theirs.url.searchParams.get("code"));
-    await assertNobody(mine.browser, await mine.browser.send(mixed.href, { headers: NAVIGATION }), 502, "token_exchange_failed");
+    await assertNotLoggedIn(mine.browser, await mine.browser.send(mixed.href, { headers: NAVIGATION }), 502, "token_exchange_failed");
     const late = await theirs.browser.send(theirs.url.href, { headers: NAVIGATION });
-    await assertNobody(theirs.browser, late, 502, "token_exchange_failed");
+    await assertNotLoggedIn(theirs.browser, late, 502, "token_exchange_failed");
     assert.equal(provider.exchanges.length, 2, "PKCE kept the code from the wrong hands, and burnt it");
   });
 
@@ -175,8 +175,8 @@ describe("a callback with", () => {
     for (const method of ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"]) {
       const { browser, url } = await atCallback();
       const inBody = { method, headers: API, ...(method === "POST" && { form: Object.fromEntries(url.searchParams) }) };
-      await assertNobody(browser, await browser.send(method === "POST" ? "/auth/callback" : url.href, inBody), 405, "method_not_allowed");
-      await assertNobody(browser, await browser.send(url.href, { method, headers: API }), 405, "method_not_allowed");
+      await assertNotLoggedIn(browser, await browser.send(method === "POST" ? "/auth/callback" : url.href, inBody), 405, "method_not_allowed");
+      await assertNotLoggedIn(browser, await browser.send(url.href, { method, headers: API }), 405, "method_not_allowed");
     }
     assert.equal(provider.exchanges.length, 0);
   });
@@ -188,7 +188,7 @@ describe("a callback with", () => {
         const { browser, url } = await atCallback();
         const query = new URLSearchParams({ state: url.searchParams.get("state"), iss: provider.issuer, error: payload, error_description: payload, error_uri: "javascript:alert(1)" });
         const answer = await browser.send(`/auth/callback?${query}`, { headers });
-        await assertNobody(browser, answer, 400, "login_denied");
+        await assertNotLoggedIn(browser, answer, 400, "login_denied");
         assert.ok(!answer.text.includes(payload.slice(0, 12)) && !answer.text.includes("javascript:"), answer.text);
         assert.equal(answer.header("evil"), null);
         if (headers === API) assert.equal(answer.json().error, "unknown_error");
@@ -257,7 +257,7 @@ describe("an ID token", () => {
       provider.behave.idToken = wish();
       const browser = newBrowser();
       const answer = await browser.open("/login?return_to=/app/x");
-      await assertNobody(browser, answer, 400, "id_token_invalid");
+      await assertNotLoggedIn(browser, answer, 400, "id_token_invalid");
       await worker.waitForLog(new RegExp(`id_token_invalid: (${code})`));
       assert.equal(provider.exchanges.length, 1);
       assert.ok(!answer.text.includes("mallory"));
@@ -269,11 +269,11 @@ describe("an ID token", () => {
       provider.reset();
       provider.behave.idToken = () => idToken;
       const browser = newBrowser();
-      await assertNobody(browser, await browser.open("/login?return_to=/app/x"), 502, "token_exchange_failed");
+      await assertNotLoggedIn(browser, await browser.open("/login?return_to=/app/x"), 502, "token_exchange_failed");
     }
     provider.behave.idToken = () => "";
     const browser = newBrowser();
-    await assertNobody(browser, await browser.open("/login?return_to=/app/x"), 400, "id_token_invalid");
+    await assertNotLoggedIn(browser, await browser.open("/login?return_to=/app/x"), 400, "id_token_invalid");
   });
 
   test("of another login of the same person makes no session", async () => {
@@ -283,7 +283,7 @@ describe("an ID token", () => {
     await loggedIn();
     provider.behave.idToken = () => first;
     const browser = newBrowser();
-    await assertNobody(browser, await browser.open("/login?return_to=/app/x"), 400, "id_token_invalid");
+    await assertNotLoggedIn(browser, await browser.open("/login?return_to=/app/x"), 400, "id_token_invalid");
   });
 
   test("without at_hash, and with a kid absent where there is one key, is as good as any", async () => {
@@ -300,7 +300,7 @@ describe("an ID token", () => {
     await restart();
     provider.behave.idToken = { header: { kid: undefined } };
     const browser = newBrowser();
-    await assertNobody(browser, await browser.open("/login?return_to=/app/x"), 400, "id_token_invalid");
+    await assertNotLoggedIn(browser, await browser.open("/login?return_to=/app/x"), 400, "id_token_invalid");
     provider.tokens.removeKey(second.kid);
     await restart();
   });
@@ -364,13 +364,13 @@ describe("a token endpoint that", () => {
         const { browser, url } = await atCallback();
         if (fault) provider.setFault("token", fault);
         const answer = await browser.send(url.href, { headers });
-        await assertNobody(browser, answer, 502, "token_exchange_failed");
+        await assertNotLoggedIn(browser, answer, 502, "token_exchange_failed");
         assert.equal(answer.header("retry-after"), "5");
         assert.equal(provider.counts.token, 1, "one exchange");
         assert.ok(!/<script>|mallory|alert/.test(answer.text), answer.text);
         await worker.waitForLog(line);
         provider.setFault("token", null);
-        await assertNobody(browser, await browser.send(url.href, { headers }), 400, "state_invalid");
+        await assertNotLoggedIn(browser, await browser.send(url.href, { headers }), 400, "state_invalid");
         assert.equal(provider.counts.token, 1, "and never again");
       }
     });
@@ -386,7 +386,7 @@ describe("a token endpoint that", () => {
     for (const status of [301, 302, 303, 307, 308]) {
       const { browser, url } = await atCallback();
       provider.setFault("token", { status, headers: { location: trap.url }, body: "{}" });
-      await assertNobody(browser, await browser.send(url.href, { headers: NAVIGATION }), 502, "token_exchange_failed");
+      await assertNotLoggedIn(browser, await browser.send(url.href, { headers: NAVIGATION }), 502, "token_exchange_failed");
     }
     assert.equal(followed, 0);
     provider.reset();
@@ -440,9 +440,9 @@ describe("while the provider", () => {
       await restart();
       const browser = newBrowser();
       const login = await browser.open("/app/x");
-      await assertNobody(browser, login, 502, code);
+      await assertNotLoggedIn(browser, login, 502, code);
       assert.match(login.header("retry-after"), /^[1-9]\d*$/);
-      await assertNobody(open.browser, await open.browser.send(open.url.href, { headers: NAVIGATION }), 502, code);
+      await assertNotLoggedIn(open.browser, await open.browser.send(open.url.href, { headers: NAVIGATION }), 502, code);
       assert.equal(provider.exchanges.length, exchanges);
       assert.equal((await browser.send("/")).status, 200);
       assert.equal((await session.send("/app/x")).json().headers["x-user-id"], "mallory");
@@ -617,7 +617,7 @@ describe("the cookie of a login under way", () => {
       const { browser, url } = await atCallback();
       const [name, value] = [...browser.cookies()].find(([one]) => one.startsWith(LOGIN_COOKIE));
       browser.cookies().set(name, change(value));
-      await assertNobody(browser, await browser.send(url.href, { headers: NAVIGATION }), 400, "state_invalid");
+      await assertNotLoggedIn(browser, await browser.send(url.href, { headers: NAVIGATION }), 400, "state_invalid");
     }
     assert.equal(provider.exchanges.length, exchanges);
   });

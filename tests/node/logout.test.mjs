@@ -69,7 +69,7 @@ async function assertOver(worker, cookie, ports = worker.ports) {
     assert.equal(renewed(script), undefined);
     assert.equal((await ask(worker, cookie, { port, headers: NAVIGATION })).status, 302);
     const maybe = await ask(worker, cookie, { port, target: "/maybe/x" });
-    assert.equal(maybe.status, 200, "who is nobody may pass where anybody may");
+    assert.equal(maybe.status, 200, "anonymous requests pass where authentication is optional");
     assert.equal(maybe.json().headers["x-user-id"], undefined);
     assert.equal(renewed(maybe), undefined);
     assert.notEqual((await ask(worker, cookie, { port, target: "/refresh" })).status, 200);
@@ -88,7 +88,7 @@ describe("a logout, with a Durable Object,", () => {
     assert.ok(second);
     assert.equal((await logOut(shared, second, a)).status, 302);
     await assertRevoked(given[1]);
-    // What needs no refresh yet needs nobody's leave: the limit that the documentation states.
+    // A session that is not due for refresh is not checked: the documented limitation.
     assert.equal((await ask(shared, second, { port: b })).status, 200);
     assert.equal((await ask(shared, second, { port: a })).status, 401);
     await assertOver(shared, cookie);

@@ -9,7 +9,7 @@ import { NAVIGATION } from "./support/browser.mjs";
 import { delay } from "./support/http.mjs";
 import { COOKIE, startSite, WITH_REFRESH } from "./support/login.mjs";
 
-/** Seconds. The gateway renews tokens 30 s before they expire, short ones when half of their life is over: these after two. */
+/** Seconds. The gateway refreshes tokens 30 s before they expire, short-lived ones after half their lifetime: these after two. */
 const LIFETIME = 4;
 const DUE_MS = (LIFETIME / 2) * 1000 + 100;
 const REFRESH = { method: ["GET", "POST"], path: "/refresh", integration: { type: "refresh" } };

@@ -45,7 +45,7 @@ describe("the six steps", () => {
     const browser = await site.loggedIn("alice", "/login?prompt=consent");
     const token = async () => (await browser.send("/token/x")).json().headers.authorization;
     const first = await token();
-    // Due when half of its life is over.
+    // Due after half its lifetime.
     await delay(3_100);
     assert.notEqual(await token(), first);
   });

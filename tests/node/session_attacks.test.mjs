@@ -200,7 +200,7 @@ describe("a session is not", () => {
     await victim.open("/login?return_to=/app/x", { account: "alice" });
     assert.notEqual(victim.cookies().get(COOKIE), planted);
     assert.equal((await victim.send("/app/x")).json().headers["x-user-id"], "alice");
-    assert.equal((await ask(`${COOKIE}=${planted}`)).status, 401, "what the login replaced is over");
+    assert.equal((await ask(`${COOKIE}=${planted}`)).status, 401, "the replaced session has ended");
     const values = new Set();
     const browser = await loggedIn("alice");
     for (let round = 0; round < 5; round += 1) {
@@ -330,8 +330,8 @@ describe("another site", () => {
     const own = await openSocket(worker, "/app/socket", { headers: { ...HOST, cookie, origin: SITE } });
     assert.equal(own.status, 101);
     own.socket.close();
-    const nobody = await openSocket(worker, "/app/socket", { headers: { ...HOST } });
-    assert.equal(nobody.status, 401);
+    const anonymous = await openSocket(worker, "/app/socket", { headers: { ...HOST } });
+    assert.equal(anonymous.status, 401);
   });
 
   test("reads nothing with the session: credentials are allowed to configured origins alone", async () => {
@@ -385,11 +385,11 @@ describe("another site", () => {
       assert.equal(answer.json().headers["x-user-id"], "alice", "what does not open is not in the way");
       assert.deepEqual(cookiesSet(answer), []);
     }
-    const nobody = await ask(`__Secure-edgeward=1.tossed; __Secure-edgeward=${changed}`, "/app/x", NAVIGATION);
-    assert.equal(nobody.status, 302);
+    const anonymous = await ask(`__Secure-edgeward=1.tossed; __Secure-edgeward=${changed}`, "/app/x", NAVIGATION);
+    assert.equal(anonymous.status, 302);
     for (const domain of ["Domain=example\\.com; ", ""]) {
       const pattern = new RegExp(`^__Secure-edgeward=; Path=/; ${domain}Max-Age=0`);
-      assert.ok(cookiesSet(nobody).some((line) => pattern.test(line)), cookiesSet(nobody).join("\n"));
+      assert.ok(cookiesSet(anonymous).some((line) => pattern.test(line)), cookiesSet(anonymous).join("\n"));
     }
     // A logout ends all of them.
     await ask(`__Secure-edgeward=${mine}; __Secure-edgeward=${later}`, "/logout", NAVIGATION);

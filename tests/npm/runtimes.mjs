@@ -5,7 +5,9 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { CHROMIUM, launchChromium } from "../node/support/chromium.mjs";
+import { bundlers } from "./bundlers.mjs";
 import { install, root, run } from "./install.mjs";
+import { esbuild, inWorkerd } from "./run-bundle.mjs";
 
 const bin = (name) => join(root, "node_modules", ...name.split("/"));
 const require = createRequire(import.meta.url);
@@ -72,19 +74,35 @@ export const runtimes = {
     return { report: await response.json(), version: versionOf("edge-runtime") };
   },
 
+  "Vite, `workerd` condition": async ({ folder }) => {
+    const { build } = await import("vite");
+    await build({
+      root: folder, configFile: false, logLevel: "error",
+      // Vite imports no compiled modules.
+      resolve: { alias: [{ find: /^edgeward$/, replacement: "edgeward/inline" }] },
+      ssr: { target: "webworker", noExternal: true, resolve: { conditions: ["workerd"] } },
+      build: { ssr: "worker.mjs", outDir: "out-vite-workerd", rollupOptions: { output: { entryFileNames: "worker.js" } } },
+    });
+    const code = readFileSync(join(folder, "out-vite-workerd/worker.js"), "utf8");
+    return { report: await inWorkerd("worker.js", { "worker.js": code }), version: versionOf("vite") };
+  },
+
+  "webpack, `workerd` condition": async ({ folder }) => {
+    await webpack(folder, {
+      target: "webworker", entry: "./worker.mjs", resolve: { conditionNames: ["workerd", "..."] }, experiments: { outputModule: true },
+      output: { path: join(folder, "out-webpack-workerd"), filename: "worker.js", module: true, library: { type: "module" } },
+    });
+    const code = readFileSync(join(folder, "out-webpack-workerd/worker.js"), "utf8");
+    return { report: await inWorkerd("worker.js", { "worker.js": code }), version: versionOf("webpack") };
+  },
+
   "esbuild bundle, in Node 24": async ({ folder }) => {
     writeFileSync(join(folder, "out-esbuild.mjs"), await esbuild(folder, "main.mjs", { format: "esm", platform: "node" }));
     return { ...(await node("out-esbuild.mjs")({ folder })), version: versionOf("esbuild") };
   },
 
   "webpack bundle, in Node 24": async ({ folder }) => {
-    const { default: webpack } = await import("webpack");
-    const compiler = webpack({
-      context: folder, mode: "production", target: "node20", entry: "./main.mjs",
-      output: { path: join(folder, "out-webpack"), filename: "main.cjs" }, performance: { hints: false },
-    });
-    const stats = await new Promise((resolve, reject) => compiler.run((error, done) => (error ? reject(error) : resolve(done))));
-    if (stats.hasErrors() || stats.hasWarnings()) throw new Error(stats.toString());
+    await webpack(folder, { target: "node20", entry: "./main.mjs", output: { path: join(folder, "out-webpack"), filename: "main.cjs" } });
     return { ...(await node("out-webpack/main.cjs")({ folder })), version: versionOf("webpack") };
   },
 
@@ -112,7 +130,16 @@ export const runtimes = {
     const { report } = await inBrowser((open) => open(`${server.issuer}/out-vite/index.html`));
     return { report, version: versionOf("vite") };
   },
+
+  ...bundlers,
 };
+
+async function webpack(folder, options) {
+  const { default: create } = await import("webpack");
+  const compiler = create({ context: folder, mode: "production", performance: { hints: false }, ...options });
+  const stats = await new Promise((resolve, reject) => compiler.run((error, done) => (error ? reject(error) : resolve(done))));
+  if (stats.hasErrors() || stats.hasWarnings()) throw new Error(stats.toString());
+}
 
 /** Creates a project that runs the suite. */
 export async function project(folder, tarball, fixtures) {
@@ -172,28 +199,6 @@ const edgeModules = {
     onLoad({ filter: /./, namespace: "edge-module" }, () => ({ contents: "export default globalThis.edgewardModule;" }));
   },
 };
-
-async function esbuild(folder, entry, options) {
-  const { build } = await import("esbuild");
-  const { outputFiles } = await build({ absWorkingDir: folder, entryPoints: [entry], bundle: true, write: false, target: "es2022", logLevel: "error", ...options });
-  return outputFiles[0].text;
-}
-
-async function inWorkerd(main, modules) {
-  const { startWorker } = await import("../node/support/worker.mjs");
-  const source = Object.fromEntries(
-    Object.entries(modules).map(([name, contents]) => [name, { type: name.endsWith(".wasm") ? "wasm" : "esm", contents }]),
-  );
-  const worker = await startWorker({ source: { main, modules: source } });
-  try {
-    const response = await worker.fetch("/");
-    const text = await response.text();
-    if (response.status !== 200) throw new Error(`${text}\n${worker.logText}`);
-    return JSON.parse(text);
-  } finally {
-    await worker.stop();
-  }
-}
 
 /** Opens pages, each of which sets its report as `globalThis.report`. */
 async function inBrowser(work) {

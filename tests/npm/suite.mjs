@@ -730,7 +730,9 @@ export async function suite(edgeward, fixtures) {
 const json = { "content-type": "application/json" };
 
 /** What `console.log` prints, where the runtime has a function for it. */
-const inspect = globalThis.Deno?.inspect ?? globalThis.Bun?.inspect ?? globalThis.process?.getBuiltinModule?.("node:util").inspect;
+// Next's edge runtime throws where Node's modules are asked for.
+const nodeUtil = globalThis.EdgeRuntime === undefined ? globalThis.process?.getBuiltinModule?.("node:util") : undefined;
+const inspect = globalThis.Deno?.inspect ?? globalThis.Bun?.inspect ?? nodeUtil?.inspect;
 
 const pause = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
 

@@ -15,7 +15,7 @@ use js_sys::{Array, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::worker_sys::Context;
-use worker::{Env, console_error, console_warn};
+use worker::{Env, console_error, console_log, console_warn};
 
 /// Boxed, so that the code that converts futures to promises exists only once.
 pub(crate) type Work<T = ()> = Pin<Box<dyn Future<Output = T>>>;
@@ -89,6 +89,7 @@ pub(crate) fn entropy(out: &mut [u8]) {
 
 pub(crate) fn log(level: Level, line: &dyn Display) {
     match level {
+        Level::Information => console_log!("edgeward: {line}"),
         Level::Warning => console_warn!("edgeward: {line}"),
         Level::Error => console_error!("edgeward: {line}"),
     }

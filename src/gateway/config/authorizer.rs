@@ -7,10 +7,12 @@ use alloc::vec::Vec;
 
 use super::declare::{Declared, Form, Setting, section};
 use super::forms::{Choice, ClaimPathForm, Flag, List, NOT_SECURE, Text, Texts, Url, Whole, Words};
+use super::login::LoginConfig;
 use super::reader::{Field, Reader, Section};
 use super::redirects;
 #[cfg(test)]
 use super::reference;
+use super::resource::ResourceConfig;
 use super::session::SessionConfig;
 use crate::discovery::MetadataCache;
 use crate::gateway::route::{Auth, Integration, Route};
@@ -19,7 +21,8 @@ use crate::jwk::{JwkSet, KeyCache, KeySource};
 use crate::jwt::{Access, Algorithm, ClaimPath, Policy, Profile, Requirements};
 use crate::limits;
 use crate::oidc::{
-    Client, ClientAuth, Discovered, Endpoints, LoginState, Provider, RelyingParty, Secret, SubjectMatch, is_about_user,
+    Client, ClientAuth, Discovered, Endpoints, LoginState, OWN_PARAMETERS, Provider, RelyingParty, ReturnTo, Secret,
+    SubjectMatch, is_about_user,
 };
 use crate::session::LoginBinding;
 use crate::shared::Shared;
@@ -38,7 +41,7 @@ section! {
         issuer: Text, env ["AUTH0_ISSUER", "AUTH0_ISSUER_BASE_URL"];
         /// Further issuers, each bound to its own keys.
         issuers: List<IssuerConfig>;
-        /// Identifier of the API. One of several must be in `aud`, compared exactly. Required for protected routes. `false`: tokens have no `aud`, and those that have one are refused; only together with `clients`.
+        /// Identifier of the API. One of several must be in `aud`, compared exactly. Without it: `protected_resource.resource`, or else no bearer token is accepted, and sessions alone open routes. `false`: tokens have no `aud`, and those that have one are refused; only together with `clients`.
         audience: AudienceForm, env ["AUTH0_AUDIENCE"];
         /// Accepted signature algorithms: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`.
         algorithms: Algorithms = [Algorithm::Rs256];
@@ -80,6 +83,10 @@ section! {
         post_logout_uri: Url;
         /// Scopes requested at login, `openid` among them. With `offline_access` sessions are refreshed.
         scope: LoginScope = "openid profile email";
+        /// How the login requests an access token for the audience: by this parameter, or not at all. Without it: `audience` with the type `auth0`, else `resource` (RFC 8707).
+        audience_parameter: Choice<AudienceParameter>;
+        /// Further parameters of every login, by name. Links to the login route cannot override them.
+        authorization_params: Parameters;
         /// Whether the user's address is sent to the token endpoint (`auth0-forwarded-for`).
         forward_client_ip: Flag = false;
         /// The claims that must be equal before the rights of an access token count for the user of an ID token.
@@ -133,6 +140,19 @@ impl Words for ClientAuthMethod {
         &[("client_secret_post", Self::Post), ("client_secret_basic", Self::Basic), ("none", Self::None)];
 }
 
+/// The parameter of the authorization request that names the audience.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AudienceParameter {
+    Audience,
+    Resource,
+    None,
+}
+
+impl Words for AudienceParameter {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("audience", Self::Audience), ("resource", Self::Resource), ("none", Self::None)];
+}
+
 impl Words for Profile {
     const WORDS: &'static [(&'static str, Self)] =
         &[("auto", Self::Auto), ("auth0", Self::Auth0), ("rfc9068", Self::Rfc9068)];
@@ -151,10 +171,23 @@ pub(super) struct Authorizer<'c> {
     config: &'c AuthorizerConfig,
     issuers: Vec<Issuer>,
     environment: EnvironmentConfig,
+    /// The page to return to after a login that names none.
+    default_return_to: Option<ReturnTo>,
+    /// The protected resource, the audience where none is configured.
+    resource: Option<String>,
+    /// The audience or the protected resource is configured, but wrong.
+    has_invalid_audience: bool,
 }
 
 /// The key that says where logins end.
-pub(super) const AFTER_LOGIN: &str = "authorizer.callback_uri";
+const AFTER_LOGIN: &str = "authorizer.callback_uri";
+
+/// The destination of a login or a logout on the gateway's own origin.
+pub(super) struct Destination {
+    /// The key that configures it.
+    pub(super) place: &'static str,
+    pub(super) path: String,
+}
 
 struct Issuer {
     issuer: String,
@@ -168,7 +201,12 @@ enum Keys {
 
 impl<'c> Authorizer<'c> {
     /// Checks the section by itself.
-    pub(super) fn check(reader: &mut Reader<'_>, section: &Setting<'c, AuthorizerConfig>) -> Option<Self> {
+    pub(super) fn check(
+        reader: &mut Reader<'_>,
+        section: &Setting<'c, AuthorizerConfig>,
+        login: &Setting<'_, LoginConfig>,
+        resource: &Setting<'_, ResourceConfig>,
+    ) -> Option<Self> {
         let config = section.value?;
         let clients = config.clients();
         if config.audience().value.is_some_and(Vec::is_empty) && clients.items().is_empty() && !clients.is_invalid {
@@ -177,9 +215,20 @@ impl<'c> Authorizer<'c> {
                 "is false: then authorizer.clients must list the clients whose tokens are accepted",
             );
         }
+        let default_return_to = login.value.and_then(|login| {
+            let setting = login.default_return_to();
+            if setting.value.is_some() && !config.callback_uri().is_absent() {
+                reader.error(&setting.place(), "has no effect beside authorizer.callback_uri, where every login ends");
+            }
+            setting.cloned()
+        });
+        let has_invalid_audience = config.audience().is_invalid
+            || resource.is_invalid
+            || resource.value.is_some_and(|one| one.resource().is_invalid);
+        let resource = resource.value.and_then(|resource| resource.resource().cloned());
         let issuers = read_issuers(reader, config);
         let environment = EnvironmentConfig::read_section(reader, &Section::new(String::new(), None));
-        Some(Self { config, issuers, environment })
+        Some(Self { config, issuers, environment, default_return_to, resource, has_invalid_audience })
     }
 
     pub(super) fn scope(&self) -> String {
@@ -206,9 +255,19 @@ impl<'c> Authorizer<'c> {
         self.config.roles_claim().is_absent()
     }
 
+    pub(super) fn issuers(&self) -> impl Iterator<Item = &str> {
+        self.issuers.iter().map(|one| one.issuer.as_str())
+    }
+
+    /// The audience of all routes: as configured, or the protected resource.
+    fn audience(&self) -> &[String] {
+        let configured = self.config.audience().items();
+        if configured.is_empty() && !self.expects_no_audience() { self.resource.as_slice() } else { configured }
+    }
+
     /// Whether no audience is configured for all routes.
     pub(super) fn lacks_audience(&self) -> bool {
-        self.config.audience().items().is_empty() && !self.config.audience().is_invalid && !self.expects_no_audience()
+        self.audience().is_empty() && !self.has_invalid_audience && !self.expects_no_audience()
     }
 
     /// Whether only tokens without an audience are accepted.
@@ -226,30 +285,34 @@ impl<'c> Authorizer<'c> {
         !self.config.clients().items().is_empty()
     }
 
-    /// The destination of a login that names no page, if it is on the gateway's own origin: its key and its path.
-    pub(super) fn after_login(&self) -> Option<(&'static str, String)> {
+    /// The destination of a login that names no page, if it is on the gateway's own origin.
+    pub(super) fn after_login(&self) -> Option<Destination> {
+        if let Some(page) = &self.default_return_to {
+            let path = page.as_str().split('?').next().unwrap_or_default();
+            return Some(Destination { place: "login.default_return_to", path: path.into() });
+        }
         self.own_path(AFTER_LOGIN, &self.config.callback_uri())
     }
 
     /// The destination of a logout, likewise.
-    pub(super) fn after_logout(&self) -> Option<(&'static str, String)> {
+    pub(super) fn after_logout(&self) -> Option<Destination> {
         let place = "authorizer.post_logout_uri";
         let (callback_uri, post_logout_uri) = (self.config.callback_uri(), self.config.post_logout_uri());
         if post_logout_uri.is_absent() && !callback_uri.is_absent() {
             // The root of the origin where logins end.
-            return self.own_path(place, &callback_uri).map(|(place, _)| (place, "/".into()));
+            return self.own_path(place, &callback_uri).map(|_| Destination { place, path: "/".into() });
         }
         self.own_path(place, &post_logout_uri)
     }
 
-    fn own_path(&self, place: &'static str, setting: &Setting<'_, String>) -> Option<(&'static str, String)> {
+    fn own_path(&self, place: &'static str, setting: &Setting<'_, String>) -> Option<Destination> {
         if setting.is_absent() {
-            return Some((place, "/".into()));
+            return Some(Destination { place, path: "/".into() });
         }
         let url = HttpUrl::parse(setting.value?)?;
         let own = self.config.redirect_uri().value.or(self.environment.base_url().value)?;
         let is_own = HttpUrl::parse(own).is_some_and(|own| own.authority.eq_ignore_ascii_case(url.authority));
-        is_own.then(|| (place, url.path().into()))
+        is_own.then(|| Destination { place, path: url.path().into() })
     }
 
     /// The gateway's own callback: as configured, or the callback route on the site's own origin.
@@ -261,7 +324,7 @@ impl<'c> Authorizer<'c> {
     /// The audiences that access tokens may have.
     fn accepted_audience(&self, routes: &[Route]) -> Vec<String> {
         let protected = routes.iter().filter(|route| route.auth != Auth::None);
-        let mut audience = self.config.audience().items().to_vec();
+        let mut audience = self.audience().to_vec();
         if audience.is_empty() && !self.expects_no_audience() {
             // Every protected route requires an audience of its own then.
             audience.extend(protected.flat_map(|route| route.requirements.audience.iter().cloned()));
@@ -272,7 +335,7 @@ impl<'c> Authorizer<'c> {
     /// The verifier for the bearer tokens of all routes; `None` if no route asks for a token.
     pub(super) fn verifier(&self, reader: &mut Reader<'_>, routes: &[Route]) -> Option<Verifier> {
         let audience = self.accepted_audience(routes);
-        // That there is no audience has been reported.
+        // Without an audience no token is accepted, unless tokens have none.
         if audience.is_empty() && (!self.expects_no_audience() || self.config.clients().items().is_empty()) {
             return None;
         }
@@ -363,14 +426,20 @@ impl<'c> Authorizer<'c> {
             access_token: both.access_token(),
             id_token: both.id_token(),
         });
+        let audience_parameter = config.audience_parameter().cloned().unwrap_or(match kind {
+            Type::Auth0 => AudienceParameter::Audience,
+            Type::Oidc => AudienceParameter::Resource,
+        });
         let client = Client {
             id,
             auth,
             redirect_uri,
             callback_uri: config.callback_uri().cloned(),
+            default_return_to: self.default_return_to.clone().unwrap_or_default(),
             scope: config.scope(),
-            audience: config.audience().items().first().cloned(),
-            audience_parameter: if kind == Type::Auth0 { "audience" } else { "resource" },
+            audience: self.audience().first().filter(|_| audience_parameter != AudienceParameter::None).cloned(),
+            audience_parameter: if audience_parameter == AudienceParameter::Audience { "audience" } else { "resource" },
+            authorization_params: config.authorization_params().items().to_vec(),
             organizations: config.organizations().items().to_vec(),
             required_claims: self.required_claims(routes),
             subject_match,
@@ -503,7 +572,7 @@ impl IssuerSettings<'_> {
 }
 
 /// Whether a text is an issuer identifier: an https URL without query and fragment (OpenID Connect Discovery §3).
-fn is_issuer(reader: &mut Reader<'_>, place: &str, text: &str, http_hosts: &[String]) -> bool {
+pub(super) fn is_issuer(reader: &mut Reader<'_>, place: &str, text: &str, http_hosts: &[String]) -> bool {
     let message = match HttpUrl::parse(text) {
         Some(url) if !url.is_secure() && !url.is_on(http_hosts) => NOT_SECURE,
         Some(_) if !text.contains('?') => return true,
@@ -575,6 +644,9 @@ pub(super) struct LoginScope;
 
 /// A claim that identifies the user.
 pub(super) struct UserClaim;
+
+/// Parameters of the authorization request.
+pub(super) struct Parameters;
 
 impl Form for AudienceForm {
     type Value = Vec<String>;
@@ -692,6 +764,37 @@ impl Form for LoginScope {
     #[cfg(test)]
     fn shown(value: &String) -> String {
         Text::shown(value)
+    }
+}
+
+impl Form for Parameters {
+    type Value = Vec<(String, String)>;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Self::Value> {
+        let Some(object) = field.value.as_object() else {
+            reader.error(&field.place, "must be an object of parameter names and values");
+            return None;
+        };
+        let mut parameters = Vec::new();
+        for (name, value) in object.iter() {
+            let at = Field::new(format!("{}.{name}", field.place), value);
+            if OWN_PARAMETERS.contains(&name) {
+                reader.error(
+                    &at.place,
+                    "is set by the gateway: see authorizer.scope, audience, audience_parameter and organizations",
+                );
+            } else if name.is_empty() {
+                reader.error(&at.place, "needs a name");
+            } else {
+                parameters.extend(reader.text(&at).map(|value| (name.to_string(), value)));
+            }
+        }
+        Some(parameters)
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Headers
     }
 }
 

@@ -8,6 +8,7 @@ mod cors;
 mod declare;
 mod forms;
 mod integration;
+mod login;
 mod methods;
 mod overlaps;
 mod paths;
@@ -18,6 +19,7 @@ mod redirects;
 mod redirects_tests;
 #[cfg(test)]
 mod reference;
+mod resource;
 mod session;
 mod suggestion;
 
@@ -31,12 +33,14 @@ use self::cors::CorsConfig;
 use self::declare::{Declared, Key, section};
 use self::forms::Text;
 use self::integration::{ProxyConfig, RespondConfig};
+use self::login::LoginConfig;
 use self::paths::{PathConfig, PathList};
 pub use self::reader::{Environment, Problem};
 use self::reader::{Reader, Section};
+use self::resource::ResourceConfig;
 use self::session::SessionConfig;
-use super::route::{Auth, Route};
-use super::{Gateway, Unicode};
+use super::route::{Auth, Integration, Route};
+use super::{Gateway, LOGIN_PATH, Unicode};
 use crate::host::Level;
 use crate::json::{Document, JsonError, error_position};
 use crate::limits;
@@ -50,6 +54,10 @@ section! {
         authorizer: AuthorizerConfig;
         /// The sealed cookie that holds a login.
         session: SessionConfig;
+        /// Where logins end.
+        login: LoginConfig;
+        /// The API, as described to its clients (RFC 9728).
+        protected_resource: ResourceConfig;
         /// Cross-origin requests of scripts.
         cors: CorsConfig;
         /// The routes. The most specific path decides: an exact one before `{param}` before `{*rest}`. A request that matches none is answered 404.
@@ -58,10 +66,12 @@ section! {
 }
 
 /// The sections in which a misplaced key is looked up, and how a message names them.
-const SECTIONS: [(&str, &[Key]); 7] = [
+const SECTIONS: [(&str, &[Key]); 9] = [
     ("at the top level", GatewayConfig::KEYS),
     ("in authorizer", AuthorizerConfig::KEYS),
     ("in session", SessionConfig::KEYS),
+    ("in login", LoginConfig::KEYS),
+    ("in protected_resource", ResourceConfig::KEYS),
     ("in cors", CorsConfig::KEYS),
     ("in paths[]", PathConfig::KEYS),
     ("in an integration of type http_proxy", ProxyConfig::KEYS),
@@ -139,7 +149,8 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
     };
     let root = Section::new(String::new(), Some(document.root()));
     let config = GatewayConfig::read_section(&mut reader, &root);
-    let authorizer = Authorizer::check(&mut reader, &config.authorizer());
+    let (login, resource) = (config.login(), config.protected_resource());
+    let authorizer = Authorizer::check(&mut reader, &config.authorizer(), &login, &resource);
     // Without the section there still are its defaults and variables.
     let defaults;
     let session = match config.session().value {
@@ -151,6 +162,7 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
     };
     session::check(&mut reader, session);
     let cors = cors::check(&mut reader, &config.cors());
+    let resource = resource::check(&resource, authorizer.as_ref());
     let compiled = paths::check(&mut reader, &config.paths(), authorizer.as_ref());
     let routes = &compiled.routes;
     check_protection(&mut reader, &config, authorizer.as_ref(), routes);
@@ -162,7 +174,7 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
     if reader.has_errors() {
         return Err(reader.into_problems());
     }
-    let gateway = Gateway::new(compiled, platform.unicode, cors, verifier, login.map(Arc::new));
+    let gateway = Gateway::new(compiled, platform.unicode, cors, verifier, login.map(Arc::new), resource);
     Ok(Compiled { gateway, warnings: reader.into_problems() })
 }
 
@@ -190,6 +202,9 @@ pub fn load(
         let level = if problem.is_error { Level::Error } else { Level::Warning };
         log(level, &format_args!("config: {problem}"));
     }
+    if gateway.as_ref().is_some_and(|gateway| gateway.has_default_login) {
+        log(Level::Information, &format_args!("default_login: no route is a login, so logins begin at {LOGIN_PATH}"));
+    }
     gateway
 }
 
@@ -212,6 +227,9 @@ fn check_protection(
     authorizer: Option<&Authorizer<'_>>,
     routes: &[Route],
 ) {
+    if config.authorizer().is_absent() && !config.protected_resource().is_absent() {
+        reader.error("protected_resource", "needs an authorizer, which verifies the tokens");
+    }
     let mut protected = routes.iter().filter(|route| route.auth != Auth::None).peekable();
     if protected.peek().is_none() {
         return;
@@ -222,11 +240,16 @@ fn check_protection(
             "is missing, and there are routes that need it; set \"auth\": \"none\" on public ones",
         );
     } else if authorizer.is_some_and(Authorizer::lacks_audience)
-        && protected.any(|route| route.requirements.audience.is_empty())
+        && protected.any(|route| route.lacks_audience)
+        // A route that was refused may be the callback.
+        && config.paths().value.is_some_and(|list| list.is_complete && list.valid.len() == routes.len())
+        // The sessions of a login open routes without an audience.
+        && !routes.iter().any(|route| route.integration == Integration::Callback)
     {
         reader.error(
             "authorizer.audience",
-            "is missing, and there are protected routes: set it to the identifier of your API, or set AUTH0_AUDIENCE",
+            "is missing, and there are protected routes: set it to the identifier of your API, or set AUTH0_AUDIENCE; or add \
+             a login, whose sessions need no audience",
         );
     }
 }

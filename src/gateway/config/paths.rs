@@ -14,12 +14,12 @@ use super::reader::{Field, Reader};
 use super::redirects;
 #[cfg(test)]
 use super::reference;
-use crate::gateway::Routes;
 use crate::gateway::agreement::RouteTable;
 use crate::gateway::headers::HeaderValue;
 use crate::gateway::index::RouteIndex;
 use crate::gateway::pattern::{InvalidPattern, Pattern};
-use crate::gateway::route::{Auth, Integration, OnForbidden, OnUnauthenticated, Route};
+use crate::gateway::route::{AcceptedCredentials, Auth, Integration, Methods, OnForbidden, OnUnauthenticated, Route};
+use crate::gateway::{LOGIN_PATH, Routes};
 use crate::http::path::RequestPath;
 use crate::json::{Number, Value};
 use crate::jwt::{self, ClaimRule, Requirements};
@@ -34,6 +34,8 @@ section! {
         path: PathPattern, required "";
         /// Whether a token or session is needed. Without it: `none` for `login`, `callback` and `logout`, else `required`. `true` is `required`, `false` is `none`.
         auth: AuthForm;
+        /// What opens the route: a session, a bearer token, or either. A bearer token is refused where only sessions count, and a session is ignored where only tokens do.
+        credentials: Choice<AcceptedCredentials> = AcceptedCredentials::Any;
         /// All must be in the token's `scope`, else in `scp`.
         scopes: Scopes;
         /// All must be in `permissions`.
@@ -120,6 +122,12 @@ pub(super) fn check(
             None => is_complete = false,
         }
     }
+    let has = |wanted| routes.iter().any(|route: &Route| route.integration == wanted);
+    let has_default_login = is_complete && has(Integration::Callback) && !has(Integration::Login);
+    if let Some(route) = default_login(reader).filter(|_| has_default_login) {
+        routes.push(route);
+        places.push(format!("{LOGIN_PATH} (the gateway's own)"));
+    }
     let index = RouteIndex::new(&routes, reader.unicode);
     overlaps::check(reader, &index, &routes, &places);
     // What these routes lack may be in one that was refused.
@@ -128,7 +136,23 @@ pub(super) fn check(
     }
     let table = RouteTable::new(index, &routes);
     redirects::check(reader, &table, &routes, &places, authorizer);
-    Routes { table, routes }
+    Routes { table, routes, has_default_login }
+}
+
+/// The login where no route is one.
+fn default_login(reader: &Reader<'_>) -> Option<Route> {
+    Some(Route {
+        methods: Methods::Only(["GET", "POST"].map(String::from).into()),
+        pattern: Pattern::parse(LOGIN_PATH, reader.unicode).ok()?,
+        auth: Auth::None,
+        credentials: AcceptedCredentials::Any,
+        lacks_audience: false,
+        requirements: Requirements::default(),
+        on_unauthenticated: OnUnauthenticated::Auto,
+        on_forbidden: OnForbidden::Problem,
+        integration: Integration::Login,
+        login_step: None,
+    })
 }
 
 fn compile(
@@ -163,6 +187,31 @@ fn compile(
     if !requirements.audience.is_empty() && authorizer.is_some_and(Authorizer::expects_no_audience) {
         reader.error(&config.audience().place(), "cannot be met: authorizer.audience is false");
     }
+    let lacks_audience =
+        auth != Auth::None && requirements.audience.is_empty() && authorizer.is_some_and(Authorizer::lacks_audience);
+    if lacks_audience {
+        for setting in
+            [config.scopes(), config.permissions()].iter().filter(|setting| setting.value.is_some_and(AnyAll::is_given))
+        {
+            reader.error(&setting.place(), "needs authorizer.audience: only an access token for an API grants them");
+        }
+    }
+    let credentials = config.credentials();
+    if let Some(message) = match credentials {
+        AcceptedCredentials::Any => None,
+        _ if auth == Auth::None => Some("has no effect, because the route has no authentication"),
+        AcceptedCredentials::Session => None,
+        AcceptedCredentials::Bearer if lacks_audience => Some("is \"bearer\", which needs authorizer.audience"),
+        AcceptedCredentials::Bearer if integration == Some(Integration::Refresh) => {
+            Some("is \"bearer\", but only sessions can be refreshed")
+        }
+        AcceptedCredentials::Bearer if config.on_unauthenticated() == OnUnauthenticated::Login => {
+            Some("is \"bearer\", but a login brings no bearer token: remove on_unauthenticated")
+        }
+        AcceptedCredentials::Bearer => None,
+    } {
+        reader.error(&format!("{place}.credentials"), message);
+    }
     if auth == Auth::None {
         let uses_caller = |(_, value): &(String, HeaderValue)| value.needs_caller();
         let headers = integration.as_ref().and_then(Integration::headers);
@@ -188,6 +237,8 @@ fn compile(
         methods: config.method().cloned()?,
         pattern: config.path().cloned()?,
         auth,
+        credentials,
+        lacks_audience,
         requirements,
         on_unauthenticated: config.on_unauthenticated(),
         on_forbidden: config.on_forbidden(),
@@ -222,6 +273,34 @@ pub(super) struct ClaimRules;
 pub(super) struct AnyAll {
     all: Vec<String>,
     any: Vec<String>,
+}
+
+impl AnyAll {
+    /// Whether any right is required.
+    fn is_given(&self) -> bool {
+        !(self.all.is_empty() && self.any.is_empty())
+    }
+}
+
+/// A list of scopes, of which none holds a space.
+pub(super) struct ScopeList;
+
+impl Form for ScopeList {
+    type Value = Vec<String>;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<String>> {
+        let scopes = Texts::read(reader, field)?;
+        let has_spaces = scopes.iter().any(|scope| scope.contains(' '));
+        if has_spaces {
+            reader.error(&field.place, "must not hold spaces: list each scope by itself");
+        }
+        (!has_spaces).then_some(scopes)
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Texts
+    }
 }
 
 /// `auto`, `login`, or 401.
@@ -286,6 +365,11 @@ impl Form for PathPattern {
 impl Words for Auth {
     const WORDS: &'static [(&'static str, Self)] =
         &[("required", Self::Required), ("optional", Self::Optional), ("none", Self::None)];
+}
+
+impl Words for AcceptedCredentials {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[(Self::Any.name(), Self::Any), (Self::Session.name(), Self::Session), (Self::Bearer.name(), Self::Bearer)];
 }
 
 impl Form for AuthForm {
@@ -533,6 +617,11 @@ fn check_login(reader: &mut Reader<'_>, routes: &[Route], places: &[String], aut
         );
     }
     let callback = first(&Integration::Callback);
+    if callback.is_none()
+        && let Some((path, _)) = routes().find(|(_, route)| route.credentials == AcceptedCredentials::Session)
+    {
+        reader.error(&format!("{path}.credentials"), "is \"session\", but no route has the callback integration");
+    }
     let redirect_uri = authorizer.redirect_uri(callback.and_then(|(_, route)| route.pattern.path()).as_deref());
     if let Some((path, _)) = first(&Integration::Login)
         && callback.is_none()

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::authorizer::{AFTER_LOGIN, Authorizer};
+use super::authorizer::{Authorizer, Destination};
 use super::reader::Reader;
 use crate::gateway::Unicode;
 use crate::gateway::agreement::{RouteTable, route_for};
@@ -60,14 +60,15 @@ fn check_login(
         }
     }
     let Some(authorizer) = authorizer else { return };
-    for (place, path) in [authorizer.after_login(), authorizer.after_logout()].into_iter().flatten() {
-        let is_login = place == AFTER_LOGIN;
-        let starts_at = if is_login { Integration::Callback } else { Integration::Logout };
+    for (starts_at, destination) in
+        [(Integration::Callback, authorizer.after_login()), (Integration::Logout, authorizer.after_logout())]
+    {
+        let Some(Destination { place, path }) = destination else { continue };
         let ends_at = lookup.route_at(&path).map(|route| &route.integration);
         let is_page = match ends_at {
             Some(Integration::Callback | Integration::Logout) => false,
             // After a logout, the login shows the provider's page.
-            Some(Integration::Login) => !is_login,
+            Some(Integration::Login) => starts_at == Integration::Logout,
             _ => true,
         };
         if !is_page && lookup.routes.iter().any(|route| route.integration == starts_at) {
@@ -109,7 +110,7 @@ fn check_forbidden(
         next = match &reached.on_forbidden {
             // The provider's session still exists, so the login returns at once.
             _ if reached.integration == Integration::Login => {
-                authorizer.and_then(Authorizer::after_login).map(|(_, path)| path)
+                authorizer.and_then(Authorizer::after_login).map(|destination| destination.path)
             }
             OnForbidden::Redirect(path) if can_refuse(reached, has_clients) => Some(path.clone()),
             _ => None,

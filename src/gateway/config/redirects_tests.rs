@@ -54,7 +54,7 @@ fn assert_refused(found: &[String], place: &str, text: &str) {
 }
 
 #[test]
-fn nobody_is_redirected_for_what_they_lack_to_where_they_lack_it() {
+fn no_redirect_leads_to_a_page_that_requires_the_missing_right() {
     let editors = |path: &str, target: &str| route(path, &json!({ "roles": ["editor"], "on_forbidden": target }));
     let both = json!({ "roles": ["editor", "admin"] });
     for (what, routes, places) in [
@@ -107,7 +107,7 @@ fn where_a_redirect_arrives_it_stays() {
     let editors = |path: &str, target: &str| route(path, &json!({ "roles": ["editor"], "on_forbidden": target }));
     for (what, routes) in [
         ("a public page", vec![editors("/a", "/b"), route("/b", &json!({ "auth": "none" }))]),
-        ("a page for whoever is logged in", vec![editors("/a", "/b"), route("/b", &json!({}))]),
+        ("a page for every logged-in user", vec![editors("/a", "/b"), route("/b", &json!({}))]),
         (
             "another page that demands less",
             vec![

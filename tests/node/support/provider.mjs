@@ -435,7 +435,7 @@ class LocalProvider {
   async #interaction(req, res) {
     const details = await this.#oidc.interactionDetails(req, res).catch((error) => error);
     if (details instanceof errors.SessionNotFound) {
-      send(res, 400, noticePage("This login is over", "It was finished already or took too long. Start again at the site you came from."));
+      send(res, 400, noticePage("This login has expired", "It was finished already or took too long. Start again at the site you came from."));
       return;
     }
     if (details instanceof Error) throw details;
@@ -552,7 +552,7 @@ class LocalProvider {
     this.#callback = oidc.callback();
   }
 
-  /** Whoever logs in has granted whatever the client asks for. */
+  /** Every user has granted every scope that the client requests. */
   async #grant(ctx) {
     const { oidc } = ctx;
     const { Grant } = oidc.provider;

@@ -1,8 +1,13 @@
 import edgeward = require("edgeward");
 import express = require("edgeward/express");
+import inlined = require("edgeward/inline");
+import netlify = require("edgeward/netlify");
 import slim = require("edgeward/slim");
 
 const verifier = edgeward.createVerifier({ issuer: "https://a.example/", audience: "b", algorithms: ["RS256"] });
 const middleware: express.Middleware = express.bearer({ verifier });
 const other: edgeward.Verifier = slim.createVerifier({ issuer: "https://a.example/", audience: "b", algorithms: ["RS256"] });
-void [middleware, other];
+const wrapped: (event: netlify.NetlifyEvent, context: object) => Promise<netlify.NetlifyResponse> = netlify.withAuth0(
+  async (_event: netlify.NetlifyEvent, _context: object) => ({ statusCode: 200, headers: {}, body: "" }),
+);
+void [middleware, other, wrapped, inlined.createVerifier];

@@ -6,6 +6,8 @@ import {
 import { bearer as express } from "edgeward/express";
 import bare, { gateway, sessions, type GatewayConfig } from "edgeward/gateway";
 import { bearer as hono } from "edgeward/hono";
+import { createVerifier as inlined } from "edgeward/inline";
+import { withAuth0, type NetlifyEvent } from "edgeward/netlify";
 import { createVerifier as slim, init, initSync } from "edgeward/slim";
 import expressFramework from "express";
 import { Hono } from "hono";
@@ -153,6 +155,30 @@ app.use(async (c, next) => {
   await next();
 });
 
+// --- Netlify ---
+export const edgeFunction: (request: Request, context: { site: string }) => Promise<Response> = withAuth0(
+  (request: Request, context: { site: string }, token) => {
+    same<typeof token, VerifiedToken | undefined>(true);
+    return new Response(`${request.url} ${context.site}`);
+  },
+);
+export const lambda = withAuth0(
+  async (event: NetlifyEvent & { readonly path: string }, _context: object, token) => {
+    same<typeof token, VerifiedToken>(true);
+    return { statusCode: 200, body: `${event.path} ${token.payload.sub}` };
+  },
+  { auth0: { required: true, roles: ["admin"], rolesClaim: "https://a.example/roles" } },
+);
+void lambda({ headers: {}, path: "/" }, {}).then(({ statusCode, body }) => [statusCode.toFixed(), body.length]);
+withAuth0((_request, _context, token) => new Response(token.payload.sub), { auth0: { scopes: "read:items" } });
+withAuth0((_request, _context, token) => new Response(token.payload["https://a.example/plan"]), { auth0: { verifier: typed, required: true }, planetscale: {} });
+// @ts-expect-error the token may be absent
+withAuth0((_request, _context, token) => new Response(token.payload.sub), { auth0: { required: false } });
+// @ts-expect-error misspelt
+withAuth0(() => new Response(""), { auth0: { requird: true } });
+// @ts-expect-error without auth0, nothing is required
+withAuth0(() => new Response(""), { auth: { required: true } });
+
 function onConfig(config: GatewayConfig): unknown {
   // @ts-expect-error a configuration is an object
   gateway(5);
@@ -168,5 +194,5 @@ function onConfig(config: GatewayConfig): unknown {
 const worker: { fetch(request: Request, env: object, ctx: object): Promise<Response> } = gateway({ paths: [] });
 initSync(new Uint8Array());
 void init(fetch("verifier.wasm"));
-const other: Verifier = slim(base);
+const other: Verifier = slim(base) satisfies ReturnType<typeof inlined>;
 void [tokens, onError, guarded, onConfig, answer, worker, other, bare satisfies typeof worker];

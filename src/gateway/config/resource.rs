@@ -1,0 +1,81 @@
+//! `protected_resource`: what clients are told about the API.
+
+use alloc::string::String;
+
+use super::authorizer::{Authorizer, is_issuer};
+use super::declare::{Form, Setting, section};
+use super::forms::{NOT_SECURE, Texts};
+use super::paths::ScopeList;
+use super::reader::{Field, Reader};
+#[cfg(test)]
+use super::reference;
+use crate::gateway::resource::ProtectedResource;
+use crate::url::HttpUrl;
+
+section! {
+    /// The API, as described to its clients (RFC 9728): an MCP server, for example. The description is served at `/.well-known/oauth-protected-resource`, followed by the path of the resource; 401 and 403 name it.
+    pub(super) struct ResourceConfig {
+        /// The public URL of the API, as clients call it. Access tokens must be for it unless `authorizer.audience` is given.
+        resource: ResourceUrl, required "the public URL of the API";
+        /// Issuers from which clients get tokens. Without it: those of `authorizer`.
+        authorization_servers: Issuers;
+        /// Scopes that clients may request.
+        scopes_supported: ScopeList;
+    }
+}
+
+/// Describes the resource, once section and authorizer are valid.
+pub(super) fn check(
+    section: &Setting<'_, ResourceConfig>,
+    authorizer: Option<&Authorizer<'_>>,
+) -> Option<ProtectedResource> {
+    let (config, authorizer) = (section.value?, authorizer?);
+    let servers = config.authorization_servers();
+    let scopes = config.scopes_supported().items();
+    let resource = config.resource().value?;
+    if servers.items().is_empty() {
+        ProtectedResource::new(resource, authorizer.issuers(), scopes)
+    } else {
+        ProtectedResource::new(resource, servers.items().iter().map(String::as_str), scopes)
+    }
+}
+
+/// A resource identifier: an https URL without query and fragment (RFC 9728 §1.2).
+pub(super) struct ResourceUrl;
+
+/// Issuer identifiers.
+pub(super) struct Issuers;
+
+impl Form for ResourceUrl {
+    type Value = String;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String> {
+        let text = reader.text(field)?;
+        let message = match HttpUrl::parse(&text) {
+            Some(url) if !url.is_secure() => NOT_SECURE,
+            Some(url) if !url.path_and_query.contains('?') => return Some(text),
+            _ => "must be an https URL without query and fragment",
+        };
+        reader.error(&field.place, message);
+        None
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Text
+    }
+}
+
+impl Form for Issuers {
+    type Value = alloc::vec::Vec<String>;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Self::Value> {
+        let issuers = Texts::read(reader, field)?;
+        issuers.iter().all(|issuer| is_issuer(reader, &field.place, issuer, &[])).then_some(issuers)
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Texts
+    }
+}
