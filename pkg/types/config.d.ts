@@ -31,28 +31,34 @@ export interface AuthorizerConfig {
   issuer?: string;
   /** Further issuers, each bound to its own keys. */
   issuers?: readonly IssuerConfig[];
-  /** Identifier of the API. One of several must be in `aud`, compared exactly. Without it: `protected_resource.resource`, or else no bearer token is accepted, and sessions alone open routes. Variable: `AUTH0_AUDIENCE`. */
-  audience?: string | readonly string[];
+  /** Identifier of the API. One of several must be in `aud`, compared exactly. Without it: `protected_resource.resource`, or else no bearer token is accepted, and sessions alone open routes. `false`: tokens have no `aud`, and those that have one are refused; only together with `clients`. Variable: `AUTH0_AUDIENCE`. */
+  audience?: string | readonly string[] | false;
   /** Accepted signature algorithms: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`. Default: `["RS256"]`. */
   algorithms?: "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | Placeholder | readonly ("RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | Placeholder)[];
   /** A static key set, as an object or as JSON text. It is never fetched: rotating keys means deploying again. */
   jwks?: string | { readonly keys: readonly object[] };
   /** URL of the key set. Without it: Auth0's path, or what discovery says. */
   jwks_uri?: string;
+  /** Hosts that may be http: for the issuer, its keys, and the endpoints that it names. A host, or a host with its port. */
+  allow_http?: string | readonly string[];
   /** Larger RSA keys are skipped; in bits. Default: `4096`. */
   max_key_bits?: number | `${number}` | Placeholder;
   /** Tolerated difference between the clocks, in seconds. Default: `5`. */
   clock_skew_s?: number | `${number}` | Placeholder;
   /** Accepted form of access tokens: that of Auth0, that of RFC 9068, or both. Default: `"auto"`. */
   token_profile?: "auto" | "auth0" | "rfc9068" | Placeholder;
+  /** Further values of the header `typ` that are accepted, besides those of the profile. */
+  types?: string | readonly string[];
   /** Largest age of a token since `iat`, in seconds. */
   max_token_age_s?: number | `${number}` | Placeholder;
   /** One of these must be the token's `org_id` or `org_name`. */
   organizations?: string | readonly string[];
-  /** Only tokens of these clients are accepted (`client_id`, else `azp`). */
+  /** Only tokens of these clients are accepted (`client_id`, else `azp`). In ID tokens, `azp` may be one of them, or `client_id`. */
   clients?: string | readonly string[];
-  /** The claim that lists roles, for example `https://yourapp.com/roles`. */
-  roles_claim?: string;
+  /** Audiences that ID tokens may name besides `client_id`. */
+  trusted_audiences?: string | readonly string[];
+  /** The claim that lists roles: a name, for example `https://yourapp.com/roles`, or a path such as `["realm_access", "roles"]`. Of an object, the names count. */
+  roles_claim?: string | readonly string[];
   /** The login client. Variable: `AUTH0_CLIENT_ID`. */
   client_id?: string;
   /** Its secret. Of a list the first is used, and the next is tried once when the provider answers `invalid_client`. Variable: `AUTH0_CLIENT_SECRET`. */
@@ -159,22 +165,48 @@ export interface PathConfig {
   auth?: "required" | "optional" | "none" | Placeholder | boolean;
   /** What opens the route: a session, a bearer token, or either. A bearer token is refused where only sessions count, and a session is ignored where only tokens do. Default: `"any"`. */
   credentials?: "any" | "session" | "bearer" | Placeholder;
-  /** All must be words of the token's `scope`. */
-  scopes?: string | readonly string[];
+  /** All must be in the token's `scope`, else in `scp`. */
+  scopes?: string | readonly string[] | AnyAllConfig;
   /** All must be in `permissions`. */
-  permissions?: string | readonly string[];
+  permissions?: string | readonly string[] | AnyAllConfig;
   /** All must be in the claim that `authorizer.roles_claim` names. */
-  roles?: string | readonly string[];
+  roles?: string | readonly string[] | AnyAllConfig;
   /** All must be in `aud`. */
   audience?: string | readonly string[];
   /** One must be the token's organization. */
   organizations?: string | readonly string[];
+  /** Rules on other claims, all of which must be met: claim names, each with the text that the claim must be, or with a rule; or a list of rules. */
+  claims?: Readonly<Record<string, string | ClaimRuleConfig>> | readonly ClaimRuleConfig[];
   /** The answer to a request without token and session. `auto`: browser navigations are sent to log in, API clients get 401. `login`: every request that can be redirected is sent to log in. `401`: always 401. Default: `"auto"`. */
   on_unauthenticated?: "auto" | "login" | "401" | Placeholder | 401;
   /** The answer where a right is missing: 403, or a path to redirect to, which must not require the same right. Default: `403`. */
   on_forbidden?: 403 | string;
   /** What answers the requests. */
   integration: IntegrationConfig;
+}
+
+/** Rights, in place of a list of which all are required; for `scopes`, `permissions` and `roles`. */
+export interface AnyAllConfig {
+  /** One of these is required. */
+  any?: string | readonly string[];
+  /** All of these are required. */
+  all?: string | readonly string[];
+}
+
+/** A rule on a claim that is a text or a list of texts. All conditions must be met; a claim that is absent or of another form meets none. */
+export interface ClaimRuleConfig {
+  /** The claim: a name, or a path such as `["realm_access", "roles"]`. In a list of rules only. */
+  claim?: string | readonly string[];
+  /** It must be this text. */
+  equals?: string;
+  /** It must be or contain one of these. */
+  any?: string | readonly string[];
+  /** It must be or contain each of these. */
+  all?: string | readonly string[];
+  /** It must neither be nor contain any of these. */
+  not?: string | readonly string[];
+  /** It must be a text that begins with this. */
+  prefix?: string;
 }
 
 /** An HTTP origin. */
