@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::authorizer::Authorizer;
 use super::declare::{Form, Setting, section};
-use super::forms::{Choice, Elements, List, Texts, Words};
+use super::forms::{Check, Checked, Choice, Elements, List, Texts, Words};
 use super::integration::IntegrationConfig;
 use super::methods::MethodsForm;
 use super::overlaps;
@@ -217,7 +217,9 @@ pub(super) struct PathPattern;
 pub(super) struct AuthForm;
 
 /// Scopes, one by one.
-pub(super) struct Scopes;
+pub(super) type Scopes = Checked<SingleScopes>;
+
+pub(super) struct SingleScopes;
 
 /// Permissions of an API.
 pub(super) struct Permissions;
@@ -308,21 +310,13 @@ impl Form for AuthForm {
     }
 }
 
-impl Form for Scopes {
-    type Value = Vec<String>;
+impl Check for SingleScopes {
+    type Base = Texts;
 
-    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<String>> {
-        let scopes = Texts::read(reader, field)?;
-        let has_spaces = scopes.iter().any(|scope| scope.contains(' '));
-        if has_spaces {
-            reader.error(&field.place, "must not hold spaces: list each scope by itself");
-        }
-        (!has_spaces).then_some(scopes)
-    }
+    const MESSAGE: &'static str = "must not hold spaces: list each scope by itself";
 
-    #[cfg(test)]
-    fn form() -> reference::Form {
-        reference::Form::Texts
+    fn is_valid(scopes: &Vec<String>) -> bool {
+        !scopes.iter().any(|scope| scope.contains(' '))
     }
 }
 
