@@ -3,11 +3,11 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { run } from "./install.mjs";
 import { esbuild, inWorkerd } from "./run-bundle.mjs";
+import { freePort } from "../node/support/http.mjs";
 
 const fixture = join(import.meta.dirname, "bundlers");
 const cache = process.env.EDGEWARD_CACHE ?? join(homedir(), ".cache/edgeward");
@@ -184,14 +184,6 @@ export const bundlers = {
       return { report: json(join(project, "report.json")), version: version("vitest") };
     }),
 };
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.on("listening", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 /** Waits until a server says that it is ready. */
 function ready(server) {

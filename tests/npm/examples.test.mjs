@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { startIssuer } from "../node/support/tokens.mjs";
 import { pack, root } from "./install.mjs";
+import { freePort } from "../node/support/http.mjs";
 
 const READY_MS = 90_000;
 
@@ -64,14 +64,6 @@ async function start(name, { env = {}, args = [], change = () => {} } = {}) {
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.on("listening", resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 const bearer = (token) => ({ headers: { authorization: `Bearer ${token}` } });

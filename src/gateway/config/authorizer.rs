@@ -6,7 +6,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::declare::{Declared, Form, Setting, section};
-use super::forms::{Choice, ClaimPathForm, Flag, List, NOT_SECURE, Text, Texts, Url, Whole, Words};
+use super::forms::{
+    Check, Checked, Choice, ClaimPathForm, Flag, List, NOT_SECURE, Text, Texts, Url, Whole, Words, is_identifier,
+};
 use super::login::LoginConfig;
 use super::reader::{Field, Reader, Section};
 use super::redirects;
@@ -82,7 +84,7 @@ section! {
         /// Where the browser goes after a logout, registered at the provider. Without it: the root of the site.
         post_logout_uri: Url;
         /// Scopes requested at login, `openid` among them. With `offline_access` sessions are refreshed.
-        scope: LoginScope = "openid profile email";
+        scope: Checked<LoginScope> = "openid profile email";
         /// How the login requests an access token for the audience: by this parameter, or not at all. Without it: `audience` with the type `auth0`, else `resource` (RFC 8707).
         audience_parameter: Choice<AudienceParameter>;
         /// Further parameters of every login, by name. Links to the login route cannot override them.
@@ -112,9 +114,9 @@ section! {
     /// The claims that name the same user: okta `uid` and `sub`, entra `oid` and `oid`.
     pub(super) struct SubjectMatchConfig {
         /// Of the access token.
-        access_token: UserClaim = "sub";
+        access_token: Checked<UserClaim> = "sub";
         /// Of the ID token.
-        id_token: UserClaim = "sub";
+        id_token: Checked<UserClaim> = "sub";
     }
 }
 
@@ -547,7 +549,7 @@ impl IssuerSettings<'_> {
                 reader.error_missing(&issuer.place(), "the provider's issuer URL");
                 None
             }
-            Type::Oidc => issuer.cloned().filter(|text| is_issuer(reader, &issuer.place(), text, http_hosts)),
+            Type::Oidc => issuer.cloned().filter(|text| is_identifier(reader, &issuer.place(), text, http_hosts)),
         };
         let source = jwks_uri.cloned().map(KeySource::Uri);
         let is_allowed = source.as_ref().is_none_or(|source| source.is_allowed("", http_hosts));
@@ -569,17 +571,6 @@ impl IssuerSettings<'_> {
         };
         Some(Issuer { issuer: issuer?, keys: keys? })
     }
-}
-
-/// Whether a text is an issuer identifier: an https URL without query and fragment (OpenID Connect Discovery §3).
-pub(super) fn is_issuer(reader: &mut Reader<'_>, place: &str, text: &str, http_hosts: &[String]) -> bool {
-    let message = match HttpUrl::parse(text) {
-        Some(url) if !url.is_secure() && !url.is_on(http_hosts) => NOT_SECURE,
-        Some(_) if !text.contains('?') => return true,
-        _ => "must be an https URL without query and fragment",
-    };
-    reader.error(place, message);
-    false
 }
 
 /// The issuer of an Auth0 domain: `https://{domain}/`. The scheme and a trailing slash may be given; a port on loopback only,
@@ -744,26 +735,13 @@ impl Form for Jwks {
     }
 }
 
-impl Form for LoginScope {
-    type Value = String;
+impl Check for LoginScope {
+    type Base = Text;
 
-    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String> {
-        let scope = reader.text(field)?;
-        let has_openid = scope.split(' ').any(|word| word == "openid");
-        if !has_openid {
-            reader.error(&field.place, "must have the word \"openid\": without it there is no ID token, and no login");
-        }
-        has_openid.then_some(scope)
-    }
+    const MESSAGE: &'static str = "must have the word \"openid\": without it there is no ID token, and no login";
 
-    #[cfg(test)]
-    fn form() -> reference::Form {
-        reference::Form::Text
-    }
-
-    #[cfg(test)]
-    fn shown(value: &String) -> String {
-        Text::shown(value)
+    fn is_valid(scope: &String) -> bool {
+        scope.split(' ').any(|word| word == "openid")
     }
 }
 
@@ -798,25 +776,12 @@ impl Form for Parameters {
     }
 }
 
-impl Form for UserClaim {
-    type Value = String;
+impl Check for UserClaim {
+    type Base = Text;
 
-    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String> {
-        let name = reader.text(field)?;
-        let is_valid = is_about_user(&name);
-        if !is_valid {
-            reader.error(&field.place, "must be a claim that names the user, such as sub");
-        }
-        is_valid.then_some(name)
-    }
+    const MESSAGE: &'static str = "must be a claim that names the user, such as sub";
 
-    #[cfg(test)]
-    fn form() -> reference::Form {
-        reference::Form::Text
-    }
-
-    #[cfg(test)]
-    fn shown(value: &String) -> String {
-        Text::shown(value)
+    fn is_valid(name: &String) -> bool {
+        is_about_user(name)
     }
 }

@@ -24,8 +24,21 @@ pub(super) struct Texts;
 /// The name of a claim, or a path of names.
 pub(super) struct ClaimPathForm;
 
+/// A value of another form, on a condition.
+pub(super) struct Checked<C>(PhantomData<C>);
+
+/// The condition of a [`Checked`] value.
+pub(super) trait Check: 'static {
+    type Base: Form;
+
+    /// What the value must be.
+    const MESSAGE: &'static str;
+
+    fn is_valid(value: &<Self::Base as Form>::Value) -> bool;
+}
+
 /// Like [`Texts`], of names in the sense of HTTP: header names, methods.
-pub(super) struct Names;
+pub(super) type Names = Checked<HttpNames>;
 
 /// A whole number within these bounds. A string of digits counts too, since variables hold strings.
 pub(super) struct Whole<const MIN: u32, const MAX: u32>;
@@ -37,7 +50,7 @@ pub(super) struct Flag;
 pub(super) struct Choice<W>(PhantomData<W>);
 
 /// An https URL; http only on loopback.
-pub(super) struct Url;
+pub(super) type Url = Checked<SecureUrl>;
 
 /// A list of sections.
 pub(super) struct List<F>(PhantomData<F>);
@@ -95,6 +108,11 @@ impl Form for Texts {
     fn form() -> reference::Form {
         reference::Form::Texts
     }
+
+    #[cfg(test)]
+    fn shown(value: &Vec<String>) -> String {
+        format!("{value:?}")
+    }
 }
 
 impl Form for ClaimPathForm {
@@ -115,27 +133,63 @@ impl Form for ClaimPathForm {
     }
 }
 
-impl Form for Names {
-    type Value = Vec<String>;
+impl<C: Check> Form for Checked<C> {
+    type Value = <C::Base as Form>::Value;
 
-    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<String>> {
-        let names = Texts::read(reader, field)?;
-        let is_valid = names.iter().all(|name| is_token(name));
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Self::Value> {
+        let value = C::Base::read(reader, field)?;
+        let is_valid = C::is_valid(&value);
         if !is_valid {
-            reader.error(&field.place, "must hold names only");
+            reader.error(&field.place, C::MESSAGE);
         }
-        is_valid.then_some(names)
+        is_valid.then_some(value)
     }
 
     #[cfg(test)]
     fn form() -> reference::Form {
-        reference::Form::Texts
+        C::Base::form()
     }
 
     #[cfg(test)]
-    fn shown(value: &Vec<String>) -> String {
-        format!("{value:?}")
+    fn shown(value: &Self::Value) -> String {
+        C::Base::shown(value)
     }
+}
+
+pub(super) struct HttpNames;
+
+impl Check for HttpNames {
+    type Base = Texts;
+
+    const MESSAGE: &'static str = "must hold names only";
+
+    fn is_valid(names: &Vec<String>) -> bool {
+        names.iter().all(|name| is_token(name))
+    }
+}
+
+pub(super) struct SecureUrl;
+
+impl Check for SecureUrl {
+    type Base = Text;
+
+    const MESSAGE: &'static str = NOT_SECURE;
+
+    fn is_valid(text: &String) -> bool {
+        HttpUrl::parse(text).is_some_and(|url| url.is_secure())
+    }
+}
+
+/// Whether a text is the identifier of an issuer (OpenID Connect Discovery §3) or of a resource (RFC 9728 §1.2): an https URL without
+/// query and fragment; http only on loopback and on `http_hosts`.
+pub(super) fn is_identifier(reader: &mut Reader<'_>, place: &str, text: &str, http_hosts: &[String]) -> bool {
+    let message = match HttpUrl::parse(text) {
+        Some(url) if !url.is_secure() && !url.is_on(http_hosts) => NOT_SECURE,
+        Some(_) if !text.contains('?') => return true,
+        _ => "must be an https URL without query and fragment",
+    };
+    reader.error(place, message);
+    false
 }
 
 impl<const MIN: u32, const MAX: u32> Form for Whole<MIN, MAX> {
@@ -212,24 +266,6 @@ impl<W: Words> Form for Choice<W> {
     }
 }
 
-impl Form for Url {
-    type Value = String;
-
-    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String> {
-        let text = reader.text(field)?;
-        let is_secure = HttpUrl::parse(&text).is_some_and(|url| url.is_secure());
-        if !is_secure {
-            reader.error(&field.place, NOT_SECURE);
-        }
-        is_secure.then_some(text)
-    }
-
-    #[cfg(test)]
-    fn form() -> reference::Form {
-        reference::Form::Text
-    }
-}
-
 impl<F: Form> Form for List<F> {
     /// The elements that are valid, each with its place, and whether that is all of them.
     type Value = Elements<F::Value>;
@@ -262,11 +298,4 @@ pub(super) struct Elements<T> {
     pub(super) valid: Vec<(String, T)>,
     /// Whether every element is valid.
     pub(super) is_complete: bool,
-}
-
-impl<T> Default for Elements<T> {
-    /// The elements of a list that could not be read.
-    fn default() -> Self {
-        Self { valid: Vec::new(), is_complete: false }
-    }
 }

@@ -1,7 +1,5 @@
 //! HTTP methods, of routes and of CORS.
 
-#[cfg(test)]
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -96,7 +94,7 @@ impl Form for MethodNames {
 
     #[cfg(test)]
     fn shown(value: &Vec<String>) -> String {
-        format!("{value:?}")
+        Texts::shown(value)
     }
 }
 

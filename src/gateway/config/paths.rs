@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::authorizer::Authorizer;
 use super::declare::{Form, Setting, section};
-use super::forms::{Choice, ClaimPathForm, Elements, List, Text, Texts, Words};
+use super::forms::{Check, Checked, Choice, ClaimPathForm, Elements, List, Text, Texts, Words};
 use super::integration::IntegrationConfig;
 use super::methods::MethodsForm;
 use super::overlaps;
@@ -41,7 +41,7 @@ section! {
         /// All must be in `permissions`.
         permissions: Permissions;
         /// All must be in the claim that `authorizer.roles_claim` names.
-        roles: Roles;
+        roles: AnyAll;
         /// All must be in `aud`.
         audience: Texts;
         /// One must be the token's organization.
@@ -256,14 +256,18 @@ pub(super) struct PathPattern;
 /// `required`, `optional`, `none`, or whether a token is needed.
 pub(super) struct AuthForm;
 
-/// Scopes, one by one.
-pub(super) struct Scopes;
+/// Scopes that are required, each by itself.
+pub(super) type Scopes = Checked<SingleScopeRights>;
+
+/// A list of scopes, each by itself.
+pub(super) type ScopeList = Checked<SingleScopes>;
+
+pub(super) struct SingleScopeRights;
+
+pub(super) struct SingleScopes;
 
 /// Permissions of an API.
 pub(super) struct Permissions;
-
-/// Roles of a user.
-pub(super) struct Roles;
 
 /// Rules on claims, by name or as a list.
 pub(super) struct ClaimRules;
@@ -278,28 +282,11 @@ pub(super) struct AnyAll {
 impl AnyAll {
     /// Whether any right is required.
     fn is_given(&self) -> bool {
-        !(self.all.is_empty() && self.any.is_empty())
-    }
-}
-
-/// A list of scopes, of which none holds a space.
-pub(super) struct ScopeList;
-
-impl Form for ScopeList {
-    type Value = Vec<String>;
-
-    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<String>> {
-        let scopes = Texts::read(reader, field)?;
-        let has_spaces = scopes.iter().any(|scope| scope.contains(' '));
-        if has_spaces {
-            reader.error(&field.place, "must not hold spaces: list each scope by itself");
-        }
-        (!has_spaces).then_some(scopes)
+        self.iter().next().is_some()
     }
 
-    #[cfg(test)]
-    fn form() -> reference::Form {
-        reference::Form::Texts
+    fn iter(&self) -> impl Iterator<Item = &String> {
+        self.all.iter().chain(&self.any)
     }
 }
 
@@ -389,8 +376,10 @@ impl Form for AuthForm {
     }
 }
 
-impl AnyAll {
-    /// Reads a list of which all are required, or an object with `any` or `all`.
+/// A list of which all are required, or an object with `any` or `all`.
+impl Form for AnyAll {
+    type Value = Self;
+
     fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Self> {
         if field.value.as_object().is_none() {
             return Texts::read(reader, field).map(|all| Self { all, any: Vec::new() });
@@ -410,31 +399,29 @@ impl AnyAll {
         Some(Self { all: all.items().to_vec(), any: any.items().to_vec() })
     }
 
-    fn iter(&self) -> impl Iterator<Item = &String> {
-        self.all.iter().chain(&self.any)
-    }
-
     #[cfg(test)]
     fn form() -> reference::Form {
         reference::Form::AnyOf(alloc::vec![reference::Form::Texts, AnyAllConfig::form()])
     }
 }
 
-impl Form for Scopes {
-    type Value = AnyAll;
+impl Check for SingleScopes {
+    type Base = Texts;
 
-    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<AnyAll> {
-        let scopes = AnyAll::read(reader, field)?;
-        let has_spaces = scopes.iter().any(|scope| scope.contains(' '));
-        if has_spaces {
-            reader.error(&field.place, "must not hold spaces: list each scope by itself");
-        }
-        (!has_spaces).then_some(scopes)
+    const MESSAGE: &'static str = "must not hold spaces: list each scope by itself";
+
+    fn is_valid(scopes: &Vec<String>) -> bool {
+        !scopes.iter().any(|scope| scope.contains(' '))
     }
+}
 
-    #[cfg(test)]
-    fn form() -> reference::Form {
-        AnyAll::form()
+impl Check for SingleScopeRights {
+    type Base = AnyAll;
+
+    const MESSAGE: &'static str = SingleScopes::MESSAGE;
+
+    fn is_valid(scopes: &AnyAll) -> bool {
+        SingleScopes::is_valid(&scopes.all) && SingleScopes::is_valid(&scopes.any)
     }
 }
 
@@ -450,19 +437,6 @@ impl Form for Permissions {
             );
         }
         Some(permissions)
-    }
-
-    #[cfg(test)]
-    fn form() -> reference::Form {
-        AnyAll::form()
-    }
-}
-
-impl Form for Roles {
-    type Value = AnyAll;
-
-    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<AnyAll> {
-        AnyAll::read(reader, field)
     }
 
     #[cfg(test)]

@@ -2,15 +2,14 @@
 
 use alloc::string::String;
 
-use super::authorizer::{Authorizer, is_issuer};
+use super::authorizer::Authorizer;
 use super::declare::{Form, Setting, section};
-use super::forms::{NOT_SECURE, Texts};
+use super::forms::{Texts, is_identifier};
 use super::paths::ScopeList;
 use super::reader::{Field, Reader};
 #[cfg(test)]
 use super::reference;
 use crate::gateway::resource::ProtectedResource;
-use crate::url::HttpUrl;
 
 section! {
     /// The API, as described to its clients (RFC 9728): an MCP server, for example. The description is served at `/.well-known/oauth-protected-resource`, followed by the path of the resource; 401 and 403 name it.
@@ -51,13 +50,7 @@ impl Form for ResourceUrl {
 
     fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String> {
         let text = reader.text(field)?;
-        let message = match HttpUrl::parse(&text) {
-            Some(url) if !url.is_secure() => NOT_SECURE,
-            Some(url) if !url.path_and_query.contains('?') => return Some(text),
-            _ => "must be an https URL without query and fragment",
-        };
-        reader.error(&field.place, message);
-        None
+        is_identifier(reader, &field.place, &text, &[]).then_some(text)
     }
 
     #[cfg(test)]
@@ -71,7 +64,7 @@ impl Form for Issuers {
 
     fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Self::Value> {
         let issuers = Texts::read(reader, field)?;
-        issuers.iter().all(|issuer| is_issuer(reader, &field.place, issuer, &[])).then_some(issuers)
+        issuers.iter().all(|issuer| is_identifier(reader, &field.place, issuer, &[])).then_some(issuers)
     }
 
     #[cfg(test)]
