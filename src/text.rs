@@ -43,6 +43,13 @@ pub fn decimal(mut number: u64) -> String {
     digits.get(start..).unwrap_or_default().iter().copied().map(char::from).collect()
 }
 
+/// Formats bytes in hexadecimal.
+#[must_use]
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(if digit < 10 { b'0' + digit } else { b'a' - 10 + digit })).collect()
+}
+
 /// Formats `number` in decimal, with a sign if it is negative.
 #[must_use]
 pub fn signed_decimal(number: i64) -> String {
@@ -66,7 +73,7 @@ pub(crate) fn sorted<'t>(texts: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
 mod tests {
     use alloc::string::ToString;
 
-    use super::{decimal, signed_decimal};
+    use super::{decimal, hex, signed_decimal};
 
     #[test]
     fn digits_are_those_of_the_standard_library() {
@@ -76,5 +83,6 @@ mod tests {
         for number in [i64::MIN, -1, 0, 1, i64::MAX] {
             assert_eq!(signed_decimal(number), number.to_string());
         }
+        assert_eq!(hex(&[0, 9, 10, 0x5c, 0xff]), "00090a5cff");
     }
 }

@@ -1,5 +1,6 @@
 //! Verification in one call: the policies, keys and token cache of one or more issuers.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -48,7 +49,7 @@ struct Inner {
 }
 
 struct Issuer {
-    rules: Rules,
+    rules: Box<Rules>,
     keys: Arc<KeyCache>,
 }
 

@@ -7,7 +7,6 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::cache::Source;
 use super::{InvalidJwkSet, JwkSet, KeyCache};
-use crate::base64url;
 use crate::crypto::sha256;
 use crate::discovery::DiscoveryError;
 #[cfg(any(feature = "gateway", test))]
@@ -17,7 +16,7 @@ use crate::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use crate::json::{Document, Number, Value, quote};
 use crate::limits;
 use crate::single_flight::later;
-use crate::text::{concat, decimal, signed_decimal};
+use crate::text::{concat, decimal, hex, signed_decimal};
 
 /// Why an issuer's key set is unavailable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -316,7 +315,7 @@ impl Permit {
         };
         let issuer = &self.cache.issuer;
         let name = concat(&[&decimal(issuer.len() as u64), ":", issuer, uri]);
-        concat(&["https://keys.edgeward.invalid/v1/", &base64url::encode(&sha256(name.as_bytes()))])
+        concat(&["https://keys.edgeward.invalid/v1/", &hex(&sha256(name.as_bytes()))])
     }
 
     fn seal_edge_entry(&self, source: &Source, text: &str, validity: Validity) -> EdgeEntry {

@@ -37,6 +37,10 @@ impl<'a> Audience<'a> {
     /// Returns whether `audience` is one of them.
     #[must_use]
     pub fn contains(self, audience: &str) -> bool {
-        self.iter().any(|one| one == audience)
+        match self {
+            Self::None => false,
+            Self::One(one) => one == audience,
+            Self::Many(array) => array.iter().any(|one| one.as_str() == Some(audience)),
+        }
     }
 }

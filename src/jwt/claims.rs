@@ -84,13 +84,25 @@ impl Claims {
     /// Iterates over the scopes in `scope` (RFC 8693 §4.2), else in `scp`: words separated by spaces, or an array of strings. A claim of
     /// any other form contains none.
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
-        let value = self.present("scope").or_else(|| self.present("scp"));
-        let (text, list) = match value {
+        let (text, list) = match self.granted_scopes() {
             Some(Value::String(text)) => (text, None),
             Some(Value::Array(array)) => ("", array.strings()),
             _ => ("", None),
         };
         text.split(' ').filter(|scope| !scope.is_empty()).chain(list.into_iter().flatten())
+    }
+
+    /// Returns whether [`scopes`](Self::scopes) contains `scope`.
+    pub(super) fn has_scope(&self, scope: &str) -> bool {
+        match self.granted_scopes() {
+            Some(Value::String(text)) => !scope.is_empty() && text.split(' ').any(|one| one == scope),
+            Some(value) => Audience::from_value(value).unwrap_or_default().contains(scope),
+            None => false,
+        }
+    }
+
+    fn granted_scopes(&self) -> Option<Value<'_>> {
+        self.present("scope").or_else(|| self.present("scp"))
     }
 
     /// Iterates over `permissions`; `None` if there is no such claim. A claim that is not an array of strings contains none.

@@ -1,5 +1,6 @@
 //! The rules that tokens are verified by.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -33,7 +34,8 @@ use crate::limits;
 /// # }
 /// ```
 pub struct Policy<K> {
-    pub(crate) rules: Rules,
+    /// Boxed: policies are built step by step, and each step moves them.
+    pub(crate) rules: Box<Rules>,
     kind: PhantomData<fn() -> K>,
 }
 
@@ -286,7 +288,7 @@ impl<K> Policy<K> {
             required: Vec::new(),
             requirements: Requirements::default(),
         };
-        Ok(Self { rules, kind: PhantomData })
+        Ok(Self { rules: Box::new(rules), kind: PhantomData })
     }
 
     /// Returns the issuer whose tokens are accepted.

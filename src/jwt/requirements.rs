@@ -116,13 +116,15 @@ impl Requirements {
         {
             return Err(Forbidden::Organization);
         }
-        if !has_required(&self.scopes, &self.any_scope, &|scope| claims.scopes().any(|one| one == scope)) {
+        if !has_required(&self.scopes, &self.any_scope, &|scope| claims.has_scope(scope)) {
             return Err(Forbidden::Scope);
         }
         if !self.permissions.is_empty() || !self.any_permission.is_empty() {
-            let granted = claims.permissions().ok_or(Forbidden::Permission { claim_missing: true })?;
-            let is_granted = |permission: &str| granted.clone().any(|one| one == permission);
-            if !has_required(&self.permissions, &self.any_permission, &is_granted) {
+            let granted = claims.present("permissions").ok_or(Forbidden::Permission { claim_missing: true })?;
+            // An array only: a string is not a list of permissions.
+            let granted =
+                granted.as_array().and_then(|array| Audience::from_value(Value::Array(array))).unwrap_or_default();
+            if !has_required(&self.permissions, &self.any_permission, &|permission| granted.contains(permission)) {
                 return Err(Forbidden::Permission { claim_missing: false });
             }
         }

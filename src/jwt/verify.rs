@@ -295,5 +295,10 @@ fn check_at_hash(got: Option<Value<'_>>, access_token: &str, algorithm: Algorith
     let Some(got) = text("at_hash", got)? else { return Ok(()) };
     let digest = algorithm.hash().digest(&[access_token.as_bytes()]);
     let half = digest.as_ref().get(..algorithm.hash().len() / 2).unwrap_or_default();
-    if base64url::encode(half) == got { Ok(()) } else { Err(VerifyError::AtHashMismatch) }
+    // Decoding accepts one text for these bytes only.
+    if base64url::decode(got.as_bytes()).is_ok_and(|got| got == half) {
+        Ok(())
+    } else {
+        Err(VerifyError::AtHashMismatch)
+    }
 }

@@ -633,7 +633,7 @@ describe("the edge cache", () => {
   /** The cache's key for the issuer's set, as src/jwk/fetch.rs makes it. */
   function cacheKey() {
     const name = `${issuer.issuer.length}:${issuer.issuer}`;
-    return `https://keys.edgeward.invalid/v1/${createHash("sha256").update(name).digest("base64url")}`;
+    return `https://keys.edgeward.invalid/v1/${createHash("sha256").update(name).digest("hex")}`;
   }
   const entry = (changes) => ({
     issuer: issuer.issuer, fetched_at: Date.now() - 1_000, fresh_until: Date.now() + 600_000,

@@ -3,6 +3,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use edgeward::Verifier;
 use edgeward::json::{Document, Number, Object, Value};
@@ -44,11 +45,11 @@ pub(crate) struct PerCall {
 impl PerCall {
     /// Parses the options of one call; `None` if they are not in the normal form.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
-        let document = Document::parse(text.to_vec(), limits::MAX_CLAIMS_DEPTH).ok()?;
-        let options = Options(document.root());
-        let mut requirements = options.requirements()?;
-        requirements.audience = options.list("audience")?;
-        Some(Self { requirements, nonce: options.text("nonce")?, access_token: options.text("accessToken")? })
+        read(text, |options| {
+            let mut requirements = options.requirements();
+            requirements.audience = options.list("audience");
+            Some(Self { requirements, nonce: options.text("nonce"), access_token: options.text("accessToken") })
+        })
     }
 
     /// Whether it holds values of a single login.
@@ -59,13 +60,13 @@ impl PerCall {
 
 /// Makes a verifier from its options.
 pub(crate) fn parse(text: &[u8]) -> Result<Checker, InvalidOptions> {
-    let document = Document::parse(text.to_vec(), limits::MAX_CLAIMS_DEPTH).map_err(|_| FORM)?;
-    let options = Options(document.root());
-    let requirements = options.requirements().ok_or(FORM)?;
-    let issuers = options.0.get("issuers").and_then(Value::as_array).ok_or(FORM)?;
+    read(text, |options| Some(checker(options))).unwrap_or(Err(FORM))
+}
+
+fn checker(options: Options<'_>) -> Result<Checker, InvalidOptions> {
+    let requirements = options.requirements();
     let mut verifier: Option<Verifier<Any>> = None;
-    for (index, value) in issuers.iter().enumerate() {
-        let issuer = Options(value.as_object().ok_or(FORM)?);
+    for (index, issuer) in options.objects("issuers").enumerate() {
         let policy = policy(options, issuer).ok_or(FORM)?.require(requirements.clone());
         let keys = key_cache(options, issuer).map_err(|reason| InvalidOptions { reason, issuer: index })?;
         verifier = Some(match verifier {
@@ -74,7 +75,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Checker, InvalidOptions> {
         });
     }
     let mut verifier = verifier.ok_or(FORM)?;
-    if let Some(entries) = options.number("cacheSize").ok_or(FORM)? {
+    if let Some(entries) = options.number("cacheSize") {
         verifier = verifier.cache_entries(entries as usize);
     }
     Ok(Checker { verifier, requirements })
@@ -82,24 +83,24 @@ pub(crate) fn parse(text: &[u8]) -> Result<Checker, InvalidOptions> {
 
 /// The policy for tokens of one issuer; `None` if its options are not in the normal form.
 fn policy(options: Options<'_>, issuer: Options<'_>) -> Option<Policy<Any>> {
-    let name = issuer.text("issuer")?.unwrap_or_default();
-    let audience = match issuer.0.get("audience") {
+    let name = issuer.text("issuer").unwrap_or_default();
+    let audience = match issuer.object.get("audience") {
         Some(Value::Bool(false)) => None,
-        _ => Some(issuer.list("audience")?),
+        _ => Some(issuer.list("audience")),
     };
-    let client_id = issuer.text("clientId")?;
+    let client_id = issuer.text("clientId");
     let algorithms: Option<Vec<Algorithm>> =
-        issuer.list("algorithms")?.iter().map(|name| Algorithm::from_name(name)).collect();
+        issuer.list("algorithms").iter().map(|name| Algorithm::from_name(name)).collect();
     let algorithms = algorithms?;
-    let mut policy: Policy<Any> = match options.str("kind")? {
+    let clients = options.list("clients");
+    let mut policy: Policy<Any> = match options.str("kind") {
         None | Some("access") => {
-            let profile = match options.str("profile")? {
+            let profile = match options.str("profile") {
                 None | Some("auto") => Profile::Auto,
                 Some("auth0") => Profile::Auth0,
                 Some("rfc9068") => Profile::Rfc9068,
                 Some(_) => return None,
             };
-            let clients = options.list("clients")?;
             let policy = match audience {
                 Some(audience) => Policy::access_token(name, audience, &algorithms).ok()?.clients(clients),
                 None => Policy::access_token_without_audience(name, clients, &algorithms).ok()?,
@@ -112,28 +113,28 @@ fn policy(options: Options<'_>, issuer: Options<'_>) -> Option<Policy<Any>> {
         }
         Some("id") => {
             let policy = Policy::id_token(name, client_id?, &algorithms).ok()?;
-            let trusted = audience?.into_iter().chain(options.list("trustedAudiences")?);
-            let policy = trusted.fold(policy, Policy::trust_audience).authorized_parties(options.list("clients")?);
-            match options.text("nonce")? {
+            let trusted = audience?.into_iter().chain(options.list("trustedAudiences"));
+            let policy = trusted.fold(policy, Policy::trust_audience).authorized_parties(clients);
+            match options.text("nonce") {
                 Some(nonce) => policy.nonce(nonce).into(),
                 None => policy.into(),
             }
         }
         Some(_) => return None,
     };
-    policy = policy.types(options.list("types")?);
-    if let Some(seconds) = options.number("clockSkew")? {
+    policy = policy.types(options.list("types"));
+    if let Some(seconds) = options.number("clockSkew") {
         policy = policy.clock_skew_s(seconds).ok()?;
     }
-    if let Some(seconds) = options.number("maxTokenAge")? {
+    if let Some(seconds) = options.number("maxTokenAge") {
         policy = policy.max_age_s(seconds);
     }
-    Some(options.list("requiredClaims")?.into_iter().fold(policy, Policy::require_claim))
+    Some(options.list("requiredClaims").into_iter().fold(policy, Policy::require_claim))
 }
 
 fn key_cache(options: Options<'_>, issuer: Options<'_>) -> Result<KeyCache, Reason> {
-    let name = issuer.text("issuer").flatten().unwrap_or_default();
-    if let Some(jwks) = issuer.str("jwks").ok_or(Reason::Form)? {
+    let name = issuer.text("issuer").unwrap_or_default();
+    if let Some(jwks) = issuer.str("jwks") {
         return match JwkSet::parse(jwks.as_bytes()) {
             Ok(set) => Ok(KeyCache::fixed(name, set)),
             Err(InvalidJwkSet::TooLarge | InvalidJwkSet::TooManyKeys) => Err(Reason::KeySetTooLarge),
@@ -141,8 +142,8 @@ fn key_cache(options: Options<'_>, issuer: Options<'_>) -> Result<KeyCache, Reas
             Err(_) => Err(Reason::NotAKeySet),
         };
     }
-    let source = issuer.text("jwksUri").ok_or(Reason::Form)?.map_or(KeySource::Discovery, KeySource::Uri);
-    let http_hosts = options.list("allowHttp").ok_or(Reason::Form)?;
+    let source = issuer.text("jwksUri").map_or(KeySource::Discovery, KeySource::Uri);
+    let http_hosts = options.list("allowHttp");
     if source.is_allowed(&name, &http_hosts) {
         Ok(KeyCache::new(name, source).allow_http(&http_hosts))
     } else {
@@ -150,71 +151,101 @@ fn key_cache(options: Options<'_>, issuer: Options<'_>) -> Result<KeyCache, Reas
     }
 }
 
-/// An object of options. An absent option is `Some(None)` or an empty list; `None` stands for a value of another type.
+/// Reads options; `None` if `make` finds them unusable, or a value is of another type than it asked for.
+fn read<T>(text: &[u8], make: impl FnOnce(Options<'_>) -> Option<T>) -> Option<T> {
+    let document = Document::parse(text.to_vec(), limits::MAX_CLAIMS_DEPTH).ok()?;
+    let is_malformed = Cell::new(false);
+    make(Options { object: document.root(), is_malformed: &is_malformed }).filter(|_| !is_malformed.get())
+}
+
+/// An object of options. A value of another type than the one asked for counts as absent, and marks the whole as malformed.
 #[derive(Clone, Copy)]
-struct Options<'o>(Object<'o>);
+struct Options<'o> {
+    object: Object<'o>,
+    is_malformed: &'o Cell<bool>,
+}
 
 impl<'o> Options<'o> {
-    fn str(self, name: &str) -> Option<Option<&'o str>> {
-        match self.0.get(name) {
-            None => Some(None),
-            Some(value) => value.as_str().map(Some),
+    fn converted<T>(self, value: Option<T>) -> Option<T> {
+        if value.is_none() {
+            self.is_malformed.set(true);
         }
+        value
     }
 
-    fn text(self, name: &str) -> Option<Option<String>> {
-        Some(self.str(name)?.map(Into::into))
+    fn str(self, name: &str) -> Option<&'o str> {
+        self.object.get(name).and_then(|value| self.converted(value.as_str()))
     }
 
-    fn list(self, name: &str) -> Option<Vec<String>> {
-        match self.0.get(name) {
-            None => Some(Vec::new()),
-            Some(value) => Some(value.as_array()?.strings()?.map(Into::into).collect()),
-        }
+    #[inline(never)]
+    fn text(self, name: &str) -> Option<String> {
+        self.str(name).map(Into::into)
     }
 
-    fn number(self, name: &str) -> Option<Option<u32>> {
-        match self.0.get(name) {
-            None => Some(None),
-            Some(Value::Number(Number::Unsigned(number))) => u32::try_from(number).ok().map(Some),
-            Some(_) => None,
-        }
+    #[inline(never)]
+    fn list(self, name: &str) -> Vec<String> {
+        let Some(value) = self.object.get(name) else { return Vec::new() };
+        let values = self.converted(value.as_array()).into_iter().flatten();
+        values.filter_map(|value| self.converted(value.as_str()).map(Into::into)).collect()
     }
 
-    fn requirements(self) -> Option<Requirements> {
+    #[inline(never)]
+    fn number(self, name: &str) -> Option<u32> {
+        self.object.get(name).and_then(|value| {
+            self.converted(match value {
+                Value::Number(Number::Unsigned(number)) => u32::try_from(number).ok(),
+                _ => None,
+            })
+        })
+    }
+
+    fn inside(self, value: Value<'o>) -> Option<Self> {
+        self.converted(value.as_object()).map(|object| Self { object, ..self })
+    }
+
+    fn objects(self, name: &str) -> impl Iterator<Item = Self> {
+        let array = self.object.get(name).and_then(|value| self.converted(value.as_array()));
+        array.into_iter().flatten().filter_map(move |value| self.inside(value))
+    }
+
+    #[inline(never)]
+    fn requirements(self) -> Requirements {
         let mut requirements = Requirements::default();
-        (requirements.scopes, requirements.any_scope) = self.all_and_any("scopes")?;
-        (requirements.permissions, requirements.any_permission) = self.all_and_any("permissions")?;
-        requirements.organizations = self.list("organizations")?;
-        if let Some(value) = self.0.get("roles") {
-            let roles = Self(value.as_object()?);
-            let (claim, all, any) = (roles.path("claim")?, roles.list("all")?, roles.list("any")?);
-            requirements.roles = Some(Roles { claim, all, any });
-        }
-        if let Some(value) = self.0.get("claims") {
-            let rules = value.as_array()?.iter().map(|rule| Self(rule.as_object()?).claim_rule());
-            requirements.claims = rules.collect::<Option<_>>()?;
-        }
-        Some(requirements)
+        (requirements.scopes, requirements.any_scope) = self.all_and_any("scopes");
+        (requirements.permissions, requirements.any_permission) = self.all_and_any("permissions");
+        requirements.organizations = self.list("organizations");
+        requirements.roles = self.object.get("roles").and_then(|value| self.inside(value)).map(|roles| Roles {
+            claim: roles.path("claim"),
+            all: roles.list("all"),
+            any: roles.list("any"),
+        });
+        requirements.claims = self.objects("claims").map(Self::claim_rule).collect();
+        requirements
     }
 
     /// A list of which all are required, or an object with `all` and `any`.
-    fn all_and_any(self, name: &str) -> Option<(Vec<String>, Vec<String>)> {
-        match self.0.get(name).and_then(Value::as_object) {
-            Some(both) => Some((Self(both).list("all")?, Self(both).list("any")?)),
-            None => Some((self.list(name)?, Vec::new())),
+    #[inline(never)]
+    fn all_and_any(self, name: &str) -> (Vec<String>, Vec<String>) {
+        match self.object.get(name).and_then(Value::as_object) {
+            Some(object) => {
+                let both = Self { object, ..self };
+                (both.list("all"), both.list("any"))
+            }
+            None => (self.list(name), Vec::new()),
         }
     }
 
-    fn path(self, name: &str) -> Option<ClaimPath> {
-        let names = self.list(name)?;
-        (!names.is_empty()).then(|| names.into_iter().collect())
+    #[inline(never)]
+    fn path(self, name: &str) -> ClaimPath {
+        let names = self.list(name);
+        self.converted((!names.is_empty()).then_some(()));
+        names.into_iter().collect()
     }
 
-    fn claim_rule(self) -> Option<ClaimRule> {
-        let mut rule = ClaimRule::new(self.path("claim")?);
-        (rule.equals, rule.prefix) = (self.text("equals")?, self.text("prefix")?);
-        (rule.any, rule.all, rule.not) = (self.list("any")?, self.list("all")?, self.list("not")?);
-        Some(rule)
+    fn claim_rule(self) -> ClaimRule {
+        let mut rule = ClaimRule::new(self.path("claim"));
+        (rule.equals, rule.prefix) = (self.text("equals"), self.text("prefix"));
+        (rule.any, rule.all, rule.not) = (self.list("any"), self.list("all"), self.list("not"));
+        rule
     }
 }
