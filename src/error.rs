@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::algorithm::Algorithm;
+use crate::limits;
 use crate::text::{concat, decimal, signed_decimal};
 
 /// The reason why a token was refused.
@@ -135,7 +136,8 @@ pub enum VerifyError {
 
 /// The expected and the found values, to diagnose a configuration.
 ///
-/// Found values come from the token, possibly an unverified one: they are never part of a message, a response or a header.
+/// Found values come from the token, possibly an unverified one: but for an audience of a verified ID token that is not trusted, they are
+/// never part of a message, a response or a header.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mismatch {
     /// The values any of which would have been accepted.
@@ -157,6 +159,13 @@ impl Mismatch {
     pub(crate) fn new(expected: &[&str], found: &[&str]) -> Self {
         let owned = |texts: &[&str]| texts.iter().map(|&text| text.into()).collect();
         Self { expected: owned(expected), found: owned(found) }
+    }
+
+    /// Returns the first found value that is not expected, if a message can show it.
+    fn untrusted(&self) -> Option<&str> {
+        let value = self.found.iter().find(|found| !self.expected.contains(found))?;
+        let is_short = value.len() <= limits::MAX_SHOWN_VALUE_BYTES;
+        (is_short && value.bytes().all(|byte| byte.is_ascii_graphic())).then_some(value)
     }
 }
 
@@ -320,13 +329,59 @@ impl Forbidden {
 }
 
 impl VerifyError {
+    /// Returns the claim that the error is about, if it is about one.
+    #[must_use]
+    pub fn claim(&self) -> Option<&str> {
+        Some(match self {
+            Self::ClaimMalformed { claim }
+            | Self::ClaimMissing { claim }
+            | Self::ClaimMismatch { claim, .. }
+            | Self::Forbidden(Forbidden::Claim(claim)) => claim.as_str(),
+            Self::IssuerMismatch(_) => "iss",
+            Self::AudienceMismatch { .. } | Self::Forbidden(Forbidden::Audience) => "aud",
+            Self::TokenExpired { .. } => "exp",
+            Self::TokenNotYetValid { .. } => "nbf",
+            Self::TokenIssuedInFuture { .. } | Self::TokenTooOld { .. } => "iat",
+            Self::TokenSenderConstrained => "cnf",
+            Self::NonceMismatch => "nonce",
+            Self::AzpMismatch(_) => "azp",
+            Self::AtHashMismatch => "at_hash",
+            _ => return None,
+        })
+    }
+
+    /// Returns the values that were compared, if any: the accepted ones, and the token's, which may be personal data.
+    #[must_use]
+    pub fn compared(&self) -> Option<(Vec<&str>, Vec<&str>)> {
+        let Mismatch { expected, found } = match self {
+            Self::AlgNotAllowed { allowed, got } => return Some((names(allowed), names(got.as_slice()))),
+            Self::TypNotAllowed(mismatch)
+            | Self::IssuerMismatch(mismatch)
+            | Self::AzpMismatch(mismatch)
+            | Self::ClientNotAllowed(mismatch)
+            | Self::ClaimMismatch { mismatch, .. }
+            | Self::AudienceMismatch { mismatch, .. } => mismatch,
+            _ => return None,
+        };
+        Some((expected.iter().map(String::as_str).collect(), found.iter().map(String::as_str).collect()))
+    }
+
     /// Returns the error message.
     #[must_use]
     pub fn message(&self) -> Cow<'static, str> {
         let whole = match self {
             Self::TokenTooLarge { bytes } => concat(&["token of ", &decimal(*bytes as u64), " bytes is too large"]),
             Self::TokenMalformed(malformed) => concat(&["token is malformed: ", malformed.message()]),
-            Self::AlgNotAllowed { got: Some(got), .. } => concat(&["algorithm ", got.name(), " is not allowed"]),
+            Self::AlgNotAllowed { allowed, got: Some(got) } => concat(&[
+                "algorithm ",
+                got.name(),
+                " is not one of the accepted algorithms: ",
+                &names(allowed).join(", "),
+            ]),
+            Self::AudienceMismatch { mismatch, hint: AudienceHint::Untrusted } => match mismatch.untrusted() {
+                Some(audience) => concat(&["claim aud also names ", audience, ", which is not trusted"]),
+                None => return self.fixed_message().into(),
+            },
             Self::KeyAlgMismatch { token, key } => {
                 concat(&["token is signed with ", token.name(), ", its key is for ", key.name()])
             }
@@ -398,6 +453,10 @@ impl VerifyError {
             | Self::TokenTooOld { .. } => "",
         }
     }
+}
+
+fn names(algorithms: &[Algorithm]) -> Vec<&'static str> {
+    algorithms.iter().map(|algorithm| algorithm.name()).collect()
 }
 
 fn times(what: &str, claimed: i64, now: &i64) -> String {

@@ -39,6 +39,12 @@ pub const MAX_EDGE_ENTRY_BYTES: usize = 2 * MAX_KEY_SET_BYTES + 4096;
 /// Most keys in one set. Providers publish up to 180, most of them of other kinds.
 pub const MAX_KEYS_PER_SET: usize = 1000;
 
+/// Longest value of a token, or text of a provider, that a message or log line shows, in bytes.
+pub const MAX_SHOWN_VALUE_BYTES: usize = 200;
+
+/// Shortest word in a text of a provider that is not shown, because it could be a code, a token or a secret; in bytes.
+pub const MIN_SECRET_WORD_BYTES: usize = 20;
+
 /// Longest configuration document of the gateway, in bytes.
 pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;
 

@@ -4,13 +4,25 @@ export class EdgewardError extends Error {
   static name = "EdgewardError";
 
   #reply;
+  #compared;
 
-  constructor(code, message, reply, cause) {
+  constructor(code, message, reply, cause, { claim, ...compared } = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
+    if (claim !== undefined) this.claim = claim;
+    // Not an own property: found values may be personal data, which logs must not show.
+    this.#compared = compared;
     // An own property, so that consoles and loggers show it.
     this.status = reply.status;
     this.#reply = reply;
+  }
+
+  get expected() {
+    return this.#compared.expected;
+  }
+
+  get found() {
+    return this.#compared.found;
   }
 
   get wwwAuthenticate() {
@@ -44,8 +56,8 @@ export class EdgewardError extends Error {
 EdgewardError.prototype.name = "EdgewardError";
 
 /** Returns the error that the core describes. */
-export function fromCore({ code, message, reply }, cause) {
-  return new EdgewardError(code, message, reply, cause);
+export function fromCore({ code, message, reply, ...about }, cause) {
+  return new EdgewardError(code, message, reply, cause, about);
 }
 
 /** Returns an error of this package in the form of the core's. */

@@ -3,6 +3,7 @@ import { EdgewardError, guard } from "edgeward";
 /** Hono middleware that lets requests with an accepted token pass and sets `token`. */
 export function bearer(options) {
   const check = guard(options);
+  const { onError } = options;
   return async (c, next) => {
     let context;
     try {
@@ -13,8 +14,8 @@ export function bearer(options) {
     try {
       c.set("token", await check(c.req.raw, context && ((work) => context.waitUntil(work))));
     } catch (error) {
-      if (error instanceof EdgewardError) return error.toResponse();
-      throw error;
+      if (!(error instanceof EdgewardError)) throw error;
+      return onError === undefined ? error.toResponse() : onError(error, c);
     }
     await next();
   };

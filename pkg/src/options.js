@@ -204,7 +204,8 @@ export function readCallOptions(options, kind) {
 /** Reads the options of a route: its `verifier`, undefined if it is to be made from these options, and the requirements beside it. */
 export function readRouteOptions(options, isVerifier) {
   const verifierForm = instance(isVerifier, "made by createVerifier");
-  const { verifier, required: isRequired = true, ...requirements } = readOptions(options, { ...VERIFIER, required, verifier: verifierForm });
+  const table = { ...VERIFIER, required, verifier: verifierForm, onError: callback };
+  const { verifier, required: isRequired = true, onError: _, ...requirements } = readOptions(options, table);
   if (verifier === undefined) return { isRequired };
   for (const name of Object.keys(requirements)) {
     if (!Object.hasOwn(BESIDE_VERIFIER, name)) fail(name, "is an option of createVerifier and cannot be used beside verifier");

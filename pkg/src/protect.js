@@ -6,6 +6,7 @@ import { authenticate, createVerifier, isVerifier } from "./verifier.js";
 export function protect(handler, options) {
   if (typeof handler !== "function") throw invalidOption("handler must be a function");
   const check = guard(options);
+  const { onError } = options;
   return async (request, ...rest) => {
     // Workers and edge functions pass a context that extends the life of background work.
     const context = rest.find((one) => typeof one?.waitUntil === "function");
@@ -14,8 +15,8 @@ export function protect(handler, options) {
     try {
       token = await check(request, waitUntil);
     } catch (error) {
-      if (error instanceof EdgewardError) return error.toResponse();
-      throw error;
+      if (!(error instanceof EdgewardError)) throw error;
+      return onError === undefined ? error.toResponse() : onError(error, request, ...rest);
     }
     return handler(request, token, ...rest);
   };
@@ -27,7 +28,7 @@ export function guard(options) {
   const { isRequired, requirements } = route;
   let { verifier } = route;
   if (verifier === undefined) {
-    const { required: _, ...own } = options;
+    const { required: _, onError: __, ...own } = options;
     verifier = createVerifier(own);
   }
   return async (request, waitUntil) => {

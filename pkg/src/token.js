@@ -4,11 +4,18 @@ export class VerifiedToken {
   static name = "VerifiedToken";
 
   #claims;
+  #text;
   #header;
   #payload;
 
-  constructor(claims) {
+  /** `text`: the token, or the value of an `Authorization` header with it. */
+  constructor(claims, text) {
     this.#claims = claims;
+    this.#text = text;
+  }
+
+  get token() {
+    return this.#text.slice(this.#text.lastIndexOf(" ") + 1);
   }
 
   get header() {
@@ -34,7 +41,7 @@ export class VerifiedToken {
     return texts(this.payload.permissions);
   }
 
-  /** What logs show: the algorithm, the key and the claims. The token's text is not stored here. */
+  /** What logs show: the algorithm, the key and the claims, not the token. */
   toJSON() {
     const { alg, kid } = this.header;
     return { header: { alg, kid }, payload: this.payload };

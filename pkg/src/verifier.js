@@ -56,7 +56,7 @@ class Verifier {
     const now = this.#host.time();
     const opened = this.#open();
     const cached = requirements === undefined ? opened.verdicts.find(form, text, now) : undefined;
-    if (cached !== undefined) return new VerifiedToken(cached);
+    if (cached !== undefined) return new VerifiedToken(cached, text);
     const outcome = opened.core.check(opened.number, form, text, requirements, now, false);
     return decided(opened, outcome, form, text, call);
   };
@@ -118,7 +118,7 @@ class Verifier {
       const opened = this.#open();
       const { core, number } = opened;
       const cached = requirements === undefined ? opened.verdicts.find(form, text, now) : undefined;
-      if (cached !== undefined) return new VerifiedToken(cached);
+      if (cached !== undefined) return new VerifiedToken(cached, text);
       const outcome = core.check(number, form, text, requirements, now, true);
       if ((outcome & ~Core.HAS_UPDATES) !== Core.PENDING) return decided(opened, outcome, form, text, call);
       const token = await wait(opened, core.task(), call, (outcome, cause) => verdict(opened, outcome, form, text, cause));
@@ -168,7 +168,7 @@ function verified({ core, verdicts }, form, text) {
   const claims = new Claims(core.claims());
   const period = core.settled();
   if (period !== undefined) verdicts.insert(form, text, period, claims);
-  return new VerifiedToken(claims);
+  return new VerifiedToken(claims, text);
 }
 
 /** Returns the error for the core's refusal. */

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { AccessTokenPayload, RouteOptions, RouteWithVerifierOptions, VerifiedToken } from "./index.js";
+import type { AccessTokenPayload, EdgewardError, RouteOptions, RouteWithVerifierOptions, VerifiedToken } from "./index.js";
 
 /** The members of Node's `IncomingMessage` that are read, and `auth`, which is set. */
 export interface NodeRequest {
@@ -29,11 +29,16 @@ export interface NodeResponse {
 export type Middleware = (request: NodeRequest, response: NodeResponse, next: (error?: unknown) => void) => void;
 
 /**
- * Returns middleware that lets requests with an accepted token pass; the handler finds it in `req.auth`. All others get an error response.
+ * Returns middleware that lets requests with an accepted token pass; the handler finds it in `req.auth`. All others get an error response,
+ * or go to `onError`: `(error, request, response, next) => next(error)` hands them to the application's error handler.
  *
  * @throws {EdgewardError} `options_invalid`, naming the option
  */
-export function bearer<P = AccessTokenPayload>(options: RouteOptions<P> | RouteWithVerifierOptions): Middleware;
+export function bearer<P = AccessTokenPayload>(
+  options: (RouteOptions<P> | RouteWithVerifierOptions) & {
+    readonly onError?: (error: EdgewardError, request: NodeRequest, response: NodeResponse, next: (error?: unknown) => void) => void;
+  },
+): Middleware;
 
 declare global {
   namespace Express {

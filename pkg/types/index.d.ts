@@ -281,8 +281,7 @@ export interface IdTokenPayload extends AccessTokenPayload {
 }
 
 /**
- * A verified token: header and claims are authentic. Loggers and consoles show algorithm, key and claims, never the token itself, which is
- * not stored.
+ * A verified token: header and claims are authentic. Loggers and consoles show algorithm, key and claims, never the token itself.
  */
 export interface VerifiedToken<Payload = AccessTokenPayload> {
   /** The claims. Parsed when first read. */
@@ -291,6 +290,8 @@ export interface VerifiedToken<Payload = AccessTokenPayload> {
   readonly header: TokenHeader;
   /** The header, under the name that jose gives it. */
   readonly protectedHeader: TokenHeader;
+  /** The token itself, for example to pass it on. */
+  readonly token: string;
   /** The scopes in `scope`, else in `scp`; empty if there are none. */
   readonly scopes: string[];
   /** The claim `permissions`; empty if there is none, or if it is no array of strings. */
@@ -424,7 +425,10 @@ export type GuardedToken<Payload = AccessTokenPayload, Required extends boolean 
  */
 export function protect<R extends AnyRequest, A extends unknown[], P = AccessTokenPayload, const Required extends boolean = true>(
   handler: (request: R, token: GuardedToken<P, Required>, ...rest: A) => Response | Promise<Response>,
-  options: RouteOptions<P, Required> | RouteWithVerifierOptions<Required>,
+  options: (RouteOptions<P, Required> | RouteWithVerifierOptions<Required>) & {
+    /** Makes the response to a refused request, in place of `error.toResponse()`. */
+    readonly onError?: (error: EdgewardError, request: R, ...rest: A) => Response | Promise<Response>;
+  },
 ): (request: R, ...rest: A) => Promise<Response>;
 
 /**
@@ -531,6 +535,12 @@ export class EdgewardError extends Error {
   readonly headers: Record<string, string>;
   /** The body of the response: a problem document (RFC 9457). */
   readonly body: string;
+  /** The claim concerned, if the error is about one. */
+  readonly claim?: string;
+  /** The accepted values, if values were compared. */
+  readonly expected: readonly string[] | undefined;
+  /** The token's values, if values were compared. They may be personal data: consoles and `JSON.stringify` do not show them. */
+  readonly found: readonly string[] | undefined;
   /** The underlying error, for example the one that `fetch` threw. */
   readonly cause?: unknown;
   /** Returns the response. */

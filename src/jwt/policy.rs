@@ -297,6 +297,12 @@ impl<K> Policy<K> {
         &self.rules.issuer
     }
 
+    /// Returns the accepted algorithms.
+    #[must_use]
+    pub fn algorithms(&self) -> &[Algorithm] {
+        &self.rules.algorithms
+    }
+
     /// Verifies `token` as of `now`: its form, its signature with the key of `keys` that it names, then its claims (RFC 7519 §7.2).
     ///
     /// A token with an algorithm that the policy does not list is refused before any key is used. The result contains nothing from

@@ -6,9 +6,11 @@ use alloc::vec::Vec;
 
 use super::host::random;
 use super::login_error::{logged_in, navigation_required};
-use super::token_response::{TokenError, TokenResponse, registered_error};
+use super::token_response::{TokenError, TokenResponse};
 use super::transaction::Transaction;
-use super::{AccessTokenVerdict, Client, LoginError, LoginHost, Provider, RelyingParty, SessionAction, form};
+use super::{
+    AccessTokenVerdict, Client, LoginError, LoginHost, Provider, ProviderError, RelyingParty, SessionAction, form,
+};
 use crate::base64url;
 use crate::http::{Reply, RequestHead};
 use crate::io::UnixTime;
@@ -26,10 +28,10 @@ pub enum CallbackError {
     StateUnknown,
     /// `iss` is missing although the provider announced it, or names another issuer.
     IssuerMismatch,
-    /// The provider refused the login, with this error code.
-    Denied(String),
-    /// The token endpoint refused the code, with this error code.
-    ExchangeRefused(String),
+    /// The provider refused the login.
+    Denied(ProviderError),
+    /// The token endpoint refused the code.
+    ExchangeRefused(ProviderError),
     /// The token endpoint is unreachable or returned no tokens.
     ExchangeFailed,
     /// The ID token is not for the requested organization.
@@ -165,7 +167,9 @@ impl RelyingParty {
             _ => {}
         }
         if let Some(error) = error {
-            return Err(CallbackError::Denied(registered_error(error)));
+            // A description is for the log only: one that is repeated does not matter.
+            let description = form::once(&parameters, "error_description").ok().flatten();
+            return Err(CallbackError::Denied(ProviderError::new(error, description)));
         }
         match code {
             Some(code) if !code.is_empty() => Ok(AcceptedCallback { transaction, code: code.to_string() }),

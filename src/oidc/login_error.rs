@@ -79,7 +79,7 @@ impl LoginError {
                 format!("{code}: {hint}")
             }
             Self::Callback(CallbackError::ExchangeRefused(error)) => {
-                let hint = match error.as_str() {
+                let hint = match error.code() {
                     "invalid_client" | "unauthorized_client" => {
                         "check client_id, client_secret and client_auth against the application at the provider"
                     }
@@ -98,7 +98,14 @@ impl LoginError {
             }
             Self::Callback(CallbackError::Denied(error)) => format!("{code}: the provider answered {error}"),
             Self::Callback(_) => format!("{code}: {}", self.message()),
-            Self::IdToken(error) => format!("{code}: {}: {error}", error.code()),
+            Self::IdToken(error) => {
+                let hint = match error {
+                    VerifyError::AlgNotAllowed { .. } => " (authorizer.algorithms)",
+                    VerifyError::AudienceMismatch { .. } => " (authorizer.client_id, authorizer.trusted_audiences)",
+                    _ => "",
+                };
+                format!("{code}: {}: {error}{hint}", error.code())
+            }
             Self::Keys(error) => format!("{code}: {error}"),
             Self::TooLarge => format!("{code}: store fewer claims with session.claims, or configure smaller tokens"),
         }
@@ -126,7 +133,7 @@ impl LoginError {
         } else {
             let provider_error = match self {
                 Self::Callback(CallbackError::Denied(error) | CallbackError::ExchangeRefused(error)) => {
-                    Some(error.as_str())
+                    Some(error.code())
                 }
                 _ => None,
             };

@@ -3,9 +3,12 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::RelyingParty;
+use super::provider_error::shown;
 use crate::discovery::{DiscoveryError, Metadata, MetadataCache, may_serve_stale};
+use crate::host::Level;
 use crate::io::UnixTime;
 use crate::json::Value;
 use crate::jwk::{KeyHost, KeyJob};
@@ -88,19 +91,26 @@ impl Discovered {
         Self { metadata, last_good: Shared::new(None) }
     }
 
-    /// Returns the endpoints of a document. If it lacks a required endpoint, the last valid ones are used, for up to a day.
-    fn endpoints(&self, issuer: &str, metadata: &Metadata, now: UnixTime) -> Result<Arc<Provider>, DiscoveryError> {
+    /// Returns the endpoints of a document, and whether they are new. If it lacks a required endpoint, the last valid ones are used, for
+    /// up to a day.
+    fn endpoints(
+        &self,
+        issuer: &str,
+        metadata: &Metadata,
+        now: UnixTime,
+    ) -> Result<(Arc<Provider>, bool), DiscoveryError> {
         match Provider::from_metadata(issuer, metadata) {
             Ok(provider) => {
                 let provider = Arc::new(provider);
                 self.metadata.accept();
-                self.last_good.with(|last| *last = Some((Arc::clone(&provider), now)));
-                Ok(provider)
+                let last = self.last_good.with(|last| last.replace((Arc::clone(&provider), now)));
+                let is_new = last.is_none_or(|(last, _)| last != provider);
+                Ok((provider, is_new))
             }
             Err(error) => {
                 self.metadata.reject(now);
                 let last = self.last_good.with(|last| last.clone());
-                last.filter(|(_, at)| may_serve_stale(*at, now)).map(|(provider, _)| provider).ok_or(error)
+                last.filter(|(_, at)| may_serve_stale(*at, now)).map(|(provider, _)| (provider, false)).ok_or(error)
             }
         }
     }
@@ -114,8 +124,27 @@ impl RelyingParty {
             Endpoints::Discovered(discovered) => {
                 let fetch = |permit| host.spawn(KeyJob::discover(permit));
                 let metadata = discovered.metadata.get(host, fetch).await?;
-                discovered.endpoints(self.keys.issuer(), &metadata, host.now())
+                let (provider, is_new) = discovered.endpoints(self.keys.issuer(), &metadata, host.now())?;
+                if is_new {
+                    self.compare_algorithms(&metadata, host);
+                }
+                Ok(provider)
             }
+        }
+    }
+
+    /// Logs a warning if the provider advertises no accepted algorithm for ID tokens (OpenID Connect Discovery §3): then every login fails.
+    fn compare_algorithms(&self, metadata: &Metadata, host: &impl KeyHost) {
+        let advertised = metadata.root().get("id_token_signing_alg_values_supported").and_then(Value::as_array);
+        let advertised: Vec<&str> = advertised.into_iter().flatten().filter_map(Value::as_str).collect();
+        let accepted = self.id_policy.algorithms();
+        if !advertised.is_empty() && !accepted.iter().any(|one| advertised.contains(&one.name())) {
+            let accepted: Vec<&str> = accepted.iter().map(|one| one.name()).collect();
+            let (advertised, accepted) = (shown(&advertised.join(", ")), accepted.join(", "));
+            let line = format!(
+                "algorithms_differ: the provider signs ID tokens with {advertised}; authorizer.algorithms accepts {accepted}"
+            );
+            host.log(Level::Warning, &line);
         }
     }
 }

@@ -245,7 +245,7 @@ impl TokenError {
             Self::Refused { status, error } => {
                 (400..500).contains(status)
                     && *status != 429
-                    && !matches!(error.as_str(), "temporarily_unavailable" | "invalid_client")
+                    && !matches!(error.code(), "temporarily_unavailable" | "invalid_client")
             }
             Self::Unavailable => false,
         }

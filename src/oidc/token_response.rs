@@ -1,8 +1,8 @@
 //! Requests to the token endpoint and its responses (RFC 6749 §5).
 
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
-use super::{AccessTokenVerdict, Client, Provider};
+use super::{AccessTokenVerdict, Client, Provider, ProviderError};
 use crate::host::Host;
 use crate::io::{Incoming, UnixTime, Unreachable};
 use crate::json::{Document, Value};
@@ -25,8 +25,8 @@ pub(super) enum TokenError {
     Refused {
         /// Its HTTP status.
         status: u16,
-        /// Its error code, sanitized.
-        error: String,
+        /// Its error.
+        error: ProviderError,
     },
     /// It is unreachable, or returned no tokens.
     Unavailable,
@@ -43,7 +43,7 @@ impl Client {
     ) -> Result<TokenResponse, TokenError> {
         let refuses_client = |answer: &Incoming| {
             let read = TokenResponse::read(Ok(answer.clone()));
-            matches!(read, Err(TokenError::Refused { error, .. }) if error == "invalid_client")
+            matches!(read, Err(TokenError::Refused { error, .. }) if error.code() == "invalid_client")
         };
         let answer = self.send(&provider.token_endpoint, parameters, user_ip, refuses_client, host).await;
         TokenResponse::read(answer)
@@ -60,7 +60,8 @@ impl TokenResponse {
         let root = document.root();
         let text = |name| root.get(name).and_then(Value::as_str);
         if let Some(error) = text("error") {
-            return Err(TokenError::Refused { status: answer.status, error: registered_error(error) });
+            let error = ProviderError::new(error, text("error_description"));
+            return Err(TokenError::Refused { status: answer.status, error });
         }
         let is_bearer = text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"));
         // RFC 6749 Appendix A.12: visible characters. Tokens go into headers.
@@ -115,12 +116,4 @@ fn whole_seconds(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let is_number = whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit());
     whole.parse().ok().filter(|_| is_number)
-}
-
-/// Returns an error code from the provider if it is well-formed (RFC 6749 §4.1.2.1): it appears in logs and pages.
-pub(super) fn registered_error(code: &str) -> String {
-    let is_code = !code.is_empty()
-        && code.len() <= limits::MAX_ERROR_CODE_BYTES
-        && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    if is_code { code.to_string() } else { "unknown_error".into() }
 }

@@ -105,7 +105,7 @@ describe("tokens of a real provider", () => {
 
   test("a PS256 token is refused where only RS256 is allowed", async () => {
     const { body } = await assertRefused(call(real, "/api/items", await provider.tokenFor({ alg: "PS256" })), "alg_not_allowed");
-    assert.equal(body.detail, "Algorithm PS256 is not allowed.");
+    assert.equal(body.detail, "Algorithm PS256 is not one of the accepted algorithms: RS256.");
     assertOriginUntouched();
   });
 

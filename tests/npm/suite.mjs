@@ -247,6 +247,53 @@ export async function suite(edgeward, fixtures) {
     equal(own.wwwAuthenticate.endsWith('scope="admin"'), true);
   });
 
+  await test("errors name the claim, and what was expected and found", async () => {
+    const facts = ({ code, claim, expected, found }) => JSON.stringify([code, claim, expected, found]);
+    const error = await errorOf(() => createVerifier({ ...fixed, audience: ["a", "b"] }).verify(good));
+    equal(facts(error), JSON.stringify(["audience_mismatch", "aud", ["a", "b"], [fixed.audience]]));
+    const algorithm = await errorOf(() => createVerifier({ ...fixed, algorithms: ["PS256"] }).verify(good));
+    equal(facts(algorithm), JSON.stringify(["alg_not_allowed", undefined, ["PS256"], ["RS256"]]));
+    equal(algorithm.message, "algorithm RS256 is not one of the accepted algorithms: PS256");
+    const missing = await errorOf(() => createVerifier({ ...fixed, requiredClaims: ["tenant"] }).verify(good));
+    equal(facts(missing), JSON.stringify(["claim_missing", "tenant", undefined, undefined]));
+    const rule = await errorOf(() => createVerifier(fixed).verify(good, { claims: [{ claim: ["a", "b"], any: "c" }] }));
+    equal(rule.claim, "a/b");
+    // Found values may be personal data: no log shows them.
+    const printed = JSON.stringify(error) + (inspect?.(error) ?? "") + error.body + error.wwwAuthenticate;
+    equal(printed.includes(fixed.audience), false, printed);
+  });
+
+  await test("a token with its scheme, quotes or spaces gets a hint", async () => {
+    const { verify } = createVerifier(fixed);
+    for (const [text, hint] of [
+      [`Bearer ${good}`, "without the scheme"], [`"${good}"`, "quotes"], [`'${good}'`, "quotes"], [`${good}\n`, "line breaks"], [` ${good}`, "spaces"],
+    ]) {
+      const error = await errorOf(() => verify(text));
+      equal(error.code, "token_malformed");
+      equal(error.message.includes(hint), true, error.message);
+    }
+    equal((await errorOf(() => verify("opaque"))).message, "token is malformed: not three parts separated by dots");
+  });
+
+  await test("a verified token has its text, which is not shown", async () => {
+    const verifier = createVerifier(fixed);
+    for (const token of [await verifier.verify(good), verifier.verifySync(good), await verifier.authenticate({ headers: { authorization: `bearer   ${good}` } })]) {
+      equal(token.token, good);
+      equal(((inspect?.(token) ?? "") + JSON.stringify(token)).includes(good.split(".")[2]), false);
+    }
+  });
+
+  await test("onError makes the response to a refused request", async () => {
+    const onError = (error, request, context) => Response.json({ code: error.code, url: request.url, context }, { status: error.status });
+    const handler = protect(() => new Response("passed"), { ...fixed, onError });
+    const response = await handler(new Request("https://api.example.com/a"), "context");
+    equal(response.status, 401);
+    equal(JSON.stringify(await response.json()), JSON.stringify({ code: "token_missing", url: "https://api.example.com/a", context: "context" }));
+    equal(await (await handler(new Request("https://api.example.com/a", { headers: { authorization: `Bearer ${good}` } }))).text(), "passed");
+    const error = await errorOf(() => protect(() => new Response(), { ...fixed, onError: "log" }));
+    equal(error.message.startsWith("onError must be a function"), true, error.message);
+  });
+
   await test("requirements of one call", async () => {
     const verifier = createVerifier(fixed);
     const code = (requirements) => codeOf(() => verifier.verify(fixtures.withRights, requirements));

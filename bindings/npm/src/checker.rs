@@ -5,6 +5,7 @@ use edgeward::host::Host;
 use edgeward::http::{forbidden, refused, unavailable};
 use edgeward::jwk::KeysUnavailable;
 use edgeward::jwt::{Any, Requirements, VerifiedToken};
+use edgeward::text::concat;
 use edgeward::{VerificationError, Verifier};
 
 use crate::js_host::JsHost;
@@ -56,7 +57,7 @@ impl Checker {
     pub(crate) async fn load(&self, host: &JsHost) -> Verdict {
         let mut verdict = Verdict::new();
         if let Err(why) = self.verifier.load(host).await {
-            verdict.refuse(&keys_unavailable(why));
+            verdict.refuse(&keys_unavailable(why), None);
         }
         verdict
     }
@@ -70,7 +71,7 @@ impl Checker {
         host: &JsHost,
         verdict: &mut Verdict,
     ) {
-        let refusal = match result {
+        let (error, requirements) = match result {
             Ok(verified) => match per_call.map_or(Ok(()), |per_call| check_call(&verified, per_call)) {
                 Ok(()) => {
                     verdict.outcome = outcome::PASSED;
@@ -89,13 +90,13 @@ impl Checker {
                 Err(error) => {
                     // A refused token starts no refresh of the keys; the next one that passes does.
                     host.discard_jobs();
-                    refusal_of(&error, per_call.map_or(&self.requirements, |one| &one.requirements))
+                    (error, per_call.map_or(&self.requirements, |one| &one.requirements))
                 }
             },
-            Err(VerificationError::Refused(error)) => refusal_of(&error, &self.requirements),
-            Err(VerificationError::Unavailable(why)) => keys_unavailable(why),
+            Err(VerificationError::Refused(error)) => (error, &self.requirements),
+            Err(VerificationError::Unavailable(why)) => return verdict.refuse(&keys_unavailable(why), None),
         };
-        verdict.refuse(&refusal);
+        verdict.refuse(&refusal_of(&error, token, requirements), Some(&error));
     }
 }
 
@@ -109,12 +110,29 @@ fn check_call(token: &VerifiedToken<Any>, per_call: &PerCall) -> Result<(), Veri
     per_call.requirements.check(token.claims()).map_err(VerifyError::Forbidden)
 }
 
-fn refusal_of(error: &VerifyError, requirements: &Requirements) -> Refusal {
+fn refusal_of(error: &VerifyError, token: &str, requirements: &Requirements) -> Refusal {
     let reply = match error {
         VerifyError::Forbidden(reason) => forbidden(reason, requirements),
         error => refused(error),
     };
-    Refusal::new(error.code(), error.message(), reply)
+    let message = match error {
+        VerifyError::TokenMalformed(_) => concat(&[&error.message(), form_hint(token)]).into(),
+        _ => error.message(),
+    };
+    Refusal::new(error.code(), message, reply)
+}
+
+/// Returns the end of a message about a text that is no token only for what surrounds it.
+fn form_hint(text: &str) -> &'static str {
+    if text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("Bearer ")) {
+        "; pass it without the scheme \"Bearer\""
+    } else if text.starts_with(['"', '\'']) {
+        "; pass it without quotes"
+    } else if text.trim().len() < text.len() {
+        "; pass it without spaces and line breaks around it"
+    } else {
+        ""
+    }
 }
 
 fn keys_unavailable(why: KeysUnavailable) -> Refusal {

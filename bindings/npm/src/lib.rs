@@ -172,7 +172,7 @@ pub fn check(verifier: f64, form: u32, len: usize, per_call_len: usize, now_ms: 
     let token = match credentials::token(input, form, len) {
         Ok(token) => token,
         Err(refusal) => {
-            verdict.refuse(&refusal);
+            verdict.refuse(&refusal, None);
             return outcome::REFUSED;
         }
     };

@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::sync::Arc;
 
+use edgeward::error::VerifyError;
 use edgeward::http::Reply;
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, Unreachable};
 use edgeward::json::{Document, Number, Value, push_quoted};
@@ -32,13 +33,28 @@ pub(crate) fn refusal_code(output: &mut String, code: &str) {
     Json(output).raw(r#"{"code":""#).raw(code).raw(r#""}"#);
 }
 
-pub(crate) fn refusal(output: &mut String, refusal: &Refusal) {
+/// Writes a refusal. `error`, if it has that cause, adds the claim concerned and the compared values.
+pub(crate) fn refusal(output: &mut String, refusal: &Refusal, error: Option<&VerifyError>) {
     let Refusal { code, message, reply } = refusal;
     output.clear();
     Json(output).raw(r#"{"code":""#).raw(code).raw(r#"","message":"#).text(message);
     Json(output).raw(r#","reply":{"status":"#).number(reply.status as i64).raw(r#","headers":"#);
     headers(output, reply.headers.iter().map(|(name, value)| (&**name, value)));
-    Json(output).raw(r#","body":"#).text(&reply.body).raw("}}");
+    Json(output).raw(r#","body":"#).text(&reply.body).raw("}");
+    if let Some(claim) = error.and_then(VerifyError::claim) {
+        Json(output).raw(r#","claim":"#).text(claim);
+    }
+    if let Some((expected, found)) = error.and_then(VerifyError::compared) {
+        for (name, values) in [(r#","expected":["#, expected), (r#","found":["#, found)] {
+            output.push_str(name);
+            for (index, value) in values.into_iter().enumerate() {
+                separate(output, index);
+                Json(output).text(value);
+            }
+            output.push(']');
+        }
+    }
+    output.push('}');
 }
 
 /// Writes an object of names and values.

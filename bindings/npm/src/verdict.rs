@@ -2,6 +2,8 @@
 
 use alloc::string::String;
 
+use edgeward::error::VerifyError;
+
 use crate::messages::{self, Refusal};
 
 /// The outcomes of a call, as numbers.
@@ -30,10 +32,10 @@ impl Verdict {
         Self { outcome: outcome::PASSED, text: String::new(), header_len: 0, settled: [0.0; 2] }
     }
 
-    /// Makes it a refusal.
-    pub(crate) fn refuse(&mut self, refusal: &Refusal) {
+    /// Makes it a refusal, with the error that is its cause, if any.
+    pub(crate) fn refuse(&mut self, refusal: &Refusal, error: Option<&VerifyError>) {
         self.outcome = outcome::REFUSED;
-        messages::refusal(&mut self.text, refusal);
+        messages::refusal(&mut self.text, refusal, error);
     }
 
     /// Makes it a refusal whose text JavaScript has.
