@@ -26,7 +26,7 @@ mod signatures;
 mod support;
 
 use edgeward::base64url;
-use edgeward::error::VerifyError;
+use edgeward::error::{AudienceHint, VerifyError};
 use edgeward::jwk::JwkSet;
 use edgeward::jwt::{Algorithm, Policy};
 use serde_json::Value;
@@ -39,7 +39,7 @@ fn refusal<K>(policy: &Policy<K>, keys: &JwkSet, text: &str) -> VerifyError {
         Err(error) => error,
     };
     let expected = expected_by(&error);
-    for said in [format!("{error}"), format!("{error:?}").replace(&expected, "")] {
+    for said in [format!("{error}").replace(&named_by(&error), ""), format!("{error:?}").replace(&expected, "")] {
         for part in text.split('.').filter(|part| part.len() >= 8) {
             assert!(!said.contains(part), "{said:?} repeats a part of the token");
         }
@@ -48,6 +48,16 @@ fn refusal<K>(policy: &Policy<K>, keys: &JwkSet, text: &str) -> VerifyError {
         }
     }
     error
+}
+
+/// What an error says of a token: the audience of an ID token that is not trusted, which is not the user's.
+fn named_by(error: &VerifyError) -> String {
+    match error {
+        VerifyError::AudienceMismatch { mismatch, hint: AudienceHint::Untrusted } => {
+            mismatch.found.iter().find(|found| !mismatch.expected.contains(found)).cloned().unwrap_or_default()
+        }
+        _ => String::new(),
+    }
 }
 
 /// How an error shows what the policy expects: its own words, which a token may have elsewhere, or begin with.
