@@ -57,7 +57,7 @@ fn two_issuers() -> World {
 /// A verifier of `count` issuers, none of which has keys in advance.
 fn many_issuers(count: usize) -> World {
     let issuer = |n: usize| format!("https://tenant-{n}.example.com/");
-    let policy = |n| Policy::access_token(&issuer(n), [AUDIENCE], &Algorithm::ALL).unwrap();
+    let policy = |n| Policy::access_token(issuer(n), [AUDIENCE], &Algorithm::ALL).unwrap();
     let keys = |n| KeyCache::new(issuer(n), KeySource::Uri(format!("{}jwks", issuer(n))));
     let first = Verifier::new(policy(0), keys(0));
     World::with((1..count).fold(first, |verifier, n| verifier.and_issuer(policy(n), keys(n))))

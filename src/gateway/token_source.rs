@@ -132,7 +132,7 @@ pub(super) fn is_reserved_header(name: &str) -> bool {
     let is_it = |reserved: &&str| {
         name == reserved.as_bytes() || reserved.ends_with('-') && name.starts_with(reserved.as_bytes())
     };
-    NO_SOURCES.iter().chain(HOP_BY_HOP).any(|reserved| is_it(reserved))
+    NO_SOURCES.iter().chain(HOP_BY_HOP).any(is_it)
 }
 
 #[cfg(test)]
@@ -152,8 +152,11 @@ mod tests {
         };
         let head = RequestHead { method: "GET", url: "https://a.example/", header: &header };
         let found = read(sources, &head);
-        let found = found.as_ref().map(|token| token.as_ref().map(|token| (token.as_str(), token.is_ambient())));
-        assert_eq!(found, expected.as_ref().map(|one| *one).map_err(|one| one), "{headers:?}");
+        let shown = match &found {
+            Ok(token) => Ok(token.as_ref().map(|token| (token.as_str(), token.is_ambient()))),
+            Err(message) => Err(*message),
+        };
+        assert_eq!(shown, expected, "{headers:?}");
     }
 
     #[test]
