@@ -185,7 +185,15 @@ const COSTLY = [
 /** Paths of about 15,000 characters, of these again and again: as one segment and as many. */
 const costlyPaths = COSTLY.flatMap((unit) => ["", "/"].map((between) => `/${(unit + between).repeat(15_000 / (unit + between).length)}`));
 
-/** The built Worker with more and more routes, and with costly URLs. */
+/** So many issuers, the one of the tokens last. */
+const manyIssuers = (count) => {
+  const other = (n) => ({ issuer: `https://issuer-${n}.example.com/`, jwks });
+  const others = Array.from({ length: count - 1 }, (_, n) => other(n));
+  const authorizer = { ...config.authorizer, ...others[0], issuers: [...others.slice(1), { issuer: ISSUER, jwks }] };
+  return { ...config, authorizer };
+};
+
+/** The built Worker with more and more routes and issuers, and with costly URLs. */
 async function growing() {
   const built = builtWorker(join(site, "build"));
   return async (start) => {
@@ -195,6 +203,10 @@ async function growing() {
       // The last of the routes with a parameter.
       const path = `/api/item-${count - 1 - ((count - 2) % 3)}/42`;
       series.push({ id: `cpu.routes.${count}`, worker, given: pool.slice(0, 1), path });
+    }
+    for (const count of [10, 1000]) {
+      const worker = await start(`${count} issuers`, built, { EDGEWARD: manyIssuers(count) });
+      series.push({ id: `cpu.issuers.${count}`, worker, given: pool });
     }
     const worker = await start("costly URLs", built, { EDGEWARD: manyRoutes(PROTECTED, { base: "", open: "" }) });
     series.push({ id: "cpu.url.plain", worker, given: [{}], path: "/open/page" });

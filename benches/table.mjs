@@ -22,6 +22,7 @@ export const GOALS = [
   { what: "Worker, CPU per request with a session cookie · with a repeated token: so much more", ...us("cpu.login.session", "cpu.login.repeated", { more: 15 }) },
   { what: "Worker, CPU per request, 300 routes · 10 routes", ...us("cpu.routes.300", "cpu.routes.10"), bar: 1.2 },
   { what: "Worker, CPU per request, 3,000 routes · 10 routes", ...us("cpu.routes.3000", "cpu.routes.10"), bar: 1.2 },
+  { what: "Worker, CPU per request, distinct tokens, 1,000 issuers · 10 issuers", ...us("cpu.issuers.1000", "cpu.issuers.10"), bar: 1.2 },
   { what: "sealing a session of 2 KiB, wasm, Node", ...us("session.seal", []), bar: 40 },
   { what: "opening a session of 2 KiB, wasm, Node", ...us("session.open", []), bar: 40 },
   { what: "npm verifier, gzip: relaxed-SIMD wasm + glue", unit: "KiB", ours: "size.npm.relaxed", bar: 72, reach: 60 },

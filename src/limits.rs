@@ -134,6 +134,9 @@ pub const FETCH_POLL_MS: u32 = 10;
 /// How long a discovered `jwks_uri` is reused, in seconds.
 pub const DISCOVERY_FRESH_S: i64 = 3600;
 
+/// Most issuers that an error names as expected: the refusal of a foreign token costs the same whatever their number.
+pub const MAX_EXPECTED_ISSUERS: usize = 10;
+
 /// Longest request id of the platform that is shown and logged, in bytes.
 pub const MAX_REQUEST_ID_BYTES: usize = 64;
 

@@ -45,6 +45,8 @@ pub struct Verifier<K = Access> {
 #[derive(Debug)]
 struct Inner {
     issuers: Vec<Issuer>,
+    /// The positions of the issuers, sorted by name: a request costs the same whatever their number.
+    by_name: Vec<usize>,
     tokens: Shared<TokenCache>,
 }
 
@@ -102,13 +104,14 @@ impl<K> Verifier<K> {
     #[must_use]
     pub fn new(policy: Policy<K>, keys: KeyCache) -> Self {
         let tokens = Shared::new(TokenCache::new(limits::TOKEN_CACHE_ENTRIES));
-        Self { inner: Inner { issuers: Vec::new(), tokens }, kind: PhantomData }.and_issuer(policy, keys)
+        Self { inner: Inner { issuers: Vec::new(), by_name: Vec::new(), tokens }, kind: PhantomData }
+            .and_issuer(policy, keys)
     }
 
     /// Adds another issuer. A token is verified with the policy and keys of the issuer it names, never with another's.
     #[must_use]
     pub fn and_issuer(mut self, policy: Policy<K>, keys: KeyCache) -> Self {
-        self.inner.issuers.push(Issuer { rules: policy.rules, keys: Arc::new(keys) });
+        self.inner.add(Issuer { rules: policy.rules, keys: Arc::new(keys) });
         self
     }
 
@@ -185,6 +188,19 @@ impl<K> Verifier<K> {
 }
 
 impl Inner {
+    fn add(&mut self, issuer: Issuer) {
+        // Of two issuers of one name, the first decides.
+        if let Err(at) = self.find(issuer.rules.issuer()) {
+            self.by_name.insert(at, self.issuers.len());
+        }
+        self.issuers.push(issuer);
+    }
+
+    /// Finds the place of an issuer in `by_name`, or where it belongs.
+    fn find(&self, name: &str) -> Result<usize, usize> {
+        self.by_name.binary_search_by(|&at| self.issuers.get(at).map_or("", |one| one.rules.issuer()).cmp(name))
+    }
+
     async fn verify(&self, token: &str, host: &impl KeyHost) -> Verdict {
         check_until_decided(&|now, fetches| self.check(token, now, fetches), host).await
     }
@@ -250,13 +266,12 @@ impl Inner {
 
     fn check_uncached(&self, text: &str, now: UnixTime, fetches: u8) -> Result<Check, VerifyError> {
         let token = UntrustedToken::parse(text)?;
-        let index = match self.issuers.as_slice() {
-            [_] => 0,
-            several => {
-                let named = token.unverified_issuer()?;
-                let found = several.iter().position(|one| one.rules.issuer() == named);
-                found.ok_or_else(|| self.issuer_mismatch(&named))?
-            }
+        let index = if self.issuers.len() == 1 {
+            0
+        } else {
+            let named = token.unverified_issuer()?;
+            let found = self.find(&named).ok().and_then(|at| self.by_name.get(at).copied());
+            found.ok_or_else(|| self.issuer_mismatch(&named))?
         };
         let Some(issuer) = self.issuers.get(index) else { return Err(self.issuer_mismatch("")) };
         let (check, key) = issuer.keys.check_token(&issuer.rules, token, now, fetches)?;
@@ -268,7 +283,8 @@ impl Inner {
 
     #[cold]
     fn issuer_mismatch(&self, named: &str) -> VerifyError {
-        let ours: Vec<&str> = self.issuers.iter().map(|issuer| issuer.rules.issuer()).collect();
+        let ours = self.issuers.iter().take(limits::MAX_EXPECTED_ISSUERS);
+        let ours: Vec<&str> = ours.map(|issuer| issuer.rules.issuer()).collect();
         VerifyError::IssuerMismatch(Mismatch::new(&ours, &[named]))
     }
 }

@@ -15,6 +15,7 @@ mod support;
 
 use std::sync::Arc;
 
+use edgeward::error::VerifyError;
 use edgeward::host::{Host as _, Level};
 use edgeward::io::{UnixTime, Unreachable};
 use edgeward::jwk::{KeyCache, KeySource, KeysError};
@@ -51,6 +52,39 @@ fn two_issuers() -> World {
     world.publish([key_a()]);
     world.answer(OTHER_JWKS, json(&set_text([key_b().jwk()])));
     world
+}
+
+/// A verifier of `count` issuers, none of which has keys in advance.
+fn many_issuers(count: usize) -> World {
+    let issuer = |n: usize| format!("https://tenant-{n}.example.com/");
+    let policy = |n| Policy::access_token(issuer(n), [AUDIENCE], &Algorithm::ALL).unwrap();
+    let keys = |n| KeyCache::new(issuer(n), KeySource::Uri(format!("{}jwks", issuer(n))));
+    let first = Verifier::new(policy(0), keys(0));
+    World::with((1..count).fold(first, |verifier, n| verifier.and_issuer(policy(n), keys(n))))
+}
+
+#[test]
+fn of_a_thousand_issuers_each_verifies_its_own_tokens_and_an_unknown_one_fetches_nothing() {
+    let world = many_issuers(1000);
+    let issuer = |n: usize| format!("https://tenant-{n}.example.com/");
+    let token = |issuer: &str| Mint::access(key_a()).claim("iss", issuer).text();
+    for unknown in
+        ["https://tenant-1000.example.com/", "https://tenant-7.example.com", "", "https://TENANT-7.example.com/"]
+    {
+        assert_eq!(world.request(&token(unknown)), Verdict::Refused("issuer_mismatch"), "{unknown}");
+    }
+    assert_eq!(world.asked(), 0);
+    for n in [0, 7, 70, 700, 999] {
+        let uri = format!("{}jwks", issuer(n));
+        world.answer(&uri, json(&set_text([if n == 7 { key_b() } else { key_a() }.jwk()])));
+        let asked = world.asked();
+        let expected = if n == 7 { Verdict::Refused("key_not_found") } else { Verdict::Accepted };
+        assert_eq!(world.request(&token(&issuer(n))), expected, "{n}");
+        assert!(world.urls()[asked..].iter().all(|url| *url == uri), "{n}: {:?}", world.urls());
+    }
+    let error = world.result(&token("https://unknown.example.com/")).unwrap_err();
+    let VerificationError::Refused(VerifyError::IssuerMismatch(mismatch)) = error else { panic!("{error}") };
+    assert_eq!(mismatch.expected.len(), limits::MAX_EXPECTED_ISSUERS);
 }
 
 #[test]

@@ -9,6 +9,10 @@ export interface GatewayConfig {
   $schema?: string;
   /** Who issues the tokens, what they must satisfy, and the client that logs users in. */
   authorizer?: AuthorizerConfig;
+  /** Several authorizers by name, in place of `authorizer`. Each has the keys of `authorizer`, for which no variables stand in. */
+  authorizers?: Readonly<Record<string, AuthorizerConfig>>;
+  /** The authorizer of each host, such as `app.example.com`, which stands for all its ports, or `app.example.com:8443`. Requests to other hosts are answered 421. */
+  hosts?: Readonly<Record<string, HostConfig>>;
   /** The sealed cookie that holds a login. */
   session?: SessionConfig;
   /** Where logins end. */
@@ -79,6 +83,8 @@ export interface AuthorizerConfig {
   authorization_params?: Readonly<Record<string, string>>;
   /** Whether the user's address is sent to the token endpoint (`auth0-forwarded-for`). Default: `false`. */
   forward_client_ip?: boolean;
+  /** Where bearer tokens are read. Without it: in the header `Authorization`. All these headers and cookies are removed before a request is forwarded. */
+  token_from?: readonly TokenSourceConfig[];
   /** The claims that must be equal before the rights of an access token count for the user of an ID token. */
   subject_match?: SubjectMatchConfig;
 }
@@ -93,6 +99,22 @@ export interface IssuerConfig {
   jwks?: string | { readonly keys: readonly object[] };
   /** URL of its key set. */
   jwks_uri?: string;
+  /** What its tokens must have in `aud`, as in `authorizer`, which must have an audience, too. Without it: that of `authorizer`. */
+  audience?: string | readonly string[] | false;
+  /** Its signature algorithms. Without it: those of `authorizer`. */
+  algorithms?: "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | Placeholder | readonly ("RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | Placeholder)[];
+  /** The clients whose tokens are accepted. Without it: those of `authorizer`. */
+  clients?: string | readonly string[];
+  /** The claim that lists roles in its tokens. Without it: that of `authorizer`, which must have one, too. */
+  roles_claim?: string | readonly string[];
+}
+
+/** A place of bearer tokens: either a header or a cookie. */
+export interface TokenSourceConfig {
+  /** A header, which holds the token alone; `Authorization` holds it after `Bearer`. */
+  header?: string;
+  /** A cookie, which holds the token alone. */
+  cookie?: string;
 }
 
 /** The claims that name the same user: okta `uid` and `sub`, entra `oid` and `oid`. */
@@ -101,6 +123,12 @@ export interface SubjectMatchConfig {
   access_token?: string;
   /** Of the ID token. Default: `"sub"`. */
   id_token?: string;
+}
+
+/** The authorizer of a host. */
+export interface HostConfig {
+  /** The name of one of `authorizers`. */
+  authorizer: string;
 }
 
 /** The sealed cookie that holds a login. */

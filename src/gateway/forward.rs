@@ -24,6 +24,8 @@ pub struct Forward<'g> {
     pub is_private: bool,
     gateway: &'g Gateway,
     cors: CorsHeaders,
+    /// Whether no cache may store the response, whatever the origin states.
+    is_never_stored: bool,
     /// The session of the request.
     session: Option<SessionContext>,
 }
@@ -83,7 +85,16 @@ impl<'g> Forward<'g> {
         forwards_authorization: bool,
         is_private: bool,
     ) -> Self {
-        Self { destination, set, forwards_authorization, is_private, gateway, cors: Vec::new(), session: None }
+        Self {
+            destination,
+            set,
+            forwards_authorization,
+            is_private,
+            gateway,
+            cors: Vec::new(),
+            is_never_stored: false,
+            session: None,
+        }
     }
 
     /// Returns whether a client's header with this name, in any spelling, is dropped.
@@ -113,8 +124,7 @@ impl<'g> Forward<'g> {
             let directive = directive.trim();
             directive.eq_ignore_ascii_case("private") || directive.eq_ignore_ascii_case("no-store")
         });
-        // With a session, the response must not be stored, whatever the origin states.
-        if self.session.is_some() || self.is_private && !is_already_private {
+        if self.is_never_stored || self.is_private && !is_already_private {
             edits.push(HeaderEdit::Set("cache-control".into(), PRIVATE.into()));
         }
         edits.extend(set_cookies);
@@ -154,7 +164,17 @@ impl Answer<'_> {
     pub(super) fn with_session(self, session: SessionContext) -> Self {
         match self {
             Self::Reply(reply) => Self::Reply(with_session(reply, session.cookies())),
-            Self::Forward(forward) => Self::Forward(Forward { session: Some(session), ..forward }),
+            Self::Forward(forward) => {
+                Self::Forward(Forward { session: Some(session), is_never_stored: true, ..forward })
+            }
+        }
+    }
+
+    /// Marks the answer to a request with a token that the browser adds by itself: no cache may store it.
+    pub(super) fn not_stored(self) -> Self {
+        match self {
+            Self::Reply(reply) => Self::Reply(with_session(reply, Vec::new())),
+            Self::Forward(forward) => Self::Forward(Forward { is_never_stored: true, ..forward }),
         }
     }
 

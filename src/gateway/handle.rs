@@ -6,8 +6,10 @@ use core::ops::ControlFlow::{Break, Continue};
 
 use super::action::Action;
 use super::forward::{Forward, SessionContext};
+use super::hosts::misdirected;
 use super::matched::{Caller, Credentials, MatchedRequest};
 use super::route::LoginStep;
+use super::token_source::Token;
 use super::{Gateway, HEALTH_PATH};
 use crate::host::Level;
 use crate::http::{Reply, RequestHead, missing_token, unavailable, with_resource_metadata};
@@ -27,19 +29,21 @@ pub enum Answer<'g> {
 impl Gateway {
     /// Handles a request.
     ///
-    /// 1. Find the route on which all readings of the path agree, or return 400, 404 or 405; answer a CORS preflight.
-    /// 2. Read the credentials: a bearer token, a session or none; or refuse.
-    /// 3. Verify the token; or refresh the session if it is due (it was verified at login).
-    /// 4. Check the requirements of the route, or return 403.
-    /// 5. Perform the route: forward, respond, log in or log out.
+    /// 1. With several authorizers, choose that of the host, or return 421.
+    /// 2. Find the route on which all readings of the path agree, or return 400, 404 or 405; answer a CORS preflight.
+    /// 3. Read the credentials: a bearer token, a session or none; or refuse.
+    /// 4. Verify the token; or refresh the session if it is due (it was verified at login).
+    /// 5. Check the requirements of the route, or return 403.
+    /// 6. Perform the route: forward, respond, log in or log out.
     pub async fn handle(&self, head: &RequestHead<'_>, host: &impl LoginHost) -> Answer<'_> {
         if head.url_parts().path == HEALTH_PATH {
             return Answer::Reply(health());
         }
-        if let Some(resource) = self.resource.as_ref().filter(|resource| resource.serves(head)) {
+        let Some(gateway) = self.of_host(head) else { return Answer::Reply(misdirected()) };
+        if let Some(resource) = gateway.resource.as_ref().filter(|resource| resource.serves(head)) {
             return Answer::Reply(resource.metadata(head.method));
         }
-        self.answer(head, host).await.with_cors(self.cors_headers(head))
+        gateway.answer(head, host).await.with_cors(gateway.cors_headers(head))
     }
 
     async fn answer(&self, head: &RequestHead<'_>, host: &impl LoginHost) -> Answer<'_> {
@@ -49,7 +53,7 @@ impl Gateway {
         };
         let answer = match request.credentials(head, host.now()) {
             Continue(Credentials::Anonymous) => request.perform(head, None, None, host).await,
-            Continue(Credentials::Bearer(token)) => request.answer_bearer(head, token.as_str(), host).await,
+            Continue(Credentials::Bearer(token)) => request.answer_bearer(head, &token, host).await,
             Continue(Credentials::Session(party, session)) => request.answer_session(head, party, session, host).await,
             Break(reply) => {
                 if reply.header("set-cookie").is_some() {
@@ -72,12 +76,14 @@ impl Gateway {
 }
 
 impl<'g> MatchedRequest<'g> {
-    /// Answers a request with a bearer token.
-    async fn answer_bearer(&self, head: &RequestHead<'_>, token: &str, host: &impl LoginHost) -> Answer<'g> {
+    /// Answers a request with a bearer token. No cache may store the answer if the browser adds the token by itself: the next user of the
+    /// browser may have another.
+    async fn answer_bearer(&self, head: &RequestHead<'_>, token: &Token, host: &impl LoginHost) -> Answer<'g> {
         let Some(verifier) = &self.gateway.verifier else {
             return Answer::Reply(Reply::problem(503, "config_invalid", "No issuer is configured."));
         };
-        let verified = match verifier.verify(token, host).await {
+        let text = token.as_str();
+        let verified = match verifier.verify(text, host).await {
             Ok(verified) => verified,
             Err(VerificationError::Refused(error)) => return Answer::Reply(self.refuse(head, &error)),
             Err(VerificationError::Unavailable(why)) => {
@@ -87,7 +93,8 @@ impl<'g> MatchedRequest<'g> {
         if let Break(reply) = self.authorize(head, verified.claims()) {
             return Answer::Reply(reply);
         }
-        self.perform(head, Some(Caller { claims: verified.claims(), token }), None, host).await
+        let answer = self.perform(head, Some(Caller { claims: verified.claims(), token: text }), None, host).await;
+        if token.is_ambient() { answer.not_stored() } else { answer }
     }
 
     /// Answers a request with a session. No cache may store the answer.

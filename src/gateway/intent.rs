@@ -74,7 +74,7 @@ pub(super) fn cross_site_request() -> Reply {
     Reply::problem_with(
         403,
         "cross_site_request",
-        "Another site sent this request with this site's session. To allow it, add its origin to cors, with credentials.",
+        "Another site sent this request with this site's credentials. To allow it, add its origin to cors, with credentials.",
         &[("error", "access_denied")],
     )
 }

@@ -10,17 +10,18 @@ use super::Gateway;
 use super::headers::HeaderValue;
 use super::intent::cross_site_request;
 use super::route::{AcceptedCredentials, Auth, Integration, OnForbidden, OnUnauthenticated, Route};
+use super::token_source::{self, Token, TokenSource};
 use crate::error::{Forbidden, VerifyError};
 use crate::http::{
-    Bearer, MALFORMED_AUTHORIZATION, PRIVATE, Page, Reply, RequestHead, TOKEN_IN_QUERY, bad_request, bearer_token,
-    can_navigate, forbidden, is_cross_site, is_navigation, is_prefetch, missing_session, missing_token, refused,
-    token_not_accepted,
+    PRIVATE, Page, Reply, RequestHead, TOKEN_IN_QUERY, bad_request, can_navigate, forbidden, is_cross_site,
+    is_navigation, is_prefetch, missing_session, missing_token, missing_token_in, refused, token_not_accepted,
 };
 use crate::io::UnixTime;
 use crate::jwt::Claims;
 use crate::limits;
 use crate::oidc::{RelyingParty, ReturnTo, has_parameter, login_url};
 use crate::session::{Cookies, Session};
+use crate::text::concat;
 
 /// A request matched to a route.
 #[derive(Debug)]
@@ -40,23 +41,6 @@ pub(crate) enum Credentials<'g> {
     Bearer(Token),
     /// A session.
     Session(&'g Arc<RelyingParty>, Arc<Session>),
-}
-
-/// A token as received, redacted in `Debug` output.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Token(String);
-
-impl Token {
-    /// Returns the text.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl core::fmt::Debug for Token {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Token(…)")
-    }
 }
 
 /// The authenticated caller.
@@ -103,10 +87,10 @@ impl<'g> MatchedRequest<'g> {
         if has_parameter(head.url_parts().query.unwrap_or_default(), "access_token") {
             return Break(bad_request(TOKEN_IN_QUERY));
         }
-        match bearer_token((head.header)("authorization").as_deref()) {
-            Bearer::Token(token) => return self.accept_bearer(token),
-            Bearer::Malformed => return Break(bad_request(MALFORMED_AUTHORIZATION)),
-            Bearer::Absent => {}
+        match token_source::read(&self.gateway.token_sources, head) {
+            Ok(Some(token)) => return self.accept_bearer(head, token),
+            Ok(None) => {}
+            Err(detail) => return Break(bad_request(detail)),
         }
         let session = if self.route.accepts_session() { self.session(head, now) } else { None };
         match session {
@@ -119,8 +103,9 @@ impl<'g> MatchedRequest<'g> {
         }
     }
 
-    /// Accepts a bearer token where the route accepts one, and an audience is configured that it can be for.
-    fn accept_bearer(&self, token: &str) -> Outcome<Credentials<'g>> {
+    /// Accepts a bearer token where the route accepts one, and an audience is configured that it can be for; one that a browser may have
+    /// sent unasked, as a session is accepted.
+    fn accept_bearer(&self, head: &RequestHead<'_>, token: Token) -> Outcome<Credentials<'g>> {
         if self.route.credentials == AcceptedCredentials::Session {
             return Break(token_not_accepted(
                 "bearer_not_accepted",
@@ -131,7 +116,10 @@ impl<'g> MatchedRequest<'g> {
             let detail = "An access token is not accepted: the gateway is configured without an audience.";
             return Break(token_not_accepted("audience_not_configured", detail));
         }
-        Continue(Credentials::Bearer(Token(token.into())))
+        if token.is_ambient() && self.is_forgeable(head) {
+            return Break(cross_site_request());
+        }
+        Continue(Credentials::Bearer(token))
     }
 
     /// Returns the newest live session of the request.
@@ -149,7 +137,7 @@ impl<'g> MatchedRequest<'g> {
     /// itself stays valid.
     pub(crate) fn is_valid_for_route(&self, session: &Session, now: UnixTime) -> bool {
         !session.has_expired_access_token(now)
-            || !self.needs_access_token() && self.route.requirements.check(session.claims_at(now)).is_ok()
+            || !self.needs_access_token() && self.check(session.claims_at(now)).is_ok()
     }
 
     /// Returns the response to a session that is [not valid for the route](Self::is_valid_for_route): a new login, which brings a new
@@ -180,21 +168,26 @@ impl<'g> MatchedRequest<'g> {
             || self.route.integration.headers().is_some_and(|headers| headers.iter().any(is_token))
     }
 
-    /// Accepts a session unless another site made the browser send a state-changing request. Reads are harmless: the other site
-    /// cannot see the response.
+    /// Accepts a session unless another site may have made the browser send it.
     fn accept_session(
         &self,
         head: &RequestHead<'_>,
         party: &'g Arc<RelyingParty>,
         session: Arc<Session>,
     ) -> Outcome<Credentials<'g>> {
-        let is_read = matches!(head.method, "GET" | "HEAD" | "OPTIONS")
-            && (head.header)("upgrade").is_none()
-            && !self.is_refresh();
-        if !is_read && self.is_untrusted_cross_site(head) {
+        if self.is_forgeable(head) {
             return Break(cross_site_request());
         }
         Continue(Credentials::Session(party, session))
+    }
+
+    /// Whether another site made the browser send a state-changing request, with the credentials that it adds by itself. Reads are
+    /// harmless: the other site cannot see the response.
+    fn is_forgeable(&self, head: &RequestHead<'_>) -> bool {
+        let is_read = matches!(head.method, "GET" | "HEAD" | "OPTIONS")
+            && (head.header)("upgrade").is_none()
+            && !self.is_refresh();
+        !is_read && self.is_untrusted_cross_site(head)
     }
 
     /// Whether another site made the browser send this request, and CORS does not trust that site with credentials.
@@ -221,8 +214,19 @@ impl<'g> MatchedRequest<'g> {
                 let location = login_url(&format!("{}{path}", login.client.origin()), &self.return_to(head));
                 Reply::new(302).with("location", location).with("cache-control", PRIVATE)
             }
-            _ if self.route.accepts_bearer() => missing_token(path),
+            _ if self.route.accepts_bearer() => self.missing_token(path),
             _ => missing_session(path),
+        }
+    }
+
+    fn missing_token(&self, login: Option<&str>) -> Reply {
+        let sources = &self.gateway.token_sources;
+        match sources.first() {
+            Some(source) if !sources.iter().any(TokenSource::is_authorization) => {
+                let (kind, name) = source.parts();
+                missing_token_in(&concat(&[kind, name]), login)
+            }
+            _ => missing_token(login),
         }
     }
 
@@ -268,10 +272,17 @@ impl<'g> MatchedRequest<'g> {
 
     /// Checks the rights that the route requires. Breaks with 403, or the redirect configured for the route.
     pub(crate) fn authorize(&self, head: &RequestHead<'_>, claims: &Claims) -> Outcome<()> {
-        match self.route.requirements.check(claims) {
+        match self.check(claims) {
             Ok(()) => Continue(()),
             Err(reason) => Break(self.forbid(head, &reason)),
         }
+    }
+
+    /// Checks the rights that the route requires, with roles in the claim of the token's issuer.
+    fn check(&self, claims: &Claims) -> Result<(), Forbidden> {
+        let requirements = &self.route.requirements;
+        let roles_claim = requirements.roles.as_ref().and_then(|_| self.gateway.roles_claim_of(claims.issuer()?));
+        requirements.check_with_roles_in(roles_claim, claims)
     }
 
     /// Returns the response to an invalid token.

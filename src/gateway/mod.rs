@@ -9,6 +9,7 @@ mod cors;
 mod forward;
 mod handle;
 mod headers;
+mod hosts;
 mod index;
 mod intent;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod route;
 #[cfg(test)]
 #[cfg(feature = "unicode")]
 mod session_tests;
+mod token_source;
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -35,12 +37,15 @@ use self::cors::{Cors, CorsHeaders};
 pub use self::forward::{Destination, Forward, HeaderEdit};
 pub use self::handle::{Answer, config_invalid};
 use self::headers::ReservedHeaders;
+use self::hosts::{HostTable, Hosts};
 use self::matched::{Caller, MatchedRequest, Outcome};
 use self::resource::ProtectedResource;
 use self::route::{Integration, Methods, Route};
+use self::token_source::TokenSource;
 pub use crate::http::Unicode;
 use crate::http::path::RequestPath;
-use crate::http::{Reply, RequestHead, cookies_without};
+use crate::http::{Reply, RequestHead, canonical_name, cookies_without};
+use crate::jwt::ClaimPath;
 use crate::oidc::RelyingParty;
 use crate::verifier::Verifier;
 
@@ -60,6 +65,16 @@ struct Routes {
     table: RouteTable,
     /// Whether the login is at [`LOGIN_PATH`].
     has_default_login: bool,
+}
+
+/// Which tokens and logins are trusted, and where tokens are read.
+#[derive(Debug)]
+struct Trust {
+    verifier: Option<Arc<Verifier>>,
+    login: Option<Arc<RelyingParty>>,
+    resource: Option<ProtectedResource>,
+    roles_claims: Vec<(String, ClaimPath)>,
+    token_sources: Vec<TokenSource>,
 }
 
 /// A compiled configuration.
@@ -138,18 +153,20 @@ pub struct Gateway {
     has_default_login: bool,
     /// The resource whose metadata is served, and named in challenges.
     resource: Option<ProtectedResource>,
+    /// The claims with roles of issuers that have their own, sorted by issuer.
+    roles_claims: Vec<(String, ClaimPath)>,
+    /// Where tokens are read.
+    token_sources: Vec<TokenSource>,
+    /// The canonical names of the cookies for tokens, of all authorizers.
+    token_cookies: Vec<Vec<u8>>,
+    /// The gateways of further authorizers.
+    hosts: Hosts,
 }
 
 impl Gateway {
-    fn new(
-        routes: Routes,
-        unicode: Unicode,
-        cors: Option<Cors>,
-        verifier: Option<Arc<Verifier>>,
-        login: Option<Arc<RelyingParty>>,
-        resource: Option<ProtectedResource>,
-    ) -> Self {
+    fn new(routes: Routes, unicode: Unicode, cors: Option<Cors>, trust: Trust) -> Self {
         let Routes { mut routes, table, has_default_login } = routes;
+        let Trust { verifier, login, resource, roles_claims, token_sources } = trust;
         for route in &mut routes {
             route.login_step = route.integration.login_step().zip(login.clone());
         }
@@ -159,16 +176,66 @@ impl Gateway {
                 headers.iter().for_each(|(name, _)| reserved_headers.reserve(name));
             }
         }
-        Self { routes, table, unicode, cors, reserved_headers, verifier, login, has_default_login, resource }
+        Self {
+            routes,
+            table,
+            unicode,
+            cors,
+            reserved_headers,
+            verifier,
+            login,
+            has_default_login,
+            resource,
+            roles_claims,
+            token_sources,
+            token_cookies: Vec::new(),
+            hosts: Hosts::default(),
+        }
     }
 
-    /// Returns the relying party that handles logins; `None` if there is no login route.
+    /// Joins the gateways of several authorizers, each of which is chosen by its hosts; or returns the only one.
+    fn joined(gateways: Vec<Self>, table: HostTable) -> Option<Self> {
+        let sources: Vec<TokenSource> = gateways.iter().flat_map(|one| one.token_sources.iter().cloned()).collect();
+        let mut gateways = gateways.into_iter().map(|mut gateway| {
+            sources.iter().for_each(|source| gateway.remove_before_forwarding(source));
+            gateway
+        });
+        let first = gateways.next()?;
+        Some(Self { hosts: Hosts { table, others: gateways.collect() }, ..first })
+    }
+
+    /// Keeps the tokens of a source from the origins. Routes decide about `Authorization`.
+    fn remove_before_forwarding(&mut self, source: &TokenSource) {
+        match source {
+            TokenSource::Header(_) if source.is_authorization() => {}
+            TokenSource::Header(name) => self.reserved_headers.reserve(name),
+            TokenSource::Cookie(name) => self.token_cookies.push(canonical_name(name).collect()),
+        }
+    }
+
+    /// Returns the claim with roles of an issuer that has its own.
+    fn roles_claim_of(&self, issuer: &str) -> Option<&ClaimPath> {
+        let at = self.roles_claims.binary_search_by(|(one, _)| one.as_str().cmp(issuer)).ok()?;
+        self.roles_claims.get(at).map(|(_, claim)| claim)
+    }
+
+    /// Returns the relying party that handles logins; `None` if there is no login route. Of several authorizers, that of the first.
     #[must_use]
     pub fn login(&self) -> Option<&Arc<RelyingParty>> {
         self.login.as_ref()
     }
 
-    /// Returns the verifier of bearer tokens; `None` if no route accepts any.
+    /// Returns the relying party that sealed a [message](crate::oidc::CoordinatorMessage) to the coordinator of a session. If there is
+    /// only one, it is not asked.
+    #[must_use]
+    pub fn login_of_message(&self, sealed: &str) -> Option<&Arc<RelyingParty>> {
+        if self.hosts.others.is_empty() {
+            return self.login();
+        }
+        self.all().filter_map(Self::login).find(|party| party.has_sealed(sealed))
+    }
+
+    /// Returns the verifier of bearer tokens; `None` if no route accepts any. Of several authorizers, that of the first.
     #[must_use]
     pub fn verifier(&self) -> Option<&Arc<Verifier>> {
         self.verifier.as_ref()
@@ -246,11 +313,17 @@ impl Gateway {
     /// Returns a client's `Cookie` header without the gateway's own cookies; `None` if nothing remains.
     fn forwarded_cookies(&self, cookie: &str) -> Option<String> {
         cookies_without(cookie, |name| {
-            let after = |prefix: &str| {
-                name.split_at_checked(prefix.len()).filter(|(start, _)| start.eq_ignore_ascii_case(prefix))
-            };
-            let session = self.login.as_ref().and_then(|login| after(&login.sessions.cookie.name));
-            after(COOKIE_PREFIX).is_some() || session.is_some_and(|(_, rest)| rest.is_empty() || rest.starts_with('.'))
+            let session = self.login.as_ref().map(|login| login.sessions.cookie.name.as_str());
+            is_own_cookie(name, session)
+                || self.token_cookies.iter().any(|one| canonical_name(name).eq(one.iter().copied()))
         })
     }
+}
+
+/// Whether a cookie is the gateway's own. `session`: the name of the session cookie.
+fn is_own_cookie(name: &str, session: Option<&str>) -> bool {
+    let after =
+        |prefix: &str| name.split_at_checked(prefix.len()).filter(|(start, _)| start.eq_ignore_ascii_case(prefix));
+    after(COOKIE_PREFIX).is_some()
+        || session.and_then(after).is_some_and(|(_, rest)| rest.is_empty() || rest.starts_with('.'))
 }

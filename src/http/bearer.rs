@@ -49,7 +49,8 @@ fn starts_with_scheme(text: &str) -> bool {
         && !text.as_bytes().get(SCHEME.len()).is_some_and(|&next| next.is_ascii_alphanumeric() || next == b'-')
 }
 
-fn is_b64token(text: &str) -> bool {
+/// Returns whether the text is a token: one or more of the characters that RFC 6750 §2.1 allows.
+pub(crate) fn is_b64token(text: &str) -> bool {
     let characters = text.trim_end_matches('=');
     !characters.is_empty() && characters.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte))
 }

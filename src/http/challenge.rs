@@ -17,17 +17,26 @@ pub fn missing_token(login: Option<&str>) -> Reply {
         None => "This needs an access token in the Authorization header: Authorization: Bearer <token>.",
         Some(_) => "This needs a login, or an access token in the Authorization header: Authorization: Bearer <token>.",
     };
+    unauthorized("token_missing", detail, login)
+}
+
+/// Returns the same where tokens are read elsewhere: in the header or cookie `source`.
+#[cfg(feature = "gateway")]
+pub(crate) fn missing_token_in(source: &str, login: Option<&str>) -> Reply {
+    let or = if login.is_some() { "a login, or " } else { "" };
+    unauthorized("token_missing", &concat(&["This needs ", or, "an access token in the ", source, "."]), login)
+}
+
+fn unauthorized(code: &str, detail: &str, login: Option<&str>) -> Reply {
     let mut more = alloc::vec![("error", "unauthorized")];
     more.extend(login.map(|path| ("login", path)));
-    Reply::problem_with(401, "token_missing", detail, &more).with("www-authenticate", REALM)
+    Reply::problem_with(401, code, detail, &more).with("www-authenticate", REALM)
 }
 
 /// Returns the challenge for a request without a session where no token is accepted. `login` is the login path, if any.
 #[cfg(feature = "gateway")]
 pub(crate) fn missing_session(login: Option<&str>) -> Reply {
-    let mut more = alloc::vec![("error", "unauthorized")];
-    more.extend(login.map(|path| ("login", path)));
-    Reply::problem_with(401, "login_required", "This needs a login.", &more).with("www-authenticate", REALM)
+    unauthorized("login_required", "This needs a login.", login)
 }
 
 /// Returns the response to a token where none is accepted.

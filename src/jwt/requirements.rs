@@ -107,6 +107,11 @@ impl Requirements {
     /// # Errors
     /// The first requirement that is not met.
     pub fn check(&self, claims: &Claims) -> Result<(), Forbidden> {
+        self.check_with_roles_in(None, claims)
+    }
+
+    /// Checks verified claims, with roles in this claim instead of that of [`Roles`].
+    pub(crate) fn check_with_roles_in(&self, claim: Option<&ClaimPath>, claims: &Claims) -> Result<(), Forbidden> {
         let audience = claims.audience();
         if !self.audience.iter().all(|required| audience.contains(required)) {
             return Err(Forbidden::Audience);
@@ -128,7 +133,7 @@ impl Requirements {
                 return Err(Forbidden::Permission { claim_missing: false });
             }
         }
-        self.roles.as_ref().map_or(Ok(()), |roles| roles.check(claims))?;
+        self.roles.as_ref().map_or(Ok(()), |roles| roles.check(claim.unwrap_or(&roles.claim), claims))?;
         match self.claims.iter().find(|rule| !rule.is_met(claims)) {
             Some(rule) => Err(Forbidden::Claim(ClaimName::Configured(rule.claim.to_text()))),
             None => Ok(()),
@@ -162,8 +167,8 @@ impl ClaimRule {
 }
 
 impl Roles {
-    fn check(&self, claims: &Claims) -> Result<(), Forbidden> {
-        let value = self.claim.find(claims).ok_or(Forbidden::Role { claim_missing: true })?;
+    fn check(&self, claim: &ClaimPath, claims: &Claims) -> Result<(), Forbidden> {
+        let value = claim.find(claims).ok_or(Forbidden::Role { claim_missing: true })?;
         // Like `aud`, one string or an array of strings; anything else but an object contains no role.
         let roles = Audience::from_value(value).unwrap_or_default();
         let held = |role: &str| match value {

@@ -115,6 +115,11 @@ impl RelyingParty {
         Ok(outcome.storing(&history, host))
     }
 
+    /// Returns whether this relying party sealed the message.
+    pub(crate) fn has_sealed(&self, sealed: &str) -> bool {
+        self.open_message(sealed).is_some()
+    }
+
     fn open_message(&self, sealed: &str) -> Option<Session> {
         self.sessions.open_message(sealed, self.client.host())
     }

@@ -16,11 +16,14 @@ mod claims;
 mod debug;
 mod edits;
 mod forward;
+mod hosts;
+mod issuers;
 mod load;
 mod problems;
 mod resource;
 #[path = "../support/mod.rs"]
 mod support;
+mod token_sources;
 
 use edgeward::gateway::{Answer, Forward, Gateway, HEALTH_PATH, compile, config_invalid};
 use edgeward::http::{Reply, RequestHead};

@@ -67,6 +67,32 @@ fn resource(section: Value) -> Value {
     at(valid(), "/protected_resource", section)
 }
 
+fn token_from(list: Value) -> Value {
+    at(with_login(), "/authorizer/token_from", list)
+}
+
+fn further(issuer: Value) -> Value {
+    at(valid(), "/authorizer/issuers", json!([{ "issuer": "https://ci.example.com" }, issuer]))
+}
+
+/// A configuration with two authorizers that serves.
+fn with_hosts() -> Value {
+    let mut config = with_login();
+    let mut a = config.as_object_mut().unwrap().remove("authorizer").unwrap();
+    a["redirect_uri"] = json!("https://a.example.com/cb");
+    let mut b = a.clone();
+    b["redirect_uri"] = json!("https://b.example.com:8443/cb");
+    config["authorizers"] = json!({ "a": a, "b": b });
+    config["hosts"] = json!({ "a.example.com": { "authorizer": "a" }, "b.example.com": { "authorizer": "b" } });
+    config
+}
+
+fn without(mut config: Value, pointer: &str) -> Value {
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    config.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name).unwrap();
+    config
+}
+
 fn body(text: &str) -> Value {
     at(valid(), "/paths/1/integration/body", json!(text))
 }
@@ -96,6 +122,126 @@ fn everywhere(variable: &str) -> Value {
 /// Mistakes, by name.
 fn mistakes() -> Vec<(&'static str, String)> {
     let object: Vec<(&str, Value)> = vec![
+        // Sources of tokens
+        ("sources of tokens that are no list", token_from(json!({ "header": "X-Token" }))),
+        ("no source of tokens", token_from(json!([]))),
+        ("a source that is text", token_from(json!(["Authorization"]))),
+        ("a source without a name", token_from(json!([{}]))),
+        ("a source of two kinds", token_from(json!([{ "header": "X-Token", "cookie": "token" }]))),
+        ("a source of another kind", token_from(json!([{ "query": "token" }]))),
+        ("a source that is a list", token_from(json!([{ "header": ["X-Token"] }]))),
+        ("a source that is no header name", token_from(json!([{ "header": "X Token" }]))),
+        ("a source that is no cookie name", token_from(json!([{ "cookie": "a=b" }]))),
+        ("a header of the connection as a source", token_from(json!([{ "header": "Proxy-Authorization" }]))),
+        ("the cookie header as a source", token_from(json!([{ "header": "cookie" }]))),
+        ("the session cookie as a source", token_from(json!([{ "cookie": "__Host-edgeward" }]))),
+        ("a login cookie as a source", token_from(json!([{ "cookie": "__host-edgeward-login-x" }]))),
+        (
+            "another session cookie as a source",
+            at(token_from(json!([{ "cookie": "__Host-s.1" }])), "/session/cookie", json!("__Host-s")),
+        ),
+        (
+            "an identity header as a source",
+            at(header("$claims.sub"), "/authorizer/token_from", json!([{ "header": "x_user" }])),
+        ),
+        (
+            "the same source twice",
+            token_from(json!([{ "header": "X-Token" }, { "cookie": "a" }, { "header": "x-token" }])),
+        ),
+        (
+            "a resource whose clients cannot send tokens",
+            at(
+                resource(json!({ "resource": "https://a.example" })),
+                "/authorizer/token_from",
+                json!([{ "cookie": "a" }]),
+            ),
+        ),
+        // Rules of issuers
+        (
+            "a further issuer without an audience or clients",
+            further(json!({ "issuer": "https://b.example", "audience": false })),
+        ),
+        (
+            "a further issuer with an audience that is empty",
+            further(json!({ "issuer": "https://b.example", "audience": [] })),
+        ),
+        (
+            "a further issuer with an audience where there is none",
+            without_audience(at(
+                with_login(),
+                "/authorizer/issuers",
+                json!([{ "issuer": "https://b.example", "audience": "b" }]),
+            )),
+        ),
+        (
+            "a further issuer without clients where none has an audience",
+            at(
+                at(at(valid(), "/authorizer/audience", json!(false)), "/authorizer/clients", json!(["c"])),
+                "/authorizer/issuers",
+                json!([{ "issuer": "https://b.example", "clients": [] }]),
+            ),
+        ),
+        (
+            "a further issuer with an algorithm that is none",
+            further(json!({ "issuer": "https://b.example", "algorithms": "none" })),
+        ),
+        (
+            "a further issuer with clients that are no list",
+            further(json!({ "issuer": "https://b.example", "clients": {} })),
+        ),
+        (
+            "a further issuer with a claim of roles where there is none",
+            further(json!({ "issuer": "https://b.example", "roles_claim": "r" })),
+        ),
+        // Several authorizers
+        ("authorizers without hosts", without(with_hosts(), "/hosts")),
+        ("hosts without authorizers", at(valid(), "/hosts", json!({ "a.example.com": { "authorizer": "a" } }))),
+        ("one authorizer beside several", at(with_hosts(), "/authorizer", valid()["authorizer"].clone())),
+        ("authorizers in a list", at(with_hosts(), "/authorizers", json!([]))),
+        ("no authorizers", at(with_hosts(), "/authorizers", json!({}))),
+        ("no hosts", at(with_hosts(), "/hosts", json!({}))),
+        ("a host that is text", at(with_hosts(), "/hosts/a.example.com", json!("a"))),
+        ("a host without an authorizer", at(with_hosts(), "/hosts/a.example.com", json!({}))),
+        ("a host with an unknown authorizer", at(with_hosts(), "/hosts/c.example.com", json!({ "authorizer": "A" }))),
+        (
+            "a host with a scheme as its port",
+            at(with_hosts(), "/hosts/c.example.com:https", json!({ "authorizer": "a" })),
+        ),
+        ("a host with a final dot", at(with_hosts(), "/hosts/c.example.com.", json!({ "authorizer": "a" }))),
+        ("a host with a wildcard", at(with_hosts(), "/hosts/*.example.com", json!({ "authorizer": "a" }))),
+        ("a host in Unicode", at(with_hosts(), "/hosts/ä.example.com", json!({ "authorizer": "a" }))),
+        ("the same host twice", at(with_hosts(), "/hosts/A.example.com", json!({ "authorizer": "b" }))),
+        ("an authorizer without a host", at(with_hosts(), "/authorizers/c", valid()["authorizer"].clone())),
+        (
+            "a redirect to another host",
+            at(with_hosts(), "/authorizers/b/redirect_uri", json!("https://a.example.com/cb")),
+        ),
+        (
+            "a redirect to a host of none",
+            at(with_hosts(), "/authorizers/b/redirect_uri", json!("https://c.example.com/cb")),
+        ),
+        ("an authorizer without a redirect", without(with_hosts(), "/authorizers/b/redirect_uri")),
+        ("an authorizer without a client", without(with_hosts(), "/authorizers/b/client_id")),
+        ("an authorizer without an issuer", without(with_hosts(), "/authorizers/b/issuer")),
+        (
+            "an authorizer of Auth0 without a domain",
+            at(without(with_hosts(), "/authorizers/b/issuer"), "/authorizers/b/type", json!("auth0")),
+        ),
+        ("an authorizer with a misspelt key", at(with_hosts(), "/authorizers/b/audiense", json!("x"))),
+        ("an authorizer that is text", at(with_hosts(), "/authorizers/b", json!("b"))),
+        (
+            "an authorizer without the claim of roles",
+            at(at(with_hosts(), "/authorizers/a/roles_claim", json!("r")), "/paths/0/roles", json!(["x"])),
+        ),
+        ("a mistake in a route of several authorizers", at(with_hosts(), "/paths/1/path", json!("/api"))),
+        (
+            "a domain for sessions of several authorizers",
+            at(at(with_hosts(), "/session/domain", json!("example.com")), "/session/cookie", json!("__Secure-s")),
+        ),
+        (
+            "a resource on none of the hosts",
+            at(with_hosts(), "/protected_resource", json!({ "resource": "https://c.example.com" })),
+        ),
         // Templates
         ("a template of another name", header("$tokens")),
         ("a template in another case", header("$Token")),
@@ -352,6 +498,12 @@ fn the_configurations_that_are_changed_here_serve() {
         ),
         self::without_audience(with_login()),
         resource(json!({ "resource": "https://a.example" })),
+        token_from(json!([{ "header": "Authorization" }, { "header": "Cf-Access-Jwt-Assertion" }, { "cookie": "a" }])),
+        at(header("$token"), "/authorizer/token_from", json!([{ "header": "x-user" }])),
+        with_hosts(),
+        at(with_hosts(), "/hosts/c.example.com:8080", json!({ "authorizer": "a" })),
+        at(with_hosts(), "/protected_resource", json!({ "resource": "https://b.example.com/mcp" })),
+        further(json!({ "issuer": "https://b.example", "audience": false, "clients": "c", "algorithms": ["PS256"] })),
     ] {
         assert_eq!(compile(&config.to_string(), &|_| None).map(|compiled| compiled.warnings), Ok(vec![]), "{config}");
     }

@@ -62,7 +62,7 @@ async fn handle(inbound: Inbound, env: Env, ctx: Context, config: JsValue) -> Re
 #[wasm_bindgen]
 pub fn coordinate(action: String, sealed: String, read: Function, env: Env, config: JsValue) -> Promise {
     promise(Box::pin(async move {
-        let party = runtime::gateway(&env, &config).and_then(|gateway| gateway.login().cloned());
+        let party = runtime::gateway(&env, &config).and_then(|gateway| gateway.login_of_message(&sealed).cloned());
         let outcome = match (party, SessionAction::from_name(&action)) {
             (Some(party), Some(action)) => {
                 let outcome = party.coordinate(action, &sealed, &Store(read), &WorkerHost::new(env, None)).await;

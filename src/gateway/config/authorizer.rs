@@ -16,8 +16,10 @@ use super::redirects;
 use super::reference;
 use super::resource::ResourceConfig;
 use super::session::SessionConfig;
+use super::token_from::{self, TokenSourceConfig};
 use crate::discovery::MetadataCache;
 use crate::gateway::route::{Auth, Integration, Route};
+use crate::gateway::token_source::TokenSource;
 use crate::json::Value;
 use crate::jwk::{JwkSet, KeyCache, KeySource};
 use crate::jwt::{Access, Algorithm, ClaimPath, Policy, Profile, Requirements};
@@ -91,6 +93,8 @@ section! {
         authorization_params: Parameters;
         /// Whether the user's address is sent to the token endpoint (`auth0-forwarded-for`).
         forward_client_ip: Flag = false;
+        /// Where bearer tokens are read. Without it: in the header `Authorization`. All these headers and cookies are removed before a request is forwarded.
+        token_from: List<TokenSourceConfig>;
         /// The claims that must be equal before the rights of an access token count for the user of an ID token.
         subject_match: SubjectMatchConfig;
     }
@@ -107,6 +111,14 @@ section! {
         jwks: Jwks;
         /// URL of its key set.
         jwks_uri: Text;
+        /// What its tokens must have in `aud`, as in `authorizer`, which must have an audience, too. Without it: that of `authorizer`.
+        audience: AudienceForm;
+        /// Its signature algorithms. Without it: those of `authorizer`.
+        algorithms: Algorithms;
+        /// The clients whose tokens are accepted. Without it: those of `authorizer`.
+        clients: Texts;
+        /// The claim that lists roles in its tokens. Without it: that of `authorizer`, which must have one, too.
+        roles_claim: ClaimPathForm;
     }
 }
 
@@ -194,6 +206,16 @@ pub(super) struct Destination {
 struct Issuer {
     issuer: String,
     keys: Keys,
+    own: OwnRules,
+}
+
+/// The rules of one issuer that differ from those of the authorizer.
+#[derive(Default)]
+struct OwnRules {
+    audience: Option<Vec<String>>,
+    algorithms: Option<Vec<Algorithm>>,
+    clients: Option<Vec<String>>,
+    roles_claim: Option<ClaimPath>,
 }
 
 enum Keys {
@@ -205,11 +227,10 @@ impl<'c> Authorizer<'c> {
     /// Checks the section by itself.
     pub(super) fn check(
         reader: &mut Reader<'_>,
-        section: &Setting<'c, AuthorizerConfig>,
+        config: &'c AuthorizerConfig,
         login: &Setting<'_, LoginConfig>,
         resource: &Setting<'_, ResourceConfig>,
-    ) -> Option<Self> {
-        let config = section.value?;
+    ) -> Self {
         let clients = config.clients();
         if config.audience().value.is_some_and(Vec::is_empty) && clients.items().is_empty() && !clients.is_invalid {
             reader.error(
@@ -230,7 +251,36 @@ impl<'c> Authorizer<'c> {
         let resource = resource.value.and_then(|resource| resource.resource().cloned());
         let issuers = read_issuers(reader, config);
         let environment = EnvironmentConfig::read_section(reader, &Section::new(String::new(), None));
-        Some(Self { config, issuers, environment, default_return_to, resource, has_invalid_audience })
+        let authorizer = Self { config, issuers, environment, default_return_to, resource, has_invalid_audience };
+        authorizer.check_issuers(reader);
+        authorizer
+    }
+
+    /// Checks the rules of further issuers against those of the authorizer.
+    fn check_issuers(&self, reader: &mut Reader<'_>) {
+        let clients = self.config.clients();
+        for (_, further) in self.config.issuers().value.map_or(&[][..], |list| &list.valid) {
+            let (audience, own) = (further.audience(), further.clients());
+            let accepts_no_audience = match audience.value {
+                Some(audience) => audience.is_empty(),
+                None => !audience.is_invalid && !own.is_absent() && self.expects_no_audience(),
+            };
+            let accepted = if own.is_absent() { &clients } else { &own };
+            if accepts_no_audience && accepted.items().is_empty() && !accepted.is_invalid {
+                let setting = if audience.is_absent() { own.place() } else { audience.place() };
+                reader.error(
+                    &setting,
+                    "allows tokens without an audience: then clients must list the clients whose tokens are accepted",
+                );
+            }
+            if audience.value.is_some() && self.lacks_audience() {
+                reader.error(&audience.place(), "needs authorizer.audience, too");
+            }
+            let roles = further.roles_claim();
+            if roles.value.is_some() && self.lacks_roles_claim() {
+                reader.error(&roles.place(), "needs authorizer.roles_claim, too");
+            }
+        }
     }
 
     pub(super) fn scope(&self) -> String {
@@ -284,7 +334,37 @@ impl<'c> Authorizer<'c> {
 
     /// Whether only some clients' tokens are accepted.
     pub(super) fn restricts_clients(&self) -> bool {
-        !self.config.clients().items().is_empty()
+        let is_restricted = |one: &Issuer| one.own.clients.as_ref().is_some_and(|clients| !clients.is_empty());
+        !self.config.clients().items().is_empty() || self.issuers.iter().any(is_restricted)
+    }
+
+    /// Where bearer tokens are read.
+    pub(super) fn token_sources(
+        &self,
+        reader: &mut Reader<'_>,
+        session: &SessionConfig,
+        routes: &[Route],
+    ) -> Vec<TokenSource> {
+        let sources = token_from::check(reader, &self.config.token_from(), &session.cookie(), routes);
+        if self.resource.is_some() && !sources.is_empty() && !sources.iter().any(TokenSource::is_authorization) {
+            reader.error(
+                "authorizer.token_from",
+                "must have { \"header\": \"Authorization\" } for protected_resource, whose clients send tokens there",
+            );
+        }
+        sources
+    }
+
+    /// The claims with roles of the issuers that have their own, sorted by issuer.
+    pub(super) fn roles_claims(&self) -> Vec<(String, ClaimPath)> {
+        let mut claims: Vec<(String, ClaimPath)> = Vec::new();
+        for one in &self.issuers {
+            if let Some(claim) = &one.own.roles_claim {
+                let at = claims.partition_point(|(other, _)| *other < one.issuer);
+                claims.insert(at, (one.issuer.clone(), claim.clone()));
+            }
+        }
+        claims
     }
 
     /// The destination of a login that names no page, if it is on the gateway's own origin.
@@ -343,7 +423,12 @@ impl<'c> Authorizer<'c> {
         }
         let mut verifier: Option<Verifier> = None;
         for one in &self.issuers {
-            let policy = match self.policy(&one.issuer, &audience) {
+            let clients = one.own.clients.as_deref().unwrap_or(self.config.clients().items());
+            if clients.is_empty() && one.own.audience.as_ref().unwrap_or(&audience).is_empty() {
+                // That tokens without an audience need clients has been reported.
+                return None;
+            }
+            let policy = match self.policy(one, &audience) {
                 Ok(policy) => policy,
                 Err(reason) => {
                     reader.error("authorizer", reason);
@@ -471,10 +556,13 @@ impl<'c> Authorizer<'c> {
         })
     }
 
-    fn policy(&self, issuer: &str, audience: &[String]) -> Result<Policy<Access>, crate::jwt::InvalidPolicy> {
-        let config = self.config;
-        let (clients, algorithms) = (config.clients().items().iter().cloned(), config.algorithms());
-        let policy = if self.expects_no_audience() {
+    /// The policy of an issuer's tokens. `audience`: unless it has its own; none if tokens must have none.
+    fn policy(&self, one: &Issuer, audience: &[String]) -> Result<Policy<Access>, crate::jwt::InvalidPolicy> {
+        let (config, issuer, own) = (self.config, one.issuer.as_str(), &one.own);
+        let clients = own.clients.as_deref().unwrap_or(config.clients().items()).iter().cloned();
+        let algorithms = own.algorithms.clone().unwrap_or_else(|| config.algorithms());
+        let audience = own.audience.as_deref().unwrap_or(audience);
+        let policy = if audience.is_empty() {
             Policy::access_token_without_audience(issuer, clients, &algorithms)?
         } else {
             Policy::access_token(issuer, audience.iter().cloned(), &algorithms)?.clients(clients)
@@ -506,7 +594,14 @@ fn read_issuers(reader: &mut Reader<'_>, config: &AuthorizerConfig) -> Vec<Issue
         jwks_uri: config.jwks_uri(),
     };
     let mut issuers: Vec<Issuer> = first.read(reader, kind, max_key_bits).into_iter().collect();
+    let mut names: Vec<String> = issuers.iter().map(|one| one.issuer.clone()).collect();
     for (place, further) in config.issuers().value.map_or(&[][..], |list| &list.valid) {
+        let own = OwnRules {
+            audience: further.audience().cloned(),
+            algorithms: further.algorithms().cloned(),
+            clients: further.clients().cloned(),
+            roles_claim: further.roles_claim().cloned(),
+        };
         let further = IssuerSettings {
             http_hosts,
             domain: further.domain(),
@@ -515,10 +610,12 @@ fn read_issuers(reader: &mut Reader<'_>, config: &AuthorizerConfig) -> Vec<Issue
             jwks_uri: further.jwks_uri(),
         };
         let Some(issuer) = further.read(reader, kind, max_key_bits) else { continue };
-        if issuers.iter().any(|one| one.issuer == issuer.issuer) {
-            reader.error(place, "names the same issuer as another entry");
-        } else {
-            issuers.push(issuer);
+        match names.binary_search(&issuer.issuer) {
+            Ok(_) => reader.error(place, "names the same issuer as another entry"),
+            Err(at) => {
+                names.insert(at, issuer.issuer.clone());
+                issuers.push(Issuer { own, ..issuer });
+            }
         }
     }
     issuers
@@ -569,7 +666,7 @@ impl IssuerSettings<'_> {
                 })
             })
         };
-        Some(Issuer { issuer: issuer?, keys: keys? })
+        Some(Issuer { issuer: issuer?, keys: keys?, own: OwnRules::default() })
     }
 }
 

@@ -139,7 +139,7 @@ impl Slot {
             let value = (key.read)(reader, &field);
             return Self { is_invalid: value.is_none(), value, variable: None };
         }
-        let found = key.variables.iter().find_map(|variable| Some((*variable, reader.variable(variable)?)));
+        let found = key.variables.iter().find_map(|variable| Some((*variable, reader.stand_in(variable)?)));
         if let Some((variable, text)) = found {
             let value = (key.read)(reader, &Field::of_variable(variable, &text));
             return Self { is_invalid: value.is_none(), value, variable: Some(variable) };
@@ -162,6 +162,11 @@ pub(super) struct Setting<'c, T> {
 }
 
 impl<'c, T> Setting<'c, T> {
+    /// A setting that is not given.
+    pub(super) fn absent() -> Self {
+        Self { section: "", name: "", variable: None, value: None, is_invalid: false }
+    }
+
     /// The place of the value, or of the key where it is absent.
     pub(super) fn place(&self) -> String {
         match self.variable {

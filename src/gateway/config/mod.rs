@@ -7,6 +7,7 @@ mod authorizer;
 mod cors;
 mod declare;
 mod forms;
+mod hosts;
 mod integration;
 mod login;
 mod methods;
@@ -22,6 +23,7 @@ mod reference;
 mod resource;
 mod session;
 mod suggestion;
+mod token_from;
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -30,8 +32,9 @@ use core::fmt;
 
 use self::authorizer::{Authorizer, AuthorizerConfig};
 use self::cors::CorsConfig;
-use self::declare::{Declared, Key, section};
+use self::declare::{Declared, Key, Setting, section};
 use self::forms::Text;
+use self::hosts::{Authorizers, HostMap};
 use self::integration::{ProxyConfig, RespondConfig};
 use self::login::LoginConfig;
 use self::paths::{PathConfig, PathList};
@@ -39,8 +42,9 @@ pub use self::reader::{Environment, Problem};
 use self::reader::{Reader, Section};
 use self::resource::ResourceConfig;
 use self::session::SessionConfig;
+use super::hosts::HostTable;
 use super::route::{Auth, Integration, Route};
-use super::{Gateway, LOGIN_PATH, Unicode};
+use super::{Gateway, LOGIN_PATH, Trust, Unicode};
 use crate::host::Level;
 use crate::json::{Document, JsonError, error_position};
 use crate::limits;
@@ -52,6 +56,10 @@ section! {
         schema as "$schema": Text;
         /// Who issues the tokens, what they must satisfy, and the client that logs users in.
         authorizer: AuthorizerConfig;
+        /// Several authorizers by name, in place of `authorizer`. Each has the keys of `authorizer`, for which no variables stand in.
+        authorizers: Authorizers;
+        /// The authorizer of each host, such as `app.example.com`, which stands for all its ports, or `app.example.com:8443`. Requests to other hosts are answered 421.
+        hosts: HostMap;
         /// The sealed cookie that holds a login.
         session: SessionConfig;
         /// Where logins end.
@@ -149,8 +157,20 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
     };
     let root = Section::new(String::new(), Some(document.root()));
     let config = GatewayConfig::read_section(&mut reader, &root);
-    let (login, resource) = (config.login(), config.protected_resource());
-    let authorizer = Authorizer::check(&mut reader, &config.authorizer(), &login, &resource);
+    let login = config.login();
+    let (named, table) = hosts::check(&mut reader, &config.authorizer(), &config.authorizers(), &config.hosts());
+    let resource_of = |number: usize| {
+        let resource = config.protected_resource();
+        let url = resource.value.and_then(|resource| resource.resource().value);
+        let is_other = !table.is_empty() && url.is_some_and(|url| table.find(url) != Some(number));
+        if is_other { Setting::absent() } else { resource }
+    };
+    let mut authorizers = Vec::new();
+    for (number, one) in named.iter().enumerate() {
+        reader.enter_authorizer(one.place);
+        authorizers.push(one.config.map(|one| Authorizer::check(&mut reader, one, &login, &resource_of(number))));
+    }
+    reader.enter_authorizer(None);
     // Without the section there still are its defaults and variables.
     let defaults;
     let session = match config.session().value {
@@ -162,20 +182,57 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
     };
     session::check(&mut reader, session);
     let cors = cors::check(&mut reader, &config.cors());
-    let resource = resource::check(&resource, authorizer.as_ref());
-    let compiled = paths::check(&mut reader, &config.paths(), authorizer.as_ref());
-    let routes = &compiled.routes;
-    check_protection(&mut reader, &config, authorizer.as_ref(), routes);
-    let verifier = authorizer.as_ref().and_then(|authorizer| authorizer.verifier(&mut reader, routes)).map(Arc::new);
-    let login = authorizer
-        .as_ref()
-        .filter(|_| routes.iter().any(|route| route.integration.needs_login()))
-        .and_then(|authorizer| authorizer.login(&mut reader, routes, session, verifier.clone()));
-    if reader.has_errors() {
-        return Err(reader.into_problems());
+    check_hosts(&mut reader, &config, session, &table);
+    let mut gateways = Vec::new();
+    for (number, (one, authorizer)) in named.iter().zip(&authorizers).enumerate() {
+        let authorizer = authorizer.as_ref();
+        reader.enter_authorizer(one.place);
+        let compiled = paths::check(&mut reader, &config.paths(), authorizer);
+        let routes = &compiled.routes;
+        check_protection(&mut reader, &config, authorizer, routes);
+        let verifier = authorizer.and_then(|authorizer| authorizer.verifier(&mut reader, routes)).map(Arc::new);
+        let login = authorizer
+            .filter(|_| routes.iter().any(|route| route.integration.needs_login()))
+            .and_then(|authorizer| authorizer.login(&mut reader, routes, session, verifier.clone()));
+        if let Some(login) = &login
+            && !table.is_empty()
+            && table.find(login.client.origin()) != Some(number)
+            && !reader.has_error_inside("hosts")
+        {
+            // Cookies are bound to its host: each authorizer has its own.
+            reader.error("authorizer.redirect_uri", "must be on a host of this authorizer: see hosts");
+        }
+        let trust = Trust {
+            verifier,
+            login: login.map(Arc::new),
+            resource: resource::check(&resource_of(number), authorizer),
+            roles_claims: authorizer.map(Authorizer::roles_claims).unwrap_or_default(),
+            token_sources: authorizer
+                .map(|authorizer| authorizer.token_sources(&mut reader, session, routes))
+                .unwrap_or_default(),
+        };
+        gateways.push(Gateway::new(compiled, platform.unicode, cors.clone(), trust));
     }
-    let gateway = Gateway::new(compiled, platform.unicode, cors, verifier, login.map(Arc::new), resource);
-    Ok(Compiled { gateway, warnings: reader.into_problems() })
+    reader.enter_authorizer(None);
+    match Gateway::joined(gateways, table) {
+        Some(gateway) if !reader.has_errors() => Ok(Compiled { gateway, warnings: reader.into_problems() }),
+        _ => Err(reader.into_problems()),
+    }
+}
+
+/// Checks what several authorizers share.
+fn check_hosts(reader: &mut Reader<'_>, config: &GatewayConfig, session: &SessionConfig, table: &HostTable) {
+    if config.authorizers().is_absent() {
+        return;
+    }
+    let domain = session.domain();
+    if !domain.is_absent() {
+        reader.error(&domain.place(), "cannot be set with authorizers: each host has sessions of its own");
+    }
+    let resource = config.protected_resource().value.and_then(|resource| resource.resource().value);
+    if resource.is_some_and(|url| table.find(url).is_none()) && !table.is_empty() {
+        reader.error("protected_resource.resource", "is on none of the hosts");
+    }
 }
 
 /// Compiles a configuration document and logs every problem. `None` if it is invalid: every request is answered with 503 then.
@@ -227,14 +284,15 @@ fn check_protection(
     authorizer: Option<&Authorizer<'_>>,
     routes: &[Route],
 ) {
-    if config.authorizer().is_absent() && !config.protected_resource().is_absent() {
+    let lacks_authorizer = config.authorizer().is_absent() && config.authorizers().is_absent();
+    if lacks_authorizer && !config.protected_resource().is_absent() {
         reader.error("protected_resource", "needs an authorizer, which verifies the tokens");
     }
     let mut protected = routes.iter().filter(|route| route.auth != Auth::None).peekable();
     if protected.peek().is_none() {
         return;
     }
-    if config.authorizer().is_absent() {
+    if lacks_authorizer {
         reader.error(
             "authorizer",
             "is missing, and there are routes that need it; set \"auth\": \"none\" on public ones",

@@ -9,6 +9,7 @@ use super::declare::{Key, place_of_variable};
 use super::suggestion::{nearest, shown, unknown};
 use crate::gateway::{Platform, Unicode};
 use crate::json::{Object, Value};
+use crate::text::concat;
 
 /// A problem of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,9 +40,20 @@ pub(super) struct Reader<'e> {
     /// For the patterns of paths.
     pub(super) unicode: Unicode,
     random_secret: Option<&'e str>,
+    /// The place of the authorizer in question, if there are several.
+    authorizer: Option<String>,
     problems: Vec<Problem>,
     missing: Vec<MissingVariable>,
 }
+
+/// The parts of messages that name variables, which stand in for keys of a single authorizer only.
+const STAND_INS: [&str; 5] = [
+    ", or set AUTH0_DOMAIN",
+    "; or set AUTH0_CLIENT_ID",
+    ", or AUTH0_CLIENT_SECRET",
+    ", or set AUTH0_AUDIENCE",
+    ", or the site's origin in APP_BASE_URL",
+];
 
 /// A variable without a value, reported once.
 struct MissingVariable {
@@ -117,12 +129,32 @@ impl<'d> Section<'d> {
 impl<'e> Reader<'e> {
     pub(super) fn new(env: &'e Environment<'e>, platform: Platform<'e>) -> Self {
         let Platform { unicode, random_secret } = platform;
-        Self { env, unicode, random_secret, problems: Vec::new(), missing: Vec::new() }
+        Self { env, unicode, random_secret, authorizer: None, problems: Vec::new(), missing: Vec::new() }
     }
 
     /// The secret that seals sessions where none is configured.
     pub(super) fn random_secret(&self) -> Option<&'e str> {
         self.random_secret
+    }
+
+    /// Enters the authorizer at this place, one of several: what is reported about `authorizer` is about it, and no variable stands in
+    /// for its keys.
+    pub(super) fn enter_authorizer(&mut self, place: Option<&str>) {
+        self.authorizer = place.map(ToString::to_string);
+    }
+
+    /// The variable that stands in for a key.
+    pub(super) fn stand_in(&self, name: &str) -> Option<String> {
+        // A variable such as a client secret is for one authorizer, and must not reach the provider of another.
+        if self.authorizer.is_some() { None } else { self.variable(name) }
+    }
+
+    /// A place or message about `authorizer`, in terms of the one in question.
+    fn in_authorizer(&self, text: &str) -> String {
+        match (&self.authorizer, text.strip_prefix("authorizer")) {
+            (Some(place), Some(rest)) if rest.is_empty() || rest.starts_with('.') => concat(&[place, rest]),
+            _ => text.to_string(),
+        }
     }
 
     pub(super) fn error(&mut self, place: &str, message: impl fmt::Display) {
@@ -134,8 +166,19 @@ impl<'e> Reader<'e> {
     }
 
     fn problem(&mut self, place: &str, message: &dyn fmt::Display, is_error: bool) {
-        let path = if place.is_empty() { "(document)".to_string() } else { place.to_string() };
-        self.problems.push(Problem { path, message: message.to_string(), is_error });
+        let path = if place.is_empty() { "(document)".to_string() } else { self.in_authorizer(place) };
+        let mut problem = Problem { path, message: message.to_string(), is_error };
+        if let Some(authorizer) = &self.authorizer {
+            for variable in STAND_INS {
+                problem.message = problem.message.replace(variable, "");
+            }
+            problem.message = problem.message.replace("authorizer.", &concat(&[authorizer, "."]));
+            // A mistake in what all authorizers share is one problem.
+            if self.problems.contains(&problem) {
+                return;
+            }
+        }
+        self.problems.push(problem);
     }
 
     pub(super) fn has_errors(&self) -> bool {
@@ -144,6 +187,7 @@ impl<'e> Reader<'e> {
 
     /// Whether an error is reported at this place, so that what follows from it is not.
     pub(super) fn has_error_at(&self, place: &str) -> bool {
+        let place = self.in_authorizer(place);
         self.problems.iter().any(|problem| problem.is_error && problem.path == place)
     }
 

@@ -1,0 +1,144 @@
+//! `authorizers` and `hosts`: several authorizers, each for its hosts.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::authorizer::AuthorizerConfig;
+use super::declare::{Form, Setting, section};
+use super::forms::Text;
+use super::reader::{Field, Reader};
+#[cfg(test)]
+use super::reference;
+use crate::gateway::hosts::{HostTable, parse_host};
+use crate::text::concat;
+
+section! {
+    /// The authorizer of a host.
+    pub(super) struct HostConfig {
+        /// The name of one of `authorizers`.
+        authorizer: Text, required "the name of one of authorizers";
+    }
+}
+
+/// Authorizers by name.
+pub(super) struct Authorizers;
+
+/// Hosts by name.
+pub(super) struct HostMap;
+
+/// A member of an object whose names are the user's choice.
+pub(super) struct Member<T> {
+    pub(super) name: String,
+    pub(super) place: String,
+    /// `None` if it is wrong, which has been reported.
+    pub(super) value: Option<T>,
+}
+
+fn read_members<F: Form>(
+    reader: &mut Reader<'_>,
+    field: &Field<'_>,
+    are_authorizers: bool,
+) -> Option<Vec<Member<F::Value>>> {
+    let section = reader.object(field)?;
+    let mut members = Vec::new();
+    for (name, member) in section.members() {
+        if are_authorizers {
+            reader.enter_authorizer(Some(&member.place));
+        }
+        let value = F::read(reader, &member);
+        members.push(Member { name: name.into(), place: member.place, value });
+    }
+    reader.enter_authorizer(None);
+    if members.is_empty() {
+        reader.error(&field.place, "must not be empty");
+        return None;
+    }
+    Some(members)
+}
+
+impl Form for Authorizers {
+    type Value = Vec<Member<AuthorizerConfig>>;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Self::Value> {
+        read_members::<AuthorizerConfig>(reader, field, true)
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Named(AuthorizerConfig::form().into())
+    }
+}
+
+impl Form for HostMap {
+    type Value = Vec<Member<HostConfig>>;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Self::Value> {
+        read_members::<HostConfig>(reader, field, false)
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Named(HostConfig::form().into())
+    }
+}
+
+/// An authorizer of the document.
+pub(super) struct Named<'c> {
+    /// Its place, if there are several.
+    pub(super) place: Option<&'c str>,
+    pub(super) config: Option<&'c AuthorizerConfig>,
+}
+
+/// Returns the authorizers, numbered by position, with the hosts of each. With `authorizer` alone, it is for all hosts.
+pub(super) fn check<'c>(
+    reader: &mut Reader<'_>,
+    single: &Setting<'c, AuthorizerConfig>,
+    several: &Setting<'c, Vec<Member<AuthorizerConfig>>>,
+    hosts: &Setting<'_, Vec<Member<HostConfig>>>,
+) -> (Vec<Named<'c>>, HostTable) {
+    let mut table = HostTable::default();
+    if several.is_absent() {
+        if !hosts.is_absent() {
+            reader.error("hosts", "needs authorizers, which it chooses from");
+        }
+        return (Vec::from([Named { place: None, config: single.value }]), table);
+    }
+    if !single.is_absent() {
+        reader.error("authorizer", "cannot stand beside authorizers");
+    }
+    if hosts.is_absent() {
+        reader.error_missing("hosts", "the authorizer of each host");
+    }
+    let members = several.items();
+    let names: Vec<&str> = members.iter().map(|one| one.name.as_str()).collect();
+    for Member { name, place, value } in hosts.items() {
+        let authorizer = value.as_ref().map(HostConfig::authorizer);
+        let chosen = authorizer.as_ref().and_then(|setting| setting.value);
+        let number = chosen.and_then(|chosen| names.iter().position(|one| one == chosen));
+        if let (Some(setting), Some(_), None) = (&authorizer, chosen, number)
+            && !names.is_empty()
+        {
+            // The name is not shown: what a placeholder stands for may be secret.
+            reader.error(&setting.place(), concat(&["is none of authorizers: ", &names.join(", ")]));
+        }
+        match parse_host(name) {
+            None => reader.error(
+                place,
+                "is not a host: write app.example.com or app.example.com:8443, and international names as xn--…",
+            ),
+            Some(host) => {
+                // A host with a wrong authorizer counts, so that its mistake is one problem.
+                if !table.insert(host, number.unwrap_or(usize::MAX)) {
+                    reader.error(place, "is the same host as another entry");
+                }
+            }
+        }
+    }
+    if !reader.has_error_inside("hosts") && hosts.value.is_some() {
+        for (_, one) in members.iter().enumerate().filter(|(number, _)| !table.names(*number)) {
+            reader.error(&one.place, "is the authorizer of no host: see hosts");
+        }
+    }
+    let named = |one: &'c Member<AuthorizerConfig>| Named { place: Some(&one.place), config: one.value.as_ref() };
+    (members.iter().map(named).collect(), table)
+}
