@@ -253,7 +253,8 @@ impl Inner {
             [_] => 0,
             several => {
                 let named = token.unverified_issuer()?;
-                let found = several.iter().position(|one| one.rules.issuer() == named);
+                let exact = several.iter().position(|one| one.rules.issuer() == named);
+                let found = exact.or_else(|| several.iter().position(|one| one.rules.names_issuer(&named)));
                 found.ok_or_else(|| self.issuer_mismatch(&named))?
             }
         };

@@ -22,6 +22,7 @@ mod keys;
 mod kinds;
 mod rights;
 mod signatures;
+mod tenants;
 #[path = "../support/mod.rs"]
 mod support;
 
