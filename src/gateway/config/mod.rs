@@ -12,6 +12,7 @@ mod login;
 mod methods;
 mod overlaps;
 mod paths;
+mod presets;
 mod reader;
 mod redirects;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use self::forms::Text;
 use self::integration::{ProxyConfig, RespondConfig};
 use self::login::LoginConfig;
 use self::paths::{PathConfig, PathList};
+use self::presets::AuthorizerForm;
 pub use self::reader::{Environment, Problem};
 use self::reader::{Reader, Section};
 use self::resource::ResourceConfig;
@@ -51,7 +53,7 @@ section! {
         /// The JSON Schema of this document, for editors.
         schema as "$schema": Text;
         /// Who issues the tokens, what they must satisfy, and the client that logs users in.
-        authorizer: AuthorizerConfig;
+        authorizer: AuthorizerForm;
         /// The sealed cookie that holds a login.
         session: SessionConfig;
         /// Where logins end.
