@@ -18,6 +18,7 @@ mod edits;
 mod forward;
 mod load;
 mod problems;
+mod providers;
 mod resource;
 #[path = "../support/mod.rs"]
 mod support;
