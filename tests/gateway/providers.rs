@@ -115,7 +115,8 @@ fn rules_on_routes_are_enough_for_an_issuer_that_serves_everyone() {
     let providers = providers();
     let github = providers.iter().find(|one| one["type"] == "github_actions").unwrap();
     let verdict = |routes: Value| {
-        let authorizer = json!({ "type": "github_actions", "audience": "https://api.example.com", "jwks": github["jwks"] });
+        let authorizer =
+            json!({ "type": "github_actions", "audience": "https://api.example.com", "jwks": github["jwks"] });
         compile(&json!({ "authorizer": authorizer, "paths": routes }).to_string(), &|_| None)
     };
     let route = |path: &str, more: Value| {

@@ -22,9 +22,9 @@ mod keys;
 mod kinds;
 mod rights;
 mod signatures;
-mod tenants;
 #[path = "../support/mod.rs"]
 mod support;
+mod tenants;
 
 use edgeward::base64url;
 use edgeward::error::VerifyError;

@@ -80,7 +80,9 @@ fn tid_is_the_tenant_of_the_issuer() {
 
 #[test]
 fn any_tenant_is_a_guid_and_nothing_else() {
-    for tenant in ["common", "{tenantid}", "", "a/b", "8F2A1C3E-0b4d-4c6f-9e1a-5d7b2f4c6a80", &format!("{OURS}/{SECOND}")] {
+    for tenant in
+        ["common", "{tenantid}", "", "a/b", "8F2A1C3E-0b4d-4c6f-9e1a-5d7b2f4c6a80", &format!("{OURS}/{SECOND}")]
+    {
         let text = token(&of(V2, tenant), tenant).text();
         assert_eq!(refusal(&policy(V2, Tenants::Any), &key_a().set(), &text).code(), "issuer_mismatch", "{tenant}");
     }
@@ -111,9 +113,10 @@ fn tenants_do_not_change_other_issuers() {
 #[test]
 fn of_several_issuers_the_template_is_found() {
     let keys = |issuer: &str| KeyCache::fixed(issuer, key_a().set());
-    let verifier = Verifier::new(policy("https://tenant.example.com/", Tenants::Any), keys("https://tenant.example.com/"))
-        .and_issuer(policy(V1, only(&[OURS, SECOND])), keys(V1))
-        .and_issuer(policy(V2, only(&[OURS, SECOND])), keys(V2));
+    let verifier =
+        Verifier::new(policy("https://tenant.example.com/", Tenants::Any), keys("https://tenant.example.com/"))
+            .and_issuer(policy(V1, only(&[OURS, SECOND])), keys(V1))
+            .and_issuer(policy(V2, only(&[OURS, SECOND])), keys(V2));
     let host = FixedHost(now());
     let code = |text: &str| at_once(verifier.verify(text, &host)).err().map(|error| error.to_string());
     for issuer in [of(V1, OURS), of(V2, SECOND)] {

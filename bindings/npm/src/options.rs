@@ -67,7 +67,8 @@ pub(crate) fn parse(text: &[u8]) -> Result<Checker, InvalidOptions> {
     for (index, value) in issuers.iter().enumerate() {
         let issuer = Options(value.as_object().ok_or(FORM)?);
         let policy = policy(options, issuer).ok_or(FORM)?.require(requirements.clone());
-        let keys = key_cache(options, issuer, policy.issuer()).map_err(|reason| InvalidOptions { reason, issuer: index })?;
+        let keys =
+            key_cache(options, issuer, policy.issuer()).map_err(|reason| InvalidOptions { reason, issuer: index })?;
         verifier = Some(match verifier {
             None => Verifier::new(policy, keys),
             Some(verifier) => verifier.and_issuer(policy, keys),

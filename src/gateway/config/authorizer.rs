@@ -600,9 +600,9 @@ impl<'c> IssuerSettings<'c> {
         if has_template && tenants.is_absent() && !reader.has_error_at(&tenants.place()) {
             reader.error_missing(&tenants.place(), "the ids of the tenants that the issuer may stand for, or \"any\"");
         }
-        let issuer = template.as_ref().map(|template| {
-            tenants.value.map_or_else(|| template.clone(), |tenants| tenants.issuer(template))
-        });
+        let issuer = template
+            .as_ref()
+            .map(|template| tenants.value.map_or_else(|| template.clone(), |tenants| tenants.issuer(template)));
         let keys_uri = jwks_uri.cloned().filter(|_| jwks.is_absent());
         let is_uri_absent = keys_uri.is_none();
         let keys_uri = keys_uri.and_then(|text| filled_in(reader, preset.as_ref().copied(), text));

@@ -243,6 +243,7 @@ fn check_protection(
         );
     } else if authorizer.is_some_and(Authorizer::lacks_audience)
         && protected.any(|route| route.lacks_audience)
+        && !reader.has_error_at("authorizer.audience")
         // A route that was refused may be the callback.
         && config.paths().value.is_some_and(|list| list.is_complete && list.valid.len() == routes.len())
         // The sessions of a login open routes without an audience.

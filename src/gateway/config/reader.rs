@@ -134,13 +134,7 @@ impl<'e> Reader<'e> {
 
     /// A reader of the same environment, whose problems are not reported.
     pub(super) fn without_problems(&self) -> Self {
-        Self {
-            env: self.env,
-            unicode: self.unicode,
-            random_secret: None,
-            problems: Vec::new(),
-            missing: Vec::new(),
-        }
+        Self { env: self.env, unicode: self.unicode, random_secret: None, problems: Vec::new(), missing: Vec::new() }
     }
 
     /// The secret that seals sessions where none is configured.
