@@ -2,6 +2,7 @@
 
 use super::authorizer::{AuthorizerConfig, Type};
 use super::declare::{Declared, Form};
+use super::forms::Words;
 use super::reader::{Field, Reader};
 #[cfg(test)]
 use super::reference;
@@ -74,20 +75,26 @@ impl Form for AuthorizerForm {
     }
 }
 
-impl super::forms::Words for Type {
-    const WORDS: &'static [(&'static str, Self)] = &{
-        let mut words = [("auth0", Self::Auth0); PRESETS.len() + 2];
-        words[1] = ("oidc", Self::Oidc);
-        let mut at = 0;
-        while at < PRESETS.len() {
-            words[at + 2] = (PRESETS[at].0, Self::Preset);
-            at += 1;
-        }
-        words
-    };
+impl Words for Type {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("auth0", Self::Auth0),
+        ("oidc", Self::Oidc),
+        ("okta", Self::Preset),
+        ("entra", Self::Preset),
+        ("cognito", Self::Preset),
+        ("keycloak", Self::Preset),
+        ("google", Self::Preset),
+        ("supabase", Self::Preset),
+        ("clerk", Self::Preset),
+        ("workos", Self::Preset),
+        ("zitadel", Self::Preset),
+        ("firebase", Self::Preset),
+        ("cloudflare_access", Self::Preset),
+        ("github_actions", Self::Preset),
+    ];
 }
 
-/// Whether anybody can have this issuer sign tokens for any audience: those of public continuous integration.
+/// Whether anyone can have this issuer sign tokens for any audience: those of public continuous integration.
 pub(super) fn serves_everyone(issuer: &str) -> bool {
     issuer == "https://gitlab.com" || issuer.starts_with("https://token.actions.githubusercontent.com")
 }
@@ -124,11 +131,18 @@ pub(super) fn restricts_origin(rules: &[ClaimRule]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{PRESETS, restricts_origin, serves_everyone};
-    use crate::gateway::config::authorizer::AuthorizerConfig;
+    use crate::gateway::config::authorizer::{AuthorizerConfig, Type};
     use crate::gateway::config::declare::Declared;
+    use crate::gateway::config::forms::Words;
     use crate::json::Document;
     use crate::jwt::{ClaimPath, ClaimRule};
     use crate::limits;
+
+    #[test]
+    fn every_preset_is_a_type() {
+        let types = Type::WORDS.iter().filter(|(_, kind)| *kind == Type::Preset).map(|(name, _)| *name);
+        assert!(types.eq(PRESETS.map(|(name, _)| name)));
+    }
 
     #[test]
     fn every_preset_is_an_object_of_declared_keys() {
