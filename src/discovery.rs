@@ -14,7 +14,7 @@ use crate::limits;
 use crate::shared::Shared;
 use crate::single_flight::SingleFlight;
 use crate::text::concat;
-use crate::url;
+use crate::url::{self, split_tenant};
 
 /// Why an issuer's metadata is unavailable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,7 +240,8 @@ impl MetadataCache {
 impl MetadataPermit {
     /// Fetches the document and stores the outcome.
     pub(crate) async fn run(self, host: &impl Host) {
-        let openid = [self.cache.issuer.trim_end_matches('/'), "/.well-known/openid-configuration"];
+        let issuer = common_issuer(&self.cache.issuer);
+        let openid = [issuer.trim_end_matches('/'), "/.well-known/openid-configuration"];
         // The other requests wait for a second attempt for another lease.
         let extend_lease = || {
             let now = host.now();
@@ -248,7 +249,7 @@ impl MetadataPermit {
         };
         let mut response = get_json(host, Outgoing::get(concat(&openid)), extend_lease).await;
         if response.as_ref().is_ok_and(|response| response.status == 404) {
-            response = get_json(host, Outgoing::get(oauth_metadata_url(&self.cache.issuer)), extend_lease).await;
+            response = get_json(host, Outgoing::get(oauth_metadata_url(&issuer)), extend_lease).await;
         }
         let retry_after_s = response.as_ref().ok().and_then(Incoming::retry_after_s);
         let read = Metadata::read(&self.cache, response).map(Arc::new);
@@ -279,6 +280,12 @@ fn age_s(since: UnixTime, now: UnixTime) -> i64 {
 /// Returns whether data from `since` may be used while nothing newer is available: for a day, and not if the clock went back.
 pub(crate) fn may_serve_stale(since: UnixTime, now: UnixTime) -> bool {
     (0..limits::JWKS_STALE_ON_ERROR_S).contains(&age_s(since, now))
+}
+
+/// Returns the issuer at whose URL the metadata is: of all tenants together, under `common`. That document names `{tenantid}` in its
+/// issuer.
+fn common_issuer(issuer: &str) -> String {
+    split_tenant(issuer).map_or_else(|| issuer.into(), |(before, after)| concat(&[before, "common", after]))
 }
 
 /// Returns the URL of RFC 8414 §3.1: the well-known path goes between the issuer's host and path.

@@ -118,11 +118,72 @@ pub(crate) fn may_serve_keys(uri: &str, issuer: &str, http_hosts: &[String]) -> 
     HttpUrl::parse(uri).is_some_and(may_serve)
 }
 
+/// Splits an issuer's URL around `{tenantid}`, which stands for the id of a tenant.
+pub(crate) fn split_tenant(template: &str) -> Option<(&str, &str)> {
+    let (before, rest) = template.split_once('{')?;
+    Some((before, rest.strip_prefix("tenantid}")?))
+}
+
+/// Returns the tenant that `issuer` names where `template` has `{tenantid}`; `None` if it is another issuer.
+pub(crate) fn tenant_in<'i>(template: &str, issuer: &'i str) -> Option<&'i str> {
+    let (before, after) = split_tenant(template)?;
+    issuer.strip_prefix(before)?.strip_suffix(after).filter(|tenant| is_tenant(tenant))
+}
+
+/// Returns whether `issuer` is the configured issuer, which may hold `{tenantid}`. Whether its tenant is accepted is not checked.
+pub(crate) fn is_issuer(configured: &str, issuer: &str) -> bool {
+    configured == issuer || tenant_in(configured, issuer).is_some()
+}
+
+/// Returns whether the text is the id of a tenant: a GUID in lower case, so that nothing else fits into a template.
+pub(crate) fn is_tenant(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+        })
+}
+
 #[cfg(test)]
 mod tests {
     #[cfg(feature = "gateway")]
     use super::is_within_domain;
-    use super::{HttpUrl, is_loopback, may_serve_keys};
+    use super::{HttpUrl, is_issuer, is_loopback, may_serve_keys, split_tenant, tenant_in};
+
+    const TENANT: &str = "8f2a1c3e-0b4d-4c6f-9e1a-5d7b2f4c6a80";
+
+    #[test]
+    fn a_template_stands_for_guids_and_nothing_else() {
+        let template = "https://login.example/{tenantid}/v2.0";
+        let with = |tenant: &str| template.replace("{tenantid}", tenant);
+        assert_eq!(tenant_in(template, &with(TENANT)), Some(TENANT));
+        assert!(is_issuer(template, &with(TENANT)) && is_issuer(template, template));
+        let upper = TENANT.to_ascii_uppercase();
+        let long = [TENANT, "0"].concat();
+        let with_path = [TENANT, "/x"].concat();
+        for tenant in [
+            "",
+            "common",
+            "{tenantid}",
+            "contoso.example",
+            &upper,
+            &long,
+            &with_path,
+            &TENANT[1..],
+            "8f2a1c3e/0b4d/4c6f/9e1a/5d7b2f4c6a80",
+            "8f2a1c3e-0b4d-4c6f-9e1a-5d7b2f4c6a8g",
+            "8f2a1c3e-0b4d-4c6f-9e1a-5d7b2f4c6aé",
+        ] {
+            assert_eq!(tenant_in(template, &with(tenant)), None, "{tenant}");
+        }
+        for issuer in [format!("https://login.example/{TENANT}/v1.0"), format!("http://login.example/{TENANT}/v2.0")] {
+            assert_eq!(tenant_in(template, &issuer), None, "{issuer}");
+        }
+        // The two fixed parts must not share characters.
+        assert_eq!(tenant_in("https://a/{tenantid}/", "https://a/"), None);
+        assert_eq!(split_tenant("https://a/{tenant}/"), None);
+        assert_eq!(split_tenant("https://a/"), None);
+    }
 
     #[test]
     fn plain_urls_are_read() {

@@ -47,6 +47,8 @@ struct Inner {
     issuers: Vec<Issuer>,
     /// The positions of the issuers, sorted by name: a request costs the same whatever their number.
     by_name: Vec<usize>,
+    /// The positions of those with `{tenantid}`, which no name finds.
+    templates: Vec<usize>,
     tokens: Shared<TokenCache>,
 }
 
@@ -104,7 +106,7 @@ impl<K> Verifier<K> {
     #[must_use]
     pub fn new(policy: Policy<K>, keys: KeyCache) -> Self {
         let tokens = Shared::new(TokenCache::new(limits::TOKEN_CACHE_ENTRIES));
-        Self { inner: Inner { issuers: Vec::new(), by_name: Vec::new(), tokens }, kind: PhantomData }
+        Self { inner: Inner { issuers: Vec::new(), by_name: Vec::new(), templates: Vec::new(), tokens }, kind: PhantomData }
             .and_issuer(policy, keys)
     }
 
@@ -193,6 +195,9 @@ impl Inner {
         if let Err(at) = self.find(issuer.rules.issuer()) {
             self.by_name.insert(at, self.issuers.len());
         }
+        if issuer.rules.has_tenants() {
+            self.templates.push(self.issuers.len());
+        }
         self.issuers.push(issuer);
     }
 
@@ -270,8 +275,10 @@ impl Inner {
             0
         } else {
             let named = token.unverified_issuer()?;
-            let found = self.find(&named).ok().and_then(|at| self.by_name.get(at).copied());
-            found.ok_or_else(|| self.issuer_mismatch(&named))?
+            let exact = self.find(&named).ok().and_then(|at| self.by_name.get(at));
+            let is_tenant = |at: &&usize| self.issuers.get(**at).is_some_and(|one| one.rules.names_issuer(&named));
+            let found = exact.or_else(|| self.templates.iter().find(is_tenant));
+            *found.ok_or_else(|| self.issuer_mismatch(&named))?
         };
         let Some(issuer) = self.issuers.get(index) else { return Err(self.issuer_mismatch("")) };
         let (check, key) = issuer.keys.check_token(&issuer.rules, token, now, fetches)?;

@@ -20,7 +20,7 @@ use std::rc::Rc;
 
 use edgeward::io::{Incoming, UnixTime};
 use edgeward::json;
-use edgeward::oidc::{CallbackError, ReturnTo};
+use edgeward::oidc::{CallbackError, ProviderError, ReturnTo};
 use edgeward::session::Session;
 use serde_json::json;
 use support::browser::{Browser, Request, Response};
@@ -66,7 +66,7 @@ fn error(response: &Response) -> Option<(String, Option<String>)> {
 /// Returns the error as reported to an API client.
 fn reported(error: &CallbackError) -> Option<(String, Option<String>)> {
     let of_provider = match error {
-        CallbackError::Denied(error) | CallbackError::ExchangeRefused(error) => Some(error.clone()),
+        CallbackError::Denied(error) | CallbackError::ExchangeRefused(error) => Some(error.code().into()),
         _ => None,
     };
     Some((error.code().into(), of_provider))
@@ -166,12 +166,12 @@ fn a_callback_that_this_browser_did_not_begin_is_refused() {
         (
             "an error",
             |flow| format!("{}&error=access_denied", flow.query),
-            CallbackError::Denied("access_denied".into()),
+            CallbackError::Denied(ProviderError::new("access_denied", None)),
         ),
         (
             "a hostile error",
             |flow| format!("{}&error=%3Cscript%3E", flow.query),
-            CallbackError::Denied("unknown_error".into()),
+            CallbackError::Denied(ProviderError::new("unknown_error", None)),
         ),
     ];
     for (what, query, expected) in attacks {
@@ -217,7 +217,7 @@ fn an_id_token_of_another_login_makes_no_session() {
 #[test]
 fn only_valid_token_responses_are_accepted() {
     let tokens = json!({ "access_token": "a", "token_type": "Bearer", "id_token": "x.y.z" });
-    let refusal = CallbackError::ExchangeRefused("invalid_grant".into());
+    let refusal = CallbackError::ExchangeRefused(ProviderError::new("invalid_grant", None));
     for (status, body, expected) in [
         (400, json!({ "error": "invalid_grant" }), refusal.clone()),
         (200, json!({ "error": "invalid_grant", "access_token": "a", "token_type": "Bearer" }), refusal),

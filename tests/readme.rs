@@ -22,9 +22,13 @@ fn read(path: &str) -> String {
 
 /// The fenced blocks of a language in README.
 fn snippets(language: &str) -> Vec<String> {
-    let readme = read("README.md");
+    snippets_of("README.md", language)
+}
+
+fn snippets_of(document: &str, language: &str) -> Vec<String> {
+    let text = read(document);
     let mut blocks = Vec::new();
-    for block in readme.split(&format!("\n```{language}\n")).skip(1) {
+    for block in text.split(&format!("\n```{language}\n")).skip(1) {
         blocks.push(block.split("\n```").next().unwrap().to_owned());
     }
     blocks
@@ -112,4 +116,31 @@ fn the_configuration_of_the_template_compiles_with_the_variables_of_its_wrangler
         text.split_once("[vars]").map(|(head, vars)| (head.to_owned(), assignments(vars))).unwrap()
     };
     assert_compiles(&read("examples/gateway-template/edgeward.json"), &variables);
+}
+
+#[test]
+fn the_recipes_for_providers_compile() {
+    let variables: Variables = [
+        ("CLIENT_SECRET", "the secret of the client"),
+        ("AUTH0_SECRET", "a sealing secret of at least 32 characters"),
+        ("APP_BASE_URL", "https://app.example.com"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    let recipes = snippets_of("docs/providers.md", "json");
+    assert!(recipes.len() > 18);
+    for recipe in recipes {
+        let mut config: serde_json::Value =
+            serde_json::from_str(&recipe).unwrap_or_else(|error| panic!("{error}: {recipe}"));
+        let respond = serde_json::json!({ "type": "respond", "body": "yours" });
+        let mut routes = vec![serde_json::json!({ "method": "GET", "path": "/api", "integration": respond })];
+        if recipe.contains("client_secret\"") {
+            let callback = serde_json::json!({ "type": "callback" });
+            routes.push(serde_json::json!({ "method": "GET", "path": "/callback", "integration": callback }));
+        }
+        config["paths"] = routes.into();
+        let compiled = compile(&config.to_string(), &|name| variables.get(name).cloned());
+        let warnings = compiled.unwrap_or_else(|problems| panic!("{problems:#?}\n{recipe}")).warnings;
+        assert_eq!(warnings, [], "{recipe}");
+    }
 }

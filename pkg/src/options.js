@@ -59,6 +59,14 @@ function withAllOrAny(read, place) {
   return read;
 }
 
+/** Ids of tenants, or any. */
+function tenants(value, place) {
+  if (value === "any") return value;
+  const ids = list(value, place);
+  if (!ids.every((id) => /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/.test(id))) fail(place, 'must be "any" or the ids of tenants, GUIDs in lower case');
+  return ids;
+}
+
 /** Audiences, or false for tokens without one. */
 const audience = (value, place) => (value === false ? value : list(value, place));
 
@@ -113,7 +121,7 @@ const SOURCE = { issuer: text, jwks, jwksUri: text };
 const ISSUER = { ...SOURCE, audience, algorithms: listOf(choice(ALGORITHMS)), clientId: text };
 export const VERIFIER = {
   ...ISSUER, ...REQUIREMENTS, issuers, kind: choice(["access", "id"]), nonce: text, profile: choice(["auto", "auth0", "rfc9068"]),
-  clients: list, trustedAudiences: list, types: list, allowHttp: listOf(httpHost), requiredClaims: list, clockSkew: integer(0, 60, "seconds"), maxTokenAge: integer(0, 0xffff_ffff, "seconds"),
+  tenants, clients: list, trustedAudiences: list, types: list, allowHttp: listOf(httpHost), requiredClaims: list, clockSkew: integer(0, 60, "seconds"), maxTokenAge: integer(0, 0xffff_ffff, "seconds"),
   cacheSize: integer(0, 65_536, "tokens"), timeout: integer(1, 30_000, "milliseconds"), fetch: callback, now: callback,
 };
 const BESIDE_VERIFIER = { ...REQUIREMENTS, audience: list };
@@ -127,12 +135,23 @@ const required = instance((value) => typeof value === "boolean", "true or false"
 const ONLY = { nonce: "id", accessToken: "id", trustedAudiences: "id", profile: "access" };
 const KINDS = { access: "access tokens", id: 'ID tokens (kind: "id")' };
 
+/** Issuers at which anyone can request tokens for any audience: those of public continuous integration. */
+const SERVES_EVERYONE = /^https:\/\/(token\.actions\.githubusercontent\.com|gitlab\.com$)/;
+const ORIGIN_CLAIMS = [
+  "sub", "repository", "repository_id", "repository_owner", "repository_owner_id", "project_path", "project_id", "namespace_path", "namespace_id",
+];
+
+/** Whether the rules admit some repositories or owners only. A prefix must end one's name: `octo` also begins `octocat`. */
+const restrictsOrigin = (rules = []) =>
+  rules.some(({ claim, equals, any, all, prefix }) => claim.length === 1 && ORIGIN_CLAIMS.includes(claim[0]) && Boolean(equals ?? any ?? all ?? prefix?.includes("/")));
+
 /** The core's reasons, by number. */
 const REASONS = [
   "cannot be read", "is too large", "has no key that can verify a signature", "must be a JSON Web Key Set: an object with the array keys",
   "must be an https URL (http is allowed on loopback only)",
 ];
 const NOT_HTTPS = 4;
+const TENANT = "{tenantid}";
 
 /** Reads an object of options by a table: unknown names and wrong values throw. */
 function readOptions(options, table, place) {
@@ -178,10 +197,15 @@ export function readVerifierOptions(options) {
       if (kind === "id") fail(`${prefix}audience`, "cannot be false for ID tokens: it lists further audiences to trust");
       if (policy.clients === undefined) fail(`${prefix}audience`, "is false: then clients must list the clients whose tokens are accepted");
     }
+    if (one.issuer.includes(TENANT) && policy.tenants === undefined) fail("tenants", 'is missing: the ids of the tenants that the issuer may stand for, or "any"');
+    if (SERVES_EVERYONE.test(one.issuer) && !restrictsOrigin(policy.claims)) {
+      fail("claims", "must have a rule on sub, repository, repository_owner, project_path or namespace_path (or their ids): every repository at this issuer can request a token for any audience");
+    }
     if (one.jwks !== undefined && one.jwksUri !== undefined) fail(`${prefix}jwks`, "and jwksUri exclude each other");
     if (names.has(one.issuer)) fail(`${prefix}issuer`, "is a duplicate");
     names.add(one.issuer);
   }
+  if (policy.tenants !== undefined && !policy.issuers.some((one) => one.issuer.includes(TENANT))) fail("tenants", `has no effect: no issuer has ${TENANT} in it`);
   return { policy: JSON.stringify(policy), kind, fetch, now, timeout };
 }
 

@@ -27,12 +27,14 @@ export interface GatewayConfig {
 
 /** Who issues the tokens, what they must satisfy, and the client that logs users in. */
 export interface AuthorizerConfig {
-  /** `auth0`: the issuer is `https://{domain}/`, with Auth0's endpoint paths. `oidc`: the issuer's URL, endpoints and keys by discovery. */
-  type: "auth0" | "oidc" | Placeholder;
-  /** The Auth0 domain, a bare host name. On loopback it may have a port, and http is used. Variable: `AUTH0_DOMAIN`. */
+  /** `auth0`: the issuer is `https://{domain}/`, with Auth0's endpoint paths. `oidc`: the issuer's URL, endpoints and keys by discovery. Any other: `oidc` with the keys that [docs/providers.md](providers.md) lists. */
+  type: "auth0" | "oidc" | "okta" | "entra" | "cognito" | "keycloak" | "google" | "supabase" | "clerk" | "workos" | "zitadel" | "firebase" | "cloudflare_access" | "github_actions" | Placeholder;
+  /** The provider's domain, a bare host name, for the types that make the issuer from it. That of Auth0 may have a port on loopback, where http is used. Variable: `AUTH0_DOMAIN`. */
   domain?: string;
-  /** The provider's issuer URL, compared exactly. Variables: `AUTH0_ISSUER`, `AUTH0_ISSUER_BASE_URL`. */
+  /** The provider's issuer URL, compared exactly. `{tenantid}` in it stands for the token's `tid`, one of `tenants`. Variables: `AUTH0_ISSUER`, `AUTH0_ISSUER_BASE_URL`. */
   issuer?: string;
+  /** The tenants that `{tenantid}` in an issuer may stand for: ids, or `any`. With a single one, the issuer is that tenant's, and so are its endpoints; else they are those of `common`. */
+  tenants?: string | readonly string[];
   /** Further issuers, each bound to its own keys. */
   issuers?: readonly IssuerConfig[];
   /** Identifier of the API. One of several must be in `aud`, compared exactly. Without it: `protected_resource.resource`, or else no bearer token is accepted, and sessions alone open routes. `false`: tokens have no `aud`, and those that have one are refused; only together with `clients`. Variable: `AUTH0_AUDIENCE`. */
@@ -59,6 +61,8 @@ export interface AuthorizerConfig {
   organizations?: string | readonly string[];
   /** Only tokens of these clients are accepted (`client_id`, else `azp`). In ID tokens, `azp` may be one of them, or `client_id`. */
   clients?: string | readonly string[];
+  /** Rules on claims, as in `paths[].claims`, for every access token. Required of issuers at which anyone can request tokens: GitHub Actions and gitlab.com, unless every route has such a rule. */
+  claims?: Readonly<Record<string, string | ClaimRuleConfig>> | readonly ClaimRuleConfig[];
   /** Audiences that ID tokens may name besides `client_id`. */
   trusted_audiences?: string | readonly string[];
   /** The claim that lists roles: a name, for example `https://yourapp.com/roles`, or a path such as `["realm_access", "roles"]`. Of an object, the names count. */
@@ -107,6 +111,24 @@ export interface IssuerConfig {
   clients?: string | readonly string[];
   /** The claim that lists roles in its tokens. Without it: that of `authorizer`, which must have one, too. */
   roles_claim?: string | readonly string[];
+  /** Rules on claims of its tokens, in place of `authorizer.claims`. */
+  claims?: Readonly<Record<string, string | ClaimRuleConfig>> | readonly ClaimRuleConfig[];
+}
+
+/** A rule on a claim that is a text or a list of texts. All conditions must be met; a claim that is absent or of another form meets none. */
+export interface ClaimRuleConfig {
+  /** The claim: a name, or a path such as `["realm_access", "roles"]`. In a list of rules only. */
+  claim?: string | readonly string[];
+  /** It must be this text. */
+  equals?: string;
+  /** It must be or contain one of these. */
+  any?: string | readonly string[];
+  /** It must be or contain each of these. */
+  all?: string | readonly string[];
+  /** It must neither be nor contain any of these. */
+  not?: string | readonly string[];
+  /** It must be a text that begins with this. */
+  prefix?: string;
 }
 
 /** A place of bearer tokens: either a header or a cookie. */
@@ -219,22 +241,6 @@ export interface AnyAllConfig {
   any?: string | readonly string[];
   /** All of these are required. */
   all?: string | readonly string[];
-}
-
-/** A rule on a claim that is a text or a list of texts. All conditions must be met; a claim that is absent or of another form meets none. */
-export interface ClaimRuleConfig {
-  /** The claim: a name, or a path such as `["realm_access", "roles"]`. In a list of rules only. */
-  claim?: string | readonly string[];
-  /** It must be this text. */
-  equals?: string;
-  /** It must be or contain one of these. */
-  any?: string | readonly string[];
-  /** It must be or contain each of these. */
-  all?: string | readonly string[];
-  /** It must neither be nor contain any of these. */
-  not?: string | readonly string[];
-  /** It must be a text that begins with this. */
-  prefix?: string;
 }
 
 /** An HTTP origin. */

@@ -112,6 +112,11 @@ interface CommonOptions extends Requirements {
   readonly types?: string | readonly string[];
   /** Hosts whose URLs may be http: `keys.internal`, or with a port `keys.internal:8080`. Default: only loopback. */
   readonly allowHttp?: string | readonly string[];
+  /**
+   * The tenants that `{tenantid}` in an issuer may stand for, or `any`: `iss` has the tenant of the claim `tid` in its place. Required for
+   * such issuers.
+   */
+  readonly tenants?: "any" | string | readonly string[];
   /** Claims that every token must have. */
   readonly requiredClaims?: string | readonly string[];
   /** Sends the requests for keys. Default: the runtime's `fetch`. */

@@ -47,6 +47,7 @@ use crate::http::path::RequestPath;
 use crate::http::{Reply, RequestHead, canonical_name, cookies_without};
 use crate::jwt::ClaimPath;
 use crate::oidc::RelyingParty;
+use crate::url::is_issuer;
 use crate::verifier::Verifier;
 
 /// The path of the health check for load balancers and monitoring. It needs no provider and no origin.
@@ -215,8 +216,12 @@ impl Gateway {
 
     /// Returns the claim with roles of an issuer that has its own.
     fn roles_claim_of(&self, issuer: &str) -> Option<&ClaimPath> {
-        let at = self.roles_claims.binary_search_by(|(one, _)| one.as_str().cmp(issuer)).ok()?;
-        self.roles_claims.get(at).map(|(_, claim)| claim)
+        let found = match self.roles_claims.binary_search_by(|(one, _)| one.as_str().cmp(issuer)) {
+            Ok(at) => self.roles_claims.get(at),
+            // That of a tenant.
+            Err(_) => self.roles_claims.iter().find(|(one, _)| is_issuer(one, issuer)),
+        };
+        found.map(|(_, claim)| claim)
     }
 
     /// Returns the relying party that handles logins; `None` if there is no login route. Of several authorizers, that of the first.

@@ -184,6 +184,8 @@ pub(super) struct Registered<'a> {
     pub(super) iss: Option<&'a str>,
     pub(super) sub: Option<&'a str>,
     pub(super) aud: Option<Audience<'a>>,
+    /// The tenant (Microsoft Entra ID).
+    pub(super) tid: Option<Value<'a>>,
     pub(super) exp: Option<f64>,
     pub(super) nbf: Option<f64>,
     pub(super) iat: Option<f64>,
@@ -222,6 +224,7 @@ impl<'a> Registered<'a> {
                 "cnf" => found.has_cnf = true,
                 _ if !is_present(&value) => {}
                 "jti" => found.jti = Some(value),
+                "tid" => found.tid = Some(value),
                 "azp" => found.azp = Some(value),
                 "client_id" => found.client_id = Some(value),
                 "nonce" => found.nonce = Some(value),

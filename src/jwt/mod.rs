@@ -17,6 +17,7 @@ mod claim_path;
 mod claims;
 mod policy;
 mod requirements;
+mod tenants;
 mod token;
 mod verified;
 mod verify;
@@ -31,6 +32,7 @@ pub use policy::{Access, Any, Id, InvalidPolicy, Policy, Profile};
 #[cfg(feature = "gateway")]
 pub(crate) use requirements::is_organization;
 pub use requirements::{ClaimRule, Requirements, Roles};
+pub use tenants::Tenants;
 #[cfg(feature = "gateway")]
 pub(crate) use token::unverified_claims;
 pub use token::{Header, UntrustedToken};

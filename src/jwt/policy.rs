@@ -7,11 +7,12 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use super::token::without_application;
-use super::{Algorithm, Requirements, UntrustedToken, VerifiedToken};
+use super::{Algorithm, Requirements, Tenants, UntrustedToken, VerifiedToken};
 use crate::error::VerifyError;
 use crate::io::UnixTime;
 use crate::jwk::JwkSet;
 use crate::limits;
+use crate::url::tenant_in;
 
 /// The rules for tokens of one kind: [`Access`] tokens or [`Id`] tokens. Issuer, audience and algorithms are mandatory.
 ///
@@ -56,6 +57,8 @@ pub enum Any {}
 pub(crate) struct Rules {
     pub(super) kind: Kind,
     pub(super) issuer: String,
+    /// The accepted tenants, if the issuer holds `{tenantid}`.
+    pub(super) tenants: Option<Tenants>,
     /// Empty for access tokens that must have no audience.
     pub(super) audience: Vec<String>,
     pub(super) algorithms: Vec<Algorithm>,
@@ -280,6 +283,7 @@ impl<K> Policy<K> {
         let rules = Rules {
             kind,
             issuer,
+            tenants: None,
             audience,
             algorithms: algorithms.to_vec(),
             types: Vec::new(),
@@ -336,6 +340,17 @@ impl<K> Policy<K> {
         self
     }
 
+    /// Accepts the tokens of these tenants, if the issuer holds `{tenantid}`: `iss` has the tenant of the claim `tid` in its place. With a
+    /// single tenant, the issuer is that tenant's. Has no effect on other issuers; without it, `{tenantid}` is matched by no token.
+    #[must_use]
+    pub fn tenants(mut self, tenants: Tenants) -> Self {
+        if Tenants::has_template(&self.rules.issuer) {
+            self.rules.issuer = tenants.issuer(&self.rules.issuer);
+            self.rules.tenants = Some(tenants);
+        }
+        self
+    }
+
     /// Accepts tokens of these types, too: values of the header's `typ`, with or without `application/`.
     #[must_use]
     pub fn types<T: Into<String>>(mut self, types: impl IntoIterator<Item = T>) -> Self {
@@ -369,6 +384,16 @@ impl Rules {
     /// Returns the issuer whose tokens are accepted.
     pub(crate) fn issuer(&self) -> &str {
         &self.issuer
+    }
+
+    /// Returns whether the issuer is a template of those of tenants.
+    pub(crate) fn has_tenants(&self) -> bool {
+        self.tenants.is_some()
+    }
+
+    /// Returns whether tokens of this issuer may be accepted: it is the configured one, or that of a tenant.
+    pub(crate) fn names_issuer(&self, issuer: &str) -> bool {
+        self.issuer == issuer || self.tenants.is_some() && tenant_in(&self.issuer, issuer).is_some()
     }
 }
 

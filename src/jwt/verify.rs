@@ -16,6 +16,7 @@ use crate::io::UnixTime;
 use crate::json::Value;
 use crate::jwk::VerifyingKey;
 use crate::limits;
+use crate::url::tenant_in;
 
 impl Rules {
     /// Checks `alg`, `crit` and `b64`, before a key is looked up.
@@ -94,9 +95,7 @@ impl Rules {
         algorithm: Algorithm,
     ) -> Result<Times, VerifyError> {
         self.check_typ(header)?;
-        if required("iss", claims.iss)? != self.issuer {
-            return Err(VerifyError::IssuerMismatch(Mismatch::new(&[&self.issuer], claims.iss.as_slice())));
-        }
+        self.check_issuer(claims)?;
         self.check_audience(header, claims)?;
         let exp = required("exp", claims.exp)?;
         let until = self.max_age_s.zip(claims.iat).map_or(exp, |(age, iat)| exp.min(iat + f64::from(age)));
@@ -119,6 +118,25 @@ impl Rules {
         }
         let types: Vec<&str> = types().collect();
         Err(VerifyError::TypNotAllowed(Mismatch::new(&types, header.typ().as_slice())))
+    }
+
+    fn check_issuer(&self, claims: &Registered<'_>) -> Result<(), VerifyError> {
+        let issuer = required("iss", claims.iss)?;
+        let mismatch = || Err(VerifyError::IssuerMismatch(Mismatch::new(&[&self.issuer], &[issuer])));
+        let Some(tenants) = &self.tenants else {
+            return if issuer == self.issuer { Ok(()) } else { mismatch() };
+        };
+        let tenant = match tenants.single() {
+            Some(tenant) => Some(tenant).filter(|_| issuer == self.issuer),
+            None => tenant_in(&self.issuer, issuer).filter(|tenant| tenants.contains(tenant)),
+        };
+        let Some(tenant) = tenant else { return mismatch() };
+        let named = required("tid", text("tid", claims.tid)?)?;
+        if named == tenant {
+            return Ok(());
+        }
+        let mismatch = Mismatch::new(&texts(tenants.ids()), &[named]);
+        Err(VerifyError::ClaimMismatch { claim: ClaimName::Registered("tid"), mismatch })
     }
 
     fn check_audience(&self, header: &Header, claims: &Registered<'_>) -> Result<(), VerifyError> {

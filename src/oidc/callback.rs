@@ -17,6 +17,7 @@ use crate::io::UnixTime;
 use crate::jwt::{Claims, Id, VerifiedToken, is_organization};
 use crate::limits;
 use crate::session::{Cookies, Session};
+use crate::url::is_issuer;
 
 /// An error of the callback.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,7 +163,7 @@ impl RelyingParty {
         }
         // RFC 9207 §2.4: where `iss` was announced, a missing one is an error like a wrong one.
         match iss {
-            Some(iss) if iss != provider.issuer => return Err(CallbackError::IssuerMismatch),
+            Some(iss) if !is_issuer(&provider.issuer, iss) => return Err(CallbackError::IssuerMismatch),
             None if provider.sends_iss => return Err(CallbackError::IssuerMismatch),
             _ => {}
         }

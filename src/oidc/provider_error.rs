@@ -15,7 +15,9 @@ pub struct ProviderError {
 }
 
 impl ProviderError {
-    pub(super) fn new(code: &str, description: Option<&str>) -> Self {
+    /// Creates an error from what the provider sent, neither of which need be well-formed.
+    #[must_use]
+    pub fn new(code: &str, description: Option<&str>) -> Self {
         // It appears in pages and responses.
         let is_code = !code.is_empty()
             && code.len() <= limits::MAX_ERROR_CODE_BYTES

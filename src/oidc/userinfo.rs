@@ -9,6 +9,7 @@ use crate::io::{Incoming, Outgoing, Unreachable};
 use crate::json::{Document, Value};
 use crate::jwt::Claims;
 use crate::limits;
+use crate::url::is_issuer;
 
 /// An error of the userinfo request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +92,7 @@ impl RelyingParty {
         host: &impl LoginHost,
     ) -> Result<String, UserinfoError> {
         let provider = self.provider(host).await.map_err(|_| UserinfoError::Unavailable)?;
-        if claims.issuer() != Some(&provider.issuer) {
+        if !claims.issuer().is_some_and(|issuer| is_issuer(&provider.issuer, issuer)) {
             return Err(UserinfoError::IssuerMismatch);
         }
         let endpoint = provider.userinfo_endpoint.clone().ok_or(UserinfoError::Unavailable)?;

@@ -22,6 +22,7 @@ mod logout;
 mod refresh;
 mod shared;
 mod storm;
+mod tenants;
 mod userinfo;
 mod without_api;
 

@@ -20,6 +20,7 @@ mod hosts;
 mod issuers;
 mod load;
 mod problems;
+mod providers;
 mod resource;
 #[path = "../support/mod.rs"]
 mod support;

@@ -58,6 +58,11 @@ fn header(value: &str) -> Value {
     )
 }
 
+/// The same with this authorizer.
+fn typed(authorizer: Value) -> Value {
+    at(valid(), "/authorizer", authorizer)
+}
+
 fn without_audience(mut config: Value) -> Value {
     config["authorizer"].as_object_mut().unwrap().remove("audience");
     config
@@ -242,6 +247,48 @@ fn mistakes() -> Vec<(&'static str, String)> {
             "a resource on none of the hosts",
             at(with_hosts(), "/protected_resource", json!({ "resource": "https://c.example.com" })),
         ),
+        // Types of providers
+        ("an unknown type", at(valid(), "/authorizer/type", json!("octa"))),
+        ("no type", json!({ "authorizer": {}, "paths": valid()["paths"] })),
+        ("a type without the domain", typed(json!({ "type": "okta", "audience": "a" }))),
+        ("a domain that is a URL", typed(json!({ "type": "clerk", "domain": "https://a.example", "clients": "b" }))),
+        (
+            "a wrong domain where the issuer is given",
+            typed(json!({ "type": "okta", "domain": 1, "issuer": "https://a.example", "audience": "a" })),
+        ),
+        ("a project that is no name", typed(json!({ "type": "firebase", "audience": "a/b" }))),
+        ("no project", typed(json!({ "type": "firebase" }))),
+        (
+            "no team for the keys",
+            typed(json!({ "type": "cloudflare_access", "issuer": "https://a.example", "audience": "a" })),
+        ),
+        ("an application without audience", typed(json!({ "type": "cloudflare_access", "domain": "a.example" }))),
+        ("a realm without issuer", typed(json!({ "type": "keycloak", "audience": "a" }))),
+        ("a type without clients", typed(json!({ "type": "cognito", "issuer": "https://a.example" }))),
+        (
+            "a placeholder of another type",
+            typed(json!({ "type": "oidc", "issuer": "https://{domain}", "domain": "a.example", "audience": "a" })),
+        ),
+        ("no tenants", typed(json!({ "type": "entra", "audience": "a" }))),
+        ("a tenant's domain", typed(json!({ "type": "entra", "audience": "a", "tenants": "contoso.example" }))),
+        (
+            "any tenant in a list of ids",
+            typed(
+                json!({ "type": "entra", "audience": "a", "tenants": ["any", "8f2a1c3e-0b4d-4c6f-9e1a-5d7b2f4c6a80"] }),
+            ),
+        ),
+        ("an empty list of tenants", typed(json!({ "type": "entra", "audience": "a", "tenants": [] }))),
+        ("tenants of an issuer without them", at(valid(), "/authorizer/tenants", json!("any"))),
+        ("an issuer that serves everyone", typed(json!({ "type": "github_actions", "audience": "a" }))),
+        (
+            "an issuer that serves everyone, and a rule that anyone meets",
+            typed(json!({ "type": "github_actions", "audience": "a", "claims": { "sub": { "prefix": "repo:" } } })),
+        ),
+        (
+            "a further issuer that serves everyone",
+            at(valid(), "/authorizer/issuers", json!([{ "issuer": "https://gitlab.com" }])),
+        ),
+        ("wrong rules on claims", at(valid(), "/authorizer/claims", json!({ "sub": {} }))),
         // Templates
         ("a template of another name", header("$tokens")),
         ("a template in another case", header("$Token")),

@@ -24,6 +24,7 @@ mod rights;
 mod signatures;
 #[path = "../support/mod.rs"]
 mod support;
+mod tenants;
 
 use edgeward::base64url;
 use edgeward::error::{AudienceHint, VerifyError};

@@ -2,7 +2,7 @@
 
 use edgeward::io::{Incoming, Unreachable};
 use edgeward::jwk::{KeyCache, KeySource};
-use edgeward::jwt::{Algorithm, Policy};
+use edgeward::jwt::{Algorithm, Policy, Tenants};
 use edgeward::{Verifier, limits};
 use serde_json::{Value, json as value};
 
@@ -225,4 +225,25 @@ fn nothing_in_a_token_decides_what_is_fetched() {
         world.sleep_s(31);
     }
     assert!(urls(&world).iter().all(|url| [OPENID, KEYS].contains(&url.as_str())), "{:?}", urls(&world));
+}
+
+#[test]
+fn the_keys_of_all_tenants_are_in_the_common_document() {
+    let (template, common) =
+        ("https://login.example/{tenantid}/v2.0", "https://login.example/common/v2.0/.well-known/openid-configuration");
+    let tenant = "8f2a1c3e-0b4d-4c6f-9e1a-5d7b2f4c6a80";
+    let issuer = template.replace("{tenantid}", tenant);
+    for (named, expected) in [
+        (template, Verdict::Accepted),
+        (issuer.as_str(), unavailable("discovery_issuer_mismatch", 1)),
+        ("https://login.example/common/v2.0", unavailable("discovery_issuer_mismatch", 1)),
+    ] {
+        let policy = Policy::access_token(template, [AUDIENCE], &[Algorithm::Rs256]).unwrap().tenants(Tenants::Any);
+        let world = World::with(Verifier::new(policy, KeyCache::new(template, KeySource::Discovery)));
+        world.answer(common, document(named, KEYS));
+        world.answer(KEYS, json(&set_text([key_a().jwk()])));
+        let text = Mint::access(key_a()).claim("iss", issuer.as_str()).claim("tid", tenant).text();
+        assert_eq!(world.request(&text), expected, "{named}");
+        assert_eq!(urls(&world)[0], common);
+    }
 }

@@ -106,18 +106,17 @@ test("the commands in README.md, CONTRIBUTING.md and docs/performance.md are one
   }
 });
 
-test("the JavaScript in README.md has the types of the package", () => {
-  const snippets = fences("README.md", "js", "ts");
-  assert.equal(snippets.length, 1);
-  const folder = mkdtempSync(join(tmpdir(), "edgeward-readme-"));
+/** Checks the types of JavaScript snippets. */
+function checkTypes(snippets) {
+  const folder = mkdtempSync(join(tmpdir(), "edgeward-docs-"));
   try {
     const files = snippets.map((text, index) => {
-      writeFileSync(join(folder, `${index}.ts`), `declare const jwt: string;\n${text}`);
+      writeFileSync(join(folder, `${index}.ts`), text);
       return `${index}.ts`;
     });
     const options = {
       strict: true, noEmit: true, module: "nodenext", target: "es2024", types: [], lib: ["es2024", "esnext.disposable", "dom"],
-      paths: { edgeward: [join(root, "pkg/types/index.d.ts")] },
+      paths: { edgeward: [join(root, "pkg/types/index.d.ts")], "edgeward/providers": [join(root, "pkg/types/providers.d.ts")] },
     };
     writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
     writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: options, files }));
@@ -125,6 +124,38 @@ test("the JavaScript in README.md has the types of the package", () => {
     assert.equal(status, 0, stdout);
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+test("the JavaScript in README.md has the types of the package", () => {
+  const snippets = fences("README.md", "js", "ts");
+  assert.equal(snippets.length, 1);
+  checkTypes(snippets.map((text) => `declare const jwt: string;\n${text}`));
+});
+
+test("the JavaScript in docs/providers.md has the types of the package and makes verifiers", async () => {
+  const snippets = fences("docs/providers.md", "js");
+  const presets = await import("../../pkg/src/providers.js");
+  const { readVerifierOptions } = await import("../../pkg/src/options.js");
+  assert.ok(snippets.length > Object.keys(presets).length, `${snippets.length}`);
+  checkTypes(snippets);
+  for (const text of snippets) {
+    const [, call] = /createVerifier\(([\s\S]*?)\);\n/.exec(text);
+    const options = new Function(...Object.keys(presets), `return ${call.trim().replace(/,$/, "")};`)(...Object.values(presets));
+    readVerifierOptions(options);
+  }
+});
+
+test("docs/providers.md lists the keys of every type", () => {
+  const table = [...read("src/gateway/config/presets.rs").matchAll(/"(\w+)",\s*r#"(\{.*?\})"#/gs)];
+  assert.equal(table.length, 12);
+  const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+  const shown = (value) => JSON.stringify(value).replaceAll(/([,:])(?=["\[{])/g, "$1 ").replace(/^\{(.*)\}$/, "{$1}");
+  for (const [, name, text] of table) {
+    const { audience_parameter: parameter, ...keys } = JSON.parse(text);
+    assert.equal(parameter, "none", name);
+    const cells = Object.entries(keys).map(([key, value]) => `\`"${key}": ${shown(value)}\``);
+    assert.ok(read("docs/providers.md").includes(`| \`${name}\` | \`${camel(name)}\` | ${cells.join(" · ") || "–"} |\n`), `${name}: ${cells.join(" · ")}`);
   }
 });
 
@@ -138,7 +169,7 @@ test("README, package.json and the scripts state the Node version that wrangler 
 
 test("the documents are in plain English", () => {
   const words = /\b(?:mended|whoever|shall not|is over|somebody|nobody|everybody|this machine)\b/gi;
-  for (const document of ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/architecture.md", "docs/troubleshooting.md"]) {
+  for (const document of ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/architecture.md", "docs/providers.md", "docs/troubleshooting.md"]) {
     assert.deepEqual(read(document).match(words) ?? [], [], document);
   }
 });

@@ -75,6 +75,20 @@ it("wrong options have these messages", () => {
     [{ ...base, claims: { acr: { prefx: "a" } } }, "claims.acr.prefx is not an option; did you mean claims.acr.prefix?"],
     [{ ...base, claims: [{ any: ["a"] }] }, "claims[0].claim is missing"],
     [{ ...base, claims: [{ claim: ["a", 1], any: ["a"] }] }, "claims[0].claim[1] must be a string"],
+    [{ ...base, tenants: "contoso.example" }, 'tenants must be "any" or the ids of tenants, GUIDs in lower case'],
+    [{ ...base, tenants: ["any"] }, 'tenants must be "any" or the ids of tenants, GUIDs in lower case'],
+    [{ ...base, tenants: [] }, "tenants must not be empty"],
+    [{ ...base, tenants: "any" }, "tenants has no effect: no issuer has {tenantid} in it"],
+    [{ ...base, issuer: "https://a.example/{tenantid}/" }, 'tenants is missing: the ids of the tenants that the issuer may stand for, or "any"'],
+    [{ ...base, issuer: "https://{tenantid}.example/", tenants: "any" }, "issuer must be an https URL (http is allowed on loopback only)"],
+    ...[
+      undefined, { ref: "refs/heads/main" }, { actor: "octocat" }, { sub: { prefix: "repo:" } }, { repository_owner: { prefix: "octo" } },
+      { repository: { not: "evil/app" } }, [{ claim: ["x", "repository"], equals: "octo/app" }], { job_workflow_ref: "octo/app/x.yml" },
+    ].flatMap((claims) =>
+      ["https://token.actions.githubusercontent.com", "https://token.actions.githubusercontent.com/enterprise", "https://gitlab.com"].map((name) => [
+        { ...base, issuer: name, ...(claims && { claims }) },
+        "claims must have a rule on sub, repository, repository_owner, project_path or namespace_path (or their ids): every repository at this issuer can request a token for any audience",
+      ])),
     [{ ...base, nonce: "n" }, 'nonce is for ID tokens (kind: "id")'],
     [{ ...id, profile: "auth0" }, "profile is for access tokens"],
     [{ ...base, trustedAudiences: ["c"] }, 'trustedAudiences is for ID tokens (kind: "id")'],

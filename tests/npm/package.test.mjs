@@ -262,6 +262,7 @@ describe("the size", () => {
     "hono": ["hono.js"],
     "express": ["express.js"],
     "netlify": ["netlify.js"],
+    "providers": ["providers.js"],
     "gateway": ["gateway.js", "gateway/index.js", "gateway/index_bg.wasm"],
   };
   for (const [name, files] of Object.entries(entries)) {

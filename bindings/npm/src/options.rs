@@ -8,7 +8,7 @@ use core::cell::Cell;
 use edgeward::Verifier;
 use edgeward::json::{Document, Number, Object, Value};
 use edgeward::jwk::{InvalidJwkSet, JwkSet, KeyCache, KeySource};
-use edgeward::jwt::{Algorithm, Any, ClaimPath, ClaimRule, Policy, Profile, Requirements, Roles};
+use edgeward::jwt::{Algorithm, Any, ClaimPath, ClaimRule, Policy, Profile, Requirements, Roles, Tenants};
 use edgeward::limits;
 
 use crate::checker::Checker;
@@ -68,7 +68,8 @@ fn checker(options: Options<'_>) -> Result<Checker, InvalidOptions> {
     let mut verifier: Option<Verifier<Any>> = None;
     for (index, issuer) in options.objects("issuers").enumerate() {
         let policy = policy(options, issuer).ok_or(FORM)?.require(requirements.clone());
-        let keys = key_cache(options, issuer).map_err(|reason| InvalidOptions { reason, issuer: index })?;
+        let keys =
+            key_cache(options, issuer, policy.issuer()).map_err(|reason| InvalidOptions { reason, issuer: index })?;
         verifier = Some(match verifier {
             None => Verifier::new(policy, keys),
             Some(verifier) => verifier.and_issuer(policy, keys),
@@ -123,6 +124,11 @@ fn policy(options: Options<'_>, issuer: Options<'_>) -> Option<Policy<Any>> {
         Some(_) => return None,
     };
     policy = policy.types(options.list("types"));
+    policy = match options.object.get("tenants") {
+        None => policy,
+        Some(Value::String("any")) => policy.tenants(Tenants::Any),
+        Some(_) => policy.tenants(Tenants::Only(options.list("tenants"))),
+    };
     if let Some(seconds) = options.number("clockSkew") {
         policy = policy.clock_skew_s(seconds).ok()?;
     }
@@ -132,8 +138,7 @@ fn policy(options: Options<'_>, issuer: Options<'_>) -> Option<Policy<Any>> {
     Some(options.list("requiredClaims").into_iter().fold(policy, Policy::require_claim))
 }
 
-fn key_cache(options: Options<'_>, issuer: Options<'_>) -> Result<KeyCache, Reason> {
-    let name = issuer.text("issuer").unwrap_or_default();
+fn key_cache(options: Options<'_>, issuer: Options<'_>, name: &str) -> Result<KeyCache, Reason> {
     if let Some(jwks) = issuer.str("jwks") {
         return match JwkSet::parse(jwks.as_bytes()) {
             Ok(set) => Ok(KeyCache::fixed(name, set)),
@@ -144,7 +149,7 @@ fn key_cache(options: Options<'_>, issuer: Options<'_>) -> Result<KeyCache, Reas
     }
     let source = issuer.text("jwksUri").map_or(KeySource::Discovery, KeySource::Uri);
     let http_hosts = options.list("allowHttp");
-    if source.is_allowed(&name, &http_hosts) {
+    if source.is_allowed(name, &http_hosts) {
         Ok(KeyCache::new(name, source).allow_http(&http_hosts))
     } else {
         Err(Reason::NotHttps)

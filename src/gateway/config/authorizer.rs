@@ -10,6 +10,8 @@ use super::forms::{
     Check, Checked, Choice, ClaimPathForm, Flag, List, NOT_SECURE, Text, Texts, Url, Whole, Words, is_identifier,
 };
 use super::login::LoginConfig;
+use super::paths::ClaimRules;
+use super::presets::{NEEDS_ORIGIN, restricts_origin, serves_everyone};
 use super::reader::{Field, Reader, Section};
 use super::redirects;
 #[cfg(test)]
@@ -22,7 +24,7 @@ use crate::gateway::route::{Auth, Integration, Route};
 use crate::gateway::token_source::TokenSource;
 use crate::json::Value;
 use crate::jwk::{JwkSet, KeyCache, KeySource};
-use crate::jwt::{Access, Algorithm, ClaimPath, Policy, Profile, Requirements};
+use crate::jwt::{Access, Algorithm, ClaimPath, ClaimRule, Policy, Profile, Requirements, Tenants};
 use crate::limits;
 use crate::oidc::{
     Client, ClientAuth, Discovered, Endpoints, LoginState, OWN_PARAMETERS, Provider, RelyingParty, ReturnTo, Secret,
@@ -37,12 +39,14 @@ use crate::verifier::Verifier;
 section! {
     /// Who issues the tokens, what they must satisfy, and the client that logs users in.
     pub(super) struct AuthorizerConfig {
-        /// `auth0`: the issuer is `https://{domain}/`, with Auth0's endpoint paths. `oidc`: the issuer's URL, endpoints and keys by discovery.
-        kind as "type": Choice<Type>, required "\"auth0\" or \"oidc\"";
-        /// The Auth0 domain, a bare host name. On loopback it may have a port, and http is used.
+        /// `auth0`: the issuer is `https://{domain}/`, with Auth0's endpoint paths. `oidc`: the issuer's URL, endpoints and keys by discovery. Any other: `oidc` with the keys that [docs/providers.md](providers.md) lists.
+        kind as "type": Choice<Type>, required "\"auth0\", \"oidc\" or a provider such as \"okta\"";
+        /// The provider's domain, a bare host name, for the types that make the issuer from it. That of Auth0 may have a port on loopback, where http is used.
         domain: Text, env ["AUTH0_DOMAIN"];
-        /// The provider's issuer URL, compared exactly.
+        /// The provider's issuer URL, compared exactly. `{tenantid}` in it stands for the token's `tid`, one of `tenants`.
         issuer: Text, env ["AUTH0_ISSUER", "AUTH0_ISSUER_BASE_URL"];
+        /// The tenants that `{tenantid}` in an issuer may stand for: ids, or `any`. With a single one, the issuer is that tenant's, and so are its endpoints; else they are those of `common`.
+        tenants: TenantsForm;
         /// Further issuers, each bound to its own keys.
         issuers: List<IssuerConfig>;
         /// Identifier of the API. One of several must be in `aud`, compared exactly. Without it: `protected_resource.resource`, or else no bearer token is accepted, and sessions alone open routes. `false`: tokens have no `aud`, and those that have one are refused; only together with `clients`.
@@ -69,6 +73,8 @@ section! {
         organizations: Texts;
         /// Only tokens of these clients are accepted (`client_id`, else `azp`). In ID tokens, `azp` may be one of them, or `client_id`.
         clients: Texts;
+        /// Rules on claims, as in `paths[].claims`, for every access token. Required of issuers at which anyone can request tokens: GitHub Actions and gitlab.com, unless every route has such a rule.
+        claims: ClaimRules;
         /// Audiences that ID tokens may name besides `client_id`.
         trusted_audiences: Texts;
         /// The claim that lists roles: a name, for example `https://yourapp.com/roles`, or a path such as `["realm_access", "roles"]`. Of an object, the names count.
@@ -119,6 +125,8 @@ section! {
         clients: Texts;
         /// The claim that lists roles in its tokens. Without it: that of `authorizer`, which must have one, too.
         roles_claim: ClaimPathForm;
+        /// Rules on claims of its tokens, in place of `authorizer.claims`.
+        claims: ClaimRules;
     }
 }
 
@@ -136,10 +144,8 @@ section! {
 pub(super) enum Type {
     Auth0,
     Oidc,
-}
-
-impl Words for Type {
-    const WORDS: &'static [(&'static str, Self)] = &[("auth0", Self::Auth0), ("oidc", Self::Oidc)];
+    /// `oidc`, with the keys of a provider.
+    Preset,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,7 +189,7 @@ section! {
 /// The `authorizer` section, valid as far as it goes.
 pub(super) struct Authorizer<'c> {
     config: &'c AuthorizerConfig,
-    issuers: Vec<Issuer>,
+    issuers: Vec<Issuer<'c>>,
     environment: EnvironmentConfig,
     /// The page to return to after a login that names none.
     default_return_to: Option<ReturnTo>,
@@ -203,9 +209,15 @@ pub(super) struct Destination {
     pub(super) path: String,
 }
 
-struct Issuer {
+struct Issuer<'c> {
+    /// As configured, possibly with `{tenantid}`.
+    template: String,
+    /// The issuer whose metadata and keys are used.
     issuer: String,
     keys: Keys,
+    /// The rules on claims of its tokens.
+    claims: &'c [ClaimRule],
+    claims_place: String,
     own: OwnRules,
 }
 
@@ -332,9 +344,11 @@ impl<'c> Authorizer<'c> {
         self.config.redirect_uri().is_absent() && self.environment.base_url().is_absent()
     }
 
-    /// Whether only some clients' tokens are accepted.
-    pub(super) fn restricts_clients(&self) -> bool {
-        let is_restricted = |one: &Issuer| one.own.clients.as_ref().is_some_and(|clients| !clients.is_empty());
+    /// Whether some tokens are refused whatever the route requires: those of other clients, or without required claims.
+    pub(super) fn restricts_tokens(&self) -> bool {
+        let is_restricted = |one: &Issuer<'_>| {
+            !one.claims.is_empty() || one.own.clients.as_ref().is_some_and(|clients| !clients.is_empty())
+        };
         !self.config.clients().items().is_empty() || self.issuers.iter().any(is_restricted)
     }
 
@@ -360,8 +374,8 @@ impl<'c> Authorizer<'c> {
         let mut claims: Vec<(String, ClaimPath)> = Vec::new();
         for one in &self.issuers {
             if let Some(claim) = &one.own.roles_claim {
-                let at = claims.partition_point(|(other, _)| *other < one.issuer);
-                claims.insert(at, (one.issuer.clone(), claim.clone()));
+                let at = claims.partition_point(|(other, _)| *other < one.template);
+                claims.insert(at, (one.template.clone(), claim.clone()));
             }
         }
         claims
@@ -423,6 +437,11 @@ impl<'c> Authorizer<'c> {
         }
         let mut verifier: Option<Verifier> = None;
         for one in &self.issuers {
+            let is_restricted = |route: &Route| restricts_origin(&route.requirements.claims);
+            let mut open = routes.iter().filter(|route| route.auth != Auth::None && route.accepts_bearer());
+            if serves_everyone(&one.issuer) && !restricts_origin(one.claims) && !open.all(is_restricted) {
+                reader.error(&one.claims_place, NEEDS_ORIGIN);
+            }
             let clients = one.own.clients.as_deref().unwrap_or(self.config.clients().items());
             if clients.is_empty() && one.own.audience.as_ref().unwrap_or(&audience).is_empty() {
                 // That tokens without an audience need clients has been reported.
@@ -502,7 +521,9 @@ impl<'c> Authorizer<'c> {
             ClientAuthMethod::Basic => ClientAuth::Basic(secrets()),
             ClientAuthMethod::None => ClientAuth::None,
         };
-        let id_policy = Policy::id_token(&issuer.issuer, &id, &config.algorithms())
+        let tenants = config.tenants().cloned();
+        let id_policy = Policy::id_token(&issuer.template, &id, &config.algorithms())
+            .map(|policy| tenants.into_iter().fold(policy, Policy::tenants))
             .and_then(|policy| policy.clock_skew_s(config.clock_skew_s()))
             .map(|policy| policy.types(config.types().items().iter().cloned()))
             .map(|policy| policy.authorized_parties(clients.iter().cloned()))
@@ -515,7 +536,7 @@ impl<'c> Authorizer<'c> {
         });
         let audience_parameter = config.audience_parameter().cloned().unwrap_or(match kind {
             Type::Auth0 => AudienceParameter::Audience,
-            Type::Oidc => AudienceParameter::Resource,
+            Type::Oidc | Type::Preset => AudienceParameter::Resource,
         });
         let client = Client {
             id,
@@ -537,8 +558,8 @@ impl<'c> Authorizer<'c> {
         let keys = keys.unwrap_or_else(|| Arc::new(self.keys_of(issuer)));
         let endpoints = match (kind, keys.metadata()) {
             (Type::Auth0, _) => Endpoints::Fixed(Arc::new(Provider::auth0(&issuer.issuer))),
-            (Type::Oidc, Some(metadata)) => Endpoints::Discovered(Discovered::new(Arc::clone(metadata))),
-            (Type::Oidc, None) => {
+            (_, Some(metadata)) => Endpoints::Discovered(Discovered::new(Arc::clone(metadata))),
+            (_, None) => {
                 let metadata = MetadataCache::new(issuer.issuer.clone()).allow_http(config.allow_http().items());
                 Endpoints::Discovered(Discovered::new(Arc::new(metadata)))
             }
@@ -557,8 +578,8 @@ impl<'c> Authorizer<'c> {
     }
 
     /// The policy of an issuer's tokens. `audience`: unless it has its own; none if tokens must have none.
-    fn policy(&self, one: &Issuer, audience: &[String]) -> Result<Policy<Access>, crate::jwt::InvalidPolicy> {
-        let (config, issuer, own) = (self.config, one.issuer.as_str(), &one.own);
+    fn policy(&self, one: &Issuer<'_>, audience: &[String]) -> Result<Policy<Access>, crate::jwt::InvalidPolicy> {
+        let (config, issuer, own) = (self.config, one.template.as_str(), &one.own);
         let clients = own.clients.as_deref().unwrap_or(config.clients().items()).iter().cloned();
         let algorithms = own.algorithms.clone().unwrap_or_else(|| config.algorithms());
         let audience = own.audience.as_deref().unwrap_or(audience);
@@ -571,7 +592,14 @@ impl<'c> Authorizer<'c> {
             .clock_skew_s(config.clock_skew_s())?
             .profile(config.token_profile())
             .types(config.types().items().iter().cloned())
-            .require(Requirements { organizations: self.organizations().to_vec(), ..Requirements::default() });
+            .require(Requirements {
+                organizations: self.organizations().to_vec(),
+                claims: one.claims.to_vec(),
+                ..Requirements::default()
+            });
+        if let Some(tenants) = config.tenants().cloned() {
+            policy = policy.tenants(tenants);
+        }
         if let Some(&seconds) = config.max_token_age_s().value {
             policy = policy.max_age_s(seconds);
         }
@@ -582,18 +610,22 @@ impl<'c> Authorizer<'c> {
     }
 }
 
-fn read_issuers(reader: &mut Reader<'_>, config: &AuthorizerConfig) -> Vec<Issuer> {
+fn read_issuers<'c>(reader: &mut Reader<'_>, config: &'c AuthorizerConfig) -> Vec<Issuer<'c>> {
     let Some(&kind) = config.kind().value else { return Vec::new() };
     let max_key_bits = config.max_key_bits() as usize;
     let http_hosts = config.allow_http().items();
+    let preset = (kind == Type::Preset).then_some(config);
     let first = IssuerSettings {
+        preset,
+        tenants: config.tenants(),
+        claims: config.claims(),
         http_hosts,
         domain: config.domain(),
         issuer: config.issuer(),
         jwks: config.jwks(),
         jwks_uri: config.jwks_uri(),
     };
-    let mut issuers: Vec<Issuer> = first.read(reader, kind, max_key_bits).into_iter().collect();
+    let mut issuers: Vec<Issuer<'c>> = first.read(reader, kind, max_key_bits).into_iter().collect();
     let mut names: Vec<String> = issuers.iter().map(|one| one.issuer.clone()).collect();
     for (place, further) in config.issuers().value.map_or(&[][..], |list| &list.valid) {
         let own = OwnRules {
@@ -602,7 +634,11 @@ fn read_issuers(reader: &mut Reader<'_>, config: &AuthorizerConfig) -> Vec<Issue
             clients: further.clients().cloned(),
             roles_claim: further.roles_claim().cloned(),
         };
+        let claims = if further.claims().is_absent() { config.claims() } else { further.claims() };
         let further = IssuerSettings {
+            preset: None,
+            tenants: config.tenants(),
+            claims,
             http_hosts,
             domain: further.domain(),
             issuer: further.issuer(),
@@ -618,11 +654,19 @@ fn read_issuers(reader: &mut Reader<'_>, config: &AuthorizerConfig) -> Vec<Issue
             }
         }
     }
+    let has_template = issuers.iter().any(|one| Tenants::has_template(&one.template));
+    if !config.tenants().is_absent() && !issuers.is_empty() && !has_template {
+        reader.error(&config.tenants().place(), "has no effect: no issuer has {tenantid} in it");
+    }
     issuers
 }
 
 /// The keys that describe an issuer, in `authorizer` and in `authorizer.issuers[]`.
 struct IssuerSettings<'c> {
+    /// The section whose type stands for the issuer.
+    preset: Option<&'c AuthorizerConfig>,
+    tenants: Setting<'c, Tenants>,
+    claims: Setting<'c, Vec<ClaimRule>>,
     http_hosts: &'c [String],
     domain: Setting<'c, String>,
     issuer: Setting<'c, String>,
@@ -630,10 +674,10 @@ struct IssuerSettings<'c> {
     jwks_uri: Setting<'c, String>,
 }
 
-impl IssuerSettings<'_> {
-    fn read(&self, reader: &mut Reader<'_>, kind: Type, max_key_bits: usize) -> Option<Issuer> {
-        let Self { http_hosts, domain, issuer, jwks, jwks_uri } = self;
-        let issuer = match kind {
+impl<'c> IssuerSettings<'c> {
+    fn read(&self, reader: &mut Reader<'_>, kind: Type, max_key_bits: usize) -> Option<Issuer<'c>> {
+        let Self { preset, tenants, claims, http_hosts, domain, issuer, jwks, jwks_uri } = self;
+        let template = match kind {
             Type::Auth0 if domain.is_absent() && issuer.is_absent() => {
                 reader.error_missing(&domain.place(), "your Auth0 domain, or set AUTH0_DOMAIN");
                 None
@@ -642,13 +686,29 @@ impl IssuerSettings<'_> {
                 let given = if domain.is_absent() { issuer } else { domain };
                 given.value.and_then(|text| auth0_issuer(reader, &given.place(), text))
             }
-            Type::Oidc if issuer.is_absent() => {
+            Type::Oidc | Type::Preset if issuer.is_absent() => {
                 reader.error_missing(&issuer.place(), "the provider's issuer URL");
                 None
             }
-            Type::Oidc => issuer.cloned().filter(|text| is_identifier(reader, &issuer.place(), text, http_hosts)),
+            Type::Oidc | Type::Preset => issuer
+                .cloned()
+                .and_then(|text| filled_in(reader, preset.as_ref().copied(), text))
+                .filter(|text| is_identifier(reader, &issuer.place(), text, http_hosts)),
         };
-        let source = jwks_uri.cloned().map(KeySource::Uri);
+        let has_template = template.as_deref().is_some_and(Tenants::has_template);
+        if has_template && tenants.is_absent() && !reader.has_error_at(&tenants.place()) {
+            reader.error_missing(&tenants.place(), "the ids of the tenants that the issuer may stand for, or \"any\"");
+        }
+        let issuer = template
+            .as_ref()
+            .map(|template| tenants.value.map_or_else(|| template.clone(), |tenants| tenants.issuer(template)));
+        let keys_uri = jwks_uri.cloned().filter(|_| jwks.is_absent());
+        let is_uri_absent = keys_uri.is_none();
+        let keys_uri = keys_uri.and_then(|text| filled_in(reader, preset.as_ref().copied(), text));
+        if keys_uri.is_none() && !is_uri_absent {
+            return None;
+        }
+        let source = keys_uri.map(KeySource::Uri);
         let is_allowed = source.as_ref().is_none_or(|source| source.is_allowed("", http_hosts));
         if !is_allowed {
             reader.error(&jwks_uri.place(), NOT_SECURE);
@@ -662,12 +722,50 @@ impl IssuerSettings<'_> {
             issuer.as_ref().filter(|_| !jwks.is_invalid && !jwks_uri.is_invalid).map(|issuer| {
                 Keys::Fetched(match kind {
                     Type::Auth0 => KeySource::Uri(format!("{issuer}.well-known/jwks.json")),
-                    Type::Oidc => KeySource::Discovery,
+                    Type::Oidc | Type::Preset => KeySource::Discovery,
                 })
             })
         };
-        Some(Issuer { issuer: issuer?, keys: keys?, own: OwnRules::default() })
+        let (claims_place, claims) = (claims.place(), claims.items());
+        Some(Issuer { template: template?, issuer: issuer?, keys: keys?, claims, claims_place, own: OwnRules::default() })
     }
+}
+
+/// Fills in the keys that stand for parts of a preset's URL. `None` if one is missing or cannot be part of it, which is reported.
+fn filled_in(reader: &mut Reader<'_>, preset: Option<&AuthorizerConfig>, text: String) -> Option<String> {
+    let Some(config) = preset else { return Some(text) };
+    let mut parts = text.split('{');
+    let mut out: String = parts.next().unwrap_or_default().into();
+    for part in parts {
+        let (name, rest) = part.split_once('}').unwrap_or(("", part));
+        let audience = config.audience();
+        let (place, value) = match name {
+            "domain" => (config.domain().place(), config.domain().value),
+            "client_id" => (config.client_id().place(), config.client_id().value),
+            "audience" => (audience.place(), audience.items().first()),
+            _ => {
+                out.push('{');
+                out.push_str(part);
+                continue;
+            }
+        };
+        match value {
+            None if reader.has_error_at(&place) => return None,
+            None => {
+                reader.error_missing(&place, "the issuer or the URL of the keys is made from it");
+                return None;
+            }
+            Some(value) if !is_host(value) => {
+                reader.error(&place, "must be a bare name: the issuer or the URL of the keys is made from it");
+                return None;
+            }
+            Some(value) => {
+                out.push_str(value);
+                out.push_str(rest);
+            }
+        }
+    }
+    Some(out)
 }
 
 /// The issuer of an Auth0 domain: `https://{domain}/`. The scheme and a trailing slash may be given; a port on loopback only,
@@ -718,6 +816,9 @@ impl Form for Origin {
 /// Audiences; none for `false`.
 pub(super) struct AudienceForm;
 
+/// `any`, or the ids of tenants.
+pub(super) struct TenantsForm;
+
 /// Hosts, each with or without a port.
 pub(super) struct HttpHosts;
 
@@ -759,6 +860,27 @@ impl Form for AudienceForm {
     #[cfg(test)]
     fn form() -> reference::Form {
         reference::Form::AnyOf(alloc::vec![reference::Form::Texts, reference::Form::Literal("false")])
+    }
+}
+
+impl Form for TenantsForm {
+    type Value = Tenants;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Tenants> {
+        let ids = Texts::read(reader, field)?;
+        if ids == ["any"] {
+            return Some(Tenants::Any);
+        }
+        let are_valid = !ids.is_empty() && ids.iter().all(|id| Tenants::is_id(id));
+        if !are_valid {
+            reader.error(&field.place, "must be \"any\" or the ids of tenants, GUIDs in lower case");
+        }
+        are_valid.then_some(Tenants::Only(ids))
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Texts
     }
 }
 

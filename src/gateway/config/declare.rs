@@ -144,6 +144,10 @@ impl Slot {
             let value = (key.read)(reader, &Field::of_variable(variable, &text));
             return Self { is_invalid: value.is_none(), value, variable: Some(variable) };
         }
+        if let Some(field) = section.preset(key.name) {
+            let value = (key.read)(reader, &field);
+            return Self { is_invalid: value.is_none(), value, variable: None };
+        }
         if let Some(what_to_write) = key.required {
             reader.error_missing(&section.at(key.name), what_to_write);
         }

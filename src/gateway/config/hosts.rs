@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::authorizer::AuthorizerConfig;
 use super::declare::{Form, Setting, section};
 use super::forms::Text;
+use super::presets::AuthorizerForm;
 use super::reader::{Field, Reader};
 #[cfg(test)]
 use super::reference;
@@ -60,12 +61,12 @@ impl Form for Authorizers {
     type Value = Vec<Member<AuthorizerConfig>>;
 
     fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Self::Value> {
-        read_members::<AuthorizerConfig>(reader, field, true)
+        read_members::<AuthorizerForm>(reader, field, true)
     }
 
     #[cfg(test)]
     fn form() -> reference::Form {
-        reference::Form::Named(AuthorizerConfig::form().into())
+        reference::Form::Named(AuthorizerForm::form().into())
     }
 }
 

@@ -13,6 +13,7 @@ mod login;
 mod methods;
 mod overlaps;
 mod paths;
+mod presets;
 mod reader;
 mod redirects;
 #[cfg(test)]
@@ -38,6 +39,7 @@ use self::hosts::{Authorizers, HostMap};
 use self::integration::{ProxyConfig, RespondConfig};
 use self::login::LoginConfig;
 use self::paths::{PathConfig, PathList};
+use self::presets::AuthorizerForm;
 pub use self::reader::{Environment, Problem};
 use self::reader::{Reader, Section};
 use self::resource::ResourceConfig;
@@ -55,7 +57,7 @@ section! {
         /// The JSON Schema of this document, for editors.
         schema as "$schema": Text;
         /// Who issues the tokens, what they must satisfy, and the client that logs users in.
-        authorizer: AuthorizerConfig;
+        authorizer: AuthorizerForm;
         /// Several authorizers by name, in place of `authorizer`. Each has the keys of `authorizer`, for which no variables stand in.
         authorizers: Authorizers;
         /// The authorizer of each host, such as `app.example.com`, which stands for all its ports, or `app.example.com:8443`. Requests to other hosts are answered 421.
@@ -299,6 +301,7 @@ fn check_protection(
         );
     } else if authorizer.is_some_and(Authorizer::lacks_audience)
         && protected.any(|route| route.lacks_audience)
+        && !reader.has_error_at("authorizer.audience")
         // A route that was refused may be the callback.
         && config.paths().value.is_some_and(|list| list.is_complete && list.valid.len() == routes.len())
         // The sessions of a login open routes without an audience.

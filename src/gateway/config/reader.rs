@@ -101,17 +101,29 @@ impl<'d> Field<'d> {
 pub(super) struct Section<'d> {
     pub(super) place: String,
     object: Option<Object<'d>>,
+    /// The values of keys that neither the object nor a variable has.
+    preset: Option<Object<'d>>,
 }
 
 impl<'d> Section<'d> {
     pub(super) fn new(place: String, object: Option<Object<'d>>) -> Self {
-        Self { place, object }
+        Self { place, object, preset: None }
+    }
+
+    /// The same section with the members of a preset.
+    pub(super) fn with_preset(self, preset: Object<'d>) -> Self {
+        Self { preset: Some(preset), ..self }
     }
 
     /// The member, unless it is absent or null.
     pub(super) fn get(&self, name: &str) -> Option<Field<'d>> {
         let value = self.object?.get(name).filter(|value| !matches!(value, Value::Null))?;
         Some(Field::new(self.at(name), value))
+    }
+
+    /// The value that stands in for a member that is absent.
+    pub(super) fn preset(&self, name: &str) -> Option<Field<'d>> {
+        Some(Field::new(self.at(name), self.preset?.get(name)?))
     }
 
     /// The place of a member.
@@ -130,6 +142,18 @@ impl<'e> Reader<'e> {
     pub(super) fn new(env: &'e Environment<'e>, platform: Platform<'e>) -> Self {
         let Platform { unicode, random_secret } = platform;
         Self { env, unicode, random_secret, authorizer: None, problems: Vec::new(), missing: Vec::new() }
+    }
+
+    /// A reader of the same environment, whose problems are not reported.
+    pub(super) fn without_problems(&self) -> Self {
+        Self {
+            env: self.env,
+            unicode: self.unicode,
+            random_secret: None,
+            authorizer: None,
+            problems: Vec::new(),
+            missing: Vec::new(),
+        }
     }
 
     /// The secret that seals sessions where none is configured.

@@ -26,13 +26,13 @@ pub(super) fn check(
     places: &[String],
     authorizer: Option<&Authorizer<'_>>,
 ) {
-    let has_clients = authorizer.is_some_and(Authorizer::restricts_clients);
+    let restricts_tokens = authorizer.is_some_and(Authorizer::restricts_tokens);
     let lookup = RouteLookup { table, routes, unicode: reader.unicode };
     check_login(reader, &lookup, places, authorizer);
-    for (path, route) in places.iter().zip(routes).filter(|(_, route)| can_refuse(route, has_clients)) {
+    for (path, route) in places.iter().zip(routes).filter(|(_, route)| can_refuse(route, restricts_tokens)) {
         if let OnForbidden::Redirect(target) = &route.on_forbidden {
             let place = format!("{path}.on_forbidden");
-            check_forbidden(reader, &place, &lookup, route, target, authorizer, has_clients);
+            check_forbidden(reader, &place, &lookup, route, target, authorizer, restricts_tokens);
         }
     }
 }
@@ -88,7 +88,7 @@ fn check_forbidden(
     route: &Route,
     target: &str,
     authorizer: Option<&Authorizer<'_>>,
-    has_clients: bool,
+    restricts_tokens: bool,
 ) {
     let Some(first) = lookup.route_at(target) else {
         reader.warn(place, format_args!("leads to {target}, where no route answers GET"));
@@ -112,7 +112,7 @@ fn check_forbidden(
             _ if reached.integration == Integration::Login => {
                 authorizer.and_then(Authorizer::after_login).map(|destination| destination.path)
             }
-            OnForbidden::Redirect(path) if can_refuse(reached, has_clients) => Some(path.clone()),
+            OnForbidden::Redirect(path) if can_refuse(reached, restricts_tokens) => Some(path.clone()),
             _ => None,
         };
     };
@@ -126,8 +126,8 @@ fn check_forbidden(
     }
 }
 
-fn can_refuse(route: &Route, has_clients: bool) -> bool {
-    route.auth != Auth::None && (has_clients || !route.requirements.is_empty())
+fn can_refuse(route: &Route, restricts_tokens: bool) -> bool {
+    route.auth != Auth::None && (restricts_tokens || !route.requirements.is_empty())
 }
 
 /// Whether failing `some` implies failing `requirements`.

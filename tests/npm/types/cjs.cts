@@ -2,6 +2,7 @@ import edgeward = require("edgeward");
 import express = require("edgeward/express");
 import inlined = require("edgeward/inline");
 import netlify = require("edgeward/netlify");
+import providers = require("edgeward/providers");
 import slim = require("edgeward/slim");
 
 const verifier = edgeward.createVerifier({ issuer: "https://a.example/", audience: "b", algorithms: ["RS256"] });
@@ -10,4 +11,5 @@ const other: edgeward.Verifier = slim.createVerifier({ issuer: "https://a.exampl
 const wrapped: (event: netlify.NetlifyEvent, context: object) => Promise<netlify.NetlifyResponse> = netlify.withAuth0(
   async (_event: netlify.NetlifyEvent, _context: object) => ({ statusCode: 200, headers: {}, body: "" }),
 );
-void [middleware, other, wrapped, inlined.createVerifier];
+const firebase: edgeward.Verifier = edgeward.createVerifier(providers.firebase({ audience: "my-project" }));
+void [firebase, middleware, other, wrapped, inlined.createVerifier];

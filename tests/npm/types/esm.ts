@@ -8,6 +8,7 @@ import bare, { gateway, sessions, type GatewayConfig } from "edgeward/gateway";
 import { bearer as hono } from "edgeward/hono";
 import { createVerifier as inlined } from "edgeward/inline";
 import { withAuth0, type NetlifyEvent } from "edgeward/netlify";
+import { cloudflareAccess, cognito, entra, githubActions, google, okta, workos } from "edgeward/providers";
 import { createVerifier as slim, init, initSync } from "edgeward/slim";
 import expressFramework from "express";
 import { Hono } from "hono";
@@ -28,6 +29,20 @@ const verifier = createVerifier(base);
 createVerifier({ ...base, jwks, clockSkew: 5, maxTokenAge: 60, profile: "rfc9068", scopes: ["a"], cacheSize: 0, now: () => 1, timeout: 5 });
 createVerifier({ ...base, jwksUri: "https://a.example/jwks", fetch: (url, init) => fetch(url, init) });
 createVerifier({ ...base, fetch });
+createVerifier({ ...base, tenants: "any" });
+
+// --- providers ---
+createVerifier(okta({ domain: "example.okta.com", audience }));
+createVerifier(entra({ tenants: ["8f2a1c3e-0b4d-4c6f-9e1a-5d7b2f4c6a80"], audience, roles: { claim: "roles", any: ["a"] } }));
+createVerifier(cognito({ issuer, clients: ["client"] }));
+createVerifier(google({ clientId: "client" })) satisfies Verifier<object, "id">;
+createVerifier(workos({ clientId: "client", audience }));
+createVerifier(cloudflareAccess({ domain: "team.cloudflareaccess.com", audience }));
+createVerifier(githubActions({ audience, claims: { repository: "octo-org/app" } }));
+// @ts-expect-error the audience is missing
+createVerifier(okta({ domain: "example.okta.com" }));
+// @ts-expect-error the domain is not a string
+okta({ domain: 1 });
 createVerifier({ ...base, roles: { claim: "https://a.example/roles", any: ["admin"] }, clients: ["c"], clientId: "c" });
 createVerifier({ kind: "id", issuer, clientId: "c", algorithms: ["RS256"], nonce: "n" });
 createVerifier({ issuers: [{ issuer, jwks }, { issuer: "https://b.example/" }], audience, algorithms: ["RS256"] });
