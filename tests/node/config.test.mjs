@@ -254,10 +254,10 @@ describe("what is refused:", () => {
       "an empty audience", valid({ authorizer: { audience: [""] } }),
       [["authorizer.audience[0]", "must not be empty"]],
     ],
-    ["an authorizer without a type", valid({ authorizer: { type: undefined } }), [["authorizer.type", 'is missing: "auth0" or "oidc"']]],
+    ["an authorizer without a type", valid({ authorizer: { type: undefined } }), [["authorizer.type", 'is missing: "auth0", "oidc" or a provider such as "okta"']]],
     [
       "an unknown authorizer type", valid({ authorizer: { type: "oauth0" } }),
-      [["authorizer.type", /^unknown value "oauth0"; did you mean "auth0"\?; one of auth0, oidc$/]],
+      [["authorizer.type", /^unknown value "oauth0"; did you mean "auth0"\?; one of auth0, oidc, okta, /]],
     ],
     [
       "an unknown authorizer key", valid({ authorizer: { audiance: "x" } }),
