@@ -15,6 +15,8 @@ pub struct VerifyingKey {
     pub(super) rsa: PublicKey,
     pub(super) kid: Option<String>,
     pub(super) algorithm: Option<Algorithm>,
+    /// The issuer whose tokens it signs, if the set names one; of all tenants, with `{tenantid}` (Microsoft Entra ID).
+    pub(crate) issuer: Option<String>,
 }
 
 /// Why a JWK is unusable. In a set, such a key is skipped.
@@ -123,7 +125,8 @@ impl VerifyingKey {
         if rsa.bits() > max_modulus_bits {
             return Err(InvalidJwk::ModulusOverConfiguredMaximum { bits: rsa.bits() });
         }
-        Ok(Self { kid: kid.map(Into::into), algorithm, ..Self::new(rsa)? })
+        let issuer = jwk("issuer").and_then(Value::as_str).map(Into::into);
+        Ok(Self { kid: kid.map(Into::into), algorithm, issuer, ..Self::new(rsa)? })
     }
 
     /// Creates a key without a `kid`, for any algorithm.
@@ -134,7 +137,7 @@ impl VerifyingKey {
         if has_roca_fingerprint(rsa.n()) {
             return Err(InvalidJwk::Roca);
         }
-        Ok(Self { rsa, kid: None, algorithm: None })
+        Ok(Self { rsa, kid: None, algorithm: None, issuer: None })
     }
 
     /// Sets the `kid`: tokens with another one do not match this key.

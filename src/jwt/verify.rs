@@ -16,7 +16,7 @@ use crate::io::UnixTime;
 use crate::json::Value;
 use crate::jwk::VerifyingKey;
 use crate::limits;
-use crate::url::tenant_in;
+use crate::url::{is_issuer, tenant_in};
 
 impl Rules {
     /// Checks `alg`, `crit` and `b64`, before a key is looked up.
@@ -44,7 +44,7 @@ impl Rules {
         let algorithm = self.check_header(&token.header)?;
         key.verify(algorithm, token.signing_input.as_bytes(), &token.signature)?;
         let document = parse_claims(token.payload)?;
-        let times = self.check_claims(&token.header, &Registered::read(&document)?, now.secs(), algorithm)?;
+        let times = self.check_claims(&token.header, &Registered::read(&document)?, key, now.secs(), algorithm)?;
         let claims = Claims(document);
         self.check_requirements(&claims)?;
         Ok(Verified { header: token.header, claims, times })
@@ -91,11 +91,12 @@ impl Rules {
         &self,
         header: &Header,
         claims: &Registered<'_>,
+        key: &VerifyingKey,
         now: i64,
         algorithm: Algorithm,
     ) -> Result<Times, VerifyError> {
         self.check_typ(header)?;
-        self.check_issuer(claims)?;
+        self.check_issuer(claims, key)?;
         self.check_audience(header, claims)?;
         let exp = required("exp", claims.exp)?;
         let until = self.max_age_s.zip(claims.iat).map_or(exp, |(age, iat)| exp.min(iat + f64::from(age)));
@@ -120,7 +121,7 @@ impl Rules {
         Err(VerifyError::TypNotAllowed(Mismatch::new(&types, header.typ().as_slice())))
     }
 
-    fn check_issuer(&self, claims: &Registered<'_>) -> Result<(), VerifyError> {
+    fn check_issuer(&self, claims: &Registered<'_>, key: &VerifyingKey) -> Result<(), VerifyError> {
         let issuer = required("iss", claims.iss)?;
         let mismatch = || Err(VerifyError::IssuerMismatch(Mismatch::new(&[&self.issuer], &[issuer])));
         let Some(tenants) = &self.tenants else {
@@ -130,6 +131,8 @@ impl Rules {
             Some(tenant) => Some(tenant).filter(|_| issuer == self.issuer),
             None => tenant_in(&self.issuer, issuer).filter(|tenant| tenants.contains(tenant)),
         };
+        // The tenants' common set also has keys that sign for some of them only.
+        let tenant = tenant.filter(|_| key.issuer.as_ref().is_none_or(|of_key| is_issuer(of_key, issuer)));
         let Some(tenant) = tenant else { return mismatch() };
         let named = required("tid", text("tid", claims.tid)?)?;
         if named == tenant {

@@ -34,8 +34,10 @@ fn gateway_of(provider: &Value) -> Gateway {
     compile(&config.to_string(), &|_| None).unwrap_or_else(|problems| panic!("{config}: {problems:?}")).gateway
 }
 
-/// Returns why a token is refused, as a function of its text.
-fn verdicts(provider: &Value) -> Box<dyn Fn(&str) -> Option<String>> {
+/// Returns why a token is refused.
+type Verdict = Box<dyn Fn(&str) -> Option<String>>;
+
+fn verdicts(provider: &Value) -> Verdict {
     if provider["type"] != "google" {
         let gateway = gateway_of(provider);
         return Box::new(move |token| {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::refusal;
 use crate::support::fixed_host::{FixedHost, at_once};
-use crate::support::{AUDIENCE, Mint, key_a, mismatch, now, verify};
+use crate::support::{AUDIENCE, Mint, key_a, mismatch, now, set, verify};
 
 const V2: &str = "https://login.microsoftonline.com/{tenantid}/v2.0";
 const V1: &str = "https://sts.windows.net/{tenantid}/";
@@ -126,5 +126,31 @@ fn of_several_issuers_the_template_is_found() {
     for issuer in [of(V1, FOREIGN), of(V2, "common"), V2.to_string()] {
         let text = token(&issuer, FOREIGN).text();
         assert_eq!(code(&text).as_deref(), Some("claim iss is not the expected issuer"), "{issuer}");
+    }
+}
+
+#[test]
+fn a_key_signs_for_the_tenants_that_its_set_names() {
+    let (ours, tenants) = (of(V2, OURS), [only(&[OURS]), only(&[OURS, SECOND]), Tenants::Any]);
+    let token = token(&ours, OURS).text();
+    for (named, is_accepted) in [
+        (json!(V2), true),
+        (json!(ours), true),
+        (json!(null), true),
+        (json!(1), true),
+        (json!(of(V2, SECOND)), false),
+        (json!(V1), false),
+        (json!("https://login.microsoftonline.com/{tenantid}/v2.0/"), false),
+        (json!(""), false),
+    ] {
+        let mut jwk = key_a().jwk();
+        jwk["issuer"] = named.clone();
+        for tenants in tenants.clone() {
+            let verdict = verify(&policy(V2, tenants), &set([jwk.clone()]), &token);
+            assert_eq!(verdict.err().map(|error| error.code()), (!is_accepted).then_some("issuer_mismatch"), "{named}");
+        }
+        // Other issuers have one set, and one set of keys.
+        let plain = Policy::access_token(ours.as_str(), [AUDIENCE], &Algorithm::ALL).unwrap();
+        assert!(verify(&plain, &set([jwk]), &token).is_ok(), "{named}");
     }
 }

@@ -254,10 +254,10 @@ describe("what is refused:", () => {
       "an empty audience", valid({ authorizer: { audience: [""] } }),
       [["authorizer.audience[0]", "must not be empty"]],
     ],
-    ["an authorizer without a type", valid({ authorizer: { type: undefined } }), [["authorizer.type", 'is missing: "auth0" or "oidc"']]],
+    ["an authorizer without a type", valid({ authorizer: { type: undefined } }), [["authorizer.type", 'is missing: "auth0", "oidc" or a provider such as "okta"']]],
     [
       "an unknown authorizer type", valid({ authorizer: { type: "oauth0" } }),
-      [["authorizer.type", /^unknown value "oauth0"; did you mean "auth0"\?; one of auth0, oidc$/]],
+      [["authorizer.type", /^unknown value "oauth0"; did you mean "auth0"\?; one of auth0, oidc, okta, /]],
     ],
     [
       "an unknown authorizer key", valid({ authorizer: { audiance: "x" } }),
@@ -751,13 +751,16 @@ describe("environment aliases, each alone", () => {
     assert.equal(await status(issuer.token()), 401);
   });
 
-  test("AUTH0_CLIENT_ID names the login client, whose ID tokens are told apart", async () => {
-    const id = issuer.token({ claims: { aud: "my-client" }, header: { typ: "JWT" } });
-    for (const [env, hint] of [
-      [{ AUTH0_CLIENT_ID: "my-client" }, /^Send the access token/], [{}, /^Request the token with this API's audience/],
+  test("AUTH0_CLIENT_ID names the login client, whose tokens are told apart", async () => {
+    const token = issuer.token({ claims: { aud: "my-client" }, header: { typ: "JWT" } });
+    const marked = issuer.token({ claims: { aud: "my-client", nonce: "n" }, header: { typ: "JWT" } });
+    for (const [env, detail] of [
+      [{ AUTH0_CLIENT_ID: "my-client" }, /^Claim aud is the login client/], [{}, /^Claim aud does not contain the expected audience/],
     ]) {
       await assertServes({ authorizer: authorizer(issuer), paths: [PROTECTED, PUBLIC] }, env);
-      await assertRefused(worker.fetch("/api", { headers: bearer(id) }), "audience_mismatch", { hint });
+      const hint = /^Request the token with this API's audience/;
+      await assertRefused(worker.fetch("/api", { headers: bearer(token) }), "audience_mismatch", { hint, detail });
+      await assertRefused(worker.fetch("/api", { headers: bearer(marked) }), "audience_mismatch", { hint: /^Send the access token/ });
     }
   });
 

@@ -140,7 +140,7 @@ describe("a login", () => {
     assert.match(answer.text, /token_exchange_failed/);
     assert.deepEqual(sessionCookies(browser), []);
     const [, request] = /request <code>([\w-]+)<\/code>/.exec(answer.text);
-    await worker.waitForLog(new RegExp(`token_exchange_failed: .*invalid_client: check client_id, client_secret.*\\(request ${request}\\)`));
+    await worker.waitForLog(new RegExp(`token_exchange_failed: .*invalid_client \\(.+\\): check client_id, client_secret.*\\(request ${request}\\)`));
     await site.reconfigure({});
   });
 

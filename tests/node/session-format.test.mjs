@@ -57,7 +57,7 @@ for (const [what, content] of [
   ["with a claim of the wrong type", session({ claims: { sub: 1 } })], ["without a token", session({ at: undefined })],
   ["without rights or that there are none", session({ rights: undefined })], ["with rights that are no object", session({ rights: [] })],
   ["with rights without end", session({ rights: { scope: "a" } })], ["with rights that end at no time", session({ rights: { exp: "1" } })],
-  ["with rights of the wrong type", session({ rights: { exp: 1, scope: [] } })], ["that is unread in no way", session({ unread: true })],
+  ["with rights of the wrong type", session({ rights: { exp: 1, nbf: "1" } })], ["that is unread in no way", session({ unread: true })],
   ["without a nonce", session({ nonce: undefined })],
   ["without a name", session({ id: undefined })], ["with times that are none", session({ iat: -1 })], ["with a fraction of a second", session({ iat: 1.5 })],
   ["with a number too large", session({ at_exp: 1e300 })], ["that is a list", "[]"], ["that is no JSON", "{"], ["that is nothing", ""],

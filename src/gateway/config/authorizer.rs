@@ -47,6 +47,8 @@ section! {
         issuer: Text, env ["AUTH0_ISSUER", "AUTH0_ISSUER_BASE_URL"];
         /// The tenants that `{tenantid}` in an issuer may stand for: ids, or `any`. With a single one, the issuer is that tenant's, and so are its endpoints; else they are those of `common`.
         tenants: TenantsForm;
+        /// Rules on claims for every access token: claim names, each with the text that the claim must be, or with a rule; or a list of rules. Those of GitHub Actions and gitlab.com need one on the repository or its owner, here or on every route.
+        claims: ClaimRules;
         /// Further issuers, each bound to its own keys.
         issuers: List<IssuerConfig>;
         /// Identifier of the API. One of several must be in `aud`, compared exactly. Without it: `protected_resource.resource`, or else no bearer token is accepted, and sessions alone open routes. `false`: tokens have no `aud`, and those that have one are refused; only together with `clients`.
@@ -73,8 +75,6 @@ section! {
         organizations: Texts;
         /// Only tokens of these clients are accepted (`client_id`, else `azp`). In ID tokens, `azp` may be one of them, or `client_id`.
         clients: Texts;
-        /// Rules on claims, as in `paths[].claims`, for every access token. Required of issuers at which anyone can request tokens: GitHub Actions and gitlab.com, unless every route has such a rule.
-        claims: ClaimRules;
         /// Audiences that ID tokens may name besides `client_id`.
         trusted_audiences: Texts;
         /// The claim that lists roles: a name, for example `https://yourapp.com/roles`, or a path such as `["realm_access", "roles"]`. Of an object, the names count.

@@ -35,7 +35,7 @@ createVerifier({ ...base, tenants: "any" });
 createVerifier(okta({ domain: "example.okta.com", audience }));
 createVerifier(entra({ tenants: ["8f2a1c3e-0b4d-4c6f-9e1a-5d7b2f4c6a80"], audience, roles: { claim: "roles", any: ["a"] } }));
 createVerifier(cognito({ issuer, clients: ["client"] }));
-createVerifier(google({ clientId: "client" })) satisfies Verifier<object, "id">;
+createVerifier(google({ clientId: "client" })) satisfies Verifier<IdTokenPayload>;
 createVerifier(workos({ clientId: "client", audience }));
 createVerifier(cloudflareAccess({ domain: "team.cloudflareaccess.com", audience }));
 createVerifier(githubActions({ audience, claims: { repository: "octo-org/app" } }));
