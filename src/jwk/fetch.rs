@@ -19,7 +19,7 @@ use crate::limits;
 use crate::single_flight::later;
 use crate::text::{concat, decimal, signed_decimal};
 
-/// Why an issuer's key set is unavailable.
+/// Why an issuer's keys cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeysError {
@@ -35,6 +35,8 @@ pub enum KeysError {
     DiscoveryInvalid,
     /// The discovery document names another issuer.
     DiscoveryIssuerMismatch,
+    /// The host cannot verify signatures of the token's algorithm.
+    AlgorithmUnsupported,
 }
 
 impl KeysError {
@@ -48,6 +50,7 @@ impl KeysError {
             Self::DiscoveryUnreachable => DiscoveryError::Unreachable.code(),
             Self::DiscoveryInvalid => DiscoveryError::Invalid.code(),
             Self::DiscoveryIssuerMismatch => DiscoveryError::IssuerMismatch.code(),
+            Self::AlgorithmUnsupported => "algorithm_unsupported",
         }
     }
 
@@ -61,6 +64,7 @@ impl KeysError {
             Self::DiscoveryUnreachable => DiscoveryError::Unreachable.message(),
             Self::DiscoveryInvalid => DiscoveryError::Invalid.message(),
             Self::DiscoveryIssuerMismatch => DiscoveryError::IssuerMismatch.message(),
+            Self::AlgorithmUnsupported => "the platform cannot verify signatures of the token's algorithm",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Public keys of issuers: a JWK, a set of them (RFC 7517), and the cache that keeps a set current.
 
 mod cache;
+mod curve;
 mod fetch;
 mod key;
 mod set;

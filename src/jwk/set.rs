@@ -17,7 +17,7 @@ use crate::limits;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let rsa = edgeward::testing::SigningKey::fixed().jwk();
 ///
-/// let text = format!(r#"{{"keys":[{{"kty":"EC","crv":"P-256"}},{rsa}]}}"#);
+/// let text = format!(r#"{{"keys":[{{"kty":"oct"}},{rsa}]}}"#);
 /// let keys = JwkSet::parse(text.as_bytes())?;
 /// assert_eq!(keys.skipped(), [InvalidJwk::KeyTypeUnsupported]);
 ///
@@ -107,7 +107,7 @@ impl JwkSet {
     /// # Errors
     /// `key_not_found`, `key_ambiguous` or `key_alg_mismatch`.
     pub fn select(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&Arc<VerifyingKey>, VerifyError> {
-        let is_named = |key: &&Arc<VerifyingKey>| kid.is_none_or(|kid| key.kid() == Some(kid));
+        let is_named = |key: &&Arc<VerifyingKey>| kid.is_none_or(|kid| key.kid() == Some(kid)) && !key.is_refused();
         let mut named = self.keys.iter().filter(is_named).map(|key| fit(key, algorithm));
         let mut chosen =
             named.next().ok_or(if kid.is_some() { VerifyError::KeyNotFound } else { VerifyError::KeyAmbiguous })?;

@@ -230,7 +230,14 @@ impl Mint {
     fn new(key: &'static TestKey, claims: Value) -> Self {
         let Value::Object(claims) = claims else { unreachable!() };
         let header = Map::from_iter([("typ".into(), "JWT".into()), ("kid".into(), key.kid.into())]);
-        let blank = Self { key, scheme: Algorithm::Rs256.scheme(), header, claims, raw_header: None, raw_claims: None };
+        let blank = Self {
+            key,
+            scheme: Algorithm::Rs256.scheme().unwrap(),
+            header,
+            claims,
+            raw_header: None,
+            raw_claims: None,
+        };
         blank.algorithm(Algorithm::Rs256)
     }
 
@@ -267,7 +274,7 @@ impl Mint {
 
     /// Sets `alg` and signs with this algorithm.
     pub(crate) fn algorithm(self, algorithm: Algorithm) -> Self {
-        Self { scheme: algorithm.scheme(), ..self.header("alg", algorithm.name()) }
+        Self { scheme: algorithm.scheme().unwrap(), ..self.header("alg", algorithm.name()) }
     }
 
     /// Signs with this scheme, whatever the header says.
