@@ -69,6 +69,11 @@ export function keysNotLoaded() {
   return own("keys_not_loaded", message, 503, "Service Unavailable", "The keys are not loaded yet.", undefined, { "retry-after": "1" });
 }
 
+export function asyncRequired() {
+  const message = "verifySync cannot verify ES256, ES384 or EdDSA: the platform does so asynchronously; await verify() instead";
+  return own("async_required", message, 500, "Internal Server Error", CANNOT_CHECK);
+}
+
 export function malformedToken(cause) {
   return own("token_malformed", "the text is not a signed token", 401, "Unauthorized", "The text is not a signed token.", cause);
 }

@@ -92,6 +92,10 @@ impl Checker {
                     refusal_of(&error, per_call.map_or(&self.requirements, |one| &one.requirements))
                 }
             },
+            // JavaScript names its own functions.
+            Err(VerificationError::Refused(error @ VerifyError::AsyncRequired { .. })) => {
+                return verdict.refuse_with_code(error.code());
+            }
             Err(VerificationError::Refused(error)) => refusal_of(&error, &self.requirements),
             Err(VerificationError::Unavailable(why)) => keys_unavailable(why),
         };

@@ -4,6 +4,8 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::sync::Arc;
 
+use edgeward::base64url;
+use edgeward::host::{SignatureCheck, SignatureVerdict};
 use edgeward::http::Reply;
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, Unreachable};
 use edgeward::json::{Document, Number, Value, push_quoted};
@@ -124,18 +126,29 @@ pub(crate) fn edge_entry(output: &mut String, entry: &EdgeEntry) {
     Json(output).raw(r#","maxAge":"#).number(entry.max_age_s).raw("}");
 }
 
+pub(crate) fn signature_check(output: &mut String, check: &SignatureCheck) {
+    Json(output).raw(r#"{"algorithm":""#).raw(check.algorithm.name()).raw(r#"","key":""#);
+    Json(output).raw(&base64url::encode(&check.key)).raw(r#"","signature":""#);
+    // The message is the signing input of a token: base64url and a dot.
+    Json(output).raw(&base64url::encode(&check.signature)).raw(r#"","message":"#).text(&check.message).raw("}");
+}
+
 pub(crate) fn number(output: &mut String, number: i64) {
     Json(output).number(number);
 }
 
 /// Reads a response of JavaScript. `kind` 0: done, without a value; 1: the bytes of an edge cache entry; 2: no response, because the
-/// network failed; 3: a response, its status and headers as JSON, then its body; 4: given up before there was a whole response.
+/// network failed; 3: a response, its status and headers as JSON, then its body; 4: given up before there was a whole response; 5 to 7: a
+/// signature that is genuine, that is not, or whose key is refused.
 pub(crate) fn read_response(kind: u32, head: &[u8], body: &[u8]) -> Response {
     match kind {
         0 => Response::Done,
         1 => Response::Edge(body.to_vec()),
         3 => Response::Sent(incoming(head, body).ok_or(Unreachable::GivenUp)),
         4 => Response::Sent(Err(Unreachable::GivenUp)),
+        5 => Response::Signature(SignatureVerdict::Valid),
+        6 => Response::Signature(SignatureVerdict::Invalid),
+        7 => Response::Signature(SignatureVerdict::KeyRefused),
         _ => Response::Sent(Err(Unreachable::Network)),
     }
 }
