@@ -15,7 +15,7 @@
  */
 
 /** A signature algorithm (RFC 7518 §3.1). HMAC and `none` are not supported. */
-export type Algorithm = "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512";
+export type Algorithm = "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | "ES256" | "ES384" | "EdDSA" | "Ed25519";
 
 /** One public key (RFC 7517 §4). */
 export interface JSONWebKey {

@@ -39,6 +39,56 @@ export async function suite(edgeward, fixtures) {
     });
   }
 
+  // --- the platform's algorithms ----------------------------------------------------------------------------------
+
+  const curves = { ...base, algorithms: fixtures.curves.algorithms, jwks: fixtures.curves.jwks };
+  const elliptic = createVerifier(curves);
+  for (const { name, expect, token } of fixtures.curves.cases) {
+    await test(`curves: ${name}`, async () => {
+      equal(await codeOf(() => elliptic.verify(token)), expect);
+      equal(await codeOf(() => elliptic.verify(token)), expect, "the second time");
+    });
+  }
+
+  await test("verifySync says that it cannot verify what the platform does, except from the cache", async () => {
+    const { token } = fixtures.curves.cases[0];
+    const verifier = createVerifier(curves);
+    const error = await errorOf(async () => verifier.verifySync(token));
+    equal(`${error.code} ${error.status}`, "async_required 500");
+    equal(error.message, "verifySync cannot verify ES256, ES384 or EdDSA: the platform does so asynchronously; await verify() instead");
+    const forged = `${token.split(".").slice(0, 2).join(".")}.AAAA`;
+    equal(await codeOf(async () => verifier.verifySync(forged)), "signature_invalid", "as far as it can tell");
+    equal((await verifier.verify(token)).header.alg, "ES256");
+    equal(verifier.verifySync(token).payload.sub, "user-1");
+    equal(await codeOf(async () => createVerifier({ ...curves, cacheSize: 0 }).verifySync(token)), "async_required");
+    equal(await codeOf(async () => createVerifier({ ...curves, algorithms: "RS256" }).verifySync(token)), "alg_not_allowed");
+  });
+
+  await test("several tokens of a cold verifier fetch the keys once", async () => {
+    let fetches = 0;
+    const fetch = async () => {
+      fetches += 1;
+      return new Response(JSON.stringify(fixtures.curves.jwks));
+    };
+    const { jwks: _, ...options } = curves;
+    const verifier = createVerifier({ ...options, jwksUri: `${issuer}keys`, fetch });
+    const codes = await Promise.all(fixtures.curves.cases.map(({ token }) => codeOf(() => verifier.verify(token))));
+    for (const [index, { name, expect }] of fixtures.curves.cases.entries()) {
+      // Of the key that the platform refuses, a newer one could have been published: the set is fetched once more.
+      equal(codes[index], expect, name);
+    }
+    equal(fetches <= 2, true, `${fetches} fetches`);
+  });
+
+  await test("a platform without Web Crypto cannot decide", async () => {
+    const { token } = fixtures.curves.cases[0];
+    const subtle = Object.getOwnPropertyDescriptor(globalThis, "crypto");
+    if (subtle?.configurable !== true) return;
+    Object.defineProperty(globalThis, "crypto", { configurable: true, value: {} });
+    const error = await errorOf(() => createVerifier(curves).verify(token)).finally(() => Object.defineProperty(globalThis, "crypto", subtle));
+    equal(`${error.code} ${error.status}`, "algorithm_unsupported 503");
+  });
+
   // --- tokens -----------------------------------------------------------------------------------------------------
 
   await test("a verified token has header, claims, scopes and permissions", async () => {
