@@ -39,6 +39,9 @@ pub const MAX_EDGE_ENTRY_BYTES: usize = 2 * MAX_KEY_SET_BYTES + 4096;
 /// Most keys in one set. Providers publish up to 180, most of them of other kinds.
 pub const MAX_KEYS_PER_SET: usize = 1000;
 
+/// Skipped keys of a set whose reasons an error or a log line tells: enough to see what is wrong.
+pub const MAX_REASONS: usize = 8;
+
 /// Longest configuration document of the gateway, in bytes.
 pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;
 

@@ -11,8 +11,8 @@ use core::sync::atomic::Ordering;
 use crate::error::{Mismatch, VerifyError};
 use crate::host::{SignatureCheck, SignatureVerdict};
 use crate::io::UnixTime;
-use crate::jwk::{KeyCache, KeyHost, KeyJob, KeysError, KeysUnavailable, Lookup, Permit, VerifyingKey};
-use crate::jwt::{Access, Policy, Rules, TokenCache, UntrustedToken, Verified, VerifiedToken};
+use crate::jwk::{KeyCache, KeyHost, KeyJob, KeysError, KeysFailure, KeysUnavailable, Lookup, Permit, VerifyingKey};
+use crate::jwt::{Access, Algorithm, Policy, Rules, TokenCache, UntrustedToken, Verified, VerifiedToken};
 use crate::limits;
 use crate::shared::Shared;
 
@@ -200,6 +200,11 @@ impl<K> Verifier<K> {
     pub fn keys(&self) -> impl Iterator<Item = &Arc<KeyCache>> {
         self.inner.issuers.iter().map(|issuer| &issuer.keys)
     }
+
+    /// Returns the algorithms that each issuer's policy accepts, in the same order.
+    pub fn algorithms(&self) -> impl Iterator<Item = &[Algorithm]> {
+        self.inner.issuers.iter().map(|issuer| issuer.rules.algorithms())
+    }
 }
 
 impl Inner {
@@ -218,8 +223,8 @@ impl Inner {
             }
             let now = host.now();
             let Some(missing) = self.issuers.iter().find(|issuer| !issuer.keys.is_loaded(now)) else { return Ok(()) };
-            if let Some(error) = missing.keys.failure(now) {
-                return Err(unavailable(error));
+            if let Some(failure) = missing.keys.failure(now) {
+                return Err(unavailable(failure));
             }
             // Another call is loading the missing keys.
             host.sleep(limits::FETCH_POLL_MS).await;
@@ -451,8 +456,9 @@ async fn check_until_decided(check: &CheckFn<'_>, host: &impl KeyHost) -> Verdic
 }
 
 /// There are no keys, and no known pause to wait for: the caller may retry after a second.
-fn unavailable(error: KeysError) -> KeysUnavailable {
-    KeysUnavailable { error, retry_after_s: 1 }
+fn unavailable(failure: impl Into<KeysFailure>) -> KeysUnavailable {
+    let KeysFailure { error, reason } = failure.into();
+    KeysUnavailable { error, reason, retry_after_s: 1 }
 }
 
 impl fmt::Debug for Issuer {

@@ -43,9 +43,9 @@ export class EdgewardError extends Error {
 }
 EdgewardError.prototype.name = "EdgewardError";
 
-/** Returns the error that the core describes. */
-export function fromCore({ code, message, reply }, cause) {
-  return new EdgewardError(code, message, reply, cause);
+/** Returns the error that the core describes. Why keys were refused is more than how their document came. */
+export function fromCore({ code, message, reply, reason }, cause) {
+  return new EdgewardError(code, message, reply, reason === undefined ? cause : new Error(reason, { cause }));
 }
 
 /** Returns an error of this package in the form of the core's. */

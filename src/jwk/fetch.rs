@@ -173,16 +173,31 @@ pub(crate) struct Fetched {
     pub(super) edge: Option<EdgeEntry>,
 }
 
+/// Why an issuer's keys could not be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeysFailure {
+    /// The error.
+    pub error: KeysError,
+    /// What is wrong with the document, or with each of its keys.
+    pub reason: Option<Arc<str>>,
+}
+
+impl From<KeysError> for KeysFailure {
+    fn from(error: KeysError) -> Self {
+        Self { error, reason: None }
+    }
+}
+
 /// Why the provider gave no keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ProviderFailure {
-    pub(super) error: KeysError,
+    pub(super) failure: KeysFailure,
     pub(super) retry_after_s: Option<i64>,
 }
 
 impl From<KeysError> for ProviderFailure {
     fn from(error: KeysError) -> Self {
-        Self { error, retry_after_s: None }
+        Self { failure: error.into(), retry_after_s: None }
     }
 }
 
@@ -197,9 +212,15 @@ impl Permit {
     pub(crate) async fn run(self, host: &impl KeyHost) {
         let mut fetched = self.fetch(host).await;
         let edge = fetched.edge.take();
-        if let Err(error) = self.store(fetched, host.now()) {
-            let hint = "check that jwks_uri or the issuer responds with JSON";
-            host.log(Level::Warning, &format_args!("{}: {error}; {hint}", error.code()));
+        let reason = fetched.failure.as_ref().and_then(|provider| provider.failure.reason.clone());
+        match self.store(fetched, host.now()) {
+            Err(error) => {
+                let hint = "check that jwks_uri or the issuer responds with JSON";
+                let reason = reason.as_deref().unwrap_or(hint);
+                host.log(Level::Warning, &format_args!("{}: {error}; {reason}", error.code()));
+            }
+            Ok(Some(skipped)) => host.log(Level::Information, &format_args!("keys_skipped: {skipped}")),
+            Ok(None) => {}
         }
         if let Some(entry) = edge {
             // No request waits for the edge cache.
@@ -207,11 +228,11 @@ impl Permit {
         }
     }
 
-    /// Stores the outcome.
+    /// Stores the outcome. Returns why keys are skipped, if others are than before.
     ///
     /// # Errors
     /// Why the fetch failed; the cache has recorded it.
-    pub(crate) fn store(self, fetched: Fetched, now: UnixTime) -> Result<(), KeysError> {
+    pub(crate) fn store(self, fetched: Fetched, now: UnixTime) -> Result<Option<String>, KeysError> {
         self.cache.store(self.sequence, fetched, now)
     }
 
@@ -243,7 +264,7 @@ impl Permit {
                 let outcome = match (fallback, self.held_since) {
                     // An older set is better than none, but never replaces a newer one.
                     (Some(older), None) => Ok(older),
-                    _ => Err(failure.error),
+                    _ => Err(failure.failure.error),
                 };
                 Fetched { outcome, failure: Some(failure), from_provider: false, edge: None }
             }
@@ -268,12 +289,12 @@ impl Permit {
         let request = Outgoing { max_body_bytes: limits::MAX_KEY_SET_BYTES, ..Outgoing::get(uri) };
         let response = get_json(host, request, || ()).await;
         let retry_after_s = response.as_ref().ok().and_then(Incoming::retry_after_s);
-        self.read(source, response, host.now()).map_err(|error| {
+        self.read(source, response, host.now()).map_err(|failure| {
             if let Source::Discovery(metadata) = source {
                 // If the keys have moved, only a newer document says where.
                 metadata.mark_outdated();
             }
-            ProviderFailure { error, retry_after_s }
+            ProviderFailure { failure, retry_after_s }
         })
     }
 
@@ -283,9 +304,15 @@ impl Permit {
         source: &Source,
         response: Result<Incoming, Unreachable>,
         now: UnixTime,
-    ) -> Result<(JwkSet, Validity, EdgeEntry), KeysError> {
+    ) -> Result<(JwkSet, Validity, EdgeEntry), KeysFailure> {
         let response = response.ok().filter(|response| response.status == 200).ok_or(KeysError::JwksUnreachable)?;
-        let set = JwkSet::parse_with(&response.body, self.cache.max_modulus_bits)?;
+        let refused =
+            |error: InvalidJwkSet, reason: &str| KeysFailure { error: error.into(), reason: Some(reason.into()) };
+        let set = JwkSet::read(&response.body, self.cache.max_modulus_bits)
+            .map_err(|error| refused(error, error.message()))?;
+        if set.keys.is_empty() {
+            return Err(refused(InvalidJwkSet::NoUsableKey, &set.reasons()));
+        }
         let fresh_for = response
             .fresh_for_s()
             .unwrap_or(limits::JWKS_FRESH_DEFAULT_S)

@@ -8,8 +8,8 @@ mod set;
 mod thumbprint;
 
 pub(crate) use cache::Lookup;
-pub use cache::{KeyCache, KeySource, KeyStatus, KeysUnavailable};
+pub use cache::{KeyCache, KeySource, KeyStatus, KeysUnavailable, PublishedKey};
 pub(crate) use fetch::Permit;
-pub use fetch::{KeyHost, KeyJob, KeysError};
+pub use fetch::{KeyHost, KeyJob, KeysError, KeysFailure};
 pub use key::{InvalidJwk, VerifyingKey};
 pub use set::{InvalidJwkSet, JwkSet};

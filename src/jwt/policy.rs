@@ -362,6 +362,11 @@ impl Rules {
     pub(crate) fn issuer(&self) -> &str {
         &self.issuer
     }
+
+    /// Returns the accepted algorithms.
+    pub(crate) fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
+    }
 }
 
 impl<K> Clone for Policy<K> {

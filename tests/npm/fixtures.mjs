@@ -1,6 +1,7 @@
 // The data of the suite: a key set, the policies, and a corpus of tokens with the expected verdicts, for every runtime and the native program.
 
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { SignJWT } from "jose";
 import { base64url, generateKey, makeToken, pkcs1Encoding, publicJwk } from "../node/support/tokens.mjs";
 
@@ -249,7 +250,7 @@ export async function makeFixtures() {
   const accessToken = "an-access-token";
   const atHash = base64url(createHash("sha256").update(accessToken).digest().subarray(0, 16));
   return {
-    issuer: ISSUER, otherIssuer: OTHER_ISSUER, audience: AUDIENCE, client: CLIENT, now: NOW, jwks, otherJwks, policies, corpus, curves,
+    issuer: ISSUER, otherIssuer: OTHER_ISSUER, audience: AUDIENCE, client: CLIENT, now: NOW, jwks, otherJwks, policies, corpus, curves, vectors: curveVectors(),
     good, accessToken,
     missingScope: token({}, { scope: "openid" }),
     withRights: token({}, rights),
@@ -309,6 +310,47 @@ async function makeCurves(header, claims, rsa) {
   add("a key that is not on its curve", "key_not_found", makeToken({ header: header({ alg: "ES256", kid: "off-curve" }), payload: claims(), key: keys[0] }));
   add("ES512", "alg_not_allowed", makeToken({ header: header({ alg: "ES512", kid: "ES256" }), payload: claims(), key: keys[0], alg: "ES256" }));
   return { algorithms: ["RS256", ...algs], jwks, cases };
+}
+
+/** The example of RFC 7515 A.3. */
+const RFC_7515_A_3 = {
+  id: "RFC 7515 A.3",
+  keys: [{ kty: "EC", crv: "P-256", x: "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", y: "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" }],
+  token: "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ." +
+    "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q",
+  isGenuine: true,
+};
+
+/** What the published vectors call valid although no algorithm of this package can make it so, with the reasons. */
+const NOT_OFFERED = new Map([
+  ["wycheproof-jws 347", "ES521, an algorithm that does not exist"],
+  ["wycheproof-jws 351", "ES521, an algorithm that does not exist"],
+  ["wycheproof-crypto 67", "a JWE"],
+]);
+
+/** The published vectors with a key on a curve: tokens, their keys, and whether the signature is genuine. */
+function curveVectors() {
+  const vectors = [RFC_7515_A_3];
+  for (const file of ["wycheproof-jws", "wycheproof-jwk", "wycheproof-crypto", "rfc7520"]) {
+    const [head, ...lines] = readFileSync(new URL(`../vectors/data/${file}.jsonl`, import.meta.url), "utf8").trim().split("\n").map((line) => JSON.parse(line));
+    let shared = {};
+    let cases = 0;
+    for (const line of lines) {
+      if (line.id === undefined) {
+        shared = line;
+        continue;
+      }
+      cases += 1;
+      const { id, keys, token, tokens = [token], verdict } = { ...shared, ...line };
+      if (!keys?.some((key) => key.kty === "EC" || key.kty === "OKP")) continue;
+      const name = `${file} ${id}`;
+      // Of the examples, the one token of Ed25519 in compact form is genuine.
+      const isGenuine = file === "rfc7520" ? (text) => id === "curve25519/jws.json" && text === tokens[0] : () => verdict === "valid" && !NOT_OFFERED.has(name);
+      for (const text of tokens) vectors.push({ id: name, keys, token: text, isGenuine: isGenuine(text) });
+    }
+    if (cases !== head.cases) throw new Error(`${file} has ${cases} cases instead of ${head.cases}`);
+  }
+  return vectors;
 }
 
 const defined = (object) => JSON.parse(JSON.stringify(object));

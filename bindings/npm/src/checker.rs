@@ -123,4 +123,5 @@ fn refusal_of(error: &VerifyError, requirements: &Requirements) -> Refusal {
 
 fn keys_unavailable(why: KeysUnavailable) -> Refusal {
     Refusal::new(why.error.code(), why.error.message().into(), unavailable(why.error, why.retry_after_s))
+        .because(why.reason)
 }

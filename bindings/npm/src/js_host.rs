@@ -227,10 +227,12 @@ impl Host for JsHost {
         )
     }
 
-    /// Formats nothing: the machinery for that is a large part of the standard library, and there is no log to read here. A line means
-    /// that a job has failed.
-    fn log(&self, _: Level, _: &dyn fmt::Display) {
-        self.queues().has_failed = true;
+    /// Formats nothing: the machinery for that is a large part of the standard library, and there is no log to read here. A warning
+    /// means that a job has failed.
+    fn log(&self, level: Level, _: &dyn fmt::Display) {
+        if level != Level::Information {
+            self.queues().has_failed = true;
+        }
     }
 }
 

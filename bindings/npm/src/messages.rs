@@ -4,13 +4,14 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::sync::Arc;
 
-use edgeward::base64url;
 use edgeward::host::{SignatureCheck, SignatureVerdict};
 use edgeward::http::Reply;
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, Unreachable};
 use edgeward::json::{Document, Number, Value, push_quoted};
-use edgeward::jwk::KeyCache;
+use edgeward::jwk::KeysFailure;
+use edgeward::jwt::Any;
 use edgeward::text::signed_decimal;
+use edgeward::{Verifier, base64url};
 
 use crate::js_host::{Response, RunningTask};
 use crate::tasks::Completions;
@@ -20,11 +21,17 @@ pub(crate) struct Refusal {
     code: &'static str,
     message: Cow<'static, str>,
     reply: Reply,
+    /// What is wrong with the issuer's keys.
+    reason: Option<Arc<str>>,
 }
 
 impl Refusal {
     pub(crate) fn new(code: &'static str, message: Cow<'static, str>, reply: Reply) -> Self {
-        Self { code, message, reply }
+        Self { code, message, reply, reason: None }
+    }
+
+    pub(crate) fn because(self, reason: Option<Arc<str>>) -> Self {
+        Self { reason, ..self }
     }
 }
 
@@ -35,12 +42,16 @@ pub(crate) fn refusal_code(output: &mut String, code: &str) {
 }
 
 pub(crate) fn refusal(output: &mut String, refusal: &Refusal) {
-    let Refusal { code, message, reply } = refusal;
+    let Refusal { code, message, reply, reason } = refusal;
     output.clear();
     Json(output).raw(r#"{"code":""#).raw(code).raw(r#"","message":"#).text(message);
     Json(output).raw(r#","reply":{"status":"#).number(reply.status as i64).raw(r#","headers":"#);
     headers(output, reply.headers.iter().map(|(name, value)| (&**name, value)));
-    Json(output).raw(r#","body":"#).text(&reply.body).raw("}}");
+    Json(output).raw(r#","body":"#).text(&reply.body).raw("}");
+    if let Some(reason) = reason {
+        Json(output).raw(r#","reason":"#).text(reason);
+    }
+    output.push('}');
 }
 
 /// Writes an object of names and values.
@@ -168,27 +179,33 @@ fn incoming(head: &[u8], body: &[u8]) -> Option<Incoming> {
 }
 
 /// Writes the status of each issuer's keys.
-pub(crate) fn keys<'k>(output: &mut String, caches: impl Iterator<Item = &'k Arc<KeyCache>>) {
+pub(crate) fn keys(output: &mut String, verifier: &Verifier<Any>) {
     output.clear();
     output.push('[');
-    for (index, cache) in caches.enumerate() {
+    for (index, (cache, algorithms)) in verifier.keys().zip(verifier.algorithms()).enumerate() {
         separate(output, index);
-        Json(output).raw(r#"{"issuer":"#).text(cache.issuer());
-        let Some(status) = cache.status() else {
-            output.push_str(r#","loaded":false,"kids":[],"skipped":0}"#);
-            continue;
-        };
-        output.push_str(r#","loaded":true,"kids":["#);
-        for (index, kid) in status.kids.iter().enumerate() {
+        let status = cache.status();
+        let loaded = if status.is_some() { "true" } else { "false" };
+        Json(output).raw(r#"{"issuer":"#).text(cache.issuer()).raw(r#","loaded":"#).raw(loaded).raw(r#","keys":["#);
+        for (index, key) in cache.published(algorithms).iter().enumerate() {
             separate(output, index);
-            match kid {
+            output.push_str(r#"{"kid":"#);
+            match &key.kid {
                 Some(kid) => Json(output).text(kid),
                 None => Json(output).raw("null"),
             };
+            match &key.unusable {
+                Some(reason) => Json(output).raw(r#","usable":false,"reason":"#).text(reason).raw("}"),
+                None => Json(output).raw(r#","usable":true}"#),
+            };
         }
-        Json(output).raw(r#"],"skipped":"#).number(status.skipped as i64);
+        output.push(']');
+        if let Some(KeysFailure { error, reason }) = cache.last_failure() {
+            let reason = reason.as_deref().unwrap_or(error.message());
+            Json(output).raw(r#","failure":{"code":""#).raw(error.code()).raw(r#"","reason":"#).text(reason).raw("}");
+        }
         // A fixed set is not fetched and does not expire.
-        if status.fetched_at.millis() > 0 {
+        if let Some(status) = status.filter(|status| status.fetched_at.millis() > 0) {
             let (fetched_at, fresh_until) = (status.fetched_at.secs(), status.fresh_until.secs());
             Json(output).raw(r#","fetchedAt":"#).number(fetched_at);
             Json(output).raw(r#","freshUntil":"#).number(fresh_until);
