@@ -67,7 +67,7 @@ export async function suite(edgeward, fixtures) {
       equal(await isGenuine(vector), vector.isGenuine, vector.id);
       genuine += Number(vector.isGenuine);
     }
-    equal(`${genuine} of ${fixtures.vectors.length}`, "5 of 88");
+    equal(`${genuine} of ${fixtures.vectors.length}`, "5 of 100");
   });
 
   await test("verifySync says that it cannot verify what the platform does, except from the cache", async () => {
