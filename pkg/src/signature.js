@@ -24,20 +24,17 @@ export async function verifySignature({ algorithm, key, message, signature }, ke
   const parameters = ALGORITHMS[algorithm];
   if (subtle === undefined || parameters === undefined) return UNSUPPORTED;
   const name = `${algorithm} ${key}`;
-  let imported = keys.get(name);
-  if (imported === undefined) {
-    try {
-      imported = await subtle.importKey("raw", bytesOf(key), parameters, false, ["verify"]);
-    } catch (error) {
-      return error?.name === "NotSupportedError" ? UNSUPPORTED : KEY_REFUSED;
-    }
-    // Keys, not promises: a request must not wait for another's.
-    if (keys.size >= MAX_KEYS) keys.clear();
-    keys.set(name, imported);
-  }
   try {
+    let imported = keys.get(name);
+    if (imported === undefined) {
+      imported = await subtle.importKey("raw", bytesOf(key), parameters, false, ["verify"]);
+      // Keys, not promises: a request must not wait for another's.
+      if (keys.size >= MAX_KEYS) keys.clear();
+      keys.set(name, imported);
+    }
     return (await subtle.verify(parameters, imported, bytesOf(signature), encoder.encode(message))) === true ? VALID : INVALID;
-  } catch {
-    return UNSUPPORTED;
+  } catch (error) {
+    // Most platforms refuse a key that is not on its curve as it is imported, Deno as it is used.
+    return error?.name === "DataError" || error?.name === "TypeError" ? KEY_REFUSED : UNSUPPORTED;
   }
 }

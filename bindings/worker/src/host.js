@@ -74,20 +74,16 @@ const MAX_KEYS = 32;
 export async function verifySignature(algorithm, key, message, signature) {
   const parameters = ALGORITHMS[algorithm];
   const name = `${algorithm} ${key}`;
-  let imported = keys.get(name);
-  if (imported === undefined) {
-    try {
-      imported = await crypto.subtle.importKey("raw", key, parameters, false, ["verify"]);
-    } catch (error) {
-      return error.name === "NotSupportedError" ? 3 : 2;
-    }
-    if (keys.size >= MAX_KEYS) keys.clear();
-    keys.set(name, imported);
-  }
   try {
+    let imported = keys.get(name);
+    if (imported === undefined) {
+      imported = await crypto.subtle.importKey("raw", key, parameters, false, ["verify"]);
+      if (keys.size >= MAX_KEYS) keys.clear();
+      keys.set(name, imported);
+    }
     return Number(await crypto.subtle.verify(parameters, imported, signature, new TextEncoder().encode(message)));
-  } catch {
-    return 3;
+  } catch (error) {
+    return error.name === "DataError" ? 2 : 3;
   }
 }
 
