@@ -330,7 +330,7 @@ fn keys_that_cannot_be_fetched_outdate_the_document_for_logins_too() {
     let (keys, metadata, host) = keys_and_metadata();
     host.answer(JWKS, status(404));
     load(&keys, &host);
-    assert_eq!(keys.failure(host.now()), Some(KeysError::JwksUnreachable));
+    assert_eq!(keys.failure(host.now()), Some(KeysError::JwksUnreachable.into()));
     host.answer(OPENID, with_keys("https://id.example.com/new"));
     host.answer("https://id.example.com/new", json(&set_text([key_a().jwk()])));
     // A login brings the new document, and the keys are found by it.
@@ -354,7 +354,7 @@ fn a_document_without_acceptable_keys_is_fetched_again_and_used_by_logins_meanwh
         let (keys, metadata, host) = keys_and_metadata();
         host.answer(OPENID, with_keys(uri));
         load(&keys, &host);
-        assert_eq!(keys.failure(host.now()), Some(KeysError::DiscoveryInvalid), "{uri}");
+        assert_eq!(keys.failure(host.now()), Some(KeysError::DiscoveryInvalid.into()), "{uri}");
         let MetadataLookup::Cached(found) = metadata.find(host.now(), false) else { panic!() };
         assert_eq!(found.url("token_endpoint"), Some("https://id.example.com/token"));
         host.answer(OPENID, with_keys(JWKS));

@@ -48,12 +48,17 @@ pub enum VerifyError {
     KeyNotFound,
     /// The token has no `kid` and the set has several usable keys, or several keys share the `kid`.
     KeyAmbiguous,
-    /// The key is published for another algorithm.
+    /// The key is of another type, or published for another algorithm.
     KeyAlgMismatch {
         /// The token's algorithm.
         token: Algorithm,
-        /// The key's algorithm.
-        key: Algorithm,
+        /// The key's algorithm; `None` for a key of any algorithm of RSA.
+        key: Option<Algorithm>,
+    },
+    /// Only a host can verify the signature, and the call does not wait for one.
+    AsyncRequired {
+        /// The token's algorithm.
+        algorithm: Algorithm,
     },
     /// The signature does not verify with the key.
     SignatureInvalid,
@@ -289,6 +294,7 @@ impl VerifyError {
             Self::KeyNotFound => "key_not_found",
             Self::KeyAmbiguous => "key_ambiguous",
             Self::KeyAlgMismatch { .. } => "key_alg_mismatch",
+            Self::AsyncRequired { .. } => "async_required",
             Self::SignatureInvalid => "signature_invalid",
             Self::TypNotAllowed(_) => "typ_not_allowed",
             Self::TokenKindMismatch { .. } => "token_kind_mismatch",
@@ -382,9 +388,17 @@ impl VerifyError {
                 Some(audience) => concat(&["claim aud also names ", audience, ", which is not trusted"]),
                 None => return self.fixed_message().into(),
             },
-            Self::KeyAlgMismatch { token, key } => {
-                concat(&["token is signed with ", token.name(), ", its key is for ", key.name()])
-            }
+            Self::KeyAlgMismatch { token, key } => concat(&[
+                "token is signed with ",
+                token.name(),
+                ", its key is for ",
+                key.map_or("RSA", Algorithm::name),
+            ]),
+            Self::AsyncRequired { algorithm } => concat(&[
+                "signatures with ",
+                algorithm.name(),
+                " are verified by the host, and this call does not wait",
+            ]),
             Self::ClaimMalformed { claim } => concat(&["claim ", claim.as_str(), " is malformed"]),
             Self::ClaimMissing { claim } => concat(&["claim ", claim.as_str(), " is missing"]),
             Self::ClaimMismatch { claim, .. } => {
@@ -444,6 +458,7 @@ impl VerifyError {
             Self::TokenTooLarge { .. }
             | Self::TokenMalformed(_)
             | Self::KeyAlgMismatch { .. }
+            | Self::AsyncRequired { .. }
             | Self::ClaimMalformed { .. }
             | Self::ClaimMissing { .. }
             | Self::ClaimMismatch { .. }

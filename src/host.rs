@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::algorithm::Algorithm;
 use crate::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 
 /// The environment that the flows run in: a Worker, a JavaScript module, a server, a test with a virtual clock.
@@ -72,8 +73,46 @@ pub trait Host {
     /// Stores an entry in that cache. Failures are ignored: an entry only saves other instances a request.
     fn edge_put(&self, entry: EdgeEntry) -> impl Future<Output = ()>;
 
+    /// Verifies a signature of ES256, ES384 or EdDSA, which the core leaves to the platform. By default, none can be verified.
+    fn verify_signature(&self, check: SignatureCheck) -> impl Future<Output = SignatureVerdict> {
+        drop(check);
+        core::future::ready(SignatureVerdict::Unsupported)
+    }
+
     /// Writes a line to the log. It never contains a secret, a token, a code or a cookie.
     fn log(&self, level: Level, line: &dyn fmt::Display);
+}
+
+/// A signature to verify. Its length is right, and its numbers are in the range of the curve; whether the key is on its curve is not known.
+pub struct SignatureCheck {
+    /// [`Es256`](Algorithm::Es256), [`Es384`](Algorithm::Es384) or [`EdDsa`](Algorithm::EdDsa).
+    pub algorithm: Algorithm,
+    /// The public key: an uncompressed point (SEC 1 §2.3.3), or the 32 octets of an Ed25519 key (RFC 8032 §5.1.2).
+    pub key: Vec<u8>,
+    /// The signed text, which is ASCII.
+    pub message: String,
+    /// The signature: `r` and `s`, or `R` and `S`, one after the other (RFC 7518 §3.4, RFC 8032 §5.1.6).
+    pub signature: Vec<u8>,
+}
+
+impl fmt::Debug for SignatureCheck {
+    /// Omits message and signature: they are a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignatureCheck").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+/// A host's verdict on a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignatureVerdict {
+    /// The signature is genuine.
+    Valid,
+    /// The signature is not genuine.
+    Invalid,
+    /// The key is not a point of its curve.
+    KeyRefused,
+    /// The platform cannot verify signatures of this algorithm.
+    Unsupported,
 }
 
 /// The severity of a log line.

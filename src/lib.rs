@@ -1,4 +1,4 @@
-//! A guard at the edge: verifies RS256/PS256 tokens against an issuer's keys, and runs the OAuth/OpenID Connect flows of a gateway.
+//! A guard at the edge: verifies RSA, ECDSA and EdDSA tokens against an issuer's keys, and runs the OAuth/OpenID Connect flows of a gateway.
 //!
 //! The core makes every decision and has no I/O, no clock, no randomness and no `unsafe`; no input makes it panic. It is `no_std` with
 //! `alloc`. A [`host::Host`] provides what it needs from its environment.

@@ -45,6 +45,9 @@ pub const MAX_SHOWN_VALUE_BYTES: usize = 200;
 /// Shortest word in a text of a provider that is not shown, because it could be a code, a token or a secret; in bytes.
 pub const MIN_SECRET_WORD_BYTES: usize = 20;
 
+/// Skipped keys of a set whose reasons an error or a log line tells: enough to see what is wrong.
+pub const MAX_REASONS: usize = 8;
+
 /// Longest configuration document of the gateway, in bytes.
 pub const MAX_CONFIG_BYTES: usize = 1024 * 1024;
 

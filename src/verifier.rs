@@ -10,9 +10,10 @@ use core::ops::Range;
 use core::sync::atomic::Ordering;
 
 use crate::error::{Mismatch, VerifyError};
+use crate::host::{SignatureCheck, SignatureVerdict};
 use crate::io::UnixTime;
-use crate::jwk::{KeyCache, KeyHost, KeyJob, KeysError, KeysUnavailable, Lookup, Permit, VerifyingKey};
-use crate::jwt::{Access, Policy, Rules, TokenCache, UntrustedToken, Verified, VerifiedToken};
+use crate::jwk::{KeyCache, KeyHost, KeyJob, KeysError, KeysFailure, KeysUnavailable, Lookup, Permit, VerifyingKey};
+use crate::jwt::{Access, Algorithm, Policy, Rules, TokenCache, UntrustedToken, Verified, VerifiedToken};
 use crate::limits;
 use crate::shared::Shared;
 
@@ -97,6 +98,21 @@ pub(crate) enum Check {
     Wait,
     /// There are no keys to verify the token with.
     Unavailable(KeysUnavailable),
+    /// A host is to verify the signature: check again with its verdict.
+    Signature(PendingSignature),
+}
+
+/// A signature that a host is to verify.
+#[derive(Debug)]
+pub(crate) struct PendingSignature {
+    key: Arc<VerifyingKey>,
+    check: SignatureCheck,
+}
+
+/// A host's verdict on the signature of the token that is checked, under a key.
+pub(crate) struct SignatureProof {
+    key: Arc<VerifyingKey>,
+    is_valid: bool,
 }
 
 type Verdict = Result<Arc<Verified>, VerificationError>;
@@ -106,8 +122,11 @@ impl<K> Verifier<K> {
     #[must_use]
     pub fn new(policy: Policy<K>, keys: KeyCache) -> Self {
         let tokens = Shared::new(TokenCache::new(limits::TOKEN_CACHE_ENTRIES));
-        Self { inner: Inner { issuers: Vec::new(), by_name: Vec::new(), templates: Vec::new(), tokens }, kind: PhantomData }
-            .and_issuer(policy, keys)
+        Self {
+            inner: Inner { issuers: Vec::new(), by_name: Vec::new(), templates: Vec::new(), tokens },
+            kind: PhantomData,
+        }
+        .and_issuer(policy, keys)
     }
 
     /// Adds another issuer. A token is verified with the policy and keys of the issuer it names, never with another's.
@@ -141,17 +160,20 @@ impl<K> Verifier<K> {
         token: &str,
         host: &impl KeyHost,
     ) -> Option<Result<VerifiedToken<K>, VerificationError>> {
-        let verdict = self.inner.check(token, host.now(), 0).finish(host).break_value();
+        let verdict = self.inner.check(token, host.now(), 0, None).finish(host).break_value();
         verdict.map(|verdict| verdict.map(VerifiedToken::shared))
     }
 
     /// Verifies `token` as of now with the keys at hand; returns `None` if there are none yet. Missing or stale keys are fetched in the
-    /// background, for later calls.
+    /// background, for later calls. A signature that only the host can verify is refused as `async_required`, unless the token is cached.
     pub fn verify_now(&self, token: &str, host: &impl KeyHost) -> Option<Result<VerifiedToken<K>, VerificationError>> {
-        let mut check = self.inner.check(token, host.now(), 0);
+        let mut check = self.inner.check(token, host.now(), 0, None);
         if let Check::Fetch(permit) = check {
             drop(host.spawn(KeyJob::load(permit)));
-            check = self.inner.check(token, host.now(), u8::MAX);
+            check = self.inner.check(token, host.now(), u8::MAX, None);
+        }
+        if let Check::Signature(PendingSignature { check: SignatureCheck { algorithm, .. }, .. }) = check {
+            check = Check::Refused(VerifyError::AsyncRequired { algorithm });
         }
         check.finish(host).break_value().map(|verdict| verdict.map(VerifiedToken::shared))
     }
@@ -180,12 +202,17 @@ impl<K> Verifier<K> {
     /// Checks a token once, for tests of each outcome.
     #[cfg(test)]
     pub(crate) fn check(&self, text: &str, now: UnixTime, fetches: u8) -> Check {
-        self.inner.check(text, now, fetches)
+        self.inner.check(text, now, fetches, None)
     }
 
     /// Returns the key caches, one per issuer, in the order the issuers were added.
     pub fn keys(&self) -> impl Iterator<Item = &Arc<KeyCache>> {
         self.inner.issuers.iter().map(|issuer| &issuer.keys)
+    }
+
+    /// Returns the algorithms that each issuer's policy accepts, in the same order.
+    pub fn algorithms(&self) -> impl Iterator<Item = &[Algorithm]> {
+        self.inner.issuers.iter().map(|issuer| issuer.rules.algorithms())
     }
 }
 
@@ -207,7 +234,7 @@ impl Inner {
     }
 
     async fn verify(&self, token: &str, host: &impl KeyHost) -> Verdict {
-        check_until_decided(&|now, fetches| self.check(token, now, fetches), host).await
+        check_until_decided(&|now, fetches, proof| self.check(token, now, fetches, proof), host).await
     }
 
     async fn load(&self, host: &impl KeyHost) -> Result<(), KeysUnavailable> {
@@ -221,8 +248,8 @@ impl Inner {
             }
             let now = host.now();
             let Some(missing) = self.issuers.iter().find(|issuer| !issuer.keys.is_loaded(now)) else { return Ok(()) };
-            if let Some(error) = missing.keys.failure(now) {
-                return Err(unavailable(error));
+            if let Some(failure) = missing.keys.failure(now) {
+                return Err(unavailable(failure));
             }
             // Another call is loading the missing keys.
             host.sleep(limits::FETCH_POLL_MS).await;
@@ -240,8 +267,9 @@ impl Inner {
         (Arc::ptr_eq(&key, &cached.key) && both.contains(&now)).then_some(both)
     }
 
-    /// Checks the token `text` as of `now`. `fetches` is the number of fetches that this request has already caused.
-    fn check(&self, text: &str, now: UnixTime, fetches: u8) -> Check {
+    /// Checks the token `text` as of `now`. `fetches` is the number of fetches that this request has already caused, `proof` the host's
+    /// verdict on the signature of this very token.
+    fn check(&self, text: &str, now: UnixTime, fetches: u8, proof: Option<&SignatureProof>) -> Check {
         let cached = self.tokens.with(|tokens| tokens.find(text).cloned());
         if let Some(cached) = cached
             && let Some(issuer) = self.issuers.get(cached.issuer)
@@ -266,10 +294,16 @@ impl Inner {
                 _ => self.tokens.with(|tokens| tokens.remove(text)),
             }
         }
-        self.check_uncached(text, now, fetches).unwrap_or_else(Check::Refused)
+        self.check_uncached(text, now, fetches, proof).unwrap_or_else(Check::Refused)
     }
 
-    fn check_uncached(&self, text: &str, now: UnixTime, fetches: u8) -> Result<Check, VerifyError> {
+    fn check_uncached(
+        &self,
+        text: &str,
+        now: UnixTime,
+        fetches: u8,
+        proof: Option<&SignatureProof>,
+    ) -> Result<Check, VerifyError> {
         let token = UntrustedToken::parse(text)?;
         let index = if self.issuers.len() == 1 {
             0
@@ -281,7 +315,7 @@ impl Inner {
             *found.ok_or_else(|| self.issuer_mismatch(&named))?
         };
         let Some(issuer) = self.issuers.get(index) else { return Err(self.issuer_mismatch("")) };
-        let (check, key) = issuer.keys.check_token(&issuer.rules, token, now, fetches)?;
+        let (check, key) = issuer.keys.check_token(&issuer.rules, token, now, fetches, proof)?;
         if let (Check::Verified(verified, _), Some(key)) = (&check, key) {
             self.tokens.with(|tokens| tokens.insert(text, index, key, Arc::clone(verified)));
         }
@@ -308,14 +342,22 @@ impl KeyCache {
         token: &str,
         host: &impl KeyHost,
     ) -> Result<VerifiedToken<K>, VerificationError> {
-        let check = |now, fetches| self.check(&policy.rules, token, now, fetches);
+        let check =
+            |now, fetches, proof: Option<&SignatureProof>| self.check(&policy.rules, token, now, fetches, proof);
         check_until_decided(&check, host).await.map(VerifiedToken::shared)
     }
 
     /// Checks a token of this issuer once.
-    pub(crate) fn check(self: &Arc<Self>, rules: &Rules, text: &str, now: UnixTime, fetches: u8) -> Check {
+    pub(crate) fn check(
+        self: &Arc<Self>,
+        rules: &Rules,
+        text: &str,
+        now: UnixTime,
+        fetches: u8,
+        proof: Option<&SignatureProof>,
+    ) -> Check {
         UntrustedToken::parse(text)
-            .and_then(|token| self.check_token(rules, token, now, fetches))
+            .and_then(|token| self.check_token(rules, token, now, fetches, proof))
             .map_or_else(Check::Refused, |(check, _)| check)
     }
 
@@ -327,22 +369,37 @@ impl KeyCache {
         token: UntrustedToken<'_>,
         now: UnixTime,
         fetches: u8,
+        proof: Option<&SignatureProof>,
     ) -> Result<(Check, Option<Arc<VerifyingKey>>), VerifyError> {
         let algorithm = rules.check_header(token.header())?;
         let check = match self.find(token.header().kid(), algorithm, now, fetches) {
-            Lookup::Key(key, permit) => match rules.verify(token, &key, now) {
-                Ok(verified) => return Ok((Check::Verified(Arc::new(verified), permit), Some(key))),
-                Err(VerifyError::SignatureInvalid) => {
-                    // Its return to the cache allows another fetch.
-                    drop(permit);
-                    match self.find_replaced(now, fetches) {
-                        Some(Lookup::Fetch(permit)) => Check::Fetch(permit),
-                        Some(_) => Check::Wait,
-                        None => return Err(VerifyError::SignatureInvalid),
+            Lookup::Key(key, permit) => {
+                let signature = match proof {
+                    // A verdict counts under the key that it was made with only.
+                    Some(proof) if Arc::ptr_eq(&proof.key, &key) => proof.verdict(),
+                    _ => token.verify_signature(&key, algorithm),
+                };
+                match signature {
+                    Ok(()) => {
+                        let verified = rules.verify_claims(token, &key, algorithm, now)?;
+                        return Ok((Check::Verified(Arc::new(verified), permit), Some(key)));
                     }
+                    Err(VerifyError::AsyncRequired { .. }) => {
+                        let check = token.signature_check(&key, algorithm);
+                        Check::Signature(PendingSignature { key, check })
+                    }
+                    Err(VerifyError::SignatureInvalid) => {
+                        // Its return to the cache allows another fetch.
+                        drop(permit);
+                        match self.find_replaced(now, fetches) {
+                            Some(Lookup::Fetch(permit)) => Check::Fetch(permit),
+                            Some(_) => Check::Wait,
+                            None => return Err(VerifyError::SignatureInvalid),
+                        }
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
-            },
+            }
             Lookup::Fetch(permit) => Check::Fetch(permit),
             Lookup::Wait => Check::Wait,
             Lookup::Refused(error) => return Err(error),
@@ -353,9 +410,9 @@ impl KeyCache {
 }
 
 impl Check {
-    /// Breaks with the verdict, and starts a refresh that is due. Without a verdict, continues with the permit to fetch keys, or with
-    /// `None` to wait for another request's fetch.
-    fn finish(self, host: &impl KeyHost) -> ControlFlow<Verdict, Option<Permit>> {
+    /// Breaks with the verdict, and starts a refresh that is due. Without a verdict, continues with what is to be done before the next
+    /// check.
+    fn finish(self, host: &impl KeyHost) -> ControlFlow<Verdict, Step> {
         match self {
             Self::Verified(verified, refresh) => {
                 if let Some(permit) = refresh {
@@ -365,24 +422,57 @@ impl Check {
             }
             Self::Refused(error) => Break(Err(VerificationError::Refused(error))),
             Self::Unavailable(error) => Break(Err(VerificationError::Unavailable(error))),
-            Self::Fetch(permit) => Continue(Some(permit)),
-            Self::Wait => Continue(None),
+            Self::Fetch(permit) => Continue(Step::Fetch(permit)),
+            Self::Wait => Continue(Step::Wait),
+            Self::Signature(pending) => Continue(Step::Signature(pending)),
         }
     }
 }
 
-/// Checks a token, given the time and the number of fetches that the request has already caused. Not generic, so that
-/// [`check_until_decided`] is compiled once.
-type CheckFn<'c> = dyn Fn(UnixTime, u8) -> Check + Sync + 'c;
+/// What is to be done before a token is checked again.
+enum Step {
+    /// Fetch keys.
+    Fetch(Permit),
+    /// Wait for another request's fetch.
+    Wait,
+    /// Let the host verify the signature.
+    Signature(PendingSignature),
+}
 
-/// Checks a token until there is a verdict: fetches keys as needed, and waits for those that other requests fetch.
+impl SignatureProof {
+    fn verdict(&self) -> Result<(), VerifyError> {
+        if self.is_valid { Ok(()) } else { Err(VerifyError::SignatureInvalid) }
+    }
+}
+
+/// Checks a token, given the time, the number of fetches that the request has already caused, and the host's verdict on the signature.
+/// Not generic, so that [`check_until_decided`] is compiled once.
+type CheckFn<'c> = dyn Fn(UnixTime, u8, Option<&SignatureProof>) -> Check + Sync + 'c;
+
+/// Checks a token until there is a verdict: fetches keys as needed, waits for those that other requests fetch, and lets the host verify
+/// what the core does not.
 async fn check_until_decided(check: &CheckFn<'_>, host: &impl KeyHost) -> Verdict {
-    let mut fetches = 0;
+    let (mut fetches, mut proof) = (0, None);
     for _ in 0..limits::MAX_POLLS {
-        match check(host.now(), fetches).finish(host) {
+        match check(host.now(), fetches, proof.as_ref()).finish(host) {
             Break(verdict) => return verdict,
-            Continue(None) => host.sleep(limits::FETCH_POLL_MS).await,
-            Continue(Some(permit)) => {
+            Continue(Step::Wait) => host.sleep(limits::FETCH_POLL_MS).await,
+            Continue(Step::Signature(PendingSignature { key, check })) => {
+                let is_valid = match host.verify_signature(check).await {
+                    SignatureVerdict::Valid => true,
+                    SignatureVerdict::Invalid => false,
+                    SignatureVerdict::KeyRefused => {
+                        // As if it were not published.
+                        key.refuse();
+                        continue;
+                    }
+                    SignatureVerdict::Unsupported => {
+                        return Err(VerificationError::Unavailable(unavailable(KeysError::AlgorithmUnsupported)));
+                    }
+                };
+                proof = Some(SignatureProof { key, is_valid });
+            }
+            Continue(Step::Fetch(permit)) => {
                 let contacted_provider = permit.contacted_provider();
                 host.spawn(KeyJob::load(permit)).await;
                 fetches += u8::from(contacted_provider.load(Ordering::Relaxed));
@@ -393,8 +483,9 @@ async fn check_until_decided(check: &CheckFn<'_>, host: &impl KeyHost) -> Verdic
 }
 
 /// There are no keys, and no known pause to wait for: the caller may retry after a second.
-fn unavailable(error: KeysError) -> KeysUnavailable {
-    KeysUnavailable { error, retry_after_s: 1 }
+fn unavailable(failure: impl Into<KeysFailure>) -> KeysUnavailable {
+    let KeysFailure { error, reason } = failure.into();
+    KeysUnavailable { error, reason, retry_after_s: 1 }
 }
 
 impl fmt::Debug for Issuer {

@@ -28,7 +28,7 @@ fn check(world: &World, text: &str) -> Check {
 
 /// Checks with another policy and without the token cache.
 fn check_as(world: &World, policy: &Policy<Access>, text: &str) -> Check {
-    world.verifier.keys().next().unwrap().check(&policy.rules, text, world.now(), 0)
+    world.verifier.keys().next().unwrap().check(&policy.rules, text, world.now(), 0, None)
 }
 
 /// Uses a permit and stores the outcome.
@@ -48,7 +48,7 @@ fn permit_of(check: Check) -> Option<Permit> {
     match check {
         Check::Verified(_, permit) => permit,
         Check::Fetch(permit) => Some(permit),
-        Check::Refused(_) | Check::Wait | Check::Unavailable(_) => None,
+        Check::Refused(_) | Check::Wait | Check::Unavailable(_) | Check::Signature(_) => None,
     }
 }
 

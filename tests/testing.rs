@@ -39,7 +39,7 @@ fn verified(issuer: &Issuer, claims: &[(&str, serde_json::Value)]) -> VerifiedTo
 #[test]
 fn its_tokens_are_valid_with_every_algorithm() {
     let issuer = Issuer::new(ISSUER);
-    for algorithm in Algorithm::ALL {
+    for algorithm in Algorithm::RSA {
         let access = issuer.access_token(AUDIENCE, now()).algorithm(algorithm);
         let token = verify(&access_policy(), &keys(&issuer), &access.sign()).unwrap();
         assert_eq!(token.header().algorithm(), Some(algorithm));
@@ -72,12 +72,12 @@ fn modifications_of_a_token_take_effect() {
 #[test]
 fn it_signs_as_the_tests_encode_by_hand() {
     let signer = SigningKey::new("a", key_a().private().clone());
-    for algorithm in Algorithm::ALL {
-        let by_hand = match algorithm.scheme() {
+    for algorithm in Algorithm::RSA {
+        let by_hand = match algorithm.scheme().unwrap() {
             Scheme::Pkcs1v15(hash) => key_a().raw(&pkcs1v15_encode(hash, b"message", key_a().private().size())),
             Scheme::Pss(hash) => key_a().sign_pss_with_salt(hash, b"message", &vec![0x5a; hash.len()]),
         };
-        assert_eq!(signer.sign(algorithm.scheme(), b"message"), by_hand, "{algorithm:?}");
+        assert_eq!(signer.sign(algorithm.scheme().unwrap(), b"message"), by_hand, "{algorithm:?}");
     }
 }
 

@@ -217,7 +217,10 @@ class Core {
   keys(verifier) {
     return this.guard(() => {
       this.wasm.keys(verifier);
-      return this.json();
+      return this.json().map((status) => {
+        const usable = status.keys.filter((key) => key.usable);
+        return { ...status, kids: usable.map((key) => key.kid), skipped: status.keys.length - usable.length };
+      });
     });
   }
 }

@@ -55,9 +55,9 @@ export class EdgewardError extends Error {
 }
 EdgewardError.prototype.name = "EdgewardError";
 
-/** Returns the error that the core describes. */
-export function fromCore({ code, message, reply, ...about }, cause) {
-  return new EdgewardError(code, message, reply, cause, about);
+/** Returns the error that the core describes. Why keys were refused is more than how their document came. */
+export function fromCore({ code, message, reply, reason, ...about }, cause) {
+  return new EdgewardError(code, message, reply, reason === undefined ? cause : new Error(reason, { cause }), about);
 }
 
 /** Returns an error of this package in the form of the core's. */
@@ -79,6 +79,11 @@ export function invalidOption(message, cause) {
 export function keysNotLoaded() {
   const message = "the keys are not loaded: await load() or verify() first";
   return own("keys_not_loaded", message, 503, "Service Unavailable", "The keys are not loaded yet.", undefined, { "retry-after": "1" });
+}
+
+export function asyncRequired() {
+  const message = "verifySync cannot verify ES256, ES384 or EdDSA: the platform does so asynchronously; await verify() instead";
+  return own("async_required", message, 500, "Internal Server Error", CANNOT_CHECK);
 }
 
 export function malformedToken(cause) {

@@ -1,6 +1,7 @@
 // The flows of one verifier in one core: performs their requests, and settles the calls that wait for them.
 
 import { edgeGet, edgePut, send } from "./fetch.js";
+import { verifySignature } from "./signature.js";
 
 const DONE = { kind: 0 };
 const GIVEN_UP = { kind: 4 };
@@ -22,6 +23,8 @@ export class Flows {
    * failure in one.
    */
   #calls = new Map();
+  /** The imported keys of these flows' issuers. */
+  #keys = new Map();
   /** The requests under way, with their start in milliseconds since 1970, oldest first. */
   #requests = new Map();
 
@@ -160,8 +163,9 @@ export class Flows {
     }
   }
 
-  async #responseTo({ send: message, edgeGet: key, edgePut: entry, sleep: millis }) {
+  async #responseTo({ send: message, edgeGet: key, edgePut: entry, sleep: millis, verify: check }) {
     const { fetch, timeout } = this.#host;
+    if (check !== undefined) return verifySignature(check, this.#keys);
     if (message !== undefined) return send({ ...message, timeoutMs: timeout ?? message.timeoutMs }, fetch);
     if (millis !== undefined) await new Promise((resolve) => setTimeout(resolve, millis));
     // The documents of a caller's fetch are not shared through the edge cache.

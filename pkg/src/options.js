@@ -4,7 +4,7 @@
 import { encoder } from "./core.js";
 import { invalidOption } from "./error.js";
 
-const ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
+const ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA", "Ed25519"];
 
 const fail = (place, reason, cause) => {
   throw invalidOption(`${place} ${reason}`, cause);

@@ -1,7 +1,7 @@
 // The verifier: the core decides, synchronously where it can.
 
 import * as Core from "./core.js";
-import { aborted, fromCore, internalError, invalidOption, keysNotLoaded } from "./error.js";
+import { aborted, asyncRequired, fromCore, internalError, invalidOption, keysNotLoaded } from "./error.js";
 import { Flows } from "./flows.js";
 import { readCallOptions, readVerifierOptions, refusedOptions } from "./options.js";
 import { Claims, VerifiedToken } from "./token.js";
@@ -175,6 +175,7 @@ function verified({ core, verdicts }, form, text) {
 function refusal(core, cause) {
   const described = core.json();
   if (described.code === "options_invalid") return invalidOption("the core cannot read the options of this call");
+  if (described.code === "async_required") return asyncRequired();
   if (described.code === "internal_error") return internalError("the core does not know the verifier");
   return fromCore(described, cause);
 }

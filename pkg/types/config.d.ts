@@ -39,8 +39,8 @@ export interface AuthorizerConfig {
   issuers?: readonly IssuerConfig[];
   /** Identifier of the API. One of several must be in `aud`, compared exactly. Without it: `protected_resource.resource`, or else no bearer token is accepted, and sessions alone open routes. `false`: tokens have no `aud`, and those that have one are refused; only together with `clients`. Variable: `AUTH0_AUDIENCE`. */
   audience?: string | readonly string[] | false;
-  /** Accepted signature algorithms: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`. Default: `["RS256"]`. */
-  algorithms?: "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | Placeholder | readonly ("RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | Placeholder)[];
+  /** Accepted signature algorithms: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA` (with Ed25519; `Ed25519` is the same). Default: `["RS256"]`. */
+  algorithms?: "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | "ES256" | "ES384" | "EdDSA" | "Ed25519" | Placeholder | readonly ("RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | "ES256" | "ES384" | "EdDSA" | "Ed25519" | Placeholder)[];
   /** A static key set, as an object or as JSON text. It is never fetched: rotating keys means deploying again. */
   jwks?: string | { readonly keys: readonly object[] };
   /** URL of the key set. Without it: Auth0's path, or what discovery says. */

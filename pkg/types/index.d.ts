@@ -14,8 +14,11 @@
  * @module
  */
 
-/** A signature algorithm (RFC 7518 §3.1). HMAC and `none` are not supported. */
-export type Algorithm = "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512";
+/**
+ * A signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1). HMAC and `none` are not supported. The platform's Web Crypto verifies `ES256`, `ES384`
+ * and `EdDSA`, asynchronously. `EdDSA` is Ed25519, and `Ed25519` another name of it.
+ */
+export type Algorithm = "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | "ES256" | "ES384" | "EdDSA" | "Ed25519";
 
 /** One public key (RFC 7517 §4). */
 export interface JSONWebKey {
@@ -26,10 +29,13 @@ export interface JSONWebKey {
   readonly alg?: string;
   readonly n?: string;
   readonly e?: string;
+  readonly crv?: string;
+  readonly x?: string;
+  readonly y?: string;
   readonly [member: string]: unknown;
 }
 
-/** A set of public keys (RFC 7517 §5). Keys that cannot verify RS or PS signatures are skipped. */
+/** A set of public keys (RFC 7517 §5). Keys that cannot verify signatures are skipped. */
 export interface JSONWebKeySet {
   readonly keys: readonly JSONWebKey[];
 }
@@ -305,6 +311,15 @@ export interface VerifiedToken<Payload = AccessTokenPayload> {
   toJSON(): { header: { alg: Algorithm; kid: string | undefined }; payload: Payload };
 }
 
+/** A key that an issuer publishes. */
+export interface PublishedKey {
+  readonly kid: string | null;
+  /** Whether it can verify tokens under the verifier's `algorithms`. */
+  readonly usable: boolean;
+  /** Why it cannot. */
+  readonly reason?: string;
+}
+
 /** The status of one issuer's keys. */
 export interface KeyStatus {
   readonly issuer: string;
@@ -314,6 +329,10 @@ export interface KeyStatus {
   readonly kids: readonly (string | null)[];
   /** The number of keys in the set that cannot be used. */
   readonly skipped: number;
+  /** Every key of the set. */
+  readonly keys: readonly PublishedKey[];
+  /** Why the last fetch failed: the code of the error, and what is wrong. */
+  readonly failure?: { readonly code: EdgewardErrorCode; readonly reason: string };
   /** When the set was fetched, in **seconds** since 1970. Absent for static keys. */
   readonly fetchedAt?: number;
   /** Until when the set is used without another fetch, in **seconds** since 1970. Absent for static keys. */
@@ -345,7 +364,8 @@ export interface Verifier<Payload = AccessTokenPayload> {
   verify(this: void, token: string, options?: VerifyOptions): Promise<VerifiedToken<Payload>>;
 
   /**
-   * Verifies a token with the keys at hand. Before the first load it throws `keys_not_loaded` and starts to load them.
+   * Verifies a token with the keys at hand. Before the first load it throws `keys_not_loaded` and starts to load them. For `ES256`, `ES384`
+   * and `EdDSA` it throws `async_required`, unless the token is cached: only `verify` waits for the platform.
    *
    * @throws {EdgewardError} on every failure
    */
@@ -365,7 +385,7 @@ export interface Verifier<Payload = AccessTokenPayload> {
    */
   load(this: void, options?: Pick<VerifyOptions, "signal" | "waitUntil">): Promise<KeyStatus[]>;
 
-  /** Returns the status of each issuer's keys. */
+  /** Returns the status of each issuer's keys: what it publishes, which of it is usable, and why the rest is not. Fetches nothing. */
   keys(this: void): KeyStatus[];
 
   /** Frees the verifier's keys and memory early: `using verifier = createVerifier(…)`. */
@@ -483,6 +503,7 @@ export type EdgewardErrorCode =
   | "key_not_found"
   | "key_ambiguous"
   | "key_alg_mismatch"
+  | "async_required"
   | "signature_invalid"
   | "typ_not_allowed"
   | "token_kind_mismatch"
@@ -515,6 +536,7 @@ export type EdgewardErrorCode =
   | "jwks_unreachable"
   | "jwks_invalid"
   | "jwks_no_usable_key"
+  | "algorithm_unsupported"
   | "discovery_unreachable"
   | "discovery_invalid"
   | "discovery_issuer_mismatch"

@@ -79,6 +79,8 @@ pub fn bad_request(detail: &str) -> Reply {
 pub fn refused(error: &VerifyError) -> Reply {
     let (status, oauth_error, hint) = match error {
         VerifyError::Forbidden(reason) => return forbidden(reason, &Requirements::default()),
+        // The caller's token may be valid.
+        VerifyError::AsyncRequired { .. } => return Reply::problem(500, error.code(), &sentence(&error.message())),
         VerifyError::ClientNotAllowed(_) => (403, "insufficient_scope", None),
         VerifyError::AudienceMismatch { hint: AudienceHint::IdToken, .. }
         | VerifyError::TokenKindMismatch { actual: Some(TokenKind::Id), .. } => {

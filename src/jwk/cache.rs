@@ -15,12 +15,13 @@
 //!
 //! A key that the newest document no longer lists is dropped with the old set.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::fetch::{Fetched, KeysError, Permit, Reason, Validity};
+use super::fetch::{Fetched, KeysError, KeysFailure, Permit, Reason, Validity};
 use super::{JwkSet, VerifyingKey};
 use crate::algorithm::Algorithm;
 use crate::discovery::MetadataCache;
@@ -97,7 +98,7 @@ pub(super) enum Source {
 struct State {
     held: Option<HeldKeys>,
     flight: SingleFlight,
-    last_error: Option<KeysError>,
+    last_failure: Option<KeysFailure>,
     unknown_kid_at: Option<UnixTime>,
     bad_signature_at: Option<UnixTime>,
 }
@@ -144,10 +145,12 @@ struct StartedFetch {
 }
 
 /// The error when an issuer's keys are unavailable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeysUnavailable {
-    /// The reason.
+    /// The error.
     pub error: KeysError,
+    /// What is wrong with the key set, or with each of its keys.
+    pub reason: Option<Arc<str>>,
     /// Seconds until it makes sense to retry.
     pub retry_after_s: u32,
 }
@@ -173,6 +176,15 @@ pub struct KeyStatus {
     pub fresh_until: UnixTime,
 }
 
+/// A key in an issuer's document, for diagnostics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedKey {
+    /// Its `kid`.
+    pub kid: Option<String>,
+    /// Why it is not used; `None` for a usable key.
+    pub unusable: Option<Cow<'static, str>>,
+}
+
 impl KeyCache {
     /// Creates a cache that fetches the keys of `issuer` when they are needed.
     #[must_use]
@@ -195,7 +207,7 @@ impl KeyCache {
 
     fn with(issuer: String, source: Option<Source>, held: Option<HeldKeys>) -> Self {
         let flight = SingleFlight::new(limits::FETCH_LEASE_MS);
-        let state = State { held, flight, last_error: None, unknown_kid_at: None, bad_signature_at: None };
+        let state = State { held, flight, last_failure: None, unknown_kid_at: None, bad_signature_at: None };
         Self { issuer, source, max_modulus_bits: limits::MAX_MODULUS_BITS, state: Shared::new(state) }
     }
 
@@ -232,6 +244,34 @@ impl KeyCache {
                 fresh_until: held.validity.fresh_until,
             })
         })
+    }
+
+    /// Returns the keys of the document, and which of them can verify a token of one of these algorithms; empty before the first fetch.
+    #[must_use]
+    pub fn published(&self, algorithms: &[Algorithm]) -> Vec<PublishedKey> {
+        self.state.with(|state| {
+            let Some(held) = &state.held else { return Vec::new() };
+            let of = |key: &VerifyingKey| PublishedKey {
+                kid: key.kid().map(Into::into),
+                unusable: if key.is_refused() {
+                    Some("the platform refuses the key: it is not on its curve".into())
+                } else if algorithms.iter().any(|algorithm| key.fits(*algorithm)) {
+                    None
+                } else {
+                    Some("no accepted algorithm fits the key".into())
+                },
+            };
+            let skipped = held.set.skipped_kids().iter().zip(held.set.skipped());
+            let skipped =
+                skipped.map(|(kid, reason)| PublishedKey { kid: kid.clone(), unusable: Some(reason.message()) });
+            held.set.keys().map(of).chain(skipped).collect()
+        })
+    }
+
+    /// Returns why the last fetch failed; `None` if it did not.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<KeysFailure> {
+        self.state.with(|state| state.last_failure.clone())
     }
 
     /// Returns the issuer's metadata cache, if the keys are discovered.
@@ -298,8 +338,8 @@ impl KeyCache {
     }
 
     /// Returns why the last fetch failed; `None` if it did not, or if another is under way.
-    pub(crate) fn failure(&self, now: UnixTime) -> Option<KeysError> {
-        self.state.with(|state| if state.flight.is_leased(now) { None } else { state.last_error })
+    pub(crate) fn failure(&self, now: UnixTime) -> Option<KeysFailure> {
+        self.state.with(|state| if state.flight.is_leased(now) { None } else { state.last_failure.clone() })
     }
 
     /// Returns whether there is a usable set.
@@ -312,8 +352,8 @@ impl KeyCache {
         Permit { cache: Arc::clone(self), sequence, reason, held_since, contacted_provider: Arc::default() }
     }
 
-    /// Stores the outcome of a fetch.
-    pub(super) fn store(&self, sequence: u64, fetched: Fetched, now: UnixTime) -> Result<(), KeysError> {
+    /// Stores the outcome of a fetch. Returns why keys are skipped, if others are than before.
+    pub(super) fn store(&self, sequence: u64, fetched: Fetched, now: UnixTime) -> Result<Option<String>, KeysError> {
         self.state.with(|state| state.store(sequence, fetched, now))
     }
 
@@ -356,16 +396,16 @@ impl State {
         }
     }
 
-    fn store(&mut self, sequence: u64, fetched: Fetched, now: UnixTime) -> Result<(), KeysError> {
+    fn store(&mut self, sequence: u64, fetched: Fetched, now: UnixTime) -> Result<Option<String>, KeysError> {
         self.flight.release(sequence);
         match fetched.failure {
             None => {
                 self.flight.succeeded();
-                self.last_error = None;
+                self.last_failure = None;
             }
-            Some(failure) => {
-                self.flight.failed(failure.retry_after_s, now);
-                self.last_error = Some(failure.error);
+            Some(provider) => {
+                self.flight.failed(provider.retry_after_s, now);
+                self.last_failure = Some(provider.failure);
             }
         }
         let (mut set, validity) = fetched.outcome?;
@@ -379,13 +419,16 @@ impl State {
                 validity.fetched_at < held.validity.fetched_at && held.validity.fetched_at <= now
             }
         });
-        if !outdated {
-            if let Some(held) = &self.held {
-                set.reuse_keys(&held.set);
-            }
-            self.held = Some(HeldKeys { set, validity, sequence, from_provider });
+        if outdated {
+            return Ok(None);
         }
-        Ok(())
+        let is_told = set.skipped().is_empty() || self.held.as_ref().is_some_and(|held| set.skips_the_same(&held.set));
+        let reasons = if is_told { None } else { Some(set.reasons()) };
+        if let Some(held) = &self.held {
+            set.reuse_keys(&held.set);
+        }
+        self.held = Some(HeldKeys { set, validity, sequence, from_provider });
+        Ok(reasons)
     }
 
     fn without_keys(&mut self, now: UnixTime, fetches: u8) -> Found {
@@ -446,10 +489,9 @@ impl State {
 
     fn unavailable_until(&self, time: UnixTime, now: UnixTime) -> Found {
         let wait = time.secs().saturating_sub(now.secs()).clamp(1, limits::RETRY_AFTER_MAX_S);
-        Found::Unavailable(KeysUnavailable {
-            error: self.last_error.unwrap_or(KeysError::JwksUnreachable),
-            retry_after_s: u32::try_from(wait).unwrap_or(1),
-        })
+        let failure = self.last_failure.clone().unwrap_or_else(|| KeysError::JwksUnreachable.into());
+        let KeysFailure { error, reason } = failure;
+        Found::Unavailable(KeysUnavailable { error, reason, retry_after_s: u32::try_from(wait).unwrap_or(1) })
     }
 }
 

@@ -18,7 +18,7 @@ use crate::limits;
 use crate::single_flight::later;
 use crate::text::{concat, decimal, hex, signed_decimal};
 
-/// Why an issuer's key set is unavailable.
+/// Why an issuer's keys cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeysError {
@@ -34,6 +34,8 @@ pub enum KeysError {
     DiscoveryInvalid,
     /// The discovery document names another issuer.
     DiscoveryIssuerMismatch,
+    /// The host cannot verify signatures of the token's algorithm.
+    AlgorithmUnsupported,
 }
 
 impl KeysError {
@@ -47,6 +49,7 @@ impl KeysError {
             Self::DiscoveryUnreachable => DiscoveryError::Unreachable.code(),
             Self::DiscoveryInvalid => DiscoveryError::Invalid.code(),
             Self::DiscoveryIssuerMismatch => DiscoveryError::IssuerMismatch.code(),
+            Self::AlgorithmUnsupported => "algorithm_unsupported",
         }
     }
 
@@ -60,6 +63,7 @@ impl KeysError {
             Self::DiscoveryUnreachable => DiscoveryError::Unreachable.message(),
             Self::DiscoveryInvalid => DiscoveryError::Invalid.message(),
             Self::DiscoveryIssuerMismatch => DiscoveryError::IssuerMismatch.message(),
+            Self::AlgorithmUnsupported => "the platform cannot verify signatures of the token's algorithm",
         }
     }
 }
@@ -168,16 +172,31 @@ pub(crate) struct Fetched {
     pub(super) edge: Option<EdgeEntry>,
 }
 
+/// Why an issuer's keys could not be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeysFailure {
+    /// The error.
+    pub error: KeysError,
+    /// What is wrong with the document, or with each of its keys.
+    pub reason: Option<Arc<str>>,
+}
+
+impl From<KeysError> for KeysFailure {
+    fn from(error: KeysError) -> Self {
+        Self { error, reason: None }
+    }
+}
+
 /// Why the provider gave no keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ProviderFailure {
-    pub(super) error: KeysError,
+    pub(super) failure: KeysFailure,
     pub(super) retry_after_s: Option<i64>,
 }
 
 impl From<KeysError> for ProviderFailure {
     fn from(error: KeysError) -> Self {
-        Self { error, retry_after_s: None }
+        Self { failure: error.into(), retry_after_s: None }
     }
 }
 
@@ -192,9 +211,15 @@ impl Permit {
     pub(crate) async fn run(self, host: &impl KeyHost) {
         let mut fetched = self.fetch(host).await;
         let edge = fetched.edge.take();
-        if let Err(error) = self.store(fetched, host.now()) {
-            let hint = "check that jwks_uri or the issuer responds with JSON";
-            host.log(Level::Warning, &format_args!("{}: {error}; {hint}", error.code()));
+        let reason = fetched.failure.as_ref().and_then(|provider| provider.failure.reason.clone());
+        match self.store(fetched, host.now()) {
+            Err(error) => {
+                let hint = "check that jwks_uri or the issuer responds with JSON";
+                let reason = reason.as_deref().unwrap_or(hint);
+                host.log(Level::Warning, &format_args!("{}: {error}; {reason}", error.code()));
+            }
+            Ok(Some(skipped)) => host.log(Level::Information, &format_args!("keys_skipped: {skipped}")),
+            Ok(None) => {}
         }
         if let Some(entry) = edge {
             // No request waits for the edge cache.
@@ -202,11 +227,11 @@ impl Permit {
         }
     }
 
-    /// Stores the outcome.
+    /// Stores the outcome. Returns why keys are skipped, if others are than before.
     ///
     /// # Errors
     /// Why the fetch failed; the cache has recorded it.
-    pub(crate) fn store(self, fetched: Fetched, now: UnixTime) -> Result<(), KeysError> {
+    pub(crate) fn store(self, fetched: Fetched, now: UnixTime) -> Result<Option<String>, KeysError> {
         self.cache.store(self.sequence, fetched, now)
     }
 
@@ -238,7 +263,7 @@ impl Permit {
                 let outcome = match (fallback, self.held_since) {
                     // An older set is better than none, but never replaces a newer one.
                     (Some(older), None) => Ok(older),
-                    _ => Err(failure.error),
+                    _ => Err(failure.failure.error),
                 };
                 Fetched { outcome, failure: Some(failure), from_provider: false, edge: None }
             }
@@ -263,12 +288,12 @@ impl Permit {
         let request = Outgoing { max_body_bytes: limits::MAX_KEY_SET_BYTES, ..Outgoing::get(uri) };
         let response = get_json(host, request, || ()).await;
         let retry_after_s = response.as_ref().ok().and_then(Incoming::retry_after_s);
-        self.read(source, response, host.now()).map_err(|error| {
+        self.read(source, response, host.now()).map_err(|failure| {
             if let Source::Discovery(metadata) = source {
                 // If the keys have moved, only a newer document says where.
                 metadata.mark_outdated();
             }
-            ProviderFailure { error, retry_after_s }
+            ProviderFailure { failure, retry_after_s }
         })
     }
 
@@ -278,9 +303,15 @@ impl Permit {
         source: &Source,
         response: Result<Incoming, Unreachable>,
         now: UnixTime,
-    ) -> Result<(JwkSet, Validity, EdgeEntry), KeysError> {
+    ) -> Result<(JwkSet, Validity, EdgeEntry), KeysFailure> {
         let response = response.ok().filter(|response| response.status == 200).ok_or(KeysError::JwksUnreachable)?;
-        let set = JwkSet::parse_with(&response.body, self.cache.max_modulus_bits)?;
+        let refused =
+            |error: InvalidJwkSet, reason: &str| KeysFailure { error: error.into(), reason: Some(reason.into()) };
+        let set = JwkSet::read(&response.body, self.cache.max_modulus_bits)
+            .map_err(|error| refused(error, error.message()))?;
+        if set.keys.is_empty() {
+            return Err(refused(InvalidJwkSet::NoUsableKey, &set.reasons()));
+        }
         let fresh_for = response
             .fresh_for_s()
             .unwrap_or(limits::JWKS_FRESH_DEFAULT_S)

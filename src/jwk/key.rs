@@ -1,22 +1,35 @@
-//! One JSON Web Key (RFC 7517 §4): an RSA key fit for verification, or a reason to refuse it.
+//! One JSON Web Key (RFC 7517 §4): a key fit for verification, or a reason to refuse it.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
+use super::curve::{Curve, CurveKey};
 use crate::algorithm::Algorithm;
 use crate::base64url;
 use crate::error::VerifyError;
 use crate::json::{Object, Value};
 use crate::limits;
 use crate::rsa::{InvalidKey, PublicKey, has_roca_fingerprint};
+use crate::text::{concat, decimal};
 
 /// A public key that may verify signatures, with its `kid` and the algorithm it is restricted to, if any.
 pub struct VerifyingKey {
-    pub(super) rsa: PublicKey,
+    pub(super) material: Material,
     pub(super) kid: Option<String>,
+    /// Always present for a key on a curve.
     pub(super) algorithm: Option<Algorithm>,
     /// The issuer whose tokens it signs, if the set names one; of all tenants, with `{tenantid}` (Microsoft Entra ID).
     pub(crate) issuer: Option<String>,
+    /// Whether the host has refused the key.
+    is_refused: AtomicBool,
+}
+
+/// The numbers of a key.
+pub(super) enum Material {
+    Rsa(PublicKey),
+    Curve(CurveKey),
 }
 
 /// Why a JWK is unusable. In a set, such a key is skipped.
@@ -25,8 +38,14 @@ pub struct VerifyingKey {
 pub enum InvalidJwk {
     /// Not an object.
     NotAnObject,
-    /// `kty` is not `RSA`.
+    /// `kty` is not `RSA`, `EC` or `OKP`.
     KeyTypeUnsupported,
+    /// `crv` is not `P-256`, `P-384` or `Ed25519`, or is not of the key's type.
+    CurveUnsupported,
+    /// `alg` is an [`Algorithm`], but not of the key's type and curve.
+    AlgMismatch,
+    /// The point is not canonical, of small order, or not on its curve.
+    PointInvalid,
     /// `use` is not `sig`.
     NotForSignatures,
     /// `key_ops` lacks `verify`, or has duplicates.
@@ -50,23 +69,37 @@ pub enum InvalidJwk {
     Roca,
 }
 
-impl core::fmt::Display for InvalidJwk {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
+impl InvalidJwk {
+    /// Returns the error message.
+    #[must_use]
+    pub fn message(&self) -> Cow<'static, str> {
+        let rsa_bits =
+            |bits: &usize, limit: &str| concat(&["RSA modulus has ", &decimal(*bits as u64), " bits, ", limit]).into();
+        Cow::Borrowed(match self {
             Self::NotAnObject => "key is not a JSON object",
-            Self::KeyTypeUnsupported => "key type is not RSA",
+            Self::KeyTypeUnsupported => "key type is not supported",
+            Self::CurveUnsupported => "key is on a curve that is not supported",
+            Self::AlgMismatch => "key is of another type than its alg",
+            Self::PointInvalid => "key is no acceptable point of its curve",
             Self::NotForSignatures => "key is not for signatures",
             Self::NotForVerification => "key is not for verification",
             Self::AlgUnsupported => "key is for an algorithm that is not supported",
             Self::Private => "key has private members",
             Self::Malformed => "key has a malformed member",
             Self::DuplicateName => "key has two members of the same name",
-            Self::Rsa(reason) => return reason.fmt(f),
-            Self::ModulusOverConfiguredMaximum { bits } => {
-                return write!(f, "RSA modulus has {bits} bits, more than configured");
-            }
+            Self::Rsa(InvalidKey::ModulusTooSmall { bits }) => return rsa_bits(bits, "fewer than supported"),
+            Self::Rsa(InvalidKey::ModulusTooLarge { bits }) => return rsa_bits(bits, "more than supported"),
+            Self::Rsa(InvalidKey::ModulusEven) => "RSA modulus is even",
+            Self::Rsa(_) => "RSA exponent is even, too small or too large",
+            Self::ModulusOverConfiguredMaximum { bits } => return rsa_bits(bits, "more than configured"),
             Self::Roca => "RSA modulus can be factored (ROCA)",
         })
+    }
+}
+
+impl core::fmt::Display for InvalidJwk {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.message())
     }
 }
 
@@ -86,7 +119,8 @@ impl VerifyingKey {
         }
         // Some providers publish members without a value.
         let jwk = |name: &str| jwk.get(name).filter(|value| !matches!(value, Value::Null));
-        if jwk("kty").and_then(Value::as_str).ok_or(InvalidJwk::Malformed)? != "RSA" {
+        let kty = jwk("kty").and_then(Value::as_str).ok_or(InvalidJwk::Malformed)?;
+        if kty != "RSA" && !Curve::has_type(kty) {
             return Err(InvalidJwk::KeyTypeUnsupported);
         }
         if PRIVATE_MEMBERS.iter().any(|member| jwk(member).is_some()) {
@@ -121,15 +155,24 @@ impl VerifyingKey {
             let text = text(name)?.ok_or(InvalidJwk::Malformed)?;
             decode(text).ok_or(InvalidJwk::Malformed)
         };
-        let rsa = PublicKey::new(&number("n")?, &number("e")?).map_err(InvalidJwk::Rsa)?;
-        if rsa.bits() > max_modulus_bits {
-            return Err(InvalidJwk::ModulusOverConfiguredMaximum { bits: rsa.bits() });
-        }
+        let (key, fitting) = if kty == "RSA" {
+            let rsa = PublicKey::new(&number("n")?, &number("e")?).map_err(InvalidJwk::Rsa)?;
+            if rsa.bits() > max_modulus_bits {
+                return Err(InvalidJwk::ModulusOverConfiguredMaximum { bits: rsa.bits() });
+            }
+            (Self::new(rsa)?, algorithm)
+        } else {
+            let crv = text("crv")?.ok_or(InvalidJwk::Malformed)?;
+            let curve = Curve::find(kty, crv).ok_or(InvalidJwk::CurveUnsupported)?;
+            (Self::of(Material::Curve(CurveKey::new(curve, number)?)), Some(curve.algorithm))
+        };
         let issuer = jwk("issuer").and_then(Value::as_str).map(Into::into);
-        Ok(Self { kid: kid.map(Into::into), algorithm, issuer, ..Self::new(rsa)? })
+        let key = Self { kid: kid.map(Into::into), algorithm: fitting, issuer, ..key };
+        // The algorithm must be one of the key's type and curve (RFC 8725 §3.1).
+        if algorithm.is_some_and(|algorithm| !key.fits(algorithm)) { Err(InvalidJwk::AlgMismatch) } else { Ok(key) }
     }
 
-    /// Creates a key without a `kid`, for any algorithm.
+    /// Creates a key without a `kid`, for any algorithm of RSA.
     ///
     /// # Errors
     /// [`InvalidJwk::Roca`].
@@ -137,7 +180,11 @@ impl VerifyingKey {
         if has_roca_fingerprint(rsa.n()) {
             return Err(InvalidJwk::Roca);
         }
-        Ok(Self { rsa, kid: None, algorithm: None, issuer: None })
+        Ok(Self::of(Material::Rsa(rsa)))
+    }
+
+    fn of(material: Material) -> Self {
+        Self { material, kid: None, algorithm: None, issuer: None, is_refused: AtomicBool::new(false) }
     }
 
     /// Sets the `kid`: tokens with another one do not match this key.
@@ -155,18 +202,55 @@ impl VerifyingKey {
     /// Verifies `signature` over `message` with `algorithm`.
     ///
     /// # Errors
-    /// `key_alg_mismatch` if the key was published for another algorithm, `signature_invalid` otherwise.
+    /// `key_alg_mismatch` if the key was published for another algorithm, `async_required` if the host is to verify the signature,
+    /// `signature_invalid` otherwise.
     pub(crate) fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
         self.check_algorithm(algorithm)?;
-        self.rsa.verify(algorithm.scheme(), message, signature).map_err(|_| VerifyError::SignatureInvalid)
+        let is_genuine = match (&self.material, algorithm.scheme()) {
+            (Material::Rsa(rsa), Some(scheme)) => rsa.verify(scheme, message, signature).is_ok(),
+            (Material::Curve(key), None) if key.admits(signature) => {
+                return Err(VerifyError::AsyncRequired { algorithm });
+            }
+            _ => false,
+        };
+        if is_genuine { Ok(()) } else { Err(VerifyError::SignatureInvalid) }
     }
 
     /// Checks that the key may be used with `algorithm`.
     pub(super) fn check_algorithm(&self, algorithm: Algorithm) -> Result<(), VerifyError> {
-        match self.algorithm {
-            Some(key) if key != algorithm => Err(VerifyError::KeyAlgMismatch { token: algorithm, key }),
-            _ => Ok(()),
+        if self.fits(algorithm) {
+            return Ok(());
         }
+        Err(VerifyError::KeyAlgMismatch { token: algorithm, key: self.algorithm })
+    }
+
+    /// Returns whether the key may be used with `algorithm`: its type, its curve and its `alg` fit.
+    #[must_use]
+    pub fn fits(&self, algorithm: Algorithm) -> bool {
+        let is_of_type = match &self.material {
+            Material::Rsa(_) => algorithm.scheme().is_some(),
+            Material::Curve(_) => algorithm.scheme().is_none() && self.algorithm.is_some(),
+        };
+        is_of_type && self.algorithm.is_none_or(|own| own == algorithm)
+    }
+
+    /// Returns the key as a host reads it: an uncompressed point (SEC 1 §2.3.3), or the 32 octets of an Ed25519 key. Empty for RSA.
+    pub(crate) fn point(&self) -> &[u8] {
+        match &self.material {
+            Material::Rsa(_) => &[],
+            Material::Curve(key) => &key.bytes,
+        }
+    }
+
+    /// Records that the host has refused the key: it is not on its curve.
+    pub(crate) fn refuse(&self) {
+        self.is_refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the host has refused the key, which is no longer used then.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed)
     }
 
     /// Returns the key id.
@@ -181,18 +265,25 @@ impl VerifyingKey {
         self.algorithm
     }
 
-    /// Returns the length of the modulus, in bits.
+    /// Returns the length of the modulus, or of the curve's field, in bits.
     #[must_use]
     pub fn bits(&self) -> usize {
-        self.rsa.bits()
+        match &self.material {
+            Material::Rsa(rsa) => rsa.bits(),
+            Material::Curve(key) => key.bits(),
+        }
     }
 
-    /// Returns whether this is the same key, with the same `kid` and algorithm.
+    /// Returns whether this is the same key, with the same `kid`, algorithm and issuer.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         self.kid == other.kid
             && self.algorithm == other.algorithm
-            && self.rsa.n() == other.rsa.n()
-            && self.rsa.e() == other.rsa.e()
+            && self.issuer == other.issuer
+            && match (&self.material, &other.material) {
+                (Material::Rsa(one), Material::Rsa(two)) => one.n() == two.n() && one.e() == two.e(),
+                (Material::Curve(one), Material::Curve(two)) => one == two,
+                _ => false,
+            }
     }
 }
 

@@ -1,14 +1,15 @@
 //! Public keys of issuers: a JWK, a set of them (RFC 7517), and the cache that keeps a set current.
 
 mod cache;
+mod curve;
 mod fetch;
 mod key;
 mod set;
 mod thumbprint;
 
 pub(crate) use cache::Lookup;
-pub use cache::{KeyCache, KeySource, KeyStatus, KeysUnavailable};
+pub use cache::{KeyCache, KeySource, KeyStatus, KeysUnavailable, PublishedKey};
 pub(crate) use fetch::Permit;
-pub use fetch::{KeyHost, KeyJob, KeysError};
+pub use fetch::{KeyHost, KeyJob, KeysError, KeysFailure};
 pub use key::{InvalidJwk, VerifyingKey};
 pub use set::{InvalidJwkSet, JwkSet};

@@ -1,13 +1,15 @@
 //! A JWK Set (RFC 7517 §5) and the choice of one key from it.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{InvalidJwk, VerifyingKey};
 use crate::algorithm::Algorithm;
 use crate::error::VerifyError;
-use crate::json::{Document, Value, without_byte_order_mark};
+use crate::json::{Document, Object, Value, push_quoted, without_byte_order_mark};
 use crate::limits;
+use crate::text::decimal;
 
 /// The usable keys of a published set. Unusable keys are skipped, with the reason, and never fatal.
 ///
@@ -17,7 +19,7 @@ use crate::limits;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let rsa = edgeward::testing::SigningKey::fixed().jwk();
 ///
-/// let text = format!(r#"{{"keys":[{{"kty":"EC","crv":"P-256"}},{rsa}]}}"#);
+/// let text = format!(r#"{{"keys":[{{"kty":"oct"}},{rsa}]}}"#);
 /// let keys = JwkSet::parse(text.as_bytes())?;
 /// assert_eq!(keys.skipped(), [InvalidJwk::KeyTypeUnsupported]);
 ///
@@ -30,6 +32,8 @@ use crate::limits;
 pub struct JwkSet {
     pub(super) keys: Vec<Arc<VerifyingKey>>,
     skipped: Vec<InvalidJwk>,
+    /// The `kid` of each skipped key, if it has one.
+    skipped_kids: Vec<Option<String>>,
 }
 
 /// Why a document is not a usable key set.
@@ -48,15 +52,23 @@ pub enum InvalidJwkSet {
     NoUsableKey,
 }
 
-impl core::fmt::Display for InvalidJwkSet {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
+impl InvalidJwkSet {
+    /// Returns the error message.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
             Self::TooLarge => "key set is too large",
             Self::NotJson => "key set is not a strict JSON object",
             Self::NoKeys => "key set has no array \"keys\"",
             Self::TooManyKeys => "key set has too many keys",
             Self::NoUsableKey => "key set has no key that can verify a signature",
-        })
+        }
+    }
+}
+
+impl core::fmt::Display for InvalidJwkSet {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.message())
     }
 }
 
@@ -76,6 +88,12 @@ impl JwkSet {
     /// # Errors
     /// See [`InvalidJwkSet`].
     pub fn parse_with(text: &[u8], max_modulus_bits: usize) -> Result<Self, InvalidJwkSet> {
+        let set = Self::read(text, max_modulus_bits)?;
+        if set.keys.is_empty() { Err(InvalidJwkSet::NoUsableKey) } else { Ok(set) }
+    }
+
+    /// Parses a set that may have no usable key, with the reasons.
+    pub(super) fn read(text: &[u8], max_modulus_bits: usize) -> Result<Self, InvalidJwkSet> {
         if text.len() > limits::MAX_KEY_SET_BYTES {
             return Err(InvalidJwkSet::TooLarge);
         }
@@ -94,10 +112,14 @@ impl JwkSet {
                 // The same key twice is one key.
                 Ok(key) if set.keys.iter().any(|other| other.is_same_as(&key)) => {}
                 Ok(key) => set.keys.push(Arc::new(key)),
-                Err(reason) => set.skipped.push(reason),
+                Err(reason) => {
+                    let kid = entry.as_object().and_then(kid);
+                    set.skipped.push(reason);
+                    set.skipped_kids.push(kid);
+                }
             }
         }
-        if set.keys.is_empty() { Err(InvalidJwkSet::NoUsableKey) } else { Ok(set) }
+        Ok(set)
     }
 
     /// Returns the one key for a token with this `kid` and algorithm.
@@ -107,7 +129,7 @@ impl JwkSet {
     /// # Errors
     /// `key_not_found`, `key_ambiguous` or `key_alg_mismatch`.
     pub fn select(&self, kid: Option<&str>, algorithm: Algorithm) -> Result<&Arc<VerifyingKey>, VerifyError> {
-        let is_named = |key: &&Arc<VerifyingKey>| kid.is_none_or(|kid| key.kid() == Some(kid));
+        let is_named = |key: &&Arc<VerifyingKey>| kid.is_none_or(|kid| key.kid() == Some(kid)) && !key.is_refused();
         let mut named = self.keys.iter().filter(is_named).map(|key| fit(key, algorithm));
         let mut chosen =
             named.next().ok_or(if kid.is_some() { VerifyError::KeyNotFound } else { VerifyError::KeyAmbiguous })?;
@@ -132,6 +154,41 @@ impl JwkSet {
         &self.skipped
     }
 
+    /// Returns the `kid` of each of the other keys, in the same order.
+    #[must_use]
+    pub fn skipped_kids(&self) -> &[Option<String>] {
+        &self.skipped_kids
+    }
+
+    /// Returns whether the skipped keys are those of `other`.
+    pub(super) fn skips_the_same(&self, other: &Self) -> bool {
+        self.skipped == other.skipped && self.skipped_kids == other.skipped_kids
+    }
+
+    /// Returns why each of the first skipped keys was skipped, as text. A `kid` is quoted: it may hold anything.
+    pub(super) fn reasons(&self) -> String {
+        let mut text = String::new();
+        for (index, (kid, reason)) in self.skipped_kids.iter().zip(&self.skipped).enumerate() {
+            if index == limits::MAX_REASONS {
+                text.push_str("; and ");
+                text.push_str(&decimal((self.skipped.len() - index) as u64));
+                text.push_str(" more");
+                break;
+            }
+            text.push_str(if index > 0 { "; " } else { "" });
+            match kid {
+                Some(kid) => push_quoted(&mut text, kid),
+                None => text.push_str("without kid"),
+            }
+            text.push_str(": ");
+            text.push_str(&reason.message());
+        }
+        if self.skipped.is_empty() {
+            text.push_str("the list of keys is empty");
+        }
+        text
+    }
+
     /// Reuses the keys of `older` that are still published, so that cached tokens stay bound to them.
     pub(super) fn reuse_keys(&mut self, older: &Self) {
         for key in &mut self.keys {
@@ -145,8 +202,14 @@ impl JwkSet {
 impl FromIterator<VerifyingKey> for JwkSet {
     /// Creates a set from keys that were not published as JWKs.
     fn from_iter<I: IntoIterator<Item = VerifyingKey>>(keys: I) -> Self {
-        Self { keys: keys.into_iter().map(Arc::new).collect(), skipped: Vec::new() }
+        Self { keys: keys.into_iter().map(Arc::new).collect(), ..Self::default() }
     }
+}
+
+/// Returns the `kid` of a key that may be no key at all.
+fn kid(jwk: Object<'_>) -> Option<String> {
+    let kid = jwk.get("kid").and_then(Value::as_str)?;
+    (kid.len() <= limits::MAX_KID_BYTES).then(|| kid.into())
 }
 
 fn fit(key: &Arc<VerifyingKey>, algorithm: Algorithm) -> Result<&Arc<VerifyingKey>, VerifyError> {

@@ -386,6 +386,11 @@ impl Rules {
         &self.issuer
     }
 
+    /// Returns the accepted algorithms.
+    pub(crate) fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
+    }
+
     /// Returns whether the issuer is a template of those of tenants.
     pub(crate) fn has_tenants(&self) -> bool {
         self.tenants.is_some()

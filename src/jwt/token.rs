@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use super::Algorithm;
 use crate::base64url;
 use crate::error::{Malformed, VerifyError};
+use crate::host::SignatureCheck;
 use crate::json::{Document, Member, Value, read_member};
+use crate::jwk::VerifyingKey;
 use crate::limits;
 
 /// A well-formed token, with nothing verified.
@@ -60,6 +62,17 @@ impl<'t> UntrustedToken<'t> {
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Verifies the signature with `key`.
+    pub(crate) fn verify_signature(&self, key: &VerifyingKey, algorithm: Algorithm) -> Result<(), VerifyError> {
+        key.verify(algorithm, self.signing_input.as_bytes(), &self.signature)
+    }
+
+    /// Returns what a host needs to verify the signature with `key`.
+    pub(crate) fn signature_check(self, key: &VerifyingKey, algorithm: Algorithm) -> SignatureCheck {
+        let Self { signing_input, signature, .. } = self;
+        SignatureCheck { algorithm, key: key.point().to_vec(), message: signing_input.into(), signature }
     }
 
     /// Returns the `iss` claim, **not verified**: only to choose the policy to verify with.

@@ -34,7 +34,7 @@ impl Rules {
         Ok(algorithm)
     }
 
-    /// Verifies the signature, then the claims, which are parsed from the very bytes that were signed.
+    /// Verifies the signature, then the claims.
     pub(crate) fn verify(
         &self,
         token: UntrustedToken<'_>,
@@ -42,7 +42,18 @@ impl Rules {
         now: UnixTime,
     ) -> Result<Verified, VerifyError> {
         let algorithm = self.check_header(&token.header)?;
-        key.verify(algorithm, token.signing_input.as_bytes(), &token.signature)?;
+        token.verify_signature(key, algorithm)?;
+        self.verify_claims(token, key, algorithm, now)
+    }
+
+    /// Verifies the claims of a token whose header and signature were verified; they are parsed from the very bytes that were signed.
+    pub(crate) fn verify_claims(
+        &self,
+        token: UntrustedToken<'_>,
+        key: &VerifyingKey,
+        algorithm: Algorithm,
+        now: UnixTime,
+    ) -> Result<Verified, VerifyError> {
         let document = parse_claims(token.payload)?;
         let times = self.check_claims(&token.header, &Registered::read(&document)?, key, now.secs(), algorithm)?;
         let claims = Claims(document);

@@ -56,6 +56,8 @@ pub(super) fn shown(text: &str) -> String {
             }
             limits::MIN_SECRET_WORD_BYTES.. => {}
             _ if shown.len() >= limits::MAX_SHOWN_VALUE_BYTES => return shown,
+            // Logs are shown in HTML, too.
+            _ if matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\\') => shown.push('?'),
             _ => shown.push(if matches!(byte, b' '..=b'~') { char::from(byte) } else { '?' }),
         }
     }
@@ -76,6 +78,7 @@ mod tests {
             "The redirect_uri https://app.example.com/cb is not registered."
         );
         assert_eq!(shown("a\nb\r\u{1b}[31mc\u{202e}"), "a?b??[31mc???");
+        assert_eq!(shown("<img src=\"x\">&\\"), "?img src=?x????");
         assert_eq!(shown(&"a ".repeat(500)).len(), limits::MAX_SHOWN_VALUE_BYTES);
     }
 

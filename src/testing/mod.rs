@@ -197,12 +197,12 @@ impl<'i> Token<'i> {
     /// Signs the token and returns it in compact form.
     ///
     /// # Panics
-    /// If the key is too small for the algorithm.
+    /// If the key is too small for the algorithm, or the algorithm is not one of RSA.
     #[must_use]
     pub fn sign(&self) -> String {
         let part = |map: &Map<String, Value>| base64url::encode(text_of(map).as_bytes());
         let input = concat(&[&part(&self.header), ".", &part(&self.claims)]);
-        let signature = self.key.sign(self.algorithm.scheme(), input.as_bytes());
+        let signature = self.key.sign(self.algorithm.scheme().expect("an algorithm of RSA keys"), input.as_bytes());
         concat(&[&input, ".", &base64url::encode(&signature)])
     }
 }

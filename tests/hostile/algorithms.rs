@@ -69,7 +69,7 @@ fn assert_refused_before_any_header(text: &str) {
 #[test]
 fn names_are_compared_exactly() {
     let near = ["rs256", "Rs256", " RS256", "RS256 ", "RS256\0", "RS2560", "RS25", "RSA256", "PS256/RS256", "RS-256"];
-    let others = ["ES256", "ES384", "ES512", "ES256K", "EdDSA", "Ed25519", "RS1", "ML-DSA-65", "SLH-DSA-SHA2-128s"];
+    let others = ["ES512", "ES256K", "ESB256", "EdDsa", "ed25519", "Ed448", "RS1", "ML-DSA-65", "SLH-DSA-SHA2-128s"];
     for name in near.into_iter().chain(others) {
         assert_refused_before_any_key(&Mint::access(key_a()).header("alg", name).text(), &no_such_algorithm());
     }
@@ -117,9 +117,9 @@ fn the_hmac_of_these_tests_is_that_of_rfc_4231() {
 #[test]
 fn a_signature_counts_only_under_the_algorithm_it_was_made_with() {
     let keys = key_e3().set();
-    for named in Algorithm::ALL {
-        for used in Algorithm::ALL {
-            let text = Mint::access(key_e3()).algorithm(named).signed_with(used.scheme()).text();
+    for named in Algorithm::RSA {
+        for used in Algorithm::RSA {
+            let text = Mint::access(key_e3()).algorithm(named).signed_with(used.scheme().unwrap()).text();
             if named == used {
                 let token = verify(&access_policy(), &keys, &text).unwrap();
                 assert_eq!(token.header().algorithm(), Some(named));
@@ -136,9 +136,9 @@ fn a_signature_counts_only_under_the_algorithm_it_was_made_with() {
 
 #[test]
 fn only_algorithms_on_the_policys_list_pass() {
-    for allowed in Algorithm::ALL {
+    for allowed in Algorithm::RSA {
         let policy = Policy::access_token(ISSUER, [AUDIENCE], &[allowed]).unwrap();
-        for used in Algorithm::ALL {
+        for used in Algorithm::RSA {
             let text = Mint::access(key_e3()).algorithm(used).text();
             if used == allowed {
                 assert!(verify(&policy, &key_e3().set(), &text).is_ok());
@@ -152,16 +152,19 @@ fn only_algorithms_on_the_policys_list_pass() {
 
 #[test]
 fn a_key_published_for_one_algorithm_verifies_no_other() {
-    for key in Algorithm::ALL {
+    for key in Algorithm::RSA {
         let mut jwk = key_e3().jwk();
         jwk["alg"] = key.name().into();
         let keys = set([jwk]);
-        for token in Algorithm::ALL {
+        for token in Algorithm::RSA {
             let text = Mint::access(key_e3()).algorithm(token).text();
             if token == key {
                 assert!(verify(&access_policy(), &keys, &text).is_ok());
             } else {
-                assert_eq!(refusal(&access_policy(), &keys, &text), VerifyError::KeyAlgMismatch { token, key });
+                assert_eq!(
+                    refusal(&access_policy(), &keys, &text),
+                    VerifyError::KeyAlgMismatch { token, key: Some(key) }
+                );
             }
         }
     }

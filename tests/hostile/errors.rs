@@ -35,7 +35,8 @@ fn all() -> Vec<VerifyError> {
         VerifyError::B64NotSupported,
         VerifyError::KeyNotFound,
         VerifyError::KeyAmbiguous,
-        VerifyError::KeyAlgMismatch { token: Algorithm::Rs256, key: Algorithm::Ps256 },
+        VerifyError::KeyAlgMismatch { token: Algorithm::Rs256, key: Some(Algorithm::Ps256) },
+        VerifyError::AsyncRequired { algorithm: Algorithm::Es256 },
         VerifyError::SignatureInvalid,
         VerifyError::TypNotAllowed(mismatch()),
         VerifyError::TokenKindMismatch { expected: TokenKind::Access, actual: None },
@@ -64,13 +65,14 @@ fn all() -> Vec<VerifyError> {
     ]
 }
 
-const KEYS_ERRORS: [KeysError; 6] = [
+const KEYS_ERRORS: [KeysError; 7] = [
     KeysError::JwksUnreachable,
     KeysError::JwksInvalid,
     KeysError::JwksNoUsableKey,
     KeysError::DiscoveryUnreachable,
     KeysError::DiscoveryInvalid,
     KeysError::DiscoveryIssuerMismatch,
+    KeysError::AlgorithmUnsupported,
 ];
 
 fn codes() -> Vec<&'static str> {

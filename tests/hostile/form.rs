@@ -21,7 +21,7 @@ fn with_part_changed(at: usize, change: impl Fn(&str) -> String) -> String {
     parts[at] = change(&parts[at]);
     if at < 2 {
         let input = format!("{}.{}", parts[0], parts[1]);
-        let scheme = edgeward::jwt::Algorithm::Rs256.scheme();
+        let scheme = edgeward::jwt::Algorithm::Rs256.scheme().unwrap();
         parts[2] = base64url::encode(&key_a().sign(scheme, input.as_bytes()));
     }
     parts.join(".")

@@ -15,6 +15,7 @@
 
 mod algorithms;
 mod claims;
+mod curves;
 mod errors;
 mod form;
 mod headers;

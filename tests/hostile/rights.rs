@@ -392,7 +392,7 @@ fn at_hash_must_be_that_of_the_access_token() {
         base64url::encode(&digest[..digest.len() / 2])
     };
     let policy = id_policy().at_hash_of("the access token");
-    for algorithm in Algorithm::ALL {
+    for algorithm in Algorithm::RSA {
         let with =
             |at_hash: String| verdict(&policy, &Mint::id(key_a()).algorithm(algorithm).claim("at_hash", at_hash));
         assert_eq!(with(half(algorithm, "the access token")), Ok(()));

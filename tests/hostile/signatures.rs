@@ -24,13 +24,13 @@ fn public(key: &TestKey) -> PublicKey {
 fn every_single_bit_of_a_signature_counts() {
     for algorithm in [Algorithm::Rs256, Algorithm::Ps256] {
         let message = b"message";
-        let mut signature = key_e3().sign(algorithm.scheme(), message);
+        let mut signature = key_e3().sign(algorithm.scheme().unwrap(), message);
         let key = public(key_e3());
-        assert_eq!(key.verify(algorithm.scheme(), message, &signature), Ok(()));
+        assert_eq!(key.verify(algorithm.scheme().unwrap(), message, &signature), Ok(()));
         for bit in 0..signature.len() * 8 {
             signature[bit / 8] ^= 0x80 >> (bit % 8);
             assert_eq!(
-                key.verify(algorithm.scheme(), message, &signature),
+                key.verify(algorithm.scheme().unwrap(), message, &signature),
                 Err(SignatureInvalid),
                 "{algorithm:?} bit {bit}"
             );
@@ -42,13 +42,13 @@ fn every_single_bit_of_a_signature_counts() {
 #[test]
 fn every_single_bit_of_a_message_counts() {
     let key = public(key_e3());
-    for algorithm in Algorithm::ALL {
+    for algorithm in Algorithm::RSA {
         let mut message = *b"message of some length";
-        let signature = key_e3().sign(algorithm.scheme(), &message);
+        let signature = key_e3().sign(algorithm.scheme().unwrap(), &message);
         for bit in 0..message.len() * 8 {
             message[bit / 8] ^= 0x80 >> (bit % 8);
             assert_eq!(
-                key.verify(algorithm.scheme(), &message, &signature),
+                key.verify(algorithm.scheme().unwrap(), &message, &signature),
                 Err(SignatureInvalid),
                 "{algorithm:?} bit {bit}"
             );
@@ -60,7 +60,7 @@ fn every_single_bit_of_a_message_counts() {
 #[test]
 fn a_signature_has_the_length_of_the_modulus() {
     let valid = Mint::access(key_a());
-    let signature = key_a().sign(Algorithm::Rs256.scheme(), valid.signing_input().as_bytes());
+    let signature = key_a().sign(Algorithm::Rs256.scheme().unwrap(), valid.signing_input().as_bytes());
     let keys = key_a().set();
     assert!(verify(&access_policy(), &keys, &valid.with_signature(&signature)).is_ok());
     assert_invalid(&keys, &valid.with_signature(&[]), "empty");
@@ -86,11 +86,14 @@ fn a_value_not_below_the_modulus_is_no_signature() {
     let mut found = 0;
     for nonce in 0..200u32 {
         let message = nonce.to_be_bytes();
-        let signature = key_e3().sign(Algorithm::Rs256.scheme(), &message);
+        let signature = key_e3().sign(Algorithm::Rs256.scheme().unwrap(), &message);
         let shifted = (BigUint::from_bytes_be(&signature) + &n).to_bytes_be();
         if shifted.len() == signature.len() {
             found += 1;
-            assert_eq!(public(key_e3()).verify(Algorithm::Rs256.scheme(), &message, &shifted), Err(SignatureInvalid));
+            assert_eq!(
+                public(key_e3()).verify(Algorithm::Rs256.scheme().unwrap(), &message, &shifted),
+                Err(SignatureInvalid)
+            );
         }
     }
     assert!(found > 0, "no signature of these leaves room for the modulus");
@@ -195,7 +198,7 @@ fn an_exponent_of_one_would_make_every_padding_a_signature() {
 fn every_size_of_key_verifies_every_algorithm() {
     for key in [key_a(), key_e3(), key_3072(), key_4096(), key_8192()] {
         let algorithms =
-            if key.n().len() > 512 { vec![Algorithm::Rs256, Algorithm::Ps512] } else { Algorithm::ALL.into() };
+            if key.n().len() > 512 { vec![Algorithm::Rs256, Algorithm::Ps512] } else { Algorithm::RSA.into() };
         for algorithm in algorithms {
             let text = Mint::access(key).algorithm(algorithm).text();
             assert!(verify(&access_policy(), &key.set(), &text).is_ok(), "{} {algorithm:?}", key.kid);

@@ -17,6 +17,7 @@
 mod discovery;
 mod edge;
 mod fetching;
+mod reasons;
 mod retry;
 mod sharing;
 #[path = "../support/mod.rs"]

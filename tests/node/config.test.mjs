@@ -194,7 +194,7 @@ test("five mistakes: every request is 503, and all five are in the log with thei
   };
   await assertInvalid(config, [
     ["authorizer.clock_skew", 'unknown key "clock_skew"; did you mean "clock_skew_s"?'],
-    ["authorizer.algorithms", "has an unsupported algorithm; supported are RS256, RS384, RS512, PS256, PS384, PS512"],
+    ["authorizer.algorithms", "has an unsupported algorithm; supported are RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA"],
     ["paths[0].scops", 'unknown key "scops"; did you mean "scopes"?'],
     ["paths[1].path", "The path has two slashes in a row."],
     ["paths[2].integration.type", /^unknown value "http_prox"; did you mean "http_proxy"\?; one of /],
@@ -298,7 +298,7 @@ describe("what is refused:", () => {
       "one issuer twice", valid({ authorizer: { issuers: [{ issuer: "https://login.example.com" }] } }),
       [["authorizer.issuers[0]", "names the same issuer as another entry"]],
     ],
-    ...["HS256", "none", "NONE", "ES256", "rs256", "RS256 ", "RS1"].map((alg) => [
+    ...["HS256", "none", "NONE", "ES512", "rs256", "RS256 ", "RS1"].map((alg) => [
       `the algorithm ${JSON.stringify(alg)}`, valid({ authorizer: { algorithms: [alg] } }),
       [["authorizer.algorithms", /^has an unsupported algorithm/]],
     ]),

@@ -329,11 +329,11 @@ describe("a token endpoint that", () => {
   const problem = (status, error, more = {}) => ({ status, body: JSON.stringify({ error, error_description: "<script>alert(1)</script>", ...more }) });
   const ok = (reply) => ({ reply });
   const rows = [
-    ["answers 400 invalid_grant", { fault: problem(400, "invalid_grant") }, /answered invalid_grant \(<script>alert\(1\)<\/script>\): the code was used, has expired, or authorizer\.redirect_uri/],
-    ["answers 401 invalid_client", { fault: problem(401, "invalid_client") }, /answered invalid_client \(<script>alert\(1\)<\/script>\): check client_id, client_secret/],
-    ["answers 400 unauthorized_client", { fault: problem(400, "unauthorized_client") }, /answered unauthorized_client \(<script>alert\(1\)<\/script>\): check client_id/],
-    ["answers 403", { fault: problem(403, "access_denied") }, /answered access_denied \(<script>alert\(1\)<\/script>\): check authorizer\.redirect_uri/],
-    ["answers with a hostile error", { fault: problem(400, "<b>\r\nx</b>") }, /answered unknown_error \(<script>alert\(1\)<\/script>\): check/],
+    ["answers 400 invalid_grant", { fault: problem(400, "invalid_grant") }, /answered invalid_grant \(\?script\?alert\(1\)\?\/script\?\): the code was used, has expired, or authorizer\.redirect_uri/],
+    ["answers 401 invalid_client", { fault: problem(401, "invalid_client") }, /answered invalid_client \(\?script\?alert\(1\)\?\/script\?\): check client_id, client_secret/],
+    ["answers 400 unauthorized_client", { fault: problem(400, "unauthorized_client") }, /answered unauthorized_client \(\?script\?alert\(1\)\?\/script\?\): check client_id/],
+    ["answers 403", { fault: problem(403, "access_denied") }, /answered access_denied \(\?script\?alert\(1\)\?\/script\?\): check authorizer\.redirect_uri/],
+    ["answers with a hostile error", { fault: problem(400, "<b>\r\nx</b>") }, /answered unknown_error \(\?script\?alert\(1\)\?\/script\?\): check/],
     ["answers 429", { fault: { status: 429, headers: { "content-type": "text/plain", "retry-after": "7" }, body: "slow down" } }, /did not answer with JSON/],
     ["answers 500", { fault: { status: 500, headers: { "content-type": "text/html" }, body: "<h1>sorry</h1>" } }, /did not answer with JSON/],
     ["answers 503 with good tokens", { reply: undefined, fault: { status: 503, body: (text) => text } }, /did not answer with JSON/],

@@ -1,6 +1,7 @@
 // The data of the suite: a key set, the policies, and a corpus of tokens with the expected verdicts, for every runtime and the native program.
 
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { SignJWT } from "jose";
 import { base64url, generateKey, makeToken, pkcs1Encoding, publicJwk } from "../node/support/tokens.mjs";
 
@@ -244,10 +245,12 @@ export async function makeFixtures() {
     if (text !== good) corpus.push({ name: `change ${index}`, policy: "access", token: text });
   }
 
+  const curves = await makeCurves(header, claims, first);
+
   const accessToken = "an-access-token";
   const atHash = base64url(createHash("sha256").update(accessToken).digest().subarray(0, 16));
   return {
-    issuer: ISSUER, otherIssuer: OTHER_ISSUER, audience: AUDIENCE, client: CLIENT, now: NOW, jwks, otherJwks, policies, corpus,
+    issuer: ISSUER, otherIssuer: OTHER_ISSUER, audience: AUDIENCE, client: CLIENT, now: NOW, jwks, otherJwks, policies, corpus, curves, vectors: curveVectors(),
     good, accessToken,
     missingScope: token({}, { scope: "openid" }),
     withRights: token({}, rights),
@@ -256,6 +259,98 @@ export async function makeFixtures() {
     other: token({}, { iss: OTHER_ISSUER }, other),
     idToken: token({}, idClaims({ nonce: "login-7", at_hash: atHash })),
   };
+}
+
+/** Tokens of ES256, ES384 and EdDSA, which the platform verifies, with the expected verdicts; one key set of all families. */
+async function makeCurves(header, claims, rsa) {
+  const algs = ["ES256", "ES384", "EdDSA"];
+  const [keys, others] = await Promise.all([1, 2].map(() => Promise.all(algs.map((alg) => generateKey(alg)))));
+  const jwk = (index, more) => publicJwk(keys[index], { kid: algs[index], use: "sig", ...more });
+  const offCurve = { ...jwk(0, { kid: "off-curve" }), y: base64url(Buffer.alloc(32, 7)) };
+  // One kid in every family.
+  const mixed = [publicJwk(rsa, { kid: "mixed" }), ...algs.map((_, index) => jwk(index, { kid: "mixed" }))];
+  const ambiguous = [jwk(0, { kid: "twice" }), publicJwk(others[0], { kid: "twice" })];
+  const jwks = { keys: [publicJwk(rsa, { kid: "first" }), ...algs.map((_, index) => jwk(index)), ...mixed, ...ambiguous, offCurve] };
+  const cases = [];
+  const add = (name, expect, token) => cases.push({ name, expect, token });
+  const der = (signature) => {
+    const half = signature.length / 2;
+    const integers = [signature.subarray(0, half), signature.subarray(half)].map((part) => Buffer.concat([Buffer.from([2, half + 1, 0]), part]));
+    return Buffer.concat([Buffer.from([0x30, 2 * half + 6]), ...integers]);
+  };
+  for (const [index, alg] of algs.entries()) {
+    const key = keys[index];
+    const make = (head = {}, body = {}, more = {}) => makeToken({ header: header({ alg, kid: alg, ...head }), payload: claims(body), key, alg, ...more });
+    const [head, body, text] = make().split(".");
+    const signature = Buffer.from(text, "base64url");
+    const signed = (bytes) => `${head}.${body}.${base64url(bytes)}`;
+    const flipped = Buffer.from(signature);
+    flipped[1] ^= 1;
+    const jose = await new SignJWT(claims()).setProtectedHeader(header({ alg, kid: alg })).sign(key);
+    add(`${alg}`, "ok", make());
+    add(`${alg} of another library`, "ok", jose);
+    add(`${alg}, one kid in every family`, "ok", make({ kid: "mixed" }));
+    add(`${alg}, expired`, "token_expired", make({}, { exp: NOW - 100 }));
+    add(`${alg}, other claims`, "signature_invalid", `${head}.${base64url(JSON.stringify(claims({ sub: "root" })))}.${text}`);
+    add(`${alg}, one bit`, "signature_invalid", signed(flipped));
+    add(`${alg}, another key`, "signature_invalid", make({}, {}, { key: others[index] }));
+    add(`${alg}, the halves exchanged`, "signature_invalid", signed(Buffer.concat([signature.subarray(signature.length / 2), signature.subarray(0, signature.length / 2)])));
+    for (const [name, bytes] of [
+      ["no signature", Buffer.alloc(0)], ["zeros", Buffer.alloc(signature.length)], ["ones", Buffer.alloc(signature.length, 0xff)],
+      ["one byte less", signature.subarray(1)], ["one byte more", Buffer.concat([Buffer.alloc(1), signature])], ["DER", der(signature)],
+    ]) add(`${alg}, ${name}`, "signature_invalid", signed(bytes));
+    add(`${alg}, an RSA key`, "key_alg_mismatch", make({ kid: "first" }));
+    for (const other of algs) if (other !== alg) add(`${alg}, a key of ${other}`, "key_alg_mismatch", make({ kid: other }));
+    add(`${alg}, no kid`, "key_ambiguous", make({ kid: undefined }));
+  }
+  add("RS256 beside the curves", "ok", makeToken({ header: header(), payload: claims(), key: rsa }));
+  add("RS256, one kid in every family", "ok", makeToken({ header: header({ kid: "mixed" }), payload: claims(), key: rsa }));
+  add("Ed25519, the name of RFC 9864", "ok", makeToken({ header: header({ alg: "Ed25519", kid: "EdDSA" }), payload: claims(), key: keys[2], alg: "EdDSA" }));
+  add("two keys of one kid", "key_ambiguous", makeToken({ header: header({ alg: "ES256", kid: "twice" }), payload: claims(), key: keys[0] }));
+  add("a key that is not on its curve", "key_not_found", makeToken({ header: header({ alg: "ES256", kid: "off-curve" }), payload: claims(), key: keys[0] }));
+  add("ES512", "alg_not_allowed", makeToken({ header: header({ alg: "ES512", kid: "ES256" }), payload: claims(), key: keys[0], alg: "ES256" }));
+  return { algorithms: ["RS256", ...algs], jwks, cases };
+}
+
+/** The example of RFC 7515 A.3. */
+const RFC_7515_A_3 = {
+  id: "RFC 7515 A.3",
+  keys: [{ kty: "EC", crv: "P-256", x: "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", y: "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" }],
+  token: "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ." +
+    "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q",
+  isGenuine: true,
+};
+
+/** What the published vectors call valid although no algorithm of this package can make it so, with the reasons. */
+const NOT_OFFERED = new Map([
+  ["wycheproof-jws 347", "ES521, an algorithm that does not exist"],
+  ["wycheproof-jws 351", "ES521, an algorithm that does not exist"],
+  ["wycheproof-crypto 67", "a JWE"],
+]);
+
+/** The published vectors with a key on a curve: tokens, their keys, and whether the signature is genuine. */
+function curveVectors() {
+  const vectors = [RFC_7515_A_3];
+  for (const file of ["wycheproof-jws", "wycheproof-jwk", "wycheproof-crypto", "rfc7520"]) {
+    const [head, ...lines] = readFileSync(new URL(`../vectors/data/${file}.jsonl`, import.meta.url), "utf8").trim().split("\n").map((line) => JSON.parse(line));
+    let shared = {};
+    let cases = 0;
+    for (const line of lines) {
+      if (line.id === undefined) {
+        shared = line;
+        continue;
+      }
+      cases += 1;
+      const { id, keys, token, tokens = [token], verdict } = { ...shared, ...line };
+      if (!keys?.some((key) => key.kty === "EC" || key.kty === "OKP")) continue;
+      const name = `${file} ${id}`;
+      // Of the examples, the one token of Ed25519 in compact form is genuine.
+      const isGenuine = file === "rfc7520" ? (text) => id === "curve25519/jws.json" && text === tokens[0] : () => verdict === "valid" && !NOT_OFFERED.has(name);
+      for (const text of tokens) vectors.push({ id: name, keys, token: text, isGenuine: isGenuine(text) });
+    }
+    if (cases !== head.cases) throw new Error(`${file} has ${cases} cases instead of ${head.cases}`);
+  }
+  return vectors;
 }
 
 const defined = (object) => JSON.parse(JSON.stringify(object));

@@ -46,7 +46,7 @@ it("wrong options have these messages", () => {
     [{ ...base, audience: [] }, "audience must not be empty"],
     [{ ...base, audience: ["a", ""] }, "audience[1] must not be empty"],
     [{ ...base, audience: ["a", , "b"] }, "audience[1] must be a string"],
-    [{ ...base, algorithms: ["RS256", "HS256"] }, "algorithms[1] must be one of RS256, RS384, RS512, PS256, PS384, PS512"],
+    [{ ...base, algorithms: ["RS256", "HS256"] }, "algorithms[1] must be one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA, Ed25519"],
     [{ ...base, kind: "refresh" }, "kind must be one of access, id"],
     [{ ...base, profile: "okta" }, "profile must be one of auto, auth0, rfc9068"],
     [{ ...base, clockSkew: 61 }, "clockSkew must be a whole number of seconds from 0 to 60"],

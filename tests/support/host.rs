@@ -19,7 +19,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use edgeward::host::{Host, Level, Spawn};
+use edgeward::host::{Host, Level, SignatureCheck, SignatureVerdict, Spawn};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 
@@ -76,6 +76,8 @@ pub(crate) struct Seen {
     pub(crate) edge_asked: Vec<String>,
     pub(crate) edge_stored: Vec<EdgeEntry>,
     pub(crate) lines: Vec<(Level, String)>,
+    /// The signatures that were to be verified.
+    pub(crate) signatures: Vec<SignatureCheck>,
     /// The kinds of the jobs that began.
     pub(crate) jobs: Vec<&'static str>,
 }
@@ -128,12 +130,17 @@ struct Inner {
     /// Texts that no log line may contain.
     secrets: RefCell<BTreeSet<String>>,
     rng: RefCell<Rng>,
+    /// Verifies signatures; without it, the platform cannot.
+    signatures: RefCell<Option<SignatureService>>,
     #[cfg(feature = "gateway")]
     coordinator: RefCell<Option<Rc<Coordinator>>>,
 }
 
 /// Handles requests to a URL.
 type Service = Box<dyn FnMut(&Outgoing) -> Reply>;
+
+/// Verifies a signature.
+type SignatureService = Box<dyn FnMut(&SignatureCheck) -> SignatureVerdict>;
 
 /// Looks up a key in place of the edge cache.
 type EdgeService = Box<dyn FnMut(&str) -> Option<Vec<u8>>>;
@@ -175,6 +182,7 @@ impl Default for VirtualHost {
             seen: RefCell::default(),
             secrets: RefCell::default(),
             rng: RefCell::new(Rng(1)),
+            signatures: RefCell::default(),
             #[cfg(feature = "gateway")]
             coordinator: RefCell::default(),
         }))
@@ -293,6 +301,11 @@ impl VirtualHost {
         *self.0.edge_service.borrow_mut() = Some(Box::new(service));
     }
 
+    /// Sets how signatures are verified that the core leaves to the platform.
+    pub(crate) fn verify_signatures(&self, service: impl FnMut(&SignatureCheck) -> SignatureVerdict + 'static) {
+        *self.0.signatures.borrow_mut() = Some(Box::new(service));
+    }
+
     /// Makes every request take one more round.
     pub(crate) fn hesitate(&self) {
         self.0.hesitates.set(true);
@@ -398,6 +411,19 @@ impl Host for VirtualHost {
         self.delay(self.0.edge_delay.get()).await;
         self.0.edge.borrow_mut().insert(entry.key.clone(), entry.value.clone().into());
         self.0.seen.borrow_mut().edge_stored.push(entry);
+    }
+
+    async fn verify_signature(&self, check: SignatureCheck) -> SignatureVerdict {
+        let verdict = match &mut *self.0.signatures.borrow_mut() {
+            Some(service) => service(&check),
+            None => SignatureVerdict::Unsupported,
+        };
+        self.0.seen.borrow_mut().signatures.push(check);
+        // A platform never has its verdict at once.
+        self.moved();
+        let mut has_waited = false;
+        poll_fn(|_| if mem::replace(&mut has_waited, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+        verdict
     }
 
     fn log(&self, level: Level, line: &dyn Display) {

@@ -40,6 +40,8 @@ fn is_genuine(text: &str, keys: &JwkSet) -> bool {
             | VerifyError::KeyNotFound
             | VerifyError::KeyAmbiguous
             | VerifyError::KeyAlgMismatch { .. }
+            // For a host to verify: `tests/npm` does so, in every runtime.
+            | VerifyError::AsyncRequired { .. }
             | VerifyError::SignatureInvalid,
         ) => false,
         Err(other) => panic!("is {other:?} before or after the signature?"),
@@ -226,7 +228,7 @@ fn rfc_7520_signatures_verify_and_their_payload_is_not_claims() {
         // The first of the three serialisations is the compact one.
         let token = example["tokens"][0].as_str().unwrap();
         let (input, signature) = token.rsplit_once('.').unwrap();
-        assert_eq!(rsa.verify(algorithm.scheme(), input.as_bytes(), &bytes(signature)), Ok(()), "{id}");
+        assert_eq!(rsa.verify(algorithm.scheme().unwrap(), input.as_bytes(), &bytes(signature)), Ok(()), "{id}");
 
         let policy = Policy::access_token("https://nobody.example/", ["nothing"], &Algorithm::ALL).unwrap();
         let verdict = verify(&policy, &usable_or_foreign(keys), token);

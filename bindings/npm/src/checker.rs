@@ -93,6 +93,10 @@ impl Checker {
                     (error, per_call.map_or(&self.requirements, |one| &one.requirements))
                 }
             },
+            // JavaScript names its own functions.
+            Err(VerificationError::Refused(error @ VerifyError::AsyncRequired { .. })) => {
+                return verdict.refuse_with_code(error.code());
+            }
             Err(VerificationError::Refused(error)) => (error, &self.requirements),
             Err(VerificationError::Unavailable(why)) => return verdict.refuse(&keys_unavailable(why), None),
         };
@@ -137,4 +141,5 @@ fn form_hint(text: &str) -> &'static str {
 
 fn keys_unavailable(why: KeysUnavailable) -> Refusal {
     Refusal::new(why.error.code(), why.error.message().into(), unavailable(why.error, why.retry_after_s))
+        .because(why.reason)
 }

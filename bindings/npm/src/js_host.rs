@@ -7,7 +7,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use atomic_refcell::{AtomicRefCell, AtomicRefMut};
-use edgeward::host::{Host, Level, Spawn};
+use edgeward::host::{Host, Level, SignatureCheck, SignatureVerdict, Spawn};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::json::push_quoted;
 use edgeward::jwk::KeyJob;
@@ -21,6 +21,7 @@ pub(crate) enum Response {
     Done,
     Sent(Result<Incoming, Unreachable>),
     Edge(Vec<u8>),
+    Signature(SignatureVerdict),
 }
 
 /// The task that is being polled.
@@ -215,10 +216,23 @@ impl Host for JsHost {
         self.request("edgePut", |outbox| messages::edge_entry(outbox, &entry), drop)
     }
 
-    /// Formats nothing: the machinery for that is a large part of the standard library, and there is no log to read here. A line means
-    /// that a job has failed.
-    fn log(&self, _: Level, _: &dyn fmt::Display) {
-        self.queues().has_failed = true;
+    fn verify_signature(&self, check: SignatureCheck) -> impl Future<Output = SignatureVerdict> {
+        self.request(
+            "verify",
+            |outbox| messages::signature_check(outbox, &check),
+            |response| match response {
+                Response::Signature(verdict) => verdict,
+                _ => SignatureVerdict::Unsupported,
+            },
+        )
+    }
+
+    /// Formats nothing: the machinery for that is a large part of the standard library, and there is no log to read here. A warning
+    /// means that a job has failed.
+    fn log(&self, level: Level, _: &dyn fmt::Display) {
+        if level != Level::Information {
+            self.queues().has_failed = true;
+        }
     }
 }
 

@@ -250,6 +250,7 @@ pub fn cancel(verifier: f64, task: f64) {
 #[wasm_bindgen]
 pub fn keys(verifier: f64) {
     let State { verdict, verifiers, .. } = &mut *state();
-    let caches = verifiers.get_mut(verifier).into_iter().flat_map(|entry| entry.checker.verifier.keys());
-    messages::keys(&mut verdict.text, caches);
+    if let Some(entry) = verifiers.get_mut(verifier) {
+        messages::keys(&mut verdict.text, &entry.checker.verifier);
+    }
 }

@@ -5,11 +5,14 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use edgeward::error::VerifyError;
+use edgeward::host::{SignatureCheck, SignatureVerdict};
 use edgeward::http::Reply;
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, Unreachable};
 use edgeward::json::{Document, Number, Value, push_quoted};
-use edgeward::jwk::KeyCache;
+use edgeward::jwk::KeysFailure;
+use edgeward::jwt::Any;
 use edgeward::text::signed_decimal;
+use edgeward::{Verifier, base64url};
 
 use crate::js_host::{Response, RunningTask};
 use crate::tasks::Completions;
@@ -19,11 +22,17 @@ pub(crate) struct Refusal {
     code: &'static str,
     message: Cow<'static, str>,
     reply: Reply,
+    /// What is wrong with the issuer's keys.
+    reason: Option<Arc<str>>,
 }
 
 impl Refusal {
     pub(crate) fn new(code: &'static str, message: Cow<'static, str>, reply: Reply) -> Self {
-        Self { code, message, reply }
+        Self { code, message, reply, reason: None }
+    }
+
+    pub(crate) fn because(self, reason: Option<Arc<str>>) -> Self {
+        Self { reason, ..self }
     }
 }
 
@@ -35,12 +44,15 @@ pub(crate) fn refusal_code(output: &mut String, code: &str) {
 
 /// Writes a refusal. `error`, if it has that cause, adds the claim concerned and the compared values.
 pub(crate) fn refusal(output: &mut String, refusal: &Refusal, error: Option<&VerifyError>) {
-    let Refusal { code, message, reply } = refusal;
+    let Refusal { code, message, reply, reason } = refusal;
     output.clear();
     Json(output).raw(r#"{"code":""#).raw(code).raw(r#"","message":"#).text(message);
     Json(output).raw(r#","reply":{"status":"#).number(reply.status as i64).raw(r#","headers":"#);
     headers(output, reply.headers.iter().map(|(name, value)| (&**name, value)));
     Json(output).raw(r#","body":"#).text(&reply.body).raw("}");
+    if let Some(reason) = reason {
+        Json(output).raw(r#","reason":"#).text(reason);
+    }
     if let Some(claim) = error.and_then(VerifyError::claim) {
         Json(output).raw(r#","claim":"#).text(claim);
     }
@@ -140,18 +152,29 @@ pub(crate) fn edge_entry(output: &mut String, entry: &EdgeEntry) {
     Json(output).raw(r#","maxAge":"#).number(entry.max_age_s).raw("}");
 }
 
+pub(crate) fn signature_check(output: &mut String, check: &SignatureCheck) {
+    Json(output).raw(r#"{"algorithm":""#).raw(check.algorithm.name()).raw(r#"","key":""#);
+    Json(output).raw(&base64url::encode(&check.key)).raw(r#"","signature":""#);
+    // The message is the signing input of a token: base64url and a dot.
+    Json(output).raw(&base64url::encode(&check.signature)).raw(r#"","message":"#).text(&check.message).raw("}");
+}
+
 pub(crate) fn number(output: &mut String, number: i64) {
     Json(output).number(number);
 }
 
 /// Reads a response of JavaScript. `kind` 0: done, without a value; 1: the bytes of an edge cache entry; 2: no response, because the
-/// network failed; 3: a response, its status and headers as JSON, then its body; 4: given up before there was a whole response.
+/// network failed; 3: a response, its status and headers as JSON, then its body; 4: given up before there was a whole response; 5 to 7: a
+/// signature that is genuine, that is not, or whose key is refused.
 pub(crate) fn read_response(kind: u32, head: &[u8], body: &[u8]) -> Response {
     match kind {
         0 => Response::Done,
         1 => Response::Edge(body.to_vec()),
         3 => Response::Sent(incoming(head, body).ok_or(Unreachable::GivenUp)),
         4 => Response::Sent(Err(Unreachable::GivenUp)),
+        5 => Response::Signature(SignatureVerdict::Valid),
+        6 => Response::Signature(SignatureVerdict::Invalid),
+        7 => Response::Signature(SignatureVerdict::KeyRefused),
         _ => Response::Sent(Err(Unreachable::Network)),
     }
 }
@@ -171,27 +194,33 @@ fn incoming(head: &[u8], body: &[u8]) -> Option<Incoming> {
 }
 
 /// Writes the status of each issuer's keys.
-pub(crate) fn keys<'k>(output: &mut String, caches: impl Iterator<Item = &'k Arc<KeyCache>>) {
+pub(crate) fn keys(output: &mut String, verifier: &Verifier<Any>) {
     output.clear();
     output.push('[');
-    for (index, cache) in caches.enumerate() {
+    for (index, (cache, algorithms)) in verifier.keys().zip(verifier.algorithms()).enumerate() {
         separate(output, index);
-        Json(output).raw(r#"{"issuer":"#).text(cache.issuer());
-        let Some(status) = cache.status() else {
-            output.push_str(r#","loaded":false,"kids":[],"skipped":0}"#);
-            continue;
-        };
-        output.push_str(r#","loaded":true,"kids":["#);
-        for (index, kid) in status.kids.iter().enumerate() {
+        let status = cache.status();
+        let loaded = if status.is_some() { "true" } else { "false" };
+        Json(output).raw(r#"{"issuer":"#).text(cache.issuer()).raw(r#","loaded":"#).raw(loaded).raw(r#","keys":["#);
+        for (index, key) in cache.published(algorithms).iter().enumerate() {
             separate(output, index);
-            match kid {
+            output.push_str(r#"{"kid":"#);
+            match &key.kid {
                 Some(kid) => Json(output).text(kid),
                 None => Json(output).raw("null"),
             };
+            match &key.unusable {
+                Some(reason) => Json(output).raw(r#","usable":false,"reason":"#).text(reason).raw("}"),
+                None => Json(output).raw(r#","usable":true}"#),
+            };
         }
-        Json(output).raw(r#"],"skipped":"#).number(status.skipped as i64);
+        output.push(']');
+        if let Some(KeysFailure { error, reason }) = cache.last_failure() {
+            let reason = reason.as_deref().unwrap_or(error.message());
+            Json(output).raw(r#","failure":{"code":""#).raw(error.code()).raw(r#"","reason":"#).text(reason).raw("}");
+        }
         // A fixed set is not fetched and does not expire.
-        if status.fetched_at.millis() > 0 {
+        if let Some(status) = status.filter(|status| status.fetched_at.millis() > 0) {
             let (fetched_at, fresh_until) = (status.fetched_at.secs(), status.fresh_until.secs());
             Json(output).raw(r#","fetchedAt":"#).number(fetched_at);
             Json(output).raw(r#","freshUntil":"#).number(fresh_until);

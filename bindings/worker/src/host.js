@@ -61,6 +61,32 @@ export async function askCoordinator(env, name, action, sealed, millis) {
   return [response.status, await response.text()];
 }
 
+const ALGORITHMS = {
+  ES256: { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
+  ES384: { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" },
+  EdDSA: { name: "Ed25519" },
+};
+/** Imported keys by algorithm and content, so that none can be taken for another. Keys, not promises: those belong to a request. */
+const keys = new Map();
+const MAX_KEYS = 32;
+
+/** Verifies a signature: 1 for a genuine one, 0 for another, 2 if the key is refused, 3 if the platform cannot. */
+export async function verifySignature(algorithm, key, message, signature) {
+  const parameters = ALGORITHMS[algorithm];
+  const name = `${algorithm} ${key}`;
+  try {
+    let imported = keys.get(name);
+    if (imported === undefined) {
+      imported = await crypto.subtle.importKey("raw", key, parameters, false, ["verify"]);
+      if (keys.size >= MAX_KEYS) keys.clear();
+      keys.set(name, imported);
+    }
+    return Number(await crypto.subtle.verify(parameters, imported, signature, new TextEncoder().encode(message)));
+  } catch (error) {
+    return error.name === "DataError" ? 2 : 3;
+  }
+}
+
 // JavaScript engines include the Unicode tables.
 
 export const plainForms = (text) => text.normalize("NFKC");

@@ -5,7 +5,7 @@ use core::future::Future;
 use core::pin::Pin;
 use std::rc::Rc;
 
-use edgeward::host::{Host, Level, Spawn};
+use edgeward::host::{Host, Level, SignatureCheck, SignatureVerdict, Spawn};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 use edgeward::limits;
@@ -41,6 +41,9 @@ extern "C" {
     fn edge_get(key: &str, limit: usize) -> Promise;
     #[wasm_bindgen(js_name = edgePut)]
     fn edge_put(key: &str, value: &str, max_age_s: f64) -> Promise;
+    /// Returns a promise of a verdict's number.
+    #[wasm_bindgen(js_name = verifySignature)]
+    fn verify_signature(algorithm: &str, key: Vec<u8>, message: &str, signature: Vec<u8>) -> Promise;
     /// Returns a promise of the status and text of a Durable Object's response.
     #[wasm_bindgen(catch, js_name = askCoordinator)]
     fn ask_coordinator(env: &JsValue, name: &str, action: &str, sealed: &str, millis: u32) -> Result<Promise, JsValue>;
@@ -130,6 +133,17 @@ impl Host for WorkerHost {
 
     async fn edge_put(&self, entry: EdgeEntry) {
         drop(JsFuture::from(edge_put(&entry.key, &entry.value, entry.max_age_s as f64)).await);
+    }
+
+    async fn verify_signature(&self, check: SignatureCheck) -> SignatureVerdict {
+        let SignatureCheck { algorithm, key, message, signature } = check;
+        let verdict = JsFuture::from(verify_signature(algorithm.name(), key, &message, signature)).await;
+        match verdict.ok().and_then(|verdict| verdict.as_f64()) {
+            Some(1.0) => SignatureVerdict::Valid,
+            Some(0.0) => SignatureVerdict::Invalid,
+            Some(2.0) => SignatureVerdict::KeyRefused,
+            _ => SignatureVerdict::Unsupported,
+        }
     }
 
     fn log(&self, level: Level, line: &dyn Display) {

@@ -53,7 +53,7 @@ section! {
         issuers: List<IssuerConfig>;
         /// Identifier of the API. One of several must be in `aud`, compared exactly. Without it: `protected_resource.resource`, or else no bearer token is accepted, and sessions alone open routes. `false`: tokens have no `aud`, and those that have one are refused; only together with `clients`.
         audience: AudienceForm, env ["AUTH0_AUDIENCE"];
-        /// Accepted signature algorithms: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`.
+        /// Accepted signature algorithms: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA` (with Ed25519; `Ed25519` is the same).
         algorithms: Algorithms = [Algorithm::Rs256];
         /// A static key set, as an object or as JSON text. It is never fetched: rotating keys means deploying again.
         jwks: Jwks;
@@ -727,7 +727,14 @@ impl<'c> IssuerSettings<'c> {
             })
         };
         let (claims_place, claims) = (claims.place(), claims.items());
-        Some(Issuer { template: template?, issuer: issuer?, keys: keys?, claims, claims_place, own: OwnRules::default() })
+        Some(Issuer {
+            template: template?,
+            issuer: issuer?,
+            keys: keys?,
+            claims,
+            claims_place,
+            own: OwnRules::default(),
+        })
     }
 }
 
@@ -929,7 +936,7 @@ impl Form for Algorithms {
 
     #[cfg(test)]
     fn form() -> reference::Form {
-        reference::Form::ListOf(Algorithm::ALL.map(Algorithm::name).to_vec())
+        reference::Form::ListOf([Algorithm::ALL.map(Algorithm::name).as_slice(), &["Ed25519"]].concat())
     }
 
     #[cfg(test)]

@@ -71,8 +71,8 @@ export const assertTokenMissing = (answer) =>
   assertProblem(answer, { status: 401, code: "token_missing", challenge: REALM, error: "unauthorized" });
 
 /** 401 `invalid_token`. `hint` is undefined where there must be none. */
-export const assertRefused = (answer, code, { hint } = {}) =>
-  assertProblem(answer, { status: 401, code, hint, error: "invalid_token", challenge: describing("invalid_token") });
+export const assertRefused = (answer, code, { hint, ...more } = {}) =>
+  assertProblem(answer, { status: 401, code, hint, ...more, error: "invalid_token", challenge: describing("invalid_token") });
 
 /** 403 `insufficient_scope`, naming the required right. `scope`: the scopes in the challenge. */
 export const assertForbidden = (answer, code, { required, scope } = {}) =>

@@ -86,7 +86,7 @@ async function tokens(): Promise<void> {
   same<typeof token.scopes, string[]>(true);
   same<typeof token.protectedHeader, typeof token.header>(true);
   same<ReturnType<typeof token.toJSON>["header"]["kid"], string | undefined>(true);
-  same<typeof token.header.alg, "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512">(true);
+  same<typeof token.header.alg, "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | "ES256" | "ES384" | "EdDSA" | "Ed25519">(true);
   const plain = verifier.verifySync("jwt");
   same<typeof plain.payload["anything"], unknown>(true);
   const id = await createVerifier({ kind: "id", issuer, clientId: "c", algorithms: ["RS256"] }).verify("jwt", { nonce: "n", accessToken: "t" });

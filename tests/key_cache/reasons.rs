@@ -1,0 +1,124 @@
+//! Why a key or a document is not used: in the error, in the log, and in the status.
+
+use edgeward::VerificationError;
+use edgeward::host::{Level, SignatureVerdict};
+use edgeward::io::Incoming;
+use edgeward::jwk::KeysFailure;
+use edgeward::jwt::Algorithm;
+use edgeward::limits;
+use serde_json::{Value, json as value};
+
+use crate::support::world::{JWKS_URI, Verdict, World, json, token};
+use crate::support::{Mint, key_1024, key_a, key_b, set_text};
+
+fn reason(world: &World) -> Option<String> {
+    match world.result(&token(key_a())) {
+        Err(VerificationError::Unavailable(why)) => why.reason.map(|reason| reason.to_string()),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn lines(world: &World) -> Vec<(Level, String)> {
+    world.seen().lines.clone()
+}
+
+fn oct(kid: impl Into<Value>) -> Value {
+    value!({"kty": "oct", "kid": kid.into(), "k": "c2VjcmV0LXNlY3JldA"})
+}
+
+#[test]
+fn a_set_without_a_usable_key_tells_why_of_each() {
+    let world = World::new();
+    let mut unnamed = key_b().private_jwk();
+    unnamed.as_object_mut().unwrap().remove("kid");
+    world.answer(JWKS_URI, json(&set_text([oct("s\n1"), key_1024().jwk(), unnamed, value!(null)])));
+    let expected = format!(
+        r#""s\n1": key type is not supported; "{}": RSA modulus has 1024 bits, fewer than supported; without kid: key has private members; without kid: key is not a JSON object"#,
+        key_1024().kid
+    );
+    assert_eq!(reason(&world).as_deref(), Some(expected.as_str()));
+    let line = format!("jwks_no_usable_key: the issuer's key set has no usable key; {expected}");
+    assert_eq!(lines(&world), [(Level::Warning, line)]);
+    assert!(!expected.contains("c2VjcmV0"), "no part of a key is told");
+    let cache = world.verifier.keys().next().unwrap();
+    let error = edgeward::jwk::KeysError::JwksNoUsableKey;
+    assert_eq!(cache.last_failure(), Some(KeysFailure { error, reason: Some(expected.into()) }));
+    assert_eq!(reason(&world), cache.last_failure().unwrap().reason.map(|reason| reason.to_string()), "in the pause");
+    world.sleep_s(60);
+    world.publish([key_a()]);
+    assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+    assert_eq!(cache.last_failure(), None);
+}
+
+#[test]
+fn a_document_that_is_no_key_set_tells_why() {
+    for (body, expected) in [
+        (String::from("<!doctype html>"), "key set is not a strict JSON object"),
+        (r#"{"keys":1}"#.into(), r#"key set has no array "keys""#),
+        (r#"{"keys":[]}"#.into(), "the list of keys is empty"),
+        (set_text(vec![value!(1); limits::MAX_KEYS_PER_SET + 1]), "key set has too many keys"),
+    ] {
+        let world = World::new();
+        world.answer(JWKS_URI, json(&body));
+        assert_eq!(reason(&world).as_deref(), Some(expected));
+        assert!(lines(&world)[0].1.ends_with(expected), "{:?}", lines(&world));
+    }
+    let world = World::new();
+    world.answer(JWKS_URI, Incoming { status: 500, ..json("") });
+    assert_eq!(reason(&world), None, "there is no document");
+}
+
+#[test]
+fn the_reasons_in_one_text_are_bounded() {
+    let world = World::new();
+    world.answer(JWKS_URI, json(&set_text((0..100).map(|index| oct(format!("{index}"))))));
+    let reason = reason(&world).unwrap();
+    assert_eq!(reason.matches("key type is not supported").count(), limits::MAX_REASONS);
+    assert!(reason.ends_with("; and 92 more"), "{reason}");
+}
+
+#[test]
+fn skipped_keys_are_logged_when_they_change_and_are_no_failure() {
+    let world = World::new();
+    world.answer(JWKS_URI, json(&set_text([oct("a"), key_a().jwk()])));
+    for _ in 0..3 {
+        assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+        world.sleep_s(700);
+    }
+    assert_eq!(world.asked(), 3);
+    let line = |kid: &str| (Level::Information, format!(r#"keys_skipped: "{kid}": key type is not supported"#));
+    assert_eq!(lines(&world), [line("a")]);
+    world.answer(JWKS_URI, json(&set_text([oct("b"), key_a().jwk()])));
+    assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+    assert_eq!(lines(&world), [line("a"), line("b")]);
+    assert_eq!(world.verifier.keys().next().unwrap().last_failure(), None);
+}
+
+#[test]
+fn the_status_tells_which_keys_are_usable_and_why_the_others_are_not() {
+    let ec = value!({
+        "kty": "EC", "crv": "P-256", "kid": "ec",
+        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"
+    });
+    let world = World::new();
+    let cache = world.verifier.keys().next().unwrap();
+    assert_eq!(cache.published(&Algorithm::ALL), []);
+    assert_eq!(world.asked(), 0, "the status fetches nothing");
+    world.answer(JWKS_URI, json(&set_text([oct("oct"), key_a().jwk(), ec])));
+    assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+    let published = |algorithms: &[Algorithm]| -> Vec<(String, Option<String>)> {
+        let keys = cache.published(algorithms).into_iter();
+        keys.map(|key| (key.kid.unwrap(), key.unusable.map(Into::into))).collect()
+    };
+    let row = |kid: &str, unusable: Option<&str>| (kid.to_owned(), unusable.map(Into::into));
+    let oct = row("oct", Some("key type is not supported"));
+    let (a, ec) = (row(key_a().kid, None), row("ec", None));
+    assert_eq!(published(&Algorithm::ALL), [a.clone(), ec, oct.clone()]);
+    let unlisted = row("ec", Some("no accepted algorithm fits the key"));
+    assert_eq!(published(&[Algorithm::Rs256]), [a.clone(), unlisted, oct.clone()]);
+    world.verify_signatures(|_| SignatureVerdict::KeyRefused);
+    let text = Mint::access(key_a()).header("alg", "ES256").header("kid", "ec").with_signature(&[1; 64]);
+    assert_eq!(world.request(&text), Verdict::Refused("key_not_found"));
+    let refused = row("ec", Some("the platform refuses the key: it is not on its curve"));
+    assert_eq!(published(&Algorithm::ALL), [a, refused, oct]);
+}
