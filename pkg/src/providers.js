@@ -27,7 +27,7 @@ const preset = (name, keys) => (options = {}) => {
 const EXAMPLES = { domain: "login.example.com", clientId: "client_01", audience: "my-project" };
 
 /** Copies lists, so that no caller changes a preset. */
-const structured = (value) => (Array.isArray(value) ? value.map((item) => ({ ...item })) : value);
+const structured = (value) => (Array.isArray(value) ? value.map((item) => (typeof item === "object" ? { ...item } : item)) : value);
 
 const GOOGLE_KEYS = "https://www.googleapis.com/oauth2/v3/certs";
 
@@ -40,7 +40,7 @@ export const google = preset("google", {
   kind: "id",
   issuers: ["https://accounts.google.com", "accounts.google.com"].map((issuer) => ({ issuer, jwksUri: GOOGLE_KEYS })),
 });
-export const supabase = preset("supabase", { issuer: "https://{domain}/auth/v1", audience: "authenticated" });
+export const supabase = preset("supabase", { issuer: "https://{domain}/auth/v1", audience: "authenticated", algorithms: ["RS256", "ES256"] });
 export const clerk = preset("clerk", { issuer: "https://{domain}", audience: false });
 export const workos = preset("workos", {
   issuer: "https://api.workos.com/user_management/{clientId}",

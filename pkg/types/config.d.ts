@@ -35,6 +35,8 @@ export interface AuthorizerConfig {
   issuer?: string;
   /** The tenants that `{tenantid}` in an issuer may stand for: ids, or `any`. With a single one, the issuer is that tenant's, and so are its endpoints; else they are those of `common`. */
   tenants?: string | readonly string[];
+  /** Rules on claims for every access token: claim names, each with the text that the claim must be, or with a rule; or a list of rules. Those of GitHub Actions and gitlab.com need one on the repository or its owner, here or on every route. */
+  claims?: Readonly<Record<string, string | ClaimRuleConfig>> | readonly ClaimRuleConfig[];
   /** Further issuers, each bound to its own keys. */
   issuers?: readonly IssuerConfig[];
   /** Identifier of the API. One of several must be in `aud`, compared exactly. Without it: `protected_resource.resource`, or else no bearer token is accepted, and sessions alone open routes. `false`: tokens have no `aud`, and those that have one are refused; only together with `clients`. Variable: `AUTH0_AUDIENCE`. */
@@ -61,8 +63,6 @@ export interface AuthorizerConfig {
   organizations?: string | readonly string[];
   /** Only tokens of these clients are accepted (`client_id`, else `azp`). In ID tokens, `azp` may be one of them, or `client_id`. */
   clients?: string | readonly string[];
-  /** Rules on claims, as in `paths[].claims`, for every access token. Required of issuers at which anyone can request tokens: GitHub Actions and gitlab.com, unless every route has such a rule. */
-  claims?: Readonly<Record<string, string | ClaimRuleConfig>> | readonly ClaimRuleConfig[];
   /** Audiences that ID tokens may name besides `client_id`. */
   trusted_audiences?: string | readonly string[];
   /** The claim that lists roles: a name, for example `https://yourapp.com/roles`, or a path such as `["realm_access", "roles"]`. Of an object, the names count. */
@@ -93,28 +93,6 @@ export interface AuthorizerConfig {
   subject_match?: SubjectMatchConfig;
 }
 
-/** A further issuer. */
-export interface IssuerConfig {
-  /** Its Auth0 domain, with the type `auth0`. */
-  domain?: string;
-  /** Its issuer URL. */
-  issuer?: string;
-  /** Its static key set. */
-  jwks?: string | { readonly keys: readonly object[] };
-  /** URL of its key set. */
-  jwks_uri?: string;
-  /** What its tokens must have in `aud`, as in `authorizer`, which must have an audience, too. Without it: that of `authorizer`. */
-  audience?: string | readonly string[] | false;
-  /** Its signature algorithms. Without it: those of `authorizer`. */
-  algorithms?: "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | Placeholder | readonly ("RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | Placeholder)[];
-  /** The clients whose tokens are accepted. Without it: those of `authorizer`. */
-  clients?: string | readonly string[];
-  /** The claim that lists roles in its tokens. Without it: that of `authorizer`, which must have one, too. */
-  roles_claim?: string | readonly string[];
-  /** Rules on claims of its tokens, in place of `authorizer.claims`. */
-  claims?: Readonly<Record<string, string | ClaimRuleConfig>> | readonly ClaimRuleConfig[];
-}
-
 /** A rule on a claim that is a text or a list of texts. All conditions must be met; a claim that is absent or of another form meets none. */
 export interface ClaimRuleConfig {
   /** The claim: a name, or a path such as `["realm_access", "roles"]`. In a list of rules only. */
@@ -129,6 +107,28 @@ export interface ClaimRuleConfig {
   not?: string | readonly string[];
   /** It must be a text that begins with this. */
   prefix?: string;
+}
+
+/** A further issuer. */
+export interface IssuerConfig {
+  /** Its Auth0 domain, with the type `auth0`. */
+  domain?: string;
+  /** Its issuer URL. */
+  issuer?: string;
+  /** Its static key set. */
+  jwks?: string | { readonly keys: readonly object[] };
+  /** URL of its key set. */
+  jwks_uri?: string;
+  /** What its tokens must have in `aud`, as in `authorizer`, which must have an audience, too. Without it: that of `authorizer`. */
+  audience?: string | readonly string[] | false;
+  /** Its signature algorithms. Without it: those of `authorizer`. */
+  algorithms?: "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | "ES256" | "ES384" | "EdDSA" | "Ed25519" | Placeholder | readonly ("RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | "ES256" | "ES384" | "EdDSA" | "Ed25519" | Placeholder)[];
+  /** The clients whose tokens are accepted. Without it: those of `authorizer`. */
+  clients?: string | readonly string[];
+  /** The claim that lists roles in its tokens. Without it: that of `authorizer`, which must have one, too. */
+  roles_claim?: string | readonly string[];
+  /** Rules on claims of its tokens, in place of `authorizer.claims`. */
+  claims?: Readonly<Record<string, string | ClaimRuleConfig>> | readonly ClaimRuleConfig[];
 }
 
 /** A place of bearer tokens: either a header or a cookie. */

@@ -47,7 +47,7 @@ export function google<const Given extends object>(
 ): ProviderOptions<{ readonly algorithms: readonly ["RS256"]; readonly kind: "id"; readonly issuers: readonly { readonly issuer: string; readonly jwksUri: string }[] }, Given>;
 
 /** Supabase Auth: `domain` is that of the project. */
-export function supabase<const Given extends OfDomain>(options: Given): ProviderOptions<Own & { readonly audience: "authenticated" }, Given>;
+export function supabase<const Given extends OfDomain>(options: Given): ProviderOptions<{ readonly algorithms: readonly ["RS256", "ES256"]; readonly issuer: string; readonly audience: "authenticated" }, Given>;
 
 /** Clerk's session tokens: `domain` is that of the Frontend API, `clients` the origins of the application. */
 export function clerk<const Given extends OfDomain>(options: Given): ProviderOptions<WithoutAudience, Given>;

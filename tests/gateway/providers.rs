@@ -38,10 +38,14 @@ fn gateway_of(provider: &Value) -> Gateway {
 type Verdict = Box<dyn Fn(&str) -> Option<String>>;
 
 fn verdicts(provider: &Value) -> Verdict {
+    let is_access = provider["type"] == "cloudflare_access";
     if provider["type"] != "google" {
         let gateway = gateway_of(provider);
         return Box::new(move |token| {
-            let reply = reply(&gateway, "GET", "/api", &[("authorization", &format!("Bearer {token}"))]);
+            let bearer = format!("Bearer {token}");
+            let header =
+                if is_access { ("cf-access-jwt-assertion", token) } else { ("authorization", bearer.as_str()) };
+            let reply = reply(&gateway, "GET", "/api", &[header]);
             (reply.status != 200).then(|| code(&reply))
         });
     }

@@ -28,8 +28,8 @@ pub(super) const PRESETS: [(&str, &str); 12] = [
     ("google", r#"{ "issuer": "https://accounts.google.com", "audience_parameter": "none" }"#),
     (
         "supabase",
-        r#"{ "issuer": "https://{domain}/auth/v1", "audience": "authenticated", "roles_claim": ["app_metadata", "roles"],
-            "audience_parameter": "none" }"#,
+        r#"{ "issuer": "https://{domain}/auth/v1", "audience": "authenticated", "algorithms": ["RS256", "ES256"],
+            "roles_claim": ["app_metadata", "roles"], "audience_parameter": "none" }"#,
     ),
     ("clerk", r#"{ "issuer": "https://{domain}", "audience": false, "audience_parameter": "none" }"#),
     (
@@ -49,7 +49,8 @@ pub(super) const PRESETS: [(&str, &str); 12] = [
     ),
     (
         "cloudflare_access",
-        r#"{ "issuer": "https://{domain}", "jwks_uri": "https://{domain}/cdn-cgi/access/certs", "audience_parameter": "none" }"#,
+        r#"{ "issuer": "https://{domain}", "jwks_uri": "https://{domain}/cdn-cgi/access/certs",
+            "token_from": [{ "header": "Cf-Access-Jwt-Assertion" }, { "cookie": "CF_Authorization" }], "audience_parameter": "none" }"#,
     ),
     ("github_actions", r#"{ "issuer": "https://token.actions.githubusercontent.com", "audience_parameter": "none" }"#),
 ];
