@@ -753,7 +753,7 @@ describe("environment aliases, each alone", () => {
 
   test("AUTH0_CLIENT_ID names the login client, whose tokens are told apart", async () => {
     const token = issuer.token({ claims: { aud: "my-client" }, header: { typ: "JWT" } });
-    const marked = issuer.token({ claims: { aud: "my-client", nonce: "n" }, header: { typ: "JWT" } });
+    const marked = issuer.token({ claims: { aud: "my-client", token_use: "id" }, header: { typ: "JWT" } });
     for (const [env, detail] of [
       [{ AUTH0_CLIENT_ID: "my-client" }, /^Claim aud is the login client/], [{}, /^Claim aud does not contain the expected audience/],
     ]) {

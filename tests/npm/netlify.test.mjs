@@ -63,7 +63,7 @@ async function makeFixtures() {
       expired: token({ exp: now - 60, iat: now - 3600 }),
       forged: token({}, stranger),
       otherAudience: token({ aud: "https://other.example.com" }),
-      idToken: token({ nonce: "n", at_hash: "AAAAAAAAAAAAAAAAAAAAAA" }),
+      idToken: token({ nonce: "n", at_hash: "AAAAAAAAAAAAAAAAAAAAAA", scope: undefined }),
     },
   };
 }
