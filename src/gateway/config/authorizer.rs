@@ -89,6 +89,8 @@ section! {
         audience_parameter: Choice<AudienceParameter>;
         /// Further parameters of every login, by name. Links to the login route cannot override them.
         authorization_params: Parameters;
+        /// Whether sessions also get the claims that only the provider's userinfo has, such as `name` and `email`. Claims of the ID token prevail. A login fails without userinfo.
+        userinfo_at_login: Flag = false;
         /// Whether the user's address is sent to the token endpoint (`auth0-forwarded-for`).
         forward_client_ip: Flag = false;
         /// The claims that must be equal before the rights of an access token count for the user of an ID token.
@@ -446,6 +448,7 @@ impl<'c> Authorizer<'c> {
             required_claims: self.required_claims(routes),
             subject_match,
             session_claims,
+            userinfo_at_login: config.userinfo_at_login(),
             forwards_ip: config.forward_client_ip(),
         };
         let keys = access.as_ref().and_then(|verifier| verifier.keys().next().cloned());
