@@ -57,15 +57,15 @@ function demo() {
     return text("done");
   });
   // The server asks the client: over the stream of the call, and the answer is a request of its own.
-  tool("test_sampling", async () => {
-    const { content } = await mcp.server.createMessage({ messages: [{ role: "user", content: { type: "text", text: "Hello" } }], maxTokens: 100 });
+  tool("test_sampling", async (_input, { requestId }) => {
+    const messages = [{ role: "user", content: { type: "text", text: "Hello" } }];
+    const { content } = await mcp.server.createMessage({ messages, maxTokens: 100 }, { relatedRequestId: requestId });
     return text(`LLM response: ${content.text}`);
   });
-  tool("test_elicitation", async () => {
+  tool("test_elicitation", async (_input, { requestId }) => {
     const properties = { username: { type: "string" }, email: { type: "string" } };
-    const answer = await mcp.server.elicitInput({
-      message: "Who are you?", requestedSchema: { type: "object", properties, required: ["username", "email"] },
-    });
+    const requestedSchema = { type: "object", properties, required: ["username", "email"] };
+    const answer = await mcp.server.elicitInput({ message: "Who are you?", requestedSchema }, { relatedRequestId: requestId });
     return text(`User response: ${JSON.stringify(answer)}`);
   });
   // The answer comes after the client has opened the stream again.

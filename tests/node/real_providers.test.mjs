@@ -61,12 +61,15 @@ const PROVIDERS = {
         token_endpoint_auth_method: "client_secret_post",
       };
       const user = { user_name: "alice", password: PASSWORD, formatted_name: NAME, family_name: "Example", emails: [EMAIL] };
-      return { ...parts(await startCanaille({ client, user })), client_id: client.client_id, client_secret: CLIENT_SECRET };
+      const basic = { ...client, client_id: "edgeward-web-basic", token_endpoint_auth_method: "client_secret_basic" };
+      const provider = await startCanaille({ clients: [client, basic], user });
+      return { ...parts(provider), client_id: client.client_id, client_secret: CLIENT_SECRET };
     },
     login: /^\/login$/,
     fill: pages({ "/login": { login: "alice" }, "/auth/password": { password: PASSWORD }, "/oauth/authorize": { answer: "accept" } }),
     deny: { fill: pages({ "/login": { login: "alice" }, "/auth/password": { password: PASSWORD }, "/oauth/authorize": { answer: "deny" } }) },
-    refresh: { scope: "openid profile email offline_access" },
+    // Its revocation endpoint accepts this authentication only.
+    refresh: { scope: "openid profile email offline_access", client_id: "edgeward-web-basic", client_auth: "client_secret_basic" },
     api: { audience: "edgeward-web", audience_parameter: "none" },
   },
 };
@@ -157,6 +160,17 @@ for (const [name, { start, skip, login, fill, deny, refresh, api, scope }] of Ob
         const second = await headersAt(browser);
         assert.notEqual(second["x-token"], first["x-token"]);
         for (const name of ["x-user-id", "x-user-name", "x-user-email"]) assert.equal(second[name], first[name]);
+      });
+
+      test("a logout revokes the refresh token: the provider refuses it to a copy of the cookie in another isolate", async () => {
+        const { browser } = await loggedIn();
+        const copy = browser.cookieHeader();
+        await browser.open("/logout");
+        await worker.restart();
+        const headers = { host: new URL(SITE).host, origin: SITE, cookie: copy };
+        const refused = await read(worker.request({ method: "POST", target: "/refresh", headers }));
+        assert.deepEqual([refused.status, refused.json().code], [401, "session_ended"], worker.logText);
+        await worker.waitForLog(/session_ended: the provider refused a refresh token/);
       });
     });
 

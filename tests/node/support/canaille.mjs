@@ -14,15 +14,15 @@ export const CANAILLE =
   execFileSync("bash", ["-c", "source scripts/env.sh && canaille"], { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }).trim();
 
 /**
- * Starts it with one user and one client.
+ * Starts it with one user and some clients.
  *
  * @param {object} options
- * @param {object} options.client metadata of the client
- * @param {object} options.user   attributes of the user, the password among them
+ * @param {object[]} options.clients metadata of the clients
+ * @param {object} options.user      attributes of the user, the password among them
  */
-export async function startCanaille({ client, user }) {
+export async function startCanaille({ clients, user }) {
   // RS512 unless the key says otherwise.
-  const settings = { host: "127.0.0.1", port: 0, alg: "RS256", secret: randomBytes(32).toString("hex"), client, user };
+  const settings = { host: "127.0.0.1", port: 0, alg: "RS256", secret: randomBytes(32).toString("hex"), clients, user };
   const child = spawn(CANAILLE, [join(import.meta.dirname, "canaille_server.py")], { stdio: ["pipe", "pipe", "inherit"] });
   const exited = once(child, "exit");
   child.stdin.write(`${JSON.stringify(settings)}\n`);

@@ -1,4 +1,4 @@
-"""Runs Canaille, an OpenID provider, with a user and a client, on a loopback port. Usage: canaille_server.py, with its settings as JSON on
+"""Runs Canaille, an OpenID provider, with a user and clients, on a loopback port. Usage: canaille_server.py, with its settings as JSON on
 standard input. It prints the port once it listens, and ends with its standard input."""
 
 import datetime
@@ -37,10 +37,11 @@ app = create_app(
 with app.app_context():
     user = models.User(**settings["user"])
     Backend.instance.save(user)
-    client = models.Client(client_id_issued_at=datetime.datetime.now(datetime.timezone.utc), **settings["client"])
-    Backend.instance.save(client)
-    client.audience = [client]
-    Backend.instance.save(client)
+    for metadata in settings["clients"]:
+        client = models.Client(client_id_issued_at=datetime.datetime.now(datetime.timezone.utc), **metadata)
+        Backend.instance.save(client)
+        client.audience = [client]
+        Backend.instance.save(client)
 server.app = app
 threading.Thread(target=lambda: (sys.stdin.read(), server.shutdown()), daemon=True).start()
 print(server.port, flush=True)
