@@ -88,7 +88,12 @@ impl RelyingParty {
         is_session: bool,
         host: &impl LoginHost,
     ) -> Reply {
-        match self.fetch_userinfo(claims, access_token, host).await {
+        let userinfo = if claims.issuer() == Some(self.keys.issuer()) {
+            self.fetch_userinfo(claims, access_token, host).await
+        } else {
+            Err(UserinfoError::IssuerMismatch)
+        };
+        match userinfo {
             Ok(userinfo) => Reply::json(userinfo.text().into()),
             // A session still has the claims of its login.
             Err(UserinfoError::Unavailable | UserinfoError::TokenRefused) if is_session => {
@@ -111,6 +116,7 @@ impl RelyingParty {
         self.fetch_userinfo(id, access_token, host).await.map(Some)
     }
 
+    /// Requests the claims about the subject of `claims`, which are of the login issuer.
     async fn fetch_userinfo(
         &self,
         claims: &Claims,
@@ -118,9 +124,6 @@ impl RelyingParty {
         host: &impl LoginHost,
     ) -> Result<Document, UserinfoError> {
         let provider = self.provider(host).await.map_err(|_| UserinfoError::Unavailable)?;
-        if claims.issuer() != Some(&provider.issuer) {
-            return Err(UserinfoError::IssuerMismatch);
-        }
         let endpoint = provider.userinfo_endpoint.clone().ok_or(UserinfoError::Unavailable)?;
         let mut request = Outgoing::get(endpoint);
         request.headers.push(("authorization", format!("Bearer {access_token}")));
