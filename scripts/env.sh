@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Sourced by every script: the tools and the flags of the wasm builds. Sourcing it only sets variables and functions;
-# install_node and chromium install what is missing.
+# install_node, chromium and canaille install what is missing.
 
 EDGEWARD_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 EDGEWARD_CACHE="${EDGEWARD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/edgeward}"
@@ -86,6 +86,25 @@ chromium() {
     { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium; } >/dev/null 2>&1 || true
     type -P chromium || true
   fi
+}
+
+# The Python of a virtual environment with Canaille, an OpenID provider for tests, installed once per user and version. Empty where
+# there is no python3 that can have one.
+canaille() {
+  local wanted="$EDGEWARD_ROOT/tests/node/canaille.txt" root
+  type -P python3 >/dev/null || return 0
+  root="$({ python3 --version && cat "$wanted"; } | cksum)"
+  root="$EDGEWARD_CACHE/python/canaille-${root%% *}"
+  if [[ ! -f $root/.complete ]]; then
+    echo "canaille: installing $(grep -i ^canaille "$wanted"), once; it is stored in $root" >&2
+    rm -rf "$root"
+    if ! { python3 -m venv "$root" && "$root/bin/pip" install --quiet --disable-pip-version-check --no-deps --only-binary :all: --requirement "$wanted"; } >&2; then
+      rm -rf "$root"
+      return 0
+    fi
+    touch "$root/.complete"
+  fi
+  printf '%s\n' "$root/bin/python"
 }
 
 if ! node_is_recent; then

@@ -94,8 +94,10 @@ step_kernels() {
 }
 
 step_node() {
-  export EDGEWARD_CHROMIUM
+  export EDGEWARD_CHROMIUM EDGEWARD_CANAILLE
   EDGEWARD_CHROMIUM="$(chromium)"
+  EDGEWARD_CANAILLE="$(canaille)"
+  [[ -n $EDGEWARD_CANAILLE ]] || not_run canaille "there is no python3 with venv that can install it"
   node --test --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$output/tap" 'tests/node/*.test.mjs'
 }

@@ -293,6 +293,7 @@ fn client(subject_match: SubjectMatch) -> Client {
         organizations: Vec::new(),
         required_claims: Vec::new(),
         subject_match,
+        userinfo_at_login: false,
         session_claims: None,
         forwards_ip: false,
     }

@@ -85,6 +85,8 @@ export interface AuthorizerConfig {
   audience_parameter?: "audience" | "resource" | "none" | Placeholder;
   /** Further parameters of every login, by name. Links to the login route cannot override them. */
   authorization_params?: Readonly<Record<string, string>>;
+  /** Whether sessions also get the claims that only the provider's userinfo has, such as `name` and `email`. Claims of the ID token prevail. A login fails without userinfo. Default: `false`. */
+  userinfo_at_login?: boolean;
   /** Whether the user's address is sent to the token endpoint (`auth0-forwarded-for`). Default: `false`. */
   forward_client_ip?: boolean;
   /** Where bearer tokens are read. Without it: in the header `Authorization`. All these headers and cookies are removed before a request is forwarded. */

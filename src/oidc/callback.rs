@@ -14,6 +14,7 @@ use super::{
 use crate::base64url;
 use crate::http::{Reply, RequestHead};
 use crate::io::UnixTime;
+use crate::json::Document;
 use crate::jwt::{Claims, Id, VerifiedToken, is_organization};
 use crate::limits;
 use crate::session::{Cookies, Session};
@@ -115,8 +116,9 @@ impl RelyingParty {
         let pending = accepted.exchange(&self.client, &provider, user_ip.as_deref(), host).await?;
         let login = pending.verify(self, host).await?;
         let access = self.check_access_token(login.claims(), login.access_token(), host).await;
+        let userinfo = self.userinfo_of_session(login.claims(), login.access_token(), host).await?;
         let id = base64url::encode(&random::<{ limits::SESSION_ID_BYTES }>(host));
-        let (session, location) = login.into_session(&self.client, &access, id, host.now())?;
+        let (session, location) = login.into_session(&self.client, &access, userinfo.as_ref(), id, host.now())?;
         let location = login_destination(location);
         let mut cookies = self.to_cookies(head, &session, host).ok_or(LoginError::TooLarge)?;
         cookies.extend(cleared);
@@ -249,6 +251,7 @@ impl VerifiedLogin {
         self,
         client: &Client,
         access: &AccessTokenVerdict,
+        userinfo: Option<&Document>,
         session_id: String,
         now: UnixTime,
     ) -> Result<(Session, String), CallbackError> {
@@ -261,7 +264,7 @@ impl VerifiedLogin {
         if !client.admits(id.claims()) {
             return Err(CallbackError::OrganizationMismatch);
         }
-        let claims = client.user_claims(id.claims()).ok_or(CallbackError::ExchangeFailed)?;
+        let claims = client.user_claims(id.claims(), userinfo).ok_or(CallbackError::ExchangeFailed)?;
         let scope = response.scope.clone();
         let tokens = response.into_tokens(access, now);
         let session = Session::new(session_id, claims, tokens, now).with_nonce(transaction.nonce);

@@ -43,6 +43,8 @@ pub struct Client {
     pub subject_match: SubjectMatch,
     /// Claims of the ID token that sessions store; all if `None`.
     pub session_claims: Option<Vec<String>>,
+    /// Whether sessions also get the claims of userinfo.
+    pub userinfo_at_login: bool,
     /// Whether to send the user's address to the provider (`auth0-forwarded-for`); Auth0 has to be configured to trust it.
     pub forwards_ip: bool,
 }

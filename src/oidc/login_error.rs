@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
-use super::{CallbackError, ReturnTo};
+use super::{CallbackError, ReturnTo, UserinfoError};
 use crate::discovery::DiscoveryError;
 use crate::error::VerifyError;
 use crate::http::{Page, Reply, RequestHead, is_navigation};
@@ -23,6 +23,8 @@ pub enum LoginError {
     IdToken(VerifyError),
     /// The keys to verify the ID token are unavailable.
     Keys(KeysError),
+    /// Sessions also get the claims of userinfo, which are unavailable.
+    Userinfo(UserinfoError),
     /// The login or the session does not fit into cookies.
     TooLarge,
 }
@@ -36,13 +38,14 @@ impl LoginError {
             Self::Callback(error) => error.code(),
             Self::IdToken(_) => "id_token_invalid",
             Self::Keys(error) => error.code(),
+            Self::Userinfo(error) => error.code(),
             Self::TooLarge => "session_too_large",
         }
     }
 
     const fn status(&self) -> u16 {
         match self {
-            Self::Provider(_) => 502,
+            Self::Provider(_) | Self::Userinfo(_) => 502,
             Self::Callback(error) => error.status(),
             Self::IdToken(_) => 400,
             Self::Keys(_) => 503,
@@ -52,9 +55,11 @@ impl LoginError {
 
     const fn message(&self) -> &'static str {
         match self {
-            Self::Provider(_) | Self::Keys(_) => PROVIDER_IS_DOWN,
             Self::Callback(error) => error.message(),
-            Self::IdToken(_) => "Your login could not be verified, so you are not logged in. Please log in again.",
+            Self::IdToken(_) | Self::Userinfo(UserinfoError::SubjectMismatch) => {
+                "Your login could not be verified, so you are not logged in. Please log in again."
+            }
+            Self::Provider(_) | Self::Keys(_) | Self::Userinfo(_) => PROVIDER_IS_DOWN,
             Self::TooLarge => {
                 "Your login is too large to store in this browser. Please contact the operator of this site."
             }
@@ -107,6 +112,7 @@ impl LoginError {
                 format!("{code}: {}: {error}{hint}", error.code())
             }
             Self::Keys(error) => format!("{code}: {error}"),
+            Self::Userinfo(error) => format!("{code}: {}", error.hint()),
             Self::TooLarge => format!("{code}: store fewer claims with session.claims, or configure smaller tokens"),
         }
     }
@@ -190,6 +196,12 @@ impl From<DiscoveryError> for LoginError {
 impl From<CallbackError> for LoginError {
     fn from(error: CallbackError) -> Self {
         Self::Callback(error)
+    }
+}
+
+impl From<UserinfoError> for LoginError {
+    fn from(error: UserinfoError) -> Self {
+        Self::Userinfo(error)
     }
 }
 

@@ -15,12 +15,13 @@ use super::session_job::SessionJob;
 use super::token_response::{TokenError, TokenResponse};
 use super::{
     AccessTokenVerdict, Client, LoginHost, RefreshOutcome, RefreshTokenHash, RefreshTurn, RelyingParty, SessionAction,
+    UserinfoError,
 };
 use crate::error::VerifyError;
 use crate::host::Level;
 use crate::http::{Reply, RequestHead, bad_request};
 use crate::io::UnixTime;
-use crate::json::Value;
+use crate::json::{Document, Value};
 use crate::jwt::{Claims, Id, VerifiedToken, unverified_claims};
 use crate::limits;
 use crate::session::Session;
@@ -191,7 +192,19 @@ impl RelyingParty {
         };
         let user = id.as_ref().map_or(session.claims(), VerifiedToken::claims);
         let access = self.check_access_token(user, &response.access_token, host).await;
-        match response.refresh(session.clone(), &self.client, id.as_ref(), &access, host.now()) {
+        let userinfo = match &id {
+            Some(id) => self.userinfo_of_session(id.claims(), &response.access_token, host).await,
+            None => Ok(None),
+        };
+        if let Err(error) = &userinfo {
+            let ends = *error == UserinfoError::SubjectMismatch;
+            let outcome = if ends { "the session ends" } else { "the user's claims stay as they are" };
+            host.log(Level::Warning, &format_args!("{}: {}; {outcome}", error.code(), error.hint()));
+            if ends {
+                return RefreshOutcome::Ended;
+            }
+        }
+        match response.refresh(session.clone(), &self.client, id.as_ref(), userinfo, &access, host.now()) {
             Ok(session) => RefreshOutcome::Refreshed(Box::new(session)),
             Err(RefreshRejected::Claim(claim)) => {
                 let line =
@@ -253,13 +266,14 @@ impl TokenError {
 }
 
 impl TokenResponse {
-    /// Returns the session with its new tokens. `id` is the new ID token, if there is one and it was verified; without it, the
-    /// user's claims stay. `access` is the verdict on the access token.
+    /// Returns the session with its new tokens. `id` is the new ID token, if there is one and it was verified; without it, or if
+    /// `userinfo` failed, the user's claims stay. `access` is the verdict on the access token.
     fn refresh(
         mut self,
         session: Session,
         client: &Client,
         id: Option<&VerifiedToken<Id>>,
+        userinfo: Result<Option<Document>, UserinfoError>,
         access: &AccessTokenVerdict,
         now: UnixTime,
     ) -> Result<Session, RefreshRejected> {
@@ -269,7 +283,13 @@ impl TokenResponse {
                 if !client.admits(id.claims()) {
                     return Err(RefreshRejected::Claim("org_id"));
                 }
-                client.user_claims(id.claims()).ok_or(RefreshRejected::TooLarge)?
+                match userinfo {
+                    Ok(userinfo) => {
+                        client.user_claims(id.claims(), userinfo.as_ref()).ok_or(RefreshRejected::TooLarge)?
+                    }
+                    // Claims that only userinfo has would be lost.
+                    Err(_) => session.claims().clone(),
+                }
             }
             None => session.claims().clone(),
         };

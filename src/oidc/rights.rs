@@ -10,7 +10,7 @@ use core::fmt;
 use super::{Client, LoginHost, RelyingParty};
 use crate::error::VerifyError;
 use crate::host::Level;
-use crate::json::{Value, quote};
+use crate::json::{Document, Value, quote};
 use crate::jwk::KeysUnavailable;
 use crate::jwt::{Access, Claims, VerifiedToken, is_organization, unverified_claims};
 use crate::session::{Rights, Session};
@@ -92,6 +92,9 @@ const PROTOCOL_CLAIMS: [&str; 14] = [
 /// Claims of an access token that describe its rights, besides the configured roles claim.
 const RIGHTS: [&str; 8] = ["aud", "scope", "scp", "permissions", "client_id", "azp", "org_id", "org_name"];
 
+/// Claims that only the ID token states: who has logged in, how, and for which organization.
+const LOGIN_CLAIMS: [&str; 8] = ["iss", "sub", "sid", "auth_time", "acr", "amr", "org_id", "org_name"];
+
 /// Returns whether a claim of an ID token describes the user.
 pub(crate) fn is_about_user(name: &str) -> bool {
     !PROTOCOL_CLAIMS.contains(&name)
@@ -124,15 +127,23 @@ impl Client {
         }
     }
 
-    /// Returns the claims of a verified ID token that a session stores about its user.
-    pub(super) fn user_claims(&self, id: &Claims) -> Option<Claims> {
+    /// Returns the claims that a session stores about its user: of a verified ID token, and further ones of `userinfo`.
+    pub(super) fn user_claims(&self, id: &Claims, userinfo: Option<&Document>) -> Option<Claims> {
         let is_stored = |name: &str| {
             self.session_claims.as_ref().is_none_or(|names| names.iter().any(|one| one == name))
                 || ["iss", "sub", "sid", "org_id", "org_name"].contains(&name)
                 || self.required_claims.iter().any(|one| one == name)
                 || self.subject_match.id_token == name
         };
-        let members = id.members().filter(|(name, _)| is_about_user(name) && is_stored(name));
+        let is_present = |value: &Value<'_>| !matches!(value, Value::Null);
+        let is_further = |name: &str| {
+            !id.get(name).is_some_and(|value| is_present(&value))
+                && !LOGIN_CLAIMS.contains(&name)
+                && self.subject_match.id_token != name
+        };
+        let further = userinfo.into_iter().flat_map(|userinfo| userinfo.root().iter());
+        let members = id.members().chain(further.filter(|(name, _)| is_further(name)));
+        let members = members.filter(|(name, value)| is_present(value) && is_about_user(name) && is_stored(name));
         Claims::from_members(members.map(|(name, value)| (name, value.to_json())))
     }
 

@@ -1,7 +1,6 @@
-//! The userinfo route: current claims about the user, from the provider (OpenID Connect Core §5.3).
+//! Userinfo: current claims about the user, from the provider (OpenID Connect Core §5.3), for the userinfo route and for sessions.
 
 use alloc::format;
-use alloc::string::String;
 
 use super::{LoginHost, RelyingParty};
 use crate::http::Reply;
@@ -56,6 +55,21 @@ impl UserinfoError {
             }
         }
     }
+
+    /// Returns what the operator should check.
+    pub(super) const fn hint(self) -> &'static str {
+        match self {
+            Self::TokenRefused => {
+                "the userinfo endpoint refused the access token; it may not accept tokens for an API: then remove \
+                 authorizer.audience or authorizer.userinfo_at_login"
+            }
+            Self::Unavailable => {
+                "there is no userinfo endpoint, it did not respond, or not with a JSON object of at most 64 KiB"
+            }
+            Self::SubjectMismatch => "the response of the userinfo endpoint is about another user than the ID token",
+            Self::IssuerMismatch => self.message(),
+        }
+    }
 }
 
 impl core::fmt::Display for UserinfoError {
@@ -75,8 +89,14 @@ impl RelyingParty {
         is_session: bool,
         host: &impl LoginHost,
     ) -> Reply {
-        match self.fetch_userinfo(claims, access_token, host).await {
-            Ok(json) => Reply::json(json),
+        // With tenants, the issuer is one of theirs.
+        let userinfo = if claims.issuer().is_some_and(|issuer| is_issuer(self.id_policy.issuer(), issuer)) {
+            self.fetch_userinfo(claims, access_token, host).await
+        } else {
+            Err(UserinfoError::IssuerMismatch)
+        };
+        match userinfo {
+            Ok(userinfo) => Reply::json(userinfo.text().into()),
             // A session still has the claims of its login.
             Err(UserinfoError::Unavailable | UserinfoError::TokenRefused) if is_session => {
                 Reply::json(claims.as_json().into())
@@ -85,16 +105,27 @@ impl RelyingParty {
         }
     }
 
+    /// Returns the claims to merge into the session of a verified ID token, if that is configured.
+    pub(super) async fn userinfo_of_session(
+        &self,
+        id: &Claims,
+        access_token: &str,
+        host: &impl LoginHost,
+    ) -> Result<Option<Document>, UserinfoError> {
+        if !self.client.userinfo_at_login {
+            return Ok(None);
+        }
+        self.fetch_userinfo(id, access_token, host).await.map(Some)
+    }
+
+    /// Requests the claims about the subject of `claims`, which are of the login issuer.
     async fn fetch_userinfo(
         &self,
         claims: &Claims,
         access_token: &str,
         host: &impl LoginHost,
-    ) -> Result<String, UserinfoError> {
+    ) -> Result<Document, UserinfoError> {
         let provider = self.provider(host).await.map_err(|_| UserinfoError::Unavailable)?;
-        if !claims.issuer().is_some_and(|issuer| is_issuer(&provider.issuer, issuer)) {
-            return Err(UserinfoError::IssuerMismatch);
-        }
         let endpoint = provider.userinfo_endpoint.clone().ok_or(UserinfoError::Unavailable)?;
         let mut request = Outgoing::get(endpoint);
         request.headers.push(("authorization", format!("Bearer {access_token}")));
@@ -103,7 +134,7 @@ impl RelyingParty {
 }
 
 /// Parses the response: a JSON object about the expected `subject`.
-fn read(answer: Result<Incoming, Unreachable>, subject: &str) -> Result<String, UserinfoError> {
+fn read(answer: Result<Incoming, Unreachable>, subject: &str) -> Result<Document, UserinfoError> {
     let answer = answer.map_err(|_| UserinfoError::Unavailable)?;
     if matches!(answer.status, 401 | 403) {
         return Err(UserinfoError::TokenRefused);
@@ -114,7 +145,7 @@ fn read(answer: Result<Incoming, Unreachable>, subject: &str) -> Result<String, 
     let document = Document::parse(answer.body, limits::MAX_CLAIMS_DEPTH).map_err(|_| UserinfoError::Unavailable)?;
     // OpenID Connect Core §5.3.2: it must be the same `sub`.
     match document.root().get("sub") {
-        Some(Value::String(sub)) if sub == subject => Ok(document.text().into()),
+        Some(Value::String(sub)) if sub == subject => Ok(document),
         _ => Err(UserinfoError::SubjectMismatch),
     }
 }

@@ -1,11 +1,13 @@
-//! The userinfo route.
+//! The userinfo route, and userinfo in sessions.
+
+use std::rc::Rc;
 
 use edgeward::io::{Incoming, Unreachable};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::peek;
-use crate::support::browser::Request;
-use crate::support::deployment::{Deployment, oidc_config, with};
+use crate::support::browser::{Browser, Request};
+use crate::support::deployment::{COOKIE, Deployment, oidc_config, with};
 use crate::support::provider::{Endpoint, Fault};
 use crate::support::world::{json as ok_json, status};
 use crate::support::{Mint, key_a};
@@ -143,4 +145,182 @@ fn a_due_session_is_refreshed_first() {
     let shown = sent.request.headers.iter().find(|(name, _)| *name == "authorization").unwrap().1.clone();
     drop(seen);
     assert_eq!(shown, format!("Bearer {}", deployment.session(&browser).tokens().access));
+}
+
+/// Returns a deployment whose sessions get the claims of userinfo, with changes of the configuration.
+fn merging(changes: &Value) -> Deployment {
+    let config = with(oidc_config(), &json!({ "authorizer": { "userinfo_at_login": true } }));
+    Deployment::of(&with(config, changes))
+}
+
+/// Logs in while userinfo is `userinfo`, with the `sub` of the user.
+fn log_in_as(deployment: &Deployment, mut userinfo: Value) -> Browser {
+    userinfo["sub"] = json!("user-1");
+    deployment.provider.answer_next(Endpoint::Userinfo, Ok(ok_json(&userinfo.to_string())));
+    deployment.logged_in()
+}
+
+/// Returns the claims of a browser's session.
+fn claims(deployment: &Deployment, browser: &Browser) -> Value {
+    serde_json::from_str(deployment.session(browser).claims().as_json()).unwrap()
+}
+
+#[test]
+fn a_session_gets_the_claims_of_userinfo_if_configured() {
+    let deployment = merging(&json!({}));
+    let browser = deployment.logged_in();
+    let claims = claims(&deployment, &browser);
+    assert_eq!((&claims["name"], &claims["email"]), (&json!("Ann"), &json!("ann@example.com")));
+    assert_eq!(deployment.provider.requests(Endpoint::Userinfo), 1);
+    let unset = Deployment::discovering();
+    unset.logged_in();
+    assert_eq!(unset.provider.requests(Endpoint::Userinfo), 0);
+}
+
+#[test]
+fn claims_of_the_id_token_prevail_over_userinfo() {
+    let deployment = merging(&json!({}));
+    deployment.provider.set().id = Rc::new(|id| id.claim("phone", Value::Null));
+    let userinfo = json!({ "name": "Eve", "phone": "+1", "address": { "country": "FR" }, "gender": null });
+    let claims = claims(&deployment, &log_in_as(&deployment, userinfo));
+    assert_eq!(claims["name"], "Ann");
+    assert_eq!((&claims["phone"], &claims["address"]["country"]), (&json!("+1"), &json!("FR")), "null is absent");
+    assert_eq!(claims.get("gender"), None);
+}
+
+#[test]
+fn userinfo_states_neither_the_login_nor_rights() {
+    let deployment = merging(&json!({}));
+    // Without rights of an access token, the session's own claims are all there is.
+    deployment.provider.set().access = Rc::new(|access| access.claim("aud", "https://other.example.com").text());
+    let own = claims(&deployment, &log_in_as(&deployment, json!({})));
+    let userinfo = json!({
+        "iss": "https://evil.example.com/", "sid": "s", "auth_time": 1, "acr": "high", "amr": ["mfa"], "org_id": "org_1",
+        "org_name": "one", "aud": "a", "exp": 1, "nbf": 1, "iat": 1, "nonce": "n", "at_hash": "h", "c_hash": "h", "azp": "a", "jti": "j",
+        "scope": "read:things", "scp": ["read:things"], "permissions": ["read:things"], "client_id": "a"
+    });
+    let browser = log_in_as(&deployment, userinfo);
+    assert_eq!(claims(&deployment, &browser), own);
+    assert_eq!(peek(&deployment, &browser, "/things").outcome(), (403, "insufficient_scope".into()));
+}
+
+#[test]
+fn userinfo_admits_to_no_organization() {
+    let deployment = merging(&json!({ "authorizer": { "organizations": ["org_1"] } }));
+    let mut browser = Browser::default();
+    let callback = deployment.begin(&mut browser, "/login");
+    let userinfo = json!({ "sub": "user-1", "org_id": "org_1" });
+    deployment.provider.answer_next(Endpoint::Userinfo, Ok(ok_json(&userinfo.to_string())));
+    let answer = deployment.send(&mut browser, Request::get(&callback));
+    assert_eq!(answer.outcome(), (403, "organization_mismatch".into()));
+}
+
+#[test]
+fn userinfo_does_not_say_whose_access_token_it_is() {
+    let subject_match = json!({ "access_token": "sub", "id_token": "oid" });
+    let deployment = merging(&json!({ "authorizer": { "subject_match": subject_match } }));
+    let browser = log_in_as(&deployment, json!({ "oid": "user-1" }));
+    assert_eq!(claims(&deployment, &browser).get("oid"), None);
+    assert!(deployment.session(&browser).claims_at(deployment.now()).get("scope").is_none());
+}
+
+#[test]
+fn a_session_stores_the_configured_claims_of_userinfo_only() {
+    let deployment = merging(&json!({ "session": { "claims": ["email"] } }));
+    let browser = log_in_as(&deployment, json!({ "email": "ann@example.com", "phone": "+1" }));
+    let claims = claims(&deployment, &browser);
+    assert_eq!(
+        (claims["email"].as_str(), claims.get("phone"), claims.get("name")),
+        (Some("ann@example.com"), None, None)
+    );
+}
+
+/// Userinfo that is about another user, or about none.
+const OTHERS: [&str; 4] =
+    [r#"{"sub":"user-2","email":"bob@example.com"}"#, "{}", r#"{"sub":["user-1"]}"#, r#"{"sub":null}"#];
+
+#[test]
+fn a_login_fails_without_userinfo_of_its_user() {
+    let jwt = || answers(Incoming { content_type: Some("application/jwt".into()), ..ok_json("e30.e30.AA") });
+    let twice = || answers(ok_json(r#"{"sub":"user-2","sub":"user-1"}"#));
+    let further: [Case; 2] = [(jwt, 502, "userinfo_unavailable"), (twice, 502, "userinfo_unavailable")];
+    let failures = FAILURES.into_iter().chain(further).map(|(fault, _, code)| (fault(), code));
+    let others = OTHERS.map(|body| (answers(ok_json(body)), "userinfo_subject_mismatch"));
+    for (fault, code) in failures.chain(others) {
+        let deployment = merging(&json!({}));
+        let mut browser = Browser::default();
+        let callback = deployment.begin(&mut browser, "/login");
+        deployment.provider.fault(Endpoint::Userinfo, fault);
+        let answer = deployment.send(&mut browser, Request::get(&callback));
+        assert_eq!(answer.outcome(), (502, code.into()));
+        assert_eq!(answer.sets(COOKIE), None, "{code}");
+        assert!(deployment.has_logged(&format!("{code}: ")), "{:?}", deployment.lines());
+        assert_eq!(deployment.provider.requests(Endpoint::Userinfo), 1, "{code}");
+        assert_eq!(deployment.log_in(&mut browser).sets(COOKIE), Some(true), "the next login succeeds");
+    }
+}
+
+#[test]
+fn a_login_fails_if_the_provider_has_no_userinfo() {
+    let deployment = merging(&json!({}));
+    deployment.provider.set().metadata = json!({ "userinfo_endpoint": null });
+    let mut browser = Browser::default();
+    let callback = deployment.begin(&mut browser, "/login");
+    let page = deployment.open(&mut browser, &callback);
+    assert_eq!(page.status, 502);
+    assert!(page.body.contains("userinfo_unavailable") && page.body.contains("href=\"/login\""), "{}", page.body);
+}
+
+/// Returns a browser whose session is due for refresh, with userinfo.
+fn due(deployment: &Deployment) -> Browser {
+    deployment.provider.set().life_s = 60;
+    let browser = log_in_as(deployment, json!({ "email": "old@example.com", "phone": "+1" }));
+    deployment.provider.set().life_s = 3600;
+    deployment.sleep_s(40);
+    browser
+}
+
+#[test]
+fn a_refresh_updates_the_claims_of_userinfo() {
+    let deployment = merging(&json!({}));
+    let mut browser = due(&deployment);
+    deployment.send(&mut browser, Request::get("/app"));
+    let claims = claims(&deployment, &browser);
+    assert_eq!((claims["email"].as_str(), claims.get("phone")), (Some("ann@example.com"), None));
+}
+
+#[test]
+fn a_refresh_without_userinfo_leaves_the_users_claims() {
+    for (fault, _, code) in FAILURES {
+        let deployment = merging(&json!({}));
+        let mut browser = due(&deployment);
+        let before = (claims(&deployment, &browser), deployment.session(&browser).tokens().access.clone());
+        deployment.provider.set().id = Rc::new(|id| id.claim("name", "Bob"));
+        deployment.provider.fault(Endpoint::Userinfo, fault());
+        assert_eq!(deployment.send(&mut browser, Request::get("/app")).status, 200, "{code}");
+        assert_eq!(claims(&deployment, &browser), before.0, "{code}");
+        assert_ne!(deployment.session(&browser).tokens().access, before.1, "{code}");
+        assert!(deployment.has_logged(&format!("{code}: ")), "{:?}", deployment.lines());
+    }
+}
+
+#[test]
+fn a_refresh_without_an_id_token_leaves_the_users_claims() {
+    let deployment = merging(&json!({}));
+    deployment.provider.set().repeats_id = false;
+    let mut browser = due(&deployment);
+    deployment.send(&mut browser, Request::get("/app"));
+    assert_eq!(claims(&deployment, &browser)["email"], "old@example.com");
+    assert_eq!((deployment.provider.refreshes(), deployment.provider.requests(Endpoint::Userinfo)), (1, 1));
+}
+
+#[test]
+fn userinfo_of_another_user_ends_a_session_at_its_refresh() {
+    for body in OTHERS {
+        let deployment = merging(&json!({}));
+        let mut browser = due(&deployment);
+        deployment.provider.answer_next(Endpoint::Userinfo, Ok(ok_json(body)));
+        assert_eq!(deployment.send(&mut browser, Request::get("/app")).status, 401, "{body}");
+        assert!(deployment.has_logged("userinfo_subject_mismatch: "), "{:?}", deployment.lines());
+    }
 }

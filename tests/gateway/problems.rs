@@ -342,6 +342,8 @@ fn mistakes() -> Vec<(&'static str, String)> {
         ("a header that is a number", at(valid(), "/paths/0/integration/headers", json!({ "X-A": 1 }))),
         ("headers that are a list", at(valid(), "/paths/0/integration/headers", json!(["X-A"]))),
         ("a flag that is text", at(valid(), "/authorizer/forward_client_ip", json!("true"))),
+        ("userinfo at login as text", at(valid(), "/authorizer/userinfo_at_login", json!("yes"))),
+        ("userinfo at login, misspelt", at(valid(), "/authorizer/userinfo_on_login", json!(true))),
         ("a number that is a list", at(valid(), "/authorizer/clock_skew_s", json!([5]))),
         ("an integration whose type is a number", at(valid(), "/paths/0/integration/type", json!(1))),
         (

@@ -1,7 +1,6 @@
 // The client of the official MCP SDK finds out how to log in from the gateway's challenge, and calls the server behind it.
 
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
 import { after, test } from "node:test";
 import { UnauthorizedError } from "@modelcontextprotocol/sdk/client/auth.js";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
@@ -10,7 +9,7 @@ import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
 import { Browser } from "./support/browser.mjs";
 import { bearer, read, REALM } from "./support/gateway.mjs";
-import { serve } from "./support/http.mjs";
+import { freePort, serve } from "./support/http.mjs";
 import { startProvider } from "./support/provider.mjs";
 import { startWorker } from "./support/worker.mjs";
 
@@ -47,14 +46,6 @@ const worker = await startWorker({
   },
 });
 after(() => Promise.all([worker.stop(), provider.stop(), server.close()]));
-
-async function freePort() {
-  const probe = createServer();
-  await new Promise((resolve) => probe.listen(0, "127.0.0.1", resolve));
-  const { port } = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
 
 /** What the SDK needs of an application: it stores what it is given, and opens the provider's page. */
 class Application {

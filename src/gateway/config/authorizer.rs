@@ -97,6 +97,8 @@ section! {
         audience_parameter: Choice<AudienceParameter>;
         /// Further parameters of every login, by name. Links to the login route cannot override them.
         authorization_params: Parameters;
+        /// Whether sessions also get the claims that only the provider's userinfo has, such as `name` and `email`. Claims of the ID token prevail. A login fails without userinfo.
+        userinfo_at_login: Flag = false;
         /// Whether the user's address is sent to the token endpoint (`auth0-forwarded-for`).
         forward_client_ip: Flag = false;
         /// Where bearer tokens are read. Without it: in the header `Authorization`. All these headers and cookies are removed before a request is forwarded.
@@ -552,6 +554,7 @@ impl<'c> Authorizer<'c> {
             required_claims: self.required_claims(routes),
             subject_match,
             session_claims,
+            userinfo_at_login: config.userinfo_at_login(),
             forwards_ip: config.forward_client_ip(),
         };
         let keys = access.as_ref().and_then(|verifier| verifier.keys().next().cloned());

@@ -1,5 +1,9 @@
 // A minimal browser for logins: cookies with their protection rules, and redirects across origins.
 
+import { once } from "node:events";
+import { request as httpRequest } from "node:http";
+import { readBody } from "./http.mjs";
+
 /** Headers of a top-level navigation from the address bar. */
 export const NAVIGATION = {
   accept: "text/html,application/xhtml+xml", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "sec-fetch-site": "none",
@@ -49,6 +53,17 @@ export class Browser {
     return { ...answer, url: address.href };
   }
 
+  /** Submits the form of a page, with its hidden fields. */
+  async #submit(page, fields) {
+    const [, attributes, content] = /<form\b([^>]*)>(.*?)<\/form>/s.exec(page.text);
+    const attribute = (tag, name) => decoded(new RegExp(`\\s${name}="([^"]*)"`).exec(tag)?.[1] ?? "");
+    const inputs = [...content.matchAll(/<input\b[^>]*>/gs)].map(([tag]) => tag);
+    const hidden = inputs.filter((tag) => attribute(tag, "type") === "hidden").map((tag) => [attribute(tag, "name"), attribute(tag, "value")]);
+    const address = new URL(attribute(attributes, "action") || page.url, page.url);
+    const headers = { ...NAVIGATION, origin: address.origin, referer: page.url, "sec-fetch-site": "same-origin" };
+    return this.send(address.href, { method: "POST", headers, form: { ...Object.fromEntries(hidden), ...fields } });
+  }
+
   async #ask(address, { method, headers, body, port }) {
     const all = Object.entries({ host: address.host, ...headers });
     const answer = await this.#worker.request({ method, target: address.pathname + address.search, headers: all, body, port });
@@ -69,8 +84,11 @@ export class Browser {
     else this.cookies(origin).set(name, rest.join("="));
   }
 
-  /** Opens a page as a person does: follows redirects, and logs in as `account` where the provider asks. */
-  async open(url, { account = "alice", until = () => false, headers = {} } = {}) {
+  /**
+   * Opens a page as a person does: follows redirects, and logs in as `account` where the local provider asks. `fill` returns the
+   * fields to submit on the pages of other providers.
+   */
+  async open(url, { account = "alice", until = () => false, fill = () => undefined, headers = {} } = {}) {
     let answer = await this.send(url, { headers: { ...NAVIGATION, ...headers } });
     for (let hops = 0; hops < 20; hops += 1) {
       const location = answer.header("location");
@@ -88,18 +106,25 @@ export class Browser {
         const xsrf = /name="xsrf" value="([^"]+)"/.exec(answer.text)[1];
         answer = await this.send(action, { method: "POST", form: { xsrf, logout: "yes" }, origin: new URL(answer.url).origin });
       } else {
-        return answer;
+        const fields = fill(answer);
+        if (!fields) return answer;
+        answer = await this.#submit(answer, fields);
       }
     }
     throw new Error(`too many redirects: ${this.visited.slice(-6).join(" → ")}`);
   }
 }
 
+const decoded = (text) => text.replace(/&(?:amp|#38);/g, "&").replace(/&(?:quot|#34);/g, '"').replace(/&#39;/g, "'");
+
+/** `fetch` would set `sec-fetch-mode` by itself. */
 async function reach(address, { method, headers, body }) {
-  const response = await fetch(address, { method, headers, body, redirect: "manual" });
-  const text = await response.text();
+  const request = httpRequest(address, { method, headers, agent: false });
+  request.end(body);
+  const [response] = await once(request, "response");
+  const text = (await readBody(response)).toString();
   return {
-    status: response.status, header: (name) => response.headers.get(name), text, json: () => JSON.parse(text),
-    setCookies: response.headers.getSetCookie(),
+    status: response.statusCode, header: (name) => response.headers[name] ?? null, text, json: () => JSON.parse(text),
+    setCookies: response.headers["set-cookie"] ?? [],
   };
 }

@@ -68,6 +68,7 @@ export const clientFor = (alg) => (alg === "RS256" ? "edgeward-service" : `edgew
  * @param {Record<string, object>} [options.accounts] users by id, with their claims; any id can log in
  * @param {object} [options.ttl]         seconds: { accessToken, idToken, refreshToken, session }
  * @param {boolean} [options.rotateRefreshTokens]
+ * @param {boolean} [options.conformIdTokenClaims] ID tokens have the claims of the scope `openid` only; the others are at userinfo
  */
 export async function startProvider(options = {}) {
   const provider = new LocalProvider(options);
@@ -105,10 +106,11 @@ class LocalProvider {
     accounts = ACCOUNTS,
     ttl = {},
     rotateRefreshTokens = true,
+    conformIdTokenClaims = false,
   } = {}) {
     if (!ROUTES[dialect]) throw new TypeError(`unknown dialect: ${dialect}`);
     this.#options = {
-      port, host, dialect, audiences, scopes, algs, gateways, accounts, rotateRefreshTokens,
+      port, host, dialect, audiences, scopes, algs, gateways, accounts, rotateRefreshTokens, conformIdTokenClaims,
       ttl: { accessToken: 3600, idToken: 3600, refreshToken: 14 * 86400, session: 14 * 86400, ...ttl },
     };
     for (const alg of RSA_ALGS) {
@@ -460,7 +462,7 @@ class LocalProvider {
 
   /** Makes the provider anew over the same store: keys are fixed when it is made. */
   #rebuild() {
-    const { audiences, scopes, accounts, dialect, ttl, rotateRefreshTokens } = this.#options;
+    const { audiences, scopes, accounts, dialect, ttl, rotateRefreshTokens, conformIdTokenClaims } = this.#options;
     const auth0 = dialect === "auth0";
     const store = this.#store;
     const wishOf = (ctx) => this.#tickets.get(ctx?.get("x-token-ticket")) ?? {};
@@ -478,7 +480,7 @@ class LocalProvider {
         profile: ["name"],
         email: ["email", "email_verified"],
       },
-      conformIdTokenClaims: false,
+      conformIdTokenClaims,
       responseTypes: ["code"],
       extraParams: ["audience", "organization"],
       clientBasedCORS: () => false,
