@@ -73,7 +73,7 @@ impl Metadata {
     fn read(cache: &MetadataCache, response: Result<Incoming, Unreachable>) -> Result<Self, DiscoveryError> {
         let issuer = &cache.issuer;
         let response = response.ok().filter(|response| response.status == 200).ok_or(DiscoveryError::Unreachable)?;
-        if response.body.len() > limits::MAX_PROVIDER_BODY_BYTES {
+        if response.body.len() > limits::MAX_KEY_SET_BYTES {
             return Err(DiscoveryError::Invalid);
         }
         let text = without_byte_order_mark(&response.body).to_vec();
@@ -237,6 +237,10 @@ impl MetadataCache {
     }
 }
 
+fn discovery_request(url: String) -> Outgoing {
+    Outgoing { max_body_bytes: limits::MAX_KEY_SET_BYTES, ..Outgoing::get(url) }
+}
+
 impl MetadataPermit {
     /// Fetches the document and stores the outcome.
     pub(crate) async fn run(self, host: &impl Host) {
@@ -247,9 +251,9 @@ impl MetadataPermit {
             let now = host.now();
             self.cache.state.with(|state| state.flight.extend(self.number, now));
         };
-        let mut response = get_json(host, Outgoing::get(concat(&openid)), extend_lease).await;
+        let mut response = get_json(host, discovery_request(concat(&openid)), extend_lease).await;
         if response.as_ref().is_ok_and(|response| response.status == 404) {
-            response = get_json(host, Outgoing::get(oauth_metadata_url(&issuer)), extend_lease).await;
+            response = get_json(host, discovery_request(oauth_metadata_url(&issuer)), extend_lease).await;
         }
         let retry_after_s = response.as_ref().ok().and_then(Incoming::retry_after_s);
         let read = Metadata::read(&self.cache, response).map(Arc::new);

@@ -25,12 +25,12 @@ pub const MAX_CLAIMS_DEPTH: usize = 64;
 pub const MAX_JSON_DEPTH: usize = 126;
 
 /// Most members of one JSON object. Bounds the search for duplicate names.
-pub const MAX_OBJECT_MEMBERS: usize = 256;
+pub const MAX_OBJECT_MEMBERS: usize = 4096;
 
-/// Longest body of a discovery, token or userinfo response, in bytes; enforced while streaming.
+/// Longest body of a token or userinfo response, in bytes; enforced while streaming.
 pub const MAX_PROVIDER_BODY_BYTES: usize = 64 * 1024;
 
-/// Longest body of a JWKS response, in bytes; enforced while streaming. Some sets have certificate chains, or many keys of other kinds.
+/// Longest body of a JWKS or discovery response, in bytes; enforced while streaming. Some sets have certificate chains, or many keys of other kinds.
 pub const MAX_KEY_SET_BYTES: usize = 512 * 1024;
 
 /// Longest entry of the edge cache, in bytes: a JWKS as a JSON string inside JSON.

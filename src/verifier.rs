@@ -95,7 +95,7 @@ pub(crate) enum Check {
     /// Keys are needed: fetch them with the permit, then check again.
     Fetch(Permit),
     /// Another request is fetching the keys: wait [`limits::FETCH_POLL_MS`] and check again.
-    Wait,
+    Wait(Option<SignatureProof>),
     /// There are no keys to verify the token with.
     Unavailable(KeysUnavailable),
     /// A host is to verify the signature: check again with its verdict.
@@ -109,7 +109,8 @@ pub(crate) struct PendingSignature {
     check: SignatureCheck,
 }
 
-/// A host's verdict on the signature of the token that is checked, under a key.
+/// A host's verdict on the signature of the token that is checked, under a key; or the core's, while it waits for another key.
+#[derive(Debug)]
 pub(crate) struct SignatureProof {
     key: Arc<VerifyingKey>,
     is_valid: bool,
@@ -170,6 +171,9 @@ impl<K> Verifier<K> {
         let mut check = self.inner.check(token, host.now(), 0, None);
         if let Check::Fetch(permit) = check {
             drop(host.spawn(KeyJob::load(permit)));
+            check = self.inner.check(token, host.now(), u8::MAX, None);
+        } else if let Check::Wait(Some(_)) = check {
+            // The keys at hand decide.
             check = self.inner.check(token, host.now(), u8::MAX, None);
         }
         if let Check::Signature(PendingSignature { check: SignatureCheck { algorithm, .. }, .. }) = check {
@@ -393,7 +397,8 @@ impl KeyCache {
                         drop(permit);
                         match self.find_replaced(now, fetches) {
                             Some(Lookup::Fetch(permit)) => Check::Fetch(permit),
-                            Some(_) => Check::Wait,
+                            // Meanwhile the signature is not verified again.
+                            Some(_) => Check::Wait(Some(SignatureProof { key, is_valid: false })),
                             None => return Err(VerifyError::SignatureInvalid),
                         }
                     }
@@ -401,7 +406,7 @@ impl KeyCache {
                 }
             }
             Lookup::Fetch(permit) => Check::Fetch(permit),
-            Lookup::Wait => Check::Wait,
+            Lookup::Wait => Check::Wait(None),
             Lookup::Refused(error) => return Err(error),
             Lookup::Unavailable(error) => Check::Unavailable(error),
         };
@@ -423,7 +428,7 @@ impl Check {
             Self::Refused(error) => Break(Err(VerificationError::Refused(error))),
             Self::Unavailable(error) => Break(Err(VerificationError::Unavailable(error))),
             Self::Fetch(permit) => Continue(Step::Fetch(permit)),
-            Self::Wait => Continue(Step::Wait),
+            Self::Wait(proof) => Continue(Step::Wait(proof)),
             Self::Signature(pending) => Continue(Step::Signature(pending)),
         }
     }
@@ -434,7 +439,7 @@ enum Step {
     /// Fetch keys.
     Fetch(Permit),
     /// Wait for another request's fetch.
-    Wait,
+    Wait(Option<SignatureProof>),
     /// Let the host verify the signature.
     Signature(PendingSignature),
 }
@@ -456,7 +461,10 @@ async fn check_until_decided(check: &CheckFn<'_>, host: &impl KeyHost) -> Verdic
     for _ in 0..limits::MAX_POLLS {
         match check(host.now(), fetches, proof.as_ref()).finish(host) {
             Break(verdict) => return verdict,
-            Continue(Step::Wait) => host.sleep(limits::FETCH_POLL_MS).await,
+            Continue(Step::Wait(found)) => {
+                proof = found.or(proof);
+                host.sleep(limits::FETCH_POLL_MS).await;
+            }
             Continue(Step::Signature(PendingSignature { key, check })) => {
                 let is_valid = match host.verify_signature(check).await {
                     SignatureVerdict::Valid => true,

@@ -48,7 +48,7 @@ fn permit_of(check: Check) -> Option<Permit> {
     match check {
         Check::Verified(_, permit) => permit,
         Check::Fetch(permit) => Some(permit),
-        Check::Refused(_) | Check::Wait | Check::Unavailable(_) | Check::Signature(_) => None,
+        Check::Refused(_) | Check::Wait(_) | Check::Unavailable(_) | Check::Signature(_) => None,
     }
 }
 
@@ -115,14 +115,14 @@ fn a_permit_returned_late_does_not_end_another_lease() {
     world.sleep_ms(limits::FETCH_LEASE_MS);
     let second = permit_of(check(&world, &text)).unwrap();
     drop(first);
-    assert!(matches!(check(&world, &text), Check::Wait));
+    assert!(matches!(check(&world, &text), Check::Wait(_)));
     // Neither does the failure of an older fetch.
     world.sleep_ms(limits::FETCH_LEASE_MS);
     let third = permit_of(check(&world, &text)).unwrap();
     world.reply_next(JWKS_URI, [Err(Unreachable::GivenUp)]);
     fetch(&world, second);
     assert!(world.seen().lines[0].1.starts_with("jwks_unreachable: "));
-    assert!(matches!(check(&world, &text), Check::Wait));
+    assert!(matches!(check(&world, &text), Check::Wait(_)));
     fetch(&world, third);
     assert_eq!(world.request(&text), Verdict::Accepted);
 }
@@ -209,13 +209,13 @@ fn later_requests_wait_exactly_as_long_as_the_lease() {
     let frozen = permit_of(check(&world, &text)).unwrap();
     for millis in [0, limits::FETCH_LEASE_MS - 1] {
         world.sleep_ms(millis);
-        assert!(matches!(check(&world, &text), Check::Wait));
+        assert!(matches!(check(&world, &text), Check::Wait(_)));
     }
     world.sleep_ms(1);
     let second = permit_of(check(&world, &text)).unwrap();
     // The lease began with its own check, not with the frozen one's.
     world.sleep_ms(limits::FETCH_LEASE_MS - 1);
-    assert!(matches!(check(&world, &text), Check::Wait));
+    assert!(matches!(check(&world, &text), Check::Wait(_)));
     world.sleep_ms(1);
     assert!(permit_of(check(&world, &text)).is_some());
     drop((frozen, second));

@@ -292,6 +292,7 @@ fn client(subject_match: SubjectMatch) -> Client {
         authorization_params: Vec::new(),
         organizations: Vec::new(),
         required_claims: Vec::new(),
+        claim_rules: Vec::new(),
         subject_match,
         userinfo_at_login: false,
         session_claims: None,

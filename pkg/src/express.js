@@ -5,18 +5,21 @@ export function bearer(options) {
   const check = guard(options);
   const { onError } = options;
   return (request, response, next) => {
-    check({ headers: request.headers, headersDistinct: request.headersDistinct, url: request.originalUrl ?? request.url }).then(
+    const refuse = (error) => {
+      if (!(error instanceof EdgewardError)) return next(error);
+      if (onError !== undefined) return onError(error, request, response, next);
+      response.statusCode = error.status;
+      for (const [name, value] of Object.entries(error.headers)) response.setHeader(name, value);
+      response.end(error.body);
+    };
+    const { headers, headersDistinct, originalUrl, url } = request;
+    check({ headers, headersDistinct, url: originalUrl ?? url }).then(
       (token) => {
         request.auth = token;
         next();
       },
-      (error) => {
-        if (!(error instanceof EdgewardError)) return next(error);
-        if (onError !== undefined) return onError(error, request, response, next);
-        response.statusCode = error.status;
-        for (const [name, value] of Object.entries(error.headers)) response.setHeader(name, value);
-        response.end(error.body);
-      },
+      // An error of `onError` itself must not be lost.
+      (error) => Promise.resolve(error).then(refuse).catch(next),
     );
   };
 }

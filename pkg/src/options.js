@@ -137,13 +137,30 @@ const KINDS = { access: "access tokens", id: 'ID tokens (kind: "id")' };
 
 /** Issuers at which anyone can request tokens for any audience: those of public continuous integration. */
 const SERVES_EVERYONE = /^https:\/\/(token\.actions\.githubusercontent\.com|gitlab\.com$)/;
+/** Google signs ID tokens of service accounts for any audience. As ID tokens they are what they are; none is an access token of your API. */
+const GOOGLE = "https://accounts.google.com";
+const ACCOUNT_CLAIMS = ["sub", "email", "hd", "azp"];
 const ORIGIN_CLAIMS = [
-  "sub", "repository", "repository_id", "repository_owner", "repository_owner_id", "project_path", "project_id", "namespace_path", "namespace_id",
+  "repository", "repository_id", "repository_owner", "repository_owner_id", "project_path", "project_id", "namespace_path", "namespace_id",
 ];
 
-/** Whether the rules admit some repositories or owners only. A prefix must end one's name: `octo` also begins `octocat`. */
-const restrictsOrigin = (rules = []) =>
-  rules.some(({ claim, equals, any, all, prefix }) => claim.length === 1 && ORIGIN_CLAIMS.includes(claim[0]) && Boolean(equals ?? any ?? all ?? prefix?.includes("/")));
+/** A `sub` that names a repository or its owner. Repositories choose what it consists of, and others can choose the same. */
+const NAMES_ORIGIN = /^((repo|repository|project_path):[^]*\/|(repository_id|repository_owner|repository_owner_id):[^])/;
+
+/** Whether the rules admit some repositories, owners or accounts only. A prefix must end a name: `octo` also begins `octocat`. */
+const restrictsOrigin = (issuer, rules = []) =>
+  rules.some(({ claim: [name, ...inner], equals, any = [], all = [], prefix }) => {
+    if (inner.length > 0) return false;
+    const listed = [...any, ...all, ...(equals === undefined ? [] : [equals])];
+    if (issuer === GOOGLE) return listed.length > 0 && ACCOUNT_CLAIMS.includes(name);
+    const hasPrefix = prefix !== undefined && prefix.includes("/");
+    if (name === "sub") return (listed.length > 0 && listed.every((text) => NAMES_ORIGIN.test(text))) || (hasPrefix && NAMES_ORIGIN.test(prefix));
+    return ORIGIN_CLAIMS.includes(name) && (listed.length > 0 || hasPrefix);
+  });
+
+const NEEDS_ORIGIN =
+  "must have a rule that names a repository or its owner (sub, repository, repository_owner, project_path, namespace_path, or their ids), " +
+  "or at Google an account (sub, email, hd, azp): anyone can request a token of this issuer for any audience";
 
 /** The core's reasons, by number. */
 const REASONS = [
@@ -198,9 +215,8 @@ export function readVerifierOptions(options) {
       if (policy.clients === undefined) fail(`${prefix}audience`, "is false: then clients must list the clients whose tokens are accepted");
     }
     if (one.issuer.includes(TENANT) && policy.tenants === undefined) fail("tenants", 'is missing: the ids of the tenants that the issuer may stand for, or "any"');
-    if (SERVES_EVERYONE.test(one.issuer) && !restrictsOrigin(policy.claims)) {
-      fail("claims", "must have a rule on sub, repository, repository_owner, project_path or namespace_path (or their ids): every repository at this issuer can request a token for any audience");
-    }
+    const servesEveryone = SERVES_EVERYONE.test(one.issuer) || (kind === "access" && one.issuer === GOOGLE);
+    if (servesEveryone && policy.clients === undefined && !restrictsOrigin(one.issuer, policy.claims)) fail("claims", NEEDS_ORIGIN);
     if (one.jwks !== undefined && one.jwksUri !== undefined) fail(`${prefix}jwks`, "and jwksUri exclude each other");
     if (names.has(one.issuer)) fail(`${prefix}issuer`, "is a duplicate");
     names.add(one.issuer);

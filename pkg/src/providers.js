@@ -19,9 +19,12 @@ const preset = (name, keys) => (options = {}) => {
   const made = { algorithms: ["RS256"] };
   for (const [key, value] of Object.entries(keys)) {
     const isReplaced = Object.hasOwn(given, key) || (key === "jwksUri" && Object.hasOwn(given, "jwks"));
-    if (!isReplaced) made[key] = key === "issuer" || key === "jwksUri" ? filledIn(value) : structured(value);
+    if (key === "issuers" && Object.hasOwn(given, "jwks")) {
+      made.issuers = value.map(({ issuer }) => ({ issuer, jwks: given.jwks }));
+    } else if (!isReplaced) made[key] = key === "issuer" || key === "jwksUri" ? filledIn(value) : structured(value);
   }
-  return { ...made, ...given };
+  const { jwks, ...rest } = given;
+  return { ...made, ...(made.issuers === undefined ? given : rest) };
 };
 
 const EXAMPLES = { domain: "login.example.com", clientId: "client_01", audience: "my-project" };

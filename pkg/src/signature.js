@@ -24,8 +24,8 @@ export async function verifySignature({ algorithm, key, message, signature }, ke
   const parameters = ALGORITHMS[algorithm];
   if (subtle === undefined || parameters === undefined) return UNSUPPORTED;
   const name = `${algorithm} ${key}`;
+  let imported = keys.get(name);
   try {
-    let imported = keys.get(name);
     if (imported === undefined) {
       imported = await subtle.importKey("raw", bytesOf(key), parameters, false, ["verify"]);
       // Keys, not promises: a request must not wait for another's.
@@ -35,6 +35,6 @@ export async function verifySignature({ algorithm, key, message, signature }, ke
     return (await subtle.verify(parameters, imported, bytesOf(signature), encoder.encode(message))) === true ? VALID : INVALID;
   } catch (error) {
     // Most platforms refuse a key that is not on its curve as it is imported, Deno as it is used.
-    return error?.name === "DataError" || error?.name === "TypeError" ? KEY_REFUSED : UNSUPPORTED;
+    return error?.name === "DataError" || (error?.name === "TypeError" && imported !== undefined) ? KEY_REFUSED : UNSUPPORTED;
   }
 }

@@ -503,7 +503,6 @@ export type EdgewardErrorCode =
   | "key_not_found"
   | "key_ambiguous"
   | "key_alg_mismatch"
-  | "async_required"
   | "signature_invalid"
   | "typ_not_allowed"
   | "token_kind_mismatch"
@@ -542,6 +541,8 @@ export type EdgewardErrorCode =
   | "discovery_issuer_mismatch"
   | "keys_not_loaded"
   | "aborted"
+  // 500: `verifySync` cannot wait for the platform.
+  | "async_required"
   // 500: an error in the options, or in this package.
   | "options_invalid"
   | "internal_error";

@@ -142,7 +142,7 @@ impl<'g> MatchedRequest<'g> {
             return self.answer_anonymous(head, Some(session), host).await;
         }
         let caller = Caller { claims: session.claims_at(now), token: &session.tokens().access };
-        match (self.authorize(head, caller.claims), verdict) {
+        match (self.authorize_session(head, caller.claims), verdict) {
             (Continue(()), _) => self.perform(head, Some(caller), Some(session), host).await,
             // The rights of the token are unknown, so 403 could be wrong.
             (Break(_), Some(AccessTokenVerdict::KeysUnavailable(why))) => {

@@ -17,7 +17,7 @@ use crate::http::{
     is_navigation, is_prefetch, missing_session, missing_token, missing_token_in, refused, token_not_accepted,
 };
 use crate::io::UnixTime;
-use crate::jwt::Claims;
+use crate::jwt::{Claims, check_rules};
 use crate::limits;
 use crate::oidc::{RelyingParty, ReturnTo, has_parameter, login_url};
 use crate::session::{Cookies, Session};
@@ -88,6 +88,8 @@ impl<'g> MatchedRequest<'g> {
             return Break(bad_request(TOKEN_IN_QUERY));
         }
         match token_source::read(&self.gateway.token_sources, head) {
+            // A token that comes by itself is no attempt to use it.
+            Ok(Some(token)) if token.is_ambient() && !self.route.accepts_bearer() => {}
             Ok(Some(token)) => return self.accept_bearer(head, token),
             Ok(None) => {}
             Err(detail) => return Break(bad_request(detail)),
@@ -137,7 +139,7 @@ impl<'g> MatchedRequest<'g> {
     /// itself stays valid.
     pub(crate) fn is_valid_for_route(&self, session: &Session, now: UnixTime) -> bool {
         !session.has_expired_access_token(now)
-            || !self.needs_access_token() && self.check(session.claims_at(now)).is_ok()
+            || !self.needs_access_token() && self.check_session(session.claims_at(now)).is_ok()
     }
 
     /// Returns the response to a session that is [not valid for the route](Self::is_valid_for_route): a new login, which brings a new
@@ -283,6 +285,20 @@ impl<'g> MatchedRequest<'g> {
         let requirements = &self.route.requirements;
         let roles_claim = requirements.roles.as_ref().and_then(|_| self.gateway.roles_claim_of(claims.issuer()?));
         requirements.check_with_roles_in(roles_claim, claims)
+    }
+
+    /// Checks the rights that the route requires of a session, and the rules on claims of every token.
+    fn check_session(&self, claims: &Claims) -> Result<(), Forbidden> {
+        self.gateway.login.as_ref().map_or(Ok(()), |login| check_rules(&login.client.claim_rules, claims))?;
+        self.check(claims)
+    }
+
+    /// Checks the rights of a session. Breaks like [`authorize`](Self::authorize).
+    pub(crate) fn authorize_session(&self, head: &RequestHead<'_>, claims: &Claims) -> Outcome<()> {
+        match self.check_session(claims) {
+            Ok(()) => Continue(()),
+            Err(reason) => Break(self.forbid(head, &reason)),
+        }
     }
 
     /// Returns the response to an invalid token.

@@ -399,6 +399,7 @@ mod tests {
     use alloc::string::String;
 
     use super::{Document, JsonError, Member, Node, Number, Value, read_member};
+    use crate::limits;
 
     fn parse(text: &str) -> Result<Document, JsonError> {
         Document::parse(text.as_bytes().to_vec(), 16)
@@ -454,8 +455,8 @@ mod tests {
             let members: alloc::vec::Vec<String> = (0..members).map(|n| format!("\"{n}\":0")).collect();
             format!("{{{}}}", members.join(","))
         };
-        assert!(parse(&wide(256)).is_ok());
-        assert_eq!(parse(&wide(257)).unwrap_err(), JsonError::TooManyMembers);
+        assert!(parse(&wide(limits::MAX_OBJECT_MEMBERS)).is_ok());
+        assert_eq!(parse(&wide(limits::MAX_OBJECT_MEMBERS + 1)).unwrap_err(), JsonError::TooManyMembers);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::json::{Object, Value};
 use crate::limits;
 use crate::rsa::{InvalidKey, PublicKey, has_roca_fingerprint};
 use crate::text::{concat, decimal};
+use crate::url::is_tenant;
 
 /// A public key that may verify signatures, with its `kid` and the algorithm it is restricted to, if any.
 pub struct VerifyingKey {
@@ -166,7 +167,7 @@ impl VerifyingKey {
             let curve = Curve::find(kty, crv).ok_or(InvalidJwk::CurveUnsupported)?;
             (Self::of(Material::Curve(CurveKey::new(curve, number)?)), Some(curve.algorithm))
         };
-        let issuer = jwk("issuer").and_then(Value::as_str).map(Into::into);
+        let issuer = text("issuer")?.map(Into::into);
         let key = Self { kid: kid.map(Into::into), algorithm: fitting, issuer, ..key };
         // The algorithm must be one of the key's type and curve (RFC 8725 §3.1).
         if algorithm.is_some_and(|algorithm| !key.fits(algorithm)) { Err(InvalidJwk::AlgMismatch) } else { Ok(key) }
@@ -274,11 +275,24 @@ impl VerifyingKey {
         }
     }
 
+    /// Returns whether the key may sign for this issuer. An issuer in the set counts by its tenant: a provider has several forms of URL
+    /// for one, and other providers may mean something else by the member.
+    pub(crate) fn serves(&self, issuer: &str) -> bool {
+        let tenant = |url: &str| url.split('/').find(|segment| is_tenant(segment)).map(String::from);
+        match self.issuer.as_deref().and_then(tenant) {
+            Some(of_key) => tenant(issuer) == Some(of_key),
+            None => true,
+        }
+    }
+
     /// Returns whether this is the same key, with the same `kid`, algorithm and issuer.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
-        self.kid == other.kid
-            && self.algorithm == other.algorithm
-            && self.issuer == other.issuer
+        self.kid == other.kid && self.algorithm == other.algorithm && self.has_numbers_of(other)
+    }
+
+    /// Returns whether both are one public key, for the same issuer.
+    pub(super) fn has_numbers_of(&self, other: &Self) -> bool {
+        self.issuer == other.issuer
             && match (&self.material, &other.material) {
                 (Material::Rsa(one), Material::Rsa(two)) => one.n() == two.n() && one.e() == two.e(),
                 (Material::Curve(one), Material::Curve(two)) => one == two,

@@ -29,9 +29,9 @@ pub use claim_path::ClaimPath;
 pub use claims::Claims;
 pub(crate) use policy::Rules;
 pub use policy::{Access, Any, Id, InvalidPolicy, Policy, Profile};
-#[cfg(feature = "gateway")]
-pub(crate) use requirements::is_organization;
 pub use requirements::{ClaimRule, Requirements, Roles};
+#[cfg(feature = "gateway")]
+pub(crate) use requirements::{check_rules, is_organization};
 pub use tenants::Tenants;
 #[cfg(feature = "gateway")]
 pub(crate) use token::unverified_claims;

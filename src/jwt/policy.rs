@@ -301,6 +301,20 @@ impl<K> Policy<K> {
         &self.rules.issuer
     }
 
+    /// Returns whether the claims of a session are of an accepted tenant, or there are no tenants.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn admits_tenant(&self, claims: &super::Claims) -> bool {
+        let Rules { tenants, issuer, .. } = &*self.rules;
+        let Some(tenants) = tenants else { return true };
+        match tenants.single() {
+            Some(_) => claims.issuer() == Some(issuer),
+            None => claims
+                .issuer()
+                .and_then(|named| tenant_in(issuer, named))
+                .is_some_and(|tenant| tenants.contains(tenant)),
+        }
+    }
+
     /// Returns the accepted algorithms.
     #[must_use]
     pub fn algorithms(&self) -> &[Algorithm] {

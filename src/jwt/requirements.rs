@@ -134,10 +134,18 @@ impl Requirements {
             }
         }
         self.roles.as_ref().map_or(Ok(()), |roles| roles.check(claim.unwrap_or(&roles.claim), claims))?;
-        match self.claims.iter().find(|rule| !rule.is_met(claims)) {
-            Some(rule) => Err(Forbidden::Claim(ClaimName::Configured(rule.claim.to_text()))),
-            None => Ok(()),
-        }
+        check_rules(&self.claims, claims)
+    }
+}
+
+/// Checks rules on claims.
+///
+/// # Errors
+/// The first rule that is not met.
+pub(crate) fn check_rules(rules: &[ClaimRule], claims: &Claims) -> Result<(), Forbidden> {
+    match rules.iter().find(|rule| !rule.is_met(claims)) {
+        Some(rule) => Err(Forbidden::Claim(ClaimName::Configured(rule.claim.to_text()))),
+        None => Ok(()),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::io::UnixTime;
 use crate::json::Value;
 use crate::jwk::VerifyingKey;
 use crate::limits;
-use crate::url::{is_issuer, tenant_in};
+use crate::url::tenant_in;
 
 impl Rules {
     /// Checks `alg`, `crit` and `b64`, before a key is looked up.
@@ -135,6 +135,10 @@ impl Rules {
     fn check_issuer(&self, claims: &Registered<'_>, key: &VerifyingKey) -> Result<(), VerifyError> {
         let issuer = required("iss", claims.iss)?;
         let mismatch = || Err(VerifyError::IssuerMismatch(Mismatch::new(&[&self.issuer], &[issuer])));
+        // A set that tenants share also has keys that sign for one of them only.
+        if !key.serves(issuer) {
+            return mismatch();
+        }
         let Some(tenants) = &self.tenants else {
             return if issuer == self.issuer { Ok(()) } else { mismatch() };
         };
@@ -142,8 +146,6 @@ impl Rules {
             Some(tenant) => Some(tenant).filter(|_| issuer == self.issuer),
             None => tenant_in(&self.issuer, issuer).filter(|tenant| tenants.contains(tenant)),
         };
-        // The tenants' common set also has keys that sign for some of them only.
-        let tenant = tenant.filter(|_| key.issuer.as_ref().is_none_or(|of_key| is_issuer(of_key, issuer)));
         let Some(tenant) = tenant else { return mismatch() };
         let named = required("tid", text("tid", claims.tid)?)?;
         if named == tenant {

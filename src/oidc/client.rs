@@ -11,6 +11,7 @@ use super::{ReturnTo, SubjectMatch, form};
 use crate::host::Host;
 use crate::http::percent;
 use crate::io::{Incoming, Outgoing, Unreachable};
+use crate::jwt::ClaimRule;
 use crate::limits;
 use crate::url::HttpUrl;
 
@@ -39,6 +40,8 @@ pub struct Client {
     pub organizations: Vec<String>,
     /// The names of the claims with roles, and of those with rules: sessions store them.
     pub required_claims: Vec<String>,
+    /// Rules on claims that every session must meet, wherever it is used.
+    pub claim_rules: Vec<ClaimRule>,
     /// The claims that identify the same user in access tokens and ID tokens.
     pub subject_match: SubjectMatch,
     /// Claims of the ID token that sessions store; all if `None`.

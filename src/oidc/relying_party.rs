@@ -9,7 +9,7 @@ use super::{Client, LoginHost, RefreshCoordinator, ReplayGuard};
 use crate::http::{RequestHead, is_prefetch};
 use crate::io::UnixTime;
 use crate::jwk::KeyCache;
-use crate::jwt::{Id, Policy};
+use crate::jwt::{Claims, Id, Policy};
 use crate::session::{Cookies, Session, SessionCache, Sessions};
 use crate::shared::Shared;
 use crate::verifier::Verifier;
@@ -78,8 +78,9 @@ impl RelyingParty {
         let Some(header) = (head.header)("cookie") else { return Vec::new() };
         let (cookies, host) = (Cookies::new(&header), self.client.host());
         let opened = self.state.with(|state| self.sessions.open_cached(&cookies, host, now, &mut state.sessions));
-        // The configured organizations may have changed since the login.
-        opened.into_iter().filter(|session| self.client.admits(session.claims())).collect()
+        // The configured organizations and tenants may have changed since the login.
+        let is_admitted = |claims: &Claims| self.client.admits(claims) && self.id_policy.admits_tenant(claims);
+        opened.into_iter().filter(|session| is_admitted(session.claims())).collect()
     }
 
     /// Returns the newest live session of a request.

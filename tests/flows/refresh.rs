@@ -528,22 +528,6 @@ fn a_token_with_an_unpublished_key_is_verified_again_until_it_is_published() {
 }
 
 #[test]
-fn tokens_with_more_claims_than_a_session_can_store_end_it() {
-    let deployment = Deployment::new();
-    let mut browser = due(&deployment);
-    // Each is within the limit; together they exceed it.
-    deployment.provider.set().id =
-        Rc::new(|id| (0..249).fold(id, |id, number| id.claim(&format!("c{number}"), number)));
-    let more = |access: Mint| access.claim("permissions", json!(["p"])).claim("org_id", "o").claim("client_id", CLIENT);
-    deployment.provider.set().access = Rc::new(move |access| more(access).text());
-    let answer = deployment.send(&mut browser, Request::get("/app"));
-    assert_eq!((answer.status, answer.sets(COOKIE)), (401, Some(false)));
-    assert!(deployment.has_logged("session_too_large: "), "{:?}", deployment.lines());
-    let login = deployment.log_in(&mut browser);
-    assert_eq!((login.status, login.sets(COOKIE)), (502, None), "nor can a login begin with them");
-}
-
-#[test]
 fn the_cookie_of_a_session_in_use_is_rewritten() {
     let deployment = Deployment::new();
     deployment.provider.set().life_s = 100_000;

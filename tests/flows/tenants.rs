@@ -30,9 +30,11 @@ fn deployment(tenants: &Value, segment: &str, tenant: &'static str) -> Deploymen
     provider.set().access = Rc::new(move |mint| {
         mint.claim("iss", of(tenant)).claim("tid", tenant).claim("oid", "oid-1").claim("sub", "sub-of-api").text()
     });
-    let config =
-        with(oidc_config(), &json!({ "authorizer": { "type": "entra", "issuer": TEMPLATE, "tenants": tenants } }));
-    Deployment::on(&host, &provider, &config)
+    Deployment::on(&host, &provider, &config_of(tenants))
+}
+
+fn config_of(tenants: &Value) -> Value {
+    with(oidc_config(), &json!({ "authorizer": { "type": "entra", "issuer": TEMPLATE, "tenants": tenants } }))
 }
 
 /// Logs in; the callback names this issuer (RFC 9207).
@@ -67,6 +69,20 @@ fn users_of_other_tenants_do_not() {
     let (_, response) = log_in(&deployment, &of(FOREIGN));
     assert_ne!(response.sets(COOKIE), Some(true));
     assert!(deployment.lines().iter().any(|line| line.contains("issuer_mismatch")), "{:?}", deployment.lines());
+}
+
+#[test]
+fn sessions_of_a_tenant_that_is_no_longer_accepted_end() {
+    let before = deployment(&json!([OURS, SECOND]), "common", SECOND);
+    let (mut browser, _) = log_in(&before, &of(SECOND));
+    assert_eq!(before.send(&mut browser, Request::get("/app")).status, 200);
+    let mut with_others = |tenants: Value| {
+        let after = Deployment::on(&before.host, &before.provider, &config_of(&tenants));
+        after.send(&mut browser, Request::get("/app")).status
+    };
+    assert_eq!(with_others(json!([FOREIGN, SECOND])), 200);
+    assert_eq!(with_others(json!([OURS, FOREIGN])), 401);
+    assert_eq!(with_others(json!("any")), 200);
 }
 
 #[test]

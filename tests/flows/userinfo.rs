@@ -290,6 +290,20 @@ fn a_refresh_updates_the_claims_of_userinfo() {
 }
 
 #[test]
+fn more_claims_than_a_session_can_store_end_it() {
+    let deployment = merging(&json!({}));
+    let mut browser = due(&deployment);
+    // Each is within the limit; together they exceed it.
+    let members = (0..edgeward::limits::MAX_OBJECT_MEMBERS - 1).map(|number| (format!("c{number}"), json!(1)));
+    let mut many = Value::Object(members.collect());
+    many["sub"] = json!("user-1");
+    deployment.provider.answer_next(Endpoint::Userinfo, Ok(ok_json(&many.to_string())));
+    let answer = deployment.send(&mut browser, Request::get("/app"));
+    assert_eq!((answer.status, answer.sets(COOKIE)), (401, Some(false)));
+    assert!(deployment.has_logged("session_too_large: "), "{:?}", deployment.lines());
+}
+
+#[test]
 fn a_refresh_without_userinfo_leaves_the_users_claims() {
     for (fault, _, code) in FAILURES {
         let deployment = merging(&json!({}));

@@ -1,9 +1,11 @@
 //! Rights by claims: alternatives, paths and rules on routes, and their part in the agreement of a path's readings.
 
+use edgeward::gateway::Answer;
 use serde_json::{Value, json};
 
+use crate::support::host::VirtualHost;
 use crate::support::{Mint, key_a};
-use crate::{bearer, code, config, gateway, problem, reply, token};
+use crate::{ISSUER, Login, bearer, code, config, gateway, handle, problem, reply, token};
 
 fn route(path: &str, more: &Value) -> Value {
     let mut route = json!({ "method": "ANY", "path": path, "integration": { "type": "respond" } });
@@ -157,4 +159,23 @@ fn further_types_pass_where_they_are_listed() {
     }
     let reply = reply(&without, "GET", "/api", &[("authorization", &typed("custom+jwt"))]);
     assert_eq!(code(&reply), "typ_not_allowed");
+}
+
+#[test]
+fn rules_of_the_authorizer_hold_for_sessions_too() {
+    let mut config = config();
+    config["authorizer"]["claims"] = json!({ "groups": { "any": ["staff"] } });
+    let gateway = gateway(&config);
+    let claims = |groups: Value| json!({ "iss": ISSUER, "sub": "auth0|1", "groups": groups });
+    for (groups, passes) in [(json!(["staff"]), true), (json!(["a"]), false), (Value::Null, false), (json!({}), false)]
+    {
+        let cookie = Login::new().with("claims", claims(groups.clone())).cookie();
+        let answer = handle(&gateway, &VirtualHost::default(), "GET", "/api/a", &[("cookie", &cookie)]);
+        match answer {
+            Answer::Forward(_) => assert!(passes, "{groups}"),
+            Answer::Reply(reply) => {
+                assert_eq!((passes, reply.status, code(&reply).as_str()), (false, 403, "claim_not_allowed"), "{groups}")
+            }
+        }
+    }
 }

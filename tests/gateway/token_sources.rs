@@ -200,7 +200,13 @@ fn no_cache_stores_the_response_to_a_token_that_browsers_add() {
 fn tokens_of_other_sources_are_bearer_tokens() {
     let gateway = gateway(&with_sources(config(), true));
     let cookie = in_cookie(&token().text());
+    // Where only sessions count, a token that comes by itself is ignored: a proxy adds one to every request.
     let refused = reply(&gateway, "GET", "/session", &[("cookie", &cookie)]);
+    assert_eq!((refused.status, code(&refused).as_str()), (401, "login_required"));
+    let both = format!("{}; {cookie}", Login::new().cookie());
+    let text = token().text();
+    forward(&gateway, "GET", "/session", &[("cookie", &both), (HEADER, &text)]);
+    let refused = reply(&gateway, "GET", "/session", &[("authorization", &bearer(&token())), ("cookie", &both)]);
     assert_eq!((refused.status, code(&refused).as_str()), (401, "bearer_not_accepted"));
     // Like one in `Authorization`, it is preferred to a session, and a bad one is refused beside it.
     let both = format!("{}; {cookie}", Login::new().cookie());

@@ -311,7 +311,8 @@ impl<'c> Authorizer<'c> {
 
     /// The names of the claims with roles, and of those with rules of routes.
     fn required_claims(&self, routes: &[Route]) -> Vec<String> {
-        let rules = routes.iter().flat_map(|route| &route.requirements.claims).map(|rule| &rule.claim);
+        let of_tokens = self.issuers.first().map_or(&[][..], |login| login.claims);
+        let rules = routes.iter().flat_map(|route| &route.requirements.claims).chain(of_tokens).map(|rule| &rule.claim);
         let paths = self.config.roles_claim().value.into_iter().chain(rules);
         sorted(paths.map(ClaimPath::claim)).into_iter().map(Into::into).collect()
     }
@@ -371,11 +372,12 @@ impl<'c> Authorizer<'c> {
         sources
     }
 
-    /// The claims with roles of the issuers that have their own, sorted by issuer.
+    /// The claims with roles, sorted by issuer; none if no issuer has its own.
     pub(super) fn roles_claims(&self) -> Vec<(String, ClaimPath)> {
         let mut claims: Vec<(String, ClaimPath)> = Vec::new();
-        for one in &self.issuers {
-            if let Some(claim) = &one.own.roles_claim {
+        let has_own = self.issuers.iter().any(|one| one.own.roles_claim.is_some());
+        for one in self.issuers.iter().filter(|_| has_own) {
+            if let Some(claim) = one.own.roles_claim.as_ref().or(self.config.roles_claim().value) {
                 let at = claims.partition_point(|(other, _)| *other < one.template);
                 claims.insert(at, (one.template.clone(), claim.clone()));
             }
@@ -439,12 +441,16 @@ impl<'c> Authorizer<'c> {
         }
         let mut verifier: Option<Verifier> = None;
         for one in &self.issuers {
-            let is_restricted = |route: &Route| restricts_origin(&route.requirements.claims);
+            let clients = one.own.clients.as_deref().unwrap_or(self.config.clients().items());
+            let is_restricted = |route: &Route| restricts_origin(&one.issuer, &route.requirements.claims);
             let mut open = routes.iter().filter(|route| route.auth != Auth::None && route.accepts_bearer());
-            if serves_everyone(&one.issuer) && !restricts_origin(one.claims) && !open.all(is_restricted) {
+            if serves_everyone(&one.issuer)
+                && clients.is_empty()
+                && !restricts_origin(&one.issuer, one.claims)
+                && !open.all(is_restricted)
+            {
                 reader.error(&one.claims_place, NEEDS_ORIGIN);
             }
-            let clients = one.own.clients.as_deref().unwrap_or(self.config.clients().items());
             if clients.is_empty() && one.own.audience.as_ref().unwrap_or(&audience).is_empty() {
                 // That tokens without an audience need clients has been reported.
                 return None;
@@ -552,6 +558,7 @@ impl<'c> Authorizer<'c> {
             authorization_params: config.authorization_params().items().to_vec(),
             organizations: config.organizations().items().to_vec(),
             required_claims: self.required_claims(routes),
+            claim_rules: issuer.claims.to_vec(),
             subject_match,
             session_claims,
             userinfo_at_login: config.userinfo_at_login(),

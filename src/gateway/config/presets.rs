@@ -7,7 +7,7 @@ use super::reader::{Field, Reader};
 #[cfg(test)]
 use super::reference;
 use crate::json::Document;
-use crate::jwt::{ClaimPath, ClaimRule};
+use crate::jwt::ClaimRule;
 use crate::limits;
 
 /// The types besides `auth0` and `oidc`, each with the keys of `authorizer` that it stands for, as JSON. A key or variable of the
@@ -95,14 +95,23 @@ impl Words for Type {
     ];
 }
 
-/// Whether anyone can have this issuer sign tokens for any audience: those of public continuous integration.
+/// Whether anyone can have this issuer sign tokens for any audience: those of public continuous integration, and Google for service
+/// accounts.
 pub(super) fn serves_everyone(issuer: &str) -> bool {
-    issuer == "https://gitlab.com" || issuer.starts_with("https://token.actions.githubusercontent.com")
+    issuer == "https://gitlab.com"
+        || is_google(issuer)
+        || issuer.starts_with("https://token.actions.githubusercontent.com")
 }
 
-/// The claims that tell the repositories of such an issuer apart.
-const ORIGIN_CLAIMS: [&str; 9] = [
-    "sub",
+fn is_google(issuer: &str) -> bool {
+    issuer == "https://accounts.google.com"
+}
+
+/// The claims that tell accounts of Google apart.
+const ACCOUNT_CLAIMS: [&str; 4] = ["sub", "email", "hd", "azp"];
+
+/// The claims, besides `sub`, that tell the repositories of such an issuer apart.
+const ORIGIN_CLAIMS: [&str; 8] = [
     "repository",
     "repository_id",
     "repository_owner",
@@ -114,19 +123,35 @@ const ORIGIN_CLAIMS: [&str; 9] = [
 ];
 
 /// The message where no rule does so.
-pub(super) const NEEDS_ORIGIN: &str = "must have a rule on sub, repository, repository_owner, project_path or namespace_path (or their ids): \
-     every repository at this issuer can request a token for any audience";
+pub(super) const NEEDS_ORIGIN: &str = "must have a rule that names a repository or its owner (sub, repository, repository_owner, project_path, namespace_path, or their ids), \
+     or at Google an account (sub, email, hd, azp): anyone can request a token of this issuer for any audience";
 
-/// Whether the rules admit some repositories or owners only. A prefix must end one's name: `octo` also begins `octocat`.
-pub(super) fn restricts_origin(rules: &[ClaimRule]) -> bool {
-    let names_origin = |claim: &ClaimPath| matches!(claim.names(), [name] if ORIGIN_CLAIMS.contains(&name.as_str()));
-    let restricts = |rule: &ClaimRule| {
-        rule.equals.is_some()
-            || !rule.any.is_empty()
-            || !rule.all.is_empty()
-            || rule.prefix.as_deref().is_some_and(|prefix| prefix.contains('/'))
-    };
-    rules.iter().any(|rule| names_origin(&rule.claim) && restricts(rule))
+/// Whether the rules admit some repositories, owners or accounts of such an issuer only.
+pub(super) fn restricts_origin(issuer: &str, rules: &[ClaimRule]) -> bool {
+    rules.iter().any(|rule| {
+        let [name] = rule.claim.names() else { return false };
+        let ClaimRule { equals, any, all, prefix, .. } = rule;
+        let is_listed = equals.is_some() || !any.is_empty() || !all.is_empty();
+        if is_google(issuer) {
+            return is_listed && ACCOUNT_CLAIMS.contains(&name.as_str());
+        }
+        if name == "sub" {
+            // Repositories choose what their `sub` consists of, and others can choose the same.
+            let is_named = is_listed && equals.iter().chain(any).chain(all).all(|text| names_origin(text));
+            return is_named || prefix.as_deref().is_some_and(|prefix| names_origin(prefix) && prefix.contains('/'));
+        }
+        // A prefix must end a name: `octo` also begins `octocat`.
+        let has_prefix = prefix.as_deref().is_some_and(|prefix| prefix.contains('/'));
+        ORIGIN_CLAIMS.contains(&name.as_str()) && (is_listed || has_prefix)
+    })
+}
+
+/// Whether a `sub` names a repository or its owner.
+fn names_origin(sub: &str) -> bool {
+    let is_path = |kind| sub.strip_prefix(kind).is_some_and(|rest: &str| rest.contains('/'));
+    let is_id = |kind| sub.strip_prefix(kind).is_some_and(|rest: &str| !rest.is_empty());
+    ["repo:", "repository:", "project_path:"].into_iter().any(is_path)
+        || ["repository_id:", "repository_owner:", "repository_owner_id:"].into_iter().any(is_id)
 }
 
 #[cfg(test)]
@@ -161,6 +186,7 @@ mod tests {
             ("https://token.actions.githubusercontent.com", true),
             ("https://token.actions.githubusercontent.com/octo-enterprise", true),
             ("https://gitlab.com", true),
+            ("https://accounts.google.com", true),
             ("https://gitlab.example.com", false),
             ("https://github.example.com/_services/token", false),
         ] {
@@ -173,7 +199,7 @@ mod tests {
         let rule = |claim: &str, change: fn(&mut ClaimRule)| {
             let mut rule = ClaimRule::new(claim);
             change(&mut rule);
-            restricts_origin(&[rule])
+            restricts_origin("https://gitlab.com", &[rule])
         };
         assert!(rule("sub", |rule| rule.equals = Some("repo:octo/app:ref:refs/heads/main".into())));
         assert!(rule("repository", |rule| rule.any = vec!["octo/app".into()]));
@@ -190,7 +216,27 @@ mod tests {
         assert!(!rule("job_workflow_ref", |rule| rule.equals = Some("octo/shared/.github/workflows/x.yml@v1".into())));
         let mut nested = ClaimRule::new(ClaimPath::from_iter(["x", "repository"]));
         nested.equals = Some("octo/app".into());
-        assert!(!restricts_origin(&[nested]));
-        assert!(!restricts_origin(&[]));
+        assert!(!restricts_origin("https://gitlab.com", &[nested]));
+        assert!(!restricts_origin("https://gitlab.com", &[]));
+        // A repository can leave itself out of its `sub`.
+        assert!(
+            !rule("sub", |rule| rule.equals = Some("job_workflow_ref:octo/shared/.github/workflows/x.yml@v1".into()))
+        );
+        assert!(!rule("sub", |rule| rule.equals = Some("environment:production".into())));
+        assert!(!rule("sub", |rule| rule.prefix = Some("ref:refs/heads/".into())));
+        assert!(!rule("sub", |rule| rule.any = vec!["repo:octo/app".into(), "environment:production".into()]));
+        assert!(!rule("sub", |rule| rule.prefix = Some("repository_owner_id:1".into())));
+    }
+
+    #[test]
+    fn a_rule_restricts_the_accounts_of_google() {
+        let rule = |claim: &str| {
+            let mut rule = ClaimRule::new(claim);
+            rule.equals = Some("example.com".into());
+            restricts_origin("https://accounts.google.com", &[rule])
+        };
+        assert!(rule("hd") && rule("email") && rule("sub") && rule("azp"));
+        assert!(!rule("repository") && !rule("email_verified"));
+        assert!(!restricts_origin("https://accounts.google.com", &[]));
     }
 }
