@@ -136,7 +136,7 @@ impl JwkSet {
         for other in named {
             chosen = match (chosen, other) {
                 // One key may be written twice, with and without its algorithm.
-                (Ok(one), Ok(two)) if one.has_numbers_of(two) => Ok(one),
+                (Ok(one), Ok(two)) if one.kid == two.kid && one.has_numbers_of(two) => Ok(one),
                 (Ok(_), Ok(_)) => return Err(VerifyError::KeyAmbiguous),
                 (Ok(key), Err(_)) | (Err(_), Ok(key)) => Ok(key),
                 (Err(reason), Err(_)) => Err(reason),

@@ -48,21 +48,21 @@ pub(super) fn shown(text: &str) -> String {
     for byte in text.bytes() {
         let is_of_word = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'+' | b'=' | b'~');
         word = if is_of_word { word + 1 } else { 0 };
-        match word {
+        if word > limits::MIN_SECRET_WORD_BYTES {
+            continue;
+        }
+        if word == limits::MIN_SECRET_WORD_BYTES {
             // The word is too long: only its beginning is here, which goes, too.
-            limits::MIN_SECRET_WORD_BYTES => {
-                shown.truncate(shown.len() + 1 - limits::MIN_SECRET_WORD_BYTES);
-                shown.push_str("...");
-            }
-            limits::MIN_SECRET_WORD_BYTES.. => {}
-            _ if shown.len() >= limits::MAX_SHOWN_VALUE_BYTES => {
-                // Nor may a part of a long word be left.
-                shown.truncate(shown.len() - word.saturating_sub(1));
-                return shown;
-            }
+            shown.truncate(shown.len() + 1 - limits::MIN_SECRET_WORD_BYTES);
+            shown.push_str("...");
+        } else if shown.len() >= limits::MAX_SHOWN_VALUE_BYTES {
+            // Nor may a part of a long word be left.
+            shown.truncate(shown.len() - word.saturating_sub(1));
+            break;
+        } else {
             // Logs are shown in HTML, too.
-            _ if matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\\') => shown.push('?'),
-            _ => shown.push(if matches!(byte, b' '..=b'~') { char::from(byte) } else { '?' }),
+            let is_shown = matches!(byte, b' '..=b'~') && !matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\\');
+            shown.push(if is_shown { char::from(byte) } else { '?' });
         }
     }
     shown

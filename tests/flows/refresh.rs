@@ -11,7 +11,7 @@ use crate::support::deployment::{COOKIE, Deployment, config, with};
 use crate::support::host::Jobs;
 use crate::support::provider::{CLIENT_SECRET, Endpoint, Fault, refusal};
 use crate::support::world::{json as ok_json, status};
-use crate::support::{CLIENT, Mint, key_a, key_b};
+use crate::support::{Mint, key_a, key_b};
 use crate::{by, due, peek, token_of};
 
 #[test]

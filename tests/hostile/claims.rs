@@ -404,8 +404,9 @@ fn deep_and_wide_claims_are_refused_not_followed() {
     assert_eq!(why(&open), MALFORMED_CLAIMS);
     let objects = Mint::access(key_a()).raw_claims(r#"{"a":"#.repeat(2000));
     assert_eq!(why(&objects), MALFORMED_CLAIMS);
+    // Only the length of a token limits its claims: some list hundreds of clients.
     let wide: Vec<String> = (0..1000).map(|n| format!(r#""{n}":0"#)).collect();
-    assert_eq!(why(&Mint::access(key_a()).splice_claims(&wide.join(","))), MALFORMED_CLAIMS);
+    assert!(passes(&Mint::access(key_a()).splice_claims(&wide.join(","))));
     assert!(passes(&Mint::access(key_a()).claim("x", Value::Array(vec![json!(0); 2000]))));
 }
 

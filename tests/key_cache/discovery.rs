@@ -119,7 +119,7 @@ fn an_invalid_document_is_refused() {
         document[name] = to;
         json(&document.to_string())
     };
-    let huge = format!("{good}{}", " ".repeat(limits::MAX_PROVIDER_BODY_BYTES));
+    let huge = format!("{good}{}", " ".repeat(limits::MAX_KEY_SET_BYTES));
     for (what, answer, code) in [
         ("HTML", json("<html>"), "discovery_invalid"),
         ("nothing", json(""), "discovery_invalid"),

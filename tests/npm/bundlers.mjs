@@ -83,6 +83,7 @@ const JSDOM = `
       super(...args);
       const standards = { TextEncoder, TextDecoder, fetch, Headers, Request, Response, Blob, ReadableStream, AbortController, AbortSignal, Event };
       Object.assign(this.global, standards);
+      Object.defineProperty(this.global, "crypto", { value: crypto });
     }
   };`;
 

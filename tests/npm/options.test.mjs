@@ -84,10 +84,11 @@ it("wrong options have these messages", () => {
     ...[
       undefined, { ref: "refs/heads/main" }, { actor: "octocat" }, { sub: { prefix: "repo:" } }, { repository_owner: { prefix: "octo" } },
       { repository: { not: "evil/app" } }, [{ claim: ["x", "repository"], equals: "octo/app" }], { job_workflow_ref: "octo/app/x.yml" },
+      { sub: "environment:production" }, { sub: "job_workflow_ref:octo/shared/x.yml@v1" }, { sub: { prefix: "ref:refs/heads/" } },
     ].flatMap((claims) =>
       ["https://token.actions.githubusercontent.com", "https://token.actions.githubusercontent.com/enterprise", "https://gitlab.com"].map((name) => [
         { ...base, issuer: name, ...(claims && { claims }) },
-        "claims must have a rule on sub, repository, repository_owner, project_path or namespace_path (or their ids): every repository at this issuer can request a token for any audience",
+        "claims must have a rule that names a repository or its owner (sub, repository, repository_owner, project_path, namespace_path, or their ids), or at Google an account (sub, email, hd, azp): anyone can request a token of this issuer for any audience",
       ])),
     [{ ...base, nonce: "n" }, 'nonce is for ID tokens (kind: "id")'],
     [{ ...id, profile: "auth0" }, "profile is for access tokens"],

@@ -89,5 +89,5 @@ it("what a provider needs besides is an error of the verifier", () => {
     [presets.cloudflareAccess({ domain: "a.example" }), "audience is missing"],
     [presets.google({}), 'issuers[0].clientId is missing: it is the audience of ID tokens (kind: "id")'],
   ]) assert.throws(() => createVerifier(made), { code: "options_invalid", message });
-  assert.throws(() => createVerifier(presets.githubActions({ audience: "a" })), { code: "options_invalid", message: /^claims must have a rule on sub/ });
+  assert.throws(() => createVerifier(presets.githubActions({ audience: "a" })), { code: "options_invalid", message: /^claims must have a rule that names a repository or its owner/ });
 });

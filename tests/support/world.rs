@@ -103,9 +103,7 @@ impl World {
             let accept = "application/json, application/jwk-set+json".to_owned();
             assert_eq!(request.headers, [("accept", accept), ("user-agent", user_agent)]);
             assert_eq!(request.timeout_ms, limits::FETCH_TIMEOUT_MS);
-            let is_metadata = request.url.contains("/.well-known/o");
-            let max = if is_metadata { limits::MAX_PROVIDER_BODY_BYTES } else { limits::MAX_KEY_SET_BYTES };
-            assert_eq!(request.max_body_bytes, max, "{}", request.url);
+            assert_eq!(request.max_body_bytes, limits::MAX_KEY_SET_BYTES, "{}", request.url);
         }
         // A fetch asks for two discovery documents and a key set at most, each once.
         let asked = seen.sent[sent..].iter().filter(|sent| !sent.is_repeated).count();
