@@ -131,6 +131,7 @@ pub(crate) fn tenant_in<'i>(template: &str, issuer: &'i str) -> Option<&'i str> 
 }
 
 /// Returns whether `issuer` is the configured issuer, which may hold `{tenantid}`. Whether its tenant is accepted is not checked.
+#[cfg(feature = "gateway")]
 pub(crate) fn is_issuer(configured: &str, issuer: &str) -> bool {
     configured == issuer || tenant_in(configured, issuer).is_some()
 }
