@@ -274,10 +274,7 @@ impl<'g> MatchedRequest<'g> {
 
     /// Checks the rights that the route requires. Breaks with 403, or the redirect configured for the route.
     pub(crate) fn authorize(&self, head: &RequestHead<'_>, claims: &Claims) -> Outcome<()> {
-        match self.check(claims) {
-            Ok(()) => Continue(()),
-            Err(reason) => Break(self.forbid(head, &reason)),
-        }
+        self.break_if_forbidden(head, self.check(claims))
     }
 
     /// Checks the rights that the route requires, with roles in the claim of the token's issuer.
@@ -295,7 +292,11 @@ impl<'g> MatchedRequest<'g> {
 
     /// Checks the rights of a session. Breaks like [`authorize`](Self::authorize).
     pub(crate) fn authorize_session(&self, head: &RequestHead<'_>, claims: &Claims) -> Outcome<()> {
-        match self.check_session(claims) {
+        self.break_if_forbidden(head, self.check_session(claims))
+    }
+
+    fn break_if_forbidden(&self, head: &RequestHead<'_>, verdict: Result<(), Forbidden>) -> Outcome<()> {
+        match verdict {
             Ok(()) => Continue(()),
             Err(reason) => Break(self.forbid(head, &reason)),
         }

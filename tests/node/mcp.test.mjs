@@ -10,6 +10,7 @@ import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/
 import { Browser } from "./support/browser.mjs";
 import { bearer, read, REALM } from "./support/gateway.mjs";
 import { freePort, serve } from "./support/http.mjs";
+import { mcpConfig } from "./support/mcp.mjs";
 import { startProvider } from "./support/provider.mjs";
 import { startWorker } from "./support/worker.mjs";
 
@@ -34,16 +35,7 @@ const provider = await startProvider({ audiences: [RESOURCE, "https://other.exam
 provider.setClient("mcp-client", { token_endpoint_auth_method: "none", redirect_uris: [CALLBACK] });
 const worker = await startWorker({
   port,
-  config: {
-    authorizer: { type: "oidc", issuer: provider.issuer },
-    protected_resource: { resource: RESOURCE, scopes_supported: ["mcp:use"] },
-    paths: [
-      {
-        method: "ANY", path: "/mcp", credentials: "bearer", scopes: ["mcp:use"],
-        integration: { type: "http_proxy", url: server.url, headers: { "X-User": "$claims.sub" } },
-      },
-    ],
-  },
+  config: mcpConfig({ issuer: provider.issuer, resource: RESOURCE, url: server.url, user: "$claims.sub" }),
 });
 after(() => Promise.all([worker.stop(), provider.stop(), server.close()]));
 

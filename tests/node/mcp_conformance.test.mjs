@@ -15,6 +15,7 @@ import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
 import { bearer } from "./support/gateway.mjs";
 import { freePort, serve } from "./support/http.mjs";
+import { mcpConfig } from "./support/mcp.mjs";
 import { startProvider } from "./support/provider.mjs";
 import { startWorker } from "./support/worker.mjs";
 
@@ -113,16 +114,7 @@ const RESOURCE = `http://127.0.0.1:${port}/mcp`;
 const provider = await startProvider({ audiences: [RESOURCE], scopes: ["mcp:use"] });
 const worker = await startWorker({
   port,
-  config: {
-    authorizer: { type: "oidc", issuer: provider.issuer },
-    protected_resource: { resource: RESOURCE, scopes_supported: ["mcp:use"] },
-    paths: [
-      {
-        method: "ANY", path: "/mcp", credentials: "bearer", scopes: ["mcp:use"],
-        integration: { type: "http_proxy", url: server.url, headers: { "X-User": "$claims.client_id" } },
-      },
-    ],
-  },
+  config: mcpConfig({ issuer: provider.issuer, resource: RESOURCE, url: server.url, user: "$claims.client_id" }),
 });
 const credentials = bearer(await provider.tokenFor({ audience: RESOURCE, scope: "mcp:use" }));
 const client = await serve((req, res) => {
