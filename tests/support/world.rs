@@ -1,7 +1,6 @@
 //! A verifier on a virtual host. Every request is recorded and bounded.
 
 // The core's unit tests include this file, and the core has no prelude of std.
-use std::borrow::ToOwned as _;
 use std::string::String;
 use std::vec::Vec;
 
