@@ -181,6 +181,12 @@ pub const LOGIN_COOKIE_NAME_CHARS: usize = 8;
 /// How long a login may take, in seconds.
 pub const LOGIN_LIFETIME_S: i64 = 600;
 
+/// Shortest timeout of an origin that can be configured, in milliseconds: below it, the network alone may take longer.
+pub const MIN_ORIGIN_TIMEOUT_MS: u32 = 100;
+
+/// Longest timeout of an origin that can be configured, in milliseconds: a quarter of an hour.
+pub const MAX_ORIGIN_TIMEOUT_MS: u32 = 900_000;
+
 /// Most login cookies of one request that are read.
 pub const MAX_LOGIN_COOKIES_READ: usize = 4 * MAX_OPEN_LOGINS;
 

@@ -7,10 +7,12 @@ use alloc::vec::Vec;
 
 use super::forward::{Destination, Forward};
 use super::headers::HeaderTemplates;
-use super::route::{Auth, Integration, LoginStep};
-use super::{Answer, Caller, MatchedRequest};
+use super::route::{Auth, ForwardOptions, Integration, LoginStep};
+use super::{Answer, Caller, MatchedRequest, bad_path};
+use crate::http::path::{Reading, RequestPath};
 use crate::http::{PRIVATE, Reply, RequestHead};
 use crate::oidc::RelyingParty;
+use crate::text::concat;
 
 /// The action for an authorized request.
 pub(super) enum Action<'g> {
@@ -33,18 +35,14 @@ impl<'g> MatchedRequest<'g> {
             Integration::Respond { status, headers, body, is_json } => {
                 Answer::Reply(self.respond(*status, headers, body, *is_json, caller))
             }
-            Integration::Proxy { url, headers, strip_authorization } => self.forward(
-                head,
-                |target| Destination::Url(alloc::format!("{url}{target}")),
-                headers,
-                *strip_authorization,
-                caller,
-            ),
-            Integration::Service { binding, headers, strip_authorization } => {
+            Integration::Proxy { url, headers, options } => {
+                self.forward(head, |target| Destination::Url(concat(&[url, target])), headers, options, caller)
+            }
+            Integration::Service { binding, headers, options } => {
                 let scheme = head.url.split(':').next().unwrap_or_default();
-                let url = |target: &str| alloc::format!("{scheme}://{}{target}", head.url_parts().authority);
+                let url = |target: &str| concat(&[scheme, "://", head.url_parts().authority, target]);
                 let destination = |target: &str| Destination::Service { binding, url: url(target) };
-                self.forward(head, destination, headers, *strip_authorization, caller)
+                self.forward(head, destination, headers, options, caller)
             }
             // Unreachable: a configuration with such a route and no login is refused.
             Integration::Login
@@ -82,27 +80,48 @@ impl<'g> MatchedRequest<'g> {
         head: &RequestHead<'_>,
         destination: impl FnOnce(&str) -> Destination<'g>,
         headers: &HeaderTemplates,
-        strip_authorization: bool,
+        options: &'g ForwardOptions,
         caller: Option<Caller<'_>>,
     ) -> Answer<'g> {
         let url = head.url_parts();
-        let mut target = self.path.clone();
+        let Some(path) = self.without_prefix(&options.prefix) else {
+            let detail = "The beginning of this path is not spelled as the route spells it, or two slashes follow it.";
+            return Answer::Reply(bad_path("path_ambiguous", detail));
+        };
+        let mut target = String::from(path);
         if let Some(query) = url.query {
             target.push('?');
             target.push_str(query);
         }
         let mut set = Vec::new();
-        set.push(("x-forwarded-host".to_string(), url.authority.to_string()));
-        let scheme = if head.url.starts_with("https:") { "https" } else { "http" };
-        set.push(("x-forwarded-proto".to_string(), scheme.to_string()));
-        if let Some(address) = head.client_address() {
-            set.push(("x-forwarded-for".to_string(), address));
+        if options.sets_forwarded {
+            set.push(("x-forwarded-host".to_string(), url.authority.to_string()));
+            let scheme = if head.url.starts_with("https:") { "https" } else { "http" };
+            set.push(("x-forwarded-proto".to_string(), scheme.to_string()));
+            if let Some(address) = head.client_address() {
+                set.push(("x-forwarded-for".to_string(), address));
+            }
+            if !options.prefix.is_empty() {
+                set.push(("x-forwarded-prefix".to_string(), options.prefix.clone()));
+            }
         }
         let cookie = (head.header)("cookie").and_then(|cookie| self.gateway.forwarded_cookies(&cookie));
         set.extend(cookie.map(|cookie| ("cookie".to_string(), cookie)));
         set.extend(render(headers, caller).map(|(name, value)| (name.to_string(), value)));
         let is_private = self.route.auth != Auth::None;
-        Answer::Forward(Forward::new(self.gateway, destination(&target), set, !strip_authorization, is_private))
+        Answer::Forward(Forward::new(self.gateway, destination(&target), target.len(), set, options, is_private))
+    }
+
+    /// Returns the path after the prefix, which every reading of the path has as the route spells it; `None` otherwise. What follows
+    /// must not begin with two slashes in any reading: servers read such a path alone in other ways than behind the prefix.
+    fn without_prefix(&self, prefix: &str) -> Option<&str> {
+        let path = self.path.strip_prefix(prefix)?;
+        if prefix.is_empty() || path.is_empty() {
+            return Some(path);
+        }
+        let begins_twice = |reading: &Reading| reading.segments().count() > 1 && reading.segments().next() == Some("");
+        let parsed = RequestPath::parse(path, self.gateway.unicode).ok()?;
+        (!parsed.readings().iter().any(begins_twice)).then_some(path)
     }
 }
 

@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::cors::{CORS_HEADERS, CorsHeaders};
+use super::route::ForwardOptions;
 use super::{Answer, Gateway};
 use crate::http::{PRIVATE, Reply};
 use crate::oidc::RelyingParty;
@@ -18,11 +19,17 @@ pub struct Forward<'g> {
     pub destination: Destination<'g>,
     /// Headers to set.
     pub set: Vec<(String, String)>,
+    /// How long to wait for the response's headers, in milliseconds, before [`timed_out`](Self::timed_out) is the response. What
+    /// follows the headers may take any time.
+    pub timeout_ms: Option<u32>,
     /// Whether `Authorization` is forwarded.
     forwards_authorization: bool,
     /// Whether the response may depend on the caller, so that no shared cache may store it.
     pub is_private: bool,
     gateway: &'g Gateway,
+    /// Length of the request's target at the end of the destination's URL.
+    target_bytes: usize,
+    prefix: &'g str,
     cors: CorsHeaders,
     /// Whether no cache may store the response, whatever the origin states.
     is_never_stored: bool,
@@ -46,7 +53,7 @@ impl SessionContext {
     }
 }
 
-/// The destination of a forwarded request. Path and query are unchanged.
+/// The destination of a forwarded request. Path and query are unchanged, but for a prefix that the route removes.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Destination<'g> {
     /// A URL.
@@ -81,16 +88,20 @@ impl<'g> Forward<'g> {
     pub(super) fn new(
         gateway: &'g Gateway,
         destination: Destination<'g>,
+        target_bytes: usize,
         set: Vec<(String, String)>,
-        forwards_authorization: bool,
+        options: &'g ForwardOptions,
         is_private: bool,
     ) -> Self {
         Self {
             destination,
             set,
-            forwards_authorization,
+            timeout_ms: options.timeout_ms,
+            forwards_authorization: !options.strip_authorization,
             is_private,
             gateway,
+            target_bytes,
+            prefix: &options.prefix,
             cors: Vec::new(),
             is_never_stored: false,
             session: None,
@@ -104,6 +115,20 @@ impl<'g> Forward<'g> {
             // The remaining cookies are among the headers to set.
             || name.eq_ignore_ascii_case("cookie")
             || !self.forwards_authorization && name.eq_ignore_ascii_case("authorization")
+    }
+
+    /// Returns the URL under which the origin knows the site, without a slash at its end. If the origin's `Location`, `Content-Location` or
+    /// `Refresh` points there, the host replaces it with the site's origin and [prefix](Self::prefix).
+    #[must_use]
+    pub fn upstream(&self) -> &str {
+        let (Destination::Url(url) | Destination::Service { url, .. }) = &self.destination;
+        url.get(..url.len().saturating_sub(self.target_bytes)).unwrap_or_default()
+    }
+
+    /// Returns the beginning of the path that was removed; may be empty.
+    #[must_use]
+    pub fn prefix(&self) -> &'g str {
+        self.prefix
     }
 
     /// Returns the changes to the origin's response with this status and `Cache-Control`.
@@ -142,6 +167,12 @@ impl<'g> Forward<'g> {
     #[must_use]
     pub fn unreachable(self) -> Reply {
         self.failed(Reply::problem(502, "origin_unreachable", "The origin did not respond."))
+    }
+
+    /// Returns the response if the origin's headers did not arrive [in time](Self::timeout_ms).
+    #[must_use]
+    pub fn timed_out(self) -> Reply {
+        self.failed(Reply::problem(504, "origin_timeout", "The origin did not respond in time."))
     }
 
     /// Returns the response if the service binding does not exist.

@@ -248,7 +248,6 @@ impl Gateway {
 
     /// Finds the route of a request. Breaks with 400 for an invalid or ambiguous path, 204 for a CORS preflight, 404 or 405.
     pub(crate) fn match_route(&self, head: &RequestHead<'_>) -> Outcome<MatchedRequest<'_>> {
-        let bad_path = |code, detail| Reply::problem_with(400, code, detail, &[("error", "invalid_request")]);
         // Runtimes build the URL from this header and the request target: a path in it would precede the actual path.
         if (head.header)("host").is_some_and(|host| host.contains(['/', '\\', '?', '#', '@'])) {
             return Break(bad_path("path_invalid", "The Host header is not a valid host."));
@@ -323,6 +322,11 @@ impl Gateway {
                 || self.token_cookies.iter().any(|one| canonical_name(name).eq(one.iter().copied()))
         })
     }
+}
+
+/// Returns the response to a path that is refused.
+fn bad_path(code: &str, detail: &str) -> Reply {
+    Reply::problem_with(400, code, detail, &[("error", "invalid_request")])
 }
 
 /// Whether a cookie is the gateway's own. `session`: the name of the session cookie.

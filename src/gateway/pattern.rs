@@ -128,6 +128,15 @@ impl Pattern {
         Some(if path.is_empty() { "/".into() } else { path })
     }
 
+    /// Whether every path that matches begins with these segments.
+    pub(super) fn begins_with(&self, prefix: &str) -> bool {
+        let mut segments = self.segments.iter();
+        prefix
+            .split('/')
+            .skip(1)
+            .all(|name| matches!(segments.next(), Some(Segment::Literal(literal)) if literal == name))
+    }
+
     /// Whether a path with these decoded segments matches.
     pub(super) fn matches(&self, mut path: impl Iterator<Item = impl AsRef<str>>) -> bool {
         let has_prefix = self.segments.iter().all(|segment| match (segment, path.next()) {

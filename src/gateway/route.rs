@@ -119,8 +119,8 @@ pub(super) enum OnForbidden {
 /// The integration that answers the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Integration {
-    Proxy { url: String, headers: HeaderTemplates, strip_authorization: bool },
-    Service { binding: String, headers: HeaderTemplates, strip_authorization: bool },
+    Proxy { url: String, headers: HeaderTemplates, options: ForwardOptions },
+    Service { binding: String, headers: HeaderTemplates, options: ForwardOptions },
     Respond { status: u16, headers: HeaderTemplates, body: String, is_json: bool },
     Login,
     Callback,
@@ -129,7 +129,28 @@ pub(super) enum Integration {
     Refresh,
 }
 
+/// How requests are forwarded, to an origin or a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ForwardOptions {
+    /// Whether the client's `Authorization` is removed.
+    pub(super) strip_authorization: bool,
+    /// Whether `X-Forwarded-*` headers are set.
+    pub(super) sets_forwarded: bool,
+    /// Longest wait for the response's headers.
+    pub(super) timeout_ms: Option<u32>,
+    /// Removed from the beginning of the path; may be empty.
+    pub(super) prefix: String,
+}
+
 impl Integration {
+    /// Returns how requests are forwarded; `None` for what the gateway answers itself.
+    pub(super) const fn options(&self) -> Option<&ForwardOptions> {
+        match self {
+            Self::Proxy { options, .. } | Self::Service { options, .. } => Some(options),
+            _ => None,
+        }
+    }
+
     /// Returns the headers that it sets.
     pub(super) fn headers(&self) -> Option<&HeaderTemplates> {
         match self {

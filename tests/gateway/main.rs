@@ -19,6 +19,7 @@ mod forward;
 mod hosts;
 mod issuers;
 mod load;
+mod prefix;
 mod problems;
 mod providers;
 mod resource;

@@ -58,6 +58,13 @@ fn header(value: &str) -> Value {
     )
 }
 
+/// A route to an origin with these keys.
+fn upstream(path: &str, keys: Value) -> Value {
+    let mut integration = json!({ "type": "http_proxy", "url": "https://o.example" });
+    integration.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+    at(valid(), "/paths/0", json!({ "method": "ANY", "path": path, "integration": integration }))
+}
+
 /// The same with this authorizer.
 fn typed(authorizer: Value) -> Value {
     at(valid(), "/authorizer", authorizer)
@@ -304,6 +311,22 @@ fn mistakes() -> Vec<(&'static str, String)> {
         ("a user instead of claims", header("$user.sub")),
         ("a template where none is read", body("hello $claims.sub")),
         ("a token where none is read", at(valid(), "/authorizer/jwks_uri", json!("https://a.example/$token"))),
+        // Forwarding
+        ("forwarding headers that are text", upstream("/v1/{*rest}", json!({ "forwarded": "yes" }))),
+        ("a timeout that is too short", upstream("/v1/{*rest}", json!({ "timeout_ms": 99 }))),
+        ("a timeout in words", upstream("/v1/{*rest}", json!({ "timeout_ms": "2 s" }))),
+        ("a prefix without a slash", upstream("/v1/{*rest}", json!({ "strip_prefix": "v1" }))),
+        ("a prefix with a slash at its end", upstream("/v1/{*rest}", json!({ "strip_prefix": "/v1/" }))),
+        ("a prefix that is the root", upstream("/{*rest}", json!({ "strip_prefix": "/" }))),
+        ("a prefix that is encoded", upstream("/v1/{*rest}", json!({ "strip_prefix": "/%761" }))),
+        ("a prefix with a dot segment", upstream("/v1/{*rest}", json!({ "strip_prefix": "/v1/.." }))),
+        ("a prefix with a query", upstream("/v1/{*rest}", json!({ "strip_prefix": "/v1?x" }))),
+        ("a prefix with two slashes", upstream("/v1/{*rest}", json!({ "strip_prefix": "//v1" }))),
+        ("a prefix with a parameter", upstream("/v1/{*rest}", json!({ "strip_prefix": "/v1;a" }))),
+        ("a prefix that is not the route's", upstream("/v1/{*rest}", json!({ "strip_prefix": "/v" }))),
+        ("a prefix longer than the route", upstream("/v1/{*rest}", json!({ "strip_prefix": "/v1/items" }))),
+        ("a prefix of a parameter", upstream("/{tenant}/x", json!({ "strip_prefix": "/{tenant}" }))),
+        ("a misspelt timeout", upstream("/v1/{*rest}", json!({ "timeout_s": 5 }))),
         // Placeholders
         ("a placeholder without a name", body("$env")),
         ("a placeholder with an empty name", body("$secrets.")),

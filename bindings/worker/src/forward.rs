@@ -16,7 +16,7 @@ extern "C" {
     /// Returns the names of a request's headers, one per line.
     #[wasm_bindgen(js_name = headerNames)]
     fn header_names(request: &JsValue) -> String;
-    /// Forwards a request. Returns a promise of the response, its status and its `Cache-Control`.
+    /// Forwards a request. Returns a promise of the response, its status and its `Cache-Control`; of nothing after the timeout.
     #[wasm_bindgen(catch)]
     fn forward(
         request: &JsValue,
@@ -25,10 +25,13 @@ extern "C" {
         removed: Vec<String>,
         set: Vec<String>,
         is_private: bool,
+        upstream_length: usize,
+        prefix: &str,
+        timeout: u32,
     ) -> Result<Promise, JsValue>;
-    /// Returns the response with edited headers; each edit is three strings.
+    /// Returns the response with edited headers; each edit is three strings. The first argument is what `forward` returned.
     #[wasm_bindgen(catch)]
-    fn edited(response: &JsValue, edits: Vec<String>) -> Result<JsValue, JsValue>;
+    fn edited(answered: &Array, edits: Vec<String>) -> Result<JsValue, JsValue>;
 }
 
 pub(crate) async fn to_origin(inbound: &Inbound, forward: Forward<'_>, host: &WorkerHost) -> Result<JsValue, JsValue> {
@@ -43,7 +46,11 @@ pub(crate) async fn to_origin(inbound: &Inbound, forward: Forward<'_>, host: &Wo
         return response::from_reply(&forward.without_service());
     }
     match send(inbound, url, &service, &forward).await {
-        Ok(response) => Ok(response),
+        Ok(Some(response)) => Ok(response),
+        Ok(None) => {
+            host.log(Level::Error, &"origin_timeout: the origin did not respond in time");
+            response::from_reply(&forward.timed_out())
+        }
         Err(_) => {
             host.log(Level::Error, &"origin_unreachable: the request could not be forwarded");
             response::from_reply(&forward.unreachable())
@@ -51,12 +58,17 @@ pub(crate) async fn to_origin(inbound: &Inbound, forward: Forward<'_>, host: &Wo
     }
 }
 
-async fn send(inbound: &Inbound, url: &str, service: &JsValue, plan: &Forward<'_>) -> Result<JsValue, JsValue> {
+/// Returns the response; `None` after the timeout.
+async fn send(inbound: &Inbound, url: &str, service: &JsValue, plan: &Forward<'_>) -> Result<Option<JsValue>, JsValue> {
     let names = header_names(&inbound.raw);
     let removed = names.lines().filter(|name| plan.drops(name)).map(String::from).collect();
     let set = plan.set.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect();
-    let answered = JsFuture::from(forward(&inbound.raw, url, service, removed, set, plan.is_private)?).await?;
-    let answered = Array::from(&answered);
+    let (upstream, timeout) = (plan.upstream().len(), plan.timeout_ms.unwrap_or_default());
+    let sent = forward(&inbound.raw, url, service, removed, set, plan.is_private, upstream, plan.prefix(), timeout)?;
+    let answered = Array::from(&JsFuture::from(sent).await?);
+    if answered.length() == 0 {
+        return Ok(None);
+    }
     let status = answered.get(1).as_f64().unwrap_or_default() as u16;
     let edits = plan.response_edits(status, answered.get(2).as_string().as_deref());
     let edits = edits.into_iter().flat_map(|edit| match edit {
@@ -64,5 +76,5 @@ async fn send(inbound: &Inbound, url: &str, service: &JsValue, plan: &Forward<'_
         HeaderEdit::Set(name, value) => ["set".to_string(), name.into(), value],
         HeaderEdit::Append(name, value) => ["append".to_string(), name.into(), value],
     });
-    edited(&answered.get(0), edits.collect())
+    edited(&answered, edits.collect()).map(Some)
 }

@@ -21,23 +21,93 @@ export const header = (request, name) => request.headers.get(name) ?? undefined;
 
 export const headerNames = (request) => [...request.headers.keys()].join("\n");
 
-/** Forwards a request without the headers `removed`; `set` alternates names and values. */
-export async function forward(request, url, service, removed, set, isPrivate) {
+// Cloudflare caches some responses by the path's extension alone; a private one must not be shared. Negative values prevent that, as
+// Cloudflare documents, and unlike `cache: "no-store"` they add no header to the request.
+const NEVER_CACHED = { cacheTtlByStatus: { "100-599": -1 } };
+
+/**
+ * Forwards a request without the headers `removed`; `set` alternates names and values. The origin knows the site as the first
+ * `upstreamLength` characters of `url`; at the site, `prefix` precedes its paths. Returns an empty list if the response's headers do
+ * not arrive within `timeout` milliseconds; 0 waits for any time.
+ */
+export async function forward(request, url, service, removed, set, isPrivate, upstreamLength, prefix, timeout) {
   const headers = new Headers(request.headers);
   for (const name of removed) headers.delete(name);
   for (let i = 0; i + 1 < set.length; i += 2) headers.set(set[i], set[i + 1]);
   const init = { headers, redirect: "manual" };
-  // Cloudflare caches some responses by the path's extension alone; a private one must not be shared.
-  if (isPrivate) init.cache = "no-store";
+  // A service has no cache in front of it, and reads the client's properties in `cf`.
+  if (isPrivate && service === undefined) init.cf = NEVER_CACHED;
   // Used as init, the request keeps its method and body, even the body of a GET, which could not be set explicitly.
   const forwarded = new Request(new Request(url, request), init);
-  const response = await (service === undefined ? fetch(forwarded) : service.fetch(forwarded));
-  return [response, response.status, response.headers.get("cache-control") ?? undefined];
+  const send = (options) => (service === undefined ? fetch(forwarded, options) : service.fetch(forwarded, options));
+  const response = await (timeout === 0 ? send() : within(timeout, send));
+  if (response === undefined) return [];
+  const site = siteAddresses(response.headers, url.slice(0, upstreamLength), url, prefix, request.url);
+  return [response, response.status, response.headers.get("cache-control") ?? undefined, site];
 }
 
-/** Returns the response with edited headers: `edits` repeats a method of Headers, a name and a value. The body is untouched. */
-export function edited(response, edits) {
+/** Returns the response if its headers arrive in time; the body may take any time. */
+async function within(timeout, send) {
+  const abort = new AbortController();
+  let timer;
+  const expired = new Promise((resolve) => {
+    timer = setTimeout(() => {
+      resolve();
+      abort.abort();
+    }, timeout);
+  });
+  try {
+    return await Promise.race([send({ signal: abort.signal }), expired]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A `Refresh` header: seconds, a separator, and a reference that may be quoted. */
+const REFRESH = /^(\s*[\d.]+[\s;,]+(?:url\s*=\s*)?)(?:"([^"]*)|'([^']*)|(.*))/i;
+
+/** Returns edits by which references to the origin's own addresses become the site's. */
+export function siteAddresses(headers, upstream, url, prefix, requestUrl) {
+  const edits = [];
+  for (const name of ["location", "content-location", "refresh"]) {
+    const value = headers.get(name);
+    if (value === null) continue;
+    const [, before, ...references] = name === "refresh" ? (REFRESH.exec(value) ?? []) : [, "", value];
+    const reference = references.find((one) => one !== undefined);
+    const address = reference === undefined ? undefined : siteAddress(reference, upstream, url, prefix, requestUrl);
+    if (address !== undefined) edits.push("set", name, before + address);
+  }
+  return edits;
+}
+
+/**
+ * Returns the site's address for a reference of the origin, always absolute, so that no path can be read as another host; undefined if
+ * it points elsewhere, or if browsers find the right address already.
+ */
+function siteAddress(reference, upstream, url, prefix, requestUrl) {
+  try {
+    const base = new URL(upstream).href.replace(/\/$/, "");
+    const { href } = new URL(reference, url);
+    const path = href.startsWith(base) ? href.slice(base.length) : undefined;
+    if (path === undefined || !isBelow("", path)) return undefined;
+    // An origin that knows the prefix writes it itself.
+    const address = new URL(requestUrl).origin + (isBelow(prefix, path) ? path : prefix + path);
+    return address === new URL(reference, requestUrl).href ? undefined : address;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a path, with its query and fragment, is `prefix` or below it. */
+const isBelow = (prefix, path) => path.startsWith(prefix) && ["", "/", "?", "#"].includes(path.charAt(prefix.length));
+
+/**
+ * Returns the response with edited headers: `edits` repeats a method of Headers, a name and a value, and so do those that `forward`
+ * returned. The body is untouched.
+ */
+export function edited([response, , , site], edits) {
   const { status, headers, webSocket } = response;
+  edits = edits.concat(site);
   if (edits.length === 0 && webSocket) return response;
   const changed = webSocket ? new Response(null, { status, headers, webSocket }) : new Response(response.body, response);
   for (let i = 0; i + 2 < edits.length; i += 3) changed.headers[edits[i]](edits[i + 1], edits[i + 2]);

@@ -12,10 +12,11 @@ use super::reader::{Field, Reader};
 use super::reference;
 use super::suggestion::unknown;
 use crate::gateway::headers::{HeaderTemplates, HeaderValue};
-use crate::gateway::route::Integration;
+use crate::gateway::route::{ForwardOptions, Integration};
 use crate::http::is_token;
 use crate::http::path::RequestPath;
 use crate::json::Value;
+use crate::limits;
 use crate::url::HttpUrl;
 
 variants! {
@@ -49,6 +50,12 @@ section! {
         headers: Headers = [];
         /// Whether the client's `Authorization` header is removed.
         strip_authorization: Flag = true;
+        /// Whether `X-Forwarded-Host`, `-Proto` and `-For` are set, and `-Prefix` with `strip_prefix`. Those of a client are always removed.
+        forwarded: Flag = true;
+        /// Longest wait for the headers of the answer, in milliseconds, the upload of the request included; then 504. Without it the platform's limit applies.
+        timeout_ms: OriginTimeout;
+        /// Removed from the beginning of the path before forwarding. The route's path must begin with it.
+        strip_prefix: PathPrefix;
     }
 }
 
@@ -61,6 +68,12 @@ section! {
         headers: Headers = [];
         /// Whether the client's `Authorization` header is removed.
         strip_authorization: Flag = true;
+        /// As for `http_proxy`.
+        forwarded: Flag = true;
+        /// As for `http_proxy`.
+        timeout_ms: OriginTimeout;
+        /// As for `http_proxy`.
+        strip_prefix: PathPrefix;
     }
 }
 
@@ -99,12 +112,22 @@ impl IntegrationConfig {
             Self::Proxy(config) => Integration::Proxy {
                 url: config.url().cloned()?,
                 headers: config.headers(),
-                strip_authorization: config.strip_authorization(),
+                options: ForwardOptions {
+                    strip_authorization: config.strip_authorization(),
+                    sets_forwarded: config.forwarded(),
+                    timeout_ms: config.timeout_ms().cloned(),
+                    prefix: config.strip_prefix().cloned().unwrap_or_default(),
+                },
             },
             Self::Service(config) => Integration::Service {
                 binding: config.binding().cloned()?,
                 headers: config.headers(),
-                strip_authorization: config.strip_authorization(),
+                options: ForwardOptions {
+                    strip_authorization: config.strip_authorization(),
+                    sets_forwarded: config.forwarded(),
+                    timeout_ms: config.timeout_ms().cloned(),
+                    prefix: config.strip_prefix().cloned().unwrap_or_default(),
+                },
             },
             Self::Respond(config) => {
                 let body = config.body();
@@ -120,6 +143,12 @@ impl IntegrationConfig {
         })
     }
 }
+
+/// How long an origin may take until the headers of its answer.
+type OriginTimeout = Whole<{ limits::MIN_ORIGIN_TIMEOUT_MS }, { limits::MAX_ORIGIN_TIMEOUT_MS }>;
+
+/// The beginning of a path, which every server reads alike.
+pub(super) struct PathPrefix;
 
 /// An origin, with a path in canonical form.
 pub(super) struct UpstreamUrl;
@@ -153,6 +182,27 @@ impl Form for UpstreamUrl {
         };
         reader.error(&field.place, message);
         None
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::Text
+    }
+}
+
+impl Form for PathPrefix {
+    type Value = String;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String> {
+        let text = reader.text(field)?;
+        let has_one_reading = !text.ends_with('/')
+            && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'%' | b'?' | b'#'))
+            && RequestPath::parse(&text, reader.unicode).is_ok_and(|path| path.readings().len() == 1);
+        if !has_one_reading {
+            reader.error(&field.place, "must be the beginning of a path, such as /api, without a slash at its end");
+            return None;
+        }
+        Some(text)
     }
 
     #[cfg(test)]

@@ -162,6 +162,14 @@ fn compile(
     authorizer: Option<&Authorizer<'_>>,
 ) -> Option<Route> {
     let integration = config.integration().value.and_then(IntegrationConfig::compile);
+    if let Some(options) = integration.as_ref().and_then(Integration::options)
+        && config.path().value.is_some_and(|pattern| !pattern.begins_with(&options.prefix))
+    {
+        reader.error(
+            &format!("{place}.integration.strip_prefix"),
+            "must be the beginning of the route's path, without parameters",
+        );
+    }
     let is_login_flow = integration.as_ref().is_some_and(Integration::is_login_flow);
     let auth = config.auth().cloned().unwrap_or(if is_login_flow { Auth::None } else { Auth::Required });
     let claim = authorizer.and_then(Authorizer::roles_claim);
