@@ -253,6 +253,12 @@ export interface ProxyConfig {
   headers?: Readonly<Record<string, string>>;
   /** Whether the client's `Authorization` header is removed. Default: `true`. */
   strip_authorization?: boolean;
+  /** Whether `X-Forwarded-Host`, `-Proto` and `-For` are set, and `-Prefix` with `strip_prefix`. Those of a client are always removed. Default: `true`. */
+  forwarded?: boolean;
+  /** Longest wait for the headers of the answer, in milliseconds, the upload of the request included; then 504. Without it the platform's limit applies. */
+  timeout_ms?: number | `${number}` | Placeholder;
+  /** Removed from the beginning of the path before forwarding. The route's path must begin with it. */
+  strip_prefix?: string;
 }
 
 /** Another Worker of the account. */
@@ -263,6 +269,12 @@ export interface ServiceConfig {
   headers?: Readonly<Record<string, string>>;
   /** Whether the client's `Authorization` header is removed. Default: `true`. */
   strip_authorization?: boolean;
+  /** As for `http_proxy`. Default: `true`. */
+  forwarded?: boolean;
+  /** As for `http_proxy`. */
+  timeout_ms?: number | `${number}` | Placeholder;
+  /** As for `http_proxy`. */
+  strip_prefix?: string;
 }
 
 /** A fixed answer. */
