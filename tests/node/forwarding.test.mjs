@@ -246,10 +246,13 @@ describe("64 MB", () => {
 
 describe("answers", () => {
   test("redirects are the client's to follow", async () => {
-    for (const to of ["/elsewhere", "https://elsewhere.example/x?y=z#f", `${origin.url}/target`, "//elsewhere.example"]) {
+    // The origin's own address was passed on before; now it is the site's. conformance.test.mjs has the rules.
+    for (const [to, expected = to] of [
+      ["/elsewhere"], ["https://elsewhere.example/x?y=z#f"], ["//elsewhere.example"], [`${origin.url}/target`, `${worker.url}/target`],
+    ]) {
       origin.reset();
       const answer = await worker.fetch(`/public/redirect?${new URLSearchParams({ to })}`);
-      assert.deepEqual([answer.status, answer.headers.get("location"), await answer.text()], [302, to, ""]);
+      assert.deepEqual([answer.status, answer.headers.get("location"), await answer.text()], [302, expected, ""]);
       assert.equal(origin.requests.length, 1);
     }
   });

@@ -19,8 +19,8 @@ const NAME = "edgeward";
  * @param {Record<string, unknown>} [options.env] further variables and secrets; strings stay strings, the rest is JSON
  * @param {Record<string, string | ((request: Request) => Response | Promise<Response>)>} [options.serviceBindings]
  *   services by binding name: the address of a local server, or a function
- * @param {Record<string, string>} [options.hosts] where requests of the Worker to a host really go:
- *   `{ "tenant.us.auth0.com": "http://127.0.0.1:9400" }`
+ * @param {Record<string, string> | ((request: Request) => Response | Promise<Response>)} [options.hosts] where requests of the Worker to a host really go:
+ *   `{ "tenant.us.auth0.com": "http://127.0.0.1:9400" }`; or a function that answers them all
  * @param {string} [options.build]  the folder with index.js and index_bg.wasm
  * @param {{ main: string, modules: Record<string, { type: string, contents: string | Uint8Array }> }} [options.source]
  *   modules to run instead of the build
@@ -175,7 +175,7 @@ class RunningWorker {
           cacheAPI: cache,
           // Requests go straight to the Worker: the front Worker of Miniflare would rewrite some of them.
           unsafeDirectSockets: [{ host: "127.0.0.1", port }],
-          ...(hosts && { outboundService: { type: "fetcher", handler: (request) => forward(request, hosts) } }),
+          ...(hosts && { outboundService: { type: "fetcher", handler: typeof hosts === "function" ? hosts : (request) => forward(request, hosts) } }),
         },
       })),
     };
