@@ -13,10 +13,10 @@ const fixture = join(import.meta.dirname, "bundlers");
 const cache = process.env.EDGEWARD_CACHE ?? join(homedir(), ".cache/edgeward");
 
 // As it is now: Vite, which other tests run in this process, sets NODE_ENV.
-const ENV = { ...process.env, CI: "true", NEXT_TELEMETRY_DISABLED: "1", NITRO_TELEMETRY_DISABLED: "1" };
+export const ENV = { ...process.env, CI: "true", NEXT_TELEMETRY_DISABLED: "1", NITRO_TELEMETRY_DISABLED: "1" };
 
 /** Installs the pinned packages and returns their folder. */
-async function installed() {
+export async function installed() {
   const files = ["package.json", "package-lock.json"];
   const hash = createHash("sha256");
   for (const file of files) hash.update(readFileSync(join(fixture, file)));
@@ -187,7 +187,7 @@ export const bundlers = {
 };
 
 /** Waits until a server says that it is ready. */
-function ready(server) {
+export function ready(server) {
   return new Promise((resolve, reject) => {
     let output = "";
     for (const stream of [server.stdout, server.stderr]) {
