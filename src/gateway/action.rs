@@ -85,7 +85,7 @@ impl<'g> MatchedRequest<'g> {
     ) -> Answer<'g> {
         let url = head.url_parts();
         let Some(path) = self.without_prefix(&options.prefix) else {
-            let detail = "The beginning of this path is not spelled as the route spells it, or two slashes follow it.";
+            let detail = "Servers may interpret this path differently without its prefix.";
             return Answer::Reply(bad_path("path_ambiguous", detail));
         };
         let mut target = String::from(path);

@@ -105,8 +105,10 @@ const referring = (name, url) => `${name}: ${name === "Refresh" ? `5; url=${url}
 const REQUESTS = {
   "method, body, `Content-Type`": ["unchanged", async () => {
     for (const method of ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"]) {
-      const { arrived } = await send({ method, target: "/public/x", headers: [["Content-Type", "text/x-odd"]], body: "the body" });
-      assert.deepEqual([arrived.line.split(" ")[0], arrived.body, ...arrived.values("content-type")], [method, "the body", "text/x-odd"]);
+      for (const target of ["/public/x", "/timed/x"]) {
+        const { arrived } = await send({ method, target, headers: [["Content-Type", "text/x-odd"]], body: "the body" });
+        assert.deepEqual([arrived.line, arrived.body, ...arrived.values("content-type")], [`${method} ${target} HTTP/1.1`, "the body", "text/x-odd"]);
+      }
     }
     const { arrived } = await send({ method: "POST", target: "/public/x", headers: [["Transfer-Encoding", "chunked"]], body: "2\r\nhi\r\n0\r\n\r\n" });
     assert.match(arrived.body, /^2\r\nhi\r\n0\r\n/);
