@@ -128,13 +128,14 @@ impl Pattern {
         Some(if path.is_empty() { "/".into() } else { path })
     }
 
-    /// Whether every path that matches begins with these segments.
+    /// Whether every path that matches begins with this prefix: segments of unreserved characters (RFC 3986 §2.3), or nothing.
     pub(super) fn begins_with(&self, prefix: &str) -> bool {
+        let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         let mut segments = self.segments.iter();
-        prefix
-            .split('/')
-            .skip(1)
-            .all(|name| matches!(segments.next(), Some(Segment::Literal(literal)) if literal == name))
+        let mut is_next = |name: &str| matches!(segments.next(), Some(Segment::Literal(literal)) if literal == name);
+        prefix.is_empty()
+            || prefix.strip_prefix('/').is_some_and(|names| names.split('/').all(&mut is_next))
+                && prefix.bytes().all(|byte| byte == b'/' || is_unreserved(byte))
     }
 
     /// Whether a path with these decoded segments matches.

@@ -323,6 +323,8 @@ fn mistakes() -> Vec<(&'static str, String)> {
         ("a prefix with a query", upstream("/v1/{*rest}", json!({ "strip_prefix": "/v1?x" }))),
         ("a prefix with two slashes", upstream("/v1/{*rest}", json!({ "strip_prefix": "//v1" }))),
         ("a prefix with a parameter", upstream("/v1/{*rest}", json!({ "strip_prefix": "/v1;a" }))),
+        ("an empty prefix", upstream("/v1/{*rest}", json!({ "strip_prefix": "" }))),
+        ("a prefix beyond ASCII", upstream("/é/{*rest}", json!({ "strip_prefix": "/é" }))),
         ("a prefix that is not the route's", upstream("/v1/{*rest}", json!({ "strip_prefix": "/v" }))),
         ("a prefix longer than the route", upstream("/v1/{*rest}", json!({ "strip_prefix": "/v1/items" }))),
         ("a prefix of a parameter", upstream("/{tenant}/x", json!({ "strip_prefix": "/{tenant}" }))),

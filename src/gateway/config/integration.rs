@@ -55,7 +55,7 @@ section! {
         /// Longest wait for the headers of the answer, in milliseconds, the upload of the request included; then 504. Without it the platform's limit applies.
         timeout_ms: OriginTimeout;
         /// Removed from the beginning of the path before forwarding. The route's path must begin with it.
-        strip_prefix: PathPrefix;
+        strip_prefix: Text;
     }
 }
 
@@ -73,7 +73,7 @@ section! {
         /// As for `http_proxy`.
         timeout_ms: OriginTimeout;
         /// As for `http_proxy`.
-        strip_prefix: PathPrefix;
+        strip_prefix: Text;
     }
 }
 
@@ -147,9 +147,6 @@ impl IntegrationConfig {
 /// How long an origin may take until the headers of its answer.
 type OriginTimeout = Whole<{ limits::MIN_ORIGIN_TIMEOUT_MS }, { limits::MAX_ORIGIN_TIMEOUT_MS }>;
 
-/// The beginning of a path, which every server reads alike.
-pub(super) struct PathPrefix;
-
 /// An origin, with a path in canonical form.
 pub(super) struct UpstreamUrl;
 
@@ -182,27 +179,6 @@ impl Form for UpstreamUrl {
         };
         reader.error(&field.place, message);
         None
-    }
-
-    #[cfg(test)]
-    fn form() -> reference::Form {
-        reference::Form::Text
-    }
-}
-
-impl Form for PathPrefix {
-    type Value = String;
-
-    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String> {
-        let text = reader.text(field)?;
-        let has_one_reading = !text.ends_with('/')
-            && text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'%' | b'?' | b'#'))
-            && RequestPath::parse(&text, reader.unicode).is_ok_and(|path| path.readings().len() == 1);
-        if !has_one_reading {
-            reader.error(&field.place, "must be the beginning of a path, such as /api, without a slash at its end");
-            return None;
-        }
-        Some(text)
     }
 
     #[cfg(test)]

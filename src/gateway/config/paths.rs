@@ -162,14 +162,6 @@ fn compile(
     authorizer: Option<&Authorizer<'_>>,
 ) -> Option<Route> {
     let integration = config.integration().value.and_then(IntegrationConfig::compile);
-    if let Some(options) = integration.as_ref().and_then(Integration::options)
-        && config.path().value.is_some_and(|pattern| !pattern.begins_with(&options.prefix))
-    {
-        reader.error(
-            &format!("{place}.integration.strip_prefix"),
-            "must be the beginning of the route's path, without parameters",
-        );
-    }
     let is_login_flow = integration.as_ref().is_some_and(Integration::is_login_flow);
     let auth = config.auth().cloned().unwrap_or(if is_login_flow { Auth::None } else { Auth::Required });
     let claim = authorizer.and_then(Authorizer::roles_claim);
@@ -241,16 +233,23 @@ fn compile(
         // Required of every token anyway; repeated here so that a refusal names them.
         requirements.organizations = authorizer.organizations().to_vec();
     }
+    let (pattern, integration) = (config.path().cloned()?, integration?);
+    if integration.options().is_some_and(|options| !pattern.begins_with(&options.prefix)) {
+        reader.error(
+            &format!("{place}.integration.strip_prefix"),
+            "must be the beginning of the route's path, such as /api, without parameters or encoded characters",
+        );
+    }
     Some(Route {
         methods: config.method().cloned()?,
-        pattern: config.path().cloned()?,
+        pattern,
         auth,
         credentials,
         lacks_audience,
         requirements,
         on_unauthenticated: config.on_unauthenticated(),
         on_forbidden: config.on_forbidden(),
-        integration: integration?,
+        integration,
         login_step: None,
     })
 }
