@@ -19,17 +19,12 @@ pub struct Forward<'g> {
     pub destination: Destination<'g>,
     /// Headers to set.
     pub set: Vec<(String, String)>,
-    /// How long to wait for the response's headers, in milliseconds, before [`timed_out`](Self::timed_out) is the response. What
-    /// follows the headers may take any time.
-    pub timeout_ms: Option<u32>,
-    /// Whether `Authorization` is forwarded.
-    forwards_authorization: bool,
     /// Whether the response may depend on the caller, so that no shared cache may store it.
     pub is_private: bool,
     gateway: &'g Gateway,
     /// Length of the request's target at the end of the destination's URL.
     target_bytes: usize,
-    prefix: &'g str,
+    options: &'g ForwardOptions,
     cors: CorsHeaders,
     /// Whether no cache may store the response, whatever the origin states.
     is_never_stored: bool,
@@ -96,12 +91,10 @@ impl<'g> Forward<'g> {
         Self {
             destination,
             set,
-            timeout_ms: options.timeout_ms,
-            forwards_authorization: !options.strip_authorization,
             is_private,
             gateway,
             target_bytes,
-            prefix: &options.prefix,
+            options,
             cors: Vec::new(),
             is_never_stored: false,
             session: None,
@@ -114,7 +107,7 @@ impl<'g> Forward<'g> {
         self.gateway.drops(name)
             // The remaining cookies are among the headers to set.
             || name.eq_ignore_ascii_case("cookie")
-            || !self.forwards_authorization && name.eq_ignore_ascii_case("authorization")
+            || self.options.strip_authorization && name.eq_ignore_ascii_case("authorization")
     }
 
     /// Returns the URL under which the origin knows the site, without a slash at its end. If the origin's `Location`, `Content-Location` or
@@ -128,7 +121,14 @@ impl<'g> Forward<'g> {
     /// Returns the beginning of the path that was removed; may be empty.
     #[must_use]
     pub fn prefix(&self) -> &'g str {
-        self.prefix
+        &self.options.prefix
+    }
+
+    /// Returns how long to wait for the response's headers, in milliseconds, before [`timed_out`](Self::timed_out) is the response. What
+    /// follows the headers may take any time.
+    #[must_use]
+    pub fn timeout_ms(&self) -> Option<u32> {
+        self.options.timeout_ms
     }
 
     /// Returns the changes to the origin's response with this status and `Cache-Control`.
@@ -169,7 +169,7 @@ impl<'g> Forward<'g> {
         self.failed(Reply::problem(502, "origin_unreachable", "The origin did not respond."))
     }
 
-    /// Returns the response if the origin's headers did not arrive [in time](Self::timeout_ms).
+    /// Returns the response if the origin's headers did not arrive within [`timeout_ms`](Self::timeout_ms).
     #[must_use]
     pub fn timed_out(self) -> Reply {
         self.failed(Reply::problem(504, "origin_timeout", "The origin did not respond in time."))

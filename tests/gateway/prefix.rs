@@ -165,7 +165,7 @@ fn an_origin_may_take_as_long_as_the_route_says() {
         [("/open/x", None), ("/slow/x", Some(100)), ("/slower", Some(900_000)), ("/text", Some(2500))]
     {
         let forward = forward(&gateway, "GET", path, &[("authorization", &bearer)]);
-        assert_eq!(forward.timeout_ms, expected, "{path}");
+        assert_eq!(forward.timeout_ms(), expected, "{path}");
         let reply = forward.timed_out();
         assert_eq!((reply.status, code(&reply).as_str()), (504, "origin_timeout"), "{path}");
         assert_eq!(values(&reply, "cache-control"), ["no-store"], "{path}");

@@ -52,12 +52,15 @@ const worker = await startWorker({
       proxy("/sockets/{*rest}", sockets, { auth: "none" }),
       proxy("/gone", gone, { auth: "none" }),
       { method: "ANY", path: "/service/{*rest}", auth: "none", integration: { type: "service", binding: "BACKEND" } },
+      { method: "ANY", path: "/own/{*rest}", auth: "none", integration: { type: "service", binding: "BACKEND", strip_prefix: "/own", timeout_ms: 300 } },
     ],
   },
   serviceBindings: {
     BACKEND: (request) => {
-      services.push({ url: request.url, host: request.headers.get("host") });
-      return new Response("from the service");
+      const { pathname, searchParams } = new URL(request.url);
+      services.push({ url: request.url, prefix: request.headers.get("x-forwarded-prefix") });
+      if (pathname === "/slow") return delay(2000).then(() => new Response("late"));
+      return new Response("from the service", { headers: searchParams.has("to") ? { location: searchParams.get("to") } : {} });
     },
   },
 });
@@ -136,7 +139,9 @@ const REQUESTS = {
   "`Host`": ["mapped", async () => {
     assert.deepEqual((await send("/public/x")).arrived.values("host"), [`127.0.0.1:${origin.port}`]);
     await send("/service/x");
-    assert.equal(services.at(-1).url, `http://${HOST}/service/x`);
+    assert.deepEqual(services.at(-1), { url: `http://${HOST}/service/x`, prefix: null });
+    await send("/own/x?y");
+    assert.deepEqual(services.at(-1), { url: `http://${HOST}/x?y`, prefix: "/own" });
   }],
   "`Cache-Control`, `Pragma`": ["unchanged", async () => {
     await arriveUnchanged([["Cache-Control", "max-age=0"], ["Pragma", "no-cache"]]);
@@ -301,6 +306,10 @@ const ANSWERS = {
         assert.deepEqual(valuesOf(got, name), [referring(name, `http://${HOST}${path}`).slice(name.length + 2)], `${target}: ${name}: ${url}`);
       }
     }
+    for (const to of ["/y?z", `http://${HOST}/y?z`, "y?z"]) {
+      const { got } = await send(`/own?to=${encodeURIComponent(to)}`);
+      assert.deepEqual(valuesOf(got, "location"), [`http://${HOST}/own/y?z`], to);
+    }
   }],
   "`Location`, `Content-Location`, `Refresh` to elsewhere": ["unchanged", async () => {
     for (const name of REFERENCES) {
@@ -348,6 +357,7 @@ const ANSWERS = {
     assert.ok(Date.now() - began >= 290 && Date.now() - began < 3000);
     await closed.promise;
     await worker.waitForLog("origin_timeout");
+    await assertProblem((await send("/own/slow")).got, { status: 504, code: "origin_timeout" });
     // An upload counts, however fast the rest is.
     const upload = `POST /timed/x HTTP/1.1\r\nHost: ${HOST}\r\nContent-Length: 100\r\n\r\nhalf`;
     await assertProblem(worker.raw(upload), { status: 504, code: "origin_timeout" });

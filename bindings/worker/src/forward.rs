@@ -63,7 +63,7 @@ async fn send(inbound: &Inbound, url: &str, service: &JsValue, plan: &Forward<'_
     let names = header_names(&inbound.raw);
     let removed = names.lines().filter(|name| plan.drops(name)).map(String::from).collect();
     let set = plan.set.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect();
-    let (upstream, timeout) = (plan.upstream().len(), plan.timeout_ms.unwrap_or_default());
+    let (upstream, timeout) = (plan.upstream().len(), plan.timeout_ms().unwrap_or_default());
     let sent = forward(&inbound.raw, url, service, removed, set, plan.is_private, upstream, plan.prefix(), timeout)?;
     let answered = Array::from(&JsFuture::from(sent).await?);
     if answered.length() == 0 {
