@@ -51,6 +51,9 @@ build_worker() {
   say "the Worker"
   began="$(mktemp)"
   bindgen edgeward-worker "$folder" "$WASM_RELAXED"
+  # The exports of classes for streams, which nothing creates.
+  wasm_optimize '--remove-exports=intounderlying*' "$folder/out/edgeward_bg.wasm" "$folder/out/edgeward_bg.wasm" \
+    '--remove-exports=__wbg_intounderlying*'
   optimize -Oz "$folder/out/edgeward_bg.wasm"
   node scripts/bundle-worker.mjs "$folder/out/edgeward.js" "$folder/out/index.js"
   # The previous build stays until the new one is complete.

@@ -81,12 +81,12 @@ function roles(value, place) {
   return withAllOrAny(read, place);
 }
 
-/** Rules on claims, as a list: an object has the name of each claim with its rule, or with the text that it must be. */
+/** Rules on claims, as a list: an object has the name of each claim with its rule, or with the text or boolean that it must be. */
 function claims(value, place) {
   if (value === null || typeof value !== "object") fail(place, "must be an object or an array of rules");
   const named = Array.isArray(value)
     ? Array.from(value, (rule, index) => [undefined, rule, `${place}[${index}]`])
-    : Object.entries(value).map(([name, rule]) => [name, typeof rule === "string" ? { equals: rule } : rule, `${place}.${name}`]);
+    : Object.entries(value).map(([name, rule]) => [name, typeof rule === "string" || typeof rule === "boolean" ? { equals: rule } : rule, `${place}.${name}`]);
   if (named.length === 0) fail(place, "must not be empty");
   return named.map(([name, rule, at]) => {
     const { claim = name === undefined ? undefined : [text(name, at)], ...conditions } = readOptions(rule, name === undefined ? LISTED_RULE : RULE, at);
@@ -114,7 +114,7 @@ function issuers(value, place) {
 // The tables.
 
 const ROLES = { claim: list, all: list, any: list };
-const RULE = { equals: text, any: list, all: list, not: list, prefix: text };
+const RULE = { equals: (value, place) => (typeof value === "boolean" ? value : text(value, place)), any: list, all: list, not: list, prefix: text };
 const LISTED_RULE = { claim: list, ...RULE };
 const REQUIREMENTS = { scopes: allOrAny(scope), permissions: allOrAny(text), roles, organizations: list, claims };
 const SOURCE = { issuer: text, jwks, jwksUri: text };
@@ -151,7 +151,7 @@ const NAMES_ORIGIN = /^((repo|repository|project_path):[^]*\/|(repository_id|rep
 const restrictsOrigin = (issuer, rules = []) =>
   rules.some(({ claim: [name, ...inner], equals, any = [], all = [], prefix }) => {
     if (inner.length > 0) return false;
-    const listed = [...any, ...all, ...(equals === undefined ? [] : [equals])];
+    const listed = [...any, ...all, ...(typeof equals === "string" ? [equals] : [])];
     if (issuer === GOOGLE) return listed.length > 0 && ACCOUNT_CLAIMS.includes(name);
     const hasPrefix = prefix !== undefined && prefix.includes("/");
     if (name === "sub") return (listed.length > 0 && listed.every((text) => NAMES_ORIGIN.test(text))) || (hasPrefix && NAMES_ORIGIN.test(prefix));

@@ -36,7 +36,7 @@ export interface AuthorizerConfig {
   /** The tenants that `{tenantid}` in an issuer may stand for: ids, or `any`. With a single one, the issuer is that tenant's, and so are its endpoints; else they are those of `common`. */
   tenants?: string | readonly string[];
   /** Rules on claims for every access token: claim names, each with the text that the claim must be, or with a rule; or a list of rules. Those of GitHub Actions and gitlab.com need one on the repository or its owner, here or on every route. */
-  claims?: Readonly<Record<string, string | ClaimRuleConfig>> | readonly ClaimRuleConfig[];
+  claims?: Readonly<Record<string, string | boolean | ClaimRuleConfig>> | readonly ClaimRuleConfig[];
   /** Further issuers, each bound to its own keys. */
   issuers?: readonly IssuerConfig[];
   /** Identifier of the API. One of several must be in `aud`, compared exactly. Without it: `protected_resource.resource`, or else no bearer token is accepted, and sessions alone open routes. `false`: tokens have no `aud`, and those that have one are refused; only together with `clients`. Variable: `AUTH0_AUDIENCE`. */
@@ -95,12 +95,12 @@ export interface AuthorizerConfig {
   subject_match?: SubjectMatchConfig;
 }
 
-/** A rule on a claim that is a text or a list of texts. All conditions must be met; a claim that is absent or of another form meets none. */
+/** A rule on a claim that is a text, a list of texts, or a boolean. All conditions must be met; a claim that is absent or of another form meets none. */
 export interface ClaimRuleConfig {
   /** The claim: a name, or a path such as `["realm_access", "roles"]`. In a list of rules only. */
   claim?: string | readonly string[];
-  /** It must be this text. */
-  equals?: string;
+  /** It must be this text, or this boolean. */
+  equals?: string | boolean;
   /** It must be or contain one of these. */
   any?: string | readonly string[];
   /** It must be or contain each of these. */
@@ -130,7 +130,7 @@ export interface IssuerConfig {
   /** The claim that lists roles in its tokens. Without it: that of `authorizer`, which must have one, too. */
   roles_claim?: string | readonly string[];
   /** Rules on claims of its tokens, in place of `authorizer.claims`. */
-  claims?: Readonly<Record<string, string | ClaimRuleConfig>> | readonly ClaimRuleConfig[];
+  claims?: Readonly<Record<string, string | boolean | ClaimRuleConfig>> | readonly ClaimRuleConfig[];
 }
 
 /** A place of bearer tokens: either a header or a cookie. */
@@ -228,7 +228,7 @@ export interface PathConfig {
   /** One must be the token's organization. */
   organizations?: string | readonly string[];
   /** Rules on other claims, all of which must be met: claim names, each with the text that the claim must be, or with a rule; or a list of rules. */
-  claims?: Readonly<Record<string, string | ClaimRuleConfig>> | readonly ClaimRuleConfig[];
+  claims?: Readonly<Record<string, string | boolean | ClaimRuleConfig>> | readonly ClaimRuleConfig[];
   /** The answer to a request without token and session. `auto`: browser navigations are sent to log in, API clients get 401. `login`: every request that can be redirected is sent to log in. `401`: always 401. Default: `"auto"`. */
   on_unauthenticated?: "auto" | "login" | "401" | Placeholder | 401;
   /** The answer where a right is missing: 403, or a path to redirect to, which must not require the same right. Default: `403`. */

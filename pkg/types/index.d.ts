@@ -60,10 +60,10 @@ export type AllOrAny =
   | { readonly all: string | readonly string[]; readonly any?: string | readonly string[] }
   | { readonly all?: never; readonly any: string | readonly string[] };
 
-/** The conditions of a rule on a claim. All must be met; a claim that is absent, or neither a string nor an array of strings, meets none. */
+/** The conditions of a rule on a claim. All must be met; a claim that is absent, or neither a string, an array of strings nor a boolean, meets none. */
 export interface ClaimConditions {
-  /** It must be this string. */
-  readonly equals?: string;
+  /** It must be this string or boolean. */
+  readonly equals?: string | boolean;
   /** It must be or contain one of these. */
   readonly any?: string | readonly string[];
   /** It must be or contain each of these. */
@@ -86,7 +86,7 @@ export interface Requirements {
   /** Permissions; the claim `permissions` (Auth0's RBAC) must contain all of them. Or `{ any: […] }`. */
   readonly permissions?: string | readonly string[] | AllOrAny;
   /** Rules on other claims: the name of each with the string that it must be or its conditions, or a list of rules. */
-  readonly claims?: Readonly<Record<string, string | ClaimConditions>> | readonly ClaimRule[];
+  readonly claims?: Readonly<Record<string, string | boolean | ClaimConditions>> | readonly ClaimRule[];
   /** Roles, in a claim of your choice, for example `https://yourapp.com/roles`. */
   readonly roles?: {
     /**

@@ -7,11 +7,12 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::slice;
 
 use super::index::{Candidate, Group, GroupId, RouteIndex, TooManyCandidates, combinations_of};
 use super::route::{AcceptedCredentials, Auth, Methods, Route};
 use crate::http::path::{Reading, RequestPath};
-use crate::jwt::{ClaimPath, ClaimRule, Requirements};
+use crate::jwt::{ClaimPath, ClaimRule, ClaimValue, Requirements};
 use crate::text::{decimal, sorted};
 
 /// The index of the routes, with their policies.
@@ -232,7 +233,11 @@ fn policy_of(route: &Route) -> String {
     }
     for ClaimRule { claim, equals, any, all, not, prefix } in rules {
         path(&mut list, "rule", claim);
-        list("equals", equals.as_slice());
+        match equals {
+            Some(ClaimValue::Text(text)) => list("equals", slice::from_ref(text)),
+            Some(ClaimValue::Flag(flag)) => list(if *flag { "is true" } else { "is false" }, &[]),
+            None => {}
+        }
         list("any", any);
         list("all", all);
         list("not", not);

@@ -29,7 +29,7 @@ pub use claim_path::ClaimPath;
 pub use claims::Claims;
 pub(crate) use policy::Rules;
 pub use policy::{Access, Any, Id, InvalidPolicy, Policy, Profile};
-pub use requirements::{ClaimRule, Requirements, Roles};
+pub use requirements::{ClaimRule, ClaimValue, Requirements, Roles};
 #[cfg(feature = "gateway")]
 pub(crate) use requirements::{check_rules, is_organization};
 pub use tenants::Tenants;

@@ -46,8 +46,8 @@ pub struct Requirements {
     pub claims: Vec<ClaimRule>,
 }
 
-/// A rule on the value of a claim: a string or an array of strings. All its conditions must be met; a claim that is absent or of
-/// another form meets none.
+/// A rule on the value of a claim: a string, an array of strings, or a boolean. All its conditions must be met; a claim that is
+/// absent or of another form meets none.
 ///
 /// ```
 /// use edgeward::jwt::ClaimRule;
@@ -60,8 +60,8 @@ pub struct Requirements {
 pub struct ClaimRule {
     /// The claim.
     pub claim: ClaimPath,
-    /// It must be this string.
-    pub equals: Option<String>,
+    /// It must be this string or boolean.
+    pub equals: Option<ClaimValue>,
     /// It must be or contain one of these, unless empty.
     pub any: Vec<String>,
     /// It must be or contain each of these.
@@ -70,6 +70,41 @@ pub struct ClaimRule {
     pub not: Vec<String>,
     /// It must be a string that begins with this.
     pub prefix: Option<String>,
+}
+
+/// The value of a claim that a [`ClaimRule`] requires. The string `"true"` is not the boolean `true`.
+///
+/// ```
+/// use edgeward::jwt::ClaimRule;
+///
+/// let mut rule = ClaimRule::new("email_verified");
+/// rule.equals = Some(true.into());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClaimValue {
+    /// A string.
+    Text(String),
+    /// A boolean.
+    Flag(bool),
+}
+
+impl From<&str> for ClaimValue {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for ClaimValue {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<bool> for ClaimValue {
+    fn from(flag: bool) -> Self {
+        Self::Flag(flag)
+    }
 }
 
 /// Required roles and the claim that lists a token's roles.
@@ -165,9 +200,21 @@ impl ClaimRule {
     #[inline(never)]
     fn is_met(&self, claims: &Claims) -> bool {
         let Some(value) = self.claim.find(claims) else { return false };
-        let Some(values) = Audience::from_value(value) else { return false };
+        let values = match value {
+            // No string is among the values of a boolean.
+            Value::Bool(_) if self.equals.is_some() => Audience::None,
+            value => match Audience::from_value(value) {
+                Some(values) => values,
+                None => return false,
+            },
+        };
         let text = value.as_str();
-        self.equals.as_deref().is_none_or(|expected| text == Some(expected))
+        let is_expected = match &self.equals {
+            None => true,
+            Some(ClaimValue::Text(expected)) => text == Some(expected),
+            Some(ClaimValue::Flag(expected)) => matches!(value, Value::Bool(flag) if flag == *expected),
+        };
+        is_expected
             && self.prefix.as_deref().is_none_or(|prefix| text.is_some_and(|text| text.starts_with(prefix)))
             && has_required(&self.all, &self.any, &|one| values.contains(one))
             && !self.not.iter().any(|one| values.contains(one))

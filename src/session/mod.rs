@@ -163,7 +163,7 @@ impl Session {
     /// Returns the claims about the user and their rights as of `now`. Rights expire with the access token.
     #[must_use]
     pub fn claims_at(&self, now: UnixTime) -> &Claims {
-        self.rights.as_ref().and_then(|rights| rights.at(now.secs())).unwrap_or(&self.claims)
+        self.rights.as_ref().and_then(|rights| rights.claims_at(now.secs())).unwrap_or(&self.claims)
     }
 
     /// Returns the rights, even if expired.
@@ -517,6 +517,22 @@ mod tests {
         assert!(opened.claims_at(at(39)).get("exp").is_none(), "protocol claims are not included");
         let refreshed = session().refreshed(session().claims().clone(), tokens(100));
         assert_eq!(refreshed.claims_at(at(0)).scopes().count(), 0, "an unverified token grants nothing");
+    }
+
+    #[test]
+    fn an_expired_token_does_not_bring_back_the_values_that_it_replaced() {
+        let claims = |json: &str| Claims::from_json(json.into()).unwrap();
+        let user = claims(r#"{"sub":"a","acr":"high","email":"a@example.com","groups":["a","b"]}"#);
+        let granted = claims(r#"{"exp":1700000040,"acr":"low","email":"a@example.com","groups":["a"],"tier":"1"}"#);
+        let session = session().refreshed(user.clone(), tokens(100)).with_rights(Rights::new(&user, granted));
+        let sessions = sessions();
+        let cookie = header(&sessions.to_cookies(&session, &Cookies::default(), "a", &[1; 24], at(0)).unwrap());
+        let opened = sessions.open(&Cookies::new(&cookie), "a", at(39)).unwrap();
+        for session in [&session, &opened] {
+            let shown = |at_s| session.claims_at(at(at_s)).as_json().to_string();
+            assert!(shown(39).contains(r#""acr":"low""#) && shown(39).contains(r#""groups":["a"]"#), "{}", shown(39));
+            assert_eq!(shown(40), r#"{"sub":"a","email":"a@example.com"}"#, "what both tokens state stays");
+        }
     }
 
     #[test]

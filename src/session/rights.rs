@@ -14,6 +14,9 @@ pub(crate) struct Rights {
     granted: Claims,
     /// These claims merged over the user's: routes check their requirements against them while the rights are valid.
     with_user: Claims,
+    /// The user's claims after that, if the access token contradicts some: without these. The token's expiry must never bring back
+    /// a value of the ID token that it has replaced.
+    afterwards: Option<Claims>,
     until_s: i64,
 }
 
@@ -24,19 +27,31 @@ impl Rights {
             Some(Value::Number(Number::Unsigned(seconds))) => i64::try_from(seconds).ok()?,
             _ => return None,
         };
-        let of_user = about.members().filter(|(name, _)| granted.get(name).is_none());
+        let (mut merged, mut agreed) = (Vec::new(), Vec::new());
+        for (name, value) in about.members() {
+            let (value, of_token) = (value.to_json(), granted.get(name));
+            if of_token.is_none_or(|of_token| of_token.to_json() == value) {
+                agreed.push((name, value.clone()));
+            }
+            if of_token.is_none() {
+                merged.push((name, value));
+            }
+        }
+        let is_contradicted = agreed.len() < about.members().count();
+        let afterwards = if is_contradicted { Some(Claims::from_members(agreed.into_iter())?) } else { None };
         let of_token = granted.members().filter(|(name, _)| *name != "exp");
-        let with_user = Claims::from_members(of_user.chain(of_token).map(|(name, value)| (name, value.to_json())))?;
-        Some(Self { granted, with_user, until_s })
+        merged.extend(of_token.map(|(name, value)| (name, value.to_json())));
+        let with_user = Claims::from_members(merged.into_iter())?;
+        Some(Self { granted, with_user, afterwards, until_s })
     }
 
     pub(super) fn as_json(&self) -> &str {
         self.granted.as_json()
     }
 
-    /// Returns the merged claims if the rights have not expired.
-    pub(super) fn at(&self, now_s: i64) -> Option<&Claims> {
-        (now_s < self.until_s).then_some(&self.with_user)
+    /// Returns the claims as of `now`, if they differ from the user's.
+    pub(super) fn claims_at(&self, now_s: i64) -> Option<&Claims> {
+        if now_s < self.until_s { Some(&self.with_user) } else { self.afterwards.as_ref() }
     }
 
     pub(crate) fn scope(&self) -> Option<&str> {

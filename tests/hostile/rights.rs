@@ -197,6 +197,33 @@ fn a_path_leads_into_claims_and_a_name_with_dots_is_no_path() {
 }
 
 #[test]
+fn a_rule_may_require_a_boolean() {
+    for expected in [true, false] {
+        let mut rule = ClaimRule::new("email_verified");
+        rule.equals = Some(expected.into());
+        let policy = requiring(|requirements| requirements.claims.push(rule.clone()));
+        rule.prefix = Some("t".into());
+        let with_prefix = requiring(|requirements| requirements.claims.push(rule));
+        let with =
+            |policy, value: &Value| verdict(policy, &Mint::access(key_a()).claim("email_verified", value.clone()));
+        assert_eq!(with(&policy, &json!(expected)), Ok(()));
+        let refused = forbidden(Forbidden::Claim(ClaimName::Configured("email_verified".into())));
+        for value in [
+            json!(!expected),
+            json!(expected.to_string()),
+            json!([expected]),
+            json!(u8::from(expected)),
+            json!(null),
+            json!({}),
+            json!(""),
+        ] {
+            assert_eq!(with(&policy, &value), refused, "{value}");
+        }
+        assert_eq!(with(&with_prefix, &json!(expected)), refused, "a boolean begins with nothing");
+    }
+}
+
+#[test]
 fn rules_on_claims_are_met_exactly() {
     type Condition = fn(&mut ClaimRule);
     let cases: [(Condition, &[Value], &[Value]); 5] = [

@@ -65,7 +65,7 @@ export async function makeFixtures() {
     });
   const token = (head = {}, body = {}, key = first, more = {}) =>
     makeToken({ header: header(head), payload: claims(body), key, ...more });
-  const rights = { permissions: ["read", "write"], "https://example.com/roles": ["editor"], org_id: "org_1" };
+  const rights = { permissions: ["read", "write"], "https://example.com/roles": ["editor"], org_id: "org_1", email_verified: true };
   const idClaims = (changes = {}) => ({ aud: CLIENT, azp: undefined, scope: undefined, nonce: NONCE, ...changes });
   const good = token();
   const [head, body, signature] = good.split(".");

@@ -379,6 +379,10 @@ export async function suite(edgeward, fixtures) {
     equal(await code({ permissions: { any: ["delete"] } }), "insufficient_permissions");
     equal(await code({ claims: { org_id: "org_1", sub: { prefix: "user-" }, permissions: { any: ["read"], not: ["admin"] } } }), "ok");
     equal(await code({ claims: [{ claim: ["org_id"], equals: "org_1" }] }), "ok");
+    for (const [expected, verdict] of [[true, "ok"], [false, "claim_not_allowed"], ["true", "claim_not_allowed"]]) {
+      equal(await code({ claims: { email_verified: expected } }), verdict);
+      equal(await code({ claims: { email_verified: { equals: expected } } }), verdict);
+    }
     for (const claims of [{ org_id: "org_2" }, { org_id: { not: "org_1" } }, { none: { not: ["a"] } }, [{ claim: ["org_id", "x"], any: ["a"] }]]) {
       equal(await code({ claims }), "claim_not_allowed");
     }

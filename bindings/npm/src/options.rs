@@ -249,7 +249,11 @@ impl<'o> Options<'o> {
 
     fn claim_rule(self) -> ClaimRule {
         let mut rule = ClaimRule::new(self.path("claim"));
-        (rule.equals, rule.prefix) = (self.text("equals"), self.text("prefix"));
+        rule.equals = match self.object.get("equals") {
+            Some(Value::Bool(flag)) => Some(flag.into()),
+            _ => self.text("equals").map(Into::into),
+        };
+        rule.prefix = self.text("prefix");
         (rule.any, rule.all, rule.not) = (self.list("any"), self.list("all"), self.list("not"));
         rule
     }

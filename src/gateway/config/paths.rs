@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::authorizer::Authorizer;
 use super::declare::{Form, Setting, section};
-use super::forms::{Check, Checked, Choice, ClaimPathForm, Elements, List, Text, Texts, Words};
+use super::forms::{Check, Checked, Choice, ClaimPathForm, Elements, List, SomeTexts, Text, Texts, Words};
 use super::integration::IntegrationConfig;
 use super::methods::MethodsForm;
 use super::overlaps;
@@ -22,7 +22,7 @@ use crate::gateway::route::{AcceptedCredentials, Auth, Integration, Methods, OnF
 use crate::gateway::{LOGIN_PATH, Routes};
 use crate::http::path::RequestPath;
 use crate::json::{Number, Value};
-use crate::jwt::{self, ClaimRule, Requirements};
+use crate::jwt::{self, ClaimRule, ClaimValue, Requirements};
 use crate::url::HttpUrl;
 
 section! {
@@ -45,7 +45,7 @@ section! {
         /// All must be in `aud`.
         audience: Texts;
         /// One must be the token's organization.
-        organizations: Texts;
+        organizations: SomeTexts;
         /// Rules on other claims, all of which must be met: claim names, each with the text that the claim must be, or with a rule; or a list of rules.
         claims: ClaimRules;
         /// The answer to a request without token and session. `auto`: browser navigations are sent to log in, API clients get 401. `login`: every request that can be redirected is sent to log in. `401`: always 401.
@@ -68,12 +68,12 @@ section! {
 }
 
 section! {
-    /// A rule on a claim that is a text or a list of texts. All conditions must be met; a claim that is absent or of another form meets none.
+    /// A rule on a claim that is a text, a list of texts, or a boolean. All conditions must be met; a claim that is absent or of another form meets none.
     pub(super) struct ClaimRuleConfig {
         /// The claim: a name, or a path such as `["realm_access", "roles"]`. In a list of rules only.
         claim: ClaimPathForm;
-        /// It must be this text.
-        equals: Text;
+        /// It must be this text, or this boolean.
+        equals: ClaimValueForm;
         /// It must be or contain one of these.
         any: Texts;
         /// It must be or contain each of these.
@@ -475,7 +475,8 @@ impl Form for ClaimRules {
 
     #[cfg(test)]
     fn form() -> reference::Form {
-        let named = reference::Form::AnyOf(alloc::vec![reference::Form::Text, ClaimRuleConfig::form()]);
+        let named =
+            reference::Form::AnyOf(alloc::vec![reference::Form::Text, reference::Form::Flag, ClaimRuleConfig::form()]);
         reference::Form::AnyOf(alloc::vec![
             reference::Form::Named(named.into()),
             reference::Form::List(ClaimRuleConfig::form().into()),
@@ -488,7 +489,7 @@ fn claim_rule(reader: &mut Reader<'_>, field: &Field<'_>, name: Option<&str>) ->
     if let Some(name) = name
         && field.value.as_object().is_none()
     {
-        let equals = reader.text(field)?;
+        let equals = ClaimValueForm::read(reader, field)?;
         return Some(ClaimRule { equals: Some(equals), ..ClaimRule::new(name) });
     }
     let config = ClaimRuleConfig::read(reader, field)?;
@@ -504,20 +505,39 @@ fn claim_rule(reader: &mut Reader<'_>, field: &Field<'_>, name: Option<&str>) ->
         }
         None => config.claim().cloned()?,
     };
-    let (texts, lists) = ([config.equals(), config.prefix()], [config.any(), config.all(), config.not()]);
-    if texts.iter().any(|text| text.is_invalid) || lists.iter().any(|list| list.is_invalid) {
+    let (equals, prefix, lists) = (config.equals(), config.prefix(), [config.any(), config.all(), config.not()]);
+    if equals.is_invalid || prefix.is_invalid || lists.iter().any(|list| list.is_invalid) {
         return None;
     }
     let is_empty = |list: &Setting<'_, Vec<String>>| list.value.is_some_and(Vec::is_empty);
-    if lists.iter().any(is_empty) || texts.iter().all(Setting::is_absent) && lists.iter().all(Setting::is_absent) {
+    if lists.iter().any(is_empty) || equals.is_absent() && prefix.is_absent() && lists.iter().all(Setting::is_absent) {
         if !reader.has_error_inside(&field.place) {
             reader.error(&field.place, "must have a condition (equals, any, all, not, prefix), and none may be empty");
         }
         return None;
     }
-    let [equals, prefix] = texts.map(|text| text.cloned());
+    let (equals, prefix) = (equals.cloned(), prefix.cloned());
     let [any, all, not] = lists.map(|list| list.items().to_vec());
     Some(ClaimRule { claim, equals, any, all, not, prefix })
+}
+
+/// A string that is not empty, or a boolean.
+pub(super) struct ClaimValueForm;
+
+impl Form for ClaimValueForm {
+    type Value = ClaimValue;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<ClaimValue> {
+        match field.value {
+            Value::Bool(flag) => Some(ClaimValue::Flag(flag)),
+            _ => reader.text(field).map(ClaimValue::Text),
+        }
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::AnyOf(alloc::vec![reference::Form::Text, reference::Form::Flag])
+    }
 }
 
 impl Words for OnUnauthenticated {

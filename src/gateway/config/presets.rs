@@ -7,7 +7,7 @@ use super::reader::{Field, Reader};
 #[cfg(test)]
 use super::reference;
 use crate::json::Document;
-use crate::jwt::ClaimRule;
+use crate::jwt::{ClaimRule, ClaimValue};
 use crate::limits;
 
 /// The types besides `auth0` and `oidc`, each with the keys of `authorizer` that it stands for, as JSON. A key or variable of the
@@ -131,13 +131,17 @@ pub(super) fn restricts_origin(issuer: &str, rules: &[ClaimRule]) -> bool {
     rules.iter().any(|rule| {
         let [name] = rule.claim.names() else { return false };
         let ClaimRule { equals, any, all, prefix, .. } = rule;
-        let is_listed = equals.is_some() || !any.is_empty() || !all.is_empty();
+        let text = match equals {
+            Some(ClaimValue::Text(text)) => Some(text),
+            _ => None,
+        };
+        let is_listed = text.is_some() || !any.is_empty() || !all.is_empty();
         if is_google(issuer) {
             return is_listed && ACCOUNT_CLAIMS.contains(&name.as_str());
         }
         if name == "sub" {
             // Repositories choose what their `sub` consists of, and others can choose the same.
-            let is_named = is_listed && equals.iter().chain(any).chain(all).all(|text| names_origin(text));
+            let is_named = is_listed && text.into_iter().chain(any).chain(all).all(|text| names_origin(text));
             return is_named || prefix.as_deref().is_some_and(|prefix| names_origin(prefix) && prefix.contains('/'));
         }
         // A prefix must end a name: `octo` also begins `octocat`.
