@@ -530,7 +530,11 @@ impl Form for ClaimValueForm {
     fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<ClaimValue> {
         match field.value {
             Value::Bool(flag) => Some(ClaimValue::Flag(flag)),
-            _ => reader.text(field).map(ClaimValue::Text),
+            Value::String(_) => reader.text(field).map(ClaimValue::Text),
+            _ => {
+                reader.error(&field.place, "must be a string or a boolean");
+                None
+            }
         }
     }
 
