@@ -12,9 +12,9 @@ const ORIGIN = "https://origin.example";
 const MOUNTS = [["", ""], ["/base", ""], ["", "/api"], ["/base", "/api"], ["/api", "/api"], ["/a/b", "/c/d"]];
 
 /** What becomes of a reference in the answer to a request for `rest` below the mount; undefined leaves it as it is. */
-function mapped(reference, [base, prefix], { rest = "/x/y", name = "location", site = SITE } = {}) {
-  const headers = { get: (asked) => (asked === name ? reference : null) };
-  const edits = siteAddresses(headers, ORIGIN + base, `${ORIGIN}${base}${rest}`, prefix, `${site}${prefix}${rest}`);
+function mapped(reference, [base, prefix], { rest = "/x/y", name = "location", site = SITE, origin = ORIGIN, method = "GET", cookie = false } = {}) {
+  const headers = { get: (asked) => (asked === name ? reference : null), has: (asked) => cookie && asked === "set-cookie" };
+  const edits = siteAddresses(headers, origin + base, `${origin}${base}${rest}`, prefix, { method, url: `${site}${prefix}${rest}` });
   if (edits.length === 0) return undefined;
   assert.deepEqual(edits.slice(0, 2), ["set", name]);
   assert.equal(edits.length, 3);
@@ -105,11 +105,27 @@ test("references to the origin", () => {
     [3, "/base/y", `${SITE}/api/y`],
     [3, "/y", undefined],
     [5, "/a/b/c", `${SITE}/c/d/c`],
+    // An origin with a folder named like the prefix: what browsers find already.
+    [2, "?b", undefined, { rest: "/api/x" }],
+    [2, "y", undefined, { rest: "/api/x" }],
+    [2, "", undefined, { rest: "/api/x" }],
+    // The gateway's own pages.
+    [2, "/.well-known/edgeward/login?return_to=%2Fa", undefined],
+    [2, `${ORIGIN}/.well-known/edgeward/logout`, `${SITE}/.well-known/edgeward/logout`],
+    [2, "/.well-known/edgewards", `${SITE}/api/.well-known/edgewards`],
+    // To https, or to another host of the same page: never a loop.
+    [0, `${SITE}/x/y`, undefined, { site: "http://app.example.com", origin: SITE }],
+    [0, `${ORIGIN}/x/y`, undefined, { site: "http://app.example.com" }],
+    [0, `${ORIGIN}/x/y`, undefined, { site: "https://www.origin.example", method: "HEAD" }],
+    [0, `${ORIGIN}/x/y`, `${SITE}/x/y`, { method: "POST" }],
+    [0, `${ORIGIN}/x/y`, `${SITE}/x/y`, { cookie: true }],
+    [0, `${ORIGIN}/x/y`, `${SITE}/x/y`, { name: "content-location" }],
+    [0, `${ORIGIN}/x/y?b`, `${SITE}/x/y?b`],
   ]) {
     assert.equal(mapped(reference, MOUNTS[mount], options), expected, `${MOUNTS[mount]}: ${JSON.stringify(reference)}`);
   }
   // A service is asked under the site's own host.
-  const own = (reference, prefix) => siteAddresses({ get: (name) => (name === "location" ? reference : null) }, SITE, `${SITE}/x`, prefix, `${SITE}${prefix}/x`)[2];
+  const own = (reference, prefix) => mapped(reference, ["", prefix], { rest: "/x", origin: SITE });
   for (const [reference, expected] of [[`${SITE}/y`, `${SITE}/api/y`], ["/y", `${SITE}/api/y`], [`${SITE}/api/y`, undefined], ["https://evil.example/", undefined]]) {
     assert.equal(own(reference, "/api"), expected, reference);
     assert.equal(own(reference, ""), undefined, reference);
@@ -138,6 +154,6 @@ test("Refresh, as browsers read it", () => {
 
 test("the three headers at once, each by itself", () => {
   const values = { location: `${ORIGIN}/a`, "content-location": "https://elsewhere.example/", refresh: `1; url=${ORIGIN}/b` };
-  const edits = siteAddresses({ get: (name) => values[name] ?? null }, ORIGIN, `${ORIGIN}/x`, "", `${SITE}/x`);
+  const edits = siteAddresses(new Headers(values), ORIGIN, `${ORIGIN}/x`, "", { method: "GET", url: `${SITE}/x` });
   assert.deepEqual(edits, ["set", "location", `${SITE}/a`, "set", "refresh", `1; url=${SITE}/b`]);
 });

@@ -450,6 +450,7 @@ test("the options of each fetch: no cache stores a private answer, no header is 
         seen.length = 0;
         assert.equal((await site.request({ target: path, method })).status, 200);
         assert.deepEqual(seen[0].cf?.cacheTtlByStatus, is, `${method} ${path}`);
+        assert.equal(seen[0].cf?.cacheLevel, is && "bypass", `${method} ${path}`);
         for (const name of ["cacheTtl", "cacheEverything", "cacheKey"]) assert.equal(seen[0].cf?.[name], undefined, name);
         for (const name of ["cache-control", "pragma"]) assert.ok(!seen[0].headers.includes(name), `${method} ${path}: ${name}`);
       }

@@ -21,9 +21,10 @@ export const header = (request, name) => request.headers.get(name) ?? undefined;
 
 export const headerNames = (request) => [...request.headers.keys()].join("\n");
 
-// Cloudflare caches some responses by the path's extension alone; a private one must not be shared. Negative values prevent that, as
-// Cloudflare documents, and unlike `cache: "no-store"` they add no header to the request.
-const NEVER_CACHED = { cacheTtlByStatus: { "100-599": -1 } };
+// Cloudflare caches some responses by the path's extension alone; a private one must not be shared. Negative values prevent storing, as
+// Cloudflare documents; `bypass` also prevents an answer from what a public route stored. Unlike `cache: "no-store"`, for which the
+// runtime sends the same, they add no header to the request.
+const NEVER_CACHED = { cacheLevel: "bypass", cacheTtlByStatus: { "100-599": -1 } };
 
 /**
  * Forwards a request without the headers `removed`; `set` alternates names and values. The origin knows the site as the first
@@ -42,7 +43,7 @@ export async function forward(request, url, service, removed, set, isPrivate, up
   const send = (options) => (service === undefined ? fetch(forwarded, options) : service.fetch(forwarded, options));
   const response = await (timeout === 0 ? send() : within(timeout, send));
   if (response === undefined) return [];
-  const site = siteAddresses(response.headers, url.slice(0, upstreamLength), url, prefix, request.url);
+  const site = siteAddresses(response.headers, url.slice(0, upstreamLength), url, prefix, request);
   return [response, response.status, response.headers.get("cache-control") ?? undefined, site];
 }
 
@@ -66,16 +67,18 @@ async function within(timeout, send) {
 /** A `Refresh` header: seconds, a separator, and a reference that may be quoted. */
 const REFRESH = /^(\s*[\d.]+[\s;,]+(?:url\s*=\s*)?)(?:"([^"]*)|'([^']*)|(.*))/i;
 
-/** Returns edits by which references to the origin's own addresses become the site's. */
-export function siteAddresses(headers, upstream, url, prefix, requestUrl) {
+/** Returns edits by which references to the origin's own addresses become the site's. `url` is that of the request to the origin. */
+export function siteAddresses(headers, upstream, url, prefix, request) {
   const edits = [];
   for (const name of ["location", "content-location", "refresh"]) {
     const value = headers.get(name);
     if (value === null) continue;
     const [, before, ...references] = name === "refresh" ? (REFRESH.exec(value) ?? []) : [, "", value];
     const reference = references.find((one) => one !== undefined);
-    const address = reference === undefined ? undefined : siteAddress(reference, upstream, url, prefix, requestUrl);
-    if (address !== undefined) edits.push("set", name, before + address);
+    const address = reference === undefined ? undefined : siteAddress(reference, upstream, url, prefix, request.url);
+    // A redirect to another host or scheme of the same page must not become one to itself: a loop, unless it sets a cookie.
+    const isLoop = address === request.url && name === "location" && /^(GET|HEAD)$/.test(request.method) && !headers.has("set-cookie");
+    if (address !== undefined && !isLoop) edits.push("set", name, before + address);
   }
   return edits;
 }
@@ -88,11 +91,16 @@ function siteAddress(reference, upstream, url, prefix, requestUrl) {
   try {
     const base = new URL(upstream).href.replace(/\/$/, "");
     const { href } = new URL(reference, url);
+    const site = new URL(requestUrl);
     const path = href.startsWith(base) ? href.slice(base.length) : undefined;
     if (path === undefined || !isBelow("", path)) return undefined;
-    // An origin that knows the prefix writes it itself.
-    const address = new URL(requestUrl).origin + (isBelow(prefix, path) ? path : prefix + path);
-    return address === new URL(reference, requestUrl).href ? undefined : address;
+    const inBrowsers = new URL(reference, requestUrl);
+    // An origin that has the site's host may redirect from http to https.
+    const origin = inBrowsers.host === site.host ? inBrowsers.origin : site.origin;
+    if (origin + prefix + path === inBrowsers.href) return undefined;
+    // An origin that knows the prefix writes it itself. The gateway's own pages have none.
+    const address = origin + (isBelow(prefix, path) || isBelow("/.well-known/edgeward", path) ? path : prefix + path);
+    return address === inBrowsers.href ? undefined : address;
   } catch {
     return undefined;
   }
