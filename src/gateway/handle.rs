@@ -13,7 +13,7 @@ use super::token_source::Token;
 use super::{Gateway, HEALTH_PATH};
 use crate::host::Level;
 use crate::http::{Reply, RequestHead, missing_token, unavailable, with_resource_metadata};
-use crate::oidc::{AccessTokenVerdict, LoginError, LoginHost, Refreshed, RelyingParty};
+use crate::oidc::{AccessTokenVerdict, LoginError, LoginHost, LoginRequest, Refreshed, RelyingParty};
 use crate::session::Session;
 use crate::verifier::VerificationError;
 
@@ -214,7 +214,7 @@ impl<'g> MatchedRequest<'g> {
         };
         let mut reply = match self.check_intent(head, LoginStep::Begin) {
             Ok(_) => party
-                .begin_at(head, destination.clone(), host)
+                .start(head, LoginRequest::to(destination.clone()), host)
                 .await
                 .unwrap_or_else(|error| login_failed(&error, head, party, Some(destination.as_str()), host)),
             Err(refusal) => refusal,

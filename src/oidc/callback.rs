@@ -157,7 +157,7 @@ impl RelyingParty {
                     host.spawn(SessionJob::log_in(self, accepted)).await;
                 }
                 Err(error) => {
-                    outcome.with(|outcome| *outcome = Some(Err(error.clone().into())));
+                    outcome.with(|outcome| *outcome = Some(Err(CallbackError::StateUnknown.into())));
                     return match (&error, restarted) {
                         (CallbackError::Denied(_), Some(request)) => {
                             let reply = self.start(head, request, host).await?;
@@ -168,13 +168,18 @@ impl RelyingParty {
                 }
             }
         }
-        match wait_for(&outcome, host).await {
-            Ok((session, return_to)) if !self.has_ended(&session) => {
+        let finished = match wait_for(&outcome, is_first, host).await {
+            Ok((session, _)) if self.has_ended(&session) => Err(CallbackError::StateUnknown.into()),
+            Ok((session, return_to)) => {
                 let location = login_destination(self.client.after_login(&return_to));
                 self.finish(head, &state, &session, location, host).await
             }
-            Err(error) if is_first => Err(error),
-            outcome => go_on(Some(&return_to), outcome.err().unwrap_or(CallbackError::StateUnknown.into())),
+            Err(error) => Err(error),
+        };
+        if is_first {
+            finished
+        } else {
+            finished.or_else(|_| go_on(Some(&return_to), CallbackError::StateUnknown.into()))
         }
     }
 
@@ -248,11 +253,12 @@ impl RelyingParty {
         Transaction::find(&self.sessions.sealer, self.client.host(), &Cookies::new(&header), state)
     }
 
-    /// Returns where the login of a callback was to lead, whatever became of it.
+    /// Returns where the login of a callback was to lead, whatever became of it. `None` for the default.
     pub(crate) fn callback_destination(&self, head: &RequestHead<'_>) -> Option<String> {
         let parameters = form::parse(head.url_parts().query.unwrap_or_default());
         let (_, state) = parameters.iter().find(|(name, _)| name == "state")?;
-        Some(self.find_login(head, state)?.request.return_to.as_str().into())
+        let return_to = self.find_login(head, state)?.request.return_to;
+        (return_to != self.client.default_return_to).then(|| return_to.as_str().into())
     }
 
     /// Returns the `Set-Cookie` values of the session; `None` if it does not fit into cookies.
@@ -268,11 +274,18 @@ impl RelyingParty {
     }
 }
 
-/// Waits for the outcome of a callback.
-async fn wait_for(outcome: &PendingOutcome, host: &impl LoginHost) -> CallbackOutcome {
+/// Waits for the outcome of a callback. Only the first one gets the error.
+async fn wait_for(outcome: &PendingOutcome, is_first: bool, host: &impl LoginHost) -> CallbackOutcome {
     for _ in 0..limits::MAX_POLLS {
-        if let Some(outcome) = outcome.with(|outcome| outcome.clone()) {
-            return outcome;
+        let found = outcome.with(|outcome| match outcome.as_mut()? {
+            Ok(login) => Some(Ok(login.clone())),
+            Err(error) => {
+                let unknown = CallbackError::StateUnknown.into();
+                Some(Err(if is_first { core::mem::replace(error, unknown) } else { unknown }))
+            }
+        });
+        if let Some(found) = found {
+            return found;
         }
         host.sleep(limits::FETCH_POLL_MS).await;
     }

@@ -91,31 +91,21 @@ impl RelyingParty {
             }
             _ => client.default_return_to.clone(),
         };
-        let mut parameters = String::new();
+        let mut request = LoginRequest::to(return_to);
         for name in FORWARDED_PARAMETERS {
             let is_fixed = client.authorization_params.iter().any(|(one, _)| one == name);
             match parameter(name) {
                 Some(value) if !is_fixed && !value.is_empty() && value.len() <= limits::MAX_LOGIN_PARAMETER_BYTES => {
-                    form::push(&mut parameters, name, value);
+                    form::push(&mut request.parameters, name, value);
                 }
                 _ => {}
             }
         }
-        self.start(head, LoginRequest { return_to, parameters, is_restart: false }, host).await
-    }
-
-    /// Redirects the browser from a page to the provider, to return to that page.
-    pub(crate) async fn begin_at(
-        &self,
-        head: &RequestHead<'_>,
-        return_to: ReturnTo,
-        host: &impl LoginHost,
-    ) -> Result<Reply, LoginError> {
-        self.start(head, LoginRequest { return_to, parameters: String::new(), is_restart: false }, host).await
+        self.start(head, request, host).await
     }
 
     /// Starts a login: builds the authorization request and the cookie that stores the login until the callback.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         &self,
         head: &RequestHead<'_>,
         request: LoginRequest,

@@ -53,7 +53,7 @@ pub use rights::{AccessTokenVerdict, SubjectMatch, SubjectMismatch};
 pub use session_coordinator::{CoordinatorOutcome, CoordinatorStore, StoredText};
 pub use session_job::SessionJob;
 pub use transaction::LOGIN_COOKIE_PREFIX;
-pub(crate) use transaction::{RecentCallbacks, ReplayGuard};
+pub(crate) use transaction::{LoginRequest, RecentCallbacks, ReplayGuard};
 pub use userinfo::UserinfoError;
 
 pub use crate::discovery::DiscoveryError;

@@ -22,8 +22,7 @@ use crate::text::concat;
 pub const LOGIN_COOKIE_PREFIX: &str = "__Host-edgeward-login-";
 
 /// A request for a login.
-#[derive(Clone)]
-pub(super) struct LoginRequest {
+pub(crate) struct LoginRequest {
     /// The page to go to after the login.
     pub(super) return_to: ReturnTo,
     /// The parameters that are passed on to the provider, as a query.
@@ -33,6 +32,11 @@ pub(super) struct LoginRequest {
 }
 
 impl LoginRequest {
+    /// Requests a login that returns to a page.
+    pub(crate) fn to(return_to: ReturnTo) -> Self {
+        Self { return_to, parameters: String::new(), is_restart: false }
+    }
+
     /// Returns the organization that the request names.
     pub(super) fn organization(&self) -> Option<String> {
         form::once(&form::parse(&self.parameters), "organization").ok().flatten().map(String::from)
@@ -63,7 +67,6 @@ impl LoginRequest {
 }
 
 /// The parameters of a pending login.
-#[derive(Clone)]
 pub(super) struct Transaction {
     pub(super) state: String,
     pub(super) nonce: String,
@@ -234,7 +237,7 @@ impl ReplayGuard {
 /// The callbacks that are being completed, and their outcomes, for a browser that sends one again before it has the response. Bounded:
 /// the oldest are evicted.
 #[derive(Default)]
-pub(crate) struct RecentCallbacks(VecDeque<RecentCallback>);
+pub(crate) struct RecentCallbacks(Vec<RecentCallback>);
 
 struct RecentCallback {
     id: CallbackId,
@@ -255,11 +258,11 @@ impl RecentCallbacks {
     /// Records that a callback is being completed, and returns where its outcome will be.
     pub(super) fn begin(&mut self, id: CallbackId, now: UnixTime) -> PendingOutcome {
         if self.0.len() >= limits::MAX_CALLBACKS {
-            self.0.pop_front();
+            self.0.remove(0);
         }
         let until_ms = now.millis().saturating_add(limits::CALLBACK_REMEMBERED_MS);
         let outcome = Arc::new(Shared::new(None));
-        self.0.push_back(RecentCallback { id, until_ms, outcome: Arc::clone(&outcome) });
+        self.0.push(RecentCallback { id, until_ms, outcome: Arc::clone(&outcome) });
         outcome
     }
 
