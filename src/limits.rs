@@ -188,7 +188,10 @@ pub const LOGIN_LIFETIME_S: i64 = 600;
 /// How long the cookie of a login lasts, in seconds: a day. A login that took too long still knows its destination.
 pub const LOGIN_COOKIE_LIFETIME_S: i64 = 86_400;
 
-/// Most login cookies of one request that are counted, from the oldest.
+/// The same for a login with a long destination, in seconds: browsers send its cookies with every request.
+pub const LONG_LOGIN_COOKIE_LIFETIME_S: i64 = 3600;
+
+/// Most logins of one request whose cookies are counted, from the oldest.
 pub const MAX_LOGIN_COOKIES_READ: usize = 128;
 
 /// Most login cookies that one response clears.

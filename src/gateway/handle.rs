@@ -212,13 +212,9 @@ impl<'g> MatchedRequest<'g> {
         let (Some(party), Some(destination)) = (&self.gateway.login, self.return_to(head)) else {
             return config_invalid();
         };
-        let mut reply = match self.check_intent(head, LoginStep::Begin) {
-            Ok(_) => party
-                .start(head, LoginRequest::to(destination.clone()), host)
-                .await
-                .unwrap_or_else(|error| login_failed(&error, head, party, Some(destination.as_str()), host)),
-            Err(refusal) => refusal,
-        };
+        let begun = party.start(head, LoginRequest::to(destination.clone()), host).await;
+        let mut reply =
+            begun.unwrap_or_else(|error| login_failed(&error, head, party, Some(destination.as_str()), host));
         reply.headers.extend(challenge.headers);
         reply
     }

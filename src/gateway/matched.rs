@@ -13,12 +13,13 @@ use super::token_source::{self, Token, TokenSource};
 use crate::error::{Forbidden, VerifyError};
 use crate::http::{
     PRIVATE, Page, Reply, RequestHead, TOKEN_IN_QUERY, bad_request, can_navigate, forbidden, is_cross_site,
-    is_navigation, is_prefetch, missing_session, missing_token, missing_token_in, refused, token_not_accepted,
+    is_embedded, is_navigation, is_prefetch, missing_session, missing_token, missing_token_in, refused,
+    token_not_accepted,
 };
 use crate::io::UnixTime;
 use crate::jwt::{Claims, check_rules};
 use crate::limits;
-use crate::oidc::{LoginError, RelyingParty, ReturnTo, has_parameter, login_link, login_url};
+use crate::oidc::{LoginError, RelyingParty, ReturnTo, has_parameter, login_link, login_url, open_in_window};
 use crate::session::{Cookies, Session};
 use crate::text::concat;
 
@@ -229,7 +230,9 @@ impl<'g> MatchedRequest<'g> {
         let destination = if is_fixed { Some(default.clone()) } else { self.return_to(head) };
         let destination = match destination {
             Some(long) if !is_fixed && !long.is_linkable() => {
-                if head.method == "HEAD" {
+                if is_embedded(head) {
+                    return open_in_window(head);
+                } else if head.method == "HEAD" {
                     // Only a GET begins a login.
                     Some(default.clone())
                 } else if head.url_parts().authority.eq_ignore_ascii_case(login.client.host()) {

@@ -10,8 +10,7 @@ use super::session_job::SessionJob;
 use super::token_response::{TokenError, TokenResponse};
 use super::transaction::{CallbackOutcome, PendingOutcome, Transaction};
 use super::{
-    AccessTokenVerdict, Client, LoginError, LoginHost, Provider, ProviderError, RelyingParty, ReturnTo, SessionAction,
-    form,
+    AccessTokenVerdict, Client, LoginError, LoginHost, Provider, ProviderError, RelyingParty, SessionAction, form,
 };
 use crate::base64url;
 use crate::crypto::sha256;
@@ -88,13 +87,23 @@ impl From<TokenError> for CallbackError {
     }
 }
 
-/// A callback with valid `state` and `iss`, whose code may be exchanged. Created only by [`RelyingParty::callback`].
+/// A callback with valid `state` and `iss`, whose code may be exchanged. Created only by [`RelyingParty::receive`].
 pub(super) struct AcceptedCallback {
     outcome: PendingOutcome,
     transaction: Transaction,
     code: String,
     provider: Arc<Provider>,
     user_ip: Option<String>,
+}
+
+/// What a callback comes to.
+enum Received {
+    /// The login is complete.
+    LoggedIn { session: Arc<Session>, state: String, is_first: bool },
+    /// The login begins again.
+    Restarted(Reply),
+    /// There is nothing to redeem. The error is for a browser without a session.
+    Again(LoginError),
 }
 
 /// Unverified tokens issued for the code. Created only by [`AcceptedCallback::exchange`].
@@ -124,22 +133,46 @@ impl RelyingParty {
         login_destination: impl Fn(String) -> String,
         host: &impl LoginHost,
     ) -> Result<Reply, LoginError> {
+        let mut location = self.client.after_login(&self.client.default_return_to);
+        let received = self.receive(head, &mut location, host).await;
+        let location = login_destination(location);
+        match received {
+            Ok(Received::LoggedIn { session, state, is_first }) => {
+                let finished = self.finish(head, &state, &session, location, host).await;
+                // Only the first callback tells why there is no session.
+                if is_first { finished } else { finished.map_err(|_| CallbackError::StateUnknown.into()) }
+            }
+            Ok(Received::Restarted(reply)) => Ok(reply),
+            Ok(Received::Again(error)) => {
+                if self.session_of(head, host.now()).is_some() {
+                    Ok(Reply::redirect(location))
+                } else {
+                    Err(error)
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Receives a callback and, if it is the first of its login, redeems its code. Sets the location to which the login leads.
+    async fn receive(
+        self: &Arc<Self>,
+        head: &RequestHead<'_>,
+        location: &mut String,
+        host: &impl LoginHost,
+    ) -> Result<Received, LoginError> {
         let parameters = form::parse(head.url_parts().query.unwrap_or_default());
-        let go_on = |return_to: Option<&ReturnTo>, error: LoginError| {
-            let location = self.client.after_login(return_to.unwrap_or(&self.client.default_return_to));
-            let session = self.session_of(head, host.now());
-            session.map(|_| Reply::redirect(login_destination(location))).ok_or(error)
-        };
         let transaction = match self.pending(head, &parameters) {
             Ok(transaction) => transaction,
-            Err(error) => return go_on(None, error.into()),
+            Err(error) => return Ok(Received::Again(error.into())),
         };
-        let return_to = transaction.request.return_to.clone();
+        *location = self.client.after_login(&transaction.request.return_to);
         let restarted = transaction.request.restarted(&parameters);
         if !transaction.is_open(host.now()) && restarted.is_none() {
-            return go_on(Some(&return_to), CallbackError::Expired.into());
+            return Ok(Received::Again(CallbackError::Expired.into()));
         }
         let provider = self.provider(host).await?;
+        let unknown = || Ok(Received::Again(CallbackError::StateUnknown.into()));
         let state = transaction.state.clone();
         let code = form::once(&parameters, "code").ok().flatten().unwrap_or_default();
         let id = sha256(concat(&[&state, " ", code]).as_bytes());
@@ -148,38 +181,27 @@ impl RelyingParty {
             true => (true, Some(shared.callbacks.begin(id, now))),
             false => (false, shared.callbacks.find(&id, now)),
         });
-        let Some(outcome) = outcome else { return go_on(Some(&return_to), CallbackError::StateUnknown.into()) };
+        let Some(outcome) = outcome else { return unknown() };
         if is_first {
-            match check(&parameters, &provider) {
-                Ok(code) => {
+            match (check(&parameters, &provider), restarted) {
+                (Ok(code), _) => {
                     let (outcome, user_ip) = (Arc::clone(&outcome), head.client_address());
                     let accepted = AcceptedCallback { outcome, transaction, code, provider, user_ip };
                     host.spawn(SessionJob::log_in(self, accepted)).await;
                 }
-                Err(error) => {
+                (Err(error), restarted) => {
                     outcome.with(|outcome| *outcome = Some(Err(CallbackError::StateUnknown.into())));
-                    return match (&error, restarted) {
-                        (CallbackError::Denied(_), Some(request)) => {
-                            let reply = self.start(head, request, host).await?;
-                            Ok(reply.with_cookies(cleared_login(head, &state)))
-                        }
-                        _ => Err(error.into()),
-                    };
+                    let restarted = restarted.filter(|_| matches!(error, CallbackError::Denied(_)));
+                    let Some(request) = restarted else { return Err(error.into()) };
+                    let reply = self.start(head, request, host).await?;
+                    return Ok(Received::Restarted(reply.with_cookies(cleared_login(head, &state))));
                 }
             }
         }
-        let finished = match wait_for(&outcome, is_first, host).await {
-            Ok((session, _)) if self.has_ended(&session) => Err(CallbackError::StateUnknown.into()),
-            Ok((session, return_to)) => {
-                let location = login_destination(self.client.after_login(&return_to));
-                self.finish(head, &state, &session, location, host).await
-            }
-            Err(error) => Err(error),
-        };
-        if is_first {
-            finished
-        } else {
-            finished.or_else(|_| go_on(Some(&return_to), CallbackError::StateUnknown.into()))
+        match wait_for(&outcome, is_first, host).await {
+            Ok(session) if !self.has_ended(&session) => Ok(Received::LoggedIn { session, state, is_first }),
+            Err(error) if is_first => Err(error),
+            _ => unknown(),
         }
     }
 
@@ -220,8 +242,7 @@ impl RelyingParty {
         let access = self.check_access_token(login.claims(), login.access_token(), host).await;
         let userinfo = self.userinfo_of_session(login.claims(), login.access_token(), host).await?;
         let id = base64url::encode(&random::<{ limits::SESSION_ID_BYTES }>(host));
-        let (session, return_to) = login.into_session(&self.client, &access, userinfo.as_ref(), id, host.now())?;
-        Ok((Arc::new(session), return_to))
+        Ok(Arc::new(login.into_session(&self.client, &access, userinfo.as_ref(), id, host.now())?))
     }
 
     /// Checks a callback sent by a script and reports its error, if any, without redeeming the code or consuming the state.
@@ -357,7 +378,7 @@ impl VerifiedLogin {
         &self.response.access_token
     }
 
-    /// Returns the user's session and the destination. `access` is the verdict on the access token.
+    /// Returns the user's session. `access` is the verdict on the access token.
     fn into_session(
         self,
         client: &Client,
@@ -365,7 +386,7 @@ impl VerifiedLogin {
         userinfo: Option<&Document>,
         session_id: String,
         now: UnixTime,
-    ) -> Result<(Session, ReturnTo), CallbackError> {
+    ) -> Result<Session, CallbackError> {
         let Self { transaction, response, id } = self;
         if let Some(organization) = transaction.request.organization()
             && !is_organization(id.claims(), &organization)
@@ -379,8 +400,6 @@ impl VerifiedLogin {
         let scope = response.scope.clone();
         let tokens = response.into_tokens(access, now);
         let session = Session::new(session_id, claims, tokens, now).with_nonce(transaction.nonce);
-        let session =
-            client.apply_rights(session, access, scope.as_deref(), None).ok_or(CallbackError::ExchangeFailed)?;
-        Ok((session, transaction.request.return_to))
+        client.apply_rights(session, access, scope.as_deref(), None).ok_or(CallbackError::ExchangeFailed)
     }
 }

@@ -13,9 +13,9 @@ use crate::http::{Reply, RequestHead};
 use crate::limits;
 use crate::session::Cookies;
 
-/// Query parameters of the login route that are forwarded to the provider.
+/// Query parameters of the login route that are forwarded to the provider. `prompt` is the first: a restarted login removes it.
 const FORWARDED_PARAMETERS: [&str; 7] =
-    ["organization", "connection", "prompt", "login_hint", "screen_hint", "acr_values", "ui_locales"];
+    ["prompt", "organization", "connection", "login_hint", "screen_hint", "acr_values", "ui_locales"];
 
 /// Parameters of the authorization request that only the gateway sets. `response_mode`, `request` and `request_uri` are among them
 /// because they change how the others are read (RFC 9101 §5).

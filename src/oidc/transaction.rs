@@ -42,25 +42,23 @@ impl LoginRequest {
         form::once(&form::parse(&self.parameters), "organization").ok().flatten().map(String::from)
     }
 
-    /// Returns the request to make if the provider refused this one in its callback it was asked not to interact with the user
+    /// Returns the request to make if the provider refused this one in its callback because it was asked not to interact with the user
     /// (OpenID Connect Core §3.1.2.6), or because its own login page had expired, as Keycloak puts it. `None` for other errors, and for a
     /// second attempt.
     pub(super) fn restarted(&self, callback: &[(String, String)]) -> Option<Self> {
-        const PROMPT_NONE: &str = "prompt=none";
-        let mut parameters: Vec<&str> = self.parameters.split('&').collect();
-        let count = parameters.len();
-        parameters.retain(|one| *one != PROMPT_NONE);
         let parameter = |name| form::once(callback, name).ok().flatten();
+        // `prompt` is the first parameter.
+        let without_prompt = self.parameters.strip_prefix("prompt=none");
         let may_restart = match parameter("error")? {
             "temporarily_unavailable" => parameter("error_description") == Some("authentication_expired"),
             "login_required" | "interaction_required" | "consent_required" | "account_selection_required" => {
-                parameters.len() < count
+                without_prompt.is_some()
             }
             _ => false,
         };
         (may_restart && !self.is_restart).then(|| Self {
             return_to: self.return_to.clone(),
-            parameters: parameters.join("&"),
+            parameters: without_prompt.unwrap_or(&self.parameters).trim_start_matches('&').into(),
             is_restart: true,
         })
     }
@@ -130,7 +128,12 @@ impl Transaction {
 
     /// Returns `Set-Cookie` values that store the sealed login, and that clear the oldest logins if there are too many.
     pub(super) fn to_cookies(&self, sealed: &str, cookies: &Cookies<'_>) -> Option<Vec<String>> {
-        let mut set = cookie_for(&self.state).write(sealed, limits::LOGIN_COOKIE_LIFETIME_S, &Cookies::default())?;
+        let lifetime_s = if sealed.len() > limits::MAX_COOKIE_CHUNK_BYTES {
+            limits::LONG_LOGIN_COOKIE_LIFETIME_S
+        } else {
+            limits::LOGIN_COOKIE_LIFETIME_S
+        };
+        let mut set = cookie_for(&self.state).write(sealed, lifetime_s, &Cookies::default())?;
         let names = set.len() * (LOGIN_COOKIE_PREFIX.len() + limits::LOGIN_COOKIE_NAME_CHARS + "=.0; ".len());
         let bytes = sealed.len() + names;
         if bytes > limits::MAX_LOGIN_COOKIES_BYTES {
@@ -156,7 +159,7 @@ struct OtherLogin<'h> {
     /// The end of its name, without the number of a chunk.
     tail: &'h str,
     bytes: usize,
-    is_malformed: bool,
+    is_cleared: bool,
 }
 
 /// Returns `Set-Cookie` values that clear malformed login cookies, and the oldest ones until there is room for a login of this size.
@@ -164,33 +167,39 @@ struct OtherLogin<'h> {
 /// only with its `state`.
 fn cleared_for(cookies: &Cookies<'_>, bytes: usize) -> Vec<String> {
     let mut logins: Vec<OtherLogin<'_>> = Vec::new();
-    let named = || cookies.iter().filter_map(|(name, value)| Some((name, tail_of(name)?, value)));
-    let mut total = bytes;
-    for (name, tail, value) in named().take(limits::MAX_LOGIN_COOKIES_READ) {
+    let (mut total, mut count) = (bytes, 0);
+    for (name, value) in cookies.iter() {
+        let Some(tail) = tail_of(name) else { continue };
         let bytes = name.len() + value.len() + "=; ".len();
         total += bytes;
-        let is_malformed = name.ends_with(tail) && value.len() < limits::MIN_LOGIN_COOKIE_BYTES;
-        match logins.iter_mut().find(|login| login.tail == tail) {
-            Some(login) => login.bytes += bytes,
-            None => logins.push(OtherLogin { tail, bytes, is_malformed }),
+        if let Some(login) = logins.iter_mut().find(|login| login.tail == tail) {
+            login.bytes += bytes;
+            continue;
+        }
+        let is_cleared = name.ends_with(tail) && value.len() < limits::MIN_LOGIN_COOKIE_BYTES;
+        count += usize::from(!is_cleared);
+        logins.push(OtherLogin { tail, bytes, is_cleared });
+        if logins.len() == limits::MAX_LOGIN_COOKIES_READ {
+            break;
         }
     }
-    let mut count = logins.len();
-    let mut cleared: Vec<&str> = Vec::new();
-    for only_malformed in [true, false] {
-        for login in logins.iter().filter(|login| login.is_malformed == only_malformed) {
-            if only_malformed || count >= limits::MAX_OPEN_LOGINS || total > limits::MAX_LOGIN_COOKIES_BYTES {
-                count -= 1;
-                total -= login.bytes;
-                cleared.push(login.tail);
-            }
+    for login in &mut logins {
+        if !login.is_cleared && (count >= limits::MAX_OPEN_LOGINS || total > limits::MAX_LOGIN_COOKIES_BYTES) {
+            login.is_cleared = true;
+            count -= 1;
+            total -= login.bytes;
         }
     }
-    let names = named().filter(|(_, tail, _)| cleared.contains(tail)).map(|(name, ..)| name);
-    names
-        .take(limits::MAX_LOGIN_COOKIES_CLEARED)
-        .flat_map(|name| cookie_named(name).clear(&Cookies::default()))
-        .collect()
+    let mut cleared = Vec::new();
+    for (name, _) in cookies.iter() {
+        let Some(tail) = tail_of(name) else { continue };
+        if cleared.len() < limits::MAX_LOGIN_COOKIES_CLEARED
+            && logins.iter().any(|login| login.is_cleared && login.tail == tail)
+        {
+            cleared.extend(cookie_named(name).clear(&Cookies::default()));
+        }
+    }
+    cleared
 }
 
 /// Returns the characters of `state` in the name of a login cookie, or of one of its chunks. `None` for a name that [`cookie_for`] cannot
@@ -248,8 +257,8 @@ struct RecentCallback {
 /// A hash of `state` and code.
 pub(super) type CallbackId = [u8; 32];
 
-/// The session of a login and its destination, or why there is none.
-pub(super) type CallbackOutcome = Result<(Arc<Session>, ReturnTo), LoginError>;
+/// The session of a login, or why there is none.
+pub(super) type CallbackOutcome = Result<Arc<Session>, LoginError>;
 
 /// An outcome, once there is one.
 pub(super) type PendingOutcome = Arc<Shared<Option<CallbackOutcome>>>;
@@ -274,7 +283,7 @@ impl RecentCallbacks {
 }
 
 impl core::fmt::Debug for RecentCallbacks {
-    /// Omits the sessions and destinations.
+    /// Omits the sessions.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("RecentCallbacks")
     }

@@ -82,6 +82,8 @@ fn a_long_deep_link_begins_its_login_at_once() {
         assert!(response.location().starts_with("https://tenant.example.com/authorize?"), "{bytes}");
         assert!(response.location().len() < 1024 && response.header("referrer-policy") == Some("no-referrer"));
         assert_eq!(login_cookies(&browser), if bytes < 2000 { 1 } else { 4 });
+        let age = if bytes < 2000 { "; Max-Age=86400;" } else { "; Max-Age=3600;" };
+        assert!(response.cookies().iter().all(|cookie| cookie.contains(age)), "{bytes}");
         let callback = deployment.provider.authorize(response.location());
         assert_eq!(deployment.open(&mut browser, &callback).location(), target, "{bytes}");
         assert_eq!(browser.names(), [COOKIE], "every chunk is cleared");

@@ -318,7 +318,7 @@ describe("a login is started again once", () => {
     ["when the provider's page had expired", 0, keycloak, ""],
     ["when it had expired after an hour", 60 * MINUTE, keycloak, "login_hint=alice"],
     ["when the provider must ask after prompt=none", 0, { error: "login_required" }, "prompt=none&login_hint=alice"],
-    ["when it must interact after prompt=none", 0, { error: "interaction_required" }, "login_hint=alice&prompt=none"],
+    ["when it must interact after prompt=none", 0, { error: "interaction_required" }, "prompt=none&login_hint=alice"],
   ]) {
     test(what, async () => {
       const { browser, state } = begun(age, "/app/x?a=b", { parameters });
