@@ -96,7 +96,7 @@ pub(super) struct AcceptedCallback {
     user_ip: Option<String>,
 }
 
-/// What a callback comes to.
+/// The outcome of receiving a callback.
 enum Received {
     /// The login is complete.
     LoggedIn { session: Arc<Session>, state: String, is_first: bool },

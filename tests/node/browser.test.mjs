@@ -272,6 +272,11 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       await choose("Alice Example");
       await page.waitForURL(`${gateway}/account`);
       assert.equal(await heading(), "Hello, Alice Example");
+      // Back over the provider's page to the callback that failed: with a session, it goes on.
+      await page.goBack();
+      await page.goBack();
+      await page.waitForURL(`${gateway}/account`);
+      assert.equal(await heading(), "Hello, Alice Example");
     });
 
     test("begun at 127.0.0.1 ends at localhost, where its cookies are", async () => {
