@@ -172,8 +172,12 @@ pub const ACCESS_TOKEN_MAX_S: i64 = 2_592_000;
 /// token would have expired, too: a redirect loop.
 pub const FRESH_LOGIN_S: i64 = 60;
 
-/// Most logins that one browser can have open at once; a further one replaces the oldest.
-pub const MAX_OPEN_LOGINS: usize = 5;
+/// Most logins that one browser can have open at once, such as those of restored tabs; a further one replaces the oldest.
+pub const MAX_OPEN_LOGINS: usize = 20;
+
+/// The cookies of all open logins together, names included, in bytes; a further login replaces the oldest ones. Room for one with the
+/// longest destination beside nineteen with short ones, well below what platforms accept as the head of a request.
+pub const MAX_LOGIN_COOKIES_BYTES: usize = 16 * 1024;
 
 /// Characters of the state in the name of a login's cookie: enough to tell open logins apart.
 pub const LOGIN_COOKIE_NAME_CHARS: usize = 8;
@@ -187,8 +191,27 @@ pub const MIN_ORIGIN_TIMEOUT_MS: u32 = 100;
 /// Longest timeout of an origin that can be configured, in milliseconds: a quarter of an hour.
 pub const MAX_ORIGIN_TIMEOUT_MS: u32 = 900_000;
 
-/// Most login cookies of one request that are read.
-pub const MAX_LOGIN_COOKIES_READ: usize = 4 * MAX_OPEN_LOGINS;
+/// How long the cookie of a login lasts, in seconds: a day. A login that took too long still knows its destination.
+pub const LOGIN_COOKIE_LIFETIME_S: i64 = 86_400;
+
+/// The same for a login with a long destination, in seconds: browsers send its cookies with every request.
+pub const LONG_LOGIN_COOKIE_LIFETIME_S: i64 = 3600;
+
+/// Most logins of one request whose cookies are counted, from the oldest.
+pub const MAX_LOGIN_COOKIES_READ: usize = 128;
+
+/// Most login cookies that one response clears.
+pub const MAX_LOGIN_COOKIES_CLEARED: usize = 2 * MAX_OPEN_LOGINS;
+
+/// Shortest sealed login with its chunk count, in bytes. A shorter cookie is of no use and is cleared.
+pub const MIN_LOGIN_COOKIE_BYTES: usize = 36;
+
+/// How long an instance remembers the outcome of a callback, in milliseconds: the browser may send the callback again before it has the
+/// response.
+pub const CALLBACK_REMEMBERED_MS: i64 = 60_000;
+
+/// Most outcomes of callbacks that one instance remembers.
+pub const MAX_CALLBACKS: usize = 64;
 
 /// Most states of finished logins that are remembered. The oldest are forgotten first; providers, too, accept a code only once.
 pub const MAX_REMEMBERED_STATES: usize = 4096;
@@ -202,8 +225,11 @@ pub const MAX_ERROR_CODE_BYTES: usize = 64;
 /// `Retry-After` of a login while the provider is unreachable, in seconds.
 pub const LOGIN_RETRY_AFTER_S: u32 = 5;
 
-/// Longest path to return to after login, in bytes.
-pub const MAX_RETURN_TO_BYTES: usize = 1024;
+/// Longest destination of a login, encoded, in bytes: 8 KiB of query, and its path.
+pub const MAX_RETURN_TO_BYTES: usize = 9 * 1024;
+
+/// Longest destination that the URL of a login carries, in bytes. A login with a longer one begins where it was asked for.
+pub const MAX_LINKED_RETURN_TO_BYTES: usize = 1024;
 
 /// Timeout of the token endpoint, in milliseconds. A request to it is never retried once sent.
 pub const TOKEN_ENDPOINT_TIMEOUT_MS: u32 = 10_000;

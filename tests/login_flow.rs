@@ -191,9 +191,19 @@ fn another_browser_a_late_callback_and_a_replay_are_refused() {
     let late = Flow::started("");
     assert_eq!(error(&late.accept(&late.query, at(600))), unknown);
 
+    // For a minute, the same callback of the same browser gets the same session.
     let twice = Flow::started("");
-    assert_eq!(error(&twice.accept(&twice.query, at(5))), None);
-    assert_eq!(error(&twice.accept(&twice.query, at(6))), unknown);
+    let first = twice.accept(&twice.query, at(5));
+    let second = twice.accept(&twice.query, at(64));
+    let session = |response: &Response| {
+        let mut browser = Browser::default();
+        browser.store_cookies(response, at(64));
+        twice.deployment.session(&browser).id().to_string()
+    };
+    assert_eq!((error(&first), error(&second), session(&first)), (None, None, session(&second)));
+    assert_eq!(error(&twice.accept(&twice.query.replace("code=", "code=x"), at(64))), unknown);
+    assert_eq!(error(&twice.callback(&twice.query, "", at(64))), unknown);
+    assert_eq!(error(&twice.accept(&twice.query, at(65))), unknown);
 }
 
 #[test]

@@ -85,9 +85,7 @@ impl Sealer {
     /// Seals `content`. `nonce` must be random and never be used twice.
     #[must_use]
     pub fn seal(&self, purpose: Purpose, host: &str, content: &[u8], nonce: &[u8; SEAL_NONCE_BYTES]) -> Option<String> {
-        let key = self.key(self.keys.first()?, purpose)?;
-        let data = self.associated_data(purpose, host);
-        let sealed = key.encrypt(&XNonce::from(*nonce), Payload { msg: content, aad: &data }).ok()?;
+        let sealed = self.encrypt(purpose, host, content, nonce)?;
         let mut bytes = Vec::with_capacity(1 + nonce.len() + sealed.len());
         bytes.push(VERSION);
         bytes.extend(nonce);
@@ -101,6 +99,30 @@ impl Sealer {
         let bytes = base64url::decode(sealed.as_bytes()).ok()?;
         let (&[VERSION], rest) = bytes.split_first_chunk::<1>()? else { return None };
         let (nonce, sealed) = rest.split_first_chunk::<SEAL_NONCE_BYTES>()?;
+        self.decrypt(purpose, host, sealed, nonce)
+    }
+
+    /// Encrypts and authenticates `content` under a nonce that both sides know, which must never be used twice.
+    pub(crate) fn encrypt(
+        &self,
+        purpose: Purpose,
+        host: &str,
+        content: &[u8],
+        nonce: &[u8; SEAL_NONCE_BYTES],
+    ) -> Option<Vec<u8>> {
+        let key = self.key(self.keys.first()?, purpose)?;
+        let data = self.associated_data(purpose, host);
+        key.encrypt(&XNonce::from(*nonce), Payload { msg: content, aad: &data }).ok()
+    }
+
+    /// Decrypts what [`encrypt`](Self::encrypt) returned, with any of the secrets.
+    pub(crate) fn decrypt(
+        &self,
+        purpose: Purpose,
+        host: &str,
+        sealed: &[u8],
+        nonce: &[u8; SEAL_NONCE_BYTES],
+    ) -> Option<Vec<u8>> {
         let data = self.associated_data(purpose, host);
         let nonce = XNonce::from(*nonce);
         self.keys

@@ -7,13 +7,13 @@ use core::ops::ControlFlow::{Break, Continue};
 use super::action::Action;
 use super::forward::{Forward, SessionContext};
 use super::hosts::misdirected;
-use super::matched::{Caller, Credentials, MatchedRequest};
+use super::matched::{BEGIN_LOGIN, Caller, Credentials, MatchedRequest};
 use super::route::LoginStep;
 use super::token_source::Token;
 use super::{Gateway, HEALTH_PATH};
 use crate::host::Level;
 use crate::http::{Reply, RequestHead, missing_token, unavailable, with_resource_metadata};
-use crate::oidc::{AccessTokenVerdict, LoginHost, Refreshed, RelyingParty};
+use crate::oidc::{AccessTokenVerdict, LoginError, LoginHost, LoginRequest, Refreshed, RelyingParty};
 use crate::session::Session;
 use crate::verifier::VerificationError;
 
@@ -65,6 +65,12 @@ impl Gateway {
                 }
                 Answer::Reply(reply)
             }
+        };
+        let answer = match answer {
+            Answer::Reply(reply) if reply.status == BEGIN_LOGIN => {
+                Answer::Reply(request.begin_login(head, reply, host).await)
+            }
+            answer => answer,
         };
         match (answer, &self.resource) {
             (Answer::Reply(reply), Some(resource)) if request.route.accepts_bearer() => {
@@ -193,11 +199,38 @@ impl<'g> MatchedRequest<'g> {
             }),
         };
         Answer::Reply(outcome.unwrap_or_else(|error| {
-            let request_id = head.request_id().unwrap_or_default();
-            host.log(Level::Warning, &format_args!("{error} (request {request_id})"));
-            error.reply(head, party.login_path.as_deref())
+            let destination = match step {
+                LoginStep::Callback => party.callback_destination(head).map(|to| self.login_destination(to)),
+                _ => None,
+            };
+            login_failed(&error, head, party, destination.as_deref(), host)
         }))
     }
+
+    /// Begins a login with this very request, which comes back to its URL. `challenge` has further headers.
+    async fn begin_login(&self, head: &RequestHead<'_>, challenge: Reply, host: &impl LoginHost) -> Reply {
+        let (Some(party), Some(destination)) = (&self.gateway.login, self.return_to(head)) else {
+            return config_invalid();
+        };
+        let begun = party.start(head, LoginRequest::to(destination.clone()), host).await;
+        let mut reply =
+            begun.unwrap_or_else(|error| login_failed(&error, head, party, Some(destination.as_str()), host));
+        reply.headers.extend(challenge.headers);
+        reply
+    }
+}
+
+/// Logs the error of a login, and returns the response.
+fn login_failed(
+    error: &LoginError,
+    head: &RequestHead<'_>,
+    party: &RelyingParty,
+    destination: Option<&str>,
+    host: &impl LoginHost,
+) -> Reply {
+    let request_id = head.request_id().unwrap_or_default();
+    host.log(Level::Warning, &format_args!("{error} (request {request_id})"));
+    error.reply(head, party.login_path.as_deref(), destination)
 }
 
 /// Returns the health check's response, with the version.

@@ -1,6 +1,5 @@
 //! A request matched to a route: its credentials and their authorization.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -14,12 +13,13 @@ use super::token_source::{self, Token, TokenSource};
 use crate::error::{Forbidden, VerifyError};
 use crate::http::{
     PRIVATE, Page, Reply, RequestHead, TOKEN_IN_QUERY, bad_request, can_navigate, forbidden, is_cross_site,
-    is_navigation, is_prefetch, missing_session, missing_token, missing_token_in, refused, token_not_accepted,
+    is_embedded, is_navigation, is_prefetch, missing_session, missing_token, missing_token_in, refused,
+    token_not_accepted,
 };
 use crate::io::UnixTime;
 use crate::jwt::{Claims, check_rules};
 use crate::limits;
-use crate::oidc::{RelyingParty, ReturnTo, has_parameter, login_url};
+use crate::oidc::{LoginError, RelyingParty, ReturnTo, has_parameter, login_link, login_url, open_in_window};
 use crate::session::{Cookies, Session};
 use crate::text::concat;
 
@@ -51,6 +51,10 @@ pub(crate) struct Caller<'c> {
     /// The access token.
     pub(crate) token: &'c str,
 }
+
+/// The status of an internal reply: the login begins with this very request, because the URL of the login route cannot carry the
+/// destination.
+pub(super) const BEGIN_LOGIN: u16 = 0;
 
 /// The outcome of a check: continue, or break with a response.
 pub(super) type Outcome<T> = ControlFlow<Reply, T>;
@@ -153,7 +157,8 @@ impl<'g> MatchedRequest<'g> {
             return refused(&error);
         }
         let login = self.gateway.login().and_then(|login| login.login_path.as_deref());
-        let again = login.map(|path| login_url(path, &self.return_to(head)));
+        let destination = self.return_to(head).unwrap_or_default();
+        let again = login.map(|path| login_link(path, destination.as_str()));
         Page {
             status: 403,
             title: "You cannot see this page",
@@ -211,14 +216,39 @@ impl<'g> MatchedRequest<'g> {
             OnUnauthenticated::Status401 => false,
         };
         match (login, path) {
-            (Some(login), Some(path)) if sends_to_login => {
-                // The login must use the gateway's own origin, whose cookies the callback receives.
-                let location = login_url(&format!("{}{path}", login.client.origin()), &self.return_to(head));
-                Reply::new(302).with("location", location).with("cache-control", PRIVATE)
-            }
+            (Some(login), Some(path)) if sends_to_login => self.send_to_login(head, login, path),
             _ if self.route.accepts_bearer() => self.missing_token(path),
             _ => missing_session(path),
         }
+    }
+
+    /// Redirects the browser to the login route, with the destination. Where its URL cannot carry it, the login begins at once, or is
+    /// refused if the callback would not receive the login's cookie.
+    fn send_to_login(&self, head: &RequestHead<'_>, login: &RelyingParty, path: &str) -> Reply {
+        let default = &login.client.default_return_to;
+        let is_fixed = login.client.callback_uri.is_some();
+        let destination = if is_fixed { Some(default.clone()) } else { self.return_to(head) };
+        let destination = match destination {
+            Some(long) if !is_fixed && !long.is_linkable() => {
+                if is_embedded(head) {
+                    return open_in_window(head);
+                } else if head.method == "HEAD" {
+                    // Only a GET begins a login.
+                    Some(default.clone())
+                } else if head.url_parts().authority.eq_ignore_ascii_case(login.client.host()) {
+                    return Reply::new(BEGIN_LOGIN);
+                } else {
+                    None
+                }
+            }
+            destination => destination,
+        };
+        let Some(destination) = destination else {
+            return LoginError::DestinationTooLong.reply(head, Some(path), None);
+        };
+        // The login must use the gateway's own origin, whose cookies the callback receives.
+        let location = login_url(&concat(&[login.client.origin(), path]), &destination);
+        Reply::new(302).with("location", location).with("cache-control", PRIVATE)
     }
 
     fn missing_token(&self, login: Option<&str>) -> Reply {
@@ -252,11 +282,10 @@ impl<'g> MatchedRequest<'g> {
         if is_stale { login.sessions.clear(&cookies) } else { Vec::new() }
     }
 
-    /// Returns the page to return to after login: the path, with its query if possible.
-    fn return_to(&self, head: &RequestHead<'_>) -> ReturnTo {
-        let path = &self.path;
-        let with_query = head.url_parts().query.and_then(|query| ReturnTo::parse(&format!("{path}?{query}")));
-        with_query.or_else(|| ReturnTo::parse(path)).unwrap_or_default()
+    /// Returns the page to return to after login: the path with its query. `None` if no login can return there.
+    pub(super) fn return_to(&self, head: &RequestHead<'_>) -> Option<ReturnTo> {
+        let (mark, query) = head.url_parts().query.map_or(("", ""), |query| ("?", query));
+        ReturnTo::of_request(&concat(&[&self.path, mark, query]))
     }
 
     /// Returns the destination after a login for `location`: the location itself, unless it is a login, callback or logout route,

@@ -146,11 +146,11 @@ impl RequestPath {
         })
     }
 
-    /// Returns whether some reading has two consecutive slashes.
-    pub(crate) fn has_empty_segment(&self) -> bool {
+    /// Returns whether some reading has two consecutive slashes: anywhere, or at its beginning.
+    pub(crate) fn has_empty_segment(&self, anywhere: bool) -> bool {
         self.readings.iter().any(|reading| {
-            let count = reading.segments().count();
-            reading.segments().take(count - 1).any(str::is_empty)
+            let count = reading.segments().count() - 1;
+            reading.segments().take(if anywhere { count } else { count.min(1) }).any(str::is_empty)
         })
     }
 }

@@ -6,18 +6,21 @@ use alloc::vec::Vec;
 
 use super::host::random;
 use super::login_error::{logged_in, navigation_required};
+use super::session_job::SessionJob;
 use super::token_response::{TokenError, TokenResponse};
-use super::transaction::Transaction;
+use super::transaction::{CallbackOutcome, PendingOutcome, Transaction};
 use super::{
     AccessTokenVerdict, Client, LoginError, LoginHost, Provider, ProviderError, RelyingParty, SessionAction, form,
 };
 use crate::base64url;
+use crate::crypto::sha256;
 use crate::http::{Reply, RequestHead};
 use crate::io::UnixTime;
 use crate::json::Document;
 use crate::jwt::{Claims, Id, VerifiedToken, is_organization};
 use crate::limits;
 use crate::session::{Cookies, Session};
+use crate::text::concat;
 use crate::url::is_issuer;
 
 /// An error of the callback.
@@ -26,8 +29,10 @@ use crate::url::is_issuer;
 pub enum CallbackError {
     /// A parameter is missing or repeated.
     Malformed,
-    /// This browser has no pending login with that `state`: it belongs elsewhere, has expired, or was already used.
+    /// This browser has no pending login with that `state`: it belongs elsewhere, or was already used.
     StateUnknown,
+    /// The login took too long.
+    Expired,
     /// `iss` is missing although the provider announced it, or names another issuer.
     IssuerMismatch,
     /// The provider refused the login.
@@ -46,7 +51,7 @@ impl CallbackError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Malformed => "callback_invalid",
-            Self::StateUnknown => "state_invalid",
+            Self::StateUnknown | Self::Expired => "state_invalid",
             Self::IssuerMismatch => "callback_issuer_mismatch",
             Self::Denied(_) => "login_denied",
             Self::ExchangeRefused(_) | Self::ExchangeFailed => "token_exchange_failed",
@@ -58,7 +63,7 @@ impl CallbackError {
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
-            Self::Malformed | Self::StateUnknown | Self::IssuerMismatch | Self::Denied(_) => 400,
+            Self::Malformed | Self::StateUnknown | Self::Expired | Self::IssuerMismatch | Self::Denied(_) => 400,
             Self::ExchangeRefused(_) | Self::ExchangeFailed => 502,
             Self::OrganizationMismatch => 403,
         }
@@ -82,10 +87,23 @@ impl From<TokenError> for CallbackError {
     }
 }
 
-/// A callback with valid `state` and `iss`, whose code may be exchanged. Created only by [`RelyingParty::accept`].
-struct AcceptedCallback {
+/// A callback with valid `state` and `iss`, whose code may be exchanged. Created only by [`RelyingParty::receive`].
+pub(super) struct AcceptedCallback {
+    outcome: PendingOutcome,
     transaction: Transaction,
     code: String,
+    provider: Arc<Provider>,
+    user_ip: Option<String>,
+}
+
+/// The outcome of receiving a callback.
+enum Received {
+    /// The login is complete.
+    LoggedIn { session: Arc<Session>, state: String, is_first: bool },
+    /// The login begins again.
+    Restarted(Reply),
+    /// There is nothing to redeem. The error is for a browser without a session.
+    Again(LoginError),
 }
 
 /// Unverified tokens issued for the code. Created only by [`AcceptedCallback::exchange`].
@@ -101,27 +119,106 @@ struct VerifiedLogin {
     id: VerifiedToken<Id>,
 }
 
+/// The decoded parameters of a query.
+type Parameters = [(String, String)];
+
 impl RelyingParty {
     /// Completes a login. `login_destination` maps the requested location to an allowed one.
+    ///
+    /// A callback that comes again redeems nothing. While the first one is being completed, and shortly after, it gets the same session;
+    /// later, a browser with a session goes on to the destination.
     pub(crate) async fn callback(
         self: &Arc<Self>,
         head: &RequestHead<'_>,
         login_destination: impl Fn(String) -> String,
         host: &impl LoginHost,
     ) -> Result<Reply, LoginError> {
-        let provider = self.provider(host).await?;
-        let accepted = self.accept(head, &provider, host.now(), StateUse::Consume)?;
-        let cleared = Transaction::clear(&accepted.transaction.state);
-        let user_ip = head.client_address();
-        let pending = accepted.exchange(&self.client, &provider, user_ip.as_deref(), host).await?;
-        let login = pending.verify(self, host).await?;
-        let access = self.check_access_token(login.claims(), login.access_token(), host).await;
-        let userinfo = self.userinfo_of_session(login.claims(), login.access_token(), host).await?;
-        let id = base64url::encode(&random::<{ limits::SESSION_ID_BYTES }>(host));
-        let (session, location) = login.into_session(&self.client, &access, userinfo.as_ref(), id, host.now())?;
+        let mut location = self.client.after_login(&self.client.default_return_to);
+        let received = self.receive(head, &mut location, host).await;
         let location = login_destination(location);
-        let mut cookies = self.to_cookies(head, &session, host).ok_or(LoginError::TooLarge)?;
-        cookies.extend(cleared);
+        match received {
+            Ok(Received::LoggedIn { session, state, is_first }) => {
+                let finished = self.finish(head, &state, &session, location, host).await;
+                // Only the first callback tells why there is no session.
+                if is_first { finished } else { finished.map_err(|_| CallbackError::StateUnknown.into()) }
+            }
+            Ok(Received::Restarted(reply)) => Ok(reply),
+            Ok(Received::Again(error)) => {
+                if self.session_of(head, host.now()).is_some() {
+                    Ok(Reply::redirect(location))
+                } else {
+                    Err(error)
+                }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Receives a callback and, if it is the first of its login, redeems its code. Sets the location to which the login leads.
+    async fn receive(
+        self: &Arc<Self>,
+        head: &RequestHead<'_>,
+        location: &mut String,
+        host: &impl LoginHost,
+    ) -> Result<Received, LoginError> {
+        let parameters = form::parse(head.url_parts().query.unwrap_or_default());
+        let transaction = match self.pending(head, &parameters) {
+            Ok(transaction) => transaction,
+            Err(error) => return Ok(Received::Again(error.into())),
+        };
+        *location = self.client.after_login(&transaction.request.return_to);
+        let restarted = transaction.request.restarted(&parameters);
+        if !transaction.is_open(host.now()) && restarted.is_none() {
+            return Ok(Received::Again(CallbackError::Expired.into()));
+        }
+        let provider = self.provider(host).await?;
+        let unknown = || Ok(Received::Again(CallbackError::StateUnknown.into()));
+        let state = transaction.state.clone();
+        let code = form::once(&parameters, "code").ok().flatten().unwrap_or_default();
+        let id = sha256(concat(&[&state, " ", code]).as_bytes());
+        let now = host.now();
+        let (is_first, outcome) = self.state.with(|shared| match shared.replay_guard.claim(&state) {
+            true => (true, Some(shared.callbacks.begin(id, now))),
+            false => (false, shared.callbacks.find(&id, now)),
+        });
+        let Some(outcome) = outcome else { return unknown() };
+        if is_first {
+            match (check(&parameters, &provider), restarted) {
+                (Ok(code), _) => {
+                    let (outcome, user_ip) = (Arc::clone(&outcome), head.client_address());
+                    let accepted = AcceptedCallback { outcome, transaction, code, provider, user_ip };
+                    host.spawn(SessionJob::log_in(self, accepted)).await;
+                }
+                (Err(error), restarted) => {
+                    outcome.with(|outcome| *outcome = Some(Err(CallbackError::StateUnknown.into())));
+                    let restarted = restarted.filter(|_| matches!(error, CallbackError::Denied(_)));
+                    let Some(request) = restarted else { return Err(error.into()) };
+                    let reply = self.start(head, request, host).await?;
+                    return Ok(Received::Restarted(reply.with_cookies(cleared_login(head, &state))));
+                }
+            }
+        }
+        match wait_for(&outcome, is_first, host).await {
+            Ok(session) if !self.has_ended(&session) => Ok(Received::LoggedIn { session, state, is_first }),
+            Err(error) if is_first => Err(error),
+            _ => unknown(),
+        }
+    }
+
+    /// Sends the browser to the destination with the session of its login.
+    async fn finish(
+        self: &Arc<Self>,
+        head: &RequestHead<'_>,
+        state: &str,
+        session: &Session,
+        location: String,
+        host: &impl LoginHost,
+    ) -> Result<Reply, LoginError> {
+        if self.sessions_of(head, host.now()).iter().any(|one| one.id() == session.id()) {
+            return Ok(Reply::redirect(location));
+        }
+        let mut cookies = self.to_cookies(head, session, host).ok_or(LoginError::TooLarge)?;
+        cookies.extend(cleared_login(head, state));
         // A copy of the replaced session's cookie must not be usable any more.
         self.end_sessions(head, SessionAction::Replace, host).await;
         Ok(if self.sessions.cookie.same_site == "Strict" {
@@ -132,52 +229,57 @@ impl RelyingParty {
         })
     }
 
+    /// Exchanges the code of a callback and records the outcome.
+    pub(super) async fn complete(&self, callback: AcceptedCallback, host: &impl LoginHost) {
+        let place = Arc::clone(&callback.outcome);
+        let outcome = self.log_in(callback, host).await;
+        place.with(|place| *place = Some(outcome));
+    }
+
+    async fn log_in(&self, accepted: AcceptedCallback, host: &impl LoginHost) -> CallbackOutcome {
+        let pending = accepted.exchange(&self.client, host).await?;
+        let login = pending.verify(self, host).await?;
+        let access = self.check_access_token(login.claims(), login.access_token(), host).await;
+        let userinfo = self.userinfo_of_session(login.claims(), login.access_token(), host).await?;
+        let id = base64url::encode(&random::<{ limits::SESSION_ID_BYTES }>(host));
+        Ok(Arc::new(login.into_session(&self.client, &access, userinfo.as_ref(), id, host.now())?))
+    }
+
     /// Checks a callback sent by a script and reports its error, if any, without redeeming the code or consuming the state.
     pub(crate) async fn inspect_callback(
         &self,
         head: &RequestHead<'_>,
         host: &impl LoginHost,
     ) -> Result<Reply, LoginError> {
-        let provider = self.provider(host).await?;
-        self.accept(head, &provider, host.now(), StateUse::Inspect)?;
+        let parameters = form::parse(head.url_parts().query.unwrap_or_default());
+        if !self.pending(head, &parameters)?.is_open(host.now()) {
+            return Err(CallbackError::Expired.into());
+        }
+        check(&parameters, &*self.provider(host).await?)?;
         Ok(navigation_required(true))
     }
 
-    /// Checks `state`, `iss`, `error` and `code` of the callback's query; each may occur once.
-    fn accept(
-        &self,
-        head: &RequestHead<'_>,
-        provider: &Provider,
-        now: UnixTime,
-        state_use: StateUse,
-    ) -> Result<AcceptedCallback, CallbackError> {
+    /// Returns the login that a callback belongs to, even if it has expired. Each parameter may occur once.
+    fn pending(&self, head: &RequestHead<'_>, parameters: &Parameters) -> Result<Transaction, CallbackError> {
+        for name in ["state", "iss", "error", "code"] {
+            form::once(parameters, name).map_err(|_| CallbackError::Malformed)?;
+        }
+        let state = form::once(parameters, "state").ok().flatten().ok_or(CallbackError::Malformed)?;
+        self.find_login(head, state).ok_or(CallbackError::StateUnknown)
+    }
+
+    /// Finds the login with this `state`. Only the browser that began it holds its cookie.
+    fn find_login(&self, head: &RequestHead<'_>, state: &str) -> Option<Transaction> {
+        let header = (head.header)("cookie")?;
+        Transaction::find(&self.sessions.sealer, self.client.host(), &Cookies::new(&header), state)
+    }
+
+    /// Returns where the login of a callback was to lead, whatever became of it. `None` for the default.
+    pub(crate) fn callback_destination(&self, head: &RequestHead<'_>) -> Option<String> {
         let parameters = form::parse(head.url_parts().query.unwrap_or_default());
-        let once = |name| form::once(&parameters, name).map_err(|_| CallbackError::Malformed);
-        let (state, iss, error, code) = (once("state")?, once("iss")?, once("error")?, once("code")?);
-        let state = state.ok_or(CallbackError::Malformed)?;
-        // Only the browser that began the login holds its cookie.
-        let header = (head.header)("cookie").unwrap_or_default();
-        let transaction = Transaction::find(&self.sessions.sealer, self.client.host(), &Cookies::new(&header), state)
-            .filter(|transaction| transaction.is_open(now))
-            .ok_or(CallbackError::StateUnknown)?;
-        if state_use == StateUse::Consume && !self.state.with(|shared| shared.replay_guard.claim(state)) {
-            return Err(CallbackError::StateUnknown);
-        }
-        // RFC 9207 §2.4: where `iss` was announced, a missing one is an error like a wrong one.
-        match iss {
-            Some(iss) if !is_issuer(&provider.issuer, iss) => return Err(CallbackError::IssuerMismatch),
-            None if provider.sends_iss => return Err(CallbackError::IssuerMismatch),
-            _ => {}
-        }
-        if let Some(error) = error {
-            // A description is for the log only: one that is repeated does not matter.
-            let description = form::once(&parameters, "error_description").ok().flatten();
-            return Err(CallbackError::Denied(ProviderError::new(error, description)));
-        }
-        match code {
-            Some(code) if !code.is_empty() => Ok(AcceptedCallback { transaction, code: code.to_string() }),
-            _ => Err(CallbackError::Malformed),
-        }
+        let (_, state) = parameters.iter().find(|(name, _)| name == "state")?;
+        let return_to = self.find_login(head, state)?.request.return_to;
+        (return_to != self.client.default_return_to).then(|| return_to.as_str().into())
     }
 
     /// Returns the `Set-Cookie` values of the session; `None` if it does not fit into cookies.
@@ -193,30 +295,60 @@ impl RelyingParty {
     }
 }
 
-/// Whether accepting a callback consumes its `state`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum StateUse {
-    Consume,
-    Inspect,
+/// Waits for the outcome of a callback. Only the first one gets the error.
+async fn wait_for(outcome: &PendingOutcome, is_first: bool, host: &impl LoginHost) -> CallbackOutcome {
+    for _ in 0..limits::MAX_POLLS {
+        let found = outcome.with(|outcome| match outcome.as_mut()? {
+            Ok(login) => Some(Ok(login.clone())),
+            Err(error) => {
+                let unknown = CallbackError::StateUnknown.into();
+                Some(Err(if is_first { core::mem::replace(error, unknown) } else { unknown }))
+            }
+        });
+        if let Some(found) = found {
+            return found;
+        }
+        host.sleep(limits::FETCH_POLL_MS).await;
+    }
+    Err(CallbackError::ExchangeFailed.into())
+}
+
+/// Returns the code of a callback after checking `iss` and `error`.
+fn check(parameters: &Parameters, provider: &Provider) -> Result<String, CallbackError> {
+    let parameter = |name| form::once(parameters, name).ok().flatten();
+    // RFC 9207 §2.4: where `iss` was announced, a missing one is an error like a wrong one.
+    match parameter("iss") {
+        Some(iss) if !is_issuer(&provider.issuer, iss) => return Err(CallbackError::IssuerMismatch),
+        None if provider.sends_iss => return Err(CallbackError::IssuerMismatch),
+        _ => {}
+    }
+    if let Some(error) = parameter("error") {
+        // A description is for the log only: one that is repeated does not matter.
+        return Err(CallbackError::Denied(ProviderError::new(error, parameter("error_description"))));
+    }
+    match parameter("code") {
+        Some(code) if !code.is_empty() => Ok(code.to_string()),
+        _ => Err(CallbackError::Malformed),
+    }
+}
+
+/// Returns `Set-Cookie` values that clear the cookies of the login with this `state`.
+fn cleared_login(head: &RequestHead<'_>, state: &str) -> Vec<String> {
+    let header = (head.header)("cookie").unwrap_or_default();
+    Transaction::clear(state, &Cookies::new(&header))
 }
 
 impl AcceptedCallback {
     /// Exchanges the code for tokens (RFC 6749 §4.1.3, RFC 7636 §4.5).
-    async fn exchange(
-        self,
-        client: &Client,
-        provider: &Provider,
-        user_ip: Option<&str>,
-        host: &impl LoginHost,
-    ) -> Result<PendingLogin, CallbackError> {
-        let Self { transaction, code } = self;
+    async fn exchange(self, client: &Client, host: &impl LoginHost) -> Result<PendingLogin, CallbackError> {
+        let Self { transaction, code, provider, user_ip, .. } = self;
         let parameters = [
             ("grant_type", "authorization_code"),
             ("code", code.as_str()),
             ("redirect_uri", client.redirect_uri.as_str()),
             ("code_verifier", transaction.verifier.as_str()),
         ];
-        let response = client.request_tokens(provider, &parameters, user_ip, host).await?;
+        let response = client.request_tokens(&provider, &parameters, user_ip.as_deref(), host).await?;
         if response.id_token.is_none() {
             return Err(CallbackError::ExchangeFailed);
         }
@@ -246,7 +378,7 @@ impl VerifiedLogin {
         &self.response.access_token
     }
 
-    /// Returns the user's session and the location to redirect the browser to. `access` is the verdict on the access token.
+    /// Returns the user's session. `access` is the verdict on the access token.
     fn into_session(
         self,
         client: &Client,
@@ -254,10 +386,10 @@ impl VerifiedLogin {
         userinfo: Option<&Document>,
         session_id: String,
         now: UnixTime,
-    ) -> Result<(Session, String), CallbackError> {
+    ) -> Result<Session, CallbackError> {
         let Self { transaction, response, id } = self;
-        if let Some(organization) = &transaction.organization
-            && !is_organization(id.claims(), organization)
+        if let Some(organization) = transaction.request.organization()
+            && !is_organization(id.claims(), &organization)
         {
             return Err(CallbackError::OrganizationMismatch);
         }
@@ -268,8 +400,6 @@ impl VerifiedLogin {
         let scope = response.scope.clone();
         let tokens = response.into_tokens(access, now);
         let session = Session::new(session_id, claims, tokens, now).with_nonce(transaction.nonce);
-        let session =
-            client.apply_rights(session, access, scope.as_deref(), None).ok_or(CallbackError::ExchangeFailed)?;
-        Ok((session, client.after_login(&transaction.return_to)))
+        client.apply_rights(session, access, scope.as_deref(), None).ok_or(CallbackError::ExchangeFailed)
     }
 }

@@ -105,7 +105,7 @@ impl Client {
         match &self.callback_uri {
             Some(uri) => uri.clone(),
             // Parsed again after unsealing, as defense in depth: the value becomes a `Location`.
-            None => ReturnTo::parse(return_to.as_str()).unwrap_or_default().as_str().into(),
+            None => ReturnTo::of_request(return_to.as_str()).unwrap_or_default().as_str().into(),
         }
     }
 

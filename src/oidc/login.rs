@@ -2,24 +2,20 @@
 
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use super::host::random;
-use super::transaction::Transaction;
+use super::return_to::InvalidReturnTo;
+use super::transaction::{LoginRequest, Transaction};
 use super::{Client, LoginError, LoginHost, Provider, RelyingParty, ReturnTo, form};
 use crate::base64url;
 use crate::crypto::sha256;
 use crate::http::{Reply, RequestHead};
-use crate::io::UnixTime;
 use crate::limits;
-use crate::session::{Cookies, SEAL_NONCE_BYTES};
+use crate::session::Cookies;
 
-/// Random bytes needed to begin a login: 32 each for state, nonce and verifier, and the nonce of the seal.
-const ENTROPY_BYTES: usize = 3 * 32 + SEAL_NONCE_BYTES;
-
-/// Query parameters of the login route that are forwarded to the provider, besides `organization`.
-const FORWARDED_PARAMETERS: [&str; 6] =
-    ["connection", "prompt", "login_hint", "screen_hint", "acr_values", "ui_locales"];
+/// Query parameters of the login route that are forwarded to the provider. `prompt` is the first: a restarted login removes it.
+const FORWARDED_PARAMETERS: [&str; 7] =
+    ["prompt", "organization", "connection", "login_hint", "screen_hint", "acr_values", "ui_locales"];
 
 /// Parameters of the authorization request that only the gateway sets. `response_mode`, `request` and `request_uri` are among them
 /// because they change how the others are read (RFC 9101 §5).
@@ -47,6 +43,16 @@ pub(crate) fn login_url(route: &str, return_to: &ReturnTo) -> String {
     url
 }
 
+/// Returns a link to a login with a destination. If the URL of the login cannot carry it, the link is the destination itself, where the
+/// login begins.
+pub(crate) fn login_link(route: &str, destination: &str) -> String {
+    match ReturnTo::of_request(destination) {
+        Some(return_to) if return_to.is_linkable() => login_url(route, &return_to),
+        Some(return_to) => return_to.as_str().into(),
+        None => route.into(),
+    }
+}
+
 /// Marks a login that was already redirected to the gateway's own origin, to prevent a redirect loop.
 const SENT_HOME_PARAMETER: &str = "sent_home";
 
@@ -63,72 +69,68 @@ fn login_url_on_own_origin(client: &Client, head: &RequestHead<'_>, path: &str) 
     Some(format!("{}{path}?{query}{separator}{SENT_HOME_PARAMETER}=1", client.origin()))
 }
 
-/// An authorization request, and the cookies of its login.
-struct AuthorizationRequest {
-    /// The URL at the provider.
-    location: String,
-    /// `Set-Cookie` values.
-    cookies: Vec<String>,
-}
-
 impl RelyingParty {
-    /// Redirects the browser to the provider. `path` is the path of the login route.
+    /// Redirects the browser to the provider. `path` is the path of the login route, whose query may contain `return_to` (or
+    /// `returnTo`) and parameters to forward.
     pub(crate) async fn begin(
         &self,
         head: &RequestHead<'_>,
         path: &str,
         host: &impl LoginHost,
     ) -> Result<Reply, LoginError> {
-        if let Some(url) = login_url_on_own_origin(&self.client, head, path) {
+        let client = &self.client;
+        if let Some(url) = login_url_on_own_origin(client, head, path) {
             return Ok(Reply::redirect(url));
         }
-        let provider = self.provider(host).await?;
-        let request = self.authorization_request(head, &provider, &random(host), host.now());
-        let AuthorizationRequest { location, cookies } = request.ok_or(LoginError::TooLarge)?;
-        Ok(Reply::redirect(location).with_cookies(cookies))
+        let query = form::parse(head.url_parts().query.unwrap_or_default());
+        let parameter = |name: &str| form::once(&query, name).ok().flatten();
+        let return_to = match parameter("return_to").or_else(|| parameter("returnTo")).map(ReturnTo::try_parse) {
+            Some(Ok(return_to)) => return_to,
+            Some(Err(InvalidReturnTo::TooLong)) if client.callback_uri.is_none() => {
+                return Err(LoginError::DestinationTooLong);
+            }
+            _ => client.default_return_to.clone(),
+        };
+        let mut request = LoginRequest::to(return_to);
+        for name in FORWARDED_PARAMETERS {
+            let is_fixed = client.authorization_params.iter().any(|(one, _)| one == name);
+            match parameter(name) {
+                Some(value) if !is_fixed && !value.is_empty() && value.len() <= limits::MAX_LOGIN_PARAMETER_BYTES => {
+                    form::push(&mut request.parameters, name, value);
+                }
+                _ => {}
+            }
+        }
+        self.start(head, request, host).await
     }
 
-    /// Builds the authorization request and the cookie that stores the login until the callback. The query of the login route
-    /// may contain `return_to` (or `returnTo`) and parameters to forward.
-    ///
-    /// Returns `None` if the login does not fit into a cookie.
-    fn authorization_request(
+    /// Starts a login: builds the authorization request and the cookie that stores the login until the callback.
+    pub(crate) async fn start(
         &self,
         head: &RequestHead<'_>,
-        provider: &Provider,
-        entropy: &[u8; ENTROPY_BYTES],
-        now: UnixTime,
-    ) -> Option<AuthorizationRequest> {
-        let client = &self.client;
-        let (state, rest) = entropy.split_first_chunk::<32>()?;
-        let (nonce, rest) = rest.split_first_chunk::<32>()?;
-        let (verifier, rest) = rest.split_first_chunk::<32>()?;
-        let seal_nonce = rest.first_chunk::<SEAL_NONCE_BYTES>()?;
-        let parameters = form::parse(head.url_parts().query.unwrap_or_default());
-        let parameter = |name: &str| form::once(&parameters, name).ok().flatten();
-        let return_to = parameter("return_to").or_else(|| parameter("returnTo")).and_then(ReturnTo::parse);
-        let forwarded = |name: &str| {
-            parameter(name).filter(|value| !value.is_empty() && value.len() <= limits::MAX_LOGIN_PARAMETER_BYTES)
-        };
-        let organization = forwarded("organization").or(match client.organizations.as_slice() {
-            [only] => Some(only.as_str()),
-            _ => None,
-        });
-        let transaction = Transaction {
-            state: base64url::encode(state),
-            nonce: base64url::encode(nonce),
-            verifier: base64url::encode(verifier),
-            return_to: return_to.unwrap_or_else(|| client.default_return_to.clone()),
-            organization: organization.map(Into::into),
-            issued_ms: now.millis(),
-        };
+        request: LoginRequest,
+        host: &impl LoginHost,
+    ) -> Result<Reply, LoginError> {
+        let provider = self.provider(host).await?;
+        let (sealer, own_host) = (&self.sessions.sealer, self.client.host());
+        let (transaction, sealed) =
+            Transaction::begin(request, &random(host), sealer, own_host, host.now()).ok_or(LoginError::TooLarge)?;
+        let header = (head.header)("cookie").unwrap_or_default();
+        let cookies = transaction.to_cookies(&sealed, &Cookies::new(&header)).ok_or(LoginError::TooLarge)?;
+        Ok(Reply::redirect(self.client.authorization_request(&provider, &transaction)).with_cookies(cookies))
+    }
+}
+
+impl Client {
+    /// Returns the URL at the provider.
+    fn authorization_request(&self, provider: &Provider, transaction: &Transaction) -> String {
         let challenge = base64url::encode(&sha256(transaction.verifier.as_bytes()));
         let mut location = form::with_query(&provider.authorization_endpoint);
         for (name, value) in [
             ("response_type", "code"),
-            ("client_id", &client.id),
-            ("redirect_uri", &client.redirect_uri),
-            ("scope", &client.scope),
+            ("client_id", &self.id),
+            ("redirect_uri", &self.redirect_uri),
+            ("scope", &self.scope),
             ("state", &transaction.state),
             ("nonce", &transaction.nonce),
             ("code_challenge", &challenge),
@@ -136,24 +138,19 @@ impl RelyingParty {
         ] {
             form::push(&mut location, name, value);
         }
-        if let Some(audience) = &client.audience {
-            form::push(&mut location, client.audience_parameter, audience);
+        if let Some(audience) = &self.audience {
+            form::push(&mut location, self.audience_parameter, audience);
         }
-        if let Some(organization) = organization {
-            form::push(&mut location, "organization", organization);
+        if let ([only], None) = (self.organizations.as_slice(), transaction.request.organization()) {
+            form::push(&mut location, "organization", only);
         }
-        let is_fixed = |name: &str| client.authorization_params.iter().any(|(one, _)| one == name);
-        for name in FORWARDED_PARAMETERS {
-            if let Some(value) = forwarded(name).filter(|_| !is_fixed(name)) {
-                form::push(&mut location, name, value);
-            }
+        if !transaction.request.parameters.is_empty() {
+            location.push('&');
+            location.push_str(&transaction.request.parameters);
         }
-        for (name, value) in &client.authorization_params {
+        for (name, value) in &self.authorization_params {
             form::push(&mut location, name, value);
         }
-        let header = (head.header)("cookie").unwrap_or_default();
-        let sealer = &self.sessions.sealer;
-        let cookies = transaction.to_cookies(sealer, client.host(), &Cookies::new(&header), seal_nonce, now)?;
-        Some(AuthorizationRequest { location, cookies })
+        location
     }
 }

@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 
+use super::login::login_link;
 use super::{CallbackError, ReturnTo, UserinfoError};
 use crate::discovery::DiscoveryError;
 use crate::error::VerifyError;
@@ -27,6 +28,8 @@ pub enum LoginError {
     Userinfo(UserinfoError),
     /// The login or the session does not fit into cookies.
     TooLarge,
+    /// The page to return to after the login has an address that no login can return to.
+    DestinationTooLong,
 }
 
 impl LoginError {
@@ -40,6 +43,7 @@ impl LoginError {
             Self::Keys(error) => error.code(),
             Self::Userinfo(error) => error.code(),
             Self::TooLarge => "session_too_large",
+            Self::DestinationTooLong => "return_to_too_long",
         }
     }
 
@@ -47,7 +51,7 @@ impl LoginError {
         match self {
             Self::Provider(_) | Self::Userinfo(_) => 502,
             Self::Callback(error) => error.status(),
-            Self::IdToken(_) => 400,
+            Self::IdToken(_) | Self::DestinationTooLong => 400,
             Self::Keys(_) => 503,
             Self::TooLarge => 500,
         }
@@ -62,6 +66,10 @@ impl LoginError {
             Self::Provider(_) | Self::Keys(_) | Self::Userinfo(_) => PROVIDER_IS_DOWN,
             Self::TooLarge => {
                 "Your login is too large to store in this browser. Please contact the operator of this site."
+            }
+            Self::DestinationTooLong => {
+                "You need to log in, but the address of this page is too long to return to afterwards. Please log in first, then open the \
+                 page again."
             }
         }
     }
@@ -113,29 +121,31 @@ impl LoginError {
             }
             Self::Keys(error) => format!("{code}: {error}"),
             Self::Userinfo(error) => format!("{code}: {}", error.hint()),
+            Self::DestinationTooLong => {
+                format!("{code}: the address is longer than 9216 bytes, or begins with two slashes in some reading")
+            }
             Self::TooLarge => format!("{code}: store fewer claims with session.claims, or configure smaller tokens"),
         }
     }
 
-    /// Returns the response: a page for browser navigations, a problem document for API clients. It sets no cookie.
+    /// Returns the response: a page for browser navigations, a problem document for API clients. It sets no cookie. The page links to a
+    /// login that leads to `destination`, if that is known.
     #[must_use]
-    pub fn reply(&self, head: &RequestHead<'_>, login_path: Option<&str>) -> Reply {
+    pub fn reply(&self, head: &RequestHead<'_>, login_path: Option<&str>, destination: Option<&str>) -> Reply {
         let (status, code, message) = (self.status(), self.code(), self.message());
         let reply = if is_navigation(head) {
             // The query of a login that could not begin holds the page to return to.
             let parts = head.url_parts();
-            let again = login_path.map(|path| match parts.query {
-                Some(query) if parts.path == path => format!("{path}?{query}"),
+            let is_too_long = matches!(self, Self::DestinationTooLong);
+            let again = login_path.map(|path| match (parts.query, destination) {
+                (Some(query), _) if parts.path == path && !is_too_long => format!("{path}?{query}"),
+                (_, Some(destination)) => login_link(path, destination),
                 _ => path.into(),
             });
-            Page {
-                status,
-                title: "Login failed",
-                message,
-                code,
-                action: again.as_deref().map(|address| ("Log in again", address)),
-            }
-            .reply(head.request_id().as_deref())
+            let (title, link) =
+                if is_too_long { ("This address is too long", "Log in") } else { ("Login failed", "Log in again") };
+            Page { status, title, message, code, action: again.as_deref().map(|address| (link, address)) }
+                .reply(head.request_id().as_deref())
         } else {
             let provider_error = match self {
                 Self::Callback(CallbackError::Denied(error) | CallbackError::ExchangeRefused(error)) => {
@@ -166,6 +176,7 @@ impl CallbackError {
             Self::StateUnknown => {
                 "This login was not started in this browser, was already completed, or has expired. Please log in again."
             }
+            Self::Expired => "Your login took too long. Please log in again.",
             Self::IssuerMismatch => "The response did not come from the expected login service. Please log in again.",
             Self::Denied(_) => "The login service did not log you in. You can try again.",
             Self::ExchangeRefused(_) => {

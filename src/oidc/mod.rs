@@ -37,7 +37,7 @@ pub use callback::CallbackError;
 pub use client::{Client, ClientAuth, Secret};
 pub use form::has_parameter;
 pub use host::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionAction};
-pub(crate) use login::{OWN_PARAMETERS, login_url};
+pub(crate) use login::{OWN_PARAMETERS, login_link, login_url};
 pub use login_error::LoginError;
 pub(crate) use login_error::{confirm_logout, navigation_required, open_in_window};
 pub use provider::Provider;
@@ -53,7 +53,7 @@ pub use rights::{AccessTokenVerdict, SubjectMatch, SubjectMismatch};
 pub use session_coordinator::{CoordinatorOutcome, CoordinatorStore, StoredText};
 pub use session_job::SessionJob;
 pub use transaction::LOGIN_COOKIE_PREFIX;
-pub(crate) use transaction::ReplayGuard;
+pub(crate) use transaction::{LoginRequest, RecentCallbacks, ReplayGuard};
 pub use userinfo::UserinfoError;
 
 pub use crate::discovery::DiscoveryError;

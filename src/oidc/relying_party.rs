@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::provider::Endpoints;
-use super::{Client, LoginHost, RefreshCoordinator, ReplayGuard};
+use super::{Client, LoginHost, RecentCallbacks, RefreshCoordinator, ReplayGuard};
 use crate::http::{RequestHead, is_prefetch};
 use crate::io::UnixTime;
 use crate::jwk::KeyCache;
@@ -65,6 +65,8 @@ pub struct RelyingParty {
 pub(crate) struct LoginState {
     /// The `state` values of completed logins.
     pub(crate) replay_guard: ReplayGuard,
+    /// Callbacks in progress and their recent outcomes.
+    pub(crate) callbacks: RecentCallbacks,
     /// Refreshes in progress and their recent outcomes.
     pub(crate) refreshes: RefreshCoordinator,
     /// Opened and ended sessions.

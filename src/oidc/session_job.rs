@@ -4,54 +4,63 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 
+use super::callback::AcceptedCallback;
 use super::{LoginHost, RefreshTokenHash, RelyingParty, SessionAction};
 use crate::session::Session;
 
 /// A job on a session. Flows create it; the host [runs](Self::run) it.
 pub struct SessionJob {
     party: Arc<RelyingParty>,
-    session: Box<Session>,
     work: Work,
 }
 
 enum Work {
+    /// Completes a login. The code can be exchanged once only.
+    LogIn(Box<AcceptedCallback>),
     /// Refreshes the tokens. Must complete, or the new tokens are lost.
-    Refresh { token: RefreshTokenHash, user_ip: Option<String> },
+    Refresh { session: Box<Session>, token: RefreshTokenHash, user_ip: Option<String> },
     /// Ends the session in all instances.
-    End(SessionAction),
+    End(Box<Session>, SessionAction),
     /// Revokes the refresh token.
-    Revoke,
+    Revoke(Box<Session>),
 }
 
 impl SessionJob {
+    pub(super) fn log_in(party: &Arc<RelyingParty>, callback: AcceptedCallback) -> Self {
+        Self::new(party, Work::LogIn(Box::new(callback)))
+    }
+
     pub(super) fn refresh(
         party: &Arc<RelyingParty>,
         session: &Session,
         token: RefreshTokenHash,
         user_ip: Option<String>,
     ) -> Self {
-        Self::new(party, session.clone(), Work::Refresh { token, user_ip })
+        Self::new(party, Work::Refresh { session: Box::new(session.clone()), token, user_ip })
     }
 
     pub(super) fn end(party: &Arc<RelyingParty>, session: &Session, action: SessionAction) -> Self {
-        Self::new(party, session.clone(), Work::End(action))
+        Self::new(party, Work::End(Box::new(session.clone()), action))
     }
 
     pub(super) fn revoke(party: &Arc<RelyingParty>, session: Session) -> Self {
-        Self::new(party, session, Work::Revoke)
+        Self::new(party, Work::Revoke(Box::new(session)))
     }
 
-    fn new(party: &Arc<RelyingParty>, session: Session, work: Work) -> Self {
-        Self { party: Arc::clone(party), session: Box::new(session), work }
+    fn new(party: &Arc<RelyingParty>, work: Work) -> Self {
+        Self { party: Arc::clone(party), work }
     }
 
     /// Runs the job.
     pub async fn run(self, host: &impl LoginHost) {
-        let Self { party, session, work } = self;
+        let Self { party, work } = self;
         match work {
-            Work::Refresh { token, user_ip } => party.refresh_once(&session, token, user_ip.as_deref(), host).await,
-            Work::End(action) => party.end_everywhere(*session, action, host).await,
-            Work::Revoke => party.revoke(&session, host).await,
+            Work::LogIn(callback) => party.complete(*callback, host).await,
+            Work::Refresh { session, token, user_ip } => {
+                party.refresh_once(&session, token, user_ip.as_deref(), host).await;
+            }
+            Work::End(session, action) => party.end_everywhere(*session, action, host).await,
+            Work::Revoke(session) => party.revoke(&session, host).await,
         }
     }
 }

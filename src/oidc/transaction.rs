@@ -1,65 +1,123 @@
 //! A pending login, sealed in a cookie of the browser until the callback.
 //!
-//! Each login has its own cookie, so that logins in several tabs do not interfere.
+//! Each login has its own cookie, so that logins in several tabs do not interfere. The cookie is sealed under a nonce derived from
+//! `state`, and `nonce` and the PKCE verifier are derived from the sealed text: it stores none of the three, and opens only with the
+//! `state` of its login.
 
 use alloc::collections::VecDeque;
-use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::ReturnTo;
+use super::{LoginError, ReturnTo, form};
+use crate::base64url;
 use crate::crypto::sha256;
 use crate::io::UnixTime;
-use crate::json::{Document, Number, Value, quote};
 use crate::limits;
-use crate::session::{CookieShape, Cookies, Purpose, SEAL_NONCE_BYTES, Sealer};
+use crate::session::{CookieShape, Cookies, Purpose, SEAL_NONCE_BYTES, Sealer, Session};
+use crate::shared::Shared;
+use crate::text::concat;
 
 /// The prefix of login cookie names; the first characters of `state` follow.
 pub const LOGIN_COOKIE_PREFIX: &str = "__Host-edgeward-login-";
 
+/// A request for a login.
+pub(crate) struct LoginRequest {
+    /// The page to go to after the login.
+    pub(super) return_to: ReturnTo,
+    /// The parameters that are passed on to the provider, as a query.
+    pub(super) parameters: String,
+    /// Whether an earlier attempt failed at the provider: then no further one begins by itself.
+    pub(super) is_restart: bool,
+}
+
+impl LoginRequest {
+    /// Requests a login that returns to a page.
+    pub(crate) fn to(return_to: ReturnTo) -> Self {
+        Self { return_to, parameters: String::new(), is_restart: false }
+    }
+
+    /// Returns the organization that the request names.
+    pub(super) fn organization(&self) -> Option<String> {
+        form::once(&form::parse(&self.parameters), "organization").ok().flatten().map(String::from)
+    }
+
+    /// Returns the request to make if the provider refused this one in its callback because it was asked not to interact with the user
+    /// (OpenID Connect Core §3.1.2.6), or because its own login page had expired, as Keycloak puts it. `None` for other errors, and for a
+    /// second attempt.
+    pub(super) fn restarted(&self, callback: &[(String, String)]) -> Option<Self> {
+        let parameter = |name| form::once(callback, name).ok().flatten();
+        // `prompt` is the first parameter.
+        let without_prompt = self.parameters.strip_prefix("prompt=none");
+        let may_restart = match parameter("error")? {
+            "temporarily_unavailable" => parameter("error_description") == Some("authentication_expired"),
+            "login_required" | "interaction_required" | "consent_required" | "account_selection_required" => {
+                without_prompt.is_some()
+            }
+            _ => false,
+        };
+        (may_restart && !self.is_restart).then(|| Self {
+            return_to: self.return_to.clone(),
+            parameters: without_prompt.unwrap_or(&self.parameters).trim_start_matches('&').into(),
+            is_restart: true,
+        })
+    }
+}
+
 /// The parameters of a pending login.
-#[derive(Clone)]
 pub(super) struct Transaction {
     pub(super) state: String,
     pub(super) nonce: String,
     pub(super) verifier: String,
-    pub(super) return_to: ReturnTo,
-    pub(super) organization: Option<String>,
-    pub(super) issued_ms: i64,
+    pub(super) request: LoginRequest,
+    issued_ms: i64,
 }
 
 impl Transaction {
-    fn to_json(&self) -> String {
-        format!(
-            r#"{{"v":1,"s":{},"n":{},"p":{},"r":{},"o":{},"t":{}}}"#,
-            quote(&self.state),
-            quote(&self.nonce),
-            quote(&self.verifier),
-            quote(self.return_to.as_str()),
-            self.organization.as_deref().map_or("null".into(), quote),
-            self.issued_ms,
-        )
+    /// Creates a login that begins now, and its sealed form. `state` must be random.
+    pub(super) fn begin(
+        request: LoginRequest,
+        state: &[u8; 32],
+        sealer: &Sealer,
+        host: &str,
+        now: UnixTime,
+    ) -> Option<(Self, String)> {
+        let state = base64url::encode(state);
+        let mut content = Vec::from([u8::from(request.is_restart)]);
+        content.extend(now.millis().to_be_bytes());
+        content.extend(request.return_to.as_str().as_bytes());
+        if !request.parameters.is_empty() {
+            content.push(b'\n');
+            content.extend(request.parameters.as_bytes());
+        }
+        let sealed = sealer.encrypt(Purpose::Login, host, &content, &seal_nonce(&state)?)?;
+        let sealed = base64url::encode(&sealed);
+        Some((Self::new(state, &sealed, request, now.millis()), sealed))
     }
 
-    fn from_json(json: Vec<u8>) -> Option<Self> {
-        let document = Document::parse(json, 2).ok()?;
-        let root = document.root();
-        let number = |name| match root.get(name) {
-            Some(Value::Number(Number::Unsigned(value))) => i64::try_from(value).ok(),
-            _ => None,
+    fn new(state: String, sealed: &str, request: LoginRequest, issued_ms: i64) -> Self {
+        // Without the secret, the sealed text cannot be predicted.
+        let derived = |label| base64url::encode(&sha256(concat(&[label, sealed]).as_bytes()));
+        Self { state, nonce: derived("nonce "), verifier: derived("verifier "), request, issued_ms }
+    }
+
+    /// Finds the login with this `state`, if this browser began it. It may have expired.
+    pub(super) fn find(sealer: &Sealer, host: &str, cookies: &Cookies<'_>, state: &str) -> Option<Self> {
+        let values = cookie_for(state).read(cookies);
+        // With the `__Host-` prefix, a browser sends at most one cookie of a name.
+        let sealed = values.first()?;
+        let bytes = base64url::decode(sealed.as_bytes()).ok()?;
+        let content = sealer.decrypt(Purpose::Login, host, &bytes, &seal_nonce(state)?)?;
+        let (&[is_restart], rest) = content.split_first_chunk::<1>()?;
+        let (issued_ms, rest) = rest.split_first_chunk::<8>()?;
+        let text = str::from_utf8(rest).ok()?;
+        let (return_to, parameters) = text.split_once('\n').unwrap_or((text, ""));
+        let request = LoginRequest {
+            return_to: ReturnTo::of_request(return_to)?,
+            parameters: parameters.into(),
+            is_restart: is_restart != 0,
         };
-        let text = |name| root.get(name).and_then(Value::as_str).map(String::from);
-        if number("v") != Some(1) {
-            return None;
-        }
-        Some(Self {
-            state: text("s")?,
-            nonce: text("n")?,
-            verifier: text("p")?,
-            return_to: ReturnTo::parse(&text("r")?)?,
-            organization: text("o"),
-            issued_ms: number("t")?,
-        })
+        Some(Self::new(state.into(), sealed, request, i64::from_be_bytes(*issued_ms)))
     }
 
     /// Whether the login is still pending.
@@ -68,62 +126,97 @@ impl Transaction {
         (-1000 * i64::from(limits::MAX_CLOCK_SKEW_S)..1000 * limits::LOGIN_LIFETIME_S).contains(&age_ms)
     }
 
-    /// Returns `Set-Cookie` values that store the login, and that clear the oldest logins if there are too many.
-    pub(super) fn to_cookies(
-        &self,
-        sealer: &Sealer,
-        host: &str,
-        cookies: &Cookies<'_>,
-        nonce: &[u8; SEAL_NONCE_BYTES],
-        now: UnixTime,
-    ) -> Option<Vec<String>> {
-        let sealed = sealer.seal(Purpose::Login, host, self.to_json().as_bytes(), nonce)?;
-        let mut set = cookie_for(&self.state).write(&sealed, limits::LOGIN_LIFETIME_S, &Cookies::default())?;
-        // Clears cookies that do not open, have expired, or exceed the limit per browser.
-        let mut open: Vec<(i64, &str)> = Vec::new();
-        for (name, _) in cookies.iter().filter(|(name, _)| is_login_cookie(name)).take(limits::MAX_LOGIN_COOKIES_READ) {
-            match Self::open_cookie(sealer, host, cookies, &cookie_named(name)).filter(|other| other.is_open(now)) {
-                Some(other) => open.push((other.issued_ms, name)),
-                None => set.extend(cookie_named(name).clear(&Cookies::default())),
-            }
+    /// Returns `Set-Cookie` values that store the sealed login, and that clear the oldest logins if there are too many.
+    pub(super) fn to_cookies(&self, sealed: &str, cookies: &Cookies<'_>) -> Option<Vec<String>> {
+        let lifetime_s = if sealed.len() > limits::MAX_COOKIE_CHUNK_BYTES {
+            limits::LONG_LOGIN_COOKIE_LIFETIME_S
+        } else {
+            limits::LOGIN_COOKIE_LIFETIME_S
+        };
+        let mut set = cookie_for(&self.state).write(sealed, lifetime_s, &Cookies::default())?;
+        let names = set.len() * (LOGIN_COOKIE_PREFIX.len() + limits::LOGIN_COOKIE_NAME_CHARS + "=.0; ".len());
+        let bytes = sealed.len() + names;
+        if bytes > limits::MAX_LOGIN_COOKIES_BYTES {
+            return None;
         }
-        while open.len() >= limits::MAX_OPEN_LOGINS
-            && let Some(oldest) = open.iter().copied().min()
-        {
-            open.retain(|login| *login != oldest);
-            set.extend(cookie_named(oldest.1).clear(&Cookies::default()));
-        }
+        set.extend(cleared_for(cookies, bytes));
         Some(set)
     }
 
-    /// Finds the login with this `state`, if this browser began it.
-    pub(super) fn find(sealer: &Sealer, host: &str, cookies: &Cookies<'_>, state: &str) -> Option<Self> {
-        let found = Self::open_cookie(sealer, host, cookies, &cookie_for(state))?;
-        crate::crypto::equal_in_constant_time(found.state.as_bytes(), state.as_bytes()).then_some(found)
-    }
-
-    fn open_cookie(sealer: &Sealer, host: &str, cookies: &Cookies<'_>, shape: &CookieShape) -> Option<Self> {
-        // With the `__Host-` prefix, a browser sends at most one cookie of a name.
-        Self::from_json(sealer.open(Purpose::Login, host, shape.read(cookies).first()?)?)
-    }
-
-    /// Returns `Set-Cookie` values that clear the login's cookie.
-    pub(super) fn clear(state: &str) -> Vec<String> {
-        cookie_for(state).clear(&Cookies::default())
+    /// Returns `Set-Cookie` values that clear the login's cookies.
+    pub(super) fn clear(state: &str, cookies: &Cookies<'_>) -> Vec<String> {
+        cookie_for(state).clear(cookies)
     }
 }
 
-/// Whether [`cookie_for`] could have created the name. Other names with the prefix are never echoed in a response.
-fn is_login_cookie(name: &str) -> bool {
-    name.strip_prefix(LOGIN_COOKIE_PREFIX).is_some_and(|tail| {
-        tail.len() <= limits::LOGIN_COOKIE_NAME_CHARS && tail.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    })
+/// Returns the nonce under which a login is sealed. It is used once, because `state` is random and a login is sealed once.
+fn seal_nonce(state: &str) -> Option<[u8; SEAL_NONCE_BYTES]> {
+    sha256(state.as_bytes()).first_chunk().copied()
+}
+
+/// The cookies of another login.
+struct OtherLogin<'h> {
+    /// The end of its name, without the number of a chunk.
+    tail: &'h str,
+    bytes: usize,
+    is_cleared: bool,
+}
+
+/// Returns `Set-Cookie` values that clear malformed login cookies, and the oldest ones until there is room for a login of this size.
+/// Browsers send cookies in the order in which they were set (RFC 6265 §5.4). Whether a login has expired is unknown: its cookie opens
+/// only with its `state`.
+fn cleared_for(cookies: &Cookies<'_>, bytes: usize) -> Vec<String> {
+    let mut logins: Vec<OtherLogin<'_>> = Vec::new();
+    let (mut total, mut count) = (bytes, 0);
+    for (name, value) in cookies.iter() {
+        let Some(tail) = tail_of(name) else { continue };
+        let bytes = name.len() + value.len() + "=; ".len();
+        total += bytes;
+        if let Some(login) = logins.iter_mut().find(|login| login.tail == tail) {
+            login.bytes += bytes;
+            continue;
+        }
+        let is_cleared = name.ends_with(tail) && value.len() < limits::MIN_LOGIN_COOKIE_BYTES;
+        count += usize::from(!is_cleared);
+        logins.push(OtherLogin { tail, bytes, is_cleared });
+        if logins.len() == limits::MAX_LOGIN_COOKIES_READ {
+            break;
+        }
+    }
+    for login in &mut logins {
+        if !login.is_cleared && (count >= limits::MAX_OPEN_LOGINS || total > limits::MAX_LOGIN_COOKIES_BYTES) {
+            login.is_cleared = true;
+            count -= 1;
+            total -= login.bytes;
+        }
+    }
+    let mut cleared = Vec::new();
+    for (name, _) in cookies.iter() {
+        let Some(tail) = tail_of(name) else { continue };
+        if cleared.len() < limits::MAX_LOGIN_COOKIES_CLEARED
+            && logins.iter().any(|login| login.is_cleared && login.tail == tail)
+        {
+            cleared.extend(cookie_named(name).clear(&Cookies::default()));
+        }
+    }
+    cleared
+}
+
+/// Returns the characters of `state` in the name of a login cookie, or of one of its chunks. `None` for a name that [`cookie_for`] cannot
+/// have created, which is never echoed in a response.
+fn tail_of(name: &str) -> Option<&str> {
+    let tail = name.strip_prefix(LOGIN_COOKIE_PREFIX)?;
+    let (tail, chunk) = tail.split_once('.').unwrap_or((tail, "1"));
+    let is_tail = !tail.is_empty()
+        && tail.len() <= limits::LOGIN_COOKIE_NAME_CHARS
+        && tail.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (is_tail && matches!(chunk.as_bytes(), [b'1'..=b'7'])).then_some(tail)
 }
 
 fn cookie_for(state: &str) -> CookieShape {
     let tail: String =
         state.chars().filter(char::is_ascii_alphanumeric).take(limits::LOGIN_COOKIE_NAME_CHARS).collect();
-    cookie_named(&format!("{LOGIN_COOKIE_PREFIX}{tail}"))
+    cookie_named(&concat(&[LOGIN_COOKIE_PREFIX, &tail]))
 }
 
 /// `Lax`, because the provider returns the browser with a cross-site navigation.
@@ -147,6 +240,52 @@ impl ReplayGuard {
         }
         self.0.push_back(hash);
         true
+    }
+}
+
+/// The callbacks that are being completed, and their outcomes, for a browser that sends one again before it has the response. Bounded:
+/// the oldest are evicted.
+#[derive(Default)]
+pub(crate) struct RecentCallbacks(Vec<RecentCallback>);
+
+struct RecentCallback {
+    id: CallbackId,
+    until_ms: i64,
+    outcome: PendingOutcome,
+}
+
+/// A hash of `state` and code.
+pub(super) type CallbackId = [u8; 32];
+
+/// The session of a login, or why there is none.
+pub(super) type CallbackOutcome = Result<Arc<Session>, LoginError>;
+
+/// An outcome, once there is one.
+pub(super) type PendingOutcome = Arc<Shared<Option<CallbackOutcome>>>;
+
+impl RecentCallbacks {
+    /// Records that a callback is being completed, and returns where its outcome will be.
+    pub(super) fn begin(&mut self, id: CallbackId, now: UnixTime) -> PendingOutcome {
+        if self.0.len() >= limits::MAX_CALLBACKS {
+            self.0.remove(0);
+        }
+        let until_ms = now.millis().saturating_add(limits::CALLBACK_REMEMBERED_MS);
+        let outcome = Arc::new(Shared::new(None));
+        self.0.push(RecentCallback { id, until_ms, outcome: Arc::clone(&outcome) });
+        outcome
+    }
+
+    /// Returns where the outcome of a recent callback is or will be.
+    pub(super) fn find(&self, id: &CallbackId, now: UnixTime) -> Option<PendingOutcome> {
+        let callback = self.0.iter().find(|callback| callback.id == *id)?;
+        (now.millis() < callback.until_ms).then(|| Arc::clone(&callback.outcome))
+    }
+}
+
+impl core::fmt::Debug for RecentCallbacks {
+    /// Omits the sessions.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("RecentCallbacks")
     }
 }
 

@@ -91,15 +91,15 @@ fn the_only_allowed_organization_is_requested() {
 }
 
 #[test]
-fn a_browser_has_five_pending_logins_and_a_sixth_clears_the_oldest() {
+fn a_browser_has_twenty_pending_logins_and_a_further_one_clears_the_oldest() {
     let deployment = Deployment::new();
     let mut browser = Browser::default();
     let mut callbacks = Vec::new();
-    for _ in 0..6 {
+    for _ in 0..21 {
         callbacks.push(deployment.begin(&mut browser, "/login"));
         deployment.sleep_s(1);
     }
-    assert_eq!(browser.names().len(), 5);
+    assert_eq!(browser.names().len(), 20);
     let oldest = deployment.fetch(Request::get(&callbacks[0]).cookie(&browser.header(deployment.now())));
     assert_eq!(oldest.outcome(), (400, "state_invalid".into()));
     for callback in &callbacks[1..] {

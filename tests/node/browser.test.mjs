@@ -189,22 +189,75 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       assert.equal(await heading(), "Hello, Alice Example");
     });
 
-    test("that was finished already is refused when its callback comes again, and the session goes on", async () => {
-      let callback;
+    test("that was finished already goes on when its callback comes again: reopened, and by Back", async () => {
+      const callbacks = [];
       page.on("request", (request) => {
-        if (request.url().startsWith(`${gateway}/auth/callback`)) callback = request.url();
+        if (request.url().startsWith(`${gateway}/auth/callback`)) callbacks.push(request.url());
       });
       await logIn("Alice Example");
-      const answer = await page.goto(callback);
+      for (let time = 0; time < 3; time += 1) {
+        const answer = await page.goto(callbacks[0]);
+        assert.equal(answer.status(), 200);
+        assert.equal(page.url(), `${gateway}/`);
+      }
+      await open("/account");
+      assert.equal(await heading(), "Hello, Alice Example");
+      await page.goBack();
+      assert.equal(page.url(), `${gateway}/`);
+      // Without a session, it offers the login.
+      await context.clearCookies();
+      const answer = await page.goto(callbacks[0]);
       assert.equal(answer.status(), 400);
       assert.equal(await heading(), "Login failed");
       assert.ok((await page.locator("main").innerText()).includes("state_invalid"));
       await assertAccessible();
       await picture("gateway-callback-failed");
       await page.getByRole("link", { name: "Log in again" }).click();
+      await choose("Alice Example");
       await page.waitForURL(`${gateway}/`);
       await open("/account");
       assert.equal(await heading(), "Hello, Alice Example");
+    });
+
+    test("started in twenty restored tabs is finished in each, in any order", async () => {
+      const tabs = [];
+      for (let tab = 0; tab < 20; tab += 1) tabs.push(await context.newPage());
+      const address = (tab) => `${gateway}/account?tab=${String(tab).padStart(2, "0")}`;
+      await Promise.all(tabs.map((one, tab) => one.goto(address(tab))));
+      const cookies = (await context.cookies(gateway)).filter(({ name }) => name.includes("-login-"));
+      assert.equal(cookies.length, 20);
+      assert.ok(cookies.map(({ name, value }) => `${name}=${value}`).join("; ").length < 4096);
+      for (let step = 0; step < 20; step += 1) {
+        const tab = (step * 7 + 3) % 20;
+        assert.ok(await isLoginPage(tabs[tab]), tabs[tab].url());
+        await choose("Alice Example", tabs[tab]);
+        await tabs[tab].waitForURL(address(tab));
+        assert.equal(await heading(tabs[tab]), "Hello, Alice Example");
+      }
+      assert.ok((await context.cookies(gateway)).every(({ name }) => !name.includes("-login-")));
+    });
+
+    test("from a deep link of 8 KiB comes back to it, braces, bars and all", async () => {
+      for (const query of ["filter={a|b}^`'\\&q=%7B%5C%zz&é=ü \"<x>", `q={${"0123456789abcdef".repeat(511)}}`]) {
+        const target = new URL(`/account?${query}`, gateway);
+        await page.goto(target.href);
+        assert.ok(await isLoginPage(), page.url());
+        assert.ok(page.url().length < 1024);
+        await choose("Alice Example");
+        await page.waitForURL((url) => url.pathname === "/account");
+        assert.equal(await heading(), "Hello, Alice Example");
+        const plain = (url) => url.search.replace(/[{}|^`'\\]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
+        assert.equal(plain(new URL(page.url())), plain(target));
+        await context.clearCookies();
+      }
+      const answer = await open(`/account?q=${"a".repeat(9300)}`);
+      assert.equal(answer.status(), 400);
+      assert.equal(await heading(), "This address is too long");
+      await assertAccessible();
+      await picture("gateway-address-too-long");
+      await page.getByRole("link", { name: "Log in" }).click();
+      await choose("Alice Example");
+      await page.waitForURL(`${gateway}/`);
     });
 
     test("that is cancelled ends on a page that offers another try", async () => {
@@ -217,7 +270,13 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       await picture("gateway-login-denied");
       await page.getByRole("link", { name: "Log in again" }).click();
       await choose("Alice Example");
-      await page.waitForURL(`${gateway}/`);
+      await page.waitForURL(`${gateway}/account`);
+      assert.equal(await heading(), "Hello, Alice Example");
+      // Back over the provider's page to the callback that failed: with a session, it goes on.
+      await page.goBack();
+      await page.goBack();
+      await page.waitForURL(`${gateway}/account`);
+      assert.equal(await heading(), "Hello, Alice Example");
     });
 
     test("begun at 127.0.0.1 ends at localhost, where its cookies are", async () => {

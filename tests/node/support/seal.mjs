@@ -1,6 +1,6 @@
 // docs/session-format.md, implemented once more: seals and opens what the gateway does, with node's ChaCha20-Poly1305.
 
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from "node:crypto";
 
 const VERSION = 2;
 const NONCE_BYTES = 24;
@@ -29,6 +29,21 @@ export function open(secret, purpose, host, login, value) {
 /** The `Cookie` header of a session of one chunk. */
 export const sessionCookie = (secret, host, login, session, name = "__Host-edgeward") =>
   `${name}=1.${seal(secret, "session", host, login, typeof session === "string" ? session : JSON.stringify(session))}`;
+
+/** The cookies of a pending login, as name and value: for a `state`, begun at a time in milliseconds, with a destination. */
+export function loginCookies(secret, host, login, state, { issued, destination, isRestart = false, parameters = "" }) {
+  const nonce = createHash("sha256").update(state).digest().subarray(0, NONCE_BYTES);
+  const { key, iv } = subkey(secret, "login", nonce);
+  const cipher = createCipheriv("chacha20-poly1305", key, iv, { authTagLength: TAG_BYTES });
+  cipher.setAAD(associatedData("login", host, login));
+  const time = Buffer.alloc(8);
+  time.writeBigInt64BE(BigInt(issued));
+  const content = Buffer.concat([Buffer.of(isRestart ? 1 : 0), time, Buffer.from(destination + (parameters && `\n${parameters}`))]);
+  const sealed = Buffer.concat([cipher.update(content), cipher.final(), cipher.getAuthTag()]).toString("base64url");
+  const name = `__Host-edgeward-login-${state.replace(/[^A-Za-z0-9]/g, "").slice(0, 8)}`;
+  const chunks = sealed.match(/.{1,3500}/g);
+  return chunks.map((chunk, index) => (index ? [`${name}.${index}`, chunk] : [name, `${chunks.length}.${chunk}`]));
+}
 
 /** A session as the gateway seals it, with changes. */
 export function session({ now = Math.floor(Date.now() / 1000), ...changes } = {}) {
