@@ -98,11 +98,18 @@ impl<'g> MatchedRequest<'g> {
         if let Some(address) = head.client_address() {
             set.push(("x-forwarded-for".to_string(), address));
         }
-        let cookie = (head.header)("cookie").and_then(|cookie| self.gateway.forwarded_cookies(&cookie));
-        set.extend(cookie.map(|cookie| ("cookie".to_string(), cookie)));
+        let cookie = (head.header)("cookie");
+        let cookie = cookie.as_deref().and_then(|cookie| self.gateway.forwarded_cookies(cookie));
+        // What nothing was removed from stays as it came, byte for byte.
+        let keeps_cookies = matches!(cookie, Some(Cow::Borrowed(_)));
+        if let Some(Cow::Owned(cookie)) = cookie {
+            set.push(("cookie".to_string(), cookie));
+        }
         set.extend(render(headers, caller).map(|(name, value)| (name.to_string(), value)));
         let is_private = self.route.auth != Auth::None;
-        Answer::Forward(Forward::new(self.gateway, destination(&target), set, !strip_authorization, is_private))
+        let mut forward = Forward::new(self.gateway, destination(&target), set, !strip_authorization, is_private);
+        forward.keeps_cookies = keeps_cookies;
+        Answer::Forward(forward)
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Forward<'g> {
     pub set: Vec<(String, String)>,
     /// Whether `Authorization` is forwarded.
     forwards_authorization: bool,
+    /// Whether `Cookie` is forwarded as it came: it has none of the gateway's cookies.
+    pub(super) keeps_cookies: bool,
     /// Whether the response may depend on the caller, so that no shared cache may store it.
     pub is_private: bool,
     gateway: &'g Gateway,
@@ -89,6 +91,7 @@ impl<'g> Forward<'g> {
             destination,
             set,
             forwards_authorization,
+            keeps_cookies: false,
             is_private,
             gateway,
             cors: Vec::new(),
@@ -101,8 +104,8 @@ impl<'g> Forward<'g> {
     #[must_use]
     pub fn drops(&self, name: &str) -> bool {
         self.gateway.drops(name)
-            // The remaining cookies are among the headers to set.
-            || name.eq_ignore_ascii_case("cookie")
+            // Cookies that remain are among the headers to set.
+            || !self.keeps_cookies && name.eq_ignore_ascii_case("cookie")
             || !self.forwards_authorization && name.eq_ignore_ascii_case("authorization")
     }
 
