@@ -248,6 +248,13 @@ pub const MAX_COOKIE_CHUNKS: usize = 8;
 /// Longest value of one cookie, in bytes. Browsers accept cookies of up to 4,096 bytes, name and attributes included (RFC 6265 §6.1).
 pub const MAX_COOKIE_CHUNK_BYTES: usize = 3500;
 
+/// Longest ID token that a session stores for the logout, in bytes: one that fits into [`MAX_LOGOUT_URL_BYTES`]. Those with the usual claims
+/// have about 1 KiB.
+pub const MAX_ID_TOKEN_HINT_BYTES: usize = 1536;
+
+/// Longest URL of a logout with an ID token, in bytes: below 2 KiB, which servers and proxies accept.
+pub const MAX_LOGOUT_URL_BYTES: usize = 2047;
+
 /// Random bytes in a session id.
 pub const SESSION_ID_BYTES: usize = 16;
 

@@ -9,7 +9,8 @@ use super::login_error::{logged_in, navigation_required};
 use super::token_response::{TokenError, TokenResponse};
 use super::transaction::Transaction;
 use super::{
-    AccessTokenVerdict, Client, LoginError, LoginHost, Provider, ProviderError, RelyingParty, SessionAction, form,
+    AccessTokenVerdict, Client, EndpointFailure, LoginError, LoginHost, Provider, ProviderError, RelyingParty,
+    SessionAction, form,
 };
 use crate::base64url;
 use crate::http::{Reply, RequestHead};
@@ -28,14 +29,16 @@ pub enum CallbackError {
     Malformed,
     /// This browser has no pending login with that `state`: it belongs elsewhere, has expired, or was already used.
     StateUnknown,
-    /// `iss` is missing although the provider announced it, or names another issuer.
+    /// `iss` names another issuer.
     IssuerMismatch,
+    /// `iss` is missing although the provider's metadata promises it (RFC 9207 §2.4). The error beside it, if any, is not verified.
+    IssuerMissing(Option<ProviderError>),
     /// The provider refused the login.
     Denied(ProviderError),
     /// The token endpoint refused the code.
-    ExchangeRefused(ProviderError),
+    ExchangeRefused(ProviderError, EndpointFailure),
     /// The token endpoint is unreachable or returned no tokens.
-    ExchangeFailed,
+    ExchangeFailed(EndpointFailure),
     /// The ID token is not for the requested organization.
     OrganizationMismatch,
 }
@@ -47,9 +50,9 @@ impl CallbackError {
         match self {
             Self::Malformed => "callback_invalid",
             Self::StateUnknown => "state_invalid",
-            Self::IssuerMismatch => "callback_issuer_mismatch",
+            Self::IssuerMismatch | Self::IssuerMissing(_) => "callback_issuer_mismatch",
             Self::Denied(_) => "login_denied",
-            Self::ExchangeRefused(_) | Self::ExchangeFailed => "token_exchange_failed",
+            Self::ExchangeRefused(..) | Self::ExchangeFailed(_) => "token_exchange_failed",
             Self::OrganizationMismatch => "organization_mismatch",
         }
     }
@@ -58,8 +61,10 @@ impl CallbackError {
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
-            Self::Malformed | Self::StateUnknown | Self::IssuerMismatch | Self::Denied(_) => 400,
-            Self::ExchangeRefused(_) | Self::ExchangeFailed => 502,
+            Self::Malformed | Self::StateUnknown | Self::IssuerMismatch | Self::IssuerMissing(_) | Self::Denied(_) => {
+                400
+            }
+            Self::ExchangeRefused(..) | Self::ExchangeFailed(_) => 502,
             Self::OrganizationMismatch => 403,
         }
     }
@@ -76,8 +81,8 @@ impl core::error::Error for CallbackError {}
 impl From<TokenError> for CallbackError {
     fn from(error: TokenError) -> Self {
         match error {
-            TokenError::Refused { error, .. } => Self::ExchangeRefused(error),
-            TokenError::Unavailable => Self::ExchangeFailed,
+            TokenError::Refused(error, failure) => Self::ExchangeRefused(error, failure),
+            TokenError::Unavailable { failure, .. } => Self::ExchangeFailed(failure),
         }
     }
 }
@@ -164,15 +169,18 @@ impl RelyingParty {
             return Err(CallbackError::StateUnknown);
         }
         // RFC 9207 §2.4: where `iss` was announced, a missing one is an error like a wrong one.
+        let error = error.map(|error| {
+            // A description is for the log only: one that is repeated does not matter.
+            let description = form::once(&parameters, "error_description").ok().flatten();
+            ProviderError::new(error, description)
+        });
         match iss {
             Some(iss) if !is_issuer(&provider.issuer, iss) => return Err(CallbackError::IssuerMismatch),
-            None if provider.sends_iss => return Err(CallbackError::IssuerMismatch),
+            None if provider.sends_iss => return Err(CallbackError::IssuerMissing(error)),
             _ => {}
         }
         if let Some(error) = error {
-            // A description is for the log only: one that is repeated does not matter.
-            let description = form::once(&parameters, "error_description").ok().flatten();
-            return Err(CallbackError::Denied(ProviderError::new(error, description)));
+            return Err(CallbackError::Denied(error));
         }
         match code {
             Some(code) if !code.is_empty() => Ok(AcceptedCallback { transaction, code: code.to_string() }),
@@ -218,7 +226,8 @@ impl AcceptedCallback {
         ];
         let response = client.request_tokens(provider, &parameters, user_ip, host).await?;
         if response.id_token.is_none() {
-            return Err(CallbackError::ExchangeFailed);
+            let failure = EndpointFailure::new(&provider.token_endpoint, 200, " without id_token");
+            return Err(CallbackError::ExchangeFailed(failure));
         }
         Ok(PendingLogin { transaction, response })
     }
@@ -254,22 +263,22 @@ impl VerifiedLogin {
         userinfo: Option<&Document>,
         session_id: String,
         now: UnixTime,
-    ) -> Result<(Session, String), CallbackError> {
+    ) -> Result<(Session, String), LoginError> {
         let Self { transaction, response, id } = self;
         if let Some(organization) = &transaction.organization
             && !is_organization(id.claims(), organization)
         {
-            return Err(CallbackError::OrganizationMismatch);
+            return Err(CallbackError::OrganizationMismatch.into());
         }
         if !client.admits(id.claims()) {
-            return Err(CallbackError::OrganizationMismatch);
+            return Err(CallbackError::OrganizationMismatch.into());
         }
-        let claims = client.user_claims(id.claims(), userinfo).ok_or(CallbackError::ExchangeFailed)?;
-        let scope = response.scope.clone();
+        let claims = client.user_claims(id.claims(), userinfo).ok_or(LoginError::TooLarge)?;
+        // RFC 6749 §5.1: without a scope, the requested one was granted.
+        let scope = response.scope.clone().unwrap_or_else(|| client.scope.clone());
         let tokens = response.into_tokens(access, now);
         let session = Session::new(session_id, claims, tokens, now).with_nonce(transaction.nonce);
-        let session =
-            client.apply_rights(session, access, scope.as_deref(), None).ok_or(CallbackError::ExchangeFailed)?;
+        let session = client.apply_rights(session, access, Some(&scope), None).ok_or(LoginError::TooLarge)?;
         Ok((session, client.after_login(&transaction.return_to)))
     }
 }
