@@ -140,6 +140,12 @@ pub const DISCOVERY_FRESH_S: i64 = 3600;
 /// Most issuers that an error names as expected: the refusal of a foreign token costs the same whatever their number.
 pub const MAX_EXPECTED_ISSUERS: usize = 10;
 
+/// How long a log line is not repeated, in milliseconds.
+pub const LOG_REPEAT_MS: i64 = 60_000;
+
+/// Most log lines that are remembered in order not to repeat them: more than the causes of an outage.
+pub const MAX_RECENT_LINES: usize = 64;
+
 /// Longest request id of the platform that is shown and logged, in bytes.
 pub const MAX_REQUEST_ID_BYTES: usize = 64;
 

@@ -51,6 +51,7 @@ impl<'g> MatchedRequest<'g> {
             | Integration::Callback
             | Integration::Logout
             | Integration::Userinfo
+            | Integration::Claims
             | Integration::Refresh => Answer::Reply(Reply::problem(503, "config_invalid", "Login is not configured.")),
         })
     }
@@ -109,6 +110,7 @@ impl<'g> MatchedRequest<'g> {
         let is_private = self.route.auth != Auth::None;
         let mut forward = Forward::new(self.gateway, destination(&target), set, !strip_authorization, is_private);
         forward.keeps_cookies = keeps_cookies;
+        forward.route = self.route.pattern.as_str();
         Answer::Forward(forward)
     }
 }

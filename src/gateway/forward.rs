@@ -10,6 +10,7 @@ use super::{Answer, Gateway};
 use crate::http::{PRIVATE, Reply};
 use crate::oidc::RelyingParty;
 use crate::session::Session;
+use crate::text::concat;
 
 /// A request to forward. The host sends its method and body, its headers except the [dropped](Self::drops) ones, and those to
 /// [set](Self::set). It then applies [`response_edits`](Self::response_edits) to the response.
@@ -22,6 +23,8 @@ pub struct Forward<'g> {
     forwards_authorization: bool,
     /// Whether `Cookie` is forwarded as it came: it has none of the gateway's cookies.
     pub(super) keeps_cookies: bool,
+    /// The path pattern of the route, for the log.
+    pub(super) route: &'g str,
     /// Whether the response may depend on the caller, so that no shared cache may store it.
     pub is_private: bool,
     gateway: &'g Gateway,
@@ -92,6 +95,7 @@ impl<'g> Forward<'g> {
             set,
             forwards_authorization,
             keeps_cookies: false,
+            route: "",
             is_private,
             gateway,
             cors: Vec::new(),
@@ -139,6 +143,20 @@ impl<'g> Forward<'g> {
             if name == "vary" { HeaderEdit::Append(name, value) } else { HeaderEdit::Set(name, value) }
         }));
         edits
+    }
+
+    /// Describes the origin and the route, for the log.
+    #[must_use]
+    pub fn described(&self) -> String {
+        let origin = match &self.destination {
+            Destination::Url(url) => {
+                let host = url.find("://").map_or(0, |at| at + 3);
+                let len = url.get(host..).and_then(|rest| rest.find(['/', '?']));
+                url.get(..len.map_or(url.len(), |len| host + len)).unwrap_or_default()
+            }
+            Destination::Service { binding, .. } => binding,
+        };
+        concat(&[origin, " did not respond to the route ", self.route])
     }
 
     /// Returns the response if the origin is unreachable or its response cannot be passed on.

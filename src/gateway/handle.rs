@@ -11,7 +11,7 @@ use super::matched::{Caller, Credentials, MatchedRequest};
 use super::route::LoginStep;
 use super::token_source::Token;
 use super::{Gateway, HEALTH_PATH};
-use crate::host::Level;
+use crate::host::{Level, REQUEST};
 use crate::http::{Reply, RequestHead, missing_token, unavailable, with_resource_metadata};
 use crate::oidc::{AccessTokenVerdict, LoginHost, Refreshed, RelyingParty};
 use crate::session::Session;
@@ -191,10 +191,13 @@ impl<'g> MatchedRequest<'g> {
                 Some(caller) => party.userinfo(caller.claims, caller.token, session.is_some(), host).await,
                 None => missing_token(None),
             }),
+            LoginStep::Claims => {
+                Ok(caller.map_or_else(|| missing_token(None), |caller| Reply::json(caller.claims.as_json().into())))
+            }
         };
         Answer::Reply(outcome.unwrap_or_else(|error| {
             let request_id = head.request_id().unwrap_or_default();
-            host.log(Level::Warning, &format_args!("{error} (request {request_id})"));
+            host.log(Level::Warning, &format_args!("{error}{REQUEST}{request_id})"));
             error.reply(head, party.login_path.as_deref())
         }))
     }

@@ -57,7 +57,7 @@ impl LoginError {
     const fn message(&self) -> &'static str {
         match self {
             Self::Callback(error) => error.message(),
-            Self::IdToken(_) | Self::Userinfo(UserinfoError::SubjectMismatch) => {
+            Self::IdToken(_) | Self::Userinfo(UserinfoError::SubjectMismatch | UserinfoError::Invalid) => {
                 "Your login could not be verified, so you are not logged in. Please log in again."
             }
             Self::Provider(_) | Self::Keys(_) | Self::Userinfo(_) => PROVIDER_IS_DOWN,

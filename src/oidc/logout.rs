@@ -9,6 +9,7 @@ use super::token_response::EndpointFailure;
 use super::{Client, LoginHost, Provider, RelyingParty, SessionAction, form};
 use crate::host::Level;
 use crate::http::{Reply, RequestHead};
+use crate::io::status_of;
 use crate::limits;
 use crate::session::Session;
 
@@ -86,7 +87,7 @@ impl RelyingParty {
         let refuses_client = |answer: &crate::io::Incoming| matches!(answer.status, 400 | 401);
         let is_basic = provider.revocation_is_basic.unwrap_or(self.client.is_basic());
         let answer = self.client.send(endpoint, is_basic, &parameters, None, refuses_client, host).await;
-        let status = answer.map_or(0, |answer| answer.status);
+        let status = status_of(&answer);
         if status != 200 {
             let failure = EndpointFailure::new(endpoint, status, "");
             let line = format_args!("revocation_failed: {failure}; the refresh token stays valid at the provider");

@@ -5,13 +5,11 @@ use core::fmt;
 
 use super::{AccessTokenVerdict, Client, Provider, ProviderError};
 use crate::host::Host;
-use crate::io::{Incoming, UnixTime, Unreachable};
+use crate::io::{Incoming, UnixTime, Unreachable, described, status_of};
 use crate::json::{Document, Value};
 use crate::jwt::unverified_claims;
 use crate::limits;
 use crate::session::Tokens;
-use crate::text::decimal;
-use crate::url::without_query;
 
 /// A successful token response (RFC 6749 §5.1), with unverified tokens.
 pub(super) struct TokenResponse {
@@ -38,7 +36,7 @@ pub(super) enum TokenError {
 /// A response without what was requested. Displays URL, status and what is missing, for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointFailure {
-    /// The URL, without a query.
+    /// The URL.
     url: String,
     /// The HTTP status; 0 if there was no response.
     status: u16,
@@ -48,7 +46,7 @@ pub struct EndpointFailure {
 
 impl EndpointFailure {
     pub(super) fn new(url: &str, status: u16, lacks: &'static str) -> Self {
-        Self { url: without_query(url).into(), status, lacks }
+        Self { url: url.into(), status, lacks }
     }
 
     pub(super) const fn status(&self) -> u16 {
@@ -58,12 +56,7 @@ impl EndpointFailure {
 
 impl fmt::Display for EndpointFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.url)?;
-        if self.status == 0 {
-            return f.write_str(" did not respond");
-        }
-        f.write_str(" answered ")?;
-        f.write_str(&decimal(self.status.into()))?;
+        f.write_str(&described(&self.url, self.status))?;
         f.write_str(self.lacks)
     }
 }
@@ -93,7 +86,7 @@ pub(super) const REFRESH_GRANT: (&str, &str) = ("grant_type", "refresh_token");
 
 impl TokenResponse {
     fn read(answer: Result<Incoming, Unreachable>, url: &str, is_refresh: bool) -> Result<Self, TokenError> {
-        let status = answer.as_ref().map_or(0, |answer| answer.status);
+        let status = status_of(&answer);
         let unavailable = |lacks, refresh_token| TokenError::Unavailable {
             failure: EndpointFailure::new(url, status, lacks),
             refresh_token,
