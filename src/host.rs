@@ -1,6 +1,5 @@
 //! The operations that the core needs from its host. Nothing else in the core reads a clock, waits or uses a network.
 
-use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
@@ -146,7 +145,7 @@ pub enum Level {
 /// assert!(!admits("state_invalid: the login is unknown (request 2)", 60));
 /// ```
 #[derive(Debug, Default)]
-pub struct RecentLines(VecDeque<([u8; 32], UnixTime)>);
+pub struct RecentLines(Vec<([u8; 32], UnixTime)>);
 
 impl RecentLines {
     /// Returns whether the line is to be written: it was not in the last minute, whatever its request.
@@ -159,9 +158,9 @@ impl RecentLines {
             return false;
         }
         if self.0.len() >= limits::MAX_RECENT_LINES {
-            self.0.pop_front();
+            self.0.remove(0);
         }
-        self.0.push_back((hash, now));
+        self.0.push((hash, now));
         true
     }
 }

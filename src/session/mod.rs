@@ -141,7 +141,7 @@ impl Session {
                 let claims = unverified_claims(id);
                 let members =
                     claims.iter().flat_map(Claims::members).filter(|(name, _)| matches!(*name, "aud" | "azp"));
-                self.parties = Claims::from_members(members.map(|(name, value)| (name, value.to_json())));
+                self.parties = Claims::from_members(&mut members.map(|(name, value)| (name, value.to_json())));
                 tokens.id = None;
             }
         }

@@ -1,10 +1,8 @@
 //! The rights that an access token grants, with their expiry.
 
-use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 
-use crate::json::{Number, Value, quote};
+use crate::json::{Number, Value, push_quoted};
 use crate::jwt::Claims;
 
 /// The rights of a verified access token.
@@ -26,7 +24,8 @@ impl Rights {
         };
         let of_user = about.members().filter(|(name, _)| granted.get(name).is_none());
         let of_token = granted.members().filter(|(name, _)| *name != "exp");
-        let with_user = Claims::from_members(of_user.chain(of_token).map(|(name, value)| (name, value.to_json())))?;
+        let with_user =
+            Claims::from_members(&mut of_user.chain(of_token).map(|(name, value)| (name, value.to_json())))?;
         Some(Self { granted, with_user, until_s })
     }
 
@@ -45,9 +44,18 @@ impl Rights {
 }
 
 impl Claims {
-    /// Builds claims from names and JSON values.
-    pub(crate) fn from_members<'m>(members: impl Iterator<Item = (&'m str, String)>) -> Option<Self> {
-        let members: Vec<String> = members.map(|(name, value)| format!("{}:{value}", quote(name))).collect();
-        Self::from_json(format!("{{{}}}", members.join(",")).into_bytes())
+    /// Builds claims from names and JSON values. Not generic, so that it is compiled once.
+    pub(crate) fn from_members<'m>(members: &mut dyn Iterator<Item = (&'m str, String)>) -> Option<Self> {
+        let mut json = String::from("{");
+        for (name, value) in members {
+            if json.len() > 1 {
+                json.push(',');
+            }
+            push_quoted(&mut json, name);
+            json.push(':');
+            json.push_str(&value);
+        }
+        json.push('}');
+        Self::from_json(json.into_bytes())
     }
 }
