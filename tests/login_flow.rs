@@ -226,7 +226,7 @@ fn only_valid_token_responses_are_accepted() {
             Some("invalid_grant"),
             "answered 200, invalid_grant: ",
         ),
-        (500, tokens.clone(), None, "answered 500 without tokens"),
+        (500, tokens.clone(), None, "answered 500"),
         (200, json!({ "access_token": "a", "token_type": "Bearer" }), None, "answered 200 without id_token"),
         (200, with_member(&tokens, "id_token", ""), None, "answered 200 without id_token"),
         (200, with_member(&tokens, "access_token", ""), None, "answered 200 without access_token"),

@@ -40,7 +40,7 @@ pub struct EndpointFailure {
     url: String,
     /// The HTTP status; 0 if there was no response.
     status: u16,
-    /// What is missing.
+    /// What is missing although the status is 200.
     lacks: &'static str,
 }
 
@@ -57,7 +57,7 @@ impl EndpointFailure {
 impl fmt::Display for EndpointFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&described(&self.url, self.status))?;
-        f.write_str(self.lacks)
+        if self.status == 200 { f.write_str(self.lacks) } else { Ok(()) }
     }
 }
 
