@@ -45,7 +45,7 @@ impl Rights {
 
 impl Claims {
     /// Builds claims from names and JSON values. Not generic, so that it is compiled once.
-    pub(crate) fn from_members<'m>(members: &mut dyn Iterator<Item = (&'m str, String)>) -> Option<Self> {
+    pub(crate) fn from_members(members: &mut dyn Iterator<Item = (&str, String)>) -> Option<Self> {
         let mut json = String::from("{");
         for (name, value) in members {
             if json.len() > 1 {
