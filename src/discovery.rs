@@ -7,8 +7,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
-use crate::host::{Host, get_json};
-use crate::io::{Incoming, Outgoing, UnixTime, Unreachable};
+use crate::host::{Host, Level, get_json};
+use crate::io::{Incoming, Outgoing, UnixTime, Unreachable, described, status_of};
 use crate::json::{Document, Object, Value, without_byte_order_mark};
 use crate::limits;
 use crate::shared::Shared;
@@ -251,12 +251,18 @@ impl MetadataPermit {
             let now = host.now();
             self.cache.state.with(|state| state.flight.extend(self.number, now));
         };
-        let mut response = get_json(host, discovery_request(concat(&openid)), extend_lease).await;
-        if response.as_ref().is_ok_and(|response| response.status == 404) {
-            response = get_json(host, discovery_request(oauth_metadata_url(&issuer)), extend_lease).await;
+        let mut url = concat(&openid);
+        let mut response = get_json(host, discovery_request(url.clone()), extend_lease).await;
+        if status_of(&response) == 404 {
+            url = oauth_metadata_url(&issuer);
+            response = get_json(host, discovery_request(url.clone()), extend_lease).await;
         }
+        let outcome = described(&url, status_of(&response));
         let retry_after_s = response.as_ref().ok().and_then(Incoming::retry_after_s);
         let read = Metadata::read(&self.cache, response).map(Arc::new);
+        if let Err(error) = &read {
+            host.log(Level::Warning, &concat(&[error.code(), ": ", &outcome, "; ", error.message()]));
+        }
         let now = host.now();
         self.cache.state.with(|state| {
             state.flight.release(self.number);

@@ -5,7 +5,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::algorithm::Algorithm;
+use crate::crypto::sha256;
 use crate::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
+use crate::limits;
 
 /// The environment that the flows run in: a Worker, a JavaScript module, a server, a test with a virtual clock.
 ///
@@ -79,7 +81,7 @@ pub trait Host {
         core::future::ready(SignatureVerdict::Unsupported)
     }
 
-    /// Writes a line to the log. It never contains a secret, a token, a code or a cookie.
+    /// Writes a line to the log. It never contains a secret, a token, a code or a cookie. [`RecentLines`] tells repeated ones.
     fn log(&self, level: Level, line: &dyn fmt::Display);
 }
 
@@ -125,6 +127,46 @@ pub enum Level {
     /// Something that fails.
     Error,
 }
+
+/// The log lines of the last minute, so that a host need not repeat one with every request. Bounded: the oldest are evicted.
+///
+/// ```
+/// use edgeward::host::RecentLines;
+/// use edgeward::io::UnixTime;
+///
+/// let mut recent = RecentLines::default();
+/// let mut admits = |line: &str, second| recent.admits(line, UnixTime::from_secs(second));
+/// assert!(admits("jwks_unreachable: https://a.example/keys answered 503", 0));
+/// assert!(!admits("jwks_unreachable: https://a.example/keys answered 503", 59));
+/// assert!(admits("jwks_unreachable: https://b.example/keys answered 503", 59));
+/// assert!(admits("jwks_unreachable: https://a.example/keys answered 503", 60));
+/// // The request that it happened to does not matter.
+/// assert!(admits("state_invalid: the login is unknown (request 1)", 60));
+/// assert!(!admits("state_invalid: the login is unknown (request 2)", 60));
+/// ```
+#[derive(Debug, Default)]
+pub struct RecentLines(Vec<([u8; 32], UnixTime)>);
+
+impl RecentLines {
+    /// Returns whether the line is to be written: it was not in the last minute, whatever its request.
+    pub fn admits(&mut self, line: &str, now: UnixTime) -> bool {
+        let cause = line.split(REQUEST).next().unwrap_or_default();
+        let hash = sha256(cause.as_bytes());
+        let is_recent = |at: UnixTime| (0..limits::LOG_REPEAT_MS).contains(&now.millis().saturating_sub(at.millis()));
+        self.0.retain(|(_, at)| is_recent(*at));
+        if self.0.iter().any(|(one, _)| *one == hash) {
+            return false;
+        }
+        if self.0.len() >= limits::MAX_RECENT_LINES {
+            self.0.remove(0);
+        }
+        self.0.push((hash, now));
+        true
+    }
+}
+
+/// Begins the part of a line that names the request.
+pub(crate) const REQUEST: &str = " (request ";
 
 /// Runs jobs of one type in the background.
 pub trait Spawn<J> {

@@ -4,6 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::limits;
+use crate::text::{concat, decimal};
+use crate::url::without_query;
 
 /// An instant: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,6 +137,17 @@ impl Incoming {
     pub fn retry_after_s(&self) -> Option<i64> {
         self.retry_after.as_deref()?.trim().parse::<u32>().ok().map(i64::from)
     }
+}
+
+/// Describes the response to a request, for the log: the URL without its query, and the status; 0 if there was no response.
+pub(crate) fn described(url: &str, status: u16) -> String {
+    let url = without_query(url);
+    if status == 0 { concat(&[url, " did not respond"]) } else { concat(&[url, " answered ", &decimal(status.into())]) }
+}
+
+/// Returns the status of a response; 0 if there was none.
+pub(crate) fn status_of(response: &Result<Incoming, Unreachable>) -> u16 {
+    response.as_ref().map_or(0, |response| response.status)
 }
 
 /// An entry for a cache that all instances of the program share.

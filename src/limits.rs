@@ -140,6 +140,12 @@ pub const DISCOVERY_FRESH_S: i64 = 3600;
 /// Most issuers that an error names as expected: the refusal of a foreign token costs the same whatever their number.
 pub const MAX_EXPECTED_ISSUERS: usize = 10;
 
+/// How long a log line is not repeated, in milliseconds.
+pub const LOG_REPEAT_MS: i64 = 60_000;
+
+/// Most log lines that are remembered in order not to repeat them: more than the causes of an outage.
+pub const MAX_RECENT_LINES: usize = 64;
+
 /// Longest request id of the platform that is shown and logged, in bytes.
 pub const MAX_REQUEST_ID_BYTES: usize = 64;
 
@@ -279,6 +285,13 @@ pub const MAX_COOKIE_CHUNKS: usize = 8;
 
 /// Longest value of one cookie, in bytes. Browsers accept cookies of up to 4,096 bytes, name and attributes included (RFC 6265 §6.1).
 pub const MAX_COOKIE_CHUNK_BYTES: usize = 3500;
+
+/// Longest ID token that a session stores for the logout, in bytes: one that fits into [`MAX_LOGOUT_URL_BYTES`]. Those with the usual claims
+/// have about 1 KiB.
+pub const MAX_ID_TOKEN_HINT_BYTES: usize = 1536;
+
+/// Longest URL of a logout with an ID token, in bytes: below 2 KiB, which servers and proxies accept.
+pub const MAX_LOGOUT_URL_BYTES: usize = 2047;
 
 /// Random bytes in a session id.
 pub const SESSION_ID_BYTES: usize = 16;

@@ -59,6 +59,11 @@ impl<'u> HttpUrl<'u> {
     }
 }
 
+/// Returns a URL as a log may show it: without its query, which may hold anything.
+pub(crate) fn without_query(url: &str) -> &str {
+    url.split('?').next().unwrap_or_default()
+}
+
 /// Splits `host[:port]`; the host of an IPv6 address keeps its brackets.
 pub(crate) fn split_port(authority: &str) -> Option<(&str, Option<&str>)> {
     let port_from = match authority.strip_prefix('[') {

@@ -22,7 +22,7 @@ use edgeward::io::{Incoming, UnixTime};
 use edgeward::json;
 use edgeward::oidc::{CallbackError, ProviderError, ReturnTo};
 use edgeward::session::Session;
-use serde_json::json;
+use serde_json::{Value, json};
 use support::browser::{Browser, Request, Response};
 use support::deployment::{COOKIE, Deployment, oidc_config, with};
 use support::provider::{Endpoint, decoded};
@@ -66,7 +66,7 @@ fn error(response: &Response) -> Option<(String, Option<String>)> {
 /// Returns the error as reported to an API client.
 fn reported(error: &CallbackError) -> Option<(String, Option<String>)> {
     let of_provider = match error {
-        CallbackError::Denied(error) | CallbackError::ExchangeRefused(error) => Some(error.code().into()),
+        CallbackError::Denied(error) | CallbackError::ExchangeRefused(error, _) => Some(error.code().into()),
         _ => None,
     };
     Some((error.code().into(), of_provider))
@@ -161,7 +161,7 @@ fn a_callback_that_this_browser_did_not_begin_is_refused() {
         ("two states", |flow| format!("{}&state={}", flow.query, flow.state()), CallbackError::Malformed),
         ("another state", |flow| flow.query.replace(&flow.state(), "b3RoZXI"), CallbackError::StateUnknown),
         ("two codes", |flow| format!("{}&code=other", flow.query), CallbackError::Malformed),
-        ("no iss", |flow| flow.query.split("&iss=").next().unwrap().into(), CallbackError::IssuerMismatch),
+        ("no iss", |flow| flow.query.split("&iss=").next().unwrap().into(), CallbackError::IssuerMissing(None)),
         ("another iss", |flow| flow.query.replace("tenant", "evil"), CallbackError::IssuerMismatch),
         (
             "an error",
@@ -227,18 +227,61 @@ fn an_id_token_of_another_login_makes_no_session() {
 #[test]
 fn only_valid_token_responses_are_accepted() {
     let tokens = json!({ "access_token": "a", "token_type": "Bearer", "id_token": "x.y.z" });
-    let refusal = CallbackError::ExchangeRefused(ProviderError::new("invalid_grant", None));
-    for (status, body, expected) in [
-        (400, json!({ "error": "invalid_grant" }), refusal.clone()),
-        (200, json!({ "error": "invalid_grant", "access_token": "a", "token_type": "Bearer" }), refusal),
-        (500, tokens.clone(), CallbackError::ExchangeFailed),
-        (200, json!({ "access_token": "a", "token_type": "Bearer" }), CallbackError::ExchangeFailed),
-        (200, json!({ "access_token": "a", "token_type": "DPoP", "id_token": "x" }), CallbackError::ExchangeFailed),
-        (200, json!([]), CallbackError::ExchangeFailed),
+    let url = "https://tenant.example.com/oauth/token";
+    for (status, body, refusal, line) in [
+        (400, json!({ "error": "invalid_grant" }), Some("invalid_grant"), "answered 400, invalid_grant: "),
+        (
+            200,
+            json!({ "error": "invalid_grant", "access_token": "a", "token_type": "Bearer" }),
+            Some("invalid_grant"),
+            "answered 200, invalid_grant: ",
+        ),
+        (500, tokens.clone(), None, "answered 500"),
+        (200, json!({ "access_token": "a", "token_type": "Bearer" }), None, "answered 200 without id_token"),
+        (200, with_member(&tokens, "id_token", ""), None, "answered 200 without id_token"),
+        (200, with_member(&tokens, "access_token", ""), None, "answered 200 without access_token"),
+        (200, with_member(&tokens, "access_token", "a b"), None, "answered 200 without access_token"),
+        (200, with_member(&tokens, "token_type", "DPoP"), None, "answered 200 without token_type Bearer"),
+        (200, with_member(&tokens, "token_type", ""), None, "answered 200 without token_type Bearer"),
+        (200, json!([]), None, "answered 200 without JSON"),
     ] {
         let flow = Flow::started("");
         flow.deployment.provider.answer_next(Endpoint::Token, Ok(answer(status, &body)));
-        assert_eq!(error(&flow.accept(&flow.query, at(5))), reported(&expected), "{status} {body}");
+        let expected = Some(("token_exchange_failed".into(), refusal.map(String::from)));
+        assert_eq!(error(&flow.accept(&flow.query, at(5))), expected, "{status} {body}");
+        let line = format!("token_exchange_failed: {url} {line}");
+        assert!(flow.deployment.has_logged(&line), "{line}: {:?}", flow.deployment.lines());
+    }
+    let flow = Flow::started("");
+    flow.deployment.provider.take_down(Endpoint::Token);
+    assert!(error(&flow.accept(&flow.query, at(5))).is_some());
+    assert!(flow.deployment.has_logged(&format!("token_exchange_failed: {url} did not respond")));
+}
+
+fn with_member(object: &Value, name: &str, text: &str) -> Value {
+    let mut object = object.clone();
+    object[name] = text.into();
+    object
+}
+
+#[test]
+fn a_callback_without_the_promised_iss_is_logged_as_such_with_its_unverified_error() {
+    for (added, line) in [
+        ("", "iss is missing, although the provider's metadata promises it (request"),
+        (
+            "&error=access_denied&error_description=No%20consent",
+            "iss is missing, although the provider's metadata promises it; unverified error: access_denied (No consent)",
+        ),
+        (
+            "&error=%3Cb%3E",
+            "iss is missing, although the provider's metadata promises it; unverified error: unknown_error (request",
+        ),
+    ] {
+        let flow = Flow::started("");
+        let query = format!("{}{added}", flow.query.split("&iss=").next().unwrap());
+        assert_eq!(error(&flow.accept(&query, at(5))).unwrap().0, "callback_issuer_mismatch");
+        let line = format!("callback_issuer_mismatch: {line}");
+        assert!(flow.deployment.has_logged(&line), "{line}: {:?}", flow.deployment.lines());
     }
 }
 

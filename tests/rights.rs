@@ -187,8 +187,12 @@ fn rights_come_only_from_a_token_verified_for_this_gateway_and_user() {
                 let claims = session.claims_at(at(0));
                 let expected = match counts {
                     Own(own) => own.to_vec(),
-                    // RFC 6749 §6: if absent, it is unchanged.
-                    Stated => scope.or(former).unwrap_or_default().split_whitespace().collect(),
+                    // RFC 6749 §5.1, §6: if absent, it is as requested, or unchanged by a refresh. An empty one is absent: with an ID
+                    // token, at least `openid` was granted. Formerly it was no scope, and an absent one at login, too.
+                    Stated => {
+                        let stated = scope.filter(|scope| !scope.is_empty()).or(former);
+                        stated.unwrap_or("openid offline_access").split_whitespace().collect()
+                    }
                     Nothing => Vec::new(),
                 };
                 assert_eq!(scopes(claims), expected, "{what}");

@@ -79,13 +79,13 @@ export interface AuthorizerConfig {
   callback_uri?: string;
   /** Where the browser goes after a logout, registered at the provider. Without it: the root of the site. */
   post_logout_uri?: string;
-  /** Scopes requested at login, `openid` among them. With `offline_access` sessions are refreshed. Default: `"openid profile email"`. */
+  /** Scopes requested at login, `openid` among them. With `offline_access` sessions are refreshed; some providers refresh them without it. Default: `"openid profile email"`. */
   scope?: string;
   /** How the login requests an access token for the audience: by this parameter, or not at all. Without it: `audience` with the type `auth0`, else `resource` (RFC 8707). */
   audience_parameter?: "audience" | "resource" | "none" | Placeholder;
   /** Further parameters of every login, by name. Links to the login route cannot override them. */
   authorization_params?: Readonly<Record<string, string>>;
-  /** Whether sessions also get the claims that only the provider's userinfo has, such as `name` and `email`. Claims of the ID token prevail. A login fails without userinfo. Default: `false`. */
+  /** Whether sessions also get the claims that only the provider's userinfo has, such as `name` and `email`. Claims of the ID token prevail. A signed response (`application/jwt`) is verified like an ID token. A login fails without userinfo. Default: `false`. */
   userinfo_at_login?: boolean;
   /** Whether the user's address is sent to the token endpoint (`auth0-forwarded-for`). Default: `false`. */
   forward_client_ip?: boolean;
@@ -303,5 +303,7 @@ export type IntegrationConfig =
   | ({ type: "logout" | "auth0_logout" })
   /** Answers with the provider's claims about the user. */
   | ({ type: "userinfo" | "auth0_userinfo" })
+  /** Answers with the claims of the session or the token, as `$claims` has them, without a request to the provider. */
+  | ({ type: "claims" })
   /** Refreshes the session's tokens. */
   | ({ type: "refresh" | "auth0_refresh" });

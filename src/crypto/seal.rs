@@ -93,6 +93,14 @@ impl Sealer {
         Some(base64url::encode(&bytes))
     }
 
+    /// Returns the length of the sealed text of `len` bytes.
+    #[must_use]
+    pub const fn sealed_bytes(len: usize) -> usize {
+        // The version, the nonce and the tag of 16 bytes (RFC 8439 §2.5); base64 without padding.
+        let bytes = 1 + SEAL_NONCE_BYTES + len + 16;
+        (bytes * 4).div_ceil(3)
+    }
+
     /// Opens a value that was sealed for this purpose and host with any of the secrets.
     #[must_use]
     pub fn open(&self, purpose: Purpose, host: &str, sealed: &str) -> Option<Vec<u8>> {

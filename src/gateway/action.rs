@@ -49,6 +49,7 @@ impl<'g> MatchedRequest<'g> {
             | Integration::Callback
             | Integration::Logout
             | Integration::Userinfo
+            | Integration::Claims
             | Integration::Refresh => Answer::Reply(Reply::problem(503, "config_invalid", "Login is not configured.")),
         })
     }
@@ -105,11 +106,19 @@ impl<'g> MatchedRequest<'g> {
                 set.push(("x-forwarded-prefix".to_string(), options.prefix.clone()));
             }
         }
-        let cookie = (head.header)("cookie").and_then(|cookie| self.gateway.forwarded_cookies(&cookie));
-        set.extend(cookie.map(|cookie| ("cookie".to_string(), cookie)));
+        let cookie = (head.header)("cookie");
+        let cookie = cookie.as_deref().and_then(|cookie| self.gateway.forwarded_cookies(cookie));
+        // What nothing was removed from stays as it came, byte for byte.
+        let keeps_cookies = matches!(cookie, Some(Cow::Borrowed(_)));
+        if let Some(Cow::Owned(cookie)) = cookie {
+            set.push(("cookie".to_string(), cookie));
+        }
         set.extend(render(headers, caller).map(|(name, value)| (name.to_string(), value)));
         let is_private = self.route.auth != Auth::None;
-        Answer::Forward(Forward::new(self.gateway, destination(&target), target.len(), set, options, is_private))
+        let mut forward = Forward::new(self.gateway, destination(&target), target.len(), set, options, is_private);
+        forward.keeps_cookies = keeps_cookies;
+        forward.route = self.route.pattern.as_str();
+        Answer::Forward(forward)
     }
 
     /// Returns the path after the prefix, which every reading of the path has as the route spells it; `None` otherwise. What follows

@@ -11,6 +11,7 @@ use super::{Answer, Gateway};
 use crate::http::{PRIVATE, Reply};
 use crate::oidc::RelyingParty;
 use crate::session::Session;
+use crate::text::concat;
 
 /// A request to forward. The host sends its method and body, its headers except the [dropped](Self::drops) ones, and those to
 /// [set](Self::set). It then applies [`response_edits`](Self::response_edits) to the response.
@@ -19,6 +20,10 @@ pub struct Forward<'g> {
     pub destination: Destination<'g>,
     /// Headers to set.
     pub set: Vec<(String, String)>,
+    /// Whether `Cookie` is forwarded as it came: it has none of the gateway's cookies.
+    pub(super) keeps_cookies: bool,
+    /// The path pattern of the route, for the log.
+    pub(super) route: &'g str,
     /// Whether the response may depend on the caller, so that no shared cache may store it.
     pub is_private: bool,
     gateway: &'g Gateway,
@@ -91,6 +96,8 @@ impl<'g> Forward<'g> {
         Self {
             destination,
             set,
+            keeps_cookies: false,
+            route: "",
             is_private,
             gateway,
             target_bytes,
@@ -105,8 +112,8 @@ impl<'g> Forward<'g> {
     #[must_use]
     pub fn drops(&self, name: &str) -> bool {
         self.gateway.drops(name)
-            // The remaining cookies are among the headers to set.
-            || name.eq_ignore_ascii_case("cookie")
+            // Cookies that remain are among the headers to set.
+            || !self.keeps_cookies && name.eq_ignore_ascii_case("cookie")
             || self.options.strip_authorization && name.eq_ignore_ascii_case("authorization")
     }
 
@@ -161,6 +168,20 @@ impl<'g> Forward<'g> {
             if name == "vary" { HeaderEdit::Append(name, value) } else { HeaderEdit::Set(name, value) }
         }));
         edits
+    }
+
+    /// Describes the origin and the route, for the log.
+    #[must_use]
+    pub fn described(&self) -> String {
+        let origin = match &self.destination {
+            Destination::Url(url) => {
+                let host = url.find("://").map_or(0, |at| at + 3);
+                let len = url.get(host..).and_then(|rest| rest.find(['/', '?']));
+                url.get(..len.map_or(url.len(), |len| host + len)).unwrap_or_default()
+            }
+            Destination::Service { binding, .. } => binding,
+        };
+        concat(&[origin, " did not respond to the route ", self.route])
     }
 
     /// Returns the response if the origin is unreachable or its response cannot be passed on.

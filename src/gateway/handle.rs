@@ -11,7 +11,7 @@ use super::matched::{BEGIN_LOGIN, Caller, Credentials, MatchedRequest};
 use super::route::LoginStep;
 use super::token_source::Token;
 use super::{Gateway, HEALTH_PATH};
-use crate::host::Level;
+use crate::host::{Level, REQUEST};
 use crate::http::{Reply, RequestHead, missing_token, unavailable, with_resource_metadata};
 use crate::oidc::{AccessTokenVerdict, LoginError, LoginHost, LoginRequest, Refreshed, RelyingParty};
 use crate::session::Session;
@@ -197,6 +197,9 @@ impl<'g> MatchedRequest<'g> {
                 Some(caller) => party.userinfo(caller.claims, caller.token, session.is_some(), host).await,
                 None => missing_token(None),
             }),
+            LoginStep::Claims => {
+                Ok(caller.map_or_else(|| missing_token(None), |caller| Reply::json(caller.claims.as_json().into())))
+            }
         };
         Answer::Reply(outcome.unwrap_or_else(|error| {
             let destination = match step {
@@ -229,7 +232,7 @@ fn login_failed(
     host: &impl LoginHost,
 ) -> Reply {
     let request_id = head.request_id().unwrap_or_default();
-    host.log(Level::Warning, &format_args!("{error} (request {request_id})"));
+    host.log(Level::Warning, &format_args!("{error}{REQUEST}{request_id})"));
     error.reply(head, party.login_path.as_deref(), destination)
 }
 

@@ -77,9 +77,10 @@ impl<'g> MatchedRequest<'g> {
     /// Reads the credentials of the request. Breaks with a challenge if required ones are missing, with 400 if they are malformed or
     /// misplaced, and with 403 for a cross-site request.
     pub(crate) fn credentials(&self, head: &RequestHead<'_>, now: UnixTime) -> Outcome<Credentials<'g>> {
-        let needs_session = matches!(self.route.integration, Integration::Userinfo | Integration::Refresh);
+        let needs_session =
+            matches!(self.route.integration, Integration::Userinfo | Integration::Claims | Integration::Refresh);
         if self.route.auth == Auth::None {
-            // These two require a session even without `auth`.
+            // These require a session even without `auth`.
             if !needs_session {
                 return Continue(Credentials::Anonymous);
             }

@@ -24,6 +24,7 @@ mod route;
 mod session_tests;
 mod token_source;
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -314,8 +315,9 @@ impl Gateway {
         self.reserved_headers.drops(name)
     }
 
-    /// Returns a client's `Cookie` header without the gateway's own cookies; `None` if nothing remains.
-    fn forwarded_cookies(&self, cookie: &str) -> Option<String> {
+    /// Returns a client's `Cookie` header without the gateway's own cookies: the header itself if there are none, and `None` if nothing
+    /// remains.
+    fn forwarded_cookies<'h>(&self, cookie: &'h str) -> Option<Cow<'h, str>> {
         cookies_without(cookie, |name| {
             let session = self.login.as_ref().map(|login| login.sessions.cookie.name.as_str());
             is_own_cookie(name, session)

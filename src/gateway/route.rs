@@ -39,6 +39,8 @@ pub(crate) enum LoginStep {
     Logout,
     /// Return the provider's claims about the caller.
     Userinfo,
+    /// Return the verified claims of the caller.
+    Claims,
     /// Refresh the tokens of the session.
     Refresh,
 }
@@ -126,6 +128,7 @@ pub(super) enum Integration {
     Callback,
     Logout,
     Userinfo,
+    Claims,
     Refresh,
 }
 
@@ -157,7 +160,7 @@ impl Integration {
             Self::Proxy { headers, .. } | Self::Service { headers, .. } | Self::Respond { headers, .. } => {
                 Some(headers)
             }
-            Self::Login | Self::Callback | Self::Logout | Self::Userinfo | Self::Refresh => None,
+            Self::Login | Self::Callback | Self::Logout | Self::Userinfo | Self::Claims | Self::Refresh => None,
         }
     }
 
@@ -169,6 +172,7 @@ impl Integration {
             Self::Callback => Some(LoginStep::Callback),
             Self::Logout => Some(LoginStep::Logout),
             Self::Userinfo => Some(LoginStep::Userinfo),
+            Self::Claims => Some(LoginStep::Claims),
             Self::Refresh => Some(LoginStep::Refresh),
         }
     }
@@ -181,6 +185,7 @@ impl Integration {
             Self::Callback => Some("callback"),
             Self::Logout => Some("logout"),
             Self::Userinfo => Some("userinfo"),
+            Self::Claims => Some("claims"),
             Self::Refresh => Some("refresh"),
         }
     }

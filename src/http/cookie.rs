@@ -173,21 +173,26 @@ impl<'h> Cookies<'h> {
     }
 }
 
-/// Returns a `Cookie` header without the cookies whose names are `refused`; `None` if nothing is left.
+/// Returns a `Cookie` header without the cookies whose names are `refused`; the header itself if there are none, and `None` if nothing is
+/// left.
 ///
 /// Names are compared after trimming everything that is not visible ASCII, so that a name cannot hide behind characters
 /// that another parser drops. A comma ends a cookie, too: runtimes join several `Cookie` headers with it.
 #[must_use]
-pub fn cookies_without(header: &str, refused: impl Fn(&str) -> bool) -> Option<String> {
+pub fn cookies_without(header: &str, refused: impl Fn(&str) -> bool) -> Option<Cow<'_, str>> {
     let hidden = |c: char| !c.is_ascii_graphic();
     let passes = |part: &&str| !refused(part.split('=').next().unwrap_or_default().trim_matches(hidden));
+    if header.split([';', ',']).all(|part| passes(&part)) {
+        return Some(Cow::Borrowed(header));
+    }
     let kept = header.split(';').map(|pair| pair.split(',').filter(passes).collect::<Vec<_>>().join(","));
     let kept: Vec<String> = kept.filter(|cookie| !cookie.trim_matches(hidden).is_empty()).collect();
-    (!kept.is_empty()).then(|| kept.iter().map(|cookie| cookie.trim()).collect::<Vec<_>>().join("; "))
+    (!kept.is_empty()).then(|| kept.iter().map(|cookie| cookie.trim()).collect::<Vec<_>>().join("; ").into())
 }
 
 #[cfg(test)]
 mod tests {
+    use alloc::borrow::Cow;
     use alloc::format;
     use alloc::string::{String, ToString};
     use alloc::vec::Vec;
@@ -244,6 +249,20 @@ mod tests {
     }
 
     #[test]
+    fn a_cookie_after_a_comma_is_none_of_ours() {
+        // So runtimes join two `Cookie` headers, and a sibling host may set a cookie with such a value.
+        for header in ["a=b, __Host-s=1.x", "a=b,__Host-s=1.x; c=d", "a, __Host-s=1.x", ", __Host-s=1.x"] {
+            assert!(
+                shape().read(&Cookies::new(header)).is_empty() && !Cookies::new(header).has("__Host-s"),
+                "{header}"
+            );
+        }
+        // A value with a comma was not sealed here.
+        assert_eq!(shape().read(&Cookies::new("__Host-s=1.x, a=b")), ["x, a=b"]);
+        assert_eq!(shape().read(&Cookies::new("a=b, c; __Host-s=1.x")), ["x"]);
+    }
+
+    #[test]
     fn left_over_chunks_are_cleared() {
         let before = Cookies::new("__Host-s=3.a; __Host-s.1=b; __Host-s.2=c; other=d");
         let cookies = shape().write("x", 60, &before).unwrap();
@@ -281,13 +300,16 @@ mod tests {
 
     #[test]
     fn refused_cookies_are_removed_in_every_spelling() {
-        let ours = |name: &str| name.starts_with("__Host-edgeward");
-        let kept = |header: &str| cookies_without(header, ours);
+        fn kept(header: &str) -> Option<Cow<'_, str>> {
+            cookies_without(header, |name| name.starts_with("__Host-edgeward"))
+        }
         assert_eq!(kept("a=1; __Host-edgeward=x; b=2").as_deref(), Some("a=1; b=2"));
         assert_eq!(kept("__Host-edgeward.0=x;__Host-edgeward.1=y"), None);
         assert_eq!(kept("\u{2000}__Host-edgeward=x; \u{a0}__Host-edgeward.0=y; c=3").as_deref(), Some("c=3"));
         assert_eq!(kept("__Host-edgeward"), None);
-        assert_eq!(kept("theme=dark").as_deref(), Some("theme=dark"));
+        for untouched in ["theme=dark", "a=1;b=2 ;;  c = \"x, y\" ,", ";", "a=\u{ff}", "x__Host-edgeward=1"] {
+            assert!(matches!(kept(untouched), Some(Cow::Borrowed(same)) if same == untouched), "{untouched}");
+        }
         assert_eq!(kept("a=1, __Host-edgeward=x, b=2").as_deref(), Some("a=1, b=2"));
         assert_eq!(kept("__Host-edgeward=x, a=1,2; b=3, 4").as_deref(), Some("a=1,2; b=3, 4"));
     }

@@ -12,7 +12,7 @@ use crate::discovery::DiscoveryError;
 #[cfg(any(feature = "gateway", test))]
 use crate::discovery::MetadataPermit;
 use crate::host::{Host, Level, Spawn, get_json};
-use crate::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
+use crate::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable, described, status_of};
 use crate::json::{Document, Number, Value, quote};
 use crate::limits;
 use crate::single_flight::later;
@@ -192,11 +192,13 @@ impl From<KeysError> for KeysFailure {
 pub(super) struct ProviderFailure {
     pub(super) failure: KeysFailure,
     pub(super) retry_after_s: Option<i64>,
+    /// The URL and its response, for the log; empty if what failed has been logged.
+    pub(super) outcome: String,
 }
 
 impl From<KeysError> for ProviderFailure {
     fn from(error: KeysError) -> Self {
-        Self { failure: error.into(), retry_after_s: None }
+        Self { failure: error.into(), retry_after_s: None, outcome: String::new() }
     }
 }
 
@@ -211,15 +213,14 @@ impl Permit {
     pub(crate) async fn run(self, host: &impl KeyHost) {
         let mut fetched = self.fetch(host).await;
         let edge = fetched.edge.take();
-        let reason = fetched.failure.as_ref().and_then(|provider| provider.failure.reason.clone());
-        match self.store(fetched, host.now()) {
-            Err(error) => {
-                let hint = "check that jwks_uri or the issuer responds with JSON";
-                let reason = reason.as_deref().unwrap_or(hint);
-                host.log(Level::Warning, &format_args!("{}: {error}; {reason}", error.code()));
+        let failure = fetched.failure.clone();
+        match (self.store(fetched, host.now()), failure) {
+            (Err(error), Some(ProviderFailure { outcome, failure, .. })) if !outcome.is_empty() => {
+                let reason = failure.reason.as_deref().unwrap_or(error.message());
+                host.log(Level::Warning, &concat(&[error.code(), ": ", &outcome, "; ", reason]));
             }
-            Ok(Some(skipped)) => host.log(Level::Information, &format_args!("keys_skipped: {skipped}")),
-            Ok(None) => {}
+            (Ok(Some(skipped)), _) => host.log(Level::Information, &concat(&["keys_skipped: ", &skipped])),
+            _ => {}
         }
         if let Some(entry) = edge {
             // No request waits for the edge cache.
@@ -280,20 +281,22 @@ impl Permit {
                 // The document may be corrected: it is fetched again with the next key set.
                 let uri = found.url("jwks_uri").ok_or_else(|| {
                     metadata.mark_outdated();
-                    KeysError::DiscoveryInvalid
+                    let outcome = concat(&[&self.cache.issuer, " names no acceptable jwks_uri"]);
+                    ProviderFailure { outcome, ..KeysError::DiscoveryInvalid.into() }
                 })?;
                 uri.into()
             }
         };
-        let request = Outgoing { max_body_bytes: limits::MAX_KEY_SET_BYTES, ..Outgoing::get(uri) };
+        let request = Outgoing { max_body_bytes: limits::MAX_KEY_SET_BYTES, ..Outgoing::get(uri.clone()) };
         let response = get_json(host, request, || ()).await;
+        let outcome = described(&uri, status_of(&response));
         let retry_after_s = response.as_ref().ok().and_then(Incoming::retry_after_s);
         self.read(source, response, host.now()).map_err(|failure| {
             if let Source::Discovery(metadata) = source {
                 // If the keys have moved, only a newer document says where.
                 metadata.mark_outdated();
             }
-            ProviderFailure { failure, retry_after_s }
+            ProviderFailure { failure, retry_after_s, outcome }
         })
     }
 

@@ -168,7 +168,7 @@ impl JwkSet {
     }
 
     /// Returns why each of the first skipped keys was skipped, as text. A `kid` is quoted: it may hold anything.
-    pub(super) fn reasons(&self) -> String {
+    pub(crate) fn reasons(&self) -> String {
         let mut text = String::new();
         for (index, (kid, reason)) in self.skipped_kids.iter().zip(&self.skipped).enumerate() {
             if index == limits::MAX_REASONS {

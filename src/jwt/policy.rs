@@ -94,6 +94,8 @@ pub(super) struct IdRules {
     pub(super) nonce: Option<String>,
     /// The access token that `at_hash` must match, if the token has one.
     pub(super) at_hash: Option<AtHash>,
+    /// Whether these are the rules of a signed userinfo response instead (OpenID Connect Core §5.3.2).
+    pub(super) is_userinfo: bool,
 }
 
 /// The access token that `at_hash` must match.
@@ -222,7 +224,7 @@ impl Policy<Id> {
             return Err(InvalidPolicy::NoAudience);
         }
         let audience = Vec::from([client_id.clone()]);
-        let rules = IdRules { client_id, clients: Vec::new(), nonce: None, at_hash: None };
+        let rules = IdRules { client_id, clients: Vec::new(), nonce: None, at_hash: None, is_userinfo: false };
         Self::new(Kind::Id(rules), issuer.into(), audience, algorithms)
     }
 
@@ -236,6 +238,13 @@ impl Policy<Id> {
     #[must_use]
     pub fn at_hash_of(self, access_token: impl Into<String>) -> Self {
         self.with_id_rules(|rules| rules.at_hash = Some(AtHash(access_token.into())))
+    }
+
+    /// Returns the policy for signed userinfo responses to the same client: `iss`, `aud` and `exp` may be absent, and the caller compares
+    /// `sub` (OpenID Connect Core §5.3.2).
+    #[cfg(feature = "gateway")]
+    pub(crate) fn for_userinfo(self) -> Self {
+        self.with_id_rules(|rules| rules.is_userinfo = true)
     }
 
     /// Allows one more audience besides the client.

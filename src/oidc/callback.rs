@@ -10,7 +10,8 @@ use super::session_job::SessionJob;
 use super::token_response::{TokenError, TokenResponse};
 use super::transaction::{CallbackOutcome, PendingOutcome, Transaction};
 use super::{
-    AccessTokenVerdict, Client, LoginError, LoginHost, Provider, ProviderError, RelyingParty, SessionAction, form,
+    AccessTokenVerdict, Client, EndpointFailure, LoginError, LoginHost, Provider, ProviderError, RelyingParty,
+    SessionAction, form,
 };
 use crate::base64url;
 use crate::crypto::sha256;
@@ -33,14 +34,16 @@ pub enum CallbackError {
     StateUnknown,
     /// The login took too long.
     Expired,
-    /// `iss` is missing although the provider announced it, or names another issuer.
+    /// `iss` names another issuer.
     IssuerMismatch,
+    /// `iss` is missing although the provider's metadata promises it (RFC 9207 §2.4). The error beside it, if any, is not verified.
+    IssuerMissing(Option<ProviderError>),
     /// The provider refused the login.
     Denied(ProviderError),
     /// The token endpoint refused the code.
-    ExchangeRefused(ProviderError),
+    ExchangeRefused(ProviderError, EndpointFailure),
     /// The token endpoint is unreachable or returned no tokens.
-    ExchangeFailed,
+    ExchangeFailed(EndpointFailure),
     /// The ID token is not for the requested organization.
     OrganizationMismatch,
 }
@@ -52,9 +55,9 @@ impl CallbackError {
         match self {
             Self::Malformed => "callback_invalid",
             Self::StateUnknown | Self::Expired => "state_invalid",
-            Self::IssuerMismatch => "callback_issuer_mismatch",
+            Self::IssuerMismatch | Self::IssuerMissing(_) => "callback_issuer_mismatch",
             Self::Denied(_) => "login_denied",
-            Self::ExchangeRefused(_) | Self::ExchangeFailed => "token_exchange_failed",
+            Self::ExchangeRefused(..) | Self::ExchangeFailed(_) => "token_exchange_failed",
             Self::OrganizationMismatch => "organization_mismatch",
         }
     }
@@ -63,8 +66,13 @@ impl CallbackError {
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
-            Self::Malformed | Self::StateUnknown | Self::Expired | Self::IssuerMismatch | Self::Denied(_) => 400,
-            Self::ExchangeRefused(_) | Self::ExchangeFailed => 502,
+            Self::Malformed
+            | Self::StateUnknown
+            | Self::Expired
+            | Self::IssuerMismatch
+            | Self::IssuerMissing(_)
+            | Self::Denied(_) => 400,
+            Self::ExchangeRefused(..) | Self::ExchangeFailed(_) => 502,
             Self::OrganizationMismatch => 403,
         }
     }
@@ -81,8 +89,8 @@ impl core::error::Error for CallbackError {}
 impl From<TokenError> for CallbackError {
     fn from(error: TokenError) -> Self {
         match error {
-            TokenError::Refused { error, .. } => Self::ExchangeRefused(error),
-            TokenError::Unavailable => Self::ExchangeFailed,
+            TokenError::Refused(error, failure) => Self::ExchangeRefused(error, failure),
+            TokenError::Unavailable { failure, .. } => Self::ExchangeFailed(failure),
         }
     }
 }
@@ -186,6 +194,7 @@ impl RelyingParty {
             match (check(&parameters, &provider), restarted) {
                 (Ok(code), _) => {
                     let (outcome, user_ip) = (Arc::clone(&outcome), head.client_address());
+                    let provider = Arc::clone(&provider);
                     let accepted = AcceptedCallback { outcome, transaction, code, provider, user_ip };
                     host.spawn(SessionJob::log_in(self, accepted)).await;
                 }
@@ -198,7 +207,7 @@ impl RelyingParty {
                 }
             }
         }
-        match wait_for(&outcome, is_first, host).await {
+        match wait_for(&outcome, is_first, &provider.token_endpoint, host).await {
             Ok(session) if !self.has_ended(&session) => Ok(Received::LoggedIn { session, state, is_first }),
             Err(error) if is_first => Err(error),
             _ => unknown(),
@@ -296,7 +305,12 @@ impl RelyingParty {
 }
 
 /// Waits for the outcome of a callback. Only the first one gets the error.
-async fn wait_for(outcome: &PendingOutcome, is_first: bool, host: &impl LoginHost) -> CallbackOutcome {
+async fn wait_for(
+    outcome: &PendingOutcome,
+    is_first: bool,
+    token_endpoint: &str,
+    host: &impl LoginHost,
+) -> CallbackOutcome {
     for _ in 0..limits::MAX_POLLS {
         let found = outcome.with(|outcome| match outcome.as_mut()? {
             Ok(login) => Some(Ok(login.clone())),
@@ -310,21 +324,22 @@ async fn wait_for(outcome: &PendingOutcome, is_first: bool, host: &impl LoginHos
         }
         host.sleep(limits::FETCH_POLL_MS).await;
     }
-    Err(CallbackError::ExchangeFailed.into())
+    Err(CallbackError::ExchangeFailed(EndpointFailure::new(token_endpoint, 0, "")).into())
 }
 
 /// Returns the code of a callback after checking `iss` and `error`.
 fn check(parameters: &Parameters, provider: &Provider) -> Result<String, CallbackError> {
     let parameter = |name| form::once(parameters, name).ok().flatten();
+    // A description is for the log only: one that is repeated does not matter.
+    let error = parameter("error").map(|error| ProviderError::new(error, parameter("error_description")));
     // RFC 9207 §2.4: where `iss` was announced, a missing one is an error like a wrong one.
     match parameter("iss") {
         Some(iss) if !is_issuer(&provider.issuer, iss) => return Err(CallbackError::IssuerMismatch),
-        None if provider.sends_iss => return Err(CallbackError::IssuerMismatch),
+        None if provider.sends_iss => return Err(CallbackError::IssuerMissing(error)),
         _ => {}
     }
-    if let Some(error) = parameter("error") {
-        // A description is for the log only: one that is repeated does not matter.
-        return Err(CallbackError::Denied(ProviderError::new(error, parameter("error_description"))));
+    if let Some(error) = error {
+        return Err(CallbackError::Denied(error));
     }
     match parameter("code") {
         Some(code) if !code.is_empty() => Ok(code.to_string()),
@@ -350,7 +365,8 @@ impl AcceptedCallback {
         ];
         let response = client.request_tokens(&provider, &parameters, user_ip.as_deref(), host).await?;
         if response.id_token.is_none() {
-            return Err(CallbackError::ExchangeFailed);
+            let failure = EndpointFailure::new(&provider.token_endpoint, 200, " without id_token");
+            return Err(CallbackError::ExchangeFailed(failure));
         }
         Ok(PendingLogin { transaction, response })
     }
@@ -386,20 +402,21 @@ impl VerifiedLogin {
         userinfo: Option<&Document>,
         session_id: String,
         now: UnixTime,
-    ) -> Result<Session, CallbackError> {
+    ) -> Result<Session, LoginError> {
         let Self { transaction, response, id } = self;
         if let Some(organization) = transaction.request.organization()
             && !is_organization(id.claims(), &organization)
         {
-            return Err(CallbackError::OrganizationMismatch);
+            return Err(CallbackError::OrganizationMismatch.into());
         }
         if !client.admits(id.claims()) {
-            return Err(CallbackError::OrganizationMismatch);
+            return Err(CallbackError::OrganizationMismatch.into());
         }
-        let claims = client.user_claims(id.claims(), userinfo).ok_or(CallbackError::ExchangeFailed)?;
-        let scope = response.scope.clone();
+        let claims = client.user_claims(id.claims(), userinfo).ok_or(LoginError::TooLarge)?;
+        // RFC 6749 §5.1: without a scope, the requested one was granted.
+        let scope = response.scope.clone().unwrap_or_else(|| client.scope.clone());
         let tokens = response.into_tokens(access, now);
         let session = Session::new(session_id, claims, tokens, now).with_nonce(transaction.nonce);
-        client.apply_rights(session, access, scope.as_deref(), None).ok_or(CallbackError::ExchangeFailed)
+        client.apply_rights(session, access, Some(&scope), None).ok_or(LoginError::TooLarge)
     }
 }

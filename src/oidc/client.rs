@@ -109,11 +109,12 @@ impl Client {
         }
     }
 
-    /// Sends an authenticated form to one of the provider's endpoints. If the provider refuses the first client secret, the form is
+    /// Sends an authenticated form to one of the provider's endpoints, with the secret in a header or in the form. If the provider refuses the first client secret, the form is
     /// sent again with the next one, which is safe because the provider has not processed it.
     pub(super) async fn send(
         &self,
         url: &str,
+        is_basic: bool,
         parameters: &[(&str, &str)],
         user_ip: Option<&str>,
         refuses_client: impl Fn(&Incoming) -> bool,
@@ -121,7 +122,7 @@ impl Client {
     ) -> Result<Incoming, Unreachable> {
         let mut attempt = 0;
         loop {
-            let answer = host.send(self.request(url, parameters, attempt, user_ip)).await;
+            let answer = host.send(self.request(url, is_basic, parameters, attempt, user_ip)).await;
             if !answer.as_ref().is_ok_and(&refuses_client) || !self.has_secret(attempt + 1) {
                 return answer;
             }
@@ -129,38 +130,52 @@ impl Client {
         }
     }
 
-    /// Whether there is a secret for this attempt; at most two are tried.
-    fn has_secret(&self, attempt: usize) -> bool {
+    /// Whether the client authenticates with a header.
+    pub(super) const fn is_basic(&self) -> bool {
+        matches!(self.auth, ClientAuth::Basic(_))
+    }
+
+    fn secrets(&self) -> &[Secret] {
         match &self.auth {
-            ClientAuth::Post(secrets) | ClientAuth::Basic(secrets) => attempt < secrets.len().min(2),
-            ClientAuth::None => attempt == 0,
+            ClientAuth::Post(secrets) | ClientAuth::Basic(secrets) => secrets,
+            ClientAuth::None => &[],
         }
     }
 
-    fn request(&self, url: &str, parameters: &[(&str, &str)], attempt: usize, user_ip: Option<&str>) -> Outgoing {
+    /// Whether there is a secret for this attempt; at most two are tried.
+    fn has_secret(&self, attempt: usize) -> bool {
+        attempt < self.secrets().len().min(2)
+    }
+
+    fn request(
+        &self,
+        url: &str,
+        is_basic: bool,
+        parameters: &[(&str, &str)],
+        attempt: usize,
+        user_ip: Option<&str>,
+    ) -> Outgoing {
         let mut body = String::new();
         parameters.iter().for_each(|(name, value)| form::push(&mut body, name, value));
         let mut headers = Vec::from([
             ("content-type", "application/x-www-form-urlencoded".into()),
             ("accept", "application/json".into()),
         ]);
-        match &self.auth {
-            ClientAuth::None => form::push(&mut body, "client_id", &self.id),
-            ClientAuth::Post(secrets) => {
-                form::push(&mut body, "client_id", &self.id);
-                if let Some(secret) = secrets.get(attempt) {
-                    form::push(&mut body, "client_secret", &secret.0);
-                }
-            }
-            ClientAuth::Basic(secrets) => {
+        let secret = self.secrets().get(attempt);
+        match secret.filter(|_| is_basic) {
+            Some(secret) => {
                 let mut credentials = String::new();
                 // RFC 6749 §2.3.1: both are form-encoded before they are joined.
                 percent::push_component(&mut credentials, &self.id);
                 credentials.push(':');
-                if let Some(secret) = secrets.get(attempt) {
-                    percent::push_component(&mut credentials, &secret.0);
-                }
+                percent::push_component(&mut credentials, &secret.0);
                 headers.push(("authorization", format!("Basic {}", STANDARD.encode(credentials))));
+            }
+            None => {
+                form::push(&mut body, "client_id", &self.id);
+                if let Some(secret) = secret {
+                    form::push(&mut body, "client_secret", &secret.0);
+                }
             }
         }
         if let Some(ip) = user_ip.filter(|_| self.forwards_ip) {

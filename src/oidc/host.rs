@@ -36,7 +36,7 @@ pub struct CoordinatorMessage {
 /// A coordinator's response: an HTTP status and a text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CoordinatorResponse {
-    /// 200: `text` is a sealed session, or empty if none is newer than the one sent. 410: `text` names the action that ended
+    /// 200: `text` is a sealed session, or empty if none is newer than the one sent. 206: the same, with a new refresh token alone. 410: `text` names the action that ended
     /// the session, or is empty if the provider ended it. 503: the outcome is unknown.
     pub status: u16,
     /// See `status`.

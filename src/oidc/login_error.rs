@@ -10,6 +10,7 @@ use crate::error::VerifyError;
 use crate::http::{Page, Reply, RequestHead, is_navigation};
 use crate::jwk::KeysError;
 use crate::limits;
+use crate::text::concat;
 use crate::verifier::VerificationError;
 
 /// An error of a login flow.
@@ -60,7 +61,7 @@ impl LoginError {
     const fn message(&self) -> &'static str {
         match self {
             Self::Callback(error) => error.message(),
-            Self::IdToken(_) | Self::Userinfo(UserinfoError::SubjectMismatch) => {
+            Self::IdToken(_) | Self::Userinfo(UserinfoError::SubjectMismatch | UserinfoError::Invalid) => {
                 "Your login could not be verified, so you are not logged in. Please log in again."
             }
             Self::Provider(_) | Self::Keys(_) | Self::Userinfo(_) => PROVIDER_IS_DOWN,
@@ -91,7 +92,7 @@ impl LoginError {
                 };
                 format!("{code}: {hint}")
             }
-            Self::Callback(CallbackError::ExchangeRefused(error)) => {
+            Self::Callback(CallbackError::ExchangeRefused(error, failure)) => {
                 let hint = match error.code() {
                     "invalid_client" | "unauthorized_client" => {
                         "check client_id, client_secret and client_auth against the application at the provider"
@@ -102,12 +103,13 @@ impl LoginError {
                     }
                     _ => "check authorizer.redirect_uri, client_id and client_secret",
                 };
-                format!("{code}: the token endpoint answered {error}: {hint}")
+                format!("{code}: {failure}, {error}: {hint}")
             }
-            Self::Callback(CallbackError::ExchangeFailed) => {
-                format!(
-                    "{code}: the token endpoint did not answer with JSON containing an access token and an ID token"
-                )
+            Self::Callback(CallbackError::ExchangeFailed(failure)) => format!("{code}: {failure}"),
+            Self::Callback(CallbackError::IssuerMissing(error)) => {
+                let error = error.as_ref().map(ToString::to_string).unwrap_or_default();
+                let error = if error.is_empty() { error } else { concat(&["; unverified error: ", &error]) };
+                format!("{code}: iss is missing, although the provider's metadata promises it{error}")
             }
             Self::Callback(CallbackError::Denied(error)) => format!("{code}: the provider answered {error}"),
             Self::Callback(_) => format!("{code}: {}", self.message()),
@@ -148,7 +150,7 @@ impl LoginError {
                 .reply(head.request_id().as_deref())
         } else {
             let provider_error = match self {
-                Self::Callback(CallbackError::Denied(error) | CallbackError::ExchangeRefused(error)) => {
+                Self::Callback(CallbackError::Denied(error) | CallbackError::ExchangeRefused(error, _)) => {
                     Some(error.code())
                 }
                 _ => None,
@@ -177,12 +179,14 @@ impl CallbackError {
                 "This login was not started in this browser, was already completed, or has expired. Please log in again."
             }
             Self::Expired => "Your login took too long. Please log in again.",
-            Self::IssuerMismatch => "The response did not come from the expected login service. Please log in again.",
+            Self::IssuerMismatch | Self::IssuerMissing(_) => {
+                "The response did not come from the expected login service. Please log in again."
+            }
             Self::Denied(_) => "The login service did not log you in. You can try again.",
-            Self::ExchangeRefused(_) => {
+            Self::ExchangeRefused(..) => {
                 "The login could not be completed. If this happens again, please contact the operator of this site."
             }
-            Self::ExchangeFailed => PROVIDER_IS_DOWN,
+            Self::ExchangeFailed(_) => PROVIDER_IS_DOWN,
             Self::OrganizationMismatch => {
                 "You logged in with a different organization than the one requested. Please log in again."
             }

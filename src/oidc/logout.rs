@@ -5,9 +5,11 @@ use alloc::sync::Arc;
 
 use super::login_error::logged_out;
 use super::session_job::SessionJob;
+use super::token_response::EndpointFailure;
 use super::{Client, LoginHost, Provider, RelyingParty, SessionAction, form};
 use crate::host::Level;
 use crate::http::{Reply, RequestHead};
+use crate::io::status_of;
 use crate::limits;
 use crate::session::Session;
 
@@ -83,8 +85,14 @@ impl RelyingParty {
         let parameters = [("token", token), ("token_type_hint", "refresh_token")];
         // RFC 7009 §2.2.1: these statuses refuse the client, so the next secret is tried.
         let refuses_client = |answer: &crate::io::Incoming| matches!(answer.status, 400 | 401);
-        // Best effort: there is nothing to do about a failure.
-        let _ = self.client.send(endpoint, &parameters, None, refuses_client, host).await;
+        let is_basic = provider.revocation_is_basic.unwrap_or(self.client.is_basic());
+        let answer = self.client.send(endpoint, is_basic, &parameters, None, refuses_client, host).await;
+        let status = status_of(&answer);
+        if status != 200 {
+            let failure = EndpointFailure::new(endpoint, status, "");
+            let line = format_args!("revocation_failed: {failure}; the refresh token stays valid at the provider");
+            host.log(Level::Warning, &line);
+        }
     }
 }
 
@@ -98,9 +106,14 @@ fn logout_url(client: &Client, provider: &Provider, session: Option<&Session>, r
     }
     let mut url = form::with_query(provider.end_session_endpoint.as_ref()?);
     form::push(&mut url, "client_id", &client.id);
-    if let Some(id_token) = session.and_then(|session| session.tokens().id.as_ref()) {
-        form::push(&mut url, "id_token_hint", id_token);
-    }
     form::push(&mut url, "post_logout_redirect_uri", return_uri);
+    if let Some(id_token) = session.and_then(|session| session.tokens().id.as_ref()) {
+        let without_hint = url.len();
+        form::push(&mut url, "id_token_hint", id_token);
+        if url.len() > limits::MAX_LOGOUT_URL_BYTES {
+            // It is recommended only (OpenID Connect RP-Initiated Logout 1.0 §2): `client_id` names the client as well.
+            url.truncate(without_hint);
+        }
+    }
     Some(url)
 }

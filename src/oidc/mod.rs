@@ -52,6 +52,7 @@ pub(crate) use rights::is_about_user;
 pub use rights::{AccessTokenVerdict, SubjectMatch, SubjectMismatch};
 pub use session_coordinator::{CoordinatorOutcome, CoordinatorStore, StoredText};
 pub use session_job::SessionJob;
+pub use token_response::EndpointFailure;
 pub use transaction::LOGIN_COOKIE_PREFIX;
 pub(crate) use transaction::{LoginRequest, RecentCallbacks, ReplayGuard};
 pub use userinfo::UserinfoError;

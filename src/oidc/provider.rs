@@ -31,6 +31,9 @@ pub struct Provider {
     pub auth0_logout: Option<String>,
     /// The token revocation endpoint (RFC 7009).
     pub revocation_endpoint: Option<String>,
+    /// Whether clients with a secret must send it to the revocation endpoint in a header (`client_secret_basic`) or in the form
+    /// (`client_secret_post`). `None`: as to the token endpoint.
+    pub revocation_is_basic: Option<bool>,
     /// Whether callbacks must carry `iss` (RFC 9207).
     pub sends_iss: bool,
 }
@@ -48,6 +51,7 @@ impl Provider {
             end_session_endpoint: None,
             auth0_logout: Some(at("v2/logout")),
             revocation_endpoint: Some(at("oauth/revoke")),
+            revocation_is_basic: None,
             sends_iss: false,
         }
     }
@@ -55,6 +59,9 @@ impl Provider {
     /// Reads the endpoints from a discovery document.
     fn from_metadata(issuer: &str, metadata: &Metadata) -> Result<Self, DiscoveryError> {
         let endpoint = |name| metadata.url(name).map(String::from);
+        let methods = || metadata.root().get("revocation_endpoint_auth_methods_supported").and_then(Value::as_array);
+        let lists = |method: &str| methods().into_iter().flatten().any(|one| one.as_str() == Some(method));
+        let (basic, post) = (lists("client_secret_basic"), lists("client_secret_post"));
         let sends_iss = metadata.root().get("authorization_response_iss_parameter_supported");
         Ok(Self {
             issuer: issuer.into(),
@@ -64,6 +71,7 @@ impl Provider {
             end_session_endpoint: endpoint("end_session_endpoint"),
             auth0_logout: None,
             revocation_endpoint: endpoint("revocation_endpoint"),
+            revocation_is_basic: (basic != post).then_some(basic),
             sends_iss: matches!(sends_iss, Some(Value::Bool(true))),
         })
     }

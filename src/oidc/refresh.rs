@@ -5,6 +5,7 @@
 //! exchanges by several instances.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::future::poll_fn;
@@ -12,7 +13,7 @@ use core::pin::pin;
 use core::task::Poll;
 
 use super::session_job::SessionJob;
-use super::token_response::{TokenError, TokenResponse};
+use super::token_response::{REFRESH_GRANT, TokenError, TokenResponse};
 use super::{
     AccessTokenVerdict, Client, LoginHost, RefreshOutcome, RefreshTokenHash, RefreshTurn, RelyingParty, SessionAction,
     UserinfoError,
@@ -22,7 +23,7 @@ use crate::host::Level;
 use crate::http::{Reply, RequestHead, bad_request};
 use crate::io::UnixTime;
 use crate::json::{Document, Value};
-use crate::jwt::{Claims, Id, VerifiedToken, unverified_claims};
+use crate::jwt::{Claims, Id, VerifiedToken};
 use crate::limits;
 use crate::session::Session;
 use crate::verifier::VerificationError;
@@ -60,18 +61,24 @@ impl RelyingParty {
             return Reply::problem(400, "no_session", "Only a session can be refreshed, not a bearer token.");
         };
         if !session.can_refresh() {
-            let detail = "The provider issued no refresh token: request the scope offline_access, and enable refresh token rotation.";
+            let detail = "The provider issued no refresh token: request the scope offline_access, if the provider knows it, and enable \
+                          refresh tokens for this client.";
             return Reply::problem(400, "no_refresh_token", detail);
         }
+        let unavailable = || {
+            Reply::problem(502, "refresh_unavailable", "The provider returned no new tokens. The session continues.")
+        };
         match self.refresh(session, head.client_address(), host).await {
-            Refreshed::Session(session) => {
-                let left_s = session.tokens().access_expires_s.saturating_sub(host.now().secs()).max(0);
-                Reply::json(alloc::format!(r#"{{"expires_in":{left_s}}}"#))
-                    .with_cookies(self.changed_cookies(head, &session, host))
+            Refreshed::Session(next) => {
+                let left_s = next.tokens().access_expires_s.saturating_sub(host.now().secs()).max(0);
+                let reply = if self.state.with(|state| state.refreshes.has_failed(&next)) {
+                    unavailable()
+                } else {
+                    Reply::json(format!(r#"{{"expires_in":{left_s}}}"#))
+                };
+                reply.with_cookies(self.changed_cookies(head, &next, host))
             }
-            Refreshed::Unchanged => {
-                Reply::problem(502, "refresh_unavailable", "The provider did not respond. The session is unchanged.")
-            }
+            Refreshed::Unchanged => unavailable(),
             Refreshed::Ended => Reply::problem(401, "session_ended", "The session has ended. Log in again.")
                 .with_cookies(self.cleared_after_end(head, session)),
         }
@@ -146,7 +153,7 @@ impl RelyingParty {
 
     /// Drops the new tokens of a session that has ended meanwhile, and revokes them if `revokes` is set.
     pub(super) async fn discard(self: &Arc<Self>, outcome: RefreshOutcome, revokes: bool, host: &impl LoginHost) {
-        if let RefreshOutcome::Refreshed(session) = outcome
+        if let RefreshOutcome::Refreshed(session) | RefreshOutcome::Continued(session) = outcome
             && revokes
         {
             host.spawn(SessionJob::revoke(self, *session)).await;
@@ -154,8 +161,10 @@ impl RelyingParty {
     }
 
     /// Exchanges the refresh token at the provider (RFC 6749 §6).
+    ///
+    /// A new refresh token has replaced the old one, whatever came with it: it is stored if the session continues, and revoked if it ends.
     pub(super) async fn exchange_refresh_token(
-        &self,
+        self: &Arc<Self>,
         session: &Session,
         user_ip: Option<&str>,
         host: &impl LoginHost,
@@ -163,7 +172,12 @@ impl RelyingParty {
         let Ok(provider) = self.provider(host).await else { return RefreshOutcome::Failed };
         let token = session.tokens().refresh.as_deref().unwrap_or_default();
         // Without `scope`, the granted scope stays the same.
-        let parameters = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        let parameters = [REFRESH_GRANT, ("refresh_token", token)];
+        // The session with the new refresh token alone.
+        let continued = |refresh_token: Option<String>| match refresh_token {
+            Some(token) => RefreshOutcome::Continued(Box::new(session.clone().with_refresh_token(token))),
+            None => RefreshOutcome::Failed,
+        };
         let response = match self.client.request_tokens(&provider, &parameters, user_ip, host).await {
             Ok(response) => response,
             Err(error) if error.ends_session() => {
@@ -174,20 +188,25 @@ impl RelyingParty {
                 );
                 return RefreshOutcome::Ended;
             }
-            Err(_) => {
-                host.log(
-                    Level::Warning,
-                    &"refresh_unavailable: the token endpoint returned no new tokens; the session continues",
-                );
-                return RefreshOutcome::Failed;
+            Err(error) => {
+                let line = match &error {
+                    TokenError::Refused(error, failure) => format!("{failure}, {error}"),
+                    TokenError::Unavailable { failure, .. } => failure.to_string(),
+                };
+                host.log(Level::Warning, &format_args!("refresh_unavailable: {line}; the session continues"));
+                return match error {
+                    TokenError::Refused(..) => RefreshOutcome::Failed,
+                    TokenError::Unavailable { refresh_token, .. } => continued(refresh_token),
+                };
             }
         };
+        let refresh_token = response.refresh_token.clone();
         let id = match self.verify_refreshed_id_token(&response, host).await {
             Ok(id) => id,
             Err(error) => {
-                let line = format_args!("id_token_invalid: {}: {error}; the session ends", error.code());
+                let line = format_args!("id_token_invalid: {}: {error}; the new tokens are not used", error.code());
                 host.log(Level::Warning, &line);
-                return RefreshOutcome::Ended;
+                return continued(refresh_token);
             }
         };
         let user = id.as_ref().map_or(session.claims(), VerifiedToken::claims);
@@ -196,30 +215,34 @@ impl RelyingParty {
             Some(id) => self.userinfo_of_session(id.claims(), &response.access_token, host).await,
             None => Ok(None),
         };
+        let mut ends = false;
         if let Err(error) = &userinfo {
-            let ends = *error == UserinfoError::SubjectMismatch;
+            ends = *error == UserinfoError::SubjectMismatch;
             let outcome = if ends { "the session ends" } else { "the user's claims stay as they are" };
             host.log(Level::Warning, &format_args!("{}: {}; {outcome}", error.code(), error.hint()));
-            if ends {
-                return RefreshOutcome::Ended;
+        }
+        if !ends {
+            match response.refresh(session.clone(), &self.client, id.as_ref(), userinfo, &access, host.now()) {
+                Ok(next) if self.sessions.fits(&next) => return RefreshOutcome::Refreshed(Box::new(next)),
+                Ok(_) | Err(RefreshRejected::TooLarge) => {
+                    host.log(
+                        Level::Warning,
+                        &"session_too_large: the new tokens are larger than a session can store, so they are not used",
+                    );
+                    return continued(refresh_token);
+                }
+                Err(RefreshRejected::Claim(claim)) => {
+                    let line = format_args!(
+                        "id_token_invalid: its claim \"{claim}\" is not that of the login; the session ends"
+                    );
+                    host.log(Level::Warning, &line);
+                }
             }
         }
-        match response.refresh(session.clone(), &self.client, id.as_ref(), userinfo, &access, host.now()) {
-            Ok(session) => RefreshOutcome::Refreshed(Box::new(session)),
-            Err(RefreshRejected::Claim(claim)) => {
-                let line =
-                    format_args!("id_token_invalid: its claim \"{claim}\" is not that of the login; the session ends");
-                host.log(Level::Warning, &line);
-                RefreshOutcome::Ended
-            }
-            Err(RefreshRejected::TooLarge) => {
-                host.log(
-                    Level::Warning,
-                    &"session_too_large: the new tokens have more claims than a session can store; it ends",
-                );
-                RefreshOutcome::Ended
-            }
+        if let Some(token) = refresh_token {
+            host.spawn(SessionJob::revoke(self, session.clone().with_refresh_token(token))).await;
         }
+        RefreshOutcome::Ended
     }
 
     /// Verifies the ID token of a refresh. Returns `None` if there is none or its key is unavailable.
@@ -255,12 +278,12 @@ impl TokenError {
     /// Whether the error ends the session: the refresh token was used or revoked, or has expired.
     fn ends_session(&self) -> bool {
         match self {
-            Self::Refused { status, error } => {
-                (400..500).contains(status)
-                    && *status != 429
+            Self::Refused(error, failure) => {
+                (400..500).contains(&failure.status())
+                    && failure.status() != 429
                     && !matches!(error.code(), "temporarily_unavailable" | "invalid_client")
             }
-            Self::Unavailable => false,
+            Self::Unavailable { .. } => false,
         }
     }
 }
@@ -309,7 +332,7 @@ impl TokenResponse {
 /// because providers update it when the user logs in again elsewhere.
 fn check_same_login(session: &Session, new: &Claims) -> Result<(), RefreshRejected> {
     let user = session.claims();
-    let previous = session.tokens().id.as_deref().and_then(unverified_claims);
+    let previous = session.id_token_claims();
     let same = |name| {
         let text = |claims: &Claims| claims.get(name).and_then(Value::as_str).map(ToString::to_string);
         previous.as_ref().is_none_or(|previous| text(previous) == text(new))

@@ -58,6 +58,8 @@ pub(crate) enum RefreshTurn {
 pub(crate) enum RefreshOutcome {
     /// The session with new tokens.
     Refreshed(Box<Session>),
+    /// The session with a new refresh token, but its former access token. Another refresh may be tried later.
+    Continued(Box<Session>),
     /// The session has ended.
     Ended,
     /// The refresh failed and may be retried later.
@@ -120,16 +122,27 @@ impl RefreshCoordinator {
         newest
     }
 
+    /// Returns whether a refresh of this session has just failed.
+    pub(crate) fn has_failed(&self, session: &Session) -> bool {
+        let token = RefreshTokenHash::of(session);
+        self.0.iter().any(|entry| entry.token == token && matches!(entry.state, State::Failed))
+    }
+
     /// Records the outcome of a refresh.
     pub(crate) fn complete(&mut self, token: RefreshTokenHash, outcome: RefreshOutcome, now: UnixTime) {
         let is_done = |entry: &Entry| entry.token == token && matches!(entry.state, State::Done(_));
-        if !matches!(outcome, RefreshOutcome::Refreshed(_)) && self.0.iter().any(is_done) {
+        if matches!(outcome, RefreshOutcome::Ended | RefreshOutcome::Failed) && self.0.iter().any(is_done) {
             // The provider refused a second exchange with the same token: the first one counts.
             return;
         }
         self.0.retain(|entry| entry.token != token);
         let state = match outcome {
             RefreshOutcome::Refreshed(session) => State::Done(session),
+            RefreshOutcome::Continued(session) => {
+                let token = RefreshTokenHash::of(&session);
+                self.0.push_back(Entry { token, since: now, state: State::Failed });
+                State::Done(session)
+            }
             RefreshOutcome::Ended => State::Ended,
             RefreshOutcome::Failed => State::Failed,
         };

@@ -144,7 +144,7 @@ impl Client {
         let further = userinfo.into_iter().flat_map(|userinfo| userinfo.root().iter());
         let members = id.members().chain(further.filter(|(name, _)| is_further(name)));
         let members = members.filter(|(name, value)| is_present(value) && is_about_user(name) && is_stored(name));
-        Claims::from_members(members.map(|(name, value)| (name, value.to_json())))
+        Claims::from_members(&mut members.map(|(name, value)| (name, value.to_json())))
     }
 
     /// Returns the session, whose tokens are new, with the rights of its access token. `scope` is the scope of the token response,
@@ -162,7 +162,8 @@ impl Client {
             AccessTokenVerdict::Verified(token) if self.check_subject(session.claims(), token).is_ok() => {
                 let session = session.with_access_expiry_at_most(token.valid_until_s());
                 let until_s = session.tokens().access_expires_s.max(0);
-                let rights = Rights::new(session.claims(), self.granted_claims(token.claims(), scope, until_s)?)?;
+                let user = session.claims();
+                let rights = Rights::new(user, self.granted_claims(user, token.claims(), scope, until_s)?)?;
                 session.with_rights(Some(rights))
             }
             AccessTokenVerdict::Verified(_) | AccessTokenVerdict::Refused => session,
@@ -178,8 +179,9 @@ impl Client {
         })
     }
 
-    /// Returns the claims that grant rights. `scope` is used if the token has none.
-    fn granted_claims(&self, access: &Claims, scope: Option<&str>, until_s: i64) -> Option<Claims> {
+    /// Returns the claims that grant rights, but for those that `user` has alike: many groups are stored once. `scope` is used if the token
+    /// has none.
+    fn granted_claims(&self, user: &Claims, access: &Claims, scope: Option<&str>, until_s: i64) -> Option<Claims> {
         let is_present = |name: &str| access.get(name).is_some_and(|value| !matches!(value, Value::Null));
         let stated = scope.filter(|_| !is_present("scope") && !is_present("scp"));
         let mut names = Vec::from(RIGHTS);
@@ -191,10 +193,11 @@ impl Client {
         };
         names.extend(self.required_claims.iter().map(String::as_str).filter(is_right));
         let of_token = names.into_iter().filter_map(|name| Some((name, access.get(name)?.to_json())));
+        let of_token = of_token.filter(|(name, value)| user.get(name).is_none_or(|one| one.to_json() != *value));
         // A null is an absent claim: the stated scope replaces it.
         let of_token = of_token.filter(|(name, _)| stated.is_none() || *name != "scope");
         Claims::from_members(
-            [("exp", until_s.to_string())]
+            &mut [("exp", until_s.to_string())]
                 .into_iter()
                 .chain(of_token)
                 .chain(stated.map(|scope| ("scope", quote(scope)))),

@@ -54,6 +54,7 @@ pub struct StoredText {
 }
 
 const SUCCESS: u16 = 200;
+const CONTINUED: u16 = 206;
 const ENDED: u16 = 410;
 const UNAVAILABLE: u16 = 503;
 
@@ -103,15 +104,17 @@ impl RelyingParty {
             self.discard(outcome, end.revokes, host).await;
             return Ok(CoordinatorOutcome::ended(&history));
         }
-        let sealed = match outcome {
+        let (status, next) = match outcome {
             RefreshOutcome::Failed => return Ok(CoordinatorOutcome::unavailable()),
-            RefreshOutcome::Ended => None,
-            RefreshOutcome::Refreshed(session) => {
-                self.sessions.seal_message(&session, self.client.host(), &random(host))
-            }
+            RefreshOutcome::Ended => (ENDED, None),
+            RefreshOutcome::Refreshed(session) => (SUCCESS, Some(session)),
+            RefreshOutcome::Continued(session) => (CONTINUED, Some(session)),
         };
+        let seal = |next: Box<Session>| self.sessions.seal_message(&next, self.client.host(), &random(host));
+        let sealed = next.and_then(seal);
         history.record(RefreshTokenHash::of(&session), sealed.as_deref());
-        let outcome = sealed.map_or_else(|| CoordinatorOutcome::ended(&history), CoordinatorOutcome::success);
+        let outcome = sealed
+            .map_or_else(|| CoordinatorOutcome::ended(&history), |sealed| CoordinatorOutcome::new(status, sealed));
         Ok(outcome.storing(&history, host))
     }
 
@@ -160,7 +163,7 @@ impl CoordinatorResponse {
 
     /// Returns the session that it contains.
     pub(super) fn session(&self, party: &RelyingParty) -> Option<Session> {
-        if self.is_success() { party.open_message(&self.text) } else { None }
+        if matches!(self.status, SUCCESS | CONTINUED) { party.open_message(&self.text) } else { None }
     }
 
     /// Returns the action that ended the session, if the gateway ended it.
@@ -172,9 +175,11 @@ impl CoordinatorResponse {
     pub(super) fn outcome(&self, party: &RelyingParty) -> RefreshOutcome {
         match self.status {
             ENDED => RefreshOutcome::Ended,
-            _ => self
-                .session(party)
-                .map_or(RefreshOutcome::Failed, |session| RefreshOutcome::Refreshed(Box::new(session))),
+            status => match self.session(party).map(Box::new) {
+                None => RefreshOutcome::Failed,
+                Some(session) if status == CONTINUED => RefreshOutcome::Continued(session),
+                Some(session) => RefreshOutcome::Refreshed(session),
+            },
         }
     }
 }

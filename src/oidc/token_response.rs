@@ -1,10 +1,11 @@
 //! Requests to the token endpoint and its responses (RFC 6749 §5).
 
 use alloc::string::String;
+use core::fmt;
 
 use super::{AccessTokenVerdict, Client, Provider, ProviderError};
 use crate::host::Host;
-use crate::io::{Incoming, UnixTime, Unreachable};
+use crate::io::{Incoming, UnixTime, Unreachable, described, status_of};
 use crate::json::{Document, Value};
 use crate::jwt::unverified_claims;
 use crate::limits;
@@ -22,14 +23,42 @@ pub(super) struct TokenResponse {
 /// Why the token endpoint returned no tokens.
 pub(super) enum TokenError {
     /// It refused the request (RFC 6749 §5.2).
-    Refused {
-        /// Its HTTP status.
-        status: u16,
-        /// Its error.
-        error: ProviderError,
+    Refused(ProviderError, EndpointFailure),
+    /// It is unreachable, or returned no usable access token.
+    Unavailable {
+        /// Which of them.
+        failure: EndpointFailure,
+        /// The new refresh token, which may have replaced the one that was sent.
+        refresh_token: Option<String>,
     },
-    /// It is unreachable, or returned no tokens.
-    Unavailable,
+}
+
+/// A response without what was requested. Displays URL, status and what is missing, for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointFailure {
+    /// The URL.
+    url: String,
+    /// The HTTP status; 0 if there was no response.
+    status: u16,
+    /// What is missing although the status is 200.
+    lacks: &'static str,
+}
+
+impl EndpointFailure {
+    pub(super) fn new(url: &str, status: u16, lacks: &'static str) -> Self {
+        Self { url: url.into(), status, lacks }
+    }
+
+    pub(super) const fn status(&self) -> u16 {
+        self.status
+    }
+}
+
+impl fmt::Display for EndpointFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&described(&self.url, self.status))?;
+        if self.status == 200 { f.write_str(self.lacks) } else { Ok(()) }
+    }
 }
 
 impl Client {
@@ -41,36 +70,59 @@ impl Client {
         user_ip: Option<&str>,
         host: &impl Host,
     ) -> Result<TokenResponse, TokenError> {
+        let url = &provider.token_endpoint;
+        let is_refresh = parameters.contains(&REFRESH_GRANT);
         let refuses_client = |answer: &Incoming| {
-            let read = TokenResponse::read(Ok(answer.clone()));
-            matches!(read, Err(TokenError::Refused { error, .. }) if error.code() == "invalid_client")
+            let read = TokenResponse::read(Ok(answer.clone()), url, is_refresh);
+            matches!(read, Err(TokenError::Refused(error, _)) if error.code() == "invalid_client")
         };
-        let answer = self.send(&provider.token_endpoint, parameters, user_ip, refuses_client, host).await;
-        TokenResponse::read(answer)
+        let answer = self.send(url, self.is_basic(), parameters, user_ip, refuses_client, host).await;
+        TokenResponse::read(answer, url, is_refresh)
     }
 }
 
+/// The parameter of a refresh.
+pub(super) const REFRESH_GRANT: (&str, &str) = ("grant_type", "refresh_token");
+
 impl TokenResponse {
-    fn read(answer: Result<Incoming, Unreachable>) -> Result<Self, TokenError> {
-        let answer = answer.map_err(|_| TokenError::Unavailable)?;
-        if !answer.is_json() || answer.body.len() > limits::MAX_PROVIDER_BODY_BYTES {
-            return Err(TokenError::Unavailable);
-        }
-        let document = Document::parse(answer.body, limits::MAX_CLAIMS_DEPTH).map_err(|_| TokenError::Unavailable)?;
+    fn read(answer: Result<Incoming, Unreachable>, url: &str, is_refresh: bool) -> Result<Self, TokenError> {
+        let status = status_of(&answer);
+        let unavailable = |lacks, refresh_token| TokenError::Unavailable {
+            failure: EndpointFailure::new(url, status, lacks),
+            refresh_token,
+        };
+        let answer = answer.map_err(|_| unavailable("", None))?;
+        let is_json = answer.is_json() && answer.body.len() <= limits::MAX_PROVIDER_BODY_BYTES;
+        let document = Some(answer.body).filter(|_| is_json);
+        let document = document.and_then(|body| Document::parse(body, limits::MAX_CLAIMS_DEPTH).ok());
+        let document = document.ok_or_else(|| unavailable(" without JSON", None))?;
         let root = document.root();
-        let text = |name| root.get(name).and_then(Value::as_str);
+        // Some providers send empty texts for what is absent.
+        let text = |name| root.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         if let Some(error) = text("error") {
             let error = ProviderError::new(error, text("error_description"));
-            return Err(TokenError::Refused { status: answer.status, error });
+            return Err(TokenError::Refused(error, EndpointFailure::new(url, status, "")));
         }
-        let is_bearer = text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("bearer"));
+        let is_bearer = match root.get("token_type") {
+            // A refreshed token is of the former type.
+            None | Some(Value::Null | Value::String("")) => is_refresh,
+            kind => kind.and_then(Value::as_str).is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")),
+        };
         // RFC 6749 Appendix A.12: visible characters. Tokens go into headers.
         let is_token = |token: &&str| {
             (1..=limits::MAX_TOKEN_BYTES).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
         };
         let access_token = text("access_token").filter(is_token);
-        let (200, true, Some(access_token)) = (answer.status, is_bearer, access_token) else {
-            return Err(TokenError::Unavailable);
+        let refresh_token = text("refresh_token").map(String::from);
+        let lacks = match (status, access_token, is_bearer) {
+            (200, Some(_), true) => "",
+            (200, None, _) => " without access_token",
+            (200, Some(_), false) => " without token_type Bearer",
+            _ => " without tokens",
+        };
+        let access_token = access_token.filter(|_| lacks.is_empty());
+        let Some(access_token) = access_token else {
+            return Err(unavailable(lacks, refresh_token.filter(|_| status == 200)));
         };
         // RFC 6749 §5.1 requires a number; some providers send text. Values below one second count as absent.
         let expires_in_s = match root.get("expires_in") {
@@ -81,7 +133,7 @@ impl TokenResponse {
         Ok(Self {
             access_token: access_token.into(),
             expires_in_s: expires_in_s.filter(|seconds| *seconds >= 1),
-            refresh_token: text("refresh_token").map(Into::into),
+            refresh_token,
             id_token: text("id_token").map(Into::into),
             scope: text("scope").map(Into::into),
         })

@@ -1,14 +1,17 @@
 //! Userinfo: current claims about the user, from the provider (OpenID Connect Core §5.3), for the userinfo route and for sessions.
 
 use alloc::format;
+use alloc::vec::Vec;
 
 use super::{LoginHost, RelyingParty};
+use crate::host::Level;
 use crate::http::Reply;
-use crate::io::{Incoming, Outgoing, Unreachable};
+use crate::io::{Incoming, Outgoing};
 use crate::json::{Document, Value};
 use crate::jwt::Claims;
 use crate::limits;
 use crate::url::is_issuer;
+use crate::verifier::VerificationError;
 
 /// An error of the userinfo request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub enum UserinfoError {
     TokenRefused,
     /// The provider is unreachable, has no userinfo endpoint, or returned no claims.
     Unavailable,
+    /// The response is a JWT that was refused.
+    Invalid,
     /// The response is about another user.
     SubjectMismatch,
     /// The token is from another issuer than the provider, so it is not sent there.
@@ -30,6 +35,7 @@ impl UserinfoError {
         match self {
             Self::TokenRefused => "userinfo_token_refused",
             Self::Unavailable => "userinfo_unavailable",
+            Self::Invalid => "userinfo_invalid",
             Self::SubjectMismatch => "userinfo_subject_mismatch",
             Self::IssuerMismatch => "userinfo_issuer_mismatch",
         }
@@ -38,7 +44,7 @@ impl UserinfoError {
     const fn status(self) -> u16 {
         match self {
             Self::TokenRefused => 401,
-            Self::Unavailable | Self::SubjectMismatch => 502,
+            Self::Unavailable | Self::Invalid | Self::SubjectMismatch => 502,
             Self::IssuerMismatch => 403,
         }
     }
@@ -49,6 +55,7 @@ impl UserinfoError {
         match self {
             Self::TokenRefused => "The provider does not accept this token for userinfo.",
             Self::Unavailable => "The provider returned no claims.",
+            Self::Invalid => "The provider's response could not be verified.",
             Self::SubjectMismatch => "The provider's response is about another user.",
             Self::IssuerMismatch => {
                 "The token is not from the login issuer. Request userinfo from the issuer of the token."
@@ -66,6 +73,7 @@ impl UserinfoError {
             Self::Unavailable => {
                 "there is no userinfo endpoint, it did not respond, or not with a JSON object of at most 64 KiB"
             }
+            Self::Invalid => "the signed response of the userinfo endpoint was refused",
             Self::SubjectMismatch => "the response of the userinfo endpoint is about another user than the ID token",
             Self::IssuerMismatch => self.message(),
         }
@@ -129,23 +137,48 @@ impl RelyingParty {
         let endpoint = provider.userinfo_endpoint.clone().ok_or(UserinfoError::Unavailable)?;
         let mut request = Outgoing::get(endpoint);
         request.headers.push(("authorization", format!("Bearer {access_token}")));
-        read(host.send(request).await, claims.subject().unwrap_or_default())
+        request.headers.push(("accept", JWT.into()));
+        let answer = host.send(request).await.map_err(|_| UserinfoError::Unavailable)?;
+        if matches!(answer.status, 401 | 403) {
+            return Err(UserinfoError::TokenRefused);
+        }
+        if answer.status != 200 || answer.body.len() > limits::MAX_PROVIDER_BODY_BYTES {
+            return Err(UserinfoError::Unavailable);
+        }
+        let json = if answer.is_json() {
+            answer.body
+        } else if is_jwt(&answer) {
+            self.verify_userinfo(&answer.body, host).await?
+        } else {
+            return Err(UserinfoError::Unavailable);
+        };
+        let document = Document::parse(json, limits::MAX_CLAIMS_DEPTH).map_err(|_| UserinfoError::Unavailable)?;
+        // OpenID Connect Core §5.3.2: it must be the same `sub`.
+        match document.root().get("sub") {
+            Some(Value::String(sub)) if sub == claims.subject().unwrap_or_default() => Ok(document),
+            _ => Err(UserinfoError::SubjectMismatch),
+        }
+    }
+
+    /// Verifies a signed response (OpenID Connect Core §5.3.2), and returns its claims.
+    async fn verify_userinfo(&self, body: &[u8], host: &impl LoginHost) -> Result<Vec<u8>, UserinfoError> {
+        let text = str::from_utf8(body).unwrap_or_default().trim_ascii();
+        let policy = self.id_policy.clone().for_userinfo();
+        match self.keys.verify(&policy, text, host).await {
+            Ok(verified) => Ok(verified.claims().as_json().into()),
+            Err(VerificationError::Unavailable(_)) => Err(UserinfoError::Unavailable),
+            Err(VerificationError::Refused(error)) => {
+                host.log(Level::Warning, &format_args!("userinfo_invalid: {}: {error}", error.code()));
+                Err(UserinfoError::Invalid)
+            }
+        }
     }
 }
 
-/// Parses the response: a JSON object about the expected `subject`.
-fn read(answer: Result<Incoming, Unreachable>, subject: &str) -> Result<Document, UserinfoError> {
-    let answer = answer.map_err(|_| UserinfoError::Unavailable)?;
-    if matches!(answer.status, 401 | 403) {
-        return Err(UserinfoError::TokenRefused);
-    }
-    if answer.status != 200 || !answer.is_json() || answer.body.len() > limits::MAX_PROVIDER_BODY_BYTES {
-        return Err(UserinfoError::Unavailable);
-    }
-    let document = Document::parse(answer.body, limits::MAX_CLAIMS_DEPTH).map_err(|_| UserinfoError::Unavailable)?;
-    // OpenID Connect Core §5.3.2: it must be the same `sub`.
-    match document.root().get("sub") {
-        Some(Value::String(sub)) if sub == subject => Ok(document),
-        _ => Err(UserinfoError::SubjectMismatch),
-    }
+/// The media type of a signed response.
+const JWT: &str = "application/jwt";
+
+fn is_jwt(answer: &Incoming) -> bool {
+    let media_type = answer.content_type.as_deref().unwrap_or_default().split(';').next().unwrap_or_default();
+    media_type.trim().eq_ignore_ascii_case(JWT)
 }

@@ -16,7 +16,7 @@ pub use crate::crypto::{LoginBinding, Purpose, SEAL_NONCE_BYTES, Sealer};
 pub use crate::http::{CookieShape, Cookies};
 use crate::io::UnixTime;
 use crate::json::{Document, Number, Value, quote};
-use crate::jwt::Claims;
+use crate::jwt::{Claims, unverified_claims};
 use crate::limits;
 
 /// The session of a logged-in user.
@@ -43,6 +43,8 @@ pub struct Session {
     rights: Option<Rights>,
     unverified: Option<UnverifiedAccessToken>,
     tokens: Tokens,
+    /// `aud` and `azp` of an ID token that is too long to store.
+    parties: Option<Claims>,
 }
 
 /// An access token that could not be verified yet because its key was unavailable.
@@ -63,7 +65,8 @@ pub struct Tokens {
     pub access_expires_s: i64,
     /// The refresh token.
     pub refresh: Option<String>,
-    /// The ID token, sent to the provider at logout as a hint.
+    /// The ID token, sent to the provider at logout as a hint. Of one that is longer than [`limits::MAX_ID_TOKEN_HINT_BYTES`], a session
+    /// stores `aud` and `azp` only.
     pub id: Option<String>,
 }
 
@@ -113,8 +116,47 @@ impl Session {
     /// Creates a session without rights. `claims` describe the user.
     #[must_use]
     pub fn new(id: String, claims: Claims, tokens: Tokens, now: UnixTime) -> Self {
-        let nonce = String::new();
-        Self { id, created_s: now.secs(), seen_s: now.secs(), nonce, claims, rights: None, unverified: None, tokens }
+        let (nonce, created_s) = (String::new(), now.secs());
+        let empty = Tokens::default();
+        Self {
+            id,
+            created_s,
+            seen_s: created_s,
+            nonce,
+            claims,
+            rights: None,
+            unverified: None,
+            tokens: empty,
+            parties: None,
+        }
+        .with_tokens(tokens)
+    }
+
+    /// Sets the tokens. Without an ID token, the former one's parties stay.
+    fn with_tokens(mut self, mut tokens: Tokens) -> Self {
+        if let Some(id) = &tokens.id {
+            self.parties = None;
+            if id.len() > limits::MAX_ID_TOKEN_HINT_BYTES {
+                // A refreshed one must be for the same parties (OpenID Connect Core §12.2).
+                let claims = unverified_claims(id);
+                let members =
+                    claims.iter().flat_map(Claims::members).filter(|(name, _)| matches!(*name, "aud" | "azp"));
+                self.parties = Claims::from_members(&mut members.map(|(name, value)| (name, value.to_json())));
+                tokens.id = None;
+            }
+        }
+        Self { tokens, ..self }
+    }
+
+    /// Returns the claims of the ID token, `aud` and `azp` among them; `None` if there was none.
+    pub(crate) fn id_token_claims(&self) -> Option<Claims> {
+        self.parties.clone().or_else(|| unverified_claims(self.tokens.id.as_deref()?))
+    }
+
+    /// Replaces the refresh token: nothing else of the response that it came with is used.
+    pub(crate) fn with_refresh_token(mut self, token: String) -> Self {
+        self.tokens.refresh = Some(token);
+        self
     }
 
     /// Sets the nonce of the login.
@@ -195,7 +237,7 @@ impl Session {
     /// Replaces claims and tokens, and removes the rights of the previous access token.
     #[must_use]
     pub fn refreshed(self, claims: Claims, tokens: Tokens) -> Self {
-        Self { claims, tokens, rights: None, unverified: None, ..self }
+        Self { claims, rights: None, unverified: None, ..self }.with_tokens(tokens)
     }
 
     /// Returns whether the session has a refresh token.
@@ -251,7 +293,7 @@ impl Session {
             self.tokens.access_obtained_s,
             self.tokens.access_expires_s,
             optional(&self.tokens.refresh),
-            optional(&self.tokens.id),
+            self.parties.as_ref().map_or_else(|| optional(&self.tokens.id), |parties| parties.as_json().into()),
         )
     }
 
@@ -292,6 +334,10 @@ impl Session {
                 access_expires_s: seconds("at_exp")?,
                 refresh: text("rt"),
                 id: text("idt"),
+            },
+            parties: match root.get("idt").and_then(Value::as_object) {
+                Some(parties) => Some(Claims::from_object(parties)?),
+                None => None,
             },
         })
     }
@@ -382,6 +428,12 @@ impl Sessions {
         let sealed = self.sealer.seal(Purpose::Session, self.seal_host(host), seen.to_json().as_bytes(), nonce)?;
         let left_s = session.created_s.saturating_add(self.absolute_s).saturating_sub(now.secs());
         self.cookie.write(&sealed, left_s.min(self.idle_s).max(0), cookies)
+    }
+
+    /// Returns whether the session fits into cookies.
+    pub(crate) fn fits(&self, session: &Session) -> bool {
+        let sealed = Sealer::sealed_bytes(session.to_json().len());
+        sealed <= limits::MAX_COOKIE_CHUNKS * limits::MAX_COOKIE_CHUNK_BYTES
     }
 
     /// Seals the session as a message between instances and the coordinator.

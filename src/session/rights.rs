@@ -1,10 +1,9 @@
 //! The rights that an access token grants, with their expiry.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::json::{Number, Value, quote};
+use crate::json::{Number, Value, push_quoted};
 use crate::jwt::Claims;
 
 /// The rights of a verified access token.
@@ -38,10 +37,10 @@ impl Rights {
             }
         }
         let is_contradicted = agreed.len() < about.members().count();
-        let afterwards = if is_contradicted { Some(Claims::from_members(agreed.into_iter())?) } else { None };
+        let afterwards = if is_contradicted { Some(Claims::from_members(&mut agreed.into_iter())?) } else { None };
         let of_token = granted.members().filter(|(name, _)| *name != "exp");
         merged.extend(of_token.map(|(name, value)| (name, value.to_json())));
-        let with_user = Claims::from_members(merged.into_iter())?;
+        let with_user = Claims::from_members(&mut merged.into_iter())?;
         Some(Self { granted, with_user, afterwards, until_s })
     }
 
@@ -60,9 +59,18 @@ impl Rights {
 }
 
 impl Claims {
-    /// Builds claims from names and JSON values.
-    pub(crate) fn from_members<'m>(members: impl Iterator<Item = (&'m str, String)>) -> Option<Self> {
-        let members: Vec<String> = members.map(|(name, value)| format!("{}:{value}", quote(name))).collect();
-        Self::from_json(format!("{{{}}}", members.join(",")).into_bytes())
+    /// Builds claims from names and JSON values. Not generic, so that it is compiled once.
+    pub(crate) fn from_members(members: &mut dyn Iterator<Item = (&str, String)>) -> Option<Self> {
+        let mut json = String::from("{");
+        for (name, value) in members {
+            if json.len() > 1 {
+                json.push(',');
+            }
+            push_quoted(&mut json, name);
+            json.push(':');
+            json.push_str(&value);
+        }
+        json.push('}');
+        Self::from_json(json.into_bytes())
     }
 }

@@ -172,7 +172,8 @@ fn a_client_is_refused_twice_at_most() {
     assert_eq!(response.outcome(), (502, "token_exchange_failed".into()));
     assert_eq!(response.json()["error"], "invalid_client");
     assert_eq!(back.exchanges(), 2);
-    let line = "token_exchange_failed: the token endpoint answered invalid_client: check client_id";
+    let line =
+        "token_exchange_failed: https://tenant.example.com/oauth/token answered 401, invalid_client: check client_id";
     assert!(back.deployment.has_logged(line), "{:?}", back.deployment.lines());
 }
 

@@ -1,14 +1,17 @@
 //! Logout.
 
+use std::rc::Rc;
+
 use edgeward::gateway::{Answer, HeaderEdit};
 use edgeward::http::RequestHead;
 use edgeward::io::Unreachable;
 use edgeward::oidc::{CoordinatorResponse, SessionAction};
 use serde_json::json;
 
+use crate::support::CLIENT;
 use crate::support::browser::{Browser, Request};
 use crate::support::coordinator::Behavior;
-use crate::support::deployment::{COOKIE, Deployment, config, with};
+use crate::support::deployment::{COOKIE, Deployment, config, oidc_config, with};
 use crate::support::provider::{Auth, CLIENT_SECRET, Endpoint, Fault, form, refusal};
 use crate::support::world::status;
 use crate::{by, due, peek};
@@ -129,7 +132,90 @@ fn a_revocation_that_fails_is_not_repeated_and_changes_nothing() {
         deployment.provider.answer_next(Endpoint::Revocation, reply);
         assert_eq!(log_out(&deployment, &mut browser).status, 302);
         assert_eq!(deployment.provider.requests(Endpoint::Revocation), requests);
+        assert!(deployment.has_logged("revocation_failed: https://tenant.example.com/oauth/revoke "));
         assert_eq!(peek(&deployment, &copy, "/app").status, 401);
+    }
+}
+
+#[test]
+fn the_client_authenticates_at_the_revocation_endpoint_as_that_announces() {
+    let (basic, post) = ("client_secret_basic", "client_secret_post");
+    for (configured, announced, used) in [
+        (post, json!([basic]), Auth::Basic),
+        (post, json!([basic, post]), Auth::Post),
+        (post, json!(["private_key_jwt", post]), Auth::Post),
+        (post, json!(["private_key_jwt"]), Auth::Post),
+        (post, json!(null), Auth::Post),
+        (post, json!(basic), Auth::Post),
+        (basic, json!([post]), Auth::Post),
+        (basic, json!([7, basic]), Auth::Basic),
+        ("none", json!([basic, "none"]), Auth::None),
+    ] {
+        let mut config = with(oidc_config(), &json!({ "authorizer": { "client_auth": configured } }));
+        if configured == "none" {
+            config["authorizer"].as_object_mut().unwrap().remove("client_secret");
+        }
+        let deployment = Deployment::of(&config);
+        deployment.provider.set().auth = match configured {
+            "none" => Auth::None,
+            one => {
+                if one == basic {
+                    Auth::Basic
+                } else {
+                    Auth::Post
+                }
+            }
+        };
+        deployment.provider.set().metadata = json!({ "revocation_endpoint_auth_methods_supported": announced });
+        let mut browser = deployment.logged_in();
+        let token = deployment.provider.newest();
+        deployment.provider.set().auth = used;
+        log_out(&deployment, &mut browser);
+        assert_eq!(deployment.provider.state().revoked, [token], "{configured} {announced}");
+        assert_eq!(deployment.provider.requests(Endpoint::Revocation), 1, "{configured} {announced}");
+    }
+}
+
+#[test]
+fn a_long_id_token_is_not_stored_and_the_logout_names_the_client() {
+    // At most 1,536 bytes are.
+    for (groups, is_stored) in [(1, true), (300, false)] {
+        let deployment = Deployment::discovering();
+        let groups: Vec<String> = (0..groups).map(|number| format!("/example/group-{number}")).collect();
+        let sent = groups.clone();
+        deployment.provider.set().id = Rc::new(move |id| id.claim("azp", CLIENT).claim("groups", sent.clone()));
+        let mut browser = deployment.logged_in();
+        let session = deployment.session(&browser);
+        assert_eq!(session.tokens().id.is_some(), is_stored);
+        assert_eq!(session.claims().get("groups").unwrap().to_json(), serde_json::to_string(&groups).unwrap());
+        // A refreshed one must be for the same parties, whether the former one is stored or not.
+        deployment.provider.set().rotates = false;
+        for (has_azp, status) in [(true, 200), (false, 401)] {
+            deployment.provider.set().id = Rc::new(move |id| if has_azp { id.claim("azp", CLIENT) } else { id });
+            let answer = deployment.instance().send(&mut browser.clone(), Request::post("/refresh"));
+            assert_eq!(answer.status, status, "{has_azp} {is_stored}");
+        }
+        let answer = log_out(&deployment, &mut browser);
+        assert!(answer.location().len() < 2048, "{}", answer.location().len());
+        let parameters = form(answer.location().split_once('?').unwrap().1);
+        assert_eq!(parameters.contains_key("id_token_hint"), is_stored);
+        assert_eq!(parameters["client_id"], "client-1");
+        assert_eq!(parameters["post_logout_redirect_uri"], "https://app.example.com/");
+    }
+}
+
+#[test]
+fn a_logout_url_has_the_id_token_only_if_it_stays_short() {
+    for (len, has_hint) in [(100, true), (1000, false)] {
+        let bye = format!("https://app.example.com/{}", "a".repeat(len));
+        let deployment = Deployment::of(&with(oidc_config(), &json!({ "authorizer": { "post_logout_uri": bye } })));
+        let id = "x".repeat(500);
+        deployment.provider.set().id = Rc::new(move |token| token.claim("picture", id.as_str()));
+        let answer = log_out(&deployment, &mut deployment.logged_in());
+        let parameters = form(answer.location().split_once('?').unwrap().1);
+        assert_eq!(parameters.contains_key("id_token_hint"), has_hint, "{}", answer.location().len());
+        assert!(answer.location().len() < 2048);
+        assert_eq!(parameters["post_logout_redirect_uri"], bye);
     }
 }
 

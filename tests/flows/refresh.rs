@@ -437,25 +437,143 @@ fn a_refresh_needs_the_providers_endpoints() {
 }
 
 #[test]
-fn an_id_token_of_another_login_ends_the_session() {
+fn an_id_token_of_another_login_ends_the_session_and_the_new_refresh_token_is_revoked() {
+    for (claim, value) in [("sub", "user-2"), ("nonce", "other")] {
+        let deployment = Deployment::new();
+        let mut browser = due(&deployment);
+        deployment.provider.set().id = Rc::new(move |id| id.claim(claim, value));
+        let answer = deployment.send(&mut browser, Request::get("/app"));
+        assert_eq!((answer.status, answer.sets(COOKIE)), (401, Some(false)), "{claim}");
+        let line = format!("id_token_invalid: its claim \"{claim}\" is not that of the login; the session ends");
+        assert!(deployment.has_logged(&line), "{:?}", deployment.lines());
+        assert_eq!(deployment.provider.state().revoked, [deployment.provider.newest()]);
+    }
+}
+
+/// Until it kept the new refresh token, the session ended, because the old one was used.
+#[test]
+fn beside_a_refused_id_token_only_the_new_refresh_token_is_used() {
     type Alter = fn(Mint) -> Mint;
-    let cases: [(&str, Alter); 7] = [
+    let cases: [(&str, Alter); 6] = [
         ("at_hash_mismatch", |id| id.claim("at_hash", "AAAAAAAAAAAAAAAAAAAAAA")),
-        ("its claim \"sub\" is not that of the login", |id| id.claim("sub", "user-2")),
-        ("its claim \"nonce\" is not that of the login", |id| id.claim("nonce", "other")),
         ("issuer_mismatch", |id| id.claim("iss", "https://evil.example/")),
         ("audience_mismatch", |id| id.claim("aud", "other")),
         ("token_expired", |id| id.claim("exp", 1_000_000_000)),
+        ("token_issued_in_future", |id| id.claim("iat", 4_000_000_000_u64)),
         ("signature_invalid", |id| id.signed_by(key_b())),
     ];
     for (code, alter) in cases {
-        let deployment = Deployment::new();
-        let mut browser = due(&deployment);
-        deployment.provider.set().id = Rc::new(alter);
-        let answer = deployment.send(&mut browser, Request::get("/app"));
-        assert_eq!((answer.status, answer.sets(COOKIE)), (401, Some(false)), "{code}");
-        assert!(deployment.has_logged(&format!("id_token_invalid: {code}")), "{:?}", deployment.lines());
+        for rotates in [true, false] {
+            let deployment = Deployment::new();
+            deployment.provider.set().rotates = rotates;
+            let mut browser = due(&deployment);
+            let before = deployment.session(&browser);
+            let good = std::mem::replace(&mut deployment.provider.set().id, Rc::new(alter));
+            deployment.provider.set().user = "user-2".into();
+            let answer = deployment.send(&mut browser, Request::get("/app"));
+            assert_eq!((answer.status, answer.origin_header("x-user")), (200, Some("user-1")), "{code}");
+            assert!(deployment.has_logged(&format!("id_token_invalid: {code}")), "{:?}", deployment.lines());
+            let after = deployment.session(&browser);
+            assert_eq!(after.tokens().access, before.tokens().access, "{code}");
+            assert_eq!(after.claims().as_json(), before.claims().as_json(), "{code}");
+            assert_eq!(after.tokens().refresh, Some(deployment.provider.newest()), "{code}");
+            assert_eq!(deployment.provider.state().revoked.len(), 0);
+            // The next attempt waits for five seconds, and uses it.
+            deployment.provider.set().id = good;
+            deployment.send(&mut browser, Request::get("/app"));
+            assert_eq!(deployment.provider.refreshes(), 1, "{code}");
+            deployment.sleep_s(5);
+            deployment.send(&mut browser, Request::get("/app"));
+            assert_ne!(deployment.session(&browser).tokens().access, before.tokens().access, "{code}");
+            assert_eq!((deployment.provider.refreshes(), deployment.provider.state().reused), (2, 0), "{code}");
+        }
     }
+}
+
+#[test]
+fn a_new_refresh_token_beside_an_unusable_access_token_is_used() {
+    type Change = fn(&mut Value);
+    let cases: [(&str, Change); 5] = [
+        (" without access_token", |body| body["access_token"] = json!("")),
+        (" without access_token", |body| body["access_token"] = json!(null)),
+        (" without access_token", |body| body["access_token"] = json!("a\nb")),
+        (" without token_type Bearer", |body| body["token_type"] = json!("DPoP")),
+        (" without token_type Bearer", |body| body["token_type"] = json!(7)),
+    ];
+    for (lacks, change) in cases {
+        for by_coordinator in [false, true] {
+            let deployment = Deployment::new();
+            let _coordinator = by_coordinator.then(|| deployment.coordinated());
+            let mut browser = due(&deployment);
+            let before = deployment.session(&browser).tokens().clone();
+            deployment.provider.fault(Endpoint::Token, Fault::Change(Box::new(change)));
+            assert_eq!(deployment.send(&mut browser, Request::get("/app")).status, 200, "{lacks}");
+            let line = format!("refresh_unavailable: https://tenant.example.com/oauth/token answered 200{lacks}; ");
+            assert!(deployment.has_logged(&line), "{:?}", deployment.lines());
+            let after = deployment.session(&browser).tokens().clone();
+            assert_eq!(after.refresh, Some(deployment.provider.newest()), "{lacks}");
+            assert_eq!((&after.access, &after.id), (&before.access, &before.id), "{lacks}");
+            deployment.send(&mut browser, Request::get("/app"));
+            assert_eq!(deployment.provider.refreshes(), 1, "{lacks}");
+            deployment.sleep_s(5);
+            deployment.send(&mut browser, Request::get("/app"));
+            assert_ne!(deployment.session(&browser).tokens().access, before.access, "{lacks}");
+            assert_eq!(deployment.provider.state().reused, 0, "{lacks}");
+        }
+    }
+}
+
+#[test]
+fn the_refresh_route_reports_tokens_that_could_not_be_used_and_stores_the_new_refresh_token() {
+    let deployment = Deployment::new();
+    let mut browser = deployment.logged_in();
+    deployment.provider.fault(Endpoint::Token, Fault::Change(Box::new(|body| body["access_token"] = json!(""))));
+    let answer = deployment.send(&mut browser, Request::post("/refresh"));
+    assert_eq!((answer.outcome(), answer.sets(COOKIE)), ((502, "refresh_unavailable".into()), Some(true)));
+    assert_eq!(deployment.session(&browser).tokens().refresh, Some(deployment.provider.newest()));
+    deployment.sleep_s(5);
+    assert_eq!(deployment.send(&mut browser, Request::post("/refresh")).status, 200);
+    assert_eq!(deployment.provider.state().reused, 0);
+}
+
+#[test]
+fn empty_texts_of_a_response_are_absent_and_the_type_is_the_former_one() {
+    let deployment = Deployment::new();
+    deployment.provider.set().rotates = false;
+    let mut browser = due(&deployment);
+    let before = deployment.session(&browser);
+    let change = |body: &mut Value| {
+        for name in ["id_token", "refresh_token", "scope", "token_type", "error"] {
+            body[name] = json!("");
+        }
+    };
+    deployment.provider.fault(Endpoint::Token, Fault::Change(Box::new(change)));
+    deployment.send(&mut browser, Request::get("/app"));
+    let after = deployment.session(&browser);
+    assert_ne!(after.tokens().access, before.tokens().access);
+    assert_eq!((&after.tokens().refresh, &after.tokens().id), (&before.tokens().refresh, &before.tokens().id));
+    assert_eq!(after.claims().as_json(), before.claims().as_json());
+
+    deployment.provider.set().answer = Rc::new(|body| body["refresh_token"] = json!(""));
+    let without = deployment.logged_in();
+    assert_eq!(deployment.session(&without).tokens().refresh, None);
+}
+
+#[test]
+fn tokens_too_large_for_cookies_are_not_used_but_the_new_refresh_token_is() {
+    let deployment = Deployment::new();
+    let mut browser = due(&deployment);
+    let before = deployment.session(&browser).tokens().clone();
+    let good = std::mem::replace(&mut deployment.provider.set().access, Rc::new(|_| "a".repeat(16_000)));
+    deployment.provider.set().id = Rc::new(|id| id.claim("groups", vec!["a group of this user"; 300]));
+    assert_eq!(deployment.send(&mut browser, Request::get("/app")).status, 200);
+    assert!(deployment.has_logged("session_too_large: "), "{:?}", deployment.lines());
+    let after = deployment.session(&browser).tokens().clone();
+    assert_eq!((after.access, after.refresh), (before.access, Some(deployment.provider.newest())));
+    deployment.provider.set().access = good;
+    deployment.sleep_s(5);
+    deployment.send(&mut browser, Request::get("/app"));
+    assert_eq!((deployment.provider.refreshes(), deployment.provider.state().reused), (2, 0));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::support::browser::{Browser, Request};
 use crate::support::deployment::{COOKIE, Deployment, oidc_config, with};
 use crate::support::provider::{Endpoint, Fault};
 use crate::support::world::{json as ok_json, status};
-use crate::support::{Mint, key_a};
+use crate::support::{CLIENT, Mint, key_a, key_b};
 
 /// A response of the provider, with the status and code for a request with a token.
 type Case = (fn() -> Fault, u16, &'static str);
@@ -50,6 +50,48 @@ fn callers_get_the_providers_claims() {
     let by_token = deployment.fetch(Request::get("/userinfo").bearer(&token(&deployment)));
     assert_eq!((by_token.status, by_token.json()), (200, fresh));
     assert!([by_session, by_token].iter().all(|answer| answer.header("cache-control") == Some("private, no-store")));
+}
+
+#[test]
+fn a_route_returns_the_verified_claims_without_the_provider() {
+    let mut config = oidc_config();
+    for (path, auth) in [("/me", "required"), ("/me/session", "none"), ("/me/maybe", "optional")] {
+        let route = json!({ "method": "GET", "path": path, "auth": auth, "integration": { "type": "claims" } });
+        config["paths"].as_array_mut().unwrap().push(route);
+    }
+    let deployment = Deployment::of(&config);
+    let browser = deployment.logged_in();
+    let token = token(&deployment);
+    deployment.provider.take_all_down();
+    for path in ["/me", "/me/session", "/me/maybe"] {
+        let answer = peek(&deployment, &browser, path);
+        let claims = answer.json();
+        // The rights of the access token, and none of what describes the protocol.
+        let expected = json!([200, "user-1", "Ann", "read:things write:things", null, null, "private, no-store"]);
+        let got = json!([
+            answer.status,
+            claims["sub"],
+            claims["name"],
+            claims["scope"],
+            claims["exp"],
+            claims["nonce"],
+            answer.header("cache-control"),
+        ]);
+        assert_eq!(got, expected, "{path}");
+        let by_token = deployment.fetch(Request::get(path).bearer(&token));
+        let anonymous = deployment.fetch(Request::get(path));
+        if path == "/me/session" {
+            assert_eq!((by_token.status, anonymous.status), (401, 401));
+        } else {
+            assert_eq!((by_token.status, by_token.json()["sub"].as_str()), (200, Some("user-1")), "{path}");
+            assert_eq!(anonymous.outcome(), (401, "token_missing".into()), "{path}");
+        }
+    }
+    assert_eq!(deployment.provider.requests(Endpoint::Userinfo), 0);
+    // The rights end with the access token; the user's claims do not.
+    deployment.sleep_s(3600);
+    let later = peek(&deployment, &browser, "/me/session").json();
+    assert_eq!((later["sub"].as_str(), later.get("scope")), (Some("user-1"), None));
 }
 
 #[test]
@@ -243,7 +285,7 @@ const OTHERS: [&str; 4] =
 fn a_login_fails_without_userinfo_of_its_user() {
     let jwt = || answers(Incoming { content_type: Some("application/jwt".into()), ..ok_json("e30.e30.AA") });
     let twice = || answers(ok_json(r#"{"sub":"user-2","sub":"user-1"}"#));
-    let further: [Case; 2] = [(jwt, 502, "userinfo_unavailable"), (twice, 502, "userinfo_unavailable")];
+    let further: [Case; 2] = [(jwt, 502, "userinfo_invalid"), (twice, 502, "userinfo_unavailable")];
     let failures = FAILURES.into_iter().chain(further).map(|(fault, _, code)| (fault(), code));
     let others = OTHERS.map(|body| (answers(ok_json(body)), "userinfo_subject_mismatch"));
     for (fault, code) in failures.chain(others) {
@@ -258,6 +300,93 @@ fn a_login_fails_without_userinfo_of_its_user() {
         assert_eq!(deployment.provider.requests(Endpoint::Userinfo), 1, "{code}");
         assert_eq!(deployment.log_in(&mut browser).sets(COOKIE), Some(true), "the next login succeeds");
     }
+}
+
+/// Returns a signed response of userinfo.
+fn signed(text: String) -> Incoming {
+    Incoming { content_type: Some("application/jwt; charset=utf-8".into()), ..ok_json(&text) }
+}
+
+/// Returns userinfo with all that it may state about itself.
+fn userinfo_jwt() -> Mint {
+    Mint::id(key_a()).without("nonce").claim("email", "ann@example.com")
+}
+
+#[test]
+fn a_signed_response_of_userinfo_is_verified() {
+    let good = [
+        userinfo_jwt(),
+        // OpenID Connect Core §5.3.2: these two should be there, and the others need not.
+        userinfo_jwt().without("iss").without("aud").without("exp").without("iat").without_header("typ"),
+        userinfo_jwt().claim("aud", json!([CLIENT])),
+    ];
+    for jwt in good {
+        let deployment = merging(&json!({}));
+        deployment.provider.answer_next(Endpoint::Userinfo, Ok(signed(format!("{}\n", jwt.text()))));
+        let browser = deployment.logged_in();
+        assert_eq!(claims(&deployment, &browser)["email"], "ann@example.com");
+        let seen = deployment.seen();
+        let sent = seen.sent.iter().rfind(|sent| sent.request.url.ends_with("/userinfo")).unwrap();
+        assert!(sent.request.headers.contains(&("accept", "application/jwt".into())));
+        drop(seen);
+        deployment.provider.answer_next(Endpoint::Userinfo, Ok(signed(jwt.text())));
+        let answer = peek(&deployment, &browser, "/userinfo");
+        assert_eq!((answer.status, answer.json()["email"].as_str()), (200, Some("ann@example.com")));
+    }
+}
+
+#[test]
+fn a_signed_response_of_userinfo_that_breaks_a_rule_is_refused() {
+    let public_key = serde_json::to_vec(&key_a().jwk()).unwrap();
+    let input = userinfo_jwt().header("alg", "HS256");
+    let hmac = crate::support::hmac_sha256(&public_key, input.signing_input().as_bytes());
+    let encrypted = format!("{}.e30.e30", userinfo_jwt().text());
+    for (reason, text) in [
+        ("alg_not_allowed", userinfo_jwt().header("alg", "none").with_signature(&[])),
+        ("alg_not_allowed", input.with_signature(&hmac)),
+        ("alg_not_allowed", userinfo_jwt().algorithm(edgeward::jwt::Algorithm::Ps256).text()),
+        ("signature_invalid", userinfo_jwt().signed_by(key_b()).text()),
+        ("key_not_found", userinfo_jwt().header("kid", "other").text()),
+        ("issuer_mismatch", userinfo_jwt().claim("iss", "https://evil.example/").text()),
+        ("claim_malformed", userinfo_jwt().claim("iss", 7).text()),
+        ("audience_mismatch", userinfo_jwt().claim("aud", "another-client").text()),
+        ("audience_mismatch", userinfo_jwt().claim("aud", json!([CLIENT, "another-client"])).text()),
+        ("token_expired", userinfo_jwt().claim("exp", 1_000_000_000).text()),
+        ("claim_malformed", userinfo_jwt().claim("exp", "never").text()),
+        ("claim_malformed", userinfo_jwt().claim("exp", Value::Null).text()),
+        ("token_not_yet_valid", userinfo_jwt().claim("nbf", 4_000_000_000_u64).text()),
+        ("typ_not_allowed", userinfo_jwt().header("typ", "at+jwt").text()),
+        ("crit_not_supported", userinfo_jwt().header("crit", json!(["exp"])).text()),
+        ("token_encrypted", encrypted),
+        ("token_malformed", String::new()),
+        ("token_malformed", r#"{"sub":"user-1"}"#.into()),
+    ] {
+        let deployment = merging(&json!({}));
+        let mut browser = Browser::default();
+        let callback = deployment.begin(&mut browser, "/login");
+        deployment.provider.answer_next(Endpoint::Userinfo, Ok(signed(text)));
+        let answer = deployment.send(&mut browser, Request::get(&callback));
+        assert_eq!((answer.outcome(), answer.sets(COOKIE)), ((502, "userinfo_invalid".into()), None), "{reason}");
+        let line = format!("userinfo_invalid: {reason}: ");
+        assert!(deployment.has_logged(&line), "{reason} {:?}", deployment.lines());
+    }
+    // About another user, or about none.
+    for jwt in [userinfo_jwt().claim("sub", "user-2"), userinfo_jwt().without("sub")] {
+        let deployment = merging(&json!({}));
+        let browser = deployment.logged_in();
+        deployment.provider.answer_next(Endpoint::Userinfo, Ok(signed(jwt.text())));
+        let answer = peek(&deployment, &browser, "/userinfo");
+        assert_eq!(answer.outcome(), (502, "userinfo_subject_mismatch".into()));
+    }
+    // Nor does a session answer for a response that was tampered with.
+    let deployment = merging(&json!({}));
+    let mut browser = due(&deployment);
+    let before = claims(&deployment, &browser);
+    deployment.provider.answer_next(Endpoint::Userinfo, Ok(signed(userinfo_jwt().signed_by(key_b()).text())));
+    deployment.send(&mut browser, Request::get("/app"));
+    assert_eq!(claims(&deployment, &browser), before, "a refresh leaves the user's claims");
+    deployment.provider.answer_next(Endpoint::Userinfo, Ok(signed(userinfo_jwt().signed_by(key_b()).text())));
+    assert_eq!(peek(&deployment, &browser, "/userinfo").outcome(), (502, "userinfo_invalid".into()));
 }
 
 #[test]
@@ -289,17 +418,21 @@ fn a_refresh_updates_the_claims_of_userinfo() {
     assert_eq!((claims["email"].as_str(), claims.get("phone")), (Some("ann@example.com"), None));
 }
 
+/// Until it kept the new refresh token, the session ended.
 #[test]
-fn more_claims_than_a_session_can_store_end_it() {
+fn more_claims_than_a_session_can_store_are_not_used() {
     let deployment = merging(&json!({}));
     let mut browser = due(&deployment);
+    let before = claims(&deployment, &browser);
     // Each is within the limit; together they exceed it.
     let members = (0..edgeward::limits::MAX_OBJECT_MEMBERS - 1).map(|number| (format!("c{number}"), json!(1)));
     let mut many = Value::Object(members.collect());
     many["sub"] = json!("user-1");
     deployment.provider.answer_next(Endpoint::Userinfo, Ok(ok_json(&many.to_string())));
     let answer = deployment.send(&mut browser, Request::get("/app"));
-    assert_eq!((answer.status, answer.sets(COOKIE)), (401, Some(false)));
+    assert_eq!((answer.status, answer.sets(COOKIE)), (200, Some(true)));
+    assert_eq!(claims(&deployment, &browser), before);
+    assert_eq!(deployment.session(&browser).tokens().refresh, Some(deployment.provider.newest()));
     assert!(deployment.has_logged("session_too_large: "), "{:?}", deployment.lines());
 }
 

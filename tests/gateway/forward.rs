@@ -176,17 +176,18 @@ fn cookies_are_forwarded_without_the_gateways_own() {
     let gateway = gateway(&config());
     let cookie = Login::new().cookie();
     for (sent, kept) in [
-        ("a=b; c=d", Some("a=b; c=d")),
+        // Without one of the gateway's own, the header stays as it came: it is neither dropped nor set.
+        ("a=b;c=d ;; e=\u{e9}, f", None),
         ("a=b; __Host-edgeward=1.x; c=d", Some("a=b; c=d")),
         ("__Host-edgeward=1.x; __Host-edgeward.1=y; __Host-edgeward-login-abcdefgh=1.z", None),
         ("__host-EDGEWARD=x; a=b", Some("a=b")),
-        ("", None),
+        ("a=b, __Host-edgeward=1.x; c=d", Some("a=b; c=d")),
         (&cookie, None),
     ] {
         let forward = forward(&gateway, "GET", "/open/x", &[("cookie", sent)]);
         let got = forward.set.iter().find(|(name, _)| name == "cookie").map(|(_, value)| value.as_str());
         assert_eq!(got, kept, "{sent}");
-        assert!(forward.drops("cookie"));
+        assert_eq!(forward.drops("cookie"), sent.to_ascii_lowercase().contains("__host-edgeward"), "{sent}");
     }
     let both = format!("a=b; {cookie}");
     let forward = forward(&gateway, "GET", "/private-service/x", &[("cookie", &both)]);

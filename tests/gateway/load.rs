@@ -96,6 +96,30 @@ fn warnings_are_logged_and_the_gateway_works() {
 }
 
 #[test]
+fn what_works_in_part_is_a_warning() {
+    let warnings = |config: &serde_json::Value| {
+        let Compiled { warnings, .. } = compile(&config.to_string(), &|_| None).unwrap();
+        warnings.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let mut partly_usable = config();
+    let keys = partly_usable["authorizer"]["jwks"]["keys"].as_array_mut().unwrap();
+    keys.push(json!({ "kty": "oct", "kid": "old" }));
+    keys.push(json!({ "kty": "RSA", "n": "AQAB", "e": "AQAB" }));
+    let reasons = "\"old\": key type is not supported; without kid: ";
+    let expected = format!("warning at authorizer.jwks: has keys that are skipped: {reasons}");
+    let found = warnings(&partly_usable);
+    assert!(found.len() == 1 && found[0].starts_with(&expected), "{found:?}");
+
+    let mut without_scope = config();
+    without_scope["authorizer"]["scope"] = json!("openid");
+    without_scope["authorizer"]["type"] = json!("oidc");
+    without_scope["authorizer"]["issuer"] = json!("https://tenant.example.com/");
+    without_scope["authorizer"].as_object_mut().unwrap().remove("domain");
+    let found = warnings(&without_scope);
+    assert!(found.len() == 1 && found[0].contains("is \"refresh\", but \"offline_access\" is not in"), "{found:?}");
+}
+
+#[test]
 fn environment_variables_are_used_and_not_logged() {
     let mut config = config();
     config["session"] = json!({});

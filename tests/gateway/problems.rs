@@ -463,6 +463,15 @@ fn mistakes() -> Vec<(&'static str, String)> {
                 "integration": { "type": "refresh" } });
             at(at(with_login(), "/paths/0", refresh), "/authorizer/scope", json!("openid offline_access"))
         }),
+        ("a refresh route without offline_access at Auth0", {
+            let auth0 = json!({ "type": "auth0", "domain": "tenant.us.auth0.com", "audience": "https://api.example.com",
+                "client_id": "web", "client_secret": "secret", "redirect_uri": "https://app.example.com/cb" });
+            let refresh = json!({ "method": "POST", "path": "/refresh", "integration": { "type": "refresh" } });
+            at(at(with_login(), "/paths/0", refresh), "/authorizer", auth0)
+        }),
+        ("claims without a login", {
+            at(valid(), "/paths/0", json!({ "method": "GET", "path": "/me", "integration": { "type": "claims" } }))
+        }),
         // The end of a login
         ("a page on another host", at(with_login(), "/login", json!({ "default_return_to": "//evil.example" }))),
         ("a page with a fragment", at(with_login(), "/login", json!({ "default_return_to": "/home#top" }))),

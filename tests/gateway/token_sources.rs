@@ -130,7 +130,8 @@ fn every_source_is_removed_in_all_spellings_on_every_route() {
     let forwarded = forward(&gateway, "GET", "/open/a", &[("cookie", &format!("CF_Authorization={text}"))]);
     assert_eq!(set(&forwarded, "cookie"), None);
     let names = "CF_Authorization2=a; XCF_Authorization=b; CFAuthorization=c";
-    assert_eq!(set(&forward(&gateway, "GET", "/open/a", &[("cookie", names)]), "cookie"), Some(names));
+    let untouched = forward(&gateway, "GET", "/open/a", &[("cookie", names)]);
+    assert!(set(&untouched, "cookie").is_none() && !untouched.drops("cookie"));
     // A name that only the configuration knows, and a route that passes the verified token on.
     let mut config = config();
     config["authorizer"]["token_from"] = json!([{ "header": "Plain-Name" }]);

@@ -1,15 +1,14 @@
 //! Why a key or a document is not used: in the error, in the log, and in the status.
 
-use edgeward::VerificationError;
 use edgeward::host::{Level, SignatureVerdict};
-use edgeward::io::Incoming;
-use edgeward::jwk::KeysFailure;
+use edgeward::io::{Incoming, Unreachable};
+use edgeward::jwk::{KeyCache, KeySource, KeysFailure};
 use edgeward::jwt::Algorithm;
-use edgeward::limits;
+use edgeward::{VerificationError, Verifier, limits};
 use serde_json::{Value, json as value};
 
 use crate::support::world::{JWKS_URI, Verdict, World, json, token};
-use crate::support::{Mint, key_1024, key_a, key_b, set_text};
+use crate::support::{ISSUER, Mint, access_policy, key_1024, key_a, key_b, set_text};
 
 fn reason(world: &World) -> Option<String> {
     match world.result(&token(key_a())) {
@@ -37,7 +36,7 @@ fn a_set_without_a_usable_key_tells_why_of_each() {
         key_1024().kid
     );
     assert_eq!(reason(&world).as_deref(), Some(expected.as_str()));
-    let line = format!("jwks_no_usable_key: the issuer's key set has no usable key; {expected}");
+    let line = format!("jwks_no_usable_key: {JWKS_URI} answered 200; {expected}");
     assert_eq!(lines(&world), [(Level::Warning, line)]);
     assert!(!expected.contains("c2VjcmV0"), "no part of a key is told");
     let cache = world.verifier.keys().next().unwrap();
@@ -66,6 +65,79 @@ fn a_document_that_is_no_key_set_tells_why() {
     let world = World::new();
     world.answer(JWKS_URI, Incoming { status: 500, ..json("") });
     assert_eq!(reason(&world), None, "there is no document");
+    let message = "the issuer's key set cannot be fetched";
+    assert_eq!(lines(&world), [(Level::Warning, format!("jwks_unreachable: {JWKS_URI} answered 500; {message}"))]);
+    let world = World::new();
+    world.reply(JWKS_URI, Err(Unreachable::GivenUp));
+    assert_eq!(reason(&world), None);
+    assert_eq!(lines(&world), [(Level::Warning, format!("jwks_unreachable: {JWKS_URI} did not respond; {message}"))]);
+}
+
+#[test]
+fn an_outage_of_discovery_is_told_apart_from_one_of_the_keys() {
+    let openid = "https://tenant.example.com/.well-known/openid-configuration";
+    let oauth = "https://tenant.example.com/.well-known/oauth-authorization-server";
+    let keys = "https://keys.example.com/jwks?a=secret";
+    let document = |issuer: &str, jwks_uri: &str| json(&value!({"issuer": issuer, "jwks_uri": jwks_uri}).to_string());
+    let status = |status| Ok(Incoming { status, ..json("") });
+    for (at_openid, at_oauth, at_keys, line) in [
+        (
+            status(503),
+            status(200),
+            status(200),
+            format!("discovery_unreachable: {openid} answered 503; the issuer's discovery document cannot be fetched"),
+        ),
+        (
+            status(404),
+            status(500),
+            status(200),
+            format!("discovery_unreachable: {oauth} answered 500; the issuer's discovery document cannot be fetched"),
+        ),
+        (
+            Err(Unreachable::GivenUp),
+            status(200),
+            status(200),
+            format!(
+                "discovery_unreachable: {openid} did not respond; the issuer's discovery document cannot be fetched"
+            ),
+        ),
+        (
+            Ok(json("[]")),
+            status(200),
+            status(200),
+            format!("discovery_invalid: {openid} answered 200; the issuer's discovery document is not valid"),
+        ),
+        (
+            Ok(document("https://other.example.com/", keys)),
+            status(200),
+            status(200),
+            format!(
+                "discovery_issuer_mismatch: {openid} answered 200; the discovery document names another issuer than the configured one"
+            ),
+        ),
+        (
+            Ok(document(ISSUER, "ftp://a")),
+            status(200),
+            status(200),
+            format!(
+                "discovery_invalid: {ISSUER} names no acceptable jwks_uri; the issuer's discovery document is not valid"
+            ),
+        ),
+        (
+            Ok(document(ISSUER, keys)),
+            status(200),
+            status(502),
+            "jwks_unreachable: https://keys.example.com/jwks answered 502; the issuer's key set cannot be fetched"
+                .into(),
+        ),
+    ] {
+        let world = World::with(Verifier::new(access_policy(), KeyCache::new(ISSUER, KeySource::Discovery)));
+        world.reply(openid, at_openid);
+        world.reply(oauth, at_oauth);
+        world.reply(keys, at_keys);
+        assert!(world.result(&token(key_a())).is_err());
+        assert_eq!(lines(&world), [(Level::Warning, line)]);
+    }
 }
 
 #[test]

@@ -505,9 +505,9 @@ describe("what is refused:", () => {
     ],
     // login routes
     [
-      "a refresh route without offline_access",
+      "a refresh route without offline_access at Auth0; other providers may not know it",
       valid({
-        authorizer: { ...CLIENT, redirect_uri: "https://app.example.com/cb" },
+        authorizer: { ...CLIENT, type: "auth0", issuer: undefined, domain: "tenant.us.auth0.com", redirect_uri: "https://app.example.com/cb" },
         paths: [
           PUBLIC, { method: "POST", path: "/refresh", integration: { type: "refresh" } },
           { method: "GET", path: "/cb", integration: { type: "callback" } },
@@ -614,7 +614,7 @@ describe("what is accepted:", () => {
         PUBLIC,
         ...[
           "login", "auth0_callback_redirect", "callback", "auth0_callback", "logout", "auth0_logout", "userinfo",
-          "auth0_userinfo", "refresh", "auth0_refresh",
+          "auth0_userinfo", "claims", "refresh", "auth0_refresh",
         ].map((type) => ({ method: "GET", path: type === "callback" ? "/cb" : `/${type}`, integration: { type } })),
       ],
     })],

@@ -262,7 +262,7 @@ describe("an ID token", () => {
   for (const [what, wish, code] of rows) {
     test(`${what} makes no session: ${code}`, async () => {
       provider.reset();
-      worker.logs.splice(0).forEach(({ message }) => logged.push(message));
+      // A line is not repeated within a minute: it may be there from another row.
       provider.behave.idToken = wish();
       const browser = newBrowser();
       const answer = await browser.open("/login?return_to=/app/x");
@@ -274,15 +274,13 @@ describe("an ID token", () => {
   }
 
   test("that is missing, empty or no text makes no session", async () => {
-    for (const idToken of [undefined, null, 7, ["x"], {}]) {
+    // Formerly an empty one was refused as a token.
+    for (const idToken of [undefined, null, 7, ["x"], {}, ""]) {
       provider.reset();
       provider.behave.idToken = () => idToken;
       const browser = newBrowser();
       await assertNotLoggedIn(browser, await browser.open("/login?return_to=/app/x"), 502, "token_exchange_failed");
     }
-    provider.behave.idToken = () => "";
-    const browser = newBrowser();
-    await assertNotLoggedIn(browser, await browser.open("/login?return_to=/app/x"), 400, "id_token_invalid");
   });
 
   test("of another login of the same person makes no session", async () => {
@@ -338,37 +336,37 @@ describe("a token endpoint that", () => {
   const problem = (status, error, more = {}) => ({ status, body: JSON.stringify({ error, error_description: "<script>alert(1)</script>", ...more }) });
   const ok = (reply) => ({ reply });
   const rows = [
-    ["answers 400 invalid_grant", { fault: problem(400, "invalid_grant") }, /answered invalid_grant \(\?script\?alert\(1\)\?\/script\?\): the code was used, has expired, or authorizer\.redirect_uri/],
-    ["answers 401 invalid_client", { fault: problem(401, "invalid_client") }, /answered invalid_client \(\?script\?alert\(1\)\?\/script\?\): check client_id, client_secret/],
-    ["answers 400 unauthorized_client", { fault: problem(400, "unauthorized_client") }, /answered unauthorized_client \(\?script\?alert\(1\)\?\/script\?\): check client_id/],
-    ["answers 403", { fault: problem(403, "access_denied") }, /answered access_denied \(\?script\?alert\(1\)\?\/script\?\): check authorizer\.redirect_uri/],
-    ["answers with a hostile error", { fault: problem(400, "<b>\r\nx</b>") }, /answered unknown_error \(\?script\?alert\(1\)\?\/script\?\): check/],
-    ["answers 429", { fault: { status: 429, headers: { "content-type": "text/plain", "retry-after": "7" }, body: "slow down" } }, /did not answer with JSON/],
-    ["answers 500", { fault: { status: 500, headers: { "content-type": "text/html" }, body: "<h1>sorry</h1>" } }, /did not answer with JSON/],
-    ["answers 503 with good tokens", { reply: undefined, fault: { status: 503, body: (text) => text } }, /did not answer with JSON/],
-    ["answers 201 with good tokens", { fault: { status: 201, body: (text) => text } }, /did not answer with JSON/],
-    ["answers HTML with 200", { fault: { status: 200, headers: { "content-type": "text/html" }, body: "<html>" } }, /did not answer with JSON/],
-    ["answers tokens declared as text", { fault: { headers: { "content-type": "text/plain" }, body: (text) => text } }, /did not answer with JSON/],
-    ["answers half of its JSON", { fault: { body: (text) => text.slice(0, -20) } }, /did not answer with JSON/],
-    ["breaks off within its JSON", { fault: { body: (text) => text, truncate: 100 } }, /did not answer with JSON/],
-    ["answers names twice", { fault: { body: (text) => text.replace("{", "{\"access_token\":\"x\",") } }, /did not answer with JSON/],
-    ["answers a list", ok(() => [1]), /did not answer with JSON/],
-    ["answers an error beside good tokens", ok((reply) => ({ ...reply, error: "server_error" })), /answered server_error/],
-    ["gives no access token", ok((reply) => ({ ...reply, access_token: undefined })), /did not answer with JSON/],
-    ["gives an empty access token", ok((reply) => ({ ...reply, access_token: "" })), /did not answer with JSON/],
-    ["gives an access token with a line break", ok((reply) => ({ ...reply, access_token: "a\nset-cookie: b=c" })), /did not answer with JSON/],
-    ["gives an access token beyond ASCII", ok((reply) => ({ ...reply, access_token: "é" })), /did not answer with JSON/],
-    ["gives an access token of 20 KiB", ok((reply) => ({ ...reply, access_token: "x".repeat(20_000) })), /did not answer with JSON/],
-    ["gives a token_type of its own", ok((reply) => ({ ...reply, token_type: "DPoP" })), /did not answer with JSON/],
-    ["gives no token_type", ok((reply) => ({ ...reply, token_type: undefined })), /did not answer with JSON/],
-    ["never ends its answer", { fault: { endless: true, headers: { "content-type": "application/json" }, body: () => " ".repeat(65_536) } }, /did not answer with JSON/],
-    ["cuts the connection", { fault: { reset: true } }, /did not answer with JSON/],
+    ["answers 400 invalid_grant", { fault: problem(400, "invalid_grant") }, /\/token answered 400, invalid_grant \(\?script\?alert\(1\)\?\/script\?\): the code was used, has expired, or authorizer\.redirect_uri/],
+    ["answers 401 invalid_client", { fault: problem(401, "invalid_client") }, /\/token answered 401, invalid_client \(\?script\?alert\(1\)\?\/script\?\): check client_id, client_secret/],
+    ["answers 400 unauthorized_client", { fault: problem(400, "unauthorized_client") }, /\/token answered 400, unauthorized_client \(\?script\?alert\(1\)\?\/script\?\): check client_id/],
+    ["answers 403", { fault: problem(403, "access_denied") }, /\/token answered 403, access_denied \(\?script\?alert\(1\)\?\/script\?\): check authorizer\.redirect_uri/],
+    ["answers with a hostile error", { fault: problem(400, "<b>\r\nx</b>") }, /\/token answered 400, unknown_error \(\?script\?alert\(1\)\?\/script\?\): check/],
+    ["answers 429", { fault: { status: 429, headers: { "content-type": "text/plain", "retry-after": "7" }, body: "slow down" } }, /\/token answered 429 \(request/],
+    ["answers 500", { fault: { status: 500, headers: { "content-type": "text/html" }, body: "<h1>sorry</h1>" } }, /\/token answered 500 \(request/],
+    ["answers 503 with good tokens", { reply: undefined, fault: { status: 503, body: (text) => text } }, /\/token answered 503 \(request/],
+    ["answers 201 with good tokens", { fault: { status: 201, body: (text) => text } }, /\/token answered 201 \(request/],
+    ["answers HTML with 200", { fault: { status: 200, headers: { "content-type": "text/html" }, body: "<html>" } }, /answered 200 without JSON/],
+    ["answers tokens declared as text", { fault: { headers: { "content-type": "text/plain" }, body: (text) => text } }, /answered 200 without JSON/],
+    ["answers half of its JSON", { fault: { body: (text) => text.slice(0, -20) } }, /answered 200 without JSON/],
+    ["breaks off within its JSON", { fault: { body: (text) => text, truncate: 100 } }, /\/token did not respond/],
+    ["answers names twice", { fault: { body: (text) => text.replace("{", "{\"access_token\":\"x\",") } }, /answered 200 without JSON/],
+    ["answers a list", ok(() => [1]), /answered 200 without JSON/],
+    ["answers an error beside good tokens", ok((reply) => ({ ...reply, error: "server_error" })), /answered 200, server_error/],
+    ["gives no access token", ok((reply) => ({ ...reply, access_token: undefined })), /answered 200 without access_token/],
+    ["gives an empty access token", ok((reply) => ({ ...reply, access_token: "" })), /answered 200 without access_token/],
+    ["gives an access token with a line break", ok((reply) => ({ ...reply, access_token: "a\nset-cookie: b=c" })), /answered 200 without access_token/],
+    ["gives an access token beyond ASCII", ok((reply) => ({ ...reply, access_token: "é" })), /answered 200 without access_token/],
+    ["gives an access token of 20 KiB", ok((reply) => ({ ...reply, access_token: "x".repeat(20_000) })), /answered 200 without access_token/],
+    ["gives a token_type of its own", ok((reply) => ({ ...reply, token_type: "DPoP" })), /answered 200 without token_type Bearer/],
+    ["gives no token_type", ok((reply) => ({ ...reply, token_type: undefined })), /answered 200 without token_type Bearer/],
+    ["never ends its answer", { fault: { endless: true, headers: { "content-type": "application/json" }, body: () => " ".repeat(65_536) } }, /\/token did not respond/],
+    ["cuts the connection", { fault: { reset: true } }, /\/token did not respond/],
   ];
   for (const [what, { fault, reply }, line] of rows) {
     test(`${what} is 502, once, and the log says what to do`, async () => {
       for (const headers of [NAVIGATION, PROGRAM]) {
         provider.reset();
-        worker.logs.splice(0).forEach(({ message }) => logged.push(message));
+        // A line is not repeated within a minute: it may be there from another row.
         provider.behave.reply = reply;
         const { browser, url } = await atCallback();
         if (fault) provider.setFault("token", fault);
@@ -495,20 +493,30 @@ describe("while the provider", () => {
     provider.reset();
   });
 
-  test("renews tokens with an ID token of another person, issuer or key, the session ends", async () => {
-    for (const idToken of [{ claims: { sub: "alice" } }, { claims: { iss: "https://evil.example" } }, { claims: { aud: "other" } }, { key: other }, { claims: { at_hash: "AAAAAAAAAAAAAAAAAAAAAA" } }]) {
+  for (const [what, idToken, continues] of [
+    ["person, the session ends", { claims: { sub: "alice" } }, false],
+    // Formerly these ended it, too, although the old refresh token was used.
+    ["issuer, client, access token or key, nothing of it is used but the refresh token", [{ claims: { iss: "https://evil.example" } }, { claims: { aud: "other" } }, { key: other }, { claims: { at_hash: "AAAAAAAAAAAAAAAAAAAAAA" } }], true],
+  ]) {
+    test(`renews tokens with an ID token of another ${what}`, async () => {
+      for (const wish of [idToken].flat()) {
+        provider.reset();
+        let issued;
+        provider.behave.reply = (reply) => ({ ...reply, expires_in: 1, refresh_token: (issued = reply.refresh_token) });
+        const browser = newBrowser();
+        const { next } = await browser.open("/login?return_to=/app/x", { until: isApp });
+        assert.equal(next.pathname, "/app/x");
+        provider.behave.idToken = wish;
+        const answer = await browser.send("/app/x", { headers: API });
+        assert.equal(answer.status, continues ? 200 : 401, JSON.stringify(wish));
+        assert.equal(provider.exchanges.length, 2);
+        assert.equal(sessionCookies(browser).length > 0, continues);
+        assert.deepEqual(provider.revocations, continues ? [] : [issued]);
+        if (continues) assert.equal(answer.json().headers["x-user-id"], "mallory");
+      }
       provider.reset();
-      provider.behave.reply = (reply) => ({ ...reply, expires_in: 1 });
-      const browser = newBrowser();
-      const { next } = await browser.open("/login?return_to=/app/x", { until: isApp });
-      assert.equal(next.pathname, "/app/x");
-      provider.behave.idToken = idToken;
-      const answer = await browser.send("/app/x", { headers: API });
-      assert.equal(answer.status, 401, JSON.stringify(idToken));
-      assert.deepEqual(sessionCookies(browser), []);
-    }
-    provider.reset();
-  });
+    });
+  }
 });
 
 describe("where a browser goes", () => {
@@ -651,7 +659,7 @@ describe("the published checklist of clients", () => {
     webfinger: "the issuer is configured, not found by WebFinger",
     registration: "clients are configured, not registered",
     channel: "front-channel and back-channel logout and session management are not offered",
-    userinfo: "signed userinfo answers and tokens in the body are not asked for",
+    userinfo: "tokens are not sent to userinfo in the body",
     state: "no state is sent to the logout, so none is expected back",
   };
   const COVERED = {
@@ -682,12 +690,12 @@ describe("the published checklist of clients", () => {
     "oidcc-client-test-nonce-unless-code-flow": "asks the provider for exactly what it should",
     "oidcc-client-test-nonce-invalid": "with another nonce",
     "oidcc-client-test-refresh-token": "revokes the refresh token",
-    "oidcc-client-test-refresh-token-invalid-issuer": "renews tokens with an ID token of another person, issuer or key, the session ends",
-    "oidcc-client-test-refresh-token-invalid-sub": "renews tokens with an ID token of another person, issuer or key, the session ends",
+    "oidcc-client-test-refresh-token-invalid-issuer": "issuer, client, access token or key, nothing of it is used but the refresh token",
+    "oidcc-client-test-refresh-token-invalid-sub": "person, the session ends",
     "oidcc-client-test-request-uri-signed-none": NONE.requestObject,
     "oidcc-client-test-request-uri-signed-rs256": NONE.requestObject,
     "oidcc-client-test-scope-userinfo-claims": "tells the session's user, without tokens",
-    "oidcc-client-test-userinfo-signed": NONE.userinfo,
+    "oidcc-client-test-userinfo-signed": "come from a signed userinfo of a real provider, and from the session without the provider",
     "oidcc-client-test-userinfo-bearer-body": NONE.userinfo,
     "oidcc-client-test-userinfo-bearer-header": "tells the session's user, without tokens",
     "oidcc-client-test-discovery-issuer-mismatch": "is of another issuer",

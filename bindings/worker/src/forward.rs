@@ -52,7 +52,7 @@ pub(crate) async fn to_origin(inbound: &Inbound, forward: Forward<'_>, host: &Wo
             response::from_reply(&forward.timed_out())
         }
         Err(_) => {
-            host.log(Level::Error, &"origin_unreachable: the request could not be forwarded");
+            host.log(Level::Error, &format_args!("origin_unreachable: {}", forward.described()));
             response::from_reply(&forward.unreachable())
         }
     }

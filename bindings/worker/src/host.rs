@@ -3,9 +3,10 @@
 use core::fmt::Display;
 use core::future::Future;
 use core::pin::Pin;
+use std::cell::RefCell;
 use std::rc::Rc;
 
-use edgeward::host::{Host, Level, SignatureCheck, SignatureVerdict, Spawn};
+use edgeward::host::{Host, Level, RecentLines, SignatureCheck, SignatureVerdict, Spawn};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 use edgeward::limits;
@@ -51,6 +52,10 @@ extern "C" {
 
 /// The number that `send` of `host.js` returns for a network failure.
 const NETWORK_FAILED: f64 = 0.0;
+
+thread_local! {
+    static RECENT_LINES: RefCell<RecentLines> = RefCell::default();
+}
 
 /// The host of one request, or of one message to a Durable Object, which has no context.
 #[derive(Clone)]
@@ -147,7 +152,10 @@ impl Host for WorkerHost {
     }
 
     fn log(&self, level: Level, line: &dyn Display) {
-        log(level, line);
+        let line = line.to_string();
+        if RECENT_LINES.with_borrow_mut(|recent| recent.admits(&line, self.now())) {
+            log(level, &line);
+        }
     }
 }
 

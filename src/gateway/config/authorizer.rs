@@ -92,13 +92,13 @@ section! {
         callback_uri: Url;
         /// Where the browser goes after a logout, registered at the provider. Without it: the root of the site.
         post_logout_uri: Url;
-        /// Scopes requested at login, `openid` among them. With `offline_access` sessions are refreshed.
+        /// Scopes requested at login, `openid` among them. With `offline_access` sessions are refreshed; some providers refresh them without it.
         scope: Checked<LoginScope> = "openid profile email";
         /// How the login requests an access token for the audience: by this parameter, or not at all. Without it: `audience` with the type `auth0`, else `resource` (RFC 8707).
         audience_parameter: Choice<AudienceParameter>;
         /// Further parameters of every login, by name. Links to the login route cannot override them.
         authorization_params: Parameters;
-        /// Whether sessions also get the claims that only the provider's userinfo has, such as `name` and `email`. Claims of the ID token prevail. A login fails without userinfo.
+        /// Whether sessions also get the claims that only the provider's userinfo has, such as `name` and `email`. Claims of the ID token prevail. A signed response (`application/jwt`) is verified like an ID token. A login fails without userinfo.
         userinfo_at_login: Flag = false;
         /// Whether the user's address is sent to the token endpoint (`auth0-forwarded-for`).
         forward_client_ip: Flag = false;
@@ -316,6 +316,11 @@ impl<'c> Authorizer<'c> {
         let rules = routes.iter().flat_map(|route| &route.requirements.claims).chain(of_tokens).map(|rule| &rule.claim);
         let paths = self.config.roles_claim().value.into_iter().chain(rules);
         sorted(paths.map(ClaimPath::claim)).into_iter().map(Into::into).collect()
+    }
+
+    /// Whether the provider is Auth0.
+    pub(super) fn is_auth0(&self) -> bool {
+        self.config.kind().value == Some(&Type::Auth0)
     }
 
     /// Whether no claim lists roles.
@@ -726,6 +731,11 @@ impl<'c> IssuerSettings<'c> {
         }
         let keys = if let Some(text) = jwks.value {
             let set = JwkSet::parse_with(text.as_bytes(), max_key_bits);
+            if let Ok(set) = &set
+                && !set.skipped().is_empty()
+            {
+                reader.warn(&jwks.place(), format_args!("has keys that are skipped: {}", set.reasons()));
+            }
             set.map(Keys::Fixed).map_err(|reason| reader.error(&jwks.place(), reason)).ok()
         } else if let Some(source) = source {
             is_allowed.then_some(Keys::Fetched(source))

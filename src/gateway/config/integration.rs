@@ -36,6 +36,8 @@ variants! {
         Logout(NoKeys) = "logout" | "auth0_logout";
         /// Answers with the provider's claims about the user.
         Userinfo(NoKeys) = "userinfo" | "auth0_userinfo";
+        /// Answers with the claims of the session or the token, as `$claims` has them, without a request to the provider.
+        Claims(NoKeys) = "claims";
         /// Refreshes the session's tokens.
         Refresh(NoKeys) = "refresh" | "auth0_refresh";
     }
@@ -139,6 +141,7 @@ impl IntegrationConfig {
             Self::Callback(_) => Integration::Callback,
             Self::Logout(_) => Integration::Logout,
             Self::Userinfo(_) => Integration::Userinfo,
+            Self::Claims(_) => Integration::Claims,
             Self::Refresh(_) => Integration::Refresh,
         })
     }

@@ -616,10 +616,19 @@ fn check_login(reader: &mut Reader<'_>, routes: &[Route], places: &[String], aut
         && !authorizer.scope().split(' ').any(|scope| scope == "offline_access")
         && !reader.has_error_at("authorizer.scope")
     {
-        reader.error(
-            &format!("{path}.integration"),
-            "needs \"offline_access\" in authorizer.scope: without it the provider issues no refresh token",
-        );
+        let place = format!("{path}.integration");
+        if authorizer.is_auth0() {
+            reader.error(
+                &place,
+                "needs \"offline_access\" in authorizer.scope: without it the provider issues no refresh token",
+            );
+        } else {
+            // Not every provider knows this scope.
+            reader.warn(
+                &place,
+                "is \"refresh\", but \"offline_access\" is not in authorizer.scope: most providers issue no refresh token then",
+            );
+        }
     }
     let callback = first(&Integration::Callback);
     if callback.is_none()

@@ -524,6 +524,7 @@ class LocalProvider {
       features: {
         devInteractions: { enabled: false },
         clientCredentials: { enabled: true },
+        jwtUserinfo: { enabled: true },
         revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
         rpInitiatedLogout: {
           enabled: true,
