@@ -13,8 +13,8 @@ use super::route::{AcceptedCredentials, Auth, Integration, OnForbidden, OnUnauth
 use super::token_source::{self, Token, TokenSource};
 use crate::error::{Forbidden, VerifyError};
 use crate::http::{
-    PRIVATE, Page, Reply, RequestHead, TOKEN_IN_QUERY, bad_request, can_navigate, forbidden, is_cross_site,
-    is_navigation, is_prefetch, missing_session, missing_token, missing_token_in, refused, token_not_accepted,
+    PRIVATE, Reply, RequestHead, TOKEN_IN_QUERY, bad_request, can_navigate, forbidden, is_cross_site, is_navigation,
+    is_prefetch, missing_session, missing_token, missing_token_in, refused, token_not_accepted,
 };
 use crate::io::UnixTime;
 use crate::jwt::{Claims, check_rules};
@@ -149,19 +149,8 @@ impl<'g> MatchedRequest<'g> {
             return self.challenge(head);
         }
         let error = VerifyError::TokenExpired { exp: session.tokens().access_expires_s, now: now.secs() };
-        if !is_navigation(head) {
-            return refused(&error);
-        }
-        let login = self.gateway.login().and_then(|login| login.login_path.as_deref());
-        let again = login.map(|path| login_url(path, &self.return_to(head)));
-        Page {
-            status: 403,
-            title: "You cannot see this page",
-            message: "You are logged in, but the access token from your login has already expired. Please log in again.",
-            code: error.code(),
-            action: again.as_deref().map(|address| ("Log in again", address)),
-        }
-        .reply(head.request_id().as_deref())
+        let reply = refused(&error);
+        if is_navigation(head) { Reply { status: 403, ..reply } } else { reply }
     }
 
     fn needs_access_token(&self) -> bool {
@@ -212,6 +201,9 @@ impl<'g> MatchedRequest<'g> {
         };
         match (login, path) {
             (Some(login), Some(path)) if sends_to_login => {
+                if let Some(reply) = login.returned_from_logout(head, &self.path) {
+                    return reply;
+                }
                 // The login must use the gateway's own origin, whose cookies the callback receives.
                 let location = login_url(&format!("{}{path}", login.client.origin()), &self.return_to(head));
                 Reply::new(302).with("location", location).with("cache-control", PRIVATE)
@@ -273,8 +265,8 @@ impl<'g> MatchedRequest<'g> {
     }
 
     /// Checks the rights that the route requires. Breaks with 403, or the redirect configured for the route.
-    pub(crate) fn authorize(&self, head: &RequestHead<'_>, claims: &Claims) -> Outcome<()> {
-        self.break_if_forbidden(head, self.check(claims))
+    pub(crate) fn authorize(&self, claims: &Claims) -> Outcome<()> {
+        self.break_if_forbidden(self.check(claims))
     }
 
     /// Checks the rights that the route requires, with roles in the claim of the token's issuer.
@@ -291,32 +283,29 @@ impl<'g> MatchedRequest<'g> {
     }
 
     /// Checks the rights of a session. Breaks like [`authorize`](Self::authorize).
-    pub(crate) fn authorize_session(&self, head: &RequestHead<'_>, claims: &Claims) -> Outcome<()> {
-        self.break_if_forbidden(head, self.check_session(claims))
+    pub(crate) fn authorize_session(&self, claims: &Claims) -> Outcome<()> {
+        self.break_if_forbidden(self.check_session(claims))
     }
 
-    fn break_if_forbidden(&self, head: &RequestHead<'_>, verdict: Result<(), Forbidden>) -> Outcome<()> {
+    fn break_if_forbidden(&self, verdict: Result<(), Forbidden>) -> Outcome<()> {
         match verdict {
             Ok(()) => Continue(()),
-            Err(reason) => Break(self.forbid(head, &reason)),
+            Err(reason) => Break(self.forbid(&reason)),
         }
     }
 
     /// Returns the response to an invalid token.
-    pub(crate) fn refuse(&self, head: &RequestHead<'_>, error: &VerifyError) -> Reply {
+    pub(crate) fn refuse(&self, error: &VerifyError) -> Reply {
         match error {
-            VerifyError::Forbidden(reason) => self.forbid(head, reason),
+            VerifyError::Forbidden(reason) => self.forbid(reason),
             VerifyError::ClientNotAllowed(_) => self.redirect_forbidden().unwrap_or_else(|| refused(error)),
             error => refused(error),
         }
     }
 
-    fn forbid(&self, head: &RequestHead<'_>, reason: &Forbidden) -> Reply {
+    fn forbid(&self, reason: &Forbidden) -> Reply {
         if let Some(redirect) = self.redirect_forbidden() {
             return redirect;
-        }
-        if self.gateway.login().and_then(|login| login.login_path.as_ref()).is_some() && is_navigation(head) {
-            return forbidden_page(head, reason);
         }
         forbidden(reason, &self.route.requirements)
     }
@@ -329,16 +318,4 @@ impl<'g> MatchedRequest<'g> {
             }
         }
     }
-}
-
-/// Returns the 403 page for browser navigations.
-fn forbidden_page(head: &RequestHead<'_>, reason: &Forbidden) -> Reply {
-    Page {
-        status: 403,
-        title: "You cannot see this page",
-        message: "You are logged in, but your account does not have the permissions that this page requires.",
-        code: reason.code(),
-        action: Some(("Go to the start page", "/")),
-    }
-    .reply(head.request_id().as_deref())
 }

@@ -2,6 +2,7 @@
 
 use edgeward::gateway::{Destination, Forward, HeaderEdit};
 use edgeward::host::{Host as _, Level};
+use edgeward::http::RequestHead;
 use js_sys::futures::JsFuture;
 use js_sys::{Array, Promise, Reflect};
 use wasm_bindgen::JsValue;
@@ -31,7 +32,12 @@ extern "C" {
     fn edited(response: &JsValue, edits: Vec<String>) -> Result<JsValue, JsValue>;
 }
 
-pub(crate) async fn to_origin(inbound: &Inbound, forward: Forward<'_>, host: &WorkerHost) -> Result<JsValue, JsValue> {
+pub(crate) async fn to_origin(
+    inbound: &Inbound,
+    head: &RequestHead<'_>,
+    forward: Forward<'_>,
+    host: &WorkerHost,
+) -> Result<JsValue, JsValue> {
     let (url, service) = match &forward.destination {
         Destination::Url(url) => (url, JsValue::UNDEFINED),
         Destination::Service { binding, url } => (url, host.binding(binding)),
@@ -40,13 +46,13 @@ pub(crate) async fn to_origin(inbound: &Inbound, forward: Forward<'_>, host: &Wo
         && !Reflect::get(&service, &"fetch".into()).is_ok_and(|fetch| fetch.is_function())
     {
         host.log(Level::Error, &format_args!("config_invalid: there is no service binding {binding}"));
-        return response::from_reply(&forward.without_service());
+        return response::from_reply(&forward.without_service(head));
     }
     match send(inbound, url, &service, &forward).await {
         Ok(response) => Ok(response),
         Err(_) => {
             host.log(Level::Error, &"origin_unreachable: the request could not be forwarded");
-            response::from_reply(&forward.unreachable())
+            response::from_reply(&forward.unreachable(head))
         }
     }
 }
