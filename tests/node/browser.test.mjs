@@ -60,7 +60,9 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
   const heading = (of = page) => of.getByRole("heading", { level: 1 }).innerText();
   const open = (path, of = page) => of.goto(new URL(path, gateway).href);
   const isLoginPage = async (of = page) => new URL(of.url()).origin === provider.url && (await heading(of)) === "Log in";
-  const sessionCookies = async () => (await context.cookies(gateway)).filter(({ name }) => name.startsWith(COOKIE));
+  /** The gateway's cookies, but for that of a browser that is at the provider's logout. */
+  const sessionCookies = async () =>
+    (await context.cookies(gateway)).filter(({ name }) => name.startsWith(COOKIE) && name !== `${COOKIE}-logged-out`);
 
   /** Chooses an account on the provider's login page. */
   async function choose(name, of = page) {
@@ -201,7 +203,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       assert.ok((await page.locator("main").innerText()).includes("state_invalid"));
       await assertAccessible();
       await picture("gateway-callback-failed");
-      await page.getByRole("link", { name: "Log in again" }).click();
+      await page.getByRole("link", { name: "Log in" }).click();
       await page.waitForURL(`${gateway}/`);
       await open("/account");
       assert.equal(await heading(), "Hello, Alice Example");
@@ -215,7 +217,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       assert.ok((await page.locator("main").innerText()).includes("login_denied"));
       assert.deepEqual((await sessionCookies()).filter(({ name }) => !name.includes("-login-")), []);
       await picture("gateway-login-denied");
-      await page.getByRole("link", { name: "Log in again" }).click();
+      await page.getByRole("link", { name: "Log in" }).click();
       await choose("Alice Example");
       await page.waitForURL(`${gateway}/`);
     });
@@ -238,7 +240,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       try {
         const answer = await open("/account");
         assert.equal(answer.status(), 502);
-        assert.equal(await heading(), "Login failed");
+        assert.equal(await heading(), "Login is not available right now");
         assert.ok((await page.locator("main").innerText()).includes("discovery_unreachable"));
         await assertAccessible();
         await picture("gateway-provider-down");
@@ -246,7 +248,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
         await provider.start();
         await worker.restart();
       }
-      await page.getByRole("link", { name: "Log in again" }).click();
+      await page.getByRole("link", { name: "Log in" }).click();
       await choose("Alice Example");
       await page.waitForURL(`${gateway}/account`);
     });
@@ -260,8 +262,19 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       assert.equal(await heading(), "You cannot see this page");
       await assertAccessible();
       await picture("gateway-forbidden");
-      await page.getByRole("link", { name: "Go to the start page" }).click();
+      assert.ok((await page.locator("main").innerText()).includes("Role needed: admin"));
+      await page.getByRole("link", { name: "Start page" }).click();
       assert.equal(await page.locator("#user").innerText(), "Bob Exemplar");
+    });
+
+    test("that lacks a role is exchanged for another user's, on the same page", async () => {
+      await logIn("Bob Exemplar");
+      await open("/admin?from=test");
+      await page.getByRole("link", { name: "Log in as another user" }).click();
+      assert.ok(await isLoginPage(), "the provider asks although it has a session");
+      await choose("Alice Example");
+      await page.waitForURL(`${gateway}/admin?from=test`);
+      assert.equal(await heading(), "Administration");
     });
 
     test("shows its user's name as it is, whatever it is", async () => {
@@ -383,7 +396,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       await logIn("Alice Example");
       await page.getByRole("link", { name: "Log out" }).click();
       await page.waitForURL(`${gateway}/`);
-      assert.deepEqual(await context.cookies(gateway), []);
+      assert.deepEqual(await sessionCookies(), []);
     });
   });
 
@@ -393,7 +406,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       await page.getByRole("link", { name: "Log out" }).click();
       await page.waitForURL(`${gateway}/`);
       assert.ok((await page.locator("main").innerText()).includes("You are not logged in."));
-      assert.deepEqual(await context.cookies(gateway), []);
+      assert.deepEqual(await sessionCookies(), []);
       await page.goBack();
       // The provider's logout page may be in between; what never comes back is what the account page said.
       assert.ok(!(await page.locator("body").innerText()).includes("alice@example.com"), page.url());
@@ -502,7 +515,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       await picture("gateway-confirm-logout");
       await page.getByRole("link", { name: "Log out" }).click();
       await page.waitForURL(`${gateway}/`);
-      assert.deepEqual(await context.cookies(gateway), []);
+      assert.deepEqual(await sessionCookies(), []);
     } finally {
       await evil.close();
     }
