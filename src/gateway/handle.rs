@@ -43,7 +43,7 @@ impl Gateway {
         }
         let Some(gateway) = self.of_host(head) else { return Answer::Reply(self.rendered(misdirected(), head)) };
         if let Some(resource) = gateway.resource.as_ref().filter(|resource| resource.serves(head)) {
-            return Answer::Reply(resource.metadata(head.method));
+            return Answer::Reply(gateway.rendered(resource.metadata(head.method), head));
         }
         match gateway.answer(head, host).await.with_cors(gateway.cors_headers(head)) {
             Answer::Reply(reply) => Answer::Reply(gateway.rendered(reply, head)),

@@ -5,7 +5,7 @@ use alloc::string::String;
 use super::Gateway;
 use super::route::{Integration, Route};
 use crate::http::page::{Page, Pages};
-use crate::http::page_texts::{Text, label};
+use crate::http::page_texts::label;
 use crate::http::{Rendering, Reply, RequestHead, wants_page};
 use crate::json::Document;
 use crate::limits;
@@ -19,7 +19,7 @@ impl Gateway {
         rendered(reply, head, &self.pages, Some(self), &[])
     }
 
-    /// Returns the address of each link to which the page of a reply may lead.
+    /// Returns the address of a link on the page of a reply.
     fn link(&self, link: u16, document: &Document, head: &RequestHead<'_>) -> Option<String> {
         let member = |name: &str| document.root().get(name).and_then(crate::json::Value::as_str).map(String::from);
         let parts = head.url_parts();
@@ -114,17 +114,10 @@ fn rendered(
         "claim_not_allowed" => Some(label::CLAIM),
         _ => None,
     };
-    let wanted = Text::at(text).map_or(0, |text| text.links);
-    let links = core::array::from_fn(|at| {
-        let link = 1 << at;
-        if wanted & link == 0 {
-            return None;
-        }
-        match gateway {
-            Some(gateway) => gateway.link(link, &document, head),
-            None => return_to(head).filter(|_| link == label::RETRY).map(ReturnTo::into_text),
-        }
-    });
-    let page = Page { text, code, needed: word.zip(member("required")), problems, links };
+    let link = |link| match gateway {
+        Some(gateway) => gateway.link(link, &document, head),
+        None => return_to(head).filter(|_| link == label::RETRY).map(ReturnTo::into_text),
+    };
+    let page = Page { text, code, needed: word.zip(member("required")), problems, link: &link };
     pages.render(reply, &page, head)
 }

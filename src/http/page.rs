@@ -37,8 +37,8 @@ pub(crate) struct Page<'p> {
     pub(crate) needed: Option<(usize, &'p str)>,
     /// The errors of the configuration.
     pub(crate) problems: &'p [String],
-    /// The address of each link of the text; none where there is no such page.
-    pub(crate) links: [Option<String>; label::LINKS],
+    /// Returns the address of a link of the text; none where there is no such page.
+    pub(crate) link: &'p dyn Fn(u16) -> Option<String>,
 }
 
 const STYLE: &str = "\
@@ -121,10 +121,15 @@ impl Pages {
             push_element(&mut html, "<li>", problem, "</li>");
         }
         html.push_str(if page.problems.is_empty() { "<nav>" } else { "</ul><nav>" });
-        for (at, address) in page.links.iter().enumerate() {
-            if let Some(address) = address {
-                push_element(&mut html, "<a href=\"", address, "\"");
-                html.push_str(if label::NEW_TAB == 1 << at { " target=\"_blank\" rel=\"noopener\">" } else { ">" });
+        let links = Text::at(page.text).map_or(0, |text| text.links);
+        for at in 0..label::LINKS {
+            let link = 1 << at;
+            if links & link == 0 {
+                continue;
+            }
+            if let Some(address) = (page.link)(link) {
+                push_element(&mut html, "<a href=\"", &address, "\"");
+                html.push_str(if link == label::NEW_TAB { " target=\"_blank\" rel=\"noopener\">" } else { ">" });
                 push_element(&mut html, "", self.text(label_number(at), language), "</a>");
             }
         }
@@ -240,7 +245,7 @@ mod tests {
             code: text,
             needed: Some((8, text)),
             problems: &[text.into(), text.into()],
-            links: core::array::from_fn(|_| Some(text.into())),
+            link: &|_| Some(text.into()),
         };
         let reply = Reply::problem(401, "token_missing", "x").with("www-authenticate", "Bearer");
         pages.render(reply, &page, &head)

@@ -12,10 +12,10 @@ pub(crate) const LANGUAGES: [&str; 2] = ["en", "de"];
 pub(crate) struct Text {
     /// The name, with which the configuration replaces its texts.
     name: &'static str,
-    /// The codes, statuses, or both that get this page, separated by spaces.
+    /// The codes and statuses that get this page, separated by spaces.
     for_codes: &'static str,
     /// The links, as a sum of [`Label`]s.
-    pub(crate) links: u16,
+    pub(super) links: u16,
     /// Title and message in each language.
     texts: [[&'static str; 2]; 2],
 }
@@ -128,7 +128,7 @@ static TEXTS: [Text; 21] = [
     },
     Text {
         name: "login_expired",
-        for_codes: "token_expired/403",
+        for_codes: "token_expired",
         links: LOGIN | LOGOUT | HOME,
         texts: [
             [
@@ -335,7 +335,7 @@ static TEXTS: [Text; 21] = [
 const LABELS_FROM: usize = 2 * TEXTS.len();
 
 impl Text {
-    /// Returns the position of the page for a reply: by code and status, by code, or by status. `is_form`: the request sent something.
+    /// Returns the position of the page for a reply: by code, else by status. `is_form`: the request sent something.
     /// `has_login`: there is a login for this address.
     pub(super) fn position(status: &str, code: &str, is_form: bool, has_login: bool) -> usize {
         match (status, has_login, is_form) {
@@ -343,8 +343,7 @@ impl Text {
             ("401", true, true) => return FORM_NOT_SENT,
             _ => {}
         }
-        let both = concat(&[code, "/", status]);
-        for key in [both.as_str(), code, status] {
+        for key in [code, status] {
             let found =
                 TEXTS.iter().position(|text| text.for_codes.split(' ').any(|one| one == key && !key.is_empty()));
             if let Some(found) = found {
@@ -355,7 +354,7 @@ impl Text {
     }
 
     /// Returns the row at a position.
-    pub(crate) fn at(position: usize) -> Option<&'static Self> {
+    pub(super) fn at(position: usize) -> Option<&'static Self> {
         TEXTS.get(position)
     }
 }
@@ -416,7 +415,7 @@ mod tests {
             ("401", "token_missing", false, "login_required.title"),
             ("401", "token_missing", true, "form_not_sent.title"),
             ("403", "token_expired", false, "login_expired.title"),
-            ("401", "token_expired", false, "login_required.title"),
+            ("401", "token_expired", false, "login_expired.title"),
             ("403", "insufficient_role", true, "forbidden.title"),
             ("403", "cross_site_request", true, "cross_site.title"),
             ("400", "state_invalid", false, "login_not_pending.title"),

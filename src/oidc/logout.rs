@@ -109,8 +109,8 @@ impl RelyingParty {
 const LOGGED_OUT_COOKIE: &str = "__Host-edgeward-logged-out";
 
 fn logged_out_cookie(max_age_s: u32) -> String {
-    let attributes = "=1; Path=/; HttpOnly; Secure; SameSite=Lax; Max-Age=";
-    concat(&[LOGGED_OUT_COOKIE, attributes, &decimal(max_age_s.into())])
+    let max_age_s = decimal(max_age_s.into());
+    concat(&[LOGGED_OUT_COOKIE, "=1; Path=/; Max-Age=", &max_age_s, "; HttpOnly; Secure; SameSite=Lax"])
 }
 
 /// Returns the URL that ends the provider's session; `None` if the provider has none.

@@ -60,9 +60,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
   const heading = (of = page) => of.getByRole("heading", { level: 1 }).innerText();
   const open = (path, of = page) => of.goto(new URL(path, gateway).href);
   const isLoginPage = async (of = page) => new URL(of.url()).origin === provider.url && (await heading(of)) === "Log in";
-  /** The gateway's cookies, but for that of a browser that is at the provider's logout. */
-  const sessionCookies = async () =>
-    (await context.cookies(gateway)).filter(({ name }) => name.startsWith(COOKIE) && name !== `${COOKIE}-logged-out`);
+  const sessionCookies = async () => (await context.cookies(gateway)).filter(({ name }) => name.startsWith(COOKIE));
 
   /** Chooses an account on the provider's login page. */
   async function choose(name, of = page) {
@@ -254,6 +252,56 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
     });
   });
 
+  describe("the demo", () => {
+    test("shows a deep link that comes back after the login, with its query", async () => {
+      await open("/");
+      await page.getByRole("link", { name: "A deep link" }).click();
+      await choose("Alice Example");
+      await page.waitForURL(`${gateway}/search?q=caf%C3%A9%20au%20lait&page=2`);
+      assert.deepEqual(await page.locator("dd").allInnerTexts(), ["café au lait", "2"]);
+      await assertAccessible();
+      await picture("search");
+    });
+
+    test("shows a form that is not lost when the session has ended", async () => {
+      await logIn("Alice Example", "/letter");
+      await assertAccessible();
+      await picture("letter");
+      await page.getByLabel("Letter").fill("Dear <b>Bob</b>");
+      const [other] = await Promise.all([context.waitForEvent("page"), page.getByRole("link", { name: "log out in another tab" }).click()]);
+      await other.getByRole("heading", { name: "You are logged out" }).waitFor();
+      await other.close();
+      const [answer] = await Promise.all([page.waitForResponse(`${gateway}/letter`), page.getByRole("button", { name: "Send" }).click()]);
+      assert.equal(answer.status(), 401);
+      assert.equal(await heading(), "Your form was not sent");
+      await assertAccessible();
+      await picture("gateway-form-not-sent");
+      const [tab] = await Promise.all([context.waitForEvent("page"), page.getByRole("link", { name: "Log in in a new tab" }).click()]);
+      await choose("Alice Example", tab);
+      await tab.waitForURL(`${gateway}/`);
+      await page.goBack();
+      await page.getByLabel("Letter").fill("Dear <b>Bob</b>");
+      await page.getByRole("button", { name: "Send" }).click();
+      assert.equal(await page.locator("#sent").innerText(), "Sent: Dear <b>Bob</b>");
+    });
+
+    test("shows server-sent events and a WebSocket behind the guard", async () => {
+      await logIn("Alice Example", "/live/");
+      await page.getByText(/^Event .* for Alice Example$/).waitFor();
+      await page.getByText("Alice Example said hello").waitFor();
+      await assertAccessible();
+      await picture("live");
+      await context.clearCookies();
+      assert.equal((await fetchIn(page, "/live/events")).status, 401);
+      const refused = await page.evaluate(() => new Promise((resolve) => {
+        const socket = new WebSocket(`${location.origin.replace("http", "ws")}/live/socket`);
+        socket.onopen = () => resolve("open");
+        socket.onerror = () => resolve("refused");
+      }));
+      assert.equal(refused, "refused");
+    });
+  });
+
   describe("a session", () => {
     test("that lacks a role is shown a page about it", async () => {
       await logIn("Bob Exemplar");
@@ -313,7 +361,8 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       const other = await context.newPage();
       await open("/account", other);
       await other.getByRole("link", { name: "Log out" }).click();
-      await other.waitForURL(`${gateway}/`);
+      await other.waitForURL(`${gateway}/account`);
+      assert.equal(await heading(other), "You are logged out");
       await page.getByRole("button", { name: "Read the items" }).click();
       await page.getByText("The API answered 401 token_missing.").waitFor();
       await picture("account-logged-out");
@@ -395,8 +444,9 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
     test("ends with a logout", async () => {
       await logIn("Alice Example");
       await page.getByRole("link", { name: "Log out" }).click();
-      await page.waitForURL(`${gateway}/`);
-      assert.deepEqual(await sessionCookies(), []);
+      await page.waitForURL(`${gateway}/account`);
+      await page.getByRole("heading", { name: "You are logged out" }).waitFor();
+      assert.deepEqual(await context.cookies(gateway), []);
     });
   });
 
@@ -404,9 +454,11 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
     test("ends the session here and at the provider; no button brings the page back", async () => {
       await logIn("Alice Example");
       await page.getByRole("link", { name: "Log out" }).click();
-      await page.waitForURL(`${gateway}/`);
-      assert.ok((await page.locator("main").innerText()).includes("You are not logged in."));
-      assert.deepEqual(await sessionCookies(), []);
+      await page.getByRole("heading", { name: "You are logged out" }).waitFor();
+      assert.equal(page.url(), `${gateway}/account`);
+      assert.deepEqual(await context.cookies(gateway), []);
+      await assertAccessible();
+      await picture("gateway-signed-out");
       await page.goBack();
       // The provider's logout page may be in between; what never comes back is what the account page said.
       assert.ok(!(await page.locator("body").innerText()).includes("alice@example.com"), page.url());
@@ -514,8 +566,8 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       await assertAccessible();
       await picture("gateway-confirm-logout");
       await page.getByRole("link", { name: "Log out" }).click();
-      await page.waitForURL(`${gateway}/`);
-      assert.deepEqual(await sessionCookies(), []);
+      await page.getByRole("heading", { name: "You are logged out" }).waitFor();
+      assert.deepEqual(await context.cookies(gateway), []);
     } finally {
       await evil.close();
     }
