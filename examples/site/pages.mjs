@@ -87,9 +87,8 @@ lists: ${user.roles.join(", ")}.</p>
 
 export const search = (query, user) => page({ path: "/search", title: "Search", user }, html`
 <h1>You followed a deep link</h1>
-<p>The query arrived as you asked for it, also if you logged in on the way:</p>
-<dl>${[...query].map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
-<p>Log out and open this address again to see it.</p>`);
+<p>The query arrives as you asked for it, also if you log in on the way: log out and open this address again to see it.</p>
+<section class="card"><dl>${[...query].map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl></section>`);
 
 export const letter = (user, sent) => page({ path: "/letter", title: "Letter", user }, html`
 <h1>A letter</h1>

@@ -292,8 +292,8 @@ mod tests {
 
     #[test]
     fn the_language_is_the_one_that_the_browser_prefers() {
-        let mut pages = Pages::default();
-        pages.texts = Vec::from([("fr".into(), 0, "Bonjour".into())]);
+        let texts = Vec::from([("fr".into(), 0, "Bonjour".into())]);
+        let mut pages = Pages { texts, ..Pages::default() };
         for (accepted, language) in [
             ("", "en"),
             ("*", "en"),
