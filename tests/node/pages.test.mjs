@@ -195,6 +195,20 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
     });
   }
 
+  test("the errors of a configuration", async () => {
+    await fresh();
+    const paths = [...config.paths, { method: "GTE", path: "/a/{b", auth: "requird", integration: { type: "respnd" } }, { path: "/<script>" }];
+    const dev = await startWorker({ config: { ...config, paths }, env: { EDGEWARD_DEV: "1" } });
+    try {
+      await page.setExtraHTTPHeaders({ "cf-connecting-ip": "127.0.0.1" });
+      await page.goto(`http://localhost:${dev.port}/`);
+      assert.ok((await page.getByRole("listitem").allInnerTexts()).length > 2);
+      await picture("configuration");
+    } finally {
+      await dev.stop();
+    }
+  });
+
   test("a missing right: another account, and logging out", async () => {
     await fresh();
     await logIn("Bob Exemplar", "/form");
