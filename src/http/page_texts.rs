@@ -14,7 +14,7 @@ pub(crate) struct Text {
     name: &'static str,
     /// The codes and statuses that get this page, separated by spaces.
     for_codes: &'static str,
-    /// The links, as a sum of [`Label`]s.
+    /// The links, as a sum of those of [`label`].
     pub(super) links: u16,
     /// Title and message in each language.
     texts: [[&'static str; 2]; 2],
