@@ -1,12 +1,15 @@
 # Every target installs the tools it needs; the work is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: dev check test bench differential build deploy tools clean help
+.PHONY: dev token check test bench differential build deploy tools clean help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dev: ## run the demo on loopback: gateway, identity provider and site
 	@scripts/dev.sh
+
+token: ## print a fresh access token of the running demo; SCOPE="read:items write:items"
+	@SCOPE="$(SCOPE)" scripts/token.sh
 
 check: ## the quick checks before a commit: format, lints, unit tests, documents
 	@scripts/test.sh --check

@@ -1,5 +1,5 @@
 // Runs the demo on three loopback ports: an identity provider, the site of examples/site, and the gateway in `wrangler dev`. Prints
-// the URL to open and three requests to paste. Ctrl-C stops everything and removes its files.
+// the URL to open and three requests to paste, which get fresh tokens by `make token`. Ctrl-C stops everything and removes its files.
 
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -10,6 +10,7 @@ import { join, resolve } from "node:path";
 import { startSite } from "../examples/site/server.mjs";
 import { delay } from "../tests/node/support/http.mjs";
 import { CLIENT_SECRET, startProvider } from "../tests/node/support/provider.mjs";
+import { PROVIDER_PORT } from "./token.mjs";
 
 const root = process.env.EDGEWARD_ROOT ?? resolve(import.meta.dirname, "..");
 const HEALTH = "/.well-known/edgeward/health";
@@ -18,7 +19,7 @@ const GRACE_MS = 5_000;
 
 const ports = {
   gateway: port("EDGEWARD_PORT", 8787),
-  provider: port("EDGEWARD_PROVIDER_PORT", 9400),
+  provider: port("EDGEWARD_PROVIDER_PORT", PROVIDER_PORT),
   origin: port("EDGEWARD_ORIGIN_PORT", 9401),
 };
 
@@ -90,6 +91,8 @@ function startWrangler() {
     EDGEWARD_CLIENT_ID: "edgeward-web",
     EDGEWARD_CLIENT_SECRET: CLIENT_SECRET,
     EDGEWARD_SESSION_SECRET: randomBytes(32).toString("hex"),
+    // The page of an invalid configuration lists its errors. The gateway listens on loopback only.
+    EDGEWARD_DEV: "1",
   };
   const state = mkdtempSync(join(tmpdir(), "edgeward-dev-"));
   mkdirSync(join(state, "tmp"));
@@ -181,8 +184,8 @@ async function healthy() {
 }
 
 async function announce() {
-  const token = await provider.tokenFor({ scope: "read:items" });
-  const bearer = `-H 'Authorization: Bearer ${token}'`;
+  const changed = ports.provider.number === PROVIDER_PORT ? "" : ` EDGEWARD_PROVIDER_PORT=${ports.provider.number}`;
+  const bearer = `-H "Authorization: Bearer $(make -s token SCOPE=read:items${changed})"`;
   console.log(`
 Edgeward is running. Ctrl-C stops everything.
 
@@ -193,7 +196,8 @@ Edgeward is running. Ctrl-C stops everything.
 
 Log in as Alice, an administrator, or as Bob, who is not one; there are no passwords.
 
-The API accepts bearer tokens, too. With a valid one: 200, and the origin shows the verified claims that it received.
+The API accepts bearer tokens, too; \`make token SCOPE="read:items write:items"\` prints a fresh one. Paste these here, in another terminal.
+With a valid token: 200, and the origin shows the verified claims that it received.
 
 curl -i ${bearer} ${gatewayUrl}/api/items
 

@@ -303,5 +303,8 @@ pub const MAX_COOKIE_VALUES: usize = 8;
 /// How long the Durable Object stores the outcome of a refresh, in seconds: requests with an older cookie may arrive late.
 pub const REFRESH_OUTCOME_TTL_S: i64 = 3600;
 
+/// How long after a logout the browser may return from the provider to a page that says so, in seconds: the provider may ask first.
+pub const LOGGED_OUT_PAGE_S: u32 = 600;
+
 /// Timeout for telling the Durable Object that a session has ended, in milliseconds: the browser waits for it.
 pub const SESSION_END_TIMEOUT_MS: u32 = 2_000;

@@ -2,7 +2,7 @@
 
 import { html } from "./html.mjs";
 
-const NAVIGATION = [["/", "Start"], ["/account", "Account"], ["/admin", "Admin"]];
+const NAVIGATION = [["/", "Start"], ["/account", "Account"], ["/letter", "Letter"], ["/live/", "Live"], ["/admin", "Admin"]];
 
 const page = ({ path, title, user, script }, main) => html`<!doctype html>
 <html lang="en">
@@ -47,6 +47,10 @@ site, and calls an API with your session.</p></li>
 not.</p></li>
 <li class="card"><h2><a href="/api/items">The API</a></h2><p>For sessions and for bearer tokens with the scope
 <code>read:items</code>.</p></li>
+<li class="card"><h2><a href="/search?q=caf%C3%A9%20au%20lait&amp;page=2">A deep link</a></h2><p>Followed without a login, it comes back after
+it, with its query.</p></li>
+<li class="card"><h2><a href="/letter">A form</a></h2><p>Sent after the session has ended, it is not lost.</p></li>
+<li class="card"><h2><a href="/live/">Live connections</a></h2><p>Server-sent events and a WebSocket, both behind the guard.</p></li>
 </ul>`);
 
 const FACTS = [
@@ -80,6 +84,25 @@ export const admin = (user) => page({ path: "/admin", title: "Administration", u
 <p>You see this page because the claim <code>https://example.com/roles</code> of your account lists the role <code>admin</code>. It
 lists: ${user.roles.join(", ")}.</p>
 <p>Log out and log in as Bob, who does not have this role: the gateway answers 403.</p>`);
+
+export const search = (query, user) => page({ path: "/search", title: "Search", user }, html`
+<h1>You followed a deep link</h1>
+<p>The query arrives as you asked for it, also if you log in on the way: log out and open this address again to see it.</p>
+<section class="card"><dl>${[...query].map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl></section>`);
+
+export const letter = (user, sent) => page({ path: "/letter", title: "Letter", user }, html`
+<h1>A letter</h1>
+${sent !== undefined && html`<p class="card" id="sent">Sent: ${sent}</p>`}
+<p>Write something, <a href="/logout" target="_blank" rel="noopener">log out in another tab</a>, and then send it: the gateway says
+what happened, and how to log in without losing the text.</p>
+<form method="post" action="/letter"><label for="text">Letter</label><input id="text" name="text" maxlength="200" required>
+<button>Send</button></form>`);
+
+export const live = (user) => page({ path: "/live/", title: "Live", user, script: "/assets/live.js" }, html`
+<h1>Live connections</h1>
+<p>Both were opened with your session; without one, the gateway answers 401.</p>
+<section class="card" aria-labelledby="events"><h2 id="events">Server-sent events</h2><p id="event" role="status">Connecting …</p></section>
+<section class="card" aria-labelledby="socket"><h2 id="socket">WebSocket</h2><p id="message" role="status">Connecting …</p></section>`);
 
 export const missing = (path, user) => page({ path, title: "Not found", user }, html`
 <h1>Page not found</h1>

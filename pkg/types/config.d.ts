@@ -21,6 +21,8 @@ export interface GatewayConfig {
   protected_resource?: ResourceConfig;
   /** Cross-origin requests of scripts. */
   cors?: CorsConfig;
+  /** The gateway's own pages. */
+  pages?: PagesConfig;
   /** The routes. The most specific path decides: an exact one before `{param}` before `{*rest}`. A request that matches none is answered 404. */
   paths: readonly PathConfig[];
 }
@@ -205,6 +207,34 @@ export interface CorsConfig {
   max_age_s?: number | `${number}` | Placeholder;
   /** The same as `max_age_s`. */
   max_age?: number | `${number}` | Placeholder;
+}
+
+/** The pages with which the gateway answers browser navigations itself: errors, missing rights, logins and logouts. */
+export interface PagesConfig {
+  /** The name of the site, above the text of each page and in its title. */
+  name?: string;
+  /** The logo above the text: a path of the site that needs no login, or an https URL without a query. */
+  logo?: string;
+  /** Colours of the light scheme. */
+  colors?: ColorsConfig;
+  /** Colours of the dark scheme. */
+  dark_colors?: ColorsConfig;
+  /** The language of all pages: `en`, `de`, or one of `texts`. Without it: the one that the browser prefers. */
+  language?: string;
+  /** Texts in place of the built-in ones: by language, an object of names, such as `forbidden.title`, `forbidden.message` and `link.login`, and texts. docs/pages.md lists the names. Further languages are English where a text is missing. */
+  texts?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+}
+
+/** Colours as `#rgb` or `#rrggbb`. Those that are absent stay as they are. */
+export interface ColorsConfig {
+  /** Links and buttons. */
+  accent?: string;
+  /** The page. */
+  background?: string;
+  /** The box with the text. */
+  card?: string;
+  /** The text. */
+  text?: string;
 }
 
 /** A route: which requests it matches, what they need, and what answers them. */

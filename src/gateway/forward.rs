@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::cors::{CORS_HEADERS, CorsHeaders};
 use super::route::ForwardOptions;
 use super::{Answer, Gateway};
-use crate::http::{PRIVATE, Reply};
+use crate::http::{PRIVATE, Reply, RequestHead};
 use crate::oidc::RelyingParty;
 use crate::session::Session;
 use crate::text::concat;
@@ -184,30 +184,30 @@ impl<'g> Forward<'g> {
         concat(&[origin, " did not respond to the route ", self.route])
     }
 
-    /// Returns the response if the origin is unreachable or its response cannot be passed on.
+    /// Returns the response to this request if the origin is unreachable or its response cannot be passed on.
     #[must_use]
-    pub fn unreachable(self) -> Reply {
-        self.failed(Reply::problem(502, "origin_unreachable", "The origin did not respond."))
+    pub fn unreachable(self, head: &RequestHead<'_>) -> Reply {
+        self.failed(head, Reply::problem(502, "origin_unreachable", "The origin did not respond."))
     }
 
-    /// Returns the response if the origin's headers did not arrive within [`timeout_ms`](Self::timeout_ms).
+    /// Returns the response to this request if the origin's headers did not arrive within [`timeout_ms`](Self::timeout_ms).
     #[must_use]
-    pub fn timed_out(self) -> Reply {
-        self.failed(Reply::problem(504, "origin_timeout", "The origin did not respond in time."))
+    pub fn timed_out(self, head: &RequestHead<'_>) -> Reply {
+        self.failed(head, Reply::problem(504, "origin_timeout", "The origin did not respond in time."))
     }
 
-    /// Returns the response if the service binding does not exist.
+    /// Returns the response to this request if the service binding does not exist.
     #[must_use]
-    pub fn without_service(self) -> Reply {
-        self.failed(Reply::problem(503, "config_invalid", "The service binding of this route is missing."))
+    pub fn without_service(self, head: &RequestHead<'_>) -> Reply {
+        self.failed(head, Reply::problem(503, "config_invalid", "The service binding of this route is missing."))
     }
 
-    fn failed(self, reply: Reply) -> Reply {
+    fn failed(self, head: &RequestHead<'_>, reply: Reply) -> Reply {
         let reply = match self.session {
             Some(session) => with_session(reply, session.cookies()),
             None => reply,
         };
-        with_cors(reply, self.cors)
+        self.gateway.rendered(with_cors(reply, self.cors), head)
     }
 }
 

@@ -35,15 +35,20 @@ impl Gateway {
     /// 4. Verify the token; or refresh the session if it is due (it was verified at login).
     /// 5. Check the requirements of the route, or return 403.
     /// 6. Perform the route: forward, respond, log in or log out.
+    ///
+    /// Where the gateway itself refuses a browser navigation, a page takes the place of the problem document.
     pub async fn handle(&self, head: &RequestHead<'_>, host: &impl LoginHost) -> Answer<'_> {
         if head.url_parts().path == HEALTH_PATH {
             return Answer::Reply(health());
         }
-        let Some(gateway) = self.of_host(head) else { return Answer::Reply(misdirected()) };
+        let Some(gateway) = self.of_host(head) else { return Answer::Reply(self.rendered(misdirected(), head)) };
         if let Some(resource) = gateway.resource.as_ref().filter(|resource| resource.serves(head)) {
-            return Answer::Reply(resource.metadata(head.method));
+            return Answer::Reply(gateway.rendered(resource.metadata(head.method), head));
         }
-        gateway.answer(head, host).await.with_cors(gateway.cors_headers(head))
+        match gateway.answer(head, host).await.with_cors(gateway.cors_headers(head)) {
+            Answer::Reply(reply) => Answer::Reply(gateway.rendered(reply, head)),
+            forward @ Answer::Forward(_) => forward,
+        }
     }
 
     async fn answer(&self, head: &RequestHead<'_>, host: &impl LoginHost) -> Answer<'_> {
@@ -91,12 +96,12 @@ impl<'g> MatchedRequest<'g> {
         let text = token.as_str();
         let verified = match verifier.verify(text, host).await {
             Ok(verified) => verified,
-            Err(VerificationError::Refused(error)) => return Answer::Reply(self.refuse(head, &error)),
+            Err(VerificationError::Refused(error)) => return Answer::Reply(self.refuse(&error)),
             Err(VerificationError::Unavailable(why)) => {
                 return Answer::Reply(unavailable(why.error, why.retry_after_s));
             }
         };
-        if let Break(reply) = self.authorize(head, verified.claims()) {
+        if let Break(reply) = self.authorize(verified.claims()) {
             return Answer::Reply(reply);
         }
         let answer = self.perform(head, Some(Caller { claims: verified.claims(), token: text }), None, host).await;
@@ -148,7 +153,7 @@ impl<'g> MatchedRequest<'g> {
             return self.answer_anonymous(head, Some(session), host).await;
         }
         let caller = Caller { claims: session.claims_at(now), token: &session.tokens().access };
-        match (self.authorize_session(head, caller.claims), verdict) {
+        match (self.authorize_session(caller.claims), verdict) {
             (Continue(()), _) => self.perform(head, Some(caller), Some(session), host).await,
             // The rights of the token are unknown, so 403 could be wrong.
             (Break(_), Some(AccessTokenVerdict::KeysUnavailable(why))) => {
@@ -213,7 +218,7 @@ impl<'g> MatchedRequest<'g> {
     /// Begins a login with this very request, which comes back to its URL. `challenge` has further headers.
     async fn begin_login(&self, head: &RequestHead<'_>, challenge: Reply, host: &impl LoginHost) -> Reply {
         let (Some(party), Some(destination)) = (&self.gateway.login, self.return_to(head)) else {
-            return config_invalid();
+            return Reply::problem(503, "config_invalid", "Login is not configured.");
         };
         let begun = party.start(head, LoginRequest::to(destination.clone()), host).await;
         let mut reply =
@@ -240,11 +245,4 @@ fn login_failed(
 fn health() -> Reply {
     let body = concat!(r#"{"status":"ok","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#).into();
     Reply { body, ..Reply::new(200) }.with("content-type", "application/json").with("cache-control", "no-store")
-}
-
-/// Returns the response to every request while the configuration is invalid.
-#[must_use]
-pub fn config_invalid() -> Reply {
-    let detail = "The gateway's configuration is invalid. Its log lists every problem.";
-    Reply::problem(503, "config_invalid", detail)
 }

@@ -43,9 +43,9 @@ impl MatchedRequest<'_> {
             if is_get { is_logout && is_unsolicited_logout(head) } else { self.is_untrusted_cross_site(head) };
         match (is_logout, is_foreign) {
             // The confirmation page links to the logout, which is a GET.
-            (true, true) if self.route.methods.answers("GET") => Err(confirm_logout(head, self.path())),
+            (true, true) if self.route.methods.answers("GET") => Err(confirm_logout(self.path())),
             (_, true) => Err(cross_site_request()),
-            (false, false) if is_get && is_embedded(head) => Err(open_in_window(head)),
+            (false, false) if is_get && is_embedded(head) => Err(open_in_window()),
             _ => Ok(step),
         }
     }

@@ -206,6 +206,10 @@ fn each_refusal_tells_the_client_what_to_do() {
         ("OPTIONS", "/logout", &[], 200, ""),
     ] {
         let reply = ask(&gateway, method, path, headers).unwrap_err();
+        let url = format!("https://app.example.com{path}");
+        let header = |name: &str| headers.iter().find(|(one, _)| *one == name).map(|(_, value)| (*value).to_string());
+        // The handling of a request ends with this step.
+        let reply = gateway.rendered(reply, &RequestHead { method, url: &url, header: &header });
         assert_eq!(reply.status, status, "{method} {path}");
         assert!(reply.body.contains(text), "{method} {path}: {}", reply.body);
     }

@@ -12,14 +12,13 @@ use super::route::{AcceptedCredentials, Auth, Integration, OnForbidden, OnUnauth
 use super::token_source::{self, Token, TokenSource};
 use crate::error::{Forbidden, VerifyError};
 use crate::http::{
-    PRIVATE, Page, Reply, RequestHead, TOKEN_IN_QUERY, bad_request, can_navigate, forbidden, is_cross_site,
-    is_embedded, is_navigation, is_prefetch, missing_session, missing_token, missing_token_in, refused,
-    token_not_accepted,
+    PRIVATE, Reply, RequestHead, TOKEN_IN_QUERY, bad_request, can_navigate, forbidden, is_cross_site, is_embedded,
+    is_navigation, is_prefetch, missing_session, missing_token, missing_token_in, refused, token_not_accepted,
 };
 use crate::io::UnixTime;
 use crate::jwt::{Claims, check_rules};
 use crate::limits;
-use crate::oidc::{LoginError, RelyingParty, ReturnTo, has_parameter, login_link, login_url, open_in_window};
+use crate::oidc::{LoginError, RelyingParty, ReturnTo, has_parameter, login_url, open_in_window};
 use crate::session::{Cookies, Session};
 use crate::text::concat;
 
@@ -154,20 +153,8 @@ impl<'g> MatchedRequest<'g> {
             return self.challenge(head);
         }
         let error = VerifyError::TokenExpired { exp: session.tokens().access_expires_s, now: now.secs() };
-        if !is_navigation(head) {
-            return refused(&error);
-        }
-        let login = self.gateway.login().and_then(|login| login.login_path.as_deref());
-        let destination = self.return_to(head).unwrap_or_default();
-        let again = login.map(|path| login_link(path, destination.as_str()));
-        Page {
-            status: 403,
-            title: "You cannot see this page",
-            message: "You are logged in, but the access token from your login has already expired. Please log in again.",
-            code: error.code(),
-            action: again.as_deref().map(|address| ("Log in again", address)),
-        }
-        .reply(head.request_id().as_deref())
+        let reply = refused(&error);
+        if is_navigation(head) { Reply { status: 403, ..reply } } else { reply }
     }
 
     fn needs_access_token(&self) -> bool {
@@ -217,7 +204,9 @@ impl<'g> MatchedRequest<'g> {
             OnUnauthenticated::Status401 => false,
         };
         match (login, path) {
-            (Some(login), Some(path)) if sends_to_login => self.send_to_login(head, login, path),
+            (Some(login), Some(path)) if sends_to_login => {
+                login.returned_from_logout(head, &self.path).unwrap_or_else(|| self.send_to_login(head, login, path))
+            }
             _ if self.route.accepts_bearer() => self.missing_token(path),
             _ => missing_session(path),
         }
@@ -232,7 +221,7 @@ impl<'g> MatchedRequest<'g> {
         let destination = match destination {
             Some(long) if !is_fixed && !long.is_linkable() => {
                 if is_embedded(head) {
-                    return open_in_window(head);
+                    return open_in_window();
                 } else if head.method == "HEAD" {
                     // Only a GET begins a login.
                     Some(default.clone())
@@ -303,8 +292,8 @@ impl<'g> MatchedRequest<'g> {
     }
 
     /// Checks the rights that the route requires. Breaks with 403, or the redirect configured for the route.
-    pub(crate) fn authorize(&self, head: &RequestHead<'_>, claims: &Claims) -> Outcome<()> {
-        self.break_if_forbidden(head, self.check(claims))
+    pub(crate) fn authorize(&self, claims: &Claims) -> Outcome<()> {
+        self.break_if_forbidden(self.check(claims))
     }
 
     /// Checks the rights that the route requires, with roles in the claim of the token's issuer.
@@ -321,32 +310,29 @@ impl<'g> MatchedRequest<'g> {
     }
 
     /// Checks the rights of a session. Breaks like [`authorize`](Self::authorize).
-    pub(crate) fn authorize_session(&self, head: &RequestHead<'_>, claims: &Claims) -> Outcome<()> {
-        self.break_if_forbidden(head, self.check_session(claims))
+    pub(crate) fn authorize_session(&self, claims: &Claims) -> Outcome<()> {
+        self.break_if_forbidden(self.check_session(claims))
     }
 
-    fn break_if_forbidden(&self, head: &RequestHead<'_>, verdict: Result<(), Forbidden>) -> Outcome<()> {
+    fn break_if_forbidden(&self, verdict: Result<(), Forbidden>) -> Outcome<()> {
         match verdict {
             Ok(()) => Continue(()),
-            Err(reason) => Break(self.forbid(head, &reason)),
+            Err(reason) => Break(self.forbid(&reason)),
         }
     }
 
     /// Returns the response to an invalid token.
-    pub(crate) fn refuse(&self, head: &RequestHead<'_>, error: &VerifyError) -> Reply {
+    pub(crate) fn refuse(&self, error: &VerifyError) -> Reply {
         match error {
-            VerifyError::Forbidden(reason) => self.forbid(head, reason),
+            VerifyError::Forbidden(reason) => self.forbid(reason),
             VerifyError::ClientNotAllowed(_) => self.redirect_forbidden().unwrap_or_else(|| refused(error)),
             error => refused(error),
         }
     }
 
-    fn forbid(&self, head: &RequestHead<'_>, reason: &Forbidden) -> Reply {
+    fn forbid(&self, reason: &Forbidden) -> Reply {
         if let Some(redirect) = self.redirect_forbidden() {
             return redirect;
-        }
-        if self.gateway.login().and_then(|login| login.login_path.as_ref()).is_some() && is_navigation(head) {
-            return forbidden_page(head, reason);
         }
         forbidden(reason, &self.route.requirements)
     }
@@ -359,16 +345,4 @@ impl<'g> MatchedRequest<'g> {
             }
         }
     }
-}
-
-/// Returns the 403 page for browser navigations.
-fn forbidden_page(head: &RequestHead<'_>, reason: &Forbidden) -> Reply {
-    Page {
-        status: 403,
-        title: "You cannot see this page",
-        message: "You are logged in, but your account does not have the permissions that this page requires.",
-        code: reason.code(),
-        action: Some(("Go to the start page", "/")),
-    }
-    .reply(head.request_id().as_deref())
 }

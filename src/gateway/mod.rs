@@ -16,6 +16,7 @@ mod intent;
 #[cfg(feature = "unicode")]
 mod intent_tests;
 mod matched;
+mod pages;
 mod pattern;
 mod resource;
 mod route;
@@ -36,14 +37,16 @@ pub use self::config::compile;
 pub use self::config::{Compiled, Environment, Platform, Problem, compile_with, load};
 use self::cors::{Cors, CorsHeaders};
 pub use self::forward::{Destination, Forward, HeaderEdit};
-pub use self::handle::{Answer, config_invalid};
+pub use self::handle::Answer;
 use self::headers::ReservedHeaders;
 use self::hosts::{HostTable, Hosts};
 use self::matched::{Caller, MatchedRequest, Outcome};
+pub use self::pages::config_invalid;
 use self::resource::ProtectedResource;
 use self::route::{Integration, Methods, Route};
 use self::token_source::TokenSource;
 pub use crate::http::Unicode;
+use crate::http::page::Pages;
 use crate::http::path::RequestPath;
 use crate::http::{Reply, RequestHead, canonical_name, cookies_without};
 use crate::jwt::ClaimPath;
@@ -77,6 +80,14 @@ struct Trust {
     resource: Option<ProtectedResource>,
     roles_claims: Vec<(String, ClaimPath)>,
     token_sources: Vec<TokenSource>,
+}
+
+/// What all authorizers share.
+#[derive(Debug)]
+struct Surroundings {
+    unicode: Unicode,
+    cors: Option<Cors>,
+    pages: Arc<Pages>,
 }
 
 /// A compiled configuration.
@@ -147,6 +158,8 @@ pub struct Gateway {
     unicode: Unicode,
     cors: Option<Cors>,
     reserved_headers: ReservedHeaders,
+    /// The appearance of pages.
+    pages: Arc<Pages>,
     /// Verifies bearer tokens; `None` if no route accepts any.
     verifier: Option<Arc<Verifier>>,
     /// Handles logins; `None` if there is no login route.
@@ -166,7 +179,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    fn new(routes: Routes, unicode: Unicode, cors: Option<Cors>, trust: Trust) -> Self {
+    fn new(routes: Routes, surroundings: Surroundings, trust: Trust) -> Self {
+        let Surroundings { unicode, cors, pages } = surroundings;
         let Routes { mut routes, table, has_default_login } = routes;
         let Trust { verifier, login, resource, roles_claims, token_sources } = trust;
         for route in &mut routes {
@@ -184,6 +198,7 @@ impl Gateway {
             unicode,
             cors,
             reserved_headers,
+            pages,
             verifier,
             login,
             has_default_login,

@@ -7,7 +7,10 @@ mod cookie;
 #[cfg(feature = "gateway")]
 mod header;
 mod navigation;
-mod page;
+#[cfg(feature = "gateway")]
+pub(crate) mod page;
+#[cfg(feature = "gateway")]
+pub(crate) mod page_texts;
 #[cfg(feature = "gateway")]
 pub(crate) mod path;
 #[cfg(feature = "gateway")]
@@ -28,19 +31,22 @@ pub use cookie::{CookieShape, Cookies, cookies_without};
 pub use header::is_token;
 #[cfg(feature = "gateway")]
 pub(crate) use header::{HOP_BY_HOP, canonical_name};
+#[cfg(feature = "gateway")]
+pub(crate) use navigation::wants_page;
 pub use navigation::{can_navigate, is_cross_site, is_embedded, is_navigation, is_prefetch, is_script};
-pub use page::Page;
 #[cfg(feature = "gateway")]
 pub use percent::encode_header_value;
-#[cfg(feature = "gateway")]
-pub(crate) use reply::PRIVATE;
 pub use reply::Reply;
+#[cfg(feature = "gateway")]
+pub(crate) use reply::{PRIVATE, Rendering};
 #[cfg(feature = "gateway")]
 pub use spelling::Unicode;
 
 use alloc::string::String;
 
 use crate::limits;
+#[cfg(feature = "gateway")]
+use crate::url::is_loopback;
 
 /// The head of a request, as the host received it.
 ///
@@ -84,6 +90,18 @@ impl RequestHead<'_> {
                 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         };
         (self.header)("cf-ray").filter(is_id)
+    }
+
+    /// Returns whether everything in the request says that it comes from loopback. Outside of Cloudflare a client can forge all of
+    /// it: this is one condition among others.
+    ///
+    /// In requests to a deployed Worker, Cloudflare sets the client's address, and routes by the name of the host.
+    #[cfg(feature = "gateway")]
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        let is_host = crate::url::split_port(self.url_parts().authority).is_some_and(|(host, _)| is_loopback(host));
+        let is_client = self.client_address().is_some_and(|address| address == "::1" || is_loopback(&address));
+        is_host && is_client && (self.header)("x-forwarded-for").is_none()
     }
 
     /// Returns the client's address, as stated by the platform.

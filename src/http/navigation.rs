@@ -15,6 +15,17 @@ pub fn is_navigation(head: &RequestHead<'_>) -> bool {
     can_navigate(head) && (says_so || accepts_html())
 }
 
+/// Returns whether a page may answer the request: it is a browser navigation, with any method.
+#[cfg(feature = "gateway")]
+pub(crate) fn wants_page(head: &RequestHead<'_>) -> bool {
+    // API clients are told apart by the first one or two headers.
+    let navigates = match (head.header)("sec-fetch-mode") {
+        Some(mode) => mode.eq_ignore_ascii_case("navigate"),
+        None => (head.header)("accept").is_some_and(|accept| accept.to_ascii_lowercase().contains("text/html")),
+    };
+    navigates && !is_script(head) && !is_prefetch(head)
+}
+
 /// Returns whether the request could be a browser navigation: GET or HEAD, and neither a prefetch nor from a script or a page's element.
 #[must_use]
 pub fn can_navigate(head: &RequestHead<'_>) -> bool {

@@ -28,13 +28,27 @@ pub struct Reply {
     pub headers: Vec<(Cow<'static, str>, String)>,
     /// The body.
     pub body: String,
+    /// The form in which browser navigations get it.
+    pub(crate) rendering: Rendering,
+}
+
+/// The form in which browser navigations get a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rendering {
+    /// As it is.
+    AsIs,
+    /// A page; API clients get it as it is.
+    PageForNavigations,
+    /// A page, for API clients, too.
+    #[cfg(feature = "gateway")]
+    Page,
 }
 
 impl Reply {
     /// Creates a reply without headers or body.
     #[must_use]
     pub fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: String::new() }
+        Self { status, headers: Vec::new(), body: String::new(), rendering: Rendering::AsIs }
     }
 
     /// Creates an RFC 9457 problem document with `title`, `status`, a stable `code` and a readable `detail`. Never cached.
@@ -56,9 +70,15 @@ impl Reply {
             push_quoted(&mut body, value);
         }
         body.push('}');
-        Self { body, ..Self::new(status) }
+        Self { body, rendering: Rendering::PageForNavigations, ..Self::new(status) }
             .with("content-type", "application/problem+json")
             .with("cache-control", "no-store")
+    }
+
+    /// Creates a page with a stable `code`, for whoever requests it. `links` are the addresses that it leads to.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn page(status: u16, code: &str, links: &[(&str, &str)]) -> Self {
+        Self { rendering: Rendering::Page, ..Self::problem_with(status, code, "", links) }
     }
 
     /// Adds a header.

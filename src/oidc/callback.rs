@@ -15,13 +15,14 @@ use super::{
 };
 use crate::base64url;
 use crate::crypto::sha256;
+use crate::http::page_texts::message;
 use crate::http::{Reply, RequestHead};
 use crate::io::UnixTime;
 use crate::json::Document;
 use crate::jwt::{Claims, Id, VerifiedToken, is_organization};
 use crate::limits;
 use crate::session::{Cookies, Session};
-use crate::text::concat;
+use crate::text::{concat, decimal};
 use crate::url::is_issuer;
 
 /// An error of the callback.
@@ -80,7 +81,7 @@ impl CallbackError {
 
 impl core::fmt::Display for CallbackError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(self.message())
+        f.write_str(message(&decimal(self.status().into()), self.code()))
     }
 }
 
@@ -232,7 +233,7 @@ impl RelyingParty {
         self.end_sessions(head, SessionAction::Replace, host).await;
         Ok(if self.sessions.cookie.same_site == "Strict" {
             // A redirect would still belong to the cross-site navigation from the provider, and browsers would not send the cookie.
-            logged_in(head, &location).with_cookies(cookies)
+            logged_in(&location).with_cookies(cookies)
         } else {
             Reply::redirect(location).with_cookies(cookies)
         })

@@ -7,10 +7,11 @@ use super::login::login_link;
 use super::{CallbackError, ReturnTo, UserinfoError};
 use crate::discovery::DiscoveryError;
 use crate::error::VerifyError;
-use crate::http::{Page, Reply, RequestHead, is_navigation};
+use crate::http::page_texts::message;
+use crate::http::{Reply, RequestHead, is_navigation};
 use crate::jwk::KeysError;
 use crate::limits;
-use crate::text::concat;
+use crate::text::{concat, decimal};
 use crate::verifier::VerificationError;
 
 /// An error of a login flow.
@@ -58,21 +59,9 @@ impl LoginError {
         }
     }
 
-    const fn message(&self) -> &'static str {
-        match self {
-            Self::Callback(error) => error.message(),
-            Self::IdToken(_) | Self::Userinfo(UserinfoError::SubjectMismatch | UserinfoError::Invalid) => {
-                "Your login could not be verified, so you are not logged in. Please log in again."
-            }
-            Self::Provider(_) | Self::Keys(_) | Self::Userinfo(_) => PROVIDER_IS_DOWN,
-            Self::TooLarge => {
-                "Your login is too large to store in this browser. Please contact the operator of this site."
-            }
-            Self::DestinationTooLong => {
-                "You need to log in, but the address of this page is too long to return to afterwards. Please log in first, then open the \
-                 page again."
-            }
-        }
+    /// Returns the message for the user, in English.
+    fn message(&self) -> &'static str {
+        message(&decimal(self.status().into()), self.code())
     }
 
     /// Returns the log line: what is wrong and where to look. It contains no token, code or secret.
@@ -130,66 +119,29 @@ impl LoginError {
         }
     }
 
-    /// Returns the response: a page for browser navigations, a problem document for API clients. It sets no cookie. The page links to a
-    /// login that leads to `destination`, if that is known.
+    /// Returns the response. It sets no cookie. It links to a login that leads to `destination`, if that is known.
     #[must_use]
     pub fn reply(&self, head: &RequestHead<'_>, login_path: Option<&str>, destination: Option<&str>) -> Reply {
-        let (status, code, message) = (self.status(), self.code(), self.message());
-        let reply = if is_navigation(head) {
+        let (status, code) = (self.status(), self.code());
+        let parts = head.url_parts();
+        let is_page = is_navigation(head);
+        let again = login_path.map(|path| match (parts.query, destination) {
+            _ if !is_page || matches!(self, Self::DestinationTooLong) => path.into(),
             // The query of a login that could not begin holds the page to return to.
-            let parts = head.url_parts();
-            let is_too_long = matches!(self, Self::DestinationTooLong);
-            let again = login_path.map(|path| match (parts.query, destination) {
-                (Some(query), _) if parts.path == path && !is_too_long => format!("{path}?{query}"),
-                (_, Some(destination)) => login_link(path, destination),
-                _ => path.into(),
-            });
-            let (title, link) =
-                if is_too_long { ("This address is too long", "Log in") } else { ("Login failed", "Log in again") };
-            Page { status, title, message, code, action: again.as_deref().map(|address| (link, address)) }
-                .reply(head.request_id().as_deref())
-        } else {
-            let provider_error = match self {
-                Self::Callback(CallbackError::Denied(error) | CallbackError::ExchangeRefused(error, _)) => {
-                    Some(error.code())
-                }
-                _ => None,
-            };
-            let mut members = alloc::vec::Vec::new();
-            members.extend(provider_error.map(|error| ("error", error)));
-            members.extend(login_path.map(|path| ("login", path)));
-            Reply::problem_with(status, code, message, &members)
-        };
+            (Some(query), _) if parts.path == path => concat(&[path, "?", query]),
+            (_, Some(destination)) => login_link(path, destination),
+            _ => path.into(),
+        });
+        let mut members = alloc::vec::Vec::new();
+        if let Self::Callback(CallbackError::Denied(error) | CallbackError::ExchangeRefused(error, _)) = self {
+            members.push(("error", error.code()));
+        }
+        members.extend(again.as_deref().map(|address| ("login", address)));
+        let reply = Reply::problem_with(status, code, self.message(), &members);
         if matches!(status, 502 | 503) {
-            reply.with("retry-after", limits::LOGIN_RETRY_AFTER_S.to_string())
+            reply.with("retry-after", decimal(limits::LOGIN_RETRY_AFTER_S.into()))
         } else {
             reply
-        }
-    }
-}
-
-const PROVIDER_IS_DOWN: &str = "The login service is not available at the moment. Please try again shortly.";
-
-impl CallbackError {
-    /// Returns the message for the user.
-    pub(super) const fn message(&self) -> &'static str {
-        match self {
-            Self::Malformed => "The response from the login service is incomplete. Please log in again.",
-            Self::StateUnknown => {
-                "This login was not started in this browser, was already completed, or has expired. Please log in again."
-            }
-            Self::Expired => "Your login took too long. Please log in again.",
-            Self::IssuerMismatch | Self::IssuerMissing(_) => {
-                "The response did not come from the expected login service. Please log in again."
-            }
-            Self::Denied(_) => "The login service did not log you in. You can try again.",
-            Self::ExchangeRefused(..) => {
-                "The login could not be completed. If this happens again, please contact the operator of this site."
-            }
-            Self::ExchangeFailed(_) => PROVIDER_IS_DOWN,
-            Self::OrganizationMismatch => {
-                "You logged in with a different organization than the one requested. Please log in again."
-            }
         }
     }
 }
@@ -229,56 +181,27 @@ impl From<VerificationError> for LoginError {
     }
 }
 
-/// Returns the page after a logout if the provider has no logout or is unavailable.
-pub(super) fn logged_out(head: &RequestHead<'_>) -> Reply {
-    Page {
-        status: 200,
-        title: "You are logged out",
-        message: "Your session on this site has ended.",
-        code: "logged_out",
-        action: Some(("Go to the start page", "/")),
-    }
-    .reply(head.request_id().as_deref())
+/// Returns the page after a logout if the provider has no logout or is unavailable. `login` is the login path, if any.
+pub(crate) fn logged_out(login: Option<&str>) -> Reply {
+    Reply::page(200, "logged_out", login.map(|path| ("login", path)).as_slice())
 }
 
 /// Returns the page after a login whose session cookie is `SameSite=Strict`. It refreshes to the destination, so that the next
 /// request comes from this site and carries the cookie.
-pub(super) fn logged_in(head: &RequestHead<'_>, location: &str) -> Reply {
-    Page {
-        status: 200,
-        title: "You are logged in",
-        message: "The page you requested will open automatically.",
-        code: "logged_in",
-        action: Some(("Continue", location)),
-    }
-    .reply(head.request_id().as_deref())
-    .with("refresh", format!("0; url={location}"))
+pub(super) fn logged_in(location: &str) -> Reply {
+    Reply::page(200, "logged_in", &[("continue", location)]).with("refresh", concat(&["0; url=", location]))
 }
 
 /// Returns the page that asks the user to confirm a logout requested by another site.
-pub(crate) fn confirm_logout(head: &RequestHead<'_>, path: &str) -> Reply {
+pub(crate) fn confirm_logout(path: &str) -> Reply {
     // A path that begins with two slashes would be a link to another host.
     let path = ReturnTo::parse(path).unwrap_or_default();
-    Page {
-        status: 200,
-        title: "Log out?",
-        message: "Another site requested that you be logged out. You stay logged in unless you confirm.",
-        code: "logout_needs_confirmation",
-        action: Some(("Log out", path.as_str())),
-    }
-    .reply(head.request_id().as_deref())
+    Reply::page(200, "logout_needs_confirmation", &[("logout", path.as_str())])
 }
 
 /// Refuses a login in a frame: it could happen without the user noticing, and browsers withhold its cookies.
-pub(crate) fn open_in_window(head: &RequestHead<'_>) -> Reply {
-    Page {
-        status: 400,
-        title: "Open this page in its own tab",
-        message: "You cannot log in inside another page. Please open this site in its own tab.",
-        code: NAVIGATION_REQUIRED,
-        action: Some(("Go to the start page", "/")),
-    }
-    .reply(head.request_id().as_deref())
+pub(crate) fn open_in_window() -> Reply {
+    Reply::page(400, NAVIGATION_REQUIRED, &[])
 }
 
 /// Refuses a script or prefetch where only a browser navigation may act.

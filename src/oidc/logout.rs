@@ -11,7 +11,9 @@ use crate::host::Level;
 use crate::http::{Reply, RequestHead};
 use crate::io::status_of;
 use crate::limits;
-use crate::session::Session;
+use crate::session::{Cookies, Session};
+use crate::text::{concat, decimal};
+use crate::url::HttpUrl;
 
 impl RelyingParty {
     /// Ends the sessions of a request and redirects the browser to the provider's logout.
@@ -22,7 +24,22 @@ impl RelyingParty {
         let provider = self.provider(host).await.ok();
         let url =
             provider.and_then(|provider| logout_url(&self.client, &provider, session.as_deref(), &self.after_logout));
-        url.map_or_else(|| logged_out(head), Reply::redirect).with_cookies(cleared)
+        let reply = match url {
+            // The page to which the provider returns may be protected.
+            Some(url) => Reply::redirect(url).with("set-cookie", logged_out_cookie(limits::LOGGED_OUT_PAGE_S)),
+            None => logged_out(self.login_path.as_deref()),
+        };
+        reply.with_cookies(cleared)
+    }
+
+    /// Returns the page for a browser that the provider sends back after a logout to a page that needs a login; `None` for other
+    /// requests. A redirect to the login could log the user in without asking, or ask for a login that was just ended.
+    pub(crate) fn returned_from_logout(&self, head: &RequestHead<'_>, path: &str) -> Option<Reply> {
+        let header = (head.header)("cookie").filter(|header| header.contains(LOGGED_OUT_COOKIE))?;
+        let url = HttpUrl::parse(&self.after_logout)?;
+        let is_own = url.authority.eq_ignore_ascii_case(self.client.host()) && url.path() == path;
+        let is_returned = head.method == "GET" && is_own && Cookies::new(&header).has(LOGGED_OUT_COOKIE);
+        is_returned.then(|| logged_out(self.login_path.as_deref()).with("set-cookie", logged_out_cookie(0)))
     }
 
     /// Ends the sessions of a request and returns the newest.
@@ -94,6 +111,14 @@ impl RelyingParty {
             host.log(Level::Warning, &line);
         }
     }
+}
+
+/// The cookie of a browser that is at the provider's logout. It grants nothing.
+const LOGGED_OUT_COOKIE: &str = "__Host-edgeward-logged-out";
+
+fn logged_out_cookie(max_age_s: u32) -> String {
+    let max_age_s = decimal(max_age_s.into());
+    concat(&[LOGGED_OUT_COOKIE, "=1; Path=/; Max-Age=", &max_age_s, "; HttpOnly; Secure; SameSite=Lax"])
 }
 
 /// Returns the URL that ends the provider's session; `None` if the provider has none.

@@ -80,6 +80,11 @@ impl ReturnTo {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns the path and query.
+    pub(crate) fn into_text(self) -> String {
+        self.0
+    }
 }
 
 /// The Unicode forms that matter here: look-alikes of slashes, backslashes and dots.

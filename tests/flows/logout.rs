@@ -20,6 +20,49 @@ fn log_out(deployment: &Deployment, browser: &mut Browser) -> crate::Response {
     deployment.open(browser, "/logout")
 }
 
+/// The cookie of a browser that is at the provider's logout.
+const LOGGED_OUT: &str = "__Host-edgeward-logged-out";
+
+#[test]
+fn a_logout_ends_on_a_page_even_if_the_provider_returns_to_a_protected_one() {
+    let mut config = config();
+    let root = json!({ "method": "GET", "path": "/", "integration": { "type": "respond", "body": "yours" } });
+    config["paths"].as_array_mut().unwrap().push(root);
+    let deployment = Deployment::of(&config);
+    let mut browser = deployment.logged_in();
+    assert_eq!(deployment.open(&mut browser, "/").status, 200);
+    log_out(&deployment, &mut browser);
+    // Other pages lead to the login, and requests that no user sees show nothing.
+    assert_eq!(peek(&deployment, &browser, "/").status, 401);
+    let cookies = browser.header(deployment.now());
+    for request in [
+        Request::new("HEAD", "/").page(),
+        Request::get("/app").page(),
+        Request::get("/?").page().header("sec-fetch-mode", "no-cors"),
+    ] {
+        let response = deployment.fetch(request.cookie(&cookies));
+        assert!(response.status != 200 && response.sets(LOGGED_OUT).is_none(), "{}", response.status);
+    }
+    let page = deployment.open(&mut browser, "/");
+    assert_eq!(page.status, 200);
+    assert!(
+        page.body.contains("You are logged out") && page.body.contains("href=\"/login?return_to=%2F\""),
+        "{}",
+        page.body
+    );
+    assert!(page.header("cache-control").unwrap().contains("no-store"));
+    // Once.
+    assert!(browser.names().is_empty());
+    assert!(deployment.open(&mut browser, "/").location().contains("/login?return_to=%2F"));
+    // A value that a client invents only shows the page; an expired one, nothing.
+    assert_eq!(deployment.fetch(Request::get("/").page().cookie("__Host-edgeward-logged-out=x")).status, 200);
+    assert_eq!(deployment.fetch(Request::get("/").page().cookie("x__Host-edgeward-logged-out=1")).status, 302);
+    let mut late = deployment.logged_in();
+    log_out(&deployment, &mut late);
+    deployment.sleep_s(601);
+    assert_eq!(deployment.open(&mut late, "/").status, 302);
+}
+
 #[test]
 fn a_logout_ends_the_session_and_redirects_to_auth0s_logout() {
     let deployment = Deployment::new();
@@ -32,7 +75,7 @@ fn a_logout_ends_the_session_and_redirects_to_auth0s_logout() {
     let parameters = form(query);
     assert_eq!(parameters["client_id"], "client-1");
     assert_eq!(parameters["returnTo"], "https://app.example.com/");
-    assert!(browser.names().is_empty());
+    assert_eq!(browser.names(), [LOGGED_OUT], "that of the page to which the provider returns");
     assert_eq!(peek(&deployment, &copy, "/app").outcome(), (401, "token_missing".into()));
     assert_eq!(peek(&deployment, &copy, "/maybe").origin_header("x-user"), None);
     assert_eq!(deployment.provider.state().revoked, [token]);
@@ -257,7 +300,8 @@ fn a_logout_ends_every_session_that_a_browser_sends() {
     let both = format!("{}; {}", one.header(deployment.now()), two.header(deployment.now()));
     let answer = deployment.fetch(Request::get("/logout").page().cookie(&both));
     assert_eq!(answer.status, 302);
-    assert_eq!(answer.cookies().len(), 2, "for the domain and for the host");
+    let cleared = answer.cookies().iter().filter(|cookie| !cookie.starts_with(LOGGED_OUT)).count();
+    assert_eq!(cleared, 2, "for the domain and for the host");
     for browser in [&one, &two] {
         assert_eq!(peek(&deployment, browser, "/app").status, 401);
     }
@@ -386,5 +430,5 @@ fn a_late_response_of_an_origin_does_not_restore_a_session_logged_out_meanwhile(
     // … and is slow.
     assert_eq!(deployment.fetch(by(&deployment, &browser, "/logout").page()).sets(COOKIE), Some(false));
     assert!(!sets(200) && !sets(101));
-    assert!(forward.unreachable().header("set-cookie").is_none());
+    assert!(forward.unreachable(&head).header("set-cookie").is_none());
 }

@@ -1,6 +1,7 @@
 //! `Debug` output: no tokens, cookies, secrets or claims.
 
 use edgeward::gateway::{Answer, Gateway, Problem};
+use edgeward::http::RequestHead;
 use edgeward::io::Incoming;
 use edgeward::oidc::{CoordinatorMessage, CoordinatorResponse, SessionAction};
 
@@ -49,7 +50,8 @@ fn an_answer_is_redacted() {
             shown.push(format!("{answer:?}"));
             if let Answer::Forward(forward) = answer {
                 shown.push(format!("{:?}", forward.response_edits(200, None)));
-                shown.push(format!("{:?}", forward.unreachable()));
+                let head = RequestHead { method: "GET", url: &target, header: &|_| None };
+                shown.push(format!("{:?}", forward.unreachable(&head)));
             }
         }
     }

@@ -1,9 +1,10 @@
 //! Changes to an origin's response, for every combination of status, policy, session, CORS and origin headers.
 
 use edgeward::gateway::{Forward, HeaderEdit};
+use edgeward::http::RequestHead;
 
 use crate::{
-    ALLOWED, COOKIE, Login, OTHER, bearer, config, config_with_cors, forward, gateway, problem, token, values,
+    ALLOWED, COOKIE, Login, ORIGIN, OTHER, bearer, config, config_with_cors, forward, gateway, problem, token, values,
 };
 
 type Header = (String, String);
@@ -221,7 +222,8 @@ fn the_response_for_an_unreachable_origin_has_the_same_headers() {
     for is_missing in [false, true] {
         each(|path, client, cors, forward| {
             let what = format!("{path} {client:?} {cors:?}");
-            let reply = if is_missing { forward.without_service() } else { forward.unreachable() };
+            let head = RequestHead { method: "GET", url: ORIGIN, header: &|_| None };
+            let reply = if is_missing { forward.without_service(&head) } else { forward.unreachable(&head) };
             let (status, code) = if is_missing { (503, "config_invalid") } else { (502, "origin_unreachable") };
             assert_eq!((reply.status, problem(&reply)["code"].as_str()), (status, Some(code)), "{what}");
 

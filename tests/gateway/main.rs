@@ -19,6 +19,7 @@ mod forward;
 mod hosts;
 mod issuers;
 mod load;
+mod pages;
 mod prefix;
 mod problems;
 mod providers;
@@ -226,7 +227,9 @@ fn the_health_check_works_with_any_configuration_without_requests() {
 
 #[test]
 fn an_invalid_configuration_has_one_response() {
-    let reply = config_invalid();
+    let head = RequestHead { method: "GET", url: ORIGIN, header: &|_| None };
+    let reply = config_invalid(&head, &["a problem".into()]);
     assert_eq!((reply.status, code(&reply).as_str()), (503, "config_invalid"));
     assert_eq!(values(&reply, "cache-control"), ["no-store"]);
+    assert!(!reply.body.contains("a problem"), "only pages show problems");
 }

@@ -79,6 +79,10 @@ fn resource(section: Value) -> Value {
     at(valid(), "/protected_resource", section)
 }
 
+fn pages(section: Value) -> Value {
+    at(valid(), "/pages", section)
+}
+
 fn token_from(list: Value) -> Value {
     at(with_login(), "/authorizer/token_from", list)
 }
@@ -350,6 +354,23 @@ fn mistakes() -> Vec<(&'static str, String)> {
         ("a method of the wrong type", method(json!(1))),
         ("no method in the list", method(json!([]))),
         ("a misspelt method in CORS", at(valid(), "/cors", json!({ "allow_origins": "*", "allow_methods": ["GRT"] }))),
+        // Pages
+        ("a logo on http", pages(json!({ "logo": "http://cdn.example.com/logo.svg" }))),
+        ("a logo on another host without a scheme", pages(json!({ "logo": "//cdn.example.com/logo.svg" }))),
+        ("a logo with a query", pages(json!({ "logo": "https://cdn.example.com/logo.svg?v=1" }))),
+        ("a logo that adds to the policy", pages(json!({ "logo": "https://cdn.example.com/a;script-src" }))),
+        ("a logo as a path that adds to the policy", pages(json!({ "logo": "/a,b" }))),
+        ("a logo in the text", pages(json!({ "logo": "data:image/png;base64,AAAA" }))),
+        ("a colour by name", pages(json!({ "colors": { "accent": "red" } }))),
+        ("a colour that adds to the style sheet", pages(json!({ "dark_colors": { "text": "#fff;} body{}" } }))),
+        ("a misspelt colour", pages(json!({ "colors": { "acent": "#fff" } }))),
+        ("a language with a region", pages(json!({ "language": "de-AT" }))),
+        ("a language without texts", pages(json!({ "language": "fr" }))),
+        ("texts of no language", pages(json!({ "texts": { "English": { "link.home": "Home" } } }))),
+        ("texts without a language", pages(json!({ "texts": { "link.home": "Home" } }))),
+        ("a misspelt text", pages(json!({ "texts": { "en": { "not_found.titel": "Gone" } } }))),
+        ("an empty text", pages(json!({ "texts": { "en": { "not_found.title": "" } } }))),
+        ("the pages inside the login", at(with_login(), "/login", json!({ "colors": {} }))),
         // Wrong nesting
         ("the session inside the authorizer", at(valid(), "/authorizer/session", json!({}))),
         ("the client inside the session", at(valid(), "/session", json!({ "client_id": "x" }))),
@@ -578,6 +599,12 @@ fn the_configurations_that_are_changed_here_serve() {
         at(valid(), "/paths/0/claims", rules),
         at(valid(), "/paths/0/claims", listed),
         without_audience,
+        pages(
+            json!({ "name": "Kite", "logo": "/logo.svg", "language": "fr", "texts": { "fr": { "link.home": "Accueil" } } }),
+        ),
+        pages(
+            json!({ "logo": "https://cdn.example.com/a/logo.svg", "language": "de", "colors": { "accent": "#fd0" } }),
+        ),
         at(
             at(internal, "/authorizer/issuer", json!("http://login.internal:8080")),
             "/authorizer/jwks_uri",

@@ -144,8 +144,11 @@ fn tokens_must_be_for_the_resource_and_are_passed_on_only_where_the_route_says_s
     }
     // A session opens no route for tokens.
     let cookie = Login::new().cookie();
-    let reply = reply(&gateway, "POST", "/mcp", &[("cookie", cookie.as_str()), ("sec-fetch-mode", "navigate")]);
-    assert_eq!((reply.status, code(&reply).as_str()), (401, "token_missing"));
+    let refused = reply(&gateway, "POST", "/mcp", &[("cookie", cookie.as_str()), ("sec-fetch-mode", "cors")]);
+    assert_eq!((refused.status, code(&refused).as_str()), (401, "token_missing"));
+    let page = reply(&gateway, "POST", "/mcp", &[("cookie", cookie.as_str()), ("sec-fetch-mode", "navigate")]);
+    assert!(page.status == 401 && page.body.contains("<code>token_missing</code>"), "{}", page.body);
+    assert!(page.header("www-authenticate").unwrap().contains("resource_metadata"), "the headers stay");
 }
 
 #[test]

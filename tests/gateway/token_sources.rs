@@ -219,7 +219,10 @@ fn tokens_of_other_sources_are_bearer_tokens() {
         let mut headers = vec![("cookie", both.as_str())];
         headers.extend([("sec-fetch-mode", "navigate"), ("accept", "text/html")].into_iter().filter(|_| page));
         let refused = reply(&gateway, "GET", path, &headers);
-        assert_eq!((refused.status, code(&refused).as_str()), (401, "token_expired"), "{path}");
+        // Browser navigations get a page.
+        let code = if page { "token_expired".into() } else { code(&refused) };
+        assert_eq!((refused.status, code.as_str()), (401, "token_expired"), "{path}");
+        assert_eq!(refused.body.contains("<code>token_expired</code>"), page, "{path}: {}", refused.body);
     }
     // Without a token, browsers go to the login.
     let page = [("sec-fetch-mode", "navigate"), ("cookie", "CF_Authorization=")];

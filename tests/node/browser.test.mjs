@@ -212,7 +212,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       assert.ok((await page.locator("main").innerText()).includes("state_invalid"));
       await assertAccessible();
       await picture("gateway-callback-failed");
-      await page.getByRole("link", { name: "Log in again" }).click();
+      await page.getByRole("link", { name: "Log in" }).click();
       await choose("Alice Example");
       await page.waitForURL(`${gateway}/`);
       await open("/account");
@@ -268,7 +268,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       assert.ok((await page.locator("main").innerText()).includes("login_denied"));
       assert.deepEqual((await sessionCookies()).filter(({ name }) => !name.includes("-login-")), []);
       await picture("gateway-login-denied");
-      await page.getByRole("link", { name: "Log in again" }).click();
+      await page.getByRole("link", { name: "Log in" }).click();
       await choose("Alice Example");
       await page.waitForURL(`${gateway}/account`);
       assert.equal(await heading(), "Hello, Alice Example");
@@ -297,7 +297,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       try {
         const answer = await open("/account");
         assert.equal(answer.status(), 502);
-        assert.equal(await heading(), "Login failed");
+        assert.equal(await heading(), "Login is not available right now");
         assert.ok((await page.locator("main").innerText()).includes("discovery_unreachable"));
         await assertAccessible();
         await picture("gateway-provider-down");
@@ -305,9 +305,59 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
         await provider.start();
         await worker.restart();
       }
-      await page.getByRole("link", { name: "Log in again" }).click();
+      await page.getByRole("link", { name: "Log in" }).click();
       await choose("Alice Example");
       await page.waitForURL(`${gateway}/account`);
+    });
+  });
+
+  describe("the demo", () => {
+    test("shows a deep link that comes back after the login, with its query", async () => {
+      await open("/");
+      await page.getByRole("link", { name: "A deep link" }).click();
+      await choose("Alice Example");
+      await page.waitForURL(`${gateway}/search?q=caf%C3%A9%20au%20lait&page=2`);
+      assert.deepEqual(await page.locator("dd").allInnerTexts(), ["café au lait", "2"]);
+      await assertAccessible();
+      await picture("search");
+    });
+
+    test("shows a form that is not lost when the session has ended", async () => {
+      await logIn("Alice Example", "/letter");
+      await assertAccessible();
+      await picture("letter");
+      await page.getByLabel("Letter").fill("Dear <b>Bob</b>");
+      const [other] = await Promise.all([context.waitForEvent("page"), page.getByRole("link", { name: "log out in another tab" }).click()]);
+      await other.getByRole("heading", { name: "You are logged out" }).waitFor();
+      await other.close();
+      const [answer] = await Promise.all([page.waitForResponse(`${gateway}/letter`), page.getByRole("button", { name: "Send" }).click()]);
+      assert.equal(answer.status(), 401);
+      assert.equal(await heading(), "Your form was not sent");
+      await assertAccessible();
+      await picture("gateway-form-not-sent");
+      const [tab] = await Promise.all([context.waitForEvent("page"), page.getByRole("link", { name: "Log in in a new tab" }).click()]);
+      await choose("Alice Example", tab);
+      await tab.waitForURL(`${gateway}/`);
+      await page.goBack();
+      await page.getByLabel("Letter").fill("Dear <b>Bob</b>");
+      await page.getByRole("button", { name: "Send" }).click();
+      assert.equal(await page.locator("#sent").innerText(), "Sent: Dear <b>Bob</b>");
+    });
+
+    test("shows server-sent events and a WebSocket behind the guard", async () => {
+      await logIn("Alice Example", "/live/");
+      await page.getByText(/^Event .* for Alice Example$/).waitFor();
+      await page.getByText("Alice Example said hello").waitFor();
+      await assertAccessible();
+      await picture("live");
+      await context.clearCookies();
+      assert.equal((await fetchIn(page, "/live/events")).status, 401);
+      const refused = await page.evaluate(() => new Promise((resolve) => {
+        const socket = new WebSocket(`${location.origin.replace("http", "ws")}/live/socket`);
+        socket.onopen = () => resolve("open");
+        socket.onerror = () => resolve("refused");
+      }));
+      assert.equal(refused, "refused");
     });
   });
 
@@ -319,8 +369,19 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       assert.equal(await heading(), "You cannot see this page");
       await assertAccessible();
       await picture("gateway-forbidden");
-      await page.getByRole("link", { name: "Go to the start page" }).click();
+      assert.ok((await page.locator("main").innerText()).includes("Role needed: admin"));
+      await page.getByRole("link", { name: "Start page" }).click();
       assert.equal(await page.locator("#user").innerText(), "Bob Exemplar");
+    });
+
+    test("that lacks a role is exchanged for another user's, on the same page", async () => {
+      await logIn("Bob Exemplar");
+      await open("/admin?from=test");
+      await page.getByRole("link", { name: "Log in as another user" }).click();
+      assert.ok(await isLoginPage(), "the provider asks although it has a session");
+      await choose("Alice Example");
+      await page.waitForURL(`${gateway}/admin?from=test`);
+      assert.equal(await heading(), "Administration");
     });
 
     test("shows its user's name as it is, whatever it is", async () => {
@@ -359,7 +420,8 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       const other = await context.newPage();
       await open("/account", other);
       await other.getByRole("link", { name: "Log out" }).click();
-      await other.waitForURL(`${gateway}/`);
+      await other.waitForURL(`${gateway}/account`);
+      assert.equal(await heading(other), "You are logged out");
       await page.getByRole("button", { name: "Read the items" }).click();
       await page.getByText("The API answered 401 token_missing.").waitFor();
       await picture("account-logged-out");
@@ -441,7 +503,8 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
     test("ends with a logout", async () => {
       await logIn("Alice Example");
       await page.getByRole("link", { name: "Log out" }).click();
-      await page.waitForURL(`${gateway}/`);
+      await page.waitForURL(`${gateway}/account`);
+      await page.getByRole("heading", { name: "You are logged out" }).waitFor();
       assert.deepEqual(await context.cookies(gateway), []);
     });
   });
@@ -450,9 +513,11 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
     test("ends the session here and at the provider; no button brings the page back", async () => {
       await logIn("Alice Example");
       await page.getByRole("link", { name: "Log out" }).click();
-      await page.waitForURL(`${gateway}/`);
-      assert.ok((await page.locator("main").innerText()).includes("You are not logged in."));
+      await page.getByRole("heading", { name: "You are logged out" }).waitFor();
+      assert.equal(page.url(), `${gateway}/account`);
       assert.deepEqual(await context.cookies(gateway), []);
+      await assertAccessible();
+      await picture("gateway-signed-out");
       await page.goBack();
       // The provider's logout page may be in between; what never comes back is what the account page said.
       assert.ok(!(await page.locator("body").innerText()).includes("alice@example.com"), page.url());
@@ -560,7 +625,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       await assertAccessible();
       await picture("gateway-confirm-logout");
       await page.getByRole("link", { name: "Log out" }).click();
-      await page.waitForURL(`${gateway}/`);
+      await page.getByRole("heading", { name: "You are logged out" }).waitFor();
       assert.deepEqual(await context.cookies(gateway), []);
     } finally {
       await evil.close();

@@ -75,6 +75,7 @@ test("make dev: the site opens, three requests answer 200, 401 and 403, and Ctrl
     const login = await promisify(execFile)("curl", ["--silent", "--max-time", "20", "--write-out", "%{redirect_url}", `${address}/login`]);
     assert.match(login.stdout, new RegExp(`^http://127\\.0\\.0\\.1:${ports.EDGEWARD_PROVIDER_PORT}/auth\\?`));
 
+    assert.ok(lines().every((line) => line.length < 160), "no token is in them");
     const answers = [];
     for (const line of lines()) {
       const { stdout } = await promisify(execFile)("bash", ["-c", `${line} --silent --max-time 20`]);
@@ -98,6 +99,21 @@ test("make dev: the site opens, three requests answer 200, 401 and 403, and Ctrl
       let seen = "";
       const poll = setInterval(() => health().then((text) => (seen = text), () => {}), 250);
       await until(() => seen.includes("edited"), () => `the edit has no effect:\n${dev.output}`, 30).finally(() => clearInterval(poll));
+    } finally {
+      writeFileSync(configuration, before);
+    }
+
+    // A mistake is on the page of the browser that runs beside it, with its place.
+    const asPage = async () => {
+      const args = ["--silent", "--max-time", "5", "-H", "accept: text/html", `${address}/health`];
+      return (await promisify(execFile)("curl", args).catch(() => ({ stdout: "" }))).stdout;
+    };
+    try {
+      writeFileSync(configuration, before.replace('"path": "/health"', '"pth": "/health"'));
+      let seen = "";
+      const poll = setInterval(() => asPage().then((text) => (seen = text)), 500);
+      await until(() => seen.includes("pth"), () => `the page names no mistake:\n${seen}\n${dev.output}`, 30).finally(() => clearInterval(poll));
+      assert.match(seen, /<h1>This site is not ready yet<\/h1>.*<li>error at paths\[\d+\]\.pth: unknown key &quot;pth&quot;/s);
     } finally {
       writeFileSync(configuration, before);
     }

@@ -29,7 +29,7 @@ test("docs/troubleshooting.md explains every code of responses and log lines, an
   for (const name of named) assert.ok(code.includes(`"${name}"`) || code.includes(`"${name}: `) || code.includes(`edgeward: ${name}:`), `${name} is in no source`);
 
   const bodies = [...code.matchAll(/fn code\([^)]*\)[^{]*\{[\s\S]*?\n {4}\}/g)].flatMap(([body]) => [...body.matchAll(/=> "([a-z0-9]+(?:_[a-z0-9]+)+)"/g)]);
-  const problems = [...code.matchAll(/(?:Reply::problem(?:_with)?\(\s*\d{3},|bad_path\(|\bcode:)\s*"([a-z0-9_]+)"/g)];
+  const problems = [...code.matchAll(/(?:Reply::(?:problem(?:_with)?|page)\(\s*\d{3},|bad_path\(|\bcode:)\s*"([a-z0-9_]+)"/g)];
   const logged = [...code.matchAll(/(?:host\.log\(|log\(|line =|format_args!\()[^;]*?"(?:edgeward: )?([a-z]+(?:_[a-z]+)+): /g)];
   const needed = new Set([...bodies, ...problems, ...logged].map(([, name]) => name).filter((name) => name !== "config"));
   for (const name of ["path_ambiguous", "token_expired", "not_found", "logged_out", "session_unsealable"]) assert.ok(needed.has(name), name);

@@ -185,13 +185,17 @@ describe("without a session", () => {
       ["GET", { accept: "application/json" }],
       ["GET", { ...NAVIGATION, "sec-fetch-mode": "cors" }],
       ["GET", { accept: "text/html", "x-requested-with": "XMLHttpRequest" }],
-      ["POST", NAVIGATION],
+      ["POST", { ...NAVIGATION, "sec-fetch-mode": "cors" }],
       ["DELETE", {}],
     ]) {
       const answer = await site.browser().send("/app/x", { method, headers });
       await assertProblem(answer, { status: 401, code: "token_missing", challenge: REALM, login: "/login", error: "unauthorized" });
       assert.equal(answer.setCookies.length, 0);
     }
+    // A form that a user sends gets a page with the same status, and is not redirected either.
+    const form = await site.browser().send("/app/x", { method: "POST", headers: NAVIGATION });
+    assert.deepEqual([form.status, form.header("www-authenticate"), form.header("location")], [401, REALM, null]);
+    assert.match(form.text, /<h1>Your form was not sent<\/h1>.*href="\/login"/s);
   });
 
   test("a person is sent to log in on the site's own origin, whatever host the request came to", async () => {

@@ -114,7 +114,7 @@ describe("the checklist", () => {
     const answer = await browser.open("/auth/callback?code=c&state=s");
     assert.equal(answer.status, 400);
     assert.match(answer.header("content-type"), /^text\/html/);
-    assert.match(answer.text, /<a href="\/login">Log in again<\/a>/);
+    assert.match(answer.text, /<a href="\/login">Log in<\/a>/);
     browser.cookies().set(COOKIE, "1.broken");
     assert.equal((await browser.open("/app/x")).status, 200, "a broken cookie only means logging in");
   });

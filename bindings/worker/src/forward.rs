@@ -2,6 +2,7 @@
 
 use edgeward::gateway::{Destination, Forward, HeaderEdit};
 use edgeward::host::{Host as _, Level};
+use edgeward::http::RequestHead;
 use js_sys::futures::JsFuture;
 use js_sys::{Array, Promise, Reflect};
 use wasm_bindgen::JsValue;
@@ -34,7 +35,12 @@ extern "C" {
     fn edited(answered: &Array, edits: Vec<String>) -> Result<JsValue, JsValue>;
 }
 
-pub(crate) async fn to_origin(inbound: &Inbound, forward: Forward<'_>, host: &WorkerHost) -> Result<JsValue, JsValue> {
+pub(crate) async fn to_origin(
+    inbound: &Inbound,
+    head: &RequestHead<'_>,
+    forward: Forward<'_>,
+    host: &WorkerHost,
+) -> Result<JsValue, JsValue> {
     let (url, service) = match &forward.destination {
         Destination::Url(url) => (url, JsValue::UNDEFINED),
         Destination::Service { binding, url } => (url, host.binding(binding)),
@@ -43,17 +49,17 @@ pub(crate) async fn to_origin(inbound: &Inbound, forward: Forward<'_>, host: &Wo
         && !Reflect::get(&service, &"fetch".into()).is_ok_and(|fetch| fetch.is_function())
     {
         host.log(Level::Error, &format_args!("config_invalid: there is no service binding {binding}"));
-        return response::from_reply(&forward.without_service());
+        return response::from_reply(&forward.without_service(head));
     }
     match send(inbound, url, &service, &forward).await {
         Ok(Some(response)) => Ok(response),
         Ok(None) => {
-            host.log(Level::Error, &"origin_timeout: the origin did not respond in time");
-            response::from_reply(&forward.timed_out())
+            host.log(Level::Error, &format_args!("origin_timeout: {} in time", forward.described()));
+            response::from_reply(&forward.timed_out(head))
         }
         Err(_) => {
             host.log(Level::Error, &format_args!("origin_unreachable: {}", forward.described()));
-            response::from_reply(&forward.unreachable())
+            response::from_reply(&forward.unreachable(head))
         }
     }
 }

@@ -47,13 +47,17 @@ pub fn fetch(request: JsValue, env: Env, ctx: Context, config: JsValue) -> Resul
 }
 
 async fn handle(inbound: Inbound, env: Env, ctx: Context, config: JsValue) -> Result<JsValue, JsValue> {
-    let Some(gateway) = runtime::gateway(&env, &config) else { return response::from_reply(&config_invalid()) };
-    let host = WorkerHost::new(env, Some(ctx));
     let header = |name: &str| inbound.header(name);
     let head = RequestHead { method: &inbound.method, url: &inbound.url, header: &header };
+    let Some(gateway) = runtime::gateway(&env, &config) else {
+        let is_local = head.is_local() && !inbound.has_platform_id();
+        let problems = if is_local { runtime::problems_for_developers(&env, &config) } else { Vec::new() };
+        return response::from_reply(&config_invalid(&head, &problems));
+    };
+    let host = WorkerHost::new(env, Some(ctx));
     match gateway.handle(&head, &host).await {
         Answer::Reply(reply) => response::from_reply(&reply),
-        Answer::Forward(forward) => forward::to_origin(&inbound, forward, &host).await,
+        Answer::Forward(forward) => forward::to_origin(&inbound, &head, forward, &host).await,
     }
 }
 

@@ -59,6 +59,11 @@ impl Inbound {
         if name == REQUEST_ID { value.or_else(|| Some(self.own_id())) } else { value }
     }
 
+    /// Returns whether Cloudflare has given the request an id, as it does for every request to a deployed Worker.
+    pub(crate) fn has_platform_id(&self) -> bool {
+        header(&self.raw, REQUEST_ID).is_some()
+    }
+
     /// Returns a generated request id, for platforms that provide none, as in local development.
     fn own_id(&self) -> String {
         let random = || {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use edgeward::base64url;
-use edgeward::gateway::{Gateway, Platform, Unicode, load};
+use edgeward::gateway::{Gateway, Platform, Unicode, compile_with, load};
 use edgeward::limits;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -56,12 +56,30 @@ pub(crate) fn gateway(env: &Env, config: &JsValue) -> Option<Rc<Gateway>> {
     gateway
 }
 
+/// The variable of a development environment.
+const DEVELOPMENT: &str = "EDGEWARD_DEV";
+
+/// Returns the errors of the configuration if the variable of a development environment is set: a request alone cannot prove that it
+/// comes from the developer.
+pub(crate) fn problems_for_developers(env: &Env, config: &JsValue) -> Vec<String> {
+    let env: &JsValue = env.as_ref();
+    let is_development = js_sys::Reflect::get(env, &DEVELOPMENT.into()).is_ok_and(|value| value == "1");
+    let document = document_of(env, config).ok().flatten();
+    let (true, Some(document)) = (is_development, document) else { return Vec::new() };
+    // Not through `variableOf`, which records what the compiled configuration depends on.
+    let variable = |name: &str| js_sys::Reflect::get(env, &name.into()).ok()?.as_string();
+    let platform = Platform { unicode: UNICODE, random_secret: None };
+    let problems = compile_with(&document, &variable, platform).err().unwrap_or_default();
+    problems.iter().map(ToString::to_string).collect()
+}
+
+const UNICODE: Unicode = Unicode { nfkc: plain_forms, fold_case };
+
 fn compile(env: &JsValue, config: &JsValue) -> Option<Gateway> {
     let variable = |name: &str| variable_of(env, name).ok().flatten();
     let mut random = [0; 32];
     host::entropy(&mut random);
     let random_secret = base64url::encode(&random);
-    let unicode = Unicode { nfkc: plain_forms, fold_case };
-    let platform = Platform { unicode, random_secret: Some(&random_secret) };
+    let platform = Platform { unicode: UNICODE, random_secret: Some(&random_secret) };
     load(document_of(env, config).ok().flatten().as_deref(), &variable, platform, &host::log)
 }

@@ -12,6 +12,7 @@ mod integration;
 mod login;
 mod methods;
 mod overlaps;
+mod pages;
 mod paths;
 mod presets;
 mod reader;
@@ -38,6 +39,7 @@ use self::forms::Text;
 use self::hosts::{Authorizers, HostMap};
 use self::integration::{ProxyConfig, RespondConfig};
 use self::login::LoginConfig;
+use self::pages::PagesConfig;
 use self::paths::{PathConfig, PathList};
 use self::presets::AuthorizerForm;
 pub use self::reader::{Environment, Problem};
@@ -46,7 +48,7 @@ use self::resource::ResourceConfig;
 use self::session::SessionConfig;
 use super::hosts::HostTable;
 use super::route::{Auth, Integration, Route};
-use super::{Gateway, LOGIN_PATH, Trust, Unicode};
+use super::{Gateway, LOGIN_PATH, Surroundings, Trust, Unicode};
 use crate::host::Level;
 use crate::json::{Document, JsonError, error_position};
 use crate::limits;
@@ -70,19 +72,22 @@ section! {
         protected_resource: ResourceConfig;
         /// Cross-origin requests of scripts.
         cors: CorsConfig;
+        /// The gateway's own pages.
+        pages: PagesConfig;
         /// The routes. The most specific path decides: an exact one before `{param}` before `{*rest}`. A request that matches none is answered 404.
         paths: PathList, required "a list of routes";
     }
 }
 
 /// The sections in which a misplaced key is looked up, and how a message names them.
-const SECTIONS: [(&str, &[Key]); 9] = [
+const SECTIONS: [(&str, &[Key]); 10] = [
     ("at the top level", GatewayConfig::KEYS),
     ("in authorizer", AuthorizerConfig::KEYS),
     ("in session", SessionConfig::KEYS),
     ("in login", LoginConfig::KEYS),
     ("in protected_resource", ResourceConfig::KEYS),
     ("in cors", CorsConfig::KEYS),
+    ("in pages", PagesConfig::KEYS),
     ("in paths[]", PathConfig::KEYS),
     ("in an integration of type http_proxy", ProxyConfig::KEYS),
     ("in an integration of type respond", RespondConfig::KEYS),
@@ -184,6 +189,7 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
     };
     session::check(&mut reader, session);
     let cors = cors::check(&mut reader, &config.cors());
+    let pages = Arc::new(pages::check(&mut reader, &config.pages()));
     check_hosts(&mut reader, &config, session, &table);
     let mut gateways = Vec::new();
     for (number, (one, authorizer)) in named.iter().zip(&authorizers).enumerate() {
@@ -204,6 +210,7 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
             // Cookies are bound to its host: each authorizer has its own.
             reader.error("authorizer.redirect_uri", "must be on a host of this authorizer: see hosts");
         }
+        let surroundings = Surroundings { unicode: platform.unicode, cors: cors.clone(), pages: Arc::clone(&pages) };
         let trust = Trust {
             verifier,
             login: login.map(Arc::new),
@@ -213,7 +220,7 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
                 .map(|authorizer| authorizer.token_sources(&mut reader, session, routes))
                 .unwrap_or_default(),
         };
-        gateways.push(Gateway::new(compiled, platform.unicode, cors.clone(), trust));
+        gateways.push(Gateway::new(compiled, surroundings, trust));
     }
     reader.enter_authorizer(None);
     match Gateway::joined(gateways, table) {

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::GatewayConfig;
 use super::declare::Declared;
+use crate::http::page_texts;
 
 /// A section, described.
 #[derive(Clone)]
@@ -381,13 +382,26 @@ fn the_typescript_types_are_made_from_the_declarations() {
     compare("pkg/types/config.d.ts", &typescript());
 }
 
+/// Compares the part of a page between two comments.
+fn compare_part(path: &str, [begin, end]: [&str; 2], made: &str) {
+    let page = fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let (before, rest) = page.split_once(begin).expect("the page has a place for the tables");
+    let (_, after) = rest.split_once(end).expect("that ends");
+    compare(path, &format!("{before}{begin}{made}{end}{after}"));
+}
+
 #[test]
 fn the_tables_are_made_from_the_declarations() {
-    let path = "docs/configuration.md";
-    let page = fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let (before, rest) = page.split_once(BEGIN).expect("the page has a place for the tables");
-    let (_, after) = rest.split_once(END).expect("that ends");
-    compare(path, &format!("{before}{BEGIN}{}{END}{after}", tables()));
+    compare_part("docs/configuration.md", [BEGIN, END], &tables());
+}
+
+#[test]
+fn the_table_of_page_texts_is_made_from_the_texts() {
+    let mut table = String::from("\n| name | English | German |\n|---|---|---|\n");
+    for (number, name) in page_texts::names().iter().enumerate() {
+        table += &format!("| `{name}` | {} | {} |\n", page_texts::text(number, 0), page_texts::text(number, 1));
+    }
+    compare_part("docs/pages.md", ["<!-- texts: made from src/http/page_texts.rs -->\n", "\n<!-- /texts -->"], &table);
 }
 
 #[test]

@@ -253,7 +253,7 @@ class LocalProvider {
       grant_types: ["authorization_code", "refresh_token"],
       response_types: ["code"],
       redirect_uris: gateways.flatMap((origin) => paths.map((path) => origin + path)),
-      post_logout_redirect_uris: gateways.flatMap((origin) => [origin, `${origin}/`]),
+      post_logout_redirect_uris: gateways.flatMap((origin) => [origin, `${origin}/`, `${origin}/account`]),
       token_endpoint_auth_method: "client_secret_post",
       ...metadata,
     };
