@@ -261,7 +261,9 @@ impl MetadataPermit {
         let retry_after_s = response.as_ref().ok().and_then(Incoming::retry_after_s);
         let read = Metadata::read(&self.cache, response).map(Arc::new);
         if let Err(error) = &read {
-            host.log(Level::Warning, &concat(&[error.code(), ": ", &outcome, "; ", error.message()]));
+            // As requests for keys report it.
+            let code = if *error == DiscoveryError::IssuerMissing { DiscoveryError::Invalid } else { *error }.code();
+            host.log(Level::Warning, &concat(&[code, ": ", &outcome, "; ", error.message()]));
         }
         let now = host.now();
         self.cache.state.with(|state| {
