@@ -1,6 +1,7 @@
 //! `strip_prefix`, `forwarded` and `timeout_ms`: what an origin sees of the path, and how its own addresses are found again.
 
 use edgeward::gateway::{Destination, Forward, Gateway, compile};
+use edgeward::http::RequestHead;
 use serde_json::{Value, json};
 
 use crate::support::host::VirtualHost;
@@ -166,7 +167,9 @@ fn an_origin_may_take_as_long_as_the_route_says() {
     {
         let forward = forward(&gateway, "GET", path, &[("authorization", &bearer)]);
         assert_eq!(forward.timeout_ms(), expected, "{path}");
-        let reply = forward.timed_out();
+        let url = format!("https://app.example.com{path}");
+        let head = RequestHead { method: "GET", url: &url, header: &|_| None };
+        let reply = forward.timed_out(&head);
         assert_eq!((reply.status, code(&reply).as_str()), (504, "origin_timeout"), "{path}");
         assert_eq!(values(&reply, "cache-control"), ["no-store"], "{path}");
     }
