@@ -227,6 +227,40 @@ fn roles_of_the_id_token_apply_unless_the_access_token_has_roles() {
 }
 
 #[test]
+fn a_refresh_does_not_bring_back_the_claims_that_the_access_token_had_replaced() {
+    let deployment = new_deployment(&json!({}));
+    let admin: fn(Mint) -> Mint = |id| id.claim(ROLES, "admin");
+    let viewer = || access_token().claim(ROLES, json!("viewer"));
+    let before = log_in(&deployment, admin, &json!({ "access_token": viewer().text() }));
+    let roles = |session: &Session, time: i64| session.claims_at(at(time)).get(ROLES).map(|value| value.to_json());
+    assert_eq!(roles(&deployment.session(&before), 0).as_deref(), Some(r#""viewer""#));
+    for access in ["opaque".to_string(), viewer().signed_by(key_c()).text(), viewer().claim("sub", "user-2").text()] {
+        for id in [None, Some(admin)] {
+            let session = refreshed(&deployment, &before, id, &json!({ "access_token": access }));
+            assert_eq!(roles(&session, 0), None);
+            assert_eq!(scopes(session.claims_at(at(0))), [""; 0]);
+        }
+    }
+}
+
+#[test]
+fn a_scope_that_is_no_text_is_no_request_granted() {
+    for (scope, expected) in [
+        (json!(["read:items", "b"]), vec!["read:items", "b"]),
+        (json!([]), vec![]),
+        (json!(1), vec![]),
+        (json!({}), vec![]),
+        (json!(false), vec![]),
+        (json!(null), vec!["openid", "offline_access"]),
+    ] {
+        let deployment = new_deployment(&json!({}));
+        let access = access_token().without("scope").text();
+        let browser = log_in(&deployment, |id| id, &json!({ "access_token": access, "scope": scope }));
+        assert_eq!(scopes(deployment.session(&browser).claims_at(at(0))), expected, "{scope}");
+    }
+}
+
+#[test]
 fn a_session_has_the_claims_that_rules_of_routes_read() {
     let mut config = config(&json!({ "roles_claim": ["realm", "roles"] }), &json!({ "claims": ["email"] }));
     let rules = json!([

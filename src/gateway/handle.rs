@@ -61,7 +61,9 @@ impl Gateway {
             Continue(Credentials::Bearer(token)) => request.answer_bearer(head, &token, host).await,
             Continue(Credentials::Session(party, session)) => request.answer_session(head, party, session, host).await,
             Break(reply) => {
-                if reply.header("set-cookie").is_some() {
+                let name = self.login.as_ref().map(|login| login.sessions.cookie.name.as_str());
+                let is_of_session = |cookie: &str| name.is_some_and(|name| cookie.starts_with(name));
+                if reply.headers.iter().any(|(name, value)| name == "set-cookie" && is_of_session(value)) {
                     host.log(
                         Level::Warning,
                         &"session_unsealable: a session cookie has expired, belongs to another login, or was sealed with a \

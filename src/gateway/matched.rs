@@ -272,10 +272,14 @@ impl<'g> MatchedRequest<'g> {
         if is_stale { login.sessions.clear(&cookies) } else { Vec::new() }
     }
 
-    /// Returns the page to return to after login: the path with its query. `None` if no login can return there.
+    /// Returns the page to return to after login: the path with its query, or the default page where no `Location` can name the path.
+    /// `None` if it is too long.
     pub(super) fn return_to(&self, head: &RequestHead<'_>) -> Option<ReturnTo> {
         let (mark, query) = head.url_parts().query.map_or(("", ""), |query| ("?", query));
-        ReturnTo::of_request(&concat(&[&self.path, mark, query]))
+        let target = concat(&[&self.path, mark, query]);
+        let default = || self.gateway.login().map(|login| login.client.default_return_to.clone());
+        ReturnTo::of_request(&target)
+            .or_else(|| default().filter(|_| target.len() <= limits::MAX_LINKED_RETURN_TO_BYTES))
     }
 
     /// Returns the destination after a login for `location`: the location itself, unless it is a login, callback or logout route,

@@ -64,7 +64,15 @@ impl Default for Pages {
 impl Pages {
     /// Creates the appearance with a name, a logo, and declarations for the light and the dark scheme.
     pub(crate) fn new(name: Option<String>, logo: Option<String>, light: &str, dark: &str) -> Self {
-        let style = concat(&[STYLE, ":root{", light, "}@media(prefers-color-scheme:dark){:root{", dark, "}}"]);
+        // Light colours alone must not change the dark scheme.
+        let style = concat(&[
+            STYLE,
+            "@media not (prefers-color-scheme:dark){:root{",
+            light,
+            "}}@media(prefers-color-scheme:dark){:root{",
+            dark,
+            "}}",
+        ]);
         // Browsers also request the site's icon.
         let logo_source = logo.as_deref().filter(|logo| !logo.starts_with('/')).unwrap_or_default();
         let policy = concat(&[

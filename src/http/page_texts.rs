@@ -238,12 +238,12 @@ static TEXTS: [Text; 22] = [
         texts: [
             [
                 "Login failed",
-                "This login was not started in this browser, was already completed, or has expired. You can start a new one.",
+                "This login took too long, was already completed, or was not started in this browser. You can start a new one.",
             ],
             [
                 "Anmeldung fehlgeschlagen",
-                "Diese Anmeldung wurde nicht in diesem Browser begonnen, ist schon abgeschlossen oder abgelaufen. Sie können \
-                 eine neue beginnen.",
+                "Diese Anmeldung hat zu lange gedauert, ist schon abgeschlossen oder wurde nicht in diesem Browser begonnen. \
+                 Sie können eine neue beginnen.",
             ],
         ],
     },

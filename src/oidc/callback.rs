@@ -111,8 +111,8 @@ enum Received {
     LoggedIn { session: Arc<Session>, state: String, is_first: bool },
     /// The login begins again.
     Restarted(Reply),
-    /// There is nothing to redeem. The error is for a browser without a session.
-    Again(LoginError),
+    /// There is nothing to redeem. The error is for a browser without a session of at most this age, in seconds.
+    Again(LoginError, i64),
 }
 
 /// Unverified tokens issued for the code. Created only by [`AcceptedCallback::exchange`].
@@ -152,13 +152,10 @@ impl RelyingParty {
                 if is_first { finished } else { finished.map_err(|_| CallbackError::StateUnknown.into()) }
             }
             Ok(Received::Restarted(reply)) => Ok(reply),
-            Ok(Received::Again(error)) => {
-                if self.session_of(head, host.now()).is_some() {
-                    Ok(Reply::redirect(location))
-                } else {
-                    Err(error)
-                }
-            }
+            Ok(Received::Again(error, max_age_s)) => match self.session_of(head, host.now()) {
+                Some(session) if session.age_s(host.now()) <= max_age_s => Ok(Reply::redirect(location)),
+                _ => Err(error),
+            },
             Err(error) => Err(error),
         }
     }
@@ -173,15 +170,17 @@ impl RelyingParty {
         let parameters = form::parse(head.url_parts().query.unwrap_or_default());
         let transaction = match self.pending(head, &parameters) {
             Ok(transaction) => transaction,
-            Err(error) => return Ok(Received::Again(error.into())),
+            Err(error) => return Ok(Received::Again(error.into(), i64::MAX)),
         };
         *location = self.client.after_login(&transaction.request.return_to);
         let restarted = transaction.request.restarted(&parameters);
         if !transaction.is_open(host.now()) && restarted.is_none() {
-            return Ok(Received::Again(CallbackError::Expired.into()));
+            // An older session may be of another user or organization than this login was for.
+            let age_s = transaction.age_ms(host.now()) / 1000;
+            return Ok(Received::Again(CallbackError::Expired.into(), age_s));
         }
         let provider = self.provider(host).await?;
-        let unknown = || Ok(Received::Again(CallbackError::StateUnknown.into()));
+        let unknown = || Ok(Received::Again(CallbackError::StateUnknown.into(), i64::MAX));
         let state = transaction.state.clone();
         let code = form::once(&parameters, "code").ok().flatten().unwrap_or_default();
         let id = sha256(concat(&[&state, " ", code]).as_bytes());
@@ -208,9 +207,9 @@ impl RelyingParty {
                 }
             }
         }
-        match wait_for(&outcome, is_first, &provider.token_endpoint, host).await {
+        match wait_for(&outcome, &provider.token_endpoint, host).await {
             Ok(session) if !self.has_ended(&session) => Ok(Received::LoggedIn { session, state, is_first }),
-            Err(error) if is_first => Err(error),
+            Err(error) if !matches!(error, LoginError::Callback(CallbackError::StateUnknown)) => Err(error),
             _ => unknown(),
         }
     }
@@ -305,20 +304,12 @@ impl RelyingParty {
     }
 }
 
-/// Waits for the outcome of a callback. Only the first one gets the error.
-async fn wait_for(
-    outcome: &PendingOutcome,
-    is_first: bool,
-    token_endpoint: &str,
-    host: &impl LoginHost,
-) -> CallbackOutcome {
+/// Waits for the outcome of a callback. Only one request gets the error.
+async fn wait_for(outcome: &PendingOutcome, token_endpoint: &str, host: &impl LoginHost) -> CallbackOutcome {
     for _ in 0..limits::MAX_POLLS {
         let found = outcome.with(|outcome| match outcome.as_mut()? {
             Ok(login) => Some(Ok(login.clone())),
-            Err(error) => {
-                let unknown = CallbackError::StateUnknown.into();
-                Some(Err(if is_first { core::mem::replace(error, unknown) } else { unknown }))
-            }
+            Err(error) => Some(Err(core::mem::replace(error, CallbackError::StateUnknown.into()))),
         });
         if let Some(found) = found {
             return found;

@@ -166,24 +166,30 @@ impl Client {
                 let rights = Rights::new(user, self.granted_claims(user, token.claims(), scope, until_s)?)?;
                 session.with_rights(Some(rights))
             }
-            AccessTokenVerdict::Verified(_) | AccessTokenVerdict::Refused => session,
+            AccessTokenVerdict::Verified(_) | AccessTokenVerdict::Refused => self.with_lapsed(session, previous),
             AccessTokenVerdict::KeyUnknown => {
+                let session = self.with_lapsed(session, previous);
                 // The key may still be published if the token names this issuer.
                 let unverified = unverified_claims(&session.tokens().access);
                 let names_issuer = unverified.is_some_and(|claims| claims.issuer() == session.claims().issuer());
                 if names_issuer { session.with_unverified_access_token(scope.map(Into::into)) } else { session }
             }
             AccessTokenVerdict::KeysUnavailable(_) => {
-                session.with_rights(previous.cloned()).with_unverified_access_token(scope.map(Into::into))
+                let names = self.rights_claims();
+                let kept = previous.filter(|rights| rights.agree_with(session.claims(), &names)).cloned();
+                session.with_rights(kept).with_unverified_access_token(scope.map(Into::into))
             }
         })
     }
 
-    /// Returns the claims that grant rights, but for those that `user` has alike: many groups are stored once. `scope` is used if the token
-    /// has none.
-    fn granted_claims(&self, user: &Claims, access: &Claims, scope: Option<&str>, until_s: i64) -> Option<Claims> {
-        let is_present = |name: &str| access.get(name).is_some_and(|value| !matches!(value, Value::Null));
-        let stated = scope.filter(|_| !is_present("scope") && !is_present("scp"));
+    /// Returns the session with rights that have lapsed: they grant nothing, but the values that they replaced stay replaced.
+    fn with_lapsed(&self, session: Session, previous: Option<&Rights>) -> Session {
+        let lapsed = previous.and_then(|rights| rights.lapsed(session.claims()));
+        session.with_rights(lapsed)
+    }
+
+    /// Returns the names of the claims of an access token that describe rights.
+    fn rights_claims(&self) -> Vec<&str> {
         let mut names = Vec::from(RIGHTS);
         // The ID token says who the user is.
         let is_right = |name: &&str| {
@@ -192,7 +198,15 @@ impl Client {
                 && *name != self.subject_match.id_token
         };
         names.extend(self.required_claims.iter().map(String::as_str).filter(is_right));
-        let of_token = names.into_iter().filter_map(|name| Some((name, access.get(name)?.to_json())));
+        names
+    }
+
+    /// Returns the claims that grant rights, but for those that `user` has alike: many groups are stored once. `scope` is used if the token
+    /// has none.
+    fn granted_claims(&self, user: &Claims, access: &Claims, scope: Option<&str>, until_s: i64) -> Option<Claims> {
+        let is_present = |name: &str| access.get(name).is_some_and(|value| !matches!(value, Value::Null));
+        let stated = scope.filter(|_| !is_present("scope") && !is_present("scp"));
+        let of_token = self.rights_claims().into_iter().filter_map(|name| Some((name, access.get(name)?.to_json())));
         let of_token = of_token.filter(|(name, value)| user.get(name).is_none_or(|one| one.to_json() != *value));
         // A null is an absent claim: the stated scope replaces it.
         let of_token = of_token.filter(|(name, _)| stated.is_none() || *name != "scope");
@@ -241,7 +255,7 @@ impl RelyingParty {
         let verdict = self.verify_access_token(session.claims(), &session.tokens().access, host).await;
         let has_changed = match &verdict {
             AccessTokenVerdict::Verified(_) | AccessTokenVerdict::Refused => true,
-            AccessTokenVerdict::KeyUnknown => session.rights().is_some(),
+            AccessTokenVerdict::KeyUnknown => session.rights().is_some_and(|rights| !rights.have_lapsed()),
             AccessTokenVerdict::KeysUnavailable(_) => false,
         };
         if !has_changed {

@@ -135,7 +135,7 @@ impl TokenResponse {
             expires_in_s: expires_in_s.filter(|seconds| *seconds >= 1),
             refresh_token,
             id_token: text("id_token").map(Into::into),
-            scope: text("scope").map(Into::into),
+            scope: scope(root.get("scope")),
         })
     }
 
@@ -168,4 +168,22 @@ fn whole_seconds(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let is_number = whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit());
     whole.parse().ok().filter(|_| is_number)
+}
+
+/// Returns the scope of a response; `None` if it is absent, and so as requested (RFC 6749 §5.1). Some providers send a list. Anything else
+/// is no scope.
+fn scope(value: Option<Value<'_>>) -> Option<String> {
+    match value {
+        None | Some(Value::Null | Value::String("")) => None,
+        Some(Value::String(scope)) => Some(scope.into()),
+        Some(Value::Array(list)) => {
+            let mut scope = String::new();
+            for one in list.strings().into_iter().flatten() {
+                scope.push_str(one);
+                scope.push(' ');
+            }
+            Some(scope)
+        }
+        Some(_) => Some(String::new()),
+    }
 }

@@ -120,9 +120,14 @@ impl Transaction {
         Some(Self::new(state.into(), sealed, request, i64::from_be_bytes(*issued_ms)))
     }
 
+    /// Returns how long ago the login began, in milliseconds.
+    pub(super) const fn age_ms(&self, now: UnixTime) -> i64 {
+        now.millis().saturating_sub(self.issued_ms)
+    }
+
     /// Whether the login is still pending.
     pub(super) fn is_open(&self, now: UnixTime) -> bool {
-        let age_ms = now.millis().saturating_sub(self.issued_ms);
+        let age_ms = self.age_ms(now);
         (-1000 * i64::from(limits::MAX_CLOCK_SKEW_S)..1000 * limits::LOGIN_LIFETIME_S).contains(&age_ms)
     }
 

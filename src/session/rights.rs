@@ -44,6 +44,25 @@ impl Rights {
         Some(Self { granted, with_user, afterwards, until_s })
     }
 
+    /// Returns rights that have expired whatever the time, of the user with these claims.
+    pub(crate) fn lapsed(&self, user: &Claims) -> Option<Self> {
+        let further = self.granted.members().filter(|(name, _)| *name != "exp");
+        let members = further.map(|(name, value)| (name, value.to_json()));
+        Self::new(user, Claims::from_members(&mut [("exp", "0".into())].into_iter().chain(members))?)
+    }
+
+    /// Whether the rights expired whatever the time.
+    pub(crate) fn have_lapsed(&self) -> bool {
+        self.until_s == 0
+    }
+
+    /// Whether the claims with these names, as far as they are the user's and not the access token's, are those of `user`. The rights
+    /// omit what access token and user had alike.
+    pub(crate) fn agree_with(&self, user: &Claims, names: &[&str]) -> bool {
+        let json = |claims: &Claims, name: &str| claims.get(name).map(|value| value.to_json());
+        names.iter().all(|name| self.granted.get(name).is_some() || json(&self.with_user, name) == json(user, name))
+    }
+
     pub(super) fn as_json(&self) -> &str {
         self.granted.as_json()
     }

@@ -196,7 +196,7 @@ fn a_login_that_took_too_long_keeps_its_destination_and_redeems_nothing() {
     for _ in 0..2 {
         let page = deployment.open(&mut browser, &callback);
         assert_eq!((page.status, link(&page)), (400, "/login?return_to=%2Fapp%3Fpage%3D2".into()));
-        assert!(page.body.contains("Your login took too long") && page.body.contains("state_invalid"));
+        assert!(page.body.contains("This login took too long") && page.body.contains("state_invalid"));
     }
     deployment.sleep_s(86_400 - 601);
     let page = deployment.open(&mut browser, &callback);
@@ -204,6 +204,24 @@ fn a_login_that_took_too_long_keeps_its_destination_and_redeems_nothing() {
     let again = deployment.begin(&mut browser, &link(&page));
     assert_eq!(deployment.open(&mut browser, &again).location(), "/app?page=2");
     assert_eq!(deployment.provider.requests(Endpoint::Token), 1);
+}
+
+#[test]
+fn a_login_that_took_too_long_does_not_go_on_with_an_older_session() {
+    let deployment = Deployment::new();
+    let mut browser = Browser::default();
+    let first = deep_link(&deployment, &mut browser, "/app");
+    assert_eq!(deployment.open(&mut browser, &first).status, 302);
+    deployment.sleep_s(5);
+    // "Log in as another user": the session of before is the wrong one.
+    let callback = deployment.begin(&mut browser, "/login?return_to=/app%3Fa&prompt=login");
+    deployment.sleep_s(601);
+    let page = deployment.open(&mut browser, &callback);
+    assert_eq!((page.status, link(&page)), (400, "/login?return_to=%2Fapp%3Fa".into()));
+    // A session that began after this login is what it was for.
+    let again = deployment.begin(&mut browser, &link(&page));
+    assert_eq!(deployment.open(&mut browser, &again).location(), "/app?a");
+    assert_eq!(deployment.open(&mut browser, &callback).location(), "/app?a");
 }
 
 #[test]

@@ -51,6 +51,7 @@ fn a_logout_ends_on_a_page_even_if_the_provider_returns_to_a_protected_one() {
         page.body
     );
     assert!(page.header("cache-control").unwrap().contains("no-store"));
+    assert!(!deployment.has_logged("session_unsealable"), "{:?}", deployment.lines());
     // Once.
     assert!(browser.names().is_empty());
     assert!(deployment.open(&mut browser, "/").location().contains("/login?return_to=%2F"));

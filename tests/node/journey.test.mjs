@@ -298,7 +298,7 @@ describe("every failure leads to a login that keeps the destination:", () => {
       for (let time = 0; time < 2; time += 1) {
         const answer = await page(browser, callback);
         assert.equal(answer.status, 400);
-        assert.match(answer.text, /Your login took too long/);
+        assert.match(answer.text, /This login took too long/);
         assert.match(answer.text, /state_invalid/);
         assert.equal(link(answer), retry);
       }
