@@ -62,7 +62,9 @@ impl Gateway {
             Continue(Credentials::Session(party, session)) => request.answer_session(head, party, session, host).await,
             Break(reply) => {
                 let name = self.login.as_ref().map(|login| login.sessions.cookie.name.as_str());
-                let is_of_session = |cookie: &str| name.is_some_and(|name| cookie.starts_with(name));
+                let is_of_session = |cookie: &str| {
+                    name.and_then(|name| cookie.strip_prefix(name)).is_some_and(|rest| rest.starts_with(['=', '.']))
+                };
                 if reply.headers.iter().any(|(name, value)| name == "set-cookie" && is_of_session(value)) {
                     host.log(
                         Level::Warning,

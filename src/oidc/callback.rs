@@ -175,8 +175,9 @@ impl RelyingParty {
         *location = self.client.after_login(&transaction.request.return_to);
         let restarted = transaction.request.restarted(&parameters);
         if !transaction.is_open(host.now()) && restarted.is_none() {
-            // An older session may be of another user or organization than this login was for.
-            let age_s = transaction.age_ms(host.now()) / 1000;
+            // With parameters, the login may have been for another user or organization than an older session is of.
+            let is_any = transaction.request.parameters.is_empty();
+            let age_s = if is_any { i64::MAX } else { transaction.age_ms(host.now()) / 1000 };
             return Ok(Received::Again(CallbackError::Expired.into(), age_s));
         }
         let provider = self.provider(host).await?;

@@ -197,9 +197,6 @@ fn mistakes() -> Vec<(&'static str, String)> {
                 json!([{ "issuer": "https://b.example", "clients": [] }]),
             ),
         ),
-        ("clients that are an empty list", at(valid(), "/authorizer/clients", json!([]))),
-        ("organizations that are an empty list", at(valid(), "/authorizer/organizations", json!([]))),
-        ("organizations of a route that are an empty list", at(valid(), "/paths/0/organizations", json!([]))),
         ("a rule that is a number", at(valid(), "/paths/0/claims", json!({ "tier": 3 }))),
         (
             "a further issuer with an algorithm that is none",

@@ -7,8 +7,7 @@ use alloc::vec::Vec;
 
 use super::declare::{Declared, Form, Setting, section};
 use super::forms::{
-    Check, Checked, Choice, ClaimPathForm, Flag, List, NOT_SECURE, SomeTexts, Text, Texts, Url, Whole, Words,
-    is_identifier,
+    Check, Checked, Choice, ClaimPathForm, Flag, List, NOT_SECURE, Text, Texts, Url, Whole, Words, is_identifier,
 };
 use super::login::LoginConfig;
 use super::paths::ClaimRules;
@@ -73,9 +72,9 @@ section! {
         /// Largest age of a token since `iat`, in seconds.
         max_token_age_s: Whole<1, { u32::MAX }>;
         /// One of these must be the token's `org_id` or `org_name`.
-        organizations: SomeTexts;
+        organizations: Texts;
         /// Only tokens of these clients are accepted (`client_id`, else `azp`). In ID tokens, `azp` may be one of them, or `client_id`.
-        clients: SomeTexts;
+        clients: Texts;
         /// Audiences that ID tokens may name besides `client_id`.
         trusted_audiences: Texts;
         /// The claim that lists roles: a name, for example `https://yourapp.com/roles`, or a path such as `["realm_access", "roles"]`. Of an object, the names count.

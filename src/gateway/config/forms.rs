@@ -40,9 +40,6 @@ pub(super) trait Check: 'static {
 /// Like [`Texts`], of names in the sense of HTTP: header names, methods.
 pub(super) type Names = Checked<HttpNames>;
 
-/// Like [`Texts`], but an empty list is an error: read as "no restriction", it would admit everyone.
-pub(super) type SomeTexts = Checked<NotEmpty>;
-
 /// A whole number within these bounds. A string of digits counts too, since variables hold strings.
 pub(super) struct Whole<const MIN: u32, const MAX: u32>;
 
@@ -168,18 +165,6 @@ impl Check for HttpNames {
 
     fn is_valid(names: &Vec<String>) -> bool {
         names.iter().all(|name| is_token(name))
-    }
-}
-
-pub(super) struct NotEmpty;
-
-impl Check for NotEmpty {
-    type Base = Texts;
-
-    const MESSAGE: &'static str = "must not be empty";
-
-    fn is_valid(texts: &Vec<String>) -> bool {
-        !texts.is_empty()
     }
 }
 

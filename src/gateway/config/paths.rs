@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::authorizer::Authorizer;
 use super::declare::{Form, Setting, section};
-use super::forms::{Check, Checked, Choice, ClaimPathForm, Elements, List, SomeTexts, Text, Texts, Words};
+use super::forms::{Check, Checked, Choice, ClaimPathForm, Elements, List, Text, Texts, Words};
 use super::integration::IntegrationConfig;
 use super::methods::MethodsForm;
 use super::overlaps;
@@ -45,7 +45,7 @@ section! {
         /// All must be in `aud`.
         audience: Texts;
         /// One must be the token's organization.
-        organizations: SomeTexts;
+        organizations: Texts;
         /// Rules on other claims, all of which must be met: claim names, each with the text that the claim must be, or with a rule; or a list of rules.
         claims: ClaimRules;
         /// The answer to a request without token and session. `auto`: browser navigations are sent to log in, API clients get 401. `login`: every request that can be redirected is sent to log in. `401`: always 401.
