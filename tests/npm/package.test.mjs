@@ -263,6 +263,7 @@ describe("the size", () => {
     "express": ["express.js"],
     "netlify": ["netlify.js"],
     "providers": ["providers.js"],
+    "testing": ["testing.js"],
     "gateway": ["gateway.js", "gateway/index.js", "gateway/index_bg.wasm"],
   };
   for (const [name, files] of Object.entries(entries)) {
