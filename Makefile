@@ -1,6 +1,6 @@
 # Every target installs the tools it needs; the work is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: dev check test bench differential build deploy tools clean help
+.PHONY: dev check test bench differential build docs deploy tools clean help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ differential: ## compare the RSA kernels, native and wasm, with another implemen
 
 build: ## build the Worker (build/) and the npm package (pkg/dist/)
 	@scripts/build.sh
+
+docs: ## build the documentation site (target/site/)
+	@scripts/docs.sh
 
 deploy: ## build the Worker and deploy it with wrangler; ARGS=--dry-run only shows what would be uploaded
 	@scripts/wrangler.sh deploy $(ARGS)

@@ -207,7 +207,7 @@ describe("the types", () => {
 });
 
 describe("the snippets of the documentation", () => {
-  const files = { "README.md": readme };
+  const files = { "README.md": readme, "frameworks.md": readFileSync(join(root, "docs/frameworks.md"), "utf8") };
   for (const name of readdirSync(join(root, "pkg/types"))) files[name] = readFileSync(join(root, "pkg/types", name), "utf8").replaceAll(/^ \* ?/gm, "");
   const snippets = Object.entries(files).flatMap(([file, text]) => [...text.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code], index) => ({ file, index, code })));
   /** The functions that a snippet may use without importing them, as other snippets import them. */
