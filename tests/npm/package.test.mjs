@@ -221,7 +221,7 @@ describe("the snippets of the documentation", () => {
     copyFileSync(join(root, "examples/gateway-template/edgeward.json"), join(folder, "edgeward.json"));
     assert.ok(snippets.length >= 19, `${snippets.length} snippets`);
     const names = snippets.map(({ file, index, code }) => {
-      const framework = /\bapp\./.test(code) ? (/edgeward\/hono|\(c\) =>/.test(code) ? "edgeward/hono" : "edgeward/express") : undefined;
+      const framework = /\bapp\./.test(code) && !/const app =/.test(code) ? (/edgeward\/hono|\(c\) =>/.test(code) ? "edgeward/hono" : "edgeward/express") : undefined;
       let lines = framework === undefined ? "" : frameworks[framework];
       for (const [module, functions] of Object.entries(exported)) {
         const missing = functions.filter((one) => new RegExp(`\\b${one}\\b`).test(code) && !new RegExp(`import .*\\b${one}\\b`).test(`${lines}\n${code}`));
