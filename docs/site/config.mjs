@@ -7,6 +7,7 @@ const { DOCS_OUT, DOCS_BASE, DOCS_REPOSITORY } = process.env;
 /** GitHub's fragment of a heading, so that one link works in both places. */
 const slugify = (heading) => heading.trim().toLowerCase().replace(/[^\w\- ]/g, "").replaceAll(" ", "-");
 
+/** A shield. */
 const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path fill="#3451b2" d="M8 0 2 2v5c0 4 2.5 7 6 9 3.5-2 6-5 6-9V2z"/></svg>`;
 
 export default {
