@@ -1,9 +1,9 @@
 # Every target installs the tools it needs; the work is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: dev token check test bench differential build deploy tools clean help
+.PHONY: dev token check test bench differential build docs release-check deploy tools clean help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 dev: ## run the demo on loopback: gateway, identity provider and site
 	@scripts/dev.sh
@@ -25,6 +25,13 @@ differential: ## compare the RSA kernels, native and wasm, with another implemen
 
 build: ## build the Worker (build/) and the npm package (pkg/dist/)
 	@scripts/build.sh
+
+docs: ## build the documentation site (target/site/)
+	@scripts/docs.sh
+
+release-check: ## all of a release but publishing: every check, two builds with the same bytes, SBOMs, checksums
+	@scripts/test.sh
+	@scripts/release.sh check
 
 deploy: ## build the Worker and deploy it with wrangler; ARGS=--dry-run only shows what would be uploaded
 	@scripts/wrangler.sh deploy $(ARGS)

@@ -41,14 +41,14 @@
 //! | [`host`], [`io`] | the environment: the trait to implement, and its data |
 //! | [`error`], [`limits`] | every reason to refuse a token; every limit |
 //! | [`json`], [`base64url`], [`text`] | strict parsers, and text without formatting machinery |
-//! | `testing` | an issuer for your own tests (feature `testing`) |
+//! | `testing` | an issuer and a host for your own tests (feature `testing`) |
 //!
 //! # Features
 //!
 //! - `gateway` (default): logins, sessions and the gateway.
 //! - `unicode` (default): the Unicode tables that the gateway needs for paths, where the platform provides none.
 //! - `rsa`: public keys of the crate `rsa`, and from PEM and DER files.
-//! - `testing`: an issuer with signing keys, for tests of code that verifies tokens.
+//! - `testing`: an issuer with signing keys and a host without a network, for tests of code that verifies tokens, and of gateways.
 //!
 //! # Stability
 //!

@@ -13,10 +13,11 @@
 mod support;
 
 use edgeward::error::VerifyError;
-use edgeward::jwk::{JwkSet, VerifyingKey};
+use edgeward::jwk::{JwkSet, KeyCache, KeySource, VerifyingKey};
 use edgeward::jwt::{Access, Algorithm, Policy, Profile, VerifiedToken};
 use edgeward::rsa::{InvalidKey, InvalidKeyFile, PublicKey, Scheme};
-use edgeward::testing::{Issuer, SigningKey};
+use edgeward::testing::{Issuer, SigningKey, TestHost};
+use edgeward::{VerificationError, Verifier};
 use rsa::pkcs1::EncodeRsaPublicKey as _;
 use rsa::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _, LineEnding};
 use rsa::traits::PublicKeyParts as _;
@@ -180,4 +181,119 @@ fn a_policy_for_another_audience_refuses_its_tokens() {
     let policy = Policy::access_token(ISSUER, ["https://other.example.com"], &Algorithm::ALL).unwrap();
     let token = issuer.access_token(AUDIENCE, now()).sign();
     assert_eq!(verify(&policy, &keys(&issuer), &token).unwrap_err().code(), "audience_mismatch");
+}
+
+/// A verifier that finds the keys of a host's issuer by discovery.
+fn verifier(host: &TestHost) -> Verifier {
+    Verifier::new(access_policy(), KeyCache::new(host.issuer().url(), KeySource::Discovery))
+}
+
+fn outcome(host: &TestHost, verifier: &Verifier, token: &str) -> Result<(), &'static str> {
+    match host.run(verifier.verify(token, host)) {
+        Ok(_) => Ok(()),
+        Err(VerificationError::Refused(error)) => Err(error.code()),
+        Err(VerificationError::Unavailable(why)) => Err(why.error.code()),
+    }
+}
+
+#[test]
+fn its_host_serves_the_keys_that_the_issuer_has_at_the_time() {
+    let host = TestHost::new(Issuer::new(ISSUER), now());
+    let (verifier, early) = (verifier(&host), host.issuer().access_token(AUDIENCE, now()).sign());
+    assert_eq!(outcome(&host, &verifier, &early), Ok(()));
+    assert_eq!(host.requests().len(), 2);
+    host.rotate(SigningKey::new("b", key_b().private().clone()));
+    host.advance(31);
+    assert_eq!(outcome(&host, &verifier, &host.issuer().access_token(AUDIENCE, host.time()).sign()), Ok(()));
+    assert_eq!(host.issuer().keys().len(), 2);
+    host.withdraw();
+    let later = self::verifier(&host);
+    assert_eq!(outcome(&host, &later, &early), Err("key_not_found"));
+    let late = host.issuer().access_token(AUDIENCE, host.time()).sign();
+    host.advance(1000);
+    assert_eq!(outcome(&host, &verifier, &late), Err("token_expired"));
+}
+
+#[test]
+fn its_host_can_be_down() {
+    let host = TestHost::new(Issuer::new(ISSUER), now());
+    let (verifier, token) = (verifier(&host), host.issuer().access_token(AUDIENCE, now()).sign());
+    host.set_down(true);
+    assert_eq!(outcome(&host, &verifier, &token), Err("discovery_unreachable"));
+    host.set_down(false);
+    host.advance(60);
+    assert_eq!(outcome(&host, &verifier, &token), Ok(()));
+    host.set_down(true);
+    let another = host.issuer().access_token(AUDIENCE, host.time()).claim("sub", "user-2").sign();
+    assert_eq!(outcome(&host, &verifier, &another), Ok(()), "known keys outlast an outage");
+}
+
+#[cfg(feature = "unicode")]
+mod sessions {
+    use edgeward::gateway::{Answer, Gateway, compile};
+    use edgeward::http::{Reply, RequestHead};
+    use edgeward::testing::TestUser;
+
+    use super::*;
+
+    const LOGIN: &str = "https://app.example.com/login";
+
+    fn gateway(kind: &serde_json::Value, same_site: &str) -> Gateway {
+        let mut authorizer = json!({
+            "audience": AUDIENCE, "client_id": CLIENT, "client_secret": "only for this test",
+            "redirect_uri": "https://app.example.com/callback", "scope": "openid offline_access read:items",
+        });
+        authorizer.as_object_mut().unwrap().extend(kind.as_object().unwrap().clone());
+        let config = json!({
+            "authorizer": authorizer,
+            "session": { "secrets": "a sealing secret of at least 32 characters", "same_site": same_site },
+            "paths": [
+                { "method": "GET", "path": "/login", "integration": { "type": "login" } },
+                { "method": "GET", "path": "/callback", "integration": { "type": "callback" } },
+                { "method": "GET", "path": "/me", "scopes": ["read:items"], "integration": { "type": "userinfo" } },
+                { "method": "GET", "path": "/admin", "permissions": ["admin"], "integration": { "type": "respond", "body": "" } },
+            ],
+        });
+        compile(&config.to_string(), &|_| None).unwrap().gateway
+    }
+
+    fn get(host: &TestHost, gateway: &Gateway, path: &str, cookie: &str) -> Reply {
+        let url = format!("https://app.example.com{path}");
+        let header = |name: &str| (name == "cookie").then(|| cookie.to_string());
+        let head = RequestHead { method: "GET", url: &url, header: &header };
+        let Answer::Reply(reply) = host.run(gateway.handle(&head, host)) else { panic!("forwarded") };
+        reply
+    }
+
+    #[test]
+    fn are_sealed_by_the_gateway_and_refreshed() {
+        let kinds =
+            [json!({ "type": "oidc", "issuer": ISSUER }), json!({ "type": "auth0", "domain": "tenant.example.com" })];
+        for (kind, same_site) in kinds.iter().flat_map(|kind| ["Lax", "Strict"].map(|same_site| (kind, same_site))) {
+            let host = TestHost::new(Issuer::new(ISSUER), now());
+            let gateway = gateway(kind, same_site);
+            let alice = TestUser::new("alice").claim("email", "alice@example.com");
+            let cookie = host.run(host.sign_in(&gateway, LOGIN, &alice));
+            let me = get(&host, &gateway, "/me", &cookie);
+            assert!(me.status == 200 && me.body.contains("alice@example.com"), "{} {}", me.status, me.body);
+            assert_eq!(get(&host, &gateway, "/admin", &cookie).status, 403);
+            let admin = alice.access_claim("permissions", json!(["admin"]));
+            let cookie = host.run(host.sign_in(&gateway, LOGIN, &admin));
+            assert_eq!(get(&host, &gateway, "/admin", &cookie).status, 200);
+            assert_eq!(get(&host, &gateway, "/me", "").status, 401);
+            // The rights of the next access token, with the next refresh token.
+            host.advance(590);
+            let refreshed = get(&host, &gateway, "/admin", &cookie);
+            assert_eq!((refreshed.status, refreshed.header("set-cookie").is_some()), (200, true));
+            assert_eq!(host.log_lines(), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "instead of a redirect to the issuer")]
+    fn need_a_gateway_that_trusts_the_issuer() {
+        let host = TestHost::new(Issuer::new("https://other.example.com/"), now());
+        let gateway = gateway(&json!({ "type": "auth0", "domain": "tenant.example.com" }), "Lax");
+        host.run(host.sign_in(&gateway, LOGIN, &TestUser::new("alice")));
+    }
 }

@@ -1,7 +1,7 @@
-//! An issuer of tokens, for tests of code that verifies them (feature `testing`).
+//! An issuer of tokens and a host, for tests of code that verifies tokens and of gateways (feature `testing`).
 //!
-//! It needs no network, and the test passes the time. Its default key is the same in every build and public: its signatures
-//! prove nothing.
+//! They need no network, and the test passes the time: an [`Issuer`] signs tokens, a [`TestHost`] serves its keys. Never use either in production:
+//! the issuer's default key is the same in every build and public, so its signatures prove nothing, and the host's random bytes are predictable.
 //!
 //! ```
 //! use edgeward::io::UnixTime;
@@ -26,8 +26,14 @@
 //! ```
 #![allow(clippy::expect_used, reason = "only tests call this: a panic is how a test fails")]
 
+mod host;
+#[cfg(feature = "gateway")]
+mod sign_in;
 mod signing_key;
 
+pub use host::TestHost;
+#[cfg(feature = "gateway")]
+pub use sign_in::TestUser;
 pub use signing_key::SigningKey;
 
 use alloc::string::String;
@@ -93,6 +99,16 @@ impl Issuer {
     #[must_use]
     pub fn keys(&self) -> &[SigningKey] {
         &self.keys
+    }
+
+    /// Signs with another key from now on. The earlier keys stay published until they are [withdrawn](Self::withdraw).
+    pub fn rotate(&mut self, key: SigningKey) {
+        self.keys.insert(0, key);
+    }
+
+    /// Withdraws all keys except the one that signs.
+    pub fn withdraw(&mut self) {
+        self.keys.truncate(1);
     }
 
     /// Returns the public keys as the text of a JWK Set (RFC 7517 §5).

@@ -85,12 +85,12 @@ test("the names and paths in docs/architecture.md, CONTRIBUTING.md and SECURITY.
 });
 
 test("the commands in README.md, CONTRIBUTING.md and docs/performance.md are ones that exist", () => {
-  const targets = [...read("Makefile").matchAll(/^([a-z]+):.*## /gm)].map(([, name]) => name);
+  const targets = [...read("Makefile").matchAll(/^([a-z-]+):.*## /gm)].map(([, name]) => name);
   const { version } = JSON.parse(read("pkg/package.json"));
   const { scripts } = JSON.parse(read("examples/gateway-template/package.json"));
   const known = [
     // `npx wrangler dev` and `make deploy ARGS=--dry-run` are run by dev.test.mjs.
-    ({ 1: target }) => targets.includes(target), /^make (\w+)(?: ARGS=--dry-run)?$/,
+    ({ 1: target }) => targets.includes(target), /^make ([\w-]+)(?: ARGS=--dry-run)?$/,
     () => true, /^(?:openssl rand -hex 32 \| )?npx wrangler (?:dev|secret put [A-Z0-9_]+)$/,
     ({ 1: from }) => existsSync(join(root, from)), /^cp (\S+) \.dev\.vars$/,
     ({ 1: script }) => existsSync(join(root, script)), /^(?:BENCH_QUICK=1 |node )?((?:scripts|benches)\/[\w.]+)(?: [\w.-]+)*$/,

@@ -207,7 +207,7 @@ describe("the types", () => {
 });
 
 describe("the snippets of the documentation", () => {
-  const files = { "README.md": readme };
+  const files = { "README.md": readme, "frameworks.md": readFileSync(join(root, "docs/frameworks.md"), "utf8") };
   for (const name of readdirSync(join(root, "pkg/types"))) files[name] = readFileSync(join(root, "pkg/types", name), "utf8").replaceAll(/^ \* ?/gm, "");
   const snippets = Object.entries(files).flatMap(([file, text]) => [...text.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code], index) => ({ file, index, code })));
   /** The functions that a snippet may use without importing them, as other snippets import them. */
@@ -221,7 +221,7 @@ describe("the snippets of the documentation", () => {
     copyFileSync(join(root, "examples/gateway-template/edgeward.json"), join(folder, "edgeward.json"));
     assert.ok(snippets.length >= 19, `${snippets.length} snippets`);
     const names = snippets.map(({ file, index, code }) => {
-      const framework = /\bapp\./.test(code) ? (/edgeward\/hono|\(c\) =>/.test(code) ? "edgeward/hono" : "edgeward/express") : undefined;
+      const framework = /\bapp\./.test(code) && !/const app =/.test(code) ? (/edgeward\/hono|\(c\) =>/.test(code) ? "edgeward/hono" : "edgeward/express") : undefined;
       let lines = framework === undefined ? "" : frameworks[framework];
       for (const [module, functions] of Object.entries(exported)) {
         const missing = functions.filter((one) => new RegExp(`\\b${one}\\b`).test(code) && !new RegExp(`import .*\\b${one}\\b`).test(`${lines}\n${code}`));
@@ -263,6 +263,7 @@ describe("the size", () => {
     "express": ["express.js"],
     "netlify": ["netlify.js"],
     "providers": ["providers.js"],
+    "testing": ["testing.js"],
     "gateway": ["gateway.js", "gateway/index.js", "gateway/index_bg.wasm"],
   };
   for (const [name, files] of Object.entries(entries)) {

@@ -4,6 +4,7 @@ import inlined = require("edgeward/inline");
 import netlify = require("edgeward/netlify");
 import providers = require("edgeward/providers");
 import slim = require("edgeward/slim");
+import testing = require("edgeward/testing");
 
 const verifier = edgeward.createVerifier({ issuer: "https://a.example/", audience: "b", algorithms: ["RS256"] });
 const middleware: express.Middleware = express.bearer({ verifier });
@@ -12,4 +13,5 @@ const wrapped: (event: netlify.NetlifyEvent, context: object) => Promise<netlify
   async (_event: netlify.NetlifyEvent, _context: object) => ({ statusCode: 200, headers: {}, body: "" }),
 );
 const firebase: edgeward.Verifier = edgeward.createVerifier(providers.firebase({ audience: "my-project" }));
-void [firebase, middleware, other, wrapped, inlined.createVerifier];
+const issuer: Promise<testing.TestIssuer> = testing.createIssuer({ algorithms: ["ES256"] });
+void [issuer, firebase, middleware, other, wrapped, inlined.createVerifier];

@@ -10,6 +10,7 @@ import { createVerifier as inlined } from "edgeward/inline";
 import { withAuth0, type NetlifyEvent } from "edgeward/netlify";
 import { cloudflareAccess, cognito, entra, githubActions, google, okta, workos } from "edgeward/providers";
 import { createVerifier as slim, init, initSync } from "edgeward/slim";
+import { createIssuer, type TestIssuer } from "edgeward/testing";
 import expressFramework from "express";
 import { Hono } from "hono";
 import { createServer } from "node:http";
@@ -30,6 +31,15 @@ createVerifier({ ...base, jwks, clockSkew: 5, maxTokenAge: 60, profile: "rfc9068
 createVerifier({ ...base, jwksUri: "https://a.example/jwks", fetch: (url, init) => fetch(url, init) });
 createVerifier({ ...base, fetch });
 createVerifier({ ...base, tenants: "any" });
+
+// --- testing ---
+const testIssuer: TestIssuer = await createIssuer({ issuer, algorithms: ["PS256", "EdDSA"] });
+createVerifier(testIssuer.verifierOptions({ audience })) satisfies Verifier;
+createVerifier(testIssuer.verifierOptions({ audience, algorithms: ["RS256"], now: () => 1 }));
+createVerifier(testIssuer.verifierOptions({ kind: "id", clientId: "client" })) satisfies Verifier<IdTokenPayload>;
+testIssuer.mint({ kind: "id", claims: { sub: undefined, nonce: "n" }, header: { alg: "none" } }) satisfies Promise<string>;
+// @ts-expect-error: the algorithm's name in tokens is EdDSA.
+createIssuer({ algorithms: ["Ed25519"] });
 
 // --- providers ---
 createVerifier(okta({ domain: "example.okta.com", audience }));

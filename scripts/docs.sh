@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# `make docs`: builds the documentation site into target/site, with the project's Node. See docs.mjs.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+cd "$EDGEWARD_ROOT"
+exec node scripts/docs.mjs "$@"
