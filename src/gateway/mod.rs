@@ -11,6 +11,7 @@ mod handle;
 mod headers;
 mod hosts;
 mod index;
+mod inspect;
 mod intent;
 #[cfg(test)]
 #[cfg(feature = "unicode")]
@@ -38,6 +39,7 @@ pub use self::forward::{Destination, Forward, HeaderEdit};
 pub use self::handle::{Answer, config_invalid};
 use self::headers::ReservedHeaders;
 use self::hosts::{HostTable, Hosts};
+pub use self::inspect::{AuthorizerInfo, LoginInfo};
 use self::matched::{Caller, MatchedRequest, Outcome};
 use self::resource::ProtectedResource;
 use self::route::{Integration, Methods, Route};
