@@ -65,7 +65,7 @@ const { version } = JSON.parse(readFileSync(join(pkg, "package.json"), "utf8"));
 await build({
   bundle: true, splitting: true, format: "esm", platform: "node", target: "node20", outdir: join(dist, "cli"), chunkNames: "[name]-[hash]",
   entryPoints: { edgeward: join(pkg, "src/cli/main.js") }, define: { EDGEWARD_VERSION: JSON.stringify(version) },
-  external: ["edgeward"], legalComments: "none", logLevel: "warning",
+  external: ["edgeward", "oidc-provider"], legalComments: "none", logLevel: "warning",
 });
 copyFileSync(join(pkg, "wasm-cli/edgeward_bg.wasm"), join(dist, "cli/core.wasm"));
 

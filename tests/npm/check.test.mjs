@@ -60,6 +60,12 @@ describe("the frame of the command", () => {
     }
   });
 
+  it("names the package that dev-idp needs if it is not installed", async () => {
+    const { code, stderr } = await command.run(["dev-idp"]);
+    assert.equal(code, 1);
+    assert.match(stderr, /^edgeward: dev-idp needs the package oidc-provider, which is not installed: npm install .*\n$/);
+  });
+
   it("starts in at most 0.3 s, and checks without network in at most a second", async () => {
     const times = { "--version": Infinity, "check": Infinity };
     write("edgeward.json", api("https://login.example.com"));

@@ -93,7 +93,8 @@ const FAILURES = {
   ENETUNREACH: "its network cannot be reached",
 };
 
-function describe(error, millis) {
+/** Returns why a request failed, in words. */
+export function describe(error, millis) {
   if (error.name === "TimeoutError") return `there was no complete response within ${millis / 1_000} s`;
   if (error instanceof TooLarge) return "the response is too large";
   const code = error.cause?.code ?? error.code;

@@ -6,6 +6,10 @@ import { Failure, Terminal, UsageError, printable } from "./terminal.js";
 
 const COMMANDS = {
   "check": { summary: "report what is wrong with a configuration, and with its providers", load: () => import("./check.js") },
+  "keys": { summary: "list the keys of an issuer, and which of them can be used", load: () => import("./keys.js") },
+  "verify": { summary: "verify a token against an issuer", load: () => import("./verify.js") },
+  "dev-idp": { summary: "run an identity provider for development", load: () => import("./dev-idp.js") },
+  "token": { summary: "get a token of that provider", load: () => import("./token.js") },
 };
 
 const HELP = `Edgeward: an OAuth and OpenID Connect gateway at the edge.
@@ -38,7 +42,10 @@ async function main([name, ...rest]) {
   try {
     parsed = parseArgs({ args: rest, options: { ...options, help: { type: "boolean", short: "h" } }, allowPositionals: true, strict: true });
   } catch (error) {
-    throw new UsageError(`${error.message.split(/\. To specify|\n/)[0]}; see "edgeward ${name} --help"`);
+    const [what] = error.message.split(/\. To specify|\.?\n/);
+    const [, option] = /^Option '(--[\w-]+)' argument is ambiguous/.exec(what) ?? [];
+    const message = option === undefined ? what : `${option}: write ${option}=VALUE for a value that begins with a dash`;
+    throw new UsageError(`${message}; see "edgeward ${name} --help"`);
   }
   if (parsed.values.help) {
     terminal.print(help);
