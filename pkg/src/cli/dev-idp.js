@@ -1,16 +1,15 @@
 // `edgeward dev-idp`: the identity provider of `make dev`, as a command. It is the npm package `oidc-provider`, which has many
 // dependencies and is of use in development only: projects that need it install it beside this package, which stays without any.
 
+import { DEVELOPMENT_PORT } from "./development.js";
 import { milliseconds } from "./durations.js";
 import { Failure, inLine, UsageError } from "./terminal.js";
-
-export const DEFAULT_PORT = 9400;
 
 export const help = `Runs an OpenID provider on loopback, for development: every login succeeds without a password, and everything is lost when it ends.
 
 Usage: edgeward dev-idp [OPTION ...]
 
-  --port PORT           the port, ${DEFAULT_PORT} by default
+  --port PORT           the port, ${DEVELOPMENT_PORT} by default
   --user ID[:ROLES]     a user, with roles separated by commas; may be repeated; by default alice, an admin and editor, and bob, a viewer
   --audience AUDIENCE   an API for which tokens are issued; may be repeated; https://api.example.com by default
   --scope SCOPE         a scope of the API; may be repeated; by default read:items, write:items and admin:read
@@ -48,7 +47,7 @@ const ALGORITHMS = ["RS256", "PS256", "ES256"];
 const ENDPOINTS = ["jwks", "discovery", "authorization", "token", "userinfo", "end_session", "revocation", "pushed_authorization_request"];
 
 export async function run(values, _, terminal) {
-  const port = values.port === undefined ? DEFAULT_PORT : Number(values.port);
+  const port = values.port === undefined ? DEVELOPMENT_PORT : Number(values.port);
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new UsageError(`--port: ${JSON.stringify(inLine(values.port))} is not a port`);
   const users = values.user?.map(parseUser);
   const rotateMs = values.rotate === undefined ? 0 : milliseconds("--rotate", values.rotate);

@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { Failure, Terminal, UsageError, printable } from "./terminal.js";
 
 const COMMANDS = {
+  "init": { summary: "write a project with the gateway", load: () => import("./init.js") },
   "check": { summary: "report what is wrong with a configuration, and with its providers", load: () => import("./check.js") },
   "keys": { summary: "list the keys of an issuer, and which of them can be used", load: () => import("./keys.js") },
   "verify": { summary: "verify a token against an issuer", load: () => import("./verify.js") },

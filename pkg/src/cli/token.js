@@ -1,7 +1,7 @@
 // `edgeward token`: a token of the provider that `edgeward dev-idp` runs.
 
 import { createHash, randomBytes } from "node:crypto";
-import { DEFAULT_PORT } from "./dev-idp.js";
+import { DEVELOPMENT_CLIENT, DEVELOPMENT_ISSUER } from "./development.js";
 import { describe, Host } from "./host.js";
 import { discover, isHttpUrl } from "./provider.js";
 import { Failure, inLine, UsageError } from "./terminal.js";
@@ -10,7 +10,7 @@ export const help = `Gets a token of the provider that "edgeward dev-idp" runs, 
 
 Usage: edgeward token [OPTION ...]
 
-  --issuer URL          the provider, http://127.0.0.1:${DEFAULT_PORT} by default; on loopback only
+  --issuer URL          the provider, ${DEVELOPMENT_ISSUER} by default; on loopback only
   --audience AUDIENCE   the API that the token is for, https://api.example.com by default
   --scope SCOPE         a scope of the token; may be repeated
   --algorithm NAME      RS256, PS256 or ES256; RS256 by default. Tokens of users are RS256
@@ -34,12 +34,10 @@ export const options = {
 };
 export const maxArguments = 0;
 
-/** The secret of the clients of the development provider, which protects nothing. */
-const CLIENT_SECRET = "local-client-secret-of-no-value-0123456789";
 const CLIENTS = { RS256: "edgeward-service", PS256: "edgeward-service-ps256", ES256: "edgeward-service-es256" };
 const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
 
-export async function run({ issuer = `http://127.0.0.1:${DEFAULT_PORT}`, audience = "https://api.example.com", scope = [], algorithm, user, "id-token": wantsIdToken = false }, _, terminal) {
+export async function run({ issuer = DEVELOPMENT_ISSUER, audience = "https://api.example.com", scope = [], algorithm, user, "id-token": wantsIdToken = false }, _, terminal) {
   if (!isHttpUrl(issuer) || !LOOPBACK.test(new URL(issuer).hostname)) throw new UsageError("--issuer: must be on loopback: only the provider for development gives tokens to anyone");
   if (wantsIdToken && user === undefined) throw new UsageError("--id-token needs --user");
   if (algorithm !== undefined && (user !== undefined || !Object.hasOwn(CLIENTS, algorithm))) throw new UsageError(`--algorithm: must be one of ${Object.keys(CLIENTS).join(", ")}, without --user`);
@@ -65,7 +63,7 @@ async function exchange(url, init) {
 }
 
 async function tokenRequest(metadata, form) {
-  const response = await exchange(metadata.token_endpoint, { method: "POST", body: new URLSearchParams({ ...form, client_secret: CLIENT_SECRET }) });
+  const response = await exchange(metadata.token_endpoint, { method: "POST", body: new URLSearchParams({ ...form, client_secret: DEVELOPMENT_CLIENT.secret }) });
   const reply = await response.json().catch(() => ({}));
   if (!response.ok) throw new Failure(`the provider refuses: ${inLine([reply.error, reply.error_description].filter(Boolean).join(": ") || `status ${response.status}`)}`);
   return reply;
@@ -73,7 +71,7 @@ async function tokenRequest(metadata, form) {
 
 /** Logs a user in as a browser does: authorization code with PKCE (RFC 7636). */
 async function loggedIn(metadata, { user, audience, scope }) {
-  const client = { client_id: "edgeward-web", redirect_uri: "http://localhost:8787/auth/callback" };
+  const client = { client_id: DEVELOPMENT_CLIENT.id, redirect_uri: "http://localhost:8787/auth/callback" };
   const verifier = randomBytes(32).toString("base64url");
   const start = new URL(metadata.authorization_endpoint);
   const query = {
