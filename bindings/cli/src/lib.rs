@@ -70,18 +70,33 @@ impl Configuration {
     }
 
     /// Handles a request as the Worker does, and returns a promise of the answer as JSON. `header` returns a header by its name in lower
-    /// case, or `undefined`.
-    pub fn handle(&self, method: String, url: String, header: Function, host: JsHost) -> Promise {
+    /// case, or `undefined`; `names` are the names of all headers.
+    pub fn handle(&self, method: String, url: String, names: Vec<String>, header: Function, host: JsHost) -> Promise {
         let gateway = self.gateway.clone();
         promise(Box::pin(async move {
-            let header =
-                |name: &str| header.call1(&JsValue::UNDEFINED, &name.into()).ok().and_then(|value| value.as_string());
+            let header = |name: &str| header_of(&header, name);
             let head = RequestHead { method: &method, url: &url, header: &header };
             let Some(gateway) = gateway else { return Ok(JsValue::UNDEFINED) };
             let answer = gateway.handle(&head, &CommandHost::new(host)).await;
-            Ok(output::answer(&answer).into())
+            Ok(output::answer(&answer, &names).into())
         }))
     }
+
+    /// Explains the decision about a request, and returns a promise of its steps as JSON.
+    pub fn explain(&self, method: String, url: String, header: Function, host: JsHost) -> Promise {
+        let gateway = self.gateway.clone();
+        promise(Box::pin(async move {
+            let header = |name: &str| header_of(&header, name);
+            let head = RequestHead { method: &method, url: &url, header: &header };
+            let Some(gateway) = gateway else { return Ok(JsValue::UNDEFINED) };
+            Ok(output::explanation(&gateway.explain(&head, &CommandHost::new(host)).await).into())
+        }))
+    }
+}
+
+/// Looks up a header in a function of JavaScript.
+fn header_of(header: &Function, name: &str) -> Option<String> {
+    header.call1(&JsValue::UNDEFINED, &name.into()).ok()?.as_string()
 }
 
 /// Returns why each key of a key set cannot be used, or null, as a JSON array in the order of the document; undefined for a text that
@@ -92,7 +107,8 @@ pub fn unusable_keys(text: &str) -> Option<String> {
     let document = Document::parse(text.as_bytes().to_vec(), limits::MAX_CLAIMS_DEPTH).ok()?;
     let entries = document.root().get("keys").and_then(Value::as_array)?;
     let reasons = entries.iter().map(|entry| {
-        let set = JwkSet::read(format!(r#"{{"keys":[{}]}}"#, entry.to_json()).as_bytes(), limits::MAX_MODULUS_BITS).ok();
+        let set =
+            JwkSet::read(format!(r#"{{"keys":[{}]}}"#, entry.to_json()).as_bytes(), limits::MAX_MODULUS_BITS).ok();
         set.and_then(|set| set.skipped().first().map(|reason| reason.message()))
     });
     Some(output::reasons(reasons))

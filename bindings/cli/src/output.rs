@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use edgeward::gateway::{Answer, AuthorizerInfo, Destination, Gateway, Problem};
+use edgeward::gateway::{Answer, AuthorizerInfo, Destination, Explanation, Gateway, Problem};
 use edgeward::json::push_quoted;
 use edgeward::jwk::KeyCache;
 
@@ -111,7 +111,41 @@ fn failure(json: &mut Json, cache: &KeyCache) {
     json.member("reason", failure.as_ref().and_then(|failure| failure.reason.as_deref()));
 }
 
-pub(crate) fn answer(answer: &Answer<'_>) -> String {
+pub(crate) fn explanation(explanation: &Explanation) -> String {
+    let mut json = Json("{".into());
+    json.name("readings");
+    json.0.push_str(&objects(explanation.readings.iter(), |json, reading| {
+        json.member("path", Some(&reading.path));
+        json.plain("isMain", &reading.is_main);
+        json.name("routes");
+        json.0.push_str(&list(reading.routes.iter(), |json, route| json.text(route.as_deref())));
+    }));
+    if let Some(route) = &explanation.route {
+        json.name("route");
+        json.open('{');
+        json.member("path", Some(&route.pattern));
+        json.member("auth", Some(route.auth));
+        json.member("credentials", Some(route.credentials));
+        json.member("integration", Some(route.integration));
+        json.0.push('}');
+    }
+    json.name("checks");
+    json.0.push_str(&objects(explanation.checks.iter(), |json, check| {
+        json.member("name", Some(&check.name));
+        json.plain("passed", &check.failure.is_none());
+        json.member("expected", Some(&check.expected));
+        json.member("found", Some(&check.found));
+        if let Some((code, message)) = &check.failure {
+            json.member("code", Some(code));
+            json.member("message", Some(message));
+        }
+    }));
+    json.0.push('}');
+    json.0
+}
+
+/// `names`: the headers of the request.
+pub(crate) fn answer(answer: &Answer<'_>, names: &[String]) -> String {
     let mut json = Json("{".into());
     match answer {
         Answer::Reply(reply) => {
@@ -130,6 +164,9 @@ pub(crate) fn answer(answer: &Answer<'_>) -> String {
             json.member("binding", binding);
             json.name("set");
             json.0.push_str(&pairs(forward.set.iter().map(|(name, value)| (name.as_str(), value))));
+            json.name("dropped");
+            let dropped = names.iter().filter(|name| forward.drops(name));
+            json.0.push_str(&list(dropped, |json, name| json.text(Some(name))));
         }
     }
     json.0.push('}');

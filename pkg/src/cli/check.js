@@ -1,7 +1,7 @@
 // `edgeward check`: what the Worker would report of a configuration, with line and column, and what its providers tell.
 
-import { open } from "node:fs/promises";
 import { core } from "./core.js";
+import { readDocument } from "./document.js";
 import { lineAndColumn, offsetOf, offsets } from "./positions.js";
 import { inLine, UsageError } from "./terminal.js";
 import { filesOf, variables, VARIABLES_HELP, VARIABLES_OPTIONS } from "./variables.js";
@@ -73,7 +73,7 @@ function print({ file, problems, facts }, isOffline, terminal) {
 
 /** Checks a file. The problems of the document come first, those of the providers only if it has no error. */
 export async function check(file, variableFiles, isOffline) {
-  const { text, problem } = await readDocument(file);
+  const { text, problem } = await readDocument(file, core().maxConfigBytes());
   if (problem !== undefined) return { problems: [{ path: "", message: problem, isError: true, source: "configuration", line: 1, column: 1 }], facts: [] };
   const configuration = new (core().Configuration)(text, variables(variableFiles, file));
   const own = JSON.parse(configuration.problems()).map((problem) => ({ ...problem, source: "configuration" }));
@@ -99,33 +99,4 @@ function located({ path, message, ...more }, text, places) {
   if (line === undefined) return { ...more, path: "", message, line: 1, column: 1 };
   const before = Buffer.from(text.split("\n")[line - 1] ?? "").subarray(0, Math.max(0, bytes - 1));
   return { ...more, path: "", message: message.replace(/: line \d+, column \d+$/, ""), line: Number(line), column: before.toString().length + 1 };
-}
-
-const REASONS = { ENOENT: "there is no such file", EACCES: "permission denied", EPERM: "permission denied", EISDIR: "it is a directory", ENOTDIR: "there is no such file" };
-
-/** Reads a configuration, no more than one may hold. */
-async function readDocument(file) {
-  const limit = core().maxConfigBytes();
-  let bytes;
-  try {
-    const handle = await open(file, "r");
-    try {
-      const buffer = Buffer.alloc(limit + 1);
-      let length = 0;
-      for (let read = 1; read > 0 && length <= limit; length += read) ({ bytesRead: read } = await handle.read(buffer, length, buffer.length - length));
-      bytes = buffer.subarray(0, length);
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    return { problem: `cannot be read: ${REASONS[error.code] ?? error.code ?? "unknown reason"}` };
-  }
-  if (bytes.length > limit) return { problem: "is too large" };
-  let text;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    return { problem: "is not UTF-8" };
-  }
-  return text.trim() === "" ? { problem: "is empty" } : { text };
 }

@@ -15,8 +15,19 @@ export class Host {
   /** The warnings that the core has logged. */
   warnings = [];
 
+  #isReadOnly;
+
+  /** @param {{ isReadOnly?: boolean }} [options] `isReadOnly`: refuse to send anything but GET requests */
+  constructor({ isReadOnly = false } = {}) {
+    this.#isReadOnly = isReadOnly;
+  }
+
   /** Sends a request once: no redirects, one deadline for the whole response. Returns what the core reads. */
   async send(method, url, headers, body, millis, limit) {
+    if (this.#isReadOnly && method !== "GET") {
+      this.exchanges.push({ url, failure: "not sent: this command changes nothing at the provider" });
+      return false;
+    }
     const pairs = [];
     for (let i = 0; i + 1 < headers.length; i += 2) pairs.push([headers[i], headers[i + 1]]);
     const { failure, isNetwork, response, bytes } = await this.#exchange(url, { method, headers: pairs, body }, millis, limit);

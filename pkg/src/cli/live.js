@@ -66,7 +66,7 @@ async function checkAuthorizer({ issuers, loginIssuer, loginUrl, redirectUri }, 
 /** Begins a login as a browser does, and asks the provider whether it accepts the client and the redirect address. */
 async function checkLogin(loginUrl, redirectUri, base, { configuration, host }, problems, facts) {
   const headers = { "accept": "text/html", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "sec-fetch-site": "none" };
-  const answer = JSON.parse(await configuration.handle("GET", loginUrl, (name) => headers[name], host));
+  const answer = JSON.parse(await configuration.handle("GET", loginUrl, Object.keys(headers), (name) => headers[name], host));
   const header = (name) => (answer.headers ?? []).filter(([one]) => one === name).map(([, value]) => value);
   const [location] = header("location");
   if (answer.status !== 302 || location === undefined) {

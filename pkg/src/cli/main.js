@@ -7,6 +7,7 @@ import { Failure, Terminal, UsageError, printable } from "./terminal.js";
 const COMMANDS = {
   "init": { summary: "write a project with the gateway", load: () => import("./init.js") },
   "check": { summary: "report what is wrong with a configuration, and with its providers", load: () => import("./check.js") },
+  "explain": { summary: "tell why a request would pass the gateway or not", load: () => import("./explain.js") },
   "keys": { summary: "list the keys of an issuer, and which of them can be used", load: () => import("./keys.js") },
   "verify": { summary: "verify a token against an issuer", load: () => import("./verify.js") },
   "dev-idp": { summary: "run an identity provider for development", load: () => import("./dev-idp.js") },

@@ -1,8 +1,9 @@
 // `edgeward verify`: a token against an issuer, by the verifier of the package.
 
 import { createVerifier } from "edgeward";
+import { standardInput } from "./document.js";
 import { describe } from "./host.js";
-import { Failure, inLine, UsageError } from "./terminal.js";
+import { inLine, UsageError } from "./terminal.js";
 
 const ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
 
@@ -78,17 +79,6 @@ function makeVerifier({ issuer, audience, "id-token": isIdToken = false, "client
   } catch (error) {
     throw new UsageError(inLine(error.message));
   }
-}
-
-async function standardInput() {
-  if (process.stdin.isTTY) throw new UsageError("there is no token: pass it as an argument or on the standard input");
-  let text = "";
-  process.stdin.setEncoding("utf8");
-  for await (const chunk of process.stdin) {
-    text += chunk;
-    if (text.length > 1 << 20) throw new Failure("the standard input is too long for a token");
-  }
-  return text;
 }
 
 function refused(error, json, terminal) {
