@@ -7,7 +7,7 @@ use core::ops::ControlFlow::{Break, Continue};
 
 use super::matched::{Credentials, MatchedRequest};
 use super::route::{Auth, Integration, Route};
-use super::{Gateway, token_source::Token};
+use super::{Gateway, HEALTH_PATH, token_source::Token};
 use crate::http::path::{Reading, RequestPath};
 use crate::http::{Reply, RequestHead};
 use crate::json::Document;
@@ -100,7 +100,14 @@ impl Gateway {
     /// Explains the decision about a request. Nothing is forwarded, and no login step is made; only keys are fetched.
     pub async fn explain(&self, head: &RequestHead<'_>, host: &impl KeyHost) -> Explanation {
         let mut explanation = Explanation::default();
+        if head.url_parts().path == HEALTH_PATH {
+            explanation.pass("route", "", "the health check");
+            return explanation;
+        }
         match self.of_host(head) {
+            Some(gateway) if gateway.resource.as_ref().is_some_and(|resource| resource.serves(head)) => {
+                explanation.pass("route", "", "the metadata of the protected resource");
+            }
             Some(gateway) => gateway.explain_route(head, host, &mut explanation).await,
             None => explanation.fail("host", "misdirected_request", "The gateway does not serve this host."),
         }
@@ -114,6 +121,7 @@ impl Gateway {
         }
         let request = match self.match_route(head) {
             Continue(request) => request,
+            Break(reply) if reply.status < 300 => return explanation.pass("route", "", "a preflight request"),
             Break(reply) => return explanation.refuse("route", &reply),
         };
         explanation.route = Some(RouteInfo::of(request.route));

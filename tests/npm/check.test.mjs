@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { lineAndColumn, offsetOf, offsets } from "../../pkg/src/cli/positions.js";
+import { Terminal } from "../../pkg/src/cli/terminal.js";
 import { parseEnv, parseJsonc, parseTomlVariables } from "../../pkg/src/cli/variables.js";
 import { serve } from "../node/support/http.mjs";
 import { CLIENT_SECRET, startProvider } from "../node/support/provider.mjs";
@@ -64,6 +65,22 @@ describe("the frame of the command", () => {
     const { code, stderr } = await command.run(["dev-idp"]);
     assert.equal(code, 1);
     assert.match(stderr, /^edgeward: dev-idp needs the package oidc-provider, which is not installed: npm install .*\n$/);
+  });
+
+  it("uses colours on terminals only, unless NO_COLOR is set", () => {
+    const { NO_COLOR, TERM } = process.env;
+    const uses = (isTTY, variables) => {
+      Object.assign(process.env, { NO_COLOR: "", TERM: "xterm" }, variables);
+      return Terminal.hasColours({ isTTY });
+    };
+    try {
+      assert.deepEqual([uses(true), uses(undefined), uses(false), uses(true, { NO_COLOR: "1" }), uses(true, { TERM: "dumb" })], [true, false, false, false, false]);
+    } finally {
+      for (const [name, value] of Object.entries({ NO_COLOR, TERM })) {
+        if (value === undefined) delete process.env[name];
+        else process.env[name] = value;
+      }
+    }
   });
 
   it("starts in at most 0.3 s, and checks without network in at most a second", async () => {

@@ -26,6 +26,8 @@ before(async () => {
       client_id: "web", client_secret: "hidden-client-secret-of-the-test", redirect_uri: "https://app.example.com/cb",
     },
     session: { secrets: SECRET },
+    protected_resource: { resource: "https://app.example.com/api" },
+    cors: { allow_origins: ["https://shop.example.com"] },
     paths: [
       { method: "GET", path: "/login", integration: { type: "login" } },
       { method: "GET", path: "/cb", integration: { type: "callback" } },
@@ -151,6 +153,16 @@ describe("explain", () => {
     const before = issuer.counts.token ?? 0;
     await explain("/cb?code=a&state=b", { headers: browser });
     assert.equal(issuer.counts.token ?? 0, before);
+  });
+
+  it("knows what the gateway answers without a route", async () => {
+    const preflight = { "Origin": "https://shop.example.com", "Access-Control-Request-Method": "GET" };
+    for (const [path, status, more] of [
+      ["/.well-known/edgeward/health", 200], ["/.well-known/oauth-protected-resource/api", 200], ["/api/x", 204, { method: "OPTIONS", headers: preflight }],
+    ]) {
+      const { exit, checks, verdict } = await explain(path, more);
+      assert.deepEqual([exit, verdict.status, checks.map(({ name, passed }) => [name, passed])], [0, status, [["route", true]]], path);
+    }
   });
 
   it("tells why keys are unavailable", async () => {

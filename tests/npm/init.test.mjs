@@ -1,14 +1,14 @@
 // `edgeward init`, as installed: from an empty folder to a login in `wrangler dev`.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { freePort, readBody, serve } from "../node/support/http.mjs";
 import { startProvider } from "../node/support/provider.mjs";
-import { installCommand } from "./command.mjs";
+import { bare, installCommand } from "./command.mjs";
 import { root } from "./install.mjs";
 
 const FILES = [".dev.vars", ".dev.vars.example", ".gitignore", "edgeward.json", "package.json", "worker.js", "wrangler.toml"];
@@ -35,16 +35,18 @@ const read = (folder, name) => readFileSync(join(folder, name), "utf8");
 
 describe("init", () => {
   it("writes a project for every provider that checks without errors, and tells what to register", async () => {
+    const written = [];
     for (const [provider, tenant] of Object.entries(TENANTS)) {
       for (const kind of [["--site", "--client-id", "web", "--url", "https://shop.example.com"], ["--api", ...(provider === "okta" ? [] : ["--audience", "https://api.example.com"])]]) {
         const { folder, code, stdout, stderr } = await init(["--provider", provider, ...kind, ...tenant]);
         assert.equal(code, 0, stderr);
         assert.deepEqual(readdirSync(folder).sort(), FILES);
-        const checked = await command.run(["check", "--offline", "edgeward.json"], { cwd: folder });
-        assert.equal(checked.stdout, "edgeward.json: no problems; the providers were not asked\n", provider);
+        written.push(join(folder, "edgeward.json"));
         assert.equal(stdout.includes("https://shop.example.com/auth/callback and http://localhost:8787/auth/callback"), kind[0] === "--site");
       }
     }
+    const checked = await command.run(["check", "--offline", ...written]);
+    assert.equal(checked.stdout, written.map((file) => `${file}: no problems; the providers were not asked\n`).join(""));
   });
 
   it("makes a new secret for each project, in a file that git ignores, and prints none", async () => {
@@ -92,6 +94,24 @@ describe("init", () => {
       assert.ok(!existsSync(folder));
     }
   });
+
+  // A terminal, by util-linux.
+  if (spawnSync("script", ["--version"], { encoding: "utf8" }).stdout?.includes("util-linux")) {
+    it("asks on a terminal for what no option gives", () => {
+      const ask = (folder, input) => {
+        const line = ["node", command.script, "init", folder].map((part) => `'${part}'`).join(" ");
+        return spawnSync("script", ["-qec", line, "/dev/null"], { cwd: command.folder, input, encoding: "utf8", timeout: 30_000, env: { ...bare, TERM: "xterm" } });
+      };
+      const { status, stdout } = ask("asked", "api\nno-provider\noidc\nhttps://login.example.com\n\nhttps://api.example.com\n");
+      assert.equal(status, 0, stdout);
+      const { authorizer } = JSON.parse(read(join(command.folder, "asked"), "edgeward.json"));
+      assert.deepEqual(authorizer, { type: "oidc", issuer: "https://login.example.com", audience: "https://api.example.com" });
+      const stopped = ask("stopped", "api\n");
+      assert.equal(stopped.status, 1);
+      assert.match(stopped.stdout, /edgeward: stopped: nothing was written/);
+      assert.ok(!existsSync(join(command.folder, "stopped")));
+    });
+  }
 
   it("from an empty folder to a login: the site runs in wrangler dev, and its origin gets the user", { timeout: 150_000 }, async () => {
     const port = await freePort();

@@ -107,11 +107,16 @@ async function questions() {
     };
     return Object.assign(refuse, { close() {} });
   }
-  const { createInterface } = await import("node:readline/promises");
+  const { createInterface } = await import("node:readline");
   const lines = createInterface({ input: process.stdin, output: process.stdout });
+  const answers = lines[Symbol.asyncIterator]();
   const ask = async (what, _, choices) => {
     for (;;) {
-      const answer = (await lines.question(`${what}: `)).trim();
+      lines.setPrompt(`${what}: `);
+      lines.prompt();
+      const { value, done } = await answers.next();
+      if (done) throw new Failure("stopped: nothing was written");
+      const answer = value.trim();
       if (answer !== "" && (choices === undefined || choices.includes(answer))) return answer;
     }
   };
