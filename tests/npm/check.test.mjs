@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { lineAndColumn, offsetOf, offsets } from "../../pkg/src/cli/positions.js";
+import { lines, offsetOf, offsets } from "../../pkg/src/cli/positions.js";
 import { Terminal } from "../../pkg/src/cli/terminal.js";
 import { parseEnv, parseJsonc, parseTomlVariables } from "../../pkg/src/cli/variables.js";
 import { serve } from "../node/support/http.mjs";
@@ -111,7 +111,7 @@ describe("the position of a problem", () => {
   "last": 1
 }`;
   const at = (place) => {
-    const { line, column } = lineAndColumn(text, offsetOf(offsets(text), place));
+    const { line, column } = lines(text)(offsetOf(offsets(text), place));
     return `${line}:${column} ${text.split("\n")[line - 1].slice(column - 1, column + 4)}`;
   };
 
@@ -219,6 +219,13 @@ describe("mistakes in a configuration", () => {
       const { code, stdout } = await check(file);
       assert.deepEqual([code, stdout], [1, `${file}:1:1: error: ${reason ? `cannot be read: ${reason}` : "is too large"}\n1 error, 0 warnings\n`]);
     }
+  });
+
+  it("are found within seconds if there are very many", async () => {
+    const started = performance.now();
+    const { problems } = await json("--offline", write("f.json", `{"paths": [\n${Array(10_000).fill("{}").join(",\n")}]}`));
+    assert.ok(performance.now() - started < 20_000);
+    assert.deepEqual([problems.length, problems.at(-1).line], [30_000, 10_001]);
   });
 
   it("print no control characters of the document", async () => {

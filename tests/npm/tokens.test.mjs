@@ -52,7 +52,7 @@ const verify = async (token, ...args) => {
 
 describe("the provider for development", () => {
   it("gives tokens of every algorithm, to services and users, that verify; and publishes the keys", async () => {
-    await withProvider(["--user", "carol:admin,editor", "--scope", "orders:read", "--audience", "urn:orders"], async (issuer) => {
+    await withProvider(["--user", "carol:admin,editor", "--scope", "orders:read", "--audience", "urn:orders", "--gateway", "http://localhost:9999"], async (issuer) => {
       const accepted = ["--issuer", issuer, "--audience", "urn:orders"];
       for (const algorithm of ["RS256", "PS256", "ES256"]) {
         const { valid, header } = await verify(await mint(issuer, "--audience", "urn:orders", "--algorithm", algorithm), ...accepted);

@@ -2,7 +2,7 @@
 
 import { core } from "./core.js";
 import { readDocument } from "./document.js";
-import { lineAndColumn, offsetOf, offsets } from "./positions.js";
+import { lines, offsetOf, offsets } from "./positions.js";
 import { inLine, UsageError } from "./terminal.js";
 import { filesOf, variables, VARIABLES_HELP, VARIABLES_OPTIONS } from "./variables.js";
 
@@ -85,15 +85,16 @@ export async function check(file, variableFiles, isOffline) {
     asked = await checkProviders(configuration, places);
   }
   const problems = [...own, ...asked.problems.map((problem) => ({ ...problem, source: "provider" }))];
-  return { problems: problems.map((problem) => located(problem, text, places)), facts: asked.facts };
+  const lineAndColumn = lines(text);
+  return { problems: problems.map((problem) => located(problem, text, (path) => lineAndColumn(offsetOf(places, path)))), facts: asked.facts };
 }
 
 /** A text that is no acceptable JSON has no places, and its problem says where it ends to be. */
 const placesOf = (text, problems) => (problems.some(({ path }) => path === "(document)") ? new Map() : offsets(text));
 
-function located({ path, message, ...more }, text, places) {
+function located({ path, message, ...more }, text, position) {
   if (path.endsWith(" (environment)")) return { ...more, path, message, line: null, column: null };
-  if (path !== "(document)") return { ...more, path, message, ...lineAndColumn(text, offsetOf(places, path)) };
+  if (path !== "(document)") return { ...more, path, message, ...position(path) };
   // Columns of these messages count bytes.
   const [, line, bytes] = /: line (\d+), column (\d+)$/.exec(message) ?? [];
   if (line === undefined) return { ...more, path: "", message, line: 1, column: 1 };

@@ -1,7 +1,7 @@
 // `edgeward dev-idp`: the identity provider of `make dev`, as a command. It is the npm package `oidc-provider`, which has many
 // dependencies and is of use in development only: projects that need it install it beside this package, which stays without any.
 
-import { DEVELOPMENT_PORT } from "./development.js";
+import { DEVELOPMENT_GATEWAY, DEVELOPMENT_PORT } from "./development.js";
 import { milliseconds } from "./durations.js";
 import { Failure, inLine, UsageError } from "./terminal.js";
 
@@ -13,7 +13,7 @@ Usage: edgeward dev-idp [OPTION ...]
   --user ID[:ROLES]     a user, with roles separated by commas; may be repeated; by default alice, an admin and editor, and bob, a viewer
   --audience AUDIENCE   an API for which tokens are issued; may be repeated; https://api.example.com by default
   --scope SCOPE         a scope of the API; may be repeated; by default read:items, write:items and admin:read
-  --gateway ORIGIN      an origin whose /auth/callback logins may return to; may be repeated; http://localhost:8787 by default
+  --gateway ORIGIN      an origin whose /auth/callback logins may return to, beside ${DEVELOPMENT_GATEWAY}; may be repeated
   --auth0               behave like Auth0: its paths, its issuer with a closing slash, its claims
   --rotate EVERY        sign with a new key every so often, such as 60s; former keys stay published
   --down AFTER          answer 503 to everything after this time; 0s is from the start
@@ -54,14 +54,14 @@ export async function run(values, _, terminal) {
   if (values.rotate !== undefined && rotateMs === 0) throw new UsageError("--rotate: must be at least 1s");
   const downMs = values.down === undefined ? undefined : milliseconds("--down", values.down);
   if (values.clock !== undefined) shiftClock(milliseconds("--clock", values.clock, true));
-  const gateways = values.gateway?.map(parseOrigin);
+  const gateways = (values.gateway ?? []).map(parseOrigin);
 
   const { clientFor, CLIENT_SECRET, ROLES_CLAIM, startProvider } = await terminal.during("starting the provider", loadProvider);
   const provider = await startProvider({
     port, dialect: values.auth0 ? "auth0" : "standard", algs: ALGORITHMS.filter((alg) => alg !== "ES256"),
     ...(values.audience === undefined ? {} : { audiences: values.audience }),
     ...(values.scope === undefined ? {} : { scopes: values.scope }),
-    ...(gateways === undefined ? {} : { gateways }),
+    gateways: [DEVELOPMENT_GATEWAY, ...gateways],
     ...(users === undefined ? {} : { accounts: Object.fromEntries(users.map(({ id, roles }) => [id, { name: id, email: `${id}@example.com`, email_verified: true, [ROLES_CLAIM]: roles }])) }),
   }).catch((error) => {
     throw new Failure(error.code === "EADDRINUSE" ? `port ${port} is taken: choose another one with --port` : `the provider cannot start: ${error.message}`);

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { core } from "./core.js";
-import { DEVELOPMENT_CLIENT, DEVELOPMENT_ISSUER } from "./development.js";
+import { DEVELOPMENT_CLIENT, DEVELOPMENT_GATEWAY as LOCAL, DEVELOPMENT_ISSUER } from "./development.js";
 import { Failure, inLine, UsageError } from "./terminal.js";
 
 /** The providers: what identifies a tenant, and where its application is registered. Access tokens of some name the client, and no API. */
@@ -19,7 +19,6 @@ const PROVIDERS = {
   oidc: { asks: "issuer", example: "https://login.example.com", client: "a confidential client", callback: "redirect URIs", logout: "post-logout redirect URIs" },
   dev: {},
 };
-const LOCAL = "http://localhost:8787";
 const LOCAL_ORIGIN = "http://localhost:3000";
 
 export const help = `Writes a Worker project with the gateway into a folder: edgeward.json, worker.js, wrangler.toml, .dev.vars with a new secret,

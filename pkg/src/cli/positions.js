@@ -1,14 +1,18 @@
 // Where the places that problems name are in a JSON text: `paths[2].integration.url` is on line 14, column 9.
 
-/** Returns the line and the column, in UTF-16 units, of an offset. Both count from 1. */
-export function lineAndColumn(text, offset) {
-  let line = 1;
-  let start = 0;
-  for (let next = text.indexOf("\n"); next >= 0 && next < offset; next = text.indexOf("\n", start)) {
-    line += 1;
-    start = next + 1;
-  }
-  return { line, column: offset - start + 1 };
+/** Returns a function from an offset to its line and column, in UTF-16 units. Both count from 1. */
+export function lines(text) {
+  const starts = [0];
+  for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", end + 1)) starts.push(end + 1);
+  return (offset) => {
+    let [low, high] = [0, starts.length];
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1;
+      if (starts[middle] <= offset) low = middle;
+      else high = middle;
+    }
+    return { line: low + 1, column: offset - starts[low] + 1 };
+  };
 }
 
 /**

@@ -1,7 +1,7 @@
 // `edgeward token`: a token of the provider that `edgeward dev-idp` runs.
 
 import { createHash, randomBytes } from "node:crypto";
-import { DEVELOPMENT_CLIENT, DEVELOPMENT_ISSUER } from "./development.js";
+import { DEVELOPMENT_CLIENT, DEVELOPMENT_GATEWAY, DEVELOPMENT_ISSUER } from "./development.js";
 import { describe, Host } from "./host.js";
 import { discover, isHttpUrl } from "./provider.js";
 import { Failure, inLine, UsageError } from "./terminal.js";
@@ -71,7 +71,7 @@ async function tokenRequest(metadata, form) {
 
 /** Logs a user in as a browser does: authorization code with PKCE (RFC 7636). */
 async function loggedIn(metadata, { user, audience, scope }) {
-  const client = { client_id: DEVELOPMENT_CLIENT.id, redirect_uri: "http://localhost:8787/auth/callback" };
+  const client = { client_id: DEVELOPMENT_CLIENT.id, redirect_uri: `${DEVELOPMENT_GATEWAY}/auth/callback` };
   const verifier = randomBytes(32).toString("base64url");
   const start = new URL(metadata.authorization_endpoint);
   const query = {
