@@ -127,7 +127,7 @@ impl Gateway {
         explanation.route = Some(RouteInfo::of(request.route));
         match request.credentials(head, host.now()) {
             Break(reply) => explanation.refuse("credentials", &reply),
-            Continue(Credentials::Anonymous) => explanation.pass("credentials", "none are required", ""),
+            Continue(Credentials::Anonymous) => explanation.pass("credentials", "none", ""),
             Continue(Credentials::Bearer(token)) => {
                 explanation.pass("credentials", request.route.credentials.name(), "a token");
                 if let Some(verifier) = &self.verifier {
@@ -149,7 +149,8 @@ impl Gateway {
         let mut text = String::new();
         for segment in reading.segments() {
             text.push('/');
-            text.push_str(segment);
+            // A slash inside a segment is one that this reading does not take for a separator.
+            text.push_str(&segment.replace('/', "%2F"));
         }
         let mut routes: Vec<Option<String>> = Vec::new();
         for route in self.table.routes_of(reading, &self.routes, method) {

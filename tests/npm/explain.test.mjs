@@ -142,6 +142,8 @@ describe("explain", () => {
     assert.match(stdout, /^GET https:\/\/app\.example\.com\/api\/%61%2562\n( {2}read as .*\n)+ {2}route {5}\/api\/\{\*rest\}: auth required, credentials any, http_proxy\n {2}failed {4}credentials: token_missing: .*\n {2}verdict {3}401 token_missing: .*\n/);
     assert.match(stdout, / {2}read as {3}\/api\/ab → \/api\/\{\*rest\}/);
     assert.equal((await command.run(["explain", "GET", "https://app.example.com/public"])).code, 0);
+    const { readings } = await explain("/api%2Fx");
+    assert.deepEqual(readings.map(({ path, isMain, routes }) => [path, isMain, ...routes]), [["/api%2Fx", false, null], ["/api%2Fx", true, null], ["/api/x", false, "/api/{*rest}"]]);
   });
 
   it("tells that a browser is sent to the login, and redeems no code", async () => {

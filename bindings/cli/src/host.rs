@@ -58,7 +58,7 @@ impl CommandHost {
     }
 }
 
-/// Starts work that nobody has to wait for.
+/// Starts work that continues without its caller.
 fn begin(work: Work) -> impl Future<Output = ()> {
     let done = promise(Box::pin(async move {
         work.await;

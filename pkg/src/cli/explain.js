@@ -153,7 +153,8 @@ function print({ request, readings, route, checks, verdict }, host, terminal) {
     const reason = passed ? "" : `${code}: ${inLine(message)}`;
     say(`  ${mark}    ${inLine(name)}${compared || reason ? ": " : ""}${[reason, compared].filter(Boolean).join("; ")}`);
   }
-  for (const { url, failure, status } of host.exchanges) if (failure !== undefined || status !== 200) say(`  fetched   ${inLine(url)}: ${failure ?? `status ${status}`}`);
+  const failed = host.exchanges.filter(({ failure, status }) => failure !== undefined || status !== 200).map(({ url, failure, status }) => `${inLine(url)}: ${failure ?? `status ${status}`}`);
+  for (const one of new Set(failed)) say(`  fetched   ${one}`);
   if (verdict.forwarded) {
     say(`  verdict   ${terminal.style("green", "forwarded")} to ${verdict.binding === undefined ? "" : `the service ${inLine(verdict.binding)}, `}${inLine(verdict.url)}`);
     if (verdict.dropped.length > 0) say(`  dropped   ${inLine(verdict.dropped.join(", "))}`);
