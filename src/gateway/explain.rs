@@ -13,7 +13,7 @@ use crate::http::{Reply, RequestHead};
 use crate::json::Document;
 use crate::jwk::KeyHost;
 use crate::jwt::{Access, Claims, VerifiedToken};
-use crate::text::{concat, signed_decimal};
+use crate::text::{concat, decimal, signed_decimal};
 use crate::verifier::{VerificationError, Verifier};
 
 /// The steps of the decision about a request.
@@ -80,15 +80,19 @@ impl Explanation {
         self.add(name, String::new(), String::new(), Some((code.into(), message.into())));
     }
 
-    /// Adds the refusal that a check broke with.
+    /// Adds the refusal that a check broke with: a problem document, or a browser's way to the login.
     fn refuse(&mut self, name: &str, reply: &Reply) {
         let document = Document::parse(reply.body.as_bytes().to_vec(), 2).ok();
-        let member =
-            |name: &str| document.as_ref().and_then(|document| document.root().get(name)?.as_str()).unwrap_or_default();
-        match reply.header("location") {
-            Some(_) => self.fail(name, "login_required", "The browser is redirected to the login."),
-            None => self.fail(name, member("code"), member("detail")),
+        let member = |name| document.as_ref().and_then(|document| document.root().get(name)?.as_str());
+        match member("code") {
+            Some(code) => self.fail(name, code, member("detail").unwrap_or_default()),
+            None if reply.status < 400 => self.fail(name, "login_required", "The browser is sent to the login."),
+            None => self.fail(name, &decimal(reply.status.into()), ""),
         }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.checks.iter().any(|check| check.failure.is_some())
     }
 
     fn add(&mut self, name: &str, expected: String, found: String, failure: Option<(String, String)>) {
@@ -138,7 +142,9 @@ impl Gateway {
                 explanation.pass("credentials", request.route.credentials.name(), "a session");
                 let claims = session.claims_at(host.now());
                 request.explain_requirements(claims, explanation);
-                if let Break(reply) = request.authorize_session(head, claims) {
+                if let Break(reply) = request.authorize_session(head, claims)
+                    && !explanation.has_failed()
+                {
                     explanation.refuse("rights", &reply);
                 }
             }
@@ -189,7 +195,7 @@ impl MatchedRequest<'_> {
         self.explain_requirements(verified.claims(), explanation);
         // Whatever refuses it is among the requirements; if not, it is told all the same.
         if let Break(reply) = self.authorize(head, verified.claims())
-            && explanation.checks.iter().all(|check| check.failure.is_none())
+            && !explanation.has_failed()
         {
             explanation.refuse("rights", &reply);
         }

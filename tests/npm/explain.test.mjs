@@ -152,6 +152,8 @@ describe("explain", () => {
     assert.deepEqual([exit, verdict.status, checks.at(-1).code], [1, 302, "login_required"]);
     const [, location] = verdict.headers.find(([name]) => name === "location");
     assert.match(location, /^https:\/\/app\.example\.com\/login\?\(hidden\)$/);
+    const forbidden = await explain("/roles", { token: claims({ roles: ["viewer"] }), headers: browser });
+    assert.deepEqual([forbidden.exit, forbidden.verdict.status, forbidden.verdict.code, forbidden.checks.at(-1).name], [1, 403, "insufficient_role", "roles"]);
     const before = issuer.counts.token ?? 0;
     await explain("/cb?code=a&state=b", { headers: browser });
     assert.equal(issuer.counts.token ?? 0, before);

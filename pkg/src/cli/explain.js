@@ -68,7 +68,7 @@ export async function run({ config: file = "edgeward.json", header = [], "token-
     explanation: JSON.parse(await configuration.explain(method, url, find, host)),
     answer: JSON.parse(await configuration.handle(method, url, [...headers.keys()], find, host)),
   }));
-  const result = { request: { method, url: withoutQuery(url, reveal) }, ...explanation, verdict: verdictOf(answer, headers) };
+  const result = { request: { method, url: withoutQuery(url, reveal) }, ...explanation, verdict: verdictOf(answer, headers, explanation.checks.find(({ passed }) => !passed)?.code) };
   const shown = reveal ? result : redacted(result);
   if (json) terminal.print(`${JSON.stringify(shown, null, 2)}\n`);
   else print(shown, host, terminal);
@@ -102,7 +102,8 @@ function absolute(target, configuration, headers) {
   return headers.has("host") ? `${origin.split("://")[0]}://${headers.get("host")}${target}` : `${origin}${target}`;
 }
 
-function verdictOf({ status, headers, body, url, binding, set, dropped }, given) {
+/** `failed`: the code of the check that failed, which pages for browsers have in their text only. */
+function verdictOf({ status, headers, body, url, binding, set, dropped }, given, failed) {
   if (url !== undefined) {
     const setNames = set.map(([name]) => name.toLowerCase());
     const kept = [...given].filter(([name]) => !dropped.includes(name) && !setNames.includes(name));
@@ -114,7 +115,7 @@ function verdictOf({ status, headers, body, url, binding, set, dropped }, given)
   } catch {
     problem = undefined;
   }
-  const { code, detail } = typeof problem?.code === "string" ? problem : { code: /<code>([a-z0-9_]+)<\/code>/.exec(body)?.[1] };
+  const { code, detail } = typeof problem?.code === "string" ? problem : { code: failed ?? /<code>([a-z0-9_]+)<\/code>/.exec(body)?.[1] };
   return { forwarded: false, status, ...(code === undefined ? {} : { code }), ...(detail === undefined ? {} : { detail }), headers };
 }
 
