@@ -136,9 +136,18 @@ describe("init", () => {
       for (const end = Date.now() + 90_000; !/Ready on/.test(output); await new Promise((resolve) => setTimeout(resolve, 100))) {
         assert.ok(child.exitCode === null && Date.now() < end, output);
       }
-      const page = await browse(`${site}/account`);
-      assert.deepEqual(JSON.parse(page), { url: "/account", user: "alice", email: "alice@example.com" }, output);
+      const { text, cookie } = await browse(`${site}/account`);
+      assert.deepEqual(JSON.parse(text), { url: "/account", user: "alice", email: "alice@example.com" }, output);
       assert.doesNotMatch(output, /config_invalid|error at/);
+
+      // Why this request passes, without its session, and without the user.
+      const explain = (...args) => command.run(["explain", ...args, "-H", `Cookie: ${cookie}`, "GET", "/account"], { cwd: folder });
+      const explained = await explain();
+      assert.equal(explained.code, 0, explained.stdout);
+      assert.match(explained.stdout, /credentials: expected any; found a session\n(?:.*\n)* {2}verdict {3}forwarded to .*\/account\n(?:.*\n)* {2}header {4}X-User-Id: \(hidden\)\n/);
+      assert.ok(!explained.stdout.includes("alice") && !cookie.split(/[=;]/).some((part) => part.length > 30 && explained.stdout.includes(part)));
+      assert.match((await explain("--reveal")).stdout, / {2}header {4}X-User-Id: alice\n/);
+      assert.equal((await command.run(["explain", "GET", "/account"], { cwd: folder })).code, 1);
     } finally {
       process.kill(-child.pid, "SIGTERM");
       await ended;
@@ -148,7 +157,7 @@ describe("init", () => {
   });
 });
 
-/** Opens a page as a browser does, logs in as Alice where it is asked to, and returns what the page shows in the end. */
+/** Opens a page as a browser does, logs in as Alice where it is asked to, and returns what the page shows in the end, with its cookies. */
 async function browse(url) {
   const jars = new Map();
   let form;
@@ -168,7 +177,7 @@ async function browse(url) {
     form = undefined;
     if (location !== undefined) url = new URL(location, url).href;
     else if (/name="account"/.test(text)) form = "account=alice";
-    else return text;
+    else return { text, cookie: headers.cookie };
   }
   throw new Error(`too many redirects: ${url}`);
 }
