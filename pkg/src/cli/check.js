@@ -89,7 +89,7 @@ export async function check(file, variableFiles, isOffline) {
   return { problems: problems.map((problem) => located(problem, text, (path) => lineAndColumn(offsetOf(places, path)))), facts: asked.facts };
 }
 
-/** A text that is no acceptable JSON has no places, and its problem says where it ends to be. */
+/** A text that is no acceptable JSON has no places; its problem states the position. */
 const placesOf = (text, problems) => (problems.some(({ path }) => path === "(document)") ? new Map() : offsets(text));
 
 function located({ path, message, ...more }, text, position) {
