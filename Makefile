@@ -40,4 +40,4 @@ tools: ## install the tools of every target
 	@scripts/tools.sh test
 
 clean: ## remove build output; the tools in the user's cache stay
-	@rm -rf build target node_modules pkg/wasm pkg/dist .wrangler
+	@rm -rf build target node_modules pkg/wasm pkg/wasm-cli pkg/dist .wrangler

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds what ships: the Worker (build/index.js, build/index_bg.wasm) and the wasm module of the npm package (pkg/wasm/).
-# Usage: build.sh [worker] [npm]; both without arguments.
+# Builds what ships: the Worker (build/index.js, build/index_bg.wasm), and the wasm modules of the npm package (pkg/wasm/) and of its
+# command (pkg/wasm-cli/). Usage: build.sh [worker] [npm] [cli]; all of them without arguments.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
@@ -87,12 +87,30 @@ build_npm() {
   report "$out/edgeward.js" "$out/edgeward_bg.wasm" "$out/edgeward_simd_bg.wasm"
 }
 
+# The command runs in Node 20, too, which has no relaxed SIMD.
+build_cli() {
+  local out=pkg/wasm-cli began folder="${CARGO_TARGET_DIR:-target}/cli"
+  if up_to_date "$out" bindings/cli; then
+    say "the wasm module of the command is up to date"
+    return
+  fi
+  say "the wasm module of the command"
+  began="$(mktemp)"
+  bindgen edgeward-cli "$folder" ""
+  optimize -Oz "$folder/out/edgeward_bg.wasm"
+  rm -rf "$out"
+  cp -r "$folder/out" "$out"
+  mv "$began" "$out/.built"
+  report "$out/edgeward.js" "$out/edgeward_bg.wasm"
+}
+
 "$EDGEWARD_ROOT/scripts/tools.sh"
-(($#)) || set -- worker npm
+(($#)) || set -- worker npm cli
 for part in "$@"; do
   case "$part" in
     worker) build_worker ;;
     npm) build_npm ;;
+    cli) build_cli ;;
     *)
       say "error: there is no part named $part"
       exit 2
@@ -100,8 +118,8 @@ for part in "$@"; do
   esac
 done
 
-# The package contains both: it is assembled once both exist.
-if [[ -s build/index_bg.wasm && -s pkg/wasm/edgeward_simd_bg.wasm ]]; then
+# The package contains all of them: it is assembled once they exist.
+if [[ -s build/index_bg.wasm && -s pkg/wasm/edgeward_simd_bg.wasm && -s pkg/wasm-cli/edgeward_bg.wasm ]]; then
   say "the npm package (pkg/dist)"
   node scripts/pack-npm.mjs
 fi

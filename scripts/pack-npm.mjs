@@ -1,4 +1,4 @@
-// Assembles pkg/dist from the sources in pkg/, the wasm modules in pkg/wasm and the built Worker in build/, and packs the
+// Assembles pkg/dist from the sources in pkg/, the wasm modules in pkg/wasm and pkg/wasm-cli and the built Worker in build/, and packs the
 // tarball. Usage: pack-npm.mjs [FOLDER FOR THE TARBALL]; without one, pkg/dist is made and nothing is packed.
 
 import { spawnSync } from "node:child_process";
@@ -9,7 +9,7 @@ import { build } from "esbuild";
 const root = resolve(import.meta.dirname, "..");
 const pkg = join(root, "pkg");
 const dist = join(pkg, "dist");
-const needed = ["pkg/wasm/edgeward_bg.wasm", "pkg/wasm/edgeward_simd_bg.wasm", "build/index.js", "build/index_bg.wasm"];
+const needed = ["pkg/wasm/edgeward_bg.wasm", "pkg/wasm/edgeward_simd_bg.wasm", "pkg/wasm-cli/edgeward_bg.wasm", "build/index.js", "build/index_bg.wasm"];
 const missing = needed.filter((file) => !existsSync(join(root, file)));
 if (missing.length > 0) throw new Error(`${missing.join(", ")} missing: run "make build"`);
 
@@ -59,6 +59,15 @@ await build({
   ...common, format: "cjs", outExtension: { ".js": ".cjs" },
   entryPoints: [...["browser", "inline", "slim"].map(entry), ...["hono", "express", "netlify", "providers", "testing"].map(source)],
 });
+
+// The command: its entry, and a chunk for each of its parts. Not minified: it is not downloaded by browsers, and can be read.
+const { version } = JSON.parse(readFileSync(join(pkg, "package.json"), "utf8"));
+await build({
+  bundle: true, splitting: true, format: "esm", platform: "node", target: "node20", outdir: join(dist, "cli"), chunkNames: "[name]-[hash]",
+  entryPoints: { edgeward: join(pkg, "src/cli/main.js") }, define: { EDGEWARD_VERSION: JSON.stringify(version) },
+  external: ["edgeward", "oidc-provider"], legalComments: "none", logLevel: "warning",
+});
+copyFileSync(join(pkg, "wasm-cli/edgeward_bg.wasm"), join(dist, "cli/core.wasm"));
 
 writeFileSync(join(dist, "verifier.wasm"), baseline);
 writeFileSync(join(dist, "verifier_simd.wasm"), simd);

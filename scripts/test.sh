@@ -8,7 +8,7 @@ cd "$EDGEWARD_ROOT"
 
 STEPS=(format lints native features no_std docs package dependencies build kernels node npm)
 CHECKS=(format clippy unit texts)
-BINDINGS=(edgeward-worker edgeward-npm edgeward-kernels)
+BINDINGS=(edgeward-worker edgeward-npm edgeward-cli edgeward-kernels)
 
 output="$(mktemp -d "${TMPDIR:-/tmp}/edgeward-test-XXXXXX")"
 trap 'rm -rf "$output"' EXIT

@@ -214,6 +214,13 @@ impl<K> Verifier<K> {
         self.inner.issuers.iter().map(|issuer| &issuer.keys)
     }
 
+    /// Returns the issuer, the audiences and the algorithms that tokens of this issuer are checked against.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn rules_of(&self, issuer: &str) -> Option<(&str, &[alloc::string::String], &[Algorithm])> {
+        let issuer = self.inner.issuers.iter().find(|one| one.rules.names_issuer(issuer))?;
+        Some((issuer.rules.issuer(), issuer.rules.audiences(), issuer.rules.algorithms()))
+    }
+
     /// Returns the algorithms that each issuer's policy accepts, in the same order.
     pub fn algorithms(&self) -> impl Iterator<Item = &[Algorithm]> {
         self.inner.issuers.iter().map(|issuer| issuer.rules.algorithms())

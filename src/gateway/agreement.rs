@@ -72,6 +72,15 @@ impl RouteTable {
         Ok(&group.routes)
     }
 
+    /// Returns the routes that a reading matches, under every combination of spellings that makes a difference; `None` for no route.
+    pub(super) fn routes_of<'r>(&self, reading: &Reading, routes: &'r [Route], method: &str) -> Vec<Option<&'r Route>> {
+        let route = |group: Option<GroupId>| {
+            let group = self.index.groups().get(group?)?;
+            route_for(&group.routes, routes, method).or_else(|| routes.get(*group.routes.first()?))
+        };
+        self.matching_groups(reading, routes, method).unwrap_or_default().into_iter().map(route).collect()
+    }
+
     /// Checks that two groups have the same policy.
     fn agree(&self, one: Option<GroupId>, two: Option<GroupId>) -> Result<(), NoRoute> {
         let policy = |group: Option<GroupId>| group.and_then(|group| self.policies.get(group));

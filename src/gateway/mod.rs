@@ -6,11 +6,13 @@ mod action;
 mod agreement;
 mod config;
 mod cors;
+mod explain;
 mod forward;
 mod handle;
 mod headers;
 mod hosts;
 mod index;
+mod inspect;
 mod intent;
 #[cfg(test)]
 #[cfg(feature = "unicode")]
@@ -36,10 +38,12 @@ use self::agreement::{NoRoute, RouteTable, route_for};
 pub use self::config::compile;
 pub use self::config::{Compiled, Environment, Platform, Problem, compile_with, load};
 use self::cors::{Cors, CorsHeaders};
+pub use self::explain::{CheckInfo, Explanation, PathReading, RouteInfo};
 pub use self::forward::{Destination, Forward, HeaderEdit};
 pub use self::handle::Answer;
 use self::headers::ReservedHeaders;
 use self::hosts::{HostTable, Hosts};
+pub use self::inspect::{AuthorizerInfo, LoginInfo};
 use self::matched::{Caller, MatchedRequest, Outcome};
 pub use self::pages::config_invalid;
 use self::resource::ProtectedResource;

@@ -92,8 +92,11 @@ impl JwkSet {
         if set.keys.is_empty() { Err(InvalidJwkSet::NoUsableKey) } else { Ok(set) }
     }
 
-    /// Parses a set that may have no usable key, with the reasons.
-    pub(super) fn read(text: &[u8], max_modulus_bits: usize) -> Result<Self, InvalidJwkSet> {
+    /// Parses a set that may have no usable key: [`skipped`](Self::skipped) tells why.
+    ///
+    /// # Errors
+    /// See [`InvalidJwkSet`]; never [`InvalidJwkSet::NoUsableKey`].
+    pub fn read(text: &[u8], max_modulus_bits: usize) -> Result<Self, InvalidJwkSet> {
         if text.len() > limits::MAX_KEY_SET_BYTES {
             return Err(InvalidJwkSet::TooLarge);
         }

@@ -409,6 +409,12 @@ impl Rules {
         &self.issuer
     }
 
+    /// Returns the accepted audiences; empty for tokens without one.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn audiences(&self) -> &[String] {
+        &self.audience
+    }
+
     /// Returns the accepted algorithms.
     pub(crate) fn algorithms(&self) -> &[Algorithm] {
         &self.algorithms

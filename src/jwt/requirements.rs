@@ -6,6 +6,8 @@ use alloc::vec::Vec;
 use super::{Audience, ClaimPath, Claims};
 use crate::error::{ClaimName, Forbidden};
 use crate::json::Value;
+#[cfg(feature = "gateway")]
+use crate::text::concat;
 
 /// Rights that a token must grant, all of them. The default requires nothing.
 ///
@@ -170,6 +172,85 @@ impl Requirements {
         }
         self.roles.as_ref().map_or(Ok(()), |roles| roles.check(claim.unwrap_or(&roles.claim), claims))?;
         check_rules(&self.claims, claims)
+    }
+}
+
+/// A requirement that was checked on its own, with what it expects and what the claims have.
+#[cfg(feature = "gateway")]
+pub(crate) struct Checked {
+    pub(crate) name: String,
+    pub(crate) expected: String,
+    pub(crate) found: String,
+    pub(crate) verdict: Result<(), Forbidden>,
+}
+
+#[cfg(feature = "gateway")]
+impl Requirements {
+    /// Checks each requirement on its own, in the order of [`check`](Self::check), with roles in this claim instead of that of [`Roles`].
+    pub(crate) fn each(&self, roles_claim: Option<&ClaimPath>, claims: &Claims) -> Vec<Checked> {
+        let text = |value: Option<Value<'_>>| value.map_or_else(String::new, text_of);
+        let claim = |name: &str| text(claims.present(name));
+        let mut checked = Vec::new();
+        let mut check = |name: &str, expected: String, found: String, only: Self| {
+            if !only.is_empty() {
+                let verdict = only.check_with_roles_in(roles_claim, claims);
+                checked.push(Checked { name: name.into(), expected, found, verdict });
+            }
+        };
+        let Self { scopes, any_scope, permissions, any_permission, roles, organizations, audience, claims: rules } =
+            self.clone();
+        check("audience", audience.join(", "), claim("aud"), Self { audience, ..Self::default() });
+        let organization = claims.org_id().or_else(|| claims.org_name()).unwrap_or_default();
+        check("organization", any_of(&organizations), organization.into(), Self { organizations, ..Self::default() });
+        let granted = claims.scopes().collect::<Vec<_>>().join(", ");
+        check("scopes", all_and_any(&scopes, &any_scope), granted, Self { scopes, any_scope, ..Self::default() });
+        let expected = all_and_any(&permissions, &any_permission);
+        check("permissions", expected, claim("permissions"), Self { permissions, any_permission, ..Self::default() });
+        if let Some(roles) = roles {
+            let found = text(roles_claim.unwrap_or(&roles.claim).find(claims));
+            let only = Self { roles: Some(roles.clone()), ..Self::default() };
+            check("roles", all_and_any(&roles.all, &roles.any), found, only);
+        }
+        for rule in rules {
+            let (name, found) = (rule.claim.to_text(), text(rule.claim.find(claims)));
+            let expected = rule.to_text();
+            check(&name, expected, found, Self { claims: Vec::from([rule]), ..Self::default() });
+        }
+        checked
+    }
+}
+
+#[cfg(feature = "gateway")]
+fn text_of(value: Value<'_>) -> String {
+    value.as_str().map_or_else(|| value.to_json(), Into::into)
+}
+
+#[cfg(feature = "gateway")]
+fn any_of(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        names => concat(&["any of ", &names.join(", ")]),
+    }
+}
+
+#[cfg(feature = "gateway")]
+fn all_and_any(all: &[String], any: &[String]) -> String {
+    let parts = [all.join(", "), any_of(any)];
+    let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+    parts.join(", and ")
+}
+
+#[cfg(feature = "gateway")]
+impl ClaimRule {
+    /// Returns what the rule expects, in words.
+    fn to_text(&self) -> String {
+        let mut parts = Vec::from([all_and_any(&self.all, &self.any)]);
+        parts.extend(self.equals.clone());
+        parts.extend(self.prefix.as_ref().map(|prefix| concat(&["a value that begins with ", prefix])));
+        parts.extend((!self.not.is_empty()).then(|| concat(&["none of ", &self.not.join(", ")])));
+        let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        if parts.is_empty() { "any value".into() } else { parts.join(", and ") }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the log says of mistakes in a configuration, word for word. `tests/gateway/problems.txt` holds the expected lines; with
-//! `EDGEWARD_WRITE_PROBLEMS=1` it is written anew.
+//! `EDGEWARD_WRITE_PROBLEMS=1` it is written anew. The documents themselves are written into the folder that `EDGEWARD_CASES` names, for
+//! `tests/npm/check.test.mjs`.
 
 use std::fmt::Write as _;
 
@@ -623,6 +624,11 @@ fn the_configurations_that_are_changed_here_serve() {
 #[test]
 fn every_mistake_is_reported_word_for_word() {
     let mut written = String::new();
+    let documents: Vec<Value> = mistakes().iter().map(|(name, text)| json!([name, text])).collect();
+    if let Some(folder) = std::env::var_os("EDGEWARD_CASES") {
+        let file = std::path::PathBuf::from(folder).join("problems.json");
+        std::fs::write(file, Value::from(documents).to_string()).unwrap();
+    }
     for (name, text) in mistakes() {
         writeln!(written, "# {name}").unwrap();
         let problems = compile(&text, &|_| None).map(|_| ()).expect_err(name);

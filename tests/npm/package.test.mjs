@@ -55,6 +55,20 @@ describe("the package", () => {
     for (const script of ["preinstall", "install", "postinstall", "prepare"]) assert.equal(manifest.scripts?.[script], undefined);
   });
 
+  it("has a command: a script for Node, its parts, and a wasm module of its own", () => {
+    const { bin } = JSON.parse(readFileSync(join(installed, "package.json")));
+    assert.deepEqual(bin, { edgeward: "./dist/cli/edgeward.js" });
+    assert.match(readFileSync(join(installed, bin.edgeward), "utf8"), /^#!\/usr\/bin\/env node\n/);
+    const files = readdirSync(join(installed, "dist/cli"));
+    assert.deepEqual(files.filter((name) => !/^[a-z-]+-[A-Z0-9]{8}\.js$/.test(name)).sort(), ["core.wasm", "edgeward.js"]);
+    for (const file of files.filter((name) => name.endsWith(".js"))) {
+      const text = readFileSync(join(installed, "dist/cli", file), "utf8");
+      // Those of the files that `init` writes are in its templates.
+      const imported = [...text.replace(/_WORKER = `[^`]*`/g, "").matchAll(/^(?:import|export)\b[^;]*? from "([^"]+)"|\bimport\("([^"]+)"\)/gm)].map(([, one, two]) => one ?? two);
+      assert.deepEqual(imported.filter((name) => !/^(node:[\w/]+|\.\/[\w-]+\.js|edgeward|oidc-provider)$/.test(name)), [], file);
+    }
+  });
+
   it("has source maps that hold their sources, and nothing of the wasm modules", () => {
     for (const file of readdirSync(join(installed, "dist")).filter((name) => /\.c?js$/.test(name))) {
       assert.match(readFileSync(join(installed, "dist", file), "utf8"), new RegExp(`\n//# sourceMappingURL=${file}\\.map\n$`));
@@ -265,6 +279,7 @@ describe("the size", () => {
     "providers": ["providers.js"],
     "testing": ["testing.js"],
     "gateway": ["gateway.js", "gateway/index.js", "gateway/index_bg.wasm"],
+    "command": ["cli/core.wasm"],
   };
   for (const [name, files] of Object.entries(entries)) {
     it(`of ${name} is within its budget`, (t) => {

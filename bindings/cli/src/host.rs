@@ -1,0 +1,150 @@
+//! The host: the operations of Node that JavaScript passes in.
+
+use core::fmt::Display;
+use core::future::Future;
+use core::pin::Pin;
+use std::rc::Rc;
+
+use edgeward::host::{Host, Level, SignatureCheck, SignatureVerdict, Spawn};
+use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
+use edgeward::jwk::KeyJob;
+use edgeward::oidc::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob};
+use js_sys::futures::{JsFuture, future_to_promise};
+use js_sys::{Array, Date, Promise, Uint8Array};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// Boxed, so that the code that converts futures to promises exists only once.
+type Work<T = ()> = Pin<Box<dyn Future<Output = T>>>;
+
+/// Returns a promise of the output of `work`, which starts with the next microtask.
+pub(crate) fn promise(work: Work<Result<JsValue, JsValue>>) -> Promise {
+    future_to_promise(work)
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// An object with the operations of `pkg/src/cli/host.js`.
+    pub type JsHost;
+    /// Returns a promise of the response's status, four headers and body, or of whether the network failed.
+    #[wasm_bindgen(method)]
+    fn send(
+        this: &JsHost,
+        method: &str,
+        url: &str,
+        headers: Vec<String>,
+        body: Option<String>,
+        millis: u32,
+        limit: usize,
+    ) -> Promise;
+    #[wasm_bindgen(method)]
+    fn sleep(this: &JsHost, millis: u32) -> Promise;
+    /// Returns a promise of whether a signature is genuine; of `undefined` if the key is refused, and of null if Node cannot verify it.
+    #[wasm_bindgen(method, js_name = verifySignature)]
+    fn verify_signature(this: &JsHost, algorithm: &str, key: Vec<u8>, message: &str, signature: Vec<u8>) -> Promise;
+    #[wasm_bindgen(method)]
+    fn log(this: &JsHost, line: &str);
+    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
+    fn get_random_values(buffer: &Uint8Array);
+}
+
+/// The host of one command. It has no edge cache and no coordinator of sessions.
+#[derive(Clone)]
+pub(crate) struct CommandHost(Rc<JsHost>);
+
+impl CommandHost {
+    pub(crate) fn new(host: JsHost) -> Self {
+        Self(Rc::new(host))
+    }
+}
+
+/// Starts work that continues without its caller.
+fn begin(work: Work) -> impl Future<Output = ()> {
+    let done = promise(Box::pin(async move {
+        work.await;
+        Ok(JsValue::UNDEFINED)
+    }));
+    async move { drop(JsFuture::from(done).await) }
+}
+
+impl Host for CommandHost {
+    fn now(&self) -> UnixTime {
+        UnixTime::from_millis(Date::now() as i64)
+    }
+
+    async fn send(&self, request: Outgoing) -> Result<Incoming, Unreachable> {
+        let Outgoing { method, url, headers, body, timeout_ms, max_body_bytes } = request;
+        let headers = headers.into_iter().flat_map(|(name, value)| [name.to_string(), value]).collect();
+        let response = JsFuture::from(self.0.send(method, &url, headers, body, timeout_ms, max_body_bytes)).await;
+        let response = response.map_err(|_| Unreachable::Network)?;
+        if let Some(is_network) = response.as_bool() {
+            return Err(if is_network { Unreachable::Network } else { Unreachable::GivenUp });
+        }
+        let response = Array::from(&response);
+        Ok(Incoming {
+            status: response.get(0).as_f64().unwrap_or_default() as u16,
+            content_type: response.get(1).as_string(),
+            cache_control: response.get(2).as_string(),
+            age: response.get(3).as_string(),
+            retry_after: response.get(4).as_string(),
+            body: Uint8Array::from(response.get(5)).to_vec(),
+        })
+    }
+
+    async fn sleep(&self, millis: u32) {
+        drop(JsFuture::from(self.0.sleep(millis)).await);
+    }
+
+    async fn edge_get(&self, _: String) -> Option<Vec<u8>> {
+        None
+    }
+
+    async fn edge_put(&self, _: EdgeEntry) {}
+
+    async fn verify_signature(&self, check: SignatureCheck) -> SignatureVerdict {
+        let SignatureCheck { algorithm, key, message, signature } = check;
+        let verdict = JsFuture::from(self.0.verify_signature(algorithm.name(), key, &message, signature)).await;
+        match verdict {
+            Ok(verdict) if verdict.is_undefined() => SignatureVerdict::KeyRefused,
+            Ok(verdict) if verdict == true => SignatureVerdict::Valid,
+            Ok(verdict) if verdict == false => SignatureVerdict::Invalid,
+            _ => SignatureVerdict::Unsupported,
+        }
+    }
+
+    fn log(&self, level: Level, line: &dyn Display) {
+        if level != Level::Information {
+            self.0.log(&line.to_string());
+        }
+    }
+}
+
+impl Spawn<KeyJob> for CommandHost {
+    fn spawn(&self, job: KeyJob) -> impl Future<Output = ()> {
+        let host = self.clone();
+        begin(Box::pin(async move { job.run(&host).await }))
+    }
+}
+
+impl Spawn<SessionJob> for CommandHost {
+    fn spawn(&self, job: SessionJob) -> impl Future<Output = ()> {
+        let host = self.clone();
+        begin(Box::pin(async move { job.run(&host).await }))
+    }
+}
+
+impl LoginHost for CommandHost {
+    fn entropy(&self, out: &mut [u8]) {
+        let buffer = Uint8Array::new_with_length(out.len() as u32);
+        get_random_values(&buffer);
+        buffer.copy_to(out);
+    }
+
+    fn has_coordinator(&self) -> bool {
+        false
+    }
+
+    async fn coordinate(&self, _: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> {
+        Err(Unreachable::Network)
+    }
+}

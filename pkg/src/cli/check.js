@@ -1,0 +1,103 @@
+// `edgeward check`: what the Worker would report of a configuration, with line and column, and what its providers tell.
+
+import { core } from "./core.js";
+import { readDocument } from "./document.js";
+import { lines, offsetOf, offsets } from "./positions.js";
+import { inLine, UsageError } from "./terminal.js";
+import { filesOf, variables, VARIABLES_HELP, VARIABLES_OPTIONS } from "./variables.js";
+
+export const help = `Reports every problem of configurations, as the Worker would. Unless --offline is given, it then asks their providers: discovery, the
+spelling of the issuer, keys, the redirect address of the login, the clock.
+
+Usage: edgeward check [--offline] [--json | --sarif] [--vars FILE] [FILE ...]
+
+Without FILE, it checks edgeward.json.
+
+  --offline         no network
+  --json            print the problems as JSON
+  --sarif           print the problems as SARIF 2.1.0, for code scanning
+  --vars FILE       read variables from this file, with lines NAME=value; may be repeated; --env-file is the same
+
+${VARIABLES_HELP}
+
+Examples:
+  edgeward check
+  edgeward check --offline --vars .env.production config/edgeward.json
+  edgeward check --offline --sarif > edgeward.sarif
+
+Exit codes: 0 no error (there may be warnings), 1 errors, 2 the command line is wrong.
+`;
+
+export const options = {
+  "offline": { type: "boolean" },
+  "json": { type: "boolean" },
+  "sarif": { type: "boolean" },
+  ...VARIABLES_OPTIONS,
+};
+export const maxArguments = Infinity;
+
+export async function run({ offline = false, json = false, sarif = false, ...values }, files, terminal) {
+  if (json && sarif) throw new UsageError("--json and --sarif exclude each other");
+  const reports = [];
+  for (const file of files.length === 0 ? ["edgeward.json"] : files) {
+    const report = { file, ...(await terminal.during(`checking ${file}`, () => check(file, filesOf(values), offline))) };
+    reports.push(report);
+    if (!json && !sarif) print(report, offline, terminal);
+  }
+  const problems = reports.flatMap((report) => report.problems.map((problem) => ({ file: report.file, ...problem })));
+  const errors = problems.filter(({ isError }) => isError).length;
+  const warnings = problems.length - errors;
+  if (json) {
+    const listed = problems.map(({ file, path, message, isError, source, line, column }) => ({ file, line, column, severity: isError ? "error" : "warning", source, path, message }));
+    const facts = reports.flatMap((report) => report.facts.map((text) => ({ file: report.file, text })));
+    terminal.print(`${JSON.stringify({ errors, warnings, problems: listed, facts }, null, 2)}\n`);
+  } else if (sarif) {
+    const { sarifOf } = await import("./sarif.js");
+    terminal.print(`${JSON.stringify(sarifOf(problems), null, 2)}\n`);
+  } else if (problems.length > 0) {
+    const plural = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
+    terminal.print(`${plural(errors, "error")}, ${plural(warnings, "warning")}\n`);
+  }
+  return errors > 0 ? 1 : 0;
+}
+
+function print({ file, problems, facts }, isOffline, terminal) {
+  for (const { path, message, isError, line, column } of problems) {
+    const where = line === null ? inLine(file) : `${inLine(file)}:${line}:${column}`;
+    const kind = isError ? terminal.style("red", "error") : terminal.style("yellow", "warning");
+    terminal.print(`${terminal.style("bold", where)}: ${kind}: ${path === "" ? "" : `${inLine(path)}: `}${inLine(message)}\n`);
+  }
+  for (const fact of facts) terminal.print(`${terminal.style("dim", fact)}\n`);
+  if (problems.length === 0) terminal.print(`${inLine(file)}: ${terminal.style("green", "no problems")}${isOffline ? "; the providers were not asked" : ""}\n`);
+}
+
+/** Checks a file. The problems of the document come first, those of the providers only if it has no error. */
+export async function check(file, variableFiles, isOffline) {
+  const { text, problem } = await readDocument(file, core().maxConfigBytes());
+  if (problem !== undefined) return { problems: [{ path: "", message: problem, isError: true, source: "configuration", line: 1, column: 1 }], facts: [] };
+  const configuration = new (core().Configuration)(text, variables(variableFiles, file));
+  const own = JSON.parse(configuration.problems()).map((problem) => ({ ...problem, source: "configuration" }));
+  const hasErrors = own.some(({ isError }) => isError);
+  const places = own.length > 0 || !isOffline ? placesOf(text, own) : new Map();
+  let asked = { problems: [], facts: [] };
+  if (!hasErrors && !isOffline) {
+    const { checkProviders } = await import("./live.js");
+    asked = await checkProviders(configuration, places);
+  }
+  const problems = [...own, ...asked.problems.map((problem) => ({ ...problem, source: "provider" }))];
+  const lineAndColumn = lines(text);
+  return { problems: problems.map((problem) => located(problem, text, (path) => lineAndColumn(offsetOf(places, path)))), facts: asked.facts };
+}
+
+/** A text that is no acceptable JSON has no places; its problem states the position. */
+const placesOf = (text, problems) => (problems.some(({ path }) => path === "(document)") ? new Map() : offsets(text));
+
+function located({ path, message, ...more }, text, position) {
+  if (path.endsWith(" (environment)")) return { ...more, path, message, line: null, column: null };
+  if (path !== "(document)") return { ...more, path, message, ...position(path) };
+  // Columns of these messages count bytes.
+  const [, line, bytes] = /: line (\d+), column (\d+)$/.exec(message) ?? [];
+  if (line === undefined) return { ...more, path: "", message, line: 1, column: 1 };
+  const before = Buffer.from(text.split("\n")[line - 1] ?? "").subarray(0, Math.max(0, bytes - 1));
+  return { ...more, path: "", message: message.replace(/: line \d+, column \d+$/, ""), line: Number(line), column: before.toString().length + 1 };
+}

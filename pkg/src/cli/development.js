@@ -1,0 +1,8 @@
+// What `dev-idp`, `token` and `init` agree on.
+
+export const DEVELOPMENT_PORT = 9400;
+export const DEVELOPMENT_ISSUER = `http://127.0.0.1:${DEVELOPMENT_PORT}`;
+/** The secret protects nothing: it is the same everywhere, and the provider is on loopback. */
+export const DEVELOPMENT_CLIENT = { id: "edgeward-web", secret: "local-client-secret-of-no-value-0123456789" };
+/** Where `wrangler dev` serves. */
+export const DEVELOPMENT_GATEWAY = "http://localhost:8787";

@@ -1,0 +1,167 @@
+// `edgeward explain`: why a request would pass the gateway or not, by the gateway itself.
+
+import { core } from "./core.js";
+import { readDocument, standardInput } from "./document.js";
+import { Host } from "./host.js";
+import { Failure, inLine, UsageError } from "./terminal.js";
+import { filesOf, variables, VARIABLES_HELP, VARIABLES_OPTIONS } from "./variables.js";
+
+export const help = `Tells why a request would pass the gateway or not: the readings of its path and their routes, each check with what is expected and
+what was found, the verdict, and the headers that would be sent on. Nothing is forwarded and no login step is made; keys are fetched.
+
+Usage: edgeward explain [--config FILE] [-H "NAME: VALUE" ...] [OPTION ...] METHOD URL
+
+URL may be a path, which is taken literally, with the origin of the configuration's redirect_uri, or https://localhost.
+
+  --config FILE            the configuration, edgeward.json by default
+  -H, --header HEADER      a header of the request; may be repeated
+  --token-file FILE        send the token in this file as the bearer token; - is the standard input
+  --reveal                 show values that may be personal or secret: claims, and the headers that would be sent
+  --json                   print the explanation as JSON
+  --vars FILE              read variables from this file, with lines NAME=value; may be repeated; --env-file is the same
+
+${VARIABLES_HELP.replace("FILE", "the configuration")}
+
+Examples:
+  edgeward explain GET /api/items
+  edgeward explain --token-file token.txt GET /api/items
+  edgeward explain --config edgeward.json -H "Accept: text/html" -H "Sec-Fetch-Mode: navigate" GET https://app.example.com/account
+
+Exit codes: 0 the gateway forwards the request or serves it, 1 it refuses it, or the configuration is invalid, 2 the command line is wrong.
+`;
+
+export const options = {
+  "config": { type: "string" },
+  "header": { type: "string", short: "H", multiple: true },
+  "token-file": { type: "string" },
+  "reveal": { type: "boolean" },
+  "json": { type: "boolean" },
+  ...VARIABLES_OPTIONS,
+};
+export const maxArguments = 2;
+
+/** The checks whose values are of a token's form and rights. Those of others are claims, which may be personal. */
+const PUBLIC_CHECKS = new Set(["signature", "iss", "aud", "exp", "nbf", "iat", "alg", "typ", "scopes", "permissions", "roles", "audience", "credentials", "token"]);
+/** The headers that tell nothing about the caller. */
+const PUBLIC_HEADERS = new Set(["x-forwarded-host", "x-forwarded-proto", "content-type", "cache-control", "www-authenticate", "allow", "vary", "retry-after", "referrer-policy"]);
+const HIDDEN = "(hidden)";
+const MAX_TOKEN_FILE_BYTES = 1 << 20;
+
+export async function run({ config: file = "edgeward.json", header = [], "token-file": tokenFile, reveal = false, json = false, ...values }, [method, target], terminal) {
+  if (target === undefined) throw new UsageError('give a method and a URL; see "edgeward explain --help"');
+  if (!/^[A-Za-z!#$%&'*+.^_`|~-]+$/.test(method)) throw new UsageError(`${JSON.stringify(inLine(method))} is not a method`);
+  const headers = parseHeaders(header);
+  if (tokenFile !== undefined) {
+    if (headers.has("authorization")) throw new UsageError("--token-file and a header Authorization exclude each other");
+    headers.set("authorization", `Bearer ${await readToken(tokenFile)}`);
+  }
+  const { text, problem } = await readDocument(file, core().maxConfigBytes());
+  if (problem !== undefined) throw new Failure(`${file}: ${problem}`);
+  const configuration = new (core().Configuration)(text, variables(filesOf(values), file));
+  const errors = JSON.parse(configuration.problems()).filter(({ isError }) => isError);
+  if (errors.length > 0) throw new Failure(`${file} has ${errors.length} error${errors.length === 1 ? "" : "s"}, and every request is answered 503: see "edgeward check ${inLine(file)}"`);
+  const url = absolute(target, configuration, headers);
+  const find = (name) => headers.get(name);
+  // It sends neither codes nor refresh tokens to the provider: each is good for one use.
+  const host = new Host({ isReadOnly: true });
+  const { explanation, answer } = await terminal.during("fetching keys", async () => ({
+    explanation: JSON.parse(await configuration.explain(method, url, find, host)),
+    answer: JSON.parse(await configuration.handle(method, url, [...headers.keys()], find, host)),
+  }));
+  const result = { request: { method, url: withoutQuery(url, reveal) }, ...explanation, verdict: verdictOf(answer, headers, explanation.checks.find(({ passed }) => !passed)?.code) };
+  const shown = reveal ? result : redacted(result);
+  if (json) terminal.print(`${JSON.stringify(shown, null, 2)}\n`);
+  else print(shown, host, terminal);
+  const isRefused = explanation.checks.some(({ passed }) => !passed) || (!result.verdict.forwarded && result.verdict.status >= 400);
+  return isRefused ? 1 : 0;
+}
+
+function parseHeaders(lines) {
+  const headers = new Map();
+  for (const line of lines) {
+    const [, name, value] = /^([\w!#$%&'*+.^`|~-]+):[ \t]*([^\r\n\0]*?)[ \t]*$/.exec(line) ?? [];
+    if (name === undefined) throw new UsageError('-H: write "Name: value"');
+    const key = name.toLowerCase();
+    headers.set(key, headers.has(key) ? `${headers.get(key)}, ${value}` : value);
+  }
+  return headers;
+}
+
+async function readToken(file) {
+  const { text, problem } = file === "-" ? { text: await standardInput() } : await readDocument(file, MAX_TOKEN_FILE_BYTES);
+  if (problem !== undefined) throw new Failure(`${file}: ${problem}`);
+  return text.trim().replace(/^Bearer +/i, "");
+}
+
+/** Returns the URL of the request. Nothing in it is normalized. */
+function absolute(target, configuration, headers) {
+  if (/^https?:\/\/[^/?#]/i.test(target)) return target;
+  if (!target.startsWith("/")) throw new UsageError(`${JSON.stringify(inLine(target))} is neither an http or https URL nor a path`);
+  const { redirectUri } = JSON.parse(configuration.authorizers()).find((one) => one.redirectUri !== null) ?? {};
+  const origin = redirectUri === undefined ? "https://localhost" : new URL(redirectUri).origin;
+  return headers.has("host") ? `${origin.split("://")[0]}://${headers.get("host")}${target}` : `${origin}${target}`;
+}
+
+/** `failed`: the code of the check that failed, which pages for browsers have in their text only. */
+function verdictOf({ status, headers, body, url, binding, set, dropped }, given, failed) {
+  if (url !== undefined) {
+    const setNames = set.map(([name]) => name.toLowerCase());
+    const kept = [...given].filter(([name]) => !dropped.includes(name) && !setNames.includes(name));
+    return { forwarded: true, url, ...(binding === null ? {} : { binding }), headers: [...kept, ...set], dropped };
+  }
+  let problem;
+  try {
+    problem = JSON.parse(body);
+  } catch {
+    problem = undefined;
+  }
+  const { code, detail } = typeof problem?.code === "string" ? problem : { code: failed ?? /<code>([a-z0-9_]+)<\/code>/.exec(body)?.[1] };
+  return { forwarded: false, status, ...(code === undefined ? {} : { code }), ...(detail === undefined ? {} : { detail }), headers };
+}
+
+/** Leaves out what may be secret or personal. */
+function redacted({ checks, verdict, ...more }) {
+  const hidden = (value) => (value === "" ? value : HIDDEN);
+  const value = (name, text) => {
+    if (PUBLIC_HEADERS.has(name.toLowerCase())) return text;
+    return name === "location" ? withoutQuery(text, false) : HIDDEN;
+  };
+  return {
+    ...more,
+    checks: checks.map((check) => (PUBLIC_CHECKS.has(check.name) ? check : { ...check, found: hidden(check.found) })),
+    verdict: {
+      ...verdict,
+      ...(verdict.url === undefined ? {} : { url: withoutQuery(verdict.url, false) }),
+      headers: verdict.headers.map(([name, text]) => [name, value(name, text)]),
+    },
+  };
+}
+
+/** A query may hold codes and states. */
+const withoutQuery = (url, reveal) => (reveal ? url : url.replace(/[?#].*$/s, (query) => `${query[0]}${HIDDEN}`));
+
+function print({ request, readings, route, checks, verdict }, host, terminal) {
+  const say = (text) => terminal.print(`${text}\n`);
+  say(`${terminal.style("bold", inLine(request.method))} ${inLine(request.url)}`);
+  for (const { path, isMain, routes } of readings) {
+    const matched = routes.length === 0 ? "no single route" : routes.map((one) => one ?? "no route").join(" or ");
+    say(`  read as   ${inLine(path)} → ${inLine(matched)}${isMain && readings.length > 1 ? " (decides)" : ""}`);
+  }
+  if (route !== undefined) say(`  route     ${inLine(route.path)}: auth ${route.auth}, credentials ${route.credentials}, ${route.integration}`);
+  for (const { name, passed, expected, found, code, message } of checks) {
+    const mark = passed ? terminal.style("green", "ok    ") : terminal.style("red", "failed");
+    const compared = [expected && `expected ${inLine(expected)}`, found && `found ${inLine(found)}`].filter(Boolean).join("; ");
+    const reason = passed ? "" : `${code}: ${inLine(message)}`;
+    say(`  ${mark}    ${inLine(name)}${compared || reason ? ": " : ""}${[reason, compared].filter(Boolean).join("; ")}`);
+  }
+  const failed = host.exchanges.filter(({ failure, status }) => failure !== undefined || status !== 200).map(({ url, failure, status }) => `${inLine(url)}: ${failure ?? `status ${status}`}`);
+  for (const one of new Set(failed)) say(`  fetched   ${one}`);
+  if (verdict.forwarded) {
+    say(`  verdict   ${terminal.style("green", "forwarded")} to ${verdict.binding === undefined ? "" : `the service ${inLine(verdict.binding)}, `}${inLine(verdict.url)}`);
+    if (verdict.dropped.length > 0) say(`  dropped   ${inLine(verdict.dropped.join(", "))}`);
+  } else {
+    const result = `${verdict.status}${verdict.code === undefined ? "" : ` ${verdict.code}`}`;
+    say(`  verdict   ${terminal.style(verdict.status < 400 ? "green" : "red", result)}${verdict.detail === undefined ? "" : `: ${inLine(verdict.detail)}`}`);
+  }
+  for (const [name, value] of verdict.headers) say(`  header    ${inLine(name)}: ${inLine(value)}`);
+}

@@ -1,0 +1,116 @@
+// The operations of the host that the core needs (bindings/cli/src/host.rs). Every exchange is recorded.
+
+const ALGORITHMS = {
+  ES256: { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
+  ES384: { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" },
+  EdDSA: { name: "Ed25519" },
+};
+
+const MAX_DOCUMENT_BYTES = 512 * 1024;
+const TIMEOUT_MS = 5_000;
+
+export class Host {
+  /** The responses and failures, in the order in which they came: `{ url, status, type, skewMs }` or `{ url, failure }`. */
+  exchanges = [];
+  /** The warnings that the core has logged. */
+  warnings = [];
+
+  #isReadOnly;
+
+  /** @param {{ isReadOnly?: boolean }} [options] `isReadOnly`: refuse to send anything but GET requests */
+  constructor({ isReadOnly = false } = {}) {
+    this.#isReadOnly = isReadOnly;
+  }
+
+  /** Sends a request once: no redirects, one deadline for the whole response. Returns what the core reads. */
+  async send(method, url, headers, body, millis, limit) {
+    if (this.#isReadOnly && method !== "GET") {
+      this.exchanges.push({ url, failure: "not sent: this command changes nothing at the provider" });
+      return false;
+    }
+    const pairs = [];
+    for (let i = 0; i + 1 < headers.length; i += 2) pairs.push([headers[i], headers[i + 1]]);
+    const { failure, isNetwork, response, bytes } = await this.#exchange(url, { method, headers: pairs, body }, millis, limit);
+    if (failure !== undefined) return isNetwork;
+    const header = (name) => response.headers.get(name) ?? undefined;
+    return [response.status, header("content-type"), header("cache-control"), header("age"), header("retry-after"), bytes];
+  }
+
+  /** Sends a GET request. Returns `{ failure }`, in words, or `{ status, headers, text }`. */
+  async get(url, headers = { accept: "application/json" }) {
+    const { failure, response, bytes } = await this.#exchange(url, { method: "GET", headers }, TIMEOUT_MS, MAX_DOCUMENT_BYTES);
+    if (failure !== undefined) return { failure };
+    return { status: response.status, headers: response.headers, text: new TextDecoder().decode(bytes) };
+  }
+
+  async #exchange(url, init, millis, limit) {
+    try {
+      const before = Date.now();
+      const response = await fetch(url, { ...init, redirect: "manual", signal: AbortSignal.timeout(millis) });
+      const date = Date.parse(response.headers.get("date"));
+      // The provider's clock is right to the second; the response took some time.
+      const skewMs = Number.isNaN(date) ? undefined : (before + Date.now()) / 2 - (date + 500);
+      const bytes = await readBody(response.body, limit);
+      this.exchanges.push({ url, status: response.status, skewMs });
+      return { response, bytes };
+    } catch (error) {
+      const failure = describe(error, millis);
+      this.exchanges.push({ url, failure });
+      return { failure, isNetwork: error.name !== "TimeoutError" && !(error instanceof TooLarge) };
+    }
+  }
+
+  sleep(millis) {
+    return new Promise((resolve) => setTimeout(resolve, millis));
+  }
+
+  /** Returns whether a signature is genuine; undefined if the key is refused, and null if Node cannot verify it. */
+  async verifySignature(algorithm, key, message, signature) {
+    try {
+      const imported = await crypto.subtle.importKey("raw", key, ALGORITHMS[algorithm], false, ["verify"]);
+      return await crypto.subtle.verify(ALGORITHMS[algorithm], imported, signature, new TextEncoder().encode(message));
+    } catch (error) {
+      return error.name === "DataError" ? undefined : null;
+    }
+  }
+
+  log(line) {
+    this.warnings.push(line);
+  }
+}
+
+class TooLarge extends Error {}
+
+async function readBody(body, limit) {
+  const chunks = [];
+  let length = 0;
+  for await (const chunk of body ?? []) {
+    length += chunk.byteLength;
+    if (length > limit) throw new TooLarge();
+    chunks.push(chunk);
+  }
+  return new Uint8Array(Buffer.concat(chunks));
+}
+
+const FAILURES = {
+  ENOTFOUND: "its host name cannot be resolved",
+  EAI_AGAIN: "its host name cannot be resolved",
+  ECONNREFUSED: "the connection was refused",
+  ECONNRESET: "the connection was cut",
+  UND_ERR_SOCKET: "the connection was cut",
+  ETIMEDOUT: "the connection timed out",
+  UND_ERR_CONNECT_TIMEOUT: "the connection timed out",
+  EHOSTUNREACH: "its host cannot be reached",
+  ENETUNREACH: "its network cannot be reached",
+};
+
+/** Returns why a request failed, in words. */
+export function describe(error, millis) {
+  if (error.name === "TimeoutError") return `there was no complete response within ${millis / 1_000} s`;
+  if (error instanceof TooLarge) return "the response is too large";
+  const code = error.cause?.code ?? error.code;
+  if (error.cause?.name === "HTTPParserError" || /^HPE_/.test(code)) return "the response is not HTTP";
+  if (typeof code !== "string") return error.cause?.message ? `the request failed (${error.cause.message})` : "the request failed";
+  if (/CERT|SELF_SIGNED|UNABLE_TO_/.test(code)) return `its certificate is not accepted (${code})`;
+  return FAILURES[code] ?? `the request failed (${code})`;
+}

@@ -1,0 +1,57 @@
+// What the commands print: colours on terminals only, progress of what takes longer than a second, and errors without a stack.
+
+/** A reason why a command cannot do its work: exit code 1. */
+export class Failure extends Error {}
+
+/** A mistake in the command line: exit code 2. */
+export class UsageError extends Error {}
+
+const PATIENCE_MS = 1_000;
+const STYLES = { red: 31, green: 32, yellow: 33, cyan: 36, bold: 1, dim: 2 };
+
+/** Text from files and providers, fit for a terminal. */
+// eslint-disable-next-line no-control-regex
+export const printable = (text) => String(text).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+
+/** The same in one line. */
+export const inLine = (text) => printable(String(text).replace(/\s*\n\s*/g, " "));
+
+export class Terminal {
+  #timer;
+  #hasProgress = false;
+
+  /** Whether colours are used: on a terminal, unless `NO_COLOR` is set. */
+  static hasColours(stream) {
+    return stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
+  }
+
+  print(text) {
+    this.done();
+    process.stdout.write(text);
+  }
+
+  style(name, text) {
+    return Terminal.hasColours(process.stdout) ? `\u001b[${STYLES[name]}m${text}\u001b[0m` : text;
+  }
+
+  /** Runs work, and says what it is about if it takes longer than a second. */
+  async during(what, work) {
+    this.done();
+    this.#timer = setTimeout(() => {
+      this.#hasProgress = true;
+      process.stderr.write(process.stderr.isTTY ? `${inLine(what)} …` : `${inLine(what)} …\n`);
+    }, PATIENCE_MS);
+    try {
+      return await work();
+    } finally {
+      this.done();
+    }
+  }
+
+  /** Removes the progress. */
+  done() {
+    clearTimeout(this.#timer);
+    if (this.#hasProgress && process.stderr.isTTY) process.stderr.write("\r\u001b[K");
+    this.#hasProgress = false;
+  }
+}

@@ -1,0 +1,205 @@
+// The commands around tokens, as installed: `dev-idp`, `token`, `keys` and `verify`.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { serve } from "../node/support/http.mjs";
+import { installCommand, start } from "./command.mjs";
+import { root } from "./install.mjs";
+import { SignJWT, exportJWK, generateKeyPair } from "jose";
+
+const { devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+const AUDIENCE = "https://api.example.com";
+
+let command;
+before(async () => {
+  command = await installCommand([`oidc-provider@${devDependencies["oidc-provider"]}`]);
+});
+after(() => command.remove());
+
+/** Runs a provider while `work` does. */
+async function withProvider(args, work) {
+  const provider = start(command.script, ["dev-idp", "--port", "0", ...args], { cwd: command.folder });
+  try {
+    const issuer = await new Promise((resolve, reject) => {
+      provider.child.stdout.on("data", () => {
+        const [, found] = /issuer +(\S+)\n[^]*A token: /.exec(provider.stdout) ?? [];
+        if (found !== undefined) resolve(found);
+      });
+      provider.exited.then((code) => reject(new Error(`dev-idp ended with ${code}: ${provider.stderr}`)));
+    });
+    await work(issuer, provider);
+  } finally {
+    provider.child.kill("SIGINT");
+  }
+  assert.equal(await provider.exited, 0, provider.stderr);
+}
+
+const mint = async (issuer, ...args) => {
+  const { code, stdout, stderr } = await command.run(["token", "--issuer", issuer, ...args]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^[\w-]+\.[\w-]+\.[\w-]+\n$/);
+  return stdout.trim();
+};
+const verify = async (token, ...args) => {
+  const { code, stdout } = await command.run(["verify", "--json", ...args], { input: token });
+  const result = JSON.parse(stdout);
+  assert.equal(code, result.valid ? 0 : 1);
+  assert.ok(!stdout.includes(token.split(".").at(-1).trim()) || token.length < 20, "no signature is printed");
+  return result;
+};
+
+describe("the provider for development", () => {
+  it("gives tokens of every algorithm, to services and users, that verify; and publishes the keys", async () => {
+    await withProvider(["--user", "carol:admin,editor", "--scope", "orders:read", "--audience", "urn:orders", "--gateway", "http://localhost:9999"], async (issuer) => {
+      const accepted = ["--issuer", issuer, "--audience", "urn:orders"];
+      for (const algorithm of ["RS256", "PS256", "ES256"]) {
+        const { valid, header } = await verify(await mint(issuer, "--audience", "urn:orders", "--algorithm", algorithm), ...accepted);
+        assert.deepEqual([valid, header.alg], [true, algorithm]);
+      }
+      const token = await mint(issuer, "--audience", "urn:orders", "--user", "carol", "--scope", "orders:read");
+      const { payload } = await verify(token, ...accepted, "--scope", "orders:read", "--claim", "sub=carol");
+      assert.deepEqual([payload.sub, payload.scope, payload["https://example.com/roles"]], ["carol", "orders:read", ["admin", "editor"]]);
+      const idToken = await mint(issuer, "--audience", "urn:orders", "--user", "carol", "--id-token");
+      assert.equal((await verify(idToken, "--id-token", "--issuer", issuer, "--client-id", "edgeward-web")).payload.sub, "carol");
+
+      for (const [text, args, code] of [
+        [token, ["--issuer", issuer, "--audience", "urn:other"], "audience_mismatch"],
+        [token, [...accepted, "--scope", "orders:write"], "insufficient_scope"],
+        [token, [...accepted, "--claim", "sub=dave"], "claim_not_allowed"],
+        [token, [...accepted, "--algorithm", "PS256"], "alg_not_allowed"],
+        [`${token.slice(0, -20)}${"A".repeat(20)}`, accepted, "signature_invalid"],
+        [idToken, accepted, "audience_mismatch"],
+        ["Bearer", accepted, "token_malformed"],
+        ["", accepted, "token_malformed"],
+      ]) {
+        const result = await verify(text, ...args);
+        assert.ok(!result.valid);
+        assert.equal(typeof result.message, "string");
+        assert.equal(result.code, code, JSON.stringify(result));
+      }
+      const { code, stdout } = await command.run(["verify", ...accepted, token]);
+      assert.equal(code, 0);
+      assert.match(stdout, /^valid: signed by "rs256-\w+" with RS256\n(?: {2}.*\n)*/);
+
+      const keys = JSON.parse((await command.run(["keys", "--json", issuer])).stdout);
+      assert.deepEqual([keys.usable, keys.keys.map(({ alg, size, unusable }) => [alg, size, unusable])], [3, [["ES256", "P-256", null], ["RS256", 2048, null], ["PS256", 2048, null]]]);
+    });
+  });
+
+  it("rotates its keys, goes down, and has a clock that is wrong, on request", async () => {
+    await withProvider(["--rotate", "1s"], async (issuer, provider) => {
+      const before = await mint(issuer);
+      while (!/with a new key: rs256-\w+\n/.test(provider.stdout)) await new Promise((resolve) => setTimeout(resolve, 50));
+      const kid = (token) => JSON.parse(Buffer.from(token.split(".")[0], "base64url")).kid;
+      assert.notEqual(kid(await mint(issuer)), kid(before));
+      assert.ok((await verify(before, "--issuer", issuer, "--audience", AUDIENCE)).valid, "the former key is still published");
+    });
+    await withProvider(["--down", "0s"], async (issuer) => {
+      for (const args of [["keys", issuer], ["token", "--issuer", issuer]]) {
+        const { code, stderr } = await command.run(args);
+        assert.deepEqual([code, /openid-configuration answers 503/.test(stderr)], [1, true], stderr);
+      }
+      const result = await verify("eyJhbGciOiJSUzI1NiJ9.e30.AAAA", "--issuer", issuer, "--audience", AUDIENCE);
+      assert.deepEqual([result.valid, result.code], [false, "discovery_unreachable"]);
+      assert.match(result.reason, /answered 503$/);
+    });
+    await withProvider(["--clock", "+2d", "--auth0"], async (issuer) => {
+      assert.match(issuer, /\/$/);
+      const { code, claim } = await verify(await mint(issuer), "--issuer", issuer, "--audience", AUDIENCE);
+      assert.deepEqual([code, claim], ["token_issued_in_future", "iat"]);
+    });
+    await withProvider(["--clock=-2d"], async (issuer) => {
+      assert.equal((await verify(await mint(issuer), "--issuer", issuer, "--audience", AUDIENCE)).code, "token_expired");
+    });
+  });
+
+  it("says what is wrong with its options, and if its port is taken", async () => {
+    for (const args of [["--port", "x"], ["--rotate", "5"], ["--rotate", "0s"], ["--down", "-1s"], ["--down", "99d"], ["--clock", "soon"], ["--user", ":"], ["--gateway", "localhost"], ["extra"]]) {
+      const { code, stderr } = await command.run(["dev-idp", ...args]);
+      assert.deepEqual([code, stderr.split("\n").length], [2, 2], stderr);
+    }
+    const taken = await serve((_req, res) => res.end());
+    try {
+      const { code, stderr } = await command.run(["dev-idp", "--port", String(taken.port)]);
+      assert.deepEqual([code, stderr], [1, `edgeward: port ${taken.port} is taken: choose another one with --port\n`]);
+    } finally {
+      await taken.close();
+    }
+  });
+});
+
+describe("keys", () => {
+  it("tells why each key cannot be used, and prints nothing else of it", async () => {
+    const { publicKey, privateKey } = await generateKeyPair("RS256", { extractable: true });
+    const [good, secret] = [await exportJWK(publicKey), await exportJWK(privateKey)];
+    const keys = [{ ...good, kid: "good", alg: "RS256" }, { ...good, kid: "enc", use: "enc" }, { kty: "oct", k: "c2VjcmV0", kid: "\u001b[2J" }, { ...secret, kid: "private" }, 5, { kty: "EC", crv: "secp256k1", x: "AA", y: "AA" }];
+    let body = JSON.stringify({ keys });
+    let status = 200;
+    const server = await serve((_req, res) => res.writeHead(status).end(body));
+    try {
+      const list = () => command.run(["keys", "--jwks-uri", `${server.url}/jwks`]);
+      const { code, stdout } = await list();
+      assert.equal(code, 0);
+      const lines = stdout.trimEnd().split("\n");
+      assert.deepEqual(lines.slice(1, -1).map((line) => line.replace(/ +/g, " ")), [
+        "good RSA RS256 – 2048 usable",
+        "enc RSA – enc 2048 not usable: key is not for signatures",
+        "\ufffd[2J oct – – – not usable: key type is not supported",
+        "private RSA – – 2048 not usable: key has private members",
+        "– – – – – not usable: key is not a JSON object",
+        "– EC – – secp256k1 not usable: key is on a curve that is not supported",
+      ]);
+      assert.equal(lines.at(-1), "1 of 6 keys can be used");
+      for (const part of [secret.d, "c2VjcmV0"]) assert.ok(!stdout.includes(part));
+      for (const [text, message] of [
+        ['{"keys":[]}', ""], ["{}", "is not a key set"], ["<html>", "is not a key set"], ['{"keys":[{"kty":"oct"}]}', ""], ['{"keys":1}', "is not a key set"], ['{"keys":[],"keys":[]}', "is not a key set"],
+      ]) {
+        body = text;
+        const refused = await list();
+        assert.equal(refused.code, 1, text);
+        assert.ok(refused.stderr.includes(message), text);
+      }
+      status = 404;
+      assert.match((await list()).stderr, /cannot be fetched: status 404/);
+    } finally {
+      await server.close();
+    }
+    assert.match((await command.run(["keys", "http://127.0.0.1:1"])).stderr, /^edgeward: .*cannot be fetched: .*\n$/);
+    for (const args of [[], ["x"], ["http://a", "--jwks-uri", "http://b"]]) assert.equal((await command.run(["keys", ...args])).code, 2);
+  });
+});
+
+describe("verify", () => {
+  it("needs an issuer, and an audience or a client", async () => {
+    for (const args of [[], ["--issuer", "https://i.example"], ["--issuer", "x", "--audience", "a"], ["--id-token", "--issuer", "https://i.example"], ["--audience", "a"],
+      ["--issuer", "https://i.example", "--audience", "a", "--algorithm", "HS256"], ["--issuer", "https://i.example", "--audience", "a", "--claim", "x"]]) {
+      const { code, stderr } = await command.run(["verify", ...args], { input: "a.b.c" });
+      assert.deepEqual([code, stderr.split("\n").length], [2, 2], stderr);
+    }
+  });
+
+  it("shows what a forged token claims as text only", async () => {
+    const { privateKey } = await generateKeyPair("RS256");
+    const token = await new SignJWT({}).setProtectedHeader({ alg: "RS256" }).setIssuer("\u001b[2Jhttps://evil.example").setExpirationTime("1h").sign(privateKey);
+    const server = await serve((_req, res) => res.end('{"keys":[]}'));
+    try {
+      const { code, stdout } = await command.run(["verify", "--issuer", "https://i.example", "--audience", "a", "--jwks-uri", server.url, token]);
+      assert.equal(code, 1);
+      assert.match(stdout, /^not valid: jwks_no_usable_key: /);
+      // eslint-disable-next-line no-control-regex
+      assert.doesNotMatch(stdout, /\u001b/);
+    } finally {
+      await server.close();
+    }
+  });
+});
+
+it("token asks providers on loopback only", async () => {
+  for (const args of [["--issuer", "https://login.example.com"], ["--issuer", "x"], ["--id-token"], ["--algorithm", "HS256"], ["--user", "a", "--algorithm", "PS256"]]) {
+    assert.equal((await command.run(["token", ...args])).code, 2, args.join(" "));
+  }
+  const { code, stderr } = await command.run(["token", "--issuer", "http://127.0.0.1:9"]);
+  assert.deepEqual([code, stderr.split("\n").length], [1, 2]);
+});
