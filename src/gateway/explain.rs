@@ -135,14 +135,14 @@ impl Gateway {
             Continue(Credentials::Bearer(token)) => {
                 explanation.pass("credentials", request.route.credentials.name(), "a token");
                 if let Some(verifier) = &self.verifier {
-                    request.explain_token(verifier, &token, head, host, explanation).await;
+                    request.explain_token(verifier, &token, host, explanation).await;
                 }
             }
             Continue(Credentials::Session(_, session)) => {
                 explanation.pass("credentials", request.route.credentials.name(), "a session");
                 let claims = session.claims_at(host.now());
                 request.explain_requirements(claims, explanation);
-                if let Break(reply) = request.authorize_session(head, claims)
+                if let Break(reply) = request.authorize_session(claims)
                     && !explanation.has_failed()
                 {
                     explanation.refuse("rights", &reply);
@@ -174,7 +174,6 @@ impl MatchedRequest<'_> {
         &self,
         verifier: &Verifier,
         token: &Token,
-        head: &RequestHead<'_>,
         host: &impl KeyHost,
         explanation: &mut Explanation,
     ) {
@@ -194,7 +193,7 @@ impl MatchedRequest<'_> {
         explain_verified(verifier, &verified, explanation);
         self.explain_requirements(verified.claims(), explanation);
         // Whatever refuses it is among the requirements; if not, it is told all the same.
-        if let Break(reply) = self.authorize(head, verified.claims())
+        if let Break(reply) = self.authorize(verified.claims())
             && !explanation.has_failed()
         {
             explanation.refuse("rights", &reply);

@@ -246,7 +246,10 @@ impl ClaimRule {
     /// Returns what the rule expects, in words.
     fn to_text(&self) -> String {
         let mut parts = Vec::from([all_and_any(&self.all, &self.any)]);
-        parts.extend(self.equals.clone());
+        parts.extend(self.equals.as_ref().map(|equals| match equals {
+            ClaimValue::Text(text) => text.clone(),
+            ClaimValue::Flag(flag) => (if *flag { "true" } else { "false" }).into(),
+        }));
         parts.extend(self.prefix.as_ref().map(|prefix| concat(&["a value that begins with ", prefix])));
         parts.extend((!self.not.is_empty()).then(|| concat(&["none of ", &self.not.join(", ")])));
         let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
