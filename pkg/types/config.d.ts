@@ -263,6 +263,8 @@ export interface PathConfig {
   on_unauthenticated?: "auto" | "login" | "401" | Placeholder | 401;
   /** The answer where a right is missing: 403, or a path to redirect to, which must not require the same right. Default: `403`. */
   on_forbidden?: 403 | string;
+  /** For migrations: requests that would get 401 or 403 are logged and pass, without their credentials. The answer names the code in `X-Edgeward-Observed`. Default: `false`. */
+  observe?: boolean;
   /** What answers the requests. */
   integration: IntegrationConfig;
 }

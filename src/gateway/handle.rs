@@ -7,6 +7,7 @@ use core::ops::ControlFlow::{Break, Continue};
 use super::action::Action;
 use super::forward::{Forward, SessionContext};
 use super::hosts::misdirected;
+use super::intent::CROSS_SITE_REQUEST;
 use super::matched::{BEGIN_LOGIN, Caller, Credentials, MatchedRequest};
 use super::route::LoginStep;
 use super::token_source::Token;
@@ -58,7 +59,10 @@ impl Gateway {
         };
         let answer = match request.credentials(head, host.now()) {
             Continue(Credentials::Anonymous) => request.perform(head, None, None, host).await,
-            Continue(Credentials::Bearer(token)) => request.answer_bearer(head, &token, host).await,
+            Continue(Credentials::Bearer(token)) => {
+                let answer = request.answer_bearer(head, &token, host).await;
+                request.observed(answer, head, host)
+            }
             Continue(Credentials::Session(party, session)) => request.answer_session(head, party, session, host).await,
             Break(reply) => {
                 let name = self.login.as_ref().map(|login| login.sessions.cookie.name.as_str());
@@ -72,7 +76,7 @@ impl Gateway {
                           secret that is no longer in session.secrets; it is cleared",
                     );
                 }
-                Answer::Reply(reply)
+                request.observed(Answer::Reply(reply), head, host)
             }
         };
         let answer = match answer {
@@ -128,6 +132,7 @@ impl<'g> MatchedRequest<'g> {
                 Refreshed::Ended => {
                     let cookies = party.cleared_after_end(head, &session);
                     let answer = self.answer_anonymous(head, None, host).await;
+                    let answer = self.observed(answer, head, host);
                     return answer.with_session(SessionContext { party: Arc::clone(party), session, cookies });
                 }
             }
@@ -141,6 +146,7 @@ impl<'g> MatchedRequest<'g> {
             }
         }
         let answer = self.answer_for_session(head, &session, verdict.as_ref(), host).await;
+        let answer = self.observed(answer, head, host);
         let cookies = if is_changed { party.changed_cookies(head, &session, host) } else { Vec::new() };
         answer.with_session(SessionContext { party: Arc::clone(party), session, cookies })
     }
@@ -182,6 +188,21 @@ impl<'g> MatchedRequest<'g> {
             Some(session) => self.require_login(head, session, host.now()),
             None => self.challenge(head),
         })
+    }
+
+    /// Lets a refused request pass as an anonymous one if the route only observes, and logs the refusal. What another site made the
+    /// browser send stays refused, and so does everything that is no matter of credentials and rights.
+    fn observed(&self, answer: Answer<'g>, head: &RequestHead<'_>, host: &impl LoginHost) -> Answer<'g> {
+        let Answer::Reply(Reply { status: status @ (401 | 403), code, .. }) = answer else { return answer };
+        if !self.route.only_observes || matches!(code, "" | CROSS_SITE_REQUEST) {
+            return answer;
+        }
+        let Action::Answer(passed) = self.action(head, None) else { return answer };
+        let (route, request_id) = (self.route.pattern.as_str(), head.request_id().unwrap_or_default());
+        let line =
+            format_args!("observed: {code} ({status}) on the route {route}, which lets it pass{REQUEST}{request_id})");
+        host.log(Level::Warning, &line);
+        passed.observed(code, self.has_token(head))
     }
 
     /// Performs the route's integration.

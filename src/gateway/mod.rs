@@ -342,7 +342,7 @@ impl Gateway {
 }
 
 /// Returns the response to a path that is refused.
-fn bad_path(code: &str, detail: &str) -> Reply {
+fn bad_path(code: &'static str, detail: &str) -> Reply {
     Reply::problem_with(400, code, detail, &[("error", "invalid_request")])
 }
 

@@ -19,6 +19,7 @@ mod forward;
 mod hosts;
 mod issuers;
 mod load;
+mod observe;
 mod pages;
 mod prefix;
 mod problems;

@@ -172,6 +172,19 @@ fn mistakes() -> Vec<(&'static str, String)> {
                 json!([{ "cookie": "a" }]),
             ),
         ),
+        // Routes that only observe
+        ("a public route that observes", at(valid(), "/paths/1/observe", json!(true))),
+        ("a login that observes", at(with_login(), "/paths/2/observe", json!(true))),
+        (
+            "an observing route that answers about the caller",
+            at(
+                with_login(),
+                "/paths/0",
+                json!({ "method": "GET", "path": "/me", "observe": true, "integration": { "type": "claims" } }),
+            ),
+        ),
+        ("observing that is text", at(valid(), "/paths/0/observe", json!("true"))),
+        ("observing of a misspelt key", at(valid(), "/paths/0/observed", json!(true))),
         // Rules of issuers
         (
             "a further issuer without an audience or clients",
