@@ -49,7 +49,7 @@ pub fn fetch(request: JsValue, env: Env, ctx: Context, config: JsValue) -> Resul
 async fn handle(inbound: Inbound, env: Env, ctx: Context, config: JsValue) -> Result<JsValue, JsValue> {
     let header = |name: &str| inbound.header(name);
     let head = RequestHead { method: &inbound.method, url: &inbound.url, header: &header };
-    let Some(gateway) = runtime::gateway(&env, &config) else {
+    let Some(gateway) = runtime::gateway(&env, &config).await else {
         let is_local = head.is_local() && !inbound.has_platform_id();
         let problems = if is_local { runtime::problems_for_developers(&env, &config) } else { Vec::new() };
         return response::from_reply(&config_invalid(&head, &problems));
@@ -66,7 +66,8 @@ async fn handle(inbound: Inbound, env: Env, ctx: Context, config: JsValue) -> Re
 #[wasm_bindgen]
 pub fn coordinate(action: String, sealed: String, read: Function, env: Env, config: JsValue) -> Promise {
     promise(Box::pin(async move {
-        let party = runtime::gateway(&env, &config).and_then(|gateway| gateway.login_of_message(&sealed).cloned());
+        let party =
+            runtime::gateway(&env, &config).await.and_then(|gateway| gateway.login_of_message(&sealed).cloned());
         let outcome = match (party, SessionAction::from_name(&action)) {
             (Some(party), Some(action)) => {
                 let outcome = party.coordinate(action, &sealed, &Store(read), &WorkerHost::new(env, None)).await;

@@ -26,6 +26,7 @@ const NAME = "edgeward";
  *   modules to run instead of the build
  * @param {string} [options.compatibilityDate]
  * @param {string[]} [options.compatibilityFlags]
+ * @param {string[]} [options.storedSecrets]  names of Secrets Store bindings; `storeSecret` gives them values
  * @param {boolean} [options.cache]  the Cache API stores; default true
  * @param {number} [options.port]    0, the default, takes a free one
  * @param {boolean | Record<string, string>} [options.sessions] binds the Durable Object through which isolates share refreshes;
@@ -69,6 +70,12 @@ class RunningWorker {
     this.logs.length = 0;
     await this.stop();
     await this.start();
+  }
+
+  /** Stores a secret for a binding of `storedSecrets`. */
+  async storeSecret(name, value) {
+    const store = await this.#runtime.getSecretsStoreSecretAPI(name, NAME);
+    await store().create(value);
   }
 
   /** Base address, without a closing slash. */
@@ -138,7 +145,7 @@ class RunningWorker {
   }
 
   async #settings() {
-    const { config, env = {}, serviceBindings = {}, hosts, cache = true, port = 0, sessions = false, isolates } = this.#options;
+    const { config, env = {}, serviceBindings = {}, storedSecrets = [], hosts, cache = true, port = 0, sessions = false, isolates } = this.#options;
     const { compatibilityDate = COMPATIBILITY_DATE, compatibilityFlags = ["no_nodejs_compat"] } = this.#options;
     const { main, modules } = this.#options.source ?? (await builtModules(this.#options.build ?? BUILD));
 
@@ -150,6 +157,7 @@ class RunningWorker {
     for (const [name, target] of Object.entries(serviceBindings)) {
       bindings[name] = { type: "fetcher", handler: typeof target === "function" ? target : (request) => forward(request, target) };
     }
+    for (const secretName of storedSecrets) bindings[secretName] = { type: "secrets-store-secret", storeId: "store", secretName };
     const objects = Object.entries(sessions === true ? { EDGEWARD_SESSIONS: "EdgewardSessions" } : sessions || {});
     for (const [name, exportName] of objects) bindings[name] = { type: "durable-object", worker: NAME, exportName };
     const exported = { exports: Object.fromEntries(objects.map(([, name]) => [name, { type: "durable-object", storage: "sqlite" }])) };
