@@ -23,6 +23,10 @@ export interface GatewayConfig {
   cors?: CorsConfig;
   /** The gateway's own pages. */
   pages?: PagesConfig;
+  /** Which requests are logged. */
+  log?: LogConfig;
+  /** Counters and durations. */
+  metrics?: MetricsConfig;
   /** The routes. The most specific path decides: an exact one before `{param}` before `{*rest}`. A request that matches none is answered 404. */
   paths: readonly PathConfig[];
 }
@@ -235,6 +239,20 @@ export interface ColorsConfig {
   card?: string;
   /** The text. */
   text?: string;
+}
+
+/** Which requests are logged. Problems of the gateway itself are logged in any case. */
+export interface LogConfig {
+  /** The lowest level of requests that are logged. `error`: status 500 or higher. `warning`: also requests that the gateway refuses. `info`: all requests. Default: `"off"`. */
+  level?: "off" | "error" | "warning" | "info" | Placeholder;
+  /** Of the requests at level `info`, one in so many is logged, at random; all others are. Default: `1`. */
+  sample?: number | `${number}` | Placeholder;
+}
+
+/** Data points for Workers Analytics Engine, one for each request. */
+export interface MetricsConfig {
+  /** Name of the dataset's binding in `wrangler.toml`. Without that binding there are no data points. Default: `"EDGEWARD_METRICS"`. */
+  binding?: string;
 }
 
 /** A route: which requests it matches, what they need, and what answers them. */

@@ -6,6 +6,7 @@ mod action;
 mod agreement;
 mod config;
 mod cors;
+mod event;
 mod forward;
 mod handle;
 mod headers;
@@ -36,6 +37,7 @@ use self::agreement::{NoRoute, RouteTable, route_for};
 pub use self::config::compile;
 pub use self::config::{Compiled, Environment, Platform, Problem, compile_with, load};
 use self::cors::{Cors, CorsHeaders};
+pub use self::event::{RequestEvent, RequestLevel, RequestLog};
 pub use self::forward::{Destination, Forward, HeaderEdit};
 pub use self::handle::Answer;
 use self::headers::ReservedHeaders;
@@ -176,6 +178,8 @@ pub struct Gateway {
     token_cookies: Vec<Vec<u8>>,
     /// The gateways of further authorizers.
     hosts: Hosts,
+    request_log: Option<RequestLog>,
+    metrics_binding: String,
 }
 
 impl Gateway {
@@ -207,6 +211,8 @@ impl Gateway {
             token_sources,
             token_cookies: Vec::new(),
             hosts: Hosts::default(),
+            request_log: None,
+            metrics_binding: String::new(),
         }
     }
 
@@ -254,6 +260,18 @@ impl Gateway {
             return self.login();
         }
         self.all().filter_map(Self::login).find(|party| party.has_sealed(sealed))
+    }
+
+    /// Returns which requests are logged, if any.
+    #[must_use]
+    pub const fn request_log(&self) -> Option<RequestLog> {
+        self.request_log
+    }
+
+    /// Returns the name of the binding for metrics.
+    #[must_use]
+    pub fn metrics_binding(&self) -> &str {
+        &self.metrics_binding
     }
 
     /// Returns the verifier of bearer tokens; `None` if no route accepts any. Of several authorizers, that of the first.

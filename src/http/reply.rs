@@ -108,6 +108,12 @@ impl Reply {
         cookies.into_iter().fold(self, |reply, cookie| reply.with("set-cookie", cookie))
     }
 
+    /// Returns the stable code of a problem document; empty for any other reply.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// Returns the first header with this lower-case name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -1,12 +1,10 @@
 // Secrets in Cloudflare's Secrets Store, whose bindings return their values asynchronously.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { assertProblem, read, respond } from "./support/gateway.mjs";
 import { delay } from "./support/http.mjs";
-import { BUILD, startWorker } from "./support/worker.mjs";
+import { startWorker, wrappedBuild } from "./support/worker.mjs";
 
 const VALUE = "value-of-the-stored-secret";
 const CONFIG = { paths: [respond("/", { body: "$secrets.STORED and $env.PLAIN" })] };
@@ -17,19 +15,6 @@ async function start(options) {
   const worker = await startWorker(options);
   started.push(worker);
   return worker;
-}
-
-/** The built Worker behind one that passes bindings of its own. */
-async function wrapped(wrapper) {
-  const [script, wasm] = await Promise.all(["index.js", "index_bg.wasm"].map((name) => readFile(join(BUILD, name))));
-  return {
-    main: "wrapper.js",
-    modules: {
-      "wrapper.js": { type: "esm", contents: `import gateway from "./index.js";\n${wrapper}` },
-      "index.js": { type: "esm", contents: script.toString() },
-      "index_bg.wasm": { type: "wasm", contents: wasm },
-    },
-  };
 }
 
 // Together: most of their time is the pause before the store is asked again.
@@ -63,7 +48,7 @@ describe("secrets of a Secrets Store", { concurrency: true }, () => {
   });
 
   test("the store is asked once; a value that is no text, and a store that fails or does not answer, give no secret", async () => {
-    const source = await wrapped(`
+    const source = await wrappedBuild(`
       const asked = {};
       const bindings = {
         good: async () => "good", number: async () => 7, hanging: () => new Promise(() => {}), throwing: () => { throw new Error("x"); },
