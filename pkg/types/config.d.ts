@@ -253,6 +253,8 @@ export interface LogConfig {
 export interface MetricsConfig {
   /** Name of the dataset's binding in `wrangler.toml`. Without that binding there are no data points. Default: `"EDGEWARD_METRICS"`. */
   binding?: string;
+  /** Requests that have this secret in the header `X-Edgeward-Timing` get `Server-Timing`: outcome, code and time. At least 32 characters. */
+  server_timing?: string;
 }
 
 /** A route: which requests it matches, what they need, and what answers them. */

@@ -1,5 +1,6 @@
 //! What became of a request, for logs and metrics.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 
 use crate::jwt::{Access, VerifiedToken};
@@ -63,4 +64,24 @@ pub enum RequestLevel {
     Warning,
     /// Requests that failed.
     Error,
+}
+
+/// What is recorded of requests.
+#[derive(Default)]
+pub(super) struct Recording {
+    pub(super) log: Option<RequestLog>,
+    /// The binding for metrics.
+    pub(super) binding: String,
+    /// The secret of clients that see `Server-Timing`.
+    pub(super) timing_secret: Option<String>,
+}
+
+/// The header with that secret.
+pub(super) const TIMING: &str = "x-edgeward-timing";
+
+impl core::fmt::Debug for Recording {
+    /// Omits the secret.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Recording").field("log", &self.log).field("binding", &self.binding).finish_non_exhaustive()
+    }
 }

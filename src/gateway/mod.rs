@@ -37,6 +37,7 @@ use self::agreement::{NoRoute, RouteTable, route_for};
 pub use self::config::compile;
 pub use self::config::{Compiled, Environment, Platform, Problem, compile_with, load};
 use self::cors::{Cors, CorsHeaders};
+use self::event::{Recording, TIMING};
 pub use self::event::{RequestEvent, RequestLevel, RequestLog};
 pub use self::forward::{Destination, Forward, HeaderEdit};
 pub use self::handle::Answer;
@@ -47,6 +48,7 @@ pub use self::pages::config_invalid;
 use self::resource::ProtectedResource;
 use self::route::{Integration, Methods, Route};
 use self::token_source::TokenSource;
+use crate::crypto::equal_in_constant_time;
 pub use crate::http::Unicode;
 use crate::http::page::Pages;
 use crate::http::path::RequestPath;
@@ -178,8 +180,7 @@ pub struct Gateway {
     token_cookies: Vec<Vec<u8>>,
     /// The gateways of further authorizers.
     hosts: Hosts,
-    request_log: Option<RequestLog>,
-    metrics_binding: String,
+    recording: Recording,
 }
 
 impl Gateway {
@@ -211,8 +212,7 @@ impl Gateway {
             token_sources,
             token_cookies: Vec::new(),
             hosts: Hosts::default(),
-            request_log: None,
-            metrics_binding: String::new(),
+            recording: Recording::default(),
         }
     }
 
@@ -265,13 +265,22 @@ impl Gateway {
     /// Returns which requests are logged, if any.
     #[must_use]
     pub const fn request_log(&self) -> Option<RequestLog> {
-        self.request_log
+        self.recording.log
     }
 
     /// Returns the name of the binding for metrics.
     #[must_use]
     pub fn metrics_binding(&self) -> &str {
-        &self.metrics_binding
+        &self.recording.binding
+    }
+
+    /// Returns whether the client may see `Server-Timing`: the request has the configured secret.
+    #[must_use]
+    pub fn shows_timing(&self, head: &RequestHead<'_>) -> bool {
+        let has = |secret: &String| {
+            (head.header)(TIMING).is_some_and(|sent| equal_in_constant_time(sent.as_bytes(), secret.as_bytes()))
+        };
+        self.recording.timing_secret.as_ref().is_some_and(has)
     }
 
     /// Returns the verifier of bearer tokens; `None` if no route accepts any. Of several authorizers, that of the first.

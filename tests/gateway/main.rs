@@ -15,6 +15,7 @@ mod answers;
 mod claims;
 mod debug;
 mod edits;
+mod events;
 mod forward;
 mod hosts;
 mod issuers;

@@ -181,6 +181,7 @@ fn mistakes() -> Vec<(&'static str, String)> {
         ("a log that is text", at(valid(), "/log", json!("info"))),
         ("a level at the top", at(valid(), "/level", json!("info"))),
         ("metrics that are text", at(valid(), "/metrics", json!("EDGEWARD_METRICS"))),
+        ("a short secret for Server-Timing", at(valid(), "/metrics", json!({ "server_timing": "short" }))),
         ("a binding that is a number", at(valid(), "/metrics", json!({ "binding": 1 }))),
         // Routes that only observe
         ("a public route that observes", at(valid(), "/paths/1/observe", json!(true))),

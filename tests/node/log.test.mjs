@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, describe, test } from "node:test";
 import { SITE } from "./support/browser.mjs";
-import { assertNothingLeaked, bearer, many, proxy, respond, until } from "./support/gateway.mjs";
+import { assertNothingLeaked, bearer, many, openSocket, proxy, respond, until } from "./support/gateway.mjs";
 import { COOKIE, LOGIN_COOKIE, SESSION_SECRET, startSite, WITH_REFRESH } from "./support/login.mjs";
 import { startOrigin } from "./support/origin.mjs";
 import { AUDIENCE, CLIENT_SECRET } from "./support/provider.mjs";
@@ -148,6 +148,29 @@ describe("metrics", () => {
     assert.equal((await eventOf("/public", { at: other })).outcome, "answered");
     assert.ok(!other.logText.includes("metrics_failed"), other.logText);
   });
+});
+
+test("Server-Timing is for clients that have the secret, which no origin and no log line gets", async () => {
+  const secret = "a-secret-of-those-who-see-timings-0123456789";
+  const other = await startWorker({ config: { ...config, metrics: { server_timing: "$secrets.TIMING" } }, env: { TIMING: secret } });
+  after(() => other.stop());
+  const token = await issuer.token();
+  const timing = async (path, sent, more) => {
+    const answer = await other.fetch(path, { headers: { "x-edgeward-timing": sent, ...more } });
+    const text = await answer.text();
+    assert.ok(!text.includes("x-edgeward-timing"), "forwarded");
+    return answer.headers.get("server-timing");
+  };
+  assert.match(await timing("/api/x", secret, bearer(token)), /^edgeward;desc="forwarded";dur=\d+, token;desc="miss"$/);
+  assert.match(await timing("/api/x", secret), /^edgeward;desc="refused token_missing";dur=\d+$/);
+  assert.match(await timing("/public", secret), /^edgeward;desc="answered";dur=\d+$/);
+  assert.match(await timing("/status/204", secret), /^edgeward;desc="refused not_found";dur=\d+$/);
+  assert.match(await timing("/api/status/204", secret, bearer(token)), /^edgeward;desc="forwarded";dur=\d+, token;desc="hit"$/);
+  for (const wrong of ["", "x", `${secret}x`, secret.slice(1), secret.toUpperCase()]) assert.equal(await timing("/api/x", wrong, bearer(token)), null, wrong);
+  const { socket, headers } = await openSocket(other, "/api/ws", { headers: { "x-edgeward-timing": secret, ...bearer(token) } });
+  socket.close();
+  assert.equal(headers["server-timing"], undefined);
+  assertNothingLeaked([secret], [other.logText]);
 });
 
 test("nothing that is logged has a token, a cookie, a code, a query or a claim", async () => {

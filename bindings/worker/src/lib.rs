@@ -57,7 +57,7 @@ async fn handle(inbound: Inbound, env: Env, ctx: Context, config: JsValue) -> Re
         return response::from_reply(&config_invalid(&head, &problems));
     };
     let host = WorkerHost::new(env, Some(ctx));
-    let recorder = Recorder::new(&gateway, &host);
+    let recorder = Recorder::new(&gateway, &head, &host);
     let mut event = recorder.as_ref().map(|_| RequestEvent::default());
     let response = match gateway.handle_with_event(&head, &host, &mut event).await {
         Answer::Reply(reply) => response::of_reply(&reply)?,

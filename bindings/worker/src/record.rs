@@ -21,6 +21,7 @@ extern "C" {
         began_ms: f64,
         bytes: f64,
         is_forwarded: bool,
+        is_timed: bool,
         facts: &str,
     ) -> Result<JsValue, JsValue>;
 }
@@ -31,6 +32,7 @@ pub(crate) struct Recorder {
     level: u8,
     sample: u32,
     began_ms: f64,
+    is_timed: bool,
 }
 
 /// A response, with what its event has of it.
@@ -43,8 +45,8 @@ pub(crate) struct Response {
 }
 
 impl Recorder {
-    /// Returns `None` where neither log nor metrics are configured.
-    pub(crate) fn new(gateway: &Gateway, host: &WorkerHost) -> Option<Self> {
+    /// Returns `None` where there is nothing to record.
+    pub(crate) fn new(gateway: &Gateway, head: &RequestHead<'_>, host: &WorkerHost) -> Option<Self> {
         let (level, sample) = match gateway.request_log() {
             None => (0, 1),
             Some(log) => {
@@ -57,7 +59,14 @@ impl Recorder {
             }
         };
         let dataset = host.binding(gateway.metrics_binding());
-        (level != 0 || !dataset.is_undefined()).then(|| Self { dataset, level, sample, began_ms: js_sys::Date::now() })
+        let is_timed = gateway.shows_timing(head);
+        (level != 0 || is_timed || !dataset.is_undefined()).then(|| Self {
+            dataset,
+            level,
+            sample,
+            began_ms: js_sys::Date::now(),
+            is_timed,
+        })
     }
 
     pub(crate) fn record(
@@ -79,7 +88,7 @@ impl Recorder {
         let Response { raw, bytes, is_forwarded, .. } = response;
         let bytes = bytes.map_or(-1.0, |bytes| bytes as f64);
         let (request, dataset) = (&inbound.raw, &self.dataset);
-        record(request, &raw, dataset, self.level, self.sample, self.began_ms, bytes, is_forwarded, &facts)
-            .unwrap_or(raw)
+        let Self { level, sample, began_ms, is_timed, .. } = *self;
+        record(request, &raw, dataset, level, sample, began_ms, bytes, is_forwarded, is_timed, &facts).unwrap_or(raw)
     }
 }

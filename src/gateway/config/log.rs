@@ -1,8 +1,10 @@
 //! `log` and `metrics`: what is recorded of requests.
 
+use alloc::string::String;
+
 use super::declare::{Setting, section};
-use super::forms::{Choice, Text, Whole, Words};
-use crate::gateway::event::{RequestLevel, RequestLog};
+use super::forms::{Check, Checked, Choice, Text, Whole, Words};
+use crate::gateway::event::{Recording, RequestLevel, RequestLog};
 use crate::limits;
 
 section! {
@@ -20,6 +22,8 @@ section! {
     pub(super) struct MetricsConfig {
         /// Name of the dataset's binding in `wrangler.toml`. Without that binding there are no data points.
         binding: Text = Self::BINDING;
+        /// Requests that have this secret in the header `X-Edgeward-Timing` get `Server-Timing`: outcome, code and time. At least 32 characters.
+        server_timing: Checked<Secret>;
     }
 }
 
@@ -37,8 +41,24 @@ impl Words for Option<RequestLevel> {
     ];
 }
 
-/// Returns which requests are logged, if any.
-pub(super) fn requests(section: &Setting<'_, LogConfig>) -> Option<RequestLog> {
-    let config = section.value?;
-    Some(RequestLog { level: config.level()?, sample: config.sample() })
+/// A secret of sufficient length.
+pub(super) struct Secret;
+
+impl Check for Secret {
+    type Base = Text;
+
+    const MESSAGE: &'static str = "must have at least 32 characters; make one with: openssl rand -hex 32";
+
+    fn is_valid(secret: &String) -> bool {
+        secret.chars().count() >= limits::MIN_SECRET_CHARS
+    }
+}
+
+/// Returns what is recorded of requests.
+pub(super) fn recording(log: &Setting<'_, LogConfig>, metrics: &Setting<'_, MetricsConfig>) -> Recording {
+    Recording {
+        log: log.value.and_then(|log| Some(RequestLog { level: log.level()?, sample: log.sample() })),
+        binding: metrics.value.map_or_else(|| MetricsConfig::BINDING.into(), MetricsConfig::binding),
+        timing_secret: metrics.value.and_then(|metrics| metrics.server_timing().cloned()),
+    }
 }

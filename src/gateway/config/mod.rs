@@ -231,12 +231,11 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
         gateways.push(Gateway::new(compiled, surroundings, trust));
     }
     reader.enter_authorizer(None);
-    let metrics = config.metrics().value.map_or_else(|| MetricsConfig::BINDING.into(), MetricsConfig::binding);
+    let recording = log::recording(&config.log(), &config.metrics());
     match Gateway::joined(gateways, table) {
-        Some(gateway) if !reader.has_errors() => Ok(Compiled {
-            gateway: Gateway { request_log: log::requests(&config.log()), metrics_binding: metrics, ..gateway },
-            warnings: reader.into_problems(),
-        }),
+        Some(gateway) if !reader.has_errors() => {
+            Ok(Compiled { gateway: Gateway { recording, ..gateway }, warnings: reader.into_problems() })
+        }
         _ => Err(reader.into_problems()),
     }
 }
