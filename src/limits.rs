@@ -265,6 +265,9 @@ pub const MAX_LOGGED_OUT_SESSIONS: usize = 4096;
 /// Shortest secret for sealing sessions, in characters: 128 bits in hexadecimal.
 pub const MIN_SECRET_CHARS: usize = 32;
 
+/// Most requests of which one is logged: at a thousand requests per second, one in a quarter of an hour.
+pub const MAX_LOG_SAMPLE: u32 = 1_000_000;
+
 /// Longest time for which browsers may cache the response to a preflight request, in seconds. Firefox caps it at a day.
 pub const MAX_CORS_AGE_S: u32 = 86_400;
 

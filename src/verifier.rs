@@ -197,6 +197,12 @@ impl<K> Verifier<K> {
         self.inner.stable_period(token, now)
     }
 
+    /// Returns whether the token is in the cache of verified tokens.
+    #[must_use]
+    pub fn has_cached(&self, token: &str) -> bool {
+        self.inner.tokens.with(|tokens| tokens.find(token).is_some())
+    }
+
     /// Returns the approximate capacity of the token cache.
     #[must_use]
     pub fn cache_capacity(&self) -> usize {

@@ -23,6 +23,10 @@ export interface GatewayConfig {
   cors?: CorsConfig;
   /** The gateway's own pages. */
   pages?: PagesConfig;
+  /** Which requests are logged. */
+  log?: LogConfig;
+  /** Counters and durations. */
+  metrics?: MetricsConfig;
   /** The routes. The most specific path decides: an exact one before `{param}` before `{*rest}`. A request that matches none is answered 404. */
   paths: readonly PathConfig[];
 }
@@ -237,6 +241,22 @@ export interface ColorsConfig {
   text?: string;
 }
 
+/** Which requests are logged. Problems of the gateway itself are logged in any case. */
+export interface LogConfig {
+  /** The lowest level of requests that are logged. `error`: status 500 or higher. `warning`: also requests that the gateway refuses. `info`: all requests. Default: `"off"`. */
+  level?: "off" | "error" | "warning" | "info" | Placeholder;
+  /** Of the requests at level `info`, one in so many is logged, at random; all others are. Default: `1`. */
+  sample?: number | `${number}` | Placeholder;
+}
+
+/** Data points for Workers Analytics Engine, one for each request. */
+export interface MetricsConfig {
+  /** Name of the dataset's binding in `wrangler.toml`. Without that binding there are no data points. Default: `"EDGEWARD_METRICS"`. */
+  binding?: string;
+  /** Requests that have this secret in the header `X-Edgeward-Timing` get `Server-Timing`: outcome, code and time. At least 32 characters. */
+  server_timing?: string;
+}
+
 /** A route: which requests it matches, what they need, and what answers them. */
 export interface PathConfig {
   /** A method, a list of methods, or `ANY`. `GET` answers `HEAD` too. */
@@ -263,6 +283,8 @@ export interface PathConfig {
   on_unauthenticated?: "auto" | "login" | "401" | Placeholder | 401;
   /** The answer where a right is missing: 403, or a path to redirect to, which must not require the same right. Default: `403`. */
   on_forbidden?: 403 | string;
+  /** For migrations: requests that would get 401 or 403 are logged and pass, without their credentials. The answer names the code in `X-Edgeward-Observed`. Default: `false`. */
+  observe?: boolean;
   /** What answers the requests. */
   integration: IntegrationConfig;
 }

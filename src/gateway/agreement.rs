@@ -180,6 +180,7 @@ fn is_at_least_as_strict(one: &Route, two: &Route) -> bool {
             .is_some_and(|one| one.claim == two.claim && includes(&one.all, &two.all) && narrows(&one.any, &two.any))
     });
     one.auth.strictness() >= two.auth.strictness()
+        && (!one.only_observes || two.only_observes || two.auth == Auth::None)
         && (one.credentials == two.credentials || two.credentials == AcceptedCredentials::Any)
         && includes(&one.requirements.scopes, scopes)
         && narrows(&one.requirements.any_scope, any_scope)
@@ -219,6 +220,7 @@ fn policy_of(route: &Route) -> String {
         },
         &[],
     );
+    list(if route.only_observes { "observed" } else { "enforced" }, &[]);
     list(route.credentials.name(), &[]);
     list(route.integration.action_name().unwrap_or("no action"), &[]);
     let Requirements { scopes, any_scope, permissions, any_permission, roles, organizations, audience, claims } =

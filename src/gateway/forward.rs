@@ -35,6 +35,15 @@ pub struct Forward<'g> {
     is_never_stored: bool,
     /// The session of the request.
     session: Option<SessionContext>,
+    /// The refusal that the route only observes.
+    observed: Option<Observed>,
+}
+
+/// A refusal that the route only observes.
+struct Observed {
+    code: &'static str,
+    /// Whether the request has a token, which the origin must not get.
+    has_token: bool,
 }
 
 /// The session of a request, with the cookies to set.
@@ -78,6 +87,9 @@ pub enum HeaderEdit {
     Append(Cow<'static, str>, String),
 }
 
+/// The header with the code of a refusal that the route only observes.
+const OBSERVED: &str = "x-edgeward-observed";
+
 const SWITCHING_PROTOCOLS: u16 = 101;
 
 /// Headers that some shared caches use instead of `Cache-Control` (RFC 9213).
@@ -105,6 +117,7 @@ impl<'g> Forward<'g> {
             cors: Vec::new(),
             is_never_stored: false,
             session: None,
+            observed: None,
         }
     }
 
@@ -114,7 +127,8 @@ impl<'g> Forward<'g> {
         self.gateway.drops(name)
             // Cookies that remain are among the headers to set.
             || !self.keeps_cookies && name.eq_ignore_ascii_case("cookie")
-            || self.options.strip_authorization && name.eq_ignore_ascii_case("authorization")
+            || (self.options.strip_authorization || self.observed.as_ref().is_some_and(|observed| observed.has_token))
+                && name.eq_ignore_ascii_case("authorization")
     }
 
     /// Returns the URL under which the origin knows the site, without a slash at its end. If the origin's `Location`, `Content-Location` or
@@ -143,6 +157,9 @@ impl<'g> Forward<'g> {
     pub fn response_edits(&self, status: u16, cache_control: Option<&str>) -> Vec<HeaderEdit> {
         let mut edits = Vec::new();
         let cookies = self.session.as_ref().map(SessionContext::cookies).unwrap_or_default();
+        if let Some(observed) = &self.observed {
+            edits.push(HeaderEdit::Set(OBSERVED.into(), observed.code.into()));
+        }
         let set_cookies = cookies.into_iter().map(|cookie| HeaderEdit::Append("set-cookie".into(), cookie));
         if status == SWITCHING_PROTOCOLS {
             // The cookies of a refreshed session must reach the browser; nothing else of an upgraded connection changes.
@@ -203,6 +220,10 @@ impl<'g> Forward<'g> {
     }
 
     fn failed(self, head: &RequestHead<'_>, reply: Reply) -> Reply {
+        let reply = match &self.observed {
+            Some(observed) => reply.with(OBSERVED, observed.code),
+            None => reply,
+        };
         let reply = match self.session {
             Some(session) => with_session(reply, session.cookies()),
             None => reply,
@@ -227,6 +248,19 @@ impl Answer<'_> {
         match self {
             Self::Reply(reply) => Self::Reply(with_session(reply, Vec::new())),
             Self::Forward(forward) => Self::Forward(Forward { is_never_stored: true, ..forward }),
+        }
+    }
+
+    /// Marks the answer to a request that the route would have refused.
+    pub(super) fn observed(self, code: &'static str, has_token: bool) -> Self {
+        match self {
+            Self::Reply(mut reply) => {
+                reply.headers.retain(|(name, _)| name != OBSERVED);
+                Self::Reply(reply.with(OBSERVED, code))
+            }
+            Self::Forward(forward) => {
+                Self::Forward(Forward { observed: Some(Observed { code, has_token }), ..forward })
+            }
         }
     }
 

@@ -5,8 +5,10 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow::{Break, Continue};
 
 use super::action::Action;
+use super::event::RequestEvent;
 use super::forward::{Forward, SessionContext};
 use super::hosts::misdirected;
+use super::intent::CROSS_SITE_REQUEST;
 use super::matched::{BEGIN_LOGIN, Caller, Credentials, MatchedRequest};
 use super::route::LoginStep;
 use super::token_source::Token;
@@ -38,6 +40,16 @@ impl Gateway {
     ///
     /// Where the gateway itself refuses a browser navigation, a page takes the place of the problem document.
     pub async fn handle(&self, head: &RequestHead<'_>, host: &impl LoginHost) -> Answer<'_> {
+        self.handle_with_event(head, host, &mut None).await
+    }
+
+    /// Handles a request in the same way, and fills in the event if there is one.
+    pub async fn handle_with_event<'g>(
+        &'g self,
+        head: &RequestHead<'_>,
+        host: &impl LoginHost,
+        event: &mut Option<RequestEvent<'g>>,
+    ) -> Answer<'g> {
         if head.url_parts().path == HEALTH_PATH {
             return Answer::Reply(health());
         }
@@ -45,21 +57,34 @@ impl Gateway {
         if let Some(resource) = gateway.resource.as_ref().filter(|resource| resource.serves(head)) {
             return Answer::Reply(gateway.rendered(resource.metadata(head.method), head));
         }
-        match gateway.answer(head, host).await.with_cors(gateway.cors_headers(head)) {
+        match gateway.answer(head, host, event).await.with_cors(gateway.cors_headers(head)) {
             Answer::Reply(reply) => Answer::Reply(gateway.rendered(reply, head)),
             forward @ Answer::Forward(_) => forward,
         }
     }
 
-    async fn answer(&self, head: &RequestHead<'_>, host: &impl LoginHost) -> Answer<'_> {
+    async fn answer<'g>(
+        &'g self,
+        head: &RequestHead<'_>,
+        host: &impl LoginHost,
+        event: &mut Option<RequestEvent<'g>>,
+    ) -> Answer<'g> {
         let request = match self.match_route(head) {
             Continue(request) => request,
             Break(reply) => return Answer::Reply(reply),
         };
+        if let Some(event) = event {
+            event.route = request.route.pattern.as_str();
+        }
         let answer = match request.credentials(head, host.now()) {
             Continue(Credentials::Anonymous) => request.perform(head, None, None, host).await,
-            Continue(Credentials::Bearer(token)) => request.answer_bearer(head, &token, host).await,
-            Continue(Credentials::Session(party, session)) => request.answer_session(head, party, session, host).await,
+            Continue(Credentials::Bearer(token)) => {
+                let answer = request.answer_bearer(head, &token, host, event).await;
+                request.observed(answer, head, host, event)
+            }
+            Continue(Credentials::Session(party, session)) => {
+                request.answer_session(head, party, session, host, event).await
+            }
             Break(reply) => {
                 let name = self.login.as_ref().map(|login| login.sessions.cookie.name.as_str());
                 let is_of_session = |cookie: &str| {
@@ -72,7 +97,7 @@ impl Gateway {
                           secret that is no longer in session.secrets; it is cleared",
                     );
                 }
-                Answer::Reply(reply)
+                request.observed(Answer::Reply(reply), head, host, event)
             }
         };
         let answer = match answer {
@@ -93,11 +118,20 @@ impl Gateway {
 impl<'g> MatchedRequest<'g> {
     /// Answers a request with a bearer token. No cache may store the answer if the browser adds the token by itself: the next user of the
     /// browser may have another.
-    async fn answer_bearer(&self, head: &RequestHead<'_>, token: &Token, host: &impl LoginHost) -> Answer<'g> {
+    async fn answer_bearer(
+        &self,
+        head: &RequestHead<'_>,
+        token: &Token,
+        host: &impl LoginHost,
+        event: &mut Option<RequestEvent<'g>>,
+    ) -> Answer<'g> {
         let Some(verifier) = &self.gateway.verifier else {
             return Answer::Reply(Reply::problem(503, "config_invalid", "No issuer is configured."));
         };
         let text = token.as_str();
+        if let Some(event) = event {
+            event.is_cached = verifier.has_cached(text);
+        }
         let verified = match verifier.verify(text, host).await {
             Ok(verified) => verified,
             Err(VerificationError::Refused(error)) => return Answer::Reply(self.refuse(&error)),
@@ -105,6 +139,9 @@ impl<'g> MatchedRequest<'g> {
                 return Answer::Reply(unavailable(why.error, why.retry_after_s));
             }
         };
+        if let Some(event) = event {
+            event.token = Some(verified.clone());
+        }
         if let Break(reply) = self.authorize(verified.claims()) {
             return Answer::Reply(reply);
         }
@@ -119,6 +156,7 @@ impl<'g> MatchedRequest<'g> {
         party: &Arc<RelyingParty>,
         mut session: Arc<Session>,
         host: &impl LoginHost,
+        event: &mut Option<RequestEvent<'g>>,
     ) -> Answer<'g> {
         let mut is_changed = party.sessions.should_rewrite_cookie(&session, host.now());
         if session.needs_refresh(host.now()) && !self.is_refresh() {
@@ -128,6 +166,7 @@ impl<'g> MatchedRequest<'g> {
                 Refreshed::Ended => {
                     let cookies = party.cleared_after_end(head, &session);
                     let answer = self.answer_anonymous(head, None, host).await;
+                    let answer = self.observed(answer, head, host, event);
                     return answer.with_session(SessionContext { party: Arc::clone(party), session, cookies });
                 }
             }
@@ -140,7 +179,11 @@ impl<'g> MatchedRequest<'g> {
                 (session, is_changed) = (Arc::new(updated), true);
             }
         }
+        if let Some(event) = event {
+            event.session = Some(Arc::clone(&session));
+        }
         let answer = self.answer_for_session(head, &session, verdict.as_ref(), host).await;
+        let answer = self.observed(answer, head, host, event);
         let cookies = if is_changed { party.changed_cookies(head, &session, host) } else { Vec::new() };
         answer.with_session(SessionContext { party: Arc::clone(party), session, cookies })
     }
@@ -182,6 +225,30 @@ impl<'g> MatchedRequest<'g> {
             Some(session) => self.require_login(head, session, host.now()),
             None => self.challenge(head),
         })
+    }
+
+    /// Lets a refused request pass as an anonymous one if the route only observes, and logs the refusal. What another site made the
+    /// browser send stays refused, and so does everything that is no matter of credentials and rights.
+    fn observed(
+        &self,
+        answer: Answer<'g>,
+        head: &RequestHead<'_>,
+        host: &impl LoginHost,
+        event: &mut Option<RequestEvent<'g>>,
+    ) -> Answer<'g> {
+        let Answer::Reply(Reply { status: status @ (401 | 403), code, .. }) = answer else { return answer };
+        if !self.route.only_observes || matches!(code, "" | CROSS_SITE_REQUEST) {
+            return answer;
+        }
+        let Action::Answer(passed) = self.action(head, None) else { return answer };
+        let (route, request_id) = (self.route.pattern.as_str(), head.request_id().unwrap_or_default());
+        let line =
+            format_args!("observed: {code} ({status}) on the route {route}, which lets it pass{REQUEST}{request_id})");
+        host.log(Level::Warning, &line);
+        if let Some(event) = event {
+            event.observed = code;
+        }
+        passed.observed(code, self.has_token(head))
     }
 
     /// Performs the route's integration.

@@ -69,11 +69,14 @@ fn is_unsolicited_logout(head: &RequestHead<'_>) -> bool {
         })
 }
 
+/// The code of a request that another site made the browser send.
+pub(super) const CROSS_SITE_REQUEST: &str = "cross_site_request";
+
 /// Refuses a request that another site made the browser send.
 pub(super) fn cross_site_request() -> Reply {
     Reply::problem_with(
         403,
-        "cross_site_request",
+        CROSS_SITE_REQUEST,
         "Another site sent this request with this site's credentials. To allow it, add its origin to cors, with credentials.",
         &[("error", "access_denied")],
     )

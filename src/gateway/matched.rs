@@ -109,6 +109,11 @@ impl<'g> MatchedRequest<'g> {
         }
     }
 
+    /// Whether the request has a bearer token, or something in its place.
+    pub(super) fn has_token(&self, head: &RequestHead<'_>) -> bool {
+        token_source::read(&self.gateway.token_sources, head) != Ok(None)
+    }
+
     /// Accepts a bearer token where the route accepts one, and an audience is configured that it can be for; one that a browser may have
     /// sent unasked, as a session is accepted.
     fn accept_bearer(&self, head: &RequestHead<'_>, token: Token) -> Outcome<Credentials<'g>> {
@@ -199,6 +204,8 @@ impl<'g> MatchedRequest<'g> {
         let login = self.gateway.login();
         let path = login.and_then(|login| login.login_path.as_deref()).filter(|_| self.route.accepts_session());
         let sends_to_login = match self.route.on_unauthenticated {
+            // An observed refusal needs its code.
+            _ if self.route.only_observes => false,
             OnUnauthenticated::Auto => is_navigation(head),
             OnUnauthenticated::Login => can_navigate(head),
             OnUnauthenticated::Status401 => false,
@@ -343,6 +350,7 @@ impl<'g> MatchedRequest<'g> {
 
     fn redirect_forbidden(&self) -> Option<Reply> {
         match &self.route.on_forbidden {
+            OnForbidden::Redirect(_) if self.route.only_observes => None,
             OnForbidden::Problem => None,
             OnForbidden::Redirect(path) => {
                 Some(Reply::new(302).with("location", path.clone()).with("cache-control", PRIVATE))

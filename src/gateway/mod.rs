@@ -6,6 +6,7 @@ mod action;
 mod agreement;
 mod config;
 mod cors;
+mod event;
 mod explain;
 mod forward;
 mod handle;
@@ -38,6 +39,8 @@ use self::agreement::{NoRoute, RouteTable, route_for};
 pub use self::config::compile;
 pub use self::config::{Compiled, Environment, Platform, Problem, compile_with, load};
 use self::cors::{Cors, CorsHeaders};
+use self::event::{Recording, TIMING};
+pub use self::event::{RequestEvent, RequestLevel, RequestLog};
 pub use self::explain::{CheckInfo, Explanation, PathReading, RouteInfo};
 pub use self::forward::{Destination, Forward, HeaderEdit};
 pub use self::handle::Answer;
@@ -49,6 +52,7 @@ pub use self::pages::config_invalid;
 use self::resource::ProtectedResource;
 use self::route::{Integration, Methods, Route};
 use self::token_source::TokenSource;
+use crate::crypto::equal_in_constant_time;
 pub use crate::http::Unicode;
 use crate::http::page::Pages;
 use crate::http::path::RequestPath;
@@ -180,6 +184,7 @@ pub struct Gateway {
     token_cookies: Vec<Vec<u8>>,
     /// The gateways of further authorizers.
     hosts: Hosts,
+    recording: Recording,
 }
 
 impl Gateway {
@@ -211,6 +216,7 @@ impl Gateway {
             token_sources,
             token_cookies: Vec::new(),
             hosts: Hosts::default(),
+            recording: Recording::default(),
         }
     }
 
@@ -258,6 +264,27 @@ impl Gateway {
             return self.login();
         }
         self.all().filter_map(Self::login).find(|party| party.has_sealed(sealed))
+    }
+
+    /// Returns which requests are logged, if any.
+    #[must_use]
+    pub const fn request_log(&self) -> Option<RequestLog> {
+        self.recording.log
+    }
+
+    /// Returns the name of the binding for metrics.
+    #[must_use]
+    pub fn metrics_binding(&self) -> &str {
+        &self.recording.binding
+    }
+
+    /// Returns whether the client may see `Server-Timing`: the request has the configured secret.
+    #[must_use]
+    pub fn shows_timing(&self, head: &RequestHead<'_>) -> bool {
+        let has = |secret: &String| {
+            (head.header)(TIMING).is_some_and(|sent| equal_in_constant_time(sent.as_bytes(), secret.as_bytes()))
+        };
+        self.recording.timing_secret.as_ref().is_some_and(has)
     }
 
     /// Returns the verifier of bearer tokens; `None` if no route accepts any. Of several authorizers, that of the first.
@@ -346,7 +373,7 @@ impl Gateway {
 }
 
 /// Returns the response to a path that is refused.
-fn bad_path(code: &str, detail: &str) -> Reply {
+fn bad_path(code: &'static str, detail: &str) -> Reply {
     Reply::problem_with(400, code, detail, &[("error", "invalid_request")])
 }
 

@@ -21,6 +21,8 @@ pub(super) struct Route {
     pub(super) requirements: Requirements,
     pub(super) on_unauthenticated: OnUnauthenticated,
     pub(super) on_forbidden: OnForbidden,
+    /// Whether requests that the route refuses pass, as anonymous ones.
+    pub(super) only_observes: bool,
     pub(super) integration: Integration,
     /// The login step that the gateway itself performs on this route, with its relying party.
     pub(super) login_step: Option<(LoginStep, Arc<RelyingParty>)>,

@@ -27,7 +27,7 @@ pub(crate) fn missing_token_in(source: &str, login: Option<&str>) -> Reply {
     unauthorized("token_missing", &concat(&["This needs ", or, "an access token in the ", source, "."]), login)
 }
 
-fn unauthorized(code: &str, detail: &str, login: Option<&str>) -> Reply {
+fn unauthorized(code: &'static str, detail: &str, login: Option<&str>) -> Reply {
     let mut more = alloc::vec![("error", "unauthorized")];
     more.extend(login.map(|path| ("login", path)));
     Reply::problem_with(401, code, detail, &more).with("www-authenticate", REALM)
@@ -41,7 +41,7 @@ pub(crate) fn missing_session(login: Option<&str>) -> Reply {
 
 /// Returns the response to a token where none is accepted.
 #[cfg(feature = "gateway")]
-pub(crate) fn token_not_accepted(code: &str, detail: &str) -> Reply {
+pub(crate) fn token_not_accepted(code: &'static str, detail: &str) -> Reply {
     refused_with(401, code, "invalid_token", detail, None)
 }
 
@@ -129,7 +129,7 @@ pub fn refused(error: &VerifyError) -> Reply {
     refused_with(status, error.code(), oauth_error, &sentence(&error.message()), hint)
 }
 
-fn refused_with(status: u16, code: &str, oauth_error: &str, detail: &str, hint: Option<&str>) -> Reply {
+fn refused_with(status: u16, code: &'static str, oauth_error: &str, detail: &str, hint: Option<&str>) -> Reply {
     let mut more = alloc::vec![("error", oauth_error)];
     more.extend(hint.map(|hint| ("hint", hint)));
     let description: String = detail.chars().map(|c| if matches!(c, '"' | '\\') { '\'' } else { c }).collect();

@@ -28,6 +28,8 @@ pub struct Reply {
     pub headers: Vec<(Cow<'static, str>, String)>,
     /// The body.
     pub body: String,
+    /// The stable code of a problem document; empty for any other body.
+    pub(crate) code: &'static str,
     /// The form in which browser navigations get it.
     pub(crate) rendering: Rendering,
 }
@@ -48,18 +50,18 @@ impl Reply {
     /// Creates a reply without headers or body.
     #[must_use]
     pub fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: String::new(), rendering: Rendering::AsIs }
+        Self { status, headers: Vec::new(), body: String::new(), code: "", rendering: Rendering::AsIs }
     }
 
     /// Creates an RFC 9457 problem document with `title`, `status`, a stable `code` and a readable `detail`. Never cached.
     #[must_use]
-    pub fn problem(status: u16, code: &str, detail: &str) -> Self {
+    pub fn problem(status: u16, code: &'static str, detail: &str) -> Self {
         Self::problem_with(status, code, detail, &[])
     }
 
     /// Creates a problem document with further members.
     #[must_use]
-    pub fn problem_with(status: u16, code: &str, detail: &str, more: &[(&str, &str)]) -> Self {
+    pub fn problem_with(status: u16, code: &'static str, detail: &str, more: &[(&str, &str)]) -> Self {
         let title = title(status);
         let members = [("title", title), ("code", code), ("detail", detail)];
         let mut body = concat(&[r#"{"status":"#, &decimal(status.into())]);
@@ -70,14 +72,14 @@ impl Reply {
             push_quoted(&mut body, value);
         }
         body.push('}');
-        Self { body, rendering: Rendering::PageForNavigations, ..Self::new(status) }
+        Self { body, code, rendering: Rendering::PageForNavigations, ..Self::new(status) }
             .with("content-type", "application/problem+json")
             .with("cache-control", "no-store")
     }
 
     /// Creates a page with a stable `code`, for whoever requests it. `links` are the addresses that it leads to.
     #[cfg(feature = "gateway")]
-    pub(crate) fn page(status: u16, code: &str, links: &[(&str, &str)]) -> Self {
+    pub(crate) fn page(status: u16, code: &'static str, links: &[(&str, &str)]) -> Self {
         Self { rendering: Rendering::Page, ..Self::problem_with(status, code, "", links) }
     }
 
@@ -104,6 +106,12 @@ impl Reply {
     #[cfg(feature = "gateway")]
     pub(crate) fn with_cookies(self, cookies: Vec<String>) -> Self {
         cookies.into_iter().fold(self, |reply, cookie| reply.with("set-cookie", cookie))
+    }
+
+    /// Returns the stable code of a problem document; empty for any other reply.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        self.code
     }
 
     /// Returns the first header with this lower-case name.

@@ -173,6 +173,30 @@ fn mistakes() -> Vec<(&'static str, String)> {
                 json!([{ "cookie": "a" }]),
             ),
         ),
+        // Log and metrics
+        ("a level that is no word", at(valid(), "/log", json!({ "level": "warn" }))),
+        ("a level that is a number", at(valid(), "/log", json!({ "level": 1 }))),
+        ("a sample of none", at(valid(), "/log", json!({ "level": "info", "sample": 0 }))),
+        ("a sample beyond the limit", at(valid(), "/log", json!({ "level": "info", "sample": 1_000_001 }))),
+        ("a sample that is a share", at(valid(), "/log", json!({ "level": "info", "sample": 0.1 }))),
+        ("a log that is text", at(valid(), "/log", json!("info"))),
+        ("a level at the top", at(valid(), "/level", json!("info"))),
+        ("metrics that are text", at(valid(), "/metrics", json!("EDGEWARD_METRICS"))),
+        ("a short secret for Server-Timing", at(valid(), "/metrics", json!({ "server_timing": "short" }))),
+        ("a binding that is a number", at(valid(), "/metrics", json!({ "binding": 1 }))),
+        // Routes that only observe
+        ("a public route that observes", at(valid(), "/paths/1/observe", json!(true))),
+        ("a login that observes", at(with_login(), "/paths/2/observe", json!(true))),
+        (
+            "an observing route that answers about the caller",
+            at(
+                with_login(),
+                "/paths/0",
+                json!({ "method": "GET", "path": "/me", "observe": true, "integration": { "type": "claims" } }),
+            ),
+        ),
+        ("observing that is text", at(valid(), "/paths/0/observe", json!("true"))),
+        ("observing of a misspelt key", at(valid(), "/paths/0/observed", json!(true))),
         // Rules of issuers
         (
             "a further issuer without an audience or clients",

@@ -21,7 +21,7 @@ const fences = (document, ...languages) =>
   [...read(document).matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm)].filter(([, language]) => languages.includes(language)).map(([, , text]) => text);
 
 test("docs/troubleshooting.md explains every code of responses and log lines, and names none that does not exist", () => {
-  const code = [...sources("src"), ...sources("bindings/worker/src"), read("bindings/worker/entry.js")].join("\n").replace(/^\s*\/\/[/!]?.*$/gm, "");
+  const code = [...sources("src"), ...sources("bindings/worker/src"), read("bindings/worker/entry.js"), read("bindings/worker/src/runtime.js"), read("bindings/worker/src/record.js")].join("\n").replace(/^\s*\/\/[/!]?.*$/gm, "");
   const rows = [...read("docs/troubleshooting.md").matchAll(/^\|(.*?)\|(.*?)\|(.*?)\|$/gm)];
   const named = rows.flatMap(([, cell]) => [...cell.matchAll(/`([a-z0-9_]+)`/g)].map(([, name]) => name)).filter((name) => name.includes("_"));
   for (const [row, ...cells] of rows) assert.ok(cells.every((cell) => cell.trim() !== ""), `an empty cell: ${row}`);

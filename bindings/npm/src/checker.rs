@@ -123,7 +123,7 @@ fn refusal_of(error: &VerifyError, token: &str, requirements: &Requirements) -> 
         VerifyError::TokenMalformed(_) => concat(&[&error.message(), form_hint(token)]).into(),
         _ => error.message(),
     };
-    Refusal::new(error.code(), message, reply)
+    Refusal::new(message, reply)
 }
 
 /// Returns the end of a message about a text that is no token only for what surrounds it.
@@ -140,6 +140,5 @@ fn form_hint(text: &str) -> &'static str {
 }
 
 fn keys_unavailable(why: KeysUnavailable) -> Refusal {
-    Refusal::new(why.error.code(), why.error.message().into(), unavailable(why.error, why.retry_after_s))
-        .because(why.reason)
+    Refusal::new(why.error.message().into(), unavailable(why.error, why.retry_after_s)).because(why.reason)
 }

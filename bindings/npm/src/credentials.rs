@@ -24,12 +24,11 @@ mod form {
 
 /// Returns the token in the first `len` bytes of the input.
 pub(crate) fn token(input: &[u8], form: u32, len: usize) -> Result<&str, Refusal> {
-    let bad_request =
-        |message: &'static str| Refusal::new("invalid_request", Cow::Borrowed(message), bad_request(message));
-    let missing = || Refusal::new("token_missing", "there is no token".into(), missing_token(None));
+    let bad_request = |message: &'static str| Refusal::new(Cow::Borrowed(message), bad_request(message));
+    let missing = || Refusal::new("there is no token".into(), missing_token(None));
     if form != form::NO_HEADER && len > limits::MAX_TOKEN_BYTES + "Bearer ".len() {
         let error = VerifyError::TokenTooLarge { bytes: len };
-        return Err(Refusal::new(error.code(), error.message(), refused(&error)));
+        return Err(Refusal::new(error.message(), refused(&error)));
     }
     // Cannot fail: JavaScript encodes UTF-8. If it did, the empty text is not a token.
     let text = str::from_utf8(input.get(..len).unwrap_or_default()).unwrap_or_default();

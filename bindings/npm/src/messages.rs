@@ -19,7 +19,6 @@ use crate::tasks::Completions;
 
 /// Why there is no verified token: a stable code, a message, and the HTTP response.
 pub(crate) struct Refusal {
-    code: &'static str,
     message: Cow<'static, str>,
     reply: Reply,
     /// What is wrong with the issuer's keys.
@@ -27,8 +26,8 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn new(code: &'static str, message: Cow<'static, str>, reply: Reply) -> Self {
-        Self { code, message, reply, reason: None }
+    pub(crate) fn new(message: Cow<'static, str>, reply: Reply) -> Self {
+        Self { message, reply, reason: None }
     }
 
     pub(crate) fn because(self, reason: Option<Arc<str>>) -> Self {
@@ -44,7 +43,8 @@ pub(crate) fn refusal_code(output: &mut String, code: &str) {
 
 /// Writes a refusal. `error`, if it has that cause, adds the claim concerned and the compared values.
 pub(crate) fn refusal(output: &mut String, refusal: &Refusal, error: Option<&VerifyError>) {
-    let Refusal { code, message, reply, reason } = refusal;
+    let Refusal { message, reply, reason } = refusal;
+    let code = reply.code();
     output.clear();
     Json(output).raw(r#"{"code":""#).raw(code).raw(r#"","message":"#).text(message);
     Json(output).raw(r#","reply":{"status":"#).number(reply.status as i64).raw(r#","headers":"#);

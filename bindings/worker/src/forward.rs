@@ -9,6 +9,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::host::WorkerHost;
+use crate::record::Response;
 use crate::request::Inbound;
 use crate::response;
 
@@ -40,7 +41,7 @@ pub(crate) async fn to_origin(
     head: &RequestHead<'_>,
     forward: Forward<'_>,
     host: &WorkerHost,
-) -> Result<JsValue, JsValue> {
+) -> Result<Response, JsValue> {
     let (url, service) = match &forward.destination {
         Destination::Url(url) => (url, JsValue::UNDEFINED),
         Destination::Service { binding, url } => (url, host.binding(binding)),
@@ -49,17 +50,17 @@ pub(crate) async fn to_origin(
         && !Reflect::get(&service, &"fetch".into()).is_ok_and(|fetch| fetch.is_function())
     {
         host.log(Level::Error, &format_args!("config_invalid: there is no service binding {binding}"));
-        return response::from_reply(&forward.without_service(head));
+        return response::of_reply(&forward.without_service(head));
     }
     match send(inbound, url, &service, &forward).await {
-        Ok(Some(response)) => Ok(response),
+        Ok(Some(raw)) => Ok(Response { raw, code: "", bytes: None, is_forwarded: true }),
         Ok(None) => {
             host.log(Level::Error, &format_args!("origin_timeout: {} in time", forward.described()));
-            response::from_reply(&forward.timed_out(head))
+            response::of_reply(&forward.timed_out(head))
         }
         Err(_) => {
             host.log(Level::Error, &format_args!("origin_unreachable: {}", forward.described()));
-            response::from_reply(&forward.unreachable(head))
+            response::of_reply(&forward.unreachable(head))
         }
     }
 }

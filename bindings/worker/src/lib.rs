@@ -7,13 +7,14 @@
 
 mod forward;
 mod host;
+mod record;
 mod request;
 mod response;
 mod runtime;
 
 use core::task::{Context as Task, Poll, Waker};
 
-use edgeward::gateway::{Answer, config_invalid};
+use edgeward::gateway::{Answer, RequestEvent, config_invalid};
 use edgeward::http::RequestHead;
 use edgeward::io::Unreachable;
 use edgeward::oidc::{CoordinatorOutcome, CoordinatorStore, SessionAction};
@@ -25,6 +26,7 @@ use worker::Env;
 use worker::worker_sys::Context;
 
 use self::host::{Work, WorkerHost, promise};
+use self::record::Recorder;
 use self::request::Inbound;
 
 #[cfg(target_arch = "wasm32")]
@@ -49,16 +51,22 @@ pub fn fetch(request: JsValue, env: Env, ctx: Context, config: JsValue) -> Resul
 async fn handle(inbound: Inbound, env: Env, ctx: Context, config: JsValue) -> Result<JsValue, JsValue> {
     let header = |name: &str| inbound.header(name);
     let head = RequestHead { method: &inbound.method, url: &inbound.url, header: &header };
-    let Some(gateway) = runtime::gateway(&env, &config) else {
+    let Some(gateway) = runtime::gateway(&env, &config).await else {
         let is_local = head.is_local() && !inbound.has_platform_id();
         let problems = if is_local { runtime::problems_for_developers(&env, &config) } else { Vec::new() };
         return response::from_reply(&config_invalid(&head, &problems));
     };
     let host = WorkerHost::new(env, Some(ctx));
-    match gateway.handle(&head, &host).await {
-        Answer::Reply(reply) => response::from_reply(&reply),
-        Answer::Forward(forward) => forward::to_origin(&inbound, &head, forward, &host).await,
-    }
+    let recorder = Recorder::new(&gateway, &head, &host);
+    let mut event = recorder.as_ref().map(|_| RequestEvent::default());
+    let response = match gateway.handle_with_event(&head, &host, &mut event).await {
+        Answer::Reply(reply) => response::of_reply(&reply)?,
+        Answer::Forward(forward) => forward::to_origin(&inbound, &head, forward, &host).await?,
+    };
+    Ok(match recorder.zip(event) {
+        Some((recorder, event)) => recorder.record(&inbound, &head, response, &event),
+        None => response.raw,
+    })
 }
 
 /// Handles a message to the Durable Object of a session. Returns a promise of the response's status and text, and of the text to
@@ -66,7 +74,8 @@ async fn handle(inbound: Inbound, env: Env, ctx: Context, config: JsValue) -> Re
 #[wasm_bindgen]
 pub fn coordinate(action: String, sealed: String, read: Function, env: Env, config: JsValue) -> Promise {
     promise(Box::pin(async move {
-        let party = runtime::gateway(&env, &config).and_then(|gateway| gateway.login_of_message(&sealed).cloned());
+        let party =
+            runtime::gateway(&env, &config).await.and_then(|gateway| gateway.login_of_message(&sealed).cloned());
         let outcome = match (party, SessionAction::from_name(&action)) {
             (Some(party), Some(action)) => {
                 let outcome = party.coordinate(action, &sealed, &Store(read), &WorkerHost::new(env, None)).await;

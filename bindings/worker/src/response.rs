@@ -4,11 +4,19 @@ use edgeward::http::Reply;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::record::Response;
+
 #[wasm_bindgen(module = "/src/respond.js")]
 extern "C" {
     /// Creates the response in one call; `text` is the headers, one line per name and value, then the body.
     #[wasm_bindgen(catch)]
     fn respond(status: u16, headers_length: usize, text: &str) -> Result<JsValue, JsValue>;
+}
+
+/// Returns the response to a request, for its record.
+pub(crate) fn of_reply(reply: &Reply) -> Result<Response, JsValue> {
+    let raw = from_reply(reply)?;
+    Ok(Response { raw, code: reply.code(), bytes: Some(reply.body.len()), is_forwarded: false })
 }
 
 pub(crate) fn from_reply(reply: &Reply) -> Result<JsValue, JsValue> {

@@ -16,9 +16,47 @@ export function documentOf(env, config) {
   return text;
 }
 
-function valueOf(env, name) {
+/** The values read from Secrets Store bindings. A value that is not available is absent, never empty. */
+const secrets = new WeakMap();
+
+const isStored = (value) => typeof value === "object" && value !== null && typeof value.get === "function";
+
+export function valueOf(env, name) {
   const value = env?.[name];
-  return typeof value === "string" ? value : undefined;
+  return typeof value === "string" ? value : isStored(value) ? secrets.get(value) : undefined;
+}
+
+/** A secret that is not available is requested again after a pause. */
+const RETRY_MS = 5000;
+const TIMEOUT_MS = 5000;
+let retryAt = 0;
+
+/** Returns the names of the secrets in the document that are in a Secrets Store and have not been read. */
+function unreadSecrets(env, text = "") {
+  const names = new Set(Array.from(text.matchAll(/\$secrets?\.(\w+)/g), ([, name]) => name));
+  return [...names].filter((name) => isStored(env?.[name]) && !secrets.has(env[name]));
+}
+
+/** Reads the secrets of the configuration that are in a Secrets Store. Returns a promise if there are any to read. */
+export function readSecrets(env, config) {
+  const names = unreadSecrets(env, documentOf(env, config));
+  if (names.length === 0 || Date.now() < retryAt) return undefined;
+  return Promise.all(names.map((name) => readSecret(name, env[name])));
+}
+
+async function readSecret(name, binding) {
+  let timer;
+  const expired = new Promise((resolve) => (timer = setTimeout(resolve, TIMEOUT_MS)));
+  try {
+    const value = await Promise.race([binding.get(), expired]);
+    if (typeof value !== "string" || value === "") throw new TypeError();
+    secrets.set(binding, value);
+  } catch {
+    retryAt = Date.now() + RETRY_MS;
+    console.error(`edgeward: secret_unavailable: the Secrets Store binding ${name} returned no value; it is requested again`);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The variables read by the configuration being compiled. */
@@ -45,7 +83,7 @@ export function findGateway(env, config) {
   const text = documentOf(env, config);
   for (let i = 0; i < gateways.length; i += 1) {
     const gateway = gateways[i];
-    if (gateway.text !== text || !readsTheSame(gateway, env)) continue;
+    if (gateway.text !== text || !readsTheSame(gateway, env) || (gateway.lacksSecrets && Date.now() >= retryAt)) continue;
     if (i > 0) {
       gateways.splice(i, 1);
       gateways.unshift(gateway);
@@ -58,7 +96,8 @@ export function findGateway(env, config) {
 /** Adds a compiled gateway and returns its number: a new one, or that of the least recently used gateway. */
 export function addGateway(env, config, maxGateways) {
   const number = gateways.length < maxGateways ? gateways.length : gateways.pop().number;
-  gateways.unshift({ number, text: documentOf(env, config), variables: [...variables] });
+  const text = documentOf(env, config);
+  gateways.unshift({ number, text, variables: [...variables], lacksSecrets: unreadSecrets(env, text).length > 0 });
   variables = new Map();
   return number;
 }

@@ -6,8 +6,10 @@ use std::rc::Rc;
 use edgeward::base64url;
 use edgeward::gateway::{Gateway, Platform, Unicode, compile_with, load};
 use edgeward::limits;
-use wasm_bindgen::JsValue;
+use js_sys::Promise;
+use js_sys::futures::JsFuture;
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
 use worker::Env;
 
 use crate::host;
@@ -27,6 +29,11 @@ extern "C" {
     fn document_of(env: &JsValue, config: &JsValue) -> Result<Option<String>, JsValue>;
     #[wasm_bindgen(catch, js_name = variableOf)]
     fn variable_of(env: &JsValue, name: &str) -> Result<Option<String>, JsValue>;
+    #[wasm_bindgen(catch, js_name = valueOf)]
+    fn value_of(env: &JsValue, name: &str) -> Result<Option<String>, JsValue>;
+    /// Returns a promise if secrets must be read first.
+    #[wasm_bindgen(catch, js_name = readSecrets)]
+    fn read_secrets(env: &JsValue, config: &JsValue) -> Result<JsValue, JsValue>;
 }
 
 #[wasm_bindgen(module = "/src/host.js")]
@@ -39,11 +46,17 @@ extern "C" {
 
 /// Returns the gateway for this environment, compiled at the first call. `config` is the document unless the variable EDGEWARD is
 /// set. `None` if the configuration is invalid, which the first call logs.
-pub(crate) fn gateway(env: &Env, config: &JsValue) -> Option<Rc<Gateway>> {
+pub(crate) async fn gateway(env: &Env, config: &JsValue) -> Option<Rc<Gateway>> {
     let env: &JsValue = env.as_ref();
-    let found = find_gateway(env, config).ok().and_then(|number| usize::try_from(number).ok());
-    if let Some(gateway) = found.and_then(|number| GATEWAYS.with_borrow(|gateways| gateways.get(number).cloned())) {
+    if let Some(gateway) = compiled(env, config) {
         return gateway;
+    }
+    if let Ok(reading) = read_secrets(env, config).and_then(JsCast::dyn_into::<Promise>) {
+        drop(JsFuture::from(reading).await);
+        // Another request may have compiled it meanwhile; or the secrets still are not available.
+        if let Some(gateway) = compiled(env, config) {
+            return gateway;
+        }
     }
     let gateway = compile(env, config).map(Rc::new);
     // A document that cannot be read is not cached.
@@ -54,6 +67,12 @@ pub(crate) fn gateway(env: &Env, config: &JsValue) -> Option<Rc<Gateway>> {
         });
     }
     gateway
+}
+
+/// Returns the gateway that was compiled for this environment.
+fn compiled(env: &JsValue, config: &JsValue) -> Option<Option<Rc<Gateway>>> {
+    let number = usize::try_from(find_gateway(env, config).ok()?).ok()?;
+    GATEWAYS.with_borrow(|gateways| gateways.get(number).cloned())
 }
 
 /// The variable of a development environment.
@@ -67,7 +86,7 @@ pub(crate) fn problems_for_developers(env: &Env, config: &JsValue) -> Vec<String
     let document = document_of(env, config).ok().flatten();
     let (true, Some(document)) = (is_development, document) else { return Vec::new() };
     // Not through `variableOf`, which records what the compiled configuration depends on.
-    let variable = |name: &str| js_sys::Reflect::get(env, &name.into()).ok()?.as_string();
+    let variable = |name: &str| value_of(env, name).ok().flatten();
     let platform = Platform { unicode: UNICODE, random_secret: None };
     let problems = compile_with(&document, &variable, platform).err().unwrap_or_default();
     problems.iter().map(ToString::to_string).collect()

@@ -9,6 +9,7 @@ mod declare;
 mod forms;
 mod hosts;
 mod integration;
+mod log;
 mod login;
 mod methods;
 mod overlaps;
@@ -38,6 +39,7 @@ use self::declare::{Declared, Key, Setting, section};
 use self::forms::Text;
 use self::hosts::{Authorizers, HostMap};
 use self::integration::{ProxyConfig, RespondConfig};
+use self::log::{LogConfig, MetricsConfig};
 use self::login::LoginConfig;
 use self::pages::PagesConfig;
 use self::paths::{PathConfig, PathList};
@@ -74,13 +76,17 @@ section! {
         cors: CorsConfig;
         /// The gateway's own pages.
         pages: PagesConfig;
+        /// Which requests are logged.
+        log: LogConfig;
+        /// Counters and durations.
+        metrics: MetricsConfig;
         /// The routes. The most specific path decides: an exact one before `{param}` before `{*rest}`. A request that matches none is answered 404.
         paths: PathList, required "a list of routes";
     }
 }
 
 /// The sections in which a misplaced key is looked up, and how a message names them.
-const SECTIONS: [(&str, &[Key]); 10] = [
+const SECTIONS: [(&str, &[Key]); 12] = [
     ("at the top level", GatewayConfig::KEYS),
     ("in authorizer", AuthorizerConfig::KEYS),
     ("in session", SessionConfig::KEYS),
@@ -88,6 +94,8 @@ const SECTIONS: [(&str, &[Key]); 10] = [
     ("in protected_resource", ResourceConfig::KEYS),
     ("in cors", CorsConfig::KEYS),
     ("in pages", PagesConfig::KEYS),
+    ("in log", LogConfig::KEYS),
+    ("in metrics", MetricsConfig::KEYS),
     ("in paths[]", PathConfig::KEYS),
     ("in an integration of type http_proxy", ProxyConfig::KEYS),
     ("in an integration of type respond", RespondConfig::KEYS),
@@ -223,8 +231,11 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
         gateways.push(Gateway::new(compiled, surroundings, trust));
     }
     reader.enter_authorizer(None);
+    let recording = log::recording(&config.log(), &config.metrics());
     match Gateway::joined(gateways, table) {
-        Some(gateway) if !reader.has_errors() => Ok(Compiled { gateway, warnings: reader.into_problems() }),
+        Some(gateway) if !reader.has_errors() => {
+            Ok(Compiled { gateway: Gateway { recording, ..gateway }, warnings: reader.into_problems() })
+        }
         _ => Err(reader.into_problems()),
     }
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::authorizer::Authorizer;
 use super::declare::{Form, Setting, section};
-use super::forms::{Check, Checked, Choice, ClaimPathForm, Elements, List, Text, Texts, Words};
+use super::forms::{Check, Checked, Choice, ClaimPathForm, Elements, Flag, List, Text, Texts, Words};
 use super::integration::IntegrationConfig;
 use super::methods::MethodsForm;
 use super::overlaps;
@@ -52,6 +52,8 @@ section! {
         on_unauthenticated: UnauthenticatedForm = OnUnauthenticated::Auto;
         /// The answer where a right is missing: 403, or a path to redirect to, which must not require the same right.
         on_forbidden: ForbiddenForm = OnForbidden::Problem;
+        /// For migrations: requests that would get 401 or 403 are logged and pass, without their credentials. The answer names the code in `X-Edgeward-Observed`.
+        observe: Flag = false;
         /// What answers the requests.
         integration: IntegrationConfig, required "";
     }
@@ -150,6 +152,7 @@ fn default_login(reader: &Reader<'_>) -> Option<Route> {
         requirements: Requirements::default(),
         on_unauthenticated: OnUnauthenticated::Auto,
         on_forbidden: OnForbidden::Problem,
+        only_observes: false,
         integration: Integration::Login,
         login_step: None,
     })
@@ -212,6 +215,16 @@ fn compile(
     } {
         reader.error(&format!("{place}.credentials"), message);
     }
+    if config.observe() {
+        let place = format!("{place}.observe");
+        if integration.as_ref().is_some_and(Integration::needs_login) {
+            reader.error(&place, "is true, but only a route that forwards or responds can let refused requests pass");
+        } else if auth == Auth::None {
+            reader.error(&place, "has no effect, because the route has no authentication");
+        } else {
+            reader.warn(&place, "is true: requests without the required credentials and rights pass");
+        }
+    }
     if auth == Auth::None {
         let uses_caller = |(_, value): &(String, HeaderValue)| value.needs_caller();
         let headers = integration.as_ref().and_then(Integration::headers);
@@ -249,6 +262,7 @@ fn compile(
         requirements,
         on_unauthenticated: config.on_unauthenticated(),
         on_forbidden: config.on_forbidden(),
+        only_observes: config.observe(),
         integration,
         login_step: None,
     })

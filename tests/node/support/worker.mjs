@@ -26,6 +26,8 @@ const NAME = "edgeward";
  *   modules to run instead of the build
  * @param {string} [options.compatibilityDate]
  * @param {string[]} [options.compatibilityFlags]
+ * @param {Record<string, object>} [options.bindings] further bindings, as Miniflare describes them
+ * @param {string[]} [options.storedSecrets]  names of Secrets Store bindings; `storeSecret` gives them values
  * @param {boolean} [options.cache]  the Cache API stores; default true
  * @param {number} [options.port]    0, the default, takes a free one
  * @param {boolean | Record<string, string>} [options.sessions] binds the Durable Object through which isolates share refreshes;
@@ -69,6 +71,12 @@ class RunningWorker {
     this.logs.length = 0;
     await this.stop();
     await this.start();
+  }
+
+  /** Stores a secret for a binding of `storedSecrets`. */
+  async storeSecret(name, value) {
+    const store = await this.#runtime.getSecretsStoreSecretAPI(name, NAME);
+    await store().create(value);
   }
 
   /** Base address, without a closing slash. */
@@ -138,11 +146,11 @@ class RunningWorker {
   }
 
   async #settings() {
-    const { config, env = {}, serviceBindings = {}, hosts, cache = true, port = 0, sessions = false, isolates } = this.#options;
+    const { config, env = {}, serviceBindings = {}, bindings: further = {}, storedSecrets = [], hosts, cache = true, port = 0, sessions = false, isolates } = this.#options;
     const { compatibilityDate = COMPATIBILITY_DATE, compatibilityFlags = ["no_nodejs_compat"] } = this.#options;
     const { main, modules } = this.#options.source ?? (await builtModules(this.#options.build ?? BUILD));
 
-    const bindings = {};
+    const bindings = { ...further };
     const variables = config === undefined ? env : { EDGEWARD: config, ...env };
     for (const [name, value] of Object.entries(variables)) {
       bindings[name] = typeof value === "string" ? { type: "text", value } : { type: "json", value };
@@ -150,6 +158,7 @@ class RunningWorker {
     for (const [name, target] of Object.entries(serviceBindings)) {
       bindings[name] = { type: "fetcher", handler: typeof target === "function" ? target : (request) => forward(request, target) };
     }
+    for (const secretName of storedSecrets) bindings[secretName] = { type: "secrets-store-secret", storeId: "store", secretName };
     const objects = Object.entries(sessions === true ? { EDGEWARD_SESSIONS: "EdgewardSessions" } : sessions || {});
     for (const [name, exportName] of objects) bindings[name] = { type: "durable-object", worker: NAME, exportName };
     const exported = { exports: Object.fromEntries(objects.map(([, name]) => [name, { type: "durable-object", storage: "sqlite" }])) };
@@ -184,6 +193,13 @@ class RunningWorker {
 
 /** The names of so many Workers; the first is the one whose Durable Objects all use. */
 const nameEach = (isolates = 1) => Array.from({ length: isolates }, (_, index) => (index === 0 ? NAME : `${NAME}-${index}`));
+
+/** Modules for `source`: the built Worker as `gateway`, behind a Worker with this text. */
+export async function wrappedBuild(wrapper) {
+  const { modules } = await builtModules(BUILD);
+  const contents = `import gateway from "./index.js";\n${wrapper}`;
+  return { main: "wrapper.js", modules: { "wrapper.js": { type: "esm", contents }, ...modules } };
+}
 
 async function builtModules(build) {
   const [script, wasm] = [join(build, "index.js"), join(build, "index_bg.wasm")];
