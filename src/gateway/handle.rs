@@ -8,7 +8,7 @@ use super::action::Action;
 use super::event::RequestEvent;
 use super::forward::{Forward, SessionContext};
 use super::hosts::misdirected;
-use super::intent::CROSS_SITE_REQUEST;
+use super::intent::{CROSS_SITE_REQUEST, cross_site_request};
 use super::matched::{BEGIN_LOGIN, Caller, Credentials, MatchedRequest};
 use super::route::LoginStep;
 use super::token_source::Token;
@@ -240,7 +240,14 @@ impl<'g> MatchedRequest<'g> {
         if !self.route.only_observes || matches!(code, "" | CROSS_SITE_REQUEST) {
             return answer;
         }
+        // With the cookies of the origin, which the gateway does not know.
+        if self.is_forgeable(head) && (head.header)("cookie").is_some() {
+            return Answer::Reply(cross_site_request());
+        }
         let Action::Answer(passed) = self.action(head, None) else { return answer };
+        if matches!(&passed, Answer::Reply(reply) if !reply.code.is_empty()) {
+            return passed;
+        }
         let (route, request_id) = (self.route.pattern.as_str(), head.request_id().unwrap_or_default());
         let line =
             format_args!("observed: {code} ({status}) on the route {route}, which lets it pass{REQUEST}{request_id})");

@@ -183,7 +183,7 @@ impl<'g> MatchedRequest<'g> {
 
     /// Whether another site made the browser send a state-changing request, with the credentials that it adds by itself. Reads are
     /// harmless: the other site cannot see the response.
-    fn is_forgeable(&self, head: &RequestHead<'_>) -> bool {
+    pub(super) fn is_forgeable(&self, head: &RequestHead<'_>) -> bool {
         let is_read = matches!(head.method, "GET" | "HEAD" | "OPTIONS")
             && (head.header)("upgrade").is_none()
             && !self.is_refresh();

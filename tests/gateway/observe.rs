@@ -161,6 +161,14 @@ fn what_is_no_matter_of_credentials_and_rights_stays_refused() {
         ("GET", "/seen/x", &[("authorization", "Bearer a b")], 400, "invalid_request"),
         ("POST", "/seen/x", &forged, 403, "cross_site_request"),
         ("POST", "/seen-admin/x", &forged, 403, "cross_site_request"),
+        // Without a session, but with cookies of the origin, which would act on them.
+        (
+            "POST",
+            "/seen/x",
+            &[("cookie", "origin=1"), ("sec-fetch-site", "cross-site"), OTHER],
+            403,
+            "cross_site_request",
+        ),
         ("TRACE", "/seen/x", &[], 405, "method_not_allowed"),
         ("GET", "/nothing", &[("authorization", &good)], 404, "not_found"),
         ("GET", "/api/x", &[], 401, "token_missing"),

@@ -73,4 +73,22 @@ describe("secrets of a Secrets Store", { concurrency: true }, () => {
     assert.equal(await (await worker.fetch("/good")).text(), "good");
     assert.deepEqual(await (await worker.fetch("/asked")).json(), { good: 1, number: 1, hanging: 1, throwing: 1 });
   });
+
+  test("a variable that the configuration reads unnamed is not absent while its store fails", async () => {
+    const source = await wrappedBuild(`
+      const stored = { good: { get: async () => "a sealing secret of at least 32 characters" }, failing: { get: async () => { throw new Error("x"); } } };
+      export default {
+        fetch: (request, env, ctx) => gateway.fetch(request, { ...env, AUTH0_SECRET: stored[new URL(request.url).pathname.slice(1)] }, ctx),
+      };`);
+    const authorizer = {
+      type: "oidc", issuer: "https://login.example.com", client_id: "c", client_secret: "s", redirect_uri: "https://app.example.com/cb",
+    };
+    const flow = (path, type) => ({ method: "GET", path, integration: { type } });
+    const config = { authorizer, paths: [flow("/login", "login"), flow("/cb", "callback"), respond("/{name}", { body: "served" })] };
+    const worker = await start({ config, source });
+    for (const [name, status] of [["good", 200], ["failing", 503], ["good", 200], ["absent", 200]]) {
+      assert.equal((await worker.fetch(`/${name}`)).status, status, name);
+    }
+    await worker.waitForLog("secret_unavailable: the Secrets Store binding AUTH0_SECRET returned no value");
+  });
 });

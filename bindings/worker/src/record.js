@@ -8,8 +8,8 @@ const ERROR = 3;
 /** Returns the outcome of a request and the number of its level. */
 function judge(status, code, isObserved, isForwarded) {
   const [outcome, level] =
-    isObserved ? ["observed", WARNING]
-    : code !== "" && status >= 500 ? ["failed", ERROR]
+    code !== "" && status >= 500 ? ["failed", ERROR]
+    : isObserved ? ["observed", WARNING]
     : code !== "" && status >= 400 ? ["refused", WARNING]
     : isForwarded ? ["forwarded", INFO]
     : status >= 300 && status < 400 ? ["redirected", INFO]
@@ -35,8 +35,8 @@ function lengthOf({ headers }) {
 export function record(request, response, dataset, level, sample, began, bytes, isForwarded, isTimed, facts) {
   const [id, route, refused, observed, credentials, issuer, cache, ...kid] = facts.split("\n");
   const { status } = response;
-  const code = observed || refused;
-  const [outcome, own] = judge(status, code, observed !== "", isForwarded);
+  const code = status >= 500 && refused !== "" ? refused : observed || refused;
+  const [outcome, own] = judge(status, status >= 500 ? refused : code, observed !== "", isForwarded);
   // The clock of the platform stands still while the Worker computes: this is the time spent waiting.
   const duration_ms = Date.now() - began;
   const length = bytes >= 0 ? bytes : lengthOf(response);
@@ -62,6 +62,8 @@ export function record(request, response, dataset, level, sample, began, bytes, 
 function timed(response, outcome, code, cache, duration) {
   const changed = new Response(response.body, response);
   const words = code === "" ? outcome : `${outcome} ${code}`;
+  // The secret is not part of a cache's key.
+  changed.headers.set("cache-control", "private, no-store");
   changed.headers.append("server-timing", `edgeward;desc="${words}";dur=${duration}${cache && `, token;desc="${cache}"`}`);
   return changed;
 }

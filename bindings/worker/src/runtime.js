@@ -31,10 +31,16 @@ const RETRY_MS = 5000;
 const TIMEOUT_MS = 5000;
 let retryAt = 0;
 
-/** Returns the names of the secrets in the document that are in a Secrets Store and have not been read. */
+/** The variables that configurations read without naming them. */
+const STAND_INS = /^(AUTH0_\w+|APP_BASE_URL)$/;
+
+const isUnread = (env, name) => isStored(env?.[name]) && !secrets.has(env[name]);
+
+/** Returns the names of the secrets of a document that are in a Secrets Store and have not been read. */
 function unreadSecrets(env, text = "") {
-  const names = new Set(Array.from(text.matchAll(/\$secrets?\.(\w+)/g), ([, name]) => name));
-  return [...names].filter((name) => isStored(env?.[name]) && !secrets.has(env[name]));
+  const names = new Set(Array.from(text.matchAll(/\$(?:secrets?|env)\.(\w+)/g), ([, name]) => name));
+  for (const name of Object.keys(env ?? {})) if (STAND_INS.test(name)) names.add(name);
+  return [...names].filter((name) => isUnread(env, name));
 }
 
 /** Reads the secrets of the configuration that are in a Secrets Store. Returns a promise if there are any to read. */
@@ -68,6 +74,12 @@ export function variableOf(env, name) {
   return value;
 }
 
+/**
+ * Whether the configuration being compiled read a variable that is in a Secrets Store and is not available. It is not absent: a
+ * configuration without it could seal sessions with another key, or have no audience.
+ */
+export const lacksVariables = (env) => [...variables.keys()].some((name) => isUnread(env, name));
+
 function readsTheSame({ variables }, env) {
   for (let i = 0; i < variables.length; i += 1) {
     if (valueOf(env, variables[i][0]) !== variables[i][1]) return false;
@@ -97,7 +109,7 @@ export function findGateway(env, config) {
 export function addGateway(env, config, maxGateways) {
   const number = gateways.length < maxGateways ? gateways.length : gateways.pop().number;
   const text = documentOf(env, config);
-  gateways.unshift({ number, text, variables: [...variables], lacksSecrets: unreadSecrets(env, text).length > 0 });
+  gateways.unshift({ number, text, variables: [...variables], lacksSecrets: lacksVariables(env) || unreadSecrets(env, text).length > 0 });
   variables = new Map();
   return number;
 }

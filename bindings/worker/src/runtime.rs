@@ -31,6 +31,8 @@ extern "C" {
     fn variable_of(env: &JsValue, name: &str) -> Result<Option<String>, JsValue>;
     #[wasm_bindgen(catch, js_name = valueOf)]
     fn value_of(env: &JsValue, name: &str) -> Result<Option<String>, JsValue>;
+    #[wasm_bindgen(js_name = lacksVariables)]
+    fn lacks_variables(env: &JsValue) -> bool;
     /// Returns a promise if secrets must be read first.
     #[wasm_bindgen(catch, js_name = readSecrets)]
     fn read_secrets(env: &JsValue, config: &JsValue) -> Result<JsValue, JsValue>;
@@ -58,7 +60,7 @@ pub(crate) async fn gateway(env: &Env, config: &JsValue) -> Option<Rc<Gateway>> 
             return gateway;
         }
     }
-    let gateway = compile(env, config).map(Rc::new);
+    let gateway = compile(env, config).filter(|_| !lacks_variables(env)).map(Rc::new);
     // A document that cannot be read is not cached.
     if let Ok(number) = add_gateway(env, config, limits::MAX_GATEWAYS) {
         GATEWAYS.with_borrow_mut(|gateways| match gateways.get_mut(number as usize) {
