@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { lines, offsetOf, offsets } from "../../pkg/src/cli/positions.js";
-import { Terminal } from "../../pkg/src/cli/terminal.js";
-import { parseEnv, parseJsonc, parseTomlVariables } from "../../pkg/src/cli/variables.js";
+import { inLine, json as asJson, Terminal } from "../../pkg/src/cli/terminal.js";
+import { parseEnv, parseJsonc, parseTomlVariables, secretsInAddresses } from "../../pkg/src/cli/variables.js";
 import { serve } from "../node/support/http.mjs";
 import { CLIENT_SECRET, startProvider } from "../node/support/provider.mjs";
 import { installCommand } from "./command.mjs";
@@ -35,6 +35,16 @@ const json = async (...args) => {
   assert.equal(code, report.errors > 0 ? 1 : 0);
   return report;
 };
+
+/** A server that records what it is asked for. */
+async function recorder() {
+  const requests = [];
+  const server = await serve((req, res) => {
+    requests.push(req.url);
+    res.writeHead(404).end();
+  });
+  return { url: server.url, requests, close: () => server.close() };
+}
 
 const api = (issuer, more = {}) => ({
   authorizer: { type: "oidc", issuer, audience: "https://api.example.com", algorithms: ["RS256"], ...more },
@@ -226,6 +236,15 @@ describe("mistakes in a configuration", () => {
     assert.deepEqual([problems.length, problems.at(-1).line], [30_000, 10_001]);
   });
 
+  it("print JSON without characters that steer a terminal or reorder its text", async () => {
+    const name = "\u009b2J\u007f\u200e\u200f\u202e\u2066";
+    const { stdout } = await check("--offline", "--json", write("e.json", { paths: [], [name]: 1 }));
+    assert.doesNotMatch(stdout, /[\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/);
+    assert.match(asJson({ name }), /"\\u009b2J\\u007f\\u200e\\u200f\\u202e\\u2066"/);
+    assert.deepEqual(JSON.parse(asJson({ name })), { name });
+    assert.equal(inLine("a \n \n b\u200f\n"), "a b\ufffd ");
+  });
+
   it("print no control characters of the document", async () => {
     const { code, stdout } = await check("--offline", write("e.json", { "paths": [], "\u001b]0;x\u0007\u202e\n": 1 }));
     assert.equal(code, 1);
@@ -238,7 +257,7 @@ describe("the variables of a configuration", () => {
   const config = { ...api("$env.ISSUER", { audience: "$secrets.AUDIENCE" }) };
   const missing = async (...args) => (await json("--offline", ...args)).problems.map(({ path, message }) => `${path}: ${message}`);
 
-  it("come from --vars, the environment, .dev.vars and wrangler's [vars], in this order, and are never printed", async () => {
+  it("come from --vars, the environment, .dev.vars and wrangler's [vars], in this order", async () => {
     mkdirSync(join(folder, "env"));
     write("env/edgeward.json", config);
     const all = ["authorizer.issuer: environment variable ISSUER is not set", "authorizer.audience: secret AUDIENCE is not set"];
@@ -259,6 +278,70 @@ describe("the variables of a configuration", () => {
     assert.deepEqual(await missing("--vars", "one.env", "--vars", "two.env", "env/edgeward.json"), []);
     const { code, stderr } = await check("--vars", "none.env", "env/edgeward.json");
     assert.deepEqual([code, stderr], [1, "edgeward: none.env cannot be read\n"]);
+  });
+
+  it("come from the environment only if a file declares them, they stand in for keys, or --env names them", async () => {
+    mkdirSync(join(folder, "hostile"));
+    const { url, requests, close } = await recorder();
+    try {
+      write("hostile/edgeward.json", api(`${url}/$env.CLOUD_ACCOUNT`, { allow_http: [new URL(url).host] }));
+      const env = { CLOUD_ACCOUNT: "account-of-the-victim", AUTH0_DOMAIN: "t.auth0.com" };
+      const run = (...args) => command.run([...args, "--env-file", write("empty.env", "")], { env });
+      for (const args of [["check", "hostile/edgeward.json"], ["check", "--json", "hostile/edgeward.json"], ["explain", "--config", "hostile/edgeward.json", "GET", "/api"]]) {
+        const { code, stdout, stderr } = await run(...args);
+        assert.equal(code, 1);
+        assert.match(stdout + stderr, /environment variable CLOUD_ACCOUNT is not set; the environment has it: allow it with --env CLOUD_ACCOUNT/);
+        assert.ok(!(stdout + stderr).includes("victim"));
+      }
+      assert.deepEqual(requests, []);
+      await run("check", "--env", "CLOUD_ACCOUNT", "hostile/edgeward.json");
+      assert.ok(requests.some((one) => one.startsWith("/account-of-the-victim/")), requests.join());
+      write("hostile/.dev.vars.example", "CLOUD_ACCOUNT=\n");
+      assert.doesNotMatch((await run("check", "--offline", "hostile/edgeward.json")).stdout, /is not set/);
+      const { authorizer: { issuer: _, ...rest }, paths } = api("");
+      write("hostile/edgeward.json", { authorizer: { ...rest, type: "auth0" }, paths });
+      assert.equal((await run("check", "--offline", "hostile/edgeward.json")).code, 0, "AUTH0_DOMAIN stands in for a key");
+      assert.equal((await run("check", "--env", "A=B", "hostile/edgeward.json")).code, 2);
+    } finally {
+      await close();
+    }
+  });
+
+  it("send no secret in an address, whatever they call it", async () => {
+    mkdirSync(join(folder, "secret"));
+    const { url, requests, close } = await recorder();
+    try {
+      write("secret/.dev.vars", "SESSION_SECRET=sealing-secret\nPLAIN=x\n");
+      for (const placeholder of ["$secrets.PLAIN", "$env.SESSION_SECRET"]) {
+        write("secret/edgeward.json", api(`${url}/${placeholder}`));
+        const { problems } = await json("secret/edgeward.json");
+        assert.deepEqual(problems.map(({ path }) => path), ["authorizer.issuer"]);
+        assert.match(problems[0].message, /would be sent in an address/);
+        assert.equal((await json("--offline", "secret/edgeward.json")).errors, 0);
+        const { code, stderr } = await command.run(["explain", "--config", "secret/edgeward.json", "GET", "/api"]);
+        assert.equal(code, 1);
+        assert.match(stderr, /authorizer\.issuer: \$\w+\.\w+ would be sent in an address/);
+      }
+      assert.deepEqual(requests, []);
+    } finally {
+      await close();
+    }
+    const problems = (authorizer, options) => secretsInAddresses(JSON.stringify({ authorizer }), options).map(({ path }) => path);
+    assert.deepEqual(problems({ client_secret: ["$secrets.A"], issuers: [{ jwks_uri: "https://x/$secrets.A" }], domain: "$env.KEYCLOAK_HOST" }), ["authorizer.issuers[0].jwks_uri"]);
+    assert.deepEqual(problems({ domain: "$env.API_KEY" }, { env: ["API_KEY"] }), []);
+  });
+
+  it("are read in linear time, from files of a limited size", async () => {
+    const started = performance.now();
+    parseTomlVariables(`[${" ".repeat(1 << 20)}x\n${" ".repeat(1 << 20)}`);
+    for (const part of ["/*", '"\\', ", "]) assert.throws(() => parseJsonc(part.repeat(1 << 18), "x"));
+    inLine(" ".repeat(1 << 20));
+    assert.ok(performance.now() - started < 5_000);
+    write("edgeward.json", api("https://login.example.com"));
+    for (const file of [write("huge.env", "A=1\n".repeat(300_000)), "/dev/zero"]) {
+      const { code, stderr } = await check("--offline", "--vars", file);
+      assert.deepEqual([code, stderr], [1, `edgeward: ${file} is too large\n`]);
+    }
   });
 
   it("are read as wrangler reads them", () => {

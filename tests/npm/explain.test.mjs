@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { Host } from "../../pkg/src/cli/host.js";
 import { startOrigin } from "../node/support/origin.mjs";
 import { makeToken, startIssuer } from "../node/support/tokens.mjs";
 import { startWorker } from "../node/support/worker.mjs";
@@ -32,7 +33,10 @@ before(async () => {
       { method: "GET", path: "/login", integration: { type: "login" } },
       { method: "GET", path: "/cb", integration: { type: "callback" } },
       { method: "GET", path: "/public", auth: "none", integration: { type: "respond", body: "open" } },
+      { method: "GET", path: "/me", integration: { type: "userinfo" } },
+      { method: "GET", path: "/json", auth: "none", integration: { type: "respond", body: { code: "x\u009b2J", detail: "of the application" } } },
       proxy("/api/{*rest}"),
+      proxy("/observed", { observe: true, scopes: ["read:items"] }),
       proxy("/scopes", { scopes: { all: ["read:items"], any: ["a", "b"] } }),
       proxy("/permissions", { permissions: ["items:write"] }),
       proxy("/roles", { roles: ["admin"] }),
@@ -167,6 +171,50 @@ describe("explain", () => {
       const { exit, checks, verdict } = await explain(path, more);
       assert.deepEqual([exit, verdict.status, checks.map(({ name, passed }) => [name, passed])], [0, status, [["route", true]]], path);
     }
+  });
+
+  it("takes code and detail from problems only, not from the body of a route", async () => {
+    const { exit, verdict } = await explain("/json");
+    assert.deepEqual([exit, verdict.status, verdict.code, verdict.detail], [0, 200, undefined, undefined]);
+    const { stdout } = await command.run(["explain", "GET", "/json"]);
+    assert.match(stdout, / {2}verdict {3}200\n/);
+    assert.ok(!stdout.includes("\u009b"));
+  });
+
+  it("tells what a route that only observes would have refused, and that it passes", async () => {
+    for (const [token, code] of [[undefined, "token_missing"], [claims({ scope: "other" }), "insufficient_scope"]]) {
+      const { exit, verdict } = await explain("/observed", { token });
+      assert.deepEqual([exit, verdict.forwarded, verdict.observed], [0, true, code]);
+    }
+    const { code, stdout } = await command.run(["explain", "GET", "/observed"]);
+    assert.equal(code, 0);
+    assert.match(stdout, / {2}observed {2}token_missing would have been refused\n {2}verdict {3}forwarded to /);
+    const { exit, verdict } = await explain("/observed", { token: claims({ scope: "read:items" }) });
+    assert.deepEqual([exit, verdict.observed], [0, undefined]);
+  });
+
+  it("stops where the gateway would ask the provider", async () => {
+    const before = { ...issuer.counts };
+    for (const path of ["/login", "/cb?code=a&state=b"]) {
+      const { exit, verdict } = await explain(path);
+      assert.deepEqual([exit, verdict], [0, { forwarded: false, asksProvider: true, headers: [] }], path);
+      assert.match((await command.run(["explain", "GET", path])).stdout, / {2}verdict {3}would ask the provider\n$/);
+    }
+    assert.deepEqual({ ...issuer.counts }, before);
+    // Without a session there is nothing to ask.
+    assert.deepEqual((await explain("/me")).verdict.status, 401);
+    // What explain itself cannot foresee, such as a session that is due, is not sent.
+    const host = new Host({ isReadOnly: true });
+    assert.equal(await host.send("POST", `${issuer.issuer}/token`, [], undefined, 1_000, 1_000), false);
+    assert.equal(await host.send("GET", `${issuer.issuer}/userinfo`, ["Authorization", "Bearer x"], undefined, 1_000, 1_000), false);
+    assert.deepEqual([host.wouldAsk, host.exchanges.length], [true, 2]);
+  });
+
+  it("joins several headers Cookie as HTTP/1.1 has them", async () => {
+    const { code, stdout } = await command.run(["explain", "--json", "--reveal", "-H", "Cookie: a=1", "-H", "Cookie: b=2", "-H", "X-A: 1", "-H", "X-A: 2", "GET", "/optional"]);
+    assert.equal(code, 0);
+    const sent = new Map(JSON.parse(stdout).verdict.headers);
+    assert.deepEqual([sent.get("cookie"), sent.get("x-a")], ["a=1; b=2", "1, 2"]);
   });
 
   it("tells why keys are unavailable", async () => {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -80,6 +80,26 @@ describe("init", () => {
     assert.deepEqual([read(folder, "package.json"), read(folder, ".gitignore")], ['{ "name": "mine" }', "dist\n.dev.vars\n"]);
     assert.doesNotMatch(read(folder, "worker.js"), /mine/);
     assert.equal((await init(args, "existing/package.json/x")).code, 1);
+  });
+
+  it("writes through no link, and makes .dev.vars private even where it replaces a readable one", async () => {
+    const args = ["--api", "--provider", "oidc", "--issuer", "https://i.example", "--audience", "a"];
+    for (const name of FILES) {
+      const folder = join(command.folder, `links-${name}`);
+      mkdirSync(folder);
+      const target = join(command.folder, `target-of-${name}`);
+      symlinkSync(target, join(folder, name));
+      const refused = await init(args, `links-${name}`);
+      assert.deepEqual([refused.code, refused.stderr], [1, `edgeward: ${name} exists already: remove what you do not need, or use --force\n`]);
+      assert.equal((await init([...args, "--force"], `links-${name}`)).code, 0);
+      assert.ok(!existsSync(target) && lstatSync(join(folder, name)).isFile(), name);
+    }
+    const folder = join(command.folder, "readable");
+    mkdirSync(folder);
+    writeFileSync(join(folder, ".dev.vars"), "");
+    chmodSync(join(folder, ".dev.vars"), 0o644);
+    assert.equal((await init([...args, "--force"], "readable")).code, 0);
+    assert.equal(statSync(join(folder, ".dev.vars")).mode & 0o777, 0o600);
   });
 
   it("writes nothing for values that are wrong or missing", async () => {

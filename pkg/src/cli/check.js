@@ -3,13 +3,13 @@
 import { core } from "./core.js";
 import { readDocument } from "./document.js";
 import { lines, offsetOf, offsets } from "./positions.js";
-import { inLine, UsageError } from "./terminal.js";
-import { filesOf, variables, VARIABLES_HELP, VARIABLES_OPTIONS } from "./variables.js";
+import { inLine, json as asJson, UsageError } from "./terminal.js";
+import { hinted, secretsInAddresses, variables, VARIABLES_HELP, VARIABLES_OPTIONS } from "./variables.js";
 
 export const help = `Reports every problem of configurations, as the Worker would. Unless --offline is given, it then asks their providers: discovery, the
 spelling of the issuer, keys, the redirect address of the login, the clock.
 
-Usage: edgeward check [--offline] [--json | --sarif] [--vars FILE] [FILE ...]
+Usage: edgeward check [--offline] [--json | --sarif] [--vars FILE] [--env NAME] [FILE ...]
 
 Without FILE, it checks edgeward.json.
 
@@ -17,6 +17,7 @@ Without FILE, it checks edgeward.json.
   --json            print the problems as JSON
   --sarif           print the problems as SARIF 2.1.0, for code scanning
   --vars FILE       read variables from this file, with lines NAME=value; may be repeated; --env-file is the same
+  --env NAME        let the configuration use this variable of the environment; may be repeated
 
 ${VARIABLES_HELP}
 
@@ -40,7 +41,7 @@ export async function run({ offline = false, json = false, sarif = false, ...val
   if (json && sarif) throw new UsageError("--json and --sarif exclude each other");
   const reports = [];
   for (const file of files.length === 0 ? ["edgeward.json"] : files) {
-    const report = { file, ...(await terminal.during(`checking ${file}`, () => check(file, filesOf(values), offline))) };
+    const report = { file, ...(await terminal.during(`checking ${file}`, () => check(file, values, offline))) };
     reports.push(report);
     if (!json && !sarif) print(report, offline, terminal);
   }
@@ -50,10 +51,10 @@ export async function run({ offline = false, json = false, sarif = false, ...val
   if (json) {
     const listed = problems.map(({ file, path, message, isError, source, line, column }) => ({ file, line, column, severity: isError ? "error" : "warning", source, path, message }));
     const facts = reports.flatMap((report) => report.facts.map((text) => ({ file: report.file, text })));
-    terminal.print(`${JSON.stringify({ errors, warnings, problems: listed, facts }, null, 2)}\n`);
+    terminal.print(asJson({ errors, warnings, problems: listed, facts }));
   } else if (sarif) {
     const { sarifOf } = await import("./sarif.js");
-    terminal.print(`${JSON.stringify(sarifOf(problems), null, 2)}\n`);
+    terminal.print(asJson(sarifOf(problems)));
   } else if (problems.length > 0) {
     const plural = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
     terminal.print(`${plural(errors, "error")}, ${plural(warnings, "warning")}\n`);
@@ -67,16 +68,20 @@ function print({ file, problems, facts }, isOffline, terminal) {
     const kind = isError ? terminal.style("red", "error") : terminal.style("yellow", "warning");
     terminal.print(`${terminal.style("bold", where)}: ${kind}: ${path === "" ? "" : `${inLine(path)}: `}${inLine(message)}\n`);
   }
-  for (const fact of facts) terminal.print(`${terminal.style("dim", fact)}\n`);
+  for (const fact of facts) terminal.print(`${terminal.style("dim", inLine(fact))}\n`);
   if (problems.length === 0) terminal.print(`${inLine(file)}: ${terminal.style("green", "no problems")}${isOffline ? "; the providers were not asked" : ""}\n`);
 }
 
-/** Checks a file. The problems of the document come first, those of the providers only if it has no error. */
-export async function check(file, variableFiles, isOffline) {
+/** Checks a file; `values` are the options of its variables. The problems of the document come first, those of the providers only if it has no error. */
+export async function check(file, values, isOffline) {
   const { text, problem } = await readDocument(file, core().maxConfigBytes());
   if (problem !== undefined) return { problems: [{ path: "", message: problem, isError: true, source: "configuration", line: 1, column: 1 }], facts: [] };
-  const configuration = new (core().Configuration)(text, variables(variableFiles, file));
-  const own = JSON.parse(configuration.problems()).map((problem) => ({ ...problem, source: "configuration" }));
+  const { lookUp, withheld } = variables(values, file);
+  const configuration = new (core().Configuration)(text, lookUp);
+  const found = hinted(JSON.parse(configuration.problems()), withheld);
+  // Without network, nothing is fetched.
+  if (!isOffline && !found.some(({ isError }) => isError)) found.push(...secretsInAddresses(text, values));
+  const own = found.map((problem) => ({ ...problem, source: "configuration" }));
   const hasErrors = own.some(({ isError }) => isError);
   const places = own.length > 0 || !isOffline ? placesOf(text, own) : new Map();
   let asked = { problems: [], facts: [] };

@@ -3,8 +3,8 @@
 import { core } from "./core.js";
 import { readDocument, standardInput } from "./document.js";
 import { Host } from "./host.js";
-import { Failure, inLine, UsageError } from "./terminal.js";
-import { filesOf, variables, VARIABLES_HELP, VARIABLES_OPTIONS } from "./variables.js";
+import { Failure, inLine, json as asJson, UsageError } from "./terminal.js";
+import { hinted, secretsInAddresses, variables, VARIABLES_HELP, VARIABLES_OPTIONS } from "./variables.js";
 
 export const help = `Tells why a request would pass the gateway or not: the readings of its path and their routes, each check with what is expected and
 what was found, the verdict, and the headers that would be sent on. Nothing is forwarded and no login step is made; keys are fetched.
@@ -19,6 +19,7 @@ URL may be a path, which is taken literally, with the origin of the configuratio
   --reveal                 show values that may be personal or secret: claims, and the headers that would be sent
   --json                   print the explanation as JSON
   --vars FILE              read variables from this file, with lines NAME=value; may be repeated; --env-file is the same
+  --env NAME               let the configuration use this variable of the environment; may be repeated
 
 ${VARIABLES_HELP.replace("FILE", "the configuration")}
 
@@ -27,7 +28,10 @@ Examples:
   edgeward explain --token-file token.txt GET /api/items
   edgeward explain --config edgeward.json -H "Accept: text/html" -H "Sec-Fetch-Mode: navigate" GET https://app.example.com/account
 
-Exit codes: 0 the gateway forwards the request or serves it, 1 it refuses it, or the configuration is invalid, 2 the command line is wrong.
+Where the gateway would ask the provider, as for a login step, userinfo or a session that is due, the explanation ends.
+
+Exit codes: 0 the gateway forwards the request, serves it or would ask the provider, 1 it refuses it, or the configuration is invalid, 2 the
+command line is wrong.
 `;
 
 export const options = {
@@ -43,7 +47,9 @@ export const maxArguments = 2;
 /** The checks whose values are of a token's form and rights. Those of others are claims, which may be personal. */
 const PUBLIC_CHECKS = new Set(["signature", "iss", "aud", "exp", "nbf", "iat", "alg", "typ", "scopes", "permissions", "roles", "audience", "credentials", "token"]);
 /** The headers that tell nothing about the caller. */
-const PUBLIC_HEADERS = new Set(["x-forwarded-host", "x-forwarded-proto", "content-type", "cache-control", "www-authenticate", "allow", "vary", "retry-after", "referrer-policy"]);
+const PUBLIC_HEADERS = new Set(["x-forwarded-host", "x-forwarded-proto", "content-type", "cache-control", "www-authenticate", "x-edgeward-observed", "allow", "vary", "retry-after", "referrer-policy"]);
+/** The integrations that ask the provider, or send the browser to it. */
+const ASKING = new Set(["login", "callback", "logout", "userinfo", "refresh"]);
 const HIDDEN = "(hidden)";
 const MAX_TOKEN_FILE_BYTES = 1 << 20;
 
@@ -57,24 +63,35 @@ export async function run({ config: file = "edgeward.json", header = [], "token-
   }
   const { text, problem } = await readDocument(file, core().maxConfigBytes());
   if (problem !== undefined) throw new Failure(`${file}: ${problem}`);
-  const configuration = new (core().Configuration)(text, variables(filesOf(values), file));
-  const errors = JSON.parse(configuration.problems()).filter(({ isError }) => isError);
-  if (errors.length > 0) throw new Failure(`${file} has ${errors.length} error${errors.length === 1 ? "" : "s"}, and every request is answered 503: see "edgeward check ${inLine(file)}"`);
+  const { lookUp, withheld } = variables(values, file);
+  const configuration = new (core().Configuration)(text, lookUp);
+  const errors = hinted(JSON.parse(configuration.problems()), withheld).filter(({ isError }) => isError);
+  if (errors.length > 0) throw new Failure(`${file} has ${errors.length} error${errors.length === 1 ? "" : "s"}, and every request is answered 503: see "edgeward check ${inLine(file)}"${errors.filter(({ message }) => message.includes("; the environment has it: ")).map(({ message }) => `; ${inLine(message)}`).join("")}`);
+  const [unsafe] = secretsInAddresses(text, values);
+  if (unsafe !== undefined) throw new Failure(`${file}: ${unsafe.path}: ${unsafe.message}`);
   const url = absolute(target, configuration, headers);
   const find = (name) => headers.get(name);
   // It sends neither codes nor refresh tokens to the provider: each is good for one use.
   const host = new Host({ isReadOnly: true });
-  const { explanation, answer } = await terminal.during("fetching keys", async () => ({
-    explanation: JSON.parse(await configuration.explain(method, url, find, host)),
-    answer: JSON.parse(await configuration.handle(method, url, [...headers.keys()], find, host)),
-  }));
-  const result = { request: { method, url: withoutQuery(url, reveal) }, ...explanation, verdict: verdictOf(answer, headers, explanation.checks.find(({ passed }) => !passed)?.code) };
+  const { explanation, verdict } = await terminal.during("fetching keys", async () => {
+    const explanation = JSON.parse(await configuration.explain(method, url, find, host));
+    const failed = explanation.checks.find(({ passed }) => !passed);
+    if (failed === undefined && ASKING.has(explanation.route?.integration)) return { explanation, verdict: WOULD_ASK };
+    const answer = JSON.parse(await configuration.handle(method, url, [...headers.keys()], find, host));
+    // A session that is due: the host has refused to refresh it, so that what follows is not what the Worker would answer.
+    return { explanation, verdict: host.wouldAsk ? WOULD_ASK : verdictOf(answer, headers, failed?.code, host.warnings) };
+  });
+  const result = { request: { method, url: withoutQuery(url, reveal) }, ...explanation, verdict };
   const shown = reveal ? result : redacted(result);
-  if (json) terminal.print(`${JSON.stringify(shown, null, 2)}\n`);
+  if (json) terminal.print(asJson(shown));
   else print(shown, host, terminal);
-  const isRefused = explanation.checks.some(({ passed }) => !passed) || (!result.verdict.forwarded && result.verdict.status >= 400);
-  return isRefused ? 1 : 0;
+  const hasPassed = verdict.forwarded || verdict.asksProvider || verdict.status < 400;
+  // A route that only observes lets pass what fails a check.
+  const isRefused = verdict.observed === undefined && !verdict.asksProvider && explanation.checks.some(({ passed }) => !passed);
+  return hasPassed && !isRefused ? 0 : 1;
 }
+
+const WOULD_ASK = { forwarded: false, asksProvider: true, headers: [] };
 
 function parseHeaders(lines) {
   const headers = new Map();
@@ -82,7 +99,7 @@ function parseHeaders(lines) {
     const [, name, value] = /^([\w!#$%&'*+.^`|~-]+):[ \t]*([^\r\n\0]*?)[ \t]*$/.exec(line) ?? [];
     if (name === undefined) throw new UsageError('-H: write "Name: value"');
     const key = name.toLowerCase();
-    headers.set(key, headers.has(key) ? `${headers.get(key)}, ${value}` : value);
+    headers.set(key, headers.has(key) ? `${headers.get(key)}${key === "cookie" ? "; " : ", "}${value}` : value);
   }
   return headers;
 }
@@ -103,20 +120,35 @@ function absolute(target, configuration, headers) {
 }
 
 /** `failed`: the code of the check that failed, which pages for browsers have in their text only. */
-function verdictOf({ status, headers, body, url, binding, set, dropped }, given, failed) {
+function verdictOf({ status, headers, body, url, binding, set, dropped }, given, failed, warnings) {
   if (url !== undefined) {
     const setNames = set.map(([name]) => name.toLowerCase());
     const kept = [...given].filter(([name]) => !dropped.includes(name) && !setNames.includes(name));
-    return { forwarded: true, url, ...(binding === null ? {} : { binding }), headers: [...kept, ...set], dropped };
+    return { forwarded: true, url, ...(binding === null ? {} : { binding }), ...observedOf([], warnings), headers: [...kept, ...set], dropped };
   }
-  let problem;
+  const type = headers.find(([name]) => name.toLowerCase() === "content-type")?.[1].split(";")[0].trim().toLowerCase();
+  const { code = failed, detail } = type === "application/problem+json" ? problemOf(body) : { code: type === "text/html" && status >= 400 ? failed ?? /<code>([a-z0-9_]+)<\/code>/.exec(body)?.[1] : failed };
+  const observed = observedOf(headers, warnings);
+  // The response is that of the route; the code is that of the refusal which it did not make.
+  return { forwarded: false, status, ...(code === undefined || observed.observed !== undefined ? {} : { code }), ...(detail === undefined ? {} : { detail }), ...observed, headers };
+}
+
+/** The code of the refusal that a route which only observes did not make. */
+function observedOf(headers, warnings) {
+  const ofHeader = headers.find(([name]) => name.toLowerCase() === "x-edgeward-observed")?.[1];
+  // A forwarded request gets the header with its response only; the log tells it now.
+  const observed = ofHeader ?? warnings.map((line) => /^observed: (\w+) \(/.exec(line)?.[1]).find(Boolean);
+  return observed === undefined ? {} : { observed };
+}
+
+/** Returns the code and the detail of a problem (RFC 9457). */
+function problemOf(body) {
   try {
-    problem = JSON.parse(body);
+    const { code, detail } = JSON.parse(body);
+    return Object.fromEntries(Object.entries({ code, detail }).filter(([, value]) => typeof value === "string"));
   } catch {
-    problem = undefined;
+    return {};
   }
-  const { code, detail } = typeof problem?.code === "string" ? problem : { code: failed ?? /<code>([a-z0-9_]+)<\/code>/.exec(body)?.[1] };
-  return { forwarded: false, status, ...(code === undefined ? {} : { code }), ...(detail === undefined ? {} : { detail }), headers };
 }
 
 /** Leaves out what may be secret or personal. */
@@ -147,20 +179,22 @@ function print({ request, readings, route, checks, verdict }, host, terminal) {
     const matched = routes.length === 0 ? "no single route" : routes.map((one) => one ?? "no route").join(" or ");
     say(`  read as   ${inLine(path)} → ${inLine(matched)}${isMain && readings.length > 1 ? " (decides)" : ""}`);
   }
-  if (route !== undefined) say(`  route     ${inLine(route.path)}: auth ${route.auth}, credentials ${route.credentials}, ${route.integration}`);
+  if (route !== undefined) say(`  route     ${inLine(route.path)}: auth ${inLine(route.auth)}, credentials ${inLine(route.credentials)}, ${inLine(route.integration)}`);
   for (const { name, passed, expected, found, code, message } of checks) {
     const mark = passed ? terminal.style("green", "ok    ") : terminal.style("red", "failed");
     const compared = [expected && `expected ${inLine(expected)}`, found && `found ${inLine(found)}`].filter(Boolean).join("; ");
-    const reason = passed ? "" : `${code}: ${inLine(message)}`;
+    const reason = passed ? "" : `${inLine(code)}: ${inLine(message)}`;
     say(`  ${mark}    ${inLine(name)}${compared || reason ? ": " : ""}${[reason, compared].filter(Boolean).join("; ")}`);
   }
-  const failed = host.exchanges.filter(({ failure, status }) => failure !== undefined || status !== 200).map(({ url, failure, status }) => `${inLine(url)}: ${failure ?? `status ${status}`}`);
+  const failed = host.exchanges.filter(({ failure, status }) => failure !== undefined || status !== 200).map(({ url, failure, status }) => `${inLine(url)}: ${inLine(failure ?? `status ${status}`)}`);
   for (const one of new Set(failed)) say(`  fetched   ${one}`);
-  if (verdict.forwarded) {
+  if (verdict.observed !== undefined) say(`  observed  ${terminal.style("yellow", `${inLine(verdict.observed)} would have been refused`)}`);
+  if (verdict.asksProvider) say("  verdict   would ask the provider");
+  else if (verdict.forwarded) {
     say(`  verdict   ${terminal.style("green", "forwarded")} to ${verdict.binding === undefined ? "" : `the service ${inLine(verdict.binding)}, `}${inLine(verdict.url)}`);
     if (verdict.dropped.length > 0) say(`  dropped   ${inLine(verdict.dropped.join(", "))}`);
   } else {
-    const result = `${verdict.status}${verdict.code === undefined ? "" : ` ${verdict.code}`}`;
+    const result = `${verdict.status}${verdict.code === undefined ? "" : ` ${inLine(verdict.code)}`}`;
     say(`  verdict   ${terminal.style(verdict.status < 400 ? "green" : "red", result)}${verdict.detail === undefined ? "" : `: ${inLine(verdict.detail)}`}`);
   }
   for (const [name, value] of verdict.headers) say(`  header    ${inLine(name)}: ${inLine(value)}`);

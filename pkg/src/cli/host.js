@@ -17,14 +17,19 @@ export class Host {
 
   #isReadOnly;
 
-  /** @param {{ isReadOnly?: boolean }} [options] `isReadOnly`: refuse to send anything but GET requests */
+  /** Whether a request was refused because it would have asked the provider for more than a document. */
+  wouldAsk = false;
+
+  /** @param {{ isReadOnly?: boolean }} [options] `isReadOnly`: refuse to send anything but GET requests without credentials */
   constructor({ isReadOnly = false } = {}) {
     this.#isReadOnly = isReadOnly;
   }
 
   /** Sends a request once: no redirects, one deadline for the whole response. Returns what the core reads. */
   async send(method, url, headers, body, millis, limit) {
-    if (this.#isReadOnly && method !== "GET") {
+    const hasCredentials = headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === "authorization");
+    if (this.#isReadOnly && (method !== "GET" || hasCredentials)) {
+      this.wouldAsk = true;
       this.exchanges.push({ url, failure: "not sent: this command changes nothing at the provider" });
       return false;
     }

@@ -1,7 +1,7 @@
 // `edgeward init`: a Worker project with the gateway, for a site with a login or for an API.
 
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { core } from "./core.js";
 import { DEVELOPMENT_CLIENT, DEVELOPMENT_GATEWAY as LOCAL, DEVELOPMENT_ISSUER } from "./development.js";
@@ -60,10 +60,10 @@ export async function run(values, [folder = "."], terminal) {
   if (values.site && values.api) throw new UsageError("--site and --api exclude each other");
   const project = await complete(values, terminal);
   const files = filesOf(project);
-  const existing = Object.keys(files).filter((name) => !OPTIONAL.includes(name) && existsSync(join(folder, name)));
+  const existing = Object.keys(files).filter((name) => isTaken(join(folder, name)) && !isKept(folder, name));
   if (existing.length > 0 && !values.force) throw new Failure(`${existing.join(", ")} ${existing.length === 1 ? "exists" : "exist"} already: remove what you do not need, or use --force`);
   check(files);
-  write(folder, files, terminal);
+  write(folder, files, values.force === true, terminal);
   terminal.print(nextSteps(project, folder, terminal));
   return 0;
 }
@@ -132,6 +132,18 @@ function origin(name, value) {
 
 /** Files that stay as they are if they exist. */
 const OPTIONAL = ["package.json", ".gitignore"];
+
+const isKept = (folder, name) => OPTIONAL.includes(name) && existsSync(join(folder, name));
+
+/** Whether something has this name, be it a link to nothing. */
+function isTaken(file) {
+  try {
+    return lstatSync(file, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    // Its folder cannot be entered, which is reported when it is to be made.
+    return false;
+  }
+}
 
 function filesOf(project) {
   const isSite = project.site === true;
@@ -237,17 +249,22 @@ function check(files) {
   if (errors.length > 0) throw new UsageError(`these values make no configuration: ${errors.join("; ")}`);
 }
 
-function write(folder, files, terminal) {
+/** Writes a new file. What has its name is not written through: it may be a link to elsewhere, or readable by others. */
+const create = (file, content, options = {}) => writeFileSync(file, content, { ...options, flag: "wx" });
+
+function write(folder, files, isForced, terminal) {
   try {
     mkdirSync(folder, { recursive: true });
     for (const [name, content] of Object.entries(files)) {
       const file = join(folder, name);
-      if (!OPTIONAL.includes(name) || !existsSync(file)) {
-        writeFileSync(file, content, name === ".dev.vars" ? { mode: 0o600 } : {});
+      if (!isKept(folder, name)) {
+        if (isForced) rmSync(file, { force: true });
+        create(file, content, name === ".dev.vars" ? { mode: 0o600 } : {});
         terminal.print(`wrote ${inLine(file)}\n`);
       } else if (name === ".gitignore" && !readFileSync(file, "utf8").split(/\r?\n/).some((line) => /^\/?\.dev\.vars\*?$/.test(line.trim()))) {
         const before = readFileSync(file, "utf8");
-        writeFileSync(file, `${before}${before === "" || before.endsWith("\n") ? "" : "\n"}.dev.vars\n`);
+        rmSync(file);
+        create(file, `${before}${before === "" || before.endsWith("\n") ? "" : "\n"}.dev.vars\n`);
         terminal.print(`added .dev.vars to ${inLine(file)}\n`);
       }
     }

@@ -3,7 +3,7 @@
 import { core } from "./core.js";
 import { Host } from "./host.js";
 import { discover, isHttpUrl } from "./provider.js";
-import { Failure, inLine, UsageError } from "./terminal.js";
+import { Failure, inLine, json as asJson, UsageError } from "./terminal.js";
 
 export const help = `Lists the keys that an issuer publishes: which of them can verify signatures, and why not the others.
 
@@ -29,7 +29,7 @@ export async function run({ "jwks-uri": jwksUri, json = false }, [issuer], termi
   const keys = await terminal.during(`fetching the keys of ${issuer ?? jwksUri}`, () => fetchKeys(issuer, jwksUri));
   const usable = keys.filter((key) => key.unusable === null).length;
   if (json) {
-    terminal.print(`${JSON.stringify({ usable, keys }, null, 2)}\n`);
+    terminal.print(asJson({ usable, keys }));
   } else {
     const rows = keys.map(({ kid, kty, alg, use, size, unusable }) => [kid, kty, alg, use, size, unusable === null ? "usable" : `not usable: ${unusable}`].map((cell) => inLine(cell ?? "–")));
     terminal.print(table([["kid", "kty", "alg", "use", "size", ""], ...rows], terminal));

@@ -11,10 +11,18 @@ const STYLES = { red: 31, green: 32, yellow: 33, cyan: 36, bold: 1, dim: 2 };
 
 /** Text from files and providers, fit for a terminal. */
 // eslint-disable-next-line no-control-regex
-export const printable = (text) => String(text).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+export const printable = (text) => String(text).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
 
-/** The same in one line. */
-export const inLine = (text) => printable(String(text).replace(/\s*\n\s*/g, " "));
+/** The same in one line. No regular expression: one for the white space around line breaks takes quadratic time. */
+export function inLine(text) {
+  const lines = String(text).split("\n");
+  const last = lines.length - 1;
+  const trimmed = lines.map((line, index) => (index === 0 ? line : line.trimStart())).map((line, index) => (index === last ? line : line.trimEnd()));
+  return printable(trimmed.filter((line, index) => line !== "" || index === 0 || index === last).join(" "));
+}
+
+/** JSON for the standard output: what could steer a terminal or reorder its text is escaped. `JSON.stringify` escapes U+0000–001F only. */
+export const json = (value) => `${JSON.stringify(value, null, 2).replace(/[\u007f-\u009f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`)}\n`;
 
 export class Terminal {
   #timer;

@@ -1,35 +1,99 @@
 // The variables of a configuration: `$env.NAME`, `$secrets.NAME`, and those that stand in for keys.
 
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { Failure, inLine } from "./terminal.js";
+import { Failure, inLine, UsageError } from "./terminal.js";
 
 /** The options of the commands that read a configuration. Node reads the file of `--env-file` before a script starts, and ends if there is none. */
-export const VARIABLES_OPTIONS = { "vars": { type: "string", multiple: true }, "env-file": { type: "string", multiple: true } };
+export const VARIABLES_OPTIONS = { "vars": { type: "string", multiple: true }, "env-file": { type: "string", multiple: true }, "env": { type: "string", multiple: true } };
 
-export const filesOf = ({ vars = [], "env-file": envFiles = [] }) => [...envFiles, ...vars];
+/** The variables that stand in for keys (src/gateway/config), which the environment may give without being asked. */
+const STAND_INS = [
+  "APP_BASE_URL", "AUTH0_AUDIENCE", "AUTH0_BASE_URL", "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_DOMAIN", "AUTH0_ISSUER", "AUTH0_ISSUER_BASE_URL", "AUTH0_SECRET",
+];
+/** Names of what is secret, whether a configuration calls it `$secrets` or `$env`. */
+const SECRET_NAME = /SECRET|PASSWORD|CREDENTIAL|(^|_)(TOKEN|(API)?KEY)S?(_|$)/i;
+/** The keys of an authorizer that are sent in no address. */
+const SECRET_KEYS = new Set(["client_secret", "jwks"]);
+const MAX_FILE_BYTES = 1 << 20;
 
 export const VARIABLES_HELP = `Variables come from the first of these that has them: the files of --vars, of which a later one precedes; the environment; .dev.vars
-and the [vars] of wrangler.toml, wrangler.json or wrangler.jsonc beside FILE. Their values are never printed.`;
+and the [vars] of wrangler.toml, wrangler.json or wrangler.jsonc beside FILE. Of the environment, only names count that one
+of these files or .dev.vars.example has, that stand in for keys, such as AUTH0_DOMAIN, or that --env gives. No secret is sent in an address.`;
 
-/** Returns a function that returns a variable by its name, or undefined. */
-export function variables(files, configuration) {
+/**
+ * Returns a function that returns a variable by its name, or undefined; and the names it was asked for that the environment has, but may
+ * not give: a configuration of someone else could send any of them to an address of its choice.
+ */
+export function variables({ vars = [], "env-file": envFiles = [], env = [] }, configuration) {
+  for (const name of env) {
+    if (!/^[A-Za-z_]\w*$/.test(name)) throw new UsageError(`--env: ${JSON.stringify(inLine(name))} is not the name of a variable`);
+  }
   const beside = (name) => readIfPresent(join(dirname(configuration), name));
-  const named = files.map((file) => {
+  const named = [...envFiles, ...vars].map((file) => {
     const text = readIfPresent(file);
     if (text === undefined) throw new Failure(`${file} cannot be read`);
     return parseEnv(text);
   });
-  const sources = [...named.reverse(), new Map(Object.entries(process.env)), parseEnv(beside(".dev.vars") ?? ""), wranglerVariables(beside)];
-  return (name) => sources.find((source) => source.has(name))?.get(name);
+  named.reverse();
+  const local = [parseEnv(beside(".dev.vars") ?? ""), wranglerVariables(beside)];
+  const declared = [...named, ...local, parseEnv(beside(".dev.vars.example") ?? "")].flatMap((source) => [...source.keys()]);
+  const allowed = new Set([...declared, ...STAND_INS, ...env]);
+  const environment = new Map(Object.entries(process.env).filter(([name]) => allowed.has(name)));
+  const sources = [...named, environment, ...local];
+  const withheld = new Set();
+  const lookUp = (name) => {
+    if (!allowed.has(name) && Object.hasOwn(process.env, name)) withheld.add(name);
+    return sources.find((source) => source.has(name))?.get(name);
+  };
+  return { lookUp, withheld };
 }
 
+/** Adds to problems of variables that are not set how the environment may set them. */
+export const hinted = (problems, withheld) => problems.map((problem) => {
+  const [, name] = / (\S+) is not set$/.exec(problem.message) ?? [];
+  return withheld.has(name) ? { ...problem, message: `${problem.message}; the environment has it: allow it with --env ${name}` } : problem;
+});
+
+/**
+ * Returns a problem for each secret in a part of an authorizer that may be sent in an address: issuers, and what a login is begun with.
+ * Addresses are logged by servers on their way.
+ */
+export function secretsInAddresses(text, { env = [] } = {}) {
+  const problems = [];
+  const look = (value, path) => {
+    if (typeof value === "string") {
+      for (const [, kind, name] of value.matchAll(/\$(env|secrets)\.(\w+)/g)) {
+        const isSecret = kind === "secrets" || (SECRET_NAME.test(name) && !env.includes(name));
+        if (isSecret) problems.push({ path, message: `$${kind}.${name} would be sent in an address: secrets belong in client_secret only; for what is not secret, ${kind === "secrets" ? "write $env" : `use --env ${name}`}`, isError: true });
+      }
+    } else if (typeof value === "object" && value !== null) {
+      for (const [key, one] of Object.entries(value)) {
+        if (!SECRET_KEYS.has(key)) look(one, Array.isArray(value) ? `${path}[${key}]` : `${path}.${key}`);
+      }
+    }
+  };
+  const document = JSON.parse(text.replace(/^\ufeff/, ""));
+  for (const key of ["authorizer", "authorizers"]) look(document[key], key);
+  return problems;
+}
+
+/** Reads a text file; a huge one, or a device without end, is refused. */
 function readIfPresent(file) {
+  const bytes = Buffer.alloc(MAX_FILE_BYTES + 1);
+  let length = 0;
   try {
-    return readFileSync(file, "utf8");
+    const descriptor = openSync(file, "r");
+    try {
+      for (let read = 1; read > 0 && length < bytes.length; length += read) read = readSync(descriptor, bytes, length, bytes.length - length, null);
+    } finally {
+      closeSync(descriptor);
+    }
   } catch {
     return undefined;
   }
+  if (length > MAX_FILE_BYTES) throw new Failure(`${file} is too large`);
+  return bytes.toString("utf8", 0, length);
 }
 
 /** Reads lines `NAME=value`. A value in quotes may hold line breaks; in double quotes, `\n` is one. */
@@ -69,10 +133,11 @@ const strings = (object) => new Map(Object.entries(object ?? {}).filter(([, valu
 export function parseTomlVariables(text) {
   const found = new Map();
   let isInside = false;
-  for (const line of text.split(/\r?\n/)) {
-    const table = /^\s*\[\[?\s*([^\]]*?)\s*\]/.exec(line);
-    if (table !== null) isInside = table[1] === "vars";
-    const [, prefix, name, quoted] = /^\s*(vars\s*\.\s*)?["']?([\w-]+)["']?\s*=\s*("(?:\\.|[^"\\])*"|'[^']*')\s*(?:#.*)?$/.exec(line) ?? [];
+  for (const untrimmed of text.split("\n")) {
+    const line = untrimmed.trim();
+    const table = /^\[\[?([^\]]*)\]/.exec(line);
+    if (table !== null) isInside = table[1].trim() === "vars";
+    const [, prefix, name, quoted] = /^(vars\s*\.\s*)?["']?([\w-]+)["']?\s*=\s*("(?:\\.|[^"\\])*"|'[^']*')\s*(?:#.*)?$/.exec(line) ?? [];
     if (name === undefined || !(isInside || prefix !== undefined)) continue;
     found.set(name, quoted[0] === "'" ? quoted.slice(1, -1) : unquote(quoted));
   }
@@ -89,7 +154,8 @@ function unquote(text) {
 
 /** Reads JSON with comments and trailing commas. */
 export function parseJsonc(text, name) {
-  const strict = text.replace(/("(?:\\.|[^"\\])*")|\/\/[^\n]*|\/\*[\s\S]*?\*\//g, (_, string) => string ?? " ").replace(/("(?:\\.|[^"\\])*")|,(?=\s*[}\]])/g, (_, string) => string ?? "");
+  // A string or comment without an end takes the rest: trying again at each of its characters would take quadratic time.
+  const strict = text.replace(/("(?:\\[\s\S]|[^"\\])*(?:"|\\?$))|\/\/[^\n]*|\/\*[\s\S]*?(?:\*\/|$)/g, (_, string) => string ?? " ").replace(/("(?:\\[\s\S]|[^"\\])*(?:"|\\?$))|,(?=\s*[}\]])/g, (_, string) => string ?? "");
   try {
     return JSON.parse(strict);
   } catch (error) {

@@ -3,7 +3,7 @@
 import { createVerifier } from "edgeward";
 import { standardInput } from "./document.js";
 import { describe } from "./host.js";
-import { inLine, UsageError } from "./terminal.js";
+import { inLine, json as asJson, UsageError } from "./terminal.js";
 
 const ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
 
@@ -58,7 +58,7 @@ export async function run(values, [given], terminal) {
   }
   const { header, payload } = token;
   if (values.json) {
-    terminal.print(`${JSON.stringify({ valid: true, header, payload }, null, 2)}\n`);
+    terminal.print(asJson({ valid: true, header, payload }));
   } else {
     terminal.print(`${terminal.style("green", "valid")}: signed by ${inLine(header.kid === undefined ? "a key without kid" : JSON.stringify(header.kid))} with ${inLine(header.alg)}\n`);
     for (const [name, value] of Object.entries(payload)) terminal.print(`  ${inLine(name)}: ${inLine(shown(name, value))}\n`);
@@ -85,7 +85,7 @@ function refused(error, json, terminal) {
   const { code, message, claim, expected, found, cause } = error;
   const reason = reasonOf(cause);
   if (json) {
-    terminal.print(`${JSON.stringify({ valid: false, code, message, claim, expected, found, reason }, null, 2)}\n`);
+    terminal.print(asJson({ valid: false, code, message, claim, expected, found, reason }));
     return;
   }
   terminal.print(`${terminal.style("red", "not valid")}: ${inLine(code)}: ${inLine(message)}\n`);
