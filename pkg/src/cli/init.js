@@ -40,7 +40,7 @@ Usage: edgeward init --site | --api [OPTION ...] [FOLDER]
 Examples:
   edgeward init --site --provider auth0 --domain tenant.us.auth0.com --client-id abc123 --url https://app.example.com gateway
   edgeward init --api --provider oidc --issuer https://login.example.com --audience https://api.example.com
-  edgeward init --site --provider dev && npm install && npx edgeward dev-idp & npx wrangler dev
+  edgeward init --site --provider dev && npm install     then, in two terminals: npx edgeward dev-idp, npx wrangler dev
 
 Exit codes: 0 the files are written, 1 they are not, 2 the command line is wrong.
 `;
