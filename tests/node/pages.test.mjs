@@ -181,6 +181,19 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
     assert.deepEqual(complaints, []);
   }
 
+  test("a form sent to an address that accepts none", async () => {
+    await fresh();
+    await page.goto(`${site}/get`);
+    await page.evaluate(() => {
+      const form = Object.assign(document.createElement("form"), { method: "post", action: "/get" });
+      document.body.append(form);
+      form.submit();
+    });
+    await page.waitForFunction(() => document.title.includes("This does not work here"));
+    assert.equal(await heading(), "This does not work here");
+    await picture("method-not-allowed");
+  });
+
   for (const locale of ["en-GB", "de-DE"]) {
     test(`every page that needs no session, ${locale}`, async () => {
       await fresh(locale);
