@@ -210,16 +210,7 @@ fn policy_of(route: &Route) -> String {
         Methods::Any => list("any method", &[]),
         Methods::Only(methods) => list("methods", methods),
     }
-    list(
-        if route.auth == Auth::None {
-            "public"
-        } else if route.auth == Auth::Optional {
-            "optional"
-        } else {
-            "required"
-        },
-        &[],
-    );
+    list(route.auth.name(), &[]);
     list(if route.only_observes { "observed" } else { "enforced" }, &[]);
     list(route.credentials.name(), &[]);
     list(route.integration.action_name().unwrap_or("no action"), &[]);

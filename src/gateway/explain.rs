@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::ops::ControlFlow::{Break, Continue};
 
 use super::matched::{Credentials, MatchedRequest};
-use super::route::{Auth, Integration, Route};
+use super::route::{Integration, Route};
 use super::{Gateway, HEALTH_PATH, token_source::Token};
 use crate::http::path::{Reading, RequestPath};
 use crate::http::{Reply, RequestHead};
@@ -231,11 +231,7 @@ impl RouteInfo {
     fn of(route: &Route) -> Self {
         Self {
             pattern: route.pattern.as_str().into(),
-            auth: match route.auth {
-                Auth::Required => "required",
-                Auth::Optional => "optional",
-                Auth::None => "none",
-            },
+            auth: route.auth.name(),
             credentials: route.credentials.name(),
             integration: match &route.integration {
                 Integration::Proxy { .. } => "http_proxy",

@@ -69,6 +69,15 @@ pub(super) enum Auth {
 }
 
 impl Auth {
+    /// Returns the name in the configuration.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::Optional => "optional",
+            Self::None => "none",
+        }
+    }
+
     /// Returns a number that grows with strictness.
     pub(super) const fn strictness(self) -> u8 {
         match self {

@@ -113,7 +113,8 @@ impl LoginError {
             Self::Keys(error) => format!("{code}: {error}"),
             Self::Userinfo(error) => format!("{code}: {}", error.hint()),
             Self::DestinationTooLong => {
-                format!("{code}: the address is longer than 9216 bytes, or begins with two slashes in some reading")
+                let most = limits::MAX_RETURN_TO_BYTES;
+                format!("{code}: the address is longer than {most} bytes, or begins with two slashes in some reading")
             }
             Self::TooLarge => format!("{code}: store fewer claims with session.claims, or configure smaller tokens"),
         }

@@ -7,10 +7,9 @@ export class Failure extends Error {}
 export class UsageError extends Error {}
 
 const PATIENCE_MS = 1_000;
-const STYLES = { red: 31, green: 32, yellow: 33, cyan: 36, bold: 1, dim: 2 };
+const STYLES = { red: 31, green: 32, yellow: 33, bold: 1, dim: 2 };
 
 /** Text from files and providers, fit for a terminal. */
-// eslint-disable-next-line no-control-regex
 export const printable = (text) => String(text).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
 
 /** The same in one line. No regular expression: one for the white space around line breaks takes quadratic time. */
