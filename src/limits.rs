@@ -314,3 +314,18 @@ pub const SESSION_END_TIMEOUT_MS: u32 = 2_000;
 
 /// Most records in one shared object: with proofs of possession that are remembered for two minutes, some eighty per second.
 pub const MAX_SHARED_RECORDS: usize = 10_000;
+
+/// How long an instance uses a revocation record that it has read, in milliseconds: a revocation takes effect within it.
+pub const REVOCATION_FRESH_MS: i64 = 1000;
+
+/// Timeout of a message about revocations, in milliseconds: far more than a Durable Object on another continent takes.
+pub const REVOCATION_TIMEOUT_MS: u32 = 2000;
+
+/// Revocation records that an instance caches, absent ones included.
+pub const REVOCATION_CACHE_ENTRIES: usize = 1024;
+
+/// Longest lifetime of bearer tokens that can be configured for revocation, in seconds: a year.
+pub const MAX_TOKEN_LIFETIME_S: u32 = 31_536_000;
+
+/// Longest body that the gateway itself reads, of a logout token or a revocation, in bytes: the longest token, percent-encoded.
+pub const MAX_REQUEST_BODY_BYTES: usize = 3 * MAX_TOKEN_BYTES + 1024;

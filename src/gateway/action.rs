@@ -20,6 +20,8 @@ pub(super) enum Action<'g> {
     Answer(Answer<'g>),
     /// Run this login step.
     Login(LoginStep, &'g Arc<RelyingParty>),
+    /// Revoke what the body names.
+    Revoke,
 }
 
 impl<'g> MatchedRequest<'g> {
@@ -44,13 +46,17 @@ impl<'g> MatchedRequest<'g> {
                 let destination = |target: &str| Destination::Service { binding, url: url(target) };
                 self.forward(head, destination, headers, options, caller)
             }
+            Integration::Revoke => return Action::Revoke,
             // Unreachable: a configuration with such a route and no login is refused.
             Integration::Login
             | Integration::Callback
             | Integration::Logout
             | Integration::Userinfo
             | Integration::Claims
-            | Integration::Refresh => Answer::Reply(Reply::problem(503, "config_invalid", "Login is not configured.")),
+            | Integration::Refresh
+            | Integration::BackchannelLogout => {
+                Answer::Reply(Reply::problem(503, "config_invalid", "Login is not configured."))
+            }
         })
     }
 

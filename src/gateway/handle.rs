@@ -14,8 +14,11 @@ use super::route::LoginStep;
 use super::token_source::Token;
 use super::{Gateway, HEALTH_PATH};
 use crate::host::{Level, REQUEST};
-use crate::http::{Reply, RequestHead, missing_token, unavailable, with_resource_metadata};
-use crate::oidc::{AccessTokenVerdict, LoginError, LoginHost, LoginRequest, Refreshed, RelyingParty};
+use crate::http::{Reply, RequestHead, missing_token, token_not_accepted, unavailable, with_resource_metadata};
+use crate::oidc::{
+    AccessTokenVerdict, LoginError, LoginHost, LoginRequest, Refreshed, RelyingParty, RevocationUnavailable,
+    revocation_unavailable,
+};
 use crate::session::Session;
 use crate::verifier::VerificationError;
 
@@ -142,6 +145,13 @@ impl<'g> MatchedRequest<'g> {
         if let Some(event) = event {
             event.token = Some(verified.clone());
         }
+        if let Some(revocations) = &self.gateway.revocations {
+            match revocations.ends_token(text, verified.claims(), host).await {
+                Ok(false) => {}
+                Ok(true) => return Answer::Reply(token_not_accepted("token_revoked", "The token was revoked.")),
+                Err(RevocationUnavailable) => return Answer::Reply(revocation_unavailable()),
+            }
+        }
         if let Break(reply) = self.authorize(verified.claims()) {
             return Answer::Reply(reply);
         }
@@ -158,6 +168,22 @@ impl<'g> MatchedRequest<'g> {
         host: &impl LoginHost,
         event: &mut Option<RequestEvent<'g>>,
     ) -> Answer<'g> {
+        if let Some(revocations) = &self.gateway.revocations {
+            match revocations.ends_session(&session, host).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    // Its cookie stays: by the time the response arrives, the browser may hold that of a new login under the same name.
+                    let answer = self.answer_anonymous(head, None, host).await;
+                    let answer = self.observed(answer, head, host, event);
+                    return answer.with_session(SessionContext {
+                        party: Arc::clone(party),
+                        session,
+                        cookies: Vec::new(),
+                    });
+                }
+                Err(RevocationUnavailable) => return Answer::Reply(revocation_unavailable()),
+            }
+        }
         let mut is_changed = party.sessions.should_rewrite_cookie(&session, host.now());
         if session.needs_refresh(host.now()) && !self.is_refresh() {
             match party.refresh(&session, head.client_address(), host).await {
@@ -269,6 +295,7 @@ impl<'g> MatchedRequest<'g> {
         let (step, party) = match self.action(head, caller) {
             Action::Answer(answer) => return answer,
             Action::Login(step, party) => (step, party),
+            Action::Revoke => return Answer::Reply(self.gateway.revoke(head, caller, host).await),
         };
         let outcome = match step {
             LoginStep::Begin => party.begin(head, self.path(), host).await,
@@ -279,6 +306,10 @@ impl<'g> MatchedRequest<'g> {
             LoginStep::Userinfo => Ok(match caller {
                 Some(caller) => party.userinfo(caller.claims, caller.token, session.is_some(), host).await,
                 None => missing_token(None),
+            }),
+            LoginStep::BackchannelLogout => Ok(match &self.gateway.revocations {
+                Some(revocations) => party.backchannel_logout(head, revocations, host).await,
+                None => revocation_unavailable(),
             }),
             LoginStep::Claims => {
                 Ok(caller.map_or_else(|| missing_token(None), |caller| Reply::json(caller.claims.as_json().into())))

@@ -23,8 +23,8 @@ use crate::oidc::{confirm_logout, navigation_required, open_in_window};
 impl MatchedRequest<'_> {
     /// Returns the login step that a request intends, or the response to a request that intends none and has no effect.
     pub(super) fn check_intent(&self, head: &RequestHead<'_>, step: LoginStep) -> Result<LoginStep, Reply> {
-        // These only read or refresh; their callers were checked with the credentials.
-        if matches!(step, LoginStep::Userinfo | LoginStep::Claims | LoginStep::Refresh) {
+        // These only read or refresh, and their callers were checked with the credentials; or a signed token states the intent.
+        if matches!(step, LoginStep::Userinfo | LoginStep::Claims | LoginStep::Refresh | LoginStep::BackchannelLogout) {
             return Ok(step);
         }
         if matches!(head.method, "HEAD" | "OPTIONS") {

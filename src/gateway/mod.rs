@@ -22,6 +22,7 @@ mod matched;
 mod pages;
 mod pattern;
 mod resource;
+mod revoke;
 mod route;
 #[cfg(test)]
 #[cfg(feature = "unicode")]
@@ -58,7 +59,7 @@ use crate::http::page::Pages;
 use crate::http::path::RequestPath;
 use crate::http::{Reply, RequestHead, canonical_name, cookies_without};
 use crate::jwt::ClaimPath;
-use crate::oidc::RelyingParty;
+use crate::oidc::{RelyingParty, Revocations};
 use crate::url::is_issuer;
 use crate::verifier::Verifier;
 
@@ -88,6 +89,7 @@ struct Trust {
     resource: Option<ProtectedResource>,
     roles_claims: Vec<(String, ClaimPath)>,
     token_sources: Vec<TokenSource>,
+    revocations: Option<Revocations>,
 }
 
 /// What all authorizers share.
@@ -182,6 +184,8 @@ pub struct Gateway {
     token_sources: Vec<TokenSource>,
     /// The canonical names of the cookies for tokens, of all authorizers.
     token_cookies: Vec<Vec<u8>>,
+    /// The revocations of sessions and tokens; `None` if nothing can revoke them.
+    revocations: Option<Revocations>,
     /// The gateways of further authorizers.
     hosts: Hosts,
     recording: Recording,
@@ -191,7 +195,7 @@ impl Gateway {
     fn new(routes: Routes, surroundings: Surroundings, trust: Trust) -> Self {
         let Surroundings { unicode, cors, pages } = surroundings;
         let Routes { mut routes, table, has_default_login } = routes;
-        let Trust { verifier, login, resource, roles_claims, token_sources } = trust;
+        let Trust { verifier, login, resource, roles_claims, token_sources, revocations } = trust;
         for route in &mut routes {
             route.login_step = route.integration.login_step().zip(login.clone());
         }
@@ -215,6 +219,7 @@ impl Gateway {
             roles_claims,
             token_sources,
             token_cookies: Vec::new(),
+            revocations,
             hosts: Hosts::default(),
             recording: Recording::default(),
         }

@@ -45,6 +45,8 @@ pub(crate) enum LoginStep {
     Claims,
     /// Refresh the tokens of the session.
     Refresh,
+    /// End the sessions that a logout token of the provider names.
+    BackchannelLogout,
 }
 
 impl Route {
@@ -141,6 +143,8 @@ pub(super) enum Integration {
     Userinfo,
     Claims,
     Refresh,
+    BackchannelLogout,
+    Revoke,
 }
 
 /// How requests are forwarded, to an origin or a service.
@@ -171,14 +175,22 @@ impl Integration {
             Self::Proxy { headers, .. } | Self::Service { headers, .. } | Self::Respond { headers, .. } => {
                 Some(headers)
             }
-            Self::Login | Self::Callback | Self::Logout | Self::Userinfo | Self::Claims | Self::Refresh => None,
+            Self::Login
+            | Self::Callback
+            | Self::Logout
+            | Self::Userinfo
+            | Self::Claims
+            | Self::Refresh
+            | Self::BackchannelLogout
+            | Self::Revoke => None,
         }
     }
 
     /// Returns the login step that the gateway itself performs; `None` for an origin or a fixed response.
     pub(super) const fn login_step(&self) -> Option<LoginStep> {
         match self {
-            Self::Proxy { .. } | Self::Service { .. } | Self::Respond { .. } => None,
+            Self::Proxy { .. } | Self::Service { .. } | Self::Respond { .. } | Self::Revoke => None,
+            Self::BackchannelLogout => Some(LoginStep::BackchannelLogout),
             Self::Login => Some(LoginStep::Begin),
             Self::Callback => Some(LoginStep::Callback),
             Self::Logout => Some(LoginStep::Logout),
@@ -198,17 +210,19 @@ impl Integration {
             Self::Userinfo => Some("userinfo"),
             Self::Claims => Some("claims"),
             Self::Refresh => Some("refresh"),
+            Self::BackchannelLogout => Some("backchannel_logout"),
+            Self::Revoke => Some("revoke"),
         }
     }
 
     /// Whether it requires a login client.
     pub(super) fn needs_login(&self) -> bool {
-        self.action_name().is_some()
+        self.action_name().is_some() && *self != Self::Revoke
     }
 
     /// Whether it is part of logging in or out, and so cannot require a login.
     pub(super) fn is_login_flow(&self) -> bool {
-        matches!(self, Self::Login | Self::Callback | Self::Logout)
+        matches!(self, Self::Login | Self::Callback | Self::Logout | Self::BackchannelLogout)
     }
 }
 

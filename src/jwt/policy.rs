@@ -94,8 +94,20 @@ pub(super) struct IdRules {
     pub(super) nonce: Option<String>,
     /// The access token that `at_hash` must match, if the token has one.
     pub(super) at_hash: Option<AtHash>,
-    /// Whether these are the rules of a signed userinfo response instead (OpenID Connect Core §5.3.2).
-    pub(super) is_userinfo: bool,
+    /// The statement of the provider that these are the rules of.
+    pub(super) statement: Statement,
+}
+
+/// A signed statement of the provider to its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Statement {
+    IdToken,
+    /// A userinfo response (OpenID Connect Core §5.3.2).
+    #[cfg_attr(not(feature = "gateway"), expect(dead_code, reason = "of the gateway only"))]
+    Userinfo,
+    /// A logout token (OpenID Connect Back-Channel Logout 1.0 §2.4).
+    #[cfg_attr(not(feature = "gateway"), expect(dead_code, reason = "of the gateway only"))]
+    Logout,
 }
 
 /// The access token that `at_hash` must match.
@@ -224,7 +236,8 @@ impl Policy<Id> {
             return Err(InvalidPolicy::NoAudience);
         }
         let audience = Vec::from([client_id.clone()]);
-        let rules = IdRules { client_id, clients: Vec::new(), nonce: None, at_hash: None, is_userinfo: false };
+        let rules =
+            IdRules { client_id, clients: Vec::new(), nonce: None, at_hash: None, statement: Statement::IdToken };
         Self::new(Kind::Id(rules), issuer.into(), audience, algorithms)
     }
 
@@ -244,7 +257,14 @@ impl Policy<Id> {
     /// `sub` (OpenID Connect Core §5.3.2).
     #[cfg(feature = "gateway")]
     pub(crate) fn for_userinfo(self) -> Self {
-        self.with_id_rules(|rules| rules.is_userinfo = true)
+        self.with_id_rules(|rules| rules.statement = Statement::Userinfo)
+    }
+
+    /// Returns the policy for logout tokens to the same client: what they say is checked by the caller (OpenID Connect Back-Channel
+    /// Logout 1.0 §2.6).
+    #[cfg(feature = "gateway")]
+    pub(crate) fn for_logout(self) -> Self {
+        self.with_id_rules(|rules| rules.statement = Statement::Logout).types(["logout+jwt"])
     }
 
     /// Allows one more audience besides the client.
@@ -322,6 +342,12 @@ impl<K> Policy<K> {
                 .and_then(|named| tenant_in(issuer, named))
                 .is_some_and(|tenant| tenants.contains(tenant)),
         }
+    }
+
+    /// Returns whether tokens of this issuer may be accepted.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn names_issuer(&self, issuer: &str) -> bool {
+        self.rules.names_issuer(issuer)
     }
 
     /// Returns the accepted algorithms.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::claims::{Registered, Shown, text};
-use super::policy::{AccessRules, Any, Id, IdRules, Kind, Rules};
+use super::policy::{AccessRules, Any, Id, IdRules, Kind, Rules, Statement};
 use super::token::{Header, UntrustedToken, parse_claims};
 use super::verified::{Times, Verified, VerifiedToken};
 use super::{Algorithm, Claims, Profile};
@@ -107,7 +107,8 @@ impl Rules {
         algorithm: Algorithm,
     ) -> Result<Times, VerifyError> {
         self.check_typ(header)?;
-        let is_userinfo = matches!(self.kind, Kind::Id(IdRules { is_userinfo: true, .. }));
+        let is_userinfo = matches!(self.kind, Kind::Id(IdRules { statement: Statement::Userinfo, .. }));
+        let is_logout = matches!(self.kind, Kind::Id(IdRules { statement: Statement::Logout, .. }));
         if !is_userinfo || claims.iss.is_some() {
             self.check_issuer(claims, key)?;
         }
@@ -119,7 +120,7 @@ impl Rules {
         let until = self.max_age_s.zip(claims.iat).map_or(exp, |(age, iat)| exp.min(iat + f64::from(age)));
         let times = Times { exp, nbf: claims.nbf, iat: claims.iat, until };
         self.check_times(&times, now)?;
-        if !is_userinfo {
+        if !is_userinfo && !is_logout {
             self.check_kind(header, claims, algorithm)?;
         }
         Ok(times)

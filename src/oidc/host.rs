@@ -1,6 +1,7 @@
 //! The host functions that logins need besides keys: randomness, jobs that outlive a request, and a coordinator per session.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::session_job::SessionJob;
 use super::shared_records::{SharedMessage, SharedResponse};
@@ -20,6 +21,12 @@ pub trait LoginHost: KeyHost + Spawn<SessionJob> {
     /// [`RelyingParty::coordinate`](super::RelyingParty::coordinate). Only called if there is a coordinator.
     fn coordinate(&self, message: CoordinatorMessage)
     -> impl Future<Output = Result<CoordinatorResponse, Unreachable>>;
+
+    /// Reads the body of the request that is handled; `None` if it is longer than `max_bytes`, or cannot be read. By default, it cannot.
+    fn read_body(&self, max_bytes: usize) -> impl Future<Output = Option<Vec<u8>>> {
+        let _ = max_bytes;
+        core::future::ready(None)
+    }
 
     /// Whether all instances share small records; see [`share`](Self::share). By default, those with coordinators do.
     fn has_shared_records(&self) -> bool {

@@ -11,7 +11,9 @@
 //! | refresh | `refresh`, `refresh_coordinator`, `session_coordinator` | RFC 6749 §6, OpenID Connect Core §12.2 |
 //! | userinfo | `userinfo` | OpenID Connect Core §5.3 |
 //! | logout | `logout` | OpenID Connect RP-Initiated Logout 1.0, RFC 7009 |
+//! | logout by the provider | `backchannel_logout`, `revocation` | OpenID Connect Back-Channel Logout 1.0 |
 
+mod backchannel_logout;
 mod callback;
 mod client;
 mod form;
@@ -26,6 +28,7 @@ mod refresh_coordinator;
 mod refresh_history;
 mod relying_party;
 mod return_to;
+mod revocation;
 mod rights;
 mod session_coordinator;
 mod session_job;
@@ -34,6 +37,7 @@ mod token_response;
 mod transaction;
 mod userinfo;
 
+pub(crate) use backchannel_logout::{has_media_type, revocation_unavailable};
 pub use callback::CallbackError;
 pub use client::{Client, ClientAuth, Secret};
 pub use form::has_parameter;
@@ -49,6 +53,7 @@ pub(crate) use refresh_coordinator::{RefreshCoordinator, RefreshOutcome, Refresh
 pub(crate) use relying_party::LoginState;
 pub use relying_party::RelyingParty;
 pub use return_to::ReturnTo;
+pub(crate) use revocation::{RevocationUnavailable, Revocations, Revoked};
 pub(crate) use rights::is_about_user;
 pub use rights::{AccessTokenVerdict, SubjectMatch, SubjectMismatch};
 pub use session_coordinator::{CoordinatorOutcome, CoordinatorStore, StoredText};

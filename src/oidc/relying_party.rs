@@ -74,6 +74,11 @@ pub(crate) struct LoginState {
 }
 
 impl RelyingParty {
+    /// Returns whether users of this issuer can log in.
+    pub(crate) fn names_issuer(&self, issuer: &str) -> bool {
+        self.id_policy.names_issuer(issuer)
+    }
+
     /// Returns the live sessions of a request, the newest first. There are several if cookies with one name were set for several
     /// domains.
     pub(crate) fn sessions_of(&self, head: &RequestHead<'_>, now: UnixTime) -> Vec<Arc<Session>> {

@@ -261,6 +261,11 @@ impl Session {
         now.secs() >= self.tokens.access_expires_s
     }
 
+    /// Returns when the user logged in, in seconds since 1970.
+    pub(crate) const fn created_s(&self) -> i64 {
+        self.created_s
+    }
+
     /// Returns the seconds since login.
     #[must_use]
     pub fn age_s(&self, now: UnixTime) -> i64 {

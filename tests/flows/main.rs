@@ -21,6 +21,7 @@ mod callback;
 mod journey;
 mod logout;
 mod refresh;
+mod revocation;
 mod shared;
 mod storm;
 mod tenants;

@@ -54,6 +54,8 @@ pub(crate) struct SharedObjects {
     records: SharedRecords,
     /// The messages received: action and object.
     pub(crate) asked: Vec<(SharedAction, String)>,
+    /// The bodies of the next requests that are read.
+    pub(crate) bodies: VecDeque<Vec<u8>>,
 }
 
 /// A coordinator shared by all instances.
@@ -268,6 +270,10 @@ impl LoginHost for VirtualHost {
             None => timeout.as_mut().poll(context).map(|()| Err(Unreachable::GivenUp)),
         })
         .await
+    }
+
+    async fn read_body(&self, max_bytes: usize) -> Option<Vec<u8>> {
+        self.shared(|shared| shared.bodies.pop_front()).filter(|body| body.len() <= max_bytes)
     }
 
     fn has_shared_records(&self) -> bool {

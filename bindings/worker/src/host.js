@@ -16,6 +16,9 @@ async function readBody(body, limit) {
   return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
+/** Reads the body of a request, which must be at most `limit` bytes. */
+export const bodyOf = (request, limit) => readBody(request.body, limit);
+
 /** Sends a request once: no redirects, no cache, one deadline for the whole response. `headers` alternates names and values. */
 export async function send(method, url, headers, body, millis, limit) {
   const pairs = [];

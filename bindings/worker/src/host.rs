@@ -37,6 +37,9 @@ extern "C" {
     /// Returns a promise of the response's status, four headers and body, or of the number of the failure.
     fn send(method: &str, url: &str, headers: Vec<String>, body: Option<String>, millis: u32, limit: usize) -> Promise;
     fn sleep(millis: u32) -> Promise;
+    /// Returns a promise of the body of a request.
+    #[wasm_bindgen(js_name = bodyOf)]
+    fn body_of(request: &JsValue, limit: usize) -> Promise;
     /// Returns a promise of an entry of the data center's cache, or of `undefined`.
     #[wasm_bindgen(js_name = edgeGet)]
     fn edge_get(key: &str, limit: usize) -> Promise;
@@ -62,11 +65,13 @@ thread_local! {
 pub(crate) struct WorkerHost {
     env: Env,
     ctx: Option<Rc<Context>>,
+    /// The request that is handled; `undefined` for a message.
+    request: JsValue,
 }
 
 impl WorkerHost {
-    pub(crate) fn new(env: Env, ctx: Option<Context>) -> Self {
-        Self { env, ctx: ctx.map(Rc::new) }
+    pub(crate) fn new(env: Env, ctx: Option<Context>, request: JsValue) -> Self {
+        Self { env, ctx: ctx.map(Rc::new), request }
     }
 
     /// Returns a binding of the Worker.
@@ -201,6 +206,11 @@ impl LoginHost for WorkerHost {
         let CoordinatorMessage { session, action, sealed, timeout_ms } = message;
         let (status, text) = self.ask_object(&session, action.name(), &sealed, timeout_ms).await?;
         Ok(CoordinatorResponse { status, text })
+    }
+
+    async fn read_body(&self, max_bytes: usize) -> Option<Vec<u8>> {
+        let body = JsFuture::from(body_of(&self.request, max_bytes)).await.ok()?;
+        body.dyn_ref::<Uint8Array>().map(Uint8Array::to_vec)
     }
 
     async fn share(&self, message: SharedMessage) -> Result<SharedResponse, Unreachable> {

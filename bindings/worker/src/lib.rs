@@ -56,7 +56,7 @@ async fn handle(inbound: Inbound, env: Env, ctx: Context, config: JsValue) -> Re
         let problems = if is_local { runtime::problems_for_developers(&env, &config) } else { Vec::new() };
         return response::from_reply(&config_invalid(&head, &problems));
     };
-    let host = WorkerHost::new(env, Some(ctx));
+    let host = WorkerHost::new(env, Some(ctx), inbound.raw.clone());
     let recorder = Recorder::new(&gateway, &head, &host);
     let mut event = recorder.as_ref().map(|_| RequestEvent::default());
     let response = match gateway.handle_with_event(&head, &host, &mut event).await {
@@ -78,7 +78,9 @@ pub fn coordinate(action: String, sealed: String, read: Function, env: Env, conf
             runtime::gateway(&env, &config).await.and_then(|gateway| gateway.login_of_message(&sealed).cloned());
         let outcome = match (party, SessionAction::from_name(&action)) {
             (Some(party), Some(action)) => {
-                let outcome = party.coordinate(action, &sealed, &Store(read), &WorkerHost::new(env, None)).await;
+                let outcome = party
+                    .coordinate(action, &sealed, &Store(read), &WorkerHost::new(env, None, JsValue::UNDEFINED))
+                    .await;
                 outcome.map_err(|_| JsValue::from("the storage of the Durable Object cannot be read"))?
             }
             _ => CoordinatorOutcome::unavailable(),

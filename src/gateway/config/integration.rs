@@ -40,6 +40,10 @@ variants! {
         Claims(NoKeys) = "claims";
         /// Refreshes the session's tokens.
         Refresh(NoKeys) = "refresh" | "auth0_refresh";
+        /// Receives the provider's logout tokens (OpenID Connect Back-Channel Logout) and ends the sessions that they name, everywhere.
+        BackchannelLogout(NoKeys) = "backchannel_logout";
+        /// Ends sessions and bearer tokens that the body names. The route must require authentication and a right.
+        Revoke(NoKeys) = "revoke";
     }
 }
 
@@ -143,6 +147,8 @@ impl IntegrationConfig {
             Self::Userinfo(_) => Integration::Userinfo,
             Self::Claims(_) => Integration::Claims,
             Self::Refresh(_) => Integration::Refresh,
+            Self::BackchannelLogout(_) => Integration::BackchannelLogout,
+            Self::Revoke(_) => Integration::Revoke,
         })
     }
 }

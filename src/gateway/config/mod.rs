@@ -24,6 +24,7 @@ mod redirects_tests;
 #[cfg(test)]
 mod reference;
 mod resource;
+mod revocation;
 mod session;
 mod suggestion;
 mod token_from;
@@ -47,6 +48,7 @@ use self::presets::AuthorizerForm;
 pub use self::reader::{Environment, Problem};
 use self::reader::{Reader, Section};
 use self::resource::ResourceConfig;
+use self::revocation::RevocationConfig;
 use self::session::SessionConfig;
 use super::hosts::HostTable;
 use super::route::{Auth, Integration, Route};
@@ -68,6 +70,8 @@ section! {
         hosts: HostMap;
         /// The sealed cookie that holds a login.
         session: SessionConfig;
+        /// Sessions and bearer tokens that end before they expire.
+        revocation: RevocationConfig;
         /// Where logins end.
         login: LoginConfig;
         /// The API, as described to its clients (RFC 9728).
@@ -86,10 +90,11 @@ section! {
 }
 
 /// The sections in which a misplaced key is looked up, and how a message names them.
-const SECTIONS: [(&str, &[Key]); 12] = [
+const SECTIONS: [(&str, &[Key]); 13] = [
     ("at the top level", GatewayConfig::KEYS),
     ("in authorizer", AuthorizerConfig::KEYS),
     ("in session", SessionConfig::KEYS),
+    ("in revocation", RevocationConfig::KEYS),
     ("in login", LoginConfig::KEYS),
     ("in protected_resource", ResourceConfig::KEYS),
     ("in cors", CorsConfig::KEYS),
@@ -220,6 +225,7 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
         }
         let surroundings = Surroundings { unicode: platform.unicode, cors: cors.clone(), pages: Arc::clone(&pages) };
         let trust = Trust {
+            revocations: revocation::compile(&config.revocation(), session, routes),
             verifier,
             login: login.map(Arc::new),
             resource: resource::check(&resource_of(number), authorizer),

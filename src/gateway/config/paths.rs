@@ -14,6 +14,7 @@ use super::reader::{Field, Reader};
 use super::redirects;
 #[cfg(test)]
 use super::reference;
+use super::revocation;
 use crate::gateway::agreement::RouteTable;
 use crate::gateway::headers::HeaderValue;
 use crate::gateway::index::RouteIndex;
@@ -217,7 +218,7 @@ fn compile(
     }
     if config.observe() {
         let place = format!("{place}.observe");
-        if integration.as_ref().is_some_and(Integration::needs_login) {
+        if integration.as_ref().is_some_and(|integration| integration.action_name().is_some()) {
             reader.error(&place, "is true, but only a route that forwards or responds can let refused requests pass");
         } else if auth == Auth::None {
             reader.error(&place, "has no effect, because the route has no authentication");
@@ -247,6 +248,7 @@ fn compile(
         requirements.organizations = authorizer.organizations().to_vec();
     }
     let (pattern, integration) = (config.path().cloned()?, integration?);
+    revocation::check_route(reader, place, &integration, config, (auth, &requirements));
     if integration.options().is_some_and(|options| !pattern.begins_with(&options.prefix)) {
         reader.error(
             &format!("{place}.integration.strip_prefix"),

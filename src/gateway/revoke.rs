@@ -1,0 +1,82 @@
+//! The `revoke` route: ends sessions and bearer tokens before they expire.
+
+use alloc::string::String;
+
+use super::Gateway;
+use super::matched::Caller;
+use crate::http::{PRIVATE, Reply, RequestHead};
+use crate::json::{Document, Value};
+use crate::limits;
+use crate::oidc::{LoginHost, RevocationUnavailable, Revoked, has_media_type, revocation_unavailable};
+
+/// A request to revoke.
+struct Order {
+    kind: Revoked,
+    value: String,
+    issuer: Option<String>,
+}
+
+impl Gateway {
+    /// Revokes what the body names. The caller is authorized.
+    pub(super) async fn revoke(
+        &self,
+        head: &RequestHead<'_>,
+        caller: Option<Caller<'_>>,
+        host: &impl LoginHost,
+    ) -> Reply {
+        let (Some(revocations), Some(caller)) = (&self.revocations, caller) else {
+            return Reply::problem(503, "config_invalid", "Revocation is not configured.");
+        };
+        let body =
+            host.read_body(limits::MAX_REQUEST_BODY_BYTES).await.filter(|_| has_media_type(head, "application/json"));
+        let Some(order) = body.and_then(Order::parse) else { return malformed() };
+        // Each issuer names its users, sessions, tokens and clients.
+        let issuer = order.issuer.as_deref().or(caller.claims.issuer()).unwrap_or_default();
+        if !self.names_issuer(issuer) {
+            return Reply::problem(400, "issuer_unknown", "The gateway accepts nothing from this issuer.");
+        }
+        let until_s = match order.kind {
+            Revoked::Token => limits::MAX_NUMERIC_DATE as i64,
+            _ => host.now().secs(),
+        };
+        match revocations.revoke(order.kind, (issuer, &order.value), until_s, true, host).await {
+            Ok(()) => Reply::new(204).with("cache-control", PRIVATE),
+            Err(RevocationUnavailable) => revocation_unavailable(),
+        }
+    }
+
+    fn names_issuer(&self, issuer: &str) -> bool {
+        self.verifier.as_ref().is_some_and(|verifier| verifier.rules_of(issuer).is_some())
+            || self.login.as_ref().is_some_and(|login| login.names_issuer(issuer))
+    }
+}
+
+impl Order {
+    /// Reads an object with exactly one thing to revoke, and its issuer if there are several.
+    fn parse(body: alloc::vec::Vec<u8>) -> Option<Self> {
+        let document = Document::parse(body, limits::MAX_CLAIMS_DEPTH).ok()?;
+        let (mut order, mut issuer) = (None, None);
+        for (name, value) in document.root().iter() {
+            let Value::String(text) = value else { return None };
+            let text = String::from(text);
+            if text.is_empty() {
+                return None;
+            }
+            if name == "iss" {
+                issuer = Some(text);
+                continue;
+            }
+            let kind = Revoked::ALL.into_iter().find(|kind| kind.name() == name)?;
+            if order.replace((kind, text)).is_some() {
+                return None;
+            }
+        }
+        order.map(|(kind, value)| Self { kind, value, issuer })
+    }
+}
+
+fn malformed() -> Reply {
+    let detail =
+        "The body must be a JSON object with one of sub, sid, jti and client_id, and iss if it is not the caller's.";
+    Reply::problem_with(400, "invalid_request", detail, &[("error", "invalid_request")])
+}
