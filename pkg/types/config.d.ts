@@ -15,6 +15,8 @@ export interface GatewayConfig {
   hosts?: Readonly<Record<string, HostConfig>>;
   /** The sealed cookie that holds a login. */
   session?: SessionConfig;
+  /** Sessions and bearer tokens that end before they expire. */
+  revocation?: RevocationConfig;
   /** Where logins end. */
   login?: LoginConfig;
   /** The API, as described to its clients (RFC 9728). */
@@ -177,6 +179,16 @@ export interface SessionConfig {
   domain?: string;
   /** Claims of the ID token that the session holds, besides `iss`, `sub`, `sid` and the organization. Without it: all claims about the user. */
   claims?: string | readonly string[];
+}
+
+/** Sessions and bearer tokens that end before they expire, by the provider's back-channel logout or the integration `revoke`. It needs the Durable Object `EDGEWARD_SESSIONS`. */
+export interface RevocationConfig {
+  /** What requests with a session or a token get while the Durable Object does not respond. `closed`: 503. `open`: they pass. Default: `"closed"`. */
+  fail?: "closed" | "open" | Placeholder;
+  /** Whether bearer tokens are looked up, besides sessions. Without it: if a route has the integration `revoke`. */
+  tokens?: boolean;
+  /** Longest lifetime of the issuers' access tokens, in seconds: how long the revocation of a token is remembered. Default: `2592000`. */
+  token_lifetime_s?: number | `${number}` | Placeholder;
 }
 
 /** Where logins end. */
@@ -358,4 +370,8 @@ export type IntegrationConfig =
   /** Answers with the claims of the session or the token, as `$claims` has them, without a request to the provider. */
   | ({ type: "claims" })
   /** Refreshes the session's tokens. */
-  | ({ type: "refresh" | "auth0_refresh" });
+  | ({ type: "refresh" | "auth0_refresh" })
+  /** Receives the provider's logout tokens (OpenID Connect Back-Channel Logout) and ends the sessions that they name, everywhere. */
+  | ({ type: "backchannel_logout" })
+  /** Ends sessions and bearer tokens that the body names. The route must require authentication and a right. */
+  | ({ type: "revoke" });

@@ -110,6 +110,21 @@ fn without(mut config: Value, pointer: &str) -> Value {
     config
 }
 
+/// A configuration with a route that revokes, with these keys.
+fn revoking(keys: Value) -> Value {
+    let mut route = json!({ "method": "POST", "path": "/revoke", "integration": { "type": "revoke" } });
+    route.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+    at(valid(), "/paths/0", route)
+}
+
+/// A route for back-channel logouts, with these keys.
+fn backchannel(keys: Value) -> Value {
+    let mut route =
+        json!({ "method": "POST", "path": "/backchannel", "integration": { "type": "backchannel_logout" } });
+    route.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+    route
+}
+
 fn body(text: &str) -> Value {
     at(valid(), "/paths/1/integration/body", json!(text))
 }
@@ -184,6 +199,35 @@ fn mistakes() -> Vec<(&'static str, String)> {
         ("metrics that are text", at(valid(), "/metrics", json!("EDGEWARD_METRICS"))),
         ("a short secret for Server-Timing", at(valid(), "/metrics", json!({ "server_timing": "short" }))),
         ("a binding that is a number", at(valid(), "/metrics", json!({ "binding": 1 }))),
+        // Revocation
+        ("a revocation that is text", at(valid(), "/revocation", json!("closed"))),
+        ("an outage that is no word", at(valid(), "/revocation", json!({ "fail": "never" }))),
+        ("a flag for tokens that is text", at(valid(), "/revocation", json!({ "tokens": "yes" }))),
+        ("a lifetime of tokens below the limit", at(valid(), "/revocation", json!({ "token_lifetime_s": 59 }))),
+        (
+            "a lifetime of tokens beyond the limit",
+            at(valid(), "/revocation", json!({ "token_lifetime_s": 31_536_001 })),
+        ),
+        ("an outage outside its section", at(valid(), "/fail", json!("open"))),
+        ("a revocation for everyone", revoking(json!({ "auth": "none" }))),
+        ("a revocation for any caller", revoking(json!({}))),
+        ("a revocation that is optional", revoking(json!({ "auth": "optional", "scopes": ["revoke"] }))),
+        ("a revocation by any method", revoking(json!({ "method": "ANY", "scopes": ["revoke"] }))),
+        ("a revocation that observes", revoking(json!({ "observe": true, "scopes": ["revoke"] }))),
+        (
+            "a revocation with another key",
+            revoking(json!({ "scopes": ["revoke"], "integration": { "type": "revoke", "by": "jti" } })),
+        ),
+        (
+            "a revocation of tokens that are not looked up",
+            at(revoking(json!({ "permissions": ["revoke"] })), "/revocation", json!({ "tokens": false })),
+        ),
+        ("a back-channel logout without a login", at(valid(), "/paths/0", backchannel(json!({})))),
+        ("a back-channel logout by GET", at(with_login(), "/paths/0", backchannel(json!({ "method": "GET" })))),
+        (
+            "a back-channel logout with a login",
+            at(with_login(), "/paths/0", backchannel(json!({ "auth": "required" }))),
+        ),
         // Routes that only observe
         ("a public route that observes", at(valid(), "/paths/1/observe", json!(true))),
         ("a login that observes", at(with_login(), "/paths/2/observe", json!(true))),

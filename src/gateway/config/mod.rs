@@ -225,7 +225,7 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
         }
         let surroundings = Surroundings { unicode: platform.unicode, cors: cors.clone(), pages: Arc::clone(&pages) };
         let trust = Trust {
-            revocations: revocation::compile(&config.revocation(), session, routes),
+            revocations: revocation::compile(&mut reader, &config.revocation(), session, routes),
             verifier,
             login: login.map(Arc::new),
             resource: resource::check(&resource_of(number), authorizer),

@@ -38,6 +38,7 @@ impl Words for Failure {
 
 /// The revocations that requests to these routes look up; `None` if nothing can revoke.
 pub(super) fn compile(
+    reader: &mut Reader<'_>,
     setting: &Setting<'_, RevocationConfig>,
     session: &SessionConfig,
     routes: &[Route],
@@ -48,9 +49,13 @@ pub(super) fn compile(
         return None;
     }
     let config = setting.value;
+    let tokens = config.and_then(|config| config.tokens().cloned());
+    if has_revoke && tokens == Some(false) {
+        reader.error("revocation.tokens", "is false, but a route revokes bearer tokens");
+    }
     Some(Revocations::new(
         config.is_some_and(|config| config.fail() == Failure::Open),
-        config.and_then(|config| config.tokens().cloned()).unwrap_or(has_revoke),
+        tokens.unwrap_or(has_revoke),
         config.map_or(limits::ACCESS_TOKEN_MAX_S, |config| config.token_lifetime_s().into()),
         session.absolute_s().into(),
     ))
