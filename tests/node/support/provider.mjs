@@ -525,6 +525,7 @@ class LocalProvider {
         devInteractions: { enabled: false },
         clientCredentials: { enabled: true },
         jwtUserinfo: { enabled: true },
+        backchannelLogout: { enabled: true },
         revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
         rpInitiatedLogout: {
           enabled: true,
