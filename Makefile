@@ -1,6 +1,6 @@
 # Every target installs the tools it needs; the work is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: dev token check test bench differential build docs release-check deploy tools clean help
+.PHONY: dev token check test bench differential build docs scale release-check deploy tools clean help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ build: ## build the Worker (build/) and the npm package (pkg/dist/)
 
 docs: ## build the documentation site (target/site/)
 	@scripts/docs.sh
+
+scale: ## simulate up to 10,000 isolates, and write the figures of docs/scale.md; some minutes
+	@scripts/scale.sh
 
 release-check: ## all of a release but publishing: every check, two builds with the same bytes, SBOMs, checksums
 	@scripts/test.sh

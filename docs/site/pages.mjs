@@ -30,6 +30,9 @@ export const SECTIONS = [
     pages: [
       ["docs/architecture.md", "architecture", "Architecture", "The map of the code, a request and a login followed through it"],
       ["docs/performance.md", "performance", "Performance", "Measurements beside other verifiers, and how to repeat them"],
+      ["docs/scale.md", "scale", "Scale", "What one to ten thousand isolates ask of the provider, the edge cache and Durable Objects"],
+      ["docs/threat-model.md", "threat-model", "Threat model", "Boundaries, assets, attackers, the operator's part, residual risks"],
+      ["docs/requirements.md", "requirements", "Requirements", "The statements of the specifications, and the tests that prove each"],
       ["SECURITY.md", "security", "Security", "Reporting, trust boundaries, failures and their tests"],
       ["CONTRIBUTING.md", "contributing", "Contributing", "Set-up, style, tests, releases"],
       ["CHANGELOG.md", "changelog", "Changelog", "Changes by version"],

@@ -216,7 +216,9 @@ impl Host for TestHost {
 }
 
 impl Spawn<KeyJob> for TestHost {
-    async fn spawn(&self, job: KeyJob) {
-        job.run(self).await;
+    /// Runs the job to its end: the caller may drop the future.
+    fn spawn(&self, job: KeyJob) -> impl Future<Output = ()> {
+        self.run(job.run(self));
+        core::future::ready(())
     }
 }

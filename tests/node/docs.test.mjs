@@ -8,6 +8,8 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { test } from "node:test";
 
+import * as requirements from "../../scripts/requirements.mjs";
+
 const root = resolve(import.meta.dirname, "../..");
 const read = (path) => readFileSync(join(root, path), "utf8");
 const sources = (folder) =>
@@ -165,6 +167,10 @@ test("README, package.json and the scripts state the Node version that wrangler 
   const stated = minimum.replace(/\.0$/, "");
   assert.equal(JSON.parse(read("package.json")).engines.node, `>=${stated}`);
   for (const document of ["README.md", "CONTRIBUTING.md", "examples/gateway-template/README.md"]) assert.ok(read(document).includes(`Node ${stated} or newer`), document);
+});
+
+test("docs/requirements.md is made from the rows of tests/requirements.txt, whose tests exist", () => {
+  assert.equal(read(requirements.TARGET), requirements.requirements());
 });
 
 test("the documents are in plain English", () => {
