@@ -3,7 +3,7 @@
 use alloc::string::String;
 
 use super::Reply;
-use crate::error::{AudienceHint, Forbidden, TokenKind, VerifyError};
+use crate::error::{AudienceHint, Forbidden, ProofError, TokenKind, VerifyError};
 use crate::jwk::KeysError;
 use crate::jwt::Requirements;
 use crate::text::{concat, decimal, words};
@@ -104,6 +104,7 @@ pub fn refused(error: &VerifyError) -> Reply {
             Some("This is not a signed JWT. A provider issues opaque tokens when no API audience was requested."),
         ),
         VerifyError::TokenExpired { .. } => (401, "invalid_token", Some("Refresh the token or log in again.")),
+        VerifyError::Proof(ProofError::NonceRequired) => (401, "use_dpop_nonce", None),
         VerifyError::TokenTooLarge { .. }
         | VerifyError::TokenEncrypted
         | VerifyError::AlgNotAllowed { .. }
@@ -122,9 +123,13 @@ pub fn refused(error: &VerifyError) -> Reply {
         | VerifyError::TokenIssuedInFuture { .. }
         | VerifyError::TokenTooOld { .. }
         | VerifyError::TokenSenderConstrained
+        | VerifyError::TokenNotBound
+        | VerifyError::Certificate(_)
+        | VerifyError::Proof(ProofError::Missing)
         | VerifyError::NonceMismatch
         | VerifyError::AzpMismatch(_)
         | VerifyError::AtHashMismatch => (401, "invalid_token", None),
+        VerifyError::Proof(_) => (401, "invalid_dpop_proof", None),
     };
     refused_with(status, error.code(), oauth_error, &sentence(&error.message()), hint)
 }
