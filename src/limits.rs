@@ -338,3 +338,6 @@ pub const PROOF_TIMEOUT_MS: u32 = 2_000;
 
 /// Timeout for telling the Durable Object that a session has ended, in milliseconds: the browser waits for it.
 pub const SESSION_END_TIMEOUT_MS: u32 = 2_000;
+
+/// Most records in one shared object: with proofs of possession that are remembered for two minutes, some eighty per second.
+pub const MAX_SHARED_RECORDS: usize = 10_000;

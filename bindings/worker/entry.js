@@ -2,6 +2,7 @@
 // state. scripts/bundle-worker.mjs builds build/index.js from this file and the generated glue.
 import module from "./index_bg.wasm";
 import { makeGlue } from "edgeward:glue";
+import { SharedRecords, isSharedAction } from "./shared_records.js";
 
 let glue;
 
@@ -40,13 +41,15 @@ export default {
 };
 
 /**
- * The coordinator of a session, a Durable Object: refreshes the session once for all isolates, and stores its end.
+ * A Durable Object. As the coordinator of a session, it refreshes the session once for all isolates, and stores its end. Objects with
+ * other names have shared records.
  */
 export class EdgewardSessions {
   #ctx;
   #env;
   #config;
   #queue = Promise.resolve();
+  #records;
 
   /** `config` as for `fetch`. */
   constructor(ctx, env, config) {
@@ -58,10 +61,23 @@ export class EdgewardSessions {
   /** Refreshes run one after another, so that each finds the previous outcome. An end does not wait: a running refresh finds it. */
   fetch(request) {
     const action = new URL(request.url).pathname.slice(1);
+    if (isSharedAction(action)) return this.#shared(action, request);
     if (action !== "refresh") return this.#serve(action, request);
     const response = this.#queue.then(() => this.#serve(action, request));
     this.#queue = response.catch(() => {});
     return response;
+  }
+
+  async #shared(action, request) {
+    try {
+      this.#records ??= new SharedRecords(this.#ctx.storage);
+      const [status, text] = await this.#records.handle(action, await request.text());
+      return new Response(text, { status });
+    } catch (error) {
+      // What is stored is read again.
+      this.#records = undefined;
+      return failed(error);
+    }
   }
 
   async #serve(action, request) {
@@ -80,7 +96,8 @@ export class EdgewardSessions {
 
   async alarm() {
     const { storage } = this.#ctx;
-    const until = (await storage.get("until")) ?? 0;
+    const until = await storage.get("until");
+    if (until === undefined) return (this.#records ??= new SharedRecords(storage)).deleteExpired();
     // An alarm that was already due when it was set again still fires.
     if (Date.now() < until) await storage.setAlarm(until);
     else await storage.deleteAll();

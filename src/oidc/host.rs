@@ -3,6 +3,7 @@
 use alloc::string::String;
 
 use super::session_job::SessionJob;
+use super::shared_records::{SharedMessage, SharedResponse};
 use crate::host::Spawn;
 use crate::io::Unreachable;
 use crate::jwk::KeyHost;
@@ -19,6 +20,18 @@ pub trait LoginHost: KeyHost + Spawn<SessionJob> {
     /// [`RelyingParty::coordinate`](super::RelyingParty::coordinate). Only called if there is a coordinator.
     fn coordinate(&self, message: CoordinatorMessage)
     -> impl Future<Output = Result<CoordinatorResponse, Unreachable>>;
+
+    /// Whether all instances share small records; see [`share`](Self::share). By default, those with coordinators do.
+    fn has_shared_records(&self) -> bool {
+        self.has_coordinator()
+    }
+
+    /// Sends a message to an object with shared records, which handles it as [`SharedRecords`](super::SharedRecords) does: messages to one
+    /// object one after another, and what is stored is durable before the response. By default, there are no shared records.
+    fn share(&self, message: SharedMessage) -> impl Future<Output = Result<SharedResponse, Unreachable>> {
+        drop(message);
+        core::future::ready(Err(Unreachable::Network))
+    }
 }
 
 /// A message to a session's coordinator.

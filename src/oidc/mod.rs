@@ -29,6 +29,7 @@ mod return_to;
 mod rights;
 mod session_coordinator;
 mod session_job;
+mod shared_records;
 mod token_response;
 mod transaction;
 mod userinfo;
@@ -52,6 +53,9 @@ pub(crate) use rights::is_about_user;
 pub use rights::{AccessTokenVerdict, SubjectMatch, SubjectMismatch};
 pub use session_coordinator::{CoordinatorOutcome, CoordinatorStore, StoredText};
 pub use session_job::SessionJob;
+pub use shared_records::{
+    SharedAction, SharedMessage, SharedRecords, SharedResponse, raise_record, read_record, shared_object, use_once,
+};
 pub use token_response::EndpointFailure;
 pub use transaction::LOGIN_COOKIE_PREFIX;
 pub(crate) use transaction::{LoginRequest, RecentCallbacks, ReplayGuard};

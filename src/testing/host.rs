@@ -47,7 +47,7 @@ pub struct TestHost(pub(super) Shared<State>);
 pub(super) struct State {
     pub(super) issuer: Issuer,
     pub(super) now_ms: i64,
-    is_down: bool,
+    pub(super) is_down: bool,
     requests: Vec<String>,
     log: Vec<String>,
     /// How often random bytes were asked for.
@@ -55,6 +55,8 @@ pub(super) struct State {
     pub(super) drawn: u64,
     #[cfg(feature = "gateway")]
     pub(super) logins: super::sign_in::Logins,
+    #[cfg(feature = "gateway")]
+    pub(super) records: crate::oidc::SharedRecords,
 }
 
 impl fmt::Debug for State {
@@ -78,6 +80,8 @@ impl TestHost {
             drawn: 0,
             #[cfg(feature = "gateway")]
             logins: super::sign_in::Logins::default(),
+            #[cfg(feature = "gateway")]
+            records: crate::oidc::SharedRecords::default(),
         }))
     }
 

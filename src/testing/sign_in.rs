@@ -17,7 +17,7 @@ use crate::gateway::{Answer, Gateway};
 use crate::host::Spawn;
 use crate::http::{Reply, RequestHead, percent};
 use crate::io::{Incoming, UnixTime, Unreachable};
-use crate::oidc::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob};
+use crate::oidc::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob, SharedMessage, SharedResponse};
 
 /// A user to [sign in](TestHost::sign_in).
 #[derive(Debug, Clone, Default)]
@@ -239,5 +239,16 @@ impl LoginHost for TestHost {
 
     async fn coordinate(&self, _message: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> {
         Err(Unreachable::Network)
+    }
+
+    fn has_shared_records(&self) -> bool {
+        true
+    }
+
+    async fn share(&self, message: SharedMessage) -> Result<SharedResponse, Unreachable> {
+        self.0.with(|state| {
+            let now = UnixTime::from_millis(state.now_ms);
+            if state.is_down { Err(Unreachable::Network) } else { Ok(state.records.handle(&message, now)) }
+        })
     }
 }

@@ -18,7 +18,7 @@ use edgeward::host::{Host as _, Spawn};
 use edgeward::io::Unreachable;
 use edgeward::oidc::{
     CoordinatorMessage, CoordinatorOutcome, CoordinatorResponse, CoordinatorStore, LoginHost, RelyingParty,
-    SessionAction, SessionJob, StoredText,
+    SessionAction, SessionJob, SharedAction, SharedMessage, SharedRecords, SharedResponse, StoredText,
 };
 
 use super::host::VirtualHost;
@@ -40,6 +40,20 @@ pub(crate) enum Behavior {
     ResponseDelayed(u32),
     /// Does not handle it, and returns this response.
     Responding(CoordinatorResponse),
+}
+
+/// The shared records of all instances on a host.
+#[derive(Default)]
+pub(crate) struct SharedObjects {
+    /// Whether they exist.
+    pub(crate) are_bound: bool,
+    /// Whether they are unreachable.
+    pub(crate) are_down: bool,
+    /// How long a response takes, in milliseconds.
+    pub(crate) delay_ms: u32,
+    records: SharedRecords,
+    /// The messages received: action and object.
+    pub(crate) asked: Vec<(SharedAction, String)>,
 }
 
 /// A coordinator shared by all instances.
@@ -200,6 +214,13 @@ impl Spawn<SessionJob> for VirtualHost {
     }
 }
 
+impl VirtualHost {
+    /// Changes or inspects the shared records.
+    pub(crate) fn shared<R>(&self, call: impl FnOnce(&mut SharedObjects) -> R) -> R {
+        call(&mut self.0.shared.borrow_mut())
+    }
+}
+
 impl LoginHost for VirtualHost {
     fn entropy(&self, out: &mut [u8]) {
         self.fill(out);
@@ -247,5 +268,25 @@ impl LoginHost for VirtualHost {
             None => timeout.as_mut().poll(context).map(|()| Err(Unreachable::GivenUp)),
         })
         .await
+    }
+
+    fn has_shared_records(&self) -> bool {
+        self.shared(|shared| shared.are_bound)
+    }
+
+    async fn share(&self, message: SharedMessage) -> Result<SharedResponse, Unreachable> {
+        self.assert_no_secret("a message", &format!("{message:?}"));
+        let delay_ms = self.shared(|shared| {
+            assert!(shared.are_bound, "there are no shared records to ask");
+            shared.asked.push((message.action, message.object.clone()));
+            shared.delay_ms
+        });
+        self.wait_ms(delay_ms.min(message.timeout_ms).into()).await;
+        if delay_ms > message.timeout_ms {
+            return Err(Unreachable::GivenUp);
+        }
+        self.shared(|shared| {
+            if shared.are_down { Err(Unreachable::Network) } else { Ok(shared.records.handle(&message, self.now())) }
+        })
     }
 }

@@ -97,9 +97,9 @@ impl Seen {
 
 /// The host. Clones share it.
 #[derive(Clone)]
-pub(crate) struct VirtualHost(Rc<Inner>);
+pub(crate) struct VirtualHost(pub(super) Rc<Inner>);
 
-struct Inner {
+pub(super) struct Inner {
     /// The elapsed time, which is monotonic.
     elapsed_ms: Cell<i64>,
     /// The wall clock at elapsed time zero.
@@ -134,6 +134,8 @@ struct Inner {
     signatures: RefCell<Option<SignatureService>>,
     #[cfg(feature = "gateway")]
     coordinator: RefCell<Option<Rc<Coordinator>>>,
+    #[cfg(feature = "gateway")]
+    pub(super) shared: RefCell<super::coordinator::SharedObjects>,
 }
 
 /// Handles requests to a URL.
@@ -185,6 +187,8 @@ impl Default for VirtualHost {
             signatures: RefCell::default(),
             #[cfg(feature = "gateway")]
             coordinator: RefCell::default(),
+            #[cfg(feature = "gateway")]
+            shared: RefCell::default(),
         }))
     }
 }

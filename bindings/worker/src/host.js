@@ -53,7 +53,7 @@ export async function edgePut(key, value, maxAge) {
   await caches.default.put(key, new Response(value, { headers }));
 }
 
-/** Sends a message to the Durable Object of a session. Returns the status and text of its response. */
+/** Sends a message to a Durable Object, of a session or with shared records. Returns the status and text of its response. */
 export async function askCoordinator(env, name, action, sealed, millis) {
   const objects = env.EDGEWARD_SESSIONS;
   const init = { method: "POST", body: sealed, signal: AbortSignal.timeout(millis) };

@@ -10,7 +10,7 @@ use edgeward::host::{Host, Level, RecentLines, SignatureCheck, SignatureVerdict,
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 use edgeward::limits;
-use edgeward::oidc::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob};
+use edgeward::oidc::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob, SharedMessage, SharedResponse};
 use js_sys::futures::{JsFuture, future_to_promise};
 use js_sys::{Array, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -72,6 +72,21 @@ impl WorkerHost {
     /// Returns a binding of the Worker.
     pub(crate) fn binding(&self, name: &str) -> JsValue {
         Reflect::get(self.env.as_ref(), &name.into()).unwrap_or_default()
+    }
+
+    /// Sends a message to a Durable Object, and returns the status and text of its response.
+    async fn ask_object(
+        &self,
+        name: &str,
+        action: &str,
+        text: &str,
+        timeout_ms: u32,
+    ) -> Result<(u16, String), Unreachable> {
+        let sent = ask_coordinator(self.env.as_ref(), name, action, text, timeout_ms);
+        let response = JsFuture::from(sent.map_err(|_| Unreachable::Network)?).await;
+        let response = Array::from(&response.map_err(|_| Unreachable::Network)?);
+        let status = response.get(0).as_f64().unwrap_or_default() as u16;
+        Ok((status, response.get(1).as_string().unwrap_or_default()))
     }
 
     /// Starts work that continues if the client disconnects.
@@ -184,10 +199,13 @@ impl LoginHost for WorkerHost {
 
     async fn coordinate(&self, message: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> {
         let CoordinatorMessage { session, action, sealed, timeout_ms } = message;
-        let sent = ask_coordinator(self.env.as_ref(), &session, action.name(), &sealed, timeout_ms);
-        let response = JsFuture::from(sent.map_err(|_| Unreachable::Network)?).await;
-        let response = Array::from(&response.map_err(|_| Unreachable::Network)?);
-        let status = response.get(0).as_f64().unwrap_or_default() as u16;
-        Ok(CoordinatorResponse { status, text: response.get(1).as_string().unwrap_or_default() })
+        let (status, text) = self.ask_object(&session, action.name(), &sealed, timeout_ms).await?;
+        Ok(CoordinatorResponse { status, text })
+    }
+
+    async fn share(&self, message: SharedMessage) -> Result<SharedResponse, Unreachable> {
+        let SharedMessage { object, action, text, timeout_ms } = message;
+        let (status, text) = self.ask_object(&object, action.name(), &text, timeout_ms).await?;
+        Ok(SharedResponse { status, text })
     }
 }
