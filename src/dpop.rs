@@ -32,7 +32,7 @@ use crate::json::{Document, Value};
 use crate::jwk::{KeysError, KeysUnavailable, VerifyingKey};
 use crate::jwt::{UntrustedToken, parse_claims};
 use crate::limits;
-use crate::text::concat;
+use crate::text::{concat, hex, unhex};
 use crate::verifier::VerificationError;
 
 /// The accepted algorithms, of each type of key.
@@ -182,6 +182,11 @@ impl VerifiedProof {
         base64url::encode(&self.id)
     }
 
+    #[cfg(feature = "gateway")]
+    pub(crate) const fn id_bytes(&self) -> &[u8; 32] {
+        &self.id
+    }
+
     /// Returns the time from which on it is too old, so that its id may be forgotten.
     #[must_use]
     pub const fn expires_at(&self) -> UnixTime {
@@ -226,7 +231,8 @@ fn normalized(url: &str) -> Option<String> {
     let bytes = path.as_bytes();
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        let escaped = bytes.get(at + 1..at + 3).filter(|_| byte == b'%').and_then(octet);
+        let digits = path.get(at + 1..at + 3).filter(|_| byte == b'%');
+        let escaped = digits.and_then(unhex).and_then(|octets| octets.first().copied());
         at += if escaped.is_some() { 3 } else { 1 };
         match escaped {
             Some(octet) if is_unreserved(octet) => out.push(octet.into()),
@@ -246,16 +252,9 @@ const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-fn octet(digits: &[u8]) -> Option<u8> {
-    let digit = |at: usize| char::from(*digits.get(at)?).to_digit(16);
-    u8::try_from(digit(0)? << 4 | digit(1)?).ok()
-}
-
 fn push_escaped(out: &mut String, octet: u8) {
     out.push('%');
-    out.extend(
-        [octet >> 4, octet & 15].map(|digit| char::from(if digit < 10 { b'0' + digit } else { b'A' - 10 + digit })),
-    );
+    out.push_str(&hex(&[octet]));
 }
 
 impl core::fmt::Debug for ProofRequest<'_> {
@@ -288,7 +287,7 @@ mod tests {
             ("https://a.example/b", "HTTPS://A.Example:443/b?c=d#e"),
             ("http://a.example", "http://a.example:80/#x"),
             ("https://a.example:8443/%7eb%2Fc", "https://a.example:8443/~b%2fc"),
-            ("https://a.example/é \"", "https://a.example/%c3%A9%20%22"),
+            ("https://a.example/é \"", "https://a.example/%C3%a9%20%22"),
         ] {
             assert!(normalized(one).is_some());
             assert_eq!(normalized(one), normalized(other), "{one}");

@@ -23,6 +23,7 @@ mod pages;
 mod pattern;
 mod resource;
 mod route;
+mod sender;
 #[cfg(test)]
 #[cfg(feature = "unicode")]
 mod session_tests;
@@ -51,6 +52,7 @@ use self::matched::{Caller, MatchedRequest, Outcome};
 pub use self::pages::config_invalid;
 use self::resource::ProtectedResource;
 use self::route::{Integration, Methods, Route};
+use self::sender::SenderRules;
 use self::token_source::TokenSource;
 use crate::crypto::equal_in_constant_time;
 pub use crate::http::Unicode;
@@ -88,6 +90,7 @@ struct Trust {
     resource: Option<ProtectedResource>,
     roles_claims: Vec<(String, ClaimPath)>,
     token_sources: Vec<TokenSource>,
+    sender: SenderRules,
 }
 
 /// What all authorizers share.
@@ -180,6 +183,8 @@ pub struct Gateway {
     roles_claims: Vec<(String, ClaimPath)>,
     /// Where tokens are read.
     token_sources: Vec<TokenSource>,
+    /// How the senders of tokens prove that the tokens are theirs.
+    sender: SenderRules,
     /// The canonical names of the cookies for tokens, of all authorizers.
     token_cookies: Vec<Vec<u8>>,
     /// The gateways of further authorizers.
@@ -191,7 +196,7 @@ impl Gateway {
     fn new(routes: Routes, surroundings: Surroundings, trust: Trust) -> Self {
         let Surroundings { unicode, cors, pages } = surroundings;
         let Routes { mut routes, table, has_default_login } = routes;
-        let Trust { verifier, login, resource, roles_claims, token_sources } = trust;
+        let Trust { verifier, login, resource, roles_claims, token_sources, sender } = trust;
         for route in &mut routes {
             route.login_step = route.integration.login_step().zip(login.clone());
         }
@@ -214,6 +219,7 @@ impl Gateway {
             resource,
             roles_claims,
             token_sources,
+            sender,
             token_cookies: Vec::new(),
             hosts: Hosts::default(),
             recording: Recording::default(),

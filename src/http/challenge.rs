@@ -3,6 +3,7 @@
 use alloc::string::String;
 
 use super::Reply;
+use crate::dpop::ALGORITHM_NAMES;
 use crate::error::{AudienceHint, Forbidden, ProofError, TokenKind, VerifyError};
 use crate::jwk::KeysError;
 use crate::jwt::Requirements;
@@ -142,6 +143,26 @@ fn refused_with(status: u16, code: &'static str, oauth_error: &str, detail: &str
         "www-authenticate",
         concat(&[REALM, r#", error=""#, oauth_error, r#"", error_description=""#, &description, r#"""#]),
     )
+}
+
+/// Changes a response to a refused request so that its challenge has the scheme `DPoP` (RFC 9449 §7.1), which the request `is_dpop` has used or
+/// which alone is accepted (`is_only`); else adds one.
+#[must_use]
+pub fn with_dpop_challenge(mut reply: Reply, is_dpop: bool, is_only: bool) -> Reply {
+    let is_first = is_dpop || is_only;
+    let found = reply.headers.iter_mut().find(|(name, _)| name == "www-authenticate");
+    let Some((_, challenge)) = found else { return reply };
+    let Some(rest) = challenge.strip_prefix("Bearer") else { return reply };
+    let dpop = |rest: &str| concat(&["DPoP", rest, r#", algs=""#, ALGORITHM_NAMES, "\""]);
+    if is_first {
+        *challenge = dpop(rest);
+    }
+    let realm = REALM.strip_prefix("Bearer").unwrap_or_default();
+    match (reply.status, is_first) {
+        (401, true) if !is_only => reply.with("www-authenticate", REALM),
+        (401, false) => reply.with("www-authenticate", dpop(realm)),
+        _ => reply,
+    }
 }
 
 /// Returns the response to a valid token that lacks a required right, naming the requirement.
