@@ -30,7 +30,7 @@ use crate::host::{Host, SignatureVerdict};
 use crate::io::UnixTime;
 use crate::json::{Document, Value};
 use crate::jwk::{KeysError, KeysUnavailable, VerifyingKey};
-use crate::jwt::{UntrustedToken, parse_claims};
+use crate::jwt::{Binding, UntrustedToken, parse_claims};
 use crate::limits;
 use crate::text::{concat, hex, unhex};
 use crate::verifier::VerificationError;
@@ -40,6 +40,44 @@ const ALGORITHMS: [Algorithm; 4] = [Algorithm::Es256, Algorithm::EdDsa, Algorith
 
 /// The names of the accepted algorithms, as challenges list them (RFC 9449 §7.1).
 pub const ALGORITHM_NAMES: &str = "ES256 EdDSA Ed25519 PS256 RS256";
+
+/// Whether tokens that are bound in one way are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Acceptance {
+    /// None.
+    #[default]
+    Off,
+    /// Beside tokens that are not.
+    Allowed,
+    /// No others.
+    Required,
+}
+
+impl Acceptance {
+    /// Returns the thumbprint of the key of which the request must have a proof, if the scheme and the binding of its token need one (RFC 9449 §7.1
+    /// and §7.2). `has_scheme`: whether the token came with the scheme `DPoP`.
+    ///
+    /// # Errors
+    /// If the token, the scheme and the proof do not belong together.
+    pub fn key_to_prove(
+        self,
+        binding: Option<&Binding>,
+        has_scheme: bool,
+        has_proof: bool,
+    ) -> Result<Option<[u8; 32]>, VerifyError> {
+        let key = binding.and_then(|binding| binding.key);
+        match (key, has_scheme, has_proof) {
+            _ if self == Self::Off => Ok(None),
+            // A bound token is never a bearer token.
+            (Some(_), false, _) => Err(VerifyError::TokenSenderConstrained),
+            (None, true, _) | (None, false, true) => Err(VerifyError::TokenNotBound),
+            (None, false, false) if self == Self::Required => Err(VerifyError::TokenNotBound),
+            (None, false, false) => Ok(None),
+            (Some(_), true, false) => Err(ProofError::Missing.into()),
+            (Some(key), true, true) => Ok(Some(key)),
+        }
+    }
+}
 
 /// The request that a proof is for.
 #[derive(Clone, Copy)]

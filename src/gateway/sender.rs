@@ -1,13 +1,13 @@
 //! Tokens that are bound to their sender: by proofs of possession (DPoP, RFC 9449), and by client certificates (RFC 8705).
 
-use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::Gateway;
 use super::matched::MatchedRequest;
 use super::token_source::Token;
 use crate::crypto::TimedNonces;
-use crate::dpop::{ProofRequest, UntrustedProof, VerifiedProof};
+use crate::dpop::{Acceptance, ProofRequest, UntrustedProof, VerifiedProof};
 use crate::error::{CertificateError, ProofError, VerifyError};
 use crate::host::Level;
 use crate::http::{Reply, RequestHead, unavailable, with_dpop_challenge};
@@ -19,18 +19,6 @@ use crate::oidc::{LoginHost, shared_object, use_once};
 use crate::shared::Shared;
 use crate::text::concat;
 use crate::verifier::{VerificationError, Verifier};
-
-/// Whether tokens that are bound in one way are accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Acceptance {
-    /// None.
-    #[default]
-    Off,
-    /// Beside tokens that are not.
-    Allowed,
-    /// No others.
-    Required,
-}
 
 /// How the senders of tokens prove that the tokens are theirs.
 #[derive(Debug)]
@@ -71,10 +59,6 @@ impl SenderRules {
         self.dpop != Acceptance::Off
     }
 
-    fn is_off(&self) -> bool {
-        self.dpop == Acceptance::Off && self.mtls == Acceptance::Off
-    }
-
     /// Returns the certificate of the connection's client, which must be the one that the token is bound to (RFC 8705 §3).
     fn certificate(&self, head: &RequestHead<'_>, binding: Option<&Binding>) -> Result<Option<[u8; 32]>, VerifyError> {
         let bound = binding.and_then(|binding| binding.certificate);
@@ -86,28 +70,6 @@ impl SenderRules {
                 own if own == bound => Ok(Some(own)),
                 _ => Err(VerifyError::Certificate(CertificateError::Mismatch)),
             },
-        }
-    }
-
-    /// Returns the request's proof, to be checked, where the scheme and the binding of the token need one (RFC 9449 §7.1 and §7.2).
-    fn proof(
-        &self,
-        head: &RequestHead<'_>,
-        token: &Token,
-        binding: Option<&Binding>,
-    ) -> Result<Option<(String, [u8; 32])>, VerifyError> {
-        if !self.reads_dpop() {
-            return Ok(None);
-        }
-        let key = binding.and_then(|binding| binding.key);
-        match ((head.header)(PROOF), key, token.is_dpop()) {
-            // A bound token is never a bearer token.
-            (_, Some(_), false) => Err(VerifyError::TokenSenderConstrained),
-            (_, None, true) | (Some(_), None, false) => Err(VerifyError::TokenNotBound),
-            (None, None, false) if self.dpop == Acceptance::Required => Err(VerifyError::TokenNotBound),
-            (None, None, false) => Ok(None),
-            (None, Some(_), true) => Err(ProofError::Missing.into()),
-            (Some(proof), Some(key), true) => Ok(Some((proof, key))),
         }
     }
 
@@ -141,14 +103,13 @@ impl Gateway {
         host: &impl KeyHost,
     ) -> Result<(VerifiedToken<Access>, Option<VerifiedProof>), VerificationError> {
         let (sender, text) = (&self.sender, token.as_str());
-        if sender.is_off() {
-            return Ok((verifier.verify(text, host).await?, None));
-        }
         let verified = verifier.verify_unconfirmed(text, host).await?;
         let refused = VerificationError::Refused;
         let binding = verified.binding();
         let certificate = sender.certificate(head, binding).map_err(refused)?;
-        let proof = match sender.proof(head, token, binding).map_err(refused)? {
+        let proof = Some(PROOF).filter(|_| sender.reads_dpop()).and_then(head.header);
+        let key = sender.dpop.key_to_prove(binding, token.is_dpop(), proof.is_some()).map_err(refused)?;
+        let proof = match proof.zip(key) {
             None => None,
             Some((proof, key)) => {
                 let request = ProofRequest { method: head.method, url: head.url, access_token: text };
@@ -252,13 +213,15 @@ impl SenderRules {
     }
 }
 
-/// The proofs that this instance has accepted lately. Bounded.
-#[derive(Debug, Default)]
+/// The proofs that this instance has accepted lately, each until it may be forgotten, in buckets by the beginning of their ids. Bounded.
+#[derive(Default)]
 pub(super) struct UsedProofs {
-    ids: BTreeSet<[u8; 32]>,
-    /// The same in the order of use, with the times at which they may be forgotten.
-    order: VecDeque<(UnixTime, [u8; 32])>,
+    buckets: Vec<Vec<(UnixTime, [u8; 32])>>,
+    count: usize,
 }
+
+/// Enough for a bucket to hold a few proofs.
+const BUCKETS: usize = 4096;
 
 /// A use of a proof.
 enum Use {
@@ -270,17 +233,36 @@ enum Use {
 
 impl UsedProofs {
     fn add(&mut self, id: &[u8; 32], now: UnixTime, until: UnixTime) -> Use {
-        while let Some((_, id)) = self.order.pop_front_if(|(until, _)| *until <= now) {
-            self.ids.remove(&id);
+        if self.buckets.is_empty() {
+            self.buckets.resize_with(BUCKETS, Vec::new);
         }
-        if self.ids.contains(id) {
+        let number = usize::from(u16::from_le_bytes([id[0], id[1]])) % BUCKETS;
+        let is_full = self.count >= limits::MAX_REMEMBERED_PROOFS;
+        let mut removed = 0;
+        // Where it is full, all make room.
+        for bucket in
+            self.buckets.iter_mut().skip(if is_full { 0 } else { number }).take(if is_full { BUCKETS } else { 1 })
+        {
+            removed += bucket.len();
+            bucket.retain(|(until, _)| now < *until);
+            removed -= bucket.len();
+        }
+        self.count = self.count.saturating_sub(removed);
+        let Some(bucket) = self.buckets.get_mut(number) else { return Use::Unknown };
+        if bucket.iter().any(|(_, one)| one == id) {
             return Use::Repeated;
         }
-        if self.order.len() >= limits::MAX_REMEMBERED_PROOFS {
+        if self.count >= limits::MAX_REMEMBERED_PROOFS {
             return Use::Unknown;
         }
-        self.ids.insert(*id);
-        self.order.push_back((until, *id));
+        bucket.push((until, *id));
+        self.count += 1;
         Use::First
+    }
+}
+
+impl core::fmt::Debug for UsedProofs {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("UsedProofs")
     }
 }

@@ -145,24 +145,25 @@ fn refused_with(status: u16, code: &'static str, oauth_error: &str, detail: &str
     )
 }
 
-/// Changes a response to a refused request so that its challenge has the scheme `DPoP` (RFC 9449 §7.1), which the request `is_dpop` has used or
-/// which alone is accepted (`is_only`); else adds one.
+/// Changes a response to a refused request so that its challenge has the scheme `DPoP` (RFC 9449 §7.1), if the request `is_dpop` has used it or no
+/// other is accepted (`is_only`). Where both are, a challenge of the other scheme follows.
 #[must_use]
 pub fn with_dpop_challenge(mut reply: Reply, is_dpop: bool, is_only: bool) -> Reply {
     let is_first = is_dpop || is_only;
     let found = reply.headers.iter_mut().find(|(name, _)| name == "www-authenticate");
     let Some((_, challenge)) = found else { return reply };
     let Some(rest) = challenge.strip_prefix("Bearer") else { return reply };
-    let dpop = |rest: &str| concat(&["DPoP", rest, r#", algs=""#, ALGORITHM_NAMES, "\""]);
-    if is_first {
-        *challenge = dpop(rest);
-    }
-    let realm = REALM.strip_prefix("Bearer").unwrap_or_default();
-    match (reply.status, is_first) {
-        (401, true) if !is_only => reply.with("www-authenticate", REALM),
-        (401, false) => reply.with("www-authenticate", dpop(realm)),
-        _ => reply,
-    }
+    let has_other = reply.status == 401 && !is_only;
+    let (bearer, dpop) = match (is_first, has_other) {
+        (true, true) => (REALM, rest),
+        (true, false) => ("", rest),
+        (false, true) => (&**challenge, REALM.strip_prefix("Bearer").unwrap_or_default()),
+        (false, false) => return reply,
+    };
+    let dpop = concat(&["DPoP", dpop, r#", algs=""#, ALGORITHM_NAMES, "\""]);
+    let both: [&str; 2] = if is_first { [&dpop, bearer] } else { [bearer, &dpop] };
+    *challenge = if has_other { both.join(", ") } else { dpop };
+    reply
 }
 
 /// Returns the response to a valid token that lacks a required right, naming the requirement.

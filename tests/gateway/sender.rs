@@ -215,9 +215,11 @@ fn signatures_of_other_keys_are_verified_by_the_host() {
     }
 }
 
-/// The challenge of the scheme that the request has used.
+/// The challenge, that of the scheme that the request has used first.
 fn challenge(reply: &Reply) -> &str {
-    values(reply, "www-authenticate")[0]
+    let all = values(reply, "www-authenticate");
+    assert_eq!(all.len(), 1, "readers of headers often see one of several");
+    all[0]
 }
 
 #[test]
@@ -310,15 +312,15 @@ fn every_bad_proof_is_refused() {
         ("without a hash of the token", proof().without("ath").text(), "ath"),
         ("for another token", in_claims("ath", Proof::of("another").claims["ath"].clone()), "ath"),
     ];
-    for (mode, further) in [("required", None), ("allowed", Some(r#"Bearer realm="edgeward""#))] {
+    for (mode, further) in [("required", ""), ("allowed", r#", Bearer realm="edgeward""#)] {
         let gateway = dpop(mode);
         for (name, proof, reason) in &cases {
             let reply = refusal(send(&gateway, &VirtualHost::default(), &token, proof));
             assert_eq!((reply.status, code(&reply).as_str()), (401, "dpop_proof_invalid"), "{name}");
             assert!(problem(&reply)["detail"].as_str().unwrap().contains(reason), "{name}: {}", reply.body);
             let start = r#"DPoP realm="edgeward", error="invalid_dpop_proof", error_description=""#;
-            assert!(challenge(&reply).starts_with(start) && challenge(&reply).ends_with(ALGS), "{}", challenge(&reply));
-            assert_eq!(values(&reply, "www-authenticate").get(1).copied(), further, "{name}");
+            assert!(challenge(&reply).starts_with(start), "{}", challenge(&reply));
+            assert!(challenge(&reply).ends_with(&format!("{ALGS}{further}")), "{}", challenge(&reply));
             assert!(!reply.body.contains(&token), "{name}");
         }
     }
@@ -361,7 +363,7 @@ fn a_bound_token_without_its_proof_is_refused_whatever_the_setting() {
                     let reply = refusal(get(&gateway, &VirtualHost::default(), &[("authorization", &bearer)]));
                     assert_eq!(code(&reply), "token_sender_constrained", "{name}");
                     assert!(challenge(&reply).starts_with(r#"Bearer realm="edgeward", error="invalid_token""#));
-                    assert_eq!(values(&reply, "www-authenticate").len(), 1);
+                    assert!(!challenge(&reply).contains("DPoP"));
                 }
             }
         }
@@ -440,10 +442,9 @@ fn tokens_and_proofs_that_do_not_belong_together_are_refused() {
         let reply = refusal(get(&gateway, &VirtualHost::default(), headers));
         assert_eq!((reply.status, code(&reply).as_str()), (*status, *expected), "{name}");
         assert!(challenge(&reply).starts_with(start), "{name}: {}", challenge(&reply));
-        let all = values(&reply, "www-authenticate");
-        let names = |scheme: &str| all.iter().any(|one| one.starts_with(scheme));
-        assert_eq!(names("Bearer") && names("DPoP"), *status == 401, "{name}: {all:?}");
-        assert!(all.iter().filter(|one| one.starts_with("DPoP")).all(|one| one.ends_with(ALGS)), "{all:?}");
+        let names = |scheme: &str| challenge(&reply).contains(&format!(r#"{scheme} realm="edgeward""#));
+        assert_eq!(names("Bearer") && names("DPoP"), *status == 401, "{name}: {}", challenge(&reply));
+        assert_eq!(challenge(&reply).contains(ALGS), names("DPoP"), "{name}: {}", challenge(&reply));
     }
     expect_forward(get(&gateway, &VirtualHost::default(), &[("authorization", &bearer_plain)]));
 }
@@ -459,11 +460,8 @@ fn where_bound_tokens_are_required_no_other_passes() {
             }
             let reply = refusal(handle(&gateway, &VirtualHost::default(), "GET", path, headers));
             assert_eq!((reply.status, code(&reply).as_str()), (401, expected));
-            let all = values(&reply, "www-authenticate");
-            assert!(
-                all.len() == 1 && all[0].starts_with(r#"DPoP realm="edgeward""#) && all[0].ends_with(ALGS),
-                "{all:?}"
-            );
+            let challenge = challenge(&reply);
+            assert!(challenge.starts_with(r#"DPoP realm="edgeward""#) && challenge.ends_with(ALGS), "{challenge}");
         }
     }
     assert!(refusal(get(&gateway, &VirtualHost::default(), &[])).body.contains("Authorization: DPoP <token>"));
@@ -702,7 +700,6 @@ fn a_token_bound_to_a_certificate_passes_with_it_alone() {
                     let reply = refusal(answer);
                     assert_eq!((reply.status, code(&reply).as_str()), (401, *expected), "{name}");
                     assert!(challenge(&reply).starts_with(r#"Bearer realm="edgeward", error="invalid_token""#));
-                    assert_eq!(values(&reply, "www-authenticate").len(), 1);
                 }
             }
         }

@@ -10,9 +10,10 @@ use edgeward::http::{
 use edgeward::limits;
 
 use crate::messages::Refusal;
+use crate::sender::token_of;
 
 /// The forms that the input of [`check`](crate::check) may have.
-mod form {
+pub(crate) mod form {
     pub(crate) const TOKEN: u32 = 0;
     /// The value of an `Authorization` header.
     pub(crate) const HEADER: u32 = 1;
@@ -20,6 +21,8 @@ mod form {
     pub(crate) const NO_HEADER: u32 = 2;
     /// A request with a token in its query.
     pub(crate) const QUERY: u32 = 3;
+    /// The value of an `Authorization` header, which may have the scheme `DPoP`.
+    pub(crate) const EITHER_SCHEME: u32 = 4;
 }
 
 /// Returns the token in the first `len` bytes of the input.
@@ -34,11 +37,14 @@ pub(crate) fn token(input: &[u8], form: u32, len: usize) -> Result<&str, Refusal
     let text = str::from_utf8(input.get(..len).unwrap_or_default()).unwrap_or_default();
     match form {
         form::TOKEN => Ok(text),
-        form::HEADER => match bearer_token(Some(text)) {
-            Bearer::Token(token) => Ok(token),
-            Bearer::Absent => Err(missing()),
-            Bearer::Malformed => Err(bad_request(MALFORMED_AUTHORIZATION)),
-        },
+        form::HEADER | form::EITHER_SCHEME => {
+            let token = if form == form::HEADER { bearer_token(Some(text)) } else { token_of(text) };
+            match token {
+                Bearer::Token(token) => Ok(token),
+                Bearer::Absent => Err(missing()),
+                Bearer::Malformed => Err(bad_request(MALFORMED_AUTHORIZATION)),
+            }
+        }
         form::QUERY => Err(bad_request(TOKEN_IN_QUERY)),
         _ => Err(missing()),
     }

@@ -17,21 +17,25 @@ mod js_host;
 mod messages;
 mod options;
 mod per_call;
+mod sender;
 mod tasks;
 mod verdict;
 
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::str;
 
 use atomic_refcell::{AtomicRefCell, AtomicRefMut};
 use edgeward::limits;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::checker::Checker;
+use crate::credentials::form;
 use crate::handles::Handles;
 use crate::js_host::JsHost;
 use crate::per_call::PerCallCache;
+use crate::sender::{Sender, names_scheme};
 use crate::tasks::Tasks;
 use crate::verdict::{Verdict, outcome};
 
@@ -172,7 +176,7 @@ pub fn check(verifier: f64, form: u32, len: usize, per_call_len: usize, now_ms: 
     let token = match credentials::token(input, form, len) {
         Ok(token) => token,
         Err(refusal) => {
-            verdict.refuse(&refusal, None);
+            verdict.refuse(&checker.with_challenge(refusal, false), None);
             return outcome::REFUSED;
         }
     };
@@ -187,6 +191,46 @@ pub fn check(verifier: f64, form: u32, len: usize, per_call_len: usize, now_ms: 
     }
     tasks.run(host);
     verdict.outcome + if host.has_requests() || tasks.has_ended_calls() { HAS_UPDATES } else { 0 }
+}
+
+/// Checks the `Authorization` header in the first `len` bytes of the input, and that its token comes from the sender that it is bound to; the next
+/// `per_call_len` bytes are the options of this call, and `sender_len` more the rest of the request, both as JSON. Returns like [`check`].
+#[wasm_bindgen]
+pub fn check_sender(verifier: f64, len: usize, per_call_len: usize, sender_len: usize, now_ms: f64) -> u32 {
+    let State { input, verdict, verifiers, task, per_call } = &mut *state();
+    verdict.settled = [0.0; 2];
+    let Some(entry) = verifiers.get_mut(verifier) else {
+        verdict.refuse_with_code("internal_error");
+        return outcome::REFUSED;
+    };
+    let Entry { checker, host, tasks } = entry;
+    let options_end = len.saturating_add(per_call_len);
+    let per_call = per_call.parse(input.get(len..options_end).unwrap_or_default());
+    let authorization = str::from_utf8(input.get(..len).unwrap_or_default()).unwrap_or_default();
+    let sender = input.get(options_end..options_end.saturating_add(sender_len)).unwrap_or_default();
+    let (Some(per_call), Some(sender)) = (per_call, Sender::read(sender, authorization)) else {
+        verdict.refuse_with_code("options_invalid");
+        return outcome::REFUSED;
+    };
+    let token = match credentials::token(input, form::EITHER_SCHEME, len) {
+        Ok(token) => String::from(token),
+        Err(refusal) => {
+            verdict.refuse(&checker.with_challenge(refusal, names_scheme(authorization)), None);
+            return outcome::REFUSED;
+        }
+    };
+    host.set_now(now_ms);
+    let (checker, flow_host) = (Arc::clone(checker), Arc::clone(host));
+    let flow = async move { checker.check_sender(&token, &sender, per_call.as_deref(), &flow_host).await };
+    *task = tasks.call(flow, host);
+    tasks.run(host);
+    outcome::PENDING + if host.has_requests() || tasks.has_ended_calls() { HAS_UPDATES } else { 0 }
+}
+
+/// Returns the length of what follows the claims in the output: the id of the proof, a space, and the time when it may be forgotten.
+#[wasm_bindgen]
+pub fn proof_len() -> usize {
+    state().verdict.proof_len
 }
 
 /// Returns the task that the last [`check`] started.

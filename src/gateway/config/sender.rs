@@ -6,8 +6,9 @@ use super::authorizer::AuthorizerConfig;
 use super::forms::Words;
 use super::reader::Reader;
 use super::session::is_long_enough;
+use crate::dpop::Acceptance;
 use crate::gateway::cors::Cors;
-use crate::gateway::sender::{Acceptance, NONCE, PROOF, SenderRules};
+use crate::gateway::sender::{NONCE, PROOF, SenderRules};
 
 impl Words for Acceptance {
     const WORDS: &'static [(&'static str, Self)] =
