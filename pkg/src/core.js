@@ -25,7 +25,7 @@ export const TOKEN = 0;
 export const HEADER = 1;
 export const NO_HEADER = 2;
 export const QUERY = 3;
-export const EITHER_SCHEME = 4;
+const EITHER_SCHEME = 4;
 
 let provideModule = () => {
   throw internalError("the wasm module is not loaded: call init() or initSync() first");
@@ -191,7 +191,7 @@ class Core {
           more = requirements.length;
         }
       }
-      return this.wasm.check(verifier, form, length, more, nowMs, mayWait) >>> 0;
+      return this.wasm.check(verifier, form, length, more, 0, nowMs, mayWait) >>> 0;
     });
   }
 
@@ -199,7 +199,7 @@ class Core {
   checkSender(verifier, authorization, requirements = new Uint8Array(0), sender, nowMs) {
     return this.guard(() => {
       const [length, more, rest] = this.#write(authorization, requirements, JSON.stringify(sender));
-      return this.wasm.check_sender(verifier, length, more, rest, nowMs) >>> 0;
+      return this.wasm.check(verifier, EITHER_SCHEME, length, more, rest, nowMs, true) >>> 0;
     });
   }
 

@@ -1,6 +1,6 @@
 //! A verifier, and its verdicts in the form that JavaScript reads.
 
-use edgeward::dpop::Acceptance;
+use edgeward::dpop::{Acceptance, VerifiedProof};
 use edgeward::error::VerifyError;
 use edgeward::host::Host;
 use edgeward::http::{forbidden, refused, unavailable, with_dpop_challenge};
@@ -49,34 +49,47 @@ impl Checker {
         }
     }
 
-    /// Checks a token, waiting for keys where necessary.
-    pub(crate) async fn check(&self, token: &str, per_call: Option<&PerCall>, host: &JsHost) -> Verdict {
-        let result = self.verifier.verify(token, host).await;
-        let mut verdict = Verdict::new();
-        self.record(result, token, per_call, host, &mut verdict, false);
-        verdict
-    }
-
-    /// Checks a token likewise, and that it comes from the sender that it is bound to.
-    pub(crate) async fn check_sender(
+    /// Checks a token, waiting for keys where necessary; and if there is a `sender`, that the token is theirs.
+    pub(crate) async fn check(
         &self,
         token: &str,
-        sender: &Sender,
+        sender: Option<&Sender>,
         per_call: Option<&PerCall>,
         host: &JsHost,
     ) -> Verdict {
         let mut verdict = Verdict::new();
-        let (result, proof) = match sender.verify(self.dpop, &self.verifier, token, host).await {
+        let (result, proof) = match self.verify(token, sender, host).await {
             Ok((token, proof)) => (Ok(token), proof),
             Err(error) => (Err(error), None),
         };
-        self.record(result, token, per_call, host, &mut verdict, sender.has_scheme);
+        self.record(result, token, per_call, host, &mut verdict, sender.is_some_and(|sender| sender.has_scheme));
         if let (outcome::PASSED, Some(proof)) = (verdict.outcome, proof) {
             let text = concat(&[&proof.id(), " ", &signed_decimal(proof.expires_at().millis())]);
             verdict.proof_len = text.len();
             verdict.text.push_str(&text);
         }
         verdict
+    }
+
+    /// Verifies a token, and that it comes from the sender that it is bound to. Returns the proof, which may have been used before.
+    async fn verify(
+        &self,
+        token: &str,
+        sender: Option<&Sender>,
+        host: &JsHost,
+    ) -> Result<(VerifiedToken<Any>, Option<VerifiedProof>), VerificationError> {
+        let verified = self.verifier.verify_unconfirmed(token, host).await?;
+        let refused = VerificationError::Refused;
+        let proof = match sender.map(|sender| sender.check(self.dpop, verified.binding(), token, host.now())) {
+            None => None,
+            Some(proof) => proof.map_err(refused)?,
+        };
+        let proof = match proof {
+            None => None,
+            Some(proof) => Some(proof.verify(host).await?),
+        };
+        let key = proof.as_ref().map(VerifiedProof::key);
+        Ok((verified.confirm(key, None).map_err(refused)?, proof))
     }
 
     /// Adds to a refusal how to send bound tokens, where they are accepted.

@@ -5,12 +5,11 @@ use core::str;
 
 use edgeward::error::VerifyError;
 use edgeward::http::{
-    Bearer, MALFORMED_AUTHORIZATION, TOKEN_IN_QUERY, bad_request, bearer_token, missing_token, refused,
+    Bearer, MALFORMED_AUTHORIZATION, TOKEN_IN_QUERY, bad_request, bearer_token, dpop_token, missing_token, refused,
 };
 use edgeward::limits;
 
 use crate::messages::Refusal;
-use crate::sender::token_of;
 
 /// The forms that the input of [`check`](crate::check) may have.
 pub(crate) mod form {
@@ -38,7 +37,10 @@ pub(crate) fn token(input: &[u8], form: u32, len: usize) -> Result<&str, Refusal
     match form {
         form::TOKEN => Ok(text),
         form::HEADER | form::EITHER_SCHEME => {
-            let token = if form == form::HEADER { bearer_token(Some(text)) } else { token_of(text) };
+            let token = match bearer_token(Some(text)) {
+                Bearer::Absent if form == form::EITHER_SCHEME => dpop_token(Some(text)),
+                token => token,
+            };
             match token {
                 Bearer::Token(token) => Ok(token),
                 Bearer::Absent => Err(missing()),
@@ -48,4 +50,9 @@ pub(crate) fn token(input: &[u8], form: u32, len: usize) -> Result<&str, Refusal
         form::QUERY => Err(bad_request(TOKEN_IN_QUERY)),
         _ => Err(missing()),
     }
+}
+
+/// Returns whether the input is an `Authorization` header with the scheme `DPoP`.
+pub(crate) fn has_dpop_scheme(input: &[u8]) -> bool {
+    input.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"dpop "))
 }

@@ -24,7 +24,6 @@ mod verdict;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::str;
 
 use atomic_refcell::{AtomicRefCell, AtomicRefMut};
 use edgeward::limits;
@@ -35,7 +34,7 @@ use crate::credentials::form;
 use crate::handles::Handles;
 use crate::js_host::JsHost;
 use crate::per_call::PerCallCache;
-use crate::sender::{Sender, names_scheme};
+use crate::sender::Sender;
 use crate::tasks::Tasks;
 use crate::verdict::{Verdict, outcome};
 
@@ -158,45 +157,18 @@ pub fn destroy(verifier: f64) {
     state().verifiers.remove(verifier);
 }
 
-/// Checks the first `len` bytes of the input, of the given `form`; the next `per_call_len` bytes are the options of this call, as JSON.
-/// Returns an outcome, plus [`HAS_UPDATES`] if there are any. A call that must not wait is decided with the keys at hand.
+/// Checks the first `len` bytes of the input, of the given `form`; the next `per_call_len` bytes are the options of this call, as JSON, and the
+/// `sender_len` bytes after them the rest of the request, if its token may be bound to its sender. Returns an outcome, plus [`HAS_UPDATES`] if there are any. A call that must not wait is decided with the keys at hand.
 #[wasm_bindgen]
-pub fn check(verifier: f64, form: u32, len: usize, per_call_len: usize, now_ms: f64, may_wait: bool) -> u32 {
-    let State { input, verdict, verifiers, task, per_call } = &mut *state();
-    verdict.settled = [0.0; 2];
-    let Some(entry) = verifiers.get_mut(verifier) else {
-        verdict.refuse_with_code("internal_error");
-        return outcome::REFUSED;
-    };
-    let Entry { checker, host, tasks } = entry;
-    let Some(per_call) = per_call.parse(input.get(len..len.saturating_add(per_call_len)).unwrap_or_default()) else {
-        verdict.refuse_with_code("options_invalid");
-        return outcome::REFUSED;
-    };
-    let token = match credentials::token(input, form, len) {
-        Ok(token) => token,
-        Err(refusal) => {
-            verdict.refuse(&checker.with_challenge(refusal, false), None);
-            return outcome::REFUSED;
-        }
-    };
-    host.set_now(now_ms);
-    if !may_wait {
-        checker.check_now(token, per_call.as_deref(), host, verdict);
-    } else if !checker.check_if_ready(token, per_call.as_deref(), host, verdict) {
-        let (checker, flow_host, token) = (Arc::clone(checker), Arc::clone(host), String::from(token));
-        let flow = async move { checker.check(&token, per_call.as_deref(), &flow_host).await };
-        *task = tasks.call(flow, host);
-        verdict.outcome = outcome::PENDING;
-    }
-    tasks.run(host);
-    verdict.outcome + if host.has_requests() || tasks.has_ended_calls() { HAS_UPDATES } else { 0 }
-}
-
-/// Checks the `Authorization` header in the first `len` bytes of the input, and that its token comes from the sender that it is bound to; the next
-/// `per_call_len` bytes are the options of this call, and `sender_len` more the rest of the request, both as JSON. Returns like [`check`].
-#[wasm_bindgen]
-pub fn check_sender(verifier: f64, len: usize, per_call_len: usize, sender_len: usize, now_ms: f64) -> u32 {
+pub fn check(
+    verifier: f64,
+    form: u32,
+    len: usize,
+    per_call_len: usize,
+    sender_len: usize,
+    now_ms: f64,
+    may_wait: bool,
+) -> u32 {
     let State { input, verdict, verifiers, task, per_call } = &mut *state();
     verdict.settled = [0.0; 2];
     let Some(entry) = verifiers.get_mut(verifier) else {
@@ -206,25 +178,34 @@ pub fn check_sender(verifier: f64, len: usize, per_call_len: usize, sender_len: 
     let Entry { checker, host, tasks } = entry;
     let options_end = len.saturating_add(per_call_len);
     let per_call = per_call.parse(input.get(len..options_end).unwrap_or_default());
-    let authorization = str::from_utf8(input.get(..len).unwrap_or_default()).unwrap_or_default();
-    let sender = input.get(options_end..options_end.saturating_add(sender_len)).unwrap_or_default();
-    let (Some(per_call), Some(sender)) = (per_call, Sender::read(sender, authorization)) else {
+    let has_scheme = form == form::EITHER_SCHEME && credentials::has_dpop_scheme(input);
+    let sender = match sender_len {
+        0 => Some(None),
+        len => Sender::read(input.get(options_end..).and_then(|rest| rest.get(..len)).unwrap_or_default(), has_scheme)
+            .map(Some),
+    };
+    let (Some(per_call), Some(sender)) = (per_call, sender) else {
         verdict.refuse_with_code("options_invalid");
         return outcome::REFUSED;
     };
-    let token = match credentials::token(input, form::EITHER_SCHEME, len) {
-        Ok(token) => String::from(token),
+    let token = match credentials::token(input, form, len) {
+        Ok(token) => token,
         Err(refusal) => {
-            verdict.refuse(&checker.with_challenge(refusal, names_scheme(authorization)), None);
+            verdict.refuse(&checker.with_challenge(refusal, has_scheme), None);
             return outcome::REFUSED;
         }
     };
     host.set_now(now_ms);
-    let (checker, flow_host) = (Arc::clone(checker), Arc::clone(host));
-    let flow = async move { checker.check_sender(&token, &sender, per_call.as_deref(), &flow_host).await };
-    *task = tasks.call(flow, host);
+    if !may_wait {
+        checker.check_now(token, per_call.as_deref(), host, verdict);
+    } else if sender.is_some() || !checker.check_if_ready(token, per_call.as_deref(), host, verdict) {
+        let (checker, flow_host, token) = (Arc::clone(checker), Arc::clone(host), String::from(token));
+        let flow = async move { checker.check(&token, sender.as_ref(), per_call.as_deref(), &flow_host).await };
+        *task = tasks.call(flow, host);
+        verdict.outcome = outcome::PENDING;
+    }
     tasks.run(host);
-    outcome::PENDING + if host.has_requests() || tasks.has_ended_calls() { HAS_UPDATES } else { 0 }
+    verdict.outcome + if host.has_requests() || tasks.has_ended_calls() { HAS_UPDATES } else { 0 }
 }
 
 /// Returns the length of what follows the claims in the output: the id of the proof, a space, and the time when it may be forgotten.
