@@ -125,8 +125,14 @@ pub enum VerifyError {
         /// The maximum age, in seconds.
         max_age_s: u32,
     },
-    /// The token is bound to its sender (`cnf`, RFC 8705 and RFC 9449), and proof of possession is not supported.
+    /// The token is bound to its sender (`cnf`, RFC 8705 and RFC 9449) in a way for which no proof is accepted, or has come without one.
     TokenSenderConstrained,
+    /// The token is not bound to its sender, and must be: proofs are required, or the request has one.
+    TokenNotBound,
+    /// The proof of possession is missing or refused (RFC 9449 §4.3).
+    Proof(ProofError),
+    /// The token is bound to a certificate that the connection's client does not have (RFC 8705 §3).
+    Certificate(CertificateError),
     /// The ID token's `nonce` is not the one that was sent.
     NonceMismatch,
     /// `azp` is not the client.
@@ -172,6 +178,50 @@ impl Mismatch {
         let is_short = value.len() <= limits::MAX_SHOWN_VALUE_BYTES;
         (is_short && value.bytes().all(|byte| byte.is_ascii_graphic())).then_some(value)
     }
+}
+
+/// Why a proof of possession is refused (RFC 9449 §4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProofError {
+    /// There is none.
+    Missing,
+    /// Not one JWS of the type `dpop+jwt` with the required claims, within the limits.
+    Malformed,
+    /// Its algorithm is not an accepted one.
+    AlgNotAllowed,
+    /// Its `jwk` is not an acceptable public key of the algorithm.
+    KeyInvalid,
+    /// Its key is not the one that the token is bound to.
+    KeyMismatch,
+    /// Its signature is not genuine.
+    SignatureInvalid,
+    /// It is for another method.
+    MethodMismatch,
+    /// It is for another URL.
+    UrlMismatch,
+    /// It is for another token.
+    TokenMismatch,
+    /// It is too old.
+    Expired,
+    /// It was issued in the future.
+    IssuedInFuture,
+    /// It has no nonce of the server, or an old one.
+    NonceRequired,
+    /// It was used before.
+    Replayed,
+}
+
+/// Why a client has not proved to have the certificate that a token is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// It has presented none.
+    Missing,
+    /// The certificate was not verified, or is revoked.
+    NotVerified,
+    /// The token is bound to another certificate.
+    Mismatch,
 }
 
 /// The way in which a token's form is wrong.
@@ -308,11 +358,77 @@ impl VerifyError {
             Self::TokenIssuedInFuture { .. } => "token_issued_in_future",
             Self::TokenTooOld { .. } => "token_too_old",
             Self::TokenSenderConstrained => "token_sender_constrained",
+            Self::TokenNotBound => "token_not_bound",
+            Self::Proof(error) => error.code(),
+            Self::Certificate(error) => error.code(),
             Self::NonceMismatch => "nonce_mismatch",
             Self::AzpMismatch(_) => "azp_mismatch",
             Self::AtHashMismatch => "at_hash_mismatch",
             Self::ClientNotAllowed(_) => "client_not_allowed",
             Self::Forbidden(forbidden) => forbidden.code(),
+        }
+    }
+}
+
+impl ProofError {
+    /// Returns the stable code of this error.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Missing => "dpop_proof_missing",
+            Self::NonceRequired => "dpop_nonce_required",
+            Self::Replayed => "dpop_proof_replayed",
+            _ => "dpop_proof_invalid",
+        }
+    }
+
+    /// Returns the error message.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::Missing => "the header DPoP with a proof is missing",
+            Self::Malformed => {
+                "the header DPoP is not one proof: a JWT of the type dpop+jwt with jti, htm, htu, iat, ath"
+            }
+            Self::AlgNotAllowed => "the proof's algorithm is not one of the accepted ones",
+            Self::KeyInvalid => "the proof's jwk is not an acceptable public key of its algorithm",
+            Self::KeyMismatch => "the proof's key is not the one that the token is bound to",
+            Self::SignatureInvalid => "the proof's signature is invalid",
+            Self::MethodMismatch => "the proof's htm is not the method of the request",
+            Self::UrlMismatch => "the proof's htu is not the URL of the request",
+            Self::TokenMismatch => "the proof's ath is not the hash of the token",
+            Self::Expired => "the proof is too old",
+            Self::IssuedInFuture => "the proof was issued in the future",
+            Self::NonceRequired => "the proof needs the nonce in the header DPoP-Nonce",
+            Self::Replayed => "the proof was used before",
+        }
+    }
+}
+
+impl From<ProofError> for VerifyError {
+    fn from(error: ProofError) -> Self {
+        Self::Proof(error)
+    }
+}
+
+impl CertificateError {
+    /// Returns the stable code of this error.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Missing => "certificate_missing",
+            Self::NotVerified => "certificate_not_verified",
+            Self::Mismatch => "certificate_mismatch",
+        }
+    }
+
+    /// Returns the error message.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::Missing => "token is bound to a certificate, and the client has presented none",
+            Self::NotVerified => "token is bound to a certificate, and the client's was not verified",
+            Self::Mismatch => "token is bound to another certificate than the client's",
         }
     }
 }
@@ -348,7 +464,7 @@ impl VerifyError {
             Self::TokenExpired { .. } => "exp",
             Self::TokenNotYetValid { .. } => "nbf",
             Self::TokenIssuedInFuture { .. } | Self::TokenTooOld { .. } => "iat",
-            Self::TokenSenderConstrained => "cnf",
+            Self::TokenSenderConstrained | Self::TokenNotBound | Self::Certificate(_) => "cnf",
             Self::NonceMismatch => "nonce",
             Self::AzpMismatch(_) => "azp",
             Self::AtHashMismatch => "at_hash",
@@ -449,7 +565,10 @@ impl VerifyError {
             Self::AudienceMismatch { hint: AudienceHint::Unexpected, .. } => {
                 "claim aud is present, and only tokens without an audience are accepted"
             }
-            Self::TokenSenderConstrained => "token is bound to its sender (cnf), which is not supported",
+            Self::TokenSenderConstrained => "token is bound to its sender (cnf), and no proof of that is accepted here",
+            Self::TokenNotBound => "token is not bound to its sender (cnf), which is required of it",
+            Self::Proof(error) => error.message(),
+            Self::Certificate(error) => error.message(),
             Self::NonceMismatch => "claim nonce is not the one that was sent",
             Self::AzpMismatch(_) => "claim azp is not the client",
             Self::AtHashMismatch => "claim at_hash does not match the access token",

@@ -68,6 +68,7 @@ mod algorithm;
 pub mod base64url;
 mod crypto;
 mod discovery;
+pub mod dpop;
 pub mod error;
 #[cfg(feature = "gateway")]
 pub mod gateway;

@@ -309,6 +309,33 @@ pub const REFRESH_OUTCOME_TTL_S: i64 = 3600;
 /// How long after a logout the browser may return from the provider to a page that says so, in seconds: the provider may ask first.
 pub const LOGGED_OUT_PAGE_S: u32 = 600;
 
+/// Longest proof of possession, in bytes: one with an RSA key of [`MAX_PROOF_MODULUS_BITS`] has less than 3 KiB.
+pub const MAX_PROOF_BYTES: usize = 4 * 1024;
+
+/// Largest RSA modulus of a key for proofs, in bits.
+pub const MAX_PROOF_MODULUS_BITS: usize = 4096;
+
+/// Longest `jti` of a proof of possession, in bytes. RFC 9449 §4.2 asks for 96 random bits or a UUID.
+pub const MAX_PROOF_ID_BYTES: usize = 256;
+
+/// Oldest proof of possession, in seconds: clients' clocks are often some minutes slow.
+pub const MAX_PROOF_AGE_S: i64 = 300;
+
+/// How far in the future a proof of possession may have been made, in seconds.
+pub const MAX_PROOF_ADVANCE_S: i64 = 60;
+
+/// Most proofs of possession that one instance remembers where instances share nothing: some ninety requests per second, in 2 MiB.
+pub const MAX_REMEMBERED_PROOFS: usize = 32_768;
+
+/// How long a nonce for proofs of possession is the current one, in seconds. It is accepted for as long again.
+pub const PROOF_NONCE_PERIOD_S: i64 = 300;
+
+/// Objects that remember the proofs of one key: each has at most thirty new ones per second.
+pub const PROOF_OBJECTS_PER_KEY: u8 = 8;
+
+/// Timeout for looking up a proof of possession in the Durable Object, in milliseconds: every request with one waits for it.
+pub const PROOF_TIMEOUT_MS: u32 = 2_000;
+
 /// Timeout for telling the Durable Object that a session has ended, in milliseconds: the browser waits for it.
 pub const SESSION_END_TIMEOUT_MS: u32 = 2_000;
 

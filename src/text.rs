@@ -1,7 +1,6 @@
 //! Text from parts and numbers, without the standard library's formatting, which would be larger than most of its users.
 
 use alloc::string::String;
-#[cfg(feature = "gateway")]
 use alloc::vec::Vec;
 
 /// Concatenates the parts.
@@ -48,6 +47,14 @@ pub fn decimal(mut number: u64) -> String {
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     digits.map(|digit| char::from(if digit < 10 { b'0' + digit } else { b'a' - 10 + digit })).collect()
+}
+
+/// Reads bytes in hexadecimal.
+#[must_use]
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| if let [high, low] = pair { Some(digit(high)? << 4 | digit(low)?) } else { None }).collect()
 }
 
 /// Formats `number` in decimal, with a sign if it is negative.

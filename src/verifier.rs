@@ -13,7 +13,9 @@ use crate::error::{Mismatch, VerifyError};
 use crate::host::{SignatureCheck, SignatureVerdict};
 use crate::io::UnixTime;
 use crate::jwk::{KeyCache, KeyHost, KeyJob, KeysError, KeysFailure, KeysUnavailable, Lookup, Permit, VerifyingKey};
-use crate::jwt::{Access, Algorithm, Policy, Rules, TokenCache, UntrustedToken, Verified, VerifiedToken};
+use crate::jwt::{
+    Access, Algorithm, Policy, Rules, TokenCache, UnconfirmedToken, UntrustedToken, Verified, VerifiedToken,
+};
 use crate::limits;
 use crate::shared::Shared;
 
@@ -118,6 +120,11 @@ pub(crate) struct SignatureProof {
 
 type Verdict = Result<Arc<Verified>, VerificationError>;
 
+/// Refuses a token that is bound to its sender.
+fn unbound<K>(token: Arc<Verified>) -> Result<VerifiedToken<K>, VerificationError> {
+    VerifiedToken::unbound(token).map_err(VerificationError::Refused)
+}
+
 impl<K> Verifier<K> {
     /// Creates a verifier for one issuer.
     #[must_use]
@@ -151,7 +158,19 @@ impl<K> Verifier<K> {
     /// # Errors
     /// See [`VerificationError`].
     pub async fn verify(&self, token: &str, host: &impl KeyHost) -> Result<VerifiedToken<K>, VerificationError> {
-        self.inner.verify(token, host).await.map(VerifiedToken::shared)
+        self.inner.verify(token, host).await.and_then(unbound)
+    }
+
+    /// Verifies `token` likewise, but leaves it to the caller to confirm that it comes from the sender that it is bound to.
+    ///
+    /// # Errors
+    /// See [`VerificationError`].
+    pub async fn verify_unconfirmed(
+        &self,
+        token: &str,
+        host: &impl KeyHost,
+    ) -> Result<UnconfirmedToken<K>, VerificationError> {
+        self.inner.verify(token, host).await.map(UnconfirmedToken::new)
     }
 
     /// Verifies `token` as of now if no wait is needed; returns `None`, and starts nothing, if its keys have to be fetched first. For
@@ -162,7 +181,7 @@ impl<K> Verifier<K> {
         host: &impl KeyHost,
     ) -> Option<Result<VerifiedToken<K>, VerificationError>> {
         let verdict = self.inner.check(token, host.now(), 0, None).finish(host).break_value();
-        verdict.map(|verdict| verdict.map(VerifiedToken::shared))
+        verdict.map(|verdict| verdict.and_then(unbound))
     }
 
     /// Verifies `token` as of now with the keys at hand; returns `None` if there are none yet. Missing or stale keys are fetched in the
@@ -179,7 +198,7 @@ impl<K> Verifier<K> {
         if let Check::Signature(PendingSignature { check: SignatureCheck { algorithm, .. }, .. }) = check {
             check = Check::Refused(VerifyError::AsyncRequired { algorithm });
         }
-        check.finish(host).break_value().map(|verdict| verdict.map(VerifiedToken::shared))
+        check.finish(host).break_value().map(|verdict| verdict.and_then(unbound))
     }
 
     /// Loads the keys of every issuer that has no fresh ones.
@@ -276,6 +295,10 @@ impl Inner {
 
     fn stable_period(&self, token: &str, now: UnixTime) -> Option<Range<UnixTime>> {
         let cached = self.tokens.with(|tokens| tokens.find(token).cloned())?;
+        if cached.token.is_bound() {
+            // It passes with another proof each time.
+            return None;
+        }
         let issuer = self.issuers.get(cached.issuer)?;
         let header = cached.token.header();
         let (key, keys) = issuer.keys.stable_period(header.kid(), header.algorithm()?, now)?;
@@ -361,7 +384,7 @@ impl KeyCache {
     ) -> Result<VerifiedToken<K>, VerificationError> {
         let check =
             |now, fetches, proof: Option<&SignatureProof>| self.check(&policy.rules, token, now, fetches, proof);
-        check_until_decided(&check, host).await.map(VerifiedToken::shared)
+        check_until_decided(&check, host).await.and_then(unbound)
     }
 
     /// Checks a token of this issuer once.

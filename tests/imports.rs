@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of the crate, the lowest layer first.
-const ORDER: [&str; 23] = [
+const ORDER: [&str; 24] = [
     // A package of its own, below all of them.
     "rsa",
     "limits",
@@ -32,6 +32,7 @@ const ORDER: [&str; 23] = [
     "jwk",
     "jwt",
     "verifier",
+    "dpop",
     "http",
     "session",
     "oidc",

@@ -25,6 +25,7 @@ export const TOKEN = 0;
 export const HEADER = 1;
 export const NO_HEADER = 2;
 export const QUERY = 3;
+const EITHER_SCHEME = 4;
 
 let provideModule = () => {
   throw internalError("the wasm module is not loaded: call init() or initSync() first");
@@ -101,10 +102,21 @@ class Core {
     return this.guard(() => {
       const bytes = this.#output();
       const split = this.wasm.header_len();
+      const end = bytes.length - this.wasm.proof_len();
       const text = decode(bytes);
       // In ASCII, bytes and characters count the same.
-      if (text.length === bytes.length) return [text.slice(0, split), text.slice(split)];
-      return [decode(bytes.subarray(0, split)), decode(bytes.subarray(split))];
+      if (text.length === bytes.length) return [text.slice(0, split), text.slice(split, end)];
+      return [decode(bytes.subarray(0, split)), decode(bytes.subarray(split, end))];
+    });
+  }
+
+  /** Returns the proof of the request with the verified token: its id, and when it may be forgotten, in seconds; undefined if it has none. */
+  proof() {
+    return this.guard(() => {
+      const length = this.wasm.proof_len();
+      if (length === 0) return undefined;
+      const [id, millis] = decode(this.#output().subarray(-length)).split(" ");
+      return { id, expiresAt: Number(millis) / 1000 };
     });
   }
 
@@ -179,7 +191,15 @@ class Core {
           more = requirements.length;
         }
       }
-      return this.wasm.check(verifier, form, length, more, nowMs, mayWait) >>> 0;
+      return this.wasm.check(verifier, form, length, more, 0, nowMs, mayWait) >>> 0;
+    });
+  }
+
+  /** Checks an `Authorization` header with the rest of its request, as JSON, and returns the outcome. */
+  checkSender(verifier, authorization, requirements = new Uint8Array(0), sender, nowMs) {
+    return this.guard(() => {
+      const [length, more, rest] = this.#write(authorization, requirements, JSON.stringify(sender));
+      return this.wasm.check(verifier, EITHER_SCHEME, length, more, rest, nowMs, true) >>> 0;
     });
   }
 

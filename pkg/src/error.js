@@ -86,6 +86,18 @@ export function asyncRequired() {
   return own("async_required", message, 500, "Internal Server Error", CANNOT_CHECK);
 }
 
+export function proofReplayed() {
+  const detail = "The proof was used before.";
+  const challenge = `DPoP realm="edgeward", error="invalid_dpop_proof", error_description="${detail}", algs="ES256 EdDSA Ed25519 PS256 RS256"`;
+  return own("dpop_proof_replayed", "the proof was used before", 401, "Unauthorized", detail, undefined, { "www-authenticate": challenge });
+}
+
+export function replayCheckUnavailable(cause) {
+  const message = "replayStore cannot tell whether the proof was used before";
+  const detail = "Whether the proof was used before cannot be told at the moment.";
+  return own("replay_check_unavailable", message, 503, "Service Unavailable", detail, cause, { "retry-after": "1" });
+}
+
 export function malformedToken(cause) {
   return own("token_malformed", "the text is not a signed token", 401, "Unauthorized", "The text is not a signed token.", cause);
 }

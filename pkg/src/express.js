@@ -12,8 +12,8 @@ export function bearer(options) {
       for (const [name, value] of Object.entries(error.headers)) response.setHeader(name, value);
       response.end(error.body);
     };
-    const { headers, headersDistinct, originalUrl, url } = request;
-    check({ headers, headersDistinct, url: originalUrl ?? url }).then(
+    const { headers, headersDistinct, method, originalUrl, url } = request;
+    check({ headers, headersDistinct, method, url: originalUrl ?? url }).then(
       (token) => {
         request.auth = token;
         next();

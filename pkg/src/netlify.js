@@ -70,15 +70,16 @@ function asIssuer(text) {
 }
 
 /** Returns an event as `guard` reads requests. Header names of events may have any letter case. */
-function fromEvent({ headers, multiValueHeaders, queryStringParameters, multiValueQueryStringParameters, rawUrl }) {
+function fromEvent({ headers, httpMethod, multiValueHeaders, queryStringParameters, multiValueQueryStringParameters, rawUrl }) {
   // The values of a repeated header, of which `headers` may have only one.
-  const values = authorization(multiValueHeaders) ?? authorization(headers);
+  const values = (name) => valuesOf(name, multiValueHeaders) ?? valuesOf(name, headers);
   const hasQueryToken = [queryStringParameters, multiValueQueryStringParameters].some((query) => Object.hasOwn(query ?? {}, "access_token"));
-  return { headers: {}, headersDistinct: { authorization: values }, url: hasQueryToken ? "/?access_token=" : rawUrl };
+  const headersDistinct = { authorization: values("authorization"), dpop: values("dpop") };
+  return { headers: {}, headersDistinct, method: httpMethod, url: hasQueryToken ? "/?access_token=" : rawUrl };
 }
 
-function authorization(headers) {
-  const values = Object.entries(headers ?? {}).flatMap(([name, value]) => (name.toLowerCase() === "authorization" ? (value ?? []) : []));
+function valuesOf(wanted, headers) {
+  const values = Object.entries(headers ?? {}).flatMap(([name, value]) => (name.toLowerCase() === wanted ? (value ?? []) : []));
   return values.length === 0 ? undefined : values;
 }
 

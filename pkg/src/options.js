@@ -75,6 +75,13 @@ function httpHost(value, place) {
   return value;
 }
 
+/** An origin, as clients see it. */
+function origin(value, place) {
+  const { protocol, origin } = URL.canParse(text(value, place)) ? new URL(value) : {};
+  if (!/^https?:$/.test(protocol) || origin !== value.replace(/\/$/, "").toLowerCase()) fail(place, "must be an origin, such as https://api.example.com");
+  return origin;
+}
+
 function roles(value, place) {
   const read = readOptions(value, ROLES, place);
   if (read.claim === undefined) fail(`${place}.claim`, "is missing");
@@ -122,6 +129,7 @@ const ISSUER = { ...SOURCE, audience, algorithms: listOf(choice(ALGORITHMS)), cl
 export const VERIFIER = {
   ...ISSUER, ...REQUIREMENTS, issuers, kind: choice(["access", "id"]), nonce: text, profile: choice(["auto", "auth0", "rfc9068"]),
   tenants, clients: list, trustedAudiences: list, types: list, allowHttp: listOf(httpHost), requiredClaims: list, clockSkew: integer(0, 60, "seconds"), maxTokenAge: integer(0, 0xffff_ffff, "seconds"),
+  dpop: choice(["off", "allowed", "required"]), origins: listOf(origin), replayStore: instance((value) => isFunction(value?.use), "an object with the function use"),
   cacheSize: integer(0, 65_536, "tokens"), timeout: integer(1, 30_000, "milliseconds"), fetch: callback, now: callback,
 };
 const BESIDE_VERIFIER = { ...REQUIREMENTS, audience: list };
@@ -132,7 +140,7 @@ const CALL = {
 const required = instance((value) => typeof value === "boolean", "true or false");
 
 /** The options of one kind only. */
-const ONLY = { nonce: "id", accessToken: "id", trustedAudiences: "id", profile: "access" };
+const ONLY = { nonce: "id", accessToken: "id", trustedAudiences: "id", profile: "access", dpop: "access" };
 const KINDS = { access: "access tokens", id: 'ID tokens (kind: "id")' };
 
 /** Issuers at which anyone can request tokens for any audience: those of public continuous integration. */
@@ -191,9 +199,14 @@ function checkKind(options, kind) {
 
 /** Reads a verifier's options: `policy` for the core as JSON, its `kind`, and what the package uses itself. */
 export function readVerifierOptions(options) {
-  const { issuers, issuer, jwks, jwksUri, audience, algorithms, clientId, fetch, now, timeout, ...policy } = readOptions(options, VERIFIER);
+  const { issuers, issuer, jwks, jwksUri, audience, algorithms, clientId, fetch, now, timeout, origins, replayStore, ...policy } = readOptions(options, VERIFIER);
   const { kind = "access" } = policy;
   checkKind(policy, kind);
+  const { dpop = "off" } = policy;
+  if (dpop !== "off" && origins === undefined) fail("origins", "is missing: the origins of your API, as clients see them, which proofs (dpop) must name");
+  for (const [name, value] of Object.entries({ origins, replayStore })) {
+    if (dpop === "off" && value !== undefined) fail(name, "has no effect: dpop is off");
+  }
   const source = { issuer, jwks, jwksUri };
   if (issuers !== undefined) {
     for (const name of Object.keys(SOURCE)) {
@@ -222,7 +235,7 @@ export function readVerifierOptions(options) {
     names.add(one.issuer);
   }
   if (policy.tenants !== undefined && !policy.issuers.some((one) => one.issuer.includes(TENANT))) fail("tenants", `has no effect: no issuer has ${TENANT} in it`);
-  return { policy: JSON.stringify(policy), kind, fetch, now, timeout };
+  return { policy: JSON.stringify(policy), kind, fetch, now, timeout, sender: { dpop, origins, store: replayStore } };
 }
 
 /** The error for options that the core refuses, by its reason and the index of the issuer concerned. */

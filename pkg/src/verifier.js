@@ -4,6 +4,7 @@ import * as Core from "./core.js";
 import { aborted, asyncRequired, fromCore, internalError, invalidOption, keysNotLoaded } from "./error.js";
 import { Flows } from "./flows.js";
 import { readCallOptions, readVerifierOptions, refusedOptions } from "./options.js";
+import { headerOf, ProofMemory, senderOf, useOnce } from "./sender.js";
 import { Claims, VerifiedToken } from "./token.js";
 import { VerdictCache } from "./verdict-cache.js";
 
@@ -21,6 +22,8 @@ class Verifier {
 
   #policy;
   #kind;
+  /** Whether bound tokens are accepted (`dpop`), the site's `origins`, and the `store` of proofs that were used. */
+  #sender;
   /** The caller's `fetch` and `timeout`, if any, and `time`, the clock. */
   #host;
   /** The result of `#open`, until its core breaks or the verifier is disposed of. */
@@ -29,15 +32,17 @@ class Verifier {
   static {
     isVerifier = (value) => typeof value === "object" && value !== null && #policy in value;
     authenticate = (verifier, request, requirements, call) => {
+      if (verifier.#provesSender(request)) return verifier.#verifySender(request, requirements, call);
       const { form, text } = credentials(request);
       return verifier.#verify(form, text, requirements, call);
     };
   }
 
   constructor(options) {
-    const { policy, kind, fetch, now, timeout } = readVerifierOptions(options);
+    const { policy, kind, fetch, now, timeout, sender } = readVerifierOptions(options);
     this.#policy = policy;
     this.#kind = kind;
+    this.#sender = { ...sender, store: sender.store ?? new ProofMemory() };
     this.#host = { fetch, timeout, time: clock(now) };
     this.#open();
   }
@@ -109,6 +114,35 @@ class Verifier {
     registry?.unregister(this);
     registry?.register(this, this.#opened, this);
     return this.#opened;
+  }
+
+  /** Whether the request is checked for a proof: it has a bound token, or a proof, or must have one. */
+  #provesSender(request) {
+    const { dpop } = this.#sender;
+    if (dpop === "off") return false;
+    return dpop === "required" || headerOf(request, "dpop") !== undefined || /^dpop\b/i.test(headerOf(request, "authorization") ?? "");
+  }
+
+  /** Verifies the token of a request, and that it comes from the sender that it is bound to, with a proof that was not used before. */
+  async #verifySender(request, requirements, call) {
+    const { origins, store } = this.#sender;
+    const { form, text } = credentials(request);
+    if (form !== Core.HEADER) return this.#verify(form, text, requirements, call);
+    if (call.signal?.aborted) throw aborted(call.signal.reason);
+    for (;;) {
+      const now = this.#host.time();
+      const opened = this.#open();
+      const { core, number } = opened;
+      const outcome = core.checkSender(number, text, requirements, senderOf(request, origins), now) & ~Core.HAS_UPDATES;
+      if (outcome === Core.REFUSED) throw refusal(core);
+      const proved = await wait(opened, core.task(), call, (outcome, cause) => {
+        if (outcome !== Core.PASSED) throw refusal(core, cause);
+        return { proof: core.proof(), token: new VerifiedToken(new Claims(core.claims()), text) };
+      });
+      if (proved === undefined) continue;
+      if (proved.proof !== undefined) await useOnce(store, proved.proof, this.#host.time() / 1000);
+      return proved.token;
+    }
   }
 
   async #verify(form, text, requirements, call) {
@@ -188,12 +222,10 @@ function asInput(token) {
 
 /** Returns a request's credentials. Several headers become one text with commas, which the core refuses. */
 function credentials(request) {
-  const { headers, headersDistinct, url } = request;
+  const { url } = request;
   if (typeof url === "string" && hasTokenInQuery(url)) return { form: Core.QUERY, text: "" };
-  const values =
-    typeof headers.get === "function" ? headers.get("authorization") : (headersDistinct?.authorization ?? headers.authorization);
-  const text = Array.isArray(values) ? values.join(", ") : values;
-  return typeof text === "string" ? { form: Core.HEADER, text } : { form: Core.NO_HEADER, text: "" };
+  const text = headerOf(request, "authorization");
+  return text === undefined ? { form: Core.NO_HEADER, text: "" } : { form: Core.HEADER, text };
 }
 
 function hasTokenInQuery(url) {

@@ -145,6 +145,16 @@ interface IdTokenPolicy extends CommonOptions {
   /** The same: further audiences to trust. */
   readonly trustedAudiences?: string | readonly string[];
   readonly profile?: OnlyForAccessTokens;
+  readonly dpop?: OnlyForAccessTokens;
+}
+
+/** Remembers the proofs of possession that were used. */
+export interface ReplayStore {
+  /**
+   * Returns whether no other request had this id, and remembers it until `expiresAt`, in **seconds** since 1970. Two calls with one id must
+   * not both return `true`. If it throws, the request is answered with 503.
+   */
+  use(id: string, expiresAt: number): boolean | Promise<boolean>;
 }
 
 interface AccessTokenPolicy extends CommonOptions {
@@ -154,6 +164,15 @@ interface AccessTokenPolicy extends CommonOptions {
   readonly profile?: "auto" | "auth0" | "rfc9068";
   /** Your login client: its ID tokens are recognised, and the error says which token to send instead. */
   readonly clientId?: string;
+  /**
+   * Whether `authenticate` and the guards accept tokens that are bound to a key, with a proof (DPoP, RFC 9449): beside bearer tokens
+   * (`allowed`), or alone (`required`). Default `off`. A bound token without proof is refused in any case.
+   */
+  readonly dpop?: "off" | "allowed" | "required";
+  /** With `dpop`: the origins of your API as clients see them, such as `https://api.example.com`, which proofs must name. */
+  readonly origins?: string | readonly string[];
+  /** With `dpop`: remembers the proofs that were used, for all processes. Default: the memory of this one. */
+  readonly replayStore?: ReplayStore;
   readonly nonce?: OnlyForIdTokens;
   readonly trustedAudiences?: OnlyForIdTokens;
 }
@@ -341,10 +360,11 @@ export interface KeyStatus {
 
 /** A request as `authenticate` and guards read it: a web `Request`, or Node's `IncomingMessage`. */
 export type AnyRequest =
-  | { readonly headers: { get(name: string): string | null }; readonly url?: string }
+  | { readonly headers: { get(name: string): string | null }; readonly method?: string; readonly url?: string }
   | {
       readonly headers: { readonly authorization?: string | undefined };
       readonly headersDistinct?: { readonly authorization?: string[] | undefined };
+      readonly method?: string | undefined;
       readonly url?: string | undefined;
     };
 
@@ -372,7 +392,8 @@ export interface Verifier<Payload = AccessTokenPayload> {
   verifySync(this: void, token: string, options?: Omit<VerifyOptions, "signal">): VerifiedToken<Payload>;
 
   /**
-   * Verifies the bearer token in a request's `Authorization` header (RFC 6750 §2.1): one header, one token, none in the query.
+   * Verifies the bearer token in a request's `Authorization` header (RFC 6750 §2.1): one header, one token, none in the query. With `dpop`, also
+   * a token with the scheme `DPoP`, and the proof in the header `DPoP`, which counts once.
    *
    * @throws {EdgewardError} on every failure; `token_missing` if there is no token
    */
@@ -516,6 +537,14 @@ export type EdgewardErrorCode =
   | "token_issued_in_future"
   | "token_too_old"
   | "token_sender_constrained"
+  | "token_not_bound"
+  | "dpop_proof_missing"
+  | "dpop_proof_invalid"
+  | "dpop_proof_replayed"
+  | "dpop_nonce_required"
+  | "certificate_missing"
+  | "certificate_not_verified"
+  | "certificate_mismatch"
   | "nonce_mismatch"
   | "azp_mismatch"
   | "at_hash_mismatch"
@@ -541,6 +570,8 @@ export type EdgewardErrorCode =
   | "discovery_issuer_mismatch"
   | "keys_not_loaded"
   | "aborted"
+  // 503: it is unknown whether a proof was used before.
+  | "replay_check_unavailable"
   // 500: `verifySync` cannot wait for the platform.
   | "async_required"
   // 500: an error in the options, or in this package.

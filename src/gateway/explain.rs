@@ -135,7 +135,7 @@ impl Gateway {
             Continue(Credentials::Bearer(token)) => {
                 explanation.pass("credentials", request.route.credentials.name(), "a token");
                 if let Some(verifier) = &self.verifier {
-                    request.explain_token(verifier, &token, host, explanation).await;
+                    request.explain_token(verifier, head, &token, host, explanation).await;
                 }
             }
             Continue(Credentials::Session(_, session)) => {
@@ -173,12 +173,13 @@ impl MatchedRequest<'_> {
     async fn explain_token(
         &self,
         verifier: &Verifier,
+        head: &RequestHead<'_>,
         token: &Token,
         host: &impl KeyHost,
         explanation: &mut Explanation,
     ) {
-        let verified = match verifier.verify(token.as_str(), host).await {
-            Ok(verified) => verified,
+        let verified = match self.gateway.verify_sender(verifier, head, token, host).await {
+            Ok((verified, _)) => verified,
             Err(VerificationError::Refused(error)) => {
                 let (expected, found) = error.compared().unwrap_or_default();
                 let name = error.claim().unwrap_or("token");

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::cors::{CORS_HEADERS, CorsHeaders};
 use super::route::ForwardOptions;
+use super::sender::{NONCE, PROOF};
 use super::{Answer, Gateway};
 use crate::http::{PRIVATE, Reply, RequestHead};
 use crate::oidc::RelyingParty;
@@ -37,6 +38,10 @@ pub struct Forward<'g> {
     session: Option<SessionContext>,
     /// The refusal that the route only observes.
     observed: Option<Observed>,
+    /// Whether the gateway has checked the request's proof of possession, which is of no use to another server.
+    has_used_proof: bool,
+    /// The nonce for the client's next proof.
+    next_nonce: Option<String>,
 }
 
 /// A refusal that the route only observes.
@@ -118,6 +123,8 @@ impl<'g> Forward<'g> {
             is_never_stored: false,
             session: None,
             observed: None,
+            has_used_proof: false,
+            next_nonce: None,
         }
     }
 
@@ -127,6 +134,7 @@ impl<'g> Forward<'g> {
         self.gateway.drops(name)
             // Cookies that remain are among the headers to set.
             || !self.keeps_cookies && name.eq_ignore_ascii_case("cookie")
+            || self.has_used_proof && name.eq_ignore_ascii_case(PROOF)
             || (self.options.strip_authorization || self.observed.as_ref().is_some_and(|observed| observed.has_token))
                 && name.eq_ignore_ascii_case("authorization")
     }
@@ -157,6 +165,9 @@ impl<'g> Forward<'g> {
     pub fn response_edits(&self, status: u16, cache_control: Option<&str>) -> Vec<HeaderEdit> {
         let mut edits = Vec::new();
         let cookies = self.session.as_ref().map(SessionContext::cookies).unwrap_or_default();
+        if let Some(nonce) = &self.next_nonce {
+            edits.push(HeaderEdit::Set(NONCE.into(), nonce.clone()));
+        }
         if let Some(observed) = &self.observed {
             edits.push(HeaderEdit::Set(OBSERVED.into(), observed.code.into()));
         }
@@ -248,6 +259,17 @@ impl Answer<'_> {
         match self {
             Self::Reply(reply) => Self::Reply(with_session(reply, Vec::new())),
             Self::Forward(forward) => Self::Forward(Forward { is_never_stored: true, ..forward }),
+        }
+    }
+
+    /// Marks the answer to a request whose proof of possession was used, with the nonce for the next.
+    pub(super) fn with_used_proof(self, next_nonce: Option<String>) -> Self {
+        match self {
+            Self::Reply(reply) => Self::Reply(match next_nonce {
+                Some(nonce) => reply.with(NONCE, nonce),
+                None => reply,
+            }),
+            Self::Forward(forward) => Self::Forward(Forward { has_used_proof: true, next_nonce, ..forward }),
         }
     }
 

@@ -11,6 +11,7 @@ use super::hosts::misdirected;
 use super::intent::{CROSS_SITE_REQUEST, cross_site_request};
 use super::matched::{BEGIN_LOGIN, Caller, Credentials, MatchedRequest};
 use super::route::LoginStep;
+use super::sender::Authenticated;
 use super::token_source::Token;
 use super::{Gateway, HEALTH_PATH};
 use crate::host::{Level, REQUEST};
@@ -20,7 +21,6 @@ use crate::oidc::{
     revocation_unavailable,
 };
 use crate::session::Session;
-use crate::verifier::VerificationError;
 
 /// The answer to a request. See [`Gateway`] for an example.
 #[derive(Debug)]
@@ -109,11 +109,17 @@ impl Gateway {
             }
             answer => answer,
         };
-        match (answer, &self.resource) {
-            (Answer::Reply(reply), Some(resource)) if request.route.accepts_bearer() => {
-                Answer::Reply(with_resource_metadata(reply, resource.metadata_url(), &request.route.requirements))
+        match answer {
+            Answer::Reply(reply) if request.route.accepts_bearer() => {
+                let reply = match &self.resource {
+                    Some(resource) => {
+                        with_resource_metadata(reply, resource.metadata_url(), &request.route.requirements)
+                    }
+                    None => reply,
+                };
+                Answer::Reply(self.sender.with_challenge(reply, head, host.now()))
             }
-            (answer, _) => answer,
+            answer => answer,
         }
     }
 }
@@ -135,12 +141,9 @@ impl<'g> MatchedRequest<'g> {
         if let Some(event) = event {
             event.is_cached = verifier.has_cached(text);
         }
-        let verified = match verifier.verify(text, host).await {
-            Ok(verified) => verified,
-            Err(VerificationError::Refused(error)) => return Answer::Reply(self.refuse(&error)),
-            Err(VerificationError::Unavailable(why)) => {
-                return Answer::Reply(unavailable(why.error, why.retry_after_s));
-            }
+        let Authenticated { token: verified, next_nonce } = match self.authenticate(verifier, head, token, host).await {
+            Ok(authenticated) => authenticated,
+            Err(reply) => return Answer::Reply(reply),
         };
         if let Some(event) = event {
             event.token = Some(verified.clone());
@@ -156,6 +159,7 @@ impl<'g> MatchedRequest<'g> {
             return Answer::Reply(reply);
         }
         let answer = self.perform(head, Some(Caller { claims: verified.claims(), token: text }), None, host).await;
+        let answer = if token.is_dpop() { answer.with_used_proof(next_nonce) } else { answer };
         if token.is_ambient() { answer.not_stored() } else { answer }
     }
 

@@ -91,7 +91,7 @@ impl<'g> MatchedRequest<'g> {
         if has_parameter(head.url_parts().query.unwrap_or_default(), "access_token") {
             return Break(bad_request(TOKEN_IN_QUERY));
         }
-        match token_source::read(&self.gateway.token_sources, head) {
+        match self.token(head) {
             // A token that comes by itself is no attempt to use it.
             Ok(Some(token)) if token.is_ambient() && !self.route.accepts_bearer() => {}
             Ok(Some(token)) => return self.accept_bearer(head, token),
@@ -111,7 +111,11 @@ impl<'g> MatchedRequest<'g> {
 
     /// Whether the request has a bearer token, or something in its place.
     pub(super) fn has_token(&self, head: &RequestHead<'_>) -> bool {
-        token_source::read(&self.gateway.token_sources, head) != Ok(None)
+        self.token(head) != Ok(None)
+    }
+
+    fn token(&self, head: &RequestHead<'_>) -> Result<Option<Token>, &'static str> {
+        token_source::read(&self.gateway.token_sources, self.gateway.sender.reads_dpop(), head)
     }
 
     /// Accepts a bearer token where the route accepts one, and an audience is configured that it can be for; one that a browser may have
@@ -251,6 +255,10 @@ impl<'g> MatchedRequest<'g> {
     fn missing_token(&self, login: Option<&str>) -> Reply {
         let sources = &self.gateway.token_sources;
         match sources.first() {
+            _ if self.gateway.sender.requires_dpop() => missing_token_in(
+                "Authorization header, bound to a key: Authorization: DPoP <token>, and a proof in the DPoP header",
+                login,
+            ),
             Some(source) if !sources.iter().any(TokenSource::is_authorization) => {
                 let (kind, name) = source.parts();
                 missing_token_in(&concat(&[kind, name]), login)

@@ -24,6 +24,7 @@ mod pattern;
 mod resource;
 mod revoke;
 mod route;
+mod sender;
 #[cfg(test)]
 #[cfg(feature = "unicode")]
 mod session_tests;
@@ -52,6 +53,7 @@ use self::matched::{Caller, MatchedRequest, Outcome};
 pub use self::pages::config_invalid;
 use self::resource::ProtectedResource;
 use self::route::{Integration, Methods, Route};
+use self::sender::SenderRules;
 use self::token_source::TokenSource;
 use crate::crypto::equal_in_constant_time;
 pub use crate::http::Unicode;
@@ -90,6 +92,7 @@ struct Trust {
     roles_claims: Vec<(String, ClaimPath)>,
     token_sources: Vec<TokenSource>,
     revocations: Option<Revocations>,
+    sender: SenderRules,
 }
 
 /// What all authorizers share.
@@ -182,6 +185,8 @@ pub struct Gateway {
     roles_claims: Vec<(String, ClaimPath)>,
     /// Where tokens are read.
     token_sources: Vec<TokenSource>,
+    /// How the senders of tokens prove that the tokens are theirs.
+    sender: SenderRules,
     /// The canonical names of the cookies for tokens, of all authorizers.
     token_cookies: Vec<Vec<u8>>,
     /// The revocations of sessions and tokens; `None` if nothing can revoke them.
@@ -195,7 +200,7 @@ impl Gateway {
     fn new(routes: Routes, surroundings: Surroundings, trust: Trust) -> Self {
         let Surroundings { unicode, cors, pages } = surroundings;
         let Routes { mut routes, table, has_default_login } = routes;
-        let Trust { verifier, login, resource, roles_claims, token_sources, revocations } = trust;
+        let Trust { verifier, login, resource, roles_claims, token_sources, revocations, sender } = trust;
         for route in &mut routes {
             route.login_step = route.integration.login_step().zip(login.clone());
         }
@@ -218,6 +223,7 @@ impl Gateway {
             resource,
             roles_claims,
             token_sources,
+            sender,
             token_cookies: Vec::new(),
             revocations,
             hosts: Hosts::default(),

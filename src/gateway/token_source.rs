@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::http::{
     Bearer, CLIENT_ADDRESS, Cookies, HOP_BY_HOP, MALFORMED_AUTHORIZATION, RequestHead, bearer_token, canonical_name,
-    is_b64token,
+    dpop_token, is_b64token,
 };
 
 /// The header that needs no configuration.
@@ -25,6 +25,7 @@ pub(super) enum TokenSource {
 pub(crate) struct Token {
     text: String,
     is_ambient: bool,
+    is_dpop: bool,
 }
 
 /// The message for a header or cookie that does not hold exactly one token.
@@ -36,18 +37,25 @@ const SEVERAL: &str = "The request has several tokens, which differ.";
 
 /// Reads the token of a request.
 ///
+/// `reads_dpop`: whether `Authorization` may have the scheme `DPoP`, too.
+///
 /// # Errors
 /// The message for several tokens, or text that is no token.
-pub(super) fn read(sources: &[TokenSource], head: &RequestHead<'_>) -> Result<Option<Token>, &'static str> {
+pub(super) fn read(
+    sources: &[TokenSource],
+    reads_dpop: bool,
+    head: &RequestHead<'_>,
+) -> Result<Option<Token>, &'static str> {
     let mut found: Option<Token> = None;
-    let mut add = |text: &str, is_ambient: bool| match &mut found {
+    let mut add = |text: &str, is_ambient: bool, is_dpop: bool| match &mut found {
         Some(token) if token.text != text => Err(SEVERAL),
         Some(token) => {
             token.is_ambient &= is_ambient;
+            token.is_dpop |= is_dpop;
             Ok(())
         }
         None => {
-            found = Some(Token { text: text.into(), is_ambient });
+            found = Some(Token { text: text.into(), is_ambient, is_dpop });
             Ok(())
         }
     };
@@ -56,11 +64,16 @@ pub(super) fn read(sources: &[TokenSource], head: &RequestHead<'_>) -> Result<Op
             TokenSource::Header(name) => match (head.header)(name) {
                 None => {}
                 Some(value) if name == AUTHORIZATION => match bearer_token(Some(&value)) {
-                    Bearer::Token(text) => add(text, false)?,
+                    Bearer::Token(text) => add(text, false, false)?,
                     Bearer::Malformed => return Err(MALFORMED_AUTHORIZATION),
+                    Bearer::Absent if reads_dpop => match dpop_token(Some(&value)) {
+                        Bearer::Token(text) => add(text, false, true)?,
+                        Bearer::Malformed => return Err(MALFORMED_AUTHORIZATION),
+                        Bearer::Absent => {}
+                    },
                     Bearer::Absent => {}
                 },
-                Some(value) if is_b64token(&value) => add(&value, true)?,
+                Some(value) if is_b64token(&value) => add(&value, true, false)?,
                 Some(_) => return Err(MALFORMED),
             },
             TokenSource::Cookie(name) => {
@@ -70,7 +83,7 @@ pub(super) fn read(sources: &[TokenSource], head: &RequestHead<'_>) -> Result<Op
                     if !is_b64token(value) {
                         return Err(MALFORMED);
                     }
-                    add(value, true)?;
+                    add(value, true, false)?;
                 }
             }
         }
@@ -101,6 +114,11 @@ impl Token {
     /// Returns whether a browser may have sent it unasked: in a cookie, or in a header that a proxy derives from one.
     pub(super) const fn is_ambient(&self) -> bool {
         self.is_ambient
+    }
+
+    /// Returns whether it came with the scheme `DPoP`.
+    pub(super) const fn is_dpop(&self) -> bool {
+        self.is_dpop
     }
 }
 
@@ -151,7 +169,7 @@ mod tests {
             (!all.is_empty()).then(|| all.join(", "))
         };
         let head = RequestHead { method: "GET", url: "https://a.example/", header: &header };
-        let found = read(sources, &head);
+        let found = read(sources, false, &head);
         let shown = match &found {
             Ok(token) => Ok(token.as_ref().map(|token| (token.as_str(), token.is_ambient()))),
             Err(message) => Err(*message),

@@ -25,7 +25,11 @@ pub const MALFORMED_AUTHORIZATION: &str = "The Authorization header must be one 
 /// The message for a token in the query, which RFC 6750 §2.3 allows and RFC 9700 §4.3.2 forbids: URLs end up in logs.
 pub const TOKEN_IN_QUERY: &str = "Send the access token in the Authorization header, not in the query.";
 
-const SCHEME: &str = "bearer";
+/// Returns the token in an `Authorization` header with the scheme `DPoP` (RFC 9449 §7.1), by the same rules as [`bearer_token`].
+#[must_use]
+pub fn dpop_token(authorization: Option<&str>) -> Bearer<'_> {
+    token_of(authorization, "dpop")
+}
 
 /// Returns the token in an `Authorization` header.
 ///
@@ -33,20 +37,24 @@ const SCHEME: &str = "bearer";
 /// Two headers, which arrive joined by a comma, are malformed.
 #[must_use]
 pub fn bearer_token(authorization: Option<&str>) -> Bearer<'_> {
+    token_of(authorization, "bearer")
+}
+
+fn token_of<'h>(authorization: Option<&'h str>, wanted: &str) -> Bearer<'h> {
     let Some(value) = authorization else { return Bearer::Absent };
     let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-    if !scheme.eq_ignore_ascii_case(SCHEME) {
-        let hides_another =
-            value.split(',').skip(1).any(|part| starts_with_scheme(part.trim_start())) || starts_with_scheme(scheme);
+    if !scheme.eq_ignore_ascii_case(wanted) {
+        let is_it = |text: &str| starts_with_scheme(text, wanted);
+        let hides_another = value.split(',').skip(1).any(|part| is_it(part.trim_start())) || is_it(scheme);
         return if hides_another { Bearer::Malformed } else { Bearer::Absent };
     }
     let token = token.trim_start_matches(' ');
     if is_b64token(token) { Bearer::Token(token) } else { Bearer::Malformed }
 }
 
-fn starts_with_scheme(text: &str) -> bool {
-    text.get(..SCHEME.len()).is_some_and(|start| start.eq_ignore_ascii_case(SCHEME))
-        && !text.as_bytes().get(SCHEME.len()).is_some_and(|&next| next.is_ascii_alphanumeric() || next == b'-')
+fn starts_with_scheme(text: &str, scheme: &str) -> bool {
+    text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        && !text.as_bytes().get(scheme.len()).is_some_and(|&next| next.is_ascii_alphanumeric() || next == b'-')
 }
 
 /// Returns whether the text is a token: one or more of the characters that RFC 6750 §2.1 allows.
@@ -68,7 +76,7 @@ impl core::fmt::Debug for Bearer<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bearer, bearer_token};
+    use super::{Bearer, bearer_token, dpop_token};
 
     #[test]
     fn one_token_after_the_scheme_and_spaces() {
@@ -89,6 +97,19 @@ mod tests {
             assert_eq!(bearer_token(Some(value)), Bearer::Absent, "{value}");
         }
         assert_eq!(bearer_token(None), Bearer::Absent);
+    }
+
+    #[test]
+    fn the_scheme_of_bound_tokens_is_read_likewise() {
+        for value in ["DPoP abc", "dpop  abc"] {
+            assert_eq!(dpop_token(Some(value)), Bearer::Token("abc"));
+        }
+        for value in ["Bearer abc", "DPoPish abc", ""] {
+            assert_eq!(dpop_token(Some(value)), Bearer::Absent);
+        }
+        for value in ["DPoP", "DPoP a b", "DPoP a, DPoP b", "DPoP a, Bearer b", "Basic x, DPoP b", "DPoP \"a\""] {
+            assert_eq!(dpop_token(Some(value)), Bearer::Malformed);
+        }
     }
 
     #[test]

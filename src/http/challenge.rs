@@ -3,7 +3,8 @@
 use alloc::string::String;
 
 use super::Reply;
-use crate::error::{AudienceHint, Forbidden, TokenKind, VerifyError};
+use crate::dpop::ALGORITHM_NAMES;
+use crate::error::{AudienceHint, Forbidden, ProofError, TokenKind, VerifyError};
 use crate::jwk::KeysError;
 use crate::jwt::Requirements;
 use crate::text::{concat, decimal, words};
@@ -104,6 +105,7 @@ pub fn refused(error: &VerifyError) -> Reply {
             Some("This is not a signed JWT. A provider issues opaque tokens when no API audience was requested."),
         ),
         VerifyError::TokenExpired { .. } => (401, "invalid_token", Some("Refresh the token or log in again.")),
+        VerifyError::Proof(ProofError::NonceRequired) => (401, "use_dpop_nonce", None),
         VerifyError::TokenTooLarge { .. }
         | VerifyError::TokenEncrypted
         | VerifyError::AlgNotAllowed { .. }
@@ -122,9 +124,13 @@ pub fn refused(error: &VerifyError) -> Reply {
         | VerifyError::TokenIssuedInFuture { .. }
         | VerifyError::TokenTooOld { .. }
         | VerifyError::TokenSenderConstrained
+        | VerifyError::TokenNotBound
+        | VerifyError::Certificate(_)
+        | VerifyError::Proof(ProofError::Missing)
         | VerifyError::NonceMismatch
         | VerifyError::AzpMismatch(_)
         | VerifyError::AtHashMismatch => (401, "invalid_token", None),
+        VerifyError::Proof(_) => (401, "invalid_dpop_proof", None),
     };
     refused_with(status, error.code(), oauth_error, &sentence(&error.message()), hint)
 }
@@ -137,6 +143,27 @@ fn refused_with(status: u16, code: &'static str, oauth_error: &str, detail: &str
         "www-authenticate",
         concat(&[REALM, r#", error=""#, oauth_error, r#"", error_description=""#, &description, r#"""#]),
     )
+}
+
+/// Changes a response to a refused request so that its challenge has the scheme `DPoP` (RFC 9449 §7.1), if the request `is_dpop` has used it or no
+/// other is accepted (`is_only`). Where both are, a challenge of the other scheme follows.
+#[must_use]
+pub fn with_dpop_challenge(mut reply: Reply, is_dpop: bool, is_only: bool) -> Reply {
+    let is_first = is_dpop || is_only;
+    let found = reply.headers.iter_mut().find(|(name, _)| name == "www-authenticate");
+    let Some((_, challenge)) = found else { return reply };
+    let Some(rest) = challenge.strip_prefix("Bearer") else { return reply };
+    let has_other = reply.status == 401 && !is_only;
+    let (bearer, dpop) = match (is_first, has_other) {
+        (true, true) => (REALM, rest),
+        (true, false) => ("", rest),
+        (false, true) => (&**challenge, REALM.strip_prefix("Bearer").unwrap_or_default()),
+        (false, false) => return reply,
+    };
+    let dpop = concat(&["DPoP", dpop, r#", algs=""#, ALGORITHM_NAMES, "\""]);
+    let both: [&str; 2] = if is_first { [&dpop, bearer] } else { [bearer, &dpop] };
+    *challenge = if has_other { both.join(", ") } else { dpop };
+    reply
 }
 
 /// Returns the response to a valid token that lacks a required right, naming the requirement.

@@ -21,8 +21,8 @@ pub(crate) mod spelling;
 
 #[cfg(feature = "gateway")]
 pub(crate) use bearer::is_b64token;
-pub use bearer::{Bearer, MALFORMED_AUTHORIZATION, TOKEN_IN_QUERY, bearer_token};
-pub use challenge::{bad_request, forbidden, missing_token, refused, unavailable};
+pub use bearer::{Bearer, MALFORMED_AUTHORIZATION, TOKEN_IN_QUERY, bearer_token, dpop_token};
+pub use challenge::{bad_request, forbidden, missing_token, refused, unavailable, with_dpop_challenge};
 #[cfg(feature = "gateway")]
 pub(crate) use challenge::{missing_session, missing_token_in, token_not_accepted, with_resource_metadata};
 #[cfg(feature = "gateway")]
@@ -44,7 +44,11 @@ pub use spelling::Unicode;
 
 use alloc::string::String;
 
+#[cfg(feature = "gateway")]
+use crate::error::CertificateError;
 use crate::limits;
+#[cfg(feature = "gateway")]
+use crate::text::unhex;
 #[cfg(feature = "gateway")]
 use crate::url::is_loopback;
 
@@ -104,12 +108,34 @@ impl RequestHead<'_> {
         is_host && is_client && (self.header)("x-forwarded-for").is_none()
     }
 
+    /// Returns the SHA-256 thumbprint of the verified certificate of the connection's client, as stated by the platform.
+    ///
+    /// # Errors
+    /// If there is none, or it was not verified, or is revoked.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn client_certificate(&self) -> Result<[u8; 32], CertificateError> {
+        let stated = (self.header)(CLIENT_CERTIFICATE).ok_or(CertificateError::Missing)?;
+        let mut parts = stated.splitn(4, '\n');
+        let mut next = || parts.next().unwrap_or_default();
+        let (presented, revoked, verified, fingerprint) = (next(), next(), next(), next());
+        if presented != "1" {
+            return Err(CertificateError::Missing);
+        }
+        let thumbprint = unhex(fingerprint).filter(|_| verified == "SUCCESS" && revoked != "1");
+        thumbprint.and_then(|thumbprint| thumbprint.try_into().ok()).ok_or(CertificateError::NotVerified)
+    }
+
     /// Returns the client's address, as stated by the platform.
     #[must_use]
     pub fn client_address(&self) -> Option<String> {
         (self.header)(CLIENT_ADDRESS)
     }
 }
+
+/// The name under which [`RequestHead::header`] returns what the platform states about the client's certificate, which is no header: in lines
+/// `certPresented`, `certRevoked`, `certVerified` and `certFingerprintSHA256` of Cloudflare's `tlsClientAuth`. No client can send a header with
+/// this name.
+pub const CLIENT_CERTIFICATE: &str = ":client-certificate";
 
 /// The header in which Cloudflare states the client's address.
 pub(crate) const CLIENT_ADDRESS: &str = "cf-connecting-ip";

@@ -114,7 +114,7 @@ impl VerifyingKey {
     ///
     /// # Errors
     /// See [`InvalidJwk`].
-    pub(super) fn from_jwk(jwk: Object<'_>, max_modulus_bits: usize) -> Result<Self, InvalidJwk> {
+    pub(crate) fn from_jwk(jwk: Object<'_>, max_modulus_bits: usize) -> Result<Self, InvalidJwk> {
         if jwk.has_duplicate_names() {
             return Err(InvalidJwk::DuplicateName);
         }

@@ -1,30 +1,31 @@
 //! JWK thumbprints (RFC 7638).
 
-use alloc::format;
 use alloc::string::String;
 
 use super::VerifyingKey;
 use super::key::Material;
 use crate::base64url;
 use crate::crypto::sha256;
+use crate::text::concat;
 
 impl VerifyingKey {
     /// Returns the SHA-256 thumbprint of the key, in base64url (RFC 7638 §3).
     #[must_use]
     pub fn thumbprint(&self) -> String {
+        base64url::encode(&self.thumbprint_bytes())
+    }
+
+    /// Returns the thumbprint itself.
+    pub(crate) fn thumbprint_bytes(&self) -> [u8; 32] {
         let rsa = match &self.material {
             Material::Rsa(rsa) => rsa,
-            Material::Curve(key) => return base64url::encode(&sha256(key.members().as_bytes())),
+            Material::Curve(key) => return sha256(key.members().as_bytes()),
         };
         let e = rsa.e().to_be_bytes();
         let zeros = e.iter().take_while(|&&octet| octet == 0).count();
         // The required members only, in lexicographic order, without whitespace.
-        let jwk = format!(
-            r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#,
-            base64url::encode(e.get(zeros..).unwrap_or_default()),
-            base64url::encode(rsa.n())
-        );
-        base64url::encode(&sha256(jwk.as_bytes()))
+        let (e, n) = (base64url::encode(e.get(zeros..).unwrap_or_default()), base64url::encode(rsa.n()));
+        sha256(concat(&[r#"{"e":""#, &e, r#"","kty":"RSA","n":""#, &n, r#""}"#]).as_bytes())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use super::Audience;
+use super::{Audience, Binding};
 use crate::error::VerifyError;
 use crate::json::{Document, Value};
 use crate::limits;
@@ -202,7 +202,8 @@ pub(super) struct Registered<'a> {
     marks: [Option<&'a str>; 2],
     /// Whether there is `events` (RFC 8417): a security event or logout token.
     pub(super) has_events: bool,
-    pub(super) has_cnf: bool,
+    /// The binding to the sender (`cnf`).
+    pub(super) binding: Option<Binding>,
 }
 
 impl<'a> Registered<'a> {
@@ -221,7 +222,7 @@ impl<'a> Registered<'a> {
                 "iat" => found.iat = Some(numeric_date("iat", value)?),
                 // Even a null: these must not be overlooked.
                 "events" => found.has_events = true,
-                "cnf" => found.has_cnf = true,
+                "cnf" => found.binding = Some(Binding::read(value)),
                 _ if !is_present(&value) => {}
                 "jti" => found.jti = Some(value),
                 "tid" => found.tid = Some(value),

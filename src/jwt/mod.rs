@@ -12,6 +12,7 @@
 //! place of the other (RFC 8725 §3.12).
 
 mod audience;
+mod binding;
 mod cache;
 mod claim_path;
 mod claims;
@@ -24,6 +25,7 @@ mod verify;
 
 pub use crate::algorithm::Algorithm;
 pub use audience::Audience;
+pub use binding::Binding;
 pub use cache::TokenCache;
 pub use claim_path::ClaimPath;
 pub use claims::Claims;
@@ -33,8 +35,9 @@ pub use requirements::{ClaimRule, ClaimValue, Requirements, Roles};
 #[cfg(feature = "gateway")]
 pub(crate) use requirements::{check_rules, is_organization};
 pub use tenants::Tenants;
+pub(crate) use token::parse_claims;
 #[cfg(feature = "gateway")]
 pub(crate) use token::unverified_claims;
 pub use token::{Header, UntrustedToken};
 pub(crate) use verified::Verified;
-pub use verified::VerifiedToken;
+pub use verified::{UnconfirmedToken, VerifiedToken};

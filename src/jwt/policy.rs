@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
@@ -367,7 +368,7 @@ impl<K> Policy<K> {
         let token = UntrustedToken::parse(token)?;
         let algorithm = self.rules.check_header(token.header())?;
         let key = keys.select(token.header().kid(), algorithm)?;
-        self.rules.verify(token, key, now).map(VerifiedToken::new)
+        self.rules.verify(token, key, now).and_then(|token| VerifiedToken::unbound(Arc::new(token)))
     }
 
     /// Sets the tolerated clock skew; the default is [`limits::DEFAULT_CLOCK_SKEW_S`].

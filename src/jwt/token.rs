@@ -7,7 +7,7 @@ use super::Algorithm;
 use crate::base64url;
 use crate::error::{Malformed, VerifyError};
 use crate::host::SignatureCheck;
-use crate::json::{Document, Member, Value, read_member};
+use crate::json::{Document, Member, Object, Value, read_member};
 use crate::jwk::VerifyingKey;
 use crate::limits;
 
@@ -30,7 +30,7 @@ pub struct UntrustedToken<'t> {
     pub(super) header: Header,
     /// The signed text: header and payload as received.
     pub(super) signing_input: &'t str,
-    pub(super) payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
     pub(super) signature: Vec<u8>,
 }
 
@@ -92,7 +92,7 @@ pub(crate) fn unverified_claims(text: &str) -> Option<super::Claims> {
     parse_claims(UntrustedToken::parse(text).ok()?.payload).ok().map(super::Claims)
 }
 
-pub(super) fn parse_claims(payload: Vec<u8>) -> Result<Document, VerifyError> {
+pub(crate) fn parse_claims(payload: Vec<u8>) -> Result<Document, VerifyError> {
     Document::parse(payload, limits::MAX_CLAIMS_DEPTH).map_err(|_| VerifyError::TokenMalformed(Malformed::Claims))
 }
 
@@ -105,7 +105,7 @@ pub(super) fn without_application(typ: &str) -> &str {
     }
 }
 
-/// A JOSE header (RFC 7515 §4). Key material in it (`jwk`, `jku`, `x5u`, `x5c`) is ignored.
+/// A JOSE header (RFC 7515 §4). Key material in it (`jwk`, `jku`, `x5u`, `x5c`) is ignored, but for the `jwk` of a proof.
 #[derive(Clone)]
 pub struct Header {
     document: Document,
@@ -154,6 +154,16 @@ impl Header {
     #[must_use]
     pub fn typ(&self) -> Option<&str> {
         self.document.root().get("typ").and_then(Value::as_str).map(without_application)
+    }
+
+    /// Returns the public key of a proof (RFC 9449 §4.2).
+    pub(crate) fn jwk(&self) -> Option<Object<'_>> {
+        self.document.root().get("jwk").and_then(Value::as_object)
+    }
+
+    /// Returns whether there is an extension that changes the meaning of the token.
+    pub(crate) fn has_extension(&self) -> bool {
+        self.has_crit || self.has_b64
     }
 
     /// Returns whether `typ` marks an access token (RFC 9068 §2.1).

@@ -1,9 +1,11 @@
 //! A verified token.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::marker::PhantomData;
 
-use super::{Claims, Header};
+use super::{Binding, Claims, Header};
+use crate::error::VerifyError;
 
 /// A token of the kind `K`, [`Access`](super::Access) or [`Id`](super::Id), whose signature and claims were verified. Only verification
 /// creates one. Cheap to clone.
@@ -30,6 +32,8 @@ pub(crate) struct Verified {
     pub(super) header: Header,
     pub(super) claims: Claims,
     pub(super) times: Times,
+    /// The binding of an access token to its sender.
+    pub(super) binding: Option<Box<Binding>>,
 }
 
 /// The instants of a token, in seconds since 1970.
@@ -46,6 +50,10 @@ impl Verified {
     pub(crate) fn header(&self) -> &Header {
         &self.header
     }
+
+    pub(crate) fn is_bound(&self) -> bool {
+        self.binding.is_some()
+    }
 }
 
 impl core::fmt::Debug for Verified {
@@ -56,14 +64,15 @@ impl core::fmt::Debug for Verified {
 }
 
 impl<K> VerifiedToken<K> {
-    /// Wraps a token that a policy of this kind has just accepted.
-    pub(super) fn new(token: Verified) -> Self {
-        Self::shared(Arc::new(token))
-    }
-
-    /// Wraps a token that a policy of this kind accepted before.
-    pub(crate) fn shared(token: Arc<Verified>) -> Self {
-        Self { token, kind: PhantomData }
+    /// Wraps a token that a policy of this kind has accepted.
+    ///
+    /// # Errors
+    /// `token_sender_constrained` if it is bound to its sender: without proof, whoever stole it could use it.
+    pub(crate) fn unbound(token: Arc<Verified>) -> Result<Self, VerifyError> {
+        match token.binding {
+            Some(_) => Err(VerifyError::TokenSenderConstrained),
+            None => Ok(Self { token, kind: PhantomData }),
+        }
     }
 
     /// Returns the header, which the signature covers.
@@ -88,6 +97,54 @@ impl<K> VerifiedToken<K> {
     #[cfg(feature = "gateway")]
     pub(crate) fn valid_until_s(&self) -> i64 {
         self.token.times.until as i64
+    }
+}
+
+/// A token whose signature and claims were verified, which may be bound to its sender. [`confirm`](Self::confirm) makes it a
+/// [`VerifiedToken`].
+pub struct UnconfirmedToken<K> {
+    token: Arc<Verified>,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K> UnconfirmedToken<K> {
+    /// Wraps a token that a policy of this kind has accepted.
+    pub(crate) fn new(token: Arc<Verified>) -> Self {
+        Self { token, kind: PhantomData }
+    }
+
+    /// Returns the binding to the sender, if the token has one.
+    #[must_use]
+    pub fn binding(&self) -> Option<&Binding> {
+        self.token.binding.as_deref()
+    }
+
+    /// Confirms that the sender has the key and the certificate with these thumbprints. `key` must be that of a verified proof for this very
+    /// token and request, `certificate` that of the connection's client.
+    ///
+    /// # Errors
+    /// `token_sender_constrained` if the token is bound to anything else.
+    pub fn confirm(
+        self,
+        key: Option<&[u8; 32]>,
+        certificate: Option<&[u8; 32]>,
+    ) -> Result<VerifiedToken<K>, VerifyError> {
+        let is_confirmed = self.binding().is_none_or(|binding| {
+            !binding.is_unknown
+                && binding.key.as_ref().is_none_or(|bound| key == Some(bound))
+                && binding.certificate.as_ref().is_none_or(|bound| certificate == Some(bound))
+        });
+        if is_confirmed {
+            Ok(VerifiedToken { token: self.token, kind: PhantomData })
+        } else {
+            Err(VerifyError::TokenSenderConstrained)
+        }
+    }
+}
+
+impl<K> core::fmt::Debug for UnconfirmedToken<K> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.token.fmt(f)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The checks of signature and claims.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -55,10 +56,13 @@ impl Rules {
         now: UnixTime,
     ) -> Result<Verified, VerifyError> {
         let document = parse_claims(token.payload)?;
-        let times = self.check_claims(&token.header, &Registered::read(&document)?, key, now.secs(), algorithm)?;
+        let registered = Registered::read(&document)?;
+        let times = self.check_claims(&token.header, &registered, key, now.secs(), algorithm)?;
+        // ID tokens are not sent as credentials.
+        let binding = registered.binding.filter(|_| matches!(self.kind, Kind::Access(_)));
         let claims = Claims(document);
         self.check_requirements(&claims)?;
-        Ok(Verified { header: token.header, claims, times })
+        Ok(Verified { header: token.header, claims, times, binding: binding.map(Box::new) })
     }
 
     /// Repeats the checks that depend on the time.
@@ -210,9 +214,6 @@ impl Rules {
         }
         match &self.kind {
             Kind::Access(AccessRules { profile, clients, .. }) => {
-                if claims.has_cnf {
-                    return Err(VerifyError::TokenSenderConstrained);
-                }
                 if *profile == Profile::Rfc9068 {
                     // RFC 9068 §2.2
                     required("sub", claims.sub)?;

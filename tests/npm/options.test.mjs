@@ -53,6 +53,17 @@ it("wrong options have these messages", () => {
     [{ ...base, maxTokenAge: -1 }, "maxTokenAge must be a whole number of seconds from 0 to 4294967295"],
     [{ ...base, timeout: 0 }, "timeout must be a whole number of milliseconds from 1 to 30000"],
     [{ ...base, cacheSize: 0.5 }, "cacheSize must be a whole number of tokens from 0 to 65536"],
+    [{ ...base, dpop: true }, "dpop must be a string"],
+    [{ ...base, dpop: "on" }, "dpop must be one of off, allowed, required"],
+    [{ ...base, dpop: "allowed" }, "origins is missing: the origins of your API, as clients see them, which proofs (dpop) must name"],
+    [{ ...base, dpop: "allowed", origins: [] }, "origins must not be empty"],
+    [{ ...base, dpop: "allowed", origins: "api.example.com" }, "origins must be an origin, such as https://api.example.com"],
+    [{ ...base, dpop: "allowed", origins: ["https://a.example/api"] }, "origins[0] must be an origin, such as https://api.example.com"],
+    [{ ...base, dpop: "allowed", origins: "ftp://a.example" }, "origins must be an origin, such as https://api.example.com"],
+    [{ ...base, dpop: "allowed", origins: "https://a.example", replayStore: {} }, "replayStore must be an object with the function use"],
+    [{ ...base, origins: "https://a.example" }, "origins has no effect: dpop is off"],
+    [{ ...base, dpop: "off", replayStore: { use() {} } }, "replayStore has no effect: dpop is off"],
+    [{ ...id, dpop: "off" }, "dpop is for access tokens"],
     [{ ...base, fetch: null }, "fetch must be a function"],
     [{ ...base, now: undefined }, "now must be a function"],
     [{ ...base, scopes: "a b" }, "scopes must be a single scope, without spaces"],
@@ -196,7 +207,7 @@ it("getters are read once, so that a value cannot change after it was checked", 
 it("every option of the table is parsed by the core or used by the package, and typed", () => {
   const core = readFileSync(join(root, "bindings/npm/src/options.rs"), "utf8");
   const types = readFileSync(join(root, "pkg/types/index.d.ts"), "utf8");
-  const host = ["fetch", "now", "timeout"];
+  const host = ["fetch", "now", "timeout", "origins", "replayStore"];
   for (const name of Object.keys(VERIFIER)) {
     assert.equal(core.includes(`"${name}"`), !host.includes(name), name);
     assert.match(types, new RegExp(`^  readonly ${name}\\??: `, "m"), name);

@@ -149,7 +149,7 @@ describe("the documentation", () => {
     [...readFileSync(join(root, file), "utf8").matchAll(/fn code\([^)]*\)[^{]*\{[\s\S]*?\n {4}\}/g)].flatMap(([body]) =>
       [...body.matchAll(/=> "([a-z0-9_]+)"/g)].map(([, code]) => code)),
   );
-  const own = ["token_missing", "invalid_request", "keys_not_loaded", "aborted", "options_invalid", "internal_error"];
+  const own = ["token_missing", "invalid_request", "keys_not_loaded", "aborted", "options_invalid", "internal_error", "replay_check_unavailable"];
   const union = [...types.split("type EdgewardErrorCode =")[1].split(";")[0].matchAll(/\| "([a-z0-9_]+)"/g)].map(([, code]) => code);
 
   it("types every code of the core and of this package", () => {

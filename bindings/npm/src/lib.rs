@@ -17,6 +17,7 @@ mod js_host;
 mod messages;
 mod options;
 mod per_call;
+mod sender;
 mod tasks;
 mod verdict;
 
@@ -29,9 +30,11 @@ use edgeward::limits;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::checker::Checker;
+use crate::credentials::form;
 use crate::handles::Handles;
 use crate::js_host::JsHost;
 use crate::per_call::PerCallCache;
+use crate::sender::Sender;
 use crate::tasks::Tasks;
 use crate::verdict::{Verdict, outcome};
 
@@ -154,10 +157,18 @@ pub fn destroy(verifier: f64) {
     state().verifiers.remove(verifier);
 }
 
-/// Checks the first `len` bytes of the input, of the given `form`; the next `per_call_len` bytes are the options of this call, as JSON.
-/// Returns an outcome, plus [`HAS_UPDATES`] if there are any. A call that must not wait is decided with the keys at hand.
+/// Checks the first `len` bytes of the input, of the given `form`; the next `per_call_len` bytes are the options of this call, as JSON, and the
+/// `sender_len` bytes after them the rest of the request, if its token may be bound to its sender. Returns an outcome, plus [`HAS_UPDATES`] if there are any. A call that must not wait is decided with the keys at hand.
 #[wasm_bindgen]
-pub fn check(verifier: f64, form: u32, len: usize, per_call_len: usize, now_ms: f64, may_wait: bool) -> u32 {
+pub fn check(
+    verifier: f64,
+    form: u32,
+    len: usize,
+    per_call_len: usize,
+    sender_len: usize,
+    now_ms: f64,
+    may_wait: bool,
+) -> u32 {
     let State { input, verdict, verifiers, task, per_call } = &mut *state();
     verdict.settled = [0.0; 2];
     let Some(entry) = verifiers.get_mut(verifier) else {
@@ -165,28 +176,42 @@ pub fn check(verifier: f64, form: u32, len: usize, per_call_len: usize, now_ms: 
         return outcome::REFUSED;
     };
     let Entry { checker, host, tasks } = entry;
-    let Some(per_call) = per_call.parse(input.get(len..len.saturating_add(per_call_len)).unwrap_or_default()) else {
+    let options_end = len.saturating_add(per_call_len);
+    let per_call = per_call.parse(input.get(len..options_end).unwrap_or_default());
+    let has_scheme = form == form::EITHER_SCHEME && credentials::has_dpop_scheme(input);
+    let sender = match sender_len {
+        0 => Some(None),
+        len => Sender::read(input.get(options_end..).and_then(|rest| rest.get(..len)).unwrap_or_default(), has_scheme)
+            .map(Some),
+    };
+    let (Some(per_call), Some(sender)) = (per_call, sender) else {
         verdict.refuse_with_code("options_invalid");
         return outcome::REFUSED;
     };
     let token = match credentials::token(input, form, len) {
         Ok(token) => token,
         Err(refusal) => {
-            verdict.refuse(&refusal, None);
+            verdict.refuse(&checker.with_challenge(refusal, has_scheme), None);
             return outcome::REFUSED;
         }
     };
     host.set_now(now_ms);
     if !may_wait {
         checker.check_now(token, per_call.as_deref(), host, verdict);
-    } else if !checker.check_if_ready(token, per_call.as_deref(), host, verdict) {
+    } else if sender.is_some() || !checker.check_if_ready(token, per_call.as_deref(), host, verdict) {
         let (checker, flow_host, token) = (Arc::clone(checker), Arc::clone(host), String::from(token));
-        let flow = async move { checker.check(&token, per_call.as_deref(), &flow_host).await };
+        let flow = async move { checker.check(&token, sender.as_ref(), per_call.as_deref(), &flow_host).await };
         *task = tasks.call(flow, host);
         verdict.outcome = outcome::PENDING;
     }
     tasks.run(host);
     verdict.outcome + if host.has_requests() || tasks.has_ended_calls() { HAS_UPDATES } else { 0 }
+}
+
+/// Returns the length of what follows the claims in the output: the id of the proof, a space, and the time when it may be forgotten.
+#[wasm_bindgen]
+pub fn proof_len() -> usize {
+    state().verdict.proof_len
 }
 
 /// Returns the task that the last [`check`] started.

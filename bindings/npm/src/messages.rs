@@ -30,6 +30,11 @@ impl Refusal {
         Self { message, reply, reason: None }
     }
 
+    /// Changes the HTTP response.
+    pub(crate) fn with_reply(self, change: impl FnOnce(Reply) -> Reply) -> Self {
+        Self { reply: change(self.reply), ..self }
+    }
+
     pub(crate) fn because(self, reason: Option<Arc<str>>) -> Self {
         Self { reason, ..self }
     }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 
 use edgeward::Verifier;
+use edgeward::dpop::Acceptance;
 use edgeward::json::{Document, Number, Object, Value};
 use edgeward::jwk::{InvalidJwkSet, JwkSet, KeyCache, KeySource};
 use edgeward::jwt::{Algorithm, Any, ClaimPath, ClaimRule, Policy, Profile, Requirements, Roles, Tenants};
@@ -79,7 +80,13 @@ fn checker(options: Options<'_>) -> Result<Checker, InvalidOptions> {
     if let Some(entries) = options.number("cacheSize") {
         verifier = verifier.cache_entries(entries as usize);
     }
-    Ok(Checker { verifier, requirements })
+    let dpop = match options.str("dpop") {
+        None | Some("off") => Acceptance::Off,
+        Some("allowed") => Acceptance::Allowed,
+        Some("required") => Acceptance::Required,
+        Some(_) => return Err(FORM),
+    };
+    Ok(Checker { verifier, requirements, dpop })
 }
 
 /// The policy for tokens of one issuer; `None` if its options are not in the normal form.

@@ -23,13 +23,15 @@ pub(crate) struct Verdict {
     pub(crate) outcome: u32,
     pub(crate) text: String,
     pub(crate) header_len: usize,
+    /// The length of what follows the claims: the id of the proof, a space, and the time in milliseconds when it may be forgotten.
+    pub(crate) proof_len: usize,
     /// From when until when the token passes with the same keys, in milliseconds since 1970.
     pub(crate) settled: [f64; 2],
 }
 
 impl Verdict {
     pub(crate) const fn new() -> Self {
-        Self { outcome: outcome::PASSED, text: String::new(), header_len: 0, settled: [0.0; 2] }
+        Self { outcome: outcome::PASSED, text: String::new(), header_len: 0, proof_len: 0, settled: [0.0; 2] }
     }
 
     /// Makes it a refusal, with the error that is its cause, if any.

@@ -20,6 +20,7 @@ use super::resource::ResourceConfig;
 use super::session::SessionConfig;
 use super::token_from::{self, TokenSourceConfig};
 use crate::discovery::MetadataCache;
+use crate::dpop::Acceptance;
 use crate::gateway::route::{Auth, Integration, Route};
 use crate::gateway::token_source::TokenSource;
 use crate::json::Value;
@@ -105,6 +106,12 @@ section! {
         token_from: List<TokenSourceConfig>;
         /// The claims that must be equal before the rights of an access token count for the user of an ID token.
         subject_match: SubjectMatchConfig;
+        /// Tokens that are bound to a key of their client (DPoP, RFC 9449), which come with the scheme `DPoP` and a proof: accepted beside bearer tokens (`allowed`), or alone (`required`). A bound token without its proof is refused in any case. See [docs/bound-tokens.md](bound-tokens.md).
+        dpop: Choice<Acceptance> = Acceptance::Off;
+        /// Secrets of at least 32 characters each. With them, a proof needs a nonce that the gateway has given out. The first makes nonces, all are recognized.
+        dpop_nonce_secret: Texts;
+        /// Tokens that are bound to a client certificate (mutual TLS, RFC 8705), which the client must have presented to Cloudflare: `allowed` or `required`, likewise.
+        mtls: Choice<Acceptance> = Acceptance::Off;
     }
 }
 
@@ -297,6 +304,10 @@ impl<'c> Authorizer<'c> {
         }
     }
 
+    pub(super) fn config(&self) -> &AuthorizerConfig {
+        self.config
+    }
+
     pub(super) fn scope(&self) -> String {
         self.config.scope()
     }
@@ -368,11 +379,18 @@ impl<'c> Authorizer<'c> {
         routes: &[Route],
     ) -> Vec<TokenSource> {
         let sources = token_from::check(reader, &self.config.token_from(), &session.cookie(), routes);
-        if self.resource.is_some() && !sources.is_empty() && !sources.iter().any(TokenSource::is_authorization) {
-            reader.error(
-                "authorizer.token_from",
-                "must have { \"header\": \"Authorization\" } for protected_resource, whose clients send tokens there",
-            );
+        if !sources.is_empty() && !sources.iter().any(TokenSource::is_authorization) {
+            if self.resource.is_some() {
+                reader.error(
+                    "authorizer.token_from",
+                    "must have { \"header\": \"Authorization\" } for protected_resource, whose clients send tokens there",
+                );
+            } else if self.config.dpop() != Acceptance::Off {
+                reader.error(
+                    "authorizer.token_from",
+                    "must have { \"header\": \"Authorization\" } for authorizer.dpop, whose tokens are sent there",
+                );
+            }
         }
         sources
     }

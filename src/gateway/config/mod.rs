@@ -25,6 +25,7 @@ mod redirects_tests;
 mod reference;
 mod resource;
 mod revocation;
+mod sender;
 mod session;
 mod suggestion;
 mod token_from;
@@ -223,7 +224,8 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
             // Cookies are bound to its host: each authorizer has its own.
             reader.error("authorizer.redirect_uri", "must be on a host of this authorizer: see hosts");
         }
-        let surroundings = Surroundings { unicode: platform.unicode, cors: cors.clone(), pages: Arc::clone(&pages) };
+        let cors = cors.clone().map(|cors| sender::with_headers(cors, authorizer.map(Authorizer::config)));
+        let surroundings = Surroundings { unicode: platform.unicode, cors, pages: Arc::clone(&pages) };
         let trust = Trust {
             revocations: revocation::compile(&mut reader, &config.revocation(), session, routes),
             verifier,
@@ -233,6 +235,7 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
             token_sources: authorizer
                 .map(|authorizer| authorizer.token_sources(&mut reader, session, routes))
                 .unwrap_or_default(),
+            sender: sender::check(&mut reader, authorizer.map(Authorizer::config)),
         };
         gateways.push(Gateway::new(compiled, surroundings, trust));
     }

@@ -80,7 +80,7 @@ pub(super) fn check(reader: &mut Reader<'_>, config: &SessionConfig) {
     }
 }
 
-fn is_long_enough(secret: &str) -> bool {
+pub(super) fn is_long_enough(secret: &str) -> bool {
     secret.chars().count() >= limits::MIN_SECRET_CHARS
 }
 

@@ -68,6 +68,7 @@ export const clientFor = (alg) => (alg === "RS256" ? "edgeward-service" : `edgew
  * @param {Record<string, object>} [options.accounts] users by id, with their claims; any id can log in
  * @param {object} [options.ttl]         seconds: { accessToken, idToken, refreshToken, session }
  * @param {boolean} [options.rotateRefreshTokens]
+ * @param {object} [options.features] further features of `oidc-provider`
  * @param {boolean} [options.conformIdTokenClaims] ID tokens have the claims of the scope `openid` only; the others are at userinfo
  */
 export async function startProvider(options = {}) {
@@ -107,10 +108,11 @@ class LocalProvider {
     ttl = {},
     rotateRefreshTokens = true,
     conformIdTokenClaims = false,
+    features = {},
   } = {}) {
     if (!ROUTES[dialect]) throw new TypeError(`unknown dialect: ${dialect}`);
     this.#options = {
-      port, host, dialect, audiences, scopes, algs, gateways, accounts, rotateRefreshTokens, conformIdTokenClaims,
+      port, host, dialect, audiences, scopes, algs, gateways, accounts, rotateRefreshTokens, conformIdTokenClaims, features,
       ttl: { accessToken: 3600, idToken: 3600, refreshToken: 14 * 86400, session: 14 * 86400, ...ttl },
     };
     for (const alg of RSA_ALGS) {
@@ -156,6 +158,10 @@ class LocalProvider {
   /** `host:port`, as the `domain` of an Auth0-style configuration. */
   get domain() {
     return `${this.#options.host}:${this.port}`;
+  }
+
+  get tokenEndpoint() {
+    return `${this.url}${this.#path("token")}`;
   }
 
   get jwksUri() {
@@ -297,15 +303,16 @@ class LocalProvider {
    * @param {object} [wish.claims]    claims to set, over the provider's own; undefined removes one
    * @param {object} [wish.header]    header members to set
    * @param {number} [wish.ttl]       seconds
+   * @param {object} [wish.requestHeaders] headers of the token request
    * @returns {Promise<string>}
    */
-  async tokenFor({ scope, alg, clientId, audience = this.audience, claims, header, ttl } = {}) {
+  async tokenFor({ scope, alg, clientId, audience = this.audience, claims, header, ttl, requestHeaders } = {}) {
     alg ??= (clientId && this.#clientAlgs.get(clientId)) || "RS256";
     clientId ??= clientFor(alg);
     await this.#ensureKey(alg);
     const reply = await this.#tokenRequest(
       { grant_type: "client_credentials", client_id: clientId, client_secret: this.#secret(clientId), resource: audience, scope },
-      { alg, claims, header, ttl },
+      { alg, claims, header, ttl, requestHeaders },
     );
     return reply.access_token;
   }
@@ -364,7 +371,7 @@ class LocalProvider {
     const ticket = randomUUID();
     this.#tickets.set(ticket, wish);
     try {
-      const headers = { "x-token-ticket": ticket };
+      const headers = { "x-token-ticket": ticket, ...wish.requestHeaders };
       const method = this.#store.get(`Client:${form.client_id}`)?.payload.token_endpoint_auth_method;
       const { client_secret, ...rest } = form;
       const fields = method === "client_secret_post" ? form : rest;
@@ -462,7 +469,7 @@ class LocalProvider {
 
   /** Makes the provider anew over the same store: keys are fixed when it is made. */
   #rebuild() {
-    const { audiences, scopes, accounts, dialect, ttl, rotateRefreshTokens, conformIdTokenClaims } = this.#options;
+    const { audiences, scopes, accounts, dialect, ttl, rotateRefreshTokens, conformIdTokenClaims, features } = this.#options;
     const auth0 = dialect === "auth0";
     const store = this.#store;
     const wishOf = (ctx) => this.#tickets.get(ctx?.get("x-token-ticket")) ?? {};
@@ -485,7 +492,7 @@ class LocalProvider {
       extraParams: ["audience", "organization"],
       clientBasedCORS: () => false,
       pkce: { required: () => true },
-      enabledJWA: { idTokenSigningAlgValues: [...RSA_ALGS, "ES256"] },
+      enabledJWA: { idTokenSigningAlgValues: [...RSA_ALGS, "ES256"], dPoPSigningAlgValues: ["ES256", "EdDSA", "Ed25519", "RS256", "PS256"] },
       interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
       findAccount: (_ctx, sub) => ({ accountId: sub, claims: () => ({ ...accounts[sub], sub }) }),
       loadExistingGrant: (ctx) => this.#grant(ctx),
@@ -522,6 +529,7 @@ class LocalProvider {
         },
       },
       features: {
+        ...features,
         devInteractions: { enabled: false },
         clientCredentials: { enabled: true },
         jwtUserinfo: { enabled: true },

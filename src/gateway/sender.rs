@@ -1,0 +1,268 @@
+//! Tokens that are bound to their sender: by proofs of possession (DPoP, RFC 9449), and by client certificates (RFC 8705).
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::Gateway;
+use super::matched::MatchedRequest;
+use super::token_source::Token;
+use crate::crypto::TimedNonces;
+use crate::dpop::{Acceptance, ProofRequest, UntrustedProof, VerifiedProof};
+use crate::error::{CertificateError, ProofError, VerifyError};
+use crate::host::Level;
+use crate::http::{Reply, RequestHead, unavailable, with_dpop_challenge};
+use crate::io::UnixTime;
+use crate::jwk::KeyHost;
+use crate::jwt::{Access, Binding, VerifiedToken};
+use crate::limits;
+use crate::oidc::{LoginHost, shared_object, use_once};
+use crate::shared::Shared;
+use crate::text::concat;
+use crate::verifier::{VerificationError, Verifier};
+
+/// How the senders of tokens prove that the tokens are theirs.
+#[derive(Debug)]
+pub(super) struct SenderRules {
+    dpop: Acceptance,
+    mtls: Acceptance,
+    /// The nonces that proofs need, if there are any.
+    nonces: TimedNonces,
+    used: Shared<UsedProofs>,
+}
+
+/// A token whose sender has proved that it is theirs.
+pub(super) struct Authenticated {
+    pub(super) token: VerifiedToken<Access>,
+    /// The nonce for the next proof, if the one of this proof is about to expire.
+    pub(super) next_nonce: Option<String>,
+}
+
+/// The header of a proof.
+pub(super) const PROOF: &str = "dpop";
+
+/// The header with the nonce for the next proof.
+pub(super) const NONCE: &str = "dpop-nonce";
+
+impl SenderRules {
+    /// Creates the rules. Proofs need a nonce if there are secrets for it, of which the first makes the nonces.
+    pub(super) fn new(dpop: Acceptance, mtls: Acceptance, nonce_secrets: &[String]) -> Self {
+        Self { dpop, mtls, nonces: TimedNonces::new(nonce_secrets), used: Shared::new(UsedProofs::default()) }
+    }
+
+    /// Returns whether every token must be bound to a key.
+    pub(super) fn requires_dpop(&self) -> bool {
+        self.dpop == Acceptance::Required
+    }
+
+    /// Returns whether the header `Authorization` may have the scheme `DPoP`.
+    pub(super) fn reads_dpop(&self) -> bool {
+        self.dpop != Acceptance::Off
+    }
+
+    /// Returns the certificate of the connection's client, which must be the one that the token is bound to (RFC 8705 §3).
+    fn certificate(&self, head: &RequestHead<'_>, binding: Option<&Binding>) -> Result<Option<[u8; 32]>, VerifyError> {
+        let bound = binding.and_then(|binding| binding.certificate);
+        match bound {
+            None if self.mtls == Acceptance::Required => Err(VerifyError::TokenNotBound),
+            None => Ok(None),
+            Some(_) if self.mtls == Acceptance::Off => Err(VerifyError::TokenSenderConstrained),
+            Some(bound) => match head.client_certificate().map_err(VerifyError::Certificate)? {
+                own if own == bound => Ok(Some(own)),
+                _ => Err(VerifyError::Certificate(CertificateError::Mismatch)),
+            },
+        }
+    }
+
+    fn period(now: UnixTime) -> i64 {
+        now.secs() / limits::PROOF_NONCE_PERIOD_S
+    }
+
+    /// Adds to a response to a request that was refused how to send a bound token, and the nonce that its proof needs.
+    pub(super) fn with_challenge(&self, reply: Reply, head: &RequestHead<'_>, now: UnixTime) -> Reply {
+        if !self.reads_dpop() {
+            return reply;
+        }
+        let authorization = (head.header)("authorization").unwrap_or_default();
+        let is_dpop = authorization.split(' ').next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("dpop"));
+        let nonce = self.nonces.of(Self::period(now)).filter(|_| reply.code == ProofError::NonceRequired.code());
+        let reply = with_dpop_challenge(reply, is_dpop, self.dpop == Acceptance::Required);
+        match nonce {
+            Some(nonce) => reply.with(NONCE, nonce),
+            None => reply,
+        }
+    }
+}
+
+impl Gateway {
+    /// Verifies a token, and that it comes from the sender that it is bound to. Returns the proof, which may have been used before.
+    pub(super) async fn verify_sender(
+        &self,
+        verifier: &Verifier,
+        head: &RequestHead<'_>,
+        token: &Token,
+        host: &impl KeyHost,
+    ) -> Result<(VerifiedToken<Access>, Option<VerifiedProof>), VerificationError> {
+        let (sender, text) = (&self.sender, token.as_str());
+        let verified = verifier.verify_unconfirmed(text, host).await?;
+        let refused = VerificationError::Refused;
+        let binding = verified.binding();
+        let certificate = sender.certificate(head, binding).map_err(refused)?;
+        let proof = Some(PROOF).filter(|_| sender.reads_dpop()).and_then(head.header);
+        let key = sender.dpop.key_to_prove(binding, token.is_dpop(), proof.is_some()).map_err(refused)?;
+        let proof = match proof.zip(key) {
+            None => None,
+            Some((proof, key)) => {
+                let request = ProofRequest { method: head.method, url: head.url, access_token: text };
+                let proof =
+                    sender.check_proof(&proof, &key, &request, host.now()).map_err(|error| refused(error.into()))?;
+                Some(proof.verify(host).await?)
+            }
+        };
+        let key = proof.as_ref().map(VerifiedProof::key);
+        Ok((verified.confirm(key, certificate.as_ref()).map_err(refused)?, proof))
+    }
+}
+
+impl SenderRules {
+    /// Checks all but the signature of a proof. A nonce says when it was made, whatever the client's clock shows (RFC 9449 §4.3).
+    fn check_proof<'t>(
+        &self,
+        text: &'t str,
+        key: &[u8; 32],
+        request: &ProofRequest<'_>,
+        now: UnixTime,
+    ) -> Result<UntrustedProof<'t>, ProofError> {
+        let proof = UntrustedProof::parse(text, key)?;
+        proof.check_request(request)?;
+        if self.nonces.is_empty() {
+            proof.check_times(now)?;
+        } else if !proof.nonce().is_some_and(|nonce| self.nonces.recognizes(nonce, Self::period(now))) {
+            return Err(ProofError::NonceRequired);
+        }
+        Ok(proof)
+    }
+}
+
+impl MatchedRequest<'_> {
+    /// Verifies a token, and that it comes from the sender that it is bound to, with a proof that was not used before.
+    pub(super) async fn authenticate(
+        &self,
+        verifier: &Verifier,
+        head: &RequestHead<'_>,
+        token: &Token,
+        host: &impl LoginHost,
+    ) -> Result<Authenticated, Reply> {
+        let sender = &self.gateway.sender;
+        let (token, proof) = match self.gateway.verify_sender(verifier, head, token, host).await {
+            Ok(verified) => verified,
+            Err(VerificationError::Refused(error)) => return Err(self.refuse(&error)),
+            Err(VerificationError::Unavailable(why)) => return Err(unavailable(why.error, why.retry_after_s)),
+        };
+        let Some(proof) = proof else { return Ok(Authenticated { token, next_nonce: None }) };
+        match sender.is_first_use(&proof, host).await {
+            Some(true) => {}
+            Some(false) => return Err(self.refuse(&ProofError::Replayed.into())),
+            None => {
+                let detail = "Whether the proof was used before cannot be told at the moment.";
+                let more = [("error", "temporarily_unavailable")];
+                return Err(
+                    Reply::problem_with(503, "replay_check_unavailable", detail, &more).with("retry-after", "1")
+                );
+            }
+        }
+        let next_nonce = sender.nonces.of(SenderRules::period(host.now()));
+        Ok(Authenticated { token, next_nonce })
+    }
+}
+
+impl SenderRules {
+    /// Returns whether no other request had this proof; `None` if that is unknown.
+    async fn is_first_use(&self, proof: &VerifiedProof, host: &impl LoginHost) -> Option<bool> {
+        let (now, is_shared) = (host.now(), host.has_shared_records());
+        let remembered_s = if self.nonces.is_empty() {
+            limits::MAX_PROOF_AGE_S + limits::MAX_PROOF_ADVANCE_S + 1
+        } else {
+            2 * limits::PROOF_NONCE_PERIOD_S
+        };
+        let until = UnixTime::from_secs(now.secs().saturating_add(remembered_s));
+        let use_here = self.used.with(|used| used.add(proof.id_bytes(), now, until));
+        match use_here {
+            Use::Repeated => return Some(false),
+            Use::First if !is_shared => return Some(true),
+            // Only where instances share it, an instance may forget what it has seen.
+            Use::Unknown if !is_shared => {
+                let line = "replay_check_unavailable: an isolate remembers no more proofs of possession; bind EDGEWARD_SESSIONS";
+                host.log(Level::Error, &line);
+                return None;
+            }
+            Use::First | Use::Unknown => {}
+        }
+        let id = proof.id();
+        let shard =
+            char::from(b'a' + proof.id_bytes().first().copied().unwrap_or_default() % limits::PROOF_OBJECTS_PER_KEY);
+        let object =
+            shared_object("dpop", &concat(&[&crate::base64url::encode(proof.key()), shard.encode_utf8(&mut [0; 4])]));
+        let is_first = use_once(object, &id, until, limits::PROOF_TIMEOUT_MS, host).await;
+        if is_first.is_err() {
+            host.log(
+                Level::Error,
+                &"replay_check_unavailable: the Durable Object that remembers proofs of possession did not respond",
+            );
+        }
+        is_first.ok()
+    }
+}
+
+/// The proofs that this instance has accepted lately, each until it may be forgotten, in buckets by the beginning of their ids. Bounded.
+#[derive(Default)]
+pub(super) struct UsedProofs {
+    buckets: Vec<Vec<(UnixTime, [u8; 32])>>,
+    count: usize,
+}
+
+/// Enough for a bucket to hold a few proofs.
+const BUCKETS: usize = 4096;
+
+/// A use of a proof.
+enum Use {
+    First,
+    Repeated,
+    /// There is no room to remember it.
+    Unknown,
+}
+
+impl UsedProofs {
+    fn add(&mut self, id: &[u8; 32], now: UnixTime, until: UnixTime) -> Use {
+        if self.buckets.is_empty() {
+            self.buckets.resize_with(BUCKETS, Vec::new);
+        }
+        let number = usize::from(u16::from_le_bytes([id[0], id[1]])) % BUCKETS;
+        let is_full = self.count >= limits::MAX_REMEMBERED_PROOFS;
+        let mut removed = 0;
+        // Where it is full, all make room.
+        for bucket in
+            self.buckets.iter_mut().skip(if is_full { 0 } else { number }).take(if is_full { BUCKETS } else { 1 })
+        {
+            removed += bucket.len();
+            bucket.retain(|(until, _)| now < *until);
+            removed -= bucket.len();
+        }
+        self.count = self.count.saturating_sub(removed);
+        let Some(bucket) = self.buckets.get_mut(number) else { return Use::Unknown };
+        if bucket.iter().any(|(_, one)| one == id) {
+            return Use::Repeated;
+        }
+        if self.count >= limits::MAX_REMEMBERED_PROOFS {
+            return Use::Unknown;
+        }
+        bucket.push((until, *id));
+        self.count += 1;
+        Use::First
+    }
+}
+
+impl core::fmt::Debug for UsedProofs {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("UsedProofs")
+    }
+}
