@@ -13,6 +13,7 @@ use crate::http::{Reply, RequestHead};
 use crate::json::Document;
 use crate::jwk::KeyHost;
 use crate::jwt::{Access, Claims, VerifiedToken};
+use crate::oidc::is_opaque;
 use crate::text::{concat, decimal, signed_decimal};
 use crate::verifier::{VerificationError, Verifier};
 
@@ -177,6 +178,10 @@ impl MatchedRequest<'_> {
         host: &impl KeyHost,
         explanation: &mut Explanation,
     ) {
+        if self.gateway.introspection.is_some() && is_opaque(token.as_str()) {
+            let message = "the token is opaque: the gateway asks the issuer about it, which is not done here";
+            return explanation.fail("token", "introspection_unavailable", message);
+        }
         let verified = match verifier.verify(token.as_str(), host).await {
             Ok(verified) => verified,
             Err(VerificationError::Refused(error)) => {

@@ -16,8 +16,8 @@ use super::{Gateway, HEALTH_PATH};
 use crate::host::{Level, REQUEST};
 use crate::http::{Reply, RequestHead, missing_token, token_not_accepted, unavailable, with_resource_metadata};
 use crate::oidc::{
-    AccessTokenVerdict, LoginError, LoginHost, LoginRequest, Refreshed, RelyingParty, RevocationUnavailable,
-    revocation_unavailable,
+    AccessTokenVerdict, IntrospectionError, LoginError, LoginHost, LoginRequest, Refreshed, RelyingParty,
+    RevocationUnavailable, is_opaque, revocation_unavailable,
 };
 use crate::session::Session;
 use crate::verifier::VerificationError;
@@ -135,7 +135,26 @@ impl<'g> MatchedRequest<'g> {
         if let Some(event) = event {
             event.is_cached = verifier.has_cached(text);
         }
-        let verified = match verifier.verify(text, host).await {
+        let introspection = self.gateway.introspection.as_ref().filter(|_| is_opaque(text));
+        let verified = match introspection {
+            None => verifier.verify(text, host).await,
+            Some(introspection) => match introspection.verify(text, host).await {
+                Err(IntrospectionError::Inactive) => {
+                    return Answer::Reply(token_not_accepted(
+                        "token_inactive",
+                        "The issuer says that the token is not active.",
+                    ));
+                }
+                Err(IntrospectionError::Unavailable) => {
+                    let detail = "The issuer cannot be asked about the token.";
+                    let reply = Reply::problem(503, "introspection_unavailable", detail);
+                    return Answer::Reply(reply.with("retry-after", "1"));
+                }
+                Err(IntrospectionError::Refused(error)) => Err(VerificationError::Refused(error)),
+                Ok(verified) => Ok(verified),
+            },
+        };
+        let verified = match verified {
             Ok(verified) => verified,
             Err(VerificationError::Refused(error)) => return Answer::Reply(self.refuse(&error)),
             Err(VerificationError::Unavailable(why)) => {

@@ -59,7 +59,7 @@ use crate::http::page::Pages;
 use crate::http::path::RequestPath;
 use crate::http::{Reply, RequestHead, canonical_name, cookies_without};
 use crate::jwt::ClaimPath;
-use crate::oidc::{RelyingParty, Revocations};
+use crate::oidc::{Introspection, RelyingParty, Revocations};
 use crate::url::is_issuer;
 use crate::verifier::Verifier;
 
@@ -90,6 +90,7 @@ struct Trust {
     roles_claims: Vec<(String, ClaimPath)>,
     token_sources: Vec<TokenSource>,
     revocations: Option<Revocations>,
+    introspection: Option<Introspection>,
 }
 
 /// What all authorizers share.
@@ -186,6 +187,8 @@ pub struct Gateway {
     token_cookies: Vec<Vec<u8>>,
     /// The revocations of sessions and tokens; `None` if nothing can revoke them.
     revocations: Option<Revocations>,
+    /// Asks about opaque tokens; `None` if they are refused.
+    introspection: Option<Introspection>,
     /// The gateways of further authorizers.
     hosts: Hosts,
     recording: Recording,
@@ -195,7 +198,7 @@ impl Gateway {
     fn new(routes: Routes, surroundings: Surroundings, trust: Trust) -> Self {
         let Surroundings { unicode, cors, pages } = surroundings;
         let Routes { mut routes, table, has_default_login } = routes;
-        let Trust { verifier, login, resource, roles_claims, token_sources, revocations } = trust;
+        let Trust { verifier, login, resource, roles_claims, token_sources, revocations, introspection } = trust;
         for route in &mut routes {
             route.login_step = route.integration.login_step().zip(login.clone());
         }
@@ -220,6 +223,7 @@ impl Gateway {
             token_sources,
             token_cookies: Vec::new(),
             revocations,
+            introspection,
             hosts: Hosts::default(),
             recording: Recording::default(),
         }
