@@ -532,7 +532,7 @@ class LocalProvider {
         clientCredentials: { enabled: true },
         jwtUserinfo: { enabled: true },
         backchannelLogout: { enabled: true },
-        introspection: { enabled: true },
+        introspection: { enabled: true, allowedPolicy: () => true },
         jwtIntrospection: { enabled: true },
         revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
         rpInitiatedLogout: {
