@@ -356,3 +356,12 @@ pub const MAX_TOKEN_LIFETIME_S: u32 = 31_536_000;
 
 /// Longest body that the gateway itself reads, of a logout token or a revocation, in bytes: the longest token, percent-encoded.
 pub const MAX_REQUEST_BODY_BYTES: usize = 3 * MAX_TOKEN_BYTES + 1024;
+
+/// Longest time for which the answer of an introspection counts, in seconds: a revocation at the provider takes effect within it.
+pub const MAX_INTROSPECTION_CACHE_S: u32 = 60;
+
+/// The same for an answer by which a token is refused, in milliseconds.
+pub const INTROSPECTION_REFUSED_MS: i64 = 5000;
+
+/// Pause before the provider is asked again about a token for which it gave no answer, in milliseconds.
+pub const INTROSPECTION_PAUSE_MS: i64 = 1000;

@@ -246,6 +246,23 @@ impl<K> Verifier<K> {
         Some((issuer.rules.issuer(), issuer.rules.audiences(), issuer.rules.algorithms()))
     }
 
+    /// Checks what the first issuer says of an opaque token by the policy of its signed ones.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn verify_introspected(
+        &self,
+        claims: crate::json::Document,
+        now: UnixTime,
+    ) -> Result<UnconfirmedToken<K>, VerifyError> {
+        let Some(issuer) = self.inner.issuers.first() else { return Err(self.inner.issuer_mismatch("")) };
+        issuer.rules.verify_introspected(claims, now).map(|verified| UnconfirmedToken::new(Arc::new(verified)))
+    }
+
+    /// Repeats the checks of such a token that depend on the time.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn recheck(&self, token: &UnconfirmedToken<K>, now: UnixTime) -> Result<(), VerifyError> {
+        self.inner.issuers.first().map_or(Ok(()), |issuer| issuer.rules.recheck(token.verified(), now))
+    }
+
     /// Returns the algorithms that each issuer's policy accepts, in the same order.
     pub fn algorithms(&self) -> impl Iterator<Item = &[Algorithm]> {
         self.inner.issuers.iter().map(|issuer| issuer.rules.algorithms())

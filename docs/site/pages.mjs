@@ -9,7 +9,7 @@ export const SECTIONS = [
       ["docs/providers.md", "providers", "Providers", "Recipes for Auth0, Okta, Entra, Cognito, Keycloak, Google and other providers"],
       ["docs/bound-tokens.md", "bound-tokens", "Bound tokens", "Tokens bound to a key of their client (DPoP), or to a client certificate (mutual TLS)"],
       ["pkg/README.md", "npm", "The npm package", "Installation, options, errors, runtimes, testing, and migration from other libraries"],
-      ["docs/revocation.md", "revocation", "Revocation", "Back-channel logout, ending sessions and tokens before they expire, costs and outages"],
+      ["docs/revocation.md", "revocation", "Revocation", "Back-channel logout, ending sessions and tokens before they expire, opaque tokens, costs and outages"],
       ["docs/operations.md", "operations", "Operations", "Request log, metrics, timing, and observe mode for migrations"],
       ["docs/command.md", "command", "The command", "npx edgeward: init, check, explain, keys, verify, and an identity provider for development"],
       ["docs/troubleshooting.md", "troubleshooting", "Error codes", "Every code of responses and log lines, with its cause and remedy"],

@@ -101,6 +101,8 @@ export interface AuthorizerConfig {
   token_from?: readonly TokenSourceConfig[];
   /** The claims that must be equal before the rights of an access token count for the user of an ID token. */
   subject_match?: SubjectMatchConfig;
+  /** Accepts opaque access tokens of the issuer, about which the provider is asked. Without it, they are refused. */
+  introspection?: IntrospectionConfig;
 }
 
 /** A rule on a claim that is a text, a list of texts, or a boolean. All conditions must be met; a claim that is absent or of another form meets none. */
@@ -155,6 +157,16 @@ export interface SubjectMatchConfig {
   access_token?: string;
   /** Of the ID token. Default: `"sub"`. */
   id_token?: string;
+}
+
+/** Opaque access tokens: the provider is asked about each (RFC 7662). JWTs are never sent there. */
+export interface IntrospectionConfig {
+  /** How long an answer counts, in seconds, and never beyond the token's `exp`. `0`: each request asks. Default: `60`. */
+  cache_s?: number | `${number}` | Placeholder;
+  /** The introspection endpoint. Without it: what discovery says. */
+  endpoint?: string;
+  /** Whether answers must be signed JWTs (RFC 9701). Signed ones are verified in any case. Default: `false`. */
+  signed?: boolean;
 }
 
 /** The authorizer of a host. */

@@ -13,6 +13,7 @@ use crate::http::{Reply, RequestHead};
 use crate::json::Document;
 use crate::jwk::KeyHost;
 use crate::jwt::{Access, Claims, VerifiedToken};
+use crate::oidc::is_opaque;
 use crate::text::{concat, decimal, signed_decimal};
 use crate::verifier::{VerificationError, Verifier};
 
@@ -178,7 +179,15 @@ impl MatchedRequest<'_> {
         host: &impl KeyHost,
         explanation: &mut Explanation,
     ) {
-        let verified = match self.gateway.verify_sender(verifier, head, token, host).await {
+        if self.gateway.introspection.is_some() && is_opaque(token.as_str()) {
+            let message = "the token is opaque: the gateway asks the issuer about it, which is not done here";
+            return explanation.fail("token", "introspection_unavailable", message);
+        }
+        let verified = match verifier.verify_unconfirmed(token.as_str(), host).await {
+            Ok(verified) => self.gateway.confirm_sender(verified, head, token, host).await,
+            Err(error) => Err(error),
+        };
+        let verified = match verified {
             Ok((verified, _)) => verified,
             Err(VerificationError::Refused(error)) => {
                 let (expected, found) = error.compared().unwrap_or_default();

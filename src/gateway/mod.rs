@@ -61,7 +61,7 @@ use crate::http::page::Pages;
 use crate::http::path::RequestPath;
 use crate::http::{Reply, RequestHead, canonical_name, cookies_without};
 use crate::jwt::ClaimPath;
-use crate::oidc::{RelyingParty, Revocations};
+use crate::oidc::{Introspection, RelyingParty, Revocations};
 use crate::url::is_issuer;
 use crate::verifier::Verifier;
 
@@ -93,6 +93,7 @@ struct Trust {
     token_sources: Vec<TokenSource>,
     revocations: Option<Revocations>,
     sender: SenderRules,
+    introspection: Option<Introspection>,
 }
 
 /// What all authorizers share.
@@ -191,6 +192,8 @@ pub struct Gateway {
     token_cookies: Vec<Vec<u8>>,
     /// The revocations of sessions and tokens; `None` if nothing can revoke them.
     revocations: Option<Revocations>,
+    /// Asks about opaque tokens; `None` if they are refused.
+    introspection: Option<Introspection>,
     /// The gateways of further authorizers.
     hosts: Hosts,
     recording: Recording,
@@ -200,7 +203,16 @@ impl Gateway {
     fn new(routes: Routes, surroundings: Surroundings, trust: Trust) -> Self {
         let Surroundings { unicode, cors, pages } = surroundings;
         let Routes { mut routes, table, has_default_login } = routes;
-        let Trust { verifier, login, resource, roles_claims, token_sources, revocations, sender } = trust;
+        let Trust {
+            verifier,
+            login,
+            resource,
+            roles_claims,
+            token_sources,
+            revocations,
+            sender,
+            introspection,
+        } = trust;
         for route in &mut routes {
             route.login_step = route.integration.login_step().zip(login.clone());
         }
@@ -226,6 +238,7 @@ impl Gateway {
             sender,
             token_cookies: Vec::new(),
             revocations,
+            introspection,
             hosts: Hosts::default(),
             recording: Recording::default(),
         }

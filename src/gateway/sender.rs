@@ -10,12 +10,12 @@ use crate::crypto::TimedNonces;
 use crate::dpop::{Acceptance, ProofRequest, UntrustedProof, VerifiedProof};
 use crate::error::{CertificateError, ProofError, VerifyError};
 use crate::host::Level;
-use crate::http::{Reply, RequestHead, unavailable, with_dpop_challenge};
+use crate::http::{Reply, RequestHead, token_not_accepted, unavailable, with_dpop_challenge};
 use crate::io::UnixTime;
 use crate::jwk::KeyHost;
-use crate::jwt::{Access, Binding, VerifiedToken};
+use crate::jwt::{Access, Binding, UnconfirmedToken, VerifiedToken};
 use crate::limits;
-use crate::oidc::{LoginHost, shared_object, use_once};
+use crate::oidc::{IntrospectionError, LoginHost, is_opaque, shared_object, use_once};
 use crate::shared::Shared;
 use crate::text::concat;
 use crate::verifier::{VerificationError, Verifier};
@@ -94,16 +94,15 @@ impl SenderRules {
 }
 
 impl Gateway {
-    /// Verifies a token, and that it comes from the sender that it is bound to. Returns the proof, which may have been used before.
-    pub(super) async fn verify_sender(
+    /// Verifies that a token comes from the sender that it is bound to. Returns the proof, which may have been used before.
+    pub(super) async fn confirm_sender(
         &self,
-        verifier: &Verifier,
+        verified: UnconfirmedToken<Access>,
         head: &RequestHead<'_>,
         token: &Token,
         host: &impl KeyHost,
     ) -> Result<(VerifiedToken<Access>, Option<VerifiedProof>), VerificationError> {
         let (sender, text) = (&self.sender, token.as_str());
-        let verified = verifier.verify_unconfirmed(text, host).await?;
         let refused = VerificationError::Refused;
         let binding = verified.binding();
         let certificate = sender.certificate(head, binding).map_err(refused)?;
@@ -153,8 +152,28 @@ impl MatchedRequest<'_> {
         host: &impl LoginHost,
     ) -> Result<Authenticated, Reply> {
         let sender = &self.gateway.sender;
-        let (token, proof) = match self.gateway.verify_sender(verifier, head, token, host).await {
-            Ok(verified) => verified,
+        let text = token.as_str();
+        let verified = match self.gateway.introspection.as_ref().filter(|_| is_opaque(text)) {
+            None => verifier.verify_unconfirmed(text, host).await,
+            Some(introspection) => match introspection.verify(text, host).await {
+                Ok(verified) => Ok(verified),
+                Err(IntrospectionError::Refused(error)) => Err(VerificationError::Refused(error)),
+                Err(IntrospectionError::Inactive) => {
+                    return Err(token_not_accepted("token_inactive", "The issuer says that the token is not active."));
+                }
+                Err(IntrospectionError::Unavailable) => {
+                    let detail = "The issuer cannot be asked about the token.";
+                    let reply = Reply::problem(503, "introspection_unavailable", detail);
+                    return Err(reply.with("retry-after", "1"));
+                }
+            },
+        };
+        let confirmed = match verified {
+            Ok(verified) => self.gateway.confirm_sender(verified, head, token, host).await,
+            Err(error) => Err(error),
+        };
+        let (token, proof) = match confirmed {
+            Ok(confirmed) => confirmed,
             Err(VerificationError::Refused(error)) => return Err(self.refuse(&error)),
             Err(VerificationError::Unavailable(why)) => return Err(unavailable(why.error, why.retry_after_s)),
         };

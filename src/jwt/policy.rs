@@ -109,6 +109,9 @@ pub(super) enum Statement {
     /// A logout token (OpenID Connect Back-Channel Logout 1.0 §2.4).
     #[cfg_attr(not(feature = "gateway"), expect(dead_code, reason = "of the gateway only"))]
     Logout,
+    /// A signed answer of an introspection (RFC 9701 §5).
+    #[cfg_attr(not(feature = "gateway"), expect(dead_code, reason = "of the gateway only"))]
+    Introspection,
 }
 
 /// The access token that `at_hash` must match.
@@ -266,6 +269,13 @@ impl Policy<Id> {
     #[cfg(feature = "gateway")]
     pub(crate) fn for_logout(self) -> Self {
         self.with_id_rules(|rules| rules.statement = Statement::Logout).types(["logout+jwt"])
+    }
+
+    /// Returns the policy for signed answers of introspections, of which one audience must be accepted; the token's claims are checked by the
+    /// caller (RFC 9701 §5).
+    #[cfg(feature = "gateway")]
+    pub(crate) fn for_introspection(self) -> Self {
+        self.with_id_rules(|rules| rules.statement = Statement::Introspection)
     }
 
     /// Allows one more audience besides the client.

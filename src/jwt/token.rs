@@ -138,6 +138,13 @@ impl Header {
         Ok(Self { algorithm, has_crit, has_b64, document })
     }
 
+    /// Returns the header of what has none.
+    #[cfg(feature = "gateway")]
+    pub(super) fn absent() -> Option<Self> {
+        let document = Document::parse(b"{}".to_vec(), limits::MAX_HEADER_DEPTH).ok()?;
+        Some(Self { document, algorithm: None, has_crit: false, has_b64: false })
+    }
+
     /// Returns the algorithm, if it is a supported one.
     #[must_use]
     pub fn algorithm(&self) -> Option<Algorithm> {

@@ -113,6 +113,11 @@ impl<K> UnconfirmedToken<K> {
         Self { token, kind: PhantomData }
     }
 
+    #[cfg(feature = "gateway")]
+    pub(crate) fn verified(&self) -> &Verified {
+        &self.token
+    }
+
     /// Returns the binding to the sender, if the token has one.
     #[must_use]
     pub fn binding(&self) -> Option<&Binding> {
@@ -139,6 +144,12 @@ impl<K> UnconfirmedToken<K> {
         } else {
             Err(VerifyError::TokenSenderConstrained)
         }
+    }
+}
+
+impl<K> Clone for UnconfirmedToken<K> {
+    fn clone(&self) -> Self {
+        Self::new(Arc::clone(&self.token))
     }
 }
 

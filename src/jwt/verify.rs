@@ -12,8 +12,12 @@ use super::verified::{Times, Verified, VerifiedToken};
 use super::{Algorithm, Claims, Profile};
 use crate::base64url;
 use crate::crypto::equal_in_constant_time;
+#[cfg(feature = "gateway")]
+use crate::error::Malformed;
 use crate::error::{AudienceHint, ClaimName, Mismatch, TokenKind, VerifyError};
 use crate::io::UnixTime;
+#[cfg(feature = "gateway")]
+use crate::json::Document;
 use crate::json::Value;
 use crate::jwk::VerifyingKey;
 use crate::limits;
@@ -57,12 +61,26 @@ impl Rules {
     ) -> Result<Verified, VerifyError> {
         let document = parse_claims(token.payload)?;
         let registered = Registered::read(&document)?;
-        let times = self.check_claims(&token.header, &registered, key, now.secs(), algorithm)?;
+        self.check_typ(&token.header)?;
+        let times = self.check_claims(&token.header, &registered, Some(key), now.secs(), algorithm)?;
         // ID tokens are not sent as credentials.
         let binding = registered.binding.filter(|_| matches!(self.kind, Kind::Access(_)));
         let claims = Claims(document);
         self.check_requirements(&claims)?;
         Ok(Verified { header: token.header, claims, times, binding: binding.map(Box::new) })
+    }
+
+    /// Checks what an issuer says of an opaque token as if it were the token's claims.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn verify_introspected(&self, document: Document, now: UnixTime) -> Result<Verified, VerifyError> {
+        let header = Header::absent().ok_or(VerifyError::TokenMalformed(Malformed::Header))?;
+        let registered = Registered::read(&document)?;
+        // An algorithm matters to ID tokens only.
+        let times = self.check_claims(&header, &registered, None, now.secs(), Algorithm::Rs256)?;
+        let binding = registered.binding.map(Box::new);
+        let claims = Claims(document);
+        self.check_requirements(&claims)?;
+        Ok(Verified { header, claims, times, binding })
     }
 
     /// Repeats the checks that depend on the time.
@@ -106,25 +124,24 @@ impl Rules {
         &self,
         header: &Header,
         claims: &Registered<'_>,
-        key: &VerifyingKey,
+        key: Option<&VerifyingKey>,
         now: i64,
         algorithm: Algorithm,
     ) -> Result<Times, VerifyError> {
-        self.check_typ(header)?;
-        let is_userinfo = matches!(self.kind, Kind::Id(IdRules { statement: Statement::Userinfo, .. }));
-        let is_logout = matches!(self.kind, Kind::Id(IdRules { statement: Statement::Logout, .. }));
+        let is = |statement| matches!(self.kind, Kind::Id(IdRules { statement: one, .. }) if one == statement);
+        let (is_userinfo, is_answer) = (is(Statement::Userinfo), is(Statement::Introspection));
         if !is_userinfo || claims.iss.is_some() {
             self.check_issuer(claims, key)?;
         }
         if !is_userinfo || claims.aud.is_some() {
             self.check_audience(header, claims)?;
         }
-        let exp = claims.exp.or(is_userinfo.then_some(f64::INFINITY));
+        let exp = claims.exp.or((is_userinfo || is_answer).then_some(f64::INFINITY));
         let exp = required("exp", exp)?;
         let until = self.max_age_s.zip(claims.iat).map_or(exp, |(age, iat)| exp.min(iat + f64::from(age)));
         let times = Times { exp, nbf: claims.nbf, iat: claims.iat, until };
         self.check_times(&times, now)?;
-        if !is_userinfo && !is_logout {
+        if !is_userinfo && !is_answer && !is(Statement::Logout) {
             self.check_kind(header, claims, algorithm)?;
         }
         Ok(times)
@@ -134,6 +151,7 @@ impl Rules {
         let expected: &[&str] = match &self.kind {
             Kind::Access(AccessRules { profile: Profile::Auto, .. }) => &["JWT", "at+jwt"],
             Kind::Access(AccessRules { profile: Profile::Rfc9068, .. }) => &["at+jwt"],
+            Kind::Id(IdRules { statement: Statement::Introspection, .. }) => &["token-introspection+jwt"],
             Kind::Access(AccessRules { profile: Profile::Auth0, .. }) | Kind::Id(_) => &["JWT"],
         };
         let may_be_absent = expected.contains(&"JWT");
@@ -145,11 +163,11 @@ impl Rules {
         Err(VerifyError::TypNotAllowed(Mismatch::new(&types, header.typ().as_slice())))
     }
 
-    fn check_issuer(&self, claims: &Registered<'_>, key: &VerifyingKey) -> Result<(), VerifyError> {
+    fn check_issuer(&self, claims: &Registered<'_>, key: Option<&VerifyingKey>) -> Result<(), VerifyError> {
         let issuer = required("iss", claims.iss)?;
         let mismatch = || Err(VerifyError::IssuerMismatch(Mismatch::new(&[&self.issuer], &[issuer])));
         // A set that tenants share also has keys that sign for one of them only.
-        if !key.serves(issuer) {
+        if key.is_some_and(|key| !key.serves(issuer)) {
             return mismatch();
         }
         let Some(tenants) = &self.tenants else {
@@ -177,7 +195,9 @@ impl Rules {
         }
         let audience = required("aud", claims.aud)?;
         let accepted = match &self.kind {
-            Kind::Access(_) => self.audience.iter().any(|one| audience.contains(one)),
+            Kind::Access(_) | Kind::Id(IdRules { statement: Statement::Introspection, .. }) => {
+                self.audience.iter().any(|one| audience.contains(one))
+            }
             // OpenID Connect Core §3.1.3.7, 3: the client is listed, and every other audience is trusted.
             Kind::Id(IdRules { client_id, .. }) => {
                 audience.contains(client_id)

@@ -81,6 +81,28 @@ impl core::fmt::Debug for Secret {
 }
 
 impl Client {
+    /// Creates a client that logs nobody in.
+    pub(crate) fn without_login(id: String, auth: ClientAuth) -> Self {
+        Self {
+            id,
+            auth,
+            redirect_uri: String::new(),
+            callback_uri: None,
+            default_return_to: ReturnTo::default(),
+            scope: String::new(),
+            audience: None,
+            audience_parameter: "resource",
+            authorization_params: Vec::new(),
+            organizations: Vec::new(),
+            required_claims: Vec::new(),
+            claim_rules: Vec::new(),
+            subject_match: SubjectMatch::default(),
+            session_claims: None,
+            userinfo_at_login: false,
+            forwards_ip: false,
+        }
+    }
+
     /// Returns the gateway's own origin, taken from `redirect_uri`.
     #[must_use]
     pub fn origin(&self) -> &str {
@@ -120,9 +142,22 @@ impl Client {
         refuses_client: impl Fn(&Incoming) -> bool,
         host: &impl Host,
     ) -> Result<Incoming, Unreachable> {
+        self.send_for(url, is_basic, parameters, (user_ip, "application/json"), refuses_client, host).await
+    }
+
+    /// Sends an authenticated form like [`send`](Self::send), for an answer of these media types.
+    pub(super) async fn send_for(
+        &self,
+        url: &str,
+        is_basic: bool,
+        parameters: &[(&str, &str)],
+        (user_ip, accept): (Option<&str>, &'static str),
+        refuses_client: impl Fn(&Incoming) -> bool,
+        host: &impl Host,
+    ) -> Result<Incoming, Unreachable> {
         let mut attempt = 0;
         loop {
-            let answer = host.send(self.request(url, is_basic, parameters, attempt, user_ip)).await;
+            let answer = host.send(self.request(url, is_basic, parameters, attempt, (user_ip, accept))).await;
             if !answer.as_ref().is_ok_and(&refuses_client) || !self.has_secret(attempt + 1) {
                 return answer;
             }
@@ -153,14 +188,12 @@ impl Client {
         is_basic: bool,
         parameters: &[(&str, &str)],
         attempt: usize,
-        user_ip: Option<&str>,
+        (user_ip, accept): (Option<&str>, &'static str),
     ) -> Outgoing {
         let mut body = String::new();
         parameters.iter().for_each(|(name, value)| form::push(&mut body, name, value));
-        let mut headers = Vec::from([
-            ("content-type", "application/x-www-form-urlencoded".into()),
-            ("accept", "application/json".into()),
-        ]);
+        let mut headers =
+            Vec::from([("content-type", "application/x-www-form-urlencoded".into()), ("accept", accept.into())]);
         let secret = self.secrets().get(attempt);
         match secret.filter(|_| is_basic) {
             Some(secret) => {

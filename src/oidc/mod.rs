@@ -10,6 +10,7 @@
 //! | callback | `callback` | OpenID Connect Core §3.1.3, RFC 9207 |
 //! | refresh | `refresh`, `refresh_coordinator`, `session_coordinator` | RFC 6749 §6, OpenID Connect Core §12.2 |
 //! | userinfo | `userinfo` | OpenID Connect Core §5.3 |
+//! | opaque access tokens | `introspection` | RFC 7662, RFC 9701 |
 //! | logout | `logout` | OpenID Connect RP-Initiated Logout 1.0, RFC 7009 |
 //! | logout by the provider | `backchannel_logout`, `revocation` | OpenID Connect Back-Channel Logout 1.0 |
 
@@ -18,6 +19,7 @@ mod callback;
 mod client;
 mod form;
 mod host;
+mod introspection;
 mod login;
 mod login_error;
 mod logout;
@@ -42,6 +44,7 @@ pub use callback::CallbackError;
 pub use client::{Client, ClientAuth, Secret};
 pub use form::has_parameter;
 pub use host::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionAction};
+pub(crate) use introspection::{Introspection, IntrospectionCache, IntrospectionError, is_opaque};
 pub(crate) use login::{OWN_PARAMETERS, login_link, login_url};
 pub use login_error::LoginError;
 pub(crate) use login_error::{confirm_logout, navigation_required, open_in_window};

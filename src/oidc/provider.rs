@@ -59,9 +59,6 @@ impl Provider {
     /// Reads the endpoints from a discovery document.
     fn from_metadata(issuer: &str, metadata: &Metadata) -> Result<Self, DiscoveryError> {
         let endpoint = |name| metadata.url(name).map(String::from);
-        let methods = || metadata.root().get("revocation_endpoint_auth_methods_supported").and_then(Value::as_array);
-        let lists = |method: &str| methods().into_iter().flatten().any(|one| one.as_str() == Some(method));
-        let (basic, post) = (lists("client_secret_basic"), lists("client_secret_post"));
         let sends_iss = metadata.root().get("authorization_response_iss_parameter_supported");
         Ok(Self {
             issuer: issuer.into(),
@@ -71,10 +68,19 @@ impl Provider {
             end_session_endpoint: endpoint("end_session_endpoint"),
             auth0_logout: None,
             revocation_endpoint: endpoint("revocation_endpoint"),
-            revocation_is_basic: (basic != post).then_some(basic),
+            revocation_is_basic: is_basic_at(metadata, "revocation_endpoint_auth_methods_supported"),
             sends_iss: matches!(sends_iss, Some(Value::Bool(true))),
         })
     }
+}
+
+/// Returns whether clients with a secret must send it in a header, by the methods that a member of the metadata lists; `None` if either way
+/// or neither is listed.
+pub(super) fn is_basic_at(metadata: &Metadata, name: &str) -> Option<bool> {
+    let methods = || metadata.root().get(name).and_then(Value::as_array);
+    let lists = |method: &str| methods().into_iter().flatten().any(|one| one.as_str() == Some(method));
+    let (basic, post) = (lists("client_secret_basic"), lists("client_secret_post"));
+    (basic != post).then_some(basic)
 }
 
 /// The source of the endpoints.

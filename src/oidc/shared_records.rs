@@ -199,3 +199,71 @@ impl fmt::Debug for SharedMessage {
         f.debug_struct("SharedMessage").field("action", &self.action).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::{SharedAction, SharedMessage, SharedRecords, shared_object};
+    use crate::io::UnixTime;
+    use crate::limits;
+    use crate::text::{concat, decimal};
+
+    fn ask(records: &mut SharedRecords, now_ms: i64, action: SharedAction, text: &str) -> (u16, alloc::string::String) {
+        let message = SharedMessage { object: "o".into(), action, text: text.into(), timeout_ms: 0 };
+        let response = records.handle(&message, UnixTime::from_millis(now_ms));
+        (response.status, response.text)
+    }
+
+    /// The table of `tests/node/shared_records.test.mjs`.
+    #[test]
+    fn an_id_is_used_once_until_it_expires_and_values_only_grow() {
+        use SharedAction::{Once, Read, Record};
+        let mut records = SharedRecords::default();
+        for (now_ms, action, text, status, former) in [
+            (0, Read, "0 0 a", 200, ""),
+            (0, Once, "5000 1 a", 200, ""),
+            (0, Once, "5000 1 a", 200, "1"),
+            (0, Once, "5000 1 b", 200, ""),
+            (4999, Once, "9000 1 a", 200, "1"),
+            (5000, Read, "0 0 a", 200, ""),
+            (5000, Once, "9000 1 a", 200, ""),
+            (5000, Record, "9000 7 r", 200, ""),
+            (5000, Record, "8000 3 r", 200, "7"),
+            (5000, Record, "7000 9 r", 200, "7"),
+            (8999, Read, "0 0 r", 200, "9"),
+            (9000, Read, "0 0 r", 200, ""),
+            (9000, Record, "9999 -2 r", 200, ""),
+            (9000, Read, "0 0 r", 200, "-2"),
+            (9000, Once, "", 400, ""),
+            (9000, Once, "x 1 a", 400, ""),
+            (9000, Once, "1 1", 400, ""),
+            (9000, Read, "1 x a", 400, ""),
+        ] {
+            assert_eq!(ask(&mut records, now_ms, action, text), (status, former.to_string()), "{now_ms} {text}");
+        }
+    }
+
+    #[test]
+    fn a_full_object_refuses_new_ids_until_some_expire() {
+        let mut records = SharedRecords::default();
+        let objects = records.0.entry("o".into()).or_default();
+        for number in 0..limits::MAX_SHARED_RECORDS as u64 {
+            let until_ms = if number == 0 { 5000 } else { 9000 };
+            objects.insert(decimal(number), super::Record { value: 1, until_ms });
+        }
+        let mut once = |now_ms, id| ask(&mut records, now_ms, SharedAction::Once, &concat(&["9000 1 ", id]));
+        assert_eq!(once(0, "new"), (507, "".into()));
+        assert_eq!(once(0, "1"), (200, "1".into()));
+        assert_eq!(once(5000, "new"), (200, "".into()));
+        assert_eq!(once(5000, "newer"), (507, "".into()));
+    }
+
+    #[test]
+    fn objects_of_different_purposes_and_sessions_have_different_names() {
+        let name = shared_object("replay", "key");
+        assert!(name.starts_with("replay.") && !name.contains("key"), "{name}");
+        assert_ne!(name, shared_object("revoked", "key"));
+        assert_ne!(name, shared_object("replay", "key2"));
+    }
+}

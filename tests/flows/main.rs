@@ -18,6 +18,7 @@ mod support;
 
 mod begin;
 mod callback;
+mod introspection;
 mod journey;
 mod logout;
 mod refresh;

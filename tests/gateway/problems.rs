@@ -110,6 +110,14 @@ fn without(mut config: Value, pointer: &str) -> Value {
     config
 }
 
+/// A configuration with a client that asks about opaque tokens.
+fn introspecting(section: Value) -> Value {
+    let mut config = at(valid(), "/authorizer/introspection", section);
+    config["authorizer"]["client_id"] = json!("api");
+    config["authorizer"]["client_secret"] = json!("secret");
+    config
+}
+
 /// A configuration with a route that revokes, with these keys.
 fn revoking(keys: Value) -> Value {
     let mut route = json!({ "method": "POST", "path": "/revoke", "integration": { "type": "revoke" } });
@@ -227,6 +235,30 @@ fn mistakes() -> Vec<(&'static str, String)> {
         (
             "a back-channel logout with a login",
             at(with_login(), "/paths/0", backchannel(json!({ "auth": "required" }))),
+        ),
+        // Introspection
+        ("an introspection that is a flag", introspecting(json!(true))),
+        ("a cache of answers that is too long", introspecting(json!({ "cache_s": 61 }))),
+        ("a cache of answers that is negative", introspecting(json!({ "cache_s": -1 }))),
+        ("an endpoint that is not secure", introspecting(json!({ "endpoint": "http://login.example.com/introspect" }))),
+        ("a signature that is text", introspecting(json!({ "signed": "yes" }))),
+        ("an introspection with another key", introspecting(json!({ "cache": 60 }))),
+        ("an introspection without a client", at(valid(), "/authorizer/introspection", json!({}))),
+        (
+            "an introspection by a public client",
+            at(
+                without(introspecting(json!({})), "/authorizer/client_secret"),
+                "/authorizer/client_auth",
+                json!("none"),
+            ),
+        ),
+        ("an introspection without an audience", without_audience(introspecting(json!({})))),
+        (
+            "an introspection at Auth0",
+            typed(json!({
+                "type": "auth0", "domain": "tenant.us.auth0.com", "audience": "a", "client_id": "c", "client_secret": "s",
+                "introspection": {}
+            })),
         ),
         // Routes that only observe
         ("a public route that observes", at(valid(), "/paths/1/observe", json!(true))),

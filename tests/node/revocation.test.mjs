@@ -2,8 +2,8 @@
 // one Durable Object.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
-import { Browser, NAVIGATION } from "./support/browser.mjs";
+import { after, describe, test } from "node:test";
+import { NAVIGATION, SITE } from "./support/browser.mjs";
 import { assertRefused, bearer, until } from "./support/gateway.mjs";
 import { delay } from "./support/http.mjs";
 import { startSite } from "./support/login.mjs";
@@ -23,31 +23,12 @@ const [a, b] = worker.ports;
 /** The logout tokens that arrived, and how they were answered. */
 const received = [];
 
-before(() => {
-  // The provider's requests go through here, so that a test can repeat them.
-  const receive = async (request) => {
-    const body = await request.text();
-    const answer = await post("/backchannel", body);
-    received.push({ body, status: answer.status });
-    return new Response(answer.text || null, { status: answer.status });
-  };
-  return hook(receive);
-});
-
-/** Lets the provider send logout tokens of its web client to `receive`. */
-async function hook(receive) {
-  const { createServer } = await import("node:http");
-  const server = createServer(async (request, response) => {
-    const chunks = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const answer = await receive(new Request("http://a.invalid/", { method: "POST", body: Buffer.concat(chunks) }));
-    response.writeHead(answer.status).end(await answer.text());
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  after(() => server.close());
-  const uri = `http://127.0.0.1:${server.address().port}/`;
-  provider.setClient("edgeward-web", { backchannel_logout_uri: uri, backchannel_logout_session_required: true });
-}
+provider.setClient("edgeward-web", { backchannel_logout_uri: `${SITE}/backchannel`, backchannel_logout_session_required: true });
+provider.fetch = async (url, { body }) => {
+  const answer = await post(new URL(url).pathname, String(body));
+  received.push({ body: String(body), status: answer.status });
+  return new Response(answer.text || null, { status: answer.status });
+};
 
 const FORM = "application/x-www-form-urlencoded";
 const post = (target, body, { port = a, type = FORM, headers = {} } = {}) =>
@@ -102,7 +83,7 @@ describe("a back-channel logout", () => {
   });
 
   test("is refused with any other token, and in any other form", async () => {
-    const { id_token: idToken, access_token: accessToken } = await provider.login();
+    const { id_token: idToken, access_token: accessToken } = await provider.login({ audience: provider.audience });
     for (const [body, code] of [
       [`logout_token=${idToken}`, "logout_token_kind"], [`logout_token=${accessToken}`, "typ_not_allowed"],
       ["logout_token=x", "token_malformed"], ["", "invalid_request"], [`${received[0].body}&${received[0].body}`, "invalid_request"],
@@ -136,7 +117,6 @@ describe("an administrator", () => {
     const tokenOf = () => provider.tokenFor({ scope: "read:items", alg: "PS256" });
     const open = (token) => async (port) => (await worker.request({ target: "/app/x", headers: bearer(token), port })).status;
     await site.reconfigure({ paths, authorizer: { algorithms: ["RS256", "PS256"] } });
-    [site.a, site.b] = worker.ports;
     const token = await tokenOf();
     for (const port of worker.ports) assert.equal(await open(token)(port), 200, worker.logText);
     assert.equal((await revoke({ client_id: clientId }, { port: worker.port })).status, 204);

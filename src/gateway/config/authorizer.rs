@@ -9,6 +9,7 @@ use super::declare::{Declared, Form, Setting, section};
 use super::forms::{
     Check, Checked, Choice, ClaimPathForm, Flag, List, NOT_SECURE, Text, Texts, Url, Whole, Words, is_identifier,
 };
+use super::introspection::IntrospectionConfig;
 use super::login::LoginConfig;
 use super::paths::ClaimRules;
 use super::presets::{NEEDS_ORIGIN, restricts_origin, serves_everyone};
@@ -28,8 +29,8 @@ use crate::jwk::{JwkSet, KeyCache, KeySource};
 use crate::jwt::{Access, Algorithm, ClaimPath, ClaimRule, Policy, Profile, Requirements, Tenants};
 use crate::limits;
 use crate::oidc::{
-    Client, ClientAuth, Discovered, Endpoints, LoginState, OWN_PARAMETERS, Provider, RelyingParty, ReturnTo, Secret,
-    SubjectMatch, is_about_user,
+    Client, ClientAuth, Discovered, Endpoints, Introspection, IntrospectionCache, LoginState, OWN_PARAMETERS, Provider,
+    RelyingParty, ReturnTo, Secret, SubjectMatch, is_about_user,
 };
 use crate::session::LoginBinding;
 use crate::shared::Shared;
@@ -112,6 +113,8 @@ section! {
         dpop_nonce_secret: Texts;
         /// Tokens that are bound to a client certificate (mutual TLS, RFC 8705), which the client must have presented to Cloudflare: `allowed` or `required`, likewise.
         mtls: Choice<Acceptance> = Acceptance::Off;
+        /// Accepts opaque access tokens of the issuer, about which the provider is asked. Without it, they are refused.
+        introspection: IntrospectionConfig;
     }
 }
 
@@ -492,6 +495,62 @@ impl<'c> Authorizer<'c> {
             });
         }
         verifier
+    }
+
+    /// How the provider is asked about opaque tokens, if it is. `verifier` has the policy of the issuer's tokens.
+    pub(super) fn introspection(
+        &self,
+        reader: &mut Reader<'_>,
+        verifier: Option<&Arc<Verifier>>,
+    ) -> Option<Introspection> {
+        let (config, setting) = (self.config, self.config.introspection());
+        let (section, issuer) = (setting.value?, self.issuers.first()?);
+        let secrets = || config.client_secret().items().iter().cloned().map(Secret::new).collect::<Vec<_>>();
+        let auth = match config.client_auth() {
+            ClientAuthMethod::Post => ClientAuth::Post(secrets()),
+            ClientAuthMethod::Basic => ClientAuth::Basic(secrets()),
+            ClientAuthMethod::None => ClientAuth::None,
+        };
+        if config.client_id().is_absent()
+            || config.client_secret().is_absent()
+            || config.client_auth() == ClientAuthMethod::None
+        {
+            reader.error(
+                &setting.place(),
+                "needs authorizer.client_id and client_secret: the endpoint authenticates the client",
+            );
+            return None;
+        }
+        if self.is_auth0() && section.endpoint().is_absent() {
+            reader.error(&setting.place(), "needs an endpoint: Auth0 has none of its own");
+            return None;
+        }
+        if self.lacks_audience() {
+            reader.error(&setting.place(), "needs authorizer.audience: without it no access token is accepted");
+            return None;
+        }
+        let (id, verifier) = (config.client_id().cloned()?, verifier?);
+        let keys = verifier.keys().next().cloned()?;
+        let metadata = keys.metadata().cloned().unwrap_or_else(|| {
+            Arc::new(MetadataCache::new(issuer.issuer.clone()).allow_http(config.allow_http().items()))
+        });
+        let answers = Policy::id_token(&issuer.template, &id, &config.algorithms())
+            .map(|policy| config.tenants().cloned().into_iter().fold(policy, Policy::tenants))
+            .and_then(|policy| policy.clock_skew_s(config.clock_skew_s()))
+            .map(|policy| self.audience().iter().cloned().fold(policy, Policy::trust_audience).for_introspection())
+            .map_err(|reason| reader.error("authorizer", reason))
+            .ok()?;
+        Some(Introspection {
+            client: Client::without_login(id, auth),
+            endpoint: section.endpoint().cloned(),
+            metadata,
+            keys,
+            answers,
+            is_signed: section.signed(),
+            tokens: Arc::clone(verifier),
+            cache_ms: i64::from(section.cache_s()) * 1000,
+            cache: IntrospectionCache::default(),
+        })
     }
 
     fn keys_of(&self, one: &Issuer) -> KeyCache {

@@ -9,6 +9,7 @@ mod declare;
 mod forms;
 mod hosts;
 mod integration;
+mod introspection;
 mod log;
 mod login;
 mod methods;
@@ -227,6 +228,7 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
         let cors = cors.clone().map(|cors| sender::with_headers(cors, authorizer.map(Authorizer::config)));
         let surroundings = Surroundings { unicode: platform.unicode, cors, pages: Arc::clone(&pages) };
         let trust = Trust {
+            introspection: authorizer.and_then(|authorizer| authorizer.introspection(&mut reader, verifier.as_ref())),
             revocations: revocation::compile(&mut reader, &config.revocation(), session, routes),
             verifier,
             login: login.map(Arc::new),

@@ -62,6 +62,7 @@ export const clientFor = (alg) => (alg === "RS256" ? "edgeward-service" : `edgew
  * @param {"standard" | "auth0"} [options.dialect] "auth0": its endpoint paths, an issuer with a closing slash, the
  *   `audience` parameter, and its claims in access tokens (typ JWT, azp, permissions)
  * @param {string[]} [options.audiences] the API resources it knows; the first is the default
+ * @param {string[]} [options.opaque]    the resources whose access tokens are opaque
  * @param {string[]} [options.scopes]    the scopes of each resource
  * @param {string[]} [options.algs]      algorithms that have a key from the start; others get theirs when first used
  * @param {string[]} [options.gateways]  origins whose callback paths the web clients may use
@@ -93,6 +94,8 @@ class LocalProvider {
 
   /** How many requests each endpoint has had: `counts.jwks`, `counts.discovery`, `counts.token`, … */
   counts = {};
+  /** Sends the provider's own requests, such as logout tokens; tests may replace it. */
+  fetch = (url, init) => fetch(url, init);
   /** Every request since the start: `{ endpoint, method, url, at }`. */
   requests = [];
 
@@ -109,10 +112,11 @@ class LocalProvider {
     rotateRefreshTokens = true,
     conformIdTokenClaims = false,
     features = {},
+    opaque = [],
   } = {}) {
-    if (!ROUTES[dialect]) throw new TypeError(`unknown dialect: ${dialect}`);
     this.#options = {
-      port, host, dialect, audiences, scopes, algs, gateways, accounts, rotateRefreshTokens, conformIdTokenClaims, features,
+      port, host, dialect, audiences, opaque, scopes, algs, gateways, accounts, rotateRefreshTokens, conformIdTokenClaims,
+      features,
       ttl: { accessToken: 3600, idToken: 3600, refreshToken: 14 * 86400, session: 14 * 86400, ...ttl },
     };
     for (const alg of RSA_ALGS) {
@@ -189,7 +193,7 @@ class LocalProvider {
 
   /**
    * Makes an endpoint answer badly; null mends it. Endpoints: `jwks`, `discovery`, `authorization`, `token`,
-   * `userinfo`, `end_session`, `revocation`, `pushed_authorization_request`. See `Fault` in faults.mjs.
+   * `userinfo`, `end_session`, `revocation`, `introspection`, `pushed_authorization_request`. See `Fault` in faults.mjs.
    * Returns a record `{ served, bytes, aborted }` that keeps count.
    */
   setFault(endpoint, fault) {
@@ -393,14 +397,14 @@ class LocalProvider {
   #path(endpoint) {
     const standard = {
       authorization: "/auth", token: "/token", userinfo: "/me", jwks: "/jwks", end_session: "/session/end",
-      revocation: "/token/revocation", pushed_authorization_request: "/request",
+      revocation: "/token/revocation", introspection: "/token/introspection", pushed_authorization_request: "/request",
       discovery: "/.well-known/openid-configuration",
     };
     return ROUTES[this.#options.dialect][endpoint] ?? standard[endpoint];
   }
 
   #endpointOf(pathname) {
-    const names = ["jwks", "discovery", "authorization", "token", "userinfo", "end_session", "revocation", "pushed_authorization_request"];
+    const names = ["jwks", "discovery", "authorization", "token", "userinfo", "end_session", "revocation", "introspection", "pushed_authorization_request"];
     return names.find((name) => this.#path(name) === pathname);
   }
 
@@ -469,7 +473,7 @@ class LocalProvider {
 
   /** Makes the provider anew over the same store: keys are fixed when it is made. */
   #rebuild() {
-    const { audiences, scopes, accounts, dialect, ttl, rotateRefreshTokens, conformIdTokenClaims, features } = this.#options;
+    const { audiences, opaque, scopes, accounts, dialect, ttl, rotateRefreshTokens, conformIdTokenClaims, features } = this.#options;
     const auth0 = dialect === "auth0";
     const store = this.#store;
     const wishOf = (ctx) => this.#tickets.get(ctx?.get("x-token-ticket")) ?? {};
@@ -491,6 +495,8 @@ class LocalProvider {
       responseTypes: ["code"],
       extraParams: ["audience", "organization"],
       clientBasedCORS: () => false,
+      // Without the protection of addresses in private networks, which is where everything is here.
+      fetch: (url, { dispatcher: _, ...init }) => this.fetch(url, init),
       pkce: { required: () => true },
       enabledJWA: { idTokenSigningAlgValues: [...RSA_ALGS, "ES256"], dPoPSigningAlgValues: ["ES256", "EdDSA", "Ed25519", "RS256", "PS256"] },
       interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
@@ -534,6 +540,8 @@ class LocalProvider {
         clientCredentials: { enabled: true },
         jwtUserinfo: { enabled: true },
         backchannelLogout: { enabled: true },
+        introspection: { enabled: true, allowedPolicy: () => true },
+        jwtIntrospection: { enabled: true },
         revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
         rpInitiatedLogout: {
           enabled: true,
@@ -549,7 +557,7 @@ class LocalProvider {
             return {
               audience: resource,
               scope: scopes.join(" "),
-              accessTokenFormat: "jwt",
+              accessTokenFormat: opaque.includes(resource) ? "opaque" : "jwt",
               accessTokenTTL: wishOf(ctx).ttl ?? ttl.accessToken,
               jwt: { sign: { alg: algOf(ctx, client) } },
             };

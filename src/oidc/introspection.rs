@@ -1,0 +1,253 @@
+//! Opaque access tokens: what the provider says of them (RFC 7662), in JSON or as a signed JWT (RFC 9701).
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::provider::is_basic_at;
+use super::{Client, LoginHost};
+use crate::base64url;
+use crate::crypto::sha256;
+use crate::discovery::MetadataCache;
+use crate::error::{TokenKind, VerifyError};
+use crate::host::Level;
+use crate::io::{Incoming, described, status_of};
+use crate::json::{Document, Object, Value};
+use crate::jwk::{KeyCache, KeyJob};
+use crate::jwt::{Access, Id, Policy, UnconfirmedToken};
+use crate::limits;
+use crate::shared::Shared;
+use crate::text::concat;
+use crate::text_cache::TextCache;
+use crate::verifier::{VerificationError, Verifier};
+
+/// Asks the provider about opaque tokens, and checks its answers like the claims of signed ones.
+#[derive(Debug)]
+pub(crate) struct Introspection {
+    /// The client that asks.
+    pub(crate) client: Client,
+    /// The endpoint, if it is configured.
+    pub(crate) endpoint: Option<String>,
+    /// Names the endpoint otherwise.
+    pub(crate) metadata: Arc<MetadataCache>,
+    /// Verifies signed answers.
+    pub(crate) keys: Arc<KeyCache>,
+    /// The policy of signed answers.
+    pub(crate) answers: Policy<Id>,
+    /// Whether answers must be signed.
+    pub(crate) is_signed: bool,
+    /// Has the policy of the tokens, its first.
+    pub(crate) tokens: Arc<Verifier>,
+    /// How long an answer counts, in milliseconds.
+    pub(crate) cache_ms: i64,
+    pub(crate) cache: IntrospectionCache,
+}
+
+/// Why an opaque token is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum IntrospectionError {
+    /// The provider says that it is not active.
+    Inactive,
+    /// What the provider says of it breaks a rule of the policy.
+    Refused(VerifyError),
+    /// The provider gave no usable answer.
+    Unavailable,
+}
+
+/// The latest answers, by the hash of the token. Under a policy of its own for each gateway.
+pub(crate) struct IntrospectionCache(Shared<Cache>);
+
+struct Cache {
+    active: TextCache<Slot>,
+    /// Questions under way and refusals: anyone can cause them, and they must not evict tokens that are active.
+    others: TextCache<Slot>,
+}
+
+#[derive(Clone)]
+struct Slot {
+    /// When the provider was asked, in milliseconds.
+    asked_ms: i64,
+    /// `None` while it is asked.
+    outcome: Option<Outcome>,
+}
+
+type Outcome = Result<UnconfirmedToken<Access>, IntrospectionError>;
+
+impl Default for IntrospectionCache {
+    fn default() -> Self {
+        let cache = || TextCache::new(limits::TOKEN_CACHE_ENTRIES, usize::MAX);
+        Self(Shared::new(Cache { active: cache(), others: cache() }))
+    }
+}
+
+impl core::fmt::Debug for IntrospectionCache {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("IntrospectionCache").finish_non_exhaustive()
+    }
+}
+
+/// Returns whether a token is not even in the form of a JWT, signed or encrypted.
+pub(crate) fn is_opaque(token: &str) -> bool {
+    !matches!(token.bytes().filter(|&byte| byte == b'.').count(), 2 | 4)
+}
+
+impl Introspection {
+    /// Returns what the provider says of an opaque token, at most [`cache_ms`](Self::cache_ms) ago. One request asks for all.
+    pub(crate) async fn verify(&self, token: &str, host: &impl LoginHost) -> Outcome {
+        if token.len() > limits::MAX_TOKEN_BYTES {
+            return Err(IntrospectionError::Refused(VerifyError::TokenTooLarge { bytes: token.len() }));
+        }
+        let key = base64url::encode(&sha256(token.as_bytes()));
+        for _ in 0..limits::MAX_POLLS {
+            let now = host.now();
+            let found = self.cache.0.with(|cache| {
+                let is_usable = |slot: &&Slot| slot.is_usable(self.cache_ms, now.millis());
+                let active = cache.active.find(&key).filter(is_usable).cloned();
+                let found = active.or_else(|| cache.others.find(&key).filter(is_usable).cloned());
+                if found.is_none() {
+                    cache.others.insert(&key, Slot { asked_ms: now.millis(), outcome: None });
+                }
+                found
+            });
+            match found.map(|slot| slot.outcome) {
+                Some(None) => host.sleep(limits::FETCH_POLL_MS).await,
+                Some(Some(outcome)) => {
+                    let verified = outcome?;
+                    self.tokens.recheck(&verified, now).map_err(IntrospectionError::Refused)?;
+                    return Ok(verified);
+                }
+                None => {
+                    let outcome = self.ask(token, host).await;
+                    let slot = Slot { asked_ms: now.millis(), outcome: Some(outcome.clone()) };
+                    self.cache.0.with(|cache| {
+                        cache.active.remove(&key);
+                        cache.others.remove(&key);
+                        let place = if outcome.is_ok() { &mut cache.active } else { &mut cache.others };
+                        place.insert(&key, slot);
+                    });
+                    return outcome;
+                }
+            }
+        }
+        Err(IntrospectionError::Unavailable)
+    }
+
+    async fn ask(&self, token: &str, host: &impl LoginHost) -> Outcome {
+        let document = self.answer(token, host).await.ok_or(IntrospectionError::Unavailable)?;
+        match document.root().get("active") {
+            Some(Value::Bool(true)) => {}
+            Some(Value::Bool(false)) => return Err(IntrospectionError::Inactive),
+            _ => {
+                unusable("the answer lacks active", host);
+                return Err(IntrospectionError::Unavailable);
+            }
+        }
+        let is_access = is_access_token(document.root());
+        let verified = self.tokens.verify_introspected(document, host.now()).map_err(IntrospectionError::Refused)?;
+        let mismatch = VerifyError::TokenKindMismatch { expected: TokenKind::Access, actual: None };
+        if is_access { Ok(verified) } else { Err(IntrospectionError::Refused(mismatch)) }
+    }
+
+    /// Requests the provider's answer (RFC 7662 §2). `None` if there is none that can be used, which is logged.
+    async fn answer(&self, token: &str, host: &impl LoginHost) -> Option<Document> {
+        let (endpoint, is_basic) = self.endpoint(host).await?;
+        let parameters = [("token", token), ("token_type_hint", "access_token")];
+        let accept = if self.is_signed { JWT } else { JSON_OR_JWT };
+        // RFC 7662 §2.3: these refuse the client, so the next secret is tried.
+        let refuses_client = |answer: &Incoming| matches!(answer.status, 400 | 401);
+        let answer = self.client.send_for(&endpoint, is_basic, &parameters, (None, accept), refuses_client, host).await;
+        let status = status_of(&answer);
+        let Some(answer) =
+            answer.ok().filter(|one| one.status == 200 && one.body.len() <= limits::MAX_PROVIDER_BODY_BYTES)
+        else {
+            unusable(&described(&endpoint, status), host);
+            return None;
+        };
+        let json = if has_media_type(&answer, JWT) {
+            self.verify_answer(&answer.body, host).await?
+        } else if answer.is_json() && !self.is_signed {
+            answer.body
+        } else {
+            unusable("the answer is of another media type", host);
+            return None;
+        };
+        let document = Document::parse(json, limits::MAX_CLAIMS_DEPTH).ok();
+        if document.is_none() {
+            unusable("the answer is no JSON object", host);
+        }
+        document
+    }
+
+    /// Returns the endpoint, and whether the client authenticates there with a header.
+    async fn endpoint(&self, host: &impl LoginHost) -> Option<(String, bool)> {
+        let is_basic = self.client.is_basic();
+        if let Some(endpoint) = &self.endpoint {
+            return Some((endpoint.clone(), is_basic));
+        }
+        let fetch = |permit| host.spawn(KeyJob::discover(permit));
+        let metadata = self.metadata.get(host, fetch).await.ok()?;
+        let Some(endpoint) = metadata.url("introspection_endpoint") else {
+            unusable("the discovery document names no introspection_endpoint", host);
+            return None;
+        };
+        let stated = is_basic_at(&metadata, "introspection_endpoint_auth_methods_supported");
+        Some((endpoint.into(), stated.unwrap_or(is_basic)))
+    }
+
+    /// Verifies a signed answer (RFC 9701 §5), and returns the object in it.
+    async fn verify_answer(&self, body: &[u8], host: &impl LoginHost) -> Option<Vec<u8>> {
+        let text = str::from_utf8(body).unwrap_or_default().trim_ascii();
+        match self.keys.verify(&self.answers, text, host).await {
+            Ok(verified) => {
+                let answer = verified.claims().get("token_introspection");
+                let answer = answer.filter(|answer| answer.as_object().is_some());
+                if answer.is_none() {
+                    unusable("the answer lacks token_introspection", host);
+                }
+                answer.map(|answer| answer.to_json().into_bytes())
+            }
+            Err(VerificationError::Unavailable(_)) => None,
+            Err(VerificationError::Refused(error)) => {
+                unusable(&concat(&["the signed answer was refused: ", error.code()]), host);
+                None
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn is_usable(&self, cache_ms: i64, now_ms: i64) -> bool {
+        let lifetime_ms = match &self.outcome {
+            None => limits::FETCH_TIMEOUT_MS.into(),
+            Some(Ok(_)) => cache_ms,
+            Some(Err(IntrospectionError::Unavailable)) => limits::INTROSPECTION_PAUSE_MS,
+            Some(Err(_)) => cache_ms.min(limits::INTROSPECTION_REFUSED_MS),
+        };
+        (0..lifetime_ms).contains(&now_ms.saturating_sub(self.asked_ms))
+    }
+}
+
+/// The media type of a signed answer.
+const JWT: &str = "application/token-introspection+jwt";
+
+const JSON_OR_JWT: &str = "application/json, application/token-introspection+jwt;q=0.5";
+
+fn has_media_type(answer: &Incoming, expected: &str) -> bool {
+    let declared = answer.content_type.as_deref().unwrap_or_default();
+    declared.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(expected)
+}
+
+/// Returns whether an answer is about an access token: refresh tokens can be active, too.
+fn is_access_token(answer: Object<'_>) -> bool {
+    let text = |name| answer.get(name).and_then(Value::as_str);
+    let is_known = match text("token_type") {
+        Some(kind) if kind.eq_ignore_ascii_case("DPoP") => answer.get("cnf").is_some(),
+        Some(kind) => ["Bearer", "access_token"].iter().any(|one| kind.eq_ignore_ascii_case(one)),
+        None => true,
+    };
+    is_known && !text("token_use").is_some_and(|usage| usage.to_ascii_lowercase().starts_with("refresh"))
+}
+
+fn unusable(why: &str, host: &impl LoginHost) {
+    host.log(Level::Warning, &concat(&["introspection_unavailable: ", why]));
+}
