@@ -7,6 +7,7 @@ export const SECTIONS = [
       ["README.md", "index", "Getting started", "What Edgeward is, the demo, quick starts for the gateway, the npm package and the crate, limitations"],
       ["docs/frameworks.md", "frameworks", "Frameworks", "Recipes for Express, Hono, Next, Workers and others, behind the gateway or with the npm package"],
       ["docs/providers.md", "providers", "Providers", "Recipes for Auth0, Okta, Entra, Cognito, Keycloak, Google and other providers"],
+      ["docs/fapi.md", "fapi", "Keys, certificates and FAPI", "Client authentication with keys and certificates, pushed and signed requests, the FAPI 2.0 profile"],
       ["pkg/README.md", "npm", "The npm package", "Installation, options, errors, runtimes, testing, and migration from other libraries"],
       ["docs/operations.md", "operations", "Operations", "Request log, metrics, timing, and observe mode for migrations"],
       ["docs/command.md", "command", "The command", "npx edgeward: init, check, explain, keys, verify, and an identity provider for development"],

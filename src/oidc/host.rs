@@ -4,13 +4,24 @@ use alloc::string::String;
 
 use super::session_job::SessionJob;
 use crate::host::Spawn;
-use crate::io::Unreachable;
+use crate::io::{Incoming, Outgoing, Unreachable};
 use crate::jwk::KeyHost;
 
 /// A [`Host`](crate::host::Host) that supports logins.
 pub trait LoginHost: KeyHost + Spawn<SessionJob> {
     /// Fills `out` with cryptographically secure random bytes.
     fn entropy(&self, out: &mut [u8]);
+
+    /// Sends a request as [`Host::send`](crate::host::Host::send) does, with the client certificate of the binding with this name. By
+    /// default, there are no such bindings, and no request is sent without the certificate.
+    fn send_with_certificate(
+        &self,
+        binding: &str,
+        request: Outgoing,
+    ) -> impl Future<Output = Result<Incoming, Unreachable>> {
+        let _ = (binding, request);
+        core::future::ready(Err(Unreachable::Network))
+    }
 
     /// Whether all instances share a coordinator for each session; see [`coordinate`](Self::coordinate).
     fn has_coordinator(&self) -> bool;

@@ -21,6 +21,7 @@ mod callback;
 mod journey;
 mod logout;
 mod refresh;
+mod requests;
 mod shared;
 mod storm;
 mod tenants;

@@ -344,8 +344,8 @@ describe("what is refused:", () => {
       [["authorizer.max_key_bits", "must be a whole number from 2048 to 8192"]],
     ],
     [
-      "an unknown client_auth", valid({ authorizer: { client_auth: "private_key_jwt" } }),
-      [["authorizer.client_auth", /^unknown value "private_key_jwt"/]],
+      "an unknown client_auth", valid({ authorizer: { client_auth: "client_secret_jwt" } }),
+      [["authorizer.client_auth", /^unknown value "client_secret_jwt"/]],
     ],
     [
       "a redirect_uri over http elsewhere", valid({ authorizer: { redirect_uri: "http://app.example.com/cb" } }),

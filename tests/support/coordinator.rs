@@ -15,13 +15,13 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use edgeward::host::{Host as _, Spawn};
-use edgeward::io::Unreachable;
+use edgeward::io::{Outgoing, Unreachable};
 use edgeward::oidc::{
     CoordinatorMessage, CoordinatorOutcome, CoordinatorResponse, CoordinatorStore, LoginHost, RelyingParty,
     SessionAction, SessionJob, StoredText,
 };
 
-use super::host::VirtualHost;
+use super::host::{Reply, VirtualHost};
 
 /// How the coordinator reacts to a message.
 #[derive(Clone)]
@@ -203,6 +203,11 @@ impl Spawn<SessionJob> for VirtualHost {
 impl LoginHost for VirtualHost {
     fn entropy(&self, out: &mut [u8]) {
         self.fill(out);
+    }
+
+    async fn send_with_certificate(&self, binding: &str, request: Outgoing) -> Reply {
+        self.record_certified(binding, &request.url);
+        self.send(request).await
     }
 
     fn has_coordinator(&self) -> bool {

@@ -78,6 +78,8 @@ pub(crate) struct Seen {
     pub(crate) lines: Vec<(Level, String)>,
     /// The signatures that were to be verified.
     pub(crate) signatures: Vec<SignatureCheck>,
+    /// The URLs of requests that were sent with a certificate, with the binding's name.
+    pub(crate) certified: Vec<(String, String)>,
     /// The kinds of the jobs that began.
     pub(crate) jobs: Vec<&'static str>,
 }
@@ -317,6 +319,10 @@ impl VirtualHost {
 
     pub(crate) fn seen(&self) -> Ref<'_, Seen> {
         self.0.seen.borrow()
+    }
+
+    pub(super) fn record_certified(&self, binding: &str, url: &str) {
+        self.0.seen.borrow_mut().certified.push((binding.into(), url.into()));
     }
 
     /// Sets the seed of [`fill`](Self::fill).

@@ -16,13 +16,16 @@ async function readBody(body, limit) {
   return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
-/** Sends a request once: no redirects, no cache, one deadline for the whole response. `headers` alternates names and values. */
-export async function send(method, url, headers, body, millis, limit) {
+/**
+ * Sends a request once: no redirects, no cache, one deadline for the whole response. `headers` alternates names and values. `fetcher` is the
+ * binding to send it through, if any.
+ */
+export async function send(method, url, headers, body, millis, limit, fetcher = globalThis) {
   const pairs = [];
   for (let i = 0; i + 1 < headers.length; i += 2) pairs.push([headers[i], headers[i + 1]]);
   const exchange = async () => {
     const signal = AbortSignal.timeout(millis);
-    const response = await fetch(url, { method, headers: pairs, body, redirect: "manual", cache: "no-store", signal });
+    const response = await fetcher.fetch(url, { method, headers: pairs, body, redirect: "manual", cache: "no-store", signal });
     const header = (name) => response.headers.get(name);
     const headersRead = ["content-type", "cache-control", "age", "retry-after"].map(header);
     return [response.status, ...headersRead, await readBody(response.body, limit)];

@@ -68,6 +68,7 @@ export const clientFor = (alg) => (alg === "RS256" ? "edgeward-service" : `edgew
  * @param {Record<string, object>} [options.accounts] users by id, with their claims; any id can log in
  * @param {object} [options.ttl]         seconds: { accessToken, idToken, refreshToken, session }
  * @param {boolean} [options.rotateRefreshTokens]
+ * @param {object} [options.oidc]        further configuration of `oidc-provider`; its features are added to those here
  * @param {boolean} [options.conformIdTokenClaims] ID tokens have the claims of the scope `openid` only; the others are at userinfo
  */
 export async function startProvider(options = {}) {
@@ -107,10 +108,11 @@ class LocalProvider {
     ttl = {},
     rotateRefreshTokens = true,
     conformIdTokenClaims = false,
+    oidc = {},
   } = {}) {
     if (!ROUTES[dialect]) throw new TypeError(`unknown dialect: ${dialect}`);
     this.#options = {
-      port, host, dialect, audiences, scopes, algs, gateways, accounts, rotateRefreshTokens, conformIdTokenClaims,
+      port, host, dialect, audiences, scopes, algs, gateways, accounts, rotateRefreshTokens, conformIdTokenClaims, oidc,
       ttl: { accessToken: 3600, idToken: 3600, refreshToken: 14 * 86400, session: 14 * 86400, ...ttl },
     };
     for (const alg of RSA_ALGS) {
@@ -462,7 +464,7 @@ class LocalProvider {
 
   /** Makes the provider anew over the same store: keys are fixed when it is made. */
   #rebuild() {
-    const { audiences, scopes, accounts, dialect, ttl, rotateRefreshTokens, conformIdTokenClaims } = this.#options;
+    const { audiences, scopes, accounts, dialect, ttl, rotateRefreshTokens, conformIdTokenClaims, oidc: more } = this.#options;
     const auth0 = dialect === "auth0";
     const store = this.#store;
     const wishOf = (ctx) => this.#tickets.get(ctx?.get("x-token-ticket")) ?? {};
@@ -521,6 +523,7 @@ class LocalProvider {
           },
         },
       },
+      ...more,
       features: {
         devInteractions: { enabled: false },
         clientCredentials: { enabled: true },
@@ -546,6 +549,7 @@ class LocalProvider {
             };
           },
         },
+        ...more.features,
       },
     });
     // Readers that go away are part of the tests; real faults of the provider are shown.
