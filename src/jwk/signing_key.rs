@@ -5,9 +5,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use super::key::decode;
 use super::{InvalidJwk, VerifyingKey};
 use crate::algorithm::Algorithm;
@@ -156,7 +153,7 @@ impl SigningKey {
         let (body, _) = body.split_once("-----END PRIVATE KEY-----").ok_or(InvalidSigningKey::NotAKey)?;
         // In a variable of one line, its breaks are escaped.
         let body: String = body.replace("\\n", "").chars().filter(|c| !c.is_ascii_whitespace()).collect();
-        let der = STANDARD.decode(body).map_err(|_| InvalidSigningKey::NotAKey)?;
+        let der = decode(&body).ok_or(InvalidSigningKey::NotAKey)?;
         Self::from_pkcs8(&der)
     }
 

@@ -148,11 +148,12 @@ impl Client {
     }
 
     /// Sends a request of the client to the provider, with its certificate if it has one.
-    pub(super) async fn transmit(&self, request: Outgoing, host: &impl LoginHost) -> Result<Incoming, Unreachable> {
-        match &self.options.mtls_binding {
-            Some(binding) => host.send_with_certificate(binding, request).await,
-            None => host.send(request).await,
-        }
+    pub(super) fn transmit(
+        &self,
+        request: Outgoing,
+        host: &impl LoginHost,
+    ) -> impl Future<Output = Result<Incoming, Unreachable>> {
+        host.send_by(self.options.mtls_binding.as_deref(), request)
     }
 
     /// Whether the client authenticates with a header.

@@ -12,15 +12,10 @@ pub trait LoginHost: KeyHost + Spawn<SessionJob> {
     /// Fills `out` with cryptographically secure random bytes.
     fn entropy(&self, out: &mut [u8]);
 
-    /// Sends a request as [`Host::send`](crate::host::Host::send) does, with the client certificate of the binding with this name. By
-    /// default, there are no such bindings, and no request is sent without the certificate.
-    fn send_with_certificate(
-        &self,
-        binding: &str,
-        request: Outgoing,
-    ) -> impl Future<Output = Result<Incoming, Unreachable>> {
-        let _ = (binding, request);
-        core::future::ready(Err(Unreachable::Network))
+    /// Sends a request as [`Host::send`](crate::host::Host::send) does; with the client certificate of the binding with this name, if there is
+    /// one. By default, there are no such bindings, and no request is sent without the certificate.
+    fn send_by(&self, binding: Option<&str>, request: Outgoing) -> impl Future<Output = Result<Incoming, Unreachable>> {
+        async move { if binding.is_none() { self.send(request).await } else { Err(Unreachable::Network) } }
     }
 
     /// Whether all instances share a coordinator for each session; see [`coordinate`](Self::coordinate).

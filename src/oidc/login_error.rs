@@ -138,7 +138,9 @@ impl LoginError {
             _ => path.into(),
         });
         let mut members = alloc::vec::Vec::new();
-        if let Self::Callback(CallbackError::Denied(error) | CallbackError::ExchangeRefused(error, _)) = self {
+        if let Self::Callback(CallbackError::Denied(error) | CallbackError::ExchangeRefused(error, _))
+        | Self::Request(RequestFailure::Refused(error, _)) = self
+        {
             members.push(("error", error.code()));
         }
         members.extend(again.as_deref().map(|address| ("login", address)));

@@ -201,7 +201,7 @@ fn a_request_that_cannot_be_pushed_is_not_sent_in_another_way() {
         (Ok(refusal(403, "access_denied")), format!("{at} answered 403, access_denied")),
         (Ok(refusal(429, "slow_down")), format!("{at} answered 429, slow_down")),
         // An error counts, whatever the status.
-        (Ok(refusal(201, "invalid_request")), format!("{at} answered 201, invalid_request")),
+        (Ok(refusal(201, "invalid_request")), format!("{at} answered 201 without request_uri, invalid_request")),
         (Ok(Incoming { status: 500, ..Incoming::default() }), format!("{at} answered 500")),
         (Ok(Incoming { status: 404, ..Incoming::default() }), format!("{at} answered 404")),
         (Err(edgeward::io::Unreachable::Network), format!("{at} did not respond")),

@@ -691,6 +691,7 @@ describe("placeholders", () => {
       { authorizer: {
         type: at, issuer: at, audience: at, algorithms: at, jwks: at, jwks_uri: at, clock_skew_s: at, token_profile: at,
         client_auth: at, redirect_uri: at, callback_uri: at, max_key_bits: at,
+        private_key: [at], private_key_alg: at, fapi: at, jar: { private_key: at, private_key_alg: at }, authorization_details: at,
       },
         session: { secrets: at, same_site: at, idle_s: at }, cors: { allow_origins: at, allow_methods: `${at} x`, max_age_s: at },
         paths: [{

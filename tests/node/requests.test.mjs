@@ -12,6 +12,9 @@ import { COOKIE, startSite, WITH_REFRESH } from "./support/login.mjs";
 const ID = "edgeward-key";
 const CERTIFICATE = "CN=edgeward-key";
 
+/** The provider wants a consent prompt for refresh tokens. */
+const LOGIN = "/login?prompt=consent&return_to=/app/x";
+
 /** A key pair: the private key as PEM and as JWK, the public one as the provider has it. */
 async function keyPair(type, options, alg) {
   const { privateKey, publicKey } = generateKeyPairSync(type, options);
@@ -43,6 +46,7 @@ const withCertificate = async (request) => {
 const details = [{ type: "payment", amount: "12.50", currency: "EUR" }];
 let granted;
 const oidc = {
+  clientAuthMethods: ["private_key_jwt", "tls_client_auth", "client_secret_basic", "client_secret_post", "none"],
   enabledJWA: {
     clientAuthSigningAlgValues: ["RS256", "RS384", "PS256", "ES256", "ES384", "EdDSA"],
     idTokenSigningAlgValues: ["RS256", "PS256"],
@@ -83,7 +87,7 @@ const { provider, worker } = site;
 
 /** Registers the client anew; it has no secret that could be used. */
 const register = (metadata) => provider.setClient(ID, {
-  alg: "PS256", token_endpoint_auth_method: "private_key_jwt", id_token_signed_response_alg: "PS256",
+  alg: "PS256", authorization_details_types: ["payment"], token_endpoint_auth_method: "private_key_jwt", id_token_signed_response_alg: "PS256",
   jwks: { keys: Object.entries(keys).filter(([name]) => name !== "unknown").map(([, { published }]) => published) },
   ...metadata,
 });
@@ -101,9 +105,9 @@ async function configure(more, metadata) {
 /** Logs in, refreshes and logs out, and returns the address to which the browser was sent. */
 async function journey() {
   const browser = site.browser();
-  const start = await browser.open("/login?return_to=/app/x", { until: (url) => url.origin !== SITE });
+  const start = await browser.open(LOGIN, { until: (url) => url.origin !== SITE });
   assert.equal(start.status, 302, `${start.text}\n${worker.logText}`);
-  const reply = await browser.open("/login?return_to=/app/x", { account: "alice" });
+  const reply = await browser.open(LOGIN, { account: "alice" });
   assert.ok(browser.cookies().has(COOKIE), `${reply.status} ${reply.text}\n${worker.logText}`);
   assert.equal((await browser.send("/refresh", { method: "POST" })).status, 200, worker.logText);
   const out = await browser.open("/logout", { until: (url) => url.origin !== SITE });
@@ -147,7 +151,7 @@ describe("private_key_jwt", () => {
   test("with a key whose numbers are none says so and sends nothing", async () => {
     await configure({ private_key: { ...keys.PS256.jwk, p: "AQAB" }, par: true });
     assert.match(await refused(), /did not respond/);
-    await worker.waitForLog("signing_failed: the platform refuses the private key (authorizer.private_key)");
+    await worker.waitForLog("edgeward: signing_failed: the platform refuses the private key (authorizer.private_key)");
     assert.equal(provider.counts.pushed_authorization_request, undefined);
   });
 });
@@ -245,7 +249,7 @@ describe("a certificate", () => {
   test("whose binding is missing sends nothing", async () => {
     await configure({ client_auth: "tls_client_auth", mtls_binding: "ABSENT", par: true }, metadata);
     assert.match(await refused(), /did not respond/);
-    await worker.waitForLog("mtls_binding_missing: the Worker has no mtls_certificate ABSENT");
+    await worker.waitForLog("edgeward: mtls_binding_missing: the Worker has no mtls_certificate ABSENT");
     assert.equal(provider.counts.pushed_authorization_request, undefined);
   });
 });

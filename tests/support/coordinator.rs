@@ -205,8 +205,10 @@ impl LoginHost for VirtualHost {
         self.fill(out);
     }
 
-    async fn send_with_certificate(&self, binding: &str, request: Outgoing) -> Reply {
-        self.record_certified(binding, &request.url);
+    async fn send_by(&self, binding: Option<&str>, request: Outgoing) -> Reply {
+        if let Some(binding) = binding {
+            self.record_certified(binding, &request.url);
+        }
         self.send(request).await
     }
 

@@ -105,7 +105,8 @@ export async function sign(algorithm, key, message) {
     const imported = await importKey("jwk", algorithm, key, "sign");
     return new Uint8Array(await crypto.subtle.sign(ALGORITHMS[algorithm], imported, new TextEncoder().encode(message)));
   } catch (error) {
-    return error.name === "DataError" ? 2 : 3;
+    // Numbers that are no key may only be found when they are used, with an error of the engine's own.
+    return error.name === "NotSupportedError" ? 3 : 2;
   }
 }
 

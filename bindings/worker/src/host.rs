@@ -88,26 +88,6 @@ impl WorkerHost {
         Reflect::get(self.env.as_ref(), &name.into()).unwrap_or_default()
     }
 
-    /// Sends a request through a binding, or by the runtime.
-    async fn send_by(&self, fetcher: &JsValue, request: Outgoing) -> Result<Incoming, Unreachable> {
-        let Outgoing { method, url, headers, body, timeout_ms, max_body_bytes } = request;
-        let headers = headers.into_iter().flat_map(|(name, value)| [name.to_string(), value]).collect();
-        let response = JsFuture::from(send(method, &url, headers, body, timeout_ms, max_body_bytes, fetcher)).await;
-        let response = response.map_err(|_| Unreachable::Network)?;
-        if let Some(failure) = response.as_f64() {
-            return Err(if failure == NETWORK_FAILED { Unreachable::Network } else { Unreachable::GivenUp });
-        }
-        let response = Array::from(&response);
-        Ok(Incoming {
-            status: response.get(0).as_f64().unwrap_or_default() as u16,
-            content_type: response.get(1).as_string(),
-            cache_control: response.get(2).as_string(),
-            age: response.get(3).as_string(),
-            retry_after: response.get(4).as_string(),
-            body: Uint8Array::from(response.get(5)).to_vec(),
-        })
-    }
-
     /// Starts work that continues if the client disconnects.
     fn begin(&self, work: Work) -> impl Future<Output = ()> + use<> {
         let done = promise(Box::pin(async move {
@@ -120,6 +100,26 @@ impl WorkerHost {
         }
         async move { drop(JsFuture::from(done).await) }
     }
+}
+
+/// Sends a request through a binding, or by the runtime.
+async fn fetch_by(fetcher: &JsValue, request: Outgoing) -> Result<Incoming, Unreachable> {
+    let Outgoing { method, url, headers, body, timeout_ms, max_body_bytes } = request;
+    let headers = headers.into_iter().flat_map(|(name, value)| [name.to_string(), value]).collect();
+    let response = JsFuture::from(send(method, &url, headers, body, timeout_ms, max_body_bytes, fetcher)).await;
+    let response = response.map_err(|_| Unreachable::Network)?;
+    if let Some(failure) = response.as_f64() {
+        return Err(if failure == NETWORK_FAILED { Unreachable::Network } else { Unreachable::GivenUp });
+    }
+    let response = Array::from(&response);
+    Ok(Incoming {
+        status: response.get(0).as_f64().unwrap_or_default() as u16,
+        content_type: response.get(1).as_string(),
+        cache_control: response.get(2).as_string(),
+        age: response.get(3).as_string(),
+        retry_after: response.get(4).as_string(),
+        body: Uint8Array::from(response.get(5)).to_vec(),
+    })
 }
 
 /// Fills `out` with random bytes.
@@ -143,7 +143,7 @@ impl Host for WorkerHost {
     }
 
     async fn send(&self, request: Outgoing) -> Result<Incoming, Unreachable> {
-        self.send_by(&JsValue::UNDEFINED, request).await
+        fetch_by(&JsValue::UNDEFINED, request).await
     }
 
     async fn sleep(&self, millis: u32) {
@@ -208,13 +208,19 @@ impl LoginHost for WorkerHost {
         entropy(out);
     }
 
-    async fn send_with_certificate(&self, binding: &str, request: Outgoing) -> Result<Incoming, Unreachable> {
-        let fetcher = self.binding(binding);
-        if fetcher.is_undefined() {
-            self.log(Level::Error, &format_args!("mtls_binding_missing: the Worker has no mtls_certificate {binding}"));
-            return Err(Unreachable::Network);
+    async fn send_by(&self, binding: Option<&str>, request: Outgoing) -> Result<Incoming, Unreachable> {
+        let mut fetcher = JsValue::UNDEFINED;
+        if let Some(name) = binding {
+            fetcher = self.binding(name);
+            if fetcher.is_undefined() {
+                self.log(
+                    Level::Error,
+                    &format_args!("mtls_binding_missing: the Worker has no mtls_certificate {name}"),
+                );
+                return Err(Unreachable::Network);
+            }
         }
-        self.send_by(&fetcher, request).await
+        fetch_by(&fetcher, request).await
     }
 
     fn has_coordinator(&self) -> bool {

@@ -88,7 +88,7 @@ export class Host {
       const imported = await crypto.subtle.importKey("jwk", JSON.parse(key), ALGORITHMS[algorithm], false, ["sign"]);
       return new Uint8Array(await crypto.subtle.sign(ALGORITHMS[algorithm], imported, new TextEncoder().encode(message)));
     } catch (error) {
-      return error.name === "DataError" ? undefined : null;
+      return error.name === "NotSupportedError" ? null : undefined;
     }
   }
 
