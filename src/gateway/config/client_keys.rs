@@ -182,7 +182,7 @@ impl Form for AuthorizationDetails {
                 is_valid = false;
                 continue;
             };
-            if !object.get("type").and_then(Value::as_str).is_some_and(|kind| !kind.is_empty()) {
+            if object.get("type").and_then(Value::as_str).is_none_or(str::is_empty) {
                 reader.error_missing(&alloc::format!("{}.type", entry.place), "a string that the provider knows");
                 is_valid = false;
             }
