@@ -100,6 +100,13 @@ impl Metadata {
         let root: Object<'_> = self.document.root();
         root.get(name).and_then(Value::as_str).filter(|uri| url::may_serve_keys(uri, &self.issuer, &self.http_hosts))
     }
+
+    /// Returns the URL of an endpoint for clients with a certificate (RFC 8705 §5), if it has one of its own.
+    pub(crate) fn mtls_url(&self, name: &str) -> Option<&str> {
+        let aliases = self.document.root().get("mtls_endpoint_aliases")?.as_object()?;
+        let uri = aliases.get(name).and_then(Value::as_str);
+        uri.filter(|uri| url::may_serve_keys(uri, &self.issuer, &self.http_hosts))
+    }
 }
 
 /// One issuer's metadata, fetched when needed and kept current.

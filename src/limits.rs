@@ -365,3 +365,32 @@ pub const INTROSPECTION_REFUSED_MS: i64 = 5000;
 
 /// Pause before the provider is asked again about a token for which it gave no answer, in milliseconds.
 pub const INTROSPECTION_PAUSE_MS: i64 = 1000;
+/// Lifetime of a client assertion, in seconds: time to reach the provider, and the difference of the clocks.
+pub const CLIENT_ASSERTION_S: i64 = 60;
+
+/// Lifetime of a signed authorization request, in seconds: it is followed at once. FAPI allows an hour.
+pub const REQUEST_OBJECT_S: i64 = 300;
+
+/// How far in the past a signed authorization request begins to be valid, in seconds: providers need not tolerate clocks that differ.
+pub const REQUEST_OBJECT_BACKDATED_S: i64 = 30;
+
+/// Size of the random `jti` of a token that the gateway signs, in bytes.
+pub const TOKEN_ID_BYTES: usize = 16;
+
+/// Longest `request_uri` of a pushed request, in bytes. Providers use up to about 100.
+pub const MAX_REQUEST_URI_BYTES: usize = 512;
+
+/// Most entries of `authorization_details` (Auth0).
+pub const MAX_AUTHORIZATION_DETAILS: usize = 5;
+
+/// Longest `authorization_details`, in bytes of JSON (Auth0).
+pub const MAX_AUTHORIZATION_DETAILS_BYTES: usize = 5 * 1024;
+
+/// Most properties of an object in `authorization_details` (Auth0).
+pub const MAX_DETAIL_PROPERTIES: usize = 10;
+
+/// Longest name and value of a property in `authorization_details`, in characters (Auth0).
+pub const MAX_DETAIL_CHARS: usize = 255;
+
+/// Deepest nesting in `authorization_details`; its entries are the first level (Auth0).
+pub const MAX_DETAIL_LEVELS: usize = 5;

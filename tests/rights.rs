@@ -335,6 +335,7 @@ fn client(subject_match: SubjectMatch) -> Client {
         userinfo_at_login: false,
         session_claims: None,
         forwards_ip: false,
+        options: edgeward::oidc::RequestOptions::default(),
     }
 }
 

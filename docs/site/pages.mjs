@@ -8,6 +8,7 @@ export const SECTIONS = [
       ["docs/frameworks.md", "frameworks", "Frameworks", "Recipes for Express, Hono, Next, Workers and others, behind the gateway or with the npm package"],
       ["docs/providers.md", "providers", "Providers", "Recipes for Auth0, Okta, Entra, Cognito, Keycloak, Google and other providers"],
       ["docs/bound-tokens.md", "bound-tokens", "Bound tokens", "Tokens bound to a key of their client (DPoP), or to a client certificate (mutual TLS)"],
+      ["docs/fapi.md", "fapi", "Keys, certificates and FAPI", "Client authentication with keys and certificates, pushed and signed requests, the FAPI 2.0 profile"],
       ["pkg/README.md", "npm", "The npm package", "Installation, options, errors, runtimes, testing, and migration from other libraries"],
       ["docs/revocation.md", "revocation", "Revocation", "Back-channel logout, ending sessions and tokens before they expire, opaque tokens, costs and outages"],
       ["docs/operations.md", "operations", "Operations", "Request log, metrics, timing, and observe mode for migrations"],

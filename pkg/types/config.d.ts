@@ -49,7 +49,7 @@ export interface AuthorizerConfig {
   issuers?: readonly IssuerConfig[];
   /** Identifier of the API. One of several must be in `aud`, compared exactly. Without it: `protected_resource.resource`, or else no bearer token is accepted, and sessions alone open routes. `false`: tokens have no `aud`, and those that have one are refused; only together with `clients`. Variable: `AUTH0_AUDIENCE`. */
   audience?: string | readonly string[] | false;
-  /** Accepted signature algorithms: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA` (with Ed25519; `Ed25519` is the same). Default: `["RS256"]`. */
+  /** Accepted signature algorithms: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA` (with Ed25519; `Ed25519` is the same). Without it: `RS256`; with `fapi`, `PS256`, `ES256` and `EdDSA`. */
   algorithms?: "RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | "ES256" | "ES384" | "EdDSA" | "Ed25519" | Placeholder | readonly ("RS256" | "RS384" | "RS512" | "PS256" | "PS384" | "PS512" | "ES256" | "ES384" | "EdDSA" | "Ed25519" | Placeholder)[];
   /** A static key set, as an object or as JSON text. It is never fetched: rotating keys means deploying again. */
   jwks?: string | { readonly keys: readonly object[] };
@@ -79,8 +79,8 @@ export interface AuthorizerConfig {
   client_id?: string;
   /** Its secret. Of a list the first is used, and the next is tried once when the provider answers `invalid_client`. Variable: `AUTH0_CLIENT_SECRET`. */
   client_secret?: string | readonly string[];
-  /** How the client authenticates at the token endpoint; `none` is for public clients. Default: `"client_secret_post"`. */
-  client_auth?: "client_secret_post" | "client_secret_basic" | "none" | Placeholder;
+  /** How the client authenticates at the provider: with a secret, with signed assertions (`private_key`), or with a certificate (`mtls_binding`); `none` is for public clients. Default: `"client_secret_post"`. */
+  client_auth?: "client_secret_post" | "client_secret_basic" | "private_key_jwt" | "tls_client_auth" | "self_signed_tls_client_auth" | "none" | Placeholder;
   /** The gateway's callback, exactly as registered at the provider. Without it: the callback route on the origin in `APP_BASE_URL` or `AUTH0_BASE_URL`. */
   redirect_uri?: string;
   /** Where the browser goes after a login. Without it: back to the page that asked for the login. */
@@ -103,6 +103,20 @@ export interface AuthorizerConfig {
   subject_match?: SubjectMatchConfig;
   /** Accepts opaque access tokens of the issuer, about which the provider is asked. Without it, they are refused. */
   introspection?: IntrospectionConfig;
+  /** The private keys of `"client_auth": "private_key_jwt"`, in PKCS#8 (PEM) or as JWK, from secrets: RSA, P-256, P-384 or Ed25519 (as JWK). The `kid` is that of the JWK, or the key's thumbprint (RFC 7638). Of a list the first signs, and the next is tried once when the provider answers `invalid_client`. */
+  private_key?: string | object | readonly (string | object)[];
+  /** The algorithm of the assertions: one that the keys fit. Without it: the `alg` of the JWK; else `RS256`, or `PS256` with `fapi`, of an RSA key. */
+  private_key_alg?: "RS256" | "RS384" | "PS256" | "ES256" | "ES384" | "EdDSA" | Placeholder;
+  /** The name of an `mtls_certificate` binding of the Worker. The client's requests to the provider are sent with its certificate, to `mtls_endpoint_aliases` of the metadata where there are some (RFC 8705). */
+  mtls_binding?: string;
+  /** Whether authorization requests are pushed (RFC 9126), so that the browser carries a reference only. Without it: if the provider's metadata requires that. */
+  par?: boolean;
+  /** The signature of authorization requests (RFC 9101). */
+  jar?: JarConfig;
+  /** What a login requests beyond scopes (RFC 9396): objects, each with a `type` that the provider knows. */
+  authorization_details?: readonly { readonly type: string; readonly [property: string]: unknown }[];
+  /** `fapi2_sp`: sets and checks what the FAPI 2.0 Security Profile requires; see [docs/fapi.md](fapi.md). */
+  fapi?: "fapi2_sp" | Placeholder;
 }
 
 /** A rule on a claim that is a text, a list of texts, or a boolean. All conditions must be met; a claim that is absent or of another form meets none. */
@@ -167,6 +181,12 @@ export interface IntrospectionConfig {
   endpoint?: string;
   /** Whether answers must be signed JWTs (RFC 9701). Signed ones are verified in any case. Default: `false`. */
   signed?: boolean;
+/** The signature of authorization requests (RFC 9101). With it, only `client_id` and the signed request are sent to the provider. */
+export interface JarConfig {
+  /** The private key, in PKCS#8 (PEM) or as a JWK; another one than `authorizer.private_key`. */
+  private_key: string | object | readonly (string | object)[];
+  /** The algorithm of the signatures: one that the key fits. Without it: the `alg` of the JWK; else `RS256`, or `PS256` with `authorizer.fapi`, of an RSA key. */
+  private_key_alg?: "RS256" | "RS384" | "PS256" | "ES256" | "ES384" | "EdDSA" | Placeholder;
 }
 
 /** The authorizer of a host. */

@@ -18,6 +18,7 @@ mod claim_path;
 mod claims;
 mod policy;
 mod requirements;
+mod sign;
 mod tenants;
 mod token;
 mod verified;
@@ -34,6 +35,7 @@ pub use policy::{Access, Any, Id, InvalidPolicy, Policy, Profile};
 pub use requirements::{ClaimRule, ClaimValue, Requirements, Roles};
 #[cfg(feature = "gateway")]
 pub(crate) use requirements::{check_rules, is_organization};
+pub use sign::{KeyReference, sign_jwt};
 pub use tenants::Tenants;
 pub(crate) use token::parse_claims;
 #[cfg(feature = "gateway")]

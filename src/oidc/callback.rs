@@ -192,7 +192,7 @@ impl RelyingParty {
         });
         let Some(outcome) = outcome else { return unknown() };
         if is_first {
-            match (check(&parameters, &provider), restarted) {
+            match (check(&parameters, &provider, &self.client), restarted) {
                 (Ok(code), _) => {
                     let (outcome, user_ip) = (Arc::clone(&outcome), head.client_address());
                     let provider = Arc::clone(&provider);
@@ -265,7 +265,7 @@ impl RelyingParty {
         if !self.pending(head, &parameters)?.is_open(host.now()) {
             return Err(CallbackError::Expired.into());
         }
-        check(&parameters, &*self.provider(host).await?)?;
+        check(&parameters, &*self.provider(host).await?, &self.client)?;
         Ok(navigation_required(true))
     }
 
@@ -321,14 +321,14 @@ async fn wait_for(outcome: &PendingOutcome, token_endpoint: &str, host: &impl Lo
 }
 
 /// Returns the code of a callback after checking `iss` and `error`.
-fn check(parameters: &Parameters, provider: &Provider) -> Result<String, CallbackError> {
+fn check(parameters: &Parameters, provider: &Provider, client: &Client) -> Result<String, CallbackError> {
     let parameter = |name| form::once(parameters, name).ok().flatten();
     // A description is for the log only: one that is repeated does not matter.
     let error = parameter("error").map(|error| ProviderError::new(error, parameter("error_description")));
     // RFC 9207 §2.4: where `iss` was announced, a missing one is an error like a wrong one.
     match parameter("iss") {
         Some(iss) if !is_issuer(&provider.issuer, iss) => return Err(CallbackError::IssuerMismatch),
-        None if provider.sends_iss => return Err(CallbackError::IssuerMissing(error)),
+        None if provider.sends_iss || client.options.requires_iss => return Err(CallbackError::IssuerMissing(error)),
         _ => {}
     }
     if let Some(error) = error {

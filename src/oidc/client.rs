@@ -7,8 +7,9 @@ use alloc::vec::Vec;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{ReturnTo, SubjectMatch, form};
-use crate::host::Host;
+use super::client_assertion::{ASSERTION_TYPE, ClientKey};
+use super::{LoginHost, Provider, RequestOptions, ReturnTo, SubjectMatch, form};
+use crate::host::{Level, SignError};
 use crate::http::percent;
 use crate::io::{Incoming, Outgoing, Unreachable};
 use crate::jwt::ClaimRule;
@@ -50,6 +51,8 @@ pub struct Client {
     pub userinfo_at_login: bool,
     /// Whether to send the user's address to the provider (`auth0-forwarded-for`); Auth0 has to be configured to trust it.
     pub forwards_ip: bool,
+    /// How its requests are protected.
+    pub options: RequestOptions,
 }
 
 /// A client authentication method with its secrets.
@@ -59,6 +62,10 @@ pub enum ClientAuth {
     Post(Vec<Secret>),
     /// `client_secret_basic`
     Basic(Vec<Secret>),
+    /// `private_key_jwt`. The first key signs.
+    PrivateKeyJwt(Vec<ClientKey>),
+    /// `tls_client_auth` or `self_signed_tls_client_auth`: by the certificate of [`RequestOptions::mtls_binding`].
+    Tls,
     /// `none`: a public client, protected by PKCE alone.
     None,
 }
@@ -82,7 +89,7 @@ impl core::fmt::Debug for Secret {
 
 impl Client {
     /// Creates a client that logs nobody in.
-    pub(crate) fn without_login(id: String, auth: ClientAuth) -> Self {
+    pub(crate) fn without_login(id: String, auth: ClientAuth, mtls_binding: Option<String>) -> Self {
         Self {
             id,
             auth,
@@ -100,6 +107,7 @@ impl Client {
             session_claims: None,
             userinfo_at_login: false,
             forwards_ip: false,
+            options: RequestOptions { mtls_binding, ..RequestOptions::default() },
         }
     }
 
@@ -131,38 +139,65 @@ impl Client {
         }
     }
 
-    /// Sends an authenticated form to one of the provider's endpoints, with the secret in a header or in the form. If the provider refuses the first client secret, the form is
-    /// sent again with the next one, which is safe because the provider has not processed it.
+    /// Sends an authenticated form to one of the provider's endpoints, with the secret in a header or in the form, or with an assertion. If the provider refuses the first client
+    /// secret or key, the form is sent again with the next one, which is safe because the provider has not processed it.
+    #[allow(clippy::too_many_arguments, reason = "the request, and how it may be answered")]
     pub(super) async fn send(
         &self,
+        provider: &Provider,
         url: &str,
         is_basic: bool,
         parameters: &[(&str, &str)],
         user_ip: Option<&str>,
-        refuses_client: impl Fn(&Incoming) -> bool,
-        host: &impl Host,
+        refuses_client: &dyn Fn(&Incoming) -> bool,
+        host: &impl LoginHost,
     ) -> Result<Incoming, Unreachable> {
-        self.send_for(url, is_basic, parameters, (user_ip, "application/json"), refuses_client, host).await
+        let accept = (user_ip, "application/json");
+        self.send_for(&provider.issuer, url, is_basic, parameters, accept, refuses_client, host).await
     }
 
     /// Sends an authenticated form like [`send`](Self::send), for an answer of these media types.
+    #[allow(clippy::too_many_arguments, reason = "the request, and how it may be answered")]
     pub(super) async fn send_for(
         &self,
+        issuer: &str,
         url: &str,
         is_basic: bool,
         parameters: &[(&str, &str)],
         (user_ip, accept): (Option<&str>, &'static str),
-        refuses_client: impl Fn(&Incoming) -> bool,
-        host: &impl Host,
+        refuses_client: &dyn Fn(&Incoming) -> bool,
+        host: &impl LoginHost,
     ) -> Result<Incoming, Unreachable> {
         let mut attempt = 0;
         loop {
-            let answer = host.send(self.request(url, is_basic, parameters, attempt, (user_ip, accept))).await;
-            if !answer.as_ref().is_ok_and(&refuses_client) || !self.has_secret(attempt + 1) {
+            let assertion = match self.assertion_of(attempt, issuer, host).await {
+                Ok(assertion) => assertion,
+                Err(error) => {
+                    host.log(Level::Error, &format_args!("signing_failed: {error} (authorizer.private_key)"));
+                    return Err(Unreachable::GivenUp);
+                }
+            };
+            let request = self.request(url, is_basic, parameters, attempt, assertion, (user_ip, accept));
+            let answer = self.transmit(request, host).await;
+            if !answer.as_ref().is_ok_and(refuses_client) || !self.has_credential(attempt + 1) {
                 return answer;
             }
             attempt += 1;
         }
+    }
+
+    /// Sends a request of the client to the provider, with its certificate if it has one.
+    pub(super) fn transmit(
+        &self,
+        request: Outgoing,
+        host: &impl LoginHost,
+    ) -> impl Future<Output = Result<Incoming, Unreachable>> {
+        host.send_by(self.options.mtls_binding.as_deref(), request)
+    }
+
+    /// Whether the client has a certificate.
+    pub(super) const fn has_certificate(&self) -> bool {
+        self.options.mtls_binding.is_some()
     }
 
     /// Whether the client authenticates with a header.
@@ -173,13 +208,26 @@ impl Client {
     fn secrets(&self) -> &[Secret] {
         match &self.auth {
             ClientAuth::Post(secrets) | ClientAuth::Basic(secrets) => secrets,
-            ClientAuth::None => &[],
+            ClientAuth::PrivateKeyJwt(_) | ClientAuth::Tls | ClientAuth::None => &[],
         }
     }
 
-    /// Whether there is a secret for this attempt; at most two are tried.
-    fn has_secret(&self, attempt: usize) -> bool {
-        attempt < self.secrets().len().min(2)
+    /// Returns the assertion for this attempt; `None` if the client authenticates otherwise.
+    async fn assertion_of(
+        &self,
+        attempt: usize,
+        issuer: &str,
+        host: &impl LoginHost,
+    ) -> Result<Option<String>, SignError> {
+        let ClientAuth::PrivateKeyJwt(keys) = &self.auth else { return Ok(None) };
+        let key = keys.get(attempt).ok_or(SignError::KeyRefused)?;
+        self.assertion(key, issuer, host).await.map(Some)
+    }
+
+    /// Whether there is a secret or a key for this attempt; at most two are tried.
+    fn has_credential(&self, attempt: usize) -> bool {
+        let count = if let ClientAuth::PrivateKeyJwt(keys) = &self.auth { keys.len() } else { self.secrets().len() };
+        attempt < count.min(2)
     }
 
     fn request(
@@ -188,6 +236,7 @@ impl Client {
         is_basic: bool,
         parameters: &[(&str, &str)],
         attempt: usize,
+        assertion: Option<String>,
         (user_ip, accept): (Option<&str>, &'static str),
     ) -> Outgoing {
         let mut body = String::new();
@@ -205,9 +254,16 @@ impl Client {
                 headers.push(("authorization", format!("Basic {}", STANDARD.encode(credentials))));
             }
             None => {
-                form::push(&mut body, "client_id", &self.id);
+                // It is a parameter of pushed requests, too.
+                if parameters.iter().all(|(name, _)| *name != "client_id") {
+                    form::push(&mut body, "client_id", &self.id);
+                }
                 if let Some(secret) = secret {
                     form::push(&mut body, "client_secret", &secret.0);
+                }
+                if let Some(assertion) = assertion {
+                    form::push(&mut body, ASSERTION_TYPE.0, ASSERTION_TYPE.1);
+                    form::push(&mut body, "client_assertion", &assertion);
                 }
             }
         }

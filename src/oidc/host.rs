@@ -6,13 +6,19 @@ use alloc::vec::Vec;
 use super::session_job::SessionJob;
 use super::shared_records::{SharedMessage, SharedResponse};
 use crate::host::Spawn;
-use crate::io::Unreachable;
+use crate::io::{Incoming, Outgoing, Unreachable};
 use crate::jwk::KeyHost;
 
 /// A [`Host`](crate::host::Host) that supports logins.
 pub trait LoginHost: KeyHost + Spawn<SessionJob> {
     /// Fills `out` with cryptographically secure random bytes.
     fn entropy(&self, out: &mut [u8]);
+
+    /// Sends a request as [`Host::send`](crate::host::Host::send) does; with the client certificate of the binding with this name, if there is
+    /// one. By default, there are no such bindings, and no request is sent without the certificate.
+    fn send_by(&self, binding: Option<&str>, request: Outgoing) -> impl Future<Output = Result<Incoming, Unreachable>> {
+        async move { if binding.is_none() { self.send(request).await } else { Err(Unreachable::Network) } }
+    }
 
     /// Whether all instances share a coordinator for each session; see [`coordinate`](Self::coordinate).
     fn has_coordinator(&self) -> bool;

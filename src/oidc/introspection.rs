@@ -155,7 +155,8 @@ impl Introspection {
         let accept = if self.is_signed { JWT } else { JSON_OR_JWT };
         // RFC 7662 §2.3: these refuse the client, so the next secret is tried.
         let refuses_client = |answer: &Incoming| matches!(answer.status, 400 | 401);
-        let answer = self.client.send_for(&endpoint, is_basic, &parameters, (None, accept), refuses_client, host).await;
+        let (issuer, accept) = (self.keys.issuer(), (None, accept));
+        let answer = self.client.send_for(issuer, &endpoint, is_basic, &parameters, accept, &refuses_client, host).await;
         let status = status_of(&answer);
         let Some(answer) =
             answer.ok().filter(|one| one.status == 200 && one.body.len() <= limits::MAX_PROVIDER_BODY_BYTES)
@@ -186,7 +187,9 @@ impl Introspection {
         }
         let fetch = |permit| host.spawn(KeyJob::discover(permit));
         let metadata = self.metadata.get(host, fetch).await.ok()?;
-        let Some(endpoint) = metadata.url("introspection_endpoint") else {
+        let name = "introspection_endpoint";
+        let alias = if self.client.has_certificate() { metadata.mtls_url(name) } else { None };
+        let Some(endpoint) = alias.or_else(|| metadata.url(name)) else {
             unusable("the discovery document names no introspection_endpoint", host);
             return None;
         };

@@ -6,9 +6,7 @@ use alloc::string::String;
 use super::host::random;
 use super::return_to::InvalidReturnTo;
 use super::transaction::{LoginRequest, Transaction};
-use super::{Client, LoginError, LoginHost, Provider, RelyingParty, ReturnTo, form};
-use crate::base64url;
-use crate::crypto::sha256;
+use super::{Client, LoginError, LoginHost, RelyingParty, ReturnTo, form};
 use crate::http::{Reply, RequestHead};
 use crate::limits;
 use crate::session::Cookies;
@@ -117,40 +115,7 @@ impl RelyingParty {
             Transaction::begin(request, &random(host), sealer, own_host, host.now()).ok_or(LoginError::TooLarge)?;
         let header = (head.header)("cookie").unwrap_or_default();
         let cookies = transaction.to_cookies(&sealed, &Cookies::new(&header)).ok_or(LoginError::TooLarge)?;
-        Ok(Reply::redirect(self.client.authorization_request(&provider, &transaction)).with_cookies(cookies))
-    }
-}
-
-impl Client {
-    /// Returns the URL at the provider.
-    fn authorization_request(&self, provider: &Provider, transaction: &Transaction) -> String {
-        let challenge = base64url::encode(&sha256(transaction.verifier.as_bytes()));
-        let mut location = form::with_query(&provider.authorization_endpoint);
-        for (name, value) in [
-            ("response_type", "code"),
-            ("client_id", &self.id),
-            ("redirect_uri", &self.redirect_uri),
-            ("scope", &self.scope),
-            ("state", &transaction.state),
-            ("nonce", &transaction.nonce),
-            ("code_challenge", &challenge),
-            ("code_challenge_method", "S256"),
-        ] {
-            form::push(&mut location, name, value);
-        }
-        if let Some(audience) = &self.audience {
-            form::push(&mut location, self.audience_parameter, audience);
-        }
-        if let ([only], None) = (self.organizations.as_slice(), transaction.request.organization()) {
-            form::push(&mut location, "organization", only);
-        }
-        if !transaction.request.parameters.is_empty() {
-            location.push('&');
-            location.push_str(&transaction.request.parameters);
-        }
-        for (name, value) in &self.authorization_params {
-            form::push(&mut location, name, value);
-        }
-        location
+        let location = self.client.authorization_request(&provider, &transaction, host).await?;
+        Ok(Reply::redirect(location).with_cookies(cookies))
     }
 }

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 
 use super::login::login_link;
-use super::{CallbackError, ReturnTo, UserinfoError};
+use super::{CallbackError, RequestFailure, ReturnTo, UserinfoError};
 use crate::discovery::DiscoveryError;
 use crate::error::VerifyError;
 use crate::http::page_texts::message;
@@ -20,6 +20,8 @@ use crate::verifier::VerificationError;
 pub enum LoginError {
     /// The provider's endpoints are unknown.
     Provider(DiscoveryError),
+    /// The authorization request could not be made.
+    Request(RequestFailure),
     /// The callback or the code exchange failed.
     Callback(CallbackError),
     /// The ID token was refused.
@@ -40,6 +42,7 @@ impl LoginError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Provider(error) => error.code(),
+            Self::Request(_) => "authorization_request_failed",
             Self::Callback(error) => error.code(),
             Self::IdToken(_) => "id_token_invalid",
             Self::Keys(error) => error.code(),
@@ -51,7 +54,7 @@ impl LoginError {
 
     const fn status(&self) -> u16 {
         match self {
-            Self::Provider(_) | Self::Userinfo(_) => 502,
+            Self::Provider(_) | Self::Request(_) | Self::Userinfo(_) => 502,
             Self::Callback(error) => error.status(),
             Self::IdToken(_) | Self::DestinationTooLong => 400,
             Self::Keys(_) => 503,
@@ -81,10 +84,11 @@ impl LoginError {
                 };
                 format!("{code}: {hint}")
             }
+            Self::Request(error) => format!("{code}: {error}"),
             Self::Callback(CallbackError::ExchangeRefused(error, failure)) => {
                 let hint = match error.code() {
                     "invalid_client" | "unauthorized_client" => {
-                        "check client_id, client_secret and client_auth against the application at the provider"
+                        "check client_id, client_auth and the secret or key against the application at the provider"
                     }
                     "invalid_grant" => {
                         "the code was used, has expired, or authorizer.redirect_uri is not exactly the registered URL \
@@ -134,7 +138,9 @@ impl LoginError {
             _ => path.into(),
         });
         let mut members = alloc::vec::Vec::new();
-        if let Self::Callback(CallbackError::Denied(error) | CallbackError::ExchangeRefused(error, _)) = self {
+        if let Self::Callback(CallbackError::Denied(error) | CallbackError::ExchangeRefused(error, _))
+        | Self::Request(RequestFailure::Refused(error, _)) = self
+        {
             members.push(("error", error.code()));
         }
         members.extend(again.as_deref().map(|address| ("login", address)));
@@ -158,6 +164,12 @@ impl core::error::Error for LoginError {}
 impl From<DiscoveryError> for LoginError {
     fn from(error: DiscoveryError) -> Self {
         Self::Provider(error)
+    }
+}
+
+impl From<RequestFailure> for LoginError {
+    fn from(error: RequestFailure) -> Self {
+        Self::Request(error)
     }
 }
 

@@ -103,7 +103,7 @@ impl RelyingParty {
         // RFC 7009 §2.2.1: these statuses refuse the client, so the next secret is tried.
         let refuses_client = |answer: &crate::io::Incoming| matches!(answer.status, 400 | 401);
         let is_basic = provider.revocation_is_basic.unwrap_or(self.client.is_basic());
-        let answer = self.client.send(endpoint, is_basic, &parameters, None, refuses_client, host).await;
+        let answer = self.client.send(&provider, endpoint, is_basic, &parameters, None, &refuses_client, host).await;
         let status = status_of(&answer);
         if status != 200 {
             let failure = EndpointFailure::new(endpoint, status, "");

@@ -6,7 +6,7 @@
 //!
 //! | flow | file | specification |
 //! |---|---|---|
-//! | login | `login` | OpenID Connect Core §3.1.2.1, RFC 7636 |
+//! | login | `login`, `authorization_request` | OpenID Connect Core §3.1.2.1, RFC 7636, RFC 9101, RFC 9126 |
 //! | callback | `callback` | OpenID Connect Core §3.1.3, RFC 9207 |
 //! | refresh | `refresh`, `refresh_coordinator`, `session_coordinator` | RFC 6749 §6, OpenID Connect Core §12.2 |
 //! | userinfo | `userinfo` | OpenID Connect Core §5.3 |
@@ -15,8 +15,10 @@
 //! | logout by the provider | `backchannel_logout`, `revocation` | OpenID Connect Back-Channel Logout 1.0 |
 
 mod backchannel_logout;
+mod authorization_request;
 mod callback;
 mod client;
+mod client_assertion;
 mod form;
 mod host;
 mod introspection;
@@ -40,8 +42,10 @@ mod transaction;
 mod userinfo;
 
 pub(crate) use backchannel_logout::{has_media_type, revocation_unavailable};
+pub use authorization_request::{RequestFailure, RequestOptions};
 pub use callback::CallbackError;
 pub use client::{Client, ClientAuth, Secret};
+pub use client_assertion::ClientKey;
 pub use form::has_parameter;
 pub use host::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionAction};
 pub(crate) use introspection::{Introspection, IntrospectionCache, IntrospectionError, is_opaque};
@@ -49,7 +53,7 @@ pub(crate) use login::{OWN_PARAMETERS, login_link, login_url};
 pub use login_error::LoginError;
 pub(crate) use login_error::{confirm_logout, navigation_required, open_in_window};
 pub use provider::Provider;
-pub(crate) use provider::{Discovered, Endpoints};
+pub(crate) use provider::{Discovered, Endpoints, ProviderKind};
 pub use provider_error::ProviderError;
 pub(crate) use refresh::Refreshed;
 pub(crate) use refresh_coordinator::{RefreshCoordinator, RefreshOutcome, RefreshTokenHash, RefreshTurn};

@@ -36,6 +36,10 @@ pub struct Provider {
     pub revocation_is_basic: Option<bool>,
     /// Whether callbacks must carry `iss` (RFC 9207).
     pub sends_iss: bool,
+    /// The endpoint of pushed authorization requests (RFC 9126).
+    pub pushed_request_endpoint: Option<String>,
+    /// Whether authorization requests must be pushed (RFC 9126 §5).
+    pub requires_pushed_requests: bool,
 }
 
 impl Provider {
@@ -53,23 +57,30 @@ impl Provider {
             revocation_endpoint: Some(at("oauth/revoke")),
             revocation_is_basic: None,
             sends_iss: false,
+            pushed_request_endpoint: Some(at("oauth/par")),
+            requires_pushed_requests: false,
         }
     }
 
-    /// Reads the endpoints from a discovery document.
-    fn from_metadata(issuer: &str, metadata: &Metadata) -> Result<Self, DiscoveryError> {
-        let endpoint = |name| metadata.url(name).map(String::from);
-        let sends_iss = metadata.root().get("authorization_response_iss_parameter_supported");
+    /// Reads the endpoints from a discovery document; of a client with a certificate, those that accept it (RFC 8705 §5).
+    fn from_metadata(issuer: &str, metadata: &Metadata, kind: &ProviderKind) -> Result<Self, DiscoveryError> {
+        let endpoint = |name| {
+            let alias = if kind.has_certificate { metadata.mtls_url(name) } else { None };
+            alias.or_else(|| metadata.url(name)).map(String::from)
+        };
+        let is_true = |name| matches!(metadata.root().get(name), Some(Value::Bool(true)));
         Ok(Self {
             issuer: issuer.into(),
             authorization_endpoint: endpoint("authorization_endpoint").ok_or(DiscoveryError::Invalid)?,
             token_endpoint: endpoint("token_endpoint").ok_or(DiscoveryError::Invalid)?,
             userinfo_endpoint: endpoint("userinfo_endpoint"),
             end_session_endpoint: endpoint("end_session_endpoint"),
-            auth0_logout: None,
+            auth0_logout: kind.is_auth0.then(|| format!("{issuer}v2/logout")),
             revocation_endpoint: endpoint("revocation_endpoint"),
             revocation_is_basic: is_basic_at(metadata, "revocation_endpoint_auth_methods_supported"),
-            sends_iss: matches!(sends_iss, Some(Value::Bool(true))),
+            sends_iss: is_true("authorization_response_iss_parameter_supported"),
+            pushed_request_endpoint: endpoint("pushed_authorization_request_endpoint"),
+            requires_pushed_requests: is_true("require_pushed_authorization_requests"),
         })
     }
 }
@@ -92,17 +103,27 @@ pub(crate) enum Endpoints {
     Discovered(Discovered),
 }
 
+/// What decides which endpoints of a discovery document are used.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ProviderKind {
+    /// Whether the client has a certificate.
+    pub(crate) has_certificate: bool,
+    /// Whether users log out as at Auth0.
+    pub(crate) is_auth0: bool,
+}
+
 /// Endpoints from a discovery document.
 #[derive(Debug)]
 pub(crate) struct Discovered {
     metadata: Arc<MetadataCache>,
+    kind: ProviderKind,
     /// The last valid endpoints and when they were read; used while the document is invalid.
     last_good: Shared<Option<(Arc<Provider>, UnixTime)>>,
 }
 
 impl Discovered {
-    pub(crate) fn new(metadata: Arc<MetadataCache>) -> Self {
-        Self { metadata, last_good: Shared::new(None) }
+    pub(crate) fn new(metadata: Arc<MetadataCache>, kind: ProviderKind) -> Self {
+        Self { metadata, kind, last_good: Shared::new(None) }
     }
 
     /// Returns the endpoints of a document, and whether they are new. If it lacks a required endpoint, the last valid ones are used, for
@@ -113,7 +134,7 @@ impl Discovered {
         metadata: &Metadata,
         now: UnixTime,
     ) -> Result<(Arc<Provider>, bool), DiscoveryError> {
-        match Provider::from_metadata(issuer, metadata) {
+        match Provider::from_metadata(issuer, metadata, &self.kind) {
             Ok(provider) => {
                 let provider = Arc::new(provider);
                 self.metadata.accept();

@@ -3,8 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
-use super::{AccessTokenVerdict, Client, Provider, ProviderError};
-use crate::host::Host;
+use super::{AccessTokenVerdict, Client, LoginHost, Provider, ProviderError};
 use crate::io::{Incoming, UnixTime, Unreachable, described, status_of};
 use crate::json::{Document, Value};
 use crate::jwt::unverified_claims;
@@ -40,7 +39,7 @@ pub struct EndpointFailure {
     url: String,
     /// The HTTP status; 0 if there was no response.
     status: u16,
-    /// What is missing although the status is 200.
+    /// What is missing although the status is 200 or 201.
     lacks: &'static str,
 }
 
@@ -57,7 +56,7 @@ impl EndpointFailure {
 impl fmt::Display for EndpointFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&described(&self.url, self.status))?;
-        if self.status == 200 { f.write_str(self.lacks) } else { Ok(()) }
+        if matches!(self.status, 200 | 201) { f.write_str(self.lacks) } else { Ok(()) }
     }
 }
 
@@ -68,7 +67,7 @@ impl Client {
         provider: &Provider,
         parameters: &[(&str, &str)],
         user_ip: Option<&str>,
-        host: &impl Host,
+        host: &impl LoginHost,
     ) -> Result<TokenResponse, TokenError> {
         let url = &provider.token_endpoint;
         let is_refresh = parameters.contains(&REFRESH_GRANT);
@@ -76,7 +75,7 @@ impl Client {
             let read = TokenResponse::read(Ok(answer.clone()), url, is_refresh);
             matches!(read, Err(TokenError::Refused(error, _)) if error.code() == "invalid_client")
         };
-        let answer = self.send(url, self.is_basic(), parameters, user_ip, refuses_client, host).await;
+        let answer = self.send(provider, url, self.is_basic(), parameters, user_ip, &refuses_client, host).await;
         TokenResponse::read(answer, url, is_refresh)
     }
 }

@@ -138,7 +138,7 @@ impl RelyingParty {
         let mut request = Outgoing::get(endpoint);
         request.headers.push(("authorization", format!("Bearer {access_token}")));
         request.headers.push(("accept", JWT.into()));
-        let answer = host.send(request).await.map_err(|_| UserinfoError::Unavailable)?;
+        let answer = self.client.transmit(request, host).await.map_err(|_| UserinfoError::Unavailable)?;
         if matches!(answer.status, 401 | 403) {
             return Err(UserinfoError::TokenRefused);
         }

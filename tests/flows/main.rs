@@ -23,6 +23,7 @@ mod journey;
 mod logout;
 mod refresh;
 mod revocation;
+mod requests;
 mod shared;
 mod storm;
 mod tenants;

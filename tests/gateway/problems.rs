@@ -159,6 +159,47 @@ fn everywhere(variable: &str) -> Value {
     at(config, "/paths/0/scopes", json!(["read:items", used]))
 }
 
+const RSA: &str = include_str!("../keys/rsa2048-a.pem");
+const P256: &str = include_str!("../keys/p256.pem");
+const ED25519: &str = include_str!("../keys/ed25519.pem");
+
+/// A login with these keys of the authorizer.
+fn client(keys: &Value) -> Value {
+    let mut config = with_login();
+    config["authorizer"].as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+    config
+}
+
+/// A login that authenticates with this key.
+fn with_key(key: Value) -> Value {
+    without(client(&json!({ "client_auth": "private_key_jwt", "private_key": key })), "/authorizer/client_secret")
+}
+
+fn details(entry: Value) -> Value {
+    json!({ "authorization_details": [entry] })
+}
+
+/// An object with a type, and so many properties.
+fn properties(count: usize) -> Value {
+    let others = (1..count).map(|number| (format!("p{number}"), json!(true)));
+    others.chain([("type".into(), json!("a"))]).collect::<serde_json::Map<_, _>>().into()
+}
+
+/// Details that are so long as JSON.
+fn of_bytes(len: usize) -> Value {
+    let mut details: Vec<Value> = (0..5).map(|_| json!({ "type": "a" })).collect();
+    for (entry, number) in (0..5).flat_map(|entry| (0..8).map(move |number| (entry, number))) {
+        let missing = len - Value::from(details.clone()).to_string().len();
+        if missing > 0 {
+            // A property of one letter takes eight more.
+            details[entry][format!("p{number}")] = json!("x".repeat((missing.max(8) - 8).min(150)));
+        }
+    }
+    let details = Value::from(details);
+    assert_eq!(details.to_string().len(), len);
+    details
+}
+
 /// Mistakes, by name.
 fn mistakes() -> Vec<(&'static str, String)> {
     let object: Vec<(&str, Value)> = vec![
@@ -359,6 +400,69 @@ fn mistakes() -> Vec<(&'static str, String)> {
         (
             "a resource on none of the hosts",
             at(with_hosts(), "/protected_resource", json!({ "resource": "https://c.example.com" })),
+        ),
+        // Client authentication and protected requests
+        ("a client without its private key", client(&json!({ "client_auth": "private_key_jwt" }))),
+        ("a client without its certificate", client(&json!({ "client_auth": "tls_client_auth" }))),
+        ("a private key that is not used", client(&json!({ "private_key": P256, "private_key_alg": "ES256" }))),
+        ("a private key that is none", with_key(json!("secret"))),
+        ("a private key in another form", with_key(json!(P256.replace("PRIVATE KEY", "EC PRIVATE KEY")))),
+        ("a private key that is public", with_key(json!({ "kty": "RSA", "n": "AQAB", "e": "AQAB" }))),
+        ("a private key that is cut", with_key(json!(P256[..P256.len() / 2]))),
+        ("a private key for encryption", with_key(json!({ "kty": "RSA", "use": "enc", "d": "AQAB" }))),
+        ("a private key without its public part", with_key(json!(ED25519))),
+        ("a private key that is too small", with_key(json!(include_str!("../keys/rsa1024.pem")))),
+        ("no private keys", with_key(json!([]))),
+        ("private keys of which one is none", with_key(json!([P256, "secret", 7]))),
+        ("an algorithm of another key", at(with_key(json!(P256)), "/authorizer/private_key_alg", json!("PS256"))),
+        ("an algorithm that no client has", at(with_key(json!(RSA)), "/authorizer/private_key_alg", json!("RS512"))),
+        ("a signed request without a key", client(&json!({ "jar": {} }))),
+        ("a signed request with several keys", client(&json!({ "jar": { "private_key": [P256, RSA] } }))),
+        (
+            "a signed request with another algorithm",
+            client(&json!({ "jar": { "private_key": RSA, "private_key_alg": "ES256" } })),
+        ),
+        (
+            "a signed request with a parameter that is one of its claims",
+            client(
+                &json!({ "jar": { "private_key": RSA }, "authorization_params": { "exp": "1", "prompt": "login" } }),
+            ),
+        ),
+        ("pushing that is text", client(&json!({ "par": "true" }))),
+        // Authorization details
+        ("details that are an object", client(&json!({ "authorization_details": { "type": "a" } }))),
+        ("no details", client(&json!({ "authorization_details": [] }))),
+        ("six details", client(&json!({ "authorization_details": vec![json!({ "type": "a" }); 6] }))),
+        (
+            "details without a type",
+            client(&json!({ "authorization_details": ["a", {}, { "type": 7 }, { "type": "" }] })),
+        ),
+        ("details with eleven properties", client(&details(properties(11)))),
+        ("details with eleven properties in one", client(&details(json!({ "type": "a", "in": [properties(11)] })))),
+        ("details with a long name", client(&details(json!({ "type": "a", "n".repeat(256): 1 })))),
+        ("details with a name of other characters", client(&details(json!({ "type": "a", "an amount": 1 })))),
+        ("details with a long value", client(&details(json!({ "type": "a", "v": "é".repeat(256) })))),
+        ("details with six levels", client(&details(json!({ "type": "a", "b": { "c": [{ "d": { "e": {} } }] } })))),
+        ("details of 5121 bytes", client(&json!({ "authorization_details": of_bytes(5121) }))),
+        (
+            "details twice",
+            client(&json!({
+                "authorization_details": [{ "type": "a" }],
+                "authorization_params": { "authorization_details": "[]" }
+            })),
+        ),
+        // FAPI
+        ("a profile of another name", client(&json!({ "fapi": "fapi1_adv" }))),
+        ("a profile without anything that it requires", client(&json!({ "fapi": "fapi2_sp" }))),
+        (
+            "a profile and all that it forbids",
+            client(&json!({
+                "fapi": "fapi2_sp", "par": false, "mtls_binding": "CERTIFICATE", "algorithms": ["PS256", "RS256"],
+                "client_auth": "private_key_jwt", "private_key": RSA, "private_key_alg": "RS256",
+                "jar": { "private_key": include_str!("../keys/rsa2048-b.pem"), "private_key_alg": "RS256" },
+                "allow_http": ["keys.internal"], "token_from": [{ "header": "X-Token" }],
+                "issuers": [{ "issuer": "https://b.example", "algorithms": ["RS256"] }]
+            })),
         ),
         // Types of providers
         ("an unknown type", at(valid(), "/authorizer/type", json!("octa"))),
@@ -716,6 +820,22 @@ fn the_configurations_that_are_changed_here_serve() {
         at(with_hosts(), "/hosts/c.example.com:8080", json!({ "authorizer": "a" })),
         at(with_hosts(), "/protected_resource", json!({ "resource": "https://b.example.com/mcp" })),
         further(json!({ "issuer": "https://b.example", "audience": false, "clients": "c", "algorithms": ["PS256"] })),
+        with_key(json!(RSA)),
+        with_key(json!([P256, RSA.replace('\n', "\\n")])),
+        at(with_key(json!(RSA)), "/authorizer/private_key_alg", json!("RS384")),
+        client(&json!({ "client_auth": "self_signed_tls_client_auth", "mtls_binding": "CERTIFICATE" })),
+        client(&json!({ "par": true, "jar": { "private_key": P256 } })),
+        // At the limits
+        client(&json!({ "authorization_details": vec![json!({ "type": "a" }); 5] })),
+        client(&details(properties(10))),
+        client(&details(json!({ "type": "a", "n".repeat(255): 1, "v": "é".repeat(255) }))),
+        client(&details(json!({ "type": "a", "b": { "c": [{ "d": 1, "e": [] }] } }))),
+        client(&json!({ "authorization_details": of_bytes(5120) })),
+        client(&json!({
+            "fapi": "fapi2_sp", "mtls_binding": "CERTIFICATE", "client_auth": "private_key_jwt", "private_key": RSA,
+            "jar": { "private_key": P256 }, "algorithms": ["PS256", "ES256", "EdDSA"]
+        })),
+        client(&json!({ "fapi": "fapi2_sp", "mtls_binding": "CERTIFICATE", "client_auth": "tls_client_auth" })),
     ] {
         assert_eq!(compile(&config.to_string(), &|_| None).map(|compiled| compiled.warnings), Ok(vec![]), "{config}");
     }

@@ -26,7 +26,7 @@ const FINGERPRINT = CERTIFICATE.fingerprint256.replaceAll(":", "").toLowerCase()
 const ALGS = 'algs="ES256 EdDSA Ed25519 PS256 RS256"';
 const SITE = "https://api.example.com";
 const mTLS = { enabled: true, certificateBoundAccessTokens: true, getCertificate: (ctx) => (ctx.get("x-certificate") ? CERTIFICATE : undefined) };
-const [provider, origin] = await Promise.all([startProvider({ features: { mTLS } }), startOrigin()]);
+const [provider, origin] = await Promise.all([startProvider({ oidc: { features: { mTLS } } }), startOrigin()]);
 const configure = (changes) => ({
   authorizer: authorizer(provider, { dpop: "allowed", mtls: "allowed", ...changes }),
   paths: [proxy("/api/{*rest}", origin, { headers: { "X-User": "$claims.sub" } }), respond("/open")],

@@ -344,8 +344,8 @@ describe("what is refused:", () => {
       [["authorizer.max_key_bits", "must be a whole number from 2048 to 8192"]],
     ],
     [
-      "an unknown client_auth", valid({ authorizer: { client_auth: "private_key_jwt" } }),
-      [["authorizer.client_auth", /^unknown value "private_key_jwt"/]],
+      "an unknown client_auth", valid({ authorizer: { client_auth: "client_secret_jwt" } }),
+      [["authorizer.client_auth", /^unknown value "client_secret_jwt"/]],
     ],
     [
       "a redirect_uri over http elsewhere", valid({ authorizer: { redirect_uri: "http://app.example.com/cb" } }),
@@ -691,6 +691,7 @@ describe("placeholders", () => {
       { authorizer: {
         type: at, issuer: at, audience: at, algorithms: at, jwks: at, jwks_uri: at, clock_skew_s: at, token_profile: at,
         client_auth: at, redirect_uri: at, callback_uri: at, max_key_bits: at,
+        private_key: [at], private_key_alg: at, fapi: at, jar: { private_key: at, private_key_alg: at }, authorization_details: at,
       },
         session: { secrets: at, same_site: at, idle_s: at }, cors: { allow_origins: at, allow_methods: `${at} x`, max_age_s: at },
         paths: [{

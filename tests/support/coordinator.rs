@@ -15,13 +15,13 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use edgeward::host::{Host as _, Spawn};
-use edgeward::io::Unreachable;
+use edgeward::io::{Outgoing, Unreachable};
 use edgeward::oidc::{
     CoordinatorMessage, CoordinatorOutcome, CoordinatorResponse, CoordinatorStore, LoginHost, RelyingParty,
     SessionAction, SessionJob, SharedAction, SharedMessage, SharedRecords, SharedResponse, StoredText,
 };
 
-use super::host::VirtualHost;
+use super::host::{Reply, VirtualHost};
 
 /// How the coordinator reacts to a message.
 #[derive(Clone)]
@@ -226,6 +226,13 @@ impl VirtualHost {
 impl LoginHost for VirtualHost {
     fn entropy(&self, out: &mut [u8]) {
         self.fill(out);
+    }
+
+    async fn send_by(&self, binding: Option<&str>, request: Outgoing) -> Reply {
+        if let Some(binding) = binding {
+            self.record_certified(binding, &request.url);
+        }
+        self.send(request).await
     }
 
     fn has_coordinator(&self) -> bool {

@@ -19,7 +19,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use edgeward::host::{Host, Level, SignatureCheck, SignatureVerdict, Spawn};
+use edgeward::host::{Host, Level, SignError, SignRequest, SignatureCheck, SignatureVerdict, Spawn};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 
@@ -78,6 +78,8 @@ pub(crate) struct Seen {
     pub(crate) lines: Vec<(Level, String)>,
     /// The signatures that were to be verified.
     pub(crate) signatures: Vec<SignatureCheck>,
+    /// The URLs of requests that were sent with a certificate, with the binding's name.
+    pub(crate) certified: Vec<(String, String)>,
     /// The kinds of the jobs that began.
     pub(crate) jobs: Vec<&'static str>,
 }
@@ -323,6 +325,10 @@ impl VirtualHost {
         self.0.seen.borrow()
     }
 
+    pub(super) fn record_certified(&self, binding: &str, url: &str) {
+        self.0.seen.borrow_mut().certified.push((binding.into(), url.into()));
+    }
+
     /// Sets the seed of [`fill`](Self::fill).
     pub(crate) fn seed(&self, seed: u64) {
         *self.0.rng.borrow_mut() = Rng(seed);
@@ -428,6 +434,15 @@ impl Host for VirtualHost {
         let mut has_waited = false;
         poll_fn(|_| if mem::replace(&mut has_waited, true) { Poll::Ready(()) } else { Poll::Pending }).await;
         verdict
+    }
+
+    async fn sign(&self, request: SignRequest) -> Result<Vec<u8>, SignError> {
+        let signature = edgeward::testing::sign_on_request(&request);
+        // A platform never has a signature at once.
+        self.moved();
+        let mut has_waited = false;
+        poll_fn(|_| if mem::replace(&mut has_waited, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+        signature
     }
 
     fn log(&self, level: Level, line: &dyn Display) {

@@ -27,6 +27,8 @@ pub(crate) mod fixed_host;
 pub(crate) mod host;
 #[cfg(feature = "gateway")]
 pub(crate) mod provider;
+#[cfg(feature = "gateway")]
+pub(crate) mod signed;
 pub(crate) mod world;
 
 pub(crate) mod vectors;

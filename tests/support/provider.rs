@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::host::{Delay, Reply, VirtualHost};
 use super::world::json as ok_json;
-use super::{CLIENT, ISSUER, Mint, TestKey, key_a, set_text};
+use super::{CLIENT, ISSUER, Mint, TestKey, key_a, set_text, signed};
 
 pub(crate) const CLIENT_SECRET: &str = "the secret of the client at the provider";
 
@@ -28,10 +28,11 @@ pub(crate) enum Endpoint {
     Token,
     Userinfo,
     Revocation,
+    Par,
 }
 
 impl Endpoint {
-    const ALL: [Self; 5] = [Self::Discovery, Self::Keys, Self::Token, Self::Userinfo, Self::Revocation];
+    const ALL: [Self; 6] = [Self::Discovery, Self::Keys, Self::Token, Self::Userinfo, Self::Revocation, Self::Par];
 
     /// The path below the issuer, as at Auth0.
     const fn path(self) -> &'static str {
@@ -41,6 +42,7 @@ impl Endpoint {
             Self::Token => "oauth/token",
             Self::Userinfo => "userinfo",
             Self::Revocation => "oauth/revoke",
+            Self::Par => "oauth/par",
         }
     }
 }
@@ -62,11 +64,15 @@ pub(crate) enum Fault {
 }
 
 /// The required client authentication.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) enum Auth {
     Post,
     Basic,
     None,
+    /// Signed assertions, with this key.
+    Key(&'static TestKey),
+    /// A certificate, and so nothing in the request itself.
+    Certificate,
 }
 
 /// A received form.
@@ -123,6 +129,14 @@ pub(crate) struct State {
     pub(crate) nonce: String,
     /// The issued refresh tokens, in order.
     pub(crate) given: Vec<String>,
+    /// The headers and claims of the assertions received, in order.
+    pub(crate) assertions: Vec<(Value, Value)>,
+    /// The key of signed authorization requests.
+    pub(crate) request_key: Option<&'static TestKey>,
+    /// Header and claims of the last signed authorization request.
+    pub(crate) request: (Value, Value),
+    /// The pushed requests that were not used yet, by their `request_uri`.
+    pub(crate) pushed: BTreeMap<String, Form>,
     /// The number of requests to each endpoint.
     requests: BTreeMap<Endpoint, usize>,
 }
@@ -178,6 +192,10 @@ impl Provider {
             reused: 0,
             nonce: String::new(),
             given: Vec::new(),
+            assertions: Vec::new(),
+            request_key: None,
+            request: (Value::Null, Value::Null),
+            pushed: BTreeMap::new(),
             requests: BTreeMap::new(),
         };
         let provider = Self { host: host.clone(), state: Rc::new(RefCell::new(state)) };
@@ -263,7 +281,7 @@ impl Provider {
     pub(crate) fn authorize(&self, url: &str) -> String {
         let base = format!("{}authorize?", self.state.borrow().issuer);
         let query = url.strip_prefix(&base).unwrap_or_else(|| panic!("{url} is not the authorization endpoint"));
-        let parameters = form(query);
+        let parameters = self.requested(form(query));
         let given = |name: &str| parameters.get(name).cloned().unwrap_or_default();
         assert_eq!(given("response_type"), "code", "{url}");
         assert_eq!(given("client_id"), self.state.borrow().client, "{url}");
@@ -289,16 +307,47 @@ impl Provider {
         format!("{}?code={code}&state={}&iss={}", given("redirect_uri"), given("state"), encoded(&issuer))
     }
 
+    /// Returns the parameters of an authorization request that may be pushed or signed: nothing beside the reference counts.
+    fn requested(&self, parameters: Form) -> Form {
+        let names: Vec<&str> = parameters.keys().map(String::as_str).collect();
+        if let Some(uri) = parameters.get("request_uri") {
+            assert_eq!(names, ["client_id", "request_uri"]);
+            let pushed = self.set().pushed.remove(uri).unwrap_or_else(|| panic!("{uri} is unknown or was used"));
+            return self.requested(pushed);
+        }
+        let Some(request) = parameters.get("request") else { return parameters };
+        assert_eq!(names, ["client_id", "request"]);
+        let key = self.state.borrow().request_key.expect("the key of signed requests");
+        let (header, claims) = signed::read(request, key).expect("a valid signature");
+        let of_token = ["iss", "aud", "exp", "nbf", "iat", "jti"];
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), Into::into);
+        let found = claims.as_object().unwrap().iter().filter(|(name, _)| !of_token.contains(&name.as_str()));
+        let found = found.map(|(name, value)| (name.clone(), text(value))).collect();
+        self.set().request = (header, claims);
+        found
+    }
+
+    fn push(&self, request: &Outgoing) -> Incoming {
+        let mut form = form(request.body.as_deref().unwrap_or_default());
+        if !self.authenticates(request, &form) {
+            return refusal(401, "invalid_client");
+        }
+        form.retain(|name, _| !name.starts_with("client_") || name == "client_id");
+        let uri = format!("urn:ietf:params:oauth:request_uri:{}", self.next());
+        self.set().pushed.insert(uri.clone(), form);
+        Incoming { status: 201, ..ok_json(&json!({ "request_uri": uri, "expires_in": 60 }).to_string()) }
+    }
+
     fn next(&self) -> u64 {
         self.set().count += 1;
         self.state.borrow().count
     }
 
-    fn receive(&self, endpoint: Endpoint, request: &Outgoing) -> Reply {
+    pub(crate) fn receive(&self, endpoint: Endpoint, request: &Outgoing) -> Reply {
         *self.set().requests.entry(endpoint).or_default() += 1;
         if endpoint == Endpoint::Token {
             let sent = form(request.body.as_deref().unwrap_or_default());
-            for name in ["code", "refresh_token", "code_verifier", "client_secret"] {
+            for name in ["code", "refresh_token", "code_verifier", "client_secret", "client_assertion"] {
                 sent.get(name).into_iter().for_each(|secret| self.host.register_secret(secret));
             }
             self.set().exchanges.push(sent);
@@ -336,6 +385,7 @@ impl Provider {
             Endpoint::Token => self.token(request),
             Endpoint::Userinfo => self.userinfo(request),
             Endpoint::Revocation => self.revoke(request),
+            Endpoint::Par => self.push(request),
         }
     }
 
@@ -348,6 +398,7 @@ impl Provider {
             "userinfo_endpoint": self.url(Endpoint::Userinfo),
             "jwks_uri": self.url(Endpoint::Keys),
             "revocation_endpoint": self.url(Endpoint::Revocation),
+            "pushed_authorization_request_endpoint": self.url(Endpoint::Par),
             "end_session_endpoint": format!("{issuer}oidc/logout"),
             "authorization_response_iss_parameter_supported": true
         });
@@ -363,7 +414,21 @@ impl Provider {
         let header = request.headers.iter().find(|(name, _)| *name == "authorization").map(|(_, value)| value.as_str());
         let (id, secret) = (form.get("client_id"), form.get("client_secret"));
         let is_client = id == Some(&state.client);
+        let assertion = form.get("client_assertion");
         match state.auth {
+            Auth::Key(key) => {
+                let kind = form.get("client_assertion_type").map(String::as_str);
+                assert_eq!(kind, Some("urn:ietf:params:oauth:client-assertion-type:jwt-bearer"));
+                assert!(is_client && header.is_none() && secret.is_none(), "{form:?}");
+                let assertion = assertion.unwrap();
+                self.host.register_secret(assertion);
+                drop(state);
+                let Some(assertion) = signed::read(assertion, key) else { return false };
+                self.set().assertions.push(assertion);
+                true
+            }
+            _ if assertion.is_some() => panic!("an assertion that is not expected"),
+            Auth::Certificate => is_client && header.is_none() && secret.is_none(),
             Auth::Post => is_client && header.is_none() && secret.is_some_and(|one| state.secrets.contains(one)),
             Auth::Basic => {
                 let credentials =

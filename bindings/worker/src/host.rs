@@ -6,7 +6,7 @@ use core::pin::Pin;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use edgeward::host::{Host, Level, RecentLines, SignatureCheck, SignatureVerdict, Spawn};
+use edgeward::host::{Host, Level, RecentLines, SignError, SignRequest, SignatureCheck, SignatureVerdict, Spawn};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 use edgeward::limits;
@@ -35,7 +35,16 @@ extern "C" {
 #[wasm_bindgen(module = "/src/host.js")]
 extern "C" {
     /// Returns a promise of the response's status, four headers and body, or of the number of the failure.
-    fn send(method: &str, url: &str, headers: Vec<String>, body: Option<String>, millis: u32, limit: usize) -> Promise;
+    /// `fetcher` is a binding that sends the request in place of the runtime, or `undefined`.
+    fn send(
+        method: &str,
+        url: &str,
+        headers: Vec<String>,
+        body: Option<String>,
+        millis: u32,
+        limit: usize,
+        fetcher: &JsValue,
+    ) -> Promise;
     fn sleep(millis: u32) -> Promise;
     /// Returns a promise of the body of a request.
     #[wasm_bindgen(js_name = bodyOf)]
@@ -48,6 +57,8 @@ extern "C" {
     /// Returns a promise of a verdict's number.
     #[wasm_bindgen(js_name = verifySignature)]
     fn verify_signature(algorithm: &str, key: Vec<u8>, message: &str, signature: Vec<u8>) -> Promise;
+    /// Returns a promise of a signature, or of the number of the failure.
+    fn sign(algorithm: &str, key: &str, message: &str) -> Promise;
     /// Returns a promise of the status and text of a Durable Object's response.
     #[wasm_bindgen(catch, js_name = askCoordinator)]
     fn ask_coordinator(env: &JsValue, name: &str, action: &str, sealed: &str, millis: u32) -> Result<Promise, JsValue>;
@@ -55,6 +66,9 @@ extern "C" {
 
 /// The number that `send` of `host.js` returns for a network failure.
 const NETWORK_FAILED: f64 = 0.0;
+
+/// The number that `sign` of `host.js` returns if the key is refused.
+const KEY_REFUSED: f64 = 2.0;
 
 thread_local! {
     static RECENT_LINES: RefCell<RecentLines> = RefCell::default();
@@ -108,6 +122,26 @@ impl WorkerHost {
     }
 }
 
+/// Sends a request through a binding, or by the runtime.
+async fn fetch_by(fetcher: &JsValue, request: Outgoing) -> Result<Incoming, Unreachable> {
+    let Outgoing { method, url, headers, body, timeout_ms, max_body_bytes } = request;
+    let headers = headers.into_iter().flat_map(|(name, value)| [name.to_string(), value]).collect();
+    let response = JsFuture::from(send(method, &url, headers, body, timeout_ms, max_body_bytes, fetcher)).await;
+    let response = response.map_err(|_| Unreachable::Network)?;
+    if let Some(failure) = response.as_f64() {
+        return Err(if failure == NETWORK_FAILED { Unreachable::Network } else { Unreachable::GivenUp });
+    }
+    let response = Array::from(&response);
+    Ok(Incoming {
+        status: response.get(0).as_f64().unwrap_or_default() as u16,
+        content_type: response.get(1).as_string(),
+        cache_control: response.get(2).as_string(),
+        age: response.get(3).as_string(),
+        retry_after: response.get(4).as_string(),
+        body: Uint8Array::from(response.get(5)).to_vec(),
+    })
+}
+
 /// Fills `out` with random bytes.
 pub(crate) fn entropy(out: &mut [u8]) {
     let buffer = Uint8Array::new_with_length(out.len() as u32);
@@ -129,22 +163,7 @@ impl Host for WorkerHost {
     }
 
     async fn send(&self, request: Outgoing) -> Result<Incoming, Unreachable> {
-        let Outgoing { method, url, headers, body, timeout_ms, max_body_bytes } = request;
-        let headers = headers.into_iter().flat_map(|(name, value)| [name.to_string(), value]).collect();
-        let response = JsFuture::from(send(method, &url, headers, body, timeout_ms, max_body_bytes)).await;
-        let response = response.map_err(|_| Unreachable::Network)?;
-        if let Some(failure) = response.as_f64() {
-            return Err(if failure == NETWORK_FAILED { Unreachable::Network } else { Unreachable::GivenUp });
-        }
-        let response = Array::from(&response);
-        Ok(Incoming {
-            status: response.get(0).as_f64().unwrap_or_default() as u16,
-            content_type: response.get(1).as_string(),
-            cache_control: response.get(2).as_string(),
-            age: response.get(3).as_string(),
-            retry_after: response.get(4).as_string(),
-            body: Uint8Array::from(response.get(5)).to_vec(),
-        })
+        fetch_by(&JsValue::UNDEFINED, request).await
     }
 
     async fn sleep(&self, millis: u32) {
@@ -168,6 +187,17 @@ impl Host for WorkerHost {
             Some(0.0) => SignatureVerdict::Invalid,
             Some(2.0) => SignatureVerdict::KeyRefused,
             _ => SignatureVerdict::Unsupported,
+        }
+    }
+
+    async fn sign(&self, request: SignRequest) -> Result<Vec<u8>, SignError> {
+        let SignRequest { algorithm, key, message } = request;
+        let signature = JsFuture::from(sign(algorithm.name(), &key, &message)).await;
+        let signature = signature.map_err(|_| SignError::Unsupported)?;
+        match signature.as_f64() {
+            None => Ok(Uint8Array::from(signature).to_vec()),
+            Some(KEY_REFUSED) => Err(SignError::KeyRefused),
+            Some(_) => Err(SignError::Unsupported),
         }
     }
 
@@ -196,6 +226,21 @@ impl Spawn<SessionJob> for WorkerHost {
 impl LoginHost for WorkerHost {
     fn entropy(&self, out: &mut [u8]) {
         entropy(out);
+    }
+
+    async fn send_by(&self, binding: Option<&str>, request: Outgoing) -> Result<Incoming, Unreachable> {
+        let mut fetcher = JsValue::UNDEFINED;
+        if let Some(name) = binding {
+            fetcher = self.binding(name);
+            if fetcher.is_undefined() {
+                self.log(
+                    Level::Error,
+                    &format_args!("mtls_binding_missing: the Worker has no mtls_certificate {name}"),
+                );
+                return Err(Unreachable::Network);
+            }
+        }
+        fetch_by(&fetcher, request).await
     }
 
     fn has_coordinator(&self) -> bool {

@@ -5,7 +5,9 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::client_keys::{self, AuthorizationDetails, JarConfig, PrivateKeys};
 use super::declare::{Declared, Form, Setting, section};
+use super::fapi::{self, FapiProfile};
 use super::forms::{
     Check, Checked, Choice, ClaimPathForm, Flag, List, NOT_SECURE, Text, Texts, Url, Whole, Words, is_identifier,
 };
@@ -29,8 +31,8 @@ use crate::jwk::{JwkSet, KeyCache, KeySource};
 use crate::jwt::{Access, Algorithm, ClaimPath, ClaimRule, Policy, Profile, Requirements, Tenants};
 use crate::limits;
 use crate::oidc::{
-    Client, ClientAuth, Discovered, Endpoints, Introspection, IntrospectionCache, LoginState, OWN_PARAMETERS, Provider,
-    RelyingParty, ReturnTo, Secret, SubjectMatch, is_about_user,
+    Client, Discovered, Endpoints, Introspection, IntrospectionCache, LoginState, OWN_PARAMETERS, Provider,
+    ProviderKind, RelyingParty, ReturnTo, SubjectMatch, is_about_user,
 };
 use crate::session::LoginBinding;
 use crate::shared::Shared;
@@ -55,8 +57,8 @@ section! {
         issuers: List<IssuerConfig>;
         /// Identifier of the API. One of several must be in `aud`, compared exactly. Without it: `protected_resource.resource`, or else no bearer token is accepted, and sessions alone open routes. `false`: tokens have no `aud`, and those that have one are refused; only together with `clients`.
         audience: AudienceForm, env ["AUTH0_AUDIENCE"];
-        /// Accepted signature algorithms: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA` (with Ed25519; `Ed25519` is the same).
-        algorithms: Algorithms = [Algorithm::Rs256];
+        /// Accepted signature algorithms: `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `EdDSA` (with Ed25519; `Ed25519` is the same). Without it: `RS256`; with `fapi`, `PS256`, `ES256` and `EdDSA`.
+        algorithms: Algorithms;
         /// A static key set, as an object or as JSON text. It is never fetched: rotating keys means deploying again.
         jwks: Jwks;
         /// URL of the key set. Without it: Auth0's path, or what discovery says.
@@ -85,7 +87,7 @@ section! {
         client_id: Text, env ["AUTH0_CLIENT_ID"];
         /// Its secret. Of a list the first is used, and the next is tried once when the provider answers `invalid_client`.
         client_secret: Texts, env ["AUTH0_CLIENT_SECRET"];
-        /// How the client authenticates at the token endpoint; `none` is for public clients.
+        /// How the client authenticates at the provider: with a secret, with signed assertions (`private_key`), or with a certificate (`mtls_binding`); `none` is for public clients.
         client_auth: Choice<ClientAuthMethod> = ClientAuthMethod::Post;
         /// The gateway's callback, exactly as registered at the provider. Without it: the callback route on the origin in `APP_BASE_URL` or `AUTH0_BASE_URL`.
         redirect_uri: Url;
@@ -115,6 +117,20 @@ section! {
         mtls: Choice<Acceptance> = Acceptance::Off;
         /// Accepts opaque access tokens of the issuer, about which the provider is asked. Without it, they are refused.
         introspection: IntrospectionConfig;
+        /// The private keys of `"client_auth": "private_key_jwt"`, in PKCS#8 (PEM) or as JWK, from secrets: RSA, P-256, P-384 or Ed25519 (as JWK). The `kid` is that of the JWK, or the key's thumbprint (RFC 7638). Of a list the first signs, and the next is tried once when the provider answers `invalid_client`.
+        private_key: PrivateKeys;
+        /// The algorithm of the assertions: one that the keys fit. Without it: the `alg` of the JWK; else `RS256`, or `PS256` with `fapi`, of an RSA key.
+        private_key_alg: Choice<Algorithm>;
+        /// The name of an `mtls_certificate` binding of the Worker. The client's requests to the provider are sent with its certificate, to `mtls_endpoint_aliases` of the metadata where there are some (RFC 8705).
+        mtls_binding: Text;
+        /// Whether authorization requests are pushed (RFC 9126), so that the browser carries a reference only. Without it: if the provider's metadata requires that.
+        par: Flag;
+        /// The signature of authorization requests (RFC 9101).
+        jar: JarConfig;
+        /// What a login requests beyond scopes (RFC 9396): objects, each with a `type` that the provider knows.
+        authorization_details: AuthorizationDetails;
+        /// `fapi2_sp`: sets and checks what the FAPI 2.0 Security Profile requires; see [docs/fapi.md](fapi.md).
+        fapi: Choice<FapiProfile>;
     }
 }
 
@@ -164,12 +180,32 @@ pub(super) enum Type {
 pub(super) enum ClientAuthMethod {
     Post,
     Basic,
+    PrivateKeyJwt,
+    Tls,
     None,
 }
 
 impl Words for ClientAuthMethod {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("client_secret_post", Self::Post), ("client_secret_basic", Self::Basic), ("none", Self::None)];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("client_secret_post", Self::Post),
+        ("client_secret_basic", Self::Basic),
+        ("private_key_jwt", Self::PrivateKeyJwt),
+        ("tls_client_auth", Self::Tls),
+        ("self_signed_tls_client_auth", Self::Tls),
+        ("none", Self::None),
+    ];
+}
+
+impl AuthorizerConfig {
+    fn is_fapi(&self) -> bool {
+        self.fapi().value.is_some()
+    }
+
+    /// The accepted algorithms of tokens.
+    fn accepted_algorithms(&self) -> Vec<Algorithm> {
+        let default = if self.is_fapi() { fapi::ALGORITHMS.as_slice() } else { &[Algorithm::Rs256] };
+        self.algorithms().value.map_or(default, Vec::as_slice).to_vec()
+    }
 }
 
 /// The parameter of the authorization request that names the audience.
@@ -275,6 +311,7 @@ impl<'c> Authorizer<'c> {
         let resource = resource.value.and_then(|resource| resource.resource().cloned());
         let issuers = read_issuers(reader, config);
         let environment = EnvironmentConfig::read_section(reader, &Section::new(String::new(), None));
+        fapi::check(reader, config);
         let authorizer = Self { config, issuers, environment, default_return_to, resource, has_invalid_audience };
         authorizer.check_issuers(reader);
         authorizer
@@ -505,22 +542,19 @@ impl<'c> Authorizer<'c> {
     ) -> Option<Introspection> {
         let (config, setting) = (self.config, self.config.introspection());
         let (section, issuer) = (setting.value?, self.issuers.first()?);
-        let secrets = || config.client_secret().items().iter().cloned().map(Secret::new).collect::<Vec<_>>();
-        let auth = match config.client_auth() {
-            ClientAuthMethod::Post => ClientAuth::Post(secrets()),
-            ClientAuthMethod::Basic => ClientAuth::Basic(secrets()),
-            ClientAuthMethod::None => ClientAuth::None,
+        let lacks_secret = match config.client_auth() {
+            ClientAuthMethod::Post | ClientAuthMethod::Basic => config.client_secret().is_absent(),
+            ClientAuthMethod::PrivateKeyJwt | ClientAuthMethod::Tls => false,
+            ClientAuthMethod::None => true,
         };
-        if config.client_id().is_absent()
-            || config.client_secret().is_absent()
-            || config.client_auth() == ClientAuthMethod::None
-        {
+        if config.client_id().is_absent() || lacks_secret {
             reader.error(
                 &setting.place(),
                 "needs authorizer.client_id and client_secret: the endpoint authenticates the client",
             );
             return None;
         }
+        let auth = client_keys::client_auth(reader, config, config.is_fapi());
         if self.is_auth0() && section.endpoint().is_absent() {
             reader.error(&setting.place(), "needs an endpoint: Auth0 has none of its own");
             return None;
@@ -534,14 +568,14 @@ impl<'c> Authorizer<'c> {
         let metadata = keys.metadata().cloned().unwrap_or_else(|| {
             Arc::new(MetadataCache::new(issuer.issuer.clone()).allow_http(config.allow_http().items()))
         });
-        let answers = Policy::id_token(&issuer.template, &id, &config.algorithms())
+        let answers = Policy::id_token(&issuer.template, &id, &config.accepted_algorithms())
             .map(|policy| config.tenants().cloned().into_iter().fold(policy, Policy::tenants))
             .and_then(|policy| policy.clock_skew_s(config.clock_skew_s()))
             .map(|policy| self.audience().iter().cloned().fold(policy, Policy::trust_audience).for_introspection())
             .map_err(|reason| reader.error("authorizer", reason))
             .ok()?;
         Some(Introspection {
-            client: Client::without_login(id, auth),
+            client: Client::without_login(id, auth, config.mtls_binding().cloned()),
             endpoint: section.endpoint().cloned(),
             metadata,
             keys,
@@ -577,7 +611,7 @@ impl<'c> Authorizer<'c> {
             reader.error("authorizer.client_id", "is missing, and there are login routes; or set AUTH0_CLIENT_ID");
             return None;
         }
-        if config.client_secret().is_absent() && auth != ClientAuthMethod::None {
+        if config.client_secret().is_absent() && matches!(auth, ClientAuthMethod::Post | ClientAuthMethod::Basic) {
             reader.error(
                 "authorizer.client_secret",
                 "is missing: set it, or AUTH0_CLIENT_SECRET, or \"client_auth\": \"none\" for a public client",
@@ -605,14 +639,9 @@ impl<'c> Authorizer<'c> {
                 "must be the host of authorizer.redirect_uri or a parent of it: browsers accept no cookie for another domain",
             );
         }
-        let secrets = || secrets.iter().cloned().map(Secret::new).collect();
-        let auth = match auth {
-            ClientAuthMethod::Post => ClientAuth::Post(secrets()),
-            ClientAuthMethod::Basic => ClientAuth::Basic(secrets()),
-            ClientAuthMethod::None => ClientAuth::None,
-        };
+        let auth = client_keys::client_auth(reader, config, config.is_fapi());
         let tenants = config.tenants().cloned();
-        let id_policy = Policy::id_token(&issuer.template, &id, &config.algorithms())
+        let id_policy = Policy::id_token(&issuer.template, &id, &config.accepted_algorithms())
             .map(|policy| tenants.into_iter().fold(policy, Policy::tenants))
             .and_then(|policy| policy.clock_skew_s(config.clock_skew_s()))
             .map(|policy| policy.types(config.types().items().iter().cloned()))
@@ -645,15 +674,22 @@ impl<'c> Authorizer<'c> {
             session_claims,
             userinfo_at_login: config.userinfo_at_login(),
             forwards_ip: config.forward_client_ip(),
+            options: client_keys::request_options(reader, config, config.is_fapi()),
         };
         let keys = access.as_ref().and_then(|verifier| verifier.keys().next().cloned());
         let keys = keys.unwrap_or_else(|| Arc::new(self.keys_of(issuer)));
+        fapi::check_client(reader, config, &client);
+        let has_certificate = client.options.mtls_binding.is_some();
+        let kind_of_provider = ProviderKind { has_certificate, is_auth0: kind == Type::Auth0 };
         let endpoints = match (kind, keys.metadata()) {
-            (Type::Auth0, _) => Endpoints::Fixed(Arc::new(Provider::auth0(&issuer.issuer))),
-            (_, Some(metadata)) => Endpoints::Discovered(Discovered::new(Arc::clone(metadata))),
+            // Whether there are endpoints for certificates, and what FAPI requires, only the metadata says.
+            (Type::Auth0, _) if !has_certificate && !config.is_fapi() => {
+                Endpoints::Fixed(Arc::new(Provider::auth0(&issuer.issuer)))
+            }
+            (_, Some(metadata)) => Endpoints::Discovered(Discovered::new(Arc::clone(metadata), kind_of_provider)),
             (_, None) => {
                 let metadata = MetadataCache::new(issuer.issuer.clone()).allow_http(config.allow_http().items());
-                Endpoints::Discovered(Discovered::new(Arc::new(metadata)))
+                Endpoints::Discovered(Discovered::new(Arc::new(metadata), kind_of_provider))
             }
         };
         Some(RelyingParty {
@@ -673,7 +709,7 @@ impl<'c> Authorizer<'c> {
     fn policy(&self, one: &Issuer<'_>, audience: &[String]) -> Result<Policy<Access>, crate::jwt::InvalidPolicy> {
         let (config, issuer, own) = (self.config, one.template.as_str(), &one.own);
         let clients = own.clients.as_deref().unwrap_or(config.clients().items()).iter().cloned();
-        let algorithms = own.algorithms.clone().unwrap_or_else(|| config.algorithms());
+        let algorithms = own.algorithms.clone().unwrap_or_else(|| config.accepted_algorithms());
         let audience = own.audience.as_deref().unwrap_or(audience);
         let policy = if audience.is_empty() {
             Policy::access_token_without_audience(issuer, clients, &algorithms)?

@@ -4,8 +4,10 @@
 //! `docs/configuration.md` from the same declarations. What several sections have to agree on is checked after they are read.
 
 mod authorizer;
+mod client_keys;
 mod cors;
 mod declare;
+mod fapi;
 mod forms;
 mod hosts;
 mod integration;

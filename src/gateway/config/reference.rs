@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use super::GatewayConfig;
 use super::declare::Declared;
 use crate::http::page_texts;
+use crate::limits;
 
 /// A section, described.
 #[derive(Clone)]
@@ -73,6 +74,8 @@ pub(super) enum Form {
     Headers,
     Body,
     Jwks,
+    PrivateKeys,
+    Details,
 }
 
 /// The sections and variants of the document, each once, in the order in which they are met.
@@ -213,6 +216,15 @@ fn form_schema(form: &Form) -> Value {
         Form::Named(element) => json!({ "type": "object", "additionalProperties": form_schema(element) }),
         Form::Headers => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Form::Body => json!({ "type": ["string", "object", "array"] }),
+        Form::PrivateKeys => {
+            let key = [json!({ "type": "string", "minLength": 1 }), json!({ "type": "object", "required": ["kty"] })];
+            let list = json!({ "type": "array", "minItems": 1, "items": { "anyOf": key } });
+            json!({ "anyOf": [key[0], key[1], list] })
+        }
+        Form::Details => json!({
+            "type": "array", "minItems": 1, "maxItems": limits::MAX_AUTHORIZATION_DETAILS,
+            "items": { "type": "object", "required": ["type"], "properties": { "type": { "type": "string", "minLength": 1 } } }
+        }),
         Form::Jwks => json!({ "anyOf": [
             { "type": "object", "required": ["keys"], "properties": { "keys": { "type": "array" } } }, text
         ] }),
@@ -271,6 +283,8 @@ fn form_type(form: &Form) -> String {
         Form::Headers => "Readonly<Record<string, string>>".into(),
         Form::Body => "string | object".into(),
         Form::Jwks => "string | { readonly keys: readonly object[] }".into(),
+        Form::PrivateKeys => "string | object | readonly (string | object)[]".into(),
+        Form::Details => "readonly { readonly type: string; readonly [property: string]: unknown }[]".into(),
     }
 }
 
@@ -352,6 +366,8 @@ fn form_words(form: &Form) -> String {
         Form::Headers => "object: name and value".into(),
         Form::Body => "string, or JSON".into(),
         Form::Jwks => "object or JSON text".into(),
+        Form::PrivateKeys => "PEM, JWK or list".into(),
+        Form::Details => "list of objects".into(),
     }
 }
 

@@ -69,7 +69,7 @@ export const clientFor = (alg) => (alg === "RS256" ? "edgeward-service" : `edgew
  * @param {Record<string, object>} [options.accounts] users by id, with their claims; any id can log in
  * @param {object} [options.ttl]         seconds: { accessToken, idToken, refreshToken, session }
  * @param {boolean} [options.rotateRefreshTokens]
- * @param {object} [options.features] further features of `oidc-provider`
+ * @param {object} [options.oidc]        further configuration of `oidc-provider`; its features are added to those here
  * @param {boolean} [options.conformIdTokenClaims] ID tokens have the claims of the scope `openid` only; the others are at userinfo
  */
 export async function startProvider(options = {}) {
@@ -111,12 +111,12 @@ class LocalProvider {
     ttl = {},
     rotateRefreshTokens = true,
     conformIdTokenClaims = false,
-    features = {},
     opaque = [],
+    oidc = {},
   } = {}) {
     this.#options = {
       port, host, dialect, audiences, opaque, scopes, algs, gateways, accounts, rotateRefreshTokens, conformIdTokenClaims,
-      features,
+      oidc,
       ttl: { accessToken: 3600, idToken: 3600, refreshToken: 14 * 86400, session: 14 * 86400, ...ttl },
     };
     for (const alg of RSA_ALGS) {
@@ -473,7 +473,8 @@ class LocalProvider {
 
   /** Makes the provider anew over the same store: keys are fixed when it is made. */
   #rebuild() {
-    const { audiences, opaque, scopes, accounts, dialect, ttl, rotateRefreshTokens, conformIdTokenClaims, features } = this.#options;
+    const { audiences, opaque, scopes, accounts, dialect, ttl, rotateRefreshTokens, conformIdTokenClaims } = this.#options;
+    const { oidc: more } = this.#options;
     const auth0 = dialect === "auth0";
     const store = this.#store;
     const wishOf = (ctx) => this.#tickets.get(ctx?.get("x-token-ticket")) ?? {};
@@ -534,8 +535,8 @@ class LocalProvider {
           },
         },
       },
+      ...more,
       features: {
-        ...features,
         devInteractions: { enabled: false },
         clientCredentials: { enabled: true },
         jwtUserinfo: { enabled: true },
@@ -563,6 +564,7 @@ class LocalProvider {
             };
           },
         },
+        ...more.features,
       },
     });
     // Readers that go away are part of the tests; real faults of the provider are shown.
