@@ -99,6 +99,12 @@ export interface AuthorizerConfig {
   token_from?: readonly TokenSourceConfig[];
   /** The claims that must be equal before the rights of an access token count for the user of an ID token. */
   subject_match?: SubjectMatchConfig;
+  /** Tokens that are bound to a key of their client (DPoP, RFC 9449), which come with the scheme `DPoP` and a proof: accepted beside bearer tokens (`allowed`), or alone (`required`). A bound token without its proof is refused in any case. See [docs/bound-tokens.md](bound-tokens.md). Default: `"off"`. */
+  dpop?: "off" | "allowed" | "required" | Placeholder;
+  /** Secrets of at least 32 characters each. With them, a proof needs a nonce that the gateway has given out. The first makes nonces, all are recognized. */
+  dpop_nonce_secret?: string | readonly string[];
+  /** Tokens that are bound to a client certificate (mutual TLS, RFC 8705), which the client must have presented to Cloudflare: `allowed` or `required`, likewise. Default: `"off"`. */
+  mtls?: "off" | "allowed" | "required" | Placeholder;
 }
 
 /** A rule on a claim that is a text, a list of texts, or a boolean. All conditions must be met; a claim that is absent or of another form meets none. */
