@@ -9,7 +9,7 @@
 import { join } from "node:path";
 import autocannon from "autocannon";
 import { session, sessionCookie } from "../tests/node/support/seal.mjs";
-import { AUDIENCE, ISSUER, jwks, tokens } from "./inputs.mjs";
+import { AUDIENCE, boundRequests, ISSUER, jwks, tokens } from "./inputs.mjs";
 import { emit, median, quick } from "./measure.mjs";
 import { builtWorker, bundle, startRuntime, tellsCpuTime } from "./runtime.mjs";
 
@@ -19,6 +19,8 @@ const POOL = 2_400; // several times what the verified-token cache holds
 const REQUESTS = quick ? 2_400 : 9_600; // a multiple of the pool: every token is sent equally often
 const GENERATIONS = quick ? 1 : growth ? 3 : 6; // of processes: what the engine optimises, and when, differs from one to the next
 const CPU_ROUNDS = 3;
+/** Requests of a round with proofs of possession. A process remembers some 32,000 of them. */
+const PROOFS = 4_800;
 const ROUND_US = 250_000; // of CPU time, for requests that are too slow for as many as above
 const PATH = "/api/items";
 const BODY = { items: [] };
@@ -56,6 +58,8 @@ const loginConfig = {
 };
 
 const pool = tokens("RS256", POOL).map((token) => ({ authorization: `Bearer ${token}` }));
+
+const bound = boundRequests(POOL);
 
 /** A session with what a provider's tokens hold. */
 const payload = JSON.parse(Buffer.from(pool[0].authorization.split(".")[1], "base64url"));
@@ -145,6 +149,7 @@ async function contenders() {
     const built = builtWorker(join(site, "build"));
     all.edgeward = [built, { EDGEWARD: config }];
     all.login = [built, { EDGEWARD: loginConfig }];
+    all.dpop = [built, { EDGEWARD: { ...config, authorizer: { ...config.authorizer, dpop: "allowed" } } }];
     // As wrangler deploys it.
     all.deployed = [await bundle(join(site, "worker.js")), { EDGEWARD: config }];
   }
@@ -154,6 +159,11 @@ async function contenders() {
       const worker = await start(name, ...given);
       if (name === "hello") {
         series.push({ id: "cpu.hello", worker, given: pool });
+        continue;
+      }
+      if (name === "dpop") {
+        // Every round with proofs of its own.
+        series.push({ id: "cpu.dpop.distinct", worker, amount: PROOFS, get given() { return bound(worker.url + PATH, PROOFS); } });
         continue;
       }
       series.push({ id: `cpu.${name}.repeated`, worker, given: pool.slice(0, 1) });

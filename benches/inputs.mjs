@@ -1,6 +1,6 @@
 // What every contender gets: keys, genuine tokens, and tokens that must be refused.
 
-import { createPrivateKey, createPublicKey, randomBytes } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { base64url, makeToken, nowSeconds, publicJwk, signatureOf } from "../tests/node/support/tokens.mjs";
@@ -20,17 +20,32 @@ const signers = { RS256: privateKey("rsa2048-a"), PS256: privateKey("rsa2048-b")
 export const jwks = { keys: Object.keys(KIDS).map((alg) => publicJwk(signers[alg], { kid: KIDS[alg], alg, use: "sig" })) };
 
 /** A token such as Auth0 issues for an API. */
-function token(alg, i) {
+function token(alg, i, more) {
   const payload = {
     iss: ISSUER, sub: `auth0|${i.toString(16).padStart(24, "0")}`, aud: [AUDIENCE, `${ISSUER}userinfo`], iat: now - 60,
     exp: now + 86_400, scope: "openid profile email read:items write:items", azp: "Zk3v9QbT5wXy7LmN2pRs8uAe1cFgHjKd",
-    permissions: ["read:items", "write:items"], "https://example.com/roles": ["editor"],
+    permissions: ["read:items", "write:items"], "https://example.com/roles": ["editor"], ...more,
   };
   return makeToken({ header: { alg, typ: "JWT", kid: KIDS[alg] }, payload, key: signers[alg] });
 }
 
 /** So many distinct genuine tokens. */
 export const tokens = (alg, count) => Array.from({ length: count }, (_, i) => token(alg, i));
+
+/** A function that returns the headers of so many requests to a URL, each with a proof of its own, for `count` distinct tokens that are bound to a key (DPoP). */
+export function boundRequests(count) {
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const { crv, kty, x, y } = publicKey.export({ format: "jwk" });
+  const jkt = createHash("sha256").update(JSON.stringify({ crv, kty, x, y })).digest("base64url");
+  const bound = Array.from({ length: count }, (_, i) => token("RS256", i, { cnf: { jkt } }));
+  const header = { alg: "ES256", typ: "dpop+jwt", jwk: { kty, crv, x, y } };
+  return (htu, amount) =>
+    Array.from({ length: amount }, (_, i) => {
+      const text = bound[i % count];
+      const payload = { jti: randomBytes(16).toString("base64url"), htm: "GET", htu, iat: nowSeconds(), ath: createHash("sha256").update(text).digest("base64url") };
+      return { authorization: `DPoP ${text}`, dpop: makeToken({ header, payload, key: privateKey }) };
+    });
+}
 
 /** A public key of each size, with one signature of a message as long as a digest. */
 export function operations() {

@@ -32,7 +32,7 @@ use crate::json::{Document, Value};
 use crate::jwk::{KeysError, KeysUnavailable, VerifyingKey};
 use crate::jwt::{Binding, UntrustedToken, parse_claims};
 use crate::limits;
-use crate::text::{concat, hex, unhex};
+use crate::text::concat;
 use crate::verifier::VerificationError;
 
 /// The accepted algorithms, of each type of key.
@@ -253,31 +253,38 @@ fn unsupported() -> VerificationError {
 /// Returns a URL without query and fragment in a normal form (RFC 3986 §6.2.2 and §6.2.3), in which two URLs are equal only if every server
 /// reads them alike. `None` if it is not an absolute URL of http without user name.
 fn normalized(url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://")?;
+    let (scheme, rest) = url.split_once(':')?;
+    let rest = rest.strip_prefix("//")?;
     let default_port = match scheme {
         _ if scheme.eq_ignore_ascii_case("https") => ":443",
         _ if scheme.eq_ignore_ascii_case("http") => ":80",
         _ => return None,
     };
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (rest, _) = rest.split_at_checked(position(rest, b"?#"))?;
+    let (authority, path) = rest.split_at_checked(position(rest, b"/"))?;
     let authority = authority.strip_suffix(default_port).unwrap_or(authority);
-    if authority.is_empty() || authority.contains(['@', '\\']) {
+    if authority.is_empty() || position(authority, b"@\\") < authority.len() {
         return None;
     }
-    let mut out = concat(&[scheme, "://", authority]).to_ascii_lowercase();
-    let bytes = path.as_bytes();
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let digits = path.get(at + 1..at + 3).filter(|_| byte == b'%');
-        let escaped = digits.and_then(unhex).and_then(|octets| octets.first().copied());
-        at += if escaped.is_some() { 3 } else { 1 };
-        match escaped {
-            Some(octet) if is_unreserved(octet) => out.push(octet.into()),
-            Some(octet) => push_escaped(&mut out, octet),
-            None if is_unreserved(byte) || b"/%!$&'()*+,;=:@".contains(&byte) => out.push(byte.into()),
-            // As runtimes do.
-            None => push_escaped(&mut out, byte),
+    let mut out = concat(&[scheme, "://", authority]);
+    out.make_ascii_lowercase();
+    let mut bytes = path.as_bytes();
+    while let Some((&byte, rest)) = bytes.split_first() {
+        let escaped = match rest {
+            [high, low, ..] if byte == b'%' => digit(*high).zip(digit(*low)).map(|(high, low)| high << 4 | low),
+            _ => None,
+        };
+        bytes = if escaped.is_some() { rest.get(2..).unwrap_or_default() } else { rest };
+        let octet = escaped.unwrap_or(byte);
+        // What is no part of a path is escaped, as runtimes do.
+        let is_plain = is_unreserved(octet) || escaped.is_none() && b"/%!$&'()*+,;=:@".contains(&octet);
+        if is_plain {
+            out.push(octet.into());
+        } else {
+            out.push('%');
+            for half in [octet >> 4, octet & 15] {
+                out.push(char::from(if half < 10 { b'0' + half } else { b'A' - 10 + half }));
+            }
         }
     }
     if path.is_empty() {
@@ -286,13 +293,22 @@ fn normalized(url: &str) -> Option<String> {
     Some(out)
 }
 
+/// Returns the position of the first of these characters, or the end.
+fn position(text: &str, characters: &[u8]) -> usize {
+    text.bytes().position(|byte| characters.contains(&byte)).unwrap_or(text.len())
+}
+
 const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-fn push_escaped(out: &mut String, octet: u8) {
-    out.push('%');
-    out.push_str(&hex(&[octet]));
+const fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
 }
 
 impl core::fmt::Debug for ProofRequest<'_> {

@@ -1,6 +1,7 @@
 //! Text from parts and numbers, without the standard library's formatting, which would be larger than most of its users.
 
 use alloc::string::String;
+#[cfg(feature = "gateway")]
 use alloc::vec::Vec;
 
 /// Concatenates the parts.
@@ -50,6 +51,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Reads bytes in hexadecimal.
+#[cfg(feature = "gateway")]
 #[must_use]
 pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());

@@ -143,7 +143,7 @@ enum Counts {
 #[test]
 fn rights_come_only_from_a_token_verified_for_this_gateway_and_user() {
     use Counts::{Nothing, Own, Stated};
-    let cases: [(&str, String, Counts); 16] = [
+    let cases: [(&str, String, Counts); 18] = [
         ("scope", access_token().text(), Own(&["read:things", "write:things"])),
         ("an empty scope", access_token().claim("scope", "").text(), Own(&[])),
         ("scp", access_token().without("scope").claim("scp", json!(["read:things"])).text(), Own(&["read:things"])),
@@ -164,12 +164,19 @@ fn rights_come_only_from_a_token_verified_for_this_gateway_and_user() {
         ("an expired token", access_token().claim("exp", NOW - 6).text(), Nothing),
         ("an ID token", id_token().claim("nonce", "n").claim("aud", json!([AUDIENCE])).text(), Nothing),
         ("an opaque token", "opaque".into(), Nothing),
+        ("a token bound to a key", access_token().claim("cnf", json!({ "jkt": "A".repeat(43) })).text(), Nothing),
+        (
+            "one bound to a certificate",
+            access_token().claim("cnf", json!({ "x5t#S256": "A".repeat(43) })).text(),
+            Nothing,
+        ),
     ];
     let stated = [None, Some(""), Some("stated:scope other")];
     let former = json!({ "access_token": access_token().claim("scope", "former:scope").text() });
     for (what, access, counts) in &cases {
         for scope in stated {
-            let deployment = new_deployment(&json!({}));
+            // That API clients may send bound tokens with proofs does not matter: a session has none.
+            let deployment = new_deployment(&json!({ "dpop": "allowed", "mtls": "allowed" }));
             let reply = match scope {
                 Some(scope) => json!({ "access_token": access, "scope": scope }),
                 None => json!({ "access_token": access }),

@@ -1,6 +1,7 @@
 //! Forwarding: the changes to a request for an origin and to the origin's response. The host passes the bodies.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -38,8 +39,12 @@ pub struct Forward<'g> {
     session: Option<SessionContext>,
     /// The refusal that the route only observes.
     observed: Option<Observed>,
-    /// Whether the gateway has checked the request's proof of possession, which is of no use to another server.
-    has_used_proof: bool,
+    /// The request's proof of possession, if the gateway has checked it: it is of no use to another server.
+    used_proof: Option<Box<UsedProof>>,
+}
+
+/// A proof of possession that was checked.
+struct UsedProof {
     /// The nonce for the client's next proof.
     next_nonce: Option<String>,
 }
@@ -123,8 +128,7 @@ impl<'g> Forward<'g> {
             is_never_stored: false,
             session: None,
             observed: None,
-            has_used_proof: false,
-            next_nonce: None,
+            used_proof: None,
         }
     }
 
@@ -134,7 +138,7 @@ impl<'g> Forward<'g> {
         self.gateway.drops(name)
             // Cookies that remain are among the headers to set.
             || !self.keeps_cookies && name.eq_ignore_ascii_case("cookie")
-            || self.has_used_proof && name.eq_ignore_ascii_case(PROOF)
+            || self.used_proof.is_some() && name.eq_ignore_ascii_case(PROOF)
             || (self.options.strip_authorization || self.observed.as_ref().is_some_and(|observed| observed.has_token))
                 && name.eq_ignore_ascii_case("authorization")
     }
@@ -165,7 +169,7 @@ impl<'g> Forward<'g> {
     pub fn response_edits(&self, status: u16, cache_control: Option<&str>) -> Vec<HeaderEdit> {
         let mut edits = Vec::new();
         let cookies = self.session.as_ref().map(SessionContext::cookies).unwrap_or_default();
-        if let Some(nonce) = &self.next_nonce {
+        if let Some(nonce) = self.used_proof.as_ref().and_then(|used| used.next_nonce.as_ref()) {
             edits.push(HeaderEdit::Set(NONCE.into(), nonce.clone()));
         }
         if let Some(observed) = &self.observed {
@@ -269,7 +273,9 @@ impl Answer<'_> {
                 Some(nonce) => reply.with(NONCE, nonce),
                 None => reply,
             }),
-            Self::Forward(forward) => Self::Forward(Forward { has_used_proof: true, next_nonce, ..forward }),
+            Self::Forward(forward) => {
+                Self::Forward(Forward { used_proof: Some(Box::new(UsedProof { next_nonce })), ..forward })
+            }
         }
     }
 

@@ -161,8 +161,11 @@ pub fn with_dpop_challenge(mut reply: Reply, is_dpop: bool, is_only: bool) -> Re
         (false, false) => return reply,
     };
     let dpop = concat(&["DPoP", dpop, r#", algs=""#, ALGORITHM_NAMES, "\""]);
-    let both: [&str; 2] = if is_first { [&dpop, bearer] } else { [bearer, &dpop] };
-    *challenge = if has_other { both.join(", ") } else { dpop };
+    *challenge = match (is_first, has_other) {
+        (true, true) => concat(&[&dpop, ", ", bearer]),
+        (false, true) => concat(&[bearer, ", ", &dpop]),
+        _ => dpop,
+    };
     reply
 }
 

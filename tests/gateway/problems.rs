@@ -464,6 +464,22 @@ fn mistakes() -> Vec<(&'static str, String)> {
                 "issuers": [{ "issuer": "https://b.example", "algorithms": ["RS256"] }]
             })),
         ),
+        // Bound tokens
+        ("a mode of proofs that does not exist", at(valid(), "/authorizer/dpop", json!("on"))),
+        ("a mode of certificates that is a boolean", at(valid(), "/authorizer/mtls", json!(true))),
+        ("secrets for nonces without proofs", at(valid(), "/authorizer/dpop_nonce_secret", json!("x".repeat(32)))),
+        (
+            "a short secret for nonces",
+            at(at(valid(), "/authorizer/dpop", json!("allowed")), "/authorizer/dpop_nonce_secret", json!(["x"])),
+        ),
+        (
+            "no secret for nonces",
+            at(at(valid(), "/authorizer/dpop", json!("allowed")), "/authorizer/dpop_nonce_secret", json!([])),
+        ),
+        (
+            "proofs where Authorization is not read",
+            at(token_from(json!([{ "header": "X-Token" }])), "/authorizer/dpop", json!("allowed")),
+        ),
         // Types of providers
         ("an unknown type", at(valid(), "/authorizer/type", json!("octa"))),
         ("no type", json!({ "authorizer": {}, "paths": valid()["paths"] })),

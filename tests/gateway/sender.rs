@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::support::host::VirtualHost;
-use crate::support::{Mint, NOW, TestKey, hmac_sha256, key_8192, key_b, key_c};
+use crate::support::{Mint, NOW, Rng, TestKey, hmac_sha256, key_8192, key_b, key_c};
 use crate::{ALLOWED, Headers, Login, ORIGIN, code, config, config_with_cors, gateway, handle, problem, token, values};
 
 const ALGS: &str = r#"algs="ES256 EdDSA Ed25519 PS256 RS256""#;
@@ -761,4 +761,35 @@ fn scripts_of_other_origins_may_send_proofs() {
     assert_eq!(allowed(&nonces), ("DPoP, Authorization".into(), "DPoP-Nonce, www-authenticate".into()));
     nonces["cors"]["allow_headers"] = json!(["x-a"]);
     assert_eq!(allowed(&nonces).0, "x-a");
+}
+
+#[test]
+fn no_mutated_proof_panics_and_none_with_another_signature_passes() {
+    let (gateway, host) = (dpop("allowed"), VirtualHost::default());
+    let token = bound().text();
+    let proof = Proof::of(&token);
+    let (header, claims) = (proof.header.to_string(), proof.claims.to_string());
+    let signature = proof.text().rsplit_once('.').unwrap().1.to_owned();
+    let pieces: [&[u8]; 12] =
+        [b"", b"%", b"%4", b"%zz", b"://", b"\\u0000", b"null", b"-1", b"1e400", b"\xff", b"\"jti\":[]", b"[[[[[["];
+    let mut rng = Rng(9);
+    let mut mutated = |text: &str| {
+        let mut text = text.as_bytes().to_vec();
+        for _ in 0..=rng.below(3) {
+            let at = rng.below(text.len() + 1);
+            let end = (at + rng.below(8)).min(text.len());
+            drop(text.splice(at..end, pieces[rng.below(pieces.len())].iter().copied()));
+        }
+        text
+    };
+    let mut passed = 0;
+    for _ in 0..20_000 {
+        let (new_header, new_claims) = (mutated(&header), mutated(&claims));
+        let is_same = new_header == header.as_bytes() && new_claims == claims.as_bytes();
+        let text = format!("{}.{}.{signature}", base64url::encode(&new_header), base64url::encode(&new_claims));
+        let has_passed = matches!(send(&gateway, &host, &token, &text), Answer::Forward(_));
+        assert!(!has_passed || is_same, "{}", String::from_utf8_lossy(&new_claims));
+        passed += u32::from(has_passed);
+    }
+    assert!(passed <= 1, "a proof is used once");
 }

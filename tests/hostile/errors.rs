@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use edgeward::error::{AudienceHint, ClaimName, Forbidden, Malformed, Mismatch, TokenKind, VerifyError};
+use edgeward::error::{
+    AudienceHint, CertificateError, ClaimName, Forbidden, Malformed, Mismatch, ProofError, TokenKind, VerifyError,
+};
 use edgeward::jwk::KeysError;
 use edgeward::jwt::Algorithm;
 
@@ -19,6 +21,15 @@ fn forms() -> Vec<VerifyError> {
         audience(AudienceHint::LoginClient),
         audience(AudienceHint::Untrusted),
         audience(AudienceHint::Unexpected),
+        VerifyError::Proof(ProofError::AlgNotAllowed),
+        VerifyError::Proof(ProofError::KeyInvalid),
+        VerifyError::Proof(ProofError::KeyMismatch),
+        VerifyError::Proof(ProofError::SignatureInvalid),
+        VerifyError::Proof(ProofError::MethodMismatch),
+        VerifyError::Proof(ProofError::UrlMismatch),
+        VerifyError::Proof(ProofError::TokenMismatch),
+        VerifyError::Proof(ProofError::Expired),
+        VerifyError::Proof(ProofError::IssuedInFuture),
     ]
 }
 
@@ -50,6 +61,14 @@ fn all() -> Vec<VerifyError> {
         VerifyError::TokenIssuedInFuture { iat: 2, now: 1 },
         VerifyError::TokenTooOld { iat: 1, max_age_s: 1 },
         VerifyError::TokenSenderConstrained,
+        VerifyError::TokenNotBound,
+        VerifyError::Proof(ProofError::Missing),
+        VerifyError::Proof(ProofError::Malformed),
+        VerifyError::Proof(ProofError::NonceRequired),
+        VerifyError::Proof(ProofError::Replayed),
+        VerifyError::Certificate(CertificateError::Missing),
+        VerifyError::Certificate(CertificateError::NotVerified),
+        VerifyError::Certificate(CertificateError::Mismatch),
         VerifyError::NonceMismatch,
         VerifyError::AzpMismatch(mismatch()),
         VerifyError::AtHashMismatch,
