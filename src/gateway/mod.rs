@@ -27,6 +27,7 @@ mod route;
 #[cfg(feature = "unicode")]
 mod session_tests;
 mod token_source;
+mod upstream;
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -58,7 +59,7 @@ use crate::http::page::Pages;
 use crate::http::path::RequestPath;
 use crate::http::{Reply, RequestHead, canonical_name, cookies_without};
 use crate::jwt::ClaimPath;
-use crate::oidc::RelyingParty;
+use crate::oidc::{RelyingParty, UpstreamClient, UpstreamTokens};
 use crate::url::is_issuer;
 use crate::verifier::Verifier;
 
@@ -85,6 +86,8 @@ struct Routes {
 struct Trust {
     verifier: Option<Arc<Verifier>>,
     login: Option<Arc<RelyingParty>>,
+    /// Obtains tokens for upstreams; `None` if no route has `upstream_auth`.
+    upstream: Option<Arc<UpstreamClient>>,
     resource: Option<ProtectedResource>,
     roles_claims: Vec<(String, ClaimPath)>,
     token_sources: Vec<TokenSource>,
@@ -191,9 +194,12 @@ impl Gateway {
     fn new(routes: Routes, surroundings: Surroundings, trust: Trust) -> Self {
         let Surroundings { unicode, cors, pages } = surroundings;
         let Routes { mut routes, table, has_default_login } = routes;
-        let Trust { verifier, login, resource, roles_claims, token_sources } = trust;
+        let Trust { verifier, login, upstream, resource, roles_claims, token_sources } = trust;
         for route in &mut routes {
             route.login_step = route.integration.login_step().zip(login.clone());
+        }
+        if let Some(client) = &upstream {
+            set_upstream_tokens(&mut routes, client);
         }
         let mut reserved_headers = ReservedHeaders::default();
         for route in &routes {
@@ -264,6 +270,13 @@ impl Gateway {
             return self.login();
         }
         self.all().filter_map(Self::login).find(|party| party.has_sealed(sealed))
+    }
+
+    /// Returns the upstream tokens of the [object](crate::oidc::LoginHost::coordinate_upstream) with this name.
+    #[must_use]
+    pub fn upstream_tokens(&self, name: &str) -> Option<&Arc<UpstreamTokens>> {
+        let mut tokens = self.all().flat_map(|gateway| &gateway.routes).filter_map(|one| one.upstream_tokens.as_ref());
+        tokens.find(|tokens| tokens.name() == name && !tokens.is_exchange())
     }
 
     /// Returns which requests are logged, if any.
@@ -369,6 +382,25 @@ impl Gateway {
             is_own_cookie(name, session)
                 || self.token_cookies.iter().any(|one| canonical_name(name).eq(one.iter().copied()))
         })
+    }
+}
+
+/// Gives the routes their upstream tokens, which those with the same `upstream_auth` share.
+fn set_upstream_tokens(routes: &mut [Route], client: &Arc<UpstreamClient>) {
+    let mut all: Vec<Arc<UpstreamTokens>> = Vec::new();
+    for route in routes {
+        let Some(auth) = route.integration.options().and_then(|options| options.upstream_auth.as_ref()) else {
+            continue;
+        };
+        let tokens = match all.iter().find(|tokens| tokens.auth() == auth) {
+            Some(tokens) => Arc::clone(tokens),
+            None => {
+                let tokens = Arc::new(UpstreamTokens::new(client, auth.clone()));
+                all.push(Arc::clone(&tokens));
+                tokens
+            }
+        };
+        route.upstream_tokens = Some(tokens);
     }
 }
 

@@ -81,6 +81,28 @@ impl core::fmt::Debug for Secret {
 }
 
 impl Client {
+    /// Returns a client that obtains tokens without a login.
+    pub(crate) fn without_login(id: String, auth: ClientAuth) -> Self {
+        Self {
+            id,
+            auth,
+            redirect_uri: String::new(),
+            callback_uri: None,
+            default_return_to: ReturnTo::default(),
+            scope: String::new(),
+            audience: None,
+            audience_parameter: "audience",
+            authorization_params: Vec::new(),
+            organizations: Vec::new(),
+            required_claims: Vec::new(),
+            claim_rules: Vec::new(),
+            subject_match: SubjectMatch::default(),
+            session_claims: None,
+            userinfo_at_login: false,
+            forwards_ip: false,
+        }
+    }
+
     /// Returns the gateway's own origin, taken from `redirect_uri`.
     #[must_use]
     pub fn origin(&self) -> &str {

@@ -11,6 +11,7 @@
 //! | refresh | `refresh`, `refresh_coordinator`, `session_coordinator` | RFC 6749 §6, OpenID Connect Core §12.2 |
 //! | userinfo | `userinfo` | OpenID Connect Core §5.3 |
 //! | logout | `logout` | OpenID Connect RP-Initiated Logout 1.0, RFC 7009 |
+//! | tokens for upstreams | `upstream`, `upstream_slots` | RFC 6749 §4.4, RFC 8693 |
 
 mod callback;
 mod client;
@@ -31,6 +32,8 @@ mod session_coordinator;
 mod session_job;
 mod token_response;
 mod transaction;
+mod upstream;
+mod upstream_slots;
 mod userinfo;
 
 pub use callback::CallbackError;
@@ -55,6 +58,8 @@ pub use session_job::SessionJob;
 pub use token_response::EndpointFailure;
 pub use transaction::LOGIN_COOKIE_PREFIX;
 pub(crate) use transaction::{LoginRequest, RecentCallbacks, ReplayGuard};
+pub use upstream::UpstreamTokens;
+pub(crate) use upstream::{SubjectToken, UpstreamAuth, UpstreamClient, UpstreamGrant};
 pub use userinfo::UserinfoError;
 
 pub use crate::discovery::DiscoveryError;

@@ -24,6 +24,7 @@ mod refresh;
 mod shared;
 mod storm;
 mod tenants;
+mod upstream;
 mod userinfo;
 mod without_api;
 

@@ -28,9 +28,9 @@ use crate::jwt::{Access, Algorithm, ClaimPath, ClaimRule, Policy, Profile, Requi
 use crate::limits;
 use crate::oidc::{
     Client, ClientAuth, Discovered, Endpoints, LoginState, OWN_PARAMETERS, Provider, RelyingParty, ReturnTo, Secret,
-    SubjectMatch, is_about_user,
+    SubjectMatch, UpstreamClient, is_about_user,
 };
-use crate::session::LoginBinding;
+use crate::session::{LoginBinding, Sealer};
 use crate::shared::Shared;
 use crate::text::sorted;
 use crate::url::{HttpUrl, is_host, is_loopback, is_within_domain, split_port};
@@ -528,12 +528,7 @@ impl<'c> Authorizer<'c> {
                 "must be the host of authorizer.redirect_uri or a parent of it: browsers accept no cookie for another domain",
             );
         }
-        let secrets = || secrets.iter().cloned().map(Secret::new).collect();
-        let auth = match auth {
-            ClientAuthMethod::Post => ClientAuth::Post(secrets()),
-            ClientAuthMethod::Basic => ClientAuth::Basic(secrets()),
-            ClientAuthMethod::None => ClientAuth::None,
-        };
+        let auth = self.client_auth();
         let tenants = config.tenants().cloned();
         let id_policy = Policy::id_token(&issuer.template, &id, &config.algorithms())
             .map(|policy| tenants.into_iter().fold(policy, Policy::tenants))
@@ -571,14 +566,7 @@ impl<'c> Authorizer<'c> {
         };
         let keys = access.as_ref().and_then(|verifier| verifier.keys().next().cloned());
         let keys = keys.unwrap_or_else(|| Arc::new(self.keys_of(issuer)));
-        let endpoints = match (kind, keys.metadata()) {
-            (Type::Auth0, _) => Endpoints::Fixed(Arc::new(Provider::auth0(&issuer.issuer))),
-            (_, Some(metadata)) => Endpoints::Discovered(Discovered::new(Arc::clone(metadata))),
-            (_, None) => {
-                let metadata = MetadataCache::new(issuer.issuer.clone()).allow_http(config.allow_http().items());
-                Endpoints::Discovered(Discovered::new(Arc::new(metadata)))
-            }
-        };
+        let endpoints = self.endpoints(&issuer.issuer, &keys);
         Some(RelyingParty {
             after_logout: config.post_logout_uri().cloned().unwrap_or_else(|| format!("{}/", client.home())),
             login_path: redirects::login_page(routes),
@@ -589,6 +577,86 @@ impl<'c> Authorizer<'c> {
             endpoints,
             access,
             state: Shared::new(LoginState::default()),
+        })
+    }
+
+    /// How the client authenticates.
+    fn client_auth(&self) -> ClientAuth {
+        let secrets = || self.config.client_secret().items().iter().cloned().map(Secret::new).collect();
+        match self.config.client_auth() {
+            ClientAuthMethod::Post => ClientAuth::Post(secrets()),
+            ClientAuthMethod::Basic => ClientAuth::Basic(secrets()),
+            ClientAuthMethod::None => ClientAuth::None,
+        }
+    }
+
+    /// The provider's endpoints. `keys`: those of its issuer.
+    fn endpoints(&self, issuer: &str, keys: &KeyCache) -> Endpoints {
+        match (self.config.kind().value, keys.metadata()) {
+            (Some(Type::Auth0), _) => Endpoints::Fixed(Arc::new(Provider::auth0(issuer))),
+            (_, Some(metadata)) => Endpoints::Discovered(Discovered::new(Arc::clone(metadata))),
+            (_, None) => {
+                let metadata = MetadataCache::new(issuer.into()).allow_http(self.config.allow_http().items());
+                Endpoints::Discovered(Discovered::new(Arc::new(metadata)))
+            }
+        }
+    }
+
+    /// The client that obtains tokens for upstreams, at the first issuer. `keys`: those of that issuer, if they are used already.
+    pub(super) fn upstream_client(
+        &self,
+        reader: &mut Reader<'_>,
+        session: &SessionConfig,
+        keys: Option<&KeyCache>,
+    ) -> Option<UpstreamClient> {
+        let config = self.config;
+        let issuer = self.issuers.first()?;
+        let (client_id, client_secret) = (config.client_id(), config.client_secret());
+        if client_id.is_absent() && !reader.has_error_at("authorizer.client_id") {
+            reader.error(
+                "authorizer.client_id",
+                "is missing, and there are routes with upstream_auth; or set AUTH0_CLIENT_ID",
+            );
+        }
+        if config.client_auth() == ClientAuthMethod::None {
+            reader.error(
+                "authorizer.client_auth",
+                "is \"none\", and there are routes with upstream_auth: only a client with a secret obtains tokens for them",
+            );
+        } else if client_secret.is_absent() && !reader.has_error_at("authorizer.client_secret") {
+            reader.error(
+                "authorizer.client_secret",
+                "is missing, and there are routes with upstream_auth: set it, or AUTH0_CLIENT_SECRET",
+            );
+        }
+        let id = client_id.cloned()?;
+        let of_client = match (config.audience_parameter().value, config.kind().value) {
+            (Some(AudienceParameter::Audience), _) | (None | Some(AudienceParameter::None), Some(Type::Auth0)) => {
+                "audience"
+            }
+            _ => "resource",
+        };
+        let of_exchange = if config.audience_parameter().value == Some(&AudienceParameter::Resource) {
+            "resource"
+        } else {
+            "audience"
+        };
+        let own_keys;
+        let keys = match keys {
+            Some(keys) => keys,
+            None => {
+                own_keys = self.keys_of(issuer);
+                &own_keys
+            }
+        };
+        let binding = LoginBinding { issuer: &issuer.issuer, client_id: &id, audience: &[] };
+        Some(UpstreamClient {
+            sealer: Sealer::new(session.secrets().items(), binding),
+            endpoints: self.endpoints(&issuer.issuer, keys),
+            client: Client::without_login(id, self.client_auth()),
+            issuer: issuer.issuer.clone(),
+            audience_parameters: [of_client, of_exchange],
+            gate: Shared::default(),
         })
     }
 

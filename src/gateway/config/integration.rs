@@ -11,6 +11,7 @@ use super::reader::{Field, Reader};
 #[cfg(test)]
 use super::reference;
 use super::suggestion::unknown;
+use super::upstream::UpstreamAuthForm;
 use crate::gateway::headers::{HeaderTemplates, HeaderValue};
 use crate::gateway::route::{ForwardOptions, Integration};
 use crate::http::is_token;
@@ -58,6 +59,8 @@ section! {
         timeout_ms: OriginTimeout;
         /// Removed from the beginning of the path before forwarding. The route's path must begin with it.
         strip_prefix: Text;
+        /// A token that the gateway obtains for the origin. It is sent as `Authorization: Bearer …`, or in the headers whose value is `$m2m` or `Bearer $m2m`. See [docs/upstream.md](docs/upstream.md).
+        upstream_auth: UpstreamAuthForm;
     }
 }
 
@@ -76,6 +79,8 @@ section! {
         timeout_ms: OriginTimeout;
         /// As for `http_proxy`.
         strip_prefix: Text;
+        /// As for `http_proxy`.
+        upstream_auth: UpstreamAuthForm;
     }
 }
 
@@ -119,6 +124,7 @@ impl IntegrationConfig {
                     sets_forwarded: config.forwarded(),
                     timeout_ms: config.timeout_ms().cloned(),
                     prefix: config.strip_prefix().cloned().unwrap_or_default(),
+                    upstream_auth: config.upstream_auth().cloned(),
                 },
             },
             Self::Service(config) => Integration::Service {
@@ -129,6 +135,7 @@ impl IntegrationConfig {
                     sets_forwarded: config.forwarded(),
                     timeout_ms: config.timeout_ms().cloned(),
                     prefix: config.strip_prefix().cloned().unwrap_or_default(),
+                    upstream_auth: config.upstream_auth().cloned(),
                 },
             },
             Self::Respond(config) => {
@@ -243,6 +250,8 @@ fn unknown_template(text: &str) -> Option<String> {
         match after.get(..end)? {
             "" | "env" | "secrets" | "secret" => None,
             "claims" | "token" => Some("$claims and $token stand alone: $claims.sub, $token, or Bearer $token".into()),
+            // Letters only: it ends before a digit.
+            "m" if after.starts_with("m2m") => Some("$m2m stands alone: $m2m, or Bearer $m2m".into()),
             word => Some(unknown("template", &format!("${word}"), &["$claims", "$token", "$env", "$secrets"])),
         }
     })
