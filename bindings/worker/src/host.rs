@@ -182,9 +182,36 @@ impl LoginHost for WorkerHost {
         !self.binding("EDGEWARD_SESSIONS").is_undefined()
     }
 
-    async fn coordinate(&self, message: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> {
+    fn coordinate(
+        &self,
+        message: CoordinatorMessage,
+    ) -> impl Future<Output = Result<CoordinatorResponse, Unreachable>> {
         let CoordinatorMessage { session, action, sealed, timeout_ms } = message;
-        let sent = ask_coordinator(self.env.as_ref(), &session, action.name(), &sealed, timeout_ms);
+        self.ask(session, action.name(), sealed, timeout_ms)
+    }
+
+    fn coordinate_upstream(
+        &self,
+        name: String,
+        timeout_ms: u32,
+    ) -> impl Future<Output = Result<CoordinatorResponse, Unreachable>> {
+        self.ask(name.clone(), UPSTREAM_TOKEN, name, timeout_ms)
+    }
+}
+
+/// The action of a Durable Object that obtains a token for upstreams. The message is the object's name.
+pub(crate) const UPSTREAM_TOKEN: &str = "token";
+
+impl WorkerHost {
+    /// Sends a message to the Durable Object with this name.
+    async fn ask(
+        &self,
+        name: String,
+        action: &'static str,
+        message: String,
+        timeout_ms: u32,
+    ) -> Result<CoordinatorResponse, Unreachable> {
+        let sent = ask_coordinator(self.env.as_ref(), &name, action, &message, timeout_ms);
         let response = JsFuture::from(sent.map_err(|_| Unreachable::Network)?).await;
         let response = Array::from(&response.map_err(|_| Unreachable::Network)?);
         let status = response.get(0).as_f64().unwrap_or_default() as u16;
