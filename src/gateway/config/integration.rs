@@ -49,7 +49,7 @@ section! {
     pub(super) struct ProxyConfig {
         /// The origin, with a path to put in front if it has one. The request's path is appended byte for byte.
         url: UpstreamUrl, required "where to send requests";
-        /// Headers to set. Values are literals, `$claims.name`, `$claims["name"]`, `$token` or `Bearer $token`. Arrays are sent as JSON; `%` and everything but visible ASCII is percent-encoded. Without the claim there is no header.
+        /// Headers to set. Values are literals, `$claims.name`, `$claims["name"]`, `$token` or `Bearer $token`; with `upstream_auth` also `$m2m` or `Bearer $m2m`. Arrays are sent as JSON; `%` and everything but visible ASCII is percent-encoded. Without the claim there is no header.
         headers: Headers = [];
         /// Whether the client's `Authorization` header is removed.
         strip_authorization: Flag = true;

@@ -287,8 +287,7 @@ fn check_upstream_auth(
     let in_headers = format!("{place}.headers");
     let Some(upstream) = integration.options().and_then(|options| options.upstream_auth.as_ref()) else {
         if has_template {
-            reader
-                .error(&in_headers, "use $m2m, the token of upstream_auth, which only a route that forwards can have");
+            reader.error(&in_headers, "use $m2m, but the integration has no upstream_auth, whose token that is");
         }
         return;
     };

@@ -50,7 +50,10 @@ impl Form for UpstreamAuthForm {
         let config = UpstreamAuthConfig::read_section(reader, &section);
         let (m2m, exchange) = (config.m2m(), config.exchange());
         if m2m.is_absent() == exchange.is_absent() {
-            reader.error(&field.place, "must have either m2m or exchange");
+            // A misspelt name has been reported.
+            if !reader.has_error_inside(&field.place) {
+                reader.error(&field.place, "must have either m2m or exchange");
+            }
             return None;
         }
         if let Some(exchange) = exchange.value {
