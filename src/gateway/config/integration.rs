@@ -59,7 +59,7 @@ section! {
         timeout_ms: OriginTimeout;
         /// Removed from the beginning of the path before forwarding. The route's path must begin with it.
         strip_prefix: Text;
-        /// A token that the gateway obtains for the origin. It is sent as `Authorization: Bearer …`, or in the headers whose value is `$m2m` or `Bearer $m2m`. See [docs/upstream.md](docs/upstream.md).
+        /// A token that the gateway obtains for the origin. It is sent as `Authorization: Bearer …`, or in the headers whose value is `$m2m` or `Bearer $m2m`. See [docs/upstream.md](upstream.md).
         upstream_auth: UpstreamAuthForm;
     }
 }
