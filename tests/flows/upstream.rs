@@ -648,3 +648,29 @@ fn the_token_of_an_upstream_is_in_no_other_answer() {
     deployment.sleep_s(3600);
     assert_eq!(failure(&get(&deployment, "/m2m")), unavailable(1));
 }
+
+/// The responses of `tests/flows/upstream_tokens.json`, which the npm package is tested with, too.
+#[test]
+fn the_gateway_and_the_npm_package_read_responses_alike() {
+    let cases: Value = serde_json::from_str(include_str!("upstream_tokens.json")).unwrap();
+    for case in cases.as_array().unwrap() {
+        let (name, text) = (case["name"].as_str().unwrap(), |member: &str| case[member].as_str().unwrap().to_string());
+        let body = text("body").replace("$LONG", &"a".repeat(limits::MAX_TOKEN_BYTES + 1));
+        let status = u16::try_from(case["status"].as_u64().unwrap()).unwrap();
+        let content_type = Some(text("type")).filter(|media_type| !media_type.is_empty());
+        let deployment = deployment();
+        let response = Incoming { status, content_type, ..ok_json(&body) };
+        deployment.provider.answer_next(Endpoint::Token, Ok(response));
+        let response = get(&deployment, "/m2m");
+        let Some(reused_s) = case["reused_s"].as_i64() else {
+            let expected = if case["failure"] == "refused" { refused() } else { unavailable(1) };
+            assert_eq!(failure(&response), expected, "{name}");
+            continue;
+        };
+        let token = token_of(&response);
+        deployment.sleep_ms(reused_s * 1000 - 1);
+        assert_eq!(token_of(&get(&deployment, "/m2m")), token, "{name}");
+        deployment.sleep_ms(1);
+        assert_ne!(token_of(&get(&deployment, "/m2m")), token, "{name}");
+    }
+}
