@@ -53,11 +53,11 @@ const entry = (name) => join(pkg, "src/entry", `${name}.js`);
 const source = (name) => join(pkg, "src", `${name}.js`);
 await build({
   ...common, format: "esm",
-  entryPoints: [...["workerd", "browser", "inline", "slim"].map(entry), ...["hono", "express", "netlify", "providers", "testing", "gateway"].map(source)],
+  entryPoints: [...["workerd", "browser", "inline", "slim"].map(entry), ...["hono", "express", "netlify", "providers", "token-source", "testing", "gateway"].map(source)],
 });
 await build({
   ...common, format: "cjs", outExtension: { ".js": ".cjs" },
-  entryPoints: [...["browser", "inline", "slim"].map(entry), ...["hono", "express", "netlify", "providers", "testing"].map(source)],
+  entryPoints: [...["browser", "inline", "slim"].map(entry), ...["hono", "express", "netlify", "providers", "token-source", "testing"].map(source)],
 });
 
 // The command: its entry, and a chunk for each of its parts. Not minified: it is not downloaded by browsers, and can be read.

@@ -247,6 +247,13 @@ pub const SHARED_REFRESH_TIMEOUT_MS: u32 = TOKEN_ENDPOINT_TIMEOUT_MS + 5_000;
 /// a second exchange with a rotated token would end the session.
 pub const REFRESH_LEASE_MS: i64 = 60_000;
 
+/// How long a request for an upstream token is waited for, in milliseconds, before another one is made.
+pub const UPSTREAM_TOKEN_LEASE_MS: i64 = SHARED_REFRESH_TIMEOUT_MS as i64;
+
+/// Most callers whose exchanged tokens one instance holds for one audience and scope. Each token may have [`MAX_TOKEN_BYTES`], most have one
+/// or two KiB.
+pub const MAX_EXCHANGED_TOKENS: usize = 512;
+
 /// How long an instance remembers the outcome of a refresh, in milliseconds: requests with the old cookie may still be under way.
 pub const REFRESH_REMEMBERED_MS: i64 = 60_000;
 

@@ -144,3 +144,13 @@ fn the_recipes_for_providers_compile() {
         assert_eq!(warnings, [], "{recipe}");
     }
 }
+
+#[test]
+fn the_configurations_of_the_document_about_upstreams_compile() {
+    let configs = snippets_of("docs/upstream.md", "json");
+    assert_eq!(configs.len(), 3);
+    for config in &configs {
+        let variables = used(config).into_iter().map(|name| (name.to_owned(), "x".repeat(64))).collect();
+        assert_compiles(config, &variables);
+    }
+}

@@ -42,7 +42,7 @@ export default {
 
 /**
  * A Durable Object. As the coordinator of a session, it refreshes the session once for all isolates, and stores its end. Objects with
- * other names have shared records.
+ * other names have shared records, or obtain a token for upstreams once for all isolates.
  */
 export class EdgewardSessions {
   #ctx;
@@ -58,11 +58,11 @@ export class EdgewardSessions {
     this.#config = config;
   }
 
-  /** Refreshes run one after another, so that each finds the previous outcome. An end does not wait: a running refresh finds it. */
+  /** Refreshes and tokens are obtained one after another, so that each finds the previous outcome. An end does not wait: a running refresh finds it. */
   fetch(request) {
     const action = new URL(request.url).pathname.slice(1);
     if (isSharedAction(action)) return this.#shared(action, request);
-    if (action !== "refresh") return this.#serve(action, request);
+    if (action !== "refresh" && action !== "token") return this.#serve(action, request);
     const response = this.#queue.then(() => this.#serve(action, request));
     this.#queue = response.catch(() => {});
     return response;

@@ -11,6 +11,7 @@ export const SECTIONS = [
       ["docs/fapi.md", "fapi", "Keys, certificates and FAPI", "Client authentication with keys and certificates, pushed and signed requests, the FAPI 2.0 profile"],
       ["pkg/README.md", "npm", "The npm package", "Installation, options, errors, runtimes, testing, and migration from other libraries"],
       ["docs/revocation.md", "revocation", "Revocation", "Back-channel logout, ending sessions and tokens before they expire, opaque tokens, costs and outages"],
+      ["docs/upstream.md", "upstream", "Tokens for upstreams", "Client credentials and token exchange for the origins and services behind the gateway"],
       ["docs/operations.md", "operations", "Operations", "Request log, metrics, timing, and observe mode for migrations"],
       ["docs/command.md", "command", "The command", "npx edgeward: init, check, explain, keys, verify, and an identity provider for development"],
       ["docs/troubleshooting.md", "troubleshooting", "Error codes", "Every code of responses and log lines, with its cause and remedy"],

@@ -26,7 +26,7 @@ function cacheMode() {
  *
  * @returns {Promise<{ kind: number, head?: string, body?: Uint8Array, cause?: unknown }>}
  */
-export async function send({ url, headers, timeoutMs, maxBytes }, customFetch) {
+export async function send({ url, method = "GET", headers, form, timeoutMs, maxBytes }, customFetch) {
   const controller = new AbortController();
   let timer;
   try {
@@ -39,7 +39,7 @@ export async function send({ url, headers, timeoutMs, maxBytes }, customFetch) {
       }, timeoutMs);
     });
     const exchange = async () => {
-      const init = { method: "GET", headers: isBrowser ? { accept: headers.accept } : headers, redirect: "manual", signal: controller.signal, ...cacheMode() };
+      const init = { method, body: form, headers: isBrowser && form === undefined ? { accept: headers.accept } : headers, redirect: "manual", signal: controller.signal, ...cacheMode() };
       const response = await (customFetch === undefined ? fetch(url, init) : customFetch(url, init));
       const head = { status: response.status };
       for (const name of FORWARDED_HEADERS) {

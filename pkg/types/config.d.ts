@@ -345,7 +345,7 @@ export interface AnyAllConfig {
 export interface ProxyConfig {
   /** The origin, with a path to put in front if it has one. The request's path is appended byte for byte. */
   url: string;
-  /** Headers to set. Values are literals, `$claims.name`, `$claims["name"]`, `$token` or `Bearer $token`. Arrays are sent as JSON; `%` and everything but visible ASCII is percent-encoded. Without the claim there is no header. Default: `{}`. */
+  /** Headers to set. Values are literals, `$claims.name`, `$claims["name"]`, `$token` or `Bearer $token`; with `upstream_auth` also `$m2m` or `Bearer $m2m`. Arrays are sent as JSON; `%` and everything but visible ASCII is percent-encoded. Without the claim there is no header. Default: `{}`. */
   headers?: Readonly<Record<string, string>>;
   /** Whether the client's `Authorization` header is removed. Default: `true`. */
   strip_authorization?: boolean;
@@ -355,6 +355,34 @@ export interface ProxyConfig {
   timeout_ms?: number | `${number}` | Placeholder;
   /** Removed from the beginning of the path before forwarding. The route's path must begin with it. */
   strip_prefix?: string;
+  /** A token that the gateway obtains for the origin. It is sent as `Authorization: Bearer …`, or in the headers whose value is `$m2m` or `Bearer $m2m`. See [docs/upstream.md](upstream.md). */
+  upstream_auth?: UpstreamAuthConfig;
+}
+
+/** The token that the gateway sends to the upstream: one of its own, or one for the caller's. */
+export interface UpstreamAuthConfig {
+  /** A token of the gateway itself, by client credentials (RFC 6749 §4.4). */
+  m2m?: MachineTokenConfig;
+  /** A token for another audience in exchange for the caller's token (RFC 8693): the bearer token, or the session's access token. Anonymous requests are forwarded without one. */
+  exchange?: ExchangeConfig;
+}
+
+/** A token by client credentials. */
+export interface MachineTokenConfig {
+  /** The API that the token is for, sent as `authorizer.audience_parameter` says: `audience` with the type `auth0`, else `resource`. Without it, the provider decides. */
+  audience?: string;
+  /** The scopes to request, separated by spaces. */
+  scope?: string;
+  /** The organization on whose behalf the gateway calls, at Auth0. */
+  organization?: string;
+}
+
+/** A token in exchange for the caller's. */
+export interface ExchangeConfig {
+  /** The API that the token is for, sent as `audience`, or as `resource` if `authorizer.audience_parameter` says so. */
+  audience: string;
+  /** The scopes to request, separated by spaces. */
+  scope?: string;
 }
 
 /** Another Worker of the account. */
@@ -371,6 +399,8 @@ export interface ServiceConfig {
   timeout_ms?: number | `${number}` | Placeholder;
   /** As for `http_proxy`. */
   strip_prefix?: string;
+  /** As for `http_proxy`. */
+  upstream_auth?: UpstreamAuthConfig;
 }
 
 /** A fixed answer. */

@@ -30,16 +30,19 @@ pub enum Purpose {
     Session,
     /// A session in transit between instances that refresh it.
     Refresh,
+    /// An upstream token that instances share.
+    Upstream,
 }
 
 impl Purpose {
-    const ALL: [Self; 3] = [Self::Login, Self::Session, Self::Refresh];
+    const ALL: [Self; 4] = [Self::Login, Self::Session, Self::Refresh, Self::Upstream];
 
     const fn label(self) -> &'static str {
         match self {
             Self::Login => "login",
             Self::Session => "session",
             Self::Refresh => "refresh",
+            Self::Upstream => "upstream",
         }
     }
 }

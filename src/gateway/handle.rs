@@ -83,7 +83,7 @@ impl Gateway {
             Continue(Credentials::Anonymous) => request.perform(head, None, None, host).await,
             Continue(Credentials::Bearer(token)) => {
                 let answer = request.answer_bearer(head, &token, host, event).await;
-                request.observed(answer, head, host, event)
+                request.observed(answer, head, host, event).await
             }
             Continue(Credentials::Session(party, session)) => {
                 request.answer_session(head, party, session, host, event).await
@@ -100,7 +100,7 @@ impl Gateway {
                           secret that is no longer in session.secrets; it is cleared",
                     );
                 }
-                request.observed(Answer::Reply(reply), head, host, event)
+                request.observed(Answer::Reply(reply), head, host, event).await
             }
         };
         let answer = match answer {
@@ -196,7 +196,7 @@ impl<'g> MatchedRequest<'g> {
                 Refreshed::Ended => {
                     let cookies = party.cleared_after_end(head, &session);
                     let answer = self.answer_anonymous(head, None, host).await;
-                    let answer = self.observed(answer, head, host, event);
+                    let answer = self.observed(answer, head, host, event).await;
                     return answer.with_session(SessionContext { party: Arc::clone(party), session, cookies });
                 }
             }
@@ -213,7 +213,7 @@ impl<'g> MatchedRequest<'g> {
             event.session = Some(Arc::clone(&session));
         }
         let answer = self.answer_for_session(head, &session, verdict.as_ref(), host).await;
-        let answer = self.observed(answer, head, host, event);
+        let answer = self.observed(answer, head, host, event).await;
         let cookies = if is_changed { party.changed_cookies(head, &session, host) } else { Vec::new() };
         answer.with_session(SessionContext { party: Arc::clone(party), session, cookies })
     }
@@ -259,7 +259,7 @@ impl<'g> MatchedRequest<'g> {
 
     /// Lets a refused request pass as an anonymous one if the route only observes, and logs the refusal. What another site made the
     /// browser send stays refused, and so does everything that is no matter of credentials and rights.
-    fn observed(
+    async fn observed(
         &self,
         answer: Answer<'g>,
         head: &RequestHead<'_>,
@@ -285,6 +285,7 @@ impl<'g> MatchedRequest<'g> {
         if let Some(event) = event {
             event.observed = code;
         }
+        let passed = self.with_upstream_token(passed, None, None, host).await;
         passed.observed(code, self.has_token(head))
     }
 
@@ -297,7 +298,7 @@ impl<'g> MatchedRequest<'g> {
         host: &impl LoginHost,
     ) -> Answer<'g> {
         let (step, party) = match self.action(head, caller) {
-            Action::Answer(answer) => return answer,
+            Action::Answer(answer) => return self.with_upstream_token(answer, caller, session, host).await,
             Action::Login(step, party) => (step, party),
             Action::Revoke => return Answer::Reply(self.gateway.revoke(head, caller, host).await),
         };

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::matched::Caller;
 use crate::http::{CLIENT_ADDRESS, HOP_BY_HOP, canonical_name, encode_header_value};
 use crate::json::{Number, Value};
+use crate::text::concat;
 
 /// Canonical names of the client's headers to drop, by category. A name that ends in a dash is a prefix. Only the gateway may
 /// tell an application what a proxy usually tells it.
@@ -230,14 +231,21 @@ pub(super) enum HeaderValue {
     Token,
     /// The access token, preceded by `Bearer `.
     BearerToken,
+    /// The token of `upstream_auth`, which is set after it was obtained.
+    UpstreamToken,
+    /// The same, preceded by `Bearer `.
+    BearerUpstreamToken,
 }
 
 impl HeaderValue {
-    /// Parses `$claims.sub`, `$claims["https://example.com/roles"]`, `$token` or `Bearer $token`. `None` for any other text.
+    /// Parses `$claims.sub`, `$claims["https://example.com/roles"]`, `$token`, `Bearer $token`, `$m2m` or `Bearer $m2m`. `None` for any other
+    /// text.
     pub(super) fn template(text: &str) -> Option<Result<Self, &'static str>> {
         match text {
             "$token" => return Some(Ok(Self::Token)),
             "Bearer $token" => return Some(Ok(Self::BearerToken)),
+            "$m2m" => return Some(Ok(Self::UpstreamToken)),
+            "Bearer $m2m" => return Some(Ok(Self::BearerUpstreamToken)),
             _ => {}
         }
         let rest = text.strip_prefix("$claims")?;
@@ -262,7 +270,7 @@ impl HeaderValue {
 
     /// Whether the value depends on the caller.
     pub(super) fn needs_caller(&self) -> bool {
-        !matches!(self, Self::Literal(_))
+        !matches!(self, Self::Literal(_)) && !self.is_upstream_token()
     }
 
     /// Whether the value contains the access token.
@@ -270,10 +278,25 @@ impl HeaderValue {
         matches!(self, Self::Token | Self::BearerToken)
     }
 
+    /// Whether the value contains the token of `upstream_auth`.
+    pub(super) fn is_upstream_token(&self) -> bool {
+        matches!(self, Self::UpstreamToken | Self::BearerUpstreamToken)
+    }
+
+    /// Renders the value with a token of `upstream_auth`; `None` if it does not contain one.
+    pub(super) fn render_upstream(&self, token: &str) -> Option<String> {
+        match self {
+            Self::UpstreamToken => Some(token.into()),
+            Self::BearerUpstreamToken => Some(concat(&["Bearer ", token])),
+            _ => None,
+        }
+    }
+
     /// Renders the value for a request; `None` omits the header.
     pub(super) fn render(&self, caller: Option<Caller<'_>>) -> Option<String> {
         match self {
             Self::Literal(text) => Some(text.clone()),
+            Self::UpstreamToken | Self::BearerUpstreamToken => None,
             Self::Token => caller.map(|caller| caller.token.into()),
             Self::BearerToken => caller.map(|caller| alloc::format!("Bearer {}", caller.token)),
             Self::Claim(name) => match caller?.claims.get(name)? {

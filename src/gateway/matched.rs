@@ -169,6 +169,7 @@ impl<'g> MatchedRequest<'g> {
     fn needs_access_token(&self) -> bool {
         let is_token = |(_, value): &(_, HeaderValue)| value.is_token();
         self.route.requirements.needs_access_token()
+            || self.route.upstream_tokens.as_ref().is_some_and(|tokens| tokens.is_exchange())
             || self.route.integration.headers().is_some_and(|headers| headers.iter().any(is_token))
     }
 

@@ -29,6 +29,7 @@ mod sender;
 #[cfg(feature = "unicode")]
 mod session_tests;
 mod token_source;
+mod upstream;
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -61,7 +62,7 @@ use crate::http::page::Pages;
 use crate::http::path::RequestPath;
 use crate::http::{Reply, RequestHead, canonical_name, cookies_without};
 use crate::jwt::ClaimPath;
-use crate::oidc::{Introspection, RelyingParty, Revocations};
+use crate::oidc::{Introspection, RelyingParty, Revocations, UpstreamClient, UpstreamTokens};
 use crate::url::is_issuer;
 use crate::verifier::Verifier;
 
@@ -88,6 +89,8 @@ struct Routes {
 struct Trust {
     verifier: Option<Arc<Verifier>>,
     login: Option<Arc<RelyingParty>>,
+    /// Obtains tokens for upstreams; `None` if no route has `upstream_auth`.
+    upstream: Option<Arc<UpstreamClient>>,
     resource: Option<ProtectedResource>,
     roles_claims: Vec<(String, ClaimPath)>,
     token_sources: Vec<TokenSource>,
@@ -206,6 +209,7 @@ impl Gateway {
         let Trust {
             verifier,
             login,
+            upstream,
             resource,
             roles_claims,
             token_sources,
@@ -215,6 +219,9 @@ impl Gateway {
         } = trust;
         for route in &mut routes {
             route.login_step = route.integration.login_step().zip(login.clone());
+        }
+        if let Some(client) = &upstream {
+            set_upstream_tokens(&mut routes, client);
         }
         let mut reserved_headers = ReservedHeaders::default();
         for route in &routes {
@@ -288,6 +295,13 @@ impl Gateway {
             return self.login();
         }
         self.all().filter_map(Self::login).find(|party| party.has_sealed(sealed))
+    }
+
+    /// Returns the upstream tokens of the [object](crate::oidc::LoginHost::coordinate_upstream) with this name.
+    #[must_use]
+    pub fn upstream_tokens(&self, name: &str) -> Option<&Arc<UpstreamTokens>> {
+        let mut tokens = self.all().flat_map(|gateway| &gateway.routes).filter_map(|one| one.upstream_tokens.as_ref());
+        tokens.find(|tokens| tokens.name() == name && !tokens.is_exchange())
     }
 
     /// Returns which requests are logged, if any.
@@ -393,6 +407,25 @@ impl Gateway {
             is_own_cookie(name, session)
                 || self.token_cookies.iter().any(|one| canonical_name(name).eq(one.iter().copied()))
         })
+    }
+}
+
+/// Gives the routes their upstream tokens, which those with the same `upstream_auth` share.
+fn set_upstream_tokens(routes: &mut [Route], client: &Arc<UpstreamClient>) {
+    let mut all: Vec<Arc<UpstreamTokens>> = Vec::new();
+    for route in routes {
+        let Some(auth) = route.integration.options().and_then(|options| options.upstream_auth.as_ref()) else {
+            continue;
+        };
+        let tokens = match all.iter().find(|tokens| tokens.auth() == auth) {
+            Some(tokens) => Arc::clone(tokens),
+            None => {
+                let tokens = Arc::new(UpstreamTokens::new(client, auth.clone()));
+                all.push(Arc::clone(&tokens));
+                tokens
+            }
+        };
+        route.upstream_tokens = Some(tokens);
     }
 }
 

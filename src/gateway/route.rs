@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::headers::HeaderTemplates;
 use super::pattern::Pattern;
 use crate::jwt::Requirements;
-use crate::oidc::RelyingParty;
+use crate::oidc::{RelyingParty, UpstreamAuth, UpstreamTokens};
 
 /// A route: a path pattern with its policy and integration.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub(super) struct Route {
     pub(super) integration: Integration,
     /// The login step that the gateway itself performs on this route, with its relying party.
     pub(super) login_step: Option<(LoginStep, Arc<RelyingParty>)>,
+    /// The tokens that the gateway sends to the upstream.
+    pub(super) upstream_tokens: Option<Arc<UpstreamTokens>>,
 }
 
 /// A step of the login flows.
@@ -50,6 +52,11 @@ pub(crate) enum LoginStep {
 }
 
 impl Route {
+    /// Whether the gateway sends a token to the upstream.
+    pub(super) fn has_upstream_auth(&self) -> bool {
+        self.integration.options().is_some_and(|options| options.upstream_auth.is_some())
+    }
+
     /// Whether the route accepts bearer tokens.
     pub(super) fn accepts_bearer(&self) -> bool {
         self.credentials != AcceptedCredentials::Session && !self.lacks_audience
@@ -158,6 +165,8 @@ pub(super) struct ForwardOptions {
     pub(super) timeout_ms: Option<u32>,
     /// Removed from the beginning of the path; may be empty.
     pub(super) prefix: String,
+    /// The token that the gateway sends.
+    pub(super) upstream_auth: Option<UpstreamAuth>,
 }
 
 impl Integration {

@@ -88,7 +88,7 @@ impl core::fmt::Debug for Secret {
 }
 
 impl Client {
-    /// Creates a client that logs nobody in.
+    /// Creates a client without a login.
     pub(crate) fn without_login(id: String, auth: ClientAuth, mtls_binding: Option<String>) -> Self {
         Self {
             id,
@@ -98,7 +98,7 @@ impl Client {
             default_return_to: ReturnTo::default(),
             scope: String::new(),
             audience: None,
-            audience_parameter: "resource",
+            audience_parameter: "audience",
             authorization_params: Vec::new(),
             organizations: Vec::new(),
             required_claims: Vec::new(),

@@ -45,6 +45,19 @@ pub trait LoginHost: KeyHost + Spawn<SessionJob> {
         drop(message);
         core::future::ready(Err(Unreachable::Network))
     }
+
+    /// Asks the object with this name, which all instances share, for an upstream token. It handles the message with
+    /// [`UpstreamTokens::coordinate`](super::UpstreamTokens::coordinate). Only called if there is a coordinator. By default, there is no
+    /// such object, and each instance requests a token of its own.
+    fn coordinate_upstream(
+        &self,
+        name: String,
+        timeout_ms: u32,
+    ) -> impl Future<Output = Result<CoordinatorResponse, Unreachable>> {
+        drop(name);
+        let _ = timeout_ms;
+        core::future::ready(Err(Unreachable::Network))
+    }
 }
 
 /// A message to a session's coordinator.

@@ -13,6 +13,7 @@
 //! | opaque access tokens | `introspection` | RFC 7662, RFC 9701 |
 //! | logout | `logout` | OpenID Connect RP-Initiated Logout 1.0, RFC 7009 |
 //! | logout by the provider | `backchannel_logout`, `revocation` | OpenID Connect Back-Channel Logout 1.0 |
+//! | tokens for upstreams | `upstream`, `upstream_slots` | RFC 6749 §4.4, RFC 8693 |
 
 mod backchannel_logout;
 mod authorization_request;
@@ -39,6 +40,8 @@ mod session_job;
 mod shared_records;
 mod token_response;
 mod transaction;
+mod upstream;
+mod upstream_slots;
 mod userinfo;
 
 pub(crate) use backchannel_logout::{has_media_type, revocation_unavailable};
@@ -71,6 +74,8 @@ pub use shared_records::{
 pub use token_response::EndpointFailure;
 pub use transaction::LOGIN_COOKIE_PREFIX;
 pub(crate) use transaction::{LoginRequest, RecentCallbacks, ReplayGuard};
+pub use upstream::UpstreamTokens;
+pub(crate) use upstream::{SubjectToken, UpstreamAuth, UpstreamClient, UpstreamGrant};
 pub use userinfo::UserinfoError;
 
 pub use crate::discovery::DiscoveryError;

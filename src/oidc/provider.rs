@@ -112,6 +112,26 @@ pub(crate) struct ProviderKind {
     pub(crate) is_auth0: bool,
 }
 
+impl Endpoints {
+    /// Returns the endpoints, with the discovery document if it has new ones. A fetch of it continues if the request that started it is
+    /// cancelled.
+    pub(super) async fn provider(
+        &self,
+        issuer: &str,
+        host: &impl KeyHost,
+    ) -> Result<(Arc<Provider>, Option<Arc<Metadata>>), DiscoveryError> {
+        match self {
+            Self::Fixed(provider) => Ok((Arc::clone(provider), None)),
+            Self::Discovered(discovered) => {
+                let fetch = |permit| host.spawn(KeyJob::discover(permit));
+                let metadata = discovered.metadata.get(host, fetch).await?;
+                let (provider, is_new) = discovered.endpoints(issuer, &metadata, host.now())?;
+                Ok((provider, is_new.then_some(metadata)))
+            }
+        }
+    }
+}
+
 /// Endpoints from a discovery document.
 #[derive(Debug)]
 pub(crate) struct Discovered {
@@ -152,20 +172,13 @@ impl Discovered {
 }
 
 impl RelyingParty {
-    /// Returns the provider's endpoints. A fetch of the discovery document continues if the request that started it is cancelled.
+    /// Returns the provider's endpoints.
     pub(super) async fn provider(&self, host: &impl KeyHost) -> Result<Arc<Provider>, DiscoveryError> {
-        match &self.endpoints {
-            Endpoints::Fixed(provider) => Ok(Arc::clone(provider)),
-            Endpoints::Discovered(discovered) => {
-                let fetch = |permit| host.spawn(KeyJob::discover(permit));
-                let metadata = discovered.metadata.get(host, fetch).await?;
-                let (provider, is_new) = discovered.endpoints(self.keys.issuer(), &metadata, host.now())?;
-                if is_new {
-                    self.compare_algorithms(&metadata, host);
-                }
-                Ok(provider)
-            }
+        let (provider, new) = self.endpoints.provider(self.keys.issuer(), host).await?;
+        if let Some(metadata) = new {
+            self.compare_algorithms(&metadata, host);
         }
+        Ok(provider)
     }
 
     /// Logs a warning if the provider advertises no accepted algorithm for ID tokens (OpenID Connect Discovery §3): then every login fails.

@@ -263,7 +263,7 @@ impl RelyingParty {
 }
 
 /// Waits for `work`, at most until `limit` is ready. Returns whether `work` has completed.
-async fn completes_within(work: impl Future<Output = ()>, limit: impl Future<Output = ()>) -> bool {
+pub(super) async fn completes_within(work: impl Future<Output = ()>, limit: impl Future<Output = ()>) -> bool {
     let (mut work, mut limit) = (pin!(work), pin!(limit));
     poll_fn(|context| {
         if work.as_mut().poll(context).is_ready() {

@@ -5,13 +5,16 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use super::callback::AcceptedCallback;
+use super::upstream::TokenRequest;
 use super::{LoginHost, RefreshTokenHash, RelyingParty, SessionAction};
 use crate::session::Session;
 
-/// A job on a session. Flows create it; the host [runs](Self::run) it.
-pub struct SessionJob {
-    party: Arc<RelyingParty>,
-    work: Work,
+/// A job on a session, or a request for an upstream token. Flows create it; the host [runs](Self::run) it.
+pub struct SessionJob(Job);
+
+enum Job {
+    OfSession(Arc<RelyingParty>, Work),
+    Upstream(TokenRequest),
 }
 
 enum Work {
@@ -47,13 +50,20 @@ impl SessionJob {
         Self::new(party, Work::Revoke(Box::new(session)))
     }
 
+    pub(super) fn upstream(request: TokenRequest) -> Self {
+        Self(Job::Upstream(request))
+    }
+
     fn new(party: &Arc<RelyingParty>, work: Work) -> Self {
-        Self { party: Arc::clone(party), work }
+        Self(Job::OfSession(Arc::clone(party), work))
     }
 
     /// Runs the job.
     pub async fn run(self, host: &impl LoginHost) {
-        let Self { party, work } = self;
+        let (party, work) = match self.0 {
+            Job::OfSession(party, work) => (party, work),
+            Job::Upstream(request) => return request.run(host).await,
+        };
         match work {
             Work::LogIn(callback) => party.complete(*callback, host).await,
             Work::Refresh { session, token, user_ip } => {

@@ -41,15 +41,22 @@ pub struct EndpointFailure {
     status: u16,
     /// What is missing although the status is 200 or 201.
     lacks: &'static str,
+    /// When the provider wants to be asked again.
+    retry_after_s: Option<i64>,
 }
 
 impl EndpointFailure {
     pub(super) fn new(url: &str, status: u16, lacks: &'static str) -> Self {
-        Self { url: url.into(), status, lacks }
+        Self { url: url.into(), status, lacks, retry_after_s: None }
     }
 
     pub(super) const fn status(&self) -> u16 {
         self.status
+    }
+
+    /// Returns `Retry-After`, if the token endpoint sent it.
+    pub(super) const fn retry_after_s(&self) -> Option<i64> {
+        self.retry_after_s
     }
 }
 
@@ -86,10 +93,9 @@ pub(super) const REFRESH_GRANT: (&str, &str) = ("grant_type", "refresh_token");
 impl TokenResponse {
     fn read(answer: Result<Incoming, Unreachable>, url: &str, is_refresh: bool) -> Result<Self, TokenError> {
         let status = status_of(&answer);
-        let unavailable = |lacks, refresh_token| TokenError::Unavailable {
-            failure: EndpointFailure::new(url, status, lacks),
-            refresh_token,
-        };
+        let retry_after_s = answer.as_ref().ok().and_then(Incoming::retry_after_s);
+        let failure = |lacks| EndpointFailure { retry_after_s, ..EndpointFailure::new(url, status, lacks) };
+        let unavailable = |lacks, refresh_token| TokenError::Unavailable { failure: failure(lacks), refresh_token };
         let answer = answer.map_err(|_| unavailable("", None))?;
         let is_json = answer.is_json() && answer.body.len() <= limits::MAX_PROVIDER_BODY_BYTES;
         let document = Some(answer.body).filter(|_| is_json);
@@ -100,7 +106,7 @@ impl TokenResponse {
         let text = |name| root.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
         if let Some(error) = text("error") {
             let error = ProviderError::new(error, text("error_description"));
-            return Err(TokenError::Refused(error, EndpointFailure::new(url, status, "")));
+            return Err(TokenError::Refused(error, failure("")));
         }
         let is_bearer = match root.get("token_type") {
             // A refreshed token is of the former type.
@@ -123,7 +129,7 @@ impl TokenResponse {
         let Some(access_token) = access_token else {
             return Err(unavailable(lacks, refresh_token.filter(|_| status == 200)));
         };
-        // RFC 6749 §5.1 requires a number; some providers send text. Values below one second count as absent.
+        // RFC 6749 §5.1 requires a number; some providers send text.
         let expires_in_s = match root.get("expires_in") {
             Some(Value::Number(seconds)) => Some(seconds.as_f64() as i64),
             Some(Value::String(text)) => whole_seconds(text),
@@ -131,7 +137,7 @@ impl TokenResponse {
         };
         Ok(Self {
             access_token: access_token.into(),
-            expires_in_s: expires_in_s.filter(|seconds| *seconds >= 1),
+            expires_in_s,
             refresh_token,
             id_token: text("id_token").map(Into::into),
             scope: scope(root.get("scope")),
@@ -144,7 +150,9 @@ impl TokenResponse {
             AccessTokenVerdict::Verified(_) => limits::ACCESS_TOKEN_MAX_S,
             _ => limits::ACCESS_TOKEN_DEFAULT_S,
         };
-        let life_s = self.expires_in_s.unwrap_or(unstated_s).min(limits::ACCESS_TOKEN_MAX_S);
+        // Values below one second count as absent.
+        let life_s =
+            self.expires_in_s.filter(|seconds| *seconds >= 1).unwrap_or(unstated_s).min(limits::ACCESS_TOKEN_MAX_S);
         let stated_s = now.secs().saturating_add(life_s);
         // A token is not valid beyond its own `exp`, whatever the response states. That holds for an unverified token, too, because
         // it can only shorten its lifetime.

@@ -27,6 +27,7 @@ mod requests;
 mod shared;
 mod storm;
 mod tenants;
+mod upstream;
 mod userinfo;
 mod without_api;
 

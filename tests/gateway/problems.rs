@@ -66,6 +66,11 @@ fn upstream(path: &str, keys: Value) -> Value {
     at(valid(), "/paths/0", json!({ "method": "ANY", "path": path, "integration": integration }))
 }
 
+/// The same with a client.
+fn client(config: Value) -> Value {
+    at(at(config, "/authorizer/client_id", json!("web")), "/authorizer/client_secret", json!("secret"))
+}
+
 /// The same with this authorizer.
 fn typed(authorizer: Value) -> Value {
     at(valid(), "/authorizer", authorizer)
@@ -555,6 +560,86 @@ fn mistakes() -> Vec<(&'static str, String)> {
         ("a prefix longer than the route", upstream("/v1/{*rest}", json!({ "strip_prefix": "/v1/items" }))),
         ("a prefix of a parameter", upstream("/{tenant}/x", json!({ "strip_prefix": "/{tenant}" }))),
         ("a misspelt timeout", upstream("/v1/{*rest}", json!({ "timeout_s": 5 }))),
+        // Tokens for upstreams
+        ("a token for an upstream that is text", upstream("/x", json!({ "upstream_auth": "m2m" }))),
+        ("a token for an upstream of no kind", upstream("/x", json!({ "upstream_auth": {} }))),
+        (
+            "a token for an upstream of another kind",
+            upstream("/x", json!({ "upstream_auth": { "client_credentials": {} } })),
+        ),
+        (
+            "a token for an upstream of two kinds",
+            upstream("/x", json!({ "upstream_auth": { "m2m": {}, "exchange": { "audience": "orders" } } })),
+        ),
+        ("a token for an upstream without a client", upstream("/x", json!({ "upstream_auth": { "m2m": {} } }))),
+        (
+            "a token for an upstream of a public client",
+            at(
+                at(upstream("/x", json!({ "upstream_auth": { "m2m": {} } })), "/authorizer/client_id", json!("web")),
+                "/authorizer/client_auth",
+                json!("none"),
+            ),
+        ),
+        (
+            "scopes for an upstream as a list",
+            client(upstream("/x", json!({ "upstream_auth": { "m2m": { "scope": ["a"] } } }))),
+        ),
+        (
+            "an empty audience of an upstream",
+            client(upstream("/x", json!({ "upstream_auth": { "m2m": { "audience": "" } } }))),
+        ),
+        (
+            "an exchange without an audience",
+            client(upstream("/x", json!({ "upstream_auth": { "exchange": { "scope": "a" } } }))),
+        ),
+        (
+            "an exchange for an organization",
+            client(upstream(
+                "/x",
+                json!({ "upstream_auth": { "exchange": { "audience": "a", "organization": "b" } } }),
+            )),
+        ),
+        (
+            "an exchange without a caller",
+            client(at(
+                upstream("/x", json!({ "upstream_auth": { "exchange": { "audience": "orders" } } })),
+                "/paths/0/auth",
+                json!("none"),
+            )),
+        ),
+        (
+            "a token for an upstream without an authorizer",
+            json!({ "paths": [{
+                "method": "GET", "path": "/x", "auth": "none",
+                "integration": { "type": "http_proxy", "url": "https://o.example", "upstream_auth": { "m2m": {} } }
+            }] }),
+        ),
+        ("$m2m without upstream_auth", header("$m2m")),
+        ("$m2m with text after it", header("$m2m suffix")),
+        ("a misspelt $m2m", header("$m2")),
+        (
+            "$m2m in an answer",
+            at(
+                valid(),
+                "/paths/0",
+                json!({ "method": "GET", "path": "/x", "integration": { "type": "respond", "headers": { "X-T": "Bearer $m2m" } } }),
+            ),
+        ),
+        (
+            "a token for an upstream beside another one",
+            client(upstream(
+                "/x",
+                json!({ "upstream_auth": { "m2m": {} }, "headers": { "authorization": "Bearer $token" } }),
+            )),
+        ),
+        (
+            "a token for an upstream of a fixed answer",
+            at(
+                valid(),
+                "/paths/0",
+                json!({ "method": "GET", "path": "/x", "integration": { "type": "respond", "upstream_auth": { "m2m": {} } } }),
+            ),
+        ),
         // Placeholders
         ("a placeholder without a name", body("$env")),
         ("a placeholder with an empty name", body("$secrets.")),

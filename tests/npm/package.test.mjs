@@ -277,6 +277,7 @@ describe("the size", () => {
     "express": ["express.js"],
     "netlify": ["netlify.js"],
     "providers": ["providers.js"],
+    "token-source": ["token-source.js"],
     "testing": ["testing.js"],
     "gateway": ["gateway.js", "gateway/index.js", "gateway/index_bg.wasm"],
     "command": ["cli/core.wasm"],

@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 
+use edgeward::gateway::Gateway;
 use edgeward::host::{Host as _, Spawn};
 use edgeward::io::{Outgoing, Unreachable};
 use edgeward::oidc::{
@@ -61,6 +62,8 @@ pub(crate) struct SharedObjects {
 /// A coordinator shared by all instances.
 pub(crate) struct Coordinator {
     party: Arc<RelyingParty>,
+    /// Has the upstream tokens of its objects.
+    gateway: Rc<Gateway>,
     sessions: RefCell<BTreeMap<String, Rc<Slot>>>,
     behavior: RefCell<Behavior>,
     next: RefCell<VecDeque<Behavior>>,
@@ -82,10 +85,11 @@ struct Slot {
 }
 
 impl Coordinator {
-    /// Creates a coordinator with this configuration.
-    pub(crate) fn new(party: &Arc<RelyingParty>) -> Rc<Self> {
+    /// Creates a coordinator that runs this gateway.
+    pub(crate) fn new(gateway: &Rc<Gateway>) -> Rc<Self> {
         Rc::new(Self {
-            party: Arc::clone(party),
+            party: Arc::clone(gateway.login().unwrap()),
+            gateway: Rc::clone(gateway),
             sessions: RefCell::default(),
             behavior: RefCell::new(Behavior::Normal),
             next: RefCell::default(),
@@ -143,6 +147,25 @@ impl Coordinator {
         texts.collect()
     }
 
+    /// Adopts what another coordinator has stored, as after a move to another machine.
+    pub(crate) fn adopt(&self, other: &Self) {
+        for (name, slot) in other.sessions.borrow().iter() {
+            let stored = slot.stored.borrow();
+            let copy = stored.as_ref().map(|one| StoredText { text: one.text.clone(), until_ms: one.until_ms });
+            *self.slot(name).stored.borrow_mut() = copy;
+        }
+    }
+
+    /// Replaces the end of everything stored.
+    pub(crate) fn spoil(&self) {
+        for slot in self.sessions.borrow().values() {
+            for stored in slot.stored.borrow_mut().iter_mut() {
+                stored.text.truncate(stored.text.len() - 4);
+                stored.text.push_str("AAAA");
+            }
+        }
+    }
+
     fn slot(&self, session: &str) -> Rc<Slot> {
         Rc::clone(self.sessions.borrow_mut().entry(session.into()).or_default())
     }
@@ -160,6 +183,22 @@ impl Coordinator {
         let _turn = if action == SessionAction::Refresh { Some(slot.turn(&host).await) } else { None };
         let store = Store { slot: Rc::clone(&slot), coordinator: Rc::clone(&self), host: host.clone() };
         let outcome = self.party.coordinate(action, &sealed, &store, &host).await;
+        let CoordinatorOutcome { response, store } = outcome.unwrap_or_else(|_| CoordinatorOutcome::unavailable());
+        if let Some(store) = store {
+            *slot.stored.borrow_mut() = Some(store);
+        }
+        response
+    }
+}
+
+/// A request for an upstream token.
+impl Coordinator {
+    async fn handle_upstream(self: Rc<Self>, name: String, host: VirtualHost) -> CoordinatorResponse {
+        let slot = self.slot(&name);
+        let _turn = slot.turn(&host).await;
+        let store = Store { slot: Rc::clone(&slot), coordinator: Rc::clone(&self), host: host.clone() };
+        let tokens = self.gateway.upstream_tokens(&name).expect("the name of upstream tokens");
+        let outcome = tokens.coordinate(&store, &host).await;
         let CoordinatorOutcome { response, store } = outcome.unwrap_or_else(|_| CoordinatorOutcome::unavailable());
         if let Some(store) = store {
             *slot.stored.borrow_mut() = Some(store);
@@ -246,6 +285,25 @@ impl LoginHost for VirtualHost {
         let CoordinatorMessage { session, action, sealed, timeout_ms } = message;
         coordinator.asked.borrow_mut().push((action, session.clone()));
         coordinator.sealed.borrow_mut().push(sealed.clone());
+        let handled = Rc::clone(&coordinator).handle(session, action, sealed, self.clone());
+        self.deliver(&coordinator, handled, timeout_ms).await
+    }
+
+    async fn coordinate_upstream(&self, name: String, timeout_ms: u32) -> Result<CoordinatorResponse, Unreachable> {
+        let coordinator = self.coordinator().expect("there is no coordinator to ask");
+        let handled = Rc::clone(&coordinator).handle_upstream(name, self.clone());
+        self.deliver(&coordinator, handled, timeout_ms).await
+    }
+}
+
+impl VirtualHost {
+    /// Delivers a message to the coordinator, as it behaves.
+    async fn deliver(
+        &self,
+        coordinator: &Rc<Coordinator>,
+        handled: impl Future<Output = CoordinatorResponse> + 'static,
+        timeout_ms: u32,
+    ) -> Result<CoordinatorResponse, Unreachable> {
         let behavior = coordinator.next.borrow_mut().pop_front();
         let behavior = behavior.unwrap_or_else(|| coordinator.behavior.borrow().clone());
         let (before_ms, after_ms) = match behavior {
@@ -265,7 +323,7 @@ impl LoginHost for VirtualHost {
         let (sent, host) = (Rc::clone(&received), self.clone());
         self.begin_remote(async move {
             host.wait_ms(before_ms.into()).await;
-            let response = coordinator.handle(session, action, sealed, host.clone()).await;
+            let response = handled.await;
             host.register_secret(&response.text);
             host.assert_no_secret("a response of the coordinator", &format!("{response:?}"));
             host.wait_ms(after_ms.into()).await;

@@ -127,7 +127,7 @@ impl Deployment {
     pub(crate) fn coordinated(&self) -> Rc<Coordinator> {
         // An instance of its own, which shares no state with the others.
         let instance = self.instance();
-        let coordinator = Coordinator::new(instance.gateway.login().unwrap());
+        let coordinator = Coordinator::new(&instance.gateway);
         self.share(Some(Rc::clone(&coordinator)));
         coordinator
     }

@@ -20,6 +20,9 @@ use super::{CLIENT, ISSUER, Mint, TestKey, key_a, set_text, signed};
 
 pub(crate) const CLIENT_SECRET: &str = "the secret of the client at the provider";
 
+/// The grant type of a token exchange.
+pub(crate) const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
 /// The endpoints of the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Endpoint {
@@ -347,7 +350,9 @@ impl Provider {
         *self.set().requests.entry(endpoint).or_default() += 1;
         if endpoint == Endpoint::Token {
             let sent = form(request.body.as_deref().unwrap_or_default());
-            for name in ["code", "refresh_token", "code_verifier", "client_secret", "client_assertion"] {
+            for name in
+                ["code", "refresh_token", "code_verifier", "client_secret", "client_assertion", "subject_token"]
+            {
                 sent.get(name).into_iter().for_each(|secret| self.host.register_secret(secret));
             }
             self.set().exchanges.push(sent);
@@ -445,6 +450,9 @@ impl Provider {
             return refusal(401, "invalid_client");
         }
         let given = |name: &str| form.get(name).cloned().unwrap_or_default();
+        if matches!(given("grant_type").as_str(), "client_credentials" | EXCHANGE) {
+            return self.upstream_token(&form);
+        }
         let mut state = self.set();
         let found = match given("grant_type").as_str() {
             "authorization_code" => {
@@ -513,6 +521,30 @@ impl Provider {
         for name in ["access_token", "id_token", "refresh_token"] {
             self.host.register_secret(body[name].as_str().unwrap_or_default());
         }
+        ok_json(&body.to_string())
+    }
+
+    /// Returns a token for another API: of the client itself, or of the user whose token is exchanged.
+    fn upstream_token(&self, form: &Form) -> Incoming {
+        let (number, now_s) = (self.next(), self.host.now().secs());
+        let state = self.state.borrow();
+        let subject = match form.get("subject_token") {
+            Some(token) => {
+                assert_eq!(form["subject_token_type"], "urn:ietf:params:oauth:token-type:access_token");
+                let Some(user) = state.access_tokens.get(token) else { return refusal(400, "invalid_request") };
+                user.clone()
+            }
+            None => format!("{}@clients", state.client),
+        };
+        let audience = form.get("audience").or(form.get("resource")).cloned().unwrap_or_default();
+        let access = Mint::access(state.key).claim("sub", subject).claim("aud", audience).claim("iat", now_s);
+        let access = access.claim("exp", now_s + state.life_s).claim("jti", format!("t-{number}"));
+        let access = (state.access)(access.claim("scope", form.get("scope").cloned().unwrap_or_default()));
+        let mut body = json!({ "access_token": access, "token_type": "Bearer", "expires_in": state.life_s });
+        let answer = Rc::clone(&state.answer);
+        drop(state);
+        answer(&mut body);
+        self.host.register_secret(body["access_token"].as_str().unwrap_or_default());
         ok_json(&body.to_string())
     }
 

@@ -247,7 +247,10 @@ impl LoginHost for WorkerHost {
         !self.binding("EDGEWARD_SESSIONS").is_undefined()
     }
 
-    async fn coordinate(&self, message: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> {
+    fn coordinate(
+        &self,
+        message: CoordinatorMessage,
+    ) -> impl Future<Output = Result<CoordinatorResponse, Unreachable>> {
         let CoordinatorMessage { session, action, sealed, timeout_ms } = message;
         let (status, text) = self.ask_object(&session, action.name(), &sealed, timeout_ms).await?;
         Ok(CoordinatorResponse { status, text })
@@ -263,4 +266,12 @@ impl LoginHost for WorkerHost {
         let (status, text) = self.ask_object(&object, action.name(), &text, timeout_ms).await?;
         Ok(SharedResponse { status, text })
     }
+
+    async fn coordinate_upstream(&self, name: String, timeout_ms: u32) -> Result<CoordinatorResponse, Unreachable> {
+        let (status, text) = self.ask_object(&name, UPSTREAM_TOKEN, &name, timeout_ms).await?;
+        Ok(CoordinatorResponse { status, text })
+    }
 }
+
+/// The action of a Durable Object that obtains a token for upstreams. The message is the object's name.
+pub(crate) const UPSTREAM_TOKEN: &str = "token";

@@ -25,7 +25,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use worker::Env;
 use worker::worker_sys::Context;
 
-use self::host::{Work, WorkerHost, promise};
+use self::host::{UPSTREAM_TOKEN, Work, WorkerHost, promise};
 use self::record::Recorder;
 use self::request::Inbound;
 
@@ -69,22 +69,26 @@ async fn handle(inbound: Inbound, env: Env, ctx: Context, config: JsValue) -> Re
     })
 }
 
-/// Handles a message to the Durable Object of a session. Returns a promise of the response's status and text, and of the text to
+/// Handles a message to the Durable Object of a session, or to that of a token for upstreams. Returns a promise of the response's status and text, and of the text to
 /// store and its expiry if that has changed. `read` returns a promise of the stored text.
 #[wasm_bindgen]
 pub fn coordinate(action: String, sealed: String, read: Function, env: Env, config: JsValue) -> Promise {
     promise(Box::pin(async move {
-        let party =
-            runtime::gateway(&env, &config).await.and_then(|gateway| gateway.login_of_message(&sealed).cloned());
-        let outcome = match (party, SessionAction::from_name(&action)) {
-            (Some(party), Some(action)) => {
-                let outcome = party
-                    .coordinate(action, &sealed, &Store(read), &WorkerHost::new(env, None, JsValue::UNDEFINED))
-                    .await;
-                outcome.map_err(|_| JsValue::from("the storage of the Durable Object cannot be read"))?
+        let gateway = runtime::gateway(&env, &config).await;
+        let (store, host) = (Store(read), WorkerHost::new(env, None, JsValue::UNDEFINED));
+        let outcome = if action == UPSTREAM_TOKEN {
+            match gateway.and_then(|gateway| gateway.upstream_tokens(&sealed).cloned()) {
+                Some(tokens) => tokens.coordinate(&store, &host).await,
+                None => Ok(CoordinatorOutcome::unavailable()),
             }
-            _ => CoordinatorOutcome::unavailable(),
+        } else {
+            let party = gateway.and_then(|gateway| gateway.login_of_message(&sealed).cloned());
+            match (party, SessionAction::from_name(&action)) {
+                (Some(party), Some(action)) => party.coordinate(action, &sealed, &store, &host).await,
+                _ => Ok(CoordinatorOutcome::unavailable()),
+            }
         };
+        let outcome = outcome.map_err(|_| JsValue::from("the storage of the Durable Object cannot be read"))?;
         let stored = outcome.store.map_or((JsValue::UNDEFINED, 0), |store| (store.text.into(), store.until_ms));
         let (text, until) = (outcome.response.text, stored.1 as f64);
         Ok(Array::of4(&outcome.response.status.into(), &text.into(), &stored.0, &until.into()).into())

@@ -32,9 +32,9 @@ use crate::jwt::{Access, Algorithm, ClaimPath, ClaimRule, Policy, Profile, Requi
 use crate::limits;
 use crate::oidc::{
     Client, Discovered, Endpoints, Introspection, IntrospectionCache, LoginState, OWN_PARAMETERS, Provider,
-    ProviderKind, RelyingParty, ReturnTo, SubjectMatch, is_about_user,
+    ProviderKind, RelyingParty, ReturnTo, SubjectMatch, UpstreamClient, is_about_user,
 };
-use crate::session::LoginBinding;
+use crate::session::{LoginBinding, Sealer};
 use crate::shared::Shared;
 use crate::text::sorted;
 use crate::url::{HttpUrl, is_host, is_loopback, is_within_domain, split_port};
@@ -679,19 +679,7 @@ impl<'c> Authorizer<'c> {
         let keys = access.as_ref().and_then(|verifier| verifier.keys().next().cloned());
         let keys = keys.unwrap_or_else(|| Arc::new(self.keys_of(issuer)));
         fapi::check_client(reader, config, &client);
-        let has_certificate = client.options.mtls_binding.is_some();
-        let kind_of_provider = ProviderKind { has_certificate, is_auth0: kind == Type::Auth0 };
-        let endpoints = match (kind, keys.metadata()) {
-            // Whether there are endpoints for certificates, and what FAPI requires, only the metadata says.
-            (Type::Auth0, _) if !has_certificate && !config.is_fapi() => {
-                Endpoints::Fixed(Arc::new(Provider::auth0(&issuer.issuer)))
-            }
-            (_, Some(metadata)) => Endpoints::Discovered(Discovered::new(Arc::clone(metadata), kind_of_provider)),
-            (_, None) => {
-                let metadata = MetadataCache::new(issuer.issuer.clone()).allow_http(config.allow_http().items());
-                Endpoints::Discovered(Discovered::new(Arc::new(metadata), kind_of_provider))
-            }
-        };
+        let endpoints = self.endpoints(&issuer.issuer, &keys);
         Some(RelyingParty {
             after_logout: config.post_logout_uri().cloned().unwrap_or_else(|| format!("{}/", client.home())),
             login_path: redirects::login_page(routes),
@@ -702,6 +690,87 @@ impl<'c> Authorizer<'c> {
             endpoints,
             access,
             state: Shared::new(LoginState::default()),
+        })
+    }
+
+    /// The provider's endpoints. `keys`: those of its issuer.
+    fn endpoints(&self, issuer: &str, keys: &KeyCache) -> Endpoints {
+        let (config, is_auth0) = (self.config, self.is_auth0());
+        let kind = ProviderKind { has_certificate: config.mtls_binding().value.is_some(), is_auth0 };
+        match keys.metadata() {
+            // Whether there are endpoints for certificates, and what FAPI requires, only the metadata says.
+            _ if is_auth0 && !kind.has_certificate && !config.is_fapi() => {
+                Endpoints::Fixed(Arc::new(Provider::auth0(issuer)))
+            }
+            Some(metadata) => Endpoints::Discovered(Discovered::new(Arc::clone(metadata), kind)),
+            None => {
+                let metadata = MetadataCache::new(issuer.into()).allow_http(config.allow_http().items());
+                Endpoints::Discovered(Discovered::new(Arc::new(metadata), kind))
+            }
+        }
+    }
+
+    /// The client that obtains tokens for upstreams, at the first issuer. `keys`: those of that issuer, if they are used already.
+    pub(super) fn upstream_client(
+        &self,
+        reader: &mut Reader<'_>,
+        session: &SessionConfig,
+        keys: Option<&KeyCache>,
+    ) -> Option<UpstreamClient> {
+        let config = self.config;
+        let issuer = self.issuers.first()?;
+        let (client_id, client_secret) = (config.client_id(), config.client_secret());
+        if client_id.is_absent() && !reader.has_error_at("authorizer.client_id") {
+            reader.error(
+                "authorizer.client_id",
+                "is missing, and there are routes with upstream_auth; or set AUTH0_CLIENT_ID",
+            );
+        }
+        if config.client_auth() == ClientAuthMethod::None {
+            reader.error(
+                "authorizer.client_auth",
+                "is \"none\", and there are routes with upstream_auth: only a client with a secret obtains tokens for them",
+            );
+        } else if matches!(config.client_auth(), ClientAuthMethod::Post | ClientAuthMethod::Basic)
+            && client_secret.is_absent()
+            && !reader.has_error_at("authorizer.client_secret") {
+            reader.error(
+                "authorizer.client_secret",
+                "is missing, and there are routes with upstream_auth: set it, or AUTH0_CLIENT_SECRET",
+            );
+        }
+        let id = client_id.cloned()?;
+        let of_client = match (config.audience_parameter().value, config.kind().value) {
+            (Some(AudienceParameter::Audience), _) | (None | Some(AudienceParameter::None), Some(Type::Auth0)) => {
+                "audience"
+            }
+            _ => "resource",
+        };
+        let of_exchange = if config.audience_parameter().value == Some(&AudienceParameter::Resource) {
+            "resource"
+        } else {
+            "audience"
+        };
+        let own_keys;
+        let keys = match keys {
+            Some(keys) => keys,
+            None => {
+                own_keys = self.keys_of(issuer);
+                &own_keys
+            }
+        };
+        let binding = LoginBinding { issuer: &issuer.issuer, client_id: &id, audience: &[] };
+        Some(UpstreamClient {
+            sealer: Sealer::new(session.secrets().items(), binding),
+            endpoints: self.endpoints(&issuer.issuer, keys),
+            client: Client::without_login(
+                id,
+                client_keys::client_auth(reader, config, config.is_fapi()),
+                config.mtls_binding().cloned(),
+            ),
+            issuer: issuer.issuer.clone(),
+            audience_parameters: [of_client, of_exchange],
+            gate: Shared::default(),
         })
     }
 

@@ -11,6 +11,7 @@ use super::reader::{Field, Reader};
 #[cfg(test)]
 use super::reference;
 use super::suggestion::unknown;
+use super::upstream::UpstreamAuthForm;
 use crate::gateway::headers::{HeaderTemplates, HeaderValue};
 use crate::gateway::route::{ForwardOptions, Integration};
 use crate::http::is_token;
@@ -52,7 +53,7 @@ section! {
     pub(super) struct ProxyConfig {
         /// The origin, with a path to put in front if it has one. The request's path is appended byte for byte.
         url: UpstreamUrl, required "where to send requests";
-        /// Headers to set. Values are literals, `$claims.name`, `$claims["name"]`, `$token` or `Bearer $token`. Arrays are sent as JSON; `%` and everything but visible ASCII is percent-encoded. Without the claim there is no header.
+        /// Headers to set. Values are literals, `$claims.name`, `$claims["name"]`, `$token` or `Bearer $token`; with `upstream_auth` also `$m2m` or `Bearer $m2m`. Arrays are sent as JSON; `%` and everything but visible ASCII is percent-encoded. Without the claim there is no header.
         headers: Headers = [];
         /// Whether the client's `Authorization` header is removed.
         strip_authorization: Flag = true;
@@ -62,6 +63,8 @@ section! {
         timeout_ms: OriginTimeout;
         /// Removed from the beginning of the path before forwarding. The route's path must begin with it.
         strip_prefix: Text;
+        /// A token that the gateway obtains for the origin. It is sent as `Authorization: Bearer …`, or in the headers whose value is `$m2m` or `Bearer $m2m`. See [docs/upstream.md](upstream.md).
+        upstream_auth: UpstreamAuthForm;
     }
 }
 
@@ -80,6 +83,8 @@ section! {
         timeout_ms: OriginTimeout;
         /// As for `http_proxy`.
         strip_prefix: Text;
+        /// As for `http_proxy`.
+        upstream_auth: UpstreamAuthForm;
     }
 }
 
@@ -123,6 +128,7 @@ impl IntegrationConfig {
                     sets_forwarded: config.forwarded(),
                     timeout_ms: config.timeout_ms().cloned(),
                     prefix: config.strip_prefix().cloned().unwrap_or_default(),
+                    upstream_auth: config.upstream_auth().cloned(),
                 },
             },
             Self::Service(config) => Integration::Service {
@@ -133,6 +139,7 @@ impl IntegrationConfig {
                     sets_forwarded: config.forwarded(),
                     timeout_ms: config.timeout_ms().cloned(),
                     prefix: config.strip_prefix().cloned().unwrap_or_default(),
+                    upstream_auth: config.upstream_auth().cloned(),
                 },
             },
             Self::Respond(config) => {
@@ -249,6 +256,8 @@ fn unknown_template(text: &str) -> Option<String> {
         match after.get(..end)? {
             "" | "env" | "secrets" | "secret" => None,
             "claims" | "token" => Some("$claims and $token stand alone: $claims.sub, $token, or Bearer $token".into()),
+            // Letters only: it ends before a digit.
+            "m" if after.starts_with("m2m") => Some("$m2m stands alone: $m2m, or Bearer $m2m".into()),
             word => Some(unknown("template", &format!("${word}"), &["$claims", "$token", "$env", "$secrets"])),
         }
     })

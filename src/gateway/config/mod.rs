@@ -32,6 +32,7 @@ mod sender;
 mod session;
 mod suggestion;
 mod token_from;
+mod upstream;
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -227,6 +228,13 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
             // Cookies are bound to its host: each authorizer has its own.
             reader.error("authorizer.redirect_uri", "must be on a host of this authorizer: see hosts");
         }
+        let upstream = authorizer.filter(|_| routes.iter().any(Route::has_upstream_auth)).and_then(|authorizer| {
+            let keys = match (&verifier, &login) {
+                (Some(verifier), _) => verifier.keys().next(),
+                (None, login) => login.as_ref().map(|login| &login.keys),
+            };
+            authorizer.upstream_client(&mut reader, session, keys.map(Arc::as_ref))
+        });
         let cors = cors.clone().map(|cors| sender::with_headers(cors, authorizer.map(Authorizer::config)));
         let surroundings = Surroundings { unicode: platform.unicode, cors, pages: Arc::clone(&pages) };
         let trust = Trust {
@@ -234,6 +242,7 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
             revocations: revocation::compile(&mut reader, &config.revocation(), session, routes),
             verifier,
             login: login.map(Arc::new),
+            upstream: upstream.map(Arc::new),
             resource: resource::check(&resource_of(number), authorizer),
             roles_claims: authorizer.map(Authorizer::roles_claims).unwrap_or_default(),
             token_sources: authorizer

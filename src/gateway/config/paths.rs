@@ -24,6 +24,7 @@ use crate::gateway::{LOGIN_PATH, Routes};
 use crate::http::path::RequestPath;
 use crate::json::{Number, Value};
 use crate::jwt::{self, ClaimRule, ClaimValue, Requirements};
+use crate::oidc::UpstreamGrant;
 use crate::url::HttpUrl;
 
 section! {
@@ -156,6 +157,7 @@ fn default_login(reader: &Reader<'_>) -> Option<Route> {
         only_observes: false,
         integration: Integration::Login,
         login_step: None,
+        upstream_tokens: None,
     })
 }
 
@@ -247,6 +249,9 @@ fn compile(
         // Required of every token anyway; repeated here so that a refusal names them.
         requirements.organizations = authorizer.organizations().to_vec();
     }
+    if let Some(integration) = &integration {
+        check_upstream_auth(reader, &format!("{place}.integration"), integration, auth, authorizer);
+    }
     let (pattern, integration) = (config.path().cloned()?, integration?);
     revocation::check_route(reader, place, &integration, config, (auth, &requirements));
     if integration.options().is_some_and(|options| !pattern.begins_with(&options.prefix)) {
@@ -267,7 +272,40 @@ fn compile(
         only_observes: config.observe(),
         integration,
         login_step: None,
+        upstream_tokens: None,
     })
+}
+
+/// Checks that the token of `upstream_auth` can be obtained and reaches the upstream.
+fn check_upstream_auth(
+    reader: &mut Reader<'_>,
+    place: &str,
+    integration: &Integration,
+    auth: Auth,
+    authorizer: Option<&Authorizer<'_>>,
+) {
+    let headers = integration.headers().map(Vec::as_slice).unwrap_or_default();
+    let has_template = headers.iter().any(|(_, value)| value.is_upstream_token());
+    let in_headers = format!("{place}.headers");
+    let Some(upstream) = integration.options().and_then(|options| options.upstream_auth.as_ref()) else {
+        if has_template {
+            reader.error(&in_headers, "use $m2m, but the integration has no upstream_auth, whose token that is");
+        }
+        return;
+    };
+    let place = format!("{place}.upstream_auth");
+    if authorizer.is_none() {
+        reader.error(&place, "needs an authorizer, whose client obtains the token");
+    }
+    if upstream.grant == UpstreamGrant::Exchange && auth == Auth::None {
+        reader.error(&place, "exchanges the caller's token, but the route has no authentication");
+    }
+    if !has_template && headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization")) {
+        reader.error(
+            &in_headers,
+            "set Authorization, and so does upstream_auth: give the header that gets its token the value \"Bearer $m2m\"",
+        );
+    }
 }
 
 /// The list of routes.

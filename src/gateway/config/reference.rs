@@ -294,12 +294,18 @@ fn tables() -> String {
     let Parts { sections, variants } = Parts::of_document();
     let mut out = String::new();
     for (place, section) in &sections {
-        let title = if place.is_empty() { "The document".into() } else { format!("`{place}`") };
+        let title = match place.split_once("` with `").and_then(|(at, rest)| Some((at, rest.split_once("\".")?.1))) {
+            // A section inside a variant.
+            Some((at, rest)) => format!("`{at}.{rest}`"),
+            None if place.is_empty() => "The document".into(),
+            None => format!("`{place}`"),
+        };
         out += &format!("\n### {title}\n\n{}\n", section.doc);
         for (_, form) in variants.iter().filter(|(at, _)| place.starts_with(&format!("{at}` with "))) {
             let Form::Variants { variants, .. } = form else { continue };
             let is_this = |variant: &&Variant| variant.section.name == section.name;
-            let variant = variants.iter().find(is_this).unwrap();
+            // A section inside a variant is none itself.
+            let Some(variant) = variants.iter().find(is_this) else { continue };
             if let [_, aliases @ ..] = variant.words
                 && !aliases.is_empty()
             {

@@ -7,6 +7,7 @@ import { errors, Provider } from "oidc-provider";
 import { Faults } from "./faults.mjs";
 import { readBody, serve } from "./http.mjs";
 import { loginPage, logoutPage, noticePage } from "./provider_pages.mjs";
+import { registerTokenExchange } from "./token_exchange.mjs";
 
 export const AUDIENCE = "https://api.example.com";
 export const OTHER_AUDIENCE = "https://other.example.com";
@@ -481,6 +482,17 @@ class LocalProvider {
     const algOf = (ctx, client) => wishOf(ctx).alg ?? this.#clientAlgs.get(client.clientId) ?? "RS256";
     const audienceOf = (ctx) => ctx.oidc.body?.audience ?? ctx.oidc.params?.audience;
 
+    const resourceServer = (ctx, resource, client) => {
+      if (!audiences.includes(resource)) throw new errors.InvalidTarget();
+      return {
+        audience: resource,
+        scope: scopes.join(" "),
+        accessTokenFormat: opaque.includes(resource) ? "opaque" : "jwt",
+        accessTokenTTL: wishOf(ctx).ttl ?? ttl.accessToken,
+        jwt: { sign: { alg: algOf(ctx, client) } },
+      };
+    };
+
     const oidc = new Provider(this.issuer, {
       adapter: (model) => new MemoryAdapter(model, store),
       jwks: { keys: this.#keys.map(({ jwk }) => jwk) },
@@ -553,19 +565,14 @@ class LocalProvider {
           enabled: true,
           defaultResource: (ctx, _client, oneOf) => (oneOf ? oneOf[0] : audienceOf(ctx)),
           useGrantedResource: () => true,
-          getResourceServerInfo: (ctx, resource, client) => {
-            if (!audiences.includes(resource)) throw new errors.InvalidTarget();
-            return {
-              audience: resource,
-              scope: scopes.join(" "),
-              accessTokenFormat: opaque.includes(resource) ? "opaque" : "jwt",
-              accessTokenTTL: wishOf(ctx).ttl ?? ttl.accessToken,
-              jwt: { sign: { alg: algOf(ctx, client) } },
-            };
-          },
+          getResourceServerInfo: resourceServer,
         },
         ...more.features,
       },
+    });
+    registerTokenExchange(oidc, {
+      keys: this.#keys.map(({ jwk }) => jwk),
+      resourceServer,
     });
     // Readers that go away are part of the tests; real faults of the provider are shown.
     oidc.silent = true;

@@ -8,6 +8,7 @@ import bare, { gateway, sessions, type GatewayConfig } from "edgeward/gateway";
 import { bearer as hono } from "edgeward/hono";
 import { createVerifier as inlined } from "edgeward/inline";
 import { withAuth0, type NetlifyEvent } from "edgeward/netlify";
+import { createTokenSource, type TokenSource, TokenSourceError } from "edgeward/token-source";
 import { cloudflareAccess, cognito, entra, githubActions, google, okta, workos } from "edgeward/providers";
 import { createVerifier as slim, init, initSync } from "edgeward/slim";
 import { createIssuer, type TestIssuer } from "edgeward/testing";
@@ -221,3 +222,14 @@ initSync(new Uint8Array());
 void init(fetch("verifier.wasm"));
 const other: Verifier = slim(base) satisfies ReturnType<typeof inlined>;
 void [tokens, onError, guarded, onConfig, answer, worker, other, bare satisfies typeof worker];
+
+const endpoint = { tokenEndpoint: "https://a.example/token" };
+export const orders: TokenSource = createTokenSource({ ...endpoint, clientId: "a", clientSecret: ["b", "c"], scope: "read:orders" });
+export const text: string = await orders.getToken({ signal: AbortSignal.timeout(1000), waitUntil: (promise) => void promise });
+export const items: Response = await orders.fetch(new URL("https://a.example/items"), { method: "POST" });
+export const retryAfter = (error: unknown): number | undefined =>
+  error instanceof TokenSourceError && error.code === "upstream_token_unavailable" ? error.retryAfter : undefined;
+// @ts-expect-error Either an issuer or a token endpoint.
+createTokenSource({ ...endpoint, issuer: "https://a.example/", clientId: "a", clientSecret: "b" });
+// @ts-expect-error There is no client without a secret.
+createTokenSource({ ...endpoint, clientId: "a" });

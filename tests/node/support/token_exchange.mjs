@@ -1,0 +1,29 @@
+// Token exchange (RFC 8693) as a grant of `oidc-provider`, which has none of its own.
+
+import { createLocalJWKSet, jwtVerify } from "jose";
+import { errors } from "oidc-provider";
+
+export const TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token";
+const PARAMETERS = ["subject_token", "subject_token_type", "requested_token_type", "audience", "scope"];
+
+/**
+ * Registers the grant: an access token of this provider, for a user and any resource, is exchanged for one of another resource. `keys` are the
+ * provider's, `resourceServer` describes a resource.
+ */
+export function registerTokenExchange(oidc, { keys, resourceServer }) {
+  const published = createLocalJWKSet({ keys: keys.map(({ kty, kid, alg, n, e, crv, x, y }) => ({ kty, kid, alg, n, e, crv, x, y })) });
+  const handler = async (ctx) => {
+    const { client, params } = ctx.oidc;
+    if (params.subject_token_type !== ACCESS_TOKEN) throw new errors.InvalidRequest("unknown subject_token_type");
+    const verified = await jwtVerify(params.subject_token ?? "", published, { issuer: oidc.issuer }).catch(() => undefined);
+    if (!verified) throw new errors.InvalidRequest("the subject token is invalid");
+    const token = new oidc.AccessToken({ accountId: verified.payload.sub, client, gty: "token_exchange", scope: params.scope });
+    token.resourceServer = new oidc.ResourceServer(params.audience, await resourceServer(ctx, params.audience, client));
+    ctx.oidc.entity("AccessToken", token);
+    ctx.body = {
+      access_token: await token.save(), issued_token_type: ACCESS_TOKEN, token_type: "Bearer", expires_in: token.expiration, scope: token.scope,
+    };
+  };
+  oidc.registerGrantType(TOKEN_EXCHANGE, handler, PARAMETERS);
+}
