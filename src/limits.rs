@@ -222,6 +222,9 @@ pub const MAX_CALLBACKS: usize = 64;
 /// Most states of finished logins that are remembered. The oldest are forgotten first; providers, too, accept a code only once.
 pub const MAX_REMEMBERED_STATES: usize = 4096;
 
+/// Shortest time since a login that a route may require, in seconds: the way back from the provider takes some of it.
+pub const MIN_LOGIN_AGE_S: u32 = 60;
+
 /// Longest parameter of the login route that is passed on to the provider, in bytes.
 pub const MAX_LOGIN_PARAMETER_BYTES: usize = 256;
 

@@ -279,6 +279,10 @@ export interface PathConfig {
   organizations?: string | readonly string[];
   /** Rules on other claims, all of which must be met: claim names, each with the text that the claim must be, or with a rule; or a list of rules. */
   claims?: Readonly<Record<string, string | boolean | ClaimRuleConfig>> | readonly ClaimRuleConfig[];
+  /** The login must have been one of these: values of the claim `acr`. Browser navigations are sent to log in so, API clients get 401 (RFC 9470). */
+  acr?: string | readonly string[];
+  /** Longest time since the user last entered credentials, the claim `auth_time`, in seconds. Otherwise as for `acr`. */
+  max_age?: number | `${number}` | Placeholder;
   /** The answer to a request without token and session. `auto`: browser navigations are sent to log in, API clients get 401. `login`: every request that can be redirected is sent to log in. `401`: always 401. Default: `"auto"`. */
   on_unauthenticated?: "auto" | "login" | "401" | Placeholder | 401;
   /** The answer where a right is missing: 403, or a path to redirect to, which must not require the same right. Default: `403`. */

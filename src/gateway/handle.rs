@@ -145,6 +145,9 @@ impl<'g> MatchedRequest<'g> {
         if let Break(reply) = self.authorize(verified.claims()) {
             return Answer::Reply(reply);
         }
+        if let Break(reply) = self.check_login(head, verified.claims(), false, host.now()) {
+            return Answer::Reply(reply);
+        }
         let answer = self.perform(head, Some(Caller { claims: verified.claims(), token: text }), None, host).await;
         if token.is_ambient() { answer.not_stored() } else { answer }
     }
@@ -201,7 +204,11 @@ impl<'g> MatchedRequest<'g> {
         }
         let caller = Caller { claims: session.claims_at(now), token: &session.tokens().access };
         match (self.authorize_session(caller.claims), verdict) {
-            (Continue(()), _) => self.perform(head, Some(caller), Some(session), host).await,
+            // The ID token describes the login.
+            (Continue(()), _) => match self.check_login(head, session.claims(), true, now) {
+                Continue(()) => self.perform(head, Some(caller), Some(session), host).await,
+                Break(reply) => Answer::Reply(reply),
+            },
             // The rights of the token are unknown, so 403 could be wrong.
             (Break(_), Some(AccessTokenVerdict::KeysUnavailable(why))) => {
                 Answer::Reply(unavailable(why.error, why.retry_after_s))
@@ -298,7 +305,8 @@ impl<'g> MatchedRequest<'g> {
         let (Some(party), Some(destination)) = (&self.gateway.login, self.return_to(head)) else {
             return Reply::problem(503, "config_invalid", "Login is not configured.");
         };
-        let begun = party.start(head, LoginRequest::to(destination.clone()), host).await;
+        let request = LoginRequest::to(destination.clone()).with_step_up(&self.route.step_up);
+        let begun = party.start(head, request, host).await;
         let mut reply =
             begun.unwrap_or_else(|error| login_failed(&error, head, party, Some(destination.as_str()), host));
         reply.headers.extend(challenge.headers);

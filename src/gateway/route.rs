@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::headers::HeaderTemplates;
 use super::pattern::Pattern;
 use crate::jwt::Requirements;
-use crate::oidc::RelyingParty;
+use crate::oidc::{RelyingParty, StepUp};
 
 /// A route: a path pattern with its policy and integration.
 #[derive(Debug, Clone)]
@@ -19,6 +19,7 @@ pub(super) struct Route {
     /// Whether no audience is configured that a bearer token could be for.
     pub(super) lacks_audience: bool,
     pub(super) requirements: Requirements,
+    pub(super) step_up: StepUp,
     pub(super) on_unauthenticated: OnUnauthenticated,
     pub(super) on_forbidden: OnForbidden,
     /// Whether requests that the route refuses pass, as anonymous ones.

@@ -10,6 +10,7 @@
 //! | callback | `callback` | OpenID Connect Core §3.1.3, RFC 9207 |
 //! | refresh | `refresh`, `refresh_coordinator`, `session_coordinator` | RFC 6749 §6, OpenID Connect Core §12.2 |
 //! | userinfo | `userinfo` | OpenID Connect Core §5.3 |
+//! | step-up | `step_up` | RFC 9470 |
 //! | logout | `logout` | OpenID Connect RP-Initiated Logout 1.0, RFC 7009 |
 
 mod callback;
@@ -29,6 +30,7 @@ mod return_to;
 mod rights;
 mod session_coordinator;
 mod session_job;
+mod step_up;
 mod token_response;
 mod transaction;
 mod userinfo;
@@ -37,7 +39,7 @@ pub use callback::CallbackError;
 pub use client::{Client, ClientAuth, Secret};
 pub use form::has_parameter;
 pub use host::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionAction};
-pub(crate) use login::{OWN_PARAMETERS, login_link, login_url};
+pub(crate) use login::{OWN_PARAMETERS, login_link, login_url, step_up_url};
 pub use login_error::LoginError;
 pub(crate) use login_error::{confirm_logout, navigation_required, open_in_window};
 pub use provider::Provider;
@@ -52,6 +54,7 @@ pub(crate) use rights::is_about_user;
 pub use rights::{AccessTokenVerdict, SubjectMatch, SubjectMismatch};
 pub use session_coordinator::{CoordinatorOutcome, CoordinatorStore, StoredText};
 pub use session_job::SessionJob;
+pub(crate) use step_up::StepUp;
 pub use token_response::EndpointFailure;
 pub use transaction::LOGIN_COOKIE_PREFIX;
 pub(crate) use transaction::{LoginRequest, RecentCallbacks, ReplayGuard};

@@ -22,6 +22,7 @@ mod journey;
 mod logout;
 mod refresh;
 mod shared;
+mod step_up;
 mod storm;
 mod tenants;
 mod userinfo;

@@ -447,6 +447,16 @@ fn mistakes() -> Vec<(&'static str, String)> {
         ),
         ("a rule in a list without its claim", at(valid(), "/paths/0/claims", json!([{ "any": ["a"] }]))),
         ("a rule on a public route", at(valid(), "/paths/1/claims", json!({ "acr": "a" }))),
+        // The login
+        ("no value of acr", at(valid(), "/paths/0/acr", json!([]))),
+        ("values of acr in one text", at(valid(), "/paths/0/acr", json!("a b"))),
+        ("values of acr that are too long", at(valid(), "/paths/0/acr", json!(["a".repeat(257)]))),
+        ("a login that is too recent", at(valid(), "/paths/0/max_age", json!(59))),
+        ("a login on a public route", at(valid(), "/paths/1/max_age", json!(60))),
+        ("a login that links cannot request", {
+            let fixed = at(valid(), "/authorizer/authorization_params", json!({ "acr_values": "b", "max_age": "30" }));
+            at(at(fixed, "/paths/0/acr", json!("a")), "/paths/0/max_age", json!(60))
+        }),
         // Audience
         ("no audience, without clients", at(valid(), "/authorizer/audience", json!(false))),
         ("an audience that is true", at(valid(), "/authorizer/audience", json!(true))),

@@ -305,6 +305,11 @@ impl<'c> Authorizer<'c> {
         self.config.organizations().items()
     }
 
+    /// Whether every login has this parameter, which links cannot override.
+    pub(super) fn fixes_parameter(&self, name: &str) -> bool {
+        self.config.authorization_params().items().iter().any(|(one, _)| one == name)
+    }
+
     pub(super) fn roles_claim(&self) -> Option<ClaimPath> {
         self.config.roles_claim().cloned()
     }
@@ -511,7 +516,12 @@ impl<'c> Authorizer<'c> {
         let path_of = |wanted: &Integration| routes.iter().find(|route| route.integration == *wanted)?.pattern.path();
         // That it is missing has been reported.
         let redirect_uri = self.redirect_uri(path_of(&Integration::Callback).as_deref())?;
-        let session_claims = session.claims().cloned();
+        let mut session_claims = session.claims().cloned();
+        if let Some(claims) = &mut session_claims
+            && routes.iter().any(|route| !route.step_up.is_empty())
+        {
+            claims.extend(["acr", "auth_time"].map(String::from));
+        }
         let clients = config.clients().items();
         if !clients.is_empty() && !clients.contains(&id) {
             reader.warn("authorizer.clients", "does not list client_id: no access token of a login grants anything");

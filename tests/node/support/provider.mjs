@@ -68,6 +68,7 @@ export const clientFor = (alg) => (alg === "RS256" ? "edgeward-service" : `edgew
  * @param {Record<string, object>} [options.accounts] users by id, with their claims; any id can log in
  * @param {object} [options.ttl]         seconds: { accessToken, idToken, refreshToken, session }
  * @param {boolean} [options.rotateRefreshTokens]
+ * @param {string[]} [options.acrValues] values of `acr` that a login has if they are requested
  * @param {boolean} [options.conformIdTokenClaims] ID tokens have the claims of the scope `openid` only; the others are at userinfo
  */
 export async function startProvider(options = {}) {
@@ -107,10 +108,11 @@ class LocalProvider {
     ttl = {},
     rotateRefreshTokens = true,
     conformIdTokenClaims = false,
+    acrValues = [],
   } = {}) {
     if (!ROUTES[dialect]) throw new TypeError(`unknown dialect: ${dialect}`);
     this.#options = {
-      port, host, dialect, audiences, scopes, algs, gateways, accounts, rotateRefreshTokens, conformIdTokenClaims,
+      port, host, dialect, audiences, scopes, algs, gateways, accounts, rotateRefreshTokens, conformIdTokenClaims, acrValues,
       ttl: { accessToken: 3600, idToken: 3600, refreshToken: 14 * 86400, session: 14 * 86400, ...ttl },
     };
     for (const alg of RSA_ALGS) {
@@ -450,7 +452,7 @@ class LocalProvider {
       const form = new URLSearchParams((await readBody(req)).toString());
       const result = form.has("cancel")
         ? { error: "access_denied", error_description: "The login was cancelled" }
-        : { login: { accountId: form.get("account") || "alice" } };
+        : { login: { accountId: form.get("account") || "alice", acr: params.acr_values?.split(" ").find((acr) => this.#options.acrValues.includes(acr)) } };
       await this.#oidc.interactionFinished(req, res, result, { mergeWithLastSubmission: false });
       return;
     }
@@ -462,7 +464,7 @@ class LocalProvider {
 
   /** Makes the provider anew over the same store: keys are fixed when it is made. */
   #rebuild() {
-    const { audiences, scopes, accounts, dialect, ttl, rotateRefreshTokens, conformIdTokenClaims } = this.#options;
+    const { audiences, scopes, accounts, dialect, ttl, rotateRefreshTokens, conformIdTokenClaims, acrValues } = this.#options;
     const auth0 = dialect === "auth0";
     const store = this.#store;
     const wishOf = (ctx) => this.#tickets.get(ctx?.get("x-token-ticket")) ?? {};
@@ -481,6 +483,7 @@ class LocalProvider {
         email: ["email", "email_verified"],
       },
       conformIdTokenClaims,
+      acrValues,
       responseTypes: ["code"],
       extraParams: ["audience", "organization"],
       clientBasedCORS: () => false,
