@@ -81,6 +81,12 @@ pub trait Host {
         core::future::ready(SignatureVerdict::Unsupported)
     }
 
+    /// Signs a message with a private key, which the core leaves to the platform. By default, nothing can be signed.
+    fn sign(&self, request: SignRequest) -> impl Future<Output = Result<Vec<u8>, SignError>> {
+        drop(request);
+        core::future::ready(Err(SignError::Unsupported))
+    }
+
     /// Writes a line to the log. It never contains a secret, a token, a code or a cookie. [`RecentLines`] tells repeated ones.
     fn log(&self, level: Level, line: &dyn fmt::Display);
 }
@@ -116,6 +122,43 @@ pub enum SignatureVerdict {
     /// The platform cannot verify signatures of this algorithm.
     Unsupported,
 }
+
+/// A message to sign.
+pub struct SignRequest {
+    /// The algorithm; the key fits it.
+    pub algorithm: Algorithm,
+    /// The private key: a JWK without any but the required members, as a JSON text.
+    pub key: String,
+    /// The message, which is ASCII.
+    pub message: String,
+}
+
+impl fmt::Debug for SignRequest {
+    /// Omits key and message.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignRequest").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+/// Why a host returns no signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignError {
+    /// The key's numbers are no key of its type.
+    KeyRefused,
+    /// The platform cannot sign with this algorithm.
+    Unsupported,
+}
+
+impl fmt::Display for SignError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::KeyRefused => "the platform refuses the private key",
+            Self::Unsupported => "the platform cannot sign with this algorithm",
+        })
+    }
+}
+
+impl core::error::Error for SignError {}
 
 /// The severity of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

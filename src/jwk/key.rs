@@ -303,7 +303,7 @@ impl VerifyingKey {
 
 /// Decodes base64url as RFC 7518 §2 requires it, and as some providers write it: padded, or in the alphabet of RFC 4648 §4. The number is
 /// the same, unlike the bytes of a token, which must have one form only.
-fn decode(text: &str) -> Option<Vec<u8>> {
+pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let in_alphabet = |byte| match byte {
         b'+' => b'-',
         b'/' => b'_',

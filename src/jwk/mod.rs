@@ -1,10 +1,11 @@
-//! Public keys of issuers: a JWK, a set of them (RFC 7517), and the cache that keeps a set current.
+//! Public keys of issuers: a JWK, a set of them (RFC 7517), and the cache that keeps a set current; and private keys that sign.
 
 mod cache;
 mod curve;
 mod fetch;
 mod key;
 mod set;
+mod signing_key;
 mod thumbprint;
 
 pub(crate) use cache::Lookup;
@@ -13,3 +14,4 @@ pub(crate) use fetch::Permit;
 pub use fetch::{KeyHost, KeyJob, KeysError, KeysFailure};
 pub use key::{InvalidJwk, VerifyingKey};
 pub use set::{InvalidJwkSet, JwkSet};
+pub use signing_key::{InvalidSigningKey, SigningKey};

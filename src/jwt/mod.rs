@@ -17,6 +17,7 @@ mod claim_path;
 mod claims;
 mod policy;
 mod requirements;
+mod sign;
 mod tenants;
 mod token;
 mod verified;
@@ -32,6 +33,7 @@ pub use policy::{Access, Any, Id, InvalidPolicy, Policy, Profile};
 pub use requirements::{ClaimRule, ClaimValue, Requirements, Roles};
 #[cfg(feature = "gateway")]
 pub(crate) use requirements::{check_rules, is_organization};
+pub use sign::{KeyReference, sign_jwt};
 pub use tenants::Tenants;
 #[cfg(feature = "gateway")]
 pub(crate) use token::unverified_claims;

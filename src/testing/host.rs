@@ -8,8 +8,8 @@ use core::task::{Context, Poll, Waker};
 
 use serde_json::json;
 
-use super::{Issuer, SigningKey, text_of};
-use crate::host::{Host, Level, Spawn};
+use super::{Issuer, SigningKey, sign_on_request, text_of};
+use crate::host::{Host, Level, SignError, SignRequest, Spawn};
 use crate::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use crate::jwk::KeyJob;
 use crate::shared::Shared;
@@ -204,6 +204,10 @@ impl Host for TestHost {
     }
 
     async fn edge_put(&self, _entry: EdgeEntry) {}
+
+    async fn sign(&self, request: SignRequest) -> Result<Vec<u8>, SignError> {
+        sign_on_request(&request)
+    }
 
     fn log(&self, _level: Level, line: &dyn fmt::Display) {
         let line = line.to_string();

@@ -34,7 +34,7 @@ mod signing_key;
 pub use host::TestHost;
 #[cfg(feature = "gateway")]
 pub use sign_in::TestUser;
-pub use signing_key::SigningKey;
+pub use signing_key::{SigningKey, sign_on_request};
 
 use alloc::string::String;
 use alloc::vec::Vec;

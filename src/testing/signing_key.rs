@@ -13,6 +13,7 @@ use ::rsa::{BigUint, Pkcs1v15Sign, Pss, RsaPrivateKey};
 use serde_json::{Value, json};
 
 use crate::base64url;
+use crate::host::{SignError, SignRequest};
 use crate::rsa::{Hash, Scheme};
 
 /// The primes of the fixed key, in hexadecimal.
@@ -99,6 +100,25 @@ impl SigningKey {
         };
         signature.expect("a key that is large enough for the scheme")
     }
+}
+
+/// Signs a message as a platform does, with RSA keys only.
+///
+/// # Errors
+/// [`SignError::Unsupported`] for other keys, [`SignError::KeyRefused`] for numbers that are no RSA key.
+pub fn sign_on_request(request: &SignRequest) -> Result<Vec<u8>, SignError> {
+    let scheme = request.algorithm.scheme().ok_or(SignError::Unsupported)?;
+    let jwk: Value = serde_json::from_str(&request.key).map_err(|_| SignError::KeyRefused)?;
+    let number = |name: &str| {
+        let octets = base64url::decode(jwk.get(name)?.as_str()?.as_bytes()).ok()?;
+        Some(BigUint::from_bytes_be(&octets))
+    };
+    let private = || {
+        let primes = Vec::from([number("p")?, number("q")?]);
+        RsaPrivateKey::from_components(number("n")?, number("e")?, number("d")?, primes).ok()
+    };
+    let key = SigningKey::new("", private().ok_or(SignError::KeyRefused)?);
+    Ok(key.sign(scheme, request.message.as_bytes()))
 }
 
 impl fmt::Debug for SigningKey {

@@ -19,7 +19,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use edgeward::host::{Host, Level, SignatureCheck, SignatureVerdict, Spawn};
+use edgeward::host::{Host, Level, SignError, SignRequest, SignatureCheck, SignatureVerdict, Spawn};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 
@@ -424,6 +424,15 @@ impl Host for VirtualHost {
         let mut has_waited = false;
         poll_fn(|_| if mem::replace(&mut has_waited, true) { Poll::Ready(()) } else { Poll::Pending }).await;
         verdict
+    }
+
+    async fn sign(&self, request: SignRequest) -> Result<Vec<u8>, SignError> {
+        let signature = edgeward::testing::sign_on_request(&request);
+        // A platform never has a signature at once.
+        self.moved();
+        let mut has_waited = false;
+        poll_fn(|_| if mem::replace(&mut has_waited, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+        signature
     }
 
     fn log(&self, level: Level, line: &dyn Display) {

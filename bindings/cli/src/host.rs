@@ -5,7 +5,7 @@ use core::future::Future;
 use core::pin::Pin;
 use std::rc::Rc;
 
-use edgeward::host::{Host, Level, SignatureCheck, SignatureVerdict, Spawn};
+use edgeward::host::{Host, Level, SignError, SignRequest, SignatureCheck, SignatureVerdict, Spawn};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 use edgeward::oidc::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob};
@@ -42,6 +42,9 @@ extern "C" {
     /// Returns a promise of whether a signature is genuine; of `undefined` if the key is refused, and of null if Node cannot verify it.
     #[wasm_bindgen(method, js_name = verifySignature)]
     fn verify_signature(this: &JsHost, algorithm: &str, key: Vec<u8>, message: &str, signature: Vec<u8>) -> Promise;
+    /// Returns a promise of a signature; of `undefined` if the key is refused, and of null if Node cannot sign with it.
+    #[wasm_bindgen(method)]
+    fn sign(this: &JsHost, algorithm: &str, key: &str, message: &str) -> Promise;
     #[wasm_bindgen(method)]
     fn log(this: &JsHost, line: &str);
     #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
@@ -109,6 +112,15 @@ impl Host for CommandHost {
             Ok(verdict) if verdict == true => SignatureVerdict::Valid,
             Ok(verdict) if verdict == false => SignatureVerdict::Invalid,
             _ => SignatureVerdict::Unsupported,
+        }
+    }
+
+    async fn sign(&self, request: SignRequest) -> Result<Vec<u8>, SignError> {
+        let SignRequest { algorithm, key, message } = request;
+        match JsFuture::from(self.0.sign(algorithm.name(), &key, &message)).await {
+            Ok(signature) if signature.is_undefined() => Err(SignError::KeyRefused),
+            Ok(signature) if !signature.is_null() => Ok(Uint8Array::from(signature).to_vec()),
+            _ => Err(SignError::Unsupported),
         }
     }
 

@@ -65,23 +65,42 @@ const ALGORITHMS = {
   ES256: { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
   ES384: { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" },
   EdDSA: { name: "Ed25519" },
+  RS256: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
+  RS384: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-384" },
+  PS256: { name: "RSA-PSS", hash: "SHA-256", saltLength: 32 },
 };
 /** Imported keys by algorithm and content, so that none can be taken for another. Keys, not promises: those belong to a request. */
 const keys = new Map();
 const MAX_KEYS = 32;
 
+/** Imports a key once. */
+async function importKey(format, algorithm, key, usage) {
+  const name = `${usage} ${algorithm} ${key}`;
+  let imported = keys.get(name);
+  if (imported === undefined) {
+    const data = format === "jwk" ? JSON.parse(key) : key;
+    imported = await crypto.subtle.importKey(format, data, ALGORITHMS[algorithm], false, [usage]);
+    if (keys.size >= MAX_KEYS) keys.clear();
+    keys.set(name, imported);
+  }
+  return imported;
+}
+
 /** Verifies a signature: 1 for a genuine one, 0 for another, 2 if the key is refused, 3 if the platform cannot. */
 export async function verifySignature(algorithm, key, message, signature) {
-  const parameters = ALGORITHMS[algorithm];
-  const name = `${algorithm} ${key}`;
   try {
-    let imported = keys.get(name);
-    if (imported === undefined) {
-      imported = await crypto.subtle.importKey("raw", key, parameters, false, ["verify"]);
-      if (keys.size >= MAX_KEYS) keys.clear();
-      keys.set(name, imported);
-    }
-    return Number(await crypto.subtle.verify(parameters, imported, signature, new TextEncoder().encode(message)));
+    const imported = await importKey("raw", algorithm, key, "verify");
+    return Number(await crypto.subtle.verify(ALGORITHMS[algorithm], imported, signature, new TextEncoder().encode(message)));
+  } catch (error) {
+    return error.name === "DataError" ? 2 : 3;
+  }
+}
+
+/** Signs a message with a private JWK. Returns the signature; 2 if the key is refused, 3 if the platform cannot sign. */
+export async function sign(algorithm, key, message) {
+  try {
+    const imported = await importKey("jwk", algorithm, key, "sign");
+    return new Uint8Array(await crypto.subtle.sign(ALGORITHMS[algorithm], imported, new TextEncoder().encode(message)));
   } catch (error) {
     return error.name === "DataError" ? 2 : 3;
   }

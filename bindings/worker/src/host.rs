@@ -6,7 +6,7 @@ use core::pin::Pin;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use edgeward::host::{Host, Level, RecentLines, SignatureCheck, SignatureVerdict, Spawn};
+use edgeward::host::{Host, Level, RecentLines, SignError, SignRequest, SignatureCheck, SignatureVerdict, Spawn};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 use edgeward::limits;
@@ -45,6 +45,8 @@ extern "C" {
     /// Returns a promise of a verdict's number.
     #[wasm_bindgen(js_name = verifySignature)]
     fn verify_signature(algorithm: &str, key: Vec<u8>, message: &str, signature: Vec<u8>) -> Promise;
+    /// Returns a promise of a signature, or of the number of the failure.
+    fn sign(algorithm: &str, key: &str, message: &str) -> Promise;
     /// Returns a promise of the status and text of a Durable Object's response.
     #[wasm_bindgen(catch, js_name = askCoordinator)]
     fn ask_coordinator(env: &JsValue, name: &str, action: &str, sealed: &str, millis: u32) -> Result<Promise, JsValue>;
@@ -52,6 +54,9 @@ extern "C" {
 
 /// The number that `send` of `host.js` returns for a network failure.
 const NETWORK_FAILED: f64 = 0.0;
+
+/// The number that `sign` of `host.js` returns if the key is refused.
+const KEY_REFUSED: f64 = 2.0;
 
 thread_local! {
     static RECENT_LINES: RefCell<RecentLines> = RefCell::default();
@@ -148,6 +153,17 @@ impl Host for WorkerHost {
             Some(0.0) => SignatureVerdict::Invalid,
             Some(2.0) => SignatureVerdict::KeyRefused,
             _ => SignatureVerdict::Unsupported,
+        }
+    }
+
+    async fn sign(&self, request: SignRequest) -> Result<Vec<u8>, SignError> {
+        let SignRequest { algorithm, key, message } = request;
+        let signature = JsFuture::from(sign(algorithm.name(), &key, &message)).await;
+        let signature = signature.map_err(|_| SignError::Unsupported)?;
+        match signature.as_f64() {
+            None => Ok(Uint8Array::from(signature).to_vec()),
+            Some(KEY_REFUSED) => Err(SignError::KeyRefused),
+            Some(_) => Err(SignError::Unsupported),
         }
     }
 

@@ -4,6 +4,9 @@ const ALGORITHMS = {
   ES256: { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
   ES384: { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" },
   EdDSA: { name: "Ed25519" },
+  RS256: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
+  RS384: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-384" },
+  PS256: { name: "RSA-PSS", hash: "SHA-256", saltLength: 32 },
 };
 
 const MAX_DOCUMENT_BYTES = 512 * 1024;
@@ -74,6 +77,16 @@ export class Host {
     try {
       const imported = await crypto.subtle.importKey("raw", key, ALGORITHMS[algorithm], false, ["verify"]);
       return await crypto.subtle.verify(ALGORITHMS[algorithm], imported, signature, new TextEncoder().encode(message));
+    } catch (error) {
+      return error.name === "DataError" ? undefined : null;
+    }
+  }
+
+  /** Signs a message with a private JWK. Returns undefined if the key is refused, and null if Node cannot sign with it. */
+  async sign(algorithm, key, message) {
+    try {
+      const imported = await crypto.subtle.importKey("jwk", JSON.parse(key), ALGORITHMS[algorithm], false, ["sign"]);
+      return new Uint8Array(await crypto.subtle.sign(ALGORITHMS[algorithm], imported, new TextEncoder().encode(message)));
     } catch (error) {
       return error.name === "DataError" ? undefined : null;
     }
