@@ -44,6 +44,7 @@ impl<'g> MatchedRequest<'g> {
                 let destination = |target: &str| Destination::Service { binding, url: url(target) };
                 self.forward(head, destination, headers, options, caller)
             }
+            Integration::Jwks => Answer::Reply(self.gateway.published_keys(self.route.auth == Auth::None)),
             // Unreachable: a configuration with such a route and no login is refused.
             Integration::Login
             | Integration::Callback

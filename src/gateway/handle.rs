@@ -274,6 +274,12 @@ impl<'g> MatchedRequest<'g> {
         host: &impl LoginHost,
     ) -> Answer<'g> {
         let (step, party) = match self.action(head, caller) {
+            Action::Answer(Answer::Forward(forward)) => {
+                return match self.gateway.identity_header(caller, session.is_some(), host).await {
+                    Ok(header) => Answer::Forward(forward.with_header(header)),
+                    Err(reply) => Answer::Reply(reply),
+                };
+            }
             Action::Answer(answer) => return answer,
             Action::Login(step, party) => (step, party),
         };

@@ -12,6 +12,7 @@ mod forward;
 mod handle;
 mod headers;
 mod hosts;
+mod identity;
 mod index;
 mod inspect;
 mod intent;
@@ -46,6 +47,7 @@ pub use self::forward::{Destination, Forward, HeaderEdit};
 pub use self::handle::Answer;
 use self::headers::ReservedHeaders;
 use self::hosts::{HostTable, Hosts};
+use self::identity::IdentityTokens;
 pub use self::inspect::{AuthorizerInfo, LoginInfo};
 use self::matched::{Caller, MatchedRequest, Outcome};
 pub use self::pages::config_invalid;
@@ -88,6 +90,7 @@ struct Trust {
     resource: Option<ProtectedResource>,
     roles_claims: Vec<(String, ClaimPath)>,
     token_sources: Vec<TokenSource>,
+    identity: Option<IdentityTokens>,
 }
 
 /// What all authorizers share.
@@ -182,6 +185,8 @@ pub struct Gateway {
     token_sources: Vec<TokenSource>,
     /// The canonical names of the cookies for tokens, of all authorizers.
     token_cookies: Vec<Vec<u8>>,
+    /// Issues identity tokens for origins.
+    identity: Option<IdentityTokens>,
     /// The gateways of further authorizers.
     hosts: Hosts,
     recording: Recording,
@@ -191,11 +196,14 @@ impl Gateway {
     fn new(routes: Routes, surroundings: Surroundings, trust: Trust) -> Self {
         let Surroundings { unicode, cors, pages } = surroundings;
         let Routes { mut routes, table, has_default_login } = routes;
-        let Trust { verifier, login, resource, roles_claims, token_sources } = trust;
+        let Trust { verifier, login, resource, roles_claims, token_sources, identity } = trust;
         for route in &mut routes {
             route.login_step = route.integration.login_step().zip(login.clone());
         }
         let mut reserved_headers = ReservedHeaders::default();
+        if let Some(identity) = &identity {
+            reserved_headers.reserve(&identity.settings.header);
+        }
         for route in &routes {
             if let Integration::Proxy { headers, .. } | Integration::Service { headers, .. } = &route.integration {
                 headers.iter().for_each(|(name, _)| reserved_headers.reserve(name));
@@ -215,6 +223,7 @@ impl Gateway {
             roles_claims,
             token_sources,
             token_cookies: Vec::new(),
+            identity,
             hosts: Hosts::default(),
             recording: Recording::default(),
         }

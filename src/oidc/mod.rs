@@ -38,6 +38,7 @@ mod userinfo;
 pub use callback::CallbackError;
 pub use client::{Client, ClientAuth, Secret};
 pub use form::has_parameter;
+pub(crate) use host::random;
 pub use host::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionAction};
 pub(crate) use login::{OWN_PARAMETERS, login_link, login_url, step_up_url};
 pub use login_error::LoginError;

@@ -18,6 +18,7 @@ mod edits;
 mod events;
 mod forward;
 mod hosts;
+mod identity;
 mod issuers;
 mod load;
 mod observe;

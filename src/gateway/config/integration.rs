@@ -40,6 +40,8 @@ variants! {
         Claims(NoKeys) = "claims";
         /// Refreshes the session's tokens.
         Refresh(NoKeys) = "refresh" | "auth0_refresh";
+        /// Answers with the public keys of `identity_token`.
+        Jwks(NoKeys) = "jwks";
     }
 }
 
@@ -143,6 +145,7 @@ impl IntegrationConfig {
             Self::Userinfo(_) => Integration::Userinfo,
             Self::Claims(_) => Integration::Claims,
             Self::Refresh(_) => Integration::Refresh,
+            Self::Jwks(_) => Integration::Jwks,
         })
     }
 }

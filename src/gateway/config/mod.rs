@@ -8,6 +8,7 @@ mod cors;
 mod declare;
 mod forms;
 mod hosts;
+mod identity_token;
 mod integration;
 mod log;
 mod login;
@@ -38,6 +39,7 @@ use self::cors::CorsConfig;
 use self::declare::{Declared, Key, Setting, section};
 use self::forms::Text;
 use self::hosts::{Authorizers, HostMap};
+use self::identity_token::IdentityTokenConfig;
 use self::integration::{ProxyConfig, RespondConfig};
 use self::log::{LogConfig, MetricsConfig};
 use self::login::LoginConfig;
@@ -49,6 +51,7 @@ use self::reader::{Reader, Section};
 use self::resource::ResourceConfig;
 use self::session::SessionConfig;
 use super::hosts::HostTable;
+use super::identity::IdentityTokens;
 use super::route::{Auth, Integration, Route};
 use super::{Gateway, LOGIN_PATH, Surroundings, Trust, Unicode};
 use crate::host::Level;
@@ -72,6 +75,8 @@ section! {
         login: LoginConfig;
         /// The API, as described to its clients (RFC 9728).
         protected_resource: ResourceConfig;
+        /// A signed statement for origins about who calls.
+        identity_token: IdentityTokenConfig;
         /// Cross-origin requests of scripts.
         cors: CorsConfig;
         /// The gateway's own pages.
@@ -86,12 +91,13 @@ section! {
 }
 
 /// The sections in which a misplaced key is looked up, and how a message names them.
-const SECTIONS: [(&str, &[Key]); 12] = [
+const SECTIONS: [(&str, &[Key]); 13] = [
     ("at the top level", GatewayConfig::KEYS),
     ("in authorizer", AuthorizerConfig::KEYS),
     ("in session", SessionConfig::KEYS),
     ("in login", LoginConfig::KEYS),
     ("in protected_resource", ResourceConfig::KEYS),
+    ("in identity_token", IdentityTokenConfig::KEYS),
     ("in cors", CorsConfig::KEYS),
     ("in pages", PagesConfig::KEYS),
     ("in log", LogConfig::KEYS),
@@ -227,6 +233,8 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
             token_sources: authorizer
                 .map(|authorizer| authorizer.token_sources(&mut reader, session, routes))
                 .unwrap_or_default(),
+            identity: identity_token::settings(&config.identity_token())
+                .map(|settings| IdentityTokens::new(settings, authorizer.and_then(Authorizer::roles_claim))),
         };
         gateways.push(Gateway::new(compiled, surroundings, trust));
     }
@@ -307,6 +315,12 @@ fn check_protection(
     let lacks_authorizer = config.authorizer().is_absent() && config.authorizers().is_absent();
     if lacks_authorizer && !config.protected_resource().is_absent() {
         reader.error("protected_resource", "needs an authorizer, which verifies the tokens");
+    }
+    if lacks_authorizer && !config.identity_token().is_absent() {
+        reader.error("identity_token", "needs an authorizer, which verifies who calls");
+    }
+    if config.identity_token().is_absent() && routes.iter().any(|route| route.integration == Integration::Jwks) {
+        reader.error("identity_token", "is missing, and a route publishes its keys");
     }
     let mut protected = routes.iter().filter(|route| route.auth != Auth::None).peekable();
     if protected.peek().is_none() {

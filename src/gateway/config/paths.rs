@@ -34,7 +34,7 @@ section! {
         method: MethodsForm, required "a method, a list of methods, or ANY";
         /// Exact, with `{param}` segments, or ending in `{*rest}`. The most specific path decides, then the method.
         path: PathPattern, required "";
-        /// Whether a token or session is needed. Without it: `none` for `login`, `callback` and `logout`, else `required`. `true` is `required`, `false` is `none`.
+        /// Whether a token or session is needed. Without it: `none` for `login`, `callback`, `logout` and `jwks`, else `required`. `true` is `required`, `false` is `none`.
         auth: AuthForm;
         /// What opens the route: a session, a bearer token, or either. A bearer token is refused where only sessions count, and a session is ignored where only tokens do.
         credentials: Choice<AcceptedCredentials> = AcceptedCredentials::Any;
@@ -172,8 +172,8 @@ fn compile(
     authorizer: Option<&Authorizer<'_>>,
 ) -> Option<Route> {
     let integration = config.integration().value.and_then(IntegrationConfig::compile);
-    let is_login_flow = integration.as_ref().is_some_and(Integration::is_login_flow);
-    let auth = config.auth().cloned().unwrap_or(if is_login_flow { Auth::None } else { Auth::Required });
+    let is_public = integration.as_ref().is_some_and(Integration::is_public);
+    let auth = config.auth().cloned().unwrap_or(if is_public { Auth::None } else { Auth::Required });
     let claim = authorizer.and_then(Authorizer::roles_claim);
     let roles = config.roles().cloned().filter(|roles| !roles.all.is_empty() || !roles.any.is_empty());
     if roles.is_some() && claim.is_none() && authorizer.is_some_and(Authorizer::lacks_roles_claim) {
