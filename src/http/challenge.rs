@@ -122,6 +122,7 @@ pub fn refused(error: &VerifyError) -> Reply {
         VerifyError::TokenExpired { .. } => (401, "invalid_token", Some("Refresh the token or log in again.")),
         VerifyError::TokenTooLarge { .. }
         | VerifyError::TokenEncrypted
+        | VerifyError::DecryptionFailed
         | VerifyError::AlgNotAllowed { .. }
         | VerifyError::CritNotSupported
         | VerifyError::B64NotSupported

@@ -15,6 +15,8 @@ mod audience;
 mod cache;
 mod claim_path;
 mod claims;
+#[cfg(feature = "gateway")]
+mod decrypt;
 mod policy;
 mod requirements;
 mod sign;
@@ -28,6 +30,8 @@ pub use audience::Audience;
 pub use cache::TokenCache;
 pub use claim_path::ClaimPath;
 pub use claims::Claims;
+#[cfg(feature = "gateway")]
+pub(crate) use decrypt::{Decryption, is_encrypted};
 pub(crate) use policy::Rules;
 pub use policy::{Access, Any, Id, InvalidPolicy, Policy, Profile};
 pub use requirements::{ClaimRule, ClaimValue, Requirements, Roles};

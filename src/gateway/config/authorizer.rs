@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::declare::{Declared, Form, Setting, section};
+use super::decryption_keys::{self, DecryptionKeyConfig};
 use super::forms::{
     Check, Checked, Choice, ClaimPathForm, Flag, List, NOT_SECURE, Text, Texts, Url, Whole, Words, is_identifier,
 };
@@ -105,6 +106,8 @@ section! {
         token_from: List<TokenSourceConfig>;
         /// The claims that must be equal before the rights of an access token count for the user of an ID token.
         subject_match: SubjectMatchConfig;
+        /// Private keys that decrypt access tokens, which are signed inside. Without it, encrypted ones are refused.
+        decryption_keys: List<DecryptionKeyConfig>;
     }
 }
 
@@ -478,7 +481,10 @@ impl<'c> Authorizer<'c> {
                 Some(verifier) => verifier.and_issuer(policy, keys),
             });
         }
-        verifier
+        match decryption_keys::keys(reader, &self.config.decryption_keys()) {
+            keys if keys.is_empty() => verifier,
+            keys => verifier.map(|verifier| verifier.decrypt_with(keys)),
+        }
     }
 
     fn keys_of(&self, one: &Issuer) -> KeyCache {

@@ -6,6 +6,7 @@
 mod authorizer;
 mod cors;
 mod declare;
+mod decryption_keys;
 mod forms;
 mod hosts;
 mod identity_token;
