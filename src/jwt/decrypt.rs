@@ -25,6 +25,9 @@ pub(crate) struct Decryption {
 /// The content encryption algorithms (RFC 7518 §5.3).
 const CONTENT_ALGORITHMS: [&str; 2] = ["A256GCM", "A128GCM"];
 
+/// The types of content: a JWT (RFC 7519 §5.2), also as RFC 9068 §2.1 names it.
+const CONTENT_TYPES: [&str; 2] = ["JWT", "at+jwt"];
+
 /// Header parameters that may be there: those that are read, and claims that are stated again (RFC 7519 §5.3), which count for nothing.
 const PARAMETERS: [&str; 8] = ["alg", "enc", "kid", "cty", "typ", "iss", "sub", "aud"];
 
@@ -89,7 +92,8 @@ impl Decryption {
             return None;
         }
         let text = |name: &str| root.get(name).and_then(Value::as_str);
-        if !without_application(text("cty")?).eq_ignore_ascii_case("JWT") {
+        let content = without_application(text("cty")?);
+        if !CONTENT_TYPES.iter().any(|one| one.eq_ignore_ascii_case(content)) {
             return None;
         }
         let key = match (root.get("kid"), self.keys.as_slice()) {

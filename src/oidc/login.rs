@@ -14,8 +14,19 @@ use crate::limits;
 use crate::session::Cookies;
 
 /// Query parameters of the login route that are forwarded to the provider. `prompt` is the first: a restarted login removes it.
-const FORWARDED_PARAMETERS: [&str; 8] =
-    ["prompt", "organization", "connection", "login_hint", "screen_hint", "acr_values", "ui_locales", "max_age"];
+const FORWARDED_PARAMETERS: [&str; 10] = [
+    "prompt",
+    "organization",
+    "connection",
+    "login_hint",
+    "screen_hint",
+    "acr_values",
+    "ui_locales",
+    "max_age",
+    // A link by which an organization invites a user has these beside `organization`.
+    "invitation",
+    "organization_name",
+];
 
 /// Parameters of the authorization request that only the gateway sets. `response_mode`, `request` and `request_uri` are among them
 /// because they change how the others are read (RFC 9101 §5).
@@ -150,7 +161,9 @@ impl Client {
             form::push(&mut location, self.audience_parameter, audience);
         }
         if let ([only], None) = (self.organizations.as_slice(), transaction.request.organization()) {
-            form::push(&mut location, "organization", only);
+            if !only.is_empty() {
+                form::push(&mut location, "organization", only);
+            }
         }
         if !transaction.request.parameters.is_empty() {
             location.push('&');

@@ -228,7 +228,7 @@ fn problems_of_the_configuration() {
     assert!(of(json!({ "ttl_s": 19 })).contains("identity_token.ttl_s: must be a whole number from 20 to 900"));
     let mut missing = with_identity(&json!({}));
     missing.as_object_mut().unwrap().remove("identity_token");
-    assert_eq!(problems(&missing), "error at identity_token: is missing, and a route publishes its keys");
+    assert!(problems(&missing).ends_with("\nerror at identity_token: is missing, and a route publishes its keys"));
     let public = json!({
         "identity_token": { "issuer": "a", "audience": "b", "private_key": KEY },
         "paths": [{ "method": "GET", "path": "/jwks", "integration": { "type": "jwks" } }]

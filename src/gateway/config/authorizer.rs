@@ -10,6 +10,7 @@ use super::decryption_keys::{self, DecryptionKeyConfig};
 use super::forms::{
     Check, Checked, Choice, ClaimPathForm, Flag, List, NOT_SECURE, Text, Texts, Url, Whole, Words, is_identifier,
 };
+use super::hosts::Tenant;
 use super::login::LoginConfig;
 use super::paths::ClaimRules;
 use super::presets::{NEEDS_ORIGIN, restricts_origin, serves_everyone};
@@ -33,7 +34,7 @@ use crate::oidc::{
 };
 use crate::session::LoginBinding;
 use crate::shared::Shared;
-use crate::text::sorted;
+use crate::text::{concat, sorted};
 use crate::url::{HttpUrl, is_host, is_loopback, is_within_domain, split_port};
 use crate::verifier::Verifier;
 
@@ -72,8 +73,8 @@ section! {
         types: Texts;
         /// Largest age of a token since `iat`, in seconds.
         max_token_age_s: Whole<1, { u32::MAX }>;
-        /// One of these must be the token's `org_id` or `org_name`.
-        organizations: Texts;
+        /// One of these must be the token's `org_id`, or its `org_name` in any letter case; logins request it if it is the only one. `false`: tokens and users of an organization are refused.
+        organizations: OrganizationsForm;
         /// Only tokens of these clients are accepted (`client_id`, else `azp`). In ID tokens, `azp` may be one of them, or `client_id`.
         clients: Texts;
         /// Audiences that ID tokens may name besides `client_id`.
@@ -202,6 +203,10 @@ pub(super) struct Authorizer<'c> {
     resource: Option<String>,
     /// The audience or the protected resource is configured, but wrong.
     has_invalid_audience: bool,
+    /// The host that it is for, if that has an organization.
+    tenant: Option<&'c Tenant>,
+    /// The organizations whose tokens and users are accepted.
+    organizations: Vec<String>,
 }
 
 /// The key that says where logins end.
@@ -247,6 +252,7 @@ impl<'c> Authorizer<'c> {
         config: &'c AuthorizerConfig,
         login: &Setting<'_, LoginConfig>,
         resource: &Setting<'_, ResourceConfig>,
+        tenant: Option<&'c Tenant>,
     ) -> Self {
         let clients = config.clients();
         if config.audience().value.is_some_and(Vec::is_empty) && clients.items().is_empty() && !clients.is_invalid {
@@ -268,7 +274,20 @@ impl<'c> Authorizer<'c> {
         let resource = resource.value.and_then(|resource| resource.resource().cloned());
         let issuers = read_issuers(reader, config);
         let environment = EnvironmentConfig::read_section(reader, &Section::new(String::new(), None));
-        let authorizer = Self { config, issuers, environment, default_return_to, resource, has_invalid_audience };
+        let organizations = match tenant {
+            Some(tenant) => Vec::from([tenant.organization.clone()]),
+            None => config.organizations().items().to_vec(),
+        };
+        let authorizer = Self {
+            config,
+            issuers,
+            environment,
+            default_return_to,
+            resource,
+            has_invalid_audience,
+            tenant,
+            organizations,
+        };
         authorizer.check_issuers(reader);
         authorizer
     }
@@ -305,7 +324,7 @@ impl<'c> Authorizer<'c> {
     }
 
     pub(super) fn organizations(&self) -> &[String] {
-        self.config.organizations().items()
+        &self.organizations
     }
 
     /// Whether every login has this parameter, which links cannot override.
@@ -431,7 +450,12 @@ impl<'c> Authorizer<'c> {
     /// The gateway's own callback: as configured, or the callback route on the site's own origin.
     pub(super) fn redirect_uri(&self, callback_path: Option<&str>) -> Option<String> {
         let from_base = || Some(format!("{}{}", self.environment.base_url().value?, callback_path?));
-        self.config.redirect_uri().cloned().or_else(from_base)
+        let uri = self.config.redirect_uri().cloned().or_else(from_base)?;
+        let Some(tenant) = self.tenant else { return Some(uri) };
+        // The callback of a host with an organization is on that host, where the cookies of its logins are.
+        let parts = HttpUrl::parse(&uri)?;
+        let scheme = if uri.starts_with("http:") { "http://" } else { "https://" };
+        Some(concat(&[scheme, &tenant.host, parts.path_and_query]))
     }
 
     /// The audiences that access tokens may have.
@@ -577,7 +601,7 @@ impl<'c> Authorizer<'c> {
             audience: self.audience().first().filter(|_| audience_parameter != AudienceParameter::None).cloned(),
             audience_parameter: if audience_parameter == AudienceParameter::Audience { "audience" } else { "resource" },
             authorization_params: config.authorization_params().items().to_vec(),
-            organizations: config.organizations().items().to_vec(),
+            organizations: self.organizations.clone(),
             required_claims: self.required_claims(routes),
             claim_rules: issuer.claims.to_vec(),
             subject_match,
@@ -868,6 +892,9 @@ pub(super) struct HttpHosts;
 /// Signature algorithms.
 pub(super) struct Algorithms;
 
+/// Organizations, or `false` for none.
+pub(super) struct OrganizationsForm;
+
 /// A key set, as JSON text.
 pub(super) struct Jwks;
 
@@ -994,6 +1021,22 @@ impl Form for Jwks {
     #[cfg(test)]
     fn form() -> reference::Form {
         reference::Form::Jwks
+    }
+}
+
+impl Form for OrganizationsForm {
+    type Value = Vec<String>;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<String>> {
+        match field.value {
+            Value::Bool(false) => Some(Vec::from([String::new()])),
+            _ => Texts::read(reader, field),
+        }
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::AnyOf(alloc::vec![reference::Form::Texts, reference::Form::Literal("false")])
     }
 }
 

@@ -190,7 +190,9 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
     let mut authorizers = Vec::new();
     for (number, one) in named.iter().enumerate() {
         reader.enter_authorizer(one.place);
-        authorizers.push(one.config.map(|one| Authorizer::check(&mut reader, one, &login, &resource_of(number))));
+        let tenant = one.tenant.as_ref();
+        authorizers
+            .push(one.config.map(|one| Authorizer::check(&mut reader, one, &login, &resource_of(number), tenant)));
     }
     reader.enter_authorizer(None);
     // Without the section there still are its defaults and variables.
@@ -225,7 +227,8 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
             // Cookies are bound to its host: each authorizer has its own.
             reader.error("authorizer.redirect_uri", "must be on a host of this authorizer: see hosts");
         }
-        let surroundings = Surroundings { unicode: platform.unicode, cors: cors.clone(), pages: Arc::clone(&pages) };
+        let cors = cors.clone().map(|cors| cors.for_organization(one.tenant.as_ref().map(|one| &*one.organization)));
+        let surroundings = Surroundings { unicode: platform.unicode, cors, pages: Arc::clone(&pages) };
         let trust = Trust {
             verifier,
             login: login.map(Arc::new),

@@ -3,7 +3,7 @@
 
 import { createHash, generateKeyPair, randomBytes, randomUUID } from "node:crypto";
 import { promisify } from "node:util";
-import { errors, Provider } from "oidc-provider";
+import { errors, interactionPolicy, Provider } from "oidc-provider";
 import { Faults } from "./faults.mjs";
 import { readBody, serve } from "./http.mjs";
 import { loginPage, logoutPage, noticePage } from "./provider_pages.mjs";
@@ -90,6 +90,8 @@ class LocalProvider {
   #tickets = new Map();
   #cookieKeys = [randomBytes(32).toString("hex")];
   #faults = new Faults();
+  /** How access tokens are encrypted. */
+  #encryption;
 
   /** How many requests each endpoint has had: `counts.jwks`, `counts.discovery`, `counts.token`, … */
   counts = {};
@@ -237,6 +239,11 @@ class LocalProvider {
   revokeKey(kid) {
     this.#keys = this.#keys.filter((key) => key.kid !== kid);
     this.#rebuild();
+  }
+
+  /** From now on access tokens are encrypted like this, `{ alg, enc, kid, key }`; undefined stops it. */
+  encryptAccessTokens(encryption) {
+    this.#encryption = encryption;
   }
 
   async #ensureKey(alg) {
@@ -489,7 +496,7 @@ class LocalProvider {
       clientBasedCORS: () => false,
       pkce: { required: () => true },
       enabledJWA: { idTokenSigningAlgValues: [...RSA_ALGS, "ES256"] },
-      interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
+      interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: steppingUp() },
       findAccount: (_ctx, sub) => ({ accountId: sub, claims: () => ({ ...accounts[sub], sub }) }),
       loadExistingGrant: (ctx) => this.#grant(ctx),
       rotateRefreshToken: () => rotateRefreshTokens,
@@ -545,7 +552,7 @@ class LocalProvider {
               scope: scopes.join(" "),
               accessTokenFormat: "jwt",
               accessTokenTTL: wishOf(ctx).ttl ?? ttl.accessToken,
-              jwt: { sign: { alg: algOf(ctx, client) } },
+              jwt: { sign: { alg: algOf(ctx, client) }, encrypt: this.#encryption },
             };
           },
         },
@@ -588,6 +595,18 @@ function auth0Claims(ctx, token, { header, payload }, issuer) {
   if (identity.length === 0) return;
   payload.scope = [...identity, payload.scope].filter(Boolean).join(" ");
   payload.aud = [payload.aud, `${issuer}userinfo`];
+}
+
+/** Asks for another login where the one of the session is none of the requested ones (RFC 9470 §5). */
+function steppingUp() {
+  const { base, Check } = interactionPolicy;
+  const policy = base();
+  policy.get("login").checks.add(new Check("acr_values", "another login is requested", (ctx) => {
+    const { params, session, result } = ctx.oidc;
+    const requested = params.acr_values?.split(" ") ?? [];
+    return requested.length > 0 && !result?.login && !requested.includes(session.acr) ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT;
+  }));
+  return policy;
 }
 
 /** What the provider keeps, shared by every provider made over the same map. */
