@@ -19,6 +19,8 @@ export interface GatewayConfig {
   login?: LoginConfig;
   /** The API, as described to its clients (RFC 9728). */
   protected_resource?: ResourceConfig;
+  /** A signed statement for origins about who calls. */
+  identity_token?: IdentityTokenConfig;
   /** Cross-origin requests of scripts. */
   cors?: CorsConfig;
   /** The gateway's own pages. */
@@ -65,8 +67,8 @@ export interface AuthorizerConfig {
   types?: string | readonly string[];
   /** Largest age of a token since `iat`, in seconds. */
   max_token_age_s?: number | `${number}` | Placeholder;
-  /** One of these must be the token's `org_id` or `org_name`. */
-  organizations?: string | readonly string[];
+  /** One of these must be the token's `org_id`, or its `org_name` in any letter case; logins request it if it is the only one. `false`: tokens and users of an organization are refused. */
+  organizations?: string | readonly string[] | false;
   /** Only tokens of these clients are accepted (`client_id`, else `azp`). In ID tokens, `azp` may be one of them, or `client_id`. */
   clients?: string | readonly string[];
   /** Audiences that ID tokens may name besides `client_id`. */
@@ -99,6 +101,8 @@ export interface AuthorizerConfig {
   token_from?: readonly TokenSourceConfig[];
   /** The claims that must be equal before the rights of an access token count for the user of an ID token. */
   subject_match?: SubjectMatchConfig;
+  /** Private keys that decrypt access tokens, which are signed inside. Without it, encrypted ones are refused. */
+  decryption_keys?: readonly DecryptionKeyConfig[];
 }
 
 /** A rule on a claim that is a text, a list of texts, or a boolean. All conditions must be met; a claim that is absent or of another form meets none. */
@@ -155,10 +159,22 @@ export interface SubjectMatchConfig {
   id_token?: string;
 }
 
+/** A key that decrypts access tokens. */
+export interface DecryptionKeyConfig {
+  /** An RSA key as PKCS#8 PEM or JWK. */
+  key: string;
+  /** The `kid` in the header of tokens. Without it: that of the JWK, else the thumbprint of the public key. */
+  kid?: string;
+  /** The only algorithm that it is for. Without it: that of the JWK, else all but `RSA-OAEP`, which uses SHA-1. */
+  alg?: "RSA-OAEP-256" | "RSA-OAEP-384" | "RSA-OAEP-512" | "RSA-OAEP" | Placeholder;
+}
+
 /** The authorizer of a host. */
 export interface HostConfig {
   /** The name of one of `authorizers`. */
   authorizer: string;
+  /** The organization of this host, by `org_id` or name, in place of `authorizer.organizations`: logins request it, and only its tokens and users are accepted. The callback is that of the authorizer, on this host. */
+  organization?: string;
 }
 
 /** The sealed cookie that holds a login. */
@@ -195,9 +211,23 @@ export interface ResourceConfig {
   scopes_supported?: string | readonly string[];
 }
 
+/** A short-lived JWT about the caller, signed by the gateway, for every origin and service. Routes of the type `jwks` publish its keys. */
+export interface IdentityTokenConfig {
+  /** The token's `iss`: the gateway, such as `https://app.example.com`. */
+  issuer: string;
+  /** The token's `aud`, which origins check. */
+  audience: string;
+  /** A private key as PKCS#8 PEM or JWK, P-256 (ES256) or RSA (RS256). Of a list the first signs, and all are published. */
+  private_key: string | readonly string[];
+  /** Seconds until the token expires. It is sent for half of them. Default: `60`. */
+  ttl_s?: number | `${number}` | Placeholder;
+  /** The header that holds the token. That of a client is always removed. Default: `"X-Identity-Token"`. */
+  header?: string;
+}
+
 /** Cross-origin requests of scripts. Preflight requests are answered before any authentication. */
 export interface CorsConfig {
-  /** Exact origins, `https://*.example.com` for one more label, or `*`. */
+  /** Exact origins, `https://*.example.com` for one more label, which may have a prefix and a suffix (`https://app-*.example.com`), or `*`. `https://{organization_name}.example.com` stands for the organization of the host, if it is given by name. */
   allow_origins: string | readonly string[];
   /** Methods that scripts of these origins may use. Default: `["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]`. */
   allow_methods?: string | readonly string[];
@@ -263,7 +293,7 @@ export interface PathConfig {
   method: string | readonly string[];
   /** Exact, with `{param}` segments, or ending in `{*rest}`. The most specific path decides, then the method. */
   path: string;
-  /** Whether a token or session is needed. Without it: `none` for `login`, `callback` and `logout`, else `required`. `true` is `required`, `false` is `none`. */
+  /** Whether a token or session is needed. Without it: `none` for `login`, `callback`, `logout` and `jwks`, else `required`. `true` is `required`, `false` is `none`. */
   auth?: "required" | "optional" | "none" | Placeholder | boolean;
   /** What opens the route: a session, a bearer token, or either. A bearer token is refused where only sessions count, and a session is ignored where only tokens do. Default: `"any"`. */
   credentials?: "any" | "session" | "bearer" | Placeholder;
@@ -362,4 +392,6 @@ export type IntegrationConfig =
   /** Answers with the claims of the session or the token, as `$claims` has them, without a request to the provider. */
   | ({ type: "claims" })
   /** Refreshes the session's tokens. */
-  | ({ type: "refresh" | "auth0_refresh" });
+  | ({ type: "refresh" | "auth0_refresh" })
+  /** Answers with the public keys of `identity_token`. */
+  | ({ type: "jwks" });

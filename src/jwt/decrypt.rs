@@ -92,8 +92,8 @@ impl Decryption {
             return None;
         }
         let text = |name: &str| root.get(name).and_then(Value::as_str);
-        let content = without_application(text("cty")?);
-        if !CONTENT_TYPES.iter().any(|one| one.eq_ignore_ascii_case(content)) {
+        let content_type = without_application(text("cty")?);
+        if !CONTENT_TYPES.iter().any(|one| one.eq_ignore_ascii_case(content_type)) {
             return None;
         }
         let key = match (root.get("kid"), self.keys.as_slice()) {
