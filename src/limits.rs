@@ -237,6 +237,9 @@ pub const IDENTITY_TOKEN_CACHE_ENTRIES: usize = 1024;
 /// Length of the hash by which an identity token is looked up, in bytes: SHA-256 in base64url.
 pub const IDENTITY_TOKEN_KEY_BYTES: usize = 43;
 
+/// Longest client certificate that a customer edge states, in bytes as it is sent: Auth0's limit.
+pub const MAX_STATED_CERTIFICATE_BYTES: usize = 4096;
+
 /// How long caches may hold the public keys of identity tokens, in seconds: as long, a new key must be published before it signs.
 pub const PUBLISHED_KEYS_MAX_AGE_S: u32 = 300;
 

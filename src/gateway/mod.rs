@@ -6,6 +6,7 @@ mod action;
 mod agreement;
 mod config;
 mod cors;
+mod customer_edge;
 mod event;
 mod explain;
 mod forward;
@@ -207,6 +208,8 @@ impl Gateway {
         for route in &routes {
             if let Integration::Proxy { headers, .. } | Integration::Service { headers, .. } = &route.integration {
                 headers.iter().for_each(|(name, _)| reserved_headers.reserve(name));
+            } else if let Integration::CustomerEdge { .. } = &route.integration {
+                customer_edge::HEADERS.iter().for_each(|name| reserved_headers.reserve(name));
             }
         }
         Self {

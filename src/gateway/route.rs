@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::customer_edge::CustomerEdge;
 use super::headers::HeaderTemplates;
 use super::pattern::Pattern;
 use crate::jwt::Requirements;
@@ -143,6 +144,7 @@ pub(super) enum Integration {
     Claims,
     Refresh,
     Jwks,
+    CustomerEdge { url: String, edge: CustomerEdge, options: ForwardOptions },
 }
 
 /// How requests are forwarded, to an origin or a service.
@@ -162,7 +164,9 @@ impl Integration {
     /// Returns how requests are forwarded; `None` for what the gateway answers itself.
     pub(super) const fn options(&self) -> Option<&ForwardOptions> {
         match self {
-            Self::Proxy { options, .. } | Self::Service { options, .. } => Some(options),
+            Self::Proxy { options, .. } | Self::Service { options, .. } | Self::CustomerEdge { options, .. } => {
+                Some(options)
+            }
             _ => None,
         }
     }
@@ -179,14 +183,19 @@ impl Integration {
             | Self::Userinfo
             | Self::Claims
             | Self::Refresh
-            | Self::Jwks => None,
+            | Self::Jwks
+            | Self::CustomerEdge { .. } => None,
         }
     }
 
     /// Returns the login step that the gateway itself performs; `None` for an origin or a fixed response.
     pub(super) const fn login_step(&self) -> Option<LoginStep> {
         match self {
-            Self::Proxy { .. } | Self::Service { .. } | Self::Respond { .. } | Self::Jwks => None,
+            Self::Proxy { .. }
+            | Self::Service { .. }
+            | Self::Respond { .. }
+            | Self::Jwks
+            | Self::CustomerEdge { .. } => None,
             Self::Login => Some(LoginStep::Begin),
             Self::Callback => Some(LoginStep::Callback),
             Self::Logout => Some(LoginStep::Logout),
@@ -207,6 +216,7 @@ impl Integration {
             Self::Claims => Some("claims"),
             Self::Refresh => Some("refresh"),
             Self::Jwks => Some("jwks"),
+            Self::CustomerEdge { .. } => Some("customer_edge"),
         }
     }
 
@@ -217,7 +227,7 @@ impl Integration {
 
     /// Whether it needs no credentials unless the route says so.
     pub(super) fn is_public(&self) -> bool {
-        self.is_login_flow() || *self == Self::Jwks
+        self.is_login_flow() || matches!(self, Self::Jwks | Self::CustomerEdge { .. })
     }
 
     /// Whether it is part of logging in or out, and so cannot require a login.

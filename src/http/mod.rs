@@ -113,6 +113,11 @@ impl RequestHead<'_> {
     }
 }
 
+/// The name under which [`RequestHead::header`] returns what the platform states about the client's certificate, which is no header: in lines
+/// `certPresented`, `certRevoked`, `certVerified` and `certFingerprintSHA256` of Cloudflare's `tlsClientAuth`. No client can send a header with
+/// this name.
+pub const CLIENT_CERTIFICATE: &str = ":client-certificate";
+
 /// The header in which Cloudflare states the client's address.
 pub(crate) const CLIENT_ADDRESS: &str = "cf-connecting-ip";
 

@@ -13,6 +13,7 @@
 
 mod answers;
 mod claims;
+mod customer_edge;
 mod debug;
 mod edits;
 mod encrypted;

@@ -1,8 +1,10 @@
 //! Step-up (RFC 9470) for API clients, and its part in the agreement of a path's readings.
 
 use edgeward::gateway::compile;
+use edgeward::http::RequestHead;
 use serde_json::{Value, json};
 
+use crate::support::host::VirtualHost;
 use crate::support::{Mint, NOW, now};
 use crate::{bearer, code, config, gateway, problem, reply, token};
 
@@ -145,4 +147,22 @@ fn problems_of_the_configuration() {
             "error at paths[18].max_age: cannot be requested: authorizer.authorization_params has max_age",
         ]
     );
+}
+
+#[test]
+fn an_explanation_names_the_required_login() {
+    let gateway = gateway(&with(&[("/both", json!({ "acr": "urn:mfa", "max_age": 60 }))]));
+    let host = VirtualHost::default();
+    let login = |token: &Mint| {
+        let authorization = bearer(token);
+        let header = |name: &str| (name == "authorization").then(|| authorization.clone());
+        let head = RequestHead { method: "GET", url: "https://app.example.com/both", header: &header };
+        let checks = host.run(gateway.explain(&head, &host)).checks;
+        checks.into_iter().find(|check| check.name == "login").unwrap()
+    };
+    let met = login(&logged_in(10));
+    assert_eq!((met.expected.as_str(), met.failure), ("acr_values urn:mfa, max_age 60", None));
+    let (code, message) = login(&logged_in(600)).failure.unwrap();
+    assert_eq!(code, "insufficient_user_authentication");
+    assert_eq!(message, "This needs a stronger or more recent login.");
 }

@@ -17,7 +17,15 @@ export function headOf({ method, url, headers }) {
   return authorization === null ? `${method}\n${url}` : `${method}\n${url}\n${authorization}`;
 }
 
-export const header = (request, name) => request.headers.get(name) ?? undefined;
+/** As in src/http/mod.rs. */
+const CLIENT_CERTIFICATE = ":client-certificate";
+
+export const header = (request, name) =>
+  name === CLIENT_CERTIFICATE ? certificate(request.cf?.tlsClientAuth) : (request.headers.get(name) ?? undefined);
+
+/** What the platform states about the client's certificate, in lines. */
+const certificate = (stated) =>
+  stated && [stated.certPresented, stated.certRevoked, stated.certVerified, stated.certFingerprintSHA256].join("\n");
 
 export const headerNames = (request) => [...request.headers.keys()].join("\n");
 

@@ -11,6 +11,7 @@ use super::reader::{Field, Reader};
 #[cfg(test)]
 use super::reference;
 use super::suggestion::unknown;
+use crate::gateway::customer_edge::CustomerEdge;
 use crate::gateway::headers::{HeaderTemplates, HeaderValue};
 use crate::gateway::route::{ForwardOptions, Integration};
 use crate::http::is_token;
@@ -42,6 +43,8 @@ variants! {
         Refresh(NoKeys) = "refresh" | "auth0_refresh";
         /// Answers with the public keys of `identity_token`.
         Jwks(NoKeys) = "jwks";
+        /// Forwards `/oauth/token`, `/oauth/par` or `/userinfo` to an Auth0 tenant, with the client's certificate.
+        CustomerEdge(CustomerEdgeConfig) = "customer_edge";
     }
 }
 
@@ -90,6 +93,20 @@ section! {
         headers: Headers = [];
         /// Text, or JSON to answer with.
         body: Body;
+    }
+}
+
+section! {
+    /// The edge of a custom domain for mTLS. Only the headers of the certificate are added.
+    pub(super) struct CustomerEdgeConfig {
+        /// The forwarding target of the custom domain.
+        url: UpstreamUrl, required "the forwarding target of the custom domain";
+        /// The key of the custom domain, for `cname-api-key`.
+        api_key: Text, required "the key of the custom domain";
+        /// Whether certificates of unknown issuers pass, as `client-certificate-ca-verified: FAILED`.
+        self_signed: Flag = false;
+        /// As for `http_proxy`.
+        timeout_ms: OriginTimeout;
     }
 }
 
@@ -146,6 +163,16 @@ impl IntegrationConfig {
             Self::Claims(_) => Integration::Claims,
             Self::Refresh(_) => Integration::Refresh,
             Self::Jwks(_) => Integration::Jwks,
+            Self::CustomerEdge(config) => Integration::CustomerEdge {
+                url: config.url().cloned()?,
+                edge: CustomerEdge { api_key: config.api_key().cloned()?, accepts_self_signed: config.self_signed() },
+                options: ForwardOptions {
+                    strip_authorization: false,
+                    sets_forwarded: false,
+                    timeout_ms: config.timeout_ms().cloned(),
+                    prefix: String::new(),
+                },
+            },
         })
     }
 }

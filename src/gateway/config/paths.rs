@@ -15,6 +15,7 @@ use super::redirects;
 #[cfg(test)]
 use super::reference;
 use crate::gateway::agreement::RouteTable;
+use crate::gateway::customer_edge;
 use crate::gateway::headers::HeaderValue;
 use crate::gateway::index::RouteIndex;
 use crate::gateway::pattern::{InvalidPattern, Pattern};
@@ -34,7 +35,7 @@ section! {
         method: MethodsForm, required "a method, a list of methods, or ANY";
         /// Exact, with `{param}` segments, or ending in `{*rest}`. The most specific path decides, then the method.
         path: PathPattern, required "";
-        /// Whether a token or session is needed. Without it: `none` for `login`, `callback`, `logout` and `jwks`, else `required`. `true` is `required`, `false` is `none`.
+        /// Whether a token or session is needed. Without it: `none` for `login`, `callback`, `logout`, `jwks` and `customer_edge`, else `required`. `true` is `required`, `false` is `none`.
         auth: AuthForm;
         /// What opens the route: a session, a bearer token, or either. A bearer token is refused where only sessions count, and a session is ignored where only tokens do.
         credentials: Choice<AcceptedCredentials> = AcceptedCredentials::Any;
@@ -263,6 +264,16 @@ fn compile(
         requirements.organizations = authorizer.organizations().to_vec();
     }
     let (pattern, integration) = (config.path().cloned()?, integration?);
+    if matches!(integration, Integration::CustomerEdge { .. }) {
+        if !pattern.path().is_some_and(|path| customer_edge::PATHS.contains(&path.as_str())) {
+            let paths = customer_edge::PATHS.join(", ");
+            reader
+                .error(&config.path().place(), format_args!("is none of those that a customer edge forwards: {paths}"));
+        }
+        if auth != Auth::None {
+            reader.error(&config.auth().place(), "must be \"none\": clients authenticate at the provider");
+        }
+    }
     if integration.options().is_some_and(|options| !pattern.begins_with(&options.prefix)) {
         reader.error(
             &format!("{place}.integration.strip_prefix"),
