@@ -31,8 +31,10 @@ pub enum VerifyError {
     },
     /// Not a compact JWS whose header and claims are JSON objects.
     TokenMalformed(Malformed),
-    /// Five parts: an encrypted token (JWE, RFC 7516), which is not supported.
+    /// Five parts: an encrypted token (JWE, RFC 7516), which there is no key for.
     TokenEncrypted,
+    /// An encrypted token that cannot be decrypted: by its header, its key or its content.
+    DecryptionFailed,
     /// The header names an algorithm that the policy does not allow.
     AlgNotAllowed {
         /// The policy's algorithms.
@@ -338,6 +340,7 @@ impl VerifyError {
             Self::TokenTooLarge { .. } => "token_too_large",
             Self::TokenMalformed(_) => "token_malformed",
             Self::TokenEncrypted => "token_encrypted",
+            Self::DecryptionFailed => "decryption_failed",
             Self::AlgNotAllowed { .. } => "alg_not_allowed",
             Self::CritNotSupported => "crit_not_supported",
             Self::B64NotSupported => "b64_not_supported",
@@ -535,7 +538,8 @@ impl VerifyError {
     /// Returns a message without values; empty for the other variants.
     const fn fixed_message(&self) -> &'static str {
         match self {
-            Self::TokenEncrypted => "token is encrypted (JWE), which is not supported",
+            Self::DecryptionFailed => "encrypted token cannot be decrypted",
+            Self::TokenEncrypted => "token is encrypted (JWE), and no key to decrypt it is configured",
             Self::AlgNotAllowed { .. } => "the token's algorithm is not allowed",
             Self::CritNotSupported => "header parameter crit is not supported",
             Self::B64NotSupported => "header parameter b64 is not supported",

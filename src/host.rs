@@ -81,6 +81,14 @@ pub trait Host {
         core::future::ready(SignatureVerdict::Unsupported)
     }
 
+    /// Decrypts the content of a token with a private key, which the core leaves to the platform: RSAES-OAEP and AES-GCM (RFC 7518 §4.3
+    /// and §5.3). If the encrypted key cannot be decrypted, or has another length, a random one must take its place, so that both failures
+    /// look alike (RFC 7516 §11.5). By default, nothing can be decrypted.
+    fn decrypt(&self, request: DecryptRequest) -> impl Future<Output = Result<Vec<u8>, DecryptError>> {
+        drop(request);
+        core::future::ready(Err(DecryptError::Unsupported))
+    }
+
     /// Signs a message with a private key, which the core leaves to the platform. By default, nothing can be signed.
     fn sign(&self, request: SignRequest) -> impl Future<Output = Result<Vec<u8>, SignError>> {
         drop(request);
@@ -122,6 +130,52 @@ pub enum SignatureVerdict {
     /// The platform cannot verify signatures of this algorithm.
     Unsupported,
 }
+
+/// The encrypted content of a token.
+pub struct DecryptRequest {
+    /// The key management algorithm: `RSA-OAEP`, or with `-256`, `-384` or `-512`.
+    pub algorithm: &'static str,
+    /// The content encryption algorithm: `A128GCM` or `A256GCM`.
+    pub encryption: &'static str,
+    /// The private key: a JWK without any but the required members, as a JSON text.
+    pub key: String,
+    /// The encrypted key of the content.
+    pub encrypted_key: Vec<u8>,
+    /// The initialization vector of 12 bytes, the encrypted content, and the authentication tag of 16 bytes.
+    pub content: Vec<u8>,
+    /// The additional authenticated data, which is ASCII.
+    pub aad: String,
+}
+
+impl fmt::Debug for DecryptRequest {
+    /// Omits key and content.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DecryptRequest").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+/// Why a host returns no content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecryptError {
+    /// The content was not encrypted with this key, or was altered.
+    Failed,
+    /// The key's numbers are no key of its type.
+    KeyRefused,
+    /// The platform cannot decrypt.
+    Unsupported,
+}
+
+impl fmt::Display for DecryptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Failed => "the content cannot be decrypted",
+            Self::KeyRefused => "the platform refuses the private key",
+            Self::Unsupported => "the platform cannot decrypt",
+        })
+    }
+}
+
+impl core::error::Error for DecryptError {}
 
 /// A message to sign.
 pub struct SignRequest {

@@ -222,6 +222,30 @@ pub const MAX_CALLBACKS: usize = 64;
 /// Most states of finished logins that are remembered. The oldest are forgotten first; providers, too, accept a code only once.
 pub const MAX_REMEMBERED_STATES: usize = 4096;
 
+/// Lifetime of identity tokens for origins, in seconds, unless configured.
+pub const IDENTITY_TTL_S: u32 = 60;
+
+/// Shortest lifetime of identity tokens that can be configured, in seconds: half of it must exceed the difference between clocks.
+pub const MIN_IDENTITY_TTL_S: u32 = 20;
+
+/// Longest lifetime of identity tokens that can be configured, in seconds: they cannot be revoked.
+pub const MAX_IDENTITY_TTL_S: u32 = 900;
+
+/// Identity tokens that an isolate holds for their callers.
+pub const IDENTITY_TOKEN_CACHE_ENTRIES: usize = 1024;
+
+/// Length of the hash by which an identity token is looked up, in bytes: SHA-256 in base64url.
+pub const IDENTITY_TOKEN_KEY_BYTES: usize = 43;
+
+/// Longest client certificate that a customer edge states, in bytes as it is sent: Auth0's limit.
+pub const MAX_STATED_CERTIFICATE_BYTES: usize = 4096;
+
+/// How long caches may hold the public keys of identity tokens, in seconds: as long, a new key must be published before it signs.
+pub const PUBLISHED_KEYS_MAX_AGE_S: u32 = 300;
+
+/// Shortest time since a login that a route may require, in seconds: the way back from the provider takes some of it.
+pub const MIN_LOGIN_AGE_S: u32 = 60;
+
 /// Longest parameter of the login route that is passed on to the provider, in bytes.
 pub const MAX_LOGIN_PARAMETER_BYTES: usize = 256;
 

@@ -12,10 +12,14 @@ use core::sync::atomic::Ordering;
 use crate::error::{Mismatch, VerifyError};
 use crate::host::{SignatureCheck, SignatureVerdict};
 use crate::io::UnixTime;
+#[cfg(feature = "gateway")]
+use crate::jwk::DecryptionKey;
 use crate::jwk::{KeyCache, KeyHost, KeyJob, KeysError, KeysFailure, KeysUnavailable, Lookup, Permit, VerifyingKey};
 use crate::jwt::{
     Access, Algorithm, Policy, Rules, TokenCache, UnconfirmedToken, UntrustedToken, Verified, VerifiedToken,
 };
+#[cfg(feature = "gateway")]
+use crate::jwt::{Decryption, is_encrypted};
 use crate::limits;
 use crate::shared::Shared;
 
@@ -41,6 +45,9 @@ use crate::shared::Shared;
 #[derive(Debug)]
 pub struct Verifier<K = Access> {
     inner: Inner,
+    /// Decrypts tokens; `None` if encrypted ones are refused.
+    #[cfg(feature = "gateway")]
+    decryption: Option<Decryption>,
     kind: PhantomData<fn() -> K>,
 }
 
@@ -132,6 +139,8 @@ impl<K> Verifier<K> {
         let tokens = Shared::new(TokenCache::new(limits::TOKEN_CACHE_ENTRIES));
         Self {
             inner: Inner { issuers: Vec::new(), by_name: Vec::new(), templates: Vec::new(), tokens },
+            #[cfg(feature = "gateway")]
+            decryption: None,
             kind: PhantomData,
         }
         .and_issuer(policy, keys)
@@ -141,6 +150,13 @@ impl<K> Verifier<K> {
     #[must_use]
     pub fn and_issuer(mut self, policy: Policy<K>, keys: KeyCache) -> Self {
         self.inner.add(Issuer { rules: policy.rules, keys: Arc::new(keys) });
+        self
+    }
+
+    /// Decrypts tokens with these keys.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn decrypt_with(mut self, keys: Vec<DecryptionKey>) -> Self {
+        self.decryption = Some(Decryption::new(keys));
         self
     }
 
@@ -158,7 +174,8 @@ impl<K> Verifier<K> {
     /// # Errors
     /// See [`VerificationError`].
     pub async fn verify(&self, token: &str, host: &impl KeyHost) -> Result<VerifiedToken<K>, VerificationError> {
-        self.inner.verify(token, host).await.and_then(unbound)
+        let verified = self.verify_unconfirmed(token, host).await?;
+        verified.confirm(None, None).map_err(VerificationError::Refused)
     }
 
     /// Verifies `token` likewise, but leaves it to the caller to confirm that it comes from the sender that it is bound to.
@@ -170,6 +187,20 @@ impl<K> Verifier<K> {
         token: &str,
         host: &impl KeyHost,
     ) -> Result<UnconfirmedToken<K>, VerificationError> {
+        #[cfg(feature = "gateway")]
+        if let Some(decryption) = self.decryption.as_ref().filter(|_| is_encrypted(token)) {
+            let known = decryption.find(token);
+            let is_known = known.is_some();
+            let inner = match known {
+                Some(inner) => inner,
+                None => decryption.decrypt(token, host).await.map_err(VerificationError::Refused)?,
+            };
+            let verdict = self.inner.verify(&inner, host).await;
+            if !is_known && verdict.is_ok() {
+                decryption.insert(token, inner);
+            }
+            return verdict.map(UnconfirmedToken::new);
+        }
         self.inner.verify(token, host).await.map(UnconfirmedToken::new)
     }
 
@@ -219,6 +250,10 @@ impl<K> Verifier<K> {
     /// Returns whether the token is in the cache of verified tokens.
     #[must_use]
     pub fn has_cached(&self, token: &str) -> bool {
+        #[cfg(feature = "gateway")]
+        if let Some(inner) = self.decryption.as_ref().and_then(|decryption| decryption.find(token)) {
+            return self.inner.tokens.with(|tokens| tokens.find(&inner).is_some());
+        }
         self.inner.tokens.with(|tokens| tokens.find(token).is_some())
     }
 

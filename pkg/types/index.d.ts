@@ -518,6 +518,7 @@ export type EdgewardErrorCode =
   | "token_too_large"
   | "token_malformed"
   | "token_encrypted"
+  | "decryption_failed"
   | "alg_not_allowed"
   | "crit_not_supported"
   | "b64_not_supported"

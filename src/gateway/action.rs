@@ -47,6 +47,19 @@ impl<'g> MatchedRequest<'g> {
                 self.forward(head, destination, headers, options, caller)
             }
             Integration::Revoke => return Action::Revoke,
+            Integration::CustomerEdge { url, edge, options } => match edge.headers(head) {
+                Ok(headers) => {
+                    let destination = |target: &str| Destination::Url(concat(&[url, target]));
+                    let mut answer = self.forward(head, destination, &HeaderTemplates::new(), options, None);
+                    if let Answer::Forward(forward) = &mut answer {
+                        forward.set.extend(headers);
+                    }
+                    // Tokens and personal data.
+                    answer.not_stored()
+                }
+                Err(reply) => Answer::Reply(reply),
+            },
+            Integration::Jwks => Answer::Reply(self.gateway.published_keys(self.route.auth == Auth::None)),
             // Unreachable: a configuration with such a route and no login is refused.
             Integration::Login
             | Integration::Callback

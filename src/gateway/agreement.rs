@@ -190,6 +190,7 @@ fn is_at_least_as_strict(one: &Route, two: &Route) -> bool {
         && narrows(&one.requirements.organizations, organizations)
         && claims.iter().all(|rule| one.requirements.claims.contains(rule))
         && has_roles
+        && one.step_up.is_at_least_as_strict(&two.step_up)
 }
 
 /// Returns a text that is equal for two routes exactly if they have the same policy.
@@ -222,6 +223,11 @@ fn policy_of(route: &Route) -> String {
     list("any permission", any_permission);
     list("organizations", organizations);
     list("audience", audience);
+    for (name, value) in route.step_up.parameters() {
+        list(name, &[]);
+        // The order of the values does not matter.
+        list("", &value.split(' ').map(String::from).collect::<Vec<_>>());
+    }
     if let Some(roles) = roles {
         path(&mut list, "roles", &roles.claim);
         list("all roles", &roles.all);

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::http::{Reply, RequestHead};
+use crate::text::concat;
 use crate::url::HttpUrl;
 
 /// The CORS policy.
@@ -25,8 +26,10 @@ pub(super) enum OriginPattern {
     Any,
     /// Exactly this origin.
     Exact(String),
-    /// One label before the host: `https://*.example.com`.
-    Subdomain { scheme: &'static str, suffix: String },
+    /// One label before the host: `https://*.example.com`, possibly with a prefix and a suffix.
+    Subdomain { scheme: &'static str, prefix: String, suffix: String },
+    /// The name of the organization before the host: `https://{organization_name}.example.com`.
+    Organization { scheme: &'static str, suffix: String },
 }
 
 impl OriginPattern {
@@ -34,15 +37,20 @@ impl OriginPattern {
         if text == "*" {
             return Some(Self::Any);
         }
-        if let Some((scheme, rest)) = text.split_once("://*.") {
+        if let Some((scheme, rest)) = text.split_once("://").filter(|(_, rest)| rest.contains(['*', '{'])) {
             let scheme = ["https", "http"].into_iter().find(|one| *one == scheme)?;
-            let parent = alloc::format!("https://{rest}");
-            let parent = HttpUrl::parse(&parent).filter(|url| url.authority == rest)?;
+            let (label, rest) = rest.split_once('.')?;
+            let parent = concat(&["https://", rest]);
             // `https://*.com` would allow almost any origin.
-            return parent
-                .host
-                .contains('.')
-                .then(|| Self::Subdomain { scheme, suffix: alloc::format!(".{}", rest.to_ascii_lowercase()) });
+            HttpUrl::parse(&parent).filter(|url| url.authority == rest && url.host.contains('.'))?;
+            let rest = concat(&[".", &rest.to_ascii_lowercase()]);
+            if label == ORGANIZATION_NAME {
+                return Some(Self::Organization { scheme, suffix: rest });
+            }
+            let (prefix, suffix) = label.split_once('*')?;
+            let suffix = concat(&[suffix, &rest]).to_ascii_lowercase();
+            let is_plain = [prefix, label.get(prefix.len() + 1..)?].into_iter().all(is_label);
+            return is_plain.then(|| Self::Subdomain { scheme, prefix: prefix.to_ascii_lowercase(), suffix });
         }
         let url = HttpUrl::parse(text)?;
         url.path_and_query.is_empty().then(|| Self::Exact(text.to_ascii_lowercase()))
@@ -52,15 +60,24 @@ impl OriginPattern {
         match self {
             Self::Any => true,
             Self::Exact(allowed) => allowed == origin,
-            Self::Subdomain { scheme, suffix } => origin
+            Self::Subdomain { scheme, prefix, suffix } => origin
                 .strip_prefix(scheme)
                 .and_then(|rest| rest.strip_prefix("://"))
+                .and_then(|rest| rest.strip_prefix(prefix.as_str()))
                 .and_then(|rest| rest.strip_suffix(suffix.as_str()))
-                .is_some_and(|label| {
-                    !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-                }),
+                .is_some_and(|label| !label.is_empty() && is_label(label)),
+            // Without an organization.
+            Self::Organization { .. } => false,
         }
     }
+}
+
+/// Stands for the name of the organization.
+const ORGANIZATION_NAME: &str = "{organization_name}";
+
+/// Returns whether the text is part of a label of a host name, or empty.
+fn is_label(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 /// The CORS response headers. With a CORS policy, the gateway's replace the origin's.
@@ -77,6 +94,18 @@ pub(super) const CORS_HEADERS: [&str; 6] = [
 pub(super) type CorsHeaders = Vec<(Cow<'static, str>, String)>;
 
 impl Cors {
+    /// Returns the policy of a host with this organization, if any.
+    pub(super) fn for_organization(mut self, organization: Option<&str>) -> Self {
+        // An id is no name.
+        let name = organization.filter(|name| !name.starts_with("org_") && is_label(name));
+        for pattern in &mut self.allow_origins {
+            if let (OriginPattern::Organization { scheme, suffix }, Some(name)) = (&*pattern, name) {
+                *pattern = OriginPattern::Exact(concat(&[scheme, "://", &name.to_ascii_lowercase(), suffix]));
+            }
+        }
+        self
+    }
+
     fn allows_any(&self) -> bool {
         self.allow_origins.contains(&OriginPattern::Any)
     }
@@ -137,7 +166,9 @@ impl Cors {
 
 #[cfg(test)]
 mod tests {
-    use super::OriginPattern;
+    use alloc::vec::Vec;
+
+    use super::{Cors, OriginPattern};
 
     #[test]
     fn origins_match_exactly_or_by_one_label() {
@@ -162,13 +193,74 @@ mod tests {
         assert!(OriginPattern::parse("https://App.example.com").unwrap().allows("https://app.example.com"));
     }
 
+    /// The rules of Auth0 for wildcards and placeholders in URLs, with its examples.
+    #[test]
+    fn wildcards_and_placeholders_follow_one_table() {
+        // The pattern, the name of the organization, and origins that it allows and refuses; `None` for a pattern that is refused.
+        type Row = (&'static str, Option<&'static str>, Option<(&'static [&'static str], &'static [&'static str])>);
+        const TABLE: [Row; 26] = [
+            ("https://*.example.com", None, Some((&["https://a.example.com"], &["https://sub1.sub2.example.com"]))),
+            ("http://*.example.com", None, Some((&["http://a.example.com"], &["https://a.example.com"]))),
+            ("https://*.example.com:8443", None, Some((&["https://a.example.com:8443"], &["https://a.example.com"]))),
+            (
+                "https://prefix-*-suffix.example.com",
+                None,
+                Some((
+                    &["https://prefix-a-suffix.example.com", "https://prefix-a-b-suffix.example.com"],
+                    &[
+                        "https://prefix--suffix.example.com",
+                        "https://prefix-suffix.example.com",
+                        "https://prefix-a.b-suffix.example.com",
+                        "https://a-suffix.example.com",
+                        "https://prefix-a.example.com",
+                    ],
+                )),
+            ),
+            ("https://APP-*.Example.com", None, Some((&["https://app-1.example.com"], &["https://app-.example.com"]))),
+            ("https://*-app.example.com", None, Some((&["https://1-app.example.com"], &["https://-app.example.com"]))),
+            ("ftp://*.example.com", None, None),
+            ("https://*", None, None),
+            ("https://*.com", None, None),
+            ("https://*example.com", None, None),
+            ("https://sub.*.example.com", None, None),
+            ("https://*.*.example.com", None, None),
+            ("https://**.example.com", None, None),
+            ("https://a*b*c.example.com", None, None),
+            ("https://*.example.com/callback", None, None),
+            ("https://example.com/*", None, None),
+            ("https://pre_*.example.com", None, None),
+            (
+                "https://{organization_name}.example.com",
+                Some("Acme"),
+                Some((&["https://acme.example.com"], &["https://other.example.com", "https://a.acme.example.com"])),
+            ),
+            // Only in the context of an organization, and by its name.
+            ("https://{organization_name}.example.com", None, Some((&[], &["https://acme.example.com"]))),
+            ("https://{organization_name}.example.com", Some("org_1"), Some((&[], &["https://org_1.example.com"]))),
+            ("https://{organization_name}.example.com", Some("a.b"), Some((&[], &["https://a.b.example.com"]))),
+            ("https://{organization_name}", Some("acme"), None),
+            ("https://sub.{organization_name}.example.com", Some("acme"), None),
+            ("https://app-{organization_name}.example.com", Some("acme"), None),
+            ("https://{organization_name}.*.example.com", Some("acme"), None),
+            ("https://example.com/{organization_name}", Some("acme"), None),
+        ];
+        for (pattern, organization, expected) in TABLE {
+            let parsed = OriginPattern::parse(pattern);
+            assert_eq!(parsed.is_some(), expected.is_some(), "{pattern}");
+            let (Some(parsed), Some((allowed, refused))) = (parsed, expected) else { continue };
+            let cors = Cors { allow_origins: Vec::from([parsed]), ..Cors::default() }.for_organization(organization);
+            let allows = |origin: &&&str| cors.allow_origins.iter().any(|one| one.allows(origin));
+            assert_eq!(allowed.iter().filter(|one| !allows(one)).count(), 0, "{pattern}");
+            assert_eq!(refused.iter().filter(allows).count(), 0, "{pattern}");
+        }
+    }
+
     #[test]
     fn overly_broad_and_invalid_patterns_are_refused() {
         for text in [
             "https://*.com",
             "https://sub.*.example.com",
             "https://*.*.example.com",
-            "https://prefix-*.example.com",
             "https://example.com/path",
             "https://example.com/",
             "example.com",

@@ -10,6 +10,7 @@ use super::route::{Integration, Route};
 use super::{Gateway, HEALTH_PATH, token_source::Token};
 use crate::http::path::{Reading, RequestPath};
 use crate::http::{Reply, RequestHead};
+use crate::io::UnixTime;
 use crate::json::Document;
 use crate::jwk::KeyHost;
 use crate::jwt::{Access, Claims, VerifiedToken};
@@ -143,6 +144,7 @@ impl Gateway {
                 explanation.pass("credentials", request.route.credentials.name(), "a session");
                 let claims = session.claims_at(host.now());
                 request.explain_requirements(claims, explanation);
+                request.explain_login(head, session.claims(), true, host.now(), explanation);
                 if let Break(reply) = request.authorize_session(claims)
                     && !explanation.has_failed()
                 {
@@ -202,6 +204,7 @@ impl MatchedRequest<'_> {
         };
         explain_verified(verifier, &verified, explanation);
         self.explain_requirements(verified.claims(), explanation);
+        self.explain_login(head, verified.claims(), false, host.now(), explanation);
         // Whatever refuses it is among the requirements; if not, it is told all the same.
         if let Break(reply) = self.authorize(verified.claims())
             && !explanation.has_failed()
@@ -218,6 +221,27 @@ impl MatchedRequest<'_> {
             let failure =
                 one.verdict.err().map(|forbidden| (forbidden.code().to_string(), forbidden.message().to_string()));
             explanation.add(&one.name, one.expected, one.found, failure);
+        }
+    }
+
+    /// Adds what the route requires of the login behind the credentials.
+    fn explain_login(
+        &self,
+        head: &RequestHead<'_>,
+        claims: &Claims,
+        has_session: bool,
+        now: UnixTime,
+        explanation: &mut Explanation,
+    ) {
+        let (required, verdict) = (&self.route.step_up, self.check_login(head, claims, has_session, now));
+        match verdict {
+            _ if required.is_empty() => {}
+            Break(reply) => explanation.refuse("login", &reply),
+            Continue(()) => {
+                let parts: Vec<String> =
+                    required.parameters().iter().map(|(name, value)| concat(&[name, " ", value])).collect();
+                explanation.pass("login", parts.join(", "), "");
+            }
         }
     }
 }

@@ -132,6 +132,15 @@ impl<'g> Forward<'g> {
         }
     }
 
+    /// Sets a header, in place of one that the route sets.
+    pub(super) fn with_header(mut self, header: Option<(String, String)>) -> Self {
+        if let Some((name, value)) = header {
+            self.set.retain(|(one, _)| !one.eq_ignore_ascii_case(&name));
+            self.set.push((name, value));
+        }
+        self
+    }
+
     /// Returns whether a client's header with this name, in any spelling, is dropped.
     #[must_use]
     pub fn drops(&self, name: &str) -> bool {

@@ -158,6 +158,9 @@ impl<'g> MatchedRequest<'g> {
         if let Break(reply) = self.authorize(verified.claims()) {
             return Answer::Reply(reply);
         }
+        if let Break(reply) = self.check_login(head, verified.claims(), false, host.now()) {
+            return Answer::Reply(reply);
+        }
         let answer = self.perform(head, Some(Caller { claims: verified.claims(), token: text }), None, host).await;
         let answer = if token.is_dpop() { answer.with_used_proof(next_nonce) } else { answer };
         if token.is_ambient() { answer.not_stored() } else { answer }
@@ -178,7 +181,7 @@ impl<'g> MatchedRequest<'g> {
                 Ok(true) => {
                     // Its cookie stays: by the time the response arrives, the browser may hold that of a new login under the same name.
                     let answer = self.answer_anonymous(head, None, host).await;
-                    let answer = self.observed(answer, head, host, event);
+                    let answer = self.observed(answer, head, host, event).await;
                     return answer.with_session(SessionContext {
                         party: Arc::clone(party),
                         session,
@@ -231,7 +234,11 @@ impl<'g> MatchedRequest<'g> {
         }
         let caller = Caller { claims: session.claims_at(now), token: &session.tokens().access };
         match (self.authorize_session(caller.claims), verdict) {
-            (Continue(()), _) => self.perform(head, Some(caller), Some(session), host).await,
+            // The ID token describes the login.
+            (Continue(()), _) => match self.check_login(head, session.claims(), true, now) {
+                Continue(()) => self.perform(head, Some(caller), Some(session), host).await,
+                Break(reply) => Answer::Reply(reply),
+            },
             // The rights of the token are unknown, so 403 could be wrong.
             (Break(_), Some(AccessTokenVerdict::KeysUnavailable(why))) => {
                 Answer::Reply(unavailable(why.error, why.retry_after_s))
@@ -298,7 +305,16 @@ impl<'g> MatchedRequest<'g> {
         host: &impl LoginHost,
     ) -> Answer<'g> {
         let (step, party) = match self.action(head, caller) {
-            Action::Answer(answer) => return self.with_upstream_token(answer, caller, session, host).await,
+            Action::Answer(Answer::Forward(forward)) => {
+                return match self.gateway.identity_header(caller, session.is_some(), host).await {
+                    Ok(header) => {
+                        let forward = Answer::Forward(forward.with_header(header));
+                        self.with_upstream_token(forward, caller, session, host).await
+                    }
+                    Err(reply) => Answer::Reply(reply),
+                };
+            }
+            Action::Answer(answer) => return answer,
             Action::Login(step, party) => (step, party),
             Action::Revoke => return Answer::Reply(self.gateway.revoke(head, caller, host).await),
         };
@@ -334,7 +350,8 @@ impl<'g> MatchedRequest<'g> {
         let (Some(party), Some(destination)) = (&self.gateway.login, self.return_to(head)) else {
             return Reply::problem(503, "config_invalid", "Login is not configured.");
         };
-        let begun = party.start(head, LoginRequest::to(destination.clone()), host).await;
+        let request = LoginRequest::to(destination.clone()).with_step_up(&self.route.step_up);
+        let begun = party.start(head, request, host).await;
         let mut reply =
             begun.unwrap_or_else(|error| login_failed(&error, head, party, Some(destination.as_str()), host));
         reply.headers.extend(challenge.headers);

@@ -50,11 +50,6 @@ impl HostTable {
         self.entries.get(found).map(|(_, number)| *number)
     }
 
-    /// Returns whether an authorizer has a host.
-    pub(super) fn names(&self, number: usize) -> bool {
-        self.entries.iter().any(|(_, one)| *one == number)
-    }
-
     fn position(&self, host: &str) -> Result<usize, usize> {
         self.entries.binary_search_by(|(one, _)| one.as_str().cmp(host))
     }

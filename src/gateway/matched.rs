@@ -12,13 +12,14 @@ use super::route::{AcceptedCredentials, Auth, Integration, OnForbidden, OnUnauth
 use super::token_source::{self, Token, TokenSource};
 use crate::error::{Forbidden, VerifyError};
 use crate::http::{
-    PRIVATE, Reply, RequestHead, TOKEN_IN_QUERY, bad_request, can_navigate, forbidden, is_cross_site, is_embedded,
-    is_navigation, is_prefetch, missing_session, missing_token, missing_token_in, refused, token_not_accepted,
+    PRIVATE, Reply, RequestHead, TOKEN_IN_QUERY, bad_request, can_navigate, forbidden, insufficient_authentication,
+    is_cross_site, is_embedded, is_navigation, is_prefetch, missing_session, missing_token, missing_token_in, refused,
+    token_not_accepted,
 };
 use crate::io::UnixTime;
 use crate::jwt::{Claims, check_rules};
 use crate::limits;
-use crate::oidc::{LoginError, RelyingParty, ReturnTo, has_parameter, login_url, open_in_window};
+use crate::oidc::{LoginError, RelyingParty, ReturnTo, has_parameter, login_url, open_in_window, step_up_url};
 use crate::session::{Cookies, Session};
 use crate::text::concat;
 
@@ -206,22 +207,54 @@ impl<'g> MatchedRequest<'g> {
 
     /// Returns the response to an unauthenticated request: a redirect to the login for browser navigations, 401 for API clients.
     pub(crate) fn challenge(&self, head: &RequestHead<'_>) -> Reply {
-        let login = self.gateway.login();
-        let path = login.and_then(|login| login.login_path.as_deref()).filter(|_| self.route.accepts_session());
-        let sends_to_login = match self.route.on_unauthenticated {
+        match self.login_path() {
+            Some((login, path)) if self.sends_to_login(head) => {
+                login.returned_from_logout(head, &self.path).unwrap_or_else(|| self.send_to_login(head, login, path))
+            }
+            path if self.route.accepts_bearer() => self.missing_token(path.map(|(_, path)| path)),
+            path => missing_session(path.map(|(_, path)| path)),
+        }
+    }
+
+    /// Returns the path of the login, if a login opens the route.
+    fn login_path(&self) -> Option<(&'g RelyingParty, &'g str)> {
+        let login = self.gateway.login().filter(|_| self.route.accepts_session())?;
+        Some((login, login.login_path.as_deref()?))
+    }
+
+    fn sends_to_login(&self, head: &RequestHead<'_>) -> bool {
+        match self.route.on_unauthenticated {
             // An observed refusal needs its code.
             _ if self.route.only_observes => false,
             OnUnauthenticated::Auto => is_navigation(head),
             OnUnauthenticated::Login => can_navigate(head),
             OnUnauthenticated::Status401 => false,
-        };
-        match (login, path) {
-            (Some(login), Some(path)) if sends_to_login => {
-                login.returned_from_logout(head, &self.path).unwrap_or_else(|| self.send_to_login(head, login, path))
-            }
-            _ if self.route.accepts_bearer() => self.missing_token(path),
-            _ => missing_session(path),
         }
+    }
+
+    /// Checks the login behind a token or session, as its verified claims describe it. Breaks with a redirect to another login for browser
+    /// navigations with a session, and with 401 for API clients.
+    pub(crate) fn check_login(
+        &self,
+        head: &RequestHead<'_>,
+        claims: &Claims,
+        has_session: bool,
+        now: UnixTime,
+    ) -> Outcome<()> {
+        let step_up = &self.route.step_up;
+        if step_up.is_met(claims, now, now) {
+            return Continue(());
+        }
+        let login = self.login_path().filter(|_| has_session);
+        Break(match login {
+            Some((login, path)) if self.sends_to_login(head) => self.send_to_login(head, login, path),
+            _ => {
+                let here = self.return_to(head).filter(|here| is_navigation(head) && here.is_linkable());
+                let url = login.map(|(_, path)| here.map_or_else(|| path.into(), |here| login_url(path, &here)));
+                let url = url.map(|url: String| step_up_url(&url, step_up));
+                insufficient_authentication(&step_up.parameters(), url.as_deref())
+            }
+        })
     }
 
     /// Redirects the browser to the login route, with the destination. Where its URL cannot carry it, the login begins at once, or is
@@ -250,6 +283,7 @@ impl<'g> MatchedRequest<'g> {
         };
         // The login must use the gateway's own origin, whose cookies the callback receives.
         let location = login_url(&concat(&[login.client.origin(), path]), &destination);
+        let location = step_up_url(&location, &self.route.step_up);
         Reply::new(302).with("location", location).with("cache-control", PRIVATE)
     }
 

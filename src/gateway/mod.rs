@@ -6,12 +6,14 @@ mod action;
 mod agreement;
 mod config;
 mod cors;
+mod customer_edge;
 mod event;
 mod explain;
 mod forward;
 mod handle;
 mod headers;
 mod hosts;
+mod identity;
 mod index;
 mod inspect;
 mod intent;
@@ -49,6 +51,7 @@ pub use self::forward::{Destination, Forward, HeaderEdit};
 pub use self::handle::Answer;
 use self::headers::ReservedHeaders;
 use self::hosts::{HostTable, Hosts};
+use self::identity::IdentityTokens;
 pub use self::inspect::{AuthorizerInfo, LoginInfo};
 use self::matched::{Caller, MatchedRequest, Outcome};
 pub use self::pages::config_invalid;
@@ -97,6 +100,7 @@ struct Trust {
     revocations: Option<Revocations>,
     sender: SenderRules,
     introspection: Option<Introspection>,
+    identity: Option<IdentityTokens>,
 }
 
 /// What all authorizers share.
@@ -197,6 +201,8 @@ pub struct Gateway {
     revocations: Option<Revocations>,
     /// Asks about opaque tokens; `None` if they are refused.
     introspection: Option<Introspection>,
+    /// Issues identity tokens for origins.
+    identity: Option<IdentityTokens>,
     /// The gateways of further authorizers.
     hosts: Hosts,
     recording: Recording,
@@ -216,6 +222,7 @@ impl Gateway {
             revocations,
             sender,
             introspection,
+            identity,
         } = trust;
         for route in &mut routes {
             route.login_step = route.integration.login_step().zip(login.clone());
@@ -224,9 +231,14 @@ impl Gateway {
             set_upstream_tokens(&mut routes, client);
         }
         let mut reserved_headers = ReservedHeaders::default();
+        if let Some(identity) = &identity {
+            reserved_headers.reserve(&identity.settings.header);
+        }
         for route in &routes {
             if let Integration::Proxy { headers, .. } | Integration::Service { headers, .. } = &route.integration {
                 headers.iter().for_each(|(name, _)| reserved_headers.reserve(name));
+            } else if let Integration::CustomerEdge { .. } = &route.integration {
+                customer_edge::HEADERS.iter().for_each(|name| reserved_headers.reserve(name));
             }
         }
         Self {
@@ -246,6 +258,7 @@ impl Gateway {
             token_cookies: Vec::new(),
             revocations,
             introspection,
+            identity,
             hosts: Hosts::default(),
             recording: Recording::default(),
         }

@@ -37,8 +37,13 @@ impl Gateway {
                 here.filter(|_| matches!(head.method, "GET" | "HEAD") && !is_login_flow).map(ReturnTo::into_text)
             }
             label::LOGIN | label::NEW_TAB | label::SWITCH => {
-                // The errors of a login name theirs.
-                if is_login_flow || member("code").as_deref() == Some("return_to_too_long") {
+                // The errors of a login name theirs, and so does a login that is not sufficient.
+                if is_login_flow
+                    || matches!(
+                        member("code").as_deref(),
+                        Some("return_to_too_long" | "insufficient_user_authentication")
+                    )
+                {
                     return member("login");
                 }
                 let path = self.login()?.login_path.as_deref().filter(|_| route.is_none_or(Route::accepts_session))?;

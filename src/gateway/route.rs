@@ -4,10 +4,11 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::customer_edge::CustomerEdge;
 use super::headers::HeaderTemplates;
 use super::pattern::Pattern;
 use crate::jwt::Requirements;
-use crate::oidc::{RelyingParty, UpstreamAuth, UpstreamTokens};
+use crate::oidc::{RelyingParty, StepUp, UpstreamAuth, UpstreamTokens};
 
 /// A route: a path pattern with its policy and integration.
 #[derive(Debug, Clone)]
@@ -19,6 +20,7 @@ pub(super) struct Route {
     /// Whether no audience is configured that a bearer token could be for.
     pub(super) lacks_audience: bool,
     pub(super) requirements: Requirements,
+    pub(super) step_up: StepUp,
     pub(super) on_unauthenticated: OnUnauthenticated,
     pub(super) on_forbidden: OnForbidden,
     /// Whether requests that the route refuses pass, as anonymous ones.
@@ -152,6 +154,8 @@ pub(super) enum Integration {
     Refresh,
     BackchannelLogout,
     Revoke,
+    Jwks,
+    CustomerEdge { url: String, edge: CustomerEdge, options: ForwardOptions },
 }
 
 /// How requests are forwarded, to an origin or a service.
@@ -173,7 +177,9 @@ impl Integration {
     /// Returns how requests are forwarded; `None` for what the gateway answers itself.
     pub(super) const fn options(&self) -> Option<&ForwardOptions> {
         match self {
-            Self::Proxy { options, .. } | Self::Service { options, .. } => Some(options),
+            Self::Proxy { options, .. } | Self::Service { options, .. } | Self::CustomerEdge { options, .. } => {
+                Some(options)
+            }
             _ => None,
         }
     }
@@ -191,14 +197,21 @@ impl Integration {
             | Self::Claims
             | Self::Refresh
             | Self::BackchannelLogout
-            | Self::Revoke => None,
+            | Self::Revoke
+            | Self::Jwks
+            | Self::CustomerEdge { .. } => None,
         }
     }
 
     /// Returns the login step that the gateway itself performs; `None` for an origin or a fixed response.
     pub(super) const fn login_step(&self) -> Option<LoginStep> {
         match self {
-            Self::Proxy { .. } | Self::Service { .. } | Self::Respond { .. } | Self::Revoke => None,
+            Self::Proxy { .. }
+            | Self::Service { .. }
+            | Self::Respond { .. }
+            | Self::Revoke
+            | Self::Jwks
+            | Self::CustomerEdge { .. } => None,
             Self::BackchannelLogout => Some(LoginStep::BackchannelLogout),
             Self::Login => Some(LoginStep::Begin),
             Self::Callback => Some(LoginStep::Callback),
@@ -221,12 +234,19 @@ impl Integration {
             Self::Refresh => Some("refresh"),
             Self::BackchannelLogout => Some("backchannel_logout"),
             Self::Revoke => Some("revoke"),
+            Self::Jwks => Some("jwks"),
+            Self::CustomerEdge { .. } => Some("customer_edge"),
         }
     }
 
     /// Whether it requires a login client.
     pub(super) fn needs_login(&self) -> bool {
-        self.action_name().is_some() && *self != Self::Revoke
+        self.login_step().is_some()
+    }
+
+    /// Whether it needs no credentials unless the route says so.
+    pub(super) fn is_public(&self) -> bool {
+        self.is_login_flow() || matches!(self, Self::Jwks | Self::CustomerEdge { .. })
     }
 
     /// Whether it is part of logging in or out, and so cannot require a login.

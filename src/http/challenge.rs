@@ -40,6 +40,22 @@ pub(crate) fn missing_session(login: Option<&str>) -> Reply {
     unauthorized("login_required", "This needs a login.", login)
 }
 
+/// Returns the response to a valid token or session whose login is not sufficient (RFC 9470 §3). `parameters` name the required login,
+/// and `login` is the URL where it begins.
+#[cfg(feature = "gateway")]
+pub(crate) fn insufficient_authentication(parameters: &[(&str, String)], login: Option<&str>) -> Reply {
+    const CODE: &str = "insufficient_user_authentication";
+    let detail = "This needs a stronger or more recent login.";
+    let mut challenge = concat(&[REALM, r#", error=""#, CODE, r#"", error_description=""#, detail, "\""]);
+    let mut more = alloc::vec![("error", CODE)];
+    for (name, value) in parameters {
+        challenge.push_str(&concat(&[", ", name, "=\"", value, "\""]));
+        more.push((name, value));
+    }
+    more.extend(login.map(|url| ("login", url)));
+    Reply::problem_with(401, CODE, detail, &more).with("www-authenticate", challenge)
+}
+
 /// Returns the response to a token where none is accepted.
 #[cfg(feature = "gateway")]
 pub(crate) fn token_not_accepted(code: &'static str, detail: &str) -> Reply {
@@ -108,6 +124,7 @@ pub fn refused(error: &VerifyError) -> Reply {
         VerifyError::Proof(ProofError::NonceRequired) => (401, "use_dpop_nonce", None),
         VerifyError::TokenTooLarge { .. }
         | VerifyError::TokenEncrypted
+        | VerifyError::DecryptionFailed
         | VerifyError::AlgNotAllowed { .. }
         | VerifyError::CritNotSupported
         | VerifyError::B64NotSupported

@@ -24,7 +24,9 @@ pub(crate) use bearer::is_b64token;
 pub use bearer::{Bearer, MALFORMED_AUTHORIZATION, TOKEN_IN_QUERY, bearer_token, dpop_token};
 pub use challenge::{bad_request, forbidden, missing_token, refused, unavailable, with_dpop_challenge};
 #[cfg(feature = "gateway")]
-pub(crate) use challenge::{missing_session, missing_token_in, token_not_accepted, with_resource_metadata};
+pub(crate) use challenge::{
+    insufficient_authentication, missing_session, missing_token_in, token_not_accepted, with_resource_metadata,
+};
 #[cfg(feature = "gateway")]
 pub use cookie::{CookieShape, Cookies, cookies_without};
 #[cfg(feature = "gateway")]

@@ -66,7 +66,7 @@ const FORM_NOT_SENT: usize = 0;
 /// The page of an address that only needs a token.
 const TOKEN_NEEDED: usize = 1;
 
-static TEXTS: [Text; 22] = [
+static TEXTS: [Text; 23] = [
     Text {
         name: "form_not_sent",
         for_codes: "",
@@ -283,6 +283,18 @@ static TEXTS: [Text; 22] = [
         texts: [
             ["Login failed", "You logged in with a different organization than the one requested."],
             ["Anmeldung fehlgeschlagen", "Sie haben sich mit einer anderen Organisation angemeldet als verlangt."],
+        ],
+    },
+    Text {
+        name: "login_insufficient",
+        for_codes: "authentication_insufficient",
+        links: LOGIN | HOME,
+        texts: [
+            ["Login failed", "This page needs a stronger or more recent login than the login service performed."],
+            [
+                "Anmeldung fehlgeschlagen",
+                "Diese Seite braucht eine stärkere oder neuere Anmeldung, als der Anmeldedienst durchgeführt hat.",
+            ],
         ],
     },
     Text {

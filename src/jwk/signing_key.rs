@@ -306,6 +306,12 @@ impl SigningKey {
         json
     }
 
+    /// Returns the private key as a JWK with the required members only, as a JSON text.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn private_jwk(&self) -> &str {
+        &self.private
+    }
+
     /// Signs a message, which must be ASCII.
     ///
     /// # Errors

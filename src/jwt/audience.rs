@@ -16,7 +16,7 @@ pub enum Audience<'a> {
 
 impl<'a> Audience<'a> {
     /// Reads the claim; returns `None` if it is neither a string nor an array of strings.
-    pub(super) fn from_value(value: Value<'a>) -> Option<Self> {
+    pub(crate) fn from_value(value: Value<'a>) -> Option<Self> {
         match value {
             Value::String(audience) => Some(Self::One(audience)),
             Value::Array(array) => array.strings().is_some().then_some(Self::Many(array)),

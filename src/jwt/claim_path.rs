@@ -37,7 +37,7 @@ impl ClaimPath {
     }
 
     /// Returns the value, unless it is null.
-    pub(super) fn find<'c>(&self, claims: &'c Claims) -> Option<Value<'c>> {
+    pub(crate) fn find<'c>(&self, claims: &'c Claims) -> Option<Value<'c>> {
         let (first, rest) = self.0.split_first()?;
         let inside = |value: Value<'c>, name: &String| value.as_object()?.get(name);
         rest.iter().try_fold(claims.get(first)?, inside).filter(is_present)

@@ -16,6 +16,8 @@ mod binding;
 mod cache;
 mod claim_path;
 mod claims;
+#[cfg(feature = "gateway")]
+mod decrypt;
 mod policy;
 mod requirements;
 mod sign;
@@ -30,6 +32,8 @@ pub use binding::Binding;
 pub use cache::TokenCache;
 pub use claim_path::ClaimPath;
 pub use claims::Claims;
+#[cfg(feature = "gateway")]
+pub(crate) use decrypt::{Decryption, is_encrypted};
 pub(crate) use policy::Rules;
 pub use policy::{Access, Any, Id, InvalidPolicy, Policy, Profile};
 pub use requirements::{ClaimRule, ClaimValue, Requirements, Roles};

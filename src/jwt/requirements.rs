@@ -40,7 +40,8 @@ pub struct Requirements {
     pub any_permission: Vec<String>,
     /// Roles, and the claim that lists them.
     pub roles: Option<Roles>,
-    /// Organizations, one of which must be the token's: `org_…` is compared with `org_id`, anything else with `org_name`.
+    /// Organizations, one of which must be the token's: `org_…` is compared with `org_id`, anything else with `org_name`, in any letter case.
+    /// The empty text stands for tokens of no organization.
     pub organizations: Vec<String>,
     /// Audiences, all of which must be in `aud`.
     pub audience: Vec<String>,
@@ -320,7 +321,10 @@ impl Roles {
 
 /// Returns whether the claims are of the organization with this id or name.
 pub(crate) fn is_organization(claims: &Claims, required: &str) -> bool {
-    if required.starts_with("org_") {
+    if required.is_empty() {
+        // A malformed claim may be that of an organization, too.
+        claims.present("org_id").is_none() && claims.present("org_name").is_none()
+    } else if required.starts_with("org_") {
         claims.org_id() == Some(required)
     } else {
         // Auth0 treats organization names as lower case.

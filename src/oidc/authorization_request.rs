@@ -110,7 +110,9 @@ impl Client {
         if let Some(audience) = &self.audience {
             parameters.push((self.audience_parameter, audience.clone()));
         }
-        if let ([only], None) = (self.organizations.as_slice(), transaction.request.organization()) {
+        if let ([only], None) = (self.organizations.as_slice(), transaction.request.organization())
+            && !only.is_empty()
+        {
             parameters.push(("organization", only.clone()));
         }
         let others = encoded.iter().chain(&self.authorization_params);

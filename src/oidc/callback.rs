@@ -47,6 +47,8 @@ pub enum CallbackError {
     ExchangeFailed(EndpointFailure),
     /// The ID token is not for the requested organization.
     OrganizationMismatch,
+    /// The provider has not authenticated the user as the login requested.
+    AuthenticationInsufficient,
 }
 
 impl CallbackError {
@@ -60,6 +62,7 @@ impl CallbackError {
             Self::Denied(_) => "login_denied",
             Self::ExchangeRefused(..) | Self::ExchangeFailed(_) => "token_exchange_failed",
             Self::OrganizationMismatch => "organization_mismatch",
+            Self::AuthenticationInsufficient => "authentication_insufficient",
         }
     }
 
@@ -74,7 +77,7 @@ impl CallbackError {
             | Self::IssuerMissing(_)
             | Self::Denied(_) => 400,
             Self::ExchangeRefused(..) | Self::ExchangeFailed(_) => 502,
-            Self::OrganizationMismatch => 403,
+            Self::OrganizationMismatch | Self::AuthenticationInsufficient => 403,
         }
     }
 }
@@ -404,6 +407,9 @@ impl VerifiedLogin {
         }
         if !client.admits(id.claims()) {
             return Err(CallbackError::OrganizationMismatch.into());
+        }
+        if !transaction.is_met_by(id.claims(), now) {
+            return Err(CallbackError::AuthenticationInsufficient.into());
         }
         let claims = client.user_claims(id.claims(), userinfo).ok_or(LoginError::TooLarge)?;
         // RFC 6749 §5.1: without a scope, the requested one was granted.

@@ -37,7 +37,7 @@ pub struct Client {
     pub audience_parameter: &'static str,
     /// Further parameters of every authorization request, which a request to the login route cannot override.
     pub authorization_params: Vec<(String, String)>,
-    /// Organizations whose members may log in; all if empty.
+    /// Organizations whose members may log in; all if empty. The empty text stands for users of no organization.
     pub organizations: Vec<String>,
     /// The names of the claims with roles, and of those with rules: sessions store them.
     pub required_claims: Vec<String>,

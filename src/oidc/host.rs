@@ -126,7 +126,7 @@ impl core::fmt::Debug for CoordinatorResponse {
 }
 
 /// Returns random bytes.
-pub(super) fn random<const N: usize>(host: &impl LoginHost) -> [u8; N] {
+pub(crate) fn random<const N: usize>(host: &impl LoginHost) -> [u8; N] {
     let mut bytes = [0; N];
     host.entropy(&mut bytes);
     bytes

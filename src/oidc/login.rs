@@ -6,14 +6,25 @@ use alloc::string::String;
 use super::host::random;
 use super::return_to::InvalidReturnTo;
 use super::transaction::{LoginRequest, Transaction};
-use super::{Client, LoginError, LoginHost, RelyingParty, ReturnTo, form};
+use super::{Client, LoginError, LoginHost, RelyingParty, ReturnTo, StepUp, form};
 use crate::http::{Reply, RequestHead};
 use crate::limits;
 use crate::session::Cookies;
 
 /// Query parameters of the login route that are forwarded to the provider. `prompt` is the first: a restarted login removes it.
-const FORWARDED_PARAMETERS: [&str; 7] =
-    ["prompt", "organization", "connection", "login_hint", "screen_hint", "acr_values", "ui_locales"];
+const FORWARDED_PARAMETERS: [&str; 10] = [
+    "prompt",
+    "organization",
+    "connection",
+    "login_hint",
+    "screen_hint",
+    "acr_values",
+    "ui_locales",
+    "max_age",
+    // A link by which an organization invites a user has these beside `organization`.
+    "invitation",
+    "organization_name",
+];
 
 /// Parameters of the authorization request that only the gateway sets. `response_mode`, `request` and `request_uri` are among them
 /// because they change how the others are read (RFC 9101 §5).
@@ -38,6 +49,14 @@ pub(crate) const OWN_PARAMETERS: [&str; 14] = [
 pub(crate) fn login_url(route: &str, return_to: &ReturnTo) -> String {
     let mut url = form::with_query(route);
     form::push(&mut url, "return_to", return_to.as_str());
+    url
+}
+
+/// Returns the URL of a login that requests a login as the route requires it.
+pub(crate) fn step_up_url(url: &str, step_up: &StepUp) -> String {
+    let parameters = step_up.parameters();
+    let mut url = if parameters.is_empty() { url.into() } else { form::with_query(url) };
+    parameters.iter().for_each(|(name, value)| form::push(&mut url, name, value));
     url
 }
 

@@ -11,6 +11,7 @@
 //! | refresh | `refresh`, `refresh_coordinator`, `session_coordinator` | RFC 6749 §6, OpenID Connect Core §12.2 |
 //! | userinfo | `userinfo` | OpenID Connect Core §5.3 |
 //! | opaque access tokens | `introspection` | RFC 7662, RFC 9701 |
+//! | step-up | `step_up` | RFC 9470 |
 //! | logout | `logout` | OpenID Connect RP-Initiated Logout 1.0, RFC 7009 |
 //! | logout by the provider | `backchannel_logout`, `revocation` | OpenID Connect Back-Channel Logout 1.0 |
 //! | tokens for upstreams | `upstream`, `upstream_slots` | RFC 6749 §4.4, RFC 8693 |
@@ -38,6 +39,7 @@ mod rights;
 mod session_coordinator;
 mod session_job;
 mod shared_records;
+mod step_up;
 mod token_response;
 mod transaction;
 mod upstream;
@@ -50,9 +52,10 @@ pub use callback::CallbackError;
 pub use client::{Client, ClientAuth, Secret};
 pub use client_assertion::ClientKey;
 pub use form::has_parameter;
+pub(crate) use host::random;
 pub use host::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionAction};
 pub(crate) use introspection::{Introspection, IntrospectionCache, IntrospectionError, is_opaque};
-pub(crate) use login::{OWN_PARAMETERS, login_link, login_url};
+pub(crate) use login::{OWN_PARAMETERS, login_link, login_url, step_up_url};
 pub use login_error::LoginError;
 pub(crate) use login_error::{confirm_logout, navigation_required, open_in_window};
 pub use provider::Provider;
@@ -71,6 +74,7 @@ pub use session_job::SessionJob;
 pub use shared_records::{
     SharedAction, SharedMessage, SharedRecords, SharedResponse, raise_record, read_record, shared_object, use_once,
 };
+pub(crate) use step_up::StepUp;
 pub use token_response::EndpointFailure;
 pub use transaction::LOGIN_COOKIE_PREFIX;
 pub(crate) use transaction::{LoginRequest, RecentCallbacks, ReplayGuard};

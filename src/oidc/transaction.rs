@@ -9,10 +9,11 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{LoginError, ReturnTo, form};
+use super::{LoginError, ReturnTo, StepUp, form};
 use crate::base64url;
 use crate::crypto::sha256;
 use crate::io::UnixTime;
+use crate::jwt::Claims;
 use crate::limits;
 use crate::session::{CookieShape, Cookies, Purpose, SEAL_NONCE_BYTES, Sealer, Session};
 use crate::shared::Shared;
@@ -35,6 +36,14 @@ impl LoginRequest {
     /// Requests a login that returns to a page.
     pub(crate) fn to(return_to: ReturnTo) -> Self {
         Self { return_to, parameters: String::new(), is_restart: false }
+    }
+
+    /// Requests a login as the route requires it.
+    pub(crate) fn with_step_up(mut self, step_up: &StepUp) -> Self {
+        for (name, value) in step_up.parameters() {
+            form::push(&mut self.parameters, name, &value);
+        }
+        self
     }
 
     /// Returns the organization that the request names.
@@ -118,6 +127,13 @@ impl Transaction {
             is_restart: is_restart != 0,
         };
         Some(Self::new(state.into(), sealed, request, i64::from_be_bytes(*issued_ms)))
+    }
+
+    /// Whether the user has logged in as the request asked (OpenID Connect Core §3.1.3.7, 12 and 13), as of when it was sent: the
+    /// time that the user takes to come back does not count.
+    pub(super) fn is_met_by(&self, id: &Claims, now: UnixTime) -> bool {
+        let issued = UnixTime::from_millis(self.issued_ms);
+        StepUp::requested(&self.request.parameters).is_met(id, issued, now)
     }
 
     /// Returns how long ago the login began, in milliseconds.

@@ -25,6 +25,7 @@ mod refresh;
 mod revocation;
 mod requests;
 mod shared;
+mod step_up;
 mod storm;
 mod tenants;
 mod upstream;

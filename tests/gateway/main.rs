@@ -13,20 +13,25 @@
 
 mod answers;
 mod claims;
+mod customer_edge;
 mod debug;
 mod edits;
+mod encrypted;
 mod events;
 mod forward;
 mod hosts;
+mod identity;
 mod issuers;
 mod load;
 mod observe;
+mod organizations;
 mod pages;
 mod prefix;
 mod problems;
 mod providers;
 mod resource;
 mod sender;
+mod step_up;
 #[path = "../support/mod.rs"]
 mod support;
 mod token_sources;

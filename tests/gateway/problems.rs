@@ -728,6 +728,40 @@ fn mistakes() -> Vec<(&'static str, String)> {
         ),
         ("a rule in a list without its claim", at(valid(), "/paths/0/claims", json!([{ "any": ["a"] }]))),
         ("a rule on a public route", at(valid(), "/paths/1/claims", json!({ "acr": "a" }))),
+        // The login
+        ("no value of acr", at(valid(), "/paths/0/acr", json!([]))),
+        ("values of acr in one text", at(valid(), "/paths/0/acr", json!("a b"))),
+        ("values of acr that are too long", at(valid(), "/paths/0/acr", json!(["a".repeat(257)]))),
+        ("a login that is too recent", at(valid(), "/paths/0/max_age", json!(59))),
+        ("a login on a public route", at(valid(), "/paths/1/max_age", json!(60))),
+        ("a login that links cannot request", {
+            let fixed = at(valid(), "/authorizer/authorization_params", json!({ "acr_values": "b", "max_age": "30" }));
+            at(at(fixed, "/paths/0/acr", json!("a")), "/paths/0/max_age", json!(60))
+        }),
+        // Identity for origins, encrypted tokens, organizations, the customer edge
+        (
+            "an identity token without its keys",
+            at(valid(), "/identity_token", json!({ "issuer": "a", "audience": "b" })),
+        ),
+        ("keys that nothing is signed with", {
+            at(valid(), "/paths/1", json!({ "method": "GET", "path": "/jwks", "integration": { "type": "jwks" } }))
+        }),
+        ("a decryption key that is none", at(valid(), "/authorizer/decryption_keys", json!([{ "key": "a" }]))),
+        ("decryption keys in a text", at(valid(), "/authorizer/decryption_keys", json!("a"))),
+        ("organizations that are true", at(valid(), "/authorizer/organizations", json!(true))),
+        ("an organization that is a list", {
+            at(with_hosts(), "/hosts/a.example.com", json!({ "authorizer": "a", "organization": ["b"] }))
+        }),
+        (
+            "a customer edge at another path",
+            at(
+                valid(),
+                "/paths/1",
+                json!({ "method": "GET", "path": "/a", "integration": {
+                "type": "customer_edge", "url": "https://edge.example", "api_key": "a" } }),
+            ),
+        ),
+        ("an origin with two wildcards", at(valid(), "/cors", json!({ "allow_origins": "https://*.*.example.com" }))),
         // Audience
         ("no audience, without clients", at(valid(), "/authorizer/audience", json!(false))),
         ("an audience that is true", at(valid(), "/authorizer/audience", json!(true))),

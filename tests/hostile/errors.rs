@@ -41,6 +41,7 @@ fn all() -> Vec<VerifyError> {
         VerifyError::TokenTooLarge { bytes: 1 },
         VerifyError::TokenMalformed(Malformed::Parts),
         VerifyError::TokenEncrypted,
+        VerifyError::DecryptionFailed,
         VerifyError::AlgNotAllowed { allowed: vec![Algorithm::Rs256], got: None },
         VerifyError::CritNotSupported,
         VerifyError::B64NotSupported,

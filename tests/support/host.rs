@@ -19,7 +19,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use edgeward::host::{Host, Level, SignError, SignRequest, SignatureCheck, SignatureVerdict, Spawn};
+use edgeward::host::{
+    DecryptError, DecryptRequest, Host, Level, SignError, SignRequest, SignatureCheck, SignatureVerdict, Spawn,
+};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 
@@ -80,6 +82,8 @@ pub(crate) struct Seen {
     pub(crate) signatures: Vec<SignatureCheck>,
     /// The URLs of requests that were sent with a certificate, with the binding's name.
     pub(crate) certified: Vec<(String, String)>,
+    /// What was to be decrypted.
+    pub(crate) decryptions: Vec<DecryptRequest>,
     /// The kinds of the jobs that began.
     pub(crate) jobs: Vec<&'static str>,
 }
@@ -134,6 +138,8 @@ pub(super) struct Inner {
     rng: RefCell<Rng>,
     /// Verifies signatures; without it, the platform cannot.
     signatures: RefCell<Option<SignatureService>>,
+    /// Decrypts; without it, the platform cannot.
+    decryption: RefCell<Option<DecryptionService>>,
     #[cfg(feature = "gateway")]
     coordinator: RefCell<Option<Rc<Coordinator>>>,
     #[cfg(feature = "gateway")]
@@ -145,6 +151,8 @@ type Service = Box<dyn FnMut(&Outgoing) -> Reply>;
 
 /// Verifies a signature.
 type SignatureService = Box<dyn FnMut(&SignatureCheck) -> SignatureVerdict>;
+
+type DecryptionService = Box<dyn FnMut(&DecryptRequest) -> Result<Vec<u8>, DecryptError>>;
 
 /// Looks up a key in place of the edge cache.
 type EdgeService = Box<dyn FnMut(&str) -> Option<Vec<u8>>>;
@@ -187,6 +195,7 @@ impl Default for VirtualHost {
             secrets: RefCell::default(),
             rng: RefCell::new(Rng(1)),
             signatures: RefCell::default(),
+            decryption: RefCell::default(),
             #[cfg(feature = "gateway")]
             coordinator: RefCell::default(),
             #[cfg(feature = "gateway")]
@@ -312,6 +321,11 @@ impl VirtualHost {
         *self.0.signatures.borrow_mut() = Some(Box::new(service));
     }
 
+    /// Sets how the content of tokens is decrypted.
+    pub(crate) fn decrypt(&self, service: impl FnMut(&DecryptRequest) -> Result<Vec<u8>, DecryptError> + 'static) {
+        *self.0.decryption.borrow_mut() = Some(Box::new(service));
+    }
+
     /// Makes every request take one more round.
     pub(crate) fn hesitate(&self) {
         self.0.hesitates.set(true);
@@ -434,6 +448,18 @@ impl Host for VirtualHost {
         let mut has_waited = false;
         poll_fn(|_| if mem::replace(&mut has_waited, true) { Poll::Ready(()) } else { Poll::Pending }).await;
         verdict
+    }
+
+    async fn decrypt(&self, request: DecryptRequest) -> Result<Vec<u8>, DecryptError> {
+        let content = match &mut *self.0.decryption.borrow_mut() {
+            Some(service) => service(&request),
+            None => Err(DecryptError::Unsupported),
+        };
+        self.0.seen.borrow_mut().decryptions.push(request);
+        self.moved();
+        let mut has_waited = false;
+        poll_fn(|_| if mem::replace(&mut has_waited, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+        content
     }
 
     async fn sign(&self, request: SignRequest) -> Result<Vec<u8>, SignError> {

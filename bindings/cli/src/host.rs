@@ -5,7 +5,9 @@ use core::future::Future;
 use core::pin::Pin;
 use std::rc::Rc;
 
-use edgeward::host::{Host, Level, SignError, SignRequest, SignatureCheck, SignatureVerdict, Spawn};
+use edgeward::host::{
+    DecryptError, DecryptRequest, Host, Level, SignError, SignRequest, SignatureCheck, SignatureVerdict, Spawn,
+};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 use edgeward::oidc::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob};
@@ -42,6 +44,17 @@ extern "C" {
     /// Returns a promise of whether a signature is genuine; of `undefined` if the key is refused, and of null if Node cannot verify it.
     #[wasm_bindgen(method, js_name = verifySignature)]
     fn verify_signature(this: &JsHost, algorithm: &str, key: Vec<u8>, message: &str, signature: Vec<u8>) -> Promise;
+    /// Returns a promise of the content of a token; of `undefined` if it cannot be decrypted, and of null if Node cannot use the key.
+    #[wasm_bindgen(method)]
+    fn decrypt(
+        this: &JsHost,
+        algorithm: &str,
+        encryption: &str,
+        key: &str,
+        encrypted_key: Vec<u8>,
+        content: Vec<u8>,
+        aad: &str,
+    ) -> Promise;
     /// Returns a promise of a signature; of `undefined` if the key is refused, and of null if Node cannot sign with it.
     #[wasm_bindgen(method)]
     fn sign(this: &JsHost, algorithm: &str, key: &str, message: &str) -> Promise;
@@ -112,6 +125,15 @@ impl Host for CommandHost {
             Ok(verdict) if verdict == true => SignatureVerdict::Valid,
             Ok(verdict) if verdict == false => SignatureVerdict::Invalid,
             _ => SignatureVerdict::Unsupported,
+        }
+    }
+
+    async fn decrypt(&self, request: DecryptRequest) -> Result<Vec<u8>, DecryptError> {
+        let DecryptRequest { algorithm, encryption, key, encrypted_key, content, aad } = request;
+        match JsFuture::from(self.0.decrypt(algorithm, encryption, &key, encrypted_key, content, &aad)).await {
+            Ok(content) if content.is_undefined() => Err(DecryptError::Failed),
+            Ok(content) if !content.is_null() => Ok(Uint8Array::from(content).to_vec()),
+            _ => Err(DecryptError::KeyRefused),
         }
     }
 

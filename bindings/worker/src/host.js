@@ -71,6 +71,10 @@ const ALGORITHMS = {
   ES256: { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
   ES384: { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" },
   EdDSA: { name: "Ed25519" },
+  "RSA-OAEP": { name: "RSA-OAEP", hash: "SHA-1" },
+  "RSA-OAEP-256": { name: "RSA-OAEP", hash: "SHA-256" },
+  "RSA-OAEP-384": { name: "RSA-OAEP", hash: "SHA-384" },
+  "RSA-OAEP-512": { name: "RSA-OAEP", hash: "SHA-512" },
   RS256: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
   RS384: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-384" },
   PS256: { name: "RSA-PSS", hash: "SHA-256", saltLength: 32 },
@@ -99,6 +103,29 @@ export async function verifySignature(algorithm, key, message, signature) {
     return Number(await crypto.subtle.verify(ALGORITHMS[algorithm], imported, signature, new TextEncoder().encode(message)));
   } catch (error) {
     return error.name === "DataError" ? 2 : 3;
+  }
+}
+
+const KEY_BYTES = { A128GCM: 16, A256GCM: 32 };
+
+/** Decrypts the content of a token with a private JWK. Returns it; 0 if that fails, 2 if the key is refused, 3 if the platform cannot. */
+export async function decrypt(algorithm, encryption, key, encryptedKey, content, aad) {
+  let imported;
+  try {
+    imported = await importKey("jwk", algorithm, key, "decrypt");
+  } catch (error) {
+    return error.name === "DataError" ? 2 : 3;
+  }
+  // RFC 7516 §11.5: a random key takes the place of one that cannot be decrypted.
+  const length = KEY_BYTES[encryption];
+  const random = crypto.getRandomValues(new Uint8Array(length));
+  const decrypted = await crypto.subtle.decrypt({ name: "RSA-OAEP" }, imported, encryptedKey).catch(() => random);
+  try {
+    const contentKey = await crypto.subtle.importKey("raw", decrypted.byteLength === length ? decrypted : random, "AES-GCM", false, ["decrypt"]);
+    const parameters = { name: "AES-GCM", iv: content.subarray(0, 12), additionalData: new TextEncoder().encode(aad) };
+    return new Uint8Array(await crypto.subtle.decrypt(parameters, contentKey, content.subarray(12)));
+  } catch {
+    return 0;
   }
 }
 

@@ -6,7 +6,10 @@ use core::pin::Pin;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use edgeward::host::{Host, Level, RecentLines, SignError, SignRequest, SignatureCheck, SignatureVerdict, Spawn};
+use edgeward::host::{
+    DecryptError, DecryptRequest, Host, Level, RecentLines, SignError, SignRequest, SignatureCheck, SignatureVerdict,
+    Spawn,
+};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 use edgeward::limits;
@@ -57,6 +60,15 @@ extern "C" {
     /// Returns a promise of a verdict's number.
     #[wasm_bindgen(js_name = verifySignature)]
     fn verify_signature(algorithm: &str, key: Vec<u8>, message: &str, signature: Vec<u8>) -> Promise;
+    /// Returns a promise of the content of a token, or of the number of the failure.
+    fn decrypt(
+        algorithm: &str,
+        encryption: &str,
+        key: &str,
+        encrypted_key: Vec<u8>,
+        content: Vec<u8>,
+        aad: &str,
+    ) -> Promise;
     /// Returns a promise of a signature, or of the number of the failure.
     fn sign(algorithm: &str, key: &str, message: &str) -> Promise;
     /// Returns a promise of the status and text of a Durable Object's response.
@@ -67,8 +79,11 @@ extern "C" {
 /// The number that `send` of `host.js` returns for a network failure.
 const NETWORK_FAILED: f64 = 0.0;
 
-/// The number that `sign` of `host.js` returns if the key is refused.
+/// The number that `sign` and `decrypt` of `host.js` return if the key is refused.
 const KEY_REFUSED: f64 = 2.0;
+
+/// The number that `decrypt` of `host.js` returns if the content cannot be decrypted.
+const NOT_DECRYPTED: f64 = 0.0;
 
 thread_local! {
     static RECENT_LINES: RefCell<RecentLines> = RefCell::default();
@@ -187,6 +202,18 @@ impl Host for WorkerHost {
             Some(0.0) => SignatureVerdict::Invalid,
             Some(2.0) => SignatureVerdict::KeyRefused,
             _ => SignatureVerdict::Unsupported,
+        }
+    }
+
+    async fn decrypt(&self, request: DecryptRequest) -> Result<Vec<u8>, DecryptError> {
+        let DecryptRequest { algorithm, encryption, key, encrypted_key, content, aad } = request;
+        let content = JsFuture::from(decrypt(algorithm, encryption, &key, encrypted_key, content, &aad)).await;
+        let content = content.map_err(|_| DecryptError::Unsupported)?;
+        match content.as_f64() {
+            None => Ok(Uint8Array::from(content).to_vec()),
+            Some(NOT_DECRYPTED) => Err(DecryptError::Failed),
+            Some(KEY_REFUSED) => Err(DecryptError::KeyRefused),
+            Some(_) => Err(DecryptError::Unsupported),
         }
     }
 

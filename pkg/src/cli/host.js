@@ -7,6 +7,10 @@ const ALGORITHMS = {
   RS256: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
   RS384: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-384" },
   PS256: { name: "RSA-PSS", hash: "SHA-256", saltLength: 32 },
+  "RSA-OAEP": { name: "RSA-OAEP", hash: "SHA-1" },
+  "RSA-OAEP-256": { name: "RSA-OAEP", hash: "SHA-256" },
+  "RSA-OAEP-384": { name: "RSA-OAEP", hash: "SHA-384" },
+  "RSA-OAEP-512": { name: "RSA-OAEP", hash: "SHA-512" },
 };
 
 const MAX_DOCUMENT_BYTES = 512 * 1024;
@@ -79,6 +83,21 @@ export class Host {
       return await crypto.subtle.verify(ALGORITHMS[algorithm], imported, signature, new TextEncoder().encode(message));
     } catch (error) {
       return error.name === "DataError" ? undefined : null;
+    }
+  }
+
+  /** Decrypts the content of a token with a private JWK. Returns undefined if that fails, and null if Node cannot use the key. */
+  async decrypt(algorithm, encryption, key, encryptedKey, content, aad) {
+    const imported = await crypto.subtle.importKey("jwk", JSON.parse(key), ALGORITHMS[algorithm], false, ["decrypt"]).catch(() => null);
+    if (!imported) return null;
+    try {
+      const contentKey = await crypto.subtle.decrypt({ name: "RSA-OAEP" }, imported, encryptedKey);
+      if (8 * contentKey.byteLength !== Number(encryption.slice(1, 4))) return undefined;
+      const parameters = { name: "AES-GCM", iv: content.subarray(0, 12), additionalData: new TextEncoder().encode(aad) };
+      const aes = await crypto.subtle.importKey("raw", contentKey, "AES-GCM", false, ["decrypt"]);
+      return new Uint8Array(await crypto.subtle.decrypt(parameters, aes, content.subarray(12)));
+    } catch {
+      return undefined;
     }
   }
 

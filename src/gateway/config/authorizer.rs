@@ -7,10 +7,12 @@ use alloc::vec::Vec;
 
 use super::client_keys::{self, AuthorizationDetails, JarConfig, PrivateKeys};
 use super::declare::{Declared, Form, Setting, section};
+use super::decryption_keys::{self, DecryptionKeyConfig};
 use super::fapi::{self, FapiProfile};
 use super::forms::{
     Check, Checked, Choice, ClaimPathForm, Flag, List, NOT_SECURE, Text, Texts, Url, Whole, Words, is_identifier,
 };
+use super::hosts::Tenant;
 use super::introspection::IntrospectionConfig;
 use super::login::LoginConfig;
 use super::paths::ClaimRules;
@@ -36,7 +38,7 @@ use crate::oidc::{
 };
 use crate::session::{LoginBinding, Sealer};
 use crate::shared::Shared;
-use crate::text::sorted;
+use crate::text::{concat, sorted};
 use crate::url::{HttpUrl, is_host, is_loopback, is_within_domain, split_port};
 use crate::verifier::Verifier;
 
@@ -75,8 +77,8 @@ section! {
         types: Texts;
         /// Largest age of a token since `iat`, in seconds.
         max_token_age_s: Whole<1, { u32::MAX }>;
-        /// One of these must be the token's `org_id` or `org_name`.
-        organizations: Texts;
+        /// One of these must be the token's `org_id`, or its `org_name` in any letter case; logins request it if it is the only one. `false`: tokens and users of an organization are refused.
+        organizations: OrganizationsForm;
         /// Only tokens of these clients are accepted (`client_id`, else `azp`). In ID tokens, `azp` may be one of them, or `client_id`.
         clients: Texts;
         /// Audiences that ID tokens may name besides `client_id`.
@@ -131,6 +133,8 @@ section! {
         authorization_details: AuthorizationDetails;
         /// `fapi2_sp`: sets and checks what the FAPI 2.0 Security Profile requires; see [docs/fapi.md](fapi.md).
         fapi: Choice<FapiProfile>;
+        /// Private keys that decrypt access tokens, which are signed inside. Without it, encrypted ones are refused.
+        decryption_keys: List<DecryptionKeyConfig>;
     }
 }
 
@@ -245,6 +249,10 @@ pub(super) struct Authorizer<'c> {
     resource: Option<String>,
     /// The audience or the protected resource is configured, but wrong.
     has_invalid_audience: bool,
+    /// The host that it is for, if that has an organization.
+    tenant: Option<&'c Tenant>,
+    /// The organizations whose tokens and users are accepted.
+    organizations: Vec<String>,
 }
 
 /// The key that says where logins end.
@@ -290,6 +298,7 @@ impl<'c> Authorizer<'c> {
         config: &'c AuthorizerConfig,
         login: &Setting<'_, LoginConfig>,
         resource: &Setting<'_, ResourceConfig>,
+        tenant: Option<&'c Tenant>,
     ) -> Self {
         let clients = config.clients();
         if config.audience().value.is_some_and(Vec::is_empty) && clients.items().is_empty() && !clients.is_invalid {
@@ -312,7 +321,20 @@ impl<'c> Authorizer<'c> {
         let issuers = read_issuers(reader, config);
         let environment = EnvironmentConfig::read_section(reader, &Section::new(String::new(), None));
         fapi::check(reader, config);
-        let authorizer = Self { config, issuers, environment, default_return_to, resource, has_invalid_audience };
+        let organizations = match tenant {
+            Some(tenant) => Vec::from([tenant.organization.clone()]),
+            None => config.organizations().items().to_vec(),
+        };
+        let authorizer = Self {
+            config,
+            issuers,
+            environment,
+            default_return_to,
+            resource,
+            has_invalid_audience,
+            tenant,
+            organizations,
+        };
         authorizer.check_issuers(reader);
         authorizer
     }
@@ -353,7 +375,12 @@ impl<'c> Authorizer<'c> {
     }
 
     pub(super) fn organizations(&self) -> &[String] {
-        self.config.organizations().items()
+        &self.organizations
+    }
+
+    /// Whether every login has this parameter, which links cannot override.
+    pub(super) fn fixes_parameter(&self, name: &str) -> bool {
+        self.config.authorization_params().items().iter().any(|(one, _)| one == name)
     }
 
     pub(super) fn roles_claim(&self) -> Option<ClaimPath> {
@@ -481,7 +508,12 @@ impl<'c> Authorizer<'c> {
     /// The gateway's own callback: as configured, or the callback route on the site's own origin.
     pub(super) fn redirect_uri(&self, callback_path: Option<&str>) -> Option<String> {
         let from_base = || Some(format!("{}{}", self.environment.base_url().value?, callback_path?));
-        self.config.redirect_uri().cloned().or_else(from_base)
+        let uri = self.config.redirect_uri().cloned().or_else(from_base)?;
+        let Some(tenant) = self.tenant else { return Some(uri) };
+        // The callback of a host with an organization is on that host, where the cookies of its logins are.
+        let parts = HttpUrl::parse(&uri)?;
+        let scheme = if uri.starts_with("http:") { "http://" } else { "https://" };
+        Some(concat(&[scheme, &tenant.host, parts.path_and_query]))
     }
 
     /// The audiences that access tokens may have.
@@ -531,7 +563,10 @@ impl<'c> Authorizer<'c> {
                 Some(verifier) => verifier.and_issuer(policy, keys),
             });
         }
-        verifier
+        match decryption_keys::keys(reader, &self.config.decryption_keys()) {
+            keys if keys.is_empty() => verifier,
+            keys => verifier.map(|verifier| verifier.decrypt_with(keys)),
+        }
     }
 
     /// How the provider is asked about opaque tokens, if it is. `verifier` has the policy of the issuer's tokens.
@@ -622,7 +657,12 @@ impl<'c> Authorizer<'c> {
         let path_of = |wanted: &Integration| routes.iter().find(|route| route.integration == *wanted)?.pattern.path();
         // That it is missing has been reported.
         let redirect_uri = self.redirect_uri(path_of(&Integration::Callback).as_deref())?;
-        let session_claims = session.claims().cloned();
+        let mut session_claims = session.claims().cloned();
+        if let Some(claims) = &mut session_claims
+            && routes.iter().any(|route| !route.step_up.is_empty())
+        {
+            claims.extend(["acr", "auth_time"].map(String::from));
+        }
         let clients = config.clients().items();
         if !clients.is_empty() && !clients.contains(&id) {
             reader.warn("authorizer.clients", "does not list client_id: no access token of a login grants anything");
@@ -667,7 +707,7 @@ impl<'c> Authorizer<'c> {
             audience: self.audience().first().filter(|_| audience_parameter != AudienceParameter::None).cloned(),
             audience_parameter: if audience_parameter == AudienceParameter::Audience { "audience" } else { "resource" },
             authorization_params: config.authorization_params().items().to_vec(),
-            organizations: config.organizations().items().to_vec(),
+            organizations: self.organizations.clone(),
             required_claims: self.required_claims(routes),
             claim_rules: issuer.claims.to_vec(),
             subject_match,
@@ -1034,6 +1074,9 @@ pub(super) struct HttpHosts;
 /// Signature algorithms.
 pub(super) struct Algorithms;
 
+/// Organizations, or `false` for none.
+pub(super) struct OrganizationsForm;
+
 /// A key set, as JSON text.
 pub(super) struct Jwks;
 
@@ -1160,6 +1203,22 @@ impl Form for Jwks {
     #[cfg(test)]
     fn form() -> reference::Form {
         reference::Form::Jwks
+    }
+}
+
+impl Form for OrganizationsForm {
+    type Value = Vec<String>;
+
+    fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<String>> {
+        match field.value {
+            Value::Bool(false) => Some(Vec::from([String::new()])),
+            _ => Texts::read(reader, field),
+        }
+    }
+
+    #[cfg(test)]
+    fn form() -> reference::Form {
+        reference::Form::AnyOf(alloc::vec![reference::Form::Texts, reference::Form::Literal("false")])
     }
 }
 

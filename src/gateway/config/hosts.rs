@@ -18,6 +18,8 @@ section! {
     pub(super) struct HostConfig {
         /// The name of one of `authorizers`.
         authorizer: Text, required "the name of one of authorizers";
+        /// The organization of this host, by `org_id` or name, in place of `authorizer.organizations`: logins request it, and only its tokens and users are accepted. The callback is that of the authorizer, on this host.
+        organization: Text;
     }
 }
 
@@ -83,11 +85,19 @@ impl Form for HostMap {
     }
 }
 
+/// A host with an organization.
+pub(super) struct Tenant {
+    pub(super) host: String,
+    pub(super) organization: String,
+}
+
 /// An authorizer of the document.
 pub(super) struct Named<'c> {
     /// Its place, if there are several.
     pub(super) place: Option<&'c str>,
     pub(super) config: Option<&'c AuthorizerConfig>,
+    /// The only host that it is for, if that has an organization.
+    pub(super) tenant: Option<Tenant>,
 }
 
 /// Returns the authorizers, numbered by position, with the hosts of each. With `authorizer` alone, it is for all hosts.
@@ -102,7 +112,7 @@ pub(super) fn check<'c>(
         if !hosts.is_absent() {
             reader.error("hosts", "needs authorizers, which it chooses from");
         }
-        return (Vec::from([Named { place: None, config: single.value }]), table);
+        return (Vec::from([Named { place: None, config: single.value, tenant: None }]), table);
     }
     if !single.is_absent() {
         reader.error("authorizer", "cannot stand beside authorizers");
@@ -112,34 +122,56 @@ pub(super) fn check<'c>(
     }
     let members = several.items();
     let names: Vec<&str> = members.iter().map(|one| one.name.as_str()).collect();
+    let position = |chosen: Option<&String>| chosen.and_then(|chosen| names.iter().position(|one| one == chosen));
+    let hosts_of = |at: usize, has_organization: bool| {
+        hosts.items().iter().filter_map(|one| one.value.as_ref()).any(|host| {
+            position(host.authorizer().value) == Some(at) && host.organization().is_absent() != has_organization
+        })
+    };
+    let mut named: Vec<Named<'c>> = Vec::new();
+    let mut numbers: Vec<usize> = Vec::new();
+    for (at, one) in members.iter().enumerate() {
+        numbers.push(named.len());
+        // An authorizer whose hosts all have organizations is for nothing else.
+        if hosts_of(at, false) || !hosts_of(at, true) {
+            named.push(Named { place: Some(&one.place), config: one.value.as_ref(), tenant: None });
+        }
+    }
     for Member { name, place, value } in hosts.items() {
         let authorizer = value.as_ref().map(HostConfig::authorizer);
         let chosen = authorizer.as_ref().and_then(|setting| setting.value);
-        let number = chosen.and_then(|chosen| names.iter().position(|one| one == chosen));
-        if let (Some(setting), Some(_), None) = (&authorizer, chosen, number)
+        let at = position(chosen);
+        if let (Some(setting), Some(_), None) = (&authorizer, chosen, at)
             && !names.is_empty()
         {
             // The name is not shown: what a placeholder stands for may be secret.
             reader.error(&setting.place(), concat(&["is none of authorizers: ", &names.join(", ")]));
         }
-        match parse_host(name) {
-            None => reader.error(
+        let Some(host) = parse_host(name) else {
+            reader.error(
                 place,
                 "is not a host: write app.example.com or app.example.com:8443, and international names as xn--…",
-            ),
-            Some(host) => {
-                // A host with a wrong authorizer counts, so that its mistake is one problem.
-                if !table.insert(host, number.unwrap_or(usize::MAX)) {
-                    reader.error(place, "is the same host as another entry");
-                }
+            );
+            continue;
+        };
+        let organization = value.as_ref().and_then(|host| host.organization().cloned());
+        let number = match (at.and_then(|at| members.get(at)), organization) {
+            (Some(one), Some(organization)) => {
+                let tenant = Some(Tenant { host: host.clone(), organization });
+                named.push(Named { place: Some(&one.place), config: one.value.as_ref(), tenant });
+                Some(named.len() - 1)
             }
+            _ => at.and_then(|at| numbers.get(at).copied()),
+        };
+        // A host with a wrong authorizer counts, so that its mistake is one problem.
+        if !table.insert(host, number.unwrap_or(usize::MAX)) {
+            reader.error(place, "is the same host as another entry");
         }
     }
     if !reader.has_error_inside("hosts") && hosts.value.is_some() {
-        for (_, one) in members.iter().enumerate().filter(|(number, _)| !table.names(*number)) {
+        for (_, one) in members.iter().enumerate().filter(|(at, _)| !hosts_of(*at, false) && !hosts_of(*at, true)) {
             reader.error(&one.place, "is the authorizer of no host: see hosts");
         }
     }
-    let named = |one: &'c Member<AuthorizerConfig>| Named { place: Some(&one.place), config: one.value.as_ref() };
-    (members.iter().map(named).collect(), table)
+    (named, table)
 }

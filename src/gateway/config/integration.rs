@@ -12,6 +12,7 @@ use super::reader::{Field, Reader};
 use super::reference;
 use super::suggestion::unknown;
 use super::upstream::UpstreamAuthForm;
+use crate::gateway::customer_edge::CustomerEdge;
 use crate::gateway::headers::{HeaderTemplates, HeaderValue};
 use crate::gateway::route::{ForwardOptions, Integration};
 use crate::http::is_token;
@@ -45,6 +46,10 @@ variants! {
         BackchannelLogout(NoKeys) = "backchannel_logout";
         /// Ends sessions and bearer tokens that the body names. The route must require authentication and a right.
         Revoke(NoKeys) = "revoke";
+        /// Answers with the public keys of `identity_token`.
+        Jwks(NoKeys) = "jwks";
+        /// Forwards `/oauth/token`, `/oauth/par` or `/userinfo` to an Auth0 tenant, with the client's certificate.
+        CustomerEdge(CustomerEdgeConfig) = "customer_edge";
     }
 }
 
@@ -97,6 +102,20 @@ section! {
         headers: Headers = [];
         /// Text, or JSON to answer with.
         body: Body;
+    }
+}
+
+section! {
+    /// The edge of a custom domain for mTLS. Only the headers of the certificate are added.
+    pub(super) struct CustomerEdgeConfig {
+        /// The forwarding target of the custom domain.
+        url: UpstreamUrl, required "the forwarding target of the custom domain";
+        /// The key of the custom domain, for `cname-api-key`.
+        api_key: Text, required "the key of the custom domain";
+        /// Whether certificates of unknown issuers pass, as `client-certificate-ca-verified: FAILED`.
+        self_signed: Flag = false;
+        /// As for `http_proxy`.
+        timeout_ms: OriginTimeout;
     }
 }
 
@@ -156,6 +175,18 @@ impl IntegrationConfig {
             Self::Refresh(_) => Integration::Refresh,
             Self::BackchannelLogout(_) => Integration::BackchannelLogout,
             Self::Revoke(_) => Integration::Revoke,
+            Self::Jwks(_) => Integration::Jwks,
+            Self::CustomerEdge(config) => Integration::CustomerEdge {
+                url: config.url().cloned()?,
+                edge: CustomerEdge { api_key: config.api_key().cloned()?, accepts_self_signed: config.self_signed() },
+                options: ForwardOptions {
+                    strip_authorization: false,
+                    sets_forwarded: false,
+                    timeout_ms: config.timeout_ms().cloned(),
+                    prefix: String::new(),
+                    upstream_auth: None,
+                },
+            },
         })
     }
 }

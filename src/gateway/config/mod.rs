@@ -8,8 +8,10 @@ mod client_keys;
 mod cors;
 mod declare;
 mod fapi;
+mod decryption_keys;
 mod forms;
 mod hosts;
+mod identity_token;
 mod integration;
 mod introspection;
 mod log;
@@ -44,6 +46,7 @@ use self::cors::CorsConfig;
 use self::declare::{Declared, Key, Setting, section};
 use self::forms::Text;
 use self::hosts::{Authorizers, HostMap};
+use self::identity_token::IdentityTokenConfig;
 use self::integration::{ProxyConfig, RespondConfig};
 use self::log::{LogConfig, MetricsConfig};
 use self::login::LoginConfig;
@@ -56,6 +59,7 @@ use self::resource::ResourceConfig;
 use self::revocation::RevocationConfig;
 use self::session::SessionConfig;
 use super::hosts::HostTable;
+use super::identity::IdentityTokens;
 use super::route::{Auth, Integration, Route};
 use super::{Gateway, LOGIN_PATH, Surroundings, Trust, Unicode};
 use crate::host::Level;
@@ -81,6 +85,8 @@ section! {
         login: LoginConfig;
         /// The API, as described to its clients (RFC 9728).
         protected_resource: ResourceConfig;
+        /// A signed statement for origins about who calls.
+        identity_token: IdentityTokenConfig;
         /// Cross-origin requests of scripts.
         cors: CorsConfig;
         /// The gateway's own pages.
@@ -95,13 +101,14 @@ section! {
 }
 
 /// The sections in which a misplaced key is looked up, and how a message names them.
-const SECTIONS: [(&str, &[Key]); 13] = [
+const SECTIONS: [(&str, &[Key]); 14] = [
     ("at the top level", GatewayConfig::KEYS),
     ("in authorizer", AuthorizerConfig::KEYS),
     ("in session", SessionConfig::KEYS),
     ("in revocation", RevocationConfig::KEYS),
     ("in login", LoginConfig::KEYS),
     ("in protected_resource", ResourceConfig::KEYS),
+    ("in identity_token", IdentityTokenConfig::KEYS),
     ("in cors", CorsConfig::KEYS),
     ("in pages", PagesConfig::KEYS),
     ("in log", LogConfig::KEYS),
@@ -193,7 +200,9 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
     let mut authorizers = Vec::new();
     for (number, one) in named.iter().enumerate() {
         reader.enter_authorizer(one.place);
-        authorizers.push(one.config.map(|one| Authorizer::check(&mut reader, one, &login, &resource_of(number))));
+        let tenant = one.tenant.as_ref();
+        authorizers
+            .push(one.config.map(|one| Authorizer::check(&mut reader, one, &login, &resource_of(number), tenant)));
     }
     reader.enter_authorizer(None);
     // Without the section there still are its defaults and variables.
@@ -235,7 +244,10 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
             };
             authorizer.upstream_client(&mut reader, session, keys.map(Arc::as_ref))
         });
-        let cors = cors.clone().map(|cors| sender::with_headers(cors, authorizer.map(Authorizer::config)));
+        let cors = cors.clone().map(|cors| {
+            let cors = sender::with_headers(cors, authorizer.map(Authorizer::config));
+            cors.for_organization(one.tenant.as_ref().map(|one| &*one.organization))
+        });
         let surroundings = Surroundings { unicode: platform.unicode, cors, pages: Arc::clone(&pages) };
         let trust = Trust {
             introspection: authorizer.and_then(|authorizer| authorizer.introspection(&mut reader, verifier.as_ref())),
@@ -249,6 +261,8 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
                 .map(|authorizer| authorizer.token_sources(&mut reader, session, routes))
                 .unwrap_or_default(),
             sender: sender::check(&mut reader, authorizer.map(Authorizer::config)),
+            identity: identity_token::settings(&config.identity_token())
+                .map(|settings| IdentityTokens::new(settings, authorizer.and_then(Authorizer::roles_claim))),
         };
         gateways.push(Gateway::new(compiled, surroundings, trust));
     }
@@ -329,6 +343,12 @@ fn check_protection(
     let lacks_authorizer = config.authorizer().is_absent() && config.authorizers().is_absent();
     if lacks_authorizer && !config.protected_resource().is_absent() {
         reader.error("protected_resource", "needs an authorizer, which verifies the tokens");
+    }
+    if lacks_authorizer && !config.identity_token().is_absent() {
+        reader.error("identity_token", "needs an authorizer, which verifies who calls");
+    }
+    if config.identity_token().is_absent() && routes.iter().any(|route| route.integration == Integration::Jwks) {
+        reader.error("identity_token", "is missing, and a route publishes its keys");
     }
     let mut protected = routes.iter().filter(|route| route.auth != Auth::None).peekable();
     if protected.peek().is_none() {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::authorizer::Authorizer;
 use super::declare::{Form, Setting, section};
-use super::forms::{Check, Checked, Choice, ClaimPathForm, Elements, Flag, List, Text, Texts, Words};
+use super::forms::{Check, Checked, Choice, ClaimPathForm, Elements, Flag, List, Text, Texts, Whole, Words};
 use super::integration::IntegrationConfig;
 use super::methods::MethodsForm;
 use super::overlaps;
@@ -16,6 +16,7 @@ use super::redirects;
 use super::reference;
 use super::revocation;
 use crate::gateway::agreement::RouteTable;
+use crate::gateway::customer_edge;
 use crate::gateway::headers::HeaderValue;
 use crate::gateway::index::RouteIndex;
 use crate::gateway::pattern::{InvalidPattern, Pattern};
@@ -25,6 +26,8 @@ use crate::http::path::RequestPath;
 use crate::json::{Number, Value};
 use crate::jwt::{self, ClaimRule, ClaimValue, Requirements};
 use crate::oidc::UpstreamGrant;
+use crate::limits;
+use crate::oidc::StepUp;
 use crate::url::HttpUrl;
 
 section! {
@@ -34,7 +37,7 @@ section! {
         method: MethodsForm, required "a method, a list of methods, or ANY";
         /// Exact, with `{param}` segments, or ending in `{*rest}`. The most specific path decides, then the method.
         path: PathPattern, required "";
-        /// Whether a token or session is needed. Without it: `none` for `login`, `callback` and `logout`, else `required`. `true` is `required`, `false` is `none`.
+        /// Whether a token or session is needed. Without it: `none` for `login`, `callback`, `logout`, `jwks` and `customer_edge`, else `required`. `true` is `required`, `false` is `none`.
         auth: AuthForm;
         /// What opens the route: a session, a bearer token, or either. A bearer token is refused where only sessions count, and a session is ignored where only tokens do.
         credentials: Choice<AcceptedCredentials> = AcceptedCredentials::Any;
@@ -50,6 +53,10 @@ section! {
         organizations: Texts;
         /// Rules on other claims, all of which must be met: claim names, each with the text that the claim must be, or with a rule; or a list of rules.
         claims: ClaimRules;
+        /// The login must have been one of these: values of the claim `acr`. Browser navigations are sent to log in so, API clients get 401 (RFC 9470).
+        acr: AcrValues;
+        /// Longest time since the user last entered credentials, the claim `auth_time`, in seconds. Otherwise as for `acr`.
+        max_age: Whole<{ limits::MIN_LOGIN_AGE_S }, { u32::MAX }>;
         /// The answer to a request without token and session. `auto`: browser navigations are sent to log in, API clients get 401. `login`: every request that can be redirected is sent to log in. `401`: always 401.
         on_unauthenticated: UnauthenticatedForm = OnUnauthenticated::Auto;
         /// The answer where a right is missing: 403, or a path to redirect to, which must not require the same right.
@@ -152,6 +159,7 @@ fn default_login(reader: &Reader<'_>) -> Option<Route> {
         credentials: AcceptedCredentials::Any,
         lacks_audience: false,
         requirements: Requirements::default(),
+        step_up: StepUp::default(),
         on_unauthenticated: OnUnauthenticated::Auto,
         on_forbidden: OnForbidden::Problem,
         only_observes: false,
@@ -168,8 +176,8 @@ fn compile(
     authorizer: Option<&Authorizer<'_>>,
 ) -> Option<Route> {
     let integration = config.integration().value.and_then(IntegrationConfig::compile);
-    let is_login_flow = integration.as_ref().is_some_and(Integration::is_login_flow);
-    let auth = config.auth().cloned().unwrap_or(if is_login_flow { Auth::None } else { Auth::Required });
+    let is_public = integration.as_ref().is_some_and(Integration::is_public);
+    let auth = config.auth().cloned().unwrap_or(if is_public { Auth::None } else { Auth::Required });
     let claim = authorizer.and_then(Authorizer::roles_claim);
     let roles = config.roles().cloned().filter(|roles| !roles.all.is_empty() || !roles.any.is_empty());
     if roles.is_some() && claim.is_none() && authorizer.is_some_and(Authorizer::lacks_roles_claim) {
@@ -218,6 +226,15 @@ fn compile(
     } {
         reader.error(&format!("{place}.credentials"), message);
     }
+    let step_up = StepUp { acr: config.acr().items().to_vec(), max_age_s: config.max_age().cloned() };
+    for (name, value) in step_up.parameters() {
+        let place = format!("{place}.{}", if name == "max_age" { name } else { "acr" });
+        if value.len() > limits::MAX_LOGIN_PARAMETER_BYTES {
+            reader.error(&place, "is too long to request of the provider");
+        } else if authorizer.is_some_and(|authorizer| authorizer.fixes_parameter(name)) {
+            reader.error(&place, format_args!("cannot be requested: authorizer.authorization_params has {name}"));
+        }
+    }
     if config.observe() {
         let place = format!("{place}.observe");
         if integration.as_ref().is_some_and(|integration| integration.action_name().is_some()) {
@@ -231,7 +248,7 @@ fn compile(
     if auth == Auth::None {
         let uses_caller = |(_, value): &(String, HeaderValue)| value.needs_caller();
         let headers = integration.as_ref().and_then(Integration::headers);
-        if !requirements.is_empty() {
+        if !requirements.is_empty() || !step_up.is_empty() {
             reader.error(
                 &config.auth().place(),
                 "is \"none\", but the route demands rights, which only a token can give",
@@ -254,6 +271,16 @@ fn compile(
     }
     let (pattern, integration) = (config.path().cloned()?, integration?);
     revocation::check_route(reader, place, &integration, config, (auth, &requirements));
+    if matches!(integration, Integration::CustomerEdge { .. }) {
+        if !pattern.path().is_some_and(|path| customer_edge::PATHS.contains(&path.as_str())) {
+            let paths = customer_edge::PATHS.join(", ");
+            reader
+                .error(&config.path().place(), format_args!("is none of those that a customer edge forwards: {paths}"));
+        }
+        if auth != Auth::None {
+            reader.error(&config.auth().place(), "must be \"none\": clients authenticate at the provider");
+        }
+    }
     if integration.options().is_some_and(|options| !pattern.begins_with(&options.prefix)) {
         reader.error(
             &format!("{place}.integration.strip_prefix"),
@@ -267,6 +294,7 @@ fn compile(
         credentials,
         lacks_audience,
         requirements,
+        step_up,
         on_unauthenticated: config.on_unauthenticated(),
         on_forbidden: config.on_forbidden(),
         only_observes: config.observe(),
@@ -316,6 +344,11 @@ pub(super) struct PathPattern;
 
 /// `required`, `optional`, `none`, or whether a token is needed.
 pub(super) struct AuthForm;
+
+/// Values of the claim `acr`.
+pub(super) type AcrValues = Checked<SingleAcrValues>;
+
+pub(super) struct SingleAcrValues;
 
 /// Scopes that are required, each by itself.
 pub(super) type Scopes = Checked<SingleScopeRights>;
@@ -473,6 +506,18 @@ impl Check for SingleScopes {
 
     fn is_valid(scopes: &Vec<String>) -> bool {
         !scopes.iter().any(|scope| scope.contains(' '))
+    }
+}
+
+impl Check for SingleAcrValues {
+    type Base = Texts;
+
+    const MESSAGE: &'static str = "must list values of visible ASCII characters, without quotes and backslashes";
+
+    fn is_valid(values: &Vec<String>) -> bool {
+        // They are sent to the provider as a list with spaces, and to clients in quotes.
+        let is_valid = |value: &String| value.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+        !values.is_empty() && values.iter().all(is_valid)
     }
 }
 

@@ -3,7 +3,7 @@
 
 import { createHash, generateKeyPair, randomBytes, randomUUID } from "node:crypto";
 import { promisify } from "node:util";
-import { errors, Provider } from "oidc-provider";
+import { errors, interactionPolicy, Provider } from "oidc-provider";
 import { Faults } from "./faults.mjs";
 import { readBody, serve } from "./http.mjs";
 import { loginPage, logoutPage, noticePage } from "./provider_pages.mjs";
@@ -71,6 +71,7 @@ export const clientFor = (alg) => (alg === "RS256" ? "edgeward-service" : `edgew
  * @param {object} [options.ttl]         seconds: { accessToken, idToken, refreshToken, session }
  * @param {boolean} [options.rotateRefreshTokens]
  * @param {object} [options.oidc]        further configuration of `oidc-provider`; its features are added to those here
+ * @param {string[]} [options.acrValues] values of `acr` that a login has if they are requested
  * @param {boolean} [options.conformIdTokenClaims] ID tokens have the claims of the scope `openid` only; the others are at userinfo
  */
 export async function startProvider(options = {}) {
@@ -92,6 +93,8 @@ class LocalProvider {
   #tickets = new Map();
   #cookieKeys = [randomBytes(32).toString("hex")];
   #faults = new Faults();
+  /** How access tokens are encrypted. */
+  #encryption;
 
   /** How many requests each endpoint has had: `counts.jwks`, `counts.discovery`, `counts.token`, … */
   counts = {};
@@ -114,10 +117,11 @@ class LocalProvider {
     conformIdTokenClaims = false,
     opaque = [],
     oidc = {},
+    acrValues = [],
   } = {}) {
     this.#options = {
       port, host, dialect, audiences, opaque, scopes, algs, gateways, accounts, rotateRefreshTokens, conformIdTokenClaims,
-      oidc,
+      oidc, acrValues,
       ttl: { accessToken: 3600, idToken: 3600, refreshToken: 14 * 86400, session: 14 * 86400, ...ttl },
     };
     for (const alg of RSA_ALGS) {
@@ -246,6 +250,11 @@ class LocalProvider {
   revokeKey(kid) {
     this.#keys = this.#keys.filter((key) => key.kid !== kid);
     this.#rebuild();
+  }
+
+  /** From now on access tokens are encrypted like this, `{ alg, enc, kid, key }`; undefined stops it. */
+  encryptAccessTokens(encryption) {
+    this.#encryption = encryption;
   }
 
   async #ensureKey(alg) {
@@ -462,7 +471,7 @@ class LocalProvider {
       const form = new URLSearchParams((await readBody(req)).toString());
       const result = form.has("cancel")
         ? { error: "access_denied", error_description: "The login was cancelled" }
-        : { login: { accountId: form.get("account") || "alice" } };
+        : { login: { accountId: form.get("account") || "alice", acr: params.acr_values?.split(" ").find((acr) => this.#options.acrValues.includes(acr)) } };
       await this.#oidc.interactionFinished(req, res, result, { mergeWithLastSubmission: false });
       return;
     }
@@ -475,7 +484,7 @@ class LocalProvider {
   /** Makes the provider anew over the same store: keys are fixed when it is made. */
   #rebuild() {
     const { audiences, opaque, scopes, accounts, dialect, ttl, rotateRefreshTokens, conformIdTokenClaims } = this.#options;
-    const { oidc: more } = this.#options;
+    const { oidc: more, acrValues } = this.#options;
     const auth0 = dialect === "auth0";
     const store = this.#store;
     const wishOf = (ctx) => this.#tickets.get(ctx?.get("x-token-ticket")) ?? {};
@@ -489,7 +498,7 @@ class LocalProvider {
         scope: scopes.join(" "),
         accessTokenFormat: opaque.includes(resource) ? "opaque" : "jwt",
         accessTokenTTL: wishOf(ctx).ttl ?? ttl.accessToken,
-        jwt: { sign: { alg: algOf(ctx, client) } },
+        jwt: { sign: { alg: algOf(ctx, client) }, encrypt: this.#encryption },
       };
     };
 
@@ -505,6 +514,7 @@ class LocalProvider {
         email: ["email", "email_verified"],
       },
       conformIdTokenClaims,
+      acrValues,
       responseTypes: ["code"],
       extraParams: ["audience", "organization"],
       clientBasedCORS: () => false,
@@ -512,7 +522,7 @@ class LocalProvider {
       fetch: (url, { dispatcher: _, ...init }) => this.fetch(url, init),
       pkce: { required: () => true },
       enabledJWA: { idTokenSigningAlgValues: [...RSA_ALGS, "ES256"], dPoPSigningAlgValues: ["ES256", "EdDSA", "Ed25519", "RS256", "PS256"] },
-      interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
+      interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}`, policy: steppingUp() },
       findAccount: (_ctx, sub) => ({ accountId: sub, claims: () => ({ ...accounts[sub], sub }) }),
       loadExistingGrant: (ctx) => this.#grant(ctx),
       rotateRefreshToken: () => rotateRefreshTokens,
@@ -611,6 +621,18 @@ function auth0Claims(ctx, token, { header, payload }, issuer) {
   if (identity.length === 0) return;
   payload.scope = [...identity, payload.scope].filter(Boolean).join(" ");
   payload.aud = [payload.aud, `${issuer}userinfo`];
+}
+
+/** Asks for another login where the one of the session is none of the requested ones (RFC 9470 §5). */
+function steppingUp() {
+  const { base, Check } = interactionPolicy;
+  const policy = base();
+  policy.get("login").checks.add(new Check("acr_values", "another login is requested", (ctx) => {
+    const { params, session, result } = ctx.oidc;
+    const requested = params.acr_values?.split(" ") ?? [];
+    return requested.length > 0 && !result?.login && !requested.includes(session.acr) ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT;
+  }));
+  return policy;
 }
 
 /** What the provider keeps, shared by every provider made over the same map. */
