@@ -66,9 +66,13 @@ const ALGORITHMS = {
   ES384: { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" },
   EdDSA: { name: "Ed25519" },
 };
-/** Imported keys by algorithm and content, so that none can be taken for another. Keys, not promises: those belong to a request. */
+/**
+ * Imported keys by algorithm and content, so that none can be taken for another, the last used at the end. Keys, not promises: those belong to
+ * a request.
+ */
 const keys = new Map();
-const MAX_KEYS = 32;
+/** Of issuers, and of clients that prove to have theirs. */
+const MAX_KEYS = 256;
 
 /** Verifies a signature: 1 for a genuine one, 0 for another, 2 if the key is refused, 3 if the platform cannot. */
 export async function verifySignature(algorithm, key, message, signature) {
@@ -78,9 +82,10 @@ export async function verifySignature(algorithm, key, message, signature) {
     let imported = keys.get(name);
     if (imported === undefined) {
       imported = await crypto.subtle.importKey("raw", key, parameters, false, ["verify"]);
-      if (keys.size >= MAX_KEYS) keys.clear();
-      keys.set(name, imported);
+      if (keys.size >= MAX_KEYS) keys.delete(keys.keys().next().value);
     }
+    keys.delete(name);
+    keys.set(name, imported);
     return Number(await crypto.subtle.verify(parameters, imported, signature, new TextEncoder().encode(message)));
   } catch (error) {
     return error.name === "DataError" ? 2 : 3;
