@@ -36,6 +36,7 @@
 //! | [`jwt`] | tokens: policy, order of checks, claims, requirements |
 //! | [`jwk`] | keys: JWK, JWK Set, the key cache |
 //! | [`rsa`] | RSA signatures (RFC 8017) |
+//! | [`dpop`] | proofs of possession, for tokens that are bound to a key (RFC 9449) |
 //! | [`http`] | requests and replies as plain data; bearer tokens and challenges |
 //! | `oidc`, `session`, `gateway` | logins, sealed sessions, the configured gateway (feature `gateway`) |
 //! | [`host`], [`io`] | the environment: the trait to implement, and its data |

@@ -8,8 +8,8 @@ const ALGORITHMS = {
   EdDSA: { name: "Ed25519" },
 };
 
-/** More keys than issuers publish at a time. */
-const MAX_KEYS = 32;
+/** More keys than issuers publish at a time, and those of clients that prove to have theirs. */
+const MAX_KEYS = 256;
 
 const VALID = { kind: 5 };
 const INVALID = { kind: 6 };
@@ -29,9 +29,11 @@ export async function verifySignature({ algorithm, key, message, signature }, ke
     if (imported === undefined) {
       imported = await subtle.importKey("raw", bytesOf(key), parameters, false, ["verify"]);
       // Keys, not promises: a request must not wait for another's.
-      if (keys.size >= MAX_KEYS) keys.clear();
-      keys.set(name, imported);
+      if (keys.size >= MAX_KEYS) keys.delete(keys.keys().next().value);
     }
+    // The last used at the end.
+    keys.delete(name);
+    keys.set(name, imported);
     return (await subtle.verify(parameters, imported, bytesOf(signature), encoder.encode(message))) === true ? VALID : INVALID;
   } catch (error) {
     // Most platforms refuse a key that is not on its curve as it is imported, Deno as it is used.

@@ -294,6 +294,30 @@ impl LoginHost for VirtualHost {
         let handled = Rc::clone(&coordinator).handle_upstream(name, self.clone());
         self.deliver(&coordinator, handled, timeout_ms).await
     }
+
+    async fn read_body(&self, max_bytes: usize) -> Option<Vec<u8>> {
+        self.shared(|shared| shared.bodies.pop_front()).filter(|body| body.len() <= max_bytes)
+    }
+
+    fn has_shared_records(&self) -> bool {
+        self.shared(|shared| shared.are_bound)
+    }
+
+    async fn share(&self, message: SharedMessage) -> Result<SharedResponse, Unreachable> {
+        self.assert_no_secret("a message", &format!("{message:?}"));
+        let delay_ms = self.shared(|shared| {
+            assert!(shared.are_bound, "there are no shared records to ask");
+            shared.asked.push((message.action, message.object.clone()));
+            shared.delay_ms
+        });
+        self.wait_ms(delay_ms.min(message.timeout_ms).into()).await;
+        if delay_ms > message.timeout_ms {
+            return Err(Unreachable::GivenUp);
+        }
+        self.shared(|shared| {
+            if shared.are_down { Err(Unreachable::Network) } else { Ok(shared.records.handle(&message, self.now())) }
+        })
+    }
 }
 
 impl VirtualHost {
@@ -335,29 +359,5 @@ impl VirtualHost {
             None => timeout.as_mut().poll(context).map(|()| Err(Unreachable::GivenUp)),
         })
         .await
-    }
-
-    async fn read_body(&self, max_bytes: usize) -> Option<Vec<u8>> {
-        self.shared(|shared| shared.bodies.pop_front()).filter(|body| body.len() <= max_bytes)
-    }
-
-    fn has_shared_records(&self) -> bool {
-        self.shared(|shared| shared.are_bound)
-    }
-
-    async fn share(&self, message: SharedMessage) -> Result<SharedResponse, Unreachable> {
-        self.assert_no_secret("a message", &format!("{message:?}"));
-        let delay_ms = self.shared(|shared| {
-            assert!(shared.are_bound, "there are no shared records to ask");
-            shared.asked.push((message.action, message.object.clone()));
-            shared.delay_ms
-        });
-        self.wait_ms(delay_ms.min(message.timeout_ms).into()).await;
-        if delay_ms > message.timeout_ms {
-            return Err(Unreachable::GivenUp);
-        }
-        self.shared(|shared| {
-            if shared.are_down { Err(Unreachable::Network) } else { Ok(shared.records.handle(&message, self.now())) }
-        })
     }
 }

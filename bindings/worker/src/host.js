@@ -79,9 +79,13 @@ const ALGORITHMS = {
   RS384: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-384" },
   PS256: { name: "RSA-PSS", hash: "SHA-256", saltLength: 32 },
 };
-/** Imported keys by algorithm and content, so that none can be taken for another. Keys, not promises: those belong to a request. */
+/**
+ * Imported keys by algorithm and content, so that none can be taken for another, the last used at the end. Keys, not promises: those belong to
+ * a request.
+ */
 const keys = new Map();
-const MAX_KEYS = 32;
+/** Of issuers, and of clients that prove to have theirs. */
+const MAX_KEYS = 256;
 
 /** Imports a key once. */
 async function importKey(format, algorithm, key, usage) {
@@ -90,9 +94,10 @@ async function importKey(format, algorithm, key, usage) {
   if (imported === undefined) {
     const data = format === "jwk" ? JSON.parse(key) : key;
     imported = await crypto.subtle.importKey(format, data, ALGORITHMS[algorithm], false, [usage]);
-    if (keys.size >= MAX_KEYS) keys.clear();
-    keys.set(name, imported);
+    if (keys.size >= MAX_KEYS) keys.delete(keys.keys().next().value);
   }
+  keys.delete(name);
+  keys.set(name, imported);
   return imported;
 }
 
