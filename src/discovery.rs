@@ -102,6 +102,7 @@ impl Metadata {
     }
 
     /// Returns the URL of an endpoint for clients with a certificate (RFC 8705 §5), if it has one of its own.
+    #[cfg(feature = "gateway")]
     pub(crate) fn mtls_url(&self, name: &str) -> Option<&str> {
         let aliases = self.document.root().get("mtls_endpoint_aliases")?.as_object()?;
         let uri = aliases.get(name).and_then(Value::as_str);

@@ -56,6 +56,31 @@ fn without(mut jwk: Value, name: &str) -> String {
     jwk.to_string()
 }
 
+/// Returns PKCS#8 in PEM.
+fn der(octets: &[u8]) -> String {
+    use base64::Engine as _;
+    let body = base64::engine::general_purpose::STANDARD.encode(octets);
+    format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----")
+}
+
+#[test]
+fn no_change_of_an_octet_and_no_cut_panics() {
+    use base64::Engine as _;
+    for pem in [RSA, P256, P384, ED25519] {
+        let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+        let octets = base64::engine::general_purpose::STANDARD.decode(body).unwrap();
+        for at in 0..octets.len() {
+            assert!(SigningKey::parse(&der(&octets[..at])).is_err());
+            // The head has the structure; in the rest are the numbers.
+            for bit in [0x01, 0x02, 0x80].into_iter().filter(|_| at < 160) {
+                let mut changed = octets.clone();
+                changed[at] ^= bit;
+                drop(SigningKey::parse(&der(&changed)));
+            }
+        }
+    }
+}
+
 #[test]
 fn pem_and_jwk_are_the_same_key() {
     for (pem, jwk, algorithms) in [
@@ -107,11 +132,6 @@ fn unusable_texts_are_refused_with_the_reason() {
     use InvalidSigningKey::{Incomplete, Key, NotAKey, NotForSigning, NotPkcs8, Public};
     let rsa = rsa_jwk;
     let cut = format!("{}\n-----END PRIVATE KEY-----", &RSA[..RSA.len() / 2]);
-    let der = |octets: &[u8]| {
-        use base64::Engine as _;
-        let body = base64::engine::general_purpose::STANDARD.encode(octets);
-        format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----")
-    };
     for (text, expected) in [
         (String::new(), NotAKey),
         ("secret".into(), NotAKey),

@@ -24,6 +24,9 @@ fn deployment(keys: &Value, auth: Auth) -> Deployment {
     let host = VirtualHost::default();
     let provider = Provider::new(&host);
     provider.set().auth = auth;
+    for key in [key_a(), key_b(), key_c()] {
+        host.register_secret(key.private_jwk()["d"].as_str().unwrap());
+    }
     let mut config = oidc_config();
     config["authorizer"].as_object_mut().unwrap().remove("client_secret");
     Deployment::on(&host, &provider, &with(config, &json!({ "authorizer": keys })))
@@ -388,6 +391,15 @@ fn auth0_with_a_certificate_is_discovered_and_logs_out_as_always() {
     assert_eq!(deployment.provider.requests(Endpoint::Discovery), 1);
     let response = deployment.fetch(by(&deployment, &browser, "/logout").page());
     assert!(response.location().starts_with("https://tenant.example.com/v2/logout?"), "{}", response.location());
+}
+
+#[test]
+fn requests_are_pushed_to_auth0_without_its_metadata() {
+    let config = with(crate::support::deployment::config(), &json!({ "authorizer": { "par": true } }));
+    let deployment = Deployment::of(&config);
+    deployment.logged_in();
+    assert_eq!(deployment.provider.requests(Endpoint::Par), 1);
+    assert_eq!(deployment.provider.requests(Endpoint::Discovery), 0);
 }
 
 /// A deployment with the FAPI profile.

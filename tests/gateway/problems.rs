@@ -977,6 +977,15 @@ fn the_configurations_that_are_changed_here_serve() {
 }
 
 #[test]
+fn a_key_for_two_purposes_is_a_warning() {
+    let mut config = with_key(json!([P256, RSA]));
+    config["authorizer"]["jar"] = json!({ "private_key": RSA });
+    let warnings = compile(&config.to_string(), &|_| None).unwrap().warnings;
+    let expected = "warning at authorizer.jar.private_key: is a key of authorizer.private_key, too: use a key of its own for each purpose";
+    assert_eq!(warnings.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
+}
+
+#[test]
 fn every_mistake_is_reported_word_for_word() {
     let mut written = String::new();
     let documents: Vec<Value> = mistakes().iter().map(|(name, text)| json!([name, text])).collect();
