@@ -655,6 +655,7 @@ impl<'c> Authorizer<'c> {
             endpoints: self.endpoints(&issuer.issuer, keys),
             client: Client::without_login(id, self.client_auth()),
             issuer: issuer.issuer.clone(),
+            token_issuer: issuer.template.clone(),
             audience_parameters: [of_client, of_exchange],
             gate: Shared::default(),
         })
