@@ -7,6 +7,7 @@ use super::forward::Forward;
 use super::headers::HeaderValue;
 use super::matched::{Caller, MatchedRequest};
 use super::{Answer, Integration};
+use crate::http::Reply;
 use crate::json::Value;
 use crate::jwt::Claims;
 use crate::oidc::{LoginHost, SubjectToken};
@@ -27,6 +28,10 @@ impl<'g> MatchedRequest<'g> {
         let Answer::Forward(mut forward) = answer else { return answer };
         let subject = if tokens.is_exchange() {
             match caller.filter(|caller| !caller.token.is_empty()) {
+                Some(caller) if session.is_none() && !tokens.is_of_provider(caller.claims.issuer()) => {
+                    let detail = "The token is not from the issuer that exchanges tokens for the upstream.";
+                    return Answer::Reply(Reply::problem(403, "upstream_issuer_mismatch", detail));
+                }
                 Some(caller) => Some(subject_token(caller, session)),
                 None => return Answer::Forward(forward),
             }

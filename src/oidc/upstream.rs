@@ -27,6 +27,7 @@ use crate::session::{Purpose, Sealer};
 use crate::shared::Shared;
 use crate::single_flight::{SingleFlight, later};
 use crate::text::{concat, decimal, signed_decimal};
+use crate::url::is_issuer;
 
 /// Which token a route sends to its upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub(crate) enum UpstreamGrant {
 pub(crate) struct UpstreamClient {
     pub(crate) client: Client,
     pub(crate) issuer: String,
+    /// The `iss` of its tokens, possibly with `{tenantid}`.
+    pub(crate) token_issuer: String,
     pub(crate) endpoints: Endpoints,
     /// The parameter that names the audience of client credentials, and of an exchange.
     pub(crate) audience_parameters: [&'static str; 2],
@@ -150,6 +153,11 @@ impl UpstreamTokens {
     /// Returns whether a caller's token is needed.
     pub(crate) fn is_exchange(&self) -> bool {
         self.auth.grant == UpstreamGrant::Exchange
+    }
+
+    /// Returns whether the client's provider issued a token with this `iss`, so that it may be sent there.
+    pub(crate) fn is_of_provider(&self, issuer: Option<&str>) -> bool {
+        issuer.is_some_and(|issuer| is_issuer(&self.client.token_issuer, issuer))
     }
 
     /// Returns a token, from memory if possible. Concurrent requests share one request to the provider, which continues if the request
@@ -323,8 +331,11 @@ impl UpstreamTokens {
                 json.push_str(&concat(&[r#"{"failure":"#, &kind, r#","until":"#, &signed_decimal(retry_at), "}"]));
             }
         }
-        let sealed = self.client.sealer.seal(Purpose::Upstream, &self.name, json.as_bytes(), &random(host));
-        sealed.unwrap_or(json)
+        let sealer = &self.client.sealer;
+        if sealer.is_empty() {
+            return json;
+        }
+        sealer.seal(Purpose::Upstream, &self.name, json.as_bytes(), &random(host)).unwrap_or_default()
     }
 
     /// Reads what [`write`](Self::write) wrote.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::browser::{Request, Response};
 use crate::support::coordinator::Behavior;
-use crate::support::deployment::{Deployment, config, oidc_config};
+use crate::support::deployment::{Deployment, config, oidc_config, with};
 use crate::support::host::{Delay, Jobs};
 use crate::support::provider::{CLIENT_SECRET, EXCHANGE, Endpoint, Fault, refusal};
 use crate::support::world::json as ok_json;
@@ -608,6 +608,20 @@ fn an_exchanged_token_is_not_used_beyond_the_callers() {
     deployment.sleep_s(10);
     assert_eq!(send().status, 401);
     assert_eq!(asked(&deployment) - before, 2);
+}
+
+#[test]
+fn a_token_of_another_issuer_is_not_sent_to_the_provider() {
+    let further = json!([{ "issuer": "https://further.example.com/", "jwks": { "keys": [key_a().jwk()] } }]);
+    let deployment =
+        Deployment::of(&with_upstream(with(oidc_config(), &json!({ "authorizer": { "issuers": further } }))));
+    let token = Mint::access(key_a()).claim("iss", "https://further.example.com/").text();
+    for target in ["/exchange", "/exchange/optional"] {
+        let response = deployment.fetch(Request::get(target).bearer(&token));
+        assert_eq!(response.outcome(), (403, "upstream_issuer_mismatch".into()));
+    }
+    assert_eq!(asked(&deployment), 0);
+    token_of(&deployment.fetch(Request::get("/m2m/required").bearer(&token)));
 }
 
 #[test]

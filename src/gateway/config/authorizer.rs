@@ -809,6 +809,7 @@ impl<'c> Authorizer<'c> {
                 config.mtls_binding().cloned(),
             ),
             issuer: issuer.issuer.clone(),
+            token_issuer: issuer.template.clone(),
             audience_parameters: [of_client, of_exchange],
             gate: Shared::default(),
         })
