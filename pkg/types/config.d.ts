@@ -293,7 +293,7 @@ export interface PathConfig {
   method: string | readonly string[];
   /** Exact, with `{param}` segments, or ending in `{*rest}`. The most specific path decides, then the method. */
   path: string;
-  /** Whether a token or session is needed. Without it: `none` for `login`, `callback`, `logout` and `jwks`, else `required`. `true` is `required`, `false` is `none`. */
+  /** Whether a token or session is needed. Without it: `none` for `login`, `callback`, `logout`, `jwks` and `customer_edge`, else `required`. `true` is `required`, `false` is `none`. */
   auth?: "required" | "optional" | "none" | Placeholder | boolean;
   /** What opens the route: a session, a bearer token, or either. A bearer token is refused where only sessions count, and a session is ignored where only tokens do. Default: `"any"`. */
   credentials?: "any" | "session" | "bearer" | Placeholder;
@@ -373,6 +373,18 @@ export interface RespondConfig {
   body?: string | object;
 }
 
+/** The edge of a custom domain for mTLS. Only the headers of the certificate are added. */
+export interface CustomerEdgeConfig {
+  /** The forwarding target of the custom domain. */
+  url: string;
+  /** The key of the custom domain, for `cname-api-key`. */
+  api_key: string;
+  /** Whether certificates of unknown issuers pass, as `client-certificate-ca-verified: FAILED`. Default: `false`. */
+  self_signed?: boolean;
+  /** As for `http_proxy`. */
+  timeout_ms?: number | `${number}` | Placeholder;
+}
+
 /** What answers the requests of a route. */
 export type IntegrationConfig =
   /** Forwards requests to an HTTP origin. */
@@ -394,4 +406,6 @@ export type IntegrationConfig =
   /** Refreshes the session's tokens. */
   | ({ type: "refresh" | "auth0_refresh" })
   /** Answers with the public keys of `identity_token`. */
-  | ({ type: "jwks" });
+  | ({ type: "jwks" })
+  /** Forwards `/oauth/token`, `/oauth/par` or `/userinfo` to an Auth0 tenant, with the client's certificate. */
+  | ({ type: "customer_edge" } & CustomerEdgeConfig);
