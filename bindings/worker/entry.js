@@ -40,7 +40,8 @@ export default {
 };
 
 /**
- * The coordinator of a session, a Durable Object: refreshes the session once for all isolates, and stores its end.
+ * The coordinator of a session, a Durable Object: refreshes the session once for all isolates, and stores its end. Another one has
+ * the counts of all isolates for the status route.
  */
 export class EdgewardSessions {
   #ctx;
@@ -55,10 +56,10 @@ export class EdgewardSessions {
     this.#config = config;
   }
 
-  /** Refreshes run one after another, so that each finds the previous outcome. An end does not wait: a running refresh finds it. */
+  /** Refreshes run one after another, so that each finds the previous outcome; so do sums of counts. An end does not wait: a running refresh finds it. */
   fetch(request) {
     const action = new URL(request.url).pathname.slice(1);
-    if (action !== "refresh") return this.#serve(action, request);
+    if (action !== "refresh" && action !== "status") return this.#serve(action, request);
     const response = this.#queue.then(() => this.#serve(action, request));
     this.#queue = response.catch(() => {});
     return response;

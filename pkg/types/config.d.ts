@@ -358,4 +358,6 @@ export type IntegrationConfig =
   /** Answers with the claims of the session or the token, as `$claims` has them, without a request to the provider. */
   | ({ type: "claims" })
   /** Refreshes the session's tokens. */
-  | ({ type: "refresh" | "auth0_refresh" });
+  | ({ type: "refresh" | "auth0_refresh" })
+  /** Answers with the state of the gateway, for its operators: outcomes, refusals, issuers and keys. Needs `auth` and a scope, permission, role, organization or claim. */
+  | ({ type: "status" });

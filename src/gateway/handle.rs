@@ -106,6 +106,13 @@ impl Gateway {
             }
             answer => answer,
         };
+        if let (Some(event), Answer::Reply(reply), true) = (&mut *event, &answer, request.is_refresh()) {
+            event.is_refreshed = match reply.code {
+                "" if reply.status < 300 => Some(true),
+                "refresh_unavailable" | "session_ended" => Some(false),
+                _ => event.is_refreshed,
+            };
+        }
         match (answer, &self.resource) {
             (Answer::Reply(reply), Some(resource)) if request.route.accepts_bearer() => {
                 Answer::Reply(with_resource_metadata(reply, resource.metadata_url(), &request.route.requirements))
@@ -160,7 +167,11 @@ impl<'g> MatchedRequest<'g> {
     ) -> Answer<'g> {
         let mut is_changed = party.sessions.should_rewrite_cookie(&session, host.now());
         if session.needs_refresh(host.now()) && !self.is_refresh() {
-            match party.refresh(&session, head.client_address(), host).await {
+            let refreshed = party.refresh(&session, head.client_address(), host).await;
+            if let Some(event) = event {
+                event.is_refreshed = Some(matches!(refreshed, Refreshed::Session(_)));
+            }
+            match refreshed {
                 Refreshed::Session(refreshed) => (session, is_changed) = (Arc::from(refreshed), true),
                 Refreshed::Unchanged => {}
                 Refreshed::Ended => {
@@ -269,6 +280,7 @@ impl<'g> MatchedRequest<'g> {
         let (step, party) = match self.action(head, caller) {
             Action::Answer(answer) => return answer,
             Action::Login(step, party) => (step, party),
+            Action::Status(status) => return Answer::Reply(status.reply(head, &self.gateway.pages, host).await),
         };
         let outcome = match step {
             LoginStep::Begin => party.begin(head, self.path(), host).await,

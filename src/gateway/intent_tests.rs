@@ -52,6 +52,7 @@ fn ask(gateway: &Gateway, method: &str, path: &str, headers: &[Header]) -> Resul
         Action::Login(step, _) => Ok(step),
         Action::Answer(Answer::Reply(reply)) => Err(reply),
         Action::Answer(other) => panic!("{other:?}"),
+        Action::Status(_) => panic!("{path} is no login step"),
     }
 }
 

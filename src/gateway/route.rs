@@ -141,6 +141,7 @@ pub(super) enum Integration {
     Userinfo,
     Claims,
     Refresh,
+    Status,
 }
 
 /// How requests are forwarded, to an origin or a service.
@@ -171,14 +172,20 @@ impl Integration {
             Self::Proxy { headers, .. } | Self::Service { headers, .. } | Self::Respond { headers, .. } => {
                 Some(headers)
             }
-            Self::Login | Self::Callback | Self::Logout | Self::Userinfo | Self::Claims | Self::Refresh => None,
+            Self::Login
+            | Self::Callback
+            | Self::Logout
+            | Self::Userinfo
+            | Self::Claims
+            | Self::Refresh
+            | Self::Status => None,
         }
     }
 
     /// Returns the login step that the gateway itself performs; `None` for an origin or a fixed response.
     pub(super) const fn login_step(&self) -> Option<LoginStep> {
         match self {
-            Self::Proxy { .. } | Self::Service { .. } | Self::Respond { .. } => None,
+            Self::Proxy { .. } | Self::Service { .. } | Self::Respond { .. } | Self::Status => None,
             Self::Login => Some(LoginStep::Begin),
             Self::Callback => Some(LoginStep::Callback),
             Self::Logout => Some(LoginStep::Logout),
@@ -198,12 +205,13 @@ impl Integration {
             Self::Userinfo => Some("userinfo"),
             Self::Claims => Some("claims"),
             Self::Refresh => Some("refresh"),
+            Self::Status => Some("status"),
         }
     }
 
     /// Whether it requires a login client.
     pub(super) fn needs_login(&self) -> bool {
-        self.action_name().is_some()
+        self.login_step().is_some()
     }
 
     /// Whether it is part of logging in or out, and so cannot require a login.

@@ -36,7 +36,7 @@ mod userinfo;
 pub use callback::CallbackError;
 pub use client::{Client, ClientAuth, Secret};
 pub use form::has_parameter;
-pub use host::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionAction};
+pub use host::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionAction, StatusReport};
 pub(crate) use login::{OWN_PARAMETERS, login_link, login_url};
 pub use login_error::LoginError;
 pub(crate) use login_error::{confirm_logout, navigation_required, open_in_window};

@@ -26,6 +26,7 @@ mod prefix;
 mod problems;
 mod providers;
 mod resource;
+mod status;
 #[path = "../support/mod.rs"]
 mod support;
 mod token_sources;

@@ -18,7 +18,7 @@ use edgeward::host::{Host as _, Spawn};
 use edgeward::io::Unreachable;
 use edgeward::oidc::{
     CoordinatorMessage, CoordinatorOutcome, CoordinatorResponse, CoordinatorStore, LoginHost, RelyingParty,
-    SessionAction, SessionJob, StoredText,
+    SessionAction, SessionJob, StatusReport, StoredText,
 };
 
 use super::host::VirtualHost;
@@ -206,7 +206,11 @@ impl LoginHost for VirtualHost {
     }
 
     fn has_coordinator(&self) -> bool {
-        self.coordinator().is_some()
+        self.coordinator().is_some() || self.has_reports()
+    }
+
+    async fn report_status(&self, report: StatusReport) -> Option<String> {
+        self.report(report)
     }
 
     async fn coordinate(&self, message: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> {

@@ -134,6 +134,8 @@ struct Inner {
     signatures: RefCell<Option<SignatureService>>,
     #[cfg(feature = "gateway")]
     coordinator: RefCell<Option<Rc<Coordinator>>>,
+    #[cfg(feature = "gateway")]
+    reports: RefCell<Option<ReportService>>,
 }
 
 /// Handles requests to a URL.
@@ -141,6 +143,10 @@ type Service = Box<dyn FnMut(&Outgoing) -> Reply>;
 
 /// Verifies a signature.
 type SignatureService = Box<dyn FnMut(&SignatureCheck) -> SignatureVerdict>;
+
+/// Handles reports of counts for the status route.
+#[cfg(feature = "gateway")]
+type ReportService = Box<dyn FnMut(edgeward::oidc::StatusReport) -> Option<String>>;
 
 /// Looks up a key in place of the edge cache.
 type EdgeService = Box<dyn FnMut(&str) -> Option<Vec<u8>>>;
@@ -185,6 +191,8 @@ impl Default for VirtualHost {
             signatures: RefCell::default(),
             #[cfg(feature = "gateway")]
             coordinator: RefCell::default(),
+            #[cfg(feature = "gateway")]
+            reports: RefCell::default(),
         }))
     }
 }
@@ -348,6 +356,22 @@ impl VirtualHost {
     #[cfg(feature = "gateway")]
     pub(crate) fn share(&self, coordinator: Option<Rc<Coordinator>>) {
         *self.0.coordinator.borrow_mut() = coordinator;
+    }
+
+    /// Sets how reports of counts are handled. Without it, and without a coordinator, there are none.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn serve_reports(&self, service: impl FnMut(edgeward::oidc::StatusReport) -> Option<String> + 'static) {
+        *self.0.reports.borrow_mut() = Some(Box::new(service));
+    }
+
+    #[cfg(feature = "gateway")]
+    pub(super) fn has_reports(&self) -> bool {
+        self.0.reports.borrow().is_some()
+    }
+
+    #[cfg(feature = "gateway")]
+    pub(super) fn report(&self, report: edgeward::oidc::StatusReport) -> Option<String> {
+        self.0.reports.borrow_mut().as_mut().and_then(|service| service(report))
     }
 
     #[cfg(feature = "gateway")]

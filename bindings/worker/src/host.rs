@@ -10,13 +10,15 @@ use edgeward::host::{Host, Level, RecentLines, SignatureCheck, SignatureVerdict,
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 use edgeward::limits;
-use edgeward::oidc::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob};
+use edgeward::oidc::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob, StatusReport};
 use js_sys::futures::{JsFuture, future_to_promise};
 use js_sys::{Array, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::worker_sys::Context;
 use worker::{Env, console_error, console_log, console_warn};
+
+use crate::STATUS;
 
 /// Boxed, so that the code that converts futures to promises exists only once.
 pub(crate) type Work<T = ()> = Pin<Box<dyn Future<Output = T>>>;
@@ -47,7 +49,7 @@ extern "C" {
     fn verify_signature(algorithm: &str, key: Vec<u8>, message: &str, signature: Vec<u8>) -> Promise;
     /// Returns a promise of the status and text of a Durable Object's response.
     #[wasm_bindgen(catch, js_name = askCoordinator)]
-    fn ask_coordinator(env: &JsValue, name: &str, action: &str, sealed: &str, millis: u32) -> Result<Promise, JsValue>;
+    fn ask_coordinator(env: &JsValue, name: &str, action: &str, text: &str, millis: u32) -> Result<Promise, JsValue>;
 }
 
 /// The number that `send` of `host.js` returns for a network failure.
@@ -85,6 +87,27 @@ impl WorkerHost {
             drop(ctx.wait_until(&done));
         }
         async move { drop(JsFuture::from(done).await) }
+    }
+
+    /// Reports the counts for the status route, after the response.
+    pub(crate) fn report_in_background(&self, report: StatusReport) {
+        let host = self.clone();
+        drop(self.begin(Box::pin(async move { drop(host.report_status(report).await) })));
+    }
+
+    /// Sends a message to a Durable Object.
+    async fn ask(
+        &self,
+        name: &str,
+        action: &str,
+        text: &str,
+        timeout_ms: u32,
+    ) -> Result<CoordinatorResponse, Unreachable> {
+        let sent = ask_coordinator(self.env.as_ref(), name, action, text, timeout_ms);
+        let response = JsFuture::from(sent.map_err(|_| Unreachable::Network)?).await;
+        let response = Array::from(&response.map_err(|_| Unreachable::Network)?);
+        let status = response.get(0).as_f64().unwrap_or_default() as u16;
+        Ok(CoordinatorResponse { status, text: response.get(1).as_string().unwrap_or_default() })
     }
 }
 
@@ -184,10 +207,12 @@ impl LoginHost for WorkerHost {
 
     async fn coordinate(&self, message: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> {
         let CoordinatorMessage { session, action, sealed, timeout_ms } = message;
-        let sent = ask_coordinator(self.env.as_ref(), &session, action.name(), &sealed, timeout_ms);
-        let response = JsFuture::from(sent.map_err(|_| Unreachable::Network)?).await;
-        let response = Array::from(&response.map_err(|_| Unreachable::Network)?);
-        let status = response.get(0).as_f64().unwrap_or_default() as u16;
-        Ok(CoordinatorResponse { status, text: response.get(1).as_string().unwrap_or_default() })
+        self.ask(&session, action.name(), &sealed, timeout_ms).await
+    }
+
+    async fn report_status(&self, report: StatusReport) -> Option<String> {
+        let StatusReport { name, counts, timeout_ms } = report;
+        let response = self.ask(&name, STATUS, &counts, timeout_ms).await.ok()?;
+        (response.status == 200).then_some(response.text)
     }
 }

@@ -40,6 +40,8 @@ variants! {
         Claims(NoKeys) = "claims";
         /// Refreshes the session's tokens.
         Refresh(NoKeys) = "refresh" | "auth0_refresh";
+        /// Answers with the state of the gateway, for its operators: outcomes, refusals, issuers and keys. Needs `auth` and a scope, permission, role, organization or claim.
+        Status(NoKeys) = "status";
     }
 }
 
@@ -143,6 +145,7 @@ impl IntegrationConfig {
             Self::Userinfo(_) => Integration::Userinfo,
             Self::Claims(_) => Integration::Claims,
             Self::Refresh(_) => Integration::Refresh,
+            Self::Status(_) => Integration::Status,
         })
     }
 }
