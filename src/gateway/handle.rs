@@ -247,15 +247,19 @@ impl<'g> MatchedRequest<'g> {
         host: &impl LoginHost,
         event: &mut Option<RequestEvent<'g>>,
     ) -> Answer<'g> {
-        let Answer::Reply(Reply { status: status @ (401 | 403), code, .. }) = answer else { return answer };
+        let refusal = match answer {
+            Answer::Reply(reply) if matches!(reply.status, 401 | 403) => reply,
+            other => return other,
+        };
+        let Reply { status, code, .. } = refusal;
         if !self.route.only_observes || matches!(code, "" | CROSS_SITE_REQUEST) {
-            return answer;
+            return Answer::Reply(refusal);
         }
         // With the cookies of the origin, which the gateway does not know.
         if self.is_forgeable(head) && (head.header)("cookie").is_some() {
             return Answer::Reply(cross_site_request());
         }
-        let Action::Answer(passed) = self.action(head, None) else { return answer };
+        let Action::Answer(passed) = self.action(head, None) else { return Answer::Reply(refusal) };
         if matches!(&passed, Answer::Reply(reply) if !reply.code.is_empty()) {
             return passed;
         }
@@ -266,7 +270,8 @@ impl<'g> MatchedRequest<'g> {
         if let Some(event) = event {
             event.observed = code;
         }
-        passed.observed(code, self.has_token(head))
+        let cookies = refusal.headers.into_iter().filter(|(name, _)| name == "set-cookie").map(|(_, cookie)| cookie);
+        passed.observed(code, self.has_token(head), cookies.collect())
     }
 
     /// Performs the route's integration.

@@ -211,7 +211,6 @@ fn mistakes() -> Vec<(&'static str, String)> {
                 }),
             ),
         ),
-        ),
         // Rules of issuers
         (
             "a further issuer without an audience or clients",
