@@ -8,7 +8,7 @@ export const SECTIONS = [
       ["docs/frameworks.md", "frameworks", "Frameworks", "Recipes for Express, Hono, Next, Workers and others, behind the gateway or with the npm package"],
       ["docs/providers.md", "providers", "Providers", "Recipes for Auth0, Okta, Entra, Cognito, Keycloak, Google and other providers"],
       ["pkg/README.md", "npm", "The npm package", "Installation, options, errors, runtimes, testing, and migration from other libraries"],
-      ["docs/operations.md", "operations", "Operations", "Request log, metrics, timing, and observe mode for migrations"],
+      ["docs/operations.md", "operations", "Operations", "Request log, metrics, timing, the status page, and observe mode for migrations"],
       ["docs/command.md", "command", "The command", "npx edgeward: init, check, explain, keys, verify, and an identity provider for development"],
       ["docs/troubleshooting.md", "troubleshooting", "Error codes", "Every code of responses and log lines, with its cause and remedy"],
     ],
