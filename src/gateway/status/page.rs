@@ -43,7 +43,7 @@ pub(super) struct Issuer {
 const STYLE: &str = "\
 :root{--bad:#b3261e}@media(prefers-color-scheme:dark){:root{--bad:#ff9d94}}\
 main{max-width:62rem}h2{margin:2rem 0 .75rem;font-size:1.1rem}h3{margin:1.25rem 0 .25rem;font-size:1rem}p{margin:0 0 .5rem}\
-section{display:grid;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:1.25rem}figure{margin:0}\
+section{display:grid;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:1.25rem;margin-bottom:1rem}figure{margin:0}\
 figcaption{display:flex;justify-content:space-between}svg{display:block;width:100%;height:3.5rem;fill:var(--mark);\
 border-bottom:1px solid color-mix(in srgb,var(--ink) 35%,transparent)}.bad{fill:var(--bad)}\
 ul{list-style:none;padding:0}li{padding:.5rem 0;border-top:1px solid color-mix(in srgb,var(--ink) 14%,transparent)}";
