@@ -6,6 +6,7 @@
 // some rounds all processes are replaced.
 // The process's user and system time, as the kernel counts it, is read before and after.
 
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import autocannon from "autocannon";
 import { session, sessionCookie } from "../tests/node/support/seal.mjs";
@@ -139,6 +140,11 @@ async function amountOf(one) {
   return Math.min(REQUESTS, Math.max(2, Math.round(ROUND_US / each / CONNECTIONS)) * CONNECTIONS);
 }
 
+/** The built Worker with a dataset for metrics, which workerd alone does not have. */
+function recorded({ "index.js": main, ...others }) {
+  return { "index.js": readFileSync(source("recorded.js")), "gateway.js": main, ...others };
+}
+
 /** What runs: a Worker's modules and bindings, and what is sent to it. */
 async function contenders() {
   const all = {
@@ -148,6 +154,7 @@ async function contenders() {
   if (site) {
     const built = builtWorker(join(site, "build"));
     all.edgeward = [built, { EDGEWARD: config }];
+    all.recorded = [recorded(built), { EDGEWARD: { ...config, log: { level: "info", sample: 100 } } }];
     all.login = [built, { EDGEWARD: loginConfig }];
     all.dpop = [built, { EDGEWARD: { ...config, authorizer: { ...config.authorizer, dpop: "allowed" } } }];
     // As wrangler deploys it.
@@ -164,6 +171,11 @@ async function contenders() {
       if (name === "dpop") {
         // Every round with proofs of its own.
         series.push({ id: "cpu.dpop.distinct", worker, amount: PROOFS, get given() { return bound(worker.url + PATH, PROOFS); } });
+        continue;
+      }
+      if (name === "recorded") {
+        // With an id, as the platform gives one: events are JSON.
+        series.push({ id: "cpu.recorded.repeated", worker, given: [{ ...pool[0], "cf-ray": "8f1c2d3e4a5b6c7d-AMS" }] });
         continue;
       }
       series.push({ id: `cpu.${name}.repeated`, worker, given: pool.slice(0, 1) });

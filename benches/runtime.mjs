@@ -63,7 +63,8 @@ const config :Workerd.Config = (
 );
 `);
   const child = spawn(workerd, ["serve", "--control-fd=3", join(folder, "config.capnp")], {
-    stdio: ["ignore", "inherit", "inherit", "pipe"],
+    // What a Worker logs is not a result.
+    stdio: ["ignore", "ignore", "inherit", "pipe"],
   });
   const ended = new Promise((resolve) => child.once("exit", resolve));
   const port = await new Promise((resolve, reject) => {

@@ -21,6 +21,7 @@ export const GOALS = [
   { what: "Worker, CPU per request, repeated token · Hono + jose", ...us("cpu.edgeward.repeated", "cpu.hono.repeated"), bar: 0.75, reach: 0.65 },
   { what: "Worker, CPU per request with a session cookie · with a repeated token: so much more", ...us("cpu.login.session", "cpu.login.repeated", { more: 15 }) },
   { what: "Worker, CPU per request, distinct tokens bound to a key, with proofs of ES256 · bearer tokens", ...us("cpu.dpop.distinct", "cpu.edgeward.distinct"), bar: 2.2 },
+  { what: "Worker, CPU per request, repeated token, with log and metrics · without: so much more", ...us("cpu.recorded.repeated", "cpu.edgeward.repeated", { more: 3 }) },
   { what: "Worker, CPU per request, 300 routes · 10 routes", ...us("cpu.routes.300", "cpu.routes.10"), bar: 1.2 },
   { what: "Worker, CPU per request, 3,000 routes · 10 routes", ...us("cpu.routes.3000", "cpu.routes.10"), bar: 1.2 },
   { what: "Worker, CPU per request, distinct tokens, 1,000 issuers · 10 issuers", ...us("cpu.issuers.1000", "cpu.issuers.10"), bar: 1.2 },

@@ -296,6 +296,21 @@ pub const MAX_LOGGED_OUT_SESSIONS: usize = 4096;
 /// Shortest secret for sealing sessions, in characters: 128 bits in hexadecimal.
 pub const MIN_SECRET_CHARS: usize = 32;
 
+/// Minutes of which the status route shows counts.
+pub const STATUS_MINUTES: usize = 60;
+
+/// Most codes of refusals that the status route shows: those of the last hour, the oldest of which are evicted.
+pub const MAX_STATUS_CODES: usize = 32;
+
+/// Most issuers, and most keys of each, that the status route shows.
+pub const MAX_STATUS_KEYS: usize = 50;
+
+/// Shortest time between two reports of an instance's counts, in milliseconds: each is a request to the Durable Object, which stores it.
+pub const STATUS_REPORT_MS: i64 = 5_000;
+
+/// Timeout of such a report, in milliseconds: the status page waits for its own.
+pub const STATUS_REPORT_TIMEOUT_MS: u32 = 2_000;
+
 /// Most requests of which one is logged: at a thousand requests per second, one in a quarter of an hour.
 pub const MAX_LOG_SAMPLE: u32 = 1_000_000;
 

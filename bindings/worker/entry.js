@@ -20,11 +20,33 @@ addEventListener("error", ({ error }) => {
   glue = undefined;
 });
 
-function failed(error) {
+/** Whether a page may answer the request, as the core decides it. */
+function wantsPage(request) {
+  const header = (name) => (request?.headers.get(name) ?? "").toLowerCase();
+  const mode = header("sec-fetch-mode");
+  const navigates = mode === "" ? header("accept").includes("text/html") : mode === "navigate";
+  const by = header("x-requested-with");
+  return navigates && (by === "" || by.includes("."));
+}
+
+/** The core cannot make it: it has no styles of its own, and shows in the browser's scheme. */
+const PAGE = `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
+<title>This page is not available right now</title></head><body><main><h1>This page is not available right now</h1>
+<p>The request could not be handled. Please try again.</p><p><small>Code <code>internal_error</code></small></p></main></body></html>
+`;
+const POLICY = "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
+
+function failed(error, request) {
   console.error("edgeward: internal_error:", String(error));
   if (isTrap(error)) glue = undefined;
-  const problem = { status: 500, title: "Internal Server Error", code: "internal_error", detail: "The request could not be handled." };
-  return Response.json(problem, { status: 500, headers: { "content-type": "application/problem+json", "cache-control": "no-store" } });
+  const [status, noStore] = [500, { "cache-control": "no-store" }];
+  if (wantsPage(request)) {
+    const headers = { ...noStore, "content-type": "text/html; charset=utf-8", "content-security-policy": POLICY, "x-content-type-options": "nosniff" };
+    return new Response(PAGE, { status, headers });
+  }
+  const problem = { status, title: "Internal Server Error", code: "internal_error", detail: "The request could not be handled." };
+  return Response.json(problem, { status, headers: { ...noStore, "content-type": "application/problem+json" } });
 }
 
 export default {
@@ -33,16 +55,16 @@ export default {
     try {
       if (glue === undefined) start();
       const response = glue.fetch(request, env, ctx, config);
-      return response instanceof Promise ? response.catch(failed) : response;
+      return response instanceof Promise ? response.catch((error) => failed(error, request)) : response;
     } catch (error) {
-      return failed(error);
+      return failed(error, request);
     }
   },
 };
 
 /**
  * A Durable Object. As the coordinator of a session, it refreshes the session once for all isolates, and stores its end. Objects with
- * other names have shared records, or obtain a token for upstreams once for all isolates.
+ * other names have shared records, obtain a token for upstreams once for all isolates, or have their counts for the status route.
  */
 export class EdgewardSessions {
   #ctx;
@@ -58,11 +80,14 @@ export class EdgewardSessions {
     this.#config = config;
   }
 
-  /** Refreshes and tokens are obtained one after another, so that each finds the previous outcome. An end does not wait: a running refresh finds it. */
+  /**
+   * Refreshes run one after another, so that each finds the previous outcome; so do requests for a token, and sums of counts. An end does
+   * not wait: a running refresh finds it.
+   */
   fetch(request) {
     const action = new URL(request.url).pathname.slice(1);
     if (isSharedAction(action)) return this.#shared(action, request);
-    if (action !== "refresh" && action !== "token") return this.#serve(action, request);
+    if (!["refresh", "token", "status"].includes(action)) return this.#serve(action, request);
     const response = this.#queue.then(() => this.#serve(action, request));
     this.#queue = response.catch(() => {});
     return response;

@@ -17,7 +17,7 @@ export const SECTIONS = [
       ["docs/encrypted-tokens.md", "encrypted-tokens", "Encrypted tokens", "Access tokens that are encrypted (JWE): keys, algorithms, rotation"],
       ["docs/organizations.md", "organizations", "Organizations", "Organizations of tokens, routes and hosts; invitations; patterns of origins"],
       ["docs/customer-edge.md", "customer-edge", "Customer edge", "The gateway as the proxy before an Auth0 tenant that authenticates clients by certificates"],
-      ["docs/operations.md", "operations", "Operations", "Request log, metrics, timing, and observe mode for migrations"],
+      ["docs/operations.md", "operations", "Operations", "Request log, metrics, timing, the status page, and observe mode for migrations"],
       ["docs/command.md", "command", "The command", "npx edgeward: init, check, explain, keys, verify, and an identity provider for development"],
       ["docs/troubleshooting.md", "troubleshooting", "Error codes", "Every code of responses and log lines, with its cause and remedy"],
     ],

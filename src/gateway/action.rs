@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use super::forward::{Destination, Forward};
 use super::headers::HeaderTemplates;
 use super::route::{Auth, ForwardOptions, Integration, LoginStep};
+use super::status::Status;
 use super::{Answer, Caller, MatchedRequest, bad_path};
 use crate::http::path::{Reading, RequestPath};
 use crate::http::{PRIVATE, Reply, RequestHead};
@@ -18,6 +19,8 @@ use crate::text::concat;
 pub(super) enum Action<'g> {
     /// Return this answer.
     Answer(Answer<'g>),
+    /// Return the status page.
+    Status(&'g Status),
     /// Run this login step.
     Login(LoginStep, &'g Arc<RelyingParty>),
     /// Revoke what the body names.
@@ -32,6 +35,9 @@ impl<'g> MatchedRequest<'g> {
                 Ok(step) => Action::Login(step, party),
                 Err(reply) => Action::Answer(Answer::Reply(reply)),
             };
+        }
+        if let (Integration::Status, Some(status)) = (&self.route.integration, &self.gateway.status) {
+            return Action::Status(status);
         }
         Action::Answer(match &self.route.integration {
             Integration::Respond { status, headers, body, is_json } => {
@@ -67,9 +73,8 @@ impl<'g> MatchedRequest<'g> {
             | Integration::Userinfo
             | Integration::Claims
             | Integration::Refresh
-            | Integration::BackchannelLogout => {
-                Answer::Reply(Reply::problem(503, "config_invalid", "Login is not configured."))
-            }
+            | Integration::BackchannelLogout
+            | Integration::Status => Answer::Reply(Reply::problem(503, "config_invalid", "Login is not configured.")),
         })
     }
 

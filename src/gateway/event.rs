@@ -15,6 +15,8 @@ pub struct RequestEvent<'g> {
     pub observed: &'static str,
     /// Whether the bearer token was found in the cache of verified tokens.
     pub is_cached: bool,
+    /// Whether the session, which was due, was refreshed; `None` if it was not due.
+    pub is_refreshed: Option<bool>,
     pub(super) token: Option<VerifiedToken<Access>>,
     pub(super) session: Option<Arc<Session>>,
 }
@@ -43,6 +45,70 @@ impl RequestEvent<'_> {
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         self.token.as_ref()?.header().kid()
+    }
+}
+
+impl RequestEvent<'_> {
+    /// Returns what became of the request, and the code of its refusal or failure; empty for neither.
+    #[must_use]
+    pub fn outcome(&self, answered: Answered) -> (RequestOutcome, &'static str) {
+        let Answered { status, code, is_forwarded } = answered;
+        match status {
+            500.. if !code.is_empty() => (RequestOutcome::Failed, code),
+            _ if !self.observed.is_empty() => (RequestOutcome::Observed, self.observed),
+            400.. if !code.is_empty() => (RequestOutcome::Refused, code),
+            _ if is_forwarded => (RequestOutcome::Forwarded, code),
+            300..400 => (RequestOutcome::Redirected, code),
+            _ => (RequestOutcome::Answered, code),
+        }
+    }
+}
+
+/// The answer to a request, for its event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answered {
+    /// Its status.
+    pub status: u16,
+    /// The [code](crate::http::Reply::code) of the gateway's own reply; empty for any other.
+    pub code: &'static str,
+    /// Whether it is the response of an origin.
+    pub is_forwarded: bool,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestOutcome {
+    /// An origin answered.
+    Forwarded,
+    /// The gateway answered.
+    Answered,
+    /// The gateway redirected the client.
+    Redirected,
+    /// The route only observed what it would have refused.
+    Observed,
+    /// The gateway refused the request.
+    Refused,
+    /// The gateway could not answer.
+    Failed,
+}
+
+impl RequestOutcome {
+    pub(super) const NAMES: [&str; 6] = ["forwarded", "answered", "redirected", "observed", "refused", "failed"];
+
+    /// Returns its name in the log.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::NAMES.get(self as usize).copied().unwrap_or_default()
+    }
+
+    /// Returns its level in the log, for a response of this status.
+    #[must_use]
+    pub const fn level(self, status: u16) -> RequestLevel {
+        match self {
+            _ if status >= 500 => RequestLevel::Error,
+            Self::Observed | Self::Refused => RequestLevel::Warning,
+            _ => RequestLevel::Info,
+        }
     }
 }
 

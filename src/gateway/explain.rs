@@ -141,7 +141,9 @@ impl Gateway {
                 }
             }
             Continue(Credentials::Session(_, session)) => {
-                explanation.pass("credentials", request.route.credentials.name(), "a session");
+                let is_due = session.needs_refresh(host.now()) && !request.is_refresh();
+                let found = if is_due { "a session that is due for refresh" } else { "a session" };
+                explanation.pass("credentials", request.route.credentials.name(), found);
                 let claims = session.claims_at(host.now());
                 request.explain_requirements(claims, explanation);
                 request.explain_login(head, session.claims(), true, host.now(), explanation);

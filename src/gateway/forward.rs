@@ -54,6 +54,8 @@ struct Observed {
     code: &'static str,
     /// Whether the request has a token, which the origin must not get.
     has_token: bool,
+    /// Those of the refusal, which clear cookies that open no session.
+    cookies: Vec<String>,
 }
 
 /// The session of a request, with the cookies to set.
@@ -184,7 +186,8 @@ impl<'g> Forward<'g> {
         if let Some(observed) = &self.observed {
             edits.push(HeaderEdit::Set(OBSERVED.into(), observed.code.into()));
         }
-        let set_cookies = cookies.into_iter().map(|cookie| HeaderEdit::Append("set-cookie".into(), cookie));
+        let stale = self.observed.iter().flat_map(|observed| observed.cookies.iter().cloned());
+        let set_cookies = stale.chain(cookies).map(|cookie| HeaderEdit::Append("set-cookie".into(), cookie));
         if status == SWITCHING_PROTOCOLS {
             // The cookies of a refreshed session must reach the browser; nothing else of an upgraded connection changes.
             edits.extend(set_cookies);
@@ -244,8 +247,8 @@ impl<'g> Forward<'g> {
     }
 
     fn failed(self, head: &RequestHead<'_>, reply: Reply) -> Reply {
-        let reply = match &self.observed {
-            Some(observed) => reply.with(OBSERVED, observed.code),
+        let reply = match self.observed {
+            Some(observed) => reply.with(OBSERVED, observed.code).with_cookies(observed.cookies),
             None => reply,
         };
         let reply = match self.session {
@@ -288,15 +291,15 @@ impl Answer<'_> {
         }
     }
 
-    /// Marks the answer to a request that the route would have refused.
-    pub(super) fn observed(self, code: &'static str, has_token: bool) -> Self {
+    /// Marks the answer to a request that the route would have refused, with these cookies.
+    pub(super) fn observed(self, code: &'static str, has_token: bool, cookies: Vec<String>) -> Self {
         match self {
             Self::Reply(mut reply) => {
                 reply.headers.retain(|(name, _)| name != OBSERVED);
-                Self::Reply(reply.with(OBSERVED, code))
+                Self::Reply(reply.with(OBSERVED, code).with_cookies(cookies))
             }
             Self::Forward(forward) => {
-                Self::Forward(Forward { observed: Some(Observed { code, has_token }), ..forward })
+                Self::Forward(Forward { observed: Some(Observed { code, has_token, cookies }), ..forward })
             }
         }
     }

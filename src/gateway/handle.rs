@@ -109,6 +109,13 @@ impl Gateway {
             }
             answer => answer,
         };
+        if let (Some(event), Answer::Reply(reply), true) = (&mut *event, &answer, request.is_refresh()) {
+            event.is_refreshed = match reply.code {
+                "" if reply.status < 300 => Some(true),
+                "refresh_unavailable" | "session_ended" => Some(false),
+                _ => event.is_refreshed,
+            };
+        }
         match answer {
             Answer::Reply(reply) if request.route.accepts_bearer() => {
                 let reply = match &self.resource {
@@ -193,7 +200,11 @@ impl<'g> MatchedRequest<'g> {
         }
         let mut is_changed = party.sessions.should_rewrite_cookie(&session, host.now());
         if session.needs_refresh(host.now()) && !self.is_refresh() {
-            match party.refresh(&session, head.client_address(), host).await {
+            let refreshed = party.refresh(&session, head.client_address(), host).await;
+            if let Some(event) = event {
+                event.is_refreshed = Some(matches!(refreshed, Refreshed::Session(_)));
+            }
+            match refreshed {
                 Refreshed::Session(refreshed) => (session, is_changed) = (Arc::from(refreshed), true),
                 Refreshed::Unchanged => {}
                 Refreshed::Ended => {
@@ -273,15 +284,19 @@ impl<'g> MatchedRequest<'g> {
         host: &impl LoginHost,
         event: &mut Option<RequestEvent<'g>>,
     ) -> Answer<'g> {
-        let Answer::Reply(Reply { status: status @ (401 | 403), code, .. }) = answer else { return answer };
+        let refusal = match answer {
+            Answer::Reply(reply) if matches!(reply.status, 401 | 403) => reply,
+            other => return other,
+        };
+        let Reply { status, code, .. } = refusal;
         if !self.route.only_observes || matches!(code, "" | CROSS_SITE_REQUEST) {
-            return answer;
+            return Answer::Reply(refusal);
         }
         // With the cookies of the origin, which the gateway does not know.
         if self.is_forgeable(head) && (head.header)("cookie").is_some() {
             return Answer::Reply(cross_site_request());
         }
-        let Action::Answer(passed) = self.action(head, None) else { return answer };
+        let Action::Answer(passed) = self.action(head, None) else { return Answer::Reply(refusal) };
         if matches!(&passed, Answer::Reply(reply) if !reply.code.is_empty()) {
             return passed;
         }
@@ -293,7 +308,8 @@ impl<'g> MatchedRequest<'g> {
             event.observed = code;
         }
         let passed = self.with_upstream_token(passed, None, None, host).await;
-        passed.observed(code, self.has_token(head))
+        let cookies = refusal.headers.into_iter().filter(|(name, _)| name == "set-cookie").map(|(_, cookie)| cookie);
+        passed.observed(code, self.has_token(head), cookies.collect())
     }
 
     /// Performs the route's integration.
@@ -317,6 +333,7 @@ impl<'g> MatchedRequest<'g> {
             Action::Answer(answer) => return answer,
             Action::Login(step, party) => (step, party),
             Action::Revoke => return Answer::Reply(self.gateway.revoke(head, caller, host).await),
+            Action::Status(status) => return Answer::Reply(status.reply(head, &self.gateway.pages, host).await),
         };
         let outcome = match step {
             LoginStep::Begin => party.begin(head, self.path(), host).await,

@@ -53,6 +53,7 @@ fn ask(gateway: &Gateway, method: &str, path: &str, headers: &[Header]) -> Resul
         Action::Answer(Answer::Reply(reply)) => Err(reply),
         Action::Answer(other) => panic!("{other:?}"),
         Action::Revoke => panic!("not a login step"),
+        Action::Status(_) => panic!("{path} is no login step"),
     }
 }
 

@@ -30,6 +30,7 @@ mod sender;
 #[cfg(test)]
 #[cfg(feature = "unicode")]
 mod session_tests;
+mod status;
 mod token_source;
 mod upstream;
 
@@ -44,8 +45,8 @@ use self::agreement::{NoRoute, RouteTable, route_for};
 pub use self::config::compile;
 pub use self::config::{Compiled, Environment, Platform, Problem, compile_with, load};
 use self::cors::{Cors, CorsHeaders};
+pub use self::event::{Answered, RequestEvent, RequestLevel, RequestLog, RequestOutcome};
 use self::event::{Recording, TIMING};
-pub use self::event::{RequestEvent, RequestLevel, RequestLog};
 pub use self::explain::{CheckInfo, Explanation, PathReading, RouteInfo};
 pub use self::forward::{Destination, Forward, HeaderEdit};
 pub use self::handle::Answer;
@@ -58,6 +59,8 @@ pub use self::pages::config_invalid;
 use self::resource::ProtectedResource;
 use self::route::{Integration, Methods, Route};
 use self::sender::SenderRules;
+use self::status::Status;
+pub use self::status::merged_counts;
 use self::token_source::TokenSource;
 use crate::crypto::equal_in_constant_time;
 pub use crate::http::Unicode;
@@ -206,6 +209,8 @@ pub struct Gateway {
     /// The gateways of further authorizers.
     hosts: Hosts,
     recording: Recording,
+    /// Counts requests; `None` if there is no status route. All authorizers share it.
+    status: Option<Arc<Status>>,
 }
 
 impl Gateway {
@@ -261,6 +266,7 @@ impl Gateway {
             identity,
             hosts: Hosts::default(),
             recording: Recording::default(),
+            status: None,
         }
     }
 

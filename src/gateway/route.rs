@@ -156,6 +156,7 @@ pub(super) enum Integration {
     Revoke,
     Jwks,
     CustomerEdge { url: String, edge: CustomerEdge, options: ForwardOptions },
+    Status,
 }
 
 /// How requests are forwarded, to an origin or a service.
@@ -199,7 +200,8 @@ impl Integration {
             | Self::BackchannelLogout
             | Self::Revoke
             | Self::Jwks
-            | Self::CustomerEdge { .. } => None,
+            | Self::CustomerEdge { .. }
+            | Self::Status => None,
         }
     }
 
@@ -211,7 +213,8 @@ impl Integration {
             | Self::Respond { .. }
             | Self::Revoke
             | Self::Jwks
-            | Self::CustomerEdge { .. } => None,
+            | Self::CustomerEdge { .. }
+            | Self::Status => None,
             Self::BackchannelLogout => Some(LoginStep::BackchannelLogout),
             Self::Login => Some(LoginStep::Begin),
             Self::Callback => Some(LoginStep::Callback),
@@ -236,6 +239,7 @@ impl Integration {
             Self::Revoke => Some("revoke"),
             Self::Jwks => Some("jwks"),
             Self::CustomerEdge { .. } => Some("customer_edge"),
+            Self::Status => Some("status"),
         }
     }
 

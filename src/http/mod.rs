@@ -33,9 +33,9 @@ pub use cookie::{CookieShape, Cookies, cookies_without};
 pub use header::is_token;
 #[cfg(feature = "gateway")]
 pub(crate) use header::{HOP_BY_HOP, canonical_name};
-#[cfg(feature = "gateway")]
-pub(crate) use navigation::wants_page;
 pub use navigation::{can_navigate, is_cross_site, is_embedded, is_navigation, is_prefetch, is_script};
+#[cfg(feature = "gateway")]
+pub(crate) use navigation::{prefers_json, wants_page};
 #[cfg(feature = "gateway")]
 pub use percent::encode_header_value;
 pub use reply::Reply;

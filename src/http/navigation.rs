@@ -3,6 +3,8 @@
 use alloc::string::String;
 
 use super::RequestHead;
+#[cfg(feature = "gateway")]
+use super::page::weight;
 
 /// Returns whether the request is a browser navigation: only then may the response be a login redirect or a page.
 ///
@@ -24,6 +26,19 @@ pub(crate) fn wants_page(head: &RequestHead<'_>) -> bool {
         None => (head.header)("accept").is_some_and(|accept| accept.to_ascii_lowercase().contains("text/html")),
     };
     navigates && !is_script(head) && !is_prefetch(head)
+}
+
+/// Returns whether the client prefers JSON to a page (RFC 9110 §12.5.1). It does unless its `Accept` names HTML.
+#[cfg(feature = "gateway")]
+pub(crate) fn prefers_json(head: &RequestHead<'_>) -> bool {
+    let accept = (head.header)("accept").unwrap_or_default().to_ascii_lowercase();
+    let weight_of = |media_type: &str| {
+        let ranges = accept.split(',').map(|range| range.split_once(';').unwrap_or((range, "")));
+        let named = ranges.filter(|(name, _)| name.trim() == media_type);
+        named.map(|(_, parameters)| weight(parameters.rsplit(';').next().unwrap_or_default())).max().unwrap_or_default()
+    };
+    let html = weight_of("text/html");
+    html == 0 || html < weight_of("application/json")
 }
 
 /// Returns whether the request could be a browser navigation: GET or HEAD, and neither a prefetch nor from a script or a page's element.

@@ -73,15 +73,7 @@ impl Pages {
             dark,
             "}}",
         ]);
-        // Browsers also request the site's icon.
-        let logo_source = logo.as_deref().filter(|logo| !logo.starts_with('/')).unwrap_or_default();
-        let policy = concat(&[
-            "default-src 'none'; style-src 'sha256-",
-            &STANDARD.encode(sha256(style.as_bytes())),
-            "'; img-src 'self' ",
-            logo_source,
-            "; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
-        ]);
+        let policy = policy(&style, "", logo.as_deref());
         Self { name, logo, language: None, texts: Vec::new(), style, policy }
     }
 
@@ -95,29 +87,8 @@ impl Pages {
         let accepted = (head.header)("accept-language");
         let language =
             self.language.as_deref().unwrap_or_else(|| self.negotiate(accepted.as_deref().unwrap_or_default()));
-        let mut html = String::with_capacity(self.style.len() + 2048);
         let title = self.text(2 * page.text, language);
-        html.push_str("<!doctype html>\n<html lang=\"");
-        push_escaped(&mut html, language);
-        html.push_str(
-            "\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>",
-        );
-        push_escaped(&mut html, title);
-        if let Some(name) = &self.name {
-            html.push_str(" · ");
-            push_escaped(&mut html, name);
-        }
-        html.push_str("</title><style>");
-        html.push_str(&self.style);
-        html.push_str("</style></head><body><main>");
-        if self.name.is_some() || self.logo.is_some() {
-            html.push_str("<header>");
-            if let Some(logo) = &self.logo {
-                push_element(&mut html, "<img alt=\"\" src=\"", logo, "\">");
-            }
-            push_escaped(&mut html, self.name.as_deref().unwrap_or_default());
-            html.push_str("</header>");
-        }
+        let mut html = self.begin(language, title, "");
         push_element(&mut html, "<h1>", title, "</h1>");
         push_element(&mut html, "<p>", self.text(2 * page.text + 1, language), "</p>");
         if let Some((word, needed)) = page.needed {
@@ -150,9 +121,45 @@ impl Pages {
         html.push_str("</small></main></body></html>\n");
         reply.body = html;
         reply.headers.retain(|(name, _)| name != "content-type" && name != "cache-control");
+        self.secured(reply, "")
+    }
+
+    /// Returns the beginning of a page, up to its heading. `style`: in addition to that of all pages.
+    pub(crate) fn begin(&self, language: &str, title: &str, style: &str) -> String {
+        let mut html = String::with_capacity(self.style.len() + 2048);
+        html.push_str("<!doctype html>\n<html lang=\"");
+        push_escaped(&mut html, language);
+        html.push_str(
+            "\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>",
+        );
+        push_escaped(&mut html, title);
+        if let Some(name) = &self.name {
+            html.push_str(" · ");
+            push_escaped(&mut html, name);
+        }
+        html.push_str("</title><style>");
+        html.push_str(&self.style);
+        html.push_str(style);
+        html.push_str("</style></head><body><main>");
+        if self.name.is_some() || self.logo.is_some() {
+            html.push_str("<header>");
+            if let Some(logo) = &self.logo {
+                push_element(&mut html, "<img alt=\"\" src=\"", logo, "\">");
+            }
+            push_escaped(&mut html, self.name.as_deref().unwrap_or_default());
+            html.push_str("</header>");
+        }
+        html
+    }
+
+    /// Adds the headers of a page with that style, by which it is never cached or framed and cannot run scripts.
+    pub(crate) fn secured(&self, reply: Reply, style: &str) -> Reply {
+        // Computed beforehand for the pages that anyone can request.
+        let policy =
+            if style.is_empty() { self.policy.clone() } else { policy(&self.style, style, self.logo.as_deref()) };
         reply
             .with("content-type", "text/html; charset=utf-8")
-            .with("content-security-policy", self.policy.as_str())
+            .with("content-security-policy", policy)
             .with("referrer-policy", "no-referrer")
             .with("x-content-type-options", "nosniff")
             .with("cache-control", PRIVATE)
@@ -189,8 +196,21 @@ impl Pages {
     }
 }
 
-/// Returns the weight of a language in thousandths (RFC 9110 §12.4.2).
-fn weight(parameters: &str) -> u32 {
+/// Returns the policy of a page whose style has two parts.
+fn policy(style: &str, more: &str, logo: Option<&str>) -> String {
+    // Browsers also request the site's icon.
+    let logo_source = logo.filter(|logo| !logo.starts_with('/')).unwrap_or_default();
+    concat(&[
+        "default-src 'none'; style-src 'sha256-",
+        &STANDARD.encode(sha256(concat(&[style, more]).as_bytes())),
+        "'; img-src 'self' ",
+        logo_source,
+        "; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+    ])
+}
+
+/// Returns the weight of a language or media type in thousandths (RFC 9110 §12.4.2).
+pub(super) fn weight(parameters: &str) -> u32 {
     let Some(value) = parameters.trim().strip_prefix("q=") else { return 1000 };
     let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
     let mut weight = if whole == "1" { 1000 } else { 0 };
@@ -217,7 +237,7 @@ pub(crate) fn contrast([red, green, blue]: [u32; 3]) -> &'static str {
 }
 
 /// Adds escaped text between markup.
-fn push_element(html: &mut String, before: &str, text: &str, after: &str) {
+pub(crate) fn push_element(html: &mut String, before: &str, text: &str, after: &str) {
     html.push_str(before);
     push_escaped(html, text);
     html.push_str(after);

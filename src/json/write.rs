@@ -21,8 +21,13 @@ impl Value<'_> {
     /// Returns the value as JSON text without whitespace; numbers other than integers stay as written.
     #[must_use]
     pub fn to_json(self) -> String {
+        self.to_json_without(&[])
+    }
+
+    /// Returns the same without the members of these names, at any depth.
+    pub(crate) fn to_json_without(self, names: &[&str]) -> String {
         let mut json = String::new();
-        self.write(&mut json);
+        self.write(names, &mut json);
         json
     }
 
@@ -30,7 +35,7 @@ impl Value<'_> {
     /// double, and the claims in a session would change a little each time.
     ///
     /// Recursive; the nesting of documents is limited.
-    fn write(self, json: &mut String) {
+    fn write(self, omitted: &[&str], json: &mut String) {
         match self {
             Self::Null => json.push_str("null"),
             Self::Bool(value) => json.push_str(if value { "true" } else { "false" }),
@@ -42,17 +47,18 @@ impl Value<'_> {
                 json.push('[');
                 for (index, value) in array.iter().enumerate() {
                     json.push_str(if index > 0 { "," } else { "" });
-                    value.write(json);
+                    value.write(omitted, json);
                 }
                 json.push(']');
             }
             Self::Object(object) => {
                 json.push('{');
-                for (index, (name, value)) in object.iter().enumerate() {
+                let members = object.iter().filter(|(name, _)| !omitted.contains(name));
+                for (index, (name, value)) in members.enumerate() {
                     json.push_str(if index > 0 { "," } else { "" });
                     push_quoted(json, name);
                     json.push(':');
-                    value.write(json);
+                    value.write(omitted, json);
                 }
                 json.push('}');
             }

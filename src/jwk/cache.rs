@@ -181,6 +181,8 @@ pub struct KeyStatus {
 pub struct PublishedKey {
     /// Its `kid`.
     pub kid: Option<String>,
+    /// The only algorithm that it is published for, if any.
+    pub algorithm: Option<Algorithm>,
     /// Why it is not used; `None` for a usable key.
     pub unusable: Option<Cow<'static, str>>,
 }
@@ -253,6 +255,7 @@ impl KeyCache {
             let Some(held) = &state.held else { return Vec::new() };
             let of = |key: &VerifyingKey| PublishedKey {
                 kid: key.kid().map(Into::into),
+                algorithm: key.algorithm(),
                 unusable: if key.is_refused() {
                     Some("the platform refuses the key: it is not on its curve".into())
                 } else if algorithms.iter().any(|algorithm| key.fits(*algorithm)) {
@@ -262,8 +265,11 @@ impl KeyCache {
                 },
             };
             let skipped = held.set.skipped_kids().iter().zip(held.set.skipped());
-            let skipped =
-                skipped.map(|(kid, reason)| PublishedKey { kid: kid.clone(), unusable: Some(reason.message()) });
+            let skipped = skipped.map(|(kid, reason)| PublishedKey {
+                kid: kid.clone(),
+                algorithm: None,
+                unusable: Some(reason.message()),
+            });
             held.set.keys().map(of).chain(skipped).collect()
         })
     }

@@ -58,6 +58,25 @@ pub trait LoginHost: KeyHost + Spawn<SessionJob> {
         let _ = timeout_ms;
         core::future::ready(Err(Unreachable::Network))
     }
+
+    /// Adds the counts of this instance to those of all others, and returns their sum:
+    /// [`merged_counts`](crate::gateway::merged_counts) of the stored text and the report. `None` if there is no store for it or it
+    /// does not respond, which is the default. Only called if there is a coordinator and a status route.
+    fn report_status(&self, report: StatusReport) -> impl Future<Output = Option<String>> {
+        drop(report);
+        core::future::ready(None)
+    }
+}
+
+/// The counts of an instance since its last report, for the status route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusReport {
+    /// The name of the sum: each configuration and version has its own.
+    pub name: String,
+    /// The counts.
+    pub counts: String,
+    /// The time limit for the response, in milliseconds.
+    pub timeout_ms: u32,
 }
 
 /// A message to a session's coordinator.

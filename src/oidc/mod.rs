@@ -53,7 +53,7 @@ pub use client::{Client, ClientAuth, Secret};
 pub use client_assertion::ClientKey;
 pub use form::has_parameter;
 pub(crate) use host::random;
-pub use host::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionAction};
+pub use host::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionAction, StatusReport};
 pub(crate) use introspection::{Introspection, IntrospectionCache, IntrospectionError, is_opaque};
 pub(crate) use login::{OWN_PARAMETERS, login_link, login_url, step_up_url};
 pub use login_error::LoginError;

@@ -135,6 +135,11 @@ impl CoordinatorOutcome {
         Self::new(UNAVAILABLE, String::new())
     }
 
+    /// Returns the outcome of a message whose response is also stored.
+    pub(crate) fn stored(text: String, until_ms: i64) -> Self {
+        Self { store: Some(StoredText { text: text.clone(), until_ms }), ..Self::new(SUCCESS, text) }
+    }
+
     fn success(sealed: String) -> Self {
         Self::new(SUCCESS, sealed)
     }

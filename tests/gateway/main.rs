@@ -32,6 +32,7 @@ mod providers;
 mod resource;
 mod sender;
 mod step_up;
+mod status;
 #[path = "../support/mod.rs"]
 mod support;
 mod token_sources;

@@ -109,6 +109,34 @@ fn refusals_pass_as_anonymous_requests_and_are_logged_with_their_code() {
 }
 
 #[test]
+fn a_cookie_that_opens_no_session_is_cleared() {
+    let gateway = gateway(&observing());
+    let cleared = |method: &str, path: &str, cookie: &str| -> Vec<String> {
+        match handle(&gateway, &VirtualHost::default(), method, path, &[("cookie", cookie)]) {
+            Answer::Forward(forward) => {
+                let edits = forward.response_edits(200, None);
+                let cookie = |edit: HeaderEdit| match edit {
+                    HeaderEdit::Append(name, value) if name == "set-cookie" => Some(value),
+                    _ => None,
+                };
+                edits.into_iter().filter_map(cookie).collect()
+            }
+            Answer::Reply(reply) => values(&reply, "set-cookie").into_iter().map(String::from).collect(),
+        }
+    };
+    let foreign = format!("{COOKIE}=1.abcdefgh");
+    for path in ["/seen/x", "/seen-page"] {
+        let set = cleared("GET", path, &foreign);
+        assert!(
+            set.len() == 1 && set[0].starts_with(&format!("{COOKIE}=;")) && set[0].contains("Max-Age=0"),
+            "{set:?}"
+        );
+        assert!(cleared("GET", path, &Login::new().cookie()).is_empty(), "{path}");
+    }
+    assert!(cleared("HEAD", "/seen/x", &foreign).is_empty(), "HEAD changes nothing");
+}
+
+#[test]
 fn an_observed_answer_of_the_gateway_itself_is_private_and_names_the_code() {
     let gateway = gateway(&observing());
     let seen = reply(&gateway, "GET", "/seen-page", &[]);

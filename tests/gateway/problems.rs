@@ -319,6 +319,20 @@ fn mistakes() -> Vec<(&'static str, String)> {
         ),
         ("observing that is text", at(valid(), "/paths/0/observe", json!("true"))),
         ("observing of a misspelt key", at(valid(), "/paths/0/observed", json!(true))),
+        // The status route
+        ("a public status", at(valid(), "/paths/1/integration", json!({ "type": "status" }))),
+        ("a status for every user", at(valid(), "/paths/0/integration", json!({ "type": "status" }))),
+        (
+            "an observing status",
+            at(
+                valid(),
+                "/paths/0",
+                json!({
+                    "method": "GET", "path": "/status", "scopes": ["ops"], "observe": true,
+                    "integration": { "type": "status" }
+                }),
+            ),
+        ),
         // Rules of issuers
         (
             "a further issuer without an audience or clients",

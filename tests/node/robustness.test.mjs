@@ -56,6 +56,24 @@ describe("after a trap in the wasm module", async () => {
     await worker.waitForLog("unreachable");
   });
 
+  test("a browser navigation gets a page, and an API client a problem document", async () => {
+    const ask = (headers) => read(worker.request({ target: "/me", headers: { ...bearer(token), "x-test-trap": "1", ...headers } }));
+    for (const [headers, isPage] of [
+      [{ "sec-fetch-mode": "navigate", accept: "text/html" }, true], [{ accept: "text/html,*/*;q=0.8" }, true], [{}, false], [{ accept: "application/json" }, false],
+      [{ "sec-fetch-mode": "cors", accept: "text/html" }, false], [{ accept: "text/html", "x-requested-with": "XMLHttpRequest" }, false],
+    ]) {
+      const answer = await ask(headers);
+      assert.deepEqual([answer.status, answer.header("content-type"), answer.header("cache-control")], [500, isPage ? "text/html; charset=utf-8" : "application/problem+json", "no-store"], JSON.stringify(headers));
+      if (isPage) {
+        assert.match(answer.text, /^<!doctype html>\n<html lang="en">[\s\S]*<h1>This page is not available right now<\/h1>[\s\S]*<code>internal_error<\/code>/);
+        assert.match(answer.header("content-security-policy"), /^default-src 'none';/);
+      } else {
+        assert.equal(answer.json().code, "internal_error");
+      }
+      assert.equal(await subject(), "alice");
+    }
+  });
+
   test("a first request that traps spoils nothing either", async () => {
     await worker.restart();
     await trap();

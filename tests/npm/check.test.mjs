@@ -271,6 +271,17 @@ describe("the variables of a configuration", () => {
     const { stdout } = await command.run(["check", "--offline", "env/edgeward.json"], { env: { ISSUER: "hidden-in-the-environment" } });
     assert.match(stdout, /authorizer\.issuer: must be an https URL/);
     assert.doesNotMatch(stdout, /hidden/);
+    // An environment of wrangler inherits no variables.
+    write("env/.dev.vars", "");
+    write("env/wrangler.toml", 'name = "x"\n[vars]\nISSUER = "no URL: from toml"\n[env.x.vars]\nAUDIENCE = "a"\n');
+    assert.deepEqual(await missing("--wrangler-env", "x", "env/edgeward.json"), [all[0]]);
+    write("env/.dev.vars.x", "ISSUER=https://x.example\n");
+    assert.deepEqual(await missing("--wrangler-env", "x", "env/edgeward.json"), []);
+    for (const [name, message, status] of [["y", 'wrangler.toml has no environment "y"', 1], ["a.b", '--wrangler-env: "a.b" is not the name of an environment', 2]]) {
+      const refused = await check("--wrangler-env", name, "env/edgeward.json");
+      assert.deepEqual([refused.code, refused.stderr], [status, `edgeward: ${message}\n`]);
+    }
+    write("env/.dev.vars", 'ISSUER="https://dev.example"\nAUDIENCE=secret-of-dev # a comment\n');
     write("one.env", "ISSUER=not-shown\n");
     write("two.env", "export ISSUER='https://two.example'\n");
     assert.equal((await missing("--env-file", "one.env", "env/edgeward.json")).length, 1);
@@ -349,6 +360,9 @@ describe("the variables of a configuration", () => {
     assert.deepEqual(Object.fromEntries(env), { A: "2", B: "two words", C: "x\ny#z", D: "a\nb", F: "", G: "a#b", H: '"' });
     const toml = parseTomlVariables('vars.A = "a"\nB = "no"\n[vars]\nC = "x\\"y" # z\n"D" = \'raw\\n\'\nE = 1\n[[vars2]]\nF = "no"\n');
     assert.deepEqual(Object.fromEntries(toml), { A: "a", C: 'x"y', D: "raw\\n" });
+    const environments = '[vars]\nA = "no"\n[env.x]\nname = "n"\nvars.B = "b"\n[ env . "x" . vars ]\nC = "c"\n[env.y.vars]\nD = "no"\n';
+    assert.deepEqual(Object.fromEntries(parseTomlVariables(environments, "x")), { B: "b", C: "c" });
+    assert.deepEqual(Object.fromEntries(parseTomlVariables(environments)), { A: "no" });
     assert.deepEqual(parseJsonc('{ // c\n "vars": { "A": "//,}" /* , */, }, }', "x"), { vars: { A: "//,}" } });
     assert.throws(() => parseJsonc("{", "wrangler.json"), /wrangler\.json is not JSON/);
   });

@@ -20,8 +20,16 @@ const TENANTS = {
   keycloak: ["--issuer", "https://sso.example.com/realms/main"],
   zitadel: ["--domain", "example.zitadel.cloud"],
   clerk: ["--domain", "clerk.example.com"],
+  google: [],
+  supabase: ["--domain", "abcdefgh.supabase.co"],
+  workos: ["--client-id", "client_01"],
+  firebase: [],
+  cloudflare_access: ["--domain", "team.cloudflareaccess.com"],
+  github_actions: ["--repository", "octo-org/app"],
   oidc: ["--issuer", "https://login.example.com"],
 };
+/** Those without a login, and those without tokens for APIs. */
+const ONLY = { google: "--site", supabase: "--api", workos: "--api", firebase: "--api", cloudflare_access: "--api", github_actions: "--api" };
 
 let command;
 before(async () => {
@@ -39,6 +47,11 @@ describe("init", () => {
     for (const [provider, tenant] of Object.entries(TENANTS)) {
       for (const kind of [["--site", "--client-id", "web", "--url", "https://shop.example.com"], ["--api", ...(provider === "okta" ? [] : ["--audience", "https://api.example.com"])]]) {
         const { folder, code, stdout, stderr } = await init(["--provider", provider, ...kind, ...tenant]);
+        if (ONLY[provider] !== undefined && ONLY[provider] !== kind[0]) {
+          assert.deepEqual([code, stdout], [2, ""]);
+          assert.match(stderr, new RegExp(`^edgeward: --provider: ${provider} is for .*: use ${ONLY[provider]}\n$`));
+          continue;
+        }
         assert.equal(code, 0, stderr);
         assert.deepEqual(readdirSync(folder).sort(), FILES);
         written.push(join(folder, "edgeward.json"));
@@ -107,7 +120,8 @@ describe("init", () => {
       [], ["--site"], ["--site", "--api"], ["--site", "--provider", "x"], ["--site", "--provider", "__proto__"], ["--site", "--provider", "auth0"], ["--site", "--provider", "auth0", "--domain", "t.auth0.com"],
       ["--api", "--provider", "oidc", "--issuer", "https://i.example"], ["--api", "--provider", "oidc", "--issuer", "i.example", "--audience", "a"],
       ["--api", "--provider", "oidc", "--domain", "i.example", "--issuer", "https://i.example", "--audience", "a"],
-      ["--api", "--provider", "dev", "--origin", "https://a.example/path"], ["--site", "--provider", "dev", "--url", "x"],
+      ["--api", "--provider", "dev", "--origin", "https://a.example/path"], ["--api", "--provider", "github_actions", "--audience", "a"],
+      ["--api", "--provider", "firebase"], ["--api", "--provider", "firebase", "--audience", "a", "--domain", "a.example"], ["--api", "--provider", "github_actions", "--repository", "", "--audience", "a"], ["--site", "--provider", "dev", "--url", "x"],
     ]) {
       const { folder, code, stdout, stderr } = await init(args);
       assert.deepEqual([code, stdout, stderr.split("\n").length], [2, "", 2], `${args.join(" ")}: ${stderr}`);

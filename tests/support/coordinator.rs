@@ -19,7 +19,7 @@ use edgeward::host::{Host as _, Spawn};
 use edgeward::io::{Outgoing, Unreachable};
 use edgeward::oidc::{
     CoordinatorMessage, CoordinatorOutcome, CoordinatorResponse, CoordinatorStore, LoginHost, RelyingParty,
-    SessionAction, SessionJob, SharedAction, SharedMessage, SharedRecords, SharedResponse, StoredText,
+    SessionAction, SessionJob, SharedAction, SharedMessage, SharedRecords, SharedResponse, StatusReport, StoredText,
 };
 
 use super::host::{Reply, VirtualHost};
@@ -275,7 +275,11 @@ impl LoginHost for VirtualHost {
     }
 
     fn has_coordinator(&self) -> bool {
-        self.coordinator().is_some()
+        self.coordinator().is_some() || self.has_reports()
+    }
+
+    async fn report_status(&self, report: StatusReport) -> Option<String> {
+        self.report(report)
     }
 
     async fn coordinate(&self, message: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> {

@@ -144,6 +144,7 @@ pub(super) struct Inner {
     coordinator: RefCell<Option<Rc<Coordinator>>>,
     #[cfg(feature = "gateway")]
     pub(super) shared: RefCell<super::coordinator::SharedObjects>,
+    reports: RefCell<Option<ReportService>>,
 }
 
 /// Handles requests to a URL.
@@ -152,7 +153,11 @@ type Service = Box<dyn FnMut(&Outgoing) -> Reply>;
 /// Verifies a signature.
 type SignatureService = Box<dyn FnMut(&SignatureCheck) -> SignatureVerdict>;
 
+/// Decrypts the content of a token.
 type DecryptionService = Box<dyn FnMut(&DecryptRequest) -> Result<Vec<u8>, DecryptError>>;
+/// Handles reports of counts for the status route.
+#[cfg(feature = "gateway")]
+type ReportService = Box<dyn FnMut(edgeward::oidc::StatusReport) -> Option<String>>;
 
 /// Looks up a key in place of the edge cache.
 type EdgeService = Box<dyn FnMut(&str) -> Option<Vec<u8>>>;
@@ -200,6 +205,7 @@ impl Default for VirtualHost {
             coordinator: RefCell::default(),
             #[cfg(feature = "gateway")]
             shared: RefCell::default(),
+            reports: RefCell::default(),
         }))
     }
 }
@@ -372,6 +378,22 @@ impl VirtualHost {
     #[cfg(feature = "gateway")]
     pub(crate) fn share(&self, coordinator: Option<Rc<Coordinator>>) {
         *self.0.coordinator.borrow_mut() = coordinator;
+    }
+
+    /// Sets how reports of counts are handled. Without it, and without a coordinator, there are none.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn serve_reports(&self, service: impl FnMut(edgeward::oidc::StatusReport) -> Option<String> + 'static) {
+        *self.0.reports.borrow_mut() = Some(Box::new(service));
+    }
+
+    #[cfg(feature = "gateway")]
+    pub(super) fn has_reports(&self) -> bool {
+        self.0.reports.borrow().is_some()
+    }
+
+    #[cfg(feature = "gateway")]
+    pub(super) fn report(&self, report: edgeward::oidc::StatusReport) -> Option<String> {
+        self.0.reports.borrow_mut().as_mut().and_then(|service| service(report))
     }
 
     #[cfg(feature = "gateway")]

@@ -1,6 +1,6 @@
 //! Forwarding: sends a new request with the client's permitted headers; bodies stream in both directions.
 
-use edgeward::gateway::{Destination, Forward, HeaderEdit};
+use edgeward::gateway::{Answered, Destination, Forward, HeaderEdit};
 use edgeward::host::{Host as _, Level};
 use edgeward::http::RequestHead;
 use js_sys::futures::JsFuture;
@@ -53,7 +53,9 @@ pub(crate) async fn to_origin(
         return response::of_reply(&forward.without_service(head));
     }
     match send(inbound, url, &service, &forward).await {
-        Ok(Some(raw)) => Ok(Response { raw, code: "", bytes: None, is_forwarded: true }),
+        Ok(Some((raw, status))) => {
+            Ok(Response { raw, answered: Answered { status, code: "", is_forwarded: true }, bytes: None })
+        }
         Ok(None) => {
             host.log(Level::Error, &format_args!("origin_timeout: {} in time", forward.described()));
             response::of_reply(&forward.timed_out(head))
@@ -65,8 +67,13 @@ pub(crate) async fn to_origin(
     }
 }
 
-/// Returns the response; `None` after the timeout.
-async fn send(inbound: &Inbound, url: &str, service: &JsValue, plan: &Forward<'_>) -> Result<Option<JsValue>, JsValue> {
+/// Returns the response and its status; `None` after the timeout.
+async fn send(
+    inbound: &Inbound,
+    url: &str,
+    service: &JsValue,
+    plan: &Forward<'_>,
+) -> Result<Option<(JsValue, u16)>, JsValue> {
     let names = header_names(&inbound.raw);
     let removed = names.lines().filter(|name| plan.drops(name)).map(String::from).collect();
     let set = plan.set.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect();
@@ -83,5 +90,5 @@ async fn send(inbound: &Inbound, url: &str, service: &JsValue, plan: &Forward<'_
         HeaderEdit::Set(name, value) => ["set".to_string(), name.into(), value],
         HeaderEdit::Append(name, value) => ["append".to_string(), name.into(), value],
     });
-    edited(&answered, edits.collect()).map(Some)
+    edited(&answered, edits.collect()).map(|raw| Some((raw, status)))
 }

@@ -13,13 +13,17 @@ use edgeward::host::{
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 use edgeward::limits;
-use edgeward::oidc::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob, SharedMessage, SharedResponse};
+use edgeward::oidc::{
+    CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob, SharedMessage, SharedResponse, StatusReport,
+};
 use js_sys::futures::{JsFuture, future_to_promise};
 use js_sys::{Array, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::worker_sys::Context;
 use worker::{Env, console_error, console_log, console_warn};
+
+use crate::STATUS;
 
 /// Boxed, so that the code that converts futures to promises exists only once.
 pub(crate) type Work<T = ()> = Pin<Box<dyn Future<Output = T>>>;
@@ -73,7 +77,7 @@ extern "C" {
     fn sign(algorithm: &str, key: &str, message: &str) -> Promise;
     /// Returns a promise of the status and text of a Durable Object's response.
     #[wasm_bindgen(catch, js_name = askCoordinator)]
-    fn ask_coordinator(env: &JsValue, name: &str, action: &str, sealed: &str, millis: u32) -> Result<Promise, JsValue>;
+    fn ask_coordinator(env: &JsValue, name: &str, action: &str, text: &str, millis: u32) -> Result<Promise, JsValue>;
 }
 
 /// The number that `send` of `host.js` returns for a network failure.
@@ -134,6 +138,12 @@ impl WorkerHost {
             drop(ctx.wait_until(&done));
         }
         async move { drop(JsFuture::from(done).await) }
+    }
+
+    /// Reports the counts for the status route, after the response.
+    pub(crate) fn report_in_background(&self, report: StatusReport) {
+        let host = self.clone();
+        drop(self.begin(Box::pin(async move { drop(host.report_status(report).await) })));
     }
 }
 
@@ -297,6 +307,12 @@ impl LoginHost for WorkerHost {
     async fn coordinate_upstream(&self, name: String, timeout_ms: u32) -> Result<CoordinatorResponse, Unreachable> {
         let (status, text) = self.ask_object(&name, UPSTREAM_TOKEN, &name, timeout_ms).await?;
         Ok(CoordinatorResponse { status, text })
+    }
+
+    async fn report_status(&self, report: StatusReport) -> Option<String> {
+        let StatusReport { name, counts, timeout_ms } = report;
+        let (status, text) = self.ask_object(&name, STATUS, &counts, timeout_ms).await.ok()?;
+        (status == 200).then_some(text)
     }
 }
 

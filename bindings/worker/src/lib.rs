@@ -14,7 +14,8 @@ mod runtime;
 
 use core::task::{Context as Task, Poll, Waker};
 
-use edgeward::gateway::{Answer, RequestEvent, config_invalid};
+use edgeward::gateway::{Answer, RequestEvent, config_invalid, merged_counts};
+use edgeward::host::Host as _;
 use edgeward::http::RequestHead;
 use edgeward::io::Unreachable;
 use edgeward::oidc::{CoordinatorOutcome, CoordinatorStore, SessionAction};
@@ -64,27 +65,28 @@ async fn handle(inbound: Inbound, env: Env, ctx: Context, config: JsValue) -> Re
         Answer::Forward(forward) => forward::to_origin(&inbound, &head, forward, &host).await?,
     };
     Ok(match recorder.zip(event) {
-        Some((recorder, event)) => recorder.record(&inbound, &head, response, &event),
+        Some((recorder, event)) => recorder.record(&gateway, &inbound, &head, response, &event, &host),
         None => response.raw,
     })
 }
 
-/// Handles a message to the Durable Object of a session, or to that of a token for upstreams. Returns a promise of the response's status and text, and of the text to
-/// store and its expiry if that has changed. `read` returns a promise of the stored text.
+/// Handles a message to a Durable Object: that of a session, of a token for upstreams, or of the counts for the status route. Returns a
+/// promise of the response's status and text, and of the text to store and its expiry if that has changed. `read` returns a promise of the
+/// stored text.
 #[wasm_bindgen]
-pub fn coordinate(action: String, sealed: String, read: Function, env: Env, config: JsValue) -> Promise {
+pub fn coordinate(action: String, message: String, read: Function, env: Env, config: JsValue) -> Promise {
     promise(Box::pin(async move {
-        let gateway = runtime::gateway(&env, &config).await;
-        let (store, host) = (Store(read), WorkerHost::new(env, None, JsValue::UNDEFINED));
-        let outcome = if action == UPSTREAM_TOKEN {
-            match gateway.and_then(|gateway| gateway.upstream_tokens(&sealed).cloned()) {
-                Some(tokens) => tokens.coordinate(&store, &host).await,
-                None => Ok(CoordinatorOutcome::unavailable()),
-            }
+        let (store, host) = (Store(read), WorkerHost::new(env.clone(), None, JsValue::UNDEFINED));
+        let outcome = if action == STATUS {
+            store.read().await.map(|stored| merged_counts(&stored, &message, host.now()))
         } else {
-            let party = gateway.and_then(|gateway| gateway.login_of_message(&sealed).cloned());
-            match (party, SessionAction::from_name(&action)) {
-                (Some(party), Some(action)) => party.coordinate(action, &sealed, &store, &host).await,
+            let gateway = runtime::gateway(&env, &config).await;
+            let tokens = gateway.as_ref().filter(|_| action == UPSTREAM_TOKEN);
+            let tokens = tokens.and_then(|gateway| gateway.upstream_tokens(&message).cloned());
+            let party = gateway.and_then(|gateway| gateway.login_of_message(&message).cloned());
+            match (tokens, party, SessionAction::from_name(&action)) {
+                (Some(tokens), ..) => tokens.coordinate(&store, &host).await,
+                (None, Some(party), Some(action)) => party.coordinate(action, &message, &store, &host).await,
                 _ => Ok(CoordinatorOutcome::unavailable()),
             }
         };
@@ -94,6 +96,9 @@ pub fn coordinate(action: String, sealed: String, read: Function, env: Env, conf
         Ok(Array::of4(&outcome.response.status.into(), &text.into(), &stored.0, &until.into()).into())
     }))
 }
+
+/// The action on the counts for the status route.
+const STATUS: &str = "status";
 
 /// The storage of a Durable Object.
 struct Store(Function);

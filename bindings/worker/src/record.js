@@ -5,18 +5,6 @@ const INFO = 1;
 const WARNING = 2;
 const ERROR = 3;
 
-/** Returns the outcome of a request and the number of its level. */
-function judge(status, code, isObserved, isForwarded) {
-  const [outcome, level] =
-    code !== "" && status >= 500 ? ["failed", ERROR]
-    : isObserved ? ["observed", WARNING]
-    : code !== "" && status >= 400 ? ["refused", WARNING]
-    : isForwarded ? ["forwarded", INFO]
-    : status >= 300 && status < 400 ? ["redirected", INFO]
-    : ["answered", INFO];
-  return [outcome, status >= 500 ? ERROR : level];
-}
-
 /** A method that is no word of the protocol may be anything. */
 const methodOf = ({ method }) => (/^[A-Z]{3,12}$/.test(method) ? method : "other");
 
@@ -28,15 +16,14 @@ function lengthOf({ headers }) {
 
 /**
  * Records a request and returns its response. `dataset` is the binding for metrics, if there is one; `level` the number of the lowest
- * level to log, 0 for none; `sample` and `began` (in milliseconds) as the core has them. `bytes` is the length of the gateway's own
- * body, negative for another; `isTimed`: the client may see `Server-Timing`. `facts` are lines: the request's id, route, code, observed code, credentials, issuer, cache and `kid`,
- * the only one that could have line breaks. Nothing of it is a token, cookie, code of a login, query, or other claim.
+ * level to log, 0 for none, and `own` that of this request; `sample` and `began` (in milliseconds) as the core has them. `bytes` is the
+ * length of the gateway's own body, negative for another; `isTimed`: the client may see `Server-Timing`. `facts` are lines: the
+ * request's id, route, outcome, code, credentials, issuer, cache and `kid`, the only one that could have line breaks. Nothing of it is
+ * a token, cookie, code of a login, query, or other claim.
  */
-export function record(request, response, dataset, level, sample, began, bytes, isForwarded, isTimed, facts) {
-  const [id, route, refused, observed, credentials, issuer, cache, ...kid] = facts.split("\n");
+export function record(request, response, dataset, level, own, sample, began, bytes, isTimed, facts) {
+  const [id, route, outcome, code, credentials, issuer, cache, ...kid] = facts.split("\n");
   const { status } = response;
-  const code = status >= 500 && refused !== "" ? refused : observed || refused;
-  const [outcome, own] = judge(status, status >= 500 ? refused : code, observed !== "", isForwarded);
   // The clock of the platform stands still while the Worker computes: this is the time spent waiting.
   const duration_ms = Date.now() - began;
   const length = bytes >= 0 ? bytes : lengthOf(response);

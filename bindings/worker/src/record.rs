@@ -1,6 +1,7 @@
 //! The record of a request: an event in the log, and a data point for metrics.
 
-use edgeward::gateway::{Gateway, RequestEvent, RequestLevel};
+use edgeward::gateway::{Answered, Gateway, RequestEvent, RequestLevel};
+use edgeward::host::Host as _;
 use edgeward::http::RequestHead;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -17,10 +18,10 @@ extern "C" {
         response: &JsValue,
         dataset: &JsValue,
         level: u8,
+        own_level: u8,
         sample: u32,
         began_ms: f64,
         bytes: f64,
-        is_forwarded: bool,
         is_timed: bool,
         facts: &str,
     ) -> Result<JsValue, JsValue>;
@@ -28,6 +29,7 @@ extern "C" {
 
 /// Where requests are recorded.
 pub(crate) struct Recorder {
+    counts: bool,
     dataset: JsValue,
     level: u8,
     sample: u32,
@@ -38,10 +40,18 @@ pub(crate) struct Recorder {
 /// A response, with what its event has of it.
 pub(crate) struct Response {
     pub(crate) raw: JsValue,
-    pub(crate) code: &'static str,
+    pub(crate) answered: Answered,
     /// Length of the gateway's own body.
     pub(crate) bytes: Option<usize>,
-    pub(crate) is_forwarded: bool,
+}
+
+/// Returns the number of a level in `record.js`.
+const fn number(level: RequestLevel) -> u8 {
+    match level {
+        RequestLevel::Info => 1,
+        RequestLevel::Warning => 2,
+        RequestLevel::Error => 3,
+    }
 }
 
 impl Recorder {
@@ -49,18 +59,13 @@ impl Recorder {
     pub(crate) fn new(gateway: &Gateway, head: &RequestHead<'_>, host: &WorkerHost) -> Option<Self> {
         let (level, sample) = match gateway.request_log() {
             None => (0, 1),
-            Some(log) => {
-                let level = match log.level {
-                    RequestLevel::Info => 1,
-                    RequestLevel::Warning => 2,
-                    RequestLevel::Error => 3,
-                };
-                (level, log.sample)
-            }
+            Some(log) => (number(log.level), log.sample),
         };
         let dataset = host.binding(gateway.metrics_binding());
         let is_timed = gateway.shows_timing(head);
-        (level != 0 || is_timed || !dataset.is_undefined()).then(|| Self {
+        let counts = gateway.counts_requests();
+        (counts || level != 0 || is_timed || !dataset.is_undefined()).then(|| Self {
+            counts,
             dataset,
             level,
             sample,
@@ -71,11 +76,24 @@ impl Recorder {
 
     pub(crate) fn record(
         &self,
+        gateway: &Gateway,
         inbound: &Inbound,
         head: &RequestHead<'_>,
         response: Response,
         event: &RequestEvent<'_>,
+        host: &WorkerHost,
     ) -> JsValue {
+        let Response { raw, answered, bytes } = response;
+        if self.counts {
+            gateway.count(event, answered, host.now());
+            if let Some(report) = gateway.due_status_report(host) {
+                host.report_in_background(report);
+            }
+        }
+        if self.level == 0 && !self.is_timed && self.dataset.is_undefined() {
+            return raw;
+        }
+        let (outcome, code) = event.outcome(answered);
         let credentials = event.credentials();
         let cache = match (credentials, event.is_cached) {
             ("bearer", true) => "hit",
@@ -84,11 +102,11 @@ impl Recorder {
         };
         let id = head.request_id().unwrap_or_default();
         let (issuer, kid) = (event.issuer().unwrap_or_default(), event.kid().unwrap_or_default());
-        let facts = [&id, event.route, response.code, event.observed, credentials, issuer, cache, kid].join("\n");
-        let Response { raw, bytes, is_forwarded, .. } = response;
+        let facts = [&id, event.route, outcome.name(), code, credentials, issuer, cache, kid].join("\n");
         let bytes = bytes.map_or(-1.0, |bytes| bytes as f64);
         let (request, dataset) = (&inbound.raw, &self.dataset);
         let Self { level, sample, began_ms, is_timed, .. } = *self;
-        record(request, &raw, dataset, level, sample, began_ms, bytes, is_forwarded, is_timed, &facts).unwrap_or(raw)
+        let own_level = number(outcome.level(answered.status));
+        record(request, &raw, dataset, level, own_level, sample, began_ms, bytes, is_timed, &facts).unwrap_or(raw)
     }
 }

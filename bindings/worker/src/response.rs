@@ -1,5 +1,6 @@
 //! Conversion of the core's replies to the runtime's responses.
 
+use edgeward::gateway::Answered;
 use edgeward::http::Reply;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -16,7 +17,8 @@ extern "C" {
 /// Returns the response to a request, for its record.
 pub(crate) fn of_reply(reply: &Reply) -> Result<Response, JsValue> {
     let raw = from_reply(reply)?;
-    Ok(Response { raw, code: reply.code(), bytes: Some(reply.body.len()), is_forwarded: false })
+    let answered = Answered { status: reply.status, code: reply.code(), is_forwarded: false };
+    Ok(Response { raw, answered, bytes: Some(reply.body.len()) })
 }
 
 pub(crate) fn from_reply(reply: &Reply) -> Result<JsValue, JsValue> {

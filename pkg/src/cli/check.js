@@ -9,7 +9,8 @@ import { hinted, secretsInAddresses, variables, VARIABLES_HELP, VARIABLES_OPTION
 export const help = `Reports every problem of configurations, as the Worker would. Unless --offline is given, it then asks their providers: discovery, the
 spelling of the issuer, keys, the redirect address of the login, the clock.
 
-Usage: edgeward check [--offline] [--json | --sarif] [--vars FILE] [--env NAME] [FILE ...]
+Usage: edgeward check [--offline] [--json | --sarif] [--vars FILE] [--env NAME]
+                      [--wrangler-env NAME] [FILE ...]
 
 Without FILE, it checks edgeward.json.
 
@@ -18,6 +19,8 @@ Without FILE, it checks edgeward.json.
   --sarif           print the problems as SARIF 2.1.0, for code scanning
   --vars FILE       read variables from this file, with lines NAME=value; may be repeated; --env-file is the same
   --env NAME        let the configuration use this variable of the environment; may be repeated
+  --wrangler-env NAME
+                    read the variables of this environment of wrangler's configuration
 
 ${VARIABLES_HELP}
 

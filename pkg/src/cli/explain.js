@@ -20,6 +20,7 @@ URL may be a path, which is taken literally, with the origin of the configuratio
   --json                   print the explanation as JSON
   --vars FILE              read variables from this file, with lines NAME=value; may be repeated; --env-file is the same
   --env NAME               let the configuration use this variable of the environment; may be repeated
+  --wrangler-env NAME      read the variables of this environment of wrangler's configuration
 
 ${VARIABLES_HELP.replace("FILE", "the configuration")}
 

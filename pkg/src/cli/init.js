@@ -7,7 +7,10 @@ import { core } from "./core.js";
 import { DEVELOPMENT_CLIENT, DEVELOPMENT_GATEWAY as LOCAL, DEVELOPMENT_ISSUER } from "./development.js";
 import { Failure, inLine, UsageError } from "./terminal.js";
 
-/** The providers: what identifies a tenant, and where its application is registered. Access tokens of some name the client, and no API. */
+/**
+ * The providers: what identifies a tenant, and where its application is registered. Access tokens of some name the client, and no API;
+ * some are for sites only, or for APIs only.
+ */
 const PROVIDERS = {
   auth0: { asks: "domain", example: "tenant.us.auth0.com", client: "a Regular Web Application", callback: "Allowed Callback URLs", logout: "Allowed Logout URLs" },
   okta: { asks: "domain", example: "example.okta.com", client: "an OIDC web application", callback: "Sign-in redirect URIs", logout: "Sign-out redirect URIs", hasAudience: true },
@@ -16,6 +19,12 @@ const PROVIDERS = {
   keycloak: { asks: "issuer", example: "https://sso.example.com/realms/main", client: "a confidential client", callback: "Valid redirect URIs", logout: "Valid post logout redirect URIs" },
   zitadel: { asks: "domain", example: "example.zitadel.cloud", client: "a web application with the method CODE or POST", callback: "Redirect URIs", logout: "Post Logout URIs" },
   clerk: { asks: "domain", example: "clerk.example.com", client: "an OAuth application", callback: "Redirect URIs", namesClients: true },
+  google: { client: "an OAuth client of the type Web application", callback: "Authorized redirect URIs", isFor: "site", note: 'Anyone can have an account. In edgeward.json, restrict routes: "claims": { "hd": "example.com" }.' },
+  supabase: { asks: "domain", example: "abcdefgh.supabase.co", isFor: "api", audience: "authenticated" },
+  workos: { asks: "client-id", example: "client_01", isFor: "api" },
+  firebase: { isFor: "api" },
+  cloudflare_access: { asks: "domain", example: "team.cloudflareaccess.com", isFor: "api" },
+  github_actions: { asks: "repository", example: "octo-org/app", isFor: "api" },
   oidc: { asks: "issuer", example: "https://login.example.com", client: "a confidential client", callback: "redirect URIs", logout: "post-logout redirect URIs" },
   dev: {},
 };
@@ -29,10 +38,12 @@ Usage: edgeward init --site | --api [OPTION ...] [FOLDER]
   --site                 a site with a login
   --api                  an API that accepts access tokens
   --provider NAME        ${Object.keys(PROVIDERS).join(", ").replace(/, dev$/, "; or dev, the provider of edgeward dev-idp")}
+                         google is for sites only; for APIs only: ${providersFor("api")}
   --domain DOMAIN        the domain of the tenant, such as ${PROVIDERS.auth0.example}; for ${providersAsking("domain")}
   --issuer URL           the issuer; for ${providersAsking("issuer")}
   --audience AUDIENCE    the identifier of the API, as the provider writes it into access tokens
-  --client-id ID         the client of the login, as registered at the provider
+  --client-id ID         the client of the login, as registered at the provider; for workos, the application
+  --repository NAME      the repository whose workflows may call the API; for github_actions
   --url URL              the site as browsers see it, once deployed; https://app.example.com by default
   --origin URL           the server behind the gateway; ${LOCAL_ORIGIN} by default
   --force                replace files that exist
@@ -45,6 +56,10 @@ Examples:
 Exit codes: 0 the files are written, 1 they are not, 2 the command line is wrong.
 `;
 
+function providersFor(kind) {
+  return Object.keys(PROVIDERS).filter((name) => PROVIDERS[name].isFor === kind).join(", ");
+}
+
 function providersAsking(what) {
   return Object.keys(PROVIDERS).filter((name) => PROVIDERS[name].asks === what).join(", ");
 }
@@ -52,7 +67,8 @@ function providersAsking(what) {
 const text = { type: "string" };
 const flag = { type: "boolean" };
 export const options = {
-  "site": flag, "api": flag, "provider": text, "domain": text, "issuer": text, "audience": text, "client-id": text, "url": text, "origin": text, "force": flag,
+  "site": flag, "api": flag, "provider": text, "domain": text, "issuer": text, "audience": text, "client-id": text, "repository": text, "url": text, "origin": text,
+  "force": flag,
 };
 export const maxArguments = 1;
 
@@ -83,12 +99,14 @@ async function complete(values, terminal) {
     if (answers.provider === "dev") {
       Object.assign(answers, { issuer: DEVELOPMENT_ISSUER, audience: answers.audience ?? "https://api.example.com", "client-id": DEVELOPMENT_CLIENT.id });
     } else {
-      const { asks, example } = provider;
-      answers[asks] ??= await ask(`the ${asks}, such as ${example}`, `--${asks}`);
+      const { asks, example, isFor } = provider;
+      if (isFor !== undefined && !answers[isFor]) throw new UsageError(`--provider: ${answers.provider} is for ${isFor === "site" ? "sites with a login: use --site" : "APIs: use --api"}`);
+      const foreign = ["domain", "issuer", "repository"].find((name) => name !== asks && values[name] !== undefined);
+      if (foreign !== undefined) throw new UsageError(`--${foreign}: ${answers.provider} takes ${asks === undefined ? "none" : `--${asks}`}`);
+      if (asks !== undefined) answers[asks] ??= await ask(`the ${asks}, such as ${example}`, `--${asks}`);
       if (answers.site) answers["client-id"] ??= await ask("the client id", "--client-id");
-      if (answers.api || provider.hasAudience) answers.audience ??= await ask("the audience, the identifier of the API", "--audience");
-      const foreign = asks === "domain" ? "issuer" : "domain";
-      if (values[foreign] !== undefined) throw new UsageError(`--${foreign}: ${answers.provider} takes --${asks}`);
+      // The preset of some has the audience of all their tokens.
+      if ((answers.api && provider.audience === undefined) || provider.hasAudience) answers.audience ??= await ask("the audience, the identifier of the API", "--audience");
     }
     for (const name of ["url", "origin"]) answers[name] = origin(name, answers[name] ?? (name === "url" ? "https://app.example.com" : LOCAL_ORIGIN));
     terminal.done();
@@ -171,12 +189,14 @@ function filesOf(project) {
 }
 
 function configurationOf(project) {
-  const { provider, site, domain, issuer, audience } = project;
+  const { provider, site, domain, issuer, audience, repository } = project;
   const authorizer = {
     type: provider === "dev" ? "oidc" : provider,
     ...(domain === undefined ? {} : { domain }),
     ...(issuer === undefined ? {} : { issuer }),
     ...(audience === undefined ? {} : { audience }),
+    ...(repository === undefined ? {} : { claims: { repository } }),
+    ...(provider === "workos" ? { client_id: project["client-id"] } : {}),
     ...(site && audience === undefined && PROVIDERS[provider].namesClients ? { clients: [project["client-id"]] } : {}),
     ...(site ? {
       client_id: project["client-id"], client_secret: "$secrets.CLIENT_SECRET", redirect_uri: "$env.SITE/auth/callback", scope: "openid profile email",
@@ -275,12 +295,13 @@ function write(folder, files, isForced, terminal) {
 
 function nextSteps({ provider, site, url }, folder, terminal) {
   const steps = [];
-  const { client, callback, logout } = PROVIDERS[provider];
+  const { client, callback, logout, note } = PROVIDERS[provider];
   if (site && provider !== "dev") {
     steps.push(`At the provider, register ${client}:
      ${callback}: ${url}/auth/callback and ${LOCAL}/auth/callback${logout === undefined ? "" : `\n     ${logout}: ${url}/ and ${LOCAL}/`}
    and write its secret into .dev.vars as CLIENT_SECRET.`);
   }
+  if (note !== undefined) steps.push(note);
   const enter = folder === "." ? "" : `cd ${inLine(folder)} && `;
   steps.push(existsSync(join(folder, "node_modules/edgeward")) ? "" : `${enter}npm install${readFileSync(join(folder, "package.json"), "utf8").includes('"edgeward"') ? "" : " edgeward && npm install --save-dev wrangler"}`);
   if (provider === "dev") steps.push("npx edgeward dev-idp    # in another terminal");

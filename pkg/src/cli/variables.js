@@ -5,7 +5,9 @@ import { dirname, join } from "node:path";
 import { Failure, inLine, UsageError } from "./terminal.js";
 
 /** The options of the commands that read a configuration. Node reads the file of `--env-file` before a script starts, and ends if there is none. */
-export const VARIABLES_OPTIONS = { "vars": { type: "string", multiple: true }, "env-file": { type: "string", multiple: true }, "env": { type: "string", multiple: true } };
+export const VARIABLES_OPTIONS = {
+  "vars": { type: "string", multiple: true }, "env-file": { type: "string", multiple: true }, "env": { type: "string", multiple: true }, "wrangler-env": { type: "string" },
+};
 
 /** The variables that stand in for keys (src/gateway/config), which the environment may give without being asked. */
 const STAND_INS = [
@@ -18,14 +20,16 @@ const SECRET_KEYS = new Set(["client_secret", "jwks"]);
 const MAX_FILE_BYTES = 1 << 20;
 
 export const VARIABLES_HELP = `Variables come from the first of these that has them: the files of --vars, of which a later one precedes; the environment; .dev.vars
-and the [vars] of wrangler.toml, wrangler.json or wrangler.jsonc beside FILE. Of the environment, only names count that one
+and the [vars] of wrangler.toml, wrangler.json or wrangler.jsonc beside FILE; with --wrangler-env NAME, those of its environment, and
+.dev.vars.NAME if there is one. Of the environment, only names count that one
 of these files or .dev.vars.example has, that stand in for keys, such as AUTH0_DOMAIN, or that --env gives. No secret is sent in an address.`;
 
 /**
  * Returns a function that returns a variable by its name, or undefined; and the names it was asked for that the environment has, but may
  * not give: a configuration of someone else could send any of them to an address of its choice.
  */
-export function variables({ vars = [], "env-file": envFiles = [], env = [] }, configuration) {
+export function variables({ vars = [], "env-file": envFiles = [], env = [], "wrangler-env": wranglerEnv }, configuration) {
+  if (wranglerEnv !== undefined && !/^[\w-]+$/.test(wranglerEnv)) throw new UsageError(`--wrangler-env: ${JSON.stringify(inLine(wranglerEnv))} is not the name of an environment`);
   for (const name of env) {
     if (!/^[A-Za-z_]\w*$/.test(name)) throw new UsageError(`--env: ${JSON.stringify(inLine(name))} is not the name of a variable`);
   }
@@ -36,7 +40,9 @@ export function variables({ vars = [], "env-file": envFiles = [], env = [] }, co
     return parseEnv(text);
   });
   named.reverse();
-  const local = [parseEnv(beside(".dev.vars") ?? ""), wranglerVariables(beside)];
+  // As wrangler does: an environment inherits no variables.
+  const development = (wranglerEnv === undefined ? undefined : beside(`.dev.vars.${wranglerEnv}`)) ?? beside(".dev.vars") ?? "";
+  const local = [parseEnv(development), wranglerVariables(beside, wranglerEnv)];
   const declared = [...named, ...local, parseEnv(beside(".dev.vars.example") ?? "")].flatMap((source) => [...source.keys()]);
   const allowed = new Set([...declared, ...STAND_INS, ...env]);
   const environment = new Map(Object.entries(process.env).filter(([name]) => allowed.has(name)));
@@ -117,28 +123,53 @@ export function parseEnv(text) {
 }
 
 /** Returns the variables of wrangler's configuration. */
-function wranglerVariables(beside) {
+function wranglerVariables(beside, environment) {
   const toml = beside("wrangler.toml");
-  if (toml !== undefined) return parseTomlVariables(toml);
+  if (toml !== undefined) {
+    if (environment !== undefined && !hasTomlEnvironment(toml, environment)) throw noEnvironment("wrangler.toml", environment);
+    return parseTomlVariables(toml, environment);
+  }
   for (const name of ["wrangler.json", "wrangler.jsonc"]) {
     const text = beside(name);
-    if (text !== undefined) return strings(parseJsonc(text, name)?.vars);
+    if (text === undefined) continue;
+    const document = parseJsonc(text, name);
+    if (environment === undefined) return strings(document?.vars);
+    if (!Object.hasOwn(document?.env ?? {}, environment)) throw noEnvironment(name, environment);
+    return strings(document.env[environment]?.vars);
   }
+  if (environment !== undefined) throw new Failure("--wrangler-env: there is no wrangler.toml, wrangler.json or wrangler.jsonc beside the configuration");
   return new Map();
 }
 
+const noEnvironment = (name, environment) => new Failure(`${name} has no environment ${JSON.stringify(environment)}`);
+
 const strings = (object) => new Map(Object.entries(object ?? {}).filter(([, value]) => typeof value === "string"));
 
-/** Returns the strings of the table `vars` of a TOML document. */
-export function parseTomlVariables(text) {
+/** The name of a table or key, without the quotes and blanks of its parts. */
+const plainName = (name) => name.split(".").map((part) => part.trim().replace(/^(["'])(.*)\1$/, "$2")).join(".");
+
+/** Whether a TOML document has an environment: a table of it, or a key with its name. */
+function hasTomlEnvironment(text, environment) {
+  const name = `env.${environment}`;
+  return text.split("\n").some((line) => {
+    const [, table, key] = /^\s*(?:\[\[?([^\]]*)\]|(env[^=]*)=)/.exec(line) ?? [];
+    const found = table ?? key;
+    return found !== undefined && (plainName(found) === name || plainName(found).startsWith(`${name}.`));
+  });
+}
+
+/** Returns the strings of the table `vars` of a TOML document, or of an environment in it. */
+export function parseTomlVariables(text, environment) {
+  const parent = environment === undefined ? "" : `env.${environment}`;
+  const within = parent === "" ? "vars" : `${parent}.vars`;
   const found = new Map();
-  let isInside = false;
+  let inside = "";
   for (const untrimmed of text.split("\n")) {
     const line = untrimmed.trim();
     const table = /^\[\[?([^\]]*)\]/.exec(line);
-    if (table !== null) isInside = table[1].trim() === "vars";
-    const [, prefix, name, quoted] = /^(vars\s*\.\s*)?["']?([\w-]+)["']?\s*=\s*("(?:\\.|[^"\\])*"|'[^']*')\s*(?:#.*)?$/.exec(line) ?? [];
-    if (name === undefined || !(isInside || prefix !== undefined)) continue;
+    if (table !== null) inside = plainName(table[1]);
+    const [, prefix, name, quoted] = /^((?:[\w."' -]+\.)?)\s*["']?([\w-]+)["']?\s*=\s*("(?:\\.|[^"\\])*"|'[^']*')\s*(?:#.*)?$/.exec(line) ?? [];
+    if (name === undefined || [inside, plainName(prefix.replace(/\.$/, ""))].filter(Boolean).join(".") !== within) continue;
     found.set(name, quoted[0] === "'" ? quoted.slice(1, -1) : unquote(quoted));
   }
   return found;

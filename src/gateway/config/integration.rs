@@ -50,6 +50,8 @@ variants! {
         Jwks(NoKeys) = "jwks";
         /// Forwards `/oauth/token`, `/oauth/par` or `/userinfo` to an Auth0 tenant, with the client's certificate.
         CustomerEdge(CustomerEdgeConfig) = "customer_edge";
+        /// Answers with the state of the gateway, for its operators: outcomes, refusals, issuers and keys. Needs `auth` and a scope, permission, role, organization or claim.
+        Status(NoKeys) = "status";
     }
 }
 
@@ -187,6 +189,7 @@ impl IntegrationConfig {
                     upstream_auth: None,
                 },
             },
+            Self::Status(_) => Integration::Status,
         })
     }
 }

@@ -61,6 +61,7 @@ use self::session::SessionConfig;
 use super::hosts::HostTable;
 use super::identity::IdentityTokens;
 use super::route::{Auth, Integration, Route};
+use super::status::Status;
 use super::{Gateway, LOGIN_PATH, Surroundings, Trust, Unicode};
 use crate::host::Level;
 use crate::json::{Document, JsonError, error_position};
@@ -267,6 +268,11 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
         gateways.push(Gateway::new(compiled, surroundings, trust));
     }
     reader.enter_authorizer(None);
+    let has_status = |gateway: &Gateway| gateway.routes.iter().any(|route| route.integration == Integration::Status);
+    if gateways.iter().any(has_status) {
+        let status = Arc::new(Status::new(document.root(), &gateways));
+        gateways.iter_mut().for_each(|gateway| gateway.status = Some(Arc::clone(&status)));
+    }
     let recording = log::recording(&config.log(), &config.metrics());
     match Gateway::joined(gateways, table) {
         Some(gateway) if !reader.has_errors() => {

@@ -235,9 +235,15 @@ fn compile(
             reader.error(&place, format_args!("cannot be requested: authorizer.authorization_params has {name}"));
         }
     }
+    if integration == Some(Integration::Status) && !(auth == Auth::Required && requires_right(config)) {
+        reader.error(
+            &format!("{place}.integration"),
+            "is \"status\", which needs \"auth\": \"required\" and at least one of scopes, permissions, roles, organizations and claims",
+        );
+    }
     if config.observe() {
         let place = format!("{place}.observe");
-        if integration.as_ref().is_some_and(|integration| integration.action_name().is_some()) {
+        if integration.as_ref().is_some_and(|one| one.action_name().is_some()) {
             reader.error(&place, "is true, but only a route that forwards or responds can let refused requests pass");
         } else if auth == Auth::None {
             reader.error(&place, "has no effect, because the route has no authentication");
@@ -334,6 +340,14 @@ fn check_upstream_auth(
             "set Authorization, and so does upstream_auth: give the header that gets its token the value \"Bearer $m2m\"",
         );
     }
+}
+
+/// Whether the route itself requires a right that not every user has.
+fn requires_right(config: &PathConfig) -> bool {
+    let rights = [config.scopes(), config.permissions(), config.roles()];
+    rights.iter().any(|setting| setting.value.is_some_and(AnyAll::is_given))
+        || !config.organizations().items().is_empty()
+        || !config.claims().items().is_empty()
 }
 
 /// The list of routes.
