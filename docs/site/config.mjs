@@ -10,6 +10,16 @@ const slugify = (heading) => heading.trim().toLowerCase().replace(/[^\w\- ]/g, "
 /** Pages that are not VitePress's: links to them load the whole page. */
 const tools = TOOLS.map(([, address, text]) => ({ text, link: `/${address}.html`, target: "_self" }));
 
+/**
+ * Indented code has no frame of the theme that scrolls. Tables scroll on phones, where their last column, which has the text, would
+ * otherwise be as narrow as its longest word.
+ */
+const STYLE = `.vp-doc pre { overflow-x: auto }
+@media (max-width: 640px) {
+  .vp-doc th, .vp-doc td { padding: 6px 10px }
+  .vp-doc td:last-child { min-width: 170px }
+}`;
+
 export default {
   title: "Edgeward",
   description: "A guard at the edge: checks requests before they reach your application",
@@ -19,8 +29,7 @@ export default {
   cleanUrls: false,
   // A page that is missing fails the build. Links to files outside the site are those of the repository.
   ignoreDeadLinks: false,
-  // Indented code has no frame of the theme that scrolls.
-  head: [["link", { rel: "icon", href: ICON }], ["style", {}, ".vp-doc pre { overflow-x: auto }"]],
+  head: [["link", { rel: "icon", href: ICON }], ["style", {}, STYLE]],
   markdown: { anchor: { slugify }, toc: { slugify } },
   themeConfig: {
     search: { provider: "local" },
