@@ -17,7 +17,7 @@ const COMMAND = resolve(import.meta.dirname, "../../pkg/dist/cli/edgeward.js");
 const SCREENSHOTS = process.env.EDGEWARD_SCREENSHOTS;
 const SECRET = "a sealing secret of at least 32 characters";
 
-describe("the page explain.html", { skip: !CHROMIUM && "there is no Chromium here", timeout: 120_000 }, () => {
+describe("the page explain.html", { skip: !CHROMIUM && "there is no Chromium here", timeout: 300_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), "edgeward-explain-"));
   const requests = [];
   let html, issuer, server, site, chromium, context, page, config;
@@ -232,6 +232,7 @@ describe("the page explain.html", { skip: !CHROMIUM && "there is no Chromium her
       await button.click();
       await explained(fresh);
       outcomes.push(await fresh.textContent("#result .banner strong"));
+      assert.equal(await fresh.textContent("#status"), outcomes.at(-1));
     }
     assert.deepEqual(outcomes, ["Forwarded", "Refused with status 403", "Refused with status 401", "Refused with status 400", "Undecided: the token cannot be checked without the key set", "503: the configuration has 2 errors"]);
     await fresh.click("#examples button");

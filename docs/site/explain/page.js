@@ -38,6 +38,8 @@ async function update() {
   if (mine !== latest) return;
   render();
   output.setAttribute("aria-busy", "false");
+  // Screen readers announce the verdict only.
+  document.querySelector("#status").textContent = output.querySelector("strong")?.textContent ?? "";
 }
 
 /** Explains at once, and shows the explanation where it is below the form. */
