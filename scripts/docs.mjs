@@ -6,7 +6,8 @@ import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, posix, resolve } from "node:path";
-import { SECTIONS } from "../docs/site/pages.mjs";
+import { ICON, SECTIONS, TOOLS } from "../docs/site/pages.mjs";
+import { explainPage } from "./explain-page.mjs";
 
 const root = resolve(import.meta.dirname, "..");
 const out = resolve(process.argv[2] ?? join(root, "target/site"));
@@ -14,6 +15,9 @@ const { repository, homepage } = JSON.parse(readFileSync(join(root, "project.jso
 const base = new URL(homepage).pathname.replace(/\/?$/, "/");
 const pages = SECTIONS.flatMap((section) => section.pages);
 const addresses = new Map(pages.map(([file, address]) => [file, address]));
+const tools = new Map(TOOLS.map(([folder, address]) => [folder, address]));
+/** Lets a link load the whole page, which is not VitePress's. */
+const WHOLE = '{target="_self"}';
 
 function command(name, args, options) {
   const { status, stdout, stderr, error } = spawnSync(name, args, { encoding: "utf8", ...options });
@@ -40,20 +44,21 @@ function installed() {
 
 /** A document with its links for the site: to another page, to an image, or to a file of the repository. */
 function page(file, assets) {
-  const link = (target) => {
-    if (target === "" || /^[a-z]+:/.test(target)) return target;
+  const link = (target, fragment) => {
+    if (target === "" || /^[a-z]+:/.test(target)) return `${target}${fragment})`;
     const path = posix.normalize(posix.join(posix.dirname(file), target)).replace(/\/$/, "");
-    if (addresses.has(path)) return `/${addresses.get(path)}.md`;
+    if (addresses.has(path)) return `/${addresses.get(path)}.md${fragment})`;
+    if (tools.has(path)) return `/${tools.get(path)}.html)${WHOLE}`;
     if (/\.(?:svg|png)$/.test(path)) {
       assets.add(path);
-      return `/${posix.basename(path)}`;
+      return `/${posix.basename(path)})`;
     }
-    return `${repository}/blob/main/${path}`;
+    return `${repository}/blob/main/${path}${fragment})`;
   };
   const text = readFileSync(join(root, file), "utf8");
   // Code keeps its text; so does what stands between backticks on a line.
   return text.replace(/^```[\s\S]*?^```$|`[^`\n]*`|\]\(([^)#\s]*)(#[^)\s]*)?\)/gm, (whole, target, fragment = "") =>
-    target === undefined ? whole : `](${link(target)}${fragment})`);
+    target === undefined ? whole : `](${link(target, fragment)}`);
 }
 
 const work = mkdtempSync(join(installed(), "pages-"));
@@ -63,6 +68,7 @@ try {
   for (const [address, text] of texts) writeFileSync(join(work, `${address}.md`), text);
   mkdirSync(join(work, "public"));
   for (const path of assets) copyFileSync(join(root, path), join(work, "public", posix.basename(path)));
+  writeFileSync(join(work, "public/explain.html"), await explainPage(ICON));
   mkdirSync(join(work, ".vitepress"));
   for (const file of ["config.mjs", "pages.mjs"]) copyFileSync(join(root, "docs/site", file), join(work, ".vitepress", file));
   rmSync(out, { recursive: true, force: true });
@@ -70,7 +76,7 @@ try {
     env: { ...process.env, DOCS_OUT: out, DOCS_BASE: base, DOCS_REPOSITORY: repository },
   });
   // The same pages as plain Markdown, and their list (llmstxt.org).
-  for (const [address, text] of texts) writeFileSync(join(out, `${address}.md`), text.replaceAll("](/", `](${base}`));
+  for (const [address, text] of texts) writeFileSync(join(out, `${address}.md`), text.replaceAll("](/", `](${base}`).replaceAll(WHOLE, ""));
   const list = ({ text, pages }) =>
     `## ${text}\n\n${pages.map(([, address, title, about]) => `- [${title}](${new URL(`${base}${address}.md`, homepage)}): ${about}`).join("\n")}\n`;
   const head = "# Edgeward\n\n> A guard at the edge: an OAuth and OpenID Connect gateway as a Cloudflare Worker, a token verifier for JavaScript, and a Rust crate, of one core.\n";

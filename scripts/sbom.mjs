@@ -13,7 +13,7 @@ const manifest = JSON.parse(readFileSync(join(root, "pkg/package.json"), "utf8")
 /** For each kind, the crates that it consists of, and the arguments with which their dependencies are resolved. */
 const KINDS = {
   crate: { crates: ["edgeward"], args: ["--all-features", "--target", "all"] },
-  npm: { crates: ["edgeward-worker", "edgeward-npm"], args: ["--target", "wasm32-unknown-unknown"] },
+  npm: { crates: ["edgeward-worker", "edgeward-npm", "edgeward-cli"], args: ["--target", "wasm32-unknown-unknown"] },
 };
 if (!Object.hasOwn(KINDS, kind) || file === undefined) throw new Error("usage: sbom.mjs crate|npm FILE");
 const { crates, args } = KINDS[kind];

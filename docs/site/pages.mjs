@@ -47,3 +47,9 @@ export const SECTIONS = [
     ],
   },
 ];
+
+/** Pages that are not Markdown: the folder of each, its address and its title. */
+export const TOOLS = [["docs/site/explain", "explain", "Explain a request"]];
+
+/** A shield. */
+export const ICON = `data:image/svg+xml,${encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path fill="#3451b2" d="M8 0 2 2v5c0 4 2.5 7 6 9 3.5-2 6-5 6-9V2z"/></svg>')}`;

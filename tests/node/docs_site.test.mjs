@@ -9,12 +9,13 @@ import { tmpdir } from "node:os";
 import { extname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { after, before, describe, test } from "node:test";
-import { SECTIONS } from "../../docs/site/pages.mjs";
+import { SECTIONS, TOOLS } from "../../docs/site/pages.mjs";
 import { CHROMIUM, launchChromium } from "./support/chromium.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
 const { repository, homepage } = JSON.parse(readFileSync(join(root, "project.json"), "utf8"));
 const pages = SECTIONS.flatMap((section) => section.pages);
+const addresses = [...pages, ...TOOLS].map(([, address]) => address);
 const out = mkdtempSync(join(tmpdir(), "edgeward-site-"));
 const read = (file) => readFileSync(join(out, file), "utf8");
 const SCREENSHOTS = process.env.EDGEWARD_SCREENSHOTS;
@@ -29,7 +30,7 @@ test("every document is a page", () => {
 
 test("every link leads to a page, a heading or a file that exists, and nothing is loaded from elsewhere", () => {
   let checked = 0;
-  for (const [, address] of pages) {
+  for (const address of addresses) {
     const html = read(`${address}.html`);
     for (const [, attribute, link] of html.matchAll(/<[a-z][^>]*?\s(href|src)="([^"]*)"/g)) {
       const url = new URL(link.replaceAll("&amp;", "&"), new URL(`${address}.html`, homepage));
@@ -86,13 +87,27 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
     page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
     page.on("pageerror", (error) => complaints.push(String(error)));
     page.on("request", (request) => request.url().startsWith(site) || complaints.push(request.url()));
-    for (const [, address] of pages) {
+    for (const address of addresses) {
       await page.goto(`${site}${address}.html`);
-      await page.waitForSelector(".vp-doc h1");
+      await page.waitForSelector("main h1");
       assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390, address);
       if (SCREENSHOTS) await page.screenshot({ path: join(SCREENSHOTS, `site-${address}.png`) });
     }
     assert.deepEqual(complaints, []);
+    await context.close();
+  });
+
+  test("the page that explains requests is reached from the navigation and the text, and leads back", async () => {
+    const context = await chromium.newContext({ viewport: { width: 1200, height: 900 } });
+    const page = await context.newPage();
+    for (const [address, where] of [["index", ".VPNavBarMenu"], ["index", ".VPSidebar"], ["command", ".vp-doc"], ["troubleshooting", ".vp-doc"]]) {
+      await page.goto(`${site}${address}.html`);
+      await page.click(`${where} a[href$="/explain.html"]`);
+      await page.click("#examples button");
+      await page.waitForSelector("#result .passed");
+    }
+    await page.click("header .name");
+    await page.waitForSelector(".vp-doc h1");
     await context.close();
   });
 

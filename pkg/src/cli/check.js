@@ -2,7 +2,7 @@
 
 import { core } from "./core.js";
 import { readDocument } from "./document.js";
-import { lines, offsetOf, offsets } from "./positions.js";
+import { located, placesOf } from "./positions.js";
 import { inLine, json as asJson, UsageError } from "./terminal.js";
 import { hinted, secretsInAddresses, variables, VARIABLES_HELP, VARIABLES_OPTIONS } from "./variables.js";
 
@@ -93,19 +93,5 @@ export async function check(file, values, isOffline) {
     asked = await checkProviders(configuration, places);
   }
   const problems = [...own, ...asked.problems.map((problem) => ({ ...problem, source: "provider" }))];
-  const lineAndColumn = lines(text);
-  return { problems: problems.map((problem) => located(problem, text, (path) => lineAndColumn(offsetOf(places, path)))), facts: asked.facts };
-}
-
-/** A text that is no acceptable JSON has no places; its problem states the position. */
-const placesOf = (text, problems) => (problems.some(({ path }) => path === "(document)") ? new Map() : offsets(text));
-
-function located({ path, message, ...more }, text, position) {
-  if (path.endsWith(" (environment)")) return { ...more, path, message, line: null, column: null };
-  if (path !== "(document)") return { ...more, path, message, ...position(path) };
-  // Columns of these messages count bytes.
-  const [, line, bytes] = /: line (\d+), column (\d+)$/.exec(message) ?? [];
-  if (line === undefined) return { ...more, path: "", message, line: 1, column: 1 };
-  const before = Buffer.from(text.split("\n")[line - 1] ?? "").subarray(0, Math.max(0, bytes - 1));
-  return { ...more, path: "", message: message.replace(/: line \d+, column \d+$/, ""), line: Number(line), column: before.toString().length + 1 };
+  return { problems: located(problems, places, text), facts: asked.facts };
 }

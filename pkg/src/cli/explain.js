@@ -2,6 +2,7 @@
 
 import { core } from "./core.js";
 import { readDocument, standardInput } from "./document.js";
+import { absolute, bareToken, checkMethod, explain, parseHeaders, passes } from "./explanation.js";
 import { Host } from "./host.js";
 import { Failure, inLine, json as asJson, UsageError } from "./terminal.js";
 import { hinted, secretsInAddresses, variables, VARIABLES_HELP, VARIABLES_OPTIONS } from "./variables.js";
@@ -49,14 +50,12 @@ export const maxArguments = 2;
 const PUBLIC_CHECKS = new Set(["signature", "iss", "aud", "exp", "nbf", "iat", "alg", "typ", "scopes", "permissions", "roles", "audience", "credentials", "token"]);
 /** The headers that tell nothing about the caller. */
 const PUBLIC_HEADERS = new Set(["x-forwarded-host", "x-forwarded-proto", "content-type", "cache-control", "www-authenticate", "x-edgeward-observed", "allow", "vary", "retry-after", "referrer-policy"]);
-/** The integrations that ask the provider, or send the browser to it. */
-const ASKING = new Set(["login", "callback", "logout", "userinfo", "refresh"]);
 const HIDDEN = "(hidden)";
 const MAX_TOKEN_FILE_BYTES = 1 << 20;
 
 export async function run({ config: file = "edgeward.json", header = [], "token-file": tokenFile, reveal = false, json = false, ...values }, [method, target], terminal) {
   if (target === undefined) throw new UsageError('give a method and a URL; see "edgeward explain --help"');
-  if (!/^[A-Za-z!#$%&'*+.^_`|~-]+$/.test(method)) throw new UsageError(`${JSON.stringify(inLine(method))} is not a method`);
+  checkMethod(method);
   const headers = parseHeaders(header);
   if (tokenFile !== undefined) {
     if (headers.has("authorization")) throw new UsageError("--token-file and a header Authorization exclude each other");
@@ -71,107 +70,41 @@ export async function run({ config: file = "edgeward.json", header = [], "token-
   const [unsafe] = secretsInAddresses(text, values);
   if (unsafe !== undefined) throw new Failure(`${file}: ${unsafe.path}: ${unsafe.message}`);
   const url = absolute(target, configuration, headers);
-  const find = (name) => headers.get(name);
-  // It sends neither codes nor refresh tokens to the provider: each is good for one use.
   const host = new Host({ isReadOnly: true });
-  const { explanation, verdict } = await terminal.during("fetching keys", async () => {
-    const explanation = JSON.parse(await configuration.explain(method, url, find, host));
-    const failed = explanation.checks.find(({ passed }) => !passed);
-    if (failed === undefined && ASKING.has(explanation.route?.integration)) return { explanation, verdict: WOULD_ASK };
-    const answer = JSON.parse(await configuration.handle(method, url, [...headers.keys()], find, host));
-    // A session that is due: the host has refused to refresh it, so that what follows is not what the Worker would answer.
-    return { explanation, verdict: host.wouldAsk ? WOULD_ASK : verdictOf(answer, headers, failed?.code, host.warnings) };
-  });
-  const result = { request: { method, url: withoutQuery(url, reveal) }, ...explanation, verdict };
+  const result = await terminal.during("fetching keys", () => explain(configuration, { method, url, headers }, host));
   const shown = reveal ? result : redacted(result);
   if (json) terminal.print(asJson(shown));
   else print(shown, host, terminal);
-  const hasPassed = verdict.forwarded || verdict.asksProvider || verdict.status < 400;
-  // A route that only observes lets pass what fails a check.
-  const isRefused = verdict.observed === undefined && !verdict.asksProvider && explanation.checks.some(({ passed }) => !passed);
-  return hasPassed && !isRefused ? 0 : 1;
-}
-
-const WOULD_ASK = { forwarded: false, asksProvider: true, headers: [] };
-
-function parseHeaders(lines) {
-  const headers = new Map();
-  for (const line of lines) {
-    const [, name, value] = /^([\w!#$%&'*+.^`|~-]+):[ \t]*([^\r\n\0]*?)[ \t]*$/.exec(line) ?? [];
-    if (name === undefined) throw new UsageError('-H: write "Name: value"');
-    const key = name.toLowerCase();
-    headers.set(key, headers.has(key) ? `${headers.get(key)}${key === "cookie" ? "; " : ", "}${value}` : value);
-  }
-  return headers;
+  return passes(result) ? 0 : 1;
 }
 
 async function readToken(file) {
   const { text, problem } = file === "-" ? { text: await standardInput() } : await readDocument(file, MAX_TOKEN_FILE_BYTES);
   if (problem !== undefined) throw new Failure(`${file}: ${problem}`);
-  return text.trim().replace(/^Bearer +/i, "");
-}
-
-/** Returns the URL of the request. Nothing in it is normalized. */
-function absolute(target, configuration, headers) {
-  if (/^https?:\/\/[^/?#]/i.test(target)) return target;
-  if (!target.startsWith("/")) throw new UsageError(`${JSON.stringify(inLine(target))} is neither an http or https URL nor a path`);
-  const { redirectUri } = JSON.parse(configuration.authorizers()).find((one) => one.redirectUri !== null) ?? {};
-  const origin = redirectUri === undefined ? "https://localhost" : new URL(redirectUri).origin;
-  return headers.has("host") ? `${origin.split("://")[0]}://${headers.get("host")}${target}` : `${origin}${target}`;
-}
-
-/** `failed`: the code of the check that failed, which pages for browsers have in their text only. */
-function verdictOf({ status, headers, body, url, binding, set, dropped }, given, failed, warnings) {
-  if (url !== undefined) {
-    const setNames = set.map(([name]) => name.toLowerCase());
-    const kept = [...given].filter(([name]) => !dropped.includes(name) && !setNames.includes(name));
-    return { forwarded: true, url, ...(binding === null ? {} : { binding }), ...observedOf([], warnings), headers: [...kept, ...set], dropped };
-  }
-  const type = headers.find(([name]) => name.toLowerCase() === "content-type")?.[1].split(";")[0].trim().toLowerCase();
-  const { code = failed, detail } = type === "application/problem+json" ? problemOf(body) : { code: type === "text/html" && status >= 400 ? failed ?? /<code>([a-z0-9_]+)<\/code>/.exec(body)?.[1] : failed };
-  const observed = observedOf(headers, warnings);
-  // The response is that of the route; the code is that of the refusal which it did not make.
-  return { forwarded: false, status, ...(code === undefined || observed.observed !== undefined ? {} : { code }), ...(detail === undefined ? {} : { detail }), ...observed, headers };
-}
-
-/** The code of the refusal that a route which only observes did not make. */
-function observedOf(headers, warnings) {
-  const ofHeader = headers.find(([name]) => name.toLowerCase() === "x-edgeward-observed")?.[1];
-  // A forwarded request gets the header with its response only; the log tells it now.
-  const observed = ofHeader ?? warnings.map((line) => /^observed: (\w+) \(/.exec(line)?.[1]).find(Boolean);
-  return observed === undefined ? {} : { observed };
-}
-
-/** Returns the code and the detail of a problem (RFC 9457). */
-function problemOf(body) {
-  try {
-    const { code, detail } = JSON.parse(body);
-    return Object.fromEntries(Object.entries({ code, detail }).filter(([, value]) => typeof value === "string"));
-  } catch {
-    return {};
-  }
+  return bareToken(text);
 }
 
 /** Leaves out what may be secret or personal. */
-function redacted({ checks, verdict, ...more }) {
+function redacted({ request, checks, verdict, ...more }) {
   const hidden = (value) => (value === "" ? value : HIDDEN);
   const value = (name, text) => {
     if (PUBLIC_HEADERS.has(name.toLowerCase())) return text;
-    return name === "location" ? withoutQuery(text, false) : HIDDEN;
+    return name === "location" ? withoutQuery(text) : HIDDEN;
   };
   return {
+    request: { ...request, url: withoutQuery(request.url) },
     ...more,
     checks: checks.map((check) => (PUBLIC_CHECKS.has(check.name) ? check : { ...check, found: hidden(check.found) })),
     verdict: {
       ...verdict,
-      ...(verdict.url === undefined ? {} : { url: withoutQuery(verdict.url, false) }),
+      ...(verdict.url === undefined ? {} : { url: withoutQuery(verdict.url) }),
       headers: verdict.headers.map(([name, text]) => [name, value(name, text)]),
     },
   };
 }
 
 /** A query may hold codes and states. */
-const withoutQuery = (url, reveal) => (reveal ? url : url.replace(/[?#].*$/s, (query) => `${query[0]}${HIDDEN}`));
+const withoutQuery = (url) => url.replace(/[?#].*$/s, (query) => `${query[0]}${HIDDEN}`);
 
 function print({ request, readings, route, checks, verdict }, host, terminal) {
   const say = (text) => terminal.print(`${text}\n`);

@@ -1,4 +1,4 @@
-// The operations of the host that the core needs (bindings/cli/src/host.rs). Every exchange is recorded.
+// The host of the command: requests are sent by Node's `fetch`.
 
 const ALGORITHMS = {
   ES256: { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
@@ -12,50 +12,21 @@ const ALGORITHMS = {
   "RSA-OAEP-384": { name: "RSA-OAEP", hash: "SHA-384" },
   "RSA-OAEP-512": { name: "RSA-OAEP", hash: "SHA-512" },
 };
+import { BaseHost } from "./base-host.js";
 
 const MAX_DOCUMENT_BYTES = 512 * 1024;
 const TIMEOUT_MS = 5_000;
 
-export class Host {
-  /** The responses and failures, in the order in which they came: `{ url, status, type, skewMs }` or `{ url, failure }`. */
-  exchanges = [];
-  /** The warnings that the core has logged. */
-  warnings = [];
-
-  #isReadOnly;
-
-  /** Whether a request was refused because it would have asked the provider for more than a document. */
-  wouldAsk = false;
-
-  /** @param {{ isReadOnly?: boolean }} [options] `isReadOnly`: refuse to send anything but GET requests without credentials */
-  constructor({ isReadOnly = false } = {}) {
-    this.#isReadOnly = isReadOnly;
-  }
-
-  /** Sends a request once: no redirects, one deadline for the whole response. Returns what the core reads. */
-  async send(method, url, headers, body, millis, limit) {
-    const hasCredentials = headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === "authorization");
-    if (this.#isReadOnly && (method !== "GET" || hasCredentials)) {
-      this.wouldAsk = true;
-      this.exchanges.push({ url, failure: "not sent: this command changes nothing at the provider" });
-      return false;
-    }
-    const pairs = [];
-    for (let i = 0; i + 1 < headers.length; i += 2) pairs.push([headers[i], headers[i + 1]]);
-    const { failure, isNetwork, response, bytes } = await this.#exchange(url, { method, headers: pairs, body }, millis, limit);
-    if (failure !== undefined) return isNetwork;
-    const header = (name) => response.headers.get(name) ?? undefined;
-    return [response.status, header("content-type"), header("cache-control"), header("age"), header("retry-after"), bytes];
-  }
-
+export class Host extends BaseHost {
   /** Sends a GET request. Returns `{ failure }`, in words, or `{ status, headers, text }`. */
   async get(url, headers = { accept: "application/json" }) {
-    const { failure, response, bytes } = await this.#exchange(url, { method: "GET", headers }, TIMEOUT_MS, MAX_DOCUMENT_BYTES);
+    const { failure, response, bytes } = await this.exchange(url, { method: "GET", headers }, TIMEOUT_MS, MAX_DOCUMENT_BYTES);
     if (failure !== undefined) return { failure };
     return { status: response.status, headers: response.headers, text: new TextDecoder().decode(bytes) };
   }
 
-  async #exchange(url, init, millis, limit) {
+  /** Returns `{ response, bytes }`, or `{ failure, isNetwork }`, in words. */
+  async exchange(url, init, millis, limit) {
     try {
       const before = Date.now();
       const response = await fetch(url, { ...init, redirect: "manual", signal: AbortSignal.timeout(millis) });

@@ -80,3 +80,21 @@ export function offsetOf(places, place) {
   }
   return 0;
 }
+
+/** Returns the offsets of a document with these problems. A text that is no acceptable JSON has no places; its problem states the position. */
+export const placesOf = (text, problems) => (problems.some(({ path }) => path === "(document)") ? new Map() : offsets(text));
+
+/** Adds line and column to problems; null for those of a variable. `places` are those of `text`. */
+export function located(problems, places, text) {
+  const lineAndColumn = lines(text);
+  return problems.map(({ path, message, ...more }) => {
+    if (path.endsWith(" (environment)")) return { ...more, path, message, line: null, column: null };
+    if (path !== "(document)") return { ...more, path, message, ...lineAndColumn(offsetOf(places, path)) };
+    // Columns of these messages count bytes.
+    const [, line, bytes] = /: line (\d+), column (\d+)$/.exec(message) ?? [];
+    if (line === undefined) return { ...more, path: "", message, line: 1, column: 1 };
+    const before = new TextEncoder().encode(text.split("\n")[line - 1] ?? "").subarray(0, Math.max(0, bytes - 1));
+    const column = new TextDecoder("utf-8", { ignoreBOM: true }).decode(before).length + 1;
+    return { ...more, path: "", message: message.replace(/: line \d+, column \d+$/, ""), line: Number(line), column };
+  });
+}

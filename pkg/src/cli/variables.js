@@ -2,6 +2,7 @@
 
 import { closeSync, openSync, readSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { parseEnv } from "./env-file.js";
 import { Failure, inLine, UsageError } from "./terminal.js";
 
 /** The options of the commands that read a configuration. Node reads the file of `--env-file` before a script starts, and ends if there is none. */
@@ -100,26 +101,6 @@ function readIfPresent(file) {
   }
   if (length > MAX_FILE_BYTES) throw new Failure(`${file} is too large`);
   return bytes.toString("utf8", 0, length);
-}
-
-/** Reads lines `NAME=value`. A value in quotes may hold line breaks; in double quotes, `\n` is one. */
-export function parseEnv(text) {
-  const found = new Map();
-  const line = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][\w.-]*)[ \t]*=[ \t]*/gm;
-  for (let match = line.exec(text); match !== null; match = line.exec(text)) {
-    const quote = /["'`]/.test(text[line.lastIndex] ?? "") ? text[line.lastIndex] : undefined;
-    const end = quote === undefined ? -1 : text.indexOf(quote, line.lastIndex + 1);
-    if (end >= 0) {
-      const value = text.slice(line.lastIndex + 1, end);
-      found.set(match[1], quote === '"' ? value.replaceAll("\\n", "\n") : value);
-      line.lastIndex = end + 1;
-    } else {
-      const rest = /.*/.exec(text.slice(line.lastIndex))[0];
-      found.set(match[1], rest.replace(/(^|\s)#.*/, "").trim());
-      line.lastIndex += rest.length;
-    }
-  }
-  return found;
 }
 
 /** Returns the variables of wrangler's configuration. */
