@@ -1,6 +1,6 @@
 # Every target installs the tools it needs; the work is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: dev token check test bench differential build docs release-check deploy tools clean help
+.PHONY: dev token check test bench differential build corpus docs release-check deploy tools clean help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ bench: ## measure one verification, native and wasm, beside other libraries
 
 differential: ## compare the RSA kernels, native and wasm, with another implementation; about three minutes
 	@scripts/differential.sh
+
+corpus: ## print how other verifiers agree with the corpus of tokens, by class
+	@scripts/tools.sh check
+	@. scripts/env.sh && node corpus/run.mjs
 
 build: ## build the Worker (build/) and the npm package (pkg/dist/)
 	@scripts/build.sh
