@@ -30,6 +30,7 @@ export const SECTIONS = [
       ["docs/architecture.md", "architecture", "Architecture", "The map of the code, a request and a login followed through it"],
       ["docs/performance.md", "performance", "Performance", "Measurements beside other verifiers, and how to repeat them"],
       ["docs/corpus.md", "corpus", "The corpus", "1,800 signed tokens with the verdict on each, and how verifiers agree with it"],
+      ["docs/assurance.md", "assurance", "Assurance", "What runs for longer than the tests: commands, dates, figures"],
       ["SECURITY.md", "security", "Security", "Reporting, trust boundaries, failures and their tests"],
       ["CONTRIBUTING.md", "contributing", "Contributing", "Set-up, style, tests, releases"],
       ["CHANGELOG.md", "changelog", "Changelog", "Changes by version"],
