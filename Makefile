@@ -1,6 +1,7 @@
 # Every target installs the tools it needs; the work is in scripts/.
 .DEFAULT_GOAL := help
 .PHONY: dev token check test bench differential build docs scale release-check deploy tools clean help
+.PHONY: dev token check test bench differential simulate build corpus docs release-check deploy tools clean help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,8 +21,15 @@ test: ## every check: format, lints, native, no_std, dependencies, package, Work
 bench: ## measure one verification, native and wasm, beside other libraries
 	@scripts/bench.sh
 
-differential: ## compare the RSA kernels, native and wasm, with another implementation; about three minutes
-	@scripts/differential.sh
+differential: ## compare the RSA kernels with another implementation, and verdicts on mutated tokens with another library; COUNT=1000000 SEED=1
+	@scripts/differential.sh $(or $(COUNT),1000000) $(SEED)
+
+simulate: ## random schedules of requests and faults against a model; SEEDS=1000 STEPS=10000, or SEED=7 STEPS=300
+	@SEED="$(SEED)" SEEDS="$(SEEDS)" STEPS="$(STEPS)" scripts/simulate.sh
+
+corpus: ## print how other verifiers agree with the corpus of tokens, by class
+	@scripts/tools.sh check
+	@. scripts/env.sh && node corpus/run.mjs
 
 build: ## build the Worker (build/) and the npm package (pkg/dist/)
 	@scripts/build.sh

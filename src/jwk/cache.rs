@@ -416,13 +416,13 @@ impl State {
         }
         let (mut set, validity) = fetched.outcome?;
         // An older response never replaces a newer one. Of two from the provider, the one requested later is newer; against an edge
-        // entry the fetch times are compared, unless the clock went back to before the current set was fetched.
+        // entry the fetch times are compared, unless the clock went back to well before the current set was fetched.
         let from_provider = fetched.from_provider;
         let outdated = self.held.as_ref().is_some_and(|held| {
             if held.from_provider && from_provider {
                 held.sequence > sequence
             } else {
-                validity.fetched_at < held.validity.fetched_at && held.validity.fetched_at <= now
+                validity.fetched_at < held.validity.fetched_at && held.was_fetched_by(now)
             }
         });
         if outdated {
@@ -507,10 +507,15 @@ fn has_cooled_down(since: Option<UnixTime>, now: UnixTime) -> bool {
 }
 
 impl HeldKeys {
-    /// Returns whether the set may be used at all. If the clock went back it may not, lest it never expire.
+    /// Returns whether the set may be used at all. If the clock went back by more than clocks differ it may not, lest it never expire.
     fn is_usable(&self, now: UnixTime) -> bool {
         self.is_fresh(now)
-            || self.validity.fetched_at <= now && now < later(self.validity.fetched_at, limits::JWKS_STALE_ON_ERROR_S)
+            || self.was_fetched_by(now) && now < later(self.validity.fetched_at, limits::JWKS_STALE_ON_ERROR_S)
+    }
+
+    /// Returns whether the set was fetched before now, as far as clocks agree.
+    fn was_fetched_by(&self, now: UnixTime) -> bool {
+        self.validity.fetched_at <= later(now, limits::MAX_CLOCK_SKEW_S.into())
     }
 
     fn is_fresh(&self, now: UnixTime) -> bool {

@@ -3,7 +3,9 @@
 use edgeward::Verifier;
 use edgeward::io::{UnixTime, Unreachable};
 use edgeward::jwk::{KeyCache, KeySource};
+use edgeward::limits;
 
+use crate::support::world::unavailable;
 use crate::support::{ISSUER, Mint, NOW, Rng, TestKey, access_policy, key_a, key_b, key_e3, set_text};
 use crate::{JWKS_URI, Verdict, World, json, status};
 
@@ -88,6 +90,39 @@ fn after_the_clock_went_back_a_year_and_forth_everything_works() {
             assert_eq!(world.request(&text), Verdict::Accepted, "{first} {provider_fails}");
         }
     }
+}
+
+#[test]
+fn while_the_provider_is_down_the_keys_survive_a_clock_that_went_back_a_little() {
+    let skew_s = i64::from(limits::MAX_CLOCK_SKEW_S);
+    for (back_s, expected) in
+        [(1, Verdict::Accepted), (skew_s, Verdict::Accepted), (skew_s + 1, unavailable("jwks_unreachable", 1))]
+    {
+        let world = world(0);
+        world.publish([key_a()]);
+        let text = Mint::access(key_a()).without("nbf").without("iat").text();
+        assert_eq!(world.request(&text), Verdict::Accepted);
+        world.take_down();
+        world.sleep_s(-back_s);
+        assert_eq!(world.request(&text), expected, "{back_s} s");
+    }
+}
+
+#[test]
+fn an_older_set_of_the_edge_cache_replaces_no_newer_one_after_the_clock_went_back_a_little() {
+    let (first, second) = (world(0), world(0));
+    first.publish([key_b()]);
+    assert_eq!(first.request(&Mint::access(key_b()).text()), Verdict::Accepted);
+    second.sleep_s(10);
+    second.publish([key_a()]);
+    let text = Mint::access(key_a()).text();
+    assert_eq!(second.request(&text), Verdict::Accepted);
+    *second.edge() = first.edge().clone();
+    second.take_down();
+    second.sleep_s(-1);
+    assert_eq!(second.request(&text), Verdict::Accepted);
+    second.sleep_s(2);
+    assert_eq!(second.request(&text), Verdict::Accepted);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { SignJWT } from "jose";
+import { corpus as publishedCorpus } from "../../corpus/index.mjs";
 import { base64url, generateKey, makeToken, pkcs1Encoding, publicJwk } from "../node/support/tokens.mjs";
 
 export const ISSUER = "https://tenant.example.com/";
@@ -250,7 +251,7 @@ export async function makeFixtures() {
   const accessToken = "an-access-token";
   const atHash = base64url(createHash("sha256").update(accessToken).digest().subarray(0, 16));
   return {
-    issuer: ISSUER, otherIssuer: OTHER_ISSUER, audience: AUDIENCE, client: CLIENT, now: NOW, jwks, otherJwks, policies, corpus, curves, vectors: curveVectors(),
+    issuer: ISSUER, otherIssuer: OTHER_ISSUER, audience: AUDIENCE, client: CLIENT, now: NOW, jwks, otherJwks, policies, corpus, curves, vectors: curveVectors(), published: publishedCases(),
     good, accessToken,
     missingScope: token({}, { scope: "openid" }),
     withRights: token({}, rights),
@@ -351,6 +352,12 @@ function curveVectors() {
     if (cases !== head.cases) throw new Error(`${file} has ${cases} cases instead of ${head.cases}`);
   }
   return vectors;
+}
+
+/** The corpus of `corpus/`, with what the suite needs of it. */
+function publishedCases() {
+  const { now, keys, policies, cases } = publishedCorpus();
+  return { now, keys, policies, cases: cases.map(({ id, code = "ok", policy, keys, token, platform }) => ({ id, code, policy, keys, token, platform })) };
 }
 
 const defined = (object) => JSON.parse(JSON.stringify(object));

@@ -39,6 +39,34 @@ export async function suite(edgeward, fixtures) {
     });
   }
 
+  // --- the published corpus ---------------------------------------------------------------------------------------
+
+  await test("every case of the corpus has its verdict and code", async () => {
+    const { now, keys, policies, cases } = fixtures.published;
+    const fetch = async (url) => new Response(keys[new URL(url).pathname.slice(1)]);
+    const source = (name) => ({ jwksUri: `https://keys.example.com/${name}` });
+    const made = new Map();
+    const verifierOf = (policy, keys) => {
+      const { keys: own, issuers, ...options } = policies[policy];
+      const sources = issuers === undefined ? source(keys ?? own) : { issuers: issuers.map(({ issuer, keys }) => ({ issuer, ...source(keys) })) };
+      return createVerifier({ ...options, ...sources, fetch, now: () => now });
+    };
+    const wrong = [];
+    for (const { id, code, policy, keys, token, platform } of cases) {
+      const name = `${policy} ${keys}`;
+      if (!made.has(name)) {
+        made.set(name, verifierOf(policy, keys));
+        await made.get(name).load();
+      }
+      const verifier = made.get(name);
+      const got = [await codeOf(() => verifier.verify(token)), await codeOf(() => verifier.verify(token))];
+      if (platform === undefined) got.push(await codeOf(async () => verifier.verifySync(token)));
+      if (got.some((one) => one !== code)) wrong.push(`${id}: ${got} instead of ${code}`);
+    }
+    equal(cases.length >= 1800, true, `${cases.length} cases`);
+    equal(wrong.join("\n"), "");
+  });
+
   // --- the platform's algorithms ----------------------------------------------------------------------------------
 
   const curves = { ...base, algorithms: fixtures.curves.algorithms, jwks: fixtures.curves.jwks };

@@ -374,6 +374,13 @@ impl VirtualHost {
         assert_eq!(found, None, "{what} contains a secret: {text}");
     }
 
+    /// Forgets recordings and secrets, for long runs.
+    pub(crate) fn forget(&self) {
+        let broken_off = self.0.seen.borrow_mut().broken_off.take();
+        *self.0.seen.borrow_mut() = Seen { broken_off, ..Seen::default() };
+        self.0.secrets.borrow_mut().clear();
+    }
+
     /// Sets the coordinator shared by all instances; `None` removes it.
     #[cfg(feature = "gateway")]
     pub(crate) fn share(&self, coordinator: Option<Rc<Coordinator>>) {

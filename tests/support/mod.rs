@@ -29,6 +29,7 @@ pub(crate) mod host;
 pub(crate) mod provider;
 #[cfg(feature = "gateway")]
 pub(crate) mod signed;
+pub(crate) mod toy;
 pub(crate) mod world;
 
 pub(crate) mod vectors;
@@ -226,6 +227,7 @@ pub(crate) struct Mint {
     claims: Map<String, Value>,
     raw_header: Option<Vec<u8>>,
     raw_claims: Option<Vec<u8>>,
+    toy: Option<toy::ToyKey>,
 }
 
 impl Mint {
@@ -239,6 +241,7 @@ impl Mint {
             claims,
             raw_header: None,
             raw_claims: None,
+            toy: None,
         };
         blank.algorithm(Algorithm::Rs256)
     }
@@ -287,6 +290,11 @@ impl Mint {
     /// Signs with this key, whatever the header says.
     pub(crate) fn signed_by(self, key: &'static TestKey) -> Self {
         Self { key, ..self }
+    }
+
+    /// Signs with a key of a virtual platform.
+    pub(crate) fn toy(self, key: toy::ToyKey, kid: &str) -> Self {
+        Self { toy: Some(key), ..self.header("alg", "ES256").header("kid", kid) }
     }
 
     pub(crate) fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
@@ -347,7 +355,10 @@ impl Mint {
     /// Returns the token.
     pub(crate) fn text(&self) -> String {
         let input = self.signing_input();
-        let signature = self.key.sign(self.scheme, input.as_bytes());
+        let signature = match self.toy {
+            Some(key) => toy::toy_signature(key, &input),
+            None => self.key.sign(self.scheme, input.as_bytes()),
+        };
         self.with_signature(&signature)
     }
 

@@ -274,6 +274,23 @@ impl Provider {
         state.tokens.get(token).is_some_and(|token| !token.is_used && !state.ended.contains(&token.login.family))
     }
 
+    /// Returns whether a user's session has ended at the provider.
+    pub(crate) fn has_ended(&self, user: &str) -> bool {
+        let state = self.state.borrow();
+        state.logins.values().any(|login| login.user == user && state.ended.contains(&login.family))
+    }
+
+    /// Forgets what it was sent and what has ended, for long runs: sessions of other users than these.
+    pub(crate) fn forget_all_but(&self, users: &[&str]) {
+        let mut state = self.set();
+        state.exchanges.clear();
+        state.given.clear();
+        state.revoked.clear();
+        state.logins.retain(|_, login| users.contains(&login.user.as_str()));
+        state.tokens.retain(|_, token| users.contains(&token.login.user.as_str()));
+        state.access_tokens.retain(|_, user| users.contains(&user.as_str()));
+    }
+
     /// Ends all sessions at the provider.
     pub(crate) fn end_all(&self) {
         let families = self.state.borrow().count + 1;
