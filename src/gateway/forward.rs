@@ -1,6 +1,7 @@
 //! Forwarding: the changes to a request for an origin and to the origin's response. The host passes the bodies.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -36,7 +37,7 @@ pub struct Forward<'g> {
     /// The session of the request.
     session: Option<SessionContext>,
     /// The refusal that the route only observes.
-    observed: Option<Observed>,
+    observed: Option<Box<Observed>>,
 }
 
 /// A refusal that the route only observes.
@@ -262,7 +263,7 @@ impl Answer<'_> {
                 Self::Reply(reply.with(OBSERVED, code).with_cookies(cookies))
             }
             Self::Forward(forward) => {
-                Self::Forward(Forward { observed: Some(Observed { code, has_token, cookies }), ..forward })
+                Self::Forward(Forward { observed: Some(Box::new(Observed { code, has_token, cookies })), ..forward })
             }
         }
     }
