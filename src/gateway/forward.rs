@@ -38,7 +38,7 @@ pub struct Forward<'g> {
     /// The session of the request.
     session: Option<SessionContext>,
     /// The refusal that the route only observes.
-    observed: Option<Observed>,
+    observed: Option<Box<Observed>>,
     /// The request's proof of possession, if the gateway has checked it: it is of no use to another server.
     used_proof: Option<Box<UsedProof>>,
 }
@@ -299,7 +299,7 @@ impl Answer<'_> {
                 Self::Reply(reply.with(OBSERVED, code).with_cookies(cookies))
             }
             Self::Forward(forward) => {
-                Self::Forward(Forward { observed: Some(Observed { code, has_token, cookies }), ..forward })
+                Self::Forward(Forward { observed: Some(Box::new(Observed { code, has_token, cookies })), ..forward })
             }
         }
     }

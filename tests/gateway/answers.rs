@@ -370,3 +370,21 @@ fn a_login_steps_own_session_cookie_wins() {
         }
     }
 }
+
+#[test]
+fn an_explanation_tells_of_a_session_that_is_due_for_refresh() {
+    let gateway = gateway(&config());
+    let found = |login: Login| {
+        let cookie = login.cookie();
+        let header = |name: &str| (name == "cookie").then(|| cookie.clone());
+        let url = format!("{}/api/x", crate::ORIGIN);
+        let head = edgeward::http::RequestHead { method: "GET", url: &url, header: &header };
+        let host = VirtualHost::default();
+        let explanation = host.run(gateway.explain(&head, &host));
+        assert!(host.seen().sent.is_empty(), "nothing is refreshed");
+        explanation.checks.into_iter().find(|check| check.name == "credentials").map(|check| check.found)
+    };
+    assert_eq!(found(Login::new().with("rt", "refresh-token")).as_deref(), Some("a session"));
+    let due = Login::new().with("rt", "refresh-token").with("iat", NOW - 3590).with("at_iat", NOW - 3590);
+    assert_eq!(found(due.with("at_exp", NOW + 10)).as_deref(), Some("a session that is due for refresh"));
+}

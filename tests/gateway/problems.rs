@@ -67,7 +67,7 @@ fn upstream(path: &str, keys: Value) -> Value {
 }
 
 /// The same with a client.
-fn client(config: Value) -> Value {
+fn with_client(config: Value) -> Value {
     at(at(config, "/authorizer/client_id", json!("web")), "/authorizer/client_secret", json!("secret"))
 }
 
@@ -596,26 +596,26 @@ fn mistakes() -> Vec<(&'static str, String)> {
         ),
         (
             "scopes for an upstream as a list",
-            client(upstream("/x", json!({ "upstream_auth": { "m2m": { "scope": ["a"] } } }))),
+            with_client(upstream("/x", json!({ "upstream_auth": { "m2m": { "scope": ["a"] } } }))),
         ),
         (
             "an empty audience of an upstream",
-            client(upstream("/x", json!({ "upstream_auth": { "m2m": { "audience": "" } } }))),
+            with_client(upstream("/x", json!({ "upstream_auth": { "m2m": { "audience": "" } } }))),
         ),
         (
             "an exchange without an audience",
-            client(upstream("/x", json!({ "upstream_auth": { "exchange": { "scope": "a" } } }))),
+            with_client(upstream("/x", json!({ "upstream_auth": { "exchange": { "scope": "a" } } }))),
         ),
         (
             "an exchange for an organization",
-            client(upstream(
+            with_client(upstream(
                 "/x",
                 json!({ "upstream_auth": { "exchange": { "audience": "a", "organization": "b" } } }),
             )),
         ),
         (
             "an exchange without a caller",
-            client(at(
+            with_client(at(
                 upstream("/x", json!({ "upstream_auth": { "exchange": { "audience": "orders" } } })),
                 "/paths/0/auth",
                 json!("none"),
@@ -641,7 +641,7 @@ fn mistakes() -> Vec<(&'static str, String)> {
         ),
         (
             "a token for an upstream beside another one",
-            client(upstream(
+            with_client(upstream(
                 "/x",
                 json!({ "upstream_auth": { "m2m": {} }, "headers": { "authorization": "Bearer $token" } }),
             )),

@@ -242,7 +242,7 @@ fn instances_report_every_few_seconds_and_show_the_sum() {
     let store = Rc::new(RefCell::new(String::new()));
     let instances: Vec<(Gateway, VirtualHost)> =
         (0..2).map(|_| (gateway(&watched()), VirtualHost::default())).collect();
-    let [(one, one_host), (two, two_host)] = &instances[..] else { unreachable!() };
+    let [(one, one_host), (two, two_host)] = &instances[..] else { panic!("two instances") };
     request(one, one_host, "/nothing", &[]);
     assert_eq!(one.due_status_report(one_host), None, "there is no store yet");
     join(one_host, &store);

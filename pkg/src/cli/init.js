@@ -37,7 +37,7 @@ Usage: edgeward init --site | --api [OPTION ...] [FOLDER]
 
   --site                 a site with a login
   --api                  an API that accepts access tokens
-  --provider NAME        ${Object.keys(PROVIDERS).join(", ").replace(/, dev$/, "; or dev, the provider of edgeward dev-idp")}
+  --provider NAME        ${Object.keys(PROVIDERS).join(", ").replace(/, (?=firebase)/, `,\n${" ".repeat(25)}`).replace(/, dev$/, "; or dev, the provider of edgeward dev-idp")}
                          google is for sites only; for APIs only: ${providersFor("api")}
   --domain DOMAIN        the domain of the tenant, such as ${PROVIDERS.auth0.example}; for ${providersAsking("domain")}
   --issuer URL           the issuer; for ${providersAsking("issuer")}
