@@ -69,7 +69,7 @@ export interface SessionCoordinatorClass {
 }
 
 /**
- * Returns the Durable Object class through which isolates coordinate the refresh and logout of sessions, with the gateway's configuration.
+ * Returns the Durable Object class through which isolates coordinate the refresh and logout of sessions, and share tokens for upstreams, with the gateway's configuration.
  * Bind it as `EDGEWARD_SESSIONS`, as a SQLite-backed class. Each of several gateways with sessions needs a class and a binding of its own,
  * passed to it under this name.
  */

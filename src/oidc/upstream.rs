@@ -3,7 +3,6 @@
 //! A token is requested once and reused by all requests until shortly before it expires. Instances share a token of the gateway itself
 //! through an object of which there is one for each configuration; see [`LoginHost::coordinate_upstream`].
 
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -125,7 +124,7 @@ const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 impl UpstreamTokens {
     pub(crate) fn new(client: &Arc<UpstreamClient>, auth: UpstreamAuth) -> Self {
-        let part = |text: &str| format!("{}:{text}", text.len());
+        let part = |text: &str| concat(&[&decimal(text.len() as u64), ":", text]);
         let optional = |text: &Option<String>| text.as_deref().map_or_else(|| "-".into(), part);
         let parts = [
             part(&client.issuer),

@@ -284,10 +284,7 @@ impl LoginHost for WorkerHost {
         !self.binding("EDGEWARD_SESSIONS").is_undefined()
     }
 
-    fn coordinate(
-        &self,
-        message: CoordinatorMessage,
-    ) -> impl Future<Output = Result<CoordinatorResponse, Unreachable>> {
+    async fn coordinate(&self, message: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> {
         let CoordinatorMessage { session, action, sealed, timeout_ms } = message;
         let (status, text) = self.ask_object(&session, action.name(), &sealed, timeout_ms).await?;
         Ok(CoordinatorResponse { status, text })
