@@ -88,7 +88,7 @@ impl LoginError {
             Self::Callback(CallbackError::ExchangeRefused(error, failure)) => {
                 let hint = match error.code() {
                     "invalid_client" | "unauthorized_client" => {
-                        "check client_id, client_auth and the secret or key against the application at the provider"
+                        "check client_id, client_secret or private_key, and client_auth against the application at the provider"
                     }
                     "invalid_grant" => {
                         "the code was used, has expired, or authorizer.redirect_uri is not exactly the registered URL \

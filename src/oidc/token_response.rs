@@ -39,14 +39,21 @@ pub struct EndpointFailure {
     url: String,
     /// The HTTP status; 0 if there was no response.
     status: u16,
-    /// What is missing although the status is 200 or 201.
+    /// What is missing although the status is that of success.
     lacks: &'static str,
     /// When the provider wants to be asked again.
     retry_after_s: Option<i64>,
 }
 
 impl EndpointFailure {
+    /// Creates a failure of an endpoint that answers 200 if it succeeds.
     pub(super) fn new(url: &str, status: u16, lacks: &'static str) -> Self {
+        Self { url: url.into(), status, lacks: if status == 200 { lacks } else { "" }, retry_after_s: None }
+    }
+
+    /// Creates a failure of an endpoint that answers 201 if it succeeds.
+    pub(super) fn of_creation(url: &str, status: u16, lacks: &'static str) -> Self {
+        let lacks = if matches!(status, 200 | 201) { lacks } else { "" };
         Self { url: url.into(), status, lacks, retry_after_s: None }
     }
 
@@ -63,7 +70,7 @@ impl EndpointFailure {
 impl fmt::Display for EndpointFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&described(&self.url, self.status))?;
-        if matches!(self.status, 200 | 201) { f.write_str(self.lacks) } else { Ok(()) }
+        f.write_str(self.lacks)
     }
 }
 

@@ -31,8 +31,8 @@ mod problems;
 mod providers;
 mod resource;
 mod sender;
-mod step_up;
 mod status;
+mod step_up;
 #[path = "../support/mod.rs"]
 mod support;
 mod token_sources;

@@ -367,8 +367,7 @@ impl Provider {
         *self.set().requests.entry(endpoint).or_default() += 1;
         if endpoint == Endpoint::Token {
             let sent = form(request.body.as_deref().unwrap_or_default());
-            for name in
-                ["code", "refresh_token", "code_verifier", "client_secret", "client_assertion", "subject_token"]
+            for name in ["code", "refresh_token", "code_verifier", "client_secret", "client_assertion", "subject_token"]
             {
                 sent.get(name).into_iter().for_each(|secret| self.host.register_secret(secret));
             }
