@@ -252,15 +252,24 @@ mod sessions {
                 { "method": "GET", "path": "/callback", "integration": { "type": "callback" } },
                 { "method": "GET", "path": "/me", "scopes": ["read:items"], "integration": { "type": "userinfo" } },
                 { "method": "GET", "path": "/admin", "permissions": ["admin"], "integration": { "type": "respond", "body": "" } },
+                { "method": "POST", "path": "/revoke", "permissions": ["admin"], "integration": { "type": "revoke" } },
             ],
         });
         compile(&config.to_string(), &|_| None).unwrap().gateway
     }
 
     fn get(host: &TestHost, gateway: &Gateway, path: &str, cookie: &str) -> Reply {
+        send(host, gateway, "GET", path, cookie)
+    }
+
+    fn send(host: &TestHost, gateway: &Gateway, method: &str, path: &str, cookie: &str) -> Reply {
         let url = format!("https://app.example.com{path}");
-        let header = |name: &str| (name == "cookie").then(|| cookie.to_string());
-        let head = RequestHead { method: "GET", url: &url, header: &header };
+        let header = |name: &str| match name {
+            "cookie" => Some(cookie.to_string()),
+            "content-type" => Some("application/json".into()),
+            _ => None,
+        };
+        let head = RequestHead { method, url: &url, header: &header };
         let Answer::Reply(reply) = host.run(gateway.handle(&head, host)) else { panic!("forwarded") };
         reply
     }
@@ -287,6 +296,22 @@ mod sessions {
             assert_eq!((refreshed.status, refreshed.header("set-cookie").is_some()), (200, true));
             assert_eq!(host.log_lines(), Vec::<String>::new());
         }
+    }
+
+    #[test]
+    fn end_when_they_are_revoked() {
+        let host = TestHost::new(Issuer::new(ISSUER), now());
+        let gateway = gateway(&json!({ "type": "auth0", "domain": "tenant.example.com" }), "Lax");
+        let cookie = host.run(host.sign_in(&gateway, LOGIN, &TestUser::new("alice")));
+        let admin = TestUser::new("root").access_claim("permissions", json!(["admin"]));
+        let admin = host.run(host.sign_in(&gateway, LOGIN, &admin));
+        let revoke = |body| {
+            host.set_body(body);
+            send(&host, &gateway, "POST", "/revoke", &admin).status
+        };
+        assert_eq!((revoke("{}"), revoke(r#"{"sub":"alice"}"#)), (400, 204));
+        assert_eq!(get(&host, &gateway, "/me", &cookie).status, 401);
+        assert_eq!(get(&host, &gateway, "/me", &admin).status, 200);
     }
 
     #[test]

@@ -104,13 +104,10 @@ pub(super) struct IdRules {
 pub(super) enum Statement {
     IdToken,
     /// A userinfo response (OpenID Connect Core §5.3.2).
-    #[cfg_attr(not(feature = "gateway"), expect(dead_code, reason = "of the gateway only"))]
     Userinfo,
     /// A logout token (OpenID Connect Back-Channel Logout 1.0 §2.4).
-    #[cfg_attr(not(feature = "gateway"), expect(dead_code, reason = "of the gateway only"))]
     Logout,
     /// A signed answer of an introspection (RFC 9701 §5).
-    #[cfg_attr(not(feature = "gateway"), expect(dead_code, reason = "of the gateway only"))]
     Introspection,
 }
 

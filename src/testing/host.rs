@@ -57,6 +57,9 @@ pub(super) struct State {
     pub(super) logins: super::sign_in::Logins,
     #[cfg(feature = "gateway")]
     pub(super) records: crate::oidc::SharedRecords,
+    /// The body of the next request that is read.
+    #[cfg(feature = "gateway")]
+    pub(super) body: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for State {
@@ -82,6 +85,8 @@ impl TestHost {
             logins: super::sign_in::Logins::default(),
             #[cfg(feature = "gateway")]
             records: crate::oidc::SharedRecords::default(),
+            #[cfg(feature = "gateway")]
+            body: None,
         }))
     }
 

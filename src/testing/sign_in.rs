@@ -74,6 +74,11 @@ impl Logins {
 }
 
 impl TestHost {
+    /// Sets the body of the next request to a route that reads it: `revoke` or `backchannel_logout`.
+    pub fn set_body(&self, body: &str) {
+        self.0.with(|state| state.body = Some(body.into()));
+    }
+
     /// Logs a user in through the gateway, and returns the session as the value of a `Cookie` header. The gateway itself seals the session: it
     /// is as valid as any other.
     ///
@@ -241,6 +246,10 @@ impl LoginHost for TestHost {
 
     async fn coordinate(&self, _message: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> {
         Err(Unreachable::Network)
+    }
+
+    async fn read_body(&self, max_bytes: usize) -> Option<Vec<u8>> {
+        self.0.with(|state| state.body.take()).filter(|body| body.len() <= max_bytes)
     }
 
     fn has_shared_records(&self) -> bool {
