@@ -160,10 +160,10 @@ impl Client {
         if let Some(audience) = &self.audience {
             form::push(&mut location, self.audience_parameter, audience);
         }
-        if let ([only], None) = (self.organizations.as_slice(), transaction.request.organization()) {
-            if !only.is_empty() {
-                form::push(&mut location, "organization", only);
-            }
+        if let ([only], None) = (self.organizations.as_slice(), transaction.request.organization())
+            && !only.is_empty()
+        {
+            form::push(&mut location, "organization", only);
         }
         if !transaction.request.parameters.is_empty() {
             location.push('&');
