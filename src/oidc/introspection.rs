@@ -156,7 +156,8 @@ impl Introspection {
         // RFC 7662 §2.3: these refuse the client, so the next secret is tried.
         let refuses_client = |answer: &Incoming| matches!(answer.status, 400 | 401);
         let (issuer, accept) = (self.keys.issuer(), (None, accept));
-        let answer = self.client.send_for(issuer, &endpoint, is_basic, &parameters, accept, &refuses_client, host).await;
+        let answer =
+            self.client.send_for(issuer, &endpoint, is_basic, &parameters, accept, &refuses_client, host).await;
         let status = status_of(&answer);
         let Some(answer) =
             answer.ok().filter(|one| one.status == 200 && one.body.len() <= limits::MAX_PROVIDER_BODY_BYTES)

@@ -16,8 +16,8 @@
 //! | logout by the provider | `backchannel_logout`, `revocation` | OpenID Connect Back-Channel Logout 1.0 |
 //! | tokens for upstreams | `upstream`, `upstream_slots` | RFC 6749 §4.4, RFC 8693 |
 
-mod backchannel_logout;
 mod authorization_request;
+mod backchannel_logout;
 mod callback;
 mod client;
 mod client_assertion;
@@ -46,8 +46,8 @@ mod upstream;
 mod upstream_slots;
 mod userinfo;
 
-pub(crate) use backchannel_logout::{has_media_type, revocation_unavailable};
 pub use authorization_request::{RequestFailure, RequestOptions};
+pub(crate) use backchannel_logout::{has_media_type, revocation_unavailable};
 pub use callback::CallbackError;
 pub use client::{Client, ClientAuth, Secret};
 pub use client_assertion::ClientKey;

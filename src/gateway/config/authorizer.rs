@@ -773,7 +773,8 @@ impl<'c> Authorizer<'c> {
             );
         } else if matches!(config.client_auth(), ClientAuthMethod::Post | ClientAuthMethod::Basic)
             && client_secret.is_absent()
-            && !reader.has_error_at("authorizer.client_secret") {
+            && !reader.has_error_at("authorizer.client_secret")
+        {
             reader.error(
                 "authorizer.client_secret",
                 "is missing, and there are routes with upstream_auth: set it, or AUTH0_CLIENT_SECRET",

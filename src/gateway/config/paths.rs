@@ -25,9 +25,9 @@ use crate::gateway::{LOGIN_PATH, Routes};
 use crate::http::path::RequestPath;
 use crate::json::{Number, Value};
 use crate::jwt::{self, ClaimRule, ClaimValue, Requirements};
-use crate::oidc::UpstreamGrant;
 use crate::limits;
 use crate::oidc::StepUp;
+use crate::oidc::UpstreamGrant;
 use crate::url::HttpUrl;
 
 section! {
