@@ -178,7 +178,11 @@ impl MatchedRequest<'_> {
         host: &impl KeyHost,
         explanation: &mut Explanation,
     ) {
-        let verified = match self.gateway.verify_sender(verifier, head, token, host).await {
+        let verified = match verifier.verify_unconfirmed(token.as_str(), host).await {
+            Ok(verified) => self.gateway.confirm_sender(verified, head, token, host).await,
+            Err(error) => Err(error),
+        };
+        let verified = match verified {
             Ok((verified, _)) => verified,
             Err(VerificationError::Refused(error)) => {
                 let (expected, found) = error.compared().unwrap_or_default();

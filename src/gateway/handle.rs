@@ -138,7 +138,8 @@ impl<'g> MatchedRequest<'g> {
         if let Some(event) = event {
             event.is_cached = verifier.has_cached(text);
         }
-        let Authenticated { token: verified, next_nonce } = match self.authenticate(verifier, head, token, host).await {
+        let verified = verifier.verify_unconfirmed(text, host).await;
+        let Authenticated { token: verified, next_nonce } = match self.authenticate(verified, head, token, host).await {
             Ok(authenticated) => authenticated,
             Err(reply) => return Answer::Reply(reply),
         };

@@ -13,12 +13,12 @@ use crate::host::Level;
 use crate::http::{Reply, RequestHead, unavailable, with_dpop_challenge};
 use crate::io::UnixTime;
 use crate::jwk::KeyHost;
-use crate::jwt::{Access, Binding, VerifiedToken};
+use crate::jwt::{Access, Binding, UnconfirmedToken, VerifiedToken};
 use crate::limits;
 use crate::oidc::{LoginHost, shared_object, use_once};
 use crate::shared::Shared;
 use crate::text::concat;
-use crate::verifier::{VerificationError, Verifier};
+use crate::verifier::VerificationError;
 
 /// How the senders of tokens prove that the tokens are theirs.
 #[derive(Debug)]
@@ -94,16 +94,15 @@ impl SenderRules {
 }
 
 impl Gateway {
-    /// Verifies a token, and that it comes from the sender that it is bound to. Returns the proof, which may have been used before.
-    pub(super) async fn verify_sender(
+    /// Confirms that a verified token comes from the sender that it is bound to. Returns the proof, which may have been used before.
+    pub(super) async fn confirm_sender(
         &self,
-        verifier: &Verifier,
+        verified: UnconfirmedToken<Access>,
         head: &RequestHead<'_>,
         token: &Token,
         host: &impl KeyHost,
     ) -> Result<(VerifiedToken<Access>, Option<VerifiedProof>), VerificationError> {
         let (sender, text) = (&self.sender, token.as_str());
-        let verified = verifier.verify_unconfirmed(text, host).await?;
         let refused = VerificationError::Refused;
         let binding = verified.binding();
         let certificate = sender.certificate(head, binding).map_err(refused)?;
@@ -144,17 +143,21 @@ impl SenderRules {
 }
 
 impl MatchedRequest<'_> {
-    /// Verifies a token, and that it comes from the sender that it is bound to, with a proof that was not used before.
+    /// Confirms that a verified token comes from the sender that it is bound to, with a proof that was not used before.
     pub(super) async fn authenticate(
         &self,
-        verifier: &Verifier,
+        verified: Result<UnconfirmedToken<Access>, VerificationError>,
         head: &RequestHead<'_>,
         token: &Token,
         host: &impl LoginHost,
     ) -> Result<Authenticated, Reply> {
         let sender = &self.gateway.sender;
-        let (token, proof) = match self.gateway.verify_sender(verifier, head, token, host).await {
-            Ok(verified) => verified,
+        let confirmed = match verified {
+            Ok(verified) => self.gateway.confirm_sender(verified, head, token, host).await,
+            Err(error) => Err(error),
+        };
+        let (token, proof) = match confirmed {
+            Ok(confirmed) => confirmed,
             Err(VerificationError::Refused(error)) => return Err(self.refuse(&error)),
             Err(VerificationError::Unavailable(why)) => return Err(unavailable(why.error, why.retry_after_s)),
         };
