@@ -94,7 +94,7 @@ impl SenderRules {
 }
 
 impl Gateway {
-    /// Verifies that a token comes from the sender that it is bound to. Returns the proof, which may have been used before.
+    /// Confirms that a verified token comes from the sender that it is bound to. Returns the proof, which may have been used before.
     pub(super) async fn confirm_sender(
         &self,
         verified: UnconfirmedToken<Access>,
@@ -143,7 +143,7 @@ impl SenderRules {
 }
 
 impl MatchedRequest<'_> {
-    /// Verifies a token, and that it comes from the sender that it is bound to, with a proof that was not used before.
+    /// Confirms that a verified token comes from the sender that it is bound to, with a proof that was not used before.
     pub(super) async fn authenticate(
         &self,
         verifier: &Verifier,

@@ -268,7 +268,16 @@ impl RelyingParty {
 
     async fn verify_access_token(&self, user: &Claims, token: &str, host: &impl LoginHost) -> AccessTokenVerdict {
         let Some(verifier) = &self.access else { return AccessTokenVerdict::Refused };
-        match verifier.verify(token, host).await {
+        let verified = match verifier.verify_unconfirmed(token, host).await {
+            Ok(verified) => {
+                // The provider issued it over the connection with the client's certificate. Another proof than that there is none.
+                let certificate = verified.binding().and_then(|binding| binding.certificate);
+                let certificate = certificate.filter(|_| self.client.has_certificate());
+                verified.confirm(None, certificate.as_ref()).map_err(VerificationError::Refused)
+            }
+            Err(error) => Err(error),
+        };
+        match verified {
             Ok(token) => match self.client.check_subject(user, &token) {
                 Ok(()) => AccessTokenVerdict::Verified(token),
                 Err(mismatch) => {
