@@ -6,7 +6,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
 
-STEPS=(format lints native features no_std docs package dependencies build kernels node npm)
+STEPS=(format lints native features fuzz no_std docs package dependencies build kernels node npm)
 CHECKS=(format clippy unit texts)
 BINDINGS=(edgeward-worker edgeward-npm edgeward-cli edgeward-kernels)
 
@@ -45,6 +45,9 @@ step_texts() { node --test --test-reporter=spec tests/node/docs.test.mjs tests/n
 step_features() {
   cargo test --locked --manifest-path tests/features/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}/features" --no-fail-fast
 }
+
+# A short run of each fuzz driver, seeds and former findings first.
+step_fuzz() { scripts/fuzz.sh 1; }
 
 # The core must build for a target without std, with the fewest and with all features.
 step_no_std() {

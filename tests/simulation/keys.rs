@@ -33,6 +33,8 @@ pub(crate) struct Keys {
     next: ToyKey,
     /// Since when the provider has been answering without faults.
     pub(crate) healthy_ms: i64,
+    /// Until when sets from before the clock went back may look newer than they are.
+    settled_ms: i64,
 }
 
 /// What an instance has seen of the keys.
@@ -83,7 +85,7 @@ impl Keys {
         let is_remembered = by.known.contains(&key) && by.current_ms.is_some_and(|at| now_ms - at < STALE_MS);
         let can_be_fetched =
             now_ms - published.since_ms.max(self.healthy_ms) > COOLDOWN_MS && now_ms - self.healthy_ms > RECOVERY_MS;
-        is_remembered || can_be_fetched
+        now_ms > self.settled_ms && (is_remembered || can_be_fetched)
     }
 
     /// Returns whether no instance with this knowledge may accept tokens of this key any more.
@@ -111,6 +113,10 @@ impl Keys {
             published.since_ms = published.since_ms.max(now_ms + by_ms.abs());
         }
         self.healthy_ms = self.healthy_ms.max(now_ms + by_ms.abs());
+        if by_ms < 0 {
+            // One from the future counts as fetched when that time has come, and is fresh then.
+            self.settled_ms = self.settled_ms.max(now_ms - by_ms + FRESH_MS * i64::from(-by_ms > MAX_SET_BACK_MS));
+        }
     }
 }
 

@@ -452,8 +452,9 @@ impl Simulation {
             return;
         }
         if response.status == 401 && target == "/app" {
-            // It was allowed to be lost.
-            self.users[number] = User::default();
+            // It was allowed to be lost. Other answers of this session may still arrive.
+            let name = std::mem::take(&mut self.users[number].name);
+            self.users[number] = User { name, ..User::default() };
             return;
         }
         let credential = Credential::User(number);
