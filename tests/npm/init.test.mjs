@@ -23,7 +23,7 @@ const TENANTS = {
   google: [],
   supabase: ["--domain", "abcdefgh.supabase.co"],
   workos: ["--client-id", "client_01"],
-  firebase: [],
+  firebase: ["--audience", "my-project"],
   cloudflare_access: ["--domain", "team.cloudflareaccess.com"],
   github_actions: ["--repository", "octo-org/app"],
   oidc: ["--issuer", "https://login.example.com"],
@@ -45,7 +45,7 @@ describe("init", () => {
   it("writes a project for every provider that checks without errors, and tells what to register", async () => {
     const written = [];
     for (const [provider, tenant] of Object.entries(TENANTS)) {
-      for (const kind of [["--site", "--client-id", "web", "--url", "https://shop.example.com"], ["--api", ...(provider === "okta" ? [] : ["--audience", "https://api.example.com"])]]) {
+      for (const kind of [["--site", "--client-id", "web", "--url", "https://shop.example.com"], ["--api", ...(["okta", "firebase"].includes(provider) ? [] : ["--audience", "https://api.example.com"])]]) {
         const { folder, code, stdout, stderr } = await init(["--provider", provider, ...kind, ...tenant]);
         if (ONLY[provider] !== undefined && ONLY[provider] !== kind[0]) {
           assert.deepEqual([code, stdout], [2, ""]);

@@ -41,7 +41,7 @@ Usage: edgeward init --site | --api [OPTION ...] [FOLDER]
                          google is for sites only; for APIs only: ${providersFor("api")}
   --domain DOMAIN        the domain of the tenant, such as ${PROVIDERS.auth0.example}; for ${providersAsking("domain")}
   --issuer URL           the issuer; for ${providersAsking("issuer")}
-  --audience AUDIENCE    the identifier of the API, as the provider writes it into access tokens
+  --audience AUDIENCE    the identifier of the API, as the provider writes it into access tokens; for firebase, the id of the project
   --client-id ID         the client of the login, as registered at the provider; for workos, the application
   --repository NAME      the repository whose workflows may call the API; for github_actions
   --url URL              the site as browsers see it, once deployed; https://app.example.com by default
