@@ -21,6 +21,8 @@ export interface GatewayConfig {
   login?: LoginConfig;
   /** The API, as described to its clients (RFC 9728). */
   protected_resource?: ResourceConfig;
+  /** A signed statement for origins about who calls. */
+  identity_token?: IdentityTokenConfig;
   /** Cross-origin requests of scripts. */
   cors?: CorsConfig;
   /** The gateway's own pages. */
@@ -67,8 +69,8 @@ export interface AuthorizerConfig {
   types?: string | readonly string[];
   /** Largest age of a token since `iat`, in seconds. */
   max_token_age_s?: number | `${number}` | Placeholder;
-  /** One of these must be the token's `org_id` or `org_name`. */
-  organizations?: string | readonly string[];
+  /** One of these must be the token's `org_id`, or its `org_name` in any letter case; logins request it if it is the only one. `false`: tokens and users of an organization are refused. */
+  organizations?: string | readonly string[] | false;
   /** Only tokens of these clients are accepted (`client_id`, else `azp`). In ID tokens, `azp` may be one of them, or `client_id`. */
   clients?: string | readonly string[];
   /** Audiences that ID tokens may name besides `client_id`. */
@@ -101,6 +103,12 @@ export interface AuthorizerConfig {
   token_from?: readonly TokenSourceConfig[];
   /** The claims that must be equal before the rights of an access token count for the user of an ID token. */
   subject_match?: SubjectMatchConfig;
+  /** Tokens that are bound to a key of their client (DPoP, RFC 9449), which come with the scheme `DPoP` and a proof: accepted beside bearer tokens (`allowed`), or alone (`required`). A bound token without its proof is refused in any case. See [docs/bound-tokens.md](bound-tokens.md). Default: `"off"`. */
+  dpop?: "off" | "allowed" | "required" | Placeholder;
+  /** Secrets of at least 32 characters each. With them, a proof needs a nonce that the gateway has given out. The first makes nonces, all are recognized. */
+  dpop_nonce_secret?: string | readonly string[];
+  /** Tokens that are bound to a client certificate (mutual TLS, RFC 8705), which the client must have presented to Cloudflare: `allowed` or `required`, likewise. Default: `"off"`. */
+  mtls?: "off" | "allowed" | "required" | Placeholder;
   /** Accepts opaque access tokens of the issuer, about which the provider is asked. Without it, they are refused. */
   introspection?: IntrospectionConfig;
   /** The private keys of `"client_auth": "private_key_jwt"`, in PKCS#8 (PEM) or as JWK, from secrets: RSA, P-256, P-384 or Ed25519 (as JWK). The `kid` is that of the JWK, or the key's thumbprint (RFC 7638). Of a list the first signs, and the next is tried once when the provider answers `invalid_client`. */
@@ -117,6 +125,8 @@ export interface AuthorizerConfig {
   authorization_details?: readonly { readonly type: string; readonly [property: string]: unknown }[];
   /** `fapi2_sp`: sets and checks what the FAPI 2.0 Security Profile requires; see [docs/fapi.md](fapi.md). */
   fapi?: "fapi2_sp" | Placeholder;
+  /** Private keys that decrypt access tokens, which are signed inside. Without it, encrypted ones are refused. */
+  decryption_keys?: readonly DecryptionKeyConfig[];
 }
 
 /** A rule on a claim that is a text, a list of texts, or a boolean. All conditions must be met; a claim that is absent or of another form meets none. */
@@ -181,6 +191,8 @@ export interface IntrospectionConfig {
   endpoint?: string;
   /** Whether answers must be signed JWTs (RFC 9701). Signed ones are verified in any case. Default: `false`. */
   signed?: boolean;
+}
+
 /** The signature of authorization requests (RFC 9101). With it, only `client_id` and the signed request are sent to the provider. */
 export interface JarConfig {
   /** The private key, in PKCS#8 (PEM) or as a JWK; another one than `authorizer.private_key`. */
@@ -189,10 +201,22 @@ export interface JarConfig {
   private_key_alg?: "RS256" | "RS384" | "PS256" | "ES256" | "ES384" | "EdDSA" | Placeholder;
 }
 
+/** A key that decrypts access tokens. */
+export interface DecryptionKeyConfig {
+  /** An RSA key as PKCS#8 PEM or JWK. */
+  key: string;
+  /** The `kid` in the header of tokens. Without it: that of the JWK, else the thumbprint of the public key. */
+  kid?: string;
+  /** The only algorithm that it is for. Without it: that of the JWK, else all but `RSA-OAEP`, which uses SHA-1. */
+  alg?: "RSA-OAEP-256" | "RSA-OAEP-384" | "RSA-OAEP-512" | "RSA-OAEP" | Placeholder;
+}
+
 /** The authorizer of a host. */
 export interface HostConfig {
   /** The name of one of `authorizers`. */
   authorizer: string;
+  /** The organization of this host, by `org_id` or name, in place of `authorizer.organizations`: logins request it, and only its tokens and users are accepted. The callback is that of the authorizer, on this host. */
+  organization?: string;
 }
 
 /** The sealed cookie that holds a login. */
@@ -239,9 +263,23 @@ export interface ResourceConfig {
   scopes_supported?: string | readonly string[];
 }
 
+/** A short-lived JWT about the caller, signed by the gateway, for every origin and service. Routes of the type `jwks` publish its keys. */
+export interface IdentityTokenConfig {
+  /** The token's `iss`: the gateway, such as `https://app.example.com`. */
+  issuer: string;
+  /** The token's `aud`, which origins check. */
+  audience: string;
+  /** A private key as PKCS#8 PEM or JWK, P-256 (ES256) or RSA (RS256). Of a list the first signs, and all are published. */
+  private_key: string | readonly string[];
+  /** Seconds until the token expires. It is sent for half of them. Default: `60`. */
+  ttl_s?: number | `${number}` | Placeholder;
+  /** The header that holds the token. That of a client is always removed. Default: `"X-Identity-Token"`. */
+  header?: string;
+}
+
 /** Cross-origin requests of scripts. Preflight requests are answered before any authentication. */
 export interface CorsConfig {
-  /** Exact origins, `https://*.example.com` for one more label, or `*`. */
+  /** Exact origins, `https://*.example.com` for one more label, which may have a prefix and a suffix (`https://app-*.example.com`), or `*`. `https://{organization_name}.example.com` stands for the organization of the host, if it is given by name. */
   allow_origins: string | readonly string[];
   /** Methods that scripts of these origins may use. Default: `["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]`. */
   allow_methods?: string | readonly string[];
@@ -307,7 +345,7 @@ export interface PathConfig {
   method: string | readonly string[];
   /** Exact, with `{param}` segments, or ending in `{*rest}`. The most specific path decides, then the method. */
   path: string;
-  /** Whether a token or session is needed. Without it: `none` for `login`, `callback` and `logout`, else `required`. `true` is `required`, `false` is `none`. */
+  /** Whether a token or session is needed. Without it: `none` for `login`, `callback`, `logout`, `jwks` and `customer_edge`, else `required`. `true` is `required`, `false` is `none`. */
   auth?: "required" | "optional" | "none" | Placeholder | boolean;
   /** What opens the route: a session, a bearer token, or either. A bearer token is refused where only sessions count, and a session is ignored where only tokens do. Default: `"any"`. */
   credentials?: "any" | "session" | "bearer" | Placeholder;
@@ -323,6 +361,10 @@ export interface PathConfig {
   organizations?: string | readonly string[];
   /** Rules on other claims, all of which must be met: claim names, each with the text that the claim must be, or with a rule; or a list of rules. */
   claims?: Readonly<Record<string, string | boolean | ClaimRuleConfig>> | readonly ClaimRuleConfig[];
+  /** The login must have been one of these: values of the claim `acr`. Browser navigations are sent to log in so, API clients get 401 (RFC 9470). */
+  acr?: string | readonly string[];
+  /** Longest time since the user last entered credentials, the claim `auth_time`, in seconds. Otherwise as for `acr`. */
+  max_age?: number | `${number}` | Placeholder;
   /** The answer to a request without token and session. `auto`: browser navigations are sent to log in, API clients get 401. `login`: every request that can be redirected is sent to log in. `401`: always 401. Default: `"auto"`. */
   on_unauthenticated?: "auto" | "login" | "401" | Placeholder | 401;
   /** The answer where a right is missing: 403, or a path to redirect to, which must not require the same right. Default: `403`. */
@@ -413,6 +455,18 @@ export interface RespondConfig {
   body?: string | object;
 }
 
+/** The edge of a custom domain for mTLS. Only the headers of the certificate are added. */
+export interface CustomerEdgeConfig {
+  /** The forwarding target of the custom domain. */
+  url: string;
+  /** The key of the custom domain, for `cname-api-key`. */
+  api_key: string;
+  /** Whether certificates of unknown issuers pass, as `client-certificate-ca-verified: FAILED`. Default: `false`. */
+  self_signed?: boolean;
+  /** As for `http_proxy`. */
+  timeout_ms?: number | `${number}` | Placeholder;
+}
+
 /** What answers the requests of a route. */
 export type IntegrationConfig =
   /** Forwards requests to an HTTP origin. */
@@ -436,4 +490,10 @@ export type IntegrationConfig =
   /** Receives the provider's logout tokens (OpenID Connect Back-Channel Logout) and ends the sessions that they name, everywhere. */
   | ({ type: "backchannel_logout" })
   /** Ends sessions and bearer tokens that the body names. The route must require authentication and a right. */
-  | ({ type: "revoke" });
+  | ({ type: "revoke" })
+  /** Answers with the public keys of `identity_token`. */
+  | ({ type: "jwks" })
+  /** Forwards `/oauth/token`, `/oauth/par` or `/userinfo` to an Auth0 tenant, with the client's certificate. */
+  | ({ type: "customer_edge" } & CustomerEdgeConfig)
+  /** Answers with the state of the gateway, for its operators: outcomes, refusals, issuers and keys. Needs `auth` and a scope, permission, role, organization or claim. */
+  | ({ type: "status" });
