@@ -8,8 +8,9 @@ use crate::support::toy::{ToyKey, toy_jwk};
 
 /// How long an instance may use a set, in milliseconds: its freshness lifetime.
 const FRESH_MS: i64 = 600_000;
-/// How long after its last fetch, at most, an instance fetches again for an unknown key, in milliseconds, and some time to do so.
-const COOLDOWN_MS: i64 = 35_000;
+/// How long after it was published, at most, an instance learns of a key, in milliseconds: the set of the edge cache may be as old as the
+/// cooldown, and the instance fetches again after another one.
+const COOLDOWN_MS: i64 = 65_000;
 /// How long after the last fault, at most, an instance fetches again, in milliseconds: the longest pause, and the cooldown.
 const RECOVERY_MS: i64 = 70_000;
 /// How long instances use keys of a provider that is down, in milliseconds, with a margin.
