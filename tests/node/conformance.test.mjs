@@ -1,11 +1,13 @@
 // docs/forwarding.md, row by row: what arrives at an origin that records every byte, and what arrives at the client.
 
 import assert from "node:assert/strict";
+import { createHash, randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { brotliCompressSync, gzipSync, zstdCompressSync } from "node:zlib";
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from "jose";
 import { assertProblem, authorizer, bearer, openSocket, proxy } from "./support/gateway.mjs";
 import { delay, serve } from "./support/http.mjs";
 import { startOrigin } from "./support/origin.mjs";
@@ -64,20 +66,35 @@ const worker = await startWorker({
     },
   },
 });
-after(() => Promise.all([worker.stop(), origin.stop(), sockets.stop(), issuer.stop(), events.close()]));
+const boundWorker = await startWorker({
+  config: { authorizer: { ...authorizer(issuer), dpop: "allowed", dpop_nonce_secret: SECRET }, paths: [route("/private/{*rest}", {}, "required")] },
+});
+after(() => Promise.all([worker.stop(), boundWorker.stop(), origin.stop(), sockets.stop(), issuer.stop(), events.close()]));
 
 /** Sends a request, answered with these bytes; returns what the client and the origin got. */
-async function send(request, answer) {
+async function send(request, answer, to = worker) {
   origin.reset();
   if (answer !== undefined) origin.answer = answer;
   const { headers = [], ...more } = typeof request === "string" ? { target: request } : request;
-  const got = await worker.request({ ...more, headers: [["Host", HOST], ...headers] });
+  const got = await to.request({ ...more, headers: [["Host", HOST], ...headers] });
   return { got, arrived: origin.requests.at(-1) };
 }
 
 const authorization = () => ["Authorization", bearer(issuer.token()).authorization];
 const everywhere = () => [["/public/x", []], ["/private/x", [authorization()]]];
 const valuesOf = ({ headers }, name) => headers.filter(([given]) => given.toLowerCase() === name.toLowerCase()).map(([, value]) => value);
+
+/** Sends a request with a token bound to a key, and a proof of it with the nonce that the gateway wants. */
+async function sendBound(answer) {
+  const { privateKey, publicKey } = await generateKeyPair("ES256");
+  const jwk = await exportJWK(publicKey);
+  const token = issuer.token({ claims: { cnf: { jkt: await calculateJwkThumbprint(jwk) } } });
+  const claims = { htm: "GET", htu: `http://${HOST}/private/x`, ath: createHash("sha256").update(token).digest("base64url") };
+  const prove = (more) => new SignJWT({ ...claims, ...more, jti: randomUUID() }).setProtectedHeader({ alg: "ES256", typ: "dpop+jwt", jwk }).setIssuedAt().sign(privateKey);
+  const request = async (more) => ({ target: "/private/x", headers: [["Authorization", `DPoP ${token}`], ["DPoP", await prove(more)]] });
+  const { got } = await send(await request({}), undefined, boundWorker);
+  return send(await request({ nonce: valuesOf(got, "dpop-nonce")[0] }), answer, boundWorker);
+}
 
 /** Headers arrive as they were sent, once each, on public and private routes. */
 async function arriveUnchanged(headers, more = {}) {
@@ -192,6 +209,11 @@ const REQUESTS = {
       assert.deepEqual((await send({ target, headers: [header] })).arrived.values("authorization"), kept ?? [header[1]], target);
     }
   }],
+  "`DPoP`": ["unchanged", async () => {
+    await arriveUnchanged([["DPoP", "no.proof.atall"]]);
+    const { arrived } = await sendBound();
+    assert.deepEqual([arrived.values("dpop"), arrived.values("authorization")], [[], []]);
+  }],
   "identity, client address, previous proxies, method override": ["removed", async () => {
     const names = ["X-User-Id", "x_user_id", "Remote-User", "X-Real-IP", "Forwarded", "X-Forwarded-User", "X-Original-URL", "X-HTTP-Method-Override"];
     for (const [target, own] of [...everywhere(), ["/off/x", []]]) {
@@ -295,6 +317,11 @@ const ANSWERS = {
     const { got } = await send({ target: "/private/x", headers: [["Cookie", old]] }, answering("Set-Cookie: own=1"));
     assert.equal(got.status, 200, got.text);
     assert.deepEqual(valuesOf(got, "set-cookie").map((line) => line.split("=")[0]), ["own", "__Host-edgeward"]);
+  }],
+  "`DPoP-Nonce`": ["added", async () => {
+    const { got } = await sendBound(answering("DPoP-Nonce: of the origin"));
+    assert.equal(valuesOf(got, "dpop-nonce").length, 1);
+    assert.notEqual(valuesOf(got, "dpop-nonce")[0], "of the origin");
   }],
   "`Location`, `Content-Location`, `Refresh` to the route's own origin": ["mapped", async () => {
     for (const name of REFERENCES) {
