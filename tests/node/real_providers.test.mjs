@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { delay } from "./support/http.mjs";
 import { startBetterAuth } from "./support/better_auth.mjs";
 import { Browser, SITE } from "./support/browser.mjs";
 import { CANAILLE, startCanaille } from "./support/canaille.mjs";
@@ -166,6 +167,8 @@ for (const [name, { start, skip, login, fill, deny, refresh, api, scope }] of Ob
         const { browser } = await loggedIn();
         const copy = browser.cookieHeader();
         await browser.open("/logout");
+        // The logout does not wait for the revocation, which the restart must not cut off.
+        await delay(1000);
         await worker.restart();
         const headers = { host: new URL(SITE).host, origin: SITE, cookie: copy };
         const refused = await read(worker.request({ method: "POST", target: "/refresh", headers }));
