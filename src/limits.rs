@@ -394,8 +394,14 @@ pub const REVOCATION_FRESH_MS: i64 = 1000;
 /// Timeout of a message about revocations, in milliseconds: far more than a Durable Object on another continent takes.
 pub const REVOCATION_TIMEOUT_MS: u32 = 2000;
 
+/// How long a request waits for another one's look-up before it asks itself, in milliseconds: the other one may have been cancelled.
+pub const REVOCATION_LEASE_MS: i64 = 250;
+
 /// Revocation records that an instance caches, absent ones included.
 pub const REVOCATION_CACHE_ENTRIES: usize = 1024;
+
+/// Objects with the records of one client: every instance that its users reach reads one of them each second.
+pub const CLIENT_RECORD_OBJECTS: u8 = 8;
 
 /// Longest lifetime of bearer tokens that can be configured for revocation, in seconds: a year.
 pub const MAX_TOKEN_LIFETIME_S: u32 = 31_536_000;
@@ -411,6 +417,10 @@ pub const INTROSPECTION_REFUSED_MS: i64 = 5000;
 
 /// Pause before the provider is asked again about a token for which it gave no answer, in milliseconds.
 pub const INTROSPECTION_PAUSE_MS: i64 = 1000;
+
+/// Answers above [`TOKEN_CACHE_MAX_TOKEN_BYTES`] that an instance caches: at most 1 MiB.
+pub const INTROSPECTION_LARGE_ENTRIES: usize = 16;
+
 /// Lifetime of a client assertion, in seconds: time to reach the provider, and the difference of the clocks.
 pub const CLIENT_ASSERTION_S: i64 = 60;
 

@@ -281,6 +281,12 @@ impl<K> Verifier<K> {
         Some((issuer.rules.issuer(), issuer.rules.audiences(), issuer.rules.algorithms()))
     }
 
+    /// Returns how far the clock of this issuer may be ahead, in seconds.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn clock_skew_s(&self, issuer: &str) -> Option<u32> {
+        self.inner.issuers.iter().find(|one| one.rules.names_issuer(issuer)).map(|one| one.rules.clock_skew_s())
+    }
+
     /// Checks what the first issuer says of an opaque token by the policy of its signed ones.
     #[cfg(feature = "gateway")]
     pub(crate) fn verify_introspected(

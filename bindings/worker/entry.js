@@ -78,6 +78,7 @@ export class EdgewardSessions {
     this.#ctx = ctx;
     this.#env = env;
     this.#config = config;
+    this.#records = new SharedRecords(ctx.storage);
   }
 
   /**
@@ -95,12 +96,9 @@ export class EdgewardSessions {
 
   async #shared(action, request) {
     try {
-      this.#records ??= new SharedRecords(this.#ctx.storage);
       const [status, text] = await this.#records.handle(action, await request.text());
       return new Response(text, { status });
     } catch (error) {
-      // What is stored is read again.
-      this.#records = undefined;
       return failed(error);
     }
   }
@@ -122,9 +120,9 @@ export class EdgewardSessions {
   async alarm() {
     const { storage } = this.#ctx;
     const until = await storage.get("until");
-    if (until === undefined) return (this.#records ??= new SharedRecords(storage)).deleteExpired();
+    if (until === undefined) await this.#records.deleteExpired();
     // An alarm that was already due when it was set again still fires.
-    if (Date.now() < until) await storage.setAlarm(until);
+    else if (Date.now() < until) await storage.setAlarm(until);
     else await storage.deleteAll();
   }
 }

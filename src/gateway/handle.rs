@@ -182,24 +182,13 @@ impl<'g> MatchedRequest<'g> {
         host: &impl LoginHost,
         event: &mut Option<RequestEvent<'g>>,
     ) -> Answer<'g> {
-        if let Some(revocations) = &self.gateway.revocations {
-            match revocations.ends_session(&session, host).await {
-                Ok(false) => {}
-                Ok(true) => {
-                    // Its cookie stays: by the time the response arrives, the browser may hold that of a new login under the same name.
-                    let answer = self.answer_anonymous(head, None, host).await;
-                    let answer = self.observed(answer, head, host, event).await;
-                    return answer.with_session(SessionContext {
-                        party: Arc::clone(party),
-                        session,
-                        cookies: Vec::new(),
-                    });
-                }
-                Err(RevocationUnavailable) => return Answer::Reply(revocation_unavailable()),
-            }
+        if let Some(answer) = self.answer_revoked(head, party, &session, false, host, event).await {
+            return answer;
         }
+        let mut has_waited = false;
         let mut is_changed = party.sessions.should_rewrite_cookie(&session, host.now());
         if session.needs_refresh(host.now()) && !self.is_refresh() {
+            has_waited = true;
             let refreshed = party.refresh(&session, head.client_address(), host).await;
             if let Some(event) = event {
                 event.is_refreshed = Some(matches!(refreshed, Refreshed::Session(_)));
@@ -217,11 +206,16 @@ impl<'g> MatchedRequest<'g> {
         }
         let mut verdict = None;
         if session.has_unverified_access_token() {
+            has_waited = true;
             let (verified, updated) = party.reverify_access_token(&session, host).await;
             verdict = Some(verified);
             if let Some(updated) = updated {
                 (session, is_changed) = (Arc::new(updated), true);
             }
+        }
+        // It may have been revoked meanwhile.
+        if has_waited && let Some(answer) = self.answer_revoked(head, party, &session, is_changed, host, event).await {
+            return answer;
         }
         if let Some(event) = event {
             event.session = Some(Arc::clone(&session));
@@ -230,6 +224,32 @@ impl<'g> MatchedRequest<'g> {
         let answer = self.observed(answer, head, host, event).await;
         let cookies = if is_changed { party.changed_cookies(head, &session, host) } else { Vec::new() };
         answer.with_session(SessionContext { party: Arc::clone(party), session, cookies })
+    }
+
+    /// Answers a request whose session was revoked, or may have been; `None` if it counts.
+    async fn answer_revoked(
+        &self,
+        head: &RequestHead<'_>,
+        party: &Arc<RelyingParty>,
+        session: &Arc<Session>,
+        is_changed: bool,
+        host: &impl LoginHost,
+        event: &mut Option<RequestEvent<'g>>,
+    ) -> Option<Answer<'g>> {
+        let (answer, cookies) = match self.gateway.revocations.as_ref()?.ends_session(session, host).await {
+            Ok(false) => return None,
+            Ok(true) => {
+                // Its cookie stays: by the time the response arrives, the browser may hold that of a new login under the same name.
+                let answer = self.answer_anonymous(head, None, host).await;
+                (self.observed(answer, head, host, event).await, Vec::new())
+            }
+            Err(RevocationUnavailable) => {
+                // The former refresh token may be used up.
+                let cookies = if is_changed { party.changed_cookies(head, session, host) } else { Vec::new() };
+                (Answer::Reply(revocation_unavailable()), cookies)
+            }
+        };
+        Some(answer.with_session(SessionContext { party: Arc::clone(party), session: Arc::clone(session), cookies }))
     }
 
     async fn answer_for_session(

@@ -6,6 +6,7 @@ use super::Gateway;
 use super::matched::Caller;
 use crate::http::{PRIVATE, Reply, RequestHead};
 use crate::json::{Document, Value};
+use crate::jwt::Tenants;
 use crate::limits;
 use crate::oidc::{LoginHost, RevocationUnavailable, Revoked, has_media_type, revocation_unavailable};
 
@@ -32,22 +33,21 @@ impl Gateway {
         let Some(order) = body.and_then(Order::parse) else { return malformed() };
         // Each issuer names its users, sessions, tokens and clients.
         let issuer = order.issuer.as_deref().or(caller.claims.issuer()).unwrap_or_default();
-        if !self.names_issuer(issuer) {
+        let skew_s = self.verifier.as_ref().and_then(|verifier| verifier.clock_skew_s(issuer));
+        let is_of_login = self.login.as_ref().is_some_and(|login| login.names_issuer(issuer));
+        // A template stands for the issuers of tenants, and issues nothing.
+        if skew_s.is_none() && !is_of_login || Tenants::has_template(issuer) {
             return Reply::problem(400, "issuer_unknown", "The gateway accepts nothing from this issuer.");
         }
-        let until_s = match order.kind {
-            Revoked::Token => limits::MAX_NUMERIC_DATE as i64,
-            _ => host.now().secs(),
+        let (until_s, tokens_until_s) = match order.kind {
+            Revoked::Token => (limits::MAX_NUMERIC_DATE as i64, limits::MAX_NUMERIC_DATE as i64),
+            // The issuer's clock may be ahead, as far as its tokens are accepted.
+            _ => (host.now().secs(), host.now().secs().saturating_add(skew_s.unwrap_or_default().into())),
         };
-        match revocations.revoke(order.kind, (issuer, &order.value), until_s, true, host).await {
+        match revocations.revoke(order.kind, (issuer, &order.value), until_s, Some(tokens_until_s), host).await {
             Ok(()) => Reply::new(204).with("cache-control", PRIVATE),
             Err(RevocationUnavailable) => revocation_unavailable(),
         }
-    }
-
-    fn names_issuer(&self, issuer: &str) -> bool {
-        self.verifier.as_ref().is_some_and(|verifier| verifier.rules_of(issuer).is_some())
-            || self.login.as_ref().is_some_and(|login| login.names_issuer(issuer))
     }
 }
 

@@ -454,6 +454,12 @@ impl Rules {
         &self.algorithms
     }
 
+    /// Returns the tolerated difference of the clocks, in seconds.
+    #[cfg(feature = "gateway")]
+    pub(crate) const fn clock_skew_s(&self) -> u32 {
+        self.clock_skew_s
+    }
+
     /// Returns whether the issuer is a template of those of tenants.
     pub(crate) fn has_tenants(&self) -> bool {
         self.tenants.is_some()

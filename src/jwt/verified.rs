@@ -46,6 +46,18 @@ pub(super) struct Times {
     pub(super) until: f64,
 }
 
+#[cfg(feature = "gateway")]
+impl Verified {
+    pub(crate) const fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Returns `exp`, in seconds since 1970.
+    pub(crate) const fn expires_at(&self) -> f64 {
+        self.times.exp
+    }
+}
+
 impl Verified {
     pub(crate) fn header(&self) -> &Header {
         &self.header

@@ -107,11 +107,12 @@ impl RelyingParty {
             return Ok(Some(LogoutRefusal::Replayed));
         }
         let until_s = match logout.kind {
-            // A login that is under way may still begin a session of the provider's session that has ended.
-            Revoked::Session => limits::MAX_NUMERIC_DATE as i64,
+            // A login that is under way may still begin a session of the provider's session that has ended. Not later ones: some providers
+            // use a `sid` again.
+            Revoked::Session => host.now().secs().saturating_add(limits::LOGIN_LIFETIME_S),
             _ => host.now().secs(),
         };
-        revocations.revoke(logout.kind, (issuer, logout.value), until_s, false, host).await?;
+        revocations.revoke(logout.kind, (issuer, logout.value), until_s, None, host).await?;
         // Last, so that the provider can repeat a logout that failed.
         let written = raise_record(used, USED, (1, logout.until), timeout_ms, host).await;
         written.map(|()| None).map_err(|_| RevocationUnavailable)

@@ -58,25 +58,60 @@ pub(crate) enum IntrospectionError {
 pub(crate) struct IntrospectionCache(Shared<Cache>);
 
 struct Cache {
-    active: TextCache<Slot>,
-    /// Questions under way and refusals: anyone can cause them, and they must not evict tokens that are active.
-    others: TextCache<Slot>,
+    active: TextCache<Answer>,
+    /// Active tokens with large answers: few, which bounds the memory.
+    large: TextCache<Answer>,
+    /// Refusals: anyone can cause them, and they must not evict tokens that are active.
+    refused: TextCache<Answer>,
+    /// When the newest request that is under way asked, in milliseconds. Anyone can cause those, too.
+    asking: TextCache<i64>,
 }
 
 #[derive(Clone)]
-struct Slot {
+struct Answer {
     /// When the provider was asked, in milliseconds.
     asked_ms: i64,
-    /// `None` while it is asked.
-    outcome: Option<Outcome>,
+    outcome: Outcome,
 }
 
 type Outcome = Result<UnconfirmedToken<Access>, IntrospectionError>;
 
 impl Default for IntrospectionCache {
     fn default() -> Self {
-        let cache = || TextCache::new(limits::TOKEN_CACHE_ENTRIES, usize::MAX);
-        Self(Shared::new(Cache { active: cache(), others: cache() }))
+        let cache = |entries| TextCache::new(entries, usize::MAX);
+        Self(Shared::new(Cache {
+            active: cache(limits::TOKEN_CACHE_ENTRIES),
+            large: cache(limits::INTROSPECTION_LARGE_ENTRIES),
+            refused: cache(limits::TOKEN_CACHE_ENTRIES),
+            asking: TextCache::new(limits::TOKEN_CACHE_ENTRIES, usize::MAX),
+        }))
+    }
+}
+
+impl Cache {
+    fn find(&self, key: &str) -> Option<&Answer> {
+        [&self.active, &self.large, &self.refused].into_iter().find_map(|answers| answers.find(key))
+    }
+
+    /// Stores an answer in place of an older one, and ends the wait for it.
+    fn insert(&mut self, key: &str, answer: Answer) {
+        if self.asking.find(key) == Some(&answer.asked_ms) {
+            self.asking.remove(key);
+        }
+        if self.find(key).is_some_and(|other| other.asked_ms > answer.asked_ms) {
+            return;
+        }
+        for answers in [&mut self.active, &mut self.large, &mut self.refused] {
+            answers.remove(key);
+        }
+        let answers = match &answer.outcome {
+            Ok(token) if token.verified().claims().as_json().len() > limits::TOKEN_CACHE_MAX_TOKEN_BYTES => {
+                &mut self.large
+            }
+            Ok(_) => &mut self.active,
+            Err(_) => &mut self.refused,
+        };
+        answers.insert(key, answer);
     }
 }
 
@@ -92,39 +127,47 @@ pub(crate) fn is_opaque(token: &str) -> bool {
 }
 
 impl Introspection {
-    /// Returns what the provider says of an opaque token, at most [`cache_ms`](Self::cache_ms) ago. One request asks for all.
+    /// Returns what the provider says of an opaque token: at most [`cache_ms`](Self::cache_ms) ago, or since this call. One request asks
+    /// for all, unless it takes longer than its lease.
     pub(crate) async fn verify(&self, token: &str, host: &impl LoginHost) -> Outcome {
         if token.len() > limits::MAX_TOKEN_BYTES {
             return Err(IntrospectionError::Refused(VerifyError::TokenTooLarge { bytes: token.len() }));
         }
         let key = base64url::encode(&sha256(token.as_bytes()));
+        let (started_ms, mut has_waited) = (host.now().millis(), false);
         for _ in 0..limits::MAX_POLLS {
             let now = host.now();
-            let found = self.cache.0.with(|cache| {
-                let is_usable = |slot: &&Slot| slot.is_usable(self.cache_ms, now.millis());
-                let active = cache.active.find(&key).filter(is_usable).cloned();
-                let found = active.or_else(|| cache.others.find(&key).filter(is_usable).cloned());
-                if found.is_none() {
-                    cache.others.insert(&key, Slot { asked_ms: now.millis(), outcome: None });
+            let now_ms = now.millis();
+            let turn = self.cache.0.with(|cache| {
+                // A slow answer, or one that is not cached, still counts for the requests that have waited for it.
+                let counts = |answer: &&Answer| {
+                    has_waited && (started_ms..=now_ms).contains(&answer.asked_ms)
+                        || answer.is_fresh(self.cache_ms, now_ms)
+                };
+                if let Some(answer) = cache.find(&key).filter(counts) {
+                    return Turn::Answered(answer.outcome.clone());
                 }
-                found
+                let is_leased = |at_ms: &i64| (0..limits::FETCH_LEASE_MS).contains(&now_ms.saturating_sub(*at_ms));
+                if cache.asking.find(&key).is_some_and(is_leased) {
+                    return Turn::Wait;
+                }
+                cache.asking.insert(&key, now_ms);
+                Turn::Ask
             });
-            match found.map(|slot| slot.outcome) {
-                Some(None) => host.sleep(limits::FETCH_POLL_MS).await,
-                Some(Some(outcome)) => {
+            match turn {
+                Turn::Wait => {
+                    has_waited = true;
+                    host.sleep(limits::FETCH_POLL_MS).await;
+                }
+                Turn::Answered(outcome) => {
                     let verified = outcome?;
                     self.tokens.recheck(&verified, now).map_err(IntrospectionError::Refused)?;
                     return Ok(verified);
                 }
-                None => {
+                Turn::Ask => {
                     let outcome = self.ask(token, host).await;
-                    let slot = Slot { asked_ms: now.millis(), outcome: Some(outcome.clone()) };
-                    self.cache.0.with(|cache| {
-                        cache.active.remove(&key);
-                        cache.others.remove(&key);
-                        let place = if outcome.is_ok() { &mut cache.active } else { &mut cache.others };
-                        place.insert(&key, slot);
-                    });
+                    let answer = Answer { asked_ms: now_ms, outcome: outcome.clone() };
+                    self.cache.0.with(|cache| cache.insert(&key, answer));
                     return outcome;
                 }
             }
@@ -219,13 +262,21 @@ impl Introspection {
     }
 }
 
-impl Slot {
-    fn is_usable(&self, cache_ms: i64, now_ms: i64) -> bool {
+/// What a request does next.
+enum Turn {
+    Answered(Outcome),
+    Wait,
+    Ask,
+}
+
+impl Answer {
+    fn is_fresh(&self, cache_ms: i64, now_ms: i64) -> bool {
         let lifetime_ms = match &self.outcome {
-            None => limits::FETCH_TIMEOUT_MS.into(),
-            Some(Ok(_)) => cache_ms,
-            Some(Err(IntrospectionError::Unavailable)) => limits::INTROSPECTION_PAUSE_MS,
-            Some(Err(_)) => cache_ms.min(limits::INTROSPECTION_REFUSED_MS),
+            // RFC 7662 §4: not beyond `exp`, whatever the difference of the clocks.
+            Ok(token) if token.verified().expires_at() * 1000.0 <= now_ms as f64 => 0,
+            Ok(_) => cache_ms,
+            Err(IntrospectionError::Unavailable) => limits::INTROSPECTION_PAUSE_MS,
+            Err(_) => cache_ms.min(limits::INTROSPECTION_REFUSED_MS),
         };
         (0..lifetime_ms).contains(&now_ms.saturating_sub(self.asked_ms))
     }

@@ -316,6 +316,7 @@ impl TokenResponse {
             }
             None => session.claims().clone(),
         };
+        let claims = with_sid_of(session.claims(), claims).ok_or(RefreshRejected::TooLarge)?;
         let (previous, rights) = (session.tokens().clone(), session.rights().cloned());
         // The scope stated for an unverified token stays valid, too.
         let scope = self.scope.take().or_else(|| session.unverified_scope().map(Into::into));
@@ -326,6 +327,13 @@ impl TokenResponse {
         let session = session.refreshed(claims, tokens);
         client.apply_rights(session, access, scope.as_deref(), rights.as_ref()).ok_or(RefreshRejected::TooLarge)
     }
+}
+
+/// Returns the claims with the `sid` of the login, if it had one: a back-channel logout names it, and providers omit it in refreshes.
+fn with_sid_of(login: &Claims, claims: Claims) -> Option<Claims> {
+    let Some(sid) = login.get("sid") else { return Some(claims) };
+    let members = claims.members().filter(|(name, _)| *name != "sid").chain([("sid", sid)]);
+    Claims::from_members(&mut members.map(|(name, value)| (name, value.to_json())))
 }
 
 /// Checks that a refreshed ID token is for the login of the session (OpenID Connect Core §12.2). `auth_time` is not compared,

@@ -1,7 +1,7 @@
 //! Revocation: sessions and bearer tokens that end before they expire, in all instances.
 //!
 //! A revocation is a shared record of a user, a session of the provider, a token or a client: what began before it has ended. Instances
-//! look the records up, each at most once per second.
+//! look the records up, each about once per second.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -10,6 +10,7 @@ use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::Poll;
 
+use super::host::random;
 use super::{LoginHost, raise_record, read_record, shared_object};
 use crate::host::Level;
 use crate::io::{UnixTime, Unreachable};
@@ -29,8 +30,6 @@ pub(crate) struct Revocations {
     checks_tokens: bool,
     /// The longest lifetime of a bearer token, in seconds.
     token_lifetime_s: i64,
-    /// The longest lifetime of a session, in seconds.
-    session_lifetime_s: i64,
     /// The records known to this instance.
     cache: Shared<Cache>,
 }
@@ -81,21 +80,23 @@ struct Cache {
     /// When credentials were looked up that had not been revoked, in milliseconds.
     passed: TextCache<i64>,
     records: TextCache<Slot>,
+    /// Which of the objects of a client this instance reads.
+    shard: Option<u8>,
+}
+
+/// The latest answer about a record, and the newest request that is under way.
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    answer: Option<Answer>,
+    /// When that request asked, in milliseconds.
+    asking_ms: Option<i64>,
 }
 
 #[derive(Clone, Copy)]
-struct Slot {
+struct Answer {
     /// When the record was asked for, in milliseconds.
     asked_ms: i64,
-    state: State,
-}
-
-#[derive(Clone, Copy)]
-enum State {
-    /// A request is reading it.
-    Busy,
-    Read(Option<i64>),
-    Failed,
+    record: Result<Option<i64>, Unreachable>,
 }
 
 impl core::fmt::Debug for Cache {
@@ -109,14 +110,14 @@ impl Cache {
         Self {
             passed: TextCache::new(limits::TOKEN_CACHE_ENTRIES, limits::TOKEN_CACHE_MAX_TOKEN_BYTES),
             records: TextCache::new(limits::REVOCATION_CACHE_ENTRIES, usize::MAX),
+            shard: None,
         }
     }
 }
 
 impl Revocations {
-    pub(crate) fn new(fails_open: bool, checks_tokens: bool, token_lifetime_s: i64, session_lifetime_s: i64) -> Self {
-        let cache = Shared::new(Cache::new());
-        Self { fails_open, checks_tokens, token_lifetime_s, session_lifetime_s, cache }
+    pub(crate) fn new(fails_open: bool, checks_tokens: bool, token_lifetime_s: i64) -> Self {
+        Self { fails_open, checks_tokens, token_lifetime_s, cache: Shared::new(Cache::new()) }
     }
 
     /// Returns whether the session was revoked.
@@ -163,7 +164,8 @@ impl Revocations {
         let issuer = claims.issuer().unwrap_or_default();
         let named = kinds.iter().filter_map(|kind| Some((*kind, kind.of(claims)?)));
         let lookups = named.map(|(kind, value)| {
-            let object = object(kind, issuer, value);
+            let shard = if kind == Revoked::Client { self.shard(host) } else { 0 };
+            let object = object(kind, issuer, value, shard);
             let lookup: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(self.look_up(object, id, host));
             lookup
         });
@@ -190,7 +192,17 @@ impl Revocations {
         if self.fails_open { Ok(false) } else { Err(RevocationUnavailable) }
     }
 
-    /// Returns a record and when it was asked for, less than a second ago. One request reads it for all.
+    fn shard(&self, host: &impl LoginHost) -> u8 {
+        if let Some(shard) = self.cache.with(|cache| cache.shard) {
+            return shard;
+        }
+        let [drawn] = random::<1>(host);
+        let shard = drawn % limits::CLIENT_RECORD_OBJECTS;
+        self.cache.with(|cache| *cache.shard.insert(shard))
+    }
+
+    /// Returns a record and when it was asked for: less than a second ago, or since this call. One request reads it for all, unless it
+    /// takes longer than its lease.
     async fn look_up(
         &self,
         object: String,
@@ -201,54 +213,74 @@ impl Revocations {
             return Err(Unreachable::Network);
         }
         let key = concat(&[id, &object]);
+        let started_ms = host.now().millis();
         for _ in 0..limits::MAX_POLLS {
             let now_ms = host.now().millis();
-            let slot = self.cache.with(|cache| {
-                if let Some(slot) = cache.records.find(&key).filter(|slot| slot.is_usable(now_ms)) {
-                    return Some(*slot);
+            let turn = self.cache.with(|cache| {
+                let slot = cache.records.find(&key).copied().unwrap_or_default();
+                // One that is slower than a second still answers the requests that have waited for it.
+                let counts = |asked_ms| is_fresh(asked_ms, now_ms) || (started_ms..=now_ms).contains(&asked_ms);
+                if let Some(answer) = slot.answer.filter(|answer| counts(answer.asked_ms)) {
+                    return Turn::Answered(answer);
                 }
-                cache.records.insert(&key, Slot { asked_ms: now_ms, state: State::Busy });
-                None
+                if slot.asking_ms.is_some_and(|at_ms| is_leased(at_ms, now_ms)) {
+                    return Turn::Wait;
+                }
+                cache.records.insert(&key, Slot { asking_ms: Some(now_ms), ..slot });
+                Turn::Ask
             });
-            match slot {
-                Some(Slot { state: State::Busy, .. }) => host.sleep(limits::FETCH_POLL_MS).await,
-                Some(Slot { state: State::Read(record), asked_ms }) => return Ok((asked_ms, record)),
-                Some(Slot { state: State::Failed, .. }) => return Err(Unreachable::GivenUp),
-                None => {
-                    let read = read_record(object, id, limits::REVOCATION_TIMEOUT_MS, host).await;
-                    let state = read.map_or(State::Failed, State::Read);
+            match turn {
+                Turn::Answered(Answer { asked_ms, record }) => return Ok((asked_ms, record?)),
+                Turn::Wait => host.sleep(limits::FETCH_POLL_MS).await,
+                Turn::Ask => {
+                    let record = read_record(object, id, limits::REVOCATION_TIMEOUT_MS, host).await;
                     // It may have changed since it was asked for.
-                    self.cache.with(|cache| cache.records.insert(&key, Slot { asked_ms: now_ms, state }));
-                    return Ok((now_ms, read?));
+                    let answer = Answer { asked_ms: now_ms, record };
+                    self.cache.with(|cache| {
+                        let slot = cache.records.find(&key).copied().unwrap_or_default();
+                        let newer = slot.answer.filter(|other| other.asked_ms > now_ms);
+                        let asking_ms = slot.asking_ms.filter(|at_ms| *at_ms != now_ms);
+                        cache.records.insert(&key, Slot { answer: newer.or(Some(answer)), asking_ms });
+                    });
+                    return Ok((now_ms, record?));
                 }
             }
         }
         Err(Unreachable::GivenUp)
     }
 
-    /// Ends the sessions, and with `with_tokens` the bearer tokens, of a user, session, token or client that begin until `until_s`.
+    /// Ends the sessions of a user, session, token or client that begin until `until_s`, and the bearer tokens that are issued until
+    /// `tokens_until_s`, if there is one.
     pub(crate) async fn revoke(
         &self,
         kind: Revoked,
         (issuer, value): (&str, &str),
         until_s: i64,
-        with_tokens: bool,
+        tokens_until_s: Option<i64>,
         host: &impl LoginHost,
     ) -> Result<(), RevocationUnavailable> {
         if !host.has_shared_records() {
             return Err(RevocationUnavailable);
         }
-        let object = object(kind, issuer, value);
+        let shards = if kind == Revoked::Client { limits::CLIENT_RECORD_OBJECTS } else { 1 };
+        let ends_sessions = matches!(kind, Revoked::Subject | Revoked::Session);
         let records = [
-            (SESSIONS, self.session_lifetime_s, matches!(kind, Revoked::Subject | Revoked::Session)),
-            (TOKENS, self.token_lifetime_s, with_tokens),
+            (SESSIONS, SESSION_RECORD_S, ends_sessions.then_some(until_s)),
+            (TOKENS, self.token_lifetime_s.saturating_add(limits::MAX_CLOCK_SKEW_S.into()), tokens_until_s),
         ];
-        for (id, lifetime_s, _) in records.into_iter().filter(|(.., is_affected)| *is_affected) {
+        for (id, lifetime_s, until_s) in records {
+            let Some(until_s) = until_s else { continue };
             // It expires with what it ends, whose clock may be ahead.
-            let expiry_s = host.now().secs().saturating_add(lifetime_s).saturating_add(limits::MAX_CLOCK_SKEW_S.into());
-            let record = (until_s, UnixTime::from_secs(expiry_s));
-            let written = raise_record(object.clone(), id, record, limits::REVOCATION_TIMEOUT_MS, host).await;
-            written.map_err(|_| RevocationUnavailable)?;
+            let record = (until_s, UnixTime::from_secs(host.now().secs().saturating_add(lifetime_s)));
+            let writes = (0..shards).map(|shard| {
+                let object = object(kind, issuer, value, shard);
+                let write: Pin<Box<dyn Future<Output = _> + '_>> =
+                    Box::pin(raise_record(object, id, record, limits::REVOCATION_TIMEOUT_MS, host));
+                write
+            });
+            if all(writes.collect()).await.iter().any(Result::is_err) {
+                return Err(RevocationUnavailable);
+            }
         }
         // Here it takes effect at once.
         self.cache.with(|cache| *cache = Cache::new());
@@ -256,23 +288,30 @@ impl Revocations {
     }
 }
 
-impl Slot {
-    /// Whether its content counts, or is about to be read.
-    fn is_usable(&self, now_ms: i64) -> bool {
-        match self.state {
-            State::Busy => (0..limits::REVOCATION_TIMEOUT_MS.into()).contains(&now_ms.saturating_sub(self.asked_ms)),
-            State::Read(_) | State::Failed => is_fresh(self.asked_ms, now_ms),
-        }
-    }
+/// What a look-up does next.
+enum Turn {
+    Answered(Answer),
+    Wait,
+    Ask,
+}
+
+/// How long a revocation of sessions is stored, in seconds: longer than any session that it ends, however the deployments are configured
+/// that read it.
+const SESSION_RECORD_S: i64 = limits::LOGIN_LIFETIME_S + limits::MAX_SESSION_S as i64 + limits::MAX_CLOCK_SKEW_S as i64;
+
+/// Whether others wait for a request that asked at this time. It may have been cancelled.
+fn is_leased(at_ms: i64, now_ms: i64) -> bool {
+    (0..limits::REVOCATION_LEASE_MS).contains(&now_ms.saturating_sub(at_ms))
 }
 
 fn is_fresh(at_ms: i64, now_ms: i64) -> bool {
     (0..limits::REVOCATION_FRESH_MS).contains(&now_ms.saturating_sub(at_ms))
 }
 
-/// Returns the name of the object with the records of a user, session, token or client. Each issuer names its own.
-fn object(kind: Revoked, issuer: &str, value: &str) -> String {
-    shared_object("revoked", &concat(&[kind.name(), "\n", issuer, "\n", value]))
+/// Returns the name of the object with the records of a user, session, token or client, which has several. Each issuer names its own.
+fn object(kind: Revoked, issuer: &str, value: &str, shard: u8) -> String {
+    let shard = char::from(b'a' + shard);
+    shared_object("revoked", &concat(&[kind.name(), "\n", issuer, "\n", value, "\n", shard.encode_utf8(&mut [0; 4])]))
 }
 
 /// Waits for several futures at once.

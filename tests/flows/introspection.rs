@@ -244,8 +244,12 @@ fn an_answer_counts_for_a_limited_time_and_never_beyond_exp() {
     // `exp` with the tolerated difference of the clocks.
     opaque.answers(&changed("exp", json!(opaque.deployment.now().secs() + 10)));
     assert_eq!(opaque.outcome("short"), PASSED);
-    opaque.deployment.sleep_s(14);
-    assert_eq!(opaque.outcome("short"), PASSED);
+    let count = opaque.count();
+    opaque.deployment.sleep_s(9);
+    assert_eq!((opaque.outcome("short"), opaque.count()), (PASSED, count));
+    // RFC 7662 §4: it is not cached beyond `exp`.
+    opaque.deployment.sleep_s(5);
+    assert_eq!((opaque.outcome("short"), opaque.count()), (PASSED, count + 1));
     opaque.deployment.sleep_s(1);
     assert_eq!(opaque.outcome("short"), (401, "token_expired".into()));
     // Each token by itself.
@@ -260,6 +264,59 @@ fn one_request_asks_for_all_others_with_the_token() {
     let responses = opaque.deployment.run_all(requests);
     assert!(responses.iter().all(|response| response.status == 200));
     assert_eq!(opaque.count(), 1);
+}
+
+#[test]
+fn a_cancelled_question_delays_others_for_one_lease_at_most() {
+    let opaque = Opaque::new();
+    assert_eq!(opaque.outcome("another-token"), PASSED);
+    opaque.deployment.delay_answers(ENDPOINT, Delay::Millis(50));
+    let mut tasks = opaque.deployment.tasks();
+    let leader = tasks.start(opaque.deployment.answer(Opaque::request(TOKEN)));
+    tasks.settle();
+    assert!(tasks.is_open(leader));
+    tasks.cancel(leader);
+    let other = tasks.start(opaque.deployment.answer(Opaque::request(TOKEN)));
+    tasks.elapse_ms(limits::FETCH_LEASE_MS + 50);
+    assert_eq!(tasks.output(other).map(|response| response.status), Some(200));
+}
+
+#[test]
+fn concurrent_requests_share_an_answer_that_is_slow_or_not_cached() {
+    for cache_s in [0, 60] {
+        for (delay_ms, status) in [(200, 200), (1200, 200), (limits::TOKEN_ENDPOINT_TIMEOUT_MS + 1, 503)] {
+            let opaque = Opaque::with(&json!({ "cache_s": cache_s }));
+            assert_eq!(opaque.outcome("another-token"), PASSED);
+            opaque.deployment.delay_answers(ENDPOINT, Delay::Millis(delay_ms));
+            let began_ms = opaque.deployment.elapsed_ms();
+            let requests = (0..20).map(|_| opaque.deployment.answer(Opaque::request(TOKEN)));
+            let responses = opaque.deployment.run_all(requests);
+            assert!(responses.iter().all(|response| response.status == status), "{cache_s} {delay_ms}");
+            let delay_ms = i64::from(delay_ms);
+            assert!(opaque.deployment.elapsed_ms() - began_ms < 2 * delay_ms, "{cache_s} {delay_ms}");
+            assert!(opaque.count() as i64 - 1 <= delay_ms / limits::FETCH_LEASE_MS + 1, "{cache_s} {delay_ms}");
+        }
+    }
+}
+
+#[test]
+fn few_large_answers_are_cached() {
+    let opaque = Opaque::new();
+    let text = "a".repeat(limits::TOKEN_CACHE_MAX_TOKEN_BYTES);
+    let tokens = 4 * limits::INTROSPECTION_LARGE_ENTRIES;
+    for (answer, least) in [(changed("more", json!(text)), tokens - limits::INTROSPECTION_LARGE_ENTRIES), (active(), 0)]
+    {
+        opaque.answers(&answer);
+        let fetch_all = || {
+            for number in 0..tokens {
+                assert_eq!(opaque.outcome(&format!("token-{number}-{least}")), PASSED);
+            }
+            opaque.count()
+        };
+        let first = fetch_all();
+        let repeated = fetch_all() - first;
+        assert!(if least > 0 { repeated >= least } else { repeated < tokens / 2 }, "{repeated}");
+    }
 }
 
 #[test]

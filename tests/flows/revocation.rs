@@ -4,11 +4,12 @@ use edgeward::limits;
 use edgeward::oidc::SharedAction;
 use serde_json::{Value, json};
 
-use crate::peek;
 use crate::support::browser::{Browser, Request, Response};
 use crate::support::deployment::{Deployment, config, with};
-use crate::support::provider::encoded;
+use crate::support::host::Delay;
+use crate::support::provider::{Endpoint, encoded};
 use crate::support::{AUDIENCE, ISSUER, Mint, key_a, key_b};
+use crate::{by, due, peek};
 
 /// A configuration with both routes.
 fn revocable() -> Value {
@@ -77,6 +78,8 @@ fn things(deployment: &Deployment, token: &str) -> (u16, String) {
     deployment.fetch(Request::get("/things").bearer(token)).outcome()
 }
 
+const SKEW_S: i64 = limits::DEFAULT_CLOCK_SKEW_S as i64;
+
 const PASSED: (u16, String) = (200, String::new());
 
 fn revoked() -> (u16, String) {
@@ -113,6 +116,51 @@ fn a_session_of_the_provider_that_has_ended_cannot_begin_another_one() {
     first.sleep_s(2);
     first.open(&mut browser, &callback);
     assert!(!is_in(&first, &browser));
+}
+
+#[test]
+fn a_sid_that_the_provider_uses_again_begins_a_session_after_the_longest_login() {
+    let [first, second] = instances(&revocable());
+    let mut browser = first.logged_in();
+    assert_eq!(send_token(&second, &logout_token(&second)).status, 200);
+    first.sleep_s(limits::LOGIN_LIFETIME_S);
+    first.log_in(&mut browser);
+    assert!(!is_in(&first, &browser), "its login may have begun before");
+    first.sleep_s(1);
+    first.log_in(&mut browser);
+    assert!(is_in(&first, &browser) && is_in(&second, &browser));
+}
+
+#[test]
+fn a_refresh_does_not_change_the_sid_of_a_session() {
+    for refreshed in [None, Some("s-2")] {
+        let [first, second] = instances(&revocable());
+        let mut browser = due(&first);
+        first.provider.set().id = std::rc::Rc::new(move |id| match refreshed {
+            Some(sid) => id.claim("sid", sid),
+            None => id,
+        });
+        assert_eq!(first.send(&mut browser, Request::get("/app")).status, 200);
+        assert_eq!(first.provider.refreshes(), 1);
+        assert_eq!(send_token(&second, &logout_token(&second)).status, 200);
+        first.sleep_s(1);
+        assert!(!is_in(&first, &browser), "{refreshed:?}");
+    }
+}
+
+#[test]
+fn a_session_that_is_revoked_during_its_refresh_has_ended() {
+    let [first, second] = instances(&revocable());
+    let browser = due(&first);
+    first.delay_next(&first.provider.url(Endpoint::Token), Delay::Millis(1500));
+    let mut tasks = first.tasks();
+    let request = tasks.start(first.answer(by(&first, &browser, "/app")));
+    tasks.elapse_ms(100);
+    assert!(tasks.is_open(request));
+    assert_eq!(revoke(&second, r#"{"sub":"user-1"}"#).status, 204);
+    tasks.finish();
+    assert_eq!(first.provider.refreshes(), 1);
+    assert_eq!(tasks.output(request).unwrap().outcome(), (401, "token_missing".into()));
 }
 
 #[test]
@@ -250,10 +298,33 @@ fn an_administrator_revokes_by_token_user_client_and_session() {
         for deployment in [&first, &second] {
             assert_eq!((things(deployment, &bad), things(deployment, &good)), (revoked(), PASSED), "{name}");
         }
-        // A token that was issued later is not affected, but a revoked one never comes back.
+        // A token that was issued later is not affected, but a revoked one never comes back. The issuer's clock may be ahead.
+        let ahead = token(name, value).claim("jti", "ahead").claim("iat", first.now().secs() + SKEW_S - 1).text();
+        assert_eq!(things(&second, &ahead), if name == "jti" { PASSED } else { revoked() }, "{name}");
+        first.sleep_s(SKEW_S);
         let later = token(name, value).claim("iat", first.now().secs()).text();
         assert_eq!(things(&second, &later), if name == "jti" { revoked() } else { PASSED }, "{name}");
     }
+}
+
+#[test]
+fn every_instance_finds_the_revocation_of_a_client_in_one_of_its_objects() {
+    let [first, _] = instances(&revocable());
+    let token = access(&first).claim("azp", "client-9").text();
+    let of_client = |action| {
+        let mut objects = first.shared(|shared| std::mem::take(&mut shared.asked));
+        objects.retain(|(one, _)| *one == action);
+        objects.into_iter().map(|(_, object)| object).collect::<std::collections::BTreeSet<_>>()
+    };
+    first.shared(|shared| shared.asked.clear());
+    assert_eq!(revoke(&first, r#"{"client_id":"client-9"}"#).status, 204);
+    let written = of_client(SharedAction::Record);
+    assert_eq!(written.len(), usize::from(limits::CLIENT_RECORD_OBJECTS));
+    for _ in 0..20 {
+        assert_eq!(things(&first.instance(), &token), revoked());
+    }
+    let read: Vec<String> = of_client(SharedAction::Read).into_iter().filter(|one| written.contains(one)).collect();
+    assert!(read.len() > 1, "not all read the same one");
 }
 
 #[test]
@@ -396,9 +467,57 @@ fn records_that_are_slow_are_waited_for_up_to_a_limit() {
 }
 
 #[test]
+fn a_cancelled_look_up_delays_others_for_one_lease_at_most() {
+    let [first, _] = instances(&revocable());
+    let of = |user: &str| {
+        let token = access(&first).claim("sub", user).claim("jti", user).claim("azp", "client-9");
+        Request::get("/things").bearer(&token.text())
+    };
+    // The keys are known.
+    assert_eq!(things(&first, &access(&first).text()), PASSED);
+    first.shared(|shared| shared.delay_ms = 50);
+    let mut tasks = first.tasks();
+    let leader = tasks.start(first.answer(of("user-8")));
+    tasks.settle();
+    assert!(tasks.is_open(leader));
+    tasks.cancel(leader);
+    let other = tasks.start(first.answer(of("user-9")));
+    tasks.elapse_ms(limits::REVOCATION_LEASE_MS + 50);
+    assert_eq!(tasks.output(other).map(|response| response.status), Some(200));
+}
+
+#[test]
+fn an_answer_that_is_slower_than_a_second_is_shared() {
+    for (delay_ms, status) in [(1200, 200), (limits::REVOCATION_TIMEOUT_MS + 1, 503)] {
+        let [first, _] = instances(&revocable());
+        let browser = first.logged_in();
+        first.shared(|shared| shared.delay_ms = delay_ms);
+        let began_ms = first.elapsed_ms();
+        let responses = first.run_all((0..20).map(|_| first.answer(by(&first, &browser, "/app"))));
+        assert!(responses.iter().all(|response| response.status == status), "{delay_ms}");
+        let delay_ms = i64::from(delay_ms);
+        assert!(first.elapsed_ms() - began_ms < 2 * delay_ms);
+        let reads = first.shared(|shared| shared.asked.len());
+        assert!(reads as i64 <= 2 * (delay_ms / limits::REVOCATION_LEASE_MS + 1), "{reads}");
+    }
+}
+
+#[test]
+fn a_revocation_of_sessions_outlives_those_of_other_deployments() {
+    let short = json!({ "session": { "absolute_s": 3600, "idle_s": 3600 } });
+    let [first, _] = instances(&with(revocable(), &short));
+    let other = Deployment::on(&first.host, &first.provider, &revocable());
+    let mut browser = other.logged_in();
+    assert_eq!(revoke(&first, r#"{"sub":"user-1"}"#).status, 204);
+    other.sleep_s(2 * 3600);
+    let response = other.send(&mut browser, Request::get("/app"));
+    assert_eq!(response.outcome(), (401, "token_missing".into()));
+    assert_eq!(other.provider.refreshes(), 0);
+}
+
+#[test]
 fn revocations_expire_with_what_they_end() {
-    let lifetimes =
-        json!({ "session": { "absolute_s": 3600, "idle_s": 3600 }, "revocation": { "token_lifetime_s": 600 } });
+    let lifetimes = json!({ "revocation": { "token_lifetime_s": 600 } });
     let [first, _] = instances(&with(revocable(), &lifetimes));
     assert_eq!(revoke(&first, r#"{"sub":"user-1"}"#).status, 204);
     let old = access(&first).claim("exp", first.now().secs() + 5000).text();

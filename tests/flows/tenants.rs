@@ -124,3 +124,26 @@ fn the_callback_may_name_the_issuer_of_a_tenant() {
         assert_eq!(response.sets(COOKIE) == Some(true), is_accepted, "{issuer}: {:?}", deployment.lines());
     }
 }
+
+#[test]
+fn a_revocation_names_the_issuer_of_a_tenant_not_the_template() {
+    let mut config = config_of(&json!([OURS, SECOND]));
+    config["paths"].as_array_mut().unwrap().push(
+        json!({ "method": "POST", "path": "/revoke", "scopes": ["revoke"], "integration": { "type": "revoke" } }),
+    );
+    let before = deployment(&json!([OURS, SECOND]), "common", OURS);
+    before.shared(|shared| shared.are_bound = true);
+    before.provider.set().access = Rc::new(|mint| {
+        mint.claim("iss", of(OURS)).claim("tid", OURS).claim("oid", "oid-1").claim("scope", "revoke").text()
+    });
+    let deployment = Deployment::on(&before.host, &before.provider, &config);
+    let (mut browser, _) = log_in(&deployment, &of(OURS));
+    for (issuer, status) in [(TEMPLATE.to_owned(), 400), (of(SECOND), 204)] {
+        let body = json!({ "sub": "another", "iss": issuer }).to_string();
+        deployment.shared(|shared| shared.bodies.push_back(body.into()));
+        let origin = "https://app.example.com";
+        let request = Request::post("/revoke").header("content-type", "application/json").header("origin", origin);
+        let response = deployment.send(&mut browser, request);
+        assert_eq!(response.status, status, "{issuer}: {}", response.body);
+    }
+}

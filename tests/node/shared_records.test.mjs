@@ -15,7 +15,11 @@ function storage() {
   const one = {
     fails: false, stored, lists: 0,
     get alarm() { return alarm; },
-    async list() { one.lists += 1; return new Map(stored); },
+    async list() {
+      one.lists += 1;
+      if (one.cannotList) throw new Error("the storage failed");
+      return new Map(stored);
+    },
     async getAlarm() { return alarm; },
     setAlarm: (at) => write(() => (alarm = at)),
     put: (key, value) => write(() => stored.set(key, value)),
@@ -97,6 +101,97 @@ test("nothing is confirmed that could not be written", async (context) => {
   await assert.rejects(new SharedRecords(one).handle("once", "5000 1 a"));
   one.fails = false;
   assert.deepEqual(await new SharedRecords(one).handle("once", "5000 1 a"), [200, ""]);
+});
+
+test("after an error, what is stored is read again", async (context) => {
+  clock(context);
+  const one = storage();
+  const records = new SharedRecords(one);
+  one.cannotList = true;
+  const answers = await Promise.allSettled([records.handle("read", "0 0 a"), records.handle("once", "5000 1 a")]);
+  assert.deepEqual(answers.map(({ status }) => status), ["rejected", "rejected"]);
+  one.cannotList = false;
+  one.fails = true;
+  await assert.rejects(records.handle("once", "5000 1 a"));
+  one.fails = false;
+  assert.deepEqual(await records.handle("read", "0 0 a"), [200, ""]);
+  assert.deepEqual(await records.handle("once", "5000 1 a"), [200, ""]);
+  assert.deepEqual([one.alarm, [...one.stored.keys()]], [5000, ["a"]]);
+});
+
+/** Holds the next call of a method of the storage. Returns how to continue it, with an error or without. */
+function hold(one, name) {
+  const method = one[name];
+  let proceed;
+  const held = new Promise((resolve) => (proceed = resolve));
+  one[name] = async (...args) => {
+    one[name] = method;
+    const error = await held;
+    if (error !== undefined) throw error;
+    return method(...args);
+  };
+  return proceed;
+}
+
+/** Lets everything go on that can. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+test("of messages around an error, none uses an id a second time, and everything confirmed is stored", async (context) => {
+  clock(context);
+  for (const name of ["put", "setAlarm"]) {
+    const one = storage();
+    const records = new SharedRecords(one);
+    const proceed = hold(one, name);
+    const first = records.handle("once", "5000 1 a");
+    const beside = records.handle("once", "5000 1 b");
+    await settled();
+    proceed(new Error("the storage failed"));
+    // These come while the error is on its way.
+    const meanwhile = ["a", "b", "c"].map((id) => records.handle("once", `5000 1 ${id}`));
+    const outcomes = await Promise.allSettled([first, beside, ...meanwhile]);
+    assert.equal(outcomes[0].status, "rejected", name);
+    for (const [id, uses] of [["a", [0, 2]], ["b", [1, 3]], ["c", [4]]]) {
+      const confirmed = uses.filter((use) => outcomes[use].status === "fulfilled" && outcomes[use].value[1] === "");
+      assert.ok(confirmed.length <= 1, `${name} ${id}`);
+      if (confirmed.length === 1) assert.ok(one.stored.has(id), `${name} ${id}`);
+    }
+    // Each is used now, by those or by these.
+    for (const id of ["a", "b", "c"]) await records.handle("once", `5000 1 ${id}`);
+    for (const id of ["a", "b", "c"]) assert.deepEqual(await records.handle("once", `5000 1 ${id}`), [200, "1"], `${name} ${id}`);
+    assert.deepEqual([...one.stored.keys()].sort(), ["a", "b", "c"]);
+  }
+});
+
+test("a message that has waited for the storage since before an error does not write", async (context) => {
+  clock(context);
+  const one = storage();
+  const records = new SharedRecords(one);
+  const proceed = hold(one, "list");
+  const old = [records.handle("once", "5000 1 a"), records.handle("once", "5000 1 b")];
+  // The first one fails in its write, the second one has the same old records.
+  one.fails = true;
+  proceed();
+  const outcomes = await Promise.allSettled(old);
+  assert.deepEqual(outcomes.map(({ status }) => status), ["rejected", "rejected"]);
+  one.fails = false;
+  assert.equal(one.stored.size, 0);
+  assert.deepEqual(await records.handle("once", "5000 1 b"), [200, ""]);
+  assert.deepEqual(await records.handle("once", "5000 1 b"), [200, "1"]);
+});
+
+test("an alarm that fails deletes when it is repeated", async (context) => {
+  clock(context);
+  const one = storage();
+  const records = new SharedRecords(one);
+  await records.handle("once", "5000 1 a");
+  await records.handle("once", "100000 1 b");
+  at(context, 5000);
+  one.fails = true;
+  await assert.rejects(records.deleteExpired());
+  one.fails = false;
+  await records.deleteExpired();
+  assert.deepEqual([...one.stored.keys()], ["b"]);
+  assert.equal(one.alarm, 100_000);
 });
 
 test("of two messages at once, one is the first", async (context) => {

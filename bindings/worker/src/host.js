@@ -16,8 +16,22 @@ async function readBody(body, limit) {
   return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
+/** Rejects after some milliseconds, unless `exchange` ends before. */
+async function within(millis, exchange) {
+  let timer;
+  const deadline = new Promise((_, reject) => (timer = setTimeout(() => reject(GIVEN_UP), millis)));
+  try {
+    return await Promise.race([exchange, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Time limit for the body of a request that the gateway itself reads, in milliseconds. */
+const BODY_TIMEOUT_MS = 10_000;
+
 /** Reads the body of a request, which must be at most `limit` bytes. */
-export const bodyOf = (request, limit) => readBody(request.body, limit);
+export const bodyOf = (request, limit) => within(BODY_TIMEOUT_MS, readBody(request.body, limit));
 
 /**
  * Sends a request once: no redirects, no cache, one deadline for the whole response. `headers` alternates names and values. `fetcher` is the
@@ -33,15 +47,11 @@ export async function send(method, url, headers, body, millis, limit, fetcher = 
     const headersRead = ["content-type", "cache-control", "age", "retry-after"].map(header);
     return [response.status, ...headersRead, await readBody(response.body, limit)];
   };
-  let timer;
-  // The signal limits the wait for the head, this the wait for a slow body.
-  const deadline = new Promise((_, reject) => (timer = setTimeout(() => reject(GIVEN_UP), millis)));
   try {
-    return await Promise.race([exchange(), deadline]);
+    // The signal limits the wait for the head, this the wait for a slow body.
+    return await within(millis, exchange());
   } catch (reason) {
     return reason instanceof Error && reason.name !== "TimeoutError" ? NETWORK_FAILED : GIVEN_UP;
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -252,7 +252,7 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
         let surroundings = Surroundings { unicode: platform.unicode, cors, pages: Arc::clone(&pages) };
         let trust = Trust {
             introspection: authorizer.and_then(|authorizer| authorizer.introspection(&mut reader, verifier.as_ref())),
-            revocations: revocation::compile(&mut reader, &config.revocation(), session, routes),
+            revocations: revocation::compile(&mut reader, &config.revocation(), routes),
             verifier,
             login: login.map(Arc::new),
             upstream: upstream.map(Arc::new),

@@ -7,7 +7,6 @@ use super::declare::{Setting, section};
 use super::forms::{Choice, Flag, Whole, Words};
 use super::paths::PathConfig;
 use super::reader::Reader;
-use super::session::SessionConfig;
 use crate::gateway::route::{Auth, Integration, Methods, Route};
 use crate::jwt::Requirements;
 use crate::limits;
@@ -40,7 +39,6 @@ impl Words for Failure {
 pub(super) fn compile(
     reader: &mut Reader<'_>,
     setting: &Setting<'_, RevocationConfig>,
-    session: &SessionConfig,
     routes: &[Route],
 ) -> Option<Revocations> {
     let has = |wanted: &Integration| routes.iter().any(|route| route.integration == *wanted);
@@ -57,7 +55,6 @@ pub(super) fn compile(
         config.is_some_and(|config| config.fail() == Failure::Open),
         tokens.unwrap_or(has_revoke),
         config.map_or(limits::ACCESS_TOKEN_MAX_S, |config| config.token_lifetime_s().into()),
-        session.absolute_s().into(),
     ))
 }
 
