@@ -509,11 +509,22 @@ impl<'c> Authorizer<'c> {
     pub(super) fn redirect_uri(&self, callback_path: Option<&str>) -> Option<String> {
         let from_base = || Some(format!("{}{}", self.environment.base_url().value?, callback_path?));
         let uri = self.config.redirect_uri().cloned().or_else(from_base)?;
-        let Some(tenant) = self.tenant else { return Some(uri) };
         // The callback of a host with an organization is on that host, where the cookies of its logins are.
+        self.at_tenant(uri)
+    }
+
+    /// Returns a URL as it is on the host of the organization, if there is one.
+    fn at_tenant(&self, uri: String) -> Option<String> {
+        let Some(tenant) = self.tenant else { return Some(uri) };
         let parts = HttpUrl::parse(&uri)?;
         let scheme = if uri.starts_with("http:") { "http://" } else { "https://" };
         Some(concat(&[scheme, &tenant.host, parts.path_and_query]))
+    }
+
+    /// Returns where the browser goes after a login or logout: a page on the host of the callback moves with it.
+    fn destination(&self, setting: &Setting<'_, String>) -> Option<String> {
+        let uri = setting.cloned()?;
+        if self.own_path("", setting).is_some() { self.at_tenant(uri) } else { Some(uri) }
     }
 
     /// The audiences that access tokens may have.
@@ -701,7 +712,7 @@ impl<'c> Authorizer<'c> {
             id,
             auth,
             redirect_uri,
-            callback_uri: config.callback_uri().cloned(),
+            callback_uri: self.destination(&config.callback_uri()),
             default_return_to: self.default_return_to.clone().unwrap_or_default(),
             scope: config.scope(),
             audience: self.audience().first().filter(|_| audience_parameter != AudienceParameter::None).cloned(),
@@ -721,7 +732,7 @@ impl<'c> Authorizer<'c> {
         fapi::check_client(reader, config, &client);
         let endpoints = self.endpoints(&issuer.issuer, &keys);
         Some(RelyingParty {
-            after_logout: config.post_logout_uri().cloned().unwrap_or_else(|| format!("{}/", client.home())),
+            after_logout: self.destination(&config.post_logout_uri()).unwrap_or_else(|| format!("{}/", client.home())),
             login_path: redirects::login_page(routes),
             client,
             sessions,
