@@ -730,7 +730,7 @@ impl<'c> Authorizer<'c> {
         let keys = access.as_ref().and_then(|verifier| verifier.keys().next().cloned());
         let keys = keys.unwrap_or_else(|| Arc::new(self.keys_of(issuer)));
         fapi::check_client(reader, config, &client);
-        let endpoints = self.endpoints(&issuer.issuer, &keys);
+        let endpoints = self.endpoints(&issuer.issuer, &keys, true);
         Some(RelyingParty {
             after_logout: self.destination(&config.post_logout_uri()).unwrap_or_else(|| format!("{}/", client.home())),
             login_path: redirects::login_page(routes),
@@ -744,10 +744,11 @@ impl<'c> Authorizer<'c> {
         })
     }
 
-    /// The provider's endpoints. `keys`: those of its issuer.
-    fn endpoints(&self, issuer: &str, keys: &KeyCache) -> Endpoints {
+    /// The provider's endpoints. `keys`: those of its issuer. `has_login`: whether users log in there.
+    fn endpoints(&self, issuer: &str, keys: &KeyCache, has_login: bool) -> Endpoints {
         let (config, is_auth0) = (self.config, self.is_auth0());
-        let kind = ProviderKind { has_certificate: config.mtls_binding().value.is_some(), is_auth0 };
+        let has_certificate = config.mtls_binding().value.is_some();
+        let kind = ProviderKind { has_certificate, is_auth0, has_no_login: !has_login };
         match keys.metadata() {
             // Whether there are endpoints for certificates, and what FAPI requires, only the metadata says.
             _ if is_auth0 && !kind.has_certificate && !config.is_fapi() => {
@@ -814,7 +815,7 @@ impl<'c> Authorizer<'c> {
         let binding = LoginBinding { issuer: &issuer.issuer, client_id: &id, audience: &[] };
         Some(UpstreamClient {
             sealer: Sealer::new(session.secrets().items(), binding),
-            endpoints: self.endpoints(&issuer.issuer, keys),
+            endpoints: self.endpoints(&issuer.issuer, keys, false),
             client: Client::without_login(
                 id,
                 client_keys::client_auth(reader, config, config.is_fapi()),
