@@ -307,7 +307,7 @@ impl<'g> MatchedRequest<'g> {
         if let Some(event) = event {
             event.observed = code;
         }
-        let passed = self.with_upstream_token(passed, None, None, host).await;
+        // Without a token of `upstream_auth`: nothing that the gateway is entitled to is for a refused request.
         let cookies = refusal.headers.into_iter().filter(|(name, _)| name == "set-cookie").map(|(_, cookie)| cookie);
         passed.observed(code, self.has_token(head), cookies.collect())
     }
