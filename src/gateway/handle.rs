@@ -322,7 +322,7 @@ impl<'g> MatchedRequest<'g> {
     ) -> Answer<'g> {
         let (step, party) = match self.action(head, caller) {
             Action::Answer(Answer::Forward(forward)) => {
-                return match self.gateway.identity_header(caller, session.is_some(), host).await {
+                return match self.gateway.identity_header(caller, session, host).await {
                     Ok(header) => {
                         let forward = Answer::Forward(forward.with_header(header));
                         self.with_upstream_token(forward, caller, session, host).await
