@@ -271,8 +271,10 @@ pub const SHARED_REFRESH_TIMEOUT_MS: u32 = TOKEN_ENDPOINT_TIMEOUT_MS + 5_000;
 /// a second exchange with a rotated token would end the session.
 pub const REFRESH_LEASE_MS: i64 = 60_000;
 
-/// How long a request for an upstream token is waited for, in milliseconds, before another one is made.
-pub const UPSTREAM_TOKEN_LEASE_MS: i64 = SHARED_REFRESH_TIMEOUT_MS as i64;
+/// How long a request for an upstream token is waited for, in milliseconds, before another one is made. Longer than it can take: the way to
+/// the shared object, discovery with its retry, and two attempts at the token endpoint.
+pub const UPSTREAM_TOKEN_LEASE_MS: i64 =
+    (SHARED_REFRESH_TIMEOUT_MS + 2 * FETCH_TIMEOUT_MS + 2 * TOKEN_ENDPOINT_TIMEOUT_MS) as i64 + 1000;
 
 /// Most callers whose exchanged tokens one instance holds for one audience and scope. Each token may have [`MAX_TOKEN_BYTES`], most have one
 /// or two KiB.

@@ -11,8 +11,8 @@ const MAX_LIFETIME_S = 2_592_000;
 const MAX_TOKEN_BYTES = 16_384;
 const MAX_BODY_BYTES = 65_536;
 const TIMEOUT_MS = 10_000;
-/** How long a request is waited for before another one is made. */
-const LEASE_MS = 15_000;
+/** How long a request is waited for before another one is made: longer than discovery and two attempts can take. */
+const LEASE_MS = 3 * TIMEOUT_MS + 5_000;
 const POLL_MS = 10;
 const MAX_PAUSE_S = 30;
 const MAX_RETRY_AFTER_S = 300;
@@ -41,7 +41,8 @@ class TokenSource {
   #options;
   #endpoint = { until: 0 };
   #token;
-  #leaseUntil = 0;
+  /** The newest request, while it is waited for. */
+  #lease = { until: 0 };
   #failures = 0;
   #failure;
 
@@ -58,14 +59,14 @@ class TokenSource {
       const token = this.#token;
       if (token !== undefined && token.from <= now && now < token.until) return token.text;
       // Nothing of one caller's request is shared with another: some platforms end it with the caller. The others wait for its outcome.
-      if (isAhead(this.#leaseUntil, now, LEASE_MS)) {
+      if (isAhead(this.#lease.until, now, LEASE_MS)) {
         await unlessAborted(new Promise((resolve) => setTimeout(resolve, POLL_MS)), signal);
       } else if (this.#failure !== undefined && isAhead(this.#failure.retryAt, now, MAX_RETRY_AFTER_S * 1000)) {
         const { code, message, retryAt, ...about } = this.#failure;
         throw new TokenSourceError(code, message, { retryAfter: Math.ceil((retryAt - now) / 1000), ...about });
       } else {
-        this.#leaseUntil = now + LEASE_MS;
-        const request = this.#request();
+        this.#lease = { until: now + LEASE_MS };
+        const request = this.#request(this.#lease);
         waitUntil?.(request);
         await unlessAborted(request, signal);
       }
@@ -83,10 +84,11 @@ class TokenSource {
   };
 
   /** Requests a token and records the outcome. Never throws. */
-  async #request() {
+  async #request(lease) {
     const outcome = await this.#obtain().catch((cause) => unavailable("the token endpoint did not respond", { cause }));
     const now = this.#options.now();
-    this.#leaseUntil = 0;
+    // A late request ends its own lease only.
+    lease.until = 0;
     if (outcome.text !== undefined) {
       this.#failures = 0;
       this.#failure = undefined;

@@ -327,7 +327,7 @@ impl<'g> MatchedRequest<'g> {
         if let Some(event) = event {
             event.observed = code;
         }
-        let passed = self.with_upstream_token(passed, None, None, host).await;
+        // Without a token of `upstream_auth`: nothing that the gateway is entitled to is for a refused request.
         let cookies = refusal.headers.into_iter().filter(|(name, _)| name == "set-cookie").map(|(_, cookie)| cookie);
         passed.observed(code, self.has_token(head), cookies.collect())
     }
@@ -342,7 +342,7 @@ impl<'g> MatchedRequest<'g> {
     ) -> Answer<'g> {
         let (step, party) = match self.action(head, caller) {
             Action::Answer(Answer::Forward(forward)) => {
-                return match self.gateway.identity_header(caller, session.is_some(), host).await {
+                return match self.gateway.identity_header(caller, session, host).await {
                     Ok(header) => {
                         let forward = Answer::Forward(forward.with_header(header));
                         self.with_upstream_token(forward, caller, session, host).await

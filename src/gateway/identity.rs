@@ -16,6 +16,7 @@ use crate::jwk::SigningKey;
 use crate::jwt::{Audience, ClaimPath, Claims, KeyReference, sign_jwt};
 use crate::limits;
 use crate::oidc::{LoginHost, random};
+use crate::session::Session;
 use crate::shared::Shared;
 use crate::text::{concat, decimal, signed_decimal};
 use crate::text_cache::TextCache;
@@ -78,13 +79,21 @@ impl IdentityTokens {
     async fn token(
         &self,
         caller: &Claims,
-        is_session: bool,
+        session: Option<&Session>,
         roles_claim: Option<&ClaimPath>,
         host: &impl LoginHost,
     ) -> Result<String, SignError> {
-        let (now, kind) = (host.now(), if is_session { "session" } else { "bearer" });
+        let (now, kind) = (host.now(), if session.is_some() { "session" } else { "bearer" });
+        let granted_until_s = match session {
+            Some(session) => session.rights_until_s(now),
+            None => match caller.get("exp") {
+                Some(Value::Number(exp)) => Some(exp.as_f64() as i64),
+                _ => None,
+            },
+        };
         // All that the token depends on, but for the time.
-        let key = base64url::encode(&sha256(concat(&[kind, caller.as_json()]).as_bytes()));
+        let limit = granted_until_s.map(signed_decimal).unwrap_or_default();
+        let key = base64url::encode(&sha256(concat(&[kind, &limit, caller.as_json()]).as_bytes()));
         let is_fresh = |issued: &&Issued| (issued.from..issued.until).contains(&now);
         if let Some(issued) = self.issued.with(|cache| cache.0.find(&key).filter(is_fresh).cloned()) {
             return Ok(issued.token);
@@ -95,9 +104,9 @@ impl IdentityTokens {
         };
         let (iat, ttl_s) = (now.secs(), i64::from(*ttl_s));
         let mut exp = iat.saturating_add(ttl_s);
-        if let Some(Value::Number(of_token)) = caller.get("exp").filter(|_| !is_session) {
-            // It does not outlive the token that it stands for, but for the tolerated difference between clocks.
-            exp = exp.min((of_token.as_f64() as i64).max(iat.saturating_add(1)));
+        if let Some(until_s) = granted_until_s {
+            // It does not outlive the token that grants what it states, but for the tolerated difference between clocks.
+            exp = exp.min(until_s.max(iat.saturating_add(1)));
         }
         let claims = self.claims(caller, kind, roles_claim, [iat, exp], &base64url::encode(&random::<16>(host)));
         let token = sign_jwt(signing, algorithm, "JWT", KeyReference::Kid, &claims, host).await?;
@@ -182,12 +191,12 @@ impl Gateway {
     pub(super) async fn identity_header(
         &self,
         caller: Option<Caller<'_>>,
-        is_session: bool,
+        session: Option<&Session>,
         host: &impl LoginHost,
     ) -> Result<Option<(String, String)>, Reply> {
         let (Some(identity), Some(Caller { claims, .. })) = (&self.identity, caller) else { return Ok(None) };
         let roles_claim = claims.issuer().and_then(|issuer| self.roles_claim_of(issuer));
-        match identity.token(claims, is_session, roles_claim, host).await {
+        match identity.token(claims, session, roles_claim, host).await {
             Ok(token) => Ok(Some((identity.settings.header.to_ascii_lowercase(), token))),
             Err(error) => {
                 host.log(

@@ -133,6 +133,7 @@ const NO_SOURCES: &[&str] = &[
     CLIENT_ADDRESS,
     "content-",
     "cookie",
+    "dpop",
     "forwarded",
     "host",
     "origin",
@@ -141,6 +142,7 @@ const NO_SOURCES: &[&str] = &[
     "x-edgeward-",
     "x-forwarded-for",
     "x-forwarded-host",
+    "x-forwarded-prefix",
     "x-forwarded-proto",
 ];
 

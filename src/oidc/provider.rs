@@ -62,19 +62,24 @@ impl Provider {
         }
     }
 
-    /// Reads the endpoints from a discovery document; of a client with a certificate, those that accept it (RFC 8705 §5).
+    /// Reads the endpoints from a discovery document. Requests of a client with a certificate go to those that accept it (RFC 8705 §5).
     fn from_metadata(issuer: &str, metadata: &Metadata, kind: &ProviderKind) -> Result<Self, DiscoveryError> {
         let endpoint = |name| {
             let alias = if kind.has_certificate { metadata.mtls_url(name) } else { None };
             alias.or_else(|| metadata.url(name)).map(String::from)
         };
+        // The browser goes there, without the certificate.
+        let page = |name| metadata.url(name).map(String::from);
         let is_true = |name| matches!(metadata.root().get(name), Some(Value::Bool(true)));
         Ok(Self {
             issuer: issuer.into(),
-            authorization_endpoint: endpoint("authorization_endpoint").ok_or(DiscoveryError::Invalid)?,
+            authorization_endpoint: match page("authorization_endpoint") {
+                None if kind.has_no_login => String::new(),
+                found => found.ok_or(DiscoveryError::Invalid)?,
+            },
             token_endpoint: endpoint("token_endpoint").ok_or(DiscoveryError::Invalid)?,
             userinfo_endpoint: endpoint("userinfo_endpoint"),
-            end_session_endpoint: endpoint("end_session_endpoint"),
+            end_session_endpoint: page("end_session_endpoint"),
             auth0_logout: kind.is_auth0.then(|| format!("{issuer}v2/logout")),
             revocation_endpoint: endpoint("revocation_endpoint"),
             revocation_is_basic: is_basic_at(metadata, "revocation_endpoint_auth_methods_supported"),
@@ -110,6 +115,8 @@ pub(crate) struct ProviderKind {
     pub(crate) has_certificate: bool,
     /// Whether users log out as at Auth0.
     pub(crate) is_auth0: bool,
+    /// Whether only tokens are requested: a server without users has no authorization endpoint (RFC 8414 §2).
+    pub(crate) has_no_login: bool,
 }
 
 impl Endpoints {

@@ -201,6 +201,8 @@ impl UpstreamTokens {
             _ => None,
         });
         match outcome {
+            // Its clock may be ahead: to this one, the token is usable from now on.
+            Some(Ok(token)) => Ok(UpstreamToken { from: token.from.min(host.now()), ..token }),
             Some(outcome) => outcome,
             None => {
                 host.log(

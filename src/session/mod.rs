@@ -208,6 +208,11 @@ impl Session {
         self.rights.as_ref().and_then(|rights| rights.claims_at(now.secs())).unwrap_or(&self.claims)
     }
 
+    /// Returns until when the rights in [`claims_at`](Self::claims_at) are granted, in seconds since 1970; `None` if it has none.
+    pub(crate) fn rights_until_s(&self, now: UnixTime) -> Option<i64> {
+        self.rights.as_ref().map(Rights::until_s).filter(|until_s| now.secs() < *until_s)
+    }
+
     /// Returns the rights, even if expired.
     pub(crate) fn rights(&self) -> Option<&Rights> {
         self.rights.as_ref()

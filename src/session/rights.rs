@@ -72,6 +72,10 @@ impl Rights {
         if now_s < self.until_s { Some(&self.with_user) } else { self.afterwards.as_ref() }
     }
 
+    pub(super) fn until_s(&self) -> i64 {
+        self.until_s
+    }
+
     pub(crate) fn scope(&self) -> Option<&str> {
         self.granted.get("scope").and_then(Value::as_str)
     }

@@ -1,5 +1,7 @@
 //! The way back: destinations, many logins at once, and callbacks that come again.
 
+use std::rc::Rc;
+
 use edgeward::limits;
 use serde_json::json;
 
@@ -436,4 +438,39 @@ fn a_provider_that_timed_out_or_may_not_ask_is_asked_again_once() {
     let location = deployment.open(&mut browser, &failed(&callback, "login_required")).location().to_string();
     let again = deployment.provider.authorize(&location);
     assert_eq!(deployment.open(&mut browser, &again).location(), "/app");
+}
+
+#[test]
+fn logins_and_logouts_at_the_host_of_an_organization_stay_there() {
+    for (destination, is_own) in [("https://app.example.com/open", true), ("https://www.example.com/open", false)] {
+        let mut config = config();
+        let mut authorizer = config.as_object_mut().unwrap().remove("authorizer").unwrap();
+        authorizer["callback_uri"] = format!("{destination}?from=login").into();
+        authorizer["post_logout_uri"] = destination.into();
+        config["authorizers"] = json!({ "main": authorizer });
+        config["hosts"] = json!({
+            "app.example.com": { "authorizer": "main" },
+            "acme.example.com": { "authorizer": "main", "organization": "acme" },
+            "globex.example.com:8443": { "authorizer": "main", "organization": "org_2" },
+        });
+        let deployment = Deployment::of(&config);
+        for (origin, claim, organization) in [
+            ("https://app.example.com", "nothing", ""),
+            ("https://acme.example.com", "org_name", "acme"),
+            ("https://globex.example.com:8443", "org_id", "org_2"),
+        ] {
+            deployment.provider.set().id = Rc::new(move |id| id.claim(claim, organization));
+            deployment.provider.set().access = Rc::new(move |access| access.claim(claim, organization).text());
+            let mut browser = Browser::default();
+            let callback = deployment.begin(&mut browser, &format!("{origin}/login"));
+            assert!(callback.starts_with(&format!("{origin}/callback?")), "{callback}");
+            let home = if is_own { format!("{origin}/open") } else { destination.into() };
+            assert_eq!(deployment.open(&mut browser, &callback).location(), format!("{home}?from=login"));
+            assert_eq!(deployment.open(&mut browser, &format!("{origin}/app")).status, 200, "{origin}");
+            let logout = deployment.open(&mut browser, &format!("{origin}/logout"));
+            let return_to = format!("returnTo={}", encoded(&home));
+            assert!(logout.location().contains(&return_to), "{}", logout.location());
+            assert_ne!(deployment.open(&mut browser, &format!("{origin}/app")).status, 200, "{origin}");
+        }
+    }
 }

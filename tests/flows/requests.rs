@@ -370,6 +370,27 @@ fn a_certificate_is_used_for_every_request_of_the_client_and_no_other() {
 }
 
 #[test]
+fn the_browser_is_sent_to_no_alias() {
+    let keys = json!({ "client_auth": "tls_client_auth", "mtls_binding": "CERTIFICATE" });
+    let deployment = deployment(&keys, Auth::Certificate);
+    let alias = |path: &str| format!("https://mtls.example.com/{path}");
+    deployment.provider.set().metadata = json!({ "mtls_endpoint_aliases": {
+        "authorization_endpoint": alias("authorize"), "token_endpoint": alias("token"), "userinfo_endpoint": alias("userinfo"),
+        "revocation_endpoint": alias("revoke"), "pushed_authorization_request_endpoint": alias("par"),
+        "end_session_endpoint": alias("logout"),
+    } });
+    let provider = deployment.provider.clone();
+    deployment.serve(&alias("token"), move |request| provider.receive(Endpoint::Token, request));
+    let issuer = deployment.provider.state().issuer.clone();
+    let login = begin(&deployment, "/login").0;
+    assert!(login.starts_with(&format!("{issuer}authorize?")), "{login}");
+    let browser = deployment.logged_in();
+    let response = deployment.fetch(by(&deployment, &browser, "/logout").page());
+    assert!(response.location().starts_with(&format!("{issuer}oidc/logout?")), "{}", response.location());
+    assert!(deployment.seen().certified.iter().all(|(_, url)| url.starts_with("https://mtls.example.com/")));
+}
+
+#[test]
 fn without_a_certificate_the_aliases_are_not_used() {
     let deployment = with_key(&json!({}));
     deployment.provider.set().metadata =

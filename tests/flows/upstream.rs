@@ -2,9 +2,12 @@
 
 use std::rc::Rc;
 
+use edgeward::gateway::Answer;
 use edgeward::host::Level;
+use edgeward::http::RequestHead;
 use edgeward::io::{Incoming, Unreachable};
 use edgeward::limits;
+use edgeward::oidc::CoordinatorResponse;
 use serde_json::{Value, json};
 
 use crate::support::browser::{Request, Response};
@@ -13,7 +16,7 @@ use crate::support::deployment::{Deployment, config, oidc_config, with};
 use crate::support::host::{Delay, Jobs};
 use crate::support::provider::{CLIENT_SECRET, EXCHANGE, Endpoint, Fault, refusal};
 use crate::support::world::json as ok_json;
-use crate::support::{Mint, key_a};
+use crate::support::{Mint, NOW, key_a};
 
 const ORDERS: &str = "https://orders.example.com";
 
@@ -412,7 +415,7 @@ fn no_token_is_requested_for_a_request_that_is_refused() {
 }
 
 #[test]
-fn a_request_that_only_would_have_been_refused_gets_the_gateways_token_but_no_exchanged_one() {
+fn an_observed_request_gets_no_token() {
     let mut config = with_upstream(config());
     for path in config["paths"].as_array_mut().unwrap() {
         if path["path"] == "/m2m/required" || path["path"] == "/exchange" {
@@ -422,13 +425,11 @@ fn a_request_that_only_would_have_been_refused_gets_the_gateways_token_but_no_ex
     let deployment = Deployment::of(&config);
     let forged = Mint::access(key_a()).with_signature(&[1; 256]);
     deployment.register_secret(&forged);
-    let response = deployment.fetch(Request::get("/m2m/required").bearer(&forged));
-    assert_eq!(
-        (response.header("x-edgeward-observed"), token_of(&response).is_empty()),
-        (Some("signature_invalid"), false)
-    );
-    let response = deployment.fetch(Request::get("/exchange").bearer(&forged));
-    assert_eq!((response.origin_header("authorization"), asked(&deployment)), (None, 1));
+    for target in ["/m2m/required", "/exchange"] {
+        let response = deployment.fetch(Request::get(target).bearer(&forged));
+        assert_eq!(response.header("x-edgeward-observed"), Some("signature_invalid"), "{target}");
+        assert_eq!((response.origin_header("authorization"), asked(&deployment)), (None, 0), "{target}");
+    }
 }
 
 #[test]
@@ -459,8 +460,9 @@ fn a_job_that_was_killed_or_never_runs_does_not_block_the_others() {
     let waiting = tasks.start(deployment.answer(Request::get("/m2m")));
     tasks.finish();
     assert_eq!(failure(tasks.output(lost).unwrap()), unavailable(1));
-    // It waits as long as the lost one, and gets its turn then or with the next call.
-    assert!(matches!(tasks.output(waiting).unwrap().status, 200 | 503));
+    // A lost request blocks the others for its lease.
+    assert_eq!(failure(tasks.output(waiting).unwrap()), unavailable(1));
+    deployment.sleep_ms(limits::UPSTREAM_TOKEN_LEASE_MS - i64::from(limits::SHARED_REFRESH_TIMEOUT_MS));
     token_of(&get(&deployment, "/m2m"));
     assert_eq!(asked(&deployment), 1);
 }
@@ -661,6 +663,146 @@ fn the_token_of_an_upstream_is_in_no_other_answer() {
     deployment.provider.fault(Endpoint::Token, Fault::Change(Box::new(|body| body["token_type"] = "mac".into())));
     deployment.sleep_s(3600);
     assert_eq!(failure(&get(&deployment, "/m2m")), unavailable(1));
+}
+
+/// Returns the headers that the origin gets, with the kinds of their tokens; or the status of the gateway's response.
+fn sent(deployment: &Deployment, path: &str, bearer: Option<&str>) -> Result<Vec<String>, u16> {
+    let url = format!("https://app.example.com{path}");
+    let header = |name: &str| bearer.filter(|_| name == "authorization").map(|bearer| format!("Bearer {bearer}"));
+    let head = RequestHead { method: "GET", url: &url, header: &header };
+    let forward = match deployment.run(deployment.gateway.handle(&head, &deployment.host)) {
+        Answer::Forward(forward) => forward,
+        Answer::Reply(reply) => return Err(reply.status),
+    };
+    for name in ["Authorization", "x-identity_token", "X_Token"] {
+        assert!(forward.drops(name), "{path}: {name} of the client");
+    }
+    let kind = |value: &str| {
+        let token = value.strip_prefix("Bearer ").unwrap_or(value);
+        let claims = edgeward::base64url::decode(token.split('.').nth(1).unwrap().as_bytes()).unwrap();
+        let claims: Value = serde_json::from_slice(&claims).unwrap();
+        match (claims["iss"].as_str(), claims["aud"].as_str()) {
+            _ if Some(token) == bearer => "the caller's",
+            (Some("https://app.example.com"), Some("origins")) => "signed by the gateway",
+            (_, Some(ORDERS)) => "the upstream's",
+            _ => panic!("{path}: {claims}"),
+        }
+    };
+    Ok(forward.set.iter().map(|(name, value)| format!("{}: {}", name.to_ascii_lowercase(), kind(value))).collect())
+}
+
+#[test]
+fn only_authorized_requests_get_tokens_of_any_kind() {
+    let mut config = config();
+    config["identity_token"] = json!({
+        "issuer": "https://app.example.com", "audience": "origins", "private_key": include_str!("../keys/rsa2048-b.pem")
+    });
+    let m2m = json!({ "m2m": { "audience": ORDERS } });
+    let kinds = [
+        ("identity", json!({})),
+        ("m2m", json!({ "upstream_auth": m2m })),
+        ("m2m-header", json!({ "upstream_auth": m2m, "headers": { "X-Token": "$m2m" } })),
+        ("exchange", json!({ "upstream_auth": { "exchange": { "audience": ORDERS } } })),
+        ("token", json!({ "headers": { "X-Token": "Bearer $token" } })),
+    ];
+    let modes =
+        [("observe", "required"), ("observe-optional", "optional"), ("optional", "optional"), ("public", "none")];
+    let needs_caller = |kind: &str| matches!(kind, "exchange" | "token");
+    for (kind, keys) in &kinds {
+        for (mode, auth) in modes.iter().filter(|(mode, _)| !(*mode == "public" && needs_caller(kind))) {
+            let mut route = proxy("ANY", &format!("/{mode}/{kind}"), auth, keys);
+            route["integration"]["forwarded"] = false.into();
+            route["observe"] = mode.starts_with("observe").into();
+            if *auth != "none" {
+                route["scopes"] = json!(["read:things"]);
+            }
+            config["paths"].as_array_mut().unwrap().push(route);
+        }
+    }
+    // A header of any route is removed everywhere.
+    let deployment = Deployment::of(&config);
+    let good = caller(&deployment);
+    let bad = Mint::access(key_a()).claim("exp", NOW - 1000).text();
+    let forbidden = Mint::access(key_a()).claim("scope", "other").text();
+    for (kind, _) in &kinds {
+        for (mode, _) in modes.iter().filter(|(mode, _)| !(*mode == "public" && needs_caller(kind))) {
+            for (name, bearer) in
+                [("none", None), ("bad", Some(&bad)), ("forbidden", Some(&forbidden)), ("good", Some(&good))]
+            {
+                let before = asked(&deployment);
+                let found = sent(&deployment, &format!("/{mode}/{kind}"), bearer.map(String::as_str));
+                let is_refused = matches!((*mode, name), ("observe", "none") | (_, "bad" | "forbidden"));
+                let what = format!("{mode} {kind} {name}");
+                if *mode == "optional" && is_refused {
+                    assert_eq!(found, Err(if name == "bad" { 401 } else { 403 }), "{what}");
+                } else if *mode != "public" && is_refused {
+                    assert_eq!(found, Ok(vec![]), "{what}");
+                } else {
+                    let has_caller = *mode != "public" && name == "good";
+                    let of_upstream = match *kind {
+                        "m2m" => Some("authorization: the upstream's"),
+                        "m2m-header" => Some("x-token: the upstream's"),
+                        "exchange" if has_caller => Some("authorization: the upstream's"),
+                        _ => None,
+                    };
+                    let mut expected = Vec::new();
+                    expected.extend((*kind == "token" && has_caller).then_some("x-token: the caller's"));
+                    expected.extend(has_caller.then_some("x-identity-token: signed by the gateway"));
+                    expected.extend(of_upstream);
+                    assert_eq!(found, Ok(expected.into_iter().map(String::from).collect()), "{what}");
+                    continue;
+                }
+                assert_eq!(asked(&deployment), before, "{what}: a request for a token");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_clock_behind_or_ahead_of_the_objects_costs_one_message_and_no_request() {
+    for ahead_s in [-5, 5] {
+        let deployment = deployment();
+        let coordinator = deployment.coordinated();
+        let token = token_of(&get(&deployment, "/m2m"));
+        let [(text, _)] = &coordinator.stored()[..] else { panic!("one text") };
+        // The object responds as before, while the clock of this instance is another.
+        coordinator.behave(Behavior::Responding(CoordinatorResponse { status: 200, text: text.clone() }));
+        deployment.sleep_s(ahead_s);
+        let (other, jobs) = (deployment.instance(), deployment.seen().jobs.len());
+        for _ in 0..20 {
+            assert_eq!(token_of(&get(&other, "/m2m")), token, "{ahead_s}");
+        }
+        assert_eq!((asked(&deployment), deployment.seen().jobs.len() - jobs), (1, 1), "{ahead_s}");
+    }
+}
+
+#[test]
+fn a_request_that_takes_as_long_as_it_may_is_not_made_again() {
+    let mut config = with_upstream(oidc_config());
+    config["authorizer"]["client_secret"] = json!(["a secret that is no longer valid", CLIENT_SECRET]);
+    let deployment = Deployment::of(&config);
+    let almost = |timeout_ms: u32| Delay::Millis(timeout_ms - 10);
+    deployment.delay_answers(&deployment.provider.url(Endpoint::Discovery), almost(limits::FETCH_TIMEOUT_MS));
+    deployment.delay_answers(&deployment.provider.url(Endpoint::Token), almost(limits::TOKEN_ENDPOINT_TIMEOUT_MS));
+    let mut tasks = deployment.tasks();
+    let first = tasks.start(deployment.answer(Request::get("/m2m")));
+    tasks.elapse_ms(i64::from(limits::SHARED_REFRESH_TIMEOUT_MS) + 500);
+    assert_eq!(failure(tasks.output(first).unwrap()), unavailable(1));
+    let second = tasks.start(deployment.answer(Request::get("/m2m")));
+    tasks.finish();
+    token_of(tasks.output(second).unwrap());
+    assert_eq!(asked(&deployment), 2, "one for each secret");
+}
+
+#[test]
+fn a_server_without_an_authorization_endpoint_issues_tokens_for_upstreams() {
+    let mut config = with_upstream(oidc_config());
+    config["paths"].as_array_mut().unwrap().retain(|route| route.get("auth").is_some());
+    config["authorizer"].as_object_mut().unwrap().remove("redirect_uri");
+    let deployment = Deployment::of(&config);
+    deployment.provider.set().metadata = json!({ "authorization_endpoint": null });
+    token_of(&get(&deployment, "/m2m"));
+    assert_eq!(asked(&deployment), 1);
 }
 
 /// The responses of `tests/flows/upstream_tokens.json`, which the npm package is tested with, too.

@@ -152,6 +152,27 @@ fn a_token_does_not_outlive_the_bearer_token_that_it_stands_for() {
 }
 
 #[test]
+fn a_token_does_not_outlive_the_rights_of_the_session_that_it_states() {
+    let gateway = gateway(&with_identity(&json!({ "ttl_s": 900 })));
+    let host = VirtualHost::default();
+    let with_rights = |until: i64| {
+        let rights = json!({ "exp": until, "scope": "read:items" });
+        Login::new().with("at_exp", until).with("rights", rights).cookie()
+    };
+    let of = |cookie: &str| identity_on(&gateway, &host, "/maybe/x", &[("cookie", cookie)]);
+    let (long, brief) = (with_rights(NOW + 500), with_rights(NOW + 20));
+    let (other, stated) = of(&long);
+    assert_eq!((&stated["exp"], &stated["scope"]), (&json!(NOW + 500), &json!("read:items")));
+    let (first, stated) = of(&brief);
+    assert_eq!((&stated["exp"], &stated["scope"]), (&json!(NOW + 20), &json!("read:items")));
+    host.sleep_s(19);
+    assert!(of(&brief).0 == first && of(&long).0 == other, "two sessions of one user");
+    // Without rights, it lasts as long as any other.
+    let (_, stated) = of(&Login::new().cookie());
+    assert_eq!((&stated["exp"], stated.get("scope")), (&json!(NOW + 919), None));
+}
+
+#[test]
 fn the_first_key_signs_and_all_are_published() {
     let gateway = |keys: Value| gateway(&with_identity(&json!({ "private_key": keys })));
     let (before, after) = (gateway(json!([KEY, NEXT_KEY, EC_KEY])), gateway(json!([NEXT_KEY, KEY])));
@@ -222,7 +243,7 @@ fn problems_of_the_configuration() {
         let found = of(json!({ "private_key": value }));
         assert!(found.starts_with(&format!("{key}{message}")) && !found.contains("SECRET"), "{found}");
     }
-    for header in ["", "a b", "Authorization", "Cookie", "Host", "Connection"] {
+    for header in ["", "a b", "Authorization", "Cookie", "Host", "Connection", "DPoP", "X_Forwarded-Prefix"] {
         assert!(of(json!({ "header": header })).starts_with("error at identity_token.header: must"), "{header}");
     }
     assert!(of(json!({ "ttl_s": 19 })).contains("identity_token.ttl_s: must be a whole number from 20 to 900"));

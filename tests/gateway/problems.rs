@@ -757,6 +757,21 @@ fn mistakes() -> Vec<(&'static str, String)> {
             "an identity token without its keys",
             at(valid(), "/identity_token", json!({ "issuer": "a", "audience": "b" })),
         ),
+        ("an identity header that others set", {
+            let identity = json!({
+                "issuer": "a", "audience": "b", "header": "X-Caller", "private_key": include_str!("../keys/rsa2048-b.pem")
+            });
+            let m2m =
+                json!({ "upstream_auth": { "m2m": {} }, "headers": { "x-caller": "$m2m", "X_Caller": "$claims.sub" } });
+            at(with_client(upstream("/x", m2m)), "/identity_token", identity)
+        }),
+        ("an identity header that holds tokens of clients", {
+            let identity = json!({
+                "issuer": "a", "audience": "b", "header": "X-Caller", "private_key": include_str!("../keys/rsa2048-b.pem")
+            });
+            let sources = json!([{ "header": "x--caller" }, { "header": "Authorization" }]);
+            at(at(valid(), "/identity_token", identity), "/authorizer/token_from", sources)
+        }),
         ("keys that nothing is signed with", {
             at(valid(), "/paths/1", json!({ "method": "GET", "path": "/jwks", "integration": { "type": "jwks" } }))
         }),

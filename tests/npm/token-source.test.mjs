@@ -106,6 +106,43 @@ describe("a token", () => {
     assert.equal(one.requests.length, 4);
   });
 
+  it("is waited for as long as discovery and two attempts may take", async () => {
+    const [one, held, issuer] = [provider(), [], "https://tenant.example.com/"];
+    one.answer = ({ url }) => new Promise((resolve) => held.push({ url, resolve }));
+    const source = one.source({ tokenEndpoint: undefined, issuer, clientSecret: ["replaced", SECRET] });
+    const calls = [];
+    const responses = [json({ issuer, token_endpoint: ENDPOINT }), json({ error: "invalid_client" }, { status: 401 }), json({ access_token: "a-token", token_type: "Bearer" })];
+    for (const [number, response] of responses.entries()) {
+      calls.push(source.getToken());
+      await delay(40);
+      assert.equal(held.length, number + 1);
+      one.seconds += 9.9;
+      held[number].resolve(response);
+      await delay(40);
+    }
+    assert.deepEqual([[...new Set(await Promise.all(calls))], one.requests.length], [["a-token"], 3]);
+  });
+
+  it("that is late ends no wait for a newer request", async () => {
+    const [one, held] = [provider(), []];
+    one.answer = () => new Promise((resolve) => held.push(resolve));
+    const source = one.source();
+    const first = codeOf(source.getToken());
+    await delay(40);
+    one.seconds += 36;
+    const second = source.getToken();
+    await delay(40);
+    assert.equal(one.requests.length, 2);
+    held[0](json({ error: "invalid_scope" }, { status: 400 }));
+    await delay(40);
+    one.seconds += 2;
+    const third = source.getToken();
+    await delay(40);
+    assert.equal(one.requests.length, 2);
+    held[1](json({ access_token: "a-token", token_type: "Bearer" }));
+    assert.deepEqual([await first, await second, await third], ["a token", "a-token", "a-token"]);
+  });
+
   it("of a cancelled call comes to the others", async () => {
     const one = provider();
     const { answer } = one;

@@ -222,8 +222,12 @@ impl Deployment {
 
     /// Returns the session configuration, to open cookies.
     pub(crate) fn sessions(&self) -> Sessions {
+        let section_of = |section: &str| match &self.config[section] {
+            Value::Null if section == "authorizer" => &self.config["authorizers"]["main"],
+            found => found,
+        };
         // A text or a list of texts.
-        let texts = |section: &str, name: &str| match &self.config[section][name] {
+        let texts = |section: &str, name: &str| match &section_of(section)[name] {
             Value::Array(list) => list.iter().map(|one| one.as_str().unwrap().to_string()).collect(),
             one => one.as_str().map(String::from).into_iter().collect::<Vec<_>>(),
         };

@@ -509,11 +509,22 @@ impl<'c> Authorizer<'c> {
     pub(super) fn redirect_uri(&self, callback_path: Option<&str>) -> Option<String> {
         let from_base = || Some(format!("{}{}", self.environment.base_url().value?, callback_path?));
         let uri = self.config.redirect_uri().cloned().or_else(from_base)?;
-        let Some(tenant) = self.tenant else { return Some(uri) };
         // The callback of a host with an organization is on that host, where the cookies of its logins are.
+        self.at_tenant(uri)
+    }
+
+    /// Returns a URL as it is on the host of the organization, if there is one.
+    fn at_tenant(&self, uri: String) -> Option<String> {
+        let Some(tenant) = self.tenant else { return Some(uri) };
         let parts = HttpUrl::parse(&uri)?;
         let scheme = if uri.starts_with("http:") { "http://" } else { "https://" };
         Some(concat(&[scheme, &tenant.host, parts.path_and_query]))
+    }
+
+    /// Returns where the browser goes after a login or logout: a page on the host of the callback moves with it.
+    fn destination(&self, setting: &Setting<'_, String>) -> Option<String> {
+        let uri = setting.cloned()?;
+        if self.own_path("", setting).is_some() { self.at_tenant(uri) } else { Some(uri) }
     }
 
     /// The audiences that access tokens may have.
@@ -701,7 +712,7 @@ impl<'c> Authorizer<'c> {
             id,
             auth,
             redirect_uri,
-            callback_uri: config.callback_uri().cloned(),
+            callback_uri: self.destination(&config.callback_uri()),
             default_return_to: self.default_return_to.clone().unwrap_or_default(),
             scope: config.scope(),
             audience: self.audience().first().filter(|_| audience_parameter != AudienceParameter::None).cloned(),
@@ -719,9 +730,9 @@ impl<'c> Authorizer<'c> {
         let keys = access.as_ref().and_then(|verifier| verifier.keys().next().cloned());
         let keys = keys.unwrap_or_else(|| Arc::new(self.keys_of(issuer)));
         fapi::check_client(reader, config, &client);
-        let endpoints = self.endpoints(&issuer.issuer, &keys);
+        let endpoints = self.endpoints(&issuer.issuer, &keys, true);
         Some(RelyingParty {
-            after_logout: config.post_logout_uri().cloned().unwrap_or_else(|| format!("{}/", client.home())),
+            after_logout: self.destination(&config.post_logout_uri()).unwrap_or_else(|| format!("{}/", client.home())),
             login_path: redirects::login_page(routes),
             client,
             sessions,
@@ -733,10 +744,11 @@ impl<'c> Authorizer<'c> {
         })
     }
 
-    /// The provider's endpoints. `keys`: those of its issuer.
-    fn endpoints(&self, issuer: &str, keys: &KeyCache) -> Endpoints {
+    /// The provider's endpoints. `keys`: those of its issuer. `has_login`: whether users log in there.
+    fn endpoints(&self, issuer: &str, keys: &KeyCache, has_login: bool) -> Endpoints {
         let (config, is_auth0) = (self.config, self.is_auth0());
-        let kind = ProviderKind { has_certificate: config.mtls_binding().value.is_some(), is_auth0 };
+        let has_certificate = config.mtls_binding().value.is_some();
+        let kind = ProviderKind { has_certificate, is_auth0, has_no_login: !has_login };
         match keys.metadata() {
             // Whether there are endpoints for certificates, and what FAPI requires, only the metadata says.
             _ if is_auth0 && !kind.has_certificate && !config.is_fapi() => {
@@ -803,7 +815,7 @@ impl<'c> Authorizer<'c> {
         let binding = LoginBinding { issuer: &issuer.issuer, client_id: &id, audience: &[] };
         Some(UpstreamClient {
             sealer: Sealer::new(session.secrets().items(), binding),
-            endpoints: self.endpoints(&issuer.issuer, keys),
+            endpoints: self.endpoints(&issuer.issuer, keys, false),
             client: Client::without_login(
                 id,
                 client_keys::client_auth(reader, config, config.is_fapi()),

@@ -4,15 +4,19 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::declare::{Form, Setting, section};
-use super::forms::{Check, Checked, Text, Texts, Whole};
+use super::forms::{Check, Checked, Elements, Text, Texts, Whole};
+use super::integration::IntegrationConfig;
+use super::paths::PathConfig;
 use super::reader::{Field, Reader};
 #[cfg(test)]
 use super::reference;
 use crate::gateway::identity::{IdentitySettings, algorithm_of};
-use crate::gateway::token_source::{AUTHORIZATION, is_reserved_header};
-use crate::http::is_token;
+use crate::gateway::route::Integration;
+use crate::gateway::token_source::{AUTHORIZATION, TokenSource, is_reserved_header};
+use crate::http::{canonical_name, is_token};
 use crate::jwk::SigningKey;
 use crate::limits;
+use crate::text::concat;
 
 section! {
     /// A short-lived JWT about the caller, signed by the gateway, for every origin and service. Routes of the type `jwks` publish its keys.
@@ -40,6 +44,34 @@ pub(super) fn settings(section: &Setting<'_, IdentityTokenConfig>) -> Option<Ide
         ttl_s: config.ttl_s(),
         header: config.header(),
     })
+}
+
+/// Checks that no other configured header has the name of that with the token, in any spelling: origins may confuse the two. `sources`: where
+/// bearer tokens are read.
+pub(super) fn check_header(
+    reader: &mut Reader<'_>,
+    section: &Setting<'_, IdentityTokenConfig>,
+    paths: &Setting<'_, Elements<PathConfig>>,
+    sources: &[TokenSource],
+) {
+    let Some(config) = section.value.filter(|_| !reader.has_error_at("identity_token.header")) else { return };
+    let header = config.header();
+    let is_same = |name: &str| canonical_name(name).eq(canonical_name(&header));
+    for (place, path) in paths.value.map_or(&[][..], |list| &list.valid) {
+        let integration = path.integration().value.and_then(IntegrationConfig::compile);
+        let forwarding = integration.as_ref().filter(|one| one.options().is_some());
+        for (name, _) in
+            forwarding.and_then(Integration::headers).into_iter().flatten().filter(|(name, _)| is_same(name))
+        {
+            let place = concat(&[place, ".integration.headers.", name]);
+            if !reader.has_error_at(&place) {
+                reader.error(&place, "is the header of identity_token");
+            }
+        }
+    }
+    if sources.iter().any(|source| matches!(source, TokenSource::Header(name) if is_same(name))) {
+        reader.error("authorizer.token_from", "has the header of identity_token, which is removed from every request");
+    }
 }
 
 /// Private keys that sign identity tokens.

@@ -265,6 +265,7 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
             identity: identity_token::settings(&config.identity_token())
                 .map(|settings| IdentityTokens::new(settings, authorizer.and_then(Authorizer::roles_claim))),
         };
+        identity_token::check_header(&mut reader, &config.identity_token(), &config.paths(), &trust.token_sources);
         gateways.push(Gateway::new(compiled, surroundings, trust));
     }
     reader.enter_authorizer(None);
