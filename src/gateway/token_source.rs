@@ -130,12 +130,18 @@ impl core::fmt::Debug for Token {
 
 /// Headers that tell the gateway something else, or that it sets for every origin. Names that end in a dash are prefixes.
 const NO_SOURCES: &[&str] = &[
+    "accept",
+    "accept-language",
+    "access-control-",
+    "cf-ray",
     CLIENT_ADDRESS,
     "content-",
     "cookie",
+    "dpop",
     "forwarded",
     "host",
     "origin",
+    "referer",
     "sec-",
     "upgrade",
     "x-edgeward-",
