@@ -27,6 +27,8 @@ pub struct RequestOptions {
     pub authorization_details: Option<String>,
     /// Whether callbacks must carry `iss` (RFC 9207), even if the provider's metadata does not promise it.
     pub requires_iss: bool,
+    /// Whether an access token of a login grants rights only if it is bound to the client (`cnf`).
+    pub requires_binding: bool,
     /// The binding with the client's certificate (RFC 8705), which sends all requests of the client.
     pub mtls_binding: Option<String>,
 }

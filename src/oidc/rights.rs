@@ -274,7 +274,11 @@ impl RelyingParty {
                 // The provider issued it over the connection with the client's certificate. Another proof than that there is none.
                 let certificate = verified.binding().and_then(|binding| binding.certificate);
                 let certificate = certificate.filter(|_| self.client.has_certificate());
-                verified.confirm(None, certificate.as_ref()).map_err(VerificationError::Refused)
+                if self.client.options.requires_binding && verified.binding().is_none() {
+                    Err(VerificationError::Refused(VerifyError::TokenNotBound))
+                } else {
+                    verified.confirm(None, certificate.as_ref()).map_err(VerificationError::Refused)
+                }
             }
             Err(error) => Err(error),
         };
