@@ -372,13 +372,16 @@ pub const MAX_PROOF_AGE_S: i64 = 300;
 /// How far in the future a proof of possession may have been made, in seconds.
 pub const MAX_PROOF_ADVANCE_S: i64 = 60;
 
-/// Most proofs of possession that one instance remembers where instances share nothing: some ninety requests per second, in 2 MiB.
+/// Most proofs of possession that one instance remembers where instances share nothing: some ninety requests per second, in 3 MiB.
 pub const MAX_REMEMBERED_PROOFS: usize = 32_768;
+
+/// Most of these of one key, so that no client uses up the memory for all: some eleven requests per second.
+pub const MAX_REMEMBERED_PROOFS_PER_KEY: usize = MAX_REMEMBERED_PROOFS / 8;
 
 /// How long a nonce for proofs of possession is the current one, in seconds. It is accepted for as long again.
 pub const PROOF_NONCE_PERIOD_S: i64 = 300;
 
-/// Objects that remember the proofs of one key: each has at most thirty new ones per second.
+/// Objects that remember the proofs of one key: each has room for some thirty new ones per second, or sixteen with nonces.
 pub const PROOF_OBJECTS_PER_KEY: u8 = 8;
 
 /// Timeout for looking up a proof of possession in the Durable Object, in milliseconds: every request with one waits for it.
@@ -387,7 +390,8 @@ pub const PROOF_TIMEOUT_MS: u32 = 2_000;
 /// Timeout for telling the Durable Object that a session has ended, in milliseconds: the browser waits for it.
 pub const SESSION_END_TIMEOUT_MS: u32 = 2_000;
 
-/// Most records in one shared object: with proofs of possession that are remembered for two minutes, some eighty per second.
+/// Most records in one shared object: with proofs of possession, which are remembered for six minutes, or ten
+/// with nonces, some thirty per second, or sixteen.
 pub const MAX_SHARED_RECORDS: usize = 10_000;
 
 /// How long an instance uses a revocation record that it has read, in milliseconds: a revocation takes effect within it.

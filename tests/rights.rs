@@ -403,6 +403,56 @@ fn rights_expire_with_their_token_and_expires_in_only_shortens_that() {
     assert_eq!(session.tokens().access_expires_s, NOW + 40, "issued a minute ago, valid for 100 s");
 }
 
+#[test]
+fn a_token_bound_to_the_certificate_of_the_client_grants_rights_and_other_bound_tokens_none() {
+    let certificate = json!({ "x5t#S256": "A".repeat(43) });
+    let key = json!({ "jkt": "A".repeat(43) });
+    let both = json!({ "x5t#S256": "A".repeat(43), "jkt": "A".repeat(43) });
+    for (binding, cnf, grants) in [
+        (json!("CERTIFICATE"), &certificate, true),
+        (Value::Null, &certificate, false),
+        (json!("CERTIFICATE"), &key, false),
+        (json!("CERTIFICATE"), &both, false),
+        (Value::Null, &key, false),
+    ] {
+        let deployment = new_deployment(&json!({ "mtls_binding": binding }));
+        let reply = json!({ "access_token": access_token().claim("cnf", cnf.clone()).text() });
+        let session = deployment.session(&log_in(&deployment, claiming_rights, &reply));
+        let what = format!("{binding} {cnf}");
+        if grants {
+            assert_eq!(scopes(session.claims_at(at(0))), ["read:things", "write:things"], "{what}");
+        } else {
+            assert_no_rights(session.claims_at(at(0)), &what);
+        }
+    }
+}
+
+/// Returns an encrypted access token with this content. The host's decryption is a stand-in: it decrypts content to itself.
+fn encrypted(inner: &str) -> String {
+    let header = json!({ "alg": "RSA-OAEP-256", "enc": "A256GCM", "cty": "JWT" }).to_string();
+    let parts = [header.as_bytes(), &[7; 256], &[1; 12], inner.as_bytes(), &[2; 16]];
+    parts.map(edgeward::base64url::encode).join(".")
+}
+
+#[test]
+fn a_session_gets_its_rights_once_the_new_key_is_published() {
+    for is_encrypted in [false, true] {
+        let key = include_str!("keys/rsa2048-b.pem");
+        let more = if is_encrypted { json!({ "decryption_keys": [{ "key": key }] }) } else { json!({}) };
+        let deployment = fetching_deployment(&more);
+        deployment.host.decrypt(|request| Ok(request.content[12..request.content.len() - 16].to_vec()));
+        let token = access_token().header("kid", key_c().kid).signed_by(key_c()).text();
+        let token = if is_encrypted { encrypted(&token) } else { token };
+        let browser = log_in(&deployment, claiming_rights, &json!({ "access_token": token }));
+        assert!(deployment.has_logged("access_token_unusable: key_not_found; "), "{:?}", deployment.lines());
+        assert_no_rights(deployment.session(&browser).claims_at(at(0)), "the key is not published yet");
+        assert!(reverify_access_token(&deployment, &browser, &[key_a().jwk()]).is_none());
+        let browser = reverify_access_token(&deployment, &browser, &[key_a().jwk(), key_c().jwk()]).unwrap();
+        let session = deployment.session(&browser);
+        assert_eq!(scopes(session.claims_at(at(0))), ["read:things", "write:things"], "{is_encrypted}");
+    }
+}
+
 /// Returns a browser whose access token was issued while the issuer's keys were unreachable. The deployment has no keys yet.
 fn with_unverified_token(deployment: &Deployment, before: &Browser, reply: &Value) -> Browser {
     deployment.provider.take_down(Endpoint::Keys);

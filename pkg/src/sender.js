@@ -8,11 +8,15 @@ const MAX_PROOFS = 32_768;
 /** The proofs that this process has accepted, each until it is too old. */
 export class ProofMemory {
   #until = new Map();
+  /** When it was last searched for proofs to forget: at most once a second. */
+  #swept;
 
   use(id, expiresAt, now) {
     if (this.#until.has(id)) return false;
     if (this.#until.size >= MAX_PROOFS) {
-      for (const [one, until] of this.#until) if (until <= now) this.#until.delete(one);
+      const second = Math.floor(now);
+      if (this.#swept !== second) for (const [one, until] of this.#until) if (until <= now) this.#until.delete(one);
+      this.#swept = second;
       if (this.#until.size >= MAX_PROOFS) throw new Error(`more than ${MAX_PROOFS} proofs in five minutes: set replayStore`);
     }
     this.#until.set(id, expiresAt);

@@ -39,12 +39,14 @@ pub struct Forward<'g> {
     session: Option<SessionContext>,
     /// The refusal that the route only observes.
     observed: Option<Box<Observed>>,
-    /// The request's proof of possession, if the gateway has checked it: it is of no use to another server.
-    used_proof: Option<Box<UsedProof>>,
+    /// The outcome of the request's proof of possession, if it came with a token for it.
+    proof: Option<Box<Proof>>,
 }
 
-/// A proof of possession that was checked.
-struct UsedProof {
+/// A proof of possession.
+struct Proof {
+    /// Whether the gateway has accepted it: it is of no use to another server.
+    is_used: bool,
     /// The nonce for the client's next proof.
     next_nonce: Option<String>,
 }
@@ -130,7 +132,7 @@ impl<'g> Forward<'g> {
             is_never_stored: false,
             session: None,
             observed: None,
-            used_proof: None,
+            proof: None,
         }
     }
 
@@ -149,7 +151,7 @@ impl<'g> Forward<'g> {
         self.gateway.drops(name)
             // Cookies that remain are among the headers to set.
             || !self.keeps_cookies && name.eq_ignore_ascii_case("cookie")
-            || self.used_proof.is_some() && name.eq_ignore_ascii_case(PROOF)
+            || self.proof.as_ref().is_some_and(|proof| proof.is_used) && name.eq_ignore_ascii_case(PROOF)
             || (self.options.strip_authorization || self.observed.as_ref().is_some_and(|observed| observed.has_token))
                 && name.eq_ignore_ascii_case("authorization")
     }
@@ -180,7 +182,7 @@ impl<'g> Forward<'g> {
     pub fn response_edits(&self, status: u16, cache_control: Option<&str>) -> Vec<HeaderEdit> {
         let mut edits = Vec::new();
         let cookies = self.session.as_ref().map(SessionContext::cookies).unwrap_or_default();
-        if let Some(nonce) = self.used_proof.as_ref().and_then(|used| used.next_nonce.as_ref()) {
+        if let Some(nonce) = self.proof.as_ref().and_then(|proof| proof.next_nonce.as_ref()) {
             edits.push(HeaderEdit::Set(NONCE.into(), nonce.clone()));
         }
         if let Some(observed) = &self.observed {
@@ -278,15 +280,15 @@ impl Answer<'_> {
         }
     }
 
-    /// Marks the answer to a request whose proof of possession was used, with the nonce for the next.
-    pub(super) fn with_used_proof(self, next_nonce: Option<String>) -> Self {
+    /// Completes the answer to a request with a proof of possession: `is_used` if it was accepted. `next_nonce` is for the next proof.
+    pub(super) fn after_proof(self, is_used: bool, next_nonce: Option<String>) -> Self {
         match self {
             Self::Reply(reply) => Self::Reply(match next_nonce {
                 Some(nonce) => reply.with(NONCE, nonce),
                 None => reply,
             }),
             Self::Forward(forward) => {
-                Self::Forward(Forward { used_proof: Some(Box::new(UsedProof { next_nonce })), ..forward })
+                Self::Forward(Forward { proof: Some(Box::new(Proof { is_used, next_nonce })), ..forward })
             }
         }
     }

@@ -11,7 +11,6 @@ use super::hosts::misdirected;
 use super::intent::{CROSS_SITE_REQUEST, cross_site_request};
 use super::matched::{BEGIN_LOGIN, Caller, Credentials, MatchedRequest};
 use super::route::LoginStep;
-use super::sender::Authenticated;
 use super::token_source::Token;
 use super::{Gateway, HEALTH_PATH};
 use crate::host::{Level, REQUEST};
@@ -82,8 +81,14 @@ impl Gateway {
         let answer = match request.credentials(head, host.now()) {
             Continue(Credentials::Anonymous) => request.perform(head, None, None, host).await,
             Continue(Credentials::Bearer(token)) => {
-                let answer = request.answer_bearer(head, &token, host, event).await;
-                request.observed(answer, head, host, event).await
+                let mut is_authenticated = false;
+                let answer = request.answer_bearer(head, &token, host, event, &mut is_authenticated).await;
+                let answer = request.observed(answer, head, host, event).await;
+                if token.is_dpop() {
+                    answer.after_proof(is_authenticated, self.sender.nonce(host.now()))
+                } else {
+                    answer
+                }
             }
             Continue(Credentials::Session(party, session)) => {
                 request.answer_session(head, party, session, host, event).await
@@ -124,7 +129,7 @@ impl Gateway {
                     }
                     None => reply,
                 };
-                Answer::Reply(self.sender.with_challenge(reply, head, host.now()))
+                Answer::Reply(self.sender.with_challenge(reply, head))
             }
             answer => answer,
         }
@@ -133,13 +138,14 @@ impl Gateway {
 
 impl<'g> MatchedRequest<'g> {
     /// Answers a request with a bearer token. No cache may store the answer if the browser adds the token by itself: the next user of the
-    /// browser may have another.
+    /// browser may have another. Sets `is_authenticated` once the token has passed, with its proof if it needs one.
     async fn answer_bearer(
         &self,
         head: &RequestHead<'_>,
         token: &Token,
         host: &impl LoginHost,
         event: &mut Option<RequestEvent<'g>>,
+        is_authenticated: &mut bool,
     ) -> Answer<'g> {
         let Some(verifier) = &self.gateway.verifier else {
             return Answer::Reply(Reply::problem(503, "config_invalid", "No issuer is configured."));
@@ -148,10 +154,11 @@ impl<'g> MatchedRequest<'g> {
         if let Some(event) = event {
             event.is_cached = verifier.has_cached(text);
         }
-        let Authenticated { token: verified, next_nonce } = match self.authenticate(verifier, head, token, host).await {
-            Ok(authenticated) => authenticated,
+        let verified = match self.authenticate(verifier, head, token, host).await {
+            Ok(verified) => verified,
             Err(reply) => return Answer::Reply(reply),
         };
+        *is_authenticated = true;
         if let Some(event) = event {
             event.token = Some(verified.clone());
         }
@@ -169,7 +176,6 @@ impl<'g> MatchedRequest<'g> {
             return Answer::Reply(reply);
         }
         let answer = self.perform(head, Some(Caller { claims: verified.claims(), token: text }), None, host).await;
-        let answer = if token.is_dpop() { answer.with_used_proof(next_nonce) } else { answer };
         if token.is_ambient() { answer.not_stored() } else { answer }
     }
 

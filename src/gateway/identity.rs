@@ -13,7 +13,7 @@ use crate::http::{PRIVATE, Reply};
 use crate::io::UnixTime;
 use crate::json::{Value, push_quoted, quote};
 use crate::jwk::SigningKey;
-use crate::jwt::{Audience, ClaimPath, Claims, KeyReference, sign_jwt};
+use crate::jwt::{Audience, ClaimPath, Claims, sign_jwt};
 use crate::limits;
 use crate::oidc::{LoginHost, random};
 use crate::session::Session;
@@ -109,7 +109,7 @@ impl IdentityTokens {
             exp = exp.min(until_s.max(iat.saturating_add(1)));
         }
         let claims = self.claims(caller, kind, roles_claim, [iat, exp], &base64url::encode(&random::<16>(host)));
-        let token = sign_jwt(signing, algorithm, "JWT", KeyReference::Kid, &claims, host).await?;
+        let token = sign_jwt(signing, algorithm, "JWT", &claims, host).await?;
         let until = UnixTime::from_secs(exp.min(iat.saturating_add(ttl_s / 2)));
         let issued = Issued { token: token.clone(), from: UnixTime::from_secs(iat), until };
         self.issued.with(|cache| cache.0.insert(&key, issued));

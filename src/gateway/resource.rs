@@ -3,6 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::sender::SenderRules;
+use crate::dpop::ALGORITHM_NAMES;
 use crate::http::{Reply, RequestHead};
 use crate::json::quote;
 use crate::text::concat;
@@ -23,7 +25,12 @@ pub(super) struct ProtectedResource {
 
 impl ProtectedResource {
     /// Describes the resource with this identifier. Returns `None` if that is no URL.
-    pub(super) fn new<'s>(resource: &str, servers: impl Iterator<Item = &'s str>, scopes: &[String]) -> Option<Self> {
+    pub(super) fn new<'s>(
+        resource: &str,
+        servers: impl Iterator<Item = &'s str>,
+        scopes: &[String],
+        sender: &SenderRules,
+    ) -> Option<Self> {
         let url = HttpUrl::parse(resource)?;
         let (origin, path) = resource.split_at_checked(resource.len() - url.path_and_query.len())?;
         let path = concat(&[WELL_KNOWN, path.strip_suffix('/').unwrap_or(path)]);
@@ -34,7 +41,18 @@ impl ProtectedResource {
             let scopes = scopes.iter().map(|scope| quote(scope)).collect::<Vec<_>>().join(",");
             document.push_str(&concat(&[r#","scopes_supported":["#, &scopes, "]"]));
         }
-        document.push_str(r#","bearer_methods_supported":["header"]}"#);
+        document.push_str(r#","bearer_methods_supported":["header"]"#);
+        if sender.reads_dpop() {
+            let algorithms = ALGORITHM_NAMES.replace(' ', "\",\"");
+            document.push_str(&concat(&[r#","dpop_signing_alg_values_supported":[""#, &algorithms, r#""]"#]));
+        }
+        if sender.requires_dpop() {
+            document.push_str(r#","dpop_bound_access_tokens_required":true"#);
+        }
+        if sender.reads_certificates() {
+            document.push_str(r#","tls_client_certificate_bound_access_tokens":true"#);
+        }
+        document.push('}');
         Some(Self { url: concat(&[origin, &path]), path, document })
     }
 
@@ -68,7 +86,8 @@ impl ProtectedResource {
 mod tests {
     use core::iter::empty;
 
-    use super::ProtectedResource;
+    use super::{ProtectedResource, SenderRules};
+    use crate::dpop::Acceptance;
 
     #[test]
     fn the_well_known_path_precedes_that_of_the_resource() {
@@ -78,7 +97,8 @@ mod tests {
             ("https://api.example.com/mcp", "/mcp"),
             ("https://api.example.com/a/b/", "/a/b"),
         ] {
-            let described = ProtectedResource::new(resource, empty(), &[]).unwrap();
+            let rules = SenderRules::new(Acceptance::Off, Acceptance::Off, &[]);
+            let described = ProtectedResource::new(resource, empty(), &[], &rules).unwrap();
             assert_eq!(described.path, alloc::format!("/.well-known/oauth-protected-resource{path}"));
             assert_eq!(described.metadata_url(), alloc::format!("https://api.example.com{}", described.path));
         }

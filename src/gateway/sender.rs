@@ -15,7 +15,7 @@ use crate::io::UnixTime;
 use crate::jwk::KeyHost;
 use crate::jwt::{Access, Binding, UnconfirmedToken, VerifiedToken};
 use crate::limits;
-use crate::oidc::{IntrospectionError, LoginHost, is_opaque, shared_object, use_once};
+use crate::oidc::{IntrospectionError, LoginHost, ShareError, is_opaque, shared_object, use_once};
 use crate::shared::Shared;
 use crate::text::concat;
 use crate::verifier::{VerificationError, Verifier};
@@ -25,16 +25,11 @@ use crate::verifier::{VerificationError, Verifier};
 pub(super) struct SenderRules {
     dpop: Acceptance,
     mtls: Acceptance,
+    /// Whether every token must be bound, to a key or to a certificate.
+    requires_binding: bool,
     /// The nonces that proofs need, if there are any.
     nonces: TimedNonces,
     used: Shared<UsedProofs>,
-}
-
-/// A token whose sender has proved that it is theirs.
-pub(super) struct Authenticated {
-    pub(super) token: VerifiedToken<Access>,
-    /// The nonce for the next proof, if the one of this proof is about to expire.
-    pub(super) next_nonce: Option<String>,
 }
 
 /// The header of a proof.
@@ -46,7 +41,18 @@ pub(super) const NONCE: &str = "dpop-nonce";
 impl SenderRules {
     /// Creates the rules. Proofs need a nonce if there are secrets for it, of which the first makes the nonces.
     pub(super) fn new(dpop: Acceptance, mtls: Acceptance, nonce_secrets: &[String]) -> Self {
-        Self { dpop, mtls, nonces: TimedNonces::new(nonce_secrets), used: Shared::new(UsedProofs::default()) }
+        let (nonces, used) = (TimedNonces::new(nonce_secrets), Shared::new(UsedProofs::default()));
+        Self { dpop, mtls, requires_binding: false, nonces, used }
+    }
+
+    /// Requires that every token is bound, in one way or another.
+    pub(super) fn with_required_binding(self) -> Self {
+        Self { requires_binding: true, ..self }
+    }
+
+    /// Returns whether tokens may be bound to a certificate.
+    pub(super) fn reads_certificates(&self) -> bool {
+        self.mtls != Acceptance::Off
     }
 
     /// Returns whether every token must be bound to a key.
@@ -63,7 +69,9 @@ impl SenderRules {
     fn certificate(&self, head: &RequestHead<'_>, binding: Option<&Binding>) -> Result<Option<[u8; 32]>, VerifyError> {
         let bound = binding.and_then(|binding| binding.certificate);
         match bound {
-            None if self.mtls == Acceptance::Required => Err(VerifyError::TokenNotBound),
+            None if self.mtls == Acceptance::Required || self.requires_binding && binding.is_none() => {
+                Err(VerifyError::TokenNotBound)
+            }
             None => Ok(None),
             Some(_) if self.mtls == Acceptance::Off => Err(VerifyError::TokenSenderConstrained),
             Some(bound) => match head.client_certificate().map_err(VerifyError::Certificate)? {
@@ -77,19 +85,19 @@ impl SenderRules {
         now.secs() / limits::PROOF_NONCE_PERIOD_S
     }
 
-    /// Adds to a response to a request that was refused how to send a bound token, and the nonce that its proof needs.
-    pub(super) fn with_challenge(&self, reply: Reply, head: &RequestHead<'_>, now: UnixTime) -> Reply {
+    /// Returns the nonce for the next proof, if proofs need one.
+    pub(super) fn nonce(&self, now: UnixTime) -> Option<String> {
+        self.nonces.of(Self::period(now))
+    }
+
+    /// Adds to a response to a request that was refused how to send a bound token.
+    pub(super) fn with_challenge(&self, reply: Reply, head: &RequestHead<'_>) -> Reply {
         if !self.reads_dpop() {
             return reply;
         }
         let authorization = (head.header)("authorization").unwrap_or_default();
         let is_dpop = authorization.split(' ').next().is_some_and(|scheme| scheme.eq_ignore_ascii_case("dpop"));
-        let nonce = self.nonces.of(Self::period(now)).filter(|_| reply.code == ProofError::NonceRequired.code());
-        let reply = with_dpop_challenge(reply, is_dpop, self.dpop == Acceptance::Required);
-        match nonce {
-            Some(nonce) => reply.with(NONCE, nonce),
-            None => reply,
-        }
+        with_dpop_challenge(reply, is_dpop, self.dpop == Acceptance::Required)
     }
 }
 
@@ -150,7 +158,7 @@ impl MatchedRequest<'_> {
         head: &RequestHead<'_>,
         token: &Token,
         host: &impl LoginHost,
-    ) -> Result<Authenticated, Reply> {
+    ) -> Result<VerifiedToken<Access>, Reply> {
         let sender = &self.gateway.sender;
         let text = token.as_str();
         let verified = match self.gateway.introspection.as_ref().filter(|_| is_opaque(text)) {
@@ -177,20 +185,16 @@ impl MatchedRequest<'_> {
             Err(VerificationError::Refused(error)) => return Err(self.refuse(&error)),
             Err(VerificationError::Unavailable(why)) => return Err(unavailable(why.error, why.retry_after_s)),
         };
-        let Some(proof) = proof else { return Ok(Authenticated { token, next_nonce: None }) };
+        let Some(proof) = proof else { return Ok(token) };
         match sender.is_first_use(&proof, host).await {
-            Some(true) => {}
-            Some(false) => return Err(self.refuse(&ProofError::Replayed.into())),
+            Some(true) => Ok(token),
+            Some(false) => Err(self.refuse(&ProofError::Replayed.into())),
             None => {
                 let detail = "Whether the proof was used before cannot be told at the moment.";
                 let more = [("error", "temporarily_unavailable")];
-                return Err(
-                    Reply::problem_with(503, "replay_check_unavailable", detail, &more).with("retry-after", "1")
-                );
+                Err(Reply::problem_with(503, "replay_check_unavailable", detail, &more).with("retry-after", "1"))
             }
         }
-        let next_nonce = sender.nonces.of(SenderRules::period(host.now()));
-        Ok(Authenticated { token, next_nonce })
     }
 }
 
@@ -204,17 +208,23 @@ impl SenderRules {
             2 * limits::PROOF_NONCE_PERIOD_S
         };
         let until = UnixTime::from_secs(now.secs().saturating_add(remembered_s));
-        let use_here = self.used.with(|used| used.add(proof.id_bytes(), now, until));
+        let use_here = self.used.with(|used| used.add(proof.key(), proof.id_bytes(), now, until));
         match use_here {
             Use::Repeated => return Some(false),
             Use::First if !is_shared => return Some(true),
             // Only where instances share it, an instance may forget what it has seen.
-            Use::Unknown if !is_shared => {
+            Use::Full if !is_shared => {
                 let line = "replay_check_unavailable: an isolate remembers no more proofs of possession; bind EDGEWARD_SESSIONS";
                 host.log(Level::Error, &line);
                 return None;
             }
-            Use::First | Use::Unknown => {}
+            Use::FullForKey if !is_shared => {
+                let line = "replay_check_unavailable: an isolate remembers no more proofs of possession of one client; bind \
+                            EDGEWARD_SESSIONS";
+                host.log(Level::Error, &line);
+                return None;
+            }
+            Use::First | Use::Full | Use::FullForKey => {}
         }
         let id = proof.id();
         let shard =
@@ -222,21 +232,45 @@ impl SenderRules {
         let object =
             shared_object("dpop", &concat(&[&crate::base64url::encode(proof.key()), shard.encode_utf8(&mut [0; 4])]));
         let is_first = use_once(object, &id, until, limits::PROOF_TIMEOUT_MS, host).await;
-        if is_first.is_err() {
-            host.log(
+        match is_first {
+            Ok(is_first) => return Some(is_first),
+            Err(ShareError::Full) => host.log(
+                Level::Error,
+                &"replay_check_unavailable: the Durable Object that remembers proofs of possession has no room for more of \
+                  this client",
+            ),
+            Err(ShareError::Unreachable) => host.log(
                 Level::Error,
                 &"replay_check_unavailable: the Durable Object that remembers proofs of possession did not respond",
-            );
+            ),
         }
-        is_first.ok()
+        None
     }
 }
 
 /// The proofs that this instance has accepted lately, each until it may be forgotten, in buckets by the beginning of their ids. Bounded.
 #[derive(Default)]
 pub(super) struct UsedProofs {
-    buckets: Vec<Vec<(UnixTime, [u8; 32])>>,
+    buckets: Vec<Vec<(UnixTime, RememberedProof)>>,
     count: usize,
+    /// The number of proofs of each key, sorted by key.
+    of_keys: Vec<(KeyId, u16)>,
+    /// When all buckets were last searched for proofs to forget.
+    swept_s: i64,
+}
+
+/// The beginning of a key's thumbprint: enough that no two keys share it by chance or by design.
+type KeyId = [u8; 12];
+
+/// The beginning of a proof's id, followed by that of its key.
+type RememberedProof = [u8; 32];
+
+const KEY_AT: usize = 32 - size_of::<KeyId>();
+
+fn key_of(proof: &RememberedProof) -> KeyId {
+    let mut key = KeyId::default();
+    key.copy_from_slice(proof.split_at(KEY_AT).1);
+    key
 }
 
 /// Enough for a bucket to hold a few proofs.
@@ -247,36 +281,78 @@ enum Use {
     First,
     Repeated,
     /// There is no room to remember it.
-    Unknown,
+    Full,
+    /// There is no room for more of its key.
+    FullForKey,
 }
 
 impl UsedProofs {
-    fn add(&mut self, id: &[u8; 32], now: UnixTime, until: UnixTime) -> Use {
+    fn add(&mut self, key: &[u8; 32], id: &[u8; 32], now: UnixTime, until: UnixTime) -> Use {
         if self.buckets.is_empty() {
             self.buckets.resize_with(BUCKETS, Vec::new);
         }
+        let mut proof = *id;
+        proof.split_at_mut(KEY_AT).1.copy_from_slice(key.split_at(size_of::<KeyId>()).0);
+        let key = key_of(&proof);
         let number = usize::from(u16::from_le_bytes([id[0], id[1]])) % BUCKETS;
-        let is_full = self.count >= limits::MAX_REMEMBERED_PROOFS;
+        // Where there is no room, all buckets make some; but not for every request of a client that floods them.
+        let sweeps = self.lack(&key).is_some() && self.swept_s != now.secs();
+        if sweeps {
+            self.swept_s = now.secs();
+        }
+        let (from, buckets) = if sweeps { (0, BUCKETS) } else { (number, 1) };
+        let of_keys = &mut self.of_keys;
         let mut removed = 0;
-        // Where it is full, all make room.
-        for bucket in
-            self.buckets.iter_mut().skip(if is_full { 0 } else { number }).take(if is_full { BUCKETS } else { 1 })
-        {
-            removed += bucket.len();
-            bucket.retain(|(until, _)| now < *until);
-            removed -= bucket.len();
+        for bucket in self.buckets.iter_mut().skip(from).take(buckets) {
+            bucket.retain(|(until, proof)| {
+                let is_current = now < *until;
+                if !is_current {
+                    removed += 1;
+                    forget(of_keys, &key_of(proof));
+                }
+                is_current
+            });
         }
         self.count = self.count.saturating_sub(removed);
-        let Some(bucket) = self.buckets.get_mut(number) else { return Use::Unknown };
-        if bucket.iter().any(|(_, one)| one == id) {
+        let full = self.lack(&key);
+        let Some(bucket) = self.buckets.get_mut(number) else { return Use::Full };
+        if bucket.iter().any(|(_, one)| *one == proof) {
             return Use::Repeated;
         }
-        if self.count >= limits::MAX_REMEMBERED_PROOFS {
-            return Use::Unknown;
+        if let Some(full) = full {
+            return full;
         }
-        bucket.push((until, *id));
+        bucket.push((until, proof));
         self.count += 1;
+        match self.of_keys.binary_search_by(|(one, _)| one.cmp(&key)) {
+            Ok(at) => {
+                if let Some((_, count)) = self.of_keys.get_mut(at) {
+                    *count += 1;
+                }
+            }
+            Err(at) => self.of_keys.insert(at, (key, 1)),
+        }
         Use::First
+    }
+
+    /// Returns why there is no room for a further proof of a key; `None` if there is.
+    fn lack(&self, key: &KeyId) -> Option<Use> {
+        let at = self.of_keys.binary_search_by(|(one, _)| one.cmp(key)).ok();
+        let of_key = at.and_then(|at| self.of_keys.get(at)).map_or(0, |(_, count)| usize::from(*count));
+        match () {
+            () if of_key >= limits::MAX_REMEMBERED_PROOFS_PER_KEY => Some(Use::FullForKey),
+            () if self.count >= limits::MAX_REMEMBERED_PROOFS => Some(Use::Full),
+            () => None,
+        }
+    }
+}
+
+/// Counts one proof of a key less.
+fn forget(of_keys: &mut Vec<(KeyId, u16)>, key: &KeyId) {
+    let Ok(at) = of_keys.binary_search_by(|(one, _)| one.cmp(key)) else { return };
+    match of_keys.get_mut(at) {
+        Some((_, count)) if *count > 1 => *count -= 1,
+        _ => drop(of_keys.remove(at)),
     }
 }
 

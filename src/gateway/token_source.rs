@@ -130,6 +130,10 @@ impl core::fmt::Debug for Token {
 
 /// Headers that tell the gateway something else, or that it sets for every origin. Names that end in a dash are prefixes.
 const NO_SOURCES: &[&str] = &[
+    "accept",
+    "accept-language",
+    "access-control-",
+    "cf-ray",
     CLIENT_ADDRESS,
     "content-",
     "cookie",
@@ -137,6 +141,7 @@ const NO_SOURCES: &[&str] = &[
     "forwarded",
     "host",
     "origin",
+    "referer",
     "sec-",
     "upgrade",
     "x-edgeward-",

@@ -216,7 +216,8 @@ static TEXTS: [Text; 23] = [
     Text {
         name: "login_failed",
         for_codes: "callback_invalid callback_issuer_mismatch id_token_invalid userinfo_subject_mismatch \
-                    userinfo_issuer_mismatch userinfo_invalid token_exchange_failed authorization_request_failed",
+                    userinfo_issuer_mismatch userinfo_token_bound userinfo_invalid token_exchange_failed \
+                    authorization_request_failed",
         links: LOGIN | HOME,
         texts: [
             [

@@ -39,7 +39,7 @@ pub use policy::{Access, Any, Id, InvalidPolicy, Policy, Profile};
 pub use requirements::{ClaimRule, ClaimValue, Requirements, Roles};
 #[cfg(feature = "gateway")]
 pub(crate) use requirements::{check_rules, is_organization};
-pub use sign::{KeyReference, sign_jwt};
+pub use sign::sign_jwt;
 pub use tenants::Tenants;
 pub(crate) use token::parse_claims;
 #[cfg(feature = "gateway")]

@@ -12,7 +12,7 @@ use crate::crypto::sha256;
 use crate::host::SignError;
 use crate::io::{Incoming, status_of};
 use crate::json::{Document, Value, push_quoted};
-use crate::jwt::{KeyReference, sign_jwt};
+use crate::jwt::sign_jwt;
 use crate::limits;
 use crate::text::{concat, decimal, signed_decimal};
 
@@ -27,6 +27,8 @@ pub struct RequestOptions {
     pub authorization_details: Option<String>,
     /// Whether callbacks must carry `iss` (RFC 9207), even if the provider's metadata does not promise it.
     pub requires_iss: bool,
+    /// Whether an access token of a login grants rights only if it is bound to the client (`cnf`).
+    pub requires_binding: bool,
     /// The binding with the client's certificate (RFC 8705), which sends all requests of the client.
     pub mtls_binding: Option<String>,
 }
@@ -143,7 +145,7 @@ impl Client {
         claims.push_str(&concat(&[r#""nbf":"#, &signed_decimal(not_before), ","]));
         self.push_claims(&mut claims, &provider.issuer, limits::REQUEST_OBJECT_S, host);
         claims.push('}');
-        sign_jwt(&key.key, key.algorithm, "oauth-authz-req+jwt", KeyReference::Kid, &claims, host).await
+        sign_jwt(&key.key, key.algorithm, "oauth-authz-req+jwt", &claims, host).await
     }
 
     /// Pushes a request to the provider (RFC 9126 §2). Returns its `request_uri`.

@@ -9,7 +9,7 @@ use crate::base64url;
 use crate::host::SignError;
 use crate::json::push_quoted;
 use crate::jwk::SigningKey;
-use crate::jwt::{KeyReference, sign_jwt};
+use crate::jwt::sign_jwt;
 use crate::limits;
 use crate::text::{concat, signed_decimal};
 
@@ -40,7 +40,7 @@ impl Client {
         claims.push(',');
         self.push_claims(&mut claims, issuer, limits::CLIENT_ASSERTION_S, host);
         claims.push('}');
-        sign_jwt(&key.key, key.algorithm, "JWT", KeyReference::Kid, &claims, host).await
+        sign_jwt(&key.key, key.algorithm, "JWT", &claims, host).await
     }
 
     /// Appends the claims of every token that the client signs, for `life_s` seconds from now.

@@ -72,7 +72,8 @@ pub use rights::{AccessTokenVerdict, SubjectMatch, SubjectMismatch};
 pub use session_coordinator::{CoordinatorOutcome, CoordinatorStore, StoredText};
 pub use session_job::SessionJob;
 pub use shared_records::{
-    SharedAction, SharedMessage, SharedRecords, SharedResponse, raise_record, read_record, shared_object, use_once,
+    ShareError, SharedAction, SharedMessage, SharedRecords, SharedResponse, raise_record, read_record, shared_object,
+    use_once,
 };
 pub(crate) use step_up::StepUp;
 pub use token_response::EndpointFailure;

@@ -12,7 +12,7 @@ use crate::error::VerifyError;
 use crate::host::Level;
 use crate::json::{Document, Value, quote};
 use crate::jwk::KeysUnavailable;
-use crate::jwt::{Access, Claims, VerifiedToken, is_organization, unverified_claims};
+use crate::jwt::{Access, Claims, VerifiedToken, is_encrypted, is_organization, unverified_claims};
 use crate::session::{Rights, Session};
 use crate::verifier::VerificationError;
 
@@ -169,10 +169,11 @@ impl Client {
             AccessTokenVerdict::Verified(_) | AccessTokenVerdict::Refused => self.with_lapsed(session, previous),
             AccessTokenVerdict::KeyUnknown => {
                 let session = self.with_lapsed(session, previous);
-                // The key may still be published if the token names this issuer.
-                let unverified = unverified_claims(&session.tokens().access);
-                let names_issuer = unverified.is_some_and(|claims| claims.issuer() == session.claims().issuer());
-                if names_issuer { session.with_unverified_access_token(scope.map(Into::into)) } else { session }
+                // The key may still be published if the token names this issuer, or may do so inside its encryption.
+                let access = &session.tokens().access;
+                let may_name_issuer = is_encrypted(access)
+                    || unverified_claims(access).is_some_and(|claims| claims.issuer() == session.claims().issuer());
+                if may_name_issuer { session.with_unverified_access_token(scope.map(Into::into)) } else { session }
             }
             AccessTokenVerdict::KeysUnavailable(_) => {
                 let names = self.rights_claims();
@@ -273,7 +274,11 @@ impl RelyingParty {
                 // The provider issued it over the connection with the client's certificate. Another proof than that there is none.
                 let certificate = verified.binding().and_then(|binding| binding.certificate);
                 let certificate = certificate.filter(|_| self.client.has_certificate());
-                verified.confirm(None, certificate.as_ref()).map_err(VerificationError::Refused)
+                if self.client.options.requires_binding && verified.binding().is_none() {
+                    Err(VerificationError::Refused(VerifyError::TokenNotBound))
+                } else {
+                    verified.confirm(None, certificate.as_ref()).map_err(VerificationError::Refused)
+                }
             }
             Err(error) => Err(error),
         };

@@ -57,6 +57,26 @@ impl SharedAction {
     }
 }
 
+/// Why an object did not say whether an id was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShareError {
+    /// It has no room for a further record.
+    Full,
+    /// It did not respond.
+    Unreachable,
+}
+
+impl fmt::Display for ShareError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full => "the object is full",
+            Self::Unreachable => "the object did not respond",
+        })
+    }
+}
+
+impl core::error::Error for ShareError {}
+
 /// Returns the name of the object for `key`. It does not reveal the key, and differs from those of other purposes and of sessions, which
 /// have no period in them.
 #[must_use]
@@ -74,9 +94,12 @@ pub async fn use_once(
     until: UnixTime,
     timeout_ms: u32,
     host: &impl LoginHost,
-) -> Result<bool, Unreachable> {
-    let former = send(object, SharedAction::Once, id, (1, until), timeout_ms, host).await?;
-    Ok(former.is_empty())
+) -> Result<bool, ShareError> {
+    match send(object, SharedAction::Once, id, (1, until), timeout_ms, host).await {
+        Ok(response) if response.status == SUCCESS => Ok(response.text.is_empty()),
+        Ok(response) if response.status == FULL => Err(ShareError::Full),
+        _ => Err(ShareError::Unreachable),
+    }
 }
 
 /// Raises the value of a record to `value`, at least until `until`.
@@ -90,7 +113,7 @@ pub async fn raise_record(
     timeout_ms: u32,
     host: &impl LoginHost,
 ) -> Result<(), Unreachable> {
-    send(object, SharedAction::Record, id, (value, until), timeout_ms, host).await.map(drop)
+    send(object, SharedAction::Record, id, (value, until), timeout_ms, host).await.and_then(text_of).map(drop)
 }
 
 /// Reads the value of a record; `None` if there is none.
@@ -103,7 +126,8 @@ pub async fn read_record(
     timeout_ms: u32,
     host: &impl LoginHost,
 ) -> Result<Option<i64>, Unreachable> {
-    let text = send(object, SharedAction::Read, id, (0, UnixTime::from_millis(0)), timeout_ms, host).await?;
+    let response = send(object, SharedAction::Read, id, (0, UnixTime::from_millis(0)), timeout_ms, host).await?;
+    let text = text_of(response)?;
     if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(|_| Unreachable::GivenUp) }
 }
 
@@ -114,11 +138,14 @@ async fn send(
     (value, until): (i64, UnixTime),
     timeout_ms: u32,
     host: &impl LoginHost,
-) -> Result<String, Unreachable> {
+) -> Result<SharedResponse, Unreachable> {
     // Hashed, so that no id is longer than a key of the storage may be.
     let id = base64url::encode(&sha256(id.as_bytes()));
     let text = concat(&[&signed_decimal(until.millis()), " ", &signed_decimal(value), " ", &id]);
-    let response = host.share(SharedMessage { object, action, text, timeout_ms }).await?;
+    host.share(SharedMessage { object, action, text, timeout_ms }).await
+}
+
+fn text_of(response: SharedResponse) -> Result<String, Unreachable> {
     if response.status == SUCCESS { Ok(response.text) } else { Err(Unreachable::GivenUp) }
 }
 

@@ -26,6 +26,8 @@ pub enum UserinfoError {
     SubjectMismatch,
     /// The token is from another issuer than the provider, so it is not sent there.
     IssuerMismatch,
+    /// The token is bound to its client, so it is not sent: the gateway has no proof for the provider.
+    TokenBound,
 }
 
 impl UserinfoError {
@@ -38,6 +40,7 @@ impl UserinfoError {
             Self::Invalid => "userinfo_invalid",
             Self::SubjectMismatch => "userinfo_subject_mismatch",
             Self::IssuerMismatch => "userinfo_issuer_mismatch",
+            Self::TokenBound => "userinfo_token_bound",
         }
     }
 
@@ -45,7 +48,7 @@ impl UserinfoError {
         match self {
             Self::TokenRefused => 401,
             Self::Unavailable | Self::Invalid | Self::SubjectMismatch => 502,
-            Self::IssuerMismatch => 403,
+            Self::IssuerMismatch | Self::TokenBound => 403,
         }
     }
 
@@ -60,6 +63,7 @@ impl UserinfoError {
             Self::IssuerMismatch => {
                 "The token is not from the login issuer. Request userinfo from the issuer of the token."
             }
+            Self::TokenBound => "The token is bound to its client. Request userinfo from its issuer.",
         }
     }
 
@@ -75,7 +79,7 @@ impl UserinfoError {
             }
             Self::Invalid => "the signed response of the userinfo endpoint was refused",
             Self::SubjectMismatch => "the response of the userinfo endpoint is about another user than the ID token",
-            Self::IssuerMismatch => self.message(),
+            Self::IssuerMismatch | Self::TokenBound => self.message(),
         }
     }
 }
@@ -98,10 +102,13 @@ impl RelyingParty {
         host: &impl LoginHost,
     ) -> Reply {
         // With tenants, the issuer is one of theirs.
-        let userinfo = if claims.issuer().is_some_and(|issuer| is_issuer(self.id_policy.issuer(), issuer)) {
-            self.fetch_userinfo(claims, access_token, host).await
-        } else {
+        let is_own = claims.issuer().is_some_and(|issuer| is_issuer(self.id_policy.issuer(), issuer));
+        let userinfo = if !is_own {
             Err(UserinfoError::IssuerMismatch)
+        } else if !is_session && claims.get("cnf").is_some() {
+            Err(UserinfoError::TokenBound)
+        } else {
+            self.fetch_userinfo(claims, access_token, host).await
         };
         match userinfo {
             Ok(userinfo) => Reply::json(userinfo.text().into()),

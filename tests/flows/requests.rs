@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use edgeward::base64url;
 use edgeward::io::Incoming;
 use edgeward::limits;
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use crate::support::host::VirtualHost;
 use crate::support::provider::{Auth, Endpoint, Provider, form, refusal};
 use crate::support::signed::thumbprint;
 use crate::support::world::json as ok_json;
-use crate::support::{CLIENT, ISSUER, TestKey, key_a, key_b, key_c};
+use crate::support::{CLIENT, ISSUER, Mint, TestKey, key_a, key_b, key_c};
 
 const KEY_A: &str = include_str!("../keys/rsa2048-a.pem");
 const KEY_B: &str = include_str!("../keys/rsa2048-b.pem");
@@ -425,13 +426,23 @@ fn requests_are_pushed_to_auth0_without_its_metadata() {
 
 /// A deployment with the FAPI profile.
 fn fapi(more: &Value) -> Deployment {
-    let mut keys = json!({ "fapi": "fapi2_sp", "mtls_binding": "CERTIFICATE" });
+    let mut keys = json!({ "fapi": "fapi2_sp", "mtls_binding": "CERTIFICATE", "mtls": "allowed", "dpop": "allowed" });
     keys.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let deployment = with_key(&keys);
     deployment.provider.set().id = std::rc::Rc::new(|id| id.algorithm(edgeward::jwt::Algorithm::Ps256));
     deployment.provider.set().access =
-        std::rc::Rc::new(|access| access.algorithm(edgeward::jwt::Algorithm::Ps256).text());
+        std::rc::Rc::new(|access| certified(access.algorithm(edgeward::jwt::Algorithm::Ps256)).text());
     deployment
+}
+
+/// Binds a token to the certificate of `CERTIFICATE`.
+fn certified(token: Mint) -> Mint {
+    token.claim("cnf", json!({ "x5t#S256": base64url::encode(&[7; 32]) }))
+}
+
+/// A certificate as the platform states it.
+fn certificate() -> String {
+    format!("1\n0\nSUCCESS\n{}", "07".repeat(32))
 }
 
 #[test]
@@ -473,11 +484,42 @@ fn the_fapi_profile_refuses_tokens_of_other_algorithms() {
     let response = failing(&deployment, &mut Browser::default());
     assert_eq!(response.outcome(), (400, "id_token_invalid".into()));
     let bearer = |alg| {
-        let token = crate::support::Mint::access(key_a()).algorithm(alg).text();
-        deployment.fetch(Request::get("/app").bearer(&token)).status
+        let token = certified(Mint::access(key_a()).algorithm(alg)).text();
+        let request = Request::get("/app").bearer(&token).header(":client-certificate", certificate());
+        deployment.fetch(request).status
     };
     assert_eq!(bearer(edgeward::jwt::Algorithm::Rs256), 401);
     assert_eq!(bearer(edgeward::jwt::Algorithm::Ps256), 200);
+}
+
+#[test]
+fn the_fapi_profile_accepts_bound_bearer_tokens_only() {
+    for modes in [json!({}), json!({ "mtls": "off" }), json!({ "dpop": "off" }), json!({ "mtls": "required" })] {
+        let deployment = fapi(&modes);
+        let token = Mint::access(key_a()).algorithm(edgeward::jwt::Algorithm::Ps256);
+        let plain = Request::get("/app").bearer(&token.text()).header(":client-certificate", certificate());
+        assert_eq!(deployment.fetch(plain).outcome(), (401, "token_not_bound".into()), "{modes}");
+        let bound = Request::get("/app").bearer(&certified(token).text());
+        let expected = if modes["mtls"] == "off" { "token_sender_constrained" } else { "certificate_missing" };
+        assert_eq!(deployment.fetch(bound.clone()).outcome(), (401, expected.into()), "{modes}");
+        if modes["mtls"] != "off" {
+            assert_eq!(deployment.fetch(bound.header(":client-certificate", certificate())).status, 200, "{modes}");
+        }
+    }
+}
+
+#[test]
+fn the_fapi_profile_grants_nothing_for_a_login_with_an_access_token_that_is_not_bound() {
+    for is_bound in [true, false] {
+        let deployment = fapi(&json!({}));
+        if !is_bound {
+            deployment.provider.set().access =
+                std::rc::Rc::new(|access| access.algorithm(edgeward::jwt::Algorithm::Ps256).text());
+        }
+        let session = deployment.session(&deployment.logged_in());
+        assert_eq!(session.claims_at(deployment.now()).scopes().next().is_some(), is_bound);
+        assert_eq!(deployment.has_logged("access_token_unusable: token_not_bound: "), !is_bound);
+    }
 }
 
 #[test]
@@ -486,7 +528,8 @@ fn the_fapi_profile_reads_the_metadata_of_the_issuer() {
     let provider = Provider::new(&host);
     provider.set().auth = Auth::Key(key_b());
     let keys = json!({
-        "fapi": "fapi2_sp", "mtls_binding": "CERTIFICATE", "client_auth": "private_key_jwt", "private_key": KEY_B
+        "fapi": "fapi2_sp", "mtls_binding": "CERTIFICATE", "mtls": "required", "client_auth": "private_key_jwt",
+        "private_key": KEY_B
     });
     let config = with(crate::support::deployment::config(), &json!({ "authorizer": keys }));
     let deployment = Deployment::on(&host, &provider, &config);
@@ -502,7 +545,7 @@ fn the_fapi_profile_reads_the_metadata_of_the_issuer() {
 #[test]
 fn a_token_in_the_query_is_refused_under_the_profile() {
     let deployment = fapi(&json!({}));
-    let token = crate::support::Mint::access(key_a()).algorithm(edgeward::jwt::Algorithm::Ps256).text();
+    let token = Mint::access(key_a()).algorithm(edgeward::jwt::Algorithm::Ps256).text();
     let response = deployment.fetch(Request::get(&format!("/app?access_token={token}")));
     assert_eq!(response.outcome(), (400, "invalid_request".into()));
 }

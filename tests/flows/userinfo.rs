@@ -169,6 +169,18 @@ fn a_token_of_another_issuer_is_not_sent_to_the_login_issuer() {
 }
 
 #[test]
+fn a_token_that_is_bound_to_its_client_is_not_sent() {
+    let config = with(oidc_config(), &json!({ "authorizer": { "mtls": "allowed" } }));
+    let deployment = Deployment::of(&config);
+    let cnf = json!({ "x5t#S256": edgeward::base64url::encode(&[7; 32]) });
+    let token = Mint::access(key_a()).claim("cnf", cnf).text();
+    let certificate = format!("1\n0\nSUCCESS\n{}", "07".repeat(32));
+    let request = Request::get("/userinfo").bearer(&token).header(":client-certificate", certificate);
+    assert_eq!(deployment.fetch(request).outcome(), (403, "userinfo_token_bound".into()));
+    assert_eq!(deployment.provider.requests(Endpoint::Userinfo), 0);
+}
+
+#[test]
 fn an_anonymous_request_gets_a_challenge() {
     let deployment = Deployment::new();
     assert_eq!(deployment.fetch(Request::get("/userinfo")).outcome(), (401, "token_missing".into()));

@@ -123,6 +123,14 @@ fn introspecting(section: Value) -> Value {
     config
 }
 
+/// The same with the FAPI profile, and a client that contradicts it.
+fn fapi(config: Value) -> Value {
+    let config =
+        at(at(with_client(config), "/authorizer/fapi", json!("fapi2_sp")), "/authorizer/mtls", json!("allowed"));
+    let config = at(config, "/authorizer/par", json!(false));
+    at(config, "/session", json!({ "secrets": SEALING_SECRET }))
+}
+
 /// A configuration with a route that revokes, with these keys.
 fn revoking(keys: Value) -> Value {
     let mut route = json!({ "method": "POST", "path": "/revoke", "integration": { "type": "revoke" } });
@@ -483,6 +491,12 @@ fn mistakes() -> Vec<(&'static str, String)> {
                 "issuers": [{ "issuer": "https://b.example", "algorithms": ["RS256"] }]
             })),
         ),
+        (
+            "a profile of a client that only obtains tokens for upstreams",
+            fapi(upstream("/x", json!({ "upstream_auth": { "m2m": {} } }))),
+        ),
+        ("a profile of a client that only asks about tokens", fapi(introspecting(json!({})))),
+        ("a profile whose routes accept tokens that are not bound", at(valid(), "/authorizer/fapi", json!("fapi2_sp"))),
         // Bound tokens
         ("a mode of proofs that does not exist", at(valid(), "/authorizer/dpop", json!("on"))),
         ("a mode of certificates that is a boolean", at(valid(), "/authorizer/mtls", json!(true))),
@@ -495,6 +509,7 @@ fn mistakes() -> Vec<(&'static str, String)> {
             "no secret for nonces",
             at(at(valid(), "/authorizer/dpop", json!("allowed")), "/authorizer/dpop_nonce_secret", json!([])),
         ),
+        ("tokens in the header of proofs", token_from(json!([{ "header": "Authorization" }, { "header": "DPoP" }]))),
         (
             "proofs where Authorization is not read",
             at(token_from(json!([{ "header": "X-Token" }])), "/authorizer/dpop", json!("allowed")),
@@ -997,9 +1012,24 @@ fn the_configurations_that_are_changed_here_serve() {
         client(&json!({ "authorization_details": of_bytes(5120) })),
         client(&json!({
             "fapi": "fapi2_sp", "mtls_binding": "CERTIFICATE", "client_auth": "private_key_jwt", "private_key": RSA,
-            "jar": { "private_key": P256 }, "algorithms": ["PS256", "ES256", "EdDSA"]
+            "jar": { "private_key": P256 }, "algorithms": ["PS256", "ES256", "EdDSA"], "dpop": "required"
         })),
-        client(&json!({ "fapi": "fapi2_sp", "mtls_binding": "CERTIFICATE", "client_auth": "tls_client_auth" })),
+        client(&json!({
+            "fapi": "fapi2_sp", "mtls_binding": "CERTIFICATE", "client_auth": "tls_client_auth", "mtls": "allowed"
+        })),
+        // Sessions alone need no bound bearer tokens.
+        at(
+            client(&json!({ "fapi": "fapi2_sp", "mtls_binding": "CERTIFICATE", "client_auth": "tls_client_auth" })),
+            "/paths/0/credentials",
+            json!("session"),
+        ),
+        // A client that only asks about tokens needs no certificate.
+        at(
+            valid(),
+            "/authorizer",
+            json!({ "type": "oidc", "issuer": "https://login.example.com", "audience": "https://api.example.com", "client_id": "api",
+                "introspection": {}, "fapi": "fapi2_sp", "mtls": "required", "client_auth": "private_key_jwt", "private_key": RSA }),
+        ),
     ] {
         assert_eq!(compile(&config.to_string(), &|_| None).map(|compiled| compiled.warnings), Ok(vec![]), "{config}");
     }

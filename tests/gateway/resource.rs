@@ -73,6 +73,29 @@ fn the_metadata_is_public_at_its_well_known_path() {
 }
 
 #[test]
+fn the_metadata_says_how_tokens_are_bound() {
+    let algorithms = json!(["ES256", "EdDSA", "Ed25519", "PS256", "RS256"]);
+    for (dpop, mtls, expected) in [
+        ("off", "off", json!([null, null, null])),
+        ("allowed", "off", json!([algorithms, null, null])),
+        ("required", "off", json!([algorithms, true, null])),
+        ("off", "allowed", json!([null, null, true])),
+        ("required", "required", json!([algorithms, true, true])),
+    ] {
+        let mut config = resource();
+        config["authorizer"]["dpop"] = json!(dpop);
+        config["authorizer"]["mtls"] = json!(mtls);
+        let found: Value = serde_json::from_str(&reply(&gateway(&config), "GET", METADATA, &[]).body).unwrap();
+        let names = [
+            "dpop_signing_alg_values_supported",
+            "dpop_bound_access_tokens_required",
+            "tls_client_certificate_bound_access_tokens",
+        ];
+        assert_eq!(json!(names.map(|name| &found[name])), expected, "{dpop} {mtls}");
+    }
+}
+
+#[test]
 fn other_authorization_servers_may_be_named() {
     let servers = ["https://login.example.com", "https://login.example.net/tenant"];
     let section = json!({ "resource": "https://app.example.com", "authorization_servers": servers });

@@ -635,28 +635,104 @@ fn with_a_secret_for_nonces_proofs_need_one() {
 fn an_instance_that_remembers_no_more_proofs_accepts_none() {
     let (gateway, host) = (dpop("allowed"), VirtualHost::default());
     let token = bound().text();
-    let point = base64url::encode(&[7; 32]);
-    let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": point });
-    let jkt = crate::support::set([jwk.clone()]).keys().next().unwrap().thumbprint();
-    let of_curve = self::token().claim("cnf", json!({ "jkt": jkt })).text();
     host.verify_signatures(|_| SignatureVerdict::Valid);
-    let proof = |number: usize| {
-        let proof = Proof::of(&of_curve).header("alg", "EdDSA").header("jwk", jwk.clone());
-        proof.claim("jti", number.to_string()).signed(&[1; 64])
+    let clients: Vec<(Value, String)> = (1..=8)
+        .map(|number| {
+            let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url::encode(&[number; 32]) });
+            let jkt = crate::support::set([jwk.clone()]).keys().next().unwrap().thumbprint();
+            (jwk, self::token().claim("cnf", json!({ "jkt": jkt })).text())
+        })
+        .collect();
+    let send_of = |client: usize, number: usize| {
+        let (jwk, token) = &clients[client];
+        let proof = Proof::of(token).header("alg", "EdDSA").header("jwk", jwk.clone());
+        send(&gateway, &host, token, &proof.claim("jti", number.to_string()).signed(&[1; 64]))
     };
-    for number in 0..limits::MAX_REMEMBERED_PROOFS {
-        expect_forward(send(&gateway, &host, &of_curve, &proof(number)));
+    let expect_full = |answer: Answer<'_>, line: &str| {
+        let reply = refusal(answer);
+        assert_eq!((reply.status, code(&reply).as_str()), (503, "replay_check_unavailable"));
+        assert!(host.seen().lines.last().unwrap().1.contains(line), "{:?}", host.seen().lines.last());
+    };
+    // One client fills its own part alone.
+    for client in 0..clients.len() {
+        for number in 0..limits::MAX_REMEMBERED_PROOFS_PER_KEY {
+            expect_forward(send_of(client, number));
+        }
+        expect_full(send_of(client, limits::MAX_REMEMBERED_PROOFS_PER_KEY), "proofs of possession of one client");
+        assert_eq!(code(&refusal(send_of(client, 0))), "dpop_proof_replayed");
     }
-    let reply = refusal(send(&gateway, &host, &token, &Proof::of(&token).text()));
-    assert_eq!((reply.status, code(&reply).as_str()), (503, "replay_check_unavailable"));
-    assert_eq!(code(&refusal(send(&gateway, &host, &of_curve, &proof(0)))), "dpop_proof_replayed");
+    expect_full(send(&gateway, &host, &token, &Proof::of(&token).text()), "no more proofs of possession;");
     // What instances share needs no memory here.
     host.shared(|shared| shared.are_bound = true);
     expect_forward(send(&gateway, &host, &token, &Proof::of(&token).text()));
+    expect_forward(send_of(0, limits::MAX_REMEMBERED_PROOFS_PER_KEY));
     host.shared(|shared| shared.are_bound = false);
     host.sleep_s(limits::MAX_PROOF_AGE_S + limits::MAX_PROOF_ADVANCE_S + 1);
     let fresh = Proof::of(&token).claim("iat", NOW + limits::MAX_PROOF_AGE_S).text();
     expect_forward(send(&gateway, &host, &token, &fresh));
+}
+
+#[test]
+fn every_answer_to_a_proof_has_the_next_nonce_and_no_origin_gets_a_used_proof() {
+    let secret = json!({ "dpop": "allowed", "dpop_nonce_secret": NONCE_SECRETS });
+    let mut config = with(config(), secret);
+    let proxy = json!({ "type": "http_proxy", "url": "https://origin.example", "strip_authorization": false });
+    config["paths"].as_array_mut().unwrap().extend([
+        json!({ "method": "ANY", "path": "/seen", "observe": true, "integration": proxy }),
+        json!({ "method": "ANY", "path": "/seen-admin", "observe": true, "scopes": ["admin"], "integration": proxy }),
+        json!({ "method": "ANY", "path": "/recent", "max_age": 60, "integration": proxy }),
+    ]);
+    let (gateway, host) = (gateway(&config), VirtualHost::default());
+    let token = bound().text();
+    let jti = std::cell::Cell::new(0);
+    let nonce = std::cell::RefCell::new(None::<String>);
+    let proof_for = |path: &str| {
+        jti.set(jti.get() + 1);
+        let proof = Proof::of(&token).claim("htu", format!("{ORIGIN}{path}")).claim("jti", jti.get().to_string());
+        match &*nonce.borrow() {
+            Some(nonce) => proof.claim("nonce", nonce.as_str()).text(),
+            None => proof.text(),
+        }
+    };
+    // Returns the status, the code or that of the observed refusal, and whether the origin gets the proof.
+    let outcome = |path: &str, proof: &str| {
+        let headers = [("authorization", &*with_scheme("DPoP", &token)), ("dpop", proof)];
+        match handle(&gateway, &host, "GET", path, &headers) {
+            Answer::Reply(reply) => {
+                let next = reply.header("dpop-nonce").map(str::to_owned);
+                ((reply.status, if reply.status < 400 { String::new() } else { code(&reply) }, false), next)
+            }
+            Answer::Forward(forward) => {
+                let edits = forward.response_edits(200, None);
+                let set = |wanted: &str| {
+                    edits.iter().find_map(|edit| match edit {
+                        HeaderEdit::Set(name, value) if name == wanted => Some(value.clone()),
+                        _ => None,
+                    })
+                };
+                ((200, set("x-edgeward-observed").unwrap_or_default(), !forward.drops("dpop")), set("dpop-nonce"))
+            }
+        }
+    };
+    let check = |path: &str, proof: &str, expected: (u16, &str, bool)| {
+        let ((status, code, passes), next) = outcome(path, proof);
+        assert_eq!((status, code.as_str(), passes), expected, "{path}");
+        assert!(next.is_some(), "{path}: no nonce");
+        *nonce.borrow_mut() = next;
+    };
+    // The first answer of an observing route has a nonce, too; its proof was not accepted.
+    check("/seen", &proof_for("/seen"), (200, "dpop_nonce_required", true));
+    let used = proof_for("/seen");
+    check("/seen", &used, (200, "", false));
+    check("/seen", &used, (200, "dpop_proof_replayed", true));
+    check("/seen-admin", &proof_for("/seen-admin"), (200, "insufficient_scope", false));
+    check("/api/a", &proof_for("/api/b"), (401, "dpop_proof_invalid", false));
+    check("/api/a", &proof_for("/api/a"), (200, "", false));
+    check("/page", &proof_for("/page"), (200, "", false));
+    check("/admin", &proof_for("/admin"), (403, "insufficient_scope", false));
+    check("/recent", &proof_for("/recent"), (401, "insufficient_user_authentication", false));
+    host.shared(|shared| (shared.are_bound, shared.are_down) = (true, true));
+    check("/api/a", &proof_for("/api/a"), (503, "replay_check_unavailable", false));
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -57,7 +57,7 @@ const oidc = {
     requestObjects: { enabled: true },
     pushedAuthorizationRequests: { enabled: true },
     mTLS: {
-      enabled: true, tlsClientAuth: true,
+      enabled: true, tlsClientAuth: true, certificateBoundAccessTokens: true,
       getCertificate: (ctx) => ctx.get("x-test-certificate") || undefined,
       certificateAuthorized: () => true,
       certificateSubjectMatches: (ctx, _property, expected) => ctx.get("x-test-certificate") === expected,
@@ -255,10 +255,12 @@ describe("a certificate", () => {
 });
 
 describe("the FAPI profile", () => {
-  const profile = { fapi: "fapi2_sp", mtls_binding: "CERTIFICATE", algorithms: undefined };
+  const profile = { fapi: "fapi2_sp", mtls_binding: "CERTIFICATE", mtls: "allowed", algorithms: undefined };
 
   test("with private_key_jwt passes the checks of a FAPI 2.0 provider", async () => {
-    await configure({ ...profile, private_key: "$secrets.KEY_PS256" }, { require_pushed_authorization_requests: true, token_endpoint_auth_signing_alg: "PS256" });
+    await configure({ ...profile, private_key: "$secrets.KEY_PS256" }, {
+      require_pushed_authorization_requests: true, token_endpoint_auth_signing_alg: "PS256", tls_client_certificate_bound_access_tokens: true,
+    });
     const url = await journey();
     assert.deepEqual([...url.searchParams.keys()], ["client_id", "request_uri"]);
   });
@@ -267,7 +269,7 @@ describe("the FAPI profile", () => {
     const more = { ...profile, client_auth: "tls_client_auth", jar: { private_key: "$secrets.KEY_jar" }, authorization_details: details };
     await configure(more, {
       token_endpoint_auth_method: "tls_client_auth", tls_client_auth_subject_dn: CERTIFICATE, require_pushed_authorization_requests: true,
-      require_signed_request_object: true, request_object_signing_alg: "PS256",
+      require_signed_request_object: true, request_object_signing_alg: "PS256", tls_client_certificate_bound_access_tokens: true,
     });
     await journey();
     assert.deepEqual(granted, details);

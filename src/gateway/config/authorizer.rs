@@ -729,7 +729,6 @@ impl<'c> Authorizer<'c> {
         };
         let keys = access.as_ref().and_then(|verifier| verifier.keys().next().cloned());
         let keys = keys.unwrap_or_else(|| Arc::new(self.keys_of(issuer)));
-        fapi::check_client(reader, config, &client);
         let endpoints = self.endpoints(&issuer.issuer, &keys, true);
         Some(RelyingParty {
             after_logout: self.destination(&config.post_logout_uri()).unwrap_or_else(|| format!("{}/", client.home())),

@@ -153,6 +153,7 @@ pub(super) fn request_options(reader: &mut Reader<'_>, config: &AuthorizerConfig
         request_object_key: key,
         authorization_details: details.cloned(),
         requires_iss: is_fapi,
+        requires_binding: is_fapi,
         mtls_binding: config.mtls_binding().cloned(),
     }
 }

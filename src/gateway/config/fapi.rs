@@ -54,8 +54,8 @@ pub(super) fn check(reader: &mut Reader<'_>, config: &AuthorizerConfig) {
     }
 }
 
-/// Checks the login client against the profile.
-pub(super) fn check_client(reader: &mut Reader<'_>, config: &AuthorizerConfig, client: &Client) {
+/// Checks the client against the profile: that of logins and upstreams, which obtains tokens, or one that only asks about them.
+pub(super) fn check_client(reader: &mut Reader<'_>, config: &AuthorizerConfig, client: &Client, obtains_tokens: bool) {
     if config.fapi().value.is_none() {
         return;
     }
@@ -73,7 +73,7 @@ pub(super) fn check_client(reader: &mut Reader<'_>, config: &AuthorizerConfig, c
     if config.par().value == Some(&false) {
         reader.error(&config.par().place(), "must not be false with authorizer.fapi, which requires it");
     }
-    if !binds_tokens(config) {
+    if obtains_tokens && !binds_tokens(config) {
         reader.error(
             "authorizer.fapi",
             "needs sender-constrained access tokens: set authorizer.mtls_binding to a binding with the client's certificate",

@@ -249,19 +249,29 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
             let cors = sender::with_headers(cors, authorizer.map(Authorizer::config));
             cors.for_organization(one.tenant.as_ref().map(|one| &*one.organization))
         });
+        let introspection = authorizer.and_then(|authorizer| authorizer.introspection(&mut reader, verifier.as_ref()));
+        if let Some(authorizer) = authorizer {
+            let of_tokens = login.as_ref().map(|login| &login.client);
+            let of_tokens = of_tokens.or(upstream.as_ref().map(|upstream| &upstream.client));
+            let asking = introspection.as_ref().map(|introspection| &introspection.client);
+            if let Some(client) = of_tokens.or(asking) {
+                fapi::check_client(&mut reader, authorizer.config(), client, of_tokens.is_some());
+            }
+        }
+        let sender = sender::check(&mut reader, authorizer.map(Authorizer::config), routes);
         let surroundings = Surroundings { unicode: platform.unicode, cors, pages: Arc::clone(&pages) };
         let trust = Trust {
-            introspection: authorizer.and_then(|authorizer| authorizer.introspection(&mut reader, verifier.as_ref())),
+            introspection,
             revocations: revocation::compile(&mut reader, &config.revocation(), routes),
             verifier,
             login: login.map(Arc::new),
             upstream: upstream.map(Arc::new),
-            resource: resource::check(&resource_of(number), authorizer),
+            resource: resource::check(&resource_of(number), authorizer, &sender),
             roles_claims: authorizer.map(Authorizer::roles_claims).unwrap_or_default(),
             token_sources: authorizer
                 .map(|authorizer| authorizer.token_sources(&mut reader, session, routes))
                 .unwrap_or_default(),
-            sender: sender::check(&mut reader, authorizer.map(Authorizer::config)),
+            sender,
             identity: identity_token::settings(&config.identity_token())
                 .map(|settings| IdentityTokens::new(settings, authorizer.and_then(Authorizer::roles_claim))),
         };

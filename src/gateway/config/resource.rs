@@ -10,6 +10,7 @@ use super::reader::{Field, Reader};
 #[cfg(test)]
 use super::reference;
 use crate::gateway::resource::ProtectedResource;
+use crate::gateway::sender::SenderRules;
 
 section! {
     /// The API, as described to its clients (RFC 9728): an MCP server, for example. The description is served at `/.well-known/oauth-protected-resource`, followed by the path of the resource; 401 and 403 name it.
@@ -27,15 +28,16 @@ section! {
 pub(super) fn check(
     section: &Setting<'_, ResourceConfig>,
     authorizer: Option<&Authorizer<'_>>,
+    sender: &SenderRules,
 ) -> Option<ProtectedResource> {
     let (config, authorizer) = (section.value?, authorizer?);
     let servers = config.authorization_servers();
     let scopes = config.scopes_supported().items();
     let resource = config.resource().value?;
     if servers.items().is_empty() {
-        ProtectedResource::new(resource, authorizer.issuers(), scopes)
+        ProtectedResource::new(resource, authorizer.issuers(), scopes, sender)
     } else {
-        ProtectedResource::new(resource, servers.items().iter().map(String::as_str), scopes)
+        ProtectedResource::new(resource, servers.items().iter().map(String::as_str), scopes, sender)
     }
 }
 

@@ -8,6 +8,7 @@ use super::reader::Reader;
 use super::session::is_long_enough;
 use crate::dpop::Acceptance;
 use crate::gateway::cors::Cors;
+use crate::gateway::route::{Auth, Route};
 use crate::gateway::sender::{NONCE, PROOF, SenderRules};
 
 impl Words for Acceptance {
@@ -16,7 +17,7 @@ impl Words for Acceptance {
 }
 
 /// Checks the keys of one authorizer; without one, no token is accepted at all.
-pub(super) fn check(reader: &mut Reader<'_>, config: Option<&AuthorizerConfig>) -> SenderRules {
+pub(super) fn check(reader: &mut Reader<'_>, config: Option<&AuthorizerConfig>, routes: &[Route]) -> SenderRules {
     let Some(config) = config else { return SenderRules::new(Acceptance::Off, Acceptance::Off, &[]) };
     let (dpop, secrets) = (config.dpop(), config.dpop_nonce_secret());
     if secrets.value.is_some_and(|secrets| secrets.is_empty() || !secrets.iter().all(|secret| is_long_enough(secret))) {
@@ -24,7 +25,19 @@ pub(super) fn check(reader: &mut Reader<'_>, config: Option<&AuthorizerConfig>) 
     } else if secrets.value.is_some() && dpop == Acceptance::Off {
         reader.error(&secrets.place(), "has no effect: authorizer.dpop is off");
     }
-    SenderRules::new(dpop, config.mtls(), secrets.items())
+    let rules = SenderRules::new(dpop, config.mtls(), secrets.items());
+    if config.fapi().value.is_none() {
+        return rules;
+    }
+    let accepts_bearer = routes.iter().any(|route| route.auth != Auth::None && route.accepts_bearer());
+    if accepts_bearer && dpop == Acceptance::Off && config.mtls() == Acceptance::Off {
+        reader.error(
+            "authorizer.fapi",
+            "needs sender-constrained bearer tokens: set authorizer.dpop or authorizer.mtls to \"allowed\" or \"required\", or \
+             \"credentials\": \"session\" on the routes",
+        );
+    }
+    rules.with_required_binding()
 }
 
 /// Lets scripts of other origins send proofs and read the nonce for the next, where they may send tokens.

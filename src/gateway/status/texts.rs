@@ -46,7 +46,10 @@ const EXPLANATIONS: [(&str, &str); 32] = [
         "The issuer's keys could not be fetched or used: see its last fetch below.",
     ),
     ("algorithm_unsupported async_required", "The platform cannot verify ES256, ES384 or EdDSA."),
-    ("userinfo_issuer_mismatch userinfo_token_refused", "The provider's userinfo does not accept this token."),
+    (
+        "userinfo_issuer_mismatch userinfo_token_bound userinfo_token_refused",
+        "The provider's userinfo does not accept this token.",
+    ),
     ("refresh_unavailable", "The token endpoint or EDGEWARD_SESSIONS does not respond."),
     (
         "session_ended no_session no_refresh_token",
