@@ -10,10 +10,11 @@ use super::{Client, EndpointFailure, LoginHost, Provider, ProviderError, form};
 use crate::base64url;
 use crate::crypto::sha256;
 use crate::host::SignError;
-use crate::io::{Incoming, status_of};
+use crate::io::{Incoming, UnixTime};
 use crate::json::{Document, Value, push_quoted};
 use crate::jwt::sign_jwt;
 use crate::limits;
+use crate::single_flight::SingleFlight;
 use crate::text::{concat, decimal, signed_decimal};
 
 /// How requests to the provider are protected, beyond the authentication of the client.
@@ -45,6 +46,63 @@ pub enum RequestFailure {
     Failed(EndpointFailure),
     /// The request could not be signed.
     Unsigned(SignError),
+    /// Nothing is pushed for this many seconds: the endpoint was unavailable.
+    Paused(i64),
+}
+
+/// The pauses of the endpoint of pushed requests. In between, any number of requests are pushed at the same time.
+#[derive(Debug)]
+pub(crate) struct PushGate(SingleFlight);
+
+impl Default for PushGate {
+    fn default() -> Self {
+        // Longer than two attempts.
+        Self(SingleFlight::new(2 * i64::from(limits::TOKEN_ENDPOINT_TIMEOUT_MS) + 1000))
+    }
+}
+
+impl PushGate {
+    /// Begins a push. Returns its number if it is the one that tries whether the endpoint has recovered.
+    pub(super) fn begin(&mut self, now: UnixTime) -> Result<Option<u64>, RequestFailure> {
+        if !self.0.is_failing() {
+            return Ok(None);
+        }
+        if self.0.may_begin(now) {
+            return Ok(Some(self.0.begin(now)));
+        }
+        let left_ms = self.0.retry_at().millis().saturating_sub(now.millis());
+        Err(RequestFailure::Paused((left_ms.saturating_add(999) / 1000).clamp(1, limits::RETRY_AFTER_MAX_S)))
+    }
+
+    /// Records the outcome of a push.
+    pub(super) fn end(&mut self, probe: Option<u64>, failure: Option<&RequestFailure>, now: UnixTime) {
+        let is_probe = probe.is_some_and(|number| self.0.release(number));
+        match failure {
+            Some(RequestFailure::Failed(failure) | RequestFailure::Refused(_, failure))
+                if matches!(failure.status(), 0 | 429 | 500..) =>
+            {
+                let requested = failure.retry_after_s();
+                // Of several failures at the same time, one counts; but the provider may ask for a longer pause.
+                if is_probe || self.0.may_begin(now) || requested.is_some() {
+                    self.0.failed(requested, now);
+                }
+            }
+            // Nothing was pushed.
+            Some(RequestFailure::EndpointMissing | RequestFailure::Unsigned(_) | RequestFailure::Paused(_)) => {}
+            Some(RequestFailure::Failed(_) | RequestFailure::Refused(..)) | None => self.0.succeeded(),
+        }
+    }
+}
+
+impl RequestFailure {
+    /// Returns after how many seconds it is worth trying again, if that is known.
+    pub(super) fn retry_after_s(&self) -> Option<i64> {
+        match self {
+            Self::Paused(seconds) => Some(*seconds),
+            Self::Failed(failure) | Self::Refused(_, failure) => failure.retry_after_s(),
+            Self::EndpointMissing | Self::Unsigned(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for RequestFailure {
@@ -56,6 +114,7 @@ impl fmt::Display for RequestFailure {
             Self::Refused(error, failure) => write!(f, "{failure}, {error}"),
             Self::Failed(failure) => failure.fmt(f),
             Self::Unsigned(error) => write!(f, "{error} (authorizer.jar)"),
+            Self::Paused(_) => f.write_str("nothing is pushed for a while, because the endpoint was unavailable"),
         }
     }
 }
@@ -80,12 +139,17 @@ impl Client {
             let request = self.request_object(key, provider, &parameters, host).await;
             parameters = self.reference("request", request.map_err(RequestFailure::Unsigned)?);
         }
-        if self.options.pushes || provider.requires_pushed_requests {
+        if self.pushes_requests(provider) {
             parameters = self.reference("request_uri", self.push(provider, &parameters, host).await?);
         }
         let mut location = form::with_query(&provider.authorization_endpoint);
         parameters.iter().for_each(|(name, value)| form::push(&mut location, name, value));
         Ok(location)
+    }
+
+    /// Returns whether authorization requests are pushed to the provider.
+    pub(super) fn pushes_requests(&self, provider: &Provider) -> bool {
+        self.options.pushes || provider.requires_pushed_requests
     }
 
     fn reference(&self, name: &'static str, value: String) -> Parameters<'static> {
@@ -159,7 +223,7 @@ impl Client {
         let parameters: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let refuses_client = |answer: &Incoming| refusal(answer).is_some_and(|error| error.code() == "invalid_client");
         let answer = self.send(provider, endpoint, self.is_basic(), &parameters, None, &refuses_client, host).await;
-        let failure = EndpointFailure::of_creation(endpoint, status_of(&answer), " without request_uri");
+        let failure = EndpointFailure::of_creation(endpoint, &answer, " without request_uri");
         let Ok(answer) = answer else { return Err(RequestFailure::Failed(failure)) };
         if let Some(error) = refusal(&answer) {
             return Err(RequestFailure::Refused(error, failure));

@@ -134,7 +134,12 @@ impl RelyingParty {
             Transaction::begin(request, &random(host), sealer, own_host, host.now()).ok_or(LoginError::TooLarge)?;
         let header = (head.header)("cookie").unwrap_or_default();
         let cookies = transaction.to_cookies(&sealed, &Cookies::new(&header)).ok_or(LoginError::TooLarge)?;
-        let location = self.client.authorization_request(&provider, &transaction, host).await?;
-        Ok(Reply::redirect(location).with_cookies(cookies))
+        let is_pushed = self.client.pushes_requests(&provider);
+        let probe = if is_pushed { self.state.with(|state| state.pushes.begin(host.now()))? } else { None };
+        let location = self.client.authorization_request(&provider, &transaction, host).await;
+        if is_pushed {
+            self.state.with(|state| state.pushes.end(probe, location.as_ref().err(), host.now()));
+        }
+        Ok(Reply::redirect(location?).with_cookies(cookies))
     }
 }

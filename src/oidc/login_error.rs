@@ -146,7 +146,10 @@ impl LoginError {
         members.extend(again.as_deref().map(|address| ("login", address)));
         let reply = Reply::problem_with(status, code, self.message(), &members);
         if matches!(status, 502 | 503) {
-            reply.with("retry-after", decimal(limits::LOGIN_RETRY_AFTER_S.into()))
+            let known_s = if let Self::Request(failure) = self { failure.retry_after_s() } else { None };
+            let most_s = limits::RETRY_AFTER_MAX_S;
+            let retry_after_s = known_s.unwrap_or(limits::LOGIN_RETRY_AFTER_S.into()).min(most_s);
+            reply.with("retry-after", decimal(retry_after_s.unsigned_abs()))
         } else {
             reply
         }

@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::authorization_request::PushGate;
 use super::provider::Endpoints;
 use super::{Client, LoginHost, RecentCallbacks, RefreshCoordinator, ReplayGuard};
 use crate::http::{RequestHead, is_prefetch};
@@ -71,6 +72,8 @@ pub(crate) struct LoginState {
     pub(crate) refreshes: RefreshCoordinator,
     /// Opened and ended sessions.
     pub(crate) sessions: SessionCache,
+    /// The pauses of pushed requests.
+    pub(crate) pushes: PushGate,
 }
 
 impl RelyingParty {

@@ -52,9 +52,11 @@ impl EndpointFailure {
     }
 
     /// Creates a failure of an endpoint that answers 201 if it succeeds.
-    pub(super) fn of_creation(url: &str, status: u16, lacks: &'static str) -> Self {
+    pub(super) fn of_creation(url: &str, answer: &Result<Incoming, Unreachable>, lacks: &'static str) -> Self {
+        let status = status_of(answer);
         let lacks = if matches!(status, 200 | 201) { lacks } else { "" };
-        Self { url: url.into(), status, lacks, retry_after_s: None }
+        let retry_after_s = answer.as_ref().ok().and_then(Incoming::retry_after_s);
+        Self { url: url.into(), status, lacks, retry_after_s }
     }
 
     pub(super) const fn status(&self) -> u16 {

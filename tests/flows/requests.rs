@@ -227,6 +227,7 @@ fn a_request_that_cannot_be_pushed_is_not_sent_in_another_way() {
         deployment.provider.answer_next(Endpoint::Par, reply);
         assert_fails(&deployment, &line);
         assert_eq!(deployment.provider.requests(Endpoint::Par), 1);
+        deployment.sleep_s(1);
         deployment.logged_in();
     }
     let missing = with_key(&json!({ "par": true }));
@@ -333,6 +334,46 @@ fn authorization_details_are_sent_as_json() {
         };
         assert_eq!(serde_json::from_str::<Value>(&sent["authorization_details"]).unwrap(), details);
     }
+}
+
+#[test]
+fn logins_do_not_storm_an_endpoint_that_is_unavailable() {
+    let too_many = Incoming { retry_after: Some("60".into()), ..refusal(429, "slow_down") };
+    for (reply, pause_s) in [
+        (Ok(too_many), 60),
+        (Ok(Incoming { status: 503, ..Incoming::default() }), 1),
+        (Err(edgeward::io::Unreachable::Network), 1),
+    ] {
+        let deployment = with_key(&json!({ "par": true }));
+        let pushed = || deployment.provider.requests(Endpoint::Par);
+        let login = || deployment.fetch(Request::get("/login"));
+        deployment.provider.answer_next(Endpoint::Par, reply.clone());
+        assert_eq!(login().status, 502);
+        for _ in 0..20 {
+            let response = login();
+            assert_eq!(response.outcome(), (502, "authorization_request_failed".into()));
+            assert_eq!(response.header("retry-after"), Some(pause_s.to_string().as_str()));
+        }
+        assert_eq!(pushed(), 1);
+        deployment.sleep_ms(pause_s * 1000 - 1);
+        assert_eq!((login().status, pushed()), (502, 1));
+        deployment.sleep_ms(1);
+        // One request tries; the next pause is longer.
+        deployment.provider.answer_next(Endpoint::Par, Err(edgeward::io::Unreachable::Network));
+        deployment.delay_next(&deployment.provider.url(Endpoint::Par), crate::support::host::Delay::Millis(100));
+        let responses = deployment.run_all((0..20).map(|_| deployment.answer(Request::get("/login"))));
+        assert!(responses.iter().all(|response| response.status == 502) && pushed() == 2);
+        deployment.sleep_s(1);
+        assert_eq!((login().status, pushed()), (502, 2));
+        deployment.sleep_s(1);
+        assert_eq!((login().status, pushed()), (302, 3));
+        assert_eq!((login().status, pushed()), (302, 4));
+    }
+    // What concerns one request is no reason for a pause.
+    let deployment = with_key(&json!({ "par": true }));
+    deployment.provider.answer_next(Endpoint::Par, Ok(refusal(400, "invalid_request")));
+    let login = || deployment.fetch(Request::get("/login")).status;
+    assert_eq!((login(), login()), (502, 302));
 }
 
 #[test]
