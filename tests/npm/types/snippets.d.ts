@@ -17,3 +17,4 @@ declare global {
   const siteConfig: GatewayConfig;
   const apiConfig: GatewayConfig;
 }
+declare const redis: { set(key: string, value: string, options: object): Promise<string | null> };
