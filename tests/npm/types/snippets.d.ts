@@ -16,5 +16,5 @@ declare global {
   const handler: RequestHandler;
   const siteConfig: GatewayConfig;
   const apiConfig: GatewayConfig;
+  const redis: { set(key: string, value: string, options: object): Promise<string | null> };
 }
-declare const redis: { set(key: string, value: string, options: object): Promise<string | null> };
