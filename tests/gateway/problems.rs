@@ -430,6 +430,12 @@ fn mistakes() -> Vec<(&'static str, String)> {
         ),
         // Client authentication and protected requests
         ("a client without its private key", client(&json!({ "client_auth": "private_key_jwt" }))),
+        (
+            "a client without its private key, which logs in and asks about tokens",
+            client(
+                &json!({ "client_auth": "private_key_jwt", "introspection": { "endpoint": "https://login.example.com/introspect" } }),
+            ),
+        ),
         ("a client without its certificate", client(&json!({ "client_auth": "tls_client_auth" }))),
         ("a private key that is not used", client(&json!({ "private_key": P256, "private_key_alg": "ES256" }))),
         ("a private key that is none", with_key(json!("secret"))),

@@ -197,12 +197,11 @@ impl<'e> Reader<'e> {
                 problem.message = problem.message.replace(variable, "");
             }
             problem.message = problem.message.replace("authorizer.", &concat(&[authorizer, "."]));
-            // A mistake in what all authorizers share is one problem.
-            if self.problems.contains(&problem) {
-                return;
-            }
         }
-        self.problems.push(problem);
+        // A mistake in what authorizers share, or in a client that several parts of one use, is one problem.
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     pub(super) fn has_errors(&self) -> bool {
