@@ -6,7 +6,7 @@ use core::fmt;
 
 use crate::algorithm::Algorithm;
 use crate::crypto::sha256;
-use crate::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
+use crate::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable, is_within};
 use crate::limits;
 
 /// The environment that the flows run in: a Worker, a JavaScript module, a server, a test with a virtual clock.
@@ -249,7 +249,7 @@ impl RecentLines {
     pub fn admits(&mut self, line: &str, now: UnixTime) -> bool {
         let cause = line.split(REQUEST).next().unwrap_or_default();
         let hash = sha256(cause.as_bytes());
-        let is_recent = |at: UnixTime| (0..limits::LOG_REPEAT_MS).contains(&now.millis().saturating_sub(at.millis()));
+        let is_recent = |at: UnixTime| is_within(limits::LOG_REPEAT_MS, at.millis(), now.millis());
         self.0.retain(|(_, at)| is_recent(*at));
         if self.0.iter().any(|(one, _)| *one == hash) {
             return false;

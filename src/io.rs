@@ -107,10 +107,16 @@ impl Incoming {
     /// Returns whether the content type is JSON: `application/json`, `application/jwk-set+json` or any other `+json` (RFC 6839 §3.1).
     #[must_use]
     pub fn is_json(&self) -> bool {
-        let media_type = self.content_type.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        let media_type = media_type(self.content_type.as_deref());
         let subtype = media_type.split_once('/').map(|(_, subtype)| subtype).unwrap_or_default();
         let (from, suffix) = subtype.rsplit_once('+').map_or((media_type, subtype), |(_, suffix)| (subtype, suffix));
         !from.is_empty() && suffix.eq_ignore_ascii_case("json")
+    }
+
+    /// Returns whether the content type is this one, with any parameters.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn has_media_type(&self, expected: &str) -> bool {
+        media_type(self.content_type.as_deref()).eq_ignore_ascii_case(expected)
     }
 
     /// Returns `Cache-Control: max-age` less `Age`, in seconds; 0 for `no-store` and `no-cache`; `None` without any of them.
@@ -137,6 +143,16 @@ impl Incoming {
     pub fn retry_after_s(&self) -> Option<i64> {
         self.retry_after.as_deref()?.trim().parse::<u32>().ok().map(i64::from)
     }
+}
+
+/// Returns the media type of a `Content-Type`, without its parameters; empty if there is none.
+pub(crate) fn media_type(content_type: Option<&str>) -> &str {
+    content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim()
+}
+
+/// Returns whether less than `period_ms` have passed since a time. If that is in the future, the clock went back, and nothing is known.
+pub(crate) fn is_within(period_ms: i64, since_ms: i64, now_ms: i64) -> bool {
+    (0..period_ms).contains(&now_ms.saturating_sub(since_ms))
 }
 
 /// Describes the response to a request, for the log: the URL without its query, and the status; 0 if there was no response.

@@ -81,10 +81,7 @@ impl<K> VerifiedToken<K> {
     /// # Errors
     /// `token_sender_constrained` if it is bound to its sender: without proof, whoever stole it could use it.
     pub(crate) fn unbound(token: Arc<Verified>) -> Result<Self, VerifyError> {
-        match token.binding {
-            Some(_) => Err(VerifyError::TokenSenderConstrained),
-            None => Ok(Self { token, kind: PhantomData }),
-        }
+        UnconfirmedToken::new(token).confirm(None, None)
     }
 
     /// Returns the header, which the signature covers.

@@ -6,7 +6,7 @@ use super::{LoginHost, RelyingParty, RevocationUnavailable, Revocations, Revoked
 use super::{raise_record, read_record, shared_object};
 use crate::host::Level;
 use crate::http::{Reply, RequestHead, unavailable};
-use crate::io::UnixTime;
+use crate::io::{UnixTime, media_type};
 use crate::json::Value;
 use crate::jwt::{Claims, Id, VerifiedToken};
 use crate::limits;
@@ -137,8 +137,7 @@ async fn logout_token(head: &RequestHead<'_>, host: &impl LoginHost) -> Option<a
 
 /// Returns whether the body of a request is declared to have this media type.
 pub(crate) fn has_media_type(head: &RequestHead<'_>, expected: &str) -> bool {
-    let declared = (head.header)("content-type").unwrap_or_default();
-    declared.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(expected)
+    media_type((head.header)("content-type").as_deref()).eq_ignore_ascii_case(expected)
 }
 
 /// Checks what a logout token says (§2.6, 4 to 7). Its signature, `iss`, `aud`, `exp` and the time of `iat` were verified.

@@ -11,7 +11,7 @@ use crate::crypto::sha256;
 use crate::discovery::MetadataCache;
 use crate::error::{TokenKind, VerifyError};
 use crate::host::Level;
-use crate::io::{Incoming, described, status_of};
+use crate::io::{Incoming, described, is_within, status_of};
 use crate::json::{Document, Object, Value};
 use crate::jwk::{KeyCache, KeyJob};
 use crate::jwt::{Access, Id, Policy, UnconfirmedToken};
@@ -147,7 +147,7 @@ impl Introspection {
                 if let Some(answer) = cache.find(&key).filter(counts) {
                     return Turn::Answered(answer.outcome.clone());
                 }
-                let is_leased = |at_ms: &i64| (0..limits::FETCH_LEASE_MS).contains(&now_ms.saturating_sub(*at_ms));
+                let is_leased = |at_ms: &i64| is_within(limits::FETCH_LEASE_MS, *at_ms, now_ms);
                 if cache.asking.find(&key).is_some_and(is_leased) {
                     return Turn::Wait;
                 }
@@ -208,7 +208,7 @@ impl Introspection {
             unusable(&described(&endpoint, status), host);
             return None;
         };
-        let json = if has_media_type(&answer, JWT) {
+        let json = if answer.has_media_type(JWT) {
             self.verify_answer(&answer.body, host).await?
         } else if answer.is_json() && !self.is_signed {
             answer.body
@@ -278,7 +278,7 @@ impl Answer {
             Err(IntrospectionError::Unavailable) => limits::INTROSPECTION_PAUSE_MS,
             Err(_) => cache_ms.min(limits::INTROSPECTION_REFUSED_MS),
         };
-        (0..lifetime_ms).contains(&now_ms.saturating_sub(self.asked_ms))
+        is_within(lifetime_ms, self.asked_ms, now_ms)
     }
 }
 
@@ -286,11 +286,6 @@ impl Answer {
 const JWT: &str = "application/token-introspection+jwt";
 
 const JSON_OR_JWT: &str = "application/json, application/token-introspection+jwt;q=0.5";
-
-fn has_media_type(answer: &Incoming, expected: &str) -> bool {
-    let declared = answer.content_type.as_deref().unwrap_or_default();
-    declared.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(expected)
-}
 
 /// Returns whether an answer is about an access token: refresh tokens can be active, too.
 fn is_access_token(answer: Object<'_>) -> bool {

@@ -13,7 +13,7 @@ use core::task::Poll;
 use super::host::random;
 use super::{LoginHost, raise_record, read_record, shared_object};
 use crate::host::Level;
-use crate::io::{UnixTime, Unreachable};
+use crate::io::{UnixTime, Unreachable, is_within};
 use crate::jwt::Claims;
 use crate::limits;
 use crate::session::Session;
@@ -301,11 +301,11 @@ const SESSION_RECORD_S: i64 = limits::LOGIN_LIFETIME_S + limits::MAX_SESSION_S a
 
 /// Whether others wait for a request that asked at this time. It may have been cancelled.
 fn is_leased(at_ms: i64, now_ms: i64) -> bool {
-    (0..limits::REVOCATION_LEASE_MS).contains(&now_ms.saturating_sub(at_ms))
+    is_within(limits::REVOCATION_LEASE_MS, at_ms, now_ms)
 }
 
 fn is_fresh(at_ms: i64, now_ms: i64) -> bool {
-    (0..limits::REVOCATION_FRESH_MS).contains(&now_ms.saturating_sub(at_ms))
+    is_within(limits::REVOCATION_FRESH_MS, at_ms, now_ms)
 }
 
 /// Returns the name of the object with the records of a user, session, token or client, which has several. Each issuer names its own.

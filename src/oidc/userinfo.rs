@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::{LoginHost, RelyingParty};
 use crate::host::Level;
 use crate::http::Reply;
-use crate::io::{Incoming, Outgoing};
+use crate::io::Outgoing;
 use crate::json::{Document, Value};
 use crate::jwt::Claims;
 use crate::limits;
@@ -154,7 +154,7 @@ impl RelyingParty {
         }
         let json = if answer.is_json() {
             answer.body
-        } else if is_jwt(&answer) {
+        } else if answer.has_media_type(JWT) {
             self.verify_userinfo(&answer.body, host).await?
         } else {
             return Err(UserinfoError::Unavailable);
@@ -184,8 +184,3 @@ impl RelyingParty {
 
 /// The media type of a signed response.
 const JWT: &str = "application/jwt";
-
-fn is_jwt(answer: &Incoming) -> bool {
-    let media_type = answer.content_type.as_deref().unwrap_or_default().split(';').next().unwrap_or_default();
-    media_type.trim().eq_ignore_ascii_case(JWT)
-}
