@@ -8,7 +8,7 @@ import { delay } from "./support/http.mjs";
 import { loginConfig, SESSION_SECRET } from "./support/login.mjs";
 import { AUDIENCE, CLIENT_SECRET, OTHER_AUDIENCE, startProvider } from "./support/provider.mjs";
 import { startOrigin } from "./support/origin.mjs";
-import { TOKEN_EXCHANGE } from "./support/token_exchange.mjs";
+import { registerTokenExchange as extend, TOKEN_EXCHANGE } from "./support/token_exchange.mjs";
 import { startWorker } from "./support/worker.mjs";
 
 const payloadOf = (token) => JSON.parse(Buffer.from(token.split(".")[1], "base64url").toString());
@@ -41,7 +41,7 @@ const config = (provider, origin, changes = {}) =>
   });
 
 const [provider, short, origin, elsewhere] = await Promise.all([
-  startProvider({ gateways: [SITE] }), startProvider({ gateways: [SITE], ttl: { accessToken: LIFETIME } }), startOrigin(), startOrigin(),
+  startProvider({ gateways: [SITE], extend }), startProvider({ gateways: [SITE], extend, ttl: { accessToken: LIFETIME } }), startOrigin(), startOrigin(),
 ]);
 [provider, short].forEach(addClient);
 const site = await startWorker({ config: config(provider, origin) });

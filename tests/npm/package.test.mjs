@@ -63,6 +63,8 @@ describe("the package", () => {
     assert.deepEqual(files.filter((name) => !/^[a-z-]+-[A-Z0-9]{8}\.js$/.test(name)).sort(), ["core.wasm", "edgeward.js"]);
     for (const file of files.filter((name) => name.endsWith(".js"))) {
       const text = readFileSync(join(installed, "dist/cli", file), "utf8");
+      // The bundler's comments name what it has put in: other packages are imported, never shipped.
+      assert.deepEqual(text.match(/^\/\/ .*node_modules\/.*$/gm) ?? [], [], file);
       // Those of the files that `init` writes are in its templates.
       const imported = [...text.replace(/_WORKER = `[^`]*`/g, "").matchAll(/^(?:import|export)\b[^;]*? from "([^"]+)"|\bimport\("([^"]+)"\)/gm)].map(([, one, two]) => one ?? two);
       assert.deepEqual(imported.filter((name) => !/^(node:[\w/]+|\.\/[\w-]+\.js|edgeward|oidc-provider)$/.test(name)), [], file);

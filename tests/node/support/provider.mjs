@@ -7,7 +7,6 @@ import { errors, interactionPolicy, Provider } from "oidc-provider";
 import { Faults } from "./faults.mjs";
 import { readBody, serve } from "./http.mjs";
 import { loginPage, logoutPage, noticePage } from "./provider_pages.mjs";
-import { registerTokenExchange } from "./token_exchange.mjs";
 
 export const AUDIENCE = "https://api.example.com";
 export const OTHER_AUDIENCE = "https://other.example.com";
@@ -71,6 +70,7 @@ export const clientFor = (alg) => (alg === "RS256" ? "edgeward-service" : `edgew
  * @param {object} [options.ttl]         seconds: { accessToken, idToken, refreshToken, session }
  * @param {boolean} [options.rotateRefreshTokens]
  * @param {object} [options.oidc]        further configuration of `oidc-provider`; its features are added to those here
+ * @param {(oidc: Provider, provided: object) => void} [options.extend] adds to it, with its keys and its resources
  * @param {string[]} [options.acrValues] values of `acr` that a login has if they are requested
  * @param {boolean} [options.conformIdTokenClaims] ID tokens have the claims of the scope `openid` only; the others are at userinfo
  */
@@ -117,11 +117,12 @@ class LocalProvider {
     conformIdTokenClaims = false,
     opaque = [],
     oidc = {},
+    extend,
     acrValues = [],
   } = {}) {
     this.#options = {
       port, host, dialect, audiences, opaque, scopes, algs, gateways, accounts, rotateRefreshTokens, conformIdTokenClaims,
-      oidc, acrValues,
+      oidc, extend, acrValues,
       ttl: { accessToken: 3600, idToken: 3600, refreshToken: 14 * 86400, session: 14 * 86400, ...ttl },
     };
     for (const alg of RSA_ALGS) {
@@ -580,10 +581,7 @@ class LocalProvider {
         ...more.features,
       },
     });
-    registerTokenExchange(oidc, {
-      keys: this.#keys.map(({ jwk }) => jwk),
-      resourceServer,
-    });
+    this.#options.extend?.(oidc, { keys: this.#keys.map(({ jwk }) => jwk), resourceServer });
     // Readers that go away are part of the tests; real faults of the provider are shown.
     oidc.silent = true;
     oidc.on("server_error", (_ctx, error) => console.error("identity provider:", error));
