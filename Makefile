@@ -27,7 +27,7 @@ simulate: ## random schedules of requests and faults against a model; SEEDS=1000
 	@SEED="$(SEED)" SEEDS="$(SEEDS)" STEPS="$(STEPS)" scripts/simulate.sh
 
 fuzz: ## mutated inputs for each target of fuzz/; SECONDS=60 SEED=1 TARGETS="json token"
-	@scripts/fuzz.sh $(or $(SECONDS),60) $(or $(SEED),1) $(TARGETS)
+	@scripts/fuzz.sh $(or $(SECONDS),60)s $(or $(SEED),1) $(TARGETS)
 
 corpus: ## print how other verifiers agree with the corpus of tokens, by class
 	@scripts/tools.sh check

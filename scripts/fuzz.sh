@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# `make fuzz`: the fuzz drivers of fuzz/, each target for so many seconds. Usage: fuzz.sh [SECONDS [SEED [TARGET ...]]]
+# `make fuzz`: the fuzz drivers of fuzz/, each target for so many seconds, or executions. Usage: fuzz.sh [60s|20000x [SEED [TARGET ...]]]
 # An input that fails is cut down, written to fuzz/seeds/TARGET and printed.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
 
-seconds="${1:-60}" seed="${2:-1}"
+extent="${1:-60s}" seed="${2:-1}"
 shift $(($# < 2 ? $# : 2))
-# A short run is not worth an optimized build.
-profile=release
-((seconds >= 10)) || profile=dev
+option=--seconds profile=release
+# Executions are for short runs, which are not worth an optimized build.
+[[ $extent != *x ]] || option=--executions profile=dev
 folder="${CARGO_TARGET_DIR:-$EDGEWARD_ROOT/target}/fuzz"
 cargo build --locked --quiet --manifest-path fuzz/Cargo.toml --target-dir "$folder" --profile "$profile"
-"$folder/${profile/dev/debug}/edgeward-fuzz" --seconds "$seconds" --seed "$seed" "$@"
+"$folder/${profile/dev/debug}/edgeward-fuzz" "$option" "${extent%[sx]}" --seed "$seed" "$@"

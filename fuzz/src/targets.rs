@@ -20,6 +20,7 @@ use serde_json::json;
 use crate::support::browser::{Browser, Request};
 use crate::support::deployment::{COOKIE, Deployment};
 use crate::support::fixed_host::at_once;
+use crate::support::provider::decoded;
 use crate::support::toy::{toy_jwk, toy_signature, toy_verdict};
 use crate::support::{AUDIENCE, ISSUER, NOW, key_a, now, set_text};
 
@@ -680,7 +681,7 @@ fn callback(input: &[u8]) -> u64 {
     let mut browser = Browser::default();
     let genuine = deployment.begin(&mut browser, "/login");
     let state = genuine.split("state=").nth(1).and_then(|rest| rest.split('&').next()).unwrap();
-    let query = text.replace("STATE", state);
+    let query = marked_codes(&text.replace("STATE", state));
     let cookie = browser.header(deployment.now());
     let request = Request::get(&format!("/callback?{query}")).page().cookie(&cookie);
     let response = deployment.fetch(request);
@@ -688,6 +689,15 @@ fn callback(input: &[u8]) -> u64 {
     assert!((300..504).contains(&response.status), "{}", response.status);
     assert!(!response.body.contains("<script>alert") && !response.body.contains("<b>"), "{}", response.body);
     outcome((response.status, response.body.len() / 64))
+}
+
+/// Marks each code of the query as a text that is found nowhere else: a code such as `https://tenant.example.com` is in honest log lines too.
+fn marked_codes(query: &str) -> String {
+    let marked = query.split('&').map(|field| match field.split_once('=') {
+        Some((name, value)) if decoded(name) == "code" => format!("{name}=mutated-code-{value}"),
+        _ => field.into(),
+    });
+    marked.collect::<Vec<String>>().join("&")
 }
 
 fn configuration(input: &[u8]) -> u64 {
