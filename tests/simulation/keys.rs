@@ -115,8 +115,10 @@ impl Keys {
         }
         self.healthy_ms = self.healthy_ms.max(now_ms + by_ms.abs());
         if by_ms < 0 {
-            // One from the future counts as fetched when that time has come, and is fresh then.
-            self.settled_ms = self.settled_ms.max(now_ms - by_ms + FRESH_MS * i64::from(-by_ms > MAX_SET_BACK_MS));
+            // A set from the future counts as fetched when that time has come, and is fresh then. One from just before the jump looks newer
+            // than those of the time that is repeated: an instance may take it from the edge cache, and keep it until it fetches again.
+            let settling_ms = if -by_ms > MAX_SET_BACK_MS { FRESH_MS } else { COOLDOWN_MS };
+            self.settled_ms = self.settled_ms.max(now_ms - by_ms + settling_ms);
         }
     }
 }
