@@ -42,7 +42,8 @@ impl RelyingParty {
         is_returned.then(|| logged_out(self.login_path.as_deref()).with("set-cookie", logged_out_cookie(0)))
     }
 
-    /// Ends the sessions of a request and returns the newest.
+    /// Ends the sessions of a request and returns the newest. Those that are not accepted now are ended too: another copy of the cookie, or
+    /// a clock that is corrected, could bring them back.
     ///
     /// This waits for the coordinator: once it returns, no instance refreshes the sessions any more.
     pub(super) async fn end_sessions(
@@ -51,7 +52,11 @@ impl RelyingParty {
         action: SessionAction,
         host: &impl LoginHost,
     ) -> Option<Arc<Session>> {
-        let sessions = self.sessions_of(head, host.now());
+        let header = (head.header)("cookie").unwrap_or_default();
+        let cookies = Cookies::new(&header);
+        let sessions = self
+            .state
+            .with(|state| self.sessions.open_to_end(&cookies, self.client.host(), host.now(), &mut state.sessions));
         for session in &sessions {
             host.spawn(SessionJob::end(self, session, action)).await;
         }

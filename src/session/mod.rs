@@ -367,6 +367,15 @@ impl core::fmt::Debug for Tokens {
     }
 }
 
+/// Moves the newest session to the front.
+fn newest_first(mut sessions: Vec<Arc<Session>>) -> Vec<Arc<Session>> {
+    let newest = (0..sessions.len()).max_by_key(|&index| sessions.get(index).map(|session| session.recency()));
+    if let Some(newest) = newest {
+        sessions.swap(0, newest);
+    }
+    sessions
+}
+
 impl Sessions {
     /// Opens the newest session of a request. Invalid cookies count as absent.
     #[must_use]
@@ -375,7 +384,7 @@ impl Sessions {
         opened.filter(|session| self.is_live(session, now)).max_by_key(Session::recency)
     }
 
-    /// Opens all sessions of a request, the newest first, using the sessions known to this instance.
+    /// Opens the live sessions of a request, the newest first, using the sessions known to this instance.
     #[must_use]
     pub fn open_cached(
         &self,
@@ -384,6 +393,27 @@ impl Sessions {
         now: UnixTime,
         cache: &mut SessionCache,
     ) -> Vec<Arc<Session>> {
+        let mut sessions = self.open_all(cookies, host, cache);
+        sessions.retain(|session| self.is_live(session, now) && !cache.ended.contains(session.id()));
+        newest_first(sessions)
+    }
+
+    /// Opens the sessions of a request that have, or may yet have, a live cookie: also those that this cookie has left idle for too long,
+    /// and those of a clock that is ahead. A logout must end them.
+    #[must_use]
+    pub fn open_to_end(
+        &self,
+        cookies: &Cookies<'_>,
+        host: &str,
+        now: UnixTime,
+        cache: &mut SessionCache,
+    ) -> Vec<Arc<Session>> {
+        let mut sessions = self.open_all(cookies, host, cache);
+        sessions.retain(|session| now.secs() < self.expires_s(session) && !cache.ended.contains(session.id()));
+        newest_first(sessions)
+    }
+
+    fn open_all(&self, cookies: &Cookies<'_>, host: &str, cache: &mut SessionCache) -> Vec<Arc<Session>> {
         let mut sessions: Vec<Arc<Session>> = Vec::new();
         for sealed in self.cookie.read(cookies) {
             let session = match cache.opened.find(&sealed) {
@@ -394,13 +424,7 @@ impl Sessions {
                     session
                 }
             };
-            if self.is_live(&session, now) && !cache.ended.contains(session.id()) {
-                sessions.push(session);
-            }
-        }
-        let newest = (0..sessions.len()).max_by_key(|&index| sessions.get(index).map(|session| session.recency()));
-        if let Some(newest) = newest {
-            sessions.swap(0, newest);
+            sessions.push(session);
         }
         sessions
     }

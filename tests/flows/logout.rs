@@ -433,3 +433,34 @@ fn a_late_response_of_an_origin_does_not_restore_a_session_logged_out_meanwhile(
     assert!(!sets(200) && !sets(101));
     assert!(forward.unreachable(&head).header("set-cookie").is_none());
 }
+
+#[test]
+fn a_logout_ends_a_session_that_is_not_accepted_at_that_moment() {
+    let deployment = Deployment::new();
+    deployment.coordinated();
+    let other = deployment.instance();
+    // The clock of the instance that logged the user in was ahead.
+    let browser = deployment.logged_in();
+    deployment.sleep_s(-600);
+    assert_eq!(peek(&deployment, &browser, "/app").status, 401);
+    assert_eq!(peek(&deployment, &browser, "/logout").status, 302);
+    deployment.sleep_s(1000);
+    assert_eq!(peek(&deployment, &browser, "/app").status, 401);
+    deployment.sleep_s(3600);
+    assert_eq!(peek(&other, &browser, "/app").status, 401);
+    assert_eq!(deployment.provider.state().revoked.len(), 1);
+
+    // The browser that logs out has not used its copy of the cookie for a day.
+    let mut browser = deployment.log_in_new_user();
+    let idle = browser.header(deployment.now());
+    for _ in 0..5 {
+        deployment.sleep_s(5 * 3600);
+        assert_eq!(deployment.open(&mut browser, "/app").status, 200);
+    }
+    let copy = |target: &str| Request::get(target).page().cookie(&idle);
+    assert_eq!(deployment.fetch(copy("/app")).status, 302, "it is idle");
+    assert_eq!(deployment.fetch(copy("/logout")).status, 302);
+    assert_eq!(peek(&deployment, &browser, "/app").status, 401);
+    deployment.sleep_s(3600);
+    assert_eq!(peek(&other, &browser, "/app").status, 401);
+}

@@ -7,7 +7,7 @@ use crate::support::browser::Browser;
 use crate::support::toy::ToyKey;
 
 /// Outcomes, to show that a run met every situation.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Counts(BTreeMap<&'static str, u64>);
 
 impl Counts {
@@ -19,6 +19,11 @@ impl Counts {
         for (what, count) in &more.0 {
             *self.0.entry(what).or_default() += count;
         }
+    }
+
+    /// Returns what was counted since.
+    pub(crate) fn since(&self, before: &Self) -> Vec<&'static str> {
+        self.0.iter().filter(|(what, count)| before.0.get(*what) != Some(count)).map(|(what, _)| *what).collect()
     }
 
     /// Asserts that every situation occurred, in runs that are long enough.

@@ -66,9 +66,10 @@ pub(crate) struct Simulation {
     steps: u64,
     /// Whether each step is printed: `TRACE=1`.
     traces: bool,
-    /// When the step began, and how many lines were logged before.
+    /// When the step began, how many lines were logged before, and what was counted before.
     began: UnixTime,
     lines: usize,
+    counted: Counts,
     counts: Counts,
 }
 
@@ -135,6 +136,7 @@ impl Simulation {
             traces: std::env::var_os("TRACE").is_some(),
             began: UnixTime::from_millis(0),
             lines: 0,
+            counted: Counts::default(),
             counts: Counts::default(),
         };
         for kid in ["k0", "k1"] {
@@ -147,6 +149,9 @@ impl Simulation {
     pub(crate) fn step(&mut self) {
         self.steps += 1;
         (self.began, self.lines) = (self.host.now(), self.host.seen().lines.len());
+        if self.traces {
+            self.counted = self.counts.clone();
+        }
         match self.rng.below(200) {
             0..=79 => self.bearer(),
             80..=119 => self.session(),
@@ -177,7 +182,8 @@ impl Simulation {
 
     /// Prints what happened in this step.
     fn trace(&self) {
-        println!("step {}, elapsed {} ms, wall {}", self.steps, self.now_ms(), self.host.now().millis());
+        let happened = self.counts.since(&self.counted).join(", ");
+        println!("step {}, elapsed {} ms, wall {}: {happened}", self.steps, self.now_ms(), self.host.now().millis());
         let seen = self.host.seen();
         for sent in seen.sent.iter().filter(|sent| sent.at >= self.began) {
             println!("  sent to {}", sent.request.url);
