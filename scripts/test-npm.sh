@@ -36,7 +36,7 @@ passed="$(sed -n '$s/ passed,.*//p' "$output/suite")"
 failed="$(sed -n '$s/.*, \([0-9]*\) failed.*/\1/p' "$output/suite")"
 
 if (($# == 0)); then
-  node --test --test-reporter=spec --test-reporter-destination=stdout \
+  node --test --test-concurrency=2 --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$output/tap" 'tests/npm/*.test.mjs' || status=1
   counted="$(awk '$1 == "#" && NF == 3 { n[$2] = $3 } END { print n["pass"] + 0, n["fail"] + n["cancelled"] + n["skipped"] + 0 }' "$output/tap")"
   passed=$((${passed:-0} + ${counted% *})) failed=$((${failed:-1} + ${counted#* }))
