@@ -140,7 +140,7 @@ export class RawClient {
 }
 
 /** The answer at the start of `bytes`, and its length; undefined while it is not whole. */
-function parse(bytes, { hasBody, isClosed = false }) {
+export function parse(bytes, { hasBody, isClosed = false }) {
   const split = bytes.indexOf("\r\n\r\n");
   if (split < 0) return undefined;
   const [statusLine, ...lines] = bytes.subarray(0, split).toString("latin1").split("\r\n");
