@@ -4,8 +4,9 @@
 //   express   Express 5: routes decoded and without regard to case and closing slash
 //   hono      Hono behind @hono/node-server: the path as the platform's URL parser leaves it
 //   strict    bytes on a connection: another path than its own letter by letter is none of its routes
-//   lenient   bytes on a connection, as servers in C do it: decodes twice, overlong UTF-8 and `%u` too, `\` is `/`, cuts at `;`, NUL,
-//             `?` and `#`, resolves dots, merges slashes, trims blanks and dots, ignores case
+//   lenient   bytes on a connection, as servers in C and Java do it, in four readings: paths are decoded once or twice, overlong UTF-8
+//             and `%u` too, cut at `;`, NUL, `?` and `#`; dots are resolved, slashes merged, `\` is one, blanks and dots at the end of
+//             a segment are trimmed, case is ignored. A path that is protected in one of them is protected
 //
 // The routes are the same everywhere. A protected one is /admin, /admin/ANY, /team/ANY/secret or /api/v1/items/ANY; everything else
 // is public.
@@ -25,12 +26,12 @@ export const CASE = "x-case";
 export const PROTECTED = "protected";
 export const PUBLIC = "public";
 
-/** Starts all of them. `served(id)` returns what they did with a case: `{ origin, handler, line }[]`. */
+/** Starts all of them. `served(id)` returns what they did with a case: `{ origin, handler, method, target }[]`. */
 export async function startOrigins() {
   const cases = new Map();
-  const note = (origin, id, handler, line) => {
+  const note = (origin, id, handler, method, target) => {
     if (!cases.has(id)) cases.set(id, []);
-    cases.get(id).push({ origin, handler, line });
+    cases.get(id).push({ origin, handler, method, target });
   };
   const origins = await Promise.all(Object.entries(ORIGINS).map(async ([name, start]) => [name, await start((...what) => note(name, ...what))]));
   return {
@@ -76,12 +77,10 @@ async function onNode(handle) {
   };
 }
 
-const lineOf = (req) => `${req.method} ${req.url}`;
-
 const startNode = (note) =>
   onNode((req, res, upgrade) => {
     const handler = handlerOf(req.url.split("?")[0]);
-    note(req.headers[CASE], handler, lineOf(req));
+    note(req.headers[CASE], handler, req.method, req.url);
     if (upgrade) upgrade();
     else res.writeHead(200, { "x-handler": handler }).end(handler);
   });
@@ -89,7 +88,7 @@ const startNode = (note) =>
 function startExpress(note) {
   const app = express();
   const serve = (handler) => (req, res) => {
-    note(req.headers[CASE], handler, lineOf(req));
+    note(req.headers[CASE], handler, req.method, req.url);
     res.set("x-handler", handler).send(handler);
   };
   app.all(["/admin", "/admin/{*rest}", "/team/:id/secret", "/api/v1/items/{*rest}"], serve(PROTECTED));
@@ -112,10 +111,13 @@ function responseWithoutConnection(accept) {
   return res;
 }
 
+/** What follows the host in a URL. */
+const targetOf = ({ url }) => /^https?:\/\/[^/?#]*(.*)$/s.exec(url)[1] || "/";
+
 function startHono(note) {
   const app = new Hono();
   const serve = (handler) => (context) => {
-    note(context.req.header(CASE), handler, `${context.req.method} ${context.req.url}`);
+    note(context.req.header(CASE), handler, context.req.method, targetOf(context.req.raw));
     return context.text(handler, 200, { "x-handler": handler });
   };
   for (const path of ["/admin", "/admin/*", "/team/:id/secret", "/api/v1/items/*"]) app.all(path, serve(PROTECTED));
@@ -131,8 +133,8 @@ function startHono(note) {
 
 // ---- on a connection ----------------------------------------------------------------------------------------------
 
-/** A server that reads request heads as bytes; `read` turns a target into the path that is looked up. */
-async function onTcp(note, read) {
+/** A server that reads request heads as bytes; `readings` turn a target into the paths that are looked up. */
+async function onTcp(note, readings) {
   const open = new Set();
   const server = createTcpServer((socket) => {
     open.add(socket);
@@ -145,8 +147,8 @@ async function onTcp(note, read) {
         const request = headOf(text);
         if (!request) return;
         text = text.slice(request.length);
-        const handler = handlerOf(read(request.target));
-        note(request.header(CASE), handler, `${request.method} ${request.target}`);
+        const handler = readings.some((read) => isProtected(read(request.target))) ? PROTECTED : PUBLIC;
+        note(request.header(CASE), handler, request.method, request.target);
         const key = request.header("sec-websocket-key");
         if (key && /websocket/i.test(request.header("upgrade") ?? "")) {
           const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
@@ -192,15 +194,13 @@ function headOf(text) {
 /** `%xx` to bytes; what is no such sequence stays. */
 const decoded = (text) => text.replace(/%([0-9a-fA-F]{2})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 16)));
 
-const lenient = {
-  /** UTF-8 as decoders without checks read it: overlong forms are the character that they encode. */
-  overlong: (bytes) =>
-    bytes
-      .replace(/[\xe0-\xef]([\x80-\xbf])([\x80-\xbf])/g, (all, a, b) => narrow(((all.charCodeAt(0) & 15) << 12) | ((a.charCodeAt(0) & 63) << 6) | (b.charCodeAt(0) & 63), all))
-      .replace(/[\xc0-\xdf]([\x80-\xbf])/g, (all, a) => narrow(((all.charCodeAt(0) & 31) << 6) | (a.charCodeAt(0) & 63), all)),
-  unicode: (text) => text.replace(/%u([0-9a-fA-F]{4})/g, (all, digits) => narrow(Number.parseInt(digits, 16), all)),
-  decode: (text) => lenient.overlong(decoded(lenient.unicode(text))),
-};
+/** UTF-8 as decoders without checks read it: overlong forms are the character that they encode. */
+const overlong = (bytes) =>
+  bytes
+    .replace(/[\xe0-\xef][\x80-\xbf]{2}/g, (all) => narrow(((all.charCodeAt(0) & 15) << 12) | ((all.charCodeAt(1) & 63) << 6) | (all.charCodeAt(2) & 63), all))
+    .replace(/[\xc0-\xdf][\x80-\xbf]/g, (all) => narrow(((all.charCodeAt(0) & 31) << 6) | (all.charCodeAt(1) & 63), all));
+
+const unicodeEscapes = (text) => text.replace(/%u([0-9a-fA-F]{4})/g, (all, digits) => narrow(Number.parseInt(digits, 16), all));
 
 /** ASCII, and the full-width forms of it. Other characters stay as they were written. */
 const narrow = (point, written) => {
@@ -208,6 +208,7 @@ const narrow = (point, written) => {
   return point > 0xff00 && point < 0xff5f ? String.fromCharCode(point - 0xfee0) : written;
 };
 
+/** Without empty segments and dot segments. */
 function resolved(path) {
   const out = [];
   for (const segment of path.split("/")) {
@@ -217,21 +218,32 @@ function resolved(path) {
   return `/${out.join("/")}`;
 }
 
-function readLeniently(target) {
-  let path = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/]*/i, "");
-  // What follows is decided on each layer of encoding, as it is when one server passes a request on to another.
-  for (let layer = 0; layer < 3; layer += 1) {
-    path = path.replace(/[?#\0][^]*$/, "").replace(/\\/g, "/").replace(/;[^/]*/g, "");
-    path = resolved(path.split("/").map((segment) => segment.replace(/[\s.]+$/, (end) => (/^\.{1,2}$/.test(segment) ? end : "")).trim()).join("/"));
-    if (layer < 2) path = lenient.decode(path);
-  }
-  return path.toLowerCase();
-}
+const pathOf = (target) => target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, "").split(/[?#]/)[0];
+const trimmed = (path) => path.split("/").map((segment) => (/^\.{1,2}$/.test(segment) ? segment : segment.trim().replace(/[\s.]+$/, ""))).join("/");
+const withoutParameters = (path) => path.replace(/;[^/]*/g, "");
+const withSlashes = (path) => path.replace(/\\/g, "/");
+const untilNul = (path) => path.split("\0")[0];
+
+/** Readings of the lenient origin, each as one kind of server does it. */
+const READINGS = [
+  // Decoded once, then resolved.
+  (target) => untilNul(resolved(decoded(pathOf(target)))),
+  // Parameters of segments are cut before the path is decoded, as in servlet containers.
+  (target) => resolved(decoded(withoutParameters(pathOf(target)))),
+  // File names of Windows.
+  (target) => trimmed(resolved(withSlashes(overlong(decoded(unicodeEscapes(pathOf(target))))))).toLowerCase(),
+  // Two servers in a row, each with all of it.
+  (target) => {
+    const layer = (path) => trimmed(resolved(withoutParameters(withSlashes(untilNul(path.split(/[?#]/)[0])))));
+    const decode = (path) => overlong(decoded(unicodeEscapes(path)));
+    return layer(decode(layer(decode(layer(pathOf(target)))))).toLowerCase();
+  },
+];
 
 const ORIGINS = {
   node: startNode,
   express: startExpress,
   hono: startHono,
-  strict: (note) => onTcp(note, (target) => target.split("?")[0]),
-  lenient: (note) => onTcp(note, readLeniently),
+  strict: (note) => onTcp(note, [(target) => target.split("?")[0]]),
+  lenient: (note) => onTcp(note, READINGS),
 };

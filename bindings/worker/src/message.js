@@ -42,6 +42,8 @@ const NEVER_CACHED = { cacheLevel: "bypass", cacheTtlByStatus: { "100-599": -1 }
 export async function forward(request, url, service, removed, set, isPrivate, upstreamLength, prefix, timeout) {
   const headers = new Headers(request.headers);
   for (const name of removed) headers.delete(name);
+  // The runtime would upgrade, and for that send GET, whatever the method is that the policy has allowed (RFC 6455 §4.1).
+  if (request.method !== "GET") headers.delete("upgrade");
   for (let i = 0; i + 1 < set.length; i += 2) headers.set(set[i], set[i + 1]);
   const init = { headers, redirect: "manual" };
   // A service has no cache in front of it, and reads the client's properties in `cf`.
