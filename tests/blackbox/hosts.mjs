@@ -5,9 +5,9 @@
 import { NAVIGATION, SITE } from "../node/support/browser.mjs";
 import { bearer, proxy, respond } from "../node/support/gateway.mjs";
 import { startHostileProvider } from "../node/support/hostile.mjs";
-import { COOKIE, loginConfig } from "../node/support/login.mjs";
+import { loginConfig } from "../node/support/login.mjs";
 import { startOrigin } from "../node/support/origin.mjs";
-import { each, sample, startGateways, Tally } from "./support.mjs";
+import { each, sample, sessionOf, startGateways, Tally } from "./support.mjs";
 
 const OTHER = "https://other.example.com";
 
@@ -86,7 +86,7 @@ export async function run({ seed = 1, share = 1 } = {}) {
     gateways.clients[name].send({ host: "app.example.com", ...request, headers: [...(request.headers ?? api), ...more] });
 
   try {
-    const cookie = [["Cookie", await login(provider, gateways.clients.single)]];
+    const cookie = [["Cookie", await sessionOf(gateways.clients.single)]];
     const contexts = {
       "a public page": { target: "/open/x?y" },
       "a fixed answer": { target: "/healthz" },
@@ -162,17 +162,4 @@ export async function run({ seed = 1, share = 1 } = {}) {
     await Promise.all([provider, second, origin].map((part) => part.stop()));
   }
   return tally;
-}
-
-/** Logs in and returns the session's cookie. */
-async function login(provider, client) {
-  const cookiesOf = (answer) => answer.values("set-cookie").map((line) => line.split(";")[0]).filter((pair) => !pair.endsWith("=")).join("; ");
-  const headers = Object.entries(NAVIGATION);
-  const begun = await client.send({ target: "/login", host: "app.example.com", headers });
-  const authorized = await fetch(begun.header("location"), { redirect: "manual" });
-  const { pathname, search } = new URL(authorized.headers.get("location"));
-  const done = await client.send({ target: pathname + search, host: "app.example.com", headers: [...headers, ["Cookie", cookiesOf(begun)]] });
-  const cookies = cookiesOf(done);
-  if (!cookies.includes(COOKIE)) throw new Error(`no login at ${provider.url}: ${done.status} ${done.text}`);
-  return cookies;
 }

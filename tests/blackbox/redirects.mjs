@@ -6,7 +6,7 @@ import { startHostileProvider } from "../node/support/hostile.mjs";
 import { serve } from "../node/support/http.mjs";
 import { COOKIE, loginConfig } from "../node/support/login.mjs";
 import { leavesSite, payloads } from "../node/support/redirects.mjs";
-import { each, random, sample, startGateways, Tally } from "./support.mjs";
+import { cookiesOf, each, logIn, random, sample, sessionOf, startGateways, Tally } from "./support.mjs";
 
 const SCHEMES = [
   "", "", "", "", "https:", "http:", "HTTPS:", "hTtP:", "ht\ttps:", " https:", "\u0001https:", "%68ttps:", "https%3a", "https%253a", "javascript:", "JaVaScRiPt:", "java\nscript:", "data:text/html,",
@@ -99,23 +99,9 @@ export async function run({ seed = 1, share = 1 } = {}) {
     const headers = navigation.filter(([name]) => name !== "sec-fetch-site");
     return client.send({ target, host: HOST, headers: [...headers, ["sec-fetch-site", site], ...(cookies ? [["Cookie", cookies]] : [])] });
   };
-  const cookiesOf = (answer) => answer.values("set-cookie").map((line) => line.split(";")[0]).filter((pair) => !pair.endsWith("=")).join("; ");
-
-  /** A whole login; returns the answer to its callback. */
-  async function login(client, target) {
-    const begun = await open(client, target);
-    const authorize = begun.header("location");
-    if (!authorize?.startsWith(`${provider.url}/authorize?`)) return { begun };
-    const authorized = await fetch(authorize, { redirect: "manual" });
-    const callback = new URL(authorized.headers.get("location"));
-    const done = await open(client, callback.pathname + callback.search, { cookies: cookiesOf(begun), site: "cross-site" });
-    return { begun, done };
-  }
 
   try {
-    const { done } = await login(gateways.clients.lax, "/login");
-    const session = cookiesOf(done);
-    if (!session.includes(COOKIE)) throw new Error(`no login: ${done.status} ${done.text}\n${gateways.worker.logText}`);
+    const session = await sessionOf(gateways.clients.lax);
 
     const own = payloads(SITE).filter((text) => text.length < 3_000);
     const all = [...new Set([...own, ...combinations(seed, 3_000)])];
@@ -135,7 +121,7 @@ export async function run({ seed = 1, share = 1 } = {}) {
     await each(texts, async (text, index) => {
       const place = ["return_to", "return_to, as it is", "a protected path", "the query of a protected path"][index % 4];
       const name = Object.keys(gateways.clients)[index % 3];
-      const { begun, done: last } = await login(gateways.clients[name], PLACES[place](text));
+      const { begun, done: last } = await logIn(gateways.clients[name], PLACES[place](text));
       judge(begun, () => `login, ${place}: ${JSON.stringify(text)}`);
       tally.cases += 1;
       if (!last) {

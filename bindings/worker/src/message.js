@@ -120,14 +120,15 @@ function siteAddress(reference, upstream, url, prefix, requestUrl) {
 const isBelow = (prefix, path) => path.startsWith(prefix) && ["", "/", "?", "#"].includes(path.charAt(prefix.length));
 
 /**
- * Returns the response with edited headers: `edits` repeats a method of Headers, a name and a value, and so do those that `forward`
- * returned. The body is untouched.
+ * Returns the response with edited headers: without those in `removed`, each followed by a comma; `edits` repeats a method of Headers, a
+ * name and a value, and so do those that `forward` returned. The body is untouched.
  */
-export function edited([response, , , site], edits) {
+export function edited([response, , , site], removed, edits) {
   const { status, headers, webSocket } = response;
   edits = edits.concat(site);
-  if (edits.length === 0 && webSocket) return response;
+  if (edits.length === 0 && removed === "" && webSocket) return response;
   const changed = webSocket ? new Response(null, { status, headers, webSocket }) : new Response(response.body, response);
+  for (const name of removed.split(",")) if (name !== "") changed.headers.delete(name);
   for (let i = 0; i + 2 < edits.length; i += 3) changed.headers[edits[i]](edits[i + 1], edits[i + 2]);
   return changed;
 }
