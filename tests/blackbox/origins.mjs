@@ -23,6 +23,9 @@ import { WebSocketServer } from "ws";
 /** The header that tells the origin which case a request belongs to. */
 export const CASE = "x-case";
 
+/** A path whose upgrades are refused by servers that are nothing but a connection: they go on with the next request. */
+export const REFUSED = "/public/refused";
+
 export const PROTECTED = "protected";
 export const PUBLIC = "public";
 
@@ -64,7 +67,10 @@ async function onNode(handle) {
     socket.on("error", () => socket.destroy());
   });
   server.on("upgrade", (req, socket, head) => {
-    handle(req, undefined, () => sockets.handleUpgrade(req, socket, head, (peer) => peer.close()));
+    handle(req, undefined, () => sockets.handleUpgrade(req, socket, head, (peer) => {
+      peer.on("error", () => peer.terminate());
+      peer.close();
+    }));
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -141,7 +147,10 @@ async function onTcp(note, readings) {
     socket.on("close", () => open.delete(socket));
     socket.on("error", () => socket.destroy());
     let text = "";
+    let isUpgraded = false;
     socket.on("data", (chunk) => {
+      // Frames.
+      if (isUpgraded) return;
       text += chunk.toString("latin1");
       for (;;) {
         const request = headOf(text);
@@ -150,7 +159,12 @@ async function onTcp(note, readings) {
         const handler = readings.some((read) => isProtected(read(request.target))) ? PROTECTED : PUBLIC;
         note(request.header(CASE), handler, request.method, request.target);
         const key = request.header("sec-websocket-key");
+        if (key && /websocket/i.test(request.header("upgrade") ?? "") && request.target.includes(REFUSED)) {
+          socket.write("HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n");
+          continue;
+        }
         if (key && /websocket/i.test(request.header("upgrade") ?? "")) {
+          isUpgraded = true;
           const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
           // A close frame follows.
           socket.end(Buffer.from(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n\x88\x00`, "latin1"));
@@ -180,9 +194,13 @@ function headOf(text) {
   const header = (name) => lines.find((one) => one.toLowerCase().startsWith(`${name}:`))?.slice(name.length + 1).trim();
   let length = end + 4;
   if (/chunked/i.test(header("transfer-encoding") ?? "")) {
-    const last = text.indexOf("0\r\n\r\n", length);
-    if (last < 0) return undefined;
-    length = last + 5;
+    for (let size; size !== 0; ) {
+      const line = text.indexOf("\r\n", length);
+      if (line < 0) return undefined;
+      size = Number.parseInt(text.slice(length, line), 16);
+      length = line + 4 + size;
+      if (!(text.length >= length)) return undefined;
+    }
   } else {
     length += Number(header("content-length") ?? 0);
     if (text.length < length) return undefined;
