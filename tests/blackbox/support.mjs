@@ -3,6 +3,8 @@
 // A suite is `NAME.mjs`, which exports `run({ seed, share })`: it starts what it needs, sends the share of its cases that the seed
 // selects, and returns a `Tally`. `NAME.test.mjs` is its short run in `make test`, `make blackbox PART=NAME` all of it.
 
+import { NAVIGATION, SITE } from "../node/support/browser.mjs";
+import { HEALTH } from "../node/support/gateway.mjs";
 import { startWorker } from "../node/support/worker.mjs";
 import { RawClient } from "./client.mjs";
 
@@ -59,6 +61,10 @@ export async function startGateways(configs, { client, ...options } = {}) {
   const names = Object.keys(configs);
   const worker = await startWorker({ ...options, isolates: names.map((name) => ({ EDGEWARD: configs[name] })) });
   const clients = Object.fromEntries(names.map((name, index) => [name, new RawClient(worker.ports[index], client)]));
+  for (const [name, one] of Object.entries(clients)) {
+    const { status } = await one.send({ target: HEALTH });
+    if (status !== 200) throw new Error(`the configuration ${name} is refused: ${(await worker.waitForLog("config_invalid")).message}`);
+  }
   return {
     worker,
     clients,
@@ -80,4 +86,31 @@ export async function each(items, task, { atOnce = 256 } = {}) {
     }
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, lane));
+}
+
+/** The cookies that an answer sets, as the value of `Cookie`. */
+export const cookiesOf = (answer) =>
+  answer.values("set-cookie").map((line) => line.split(";")[0]).filter((pair) => !pair.endsWith("=")).join("; ");
+
+/**
+ * A whole login by a navigation to `target`, at a provider that asks nothing. Returns the first answer and, if it begins a login, that to
+ * the callback.
+ */
+export async function logIn(client, target = "/login", { host = new URL(SITE).host } = {}) {
+  const headers = Object.entries(NAVIGATION).filter(([name]) => name !== "sec-fetch-site");
+  const open = (path, more) => client.send({ target: path, host, headers: [...headers, ...more] });
+  const begun = await open(target, [["sec-fetch-site", "none"]]);
+  const location = begun.header("location");
+  if (!location || !new URL(location, SITE).searchParams.has("code_challenge")) return { begun };
+  const authorized = await fetch(location, { redirect: "manual" });
+  const { pathname, search } = new URL(authorized.headers.get("location"));
+  return { begun, done: await open(pathname + search, [["sec-fetch-site", "cross-site"], ["Cookie", cookiesOf(begun)]]) };
+}
+
+/** Logs in and returns the session's cookies. */
+export async function sessionOf(client) {
+  const { begun, done } = await logIn(client);
+  const cookies = done && cookiesOf(done);
+  if (!cookies?.includes("__Host-edgeward=")) throw new Error(`no login: ${(done ?? begun).status} ${(done ?? begun).text}`);
+  return cookies;
 }
