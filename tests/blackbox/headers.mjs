@@ -2,6 +2,7 @@
 // them; judged at an origin that records every byte. Whatever a client writes, the identity at the origin is that of a valid credential,
 // a protected route is reached with one only, nothing is answered 5xx, and what is harmless changes nothing.
 
+import { generateKeyPairSync } from "node:crypto";
 import { connect } from "node:net";
 import { Browser, SITE } from "../node/support/browser.mjs";
 import { bearer, proxy, respond } from "../node/support/gateway.mjs";
@@ -16,6 +17,7 @@ const HOST = "app.example.com";
 const SPOOFED = "spoofed-by-the-client";
 const TOKEN_HEADER = "Cf-Access-Jwt-Assertion";
 const TOKEN_COOKIE = "CF_Authorization";
+const IDENTITY_TOKEN = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "pem" });
 const IDENTITY = { "X-User-Id": "$claims.sub", "X-Tenant": "gold" };
 
 /** Users by the credential that shows them. */
@@ -43,8 +45,10 @@ export async function run({ seed = 1, share = 1 } = {}) {
       proxy("/observed/{*rest}", origin, { observe: true, headers: IDENTITY }),
       proxy("/claims/{*rest}", origin, { headers: { ...IDENTITY, "X-Roles": "$claims.scope", "X-Token": "$token", Authorization: "Bearer $token" } }),
       proxy("/kept/{*rest}", origin, { headers: IDENTITY, strip_authorization: false }),
+      { method: "ANY", path: "/unforwarded/{*rest}", integration: { type: "http_proxy", url: origin.url, forwarded: false, headers: IDENTITY } },
       respond("/sentinel", { headers: { "X-Sentinel": "here" }, body: "here" }),
     ],
+    identity_token: { issuer: SITE, audience: "origins", private_key: IDENTITY_TOKEN },
     cors: { allow_origins: ["https://www.example.com"], allow_credentials: true, allow_methods: ["GET", "PUT"], allow_headers: ["*"] },
   });
   const gateways = await startGateways({ only: config });
@@ -101,15 +105,18 @@ async function judged(tally, { row, context, order, index, port, origin, credent
   const users = [context.user, ...(row.lends ? [row.lends] : []), ...(row.also && !context.isProtected ? [undefined] : [])];
   const [least, most] = [context.reaches && isUsual ? 1 : 0, context.reaches || row.lends ? 1 : 0];
   tally.check(reached.length >= least && reached.length <= most, () => `${where()}: reached the origin ${reached.length} times`);
-  for (const { headers, text, body: received } of reached) {
+  for (const { method, headers, text, body: received } of reached) {
+    tally.check(method === context.method, () => `${where()}: arrived as ${method}`);
     const values = (name) => headers.filter(([given]) => canonical(given) === name).map(([, value]) => value);
     const found = values("x-user-id");
     tally.check(found.length <= 1 && users.includes(found[0]), () => `${where()}: the user is ${JSON.stringify(found)}, not ${users}`);
     tally.check(!context.isProtected || found.length === 1, () => `${where()}: no user at a protected route`);
+    const subjects = values("x-identity-token").map((signed) => JSON.parse(Buffer.from(signed.split(".")[1] ?? "", "base64url").toString() || "{}").sub);
+    tally.check(JSON.stringify(subjects) === JSON.stringify(found), () => `${where()}: identity tokens of ${JSON.stringify(subjects)}`);
     tally.check(JSON.stringify(values("x-tenant")) === JSON.stringify(context.isPublic ? [] : ["gold"]), () => `${where()}: the tenant is ${values("x-tenant")}`);
     tally.check(!isUsual || row.body !== undefined || received === (context.body ?? ""), () => `${where()}: the body is ${JSON.stringify(received)}`);
     tally.check(row.carries || !(text + received).includes(SPOOFED), () => `${where()}: spoofed: ${text}`);
-    tally.check(JSON.stringify(values("x-forwarded-host")) === JSON.stringify([HOST]), () => `${where()}: the host is ${values("x-forwarded-host")}`);
+    tally.check(JSON.stringify(values("x-forwarded-host")) === JSON.stringify(context.isUnforwarded ? [] : [HOST]), () => `${where()}: the host is ${values("x-forwarded-host")}`);
       for (const [name, secret] of Object.entries(credentials)) {
       const isGiven = (context.passes && name !== "session") || row.passes === name;
       tally.check(isGiven || !text.includes(secret.slice(-60)), () => `${where()}: the origin has the ${name}`);
@@ -166,7 +173,7 @@ function contextsWith({ token, expired, session }) {
   const forged = token.replace(/[^.]{40}$/, "A".repeat(40));
   const tampered = `${session.slice(0, 200)}${session[200] === "A" ? "B" : "A"}${session.slice(201)}`;
   const context = (name, path, lines = [], { method = "GET", status = 200, user, body, ...more } = {}) => ({
-    name, path, lines, method, status, user, body, reaches: status < 300 && more.reaches !== false, isPublic: path === "/public", isProtected: ["/api", "/scoped", "/login-only", "/claims", "/kept"].includes(path), ...more,
+    name, path, lines, method, status, user, body, reaches: status < 300 && more.reaches !== false, isPublic: path === "/public", isProtected: ["/api", "/scoped", "/login-only", "/claims", "/kept", "/unforwarded"].includes(path), ...more,
   });
   const socket = { status: 101, reaches: true };
   return [
@@ -206,6 +213,7 @@ function contextsWith({ token, expired, session }) {
     context("observed, with a forged token", "/observed", [`Authorization: Bearer ${forged}`]),
     context("claims in headers", "/claims", asBearer, { user: BEARER, passes: true }),
     context("Authorization kept", "/kept", asBearer, { user: BEARER, passes: true }),
+    context("without X-Forwarded-*", "/unforwarded", asBearer, { user: BEARER, isUnforwarded: true }),
     context("a preflight", "/api", ["Origin: https://www.example.com", "Access-Control-Request-Method: PUT"], { method: "OPTIONS", status: 204, reaches: false }),
     context("a public WebSocket", "/public", UPGRADE, socket),
     context("a WebSocket without credentials", "/api", UPGRADE, { status: 401 }),
@@ -233,7 +241,7 @@ function rowsWith({ token, other, expired, session }) {
     // The gateway's own names, in the spellings that HTTP allows and servers may treat as equal.
     ...[
       "X-User-Id", "x-user-id", "X-USER-ID", "X_User_Id", "X-User_Id", "X.User.Id", "X--User--Id", "X~User~Id", "X!User!Id", "X+User+Id", "X*User*Id", "X^User^Id",
-      "X`User`Id", "X|User|Id", "X'User'Id", "X#User#Id", "X$User$Id", "X%User%Id", "X&User&Id", "X-Tenant", "x_tenant", "X-Roles", "X-User-Role", "X-Token-Claim-Sub", "X-Forwarded-User",
+      "X`User`Id", "X|User|Id", "X'User'Id", "X#User#Id", "X$User$Id", "X%User%Id", "X&User&Id", "X-Tenant", "x_tenant", "X-Roles", "X-User-Role", "X-Identity-Token", "x_identity_token", "X-Token-Claim-Sub", "X-Forwarded-User",
       "X-Auth-Request-Email", "X-Forwarded-Access-Token", "Remote-User", "REMOTE_USER", "X-Remote-User", "X-WebAuth-User", "X-Edgeward-Sub", "X_Edgeward_Observed", "X-Id-Token",
       "Ssl-Client-S-Dn", "X-Forwarded-Client-Cert", "X-Ms-Client-Principal", "X-Goog-Authenticated-User-Email", "X-Amzn-Oidc-Identity", "Oidc_claim_sub", "X-Forwarded-Host", "X_Forwarded_Proto",
       "X-Forwarded-For", "X-Forwarded-Prefix", "Forwarded", "X-Original-URL", "X-Rewrite-URL", "X-Real-IP", "True-Client-IP", "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override",
@@ -338,39 +346,12 @@ function rowsWith({ token, other, expired, session }) {
     credential("Cookie: $Version", ["Cookie: $Version=1; a=b; $Path=/"]),
     credential("Cookie: in bytes beyond ASCII", ["Cookie: a=\xe9\xff"]),
     credential("Cookie: 200 of them", [`Cookie: ${Array.from({ length: 200 }, (_, index) => `c${index}=${index}`).join("; ")}`]),
-    // Lengths that contradict each other.
+    // Bodies, and what is hidden in and behind them; framing.mjs has more.
     framing("Content-Length and Transfer-Encoding", ["Content-Length: 4", "Transfer-Encoding: chunked"], `0\r\n\r\n${smuggled}`),
     framing("Transfer-Encoding and Content-Length", ["Transfer-Encoding: chunked", "Content-Length: 4"], `0\r\n\r\n${smuggled}`),
-    framing("Content-Length twice, different", ["Content-Length: 0", "Content-Length: 6"], smuggled),
-    framing("Content-Length twice, the same", ["Content-Length: 3", "Content-Length: 3"], "a=b"),
-    framing("Content-Length as a list", ["Content-Length: 3, 3"], "a=b"),
-    framing("Content-Length with a sign", ["Content-Length: +3"], "a=b"),
-    framing("Content-Length below zero", ["Content-Length: -1"], smuggled),
-    framing("Content-Length in hexadecimal", ["Content-Length: 0x3"], "a=b"),
-    framing("Content-Length with a fraction", ["Content-Length: 3.0"], "a=b"),
-    framing("Content-Length beyond 64 bits", ["Content-Length: 18446744073709551619"], "a=b"),
-    framing("Content-Length that is empty", ["Content-Length:"], smuggled),
-    framing("Content-Length with an underscore", ["Content_Length: 6"], smuggled, { carries: true }),
-    framing("Content-Length, folded", ["Content-Length:\r\n 3"], "a=b"),
     framing("Content-Length of less than the body", ["Content-Length: 3"], `a=b${smuggled}`),
     framing("Content-Length of more than the body", ["Content-Length: 100000"], "a=b"),
     framing("Transfer-Encoding: chunked", ["Transfer-Encoding: chunked"], "3\r\na=b\r\n0\r\n\r\n", { also: [] }),
-    framing("Transfer-Encoding in capitals", ["TRANSFER-ENCODING: CHUNKED"], "3\r\na=b\r\n0\r\n\r\n"),
-    framing("Transfer-Encoding twice", ["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"], `0\r\n\r\n${smuggled}`),
-    framing("Transfer-Encoding: identity", ["Transfer-Encoding: identity"], smuggled),
-    framing("Transfer-Encoding: chunked, identity", ["Transfer-Encoding: chunked, identity"], `0\r\n\r\n${smuggled}`),
-    framing("Transfer-Encoding: gzip, chunked", ["Transfer-Encoding: gzip, chunked"], `0\r\n\r\n${smuggled}`),
-    framing("Transfer-Encoding: xchunked", ["Transfer-Encoding: xchunked"], `0\r\n\r\n${smuggled}`),
-    framing("Transfer-Encoding behind a vertical tab", ["Transfer-Encoding: \x0bchunked"], `0\r\n\r\n${smuggled}`),
-    framing("Transfer-Encoding with a blank before the colon", ["Transfer-Encoding : chunked"], `0\r\n\r\n${smuggled}`),
-    framing("Transfer-Encoding with an underscore", ["Transfer_Encoding: chunked"], smuggled, { carries: true }),
-    framing("Transfer-Encoding, folded", ["Transfer-Encoding:\r\n chunked"], `0\r\n\r\n${smuggled}`),
-    framing("Transfer-Encoding behind a bare line feed", ["X-Other: a\nTransfer-Encoding: chunked"], `0\r\n\r\n${smuggled}`),
-    framing("a chunk with an extension", ["Transfer-Encoding: chunked"], `3;x="\r\n${smuggled}"\r\na=b\r\n0\r\n\r\n`),
-    framing("a chunk in octal, hexadecimal and with a sign", ["Transfer-Encoding: chunked"], `0x3\r\na=b\r\n0\r\n\r\n${smuggled}`),
-    framing("a chunk of more than there is", ["Transfer-Encoding: chunked"], "fffffff\r\na=b\r\n0\r\n\r\n"),
-    framing("a chunk beyond 64 bits", ["Transfer-Encoding: chunked"], `10000000000000003\r\na=b\r\n0\r\n\r\n${smuggled}`),
-    framing("chunks ended by line feeds", ["Transfer-Encoding: chunked"], `3\na=b\n0\n\n${smuggled}`),
     framing("trailers", ["Transfer-Encoding: chunked", "Trailer: X-User-Id"], `3\r\na=b\r\n0\r\nX-User-Id: ${SPOOFED}\r\nAuthorization: Bearer ${other}\r\nContent-Length: 100\r\n\r\n`),
     { name: "Expect: 100-continue", lines: ["Expect: 100-continue"] },
     { name: "Expect: anything else", lines: [`Expect: ${SPOOFED}`], also: [400, 417], carries: true },
