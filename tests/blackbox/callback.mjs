@@ -1,6 +1,6 @@
-// Callbacks: every combination of right, missing, doubled, foreign and hostile parameters; every kind of request and of cookies; every bit
-// of `state`; and several at once. What must come of each is computed here once more. Each code is redeemed at most once, by the login
-// that it was issued for; no other callback leads to a session; nothing of the query is written into the answer.
+// Callbacks: every combination of right, missing, repeated, foreign and hostile parameters; every kind of request and of cookies; every bit
+// of `state`; and several at once. The expected outcome is computed by a second implementation of the rules. Each code is redeemed at most
+// once, by the login for which it was issued; no other callback leads to a session; nothing of the query is in the answer.
 
 import { randomBytes } from "node:crypto";
 import { respond } from "../node/support/gateway.mjs";
@@ -40,7 +40,7 @@ export async function run({ seed = 1, share = 1 } = {}) {
 const pairsOf = (lines) => lines.map((line) => /^([^=]+)=([^;]*)/.exec(line).slice(1)).filter(([, value]) => value !== "");
 const headerOf = (pairs) => pairs.map(([name, value]) => `${name}=${value}`).join("; ");
 
-/** The gateway, and what became of its logins. */
+/** The gateway and its logins. */
 class Site {
   #pending = [];
   #read = 0;
@@ -50,7 +50,7 @@ class Site {
     Object.assign(this, { tally, client, provider, userOf });
   }
 
-  /** A login that only waits for its callback: one that the last case has left as it was, or a new one. */
+  /** A login that waits for its callback: one that a former case has not used, or a new one. */
   async pending() {
     return this.#pending.pop() ?? this.begin();
   }
@@ -64,7 +64,7 @@ class Site {
     return { state: query.get("state"), code: query.get("code"), iss: query.get("iss"), cookies: pairsOf(answer.values("set-cookie")) };
   }
 
-  /** Puts a login back that no callback has used. */
+  /** Returns a login that no callback has used. */
   release(login) {
     this.#pending.push(login);
   }
@@ -169,7 +169,7 @@ const OTHERS = {
   "tokens": () => `access_token=a&id_token=b&token_type=Bearer&session_state=c&return_to=${encode("https://evil.example")}&${encode(MARKUP)}=${encode(MARKUP)}`,
 };
 
-/** What a query must lead to: the code of an error, undefined for a login; and whether the login is then used. */
+/** The expected outcome of a query: the code of an error, undefined for a login; and whether the login is used then. */
 function expectedOf(query, login) {
   const parameters = new URLSearchParams(query);
   const all = (name) => parameters.getAll(name);
@@ -215,7 +215,7 @@ async function testParameters(site, { seed, share }) {
       site.release(login);
       return;
     }
-    // The right callback, too late: what was redeemed leads on, whatever else to nothing.
+    // The right callback, too late: it leads on if it was redeemed before.
     const right = new URLSearchParams({ code: login.code, state: login.state, iss: login.iss });
     const late = await site.callback(right, login.cookies);
     await site.judge(`${what}, and again`, late, login, isRedeemed ? undefined : "state_invalid");
@@ -230,7 +230,7 @@ async function testParameters(site, { seed, share }) {
 const fetchHeaders = (mode, dest, from) => [["Sec-Fetch-Mode", mode], ["Sec-Fetch-Dest", dest], ["Sec-Fetch-Site", from], ["Accept", "text/html"]];
 const FORM = ["Content-Type", "application/x-www-form-urlencoded"];
 
-/** Requests by their description; `status` of those that do nothing. */
+/** Requests by their description, with the `status` of those that have no effect. */
 const REQUESTS = {
   "a navigation": { headers: fetchHeaders("navigate", "document", "none") },
   "a navigation from the provider": { headers: fetchHeaders("navigate", "document", "cross-site") },
@@ -320,7 +320,7 @@ async function testRequests(site, { seed, share }) {
     }
     tally.check(site.exchangesOf(login.code) === redeemed, () => `${what}: the code was sent ${site.exchangesOf(login.code)} times, not ${redeemed}`);
     tally.check(site.exchangesOf(other.code) === 0, () => `${what}: the code of another login was sent`);
-    // What did nothing has used nothing.
+    // A request without effect has not used the login.
     if (request.status !== undefined && one.query === "right") await site.judge(`${what}, then as it should be`, await site.callback(query, login.cookies), login, undefined);
   }, { atOnce: 32 });
 }

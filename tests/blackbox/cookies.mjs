@@ -1,6 +1,6 @@
-// Cookies bit by bit: every single-bit change, truncation, deletion and insertion of really issued cookies, and their chunks reordered,
-// doubled, dropped and mixed. What a `Cookie` header opens is computed here once more, from docs/session-format.md: the gateway must open
-// exactly that, so no changed cookie opens anything, and no harmless spelling is refused.
+// Cookies bit by bit: single-bit changes, truncations, deletions and insertions of cookies that the gateway has issued, and their chunks
+// reordered, doubled, dropped and mixed. A second implementation of docs/session-format.md computes which session a `Cookie` header opens:
+// the gateway must open exactly that one, so that no changed cookie opens anything, and no harmless spelling is refused.
 
 import { Browser, NAVIGATION, SITE } from "../node/support/browser.mjs";
 import { respond } from "../node/support/gateway.mjs";
@@ -57,9 +57,9 @@ export async function run({ seed = 1, share = 1 } = {}) {
   return tally;
 }
 
-// ---- what a header opens ----------------------------------------------------------------------------------------------------
+// ---- the session format -----------------------------------------------------------------------------------------------------
 
-/** Names and values (RFC 6265 §5.4, read as the sender must write them). */
+/** Names and values, as user agents write them (RFC 6265 §5.4). */
 function pairsOf(header) {
   const trimmed = header.split(";").map((pair) => pair.replace(/^[ \t]+|[ \t]+$/g, ""));
   return trimmed.filter((pair) => pair.includes("=")).map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]);
@@ -185,7 +185,7 @@ function* permutations(items) {
 
 // ---- sessions ---------------------------------------------------------------------------------------------------------------
 
-/** Whether the runtime may refuse the header, or read it as several. */
+/** Whether the runtime may refuse the header, or read several lines. */
 const breaksFraming = (header) => /[\0\r\n]/.test(header);
 
 /** Sends a header to a public or a private route, and counts a failure unless the gateway sees the `expected` user, undefined for none. */
@@ -228,7 +228,7 @@ async function testSessions(tally, gateway, { next, seed, share }) {
   }
   tally.check(known.alice.length === 1 && known.dora.length >= 3 && known.eve.length === known.dora.length, "sessions of one cookie and of several");
   const expected = (header) => {
-    // What stands after a line break is another header line.
+    // After a line break, another header line begins.
     const texts = sealedTexts(header.split(/[\r\n]/)[0], COOKIE);
     return texts.map((text) => users.get(text)).find((user) => user !== undefined);
   };
@@ -284,7 +284,7 @@ async function testTokens(tally, gateway, token, { next, seed, share }) {
   const hasToken = (changed) => pairsOf(changed).some(([name, value]) => name === TOKEN_COOKIE && value !== "");
   await each(sample(changes(header, next), { seed, share }), async ([kind, make]) => {
     const changed = make();
-    // A token that is none is refused, on optional routes, too.
+    // An invalid token is refused, on optional routes, too.
     const refusals = hasToken(changed) ? [400, 401] : [];
     await compare(tally, gateway, "a token", kind, changed, expected(changed), { refusals });
   });
@@ -293,7 +293,7 @@ async function testTokens(tally, gateway, token, { next, seed, share }) {
 
 // ---- pending logins ---------------------------------------------------------------------------------------------------------
 
-/** Callbacks with everything right but the cookies of the login: none redeems the code, and then the true one does. */
+/** Callbacks that are right but for the cookies of the login: none redeems the code; the unchanged one, which comes last, does. */
 async function testLogins(tally, gateway, provider, { next, seed, share }) {
   const long = `/mine?${"destination=".padEnd(8000, "x")}`;
   for (const [what, path] of [["a login", "/login?return_to=/mine"], ["a long login", long]]) {

@@ -1,14 +1,14 @@
-// The header matrix: header lines of every kind, well-formed and not, in every kind of request, in front of the credentials and behind
-// them; judged at an origin that records every byte. Whatever a client writes, the identity at the origin is that of a valid credential,
-// a protected route is reached with one only, nothing is answered 5xx, and what is harmless changes nothing.
+// The header matrix: header lines of every kind, well-formed or not, in every kind of request, before its credentials and after them; judged
+// at an origin that records every byte. The identity at the origin is always that of a valid credential, a protected route is reached only
+// with one, no answer is 5xx, and harmless headers change nothing.
 
-import { generateKeyPairSync } from "node:crypto";
+import { createHash, generateKeyPairSync, randomUUID } from "node:crypto";
 import { connect } from "node:net";
 import { Browser, SITE } from "../node/support/browser.mjs";
 import { bearer, proxy, respond } from "../node/support/gateway.mjs";
 import { startHostileProvider } from "../node/support/hostile.mjs";
 import { COOKIE, loginConfig } from "../node/support/login.mjs";
-import { nowSeconds } from "../node/support/tokens.mjs";
+import { base64url, makeToken, nowSeconds, publicJwk } from "../node/support/tokens.mjs";
 import { parse } from "./client.mjs";
 import { startRecorder } from "./recorder.mjs";
 import { each, sample, startGateways, Tally } from "./support.mjs";
@@ -20,12 +20,12 @@ const TOKEN_COOKIE = "CF_Authorization";
 const IDENTITY_TOKEN = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "pem" });
 const IDENTITY = { "X-User-Id": "$claims.sub", "X-Tenant": "gold" };
 
-/** Users by the credential that shows them. */
+/** The user of each credential. */
 const BEARER = "alice";
 const OTHER_BEARER = "bob";
 const SESSION = "carol";
 
-/** How long an answer may take that the request may never get: its length is not what it says. */
+/** How long to wait for answers, in milliseconds; less if there may be none, because the request's length may be wrong. */
 const HANGING_MS = 2_000;
 const ANSWERING_MS = 20_000;
 
@@ -35,7 +35,7 @@ export async function run({ seed = 1, share = 1 } = {}) {
   const [origin, provider] = await Promise.all([startRecorder(), startHostileProvider()]);
   provider.behave = { accessClaims: { sub: SESSION }, idToken: { claims: { sub: SESSION, name: "Carol" } } };
   const config = loginConfig(provider, origin, {
-    authorizer: { scope: "openid", token_from: [{ header: "Authorization" }, { header: TOKEN_HEADER }, { cookie: TOKEN_COOKIE }] },
+    authorizer: { scope: "openid", dpop: "allowed", token_from: [{ header: "Authorization" }, { header: TOKEN_HEADER }, { cookie: TOKEN_COOKIE }] },
     paths: [
       proxy("/public/{*rest}", origin, { auth: "none" }),
       proxy("/optional/{*rest}", origin, { auth: "optional", headers: IDENTITY }),
@@ -58,9 +58,10 @@ export async function run({ seed = 1, share = 1 } = {}) {
     const session = browser.cookies().get(COOKIE);
     if (session === undefined) throw new Error(`no login:\n${gateways.worker.logText}`);
     const token = (sub, more) => provider.tokens.token({ claims: { sub, ...more } });
-    const credentials = { token: token(BEARER), other: token(OTHER_BEARER), expired: token(BEARER, { exp: nowSeconds() - 600 }), session };
+    const holder = newHolder((cnf) => token(BEARER, { cnf }));
+    const credentials = { token: token(BEARER), bound: holder.token, other: token(OTHER_BEARER), expired: token(BEARER, { exp: nowSeconds() - 600 }), session };
     const rows = rowsWith(credentials);
-    const contexts = contextsWith(credentials);
+    const contexts = contextsWith(credentials, holder);
     const cases = rows.flatMap((row) => contexts.flatMap((context) => ["before", "after"].map((order) => ({ row, context, order }))));
     const port = gateways.worker.port;
     const judge = (one, index) => judged(tally, { ...one, index, port, origin, credentials });
@@ -83,7 +84,7 @@ const canonical = (name) => name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
 async function judged(tally, { row, context, order, index, port, origin, credentials }) {
   tally.cases += 1;
   const target = `${context.path}/case-${index}`;
-  const own = [...context.lines];
+  const own = typeof context.lines === "function" ? context.lines(`http://${HOST}${target}`) : [...context.lines];
   if (context.body !== undefined && row.body === undefined) own.push(`Content-Length: ${context.body.length}`);
   const lines = [`Host: ${HOST}`, ...(order === "before" ? [...row.lines, ...own] : [...own, ...row.lines])];
   const body = (row.body ?? context.body ?? "").replaceAll("INDEX", String(index));
@@ -99,9 +100,9 @@ async function judged(tally, { row, context, order, index, port, origin, credent
   for (const other of others) tally.check(other.status >= 400 && other.status < 500, () => `${where()}: a further answer, ${other.status}`);
   tally.count(isUsual ? "as without the header" : `otherwise: ${status || "no answer"}`);
 
-  // What reached the origin.
+  // Requests at the origin.
   const reached = origin.of(target);
-  // Beside others, a credential may count for nothing; never on a protected route.
+  // Beside others, a credential may be ignored, but not on a protected route.
   const users = [context.user, ...(row.lends ? [row.lends] : []), ...(row.also && !context.isProtected ? [undefined] : [])];
   const [least, most] = [context.reaches && isUsual ? 1 : 0, context.reaches || row.lends ? 1 : 0];
   tally.check(reached.length >= least && reached.length <= most, () => `${where()}: reached the origin ${reached.length} times`);
@@ -127,7 +128,7 @@ async function judged(tally, { row, context, order, index, port, origin, credent
   }
 }
 
-/** Sends the bytes and a last request behind them, and returns the answers before that of the last one. */
+/** Sends the bytes and one more request after them, and returns all answers but the last request's. */
 function converse(port, bytes, { isHead, timeout }) {
   return new Promise((resolve) => {
     const answers = [];
@@ -162,12 +163,24 @@ function converse(port, bytes, { isHead, timeout }) {
   });
 }
 
+const sha256 = (text) => base64url(createHash("sha256").update(text).digest());
+
+/** A client with a key, and its token, which is bound to the key (RFC 9449). */
+function newHolder(issue) {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const { crv, kty, x, y } = publicJwk(privateKey);
+  const token = issue({ jkt: sha256(JSON.stringify({ crv, kty, x, y })) });
+  const header = { typ: "dpop+jwt", alg: "ES256", jwk: { crv, kty, x, y } };
+  const proof = (htu) => makeToken({ header, payload: { htm: "GET", htu, iat: nowSeconds(), jti: randomUUID(), ath: sha256(token) }, key: privateKey });
+  return { token, proof };
+}
+
 // ---- the contexts -----------------------------------------------------------------------------------------------------------
 
 const NAVIGATION = ["Accept: text/html,application/xhtml+xml", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", "Sec-Fetch-Site: none"];
 const UPGRADE = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="];
 
-function contextsWith({ token, expired, session }) {
+function contextsWith({ token, expired, session }, { token: bound, proof }) {
   const asBearer = [`Authorization: ${bearer(token).authorization}`];
   const asSession = [`Cookie: theme=dark; ${COOKIE}=${session}`];
   const forged = token.replace(/[^.]{40}$/, "A".repeat(40));
@@ -204,6 +217,9 @@ function contextsWith({ token, expired, session }) {
     context("protected, POST with a session", "/api", [...asSession, `Origin: ${SITE}`], { user: SESSION, method: "POST", body: "a=b" }),
     context("protected, with a token in a header", "/api", [`${TOKEN_HEADER}: ${token}`], { user: BEARER }),
     context("protected, with a token in a cookie", "/api", [`Cookie: ${TOKEN_COOKIE}=${token}`], { user: BEARER }),
+    context("protected, with a bound token and its proof", "/api", (url) => [`Authorization: DPoP ${bound}`, `DPoP: ${proof(url)}`], { user: BEARER }),
+    context("protected, with a bound token and another's proof", "/api", (url) => [`Authorization: DPoP ${bound}`, `DPoP: ${proof(`${url}/x`)}`], { status: 401 }),
+    context("protected, with a bound token alone", "/api", [`Authorization: Bearer ${bound}`], { status: 401 }),
     context("protected by a scope, with a token", "/scoped", asBearer, { status: 403 }),
     context("protected by a scope, with a session", "/scoped", asSession, { status: 403 }),
     context("for logins, with a token", "/login-only", asBearer, { status: 401 }),
@@ -234,11 +250,11 @@ function rowsWith({ token, other, expired, session }) {
   const harmless = (name, value, more = {}) => ({ name: `${name}: ${value.slice(0, 60)}`, lines: [`${name}: ${value}`], arrives: [[name, value]], ...more });
   const broken = (name, ...lines) => ({ name, lines, also: [0, 400], carries: false });
   const credential = (name, lines, more = {}) => ({ name, lines, also: [302, 400, 401], ...more });
-  const framing = (name, lines, body, more = {}) => ({ name, lines, body, also: [0, 400, 411, 413, 501, 502], mayHang: true, ...more });
+  const framing = (name, lines, body, more = {}) => ({ name, lines, body, also: [0, 400, 413], mayHang: true, ...more });
   const smuggled = `GET /api/smuggled-INDEX HTTP/1.1\r\nHost: ${HOST}\r\nX-User-Id: ${SPOOFED}\r\nX-Ignored: `;
 
   return [
-    // The gateway's own names, in the spellings that HTTP allows and servers may treat as equal.
+    // Names that the gateway sets or removes, in spellings that servers may treat as equal.
     ...[
       "X-User-Id", "x-user-id", "X-USER-ID", "X_User_Id", "X-User_Id", "X.User.Id", "X--User--Id", "X~User~Id", "X!User!Id", "X+User+Id", "X*User*Id", "X^User^Id",
       "X`User`Id", "X|User|Id", "X'User'Id", "X#User#Id", "X$User$Id", "X%User%Id", "X&User&Id", "X-Tenant", "x_tenant", "X-Roles", "X-User-Role", "X-Identity-Token", "x_identity_token", "X-Token-Claim-Sub", "X-Forwarded-User",
@@ -258,7 +274,7 @@ function rowsWith({ token, other, expired, session }) {
     owned("X-User-Id of 4 KiB", `X-User-Id: ${SPOOFED.padEnd(4096, "x")}`),
     owned("X-User-Id that is empty", "X-User-Id: "),
     owned("X-User-Id with the user of the token", `X-User-Id: ${BEARER}`, `X_User_Id: ${SESSION}`),
-    // Lines that are none.
+    // Malformed lines.
     broken("a blank before the colon", `X-User-Id : ${SPOOFED}`),
     broken("a tab before the colon", `X-User-Id\t: ${SPOOFED}`),
     broken("a blank before the name", ` X-User-Id: ${SPOOFED}`),
@@ -283,7 +299,7 @@ function rowsWith({ token, other, expired, session }) {
     broken("no colon", `X-User-Id ${SPOOFED}`),
     broken("an equals sign for the colon", `X-User-Id=${SPOOFED}`),
     broken("a second request line", `GET /api/smuggled HTTP/1.1`),
-    // What concerns the connection.
+    // Headers of the connection.
     owned("Connection: X-User-Id", "Connection: X-User-Id"),
     owned("Connection with the gateway's names", "Connection: keep-alive, X-User-Id, X-Tenant, X-Forwarded-Host"),
     owned("Connection: X-User-Id, with the header", "Connection: X-User-Id", `X-User-Id: ${SPOOFED}`),
@@ -301,7 +317,7 @@ function rowsWith({ token, other, expired, session }) {
     { name: "Upgrade: TLS/1.3", lines: ["Connection: Upgrade", "Upgrade: TLS/1.3"], also: [0, 200, 400, 426] },
     { name: "Upgrade: websocket without a key", lines: ["Connection: Upgrade", "Upgrade: websocket"], also: [0, 101, 200, 400, 426] },
     { name: "another version of WebSockets", lines: ["Sec-WebSocket-Version: 777"], also: [0, 400, 426] },
-    // Credentials beside those of the request.
+    // Further credentials.
     credential("a second Authorization: garbage", ["Authorization: Bearer garbage"]),
     credential("a second Authorization: another user's", [`Authorization: Bearer ${other}`], { lends: OTHER_BEARER }),
     credential("a second Authorization: the same", [`Authorization: Bearer ${token}`], { lends: BEARER }),
@@ -346,7 +362,7 @@ function rowsWith({ token, other, expired, session }) {
     credential("Cookie: $Version", ["Cookie: $Version=1; a=b; $Path=/"]),
     credential("Cookie: in bytes beyond ASCII", ["Cookie: a=\xe9\xff"]),
     credential("Cookie: 200 of them", [`Cookie: ${Array.from({ length: 200 }, (_, index) => `c${index}=${index}`).join("; ")}`]),
-    // Bodies, and what is hidden in and behind them; framing.mjs has more.
+    // Bodies, with requests in them and after them; framing.mjs has more.
     framing("Content-Length and Transfer-Encoding", ["Content-Length: 4", "Transfer-Encoding: chunked"], `0\r\n\r\n${smuggled}`),
     framing("Transfer-Encoding and Content-Length", ["Transfer-Encoding: chunked", "Content-Length: 4"], `0\r\n\r\n${smuggled}`),
     framing("Content-Length of less than the body", ["Content-Length: 3"], `a=b${smuggled}`),
@@ -355,7 +371,7 @@ function rowsWith({ token, other, expired, session }) {
     framing("trailers", ["Transfer-Encoding: chunked", "Trailer: X-User-Id"], `3\r\na=b\r\n0\r\nX-User-Id: ${SPOOFED}\r\nAuthorization: Bearer ${other}\r\nContent-Length: 100\r\n\r\n`),
     { name: "Expect: 100-continue", lines: ["Expect: 100-continue"] },
     { name: "Expect: anything else", lines: [`Expect: ${SPOOFED}`], also: [400, 417], carries: true },
-    // What a browser says about the request.
+    // A browser's description of the request.
     ...["cross-site", "same-site", "none", "Same-Origin", "same-origin, cross-site", "", "?1"].map((value) => ({ name: `Sec-Fetch-Site: ${value}`, lines: [`Sec-Fetch-Site: ${value}`], also: [403] })),
     ...["navigate", "no-cors", "websocket", "nested-navigate", ""].map((value) => ({ name: `Sec-Fetch-Mode: ${value}`, lines: [`Sec-Fetch-Mode: ${value}`], also: [302, 401, 403] })),
     ...["iframe", "image", "empty", "document"].map((value) => ({ name: `Sec-Fetch-Dest: ${value}`, lines: [`Sec-Fetch-Dest: ${value}`], also: [302, 400, 401] })),
@@ -364,7 +380,7 @@ function rowsWith({ token, other, expired, session }) {
     ...["Sec-Purpose: prefetch", "Purpose: prefetch", "X-Moz: prefetch", "X-Purpose: preview", "Next-Router-Prefetch: 1", "X-Sec-Purpose: prefetch;prerender"].map((line) => ({ name: line, lines: [line], also: [302, 401] })),
     ...["text/html", "text/html, */*;q=0.1", "", "*/*", "image/png", "text/html;q=0", "a".repeat(4000), ",,,;q=", "text/html\xff"].map((value) => ({ name: `Accept: ${value.slice(0, 40)}`, lines: [`Accept: ${value}`], also: [302, 401] })),
     { name: "X-Requested-With", lines: ["X-Requested-With: XMLHttpRequest"], also: [302, 401] },
-    // A preflight's names on other requests.
+    // Headers of preflights on other requests.
     { name: "Access-Control-Request-Method", lines: ["Access-Control-Request-Method: DELETE"], also: [204] },
     { name: "Access-Control-Request-Headers", lines: [`Access-Control-Request-Headers: x-user-id, authorization, ${SPOOFED}`], also: [204], carries: true },
     { name: "a preflight of another origin", lines: ["Origin: https://evil.example", "Access-Control-Request-Method: DELETE"], also: [204, 403] },
@@ -377,7 +393,7 @@ function rowsWith({ token, other, expired, session }) {
     { name: "1,000 headers", lines: Array.from({ length: 1000 }, (_, index) => `X-H${index}: ${index}`), also: [0, 400, 431] },
     { name: "100 times one header", lines: Array.from({ length: 100 }, () => `X-User-Id: ${SPOOFED}`) },
     { name: "Authorization of 100 KiB", lines: [`Authorization: Bearer ${"a".repeat(102_400)}`], also: [0, 302, 400, 401, 431] },
-    // What clients send and origins read.
+    // Headers between clients and origins.
     harmless("X-User-Agent", "grpc-web-javascript/0.1"), harmless("X-Request-Id", "7"), harmless("X-Tenants", "a"), harmless("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
     harmless("Range", "bytes=0-1"), harmless("If-None-Match", 'W/"a", "b"'), harmless("If-Modified-Since", "not a date"), harmless("Cache-Control", "no-cache, max-age=0"), harmless("Pragma", "no-cache"),
     harmless("Accept-Language", "de;q=0.5, *"), harmless("Referer", "https://evil.example/?x=%00"), harmless("User-Agent", "() { :;}; echo"), harmless("X-Csrf-Token", "a"), harmless("Idempotency-Key", '"8e03978e"'),
