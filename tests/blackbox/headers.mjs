@@ -11,7 +11,7 @@ import { COOKIE, loginConfig } from "../node/support/login.mjs";
 import { base64url, makeToken, nowSeconds, publicJwk } from "../node/support/tokens.mjs";
 import { parse } from "./client.mjs";
 import { startRecorder } from "./recorder.mjs";
-import { each, sample, startGateways, Tally } from "./support.mjs";
+import { each, random, sample, startGateways, Tally } from "./support.mjs";
 
 const HOST = "app.example.com";
 const SPOOFED = "spoofed-by-the-client";
@@ -27,6 +27,8 @@ const SESSION = "carol";
 
 /** How long to wait for answers, in milliseconds; less if there may be none, because the request's length may be wrong. */
 const HANGING_MS = 2_000;
+/** Cases with lines that are changed at random. */
+const CHANGED = 10_000;
 const ANSWERING_MS = 20_000;
 
 /** Runs a share of the cases. */
@@ -67,6 +69,9 @@ export async function run({ seed = 1, share = 1 } = {}) {
     const judge = (one, index) => judged(tally, { ...one, index, port, origin, credentials });
     await each(contexts.map((context) => ({ row: { name: "nothing", lines: [] }, context, order: "after" })), (one, index) => judge(one, `b${index}`));
     await each(sample(cases, { seed, share }), judge, { atOnce: 64 });
+    const next = random(seed);
+    const changed = Array.from({ length: CHANGED * share }, () => ({ row: changedRow(pick(next, rows), credentials, next), context: pick(next, contexts), order: pick(next, ["before", "after"]) }));
+    await each(changed, (one, index) => judge(one, `r${index}`), { atOnce: 64 });
     for (const problem of origin.problems) tally.fail(`at the origin: ${problem}`);
     for (const target of origin.targets) tally.check(!target.includes("smuggled"), () => `at the origin: ${target}`);
     tally.count("rows", rows.length);
@@ -95,7 +100,8 @@ async function judged(tally, { row, context, order, index, port, origin, credent
 
   // The answers.
   const isUsual = status === context.status;
-  const isRefused = (row.also ?? []).includes(status) || (row.lends && [200, 101, 204].includes(status));
+  const lent = [row.lends ?? []].flat();
+  const isRefused = (row.also ?? []).includes(status) || (row.isChanged && (status === 0 || (status >= 300 && status < 500))) || (lent.length > 0 && [200, 101, 204].includes(status));
   tally.check(isUsual || isRefused, () => `${where()}: answered ${status}, usually ${context.status}: ${first?.text.slice(0, 200)}`);
   for (const other of others) tally.check(other.status >= 400 && other.status < 500, () => `${where()}: a further answer, ${other.status}`);
   tally.count(isUsual ? "as without the header" : `otherwise: ${status || "no answer"}`);
@@ -103,8 +109,8 @@ async function judged(tally, { row, context, order, index, port, origin, credent
   // Requests at the origin.
   const reached = origin.of(target);
   // Beside others, a credential may be ignored, but not on a protected route.
-  const users = [context.user, ...(row.lends ? [row.lends] : []), ...(row.also && !context.isProtected ? [undefined] : [])];
-  const [least, most] = [context.reaches && isUsual ? 1 : 0, context.reaches || row.lends ? 1 : 0];
+  const users = [context.user, ...lent, ...((row.also || row.isChanged) && !context.isProtected ? [undefined] : [])];
+  const [least, most] = [context.reaches && isUsual ? 1 : 0, context.reaches || lent.length > 0 ? 1 : 0];
   tally.check(reached.length >= least && reached.length <= most, () => `${where()}: reached the origin ${reached.length} times`);
   for (const { method, headers, text, body: received } of reached) {
     tally.check(method === context.method, () => `${where()}: arrived as ${method}`);
@@ -115,11 +121,12 @@ async function judged(tally, { row, context, order, index, port, origin, credent
     const subjects = values("x-identity-token").map((signed) => JSON.parse(Buffer.from(signed.split(".")[1] ?? "", "base64url").toString() || "{}").sub);
     tally.check(JSON.stringify(subjects) === JSON.stringify(found), () => `${where()}: identity tokens of ${JSON.stringify(subjects)}`);
     tally.check(JSON.stringify(values("x-tenant")) === JSON.stringify(context.isPublic ? [] : ["gold"]), () => `${where()}: the tenant is ${values("x-tenant")}`);
-    tally.check(!isUsual || row.body !== undefined || received === (context.body ?? ""), () => `${where()}: the body is ${JSON.stringify(received)}`);
-    tally.check(row.carries || !(text + received).includes(SPOOFED), () => `${where()}: spoofed: ${text}`);
+    tally.check(!isUsual || row.isChanged || row.body !== undefined || received === (context.body ?? ""), () => `${where()}: the body is ${JSON.stringify(received)}`);
+    const isSpoofed = row.isChanged ? headers.some(([name, value]) => OWN.includes(canonical(name)) && value.includes(SPOOFED)) : (text + received).includes(SPOOFED);
+    tally.check(row.carries || !isSpoofed, () => `${where()}: spoofed: ${text}`);
     tally.check(JSON.stringify(values("x-forwarded-host")) === JSON.stringify(context.isUnforwarded ? [] : [HOST]), () => `${where()}: the host is ${values("x-forwarded-host")}`);
       for (const [name, secret] of Object.entries(credentials)) {
-      const isGiven = (context.passes && name !== "session") || row.passes === name;
+      const isGiven = (context.passes && name !== "session") || row.passes === name || (row.isChanged && row.lines.join("").includes(secret.slice(-60)));
       tally.check(isGiven || !text.includes(secret.slice(-60)), () => `${where()}: the origin has the ${name}`);
     }
     for (const [name, value] of row.arrives ?? []) {
@@ -236,6 +243,33 @@ function contextsWith({ token, expired, session }, { token: bound, proof }) {
     context("a WebSocket with a token", "/api", [...UPGRADE, ...asBearer], { ...socket, user: BEARER }),
     context("a WebSocket with a session", "/api", [...UPGRADE, ...asSession, `Origin: ${SITE}`], { ...socket, user: SESSION }),
   ];
+}
+
+// ---- rows changed at random -------------------------------------------------------------------------------------------------
+
+/** Names that no client can send to an origin. */
+const OWN = ["x-user-id", "x-tenant", "x-identity-token", "x-roles", "x-token", "x-forwarded-host", "x-forwarded-for", "x-forwarded-user", "x-real-ip", "x-user", "x-edgeward-sub", "remote-user"];
+const PIECES = [
+  " ", "\t", ":", ": ", ";", ",", "-", "_", ".", "=", '"', "%", "%0d%0a", "\0", "\r", "\n", "\r\n", "\r\n ", "\r\n\r\n", "\n\n", "\x0b", "\x7f", "\x80", "\xa0", "\xc3\xa9", "\xef\xbb\xbf", "X-User-Id", "Bearer ", "Authorization: ", "Cookie: ",
+  `\r\nX-User-Id: ${SPOOFED}`, `\nX-User-Id: ${SPOOFED}`, `\rX-User-Id: ${SPOOFED}`, "\r\nConnection: X-User-Id, Authorization", "\r\nTransfer-Encoding: chunked", "\r\nContent-Length: 0",
+];
+
+const pick = (next, list) => list[Math.floor(next() * list.length)];
+
+/** A row with one to three changes in its lines. What it then means is not known: it may be refused, but opens nothing else. */
+function changedRow(row, { token, other, session }, next) {
+  let text = row.lines.join("\r\n");
+  for (let count = 1 + Math.floor(next() * 3); count > 0; count -= 1) {
+    // Mostly where names and schemes are.
+    const at = Math.floor(next() * (next() < 0.7 ? Math.min(text.length, 40) : text.length));
+    const end = at + Math.floor(next() * 4);
+    const replaced = [
+      () => pick(next, PIECES), () => "", () => text.slice(at, end).toUpperCase(), () => text.slice(at, end) + text.slice(at, end), () => String.fromCharCode(text.charCodeAt(at) ^ (1 << Math.floor(next() * 8))),
+    ];
+    text = text.slice(0, at) + pick(next, replaced)() + text.slice(end);
+  }
+  const lends = [[token, BEARER], [other, OTHER_BEARER], [session, SESSION]].filter(([secret]) => text.includes(secret)).map(([, user]) => user);
+  return { name: `${row.name}, changed to ${JSON.stringify(text.slice(0, 200))}`, lines: [text], isChanged: true, also: row.also, lends, mayHang: true, body: row.body };
 }
 
 // ---- the rows ---------------------------------------------------------------------------------------------------------------
