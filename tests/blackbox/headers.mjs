@@ -103,7 +103,8 @@ async function judged(tally, { row, context, order, index, port, origin, credent
   const lent = [row.lends ?? []].flat();
   const isRefused = (row.also ?? []).includes(status) || (row.isChanged && (status === 0 || (status >= 300 && status < 500))) || (lent.length > 0 && [200, 101, 204].includes(status));
   tally.check(isUsual || isRefused, () => `${where()}: answered ${status}, usually ${context.status}: ${first?.text.slice(0, 200)}`);
-  for (const other of others) tally.check(other.status >= 400 && other.status < 500, () => `${where()}: a further answer, ${other.status}`);
+  // 501: the rest of a request begins with a method that the runtime does not know.
+  for (const other of others) tally.check((other.status >= 400 && other.status < 500) || other.status === 501, () => `${where()}: a further answer, ${other.status}`);
   tally.count(isUsual ? "as without the header" : `otherwise: ${status || "no answer"}`);
 
   // Requests at the origin.
