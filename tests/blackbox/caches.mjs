@@ -90,7 +90,7 @@ export async function run({ seed = 1, share = 1 } = {}) {
   const paths = [
     proxy("/maybe/{*rest}", origin, { auth: "optional", headers: { "X-User-Id": "$claims.sub" } }),
     proxy("/open/{*rest}", origin, { auth: "none" }),
-    respond("/hello/{*rest}", { auth: "required", headers: { "X-Hello": "$claims.sub", "Cache-Control": "public, max-age=3600" } }),
+    respond("/hello/{*rest}", { auth: "required", headers: { "X-Hello": "$claims.sub", "Cache-Control": "private, max-age=60" } }),
     respond("/fixed", { body: "fixed", headers: { "Cache-Control": "public, max-age=60" } }),
     { method: "ANY", path: "/claims", integration: { type: "claims" } },
     { method: ["GET", "POST"], path: "/refresh", integration: { type: "refresh" } },

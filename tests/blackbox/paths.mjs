@@ -67,17 +67,31 @@ function spellings(path) {
   return found;
 }
 
-/** Random paths of the pieces of all of the above. */
+/** What the gateway does not refuse by itself: it depends on the routes. */
+const MILD = {
+  prefixes: ["", "/", "/;", "/;a=b", "/%2f", "/%5c", "/%20", "//"],
+  suffixes: ["", "", "/", "//", "%20", ".", "..", ";", ";x=y", "%3f", "%3fx", "%23", "%2f", "%3bx", "%253b", "~", ".css", "%c2%a0", "?x", "/x/y"],
+  separators: ["/", "//", "%2f", "%2F", "%252f", "%5c", "%255c", ";/", ";a=b/", "%20/", "./", "/;/", "/%20x/", encoded("／"), encoded("＼")],
+  letters: [
+    percent, (one) => percent(percent(one)), (one) => percent(one).replace("%", "%25"), (one) => one.toUpperCase(), (one) => percent(one.toUpperCase()),
+    (one) => encoded(wide(one)), (one) => `${one}${encoded("\u00ad")}`, (one) => ({ i: encoded("ı"), s: encoded("ſ") })[one] ?? one,
+  ],
+};
+const ANY = { prefixes: PREFIXES, suffixes: SUFFIXES, separators: SEPARATORS, letters: LETTERS };
+
+/** Random paths: changes to several parts of a protected path, or pieces of paths in any order. */
 function randomPaths(seed, count) {
   const next = random(seed);
   const pick = (list) => list[Math.floor(next() * list.length)];
-  const pieces = [...PREFIXES.filter((one) => one.startsWith("/")), ...SUFFIXES, ...SEPARATORS, ...BASES, "/public", "admin", "team", "secret", "api", "v1", "items", "7", "42", "/", "/", "/"];
+  const words = [...BASES, "/public", "admin", "team", "secret", "api", "v1", "items", "7", "42", "/", "/", "/"];
   return Array.from({ length: count }, () => {
-    const base = pick(BASES);
-    // A protected path with changes to several of its parts, or anything.
-    if (next() < 0.4) return `/${Array.from({ length: 1 + Math.floor(next() * 6) }, () => pick(pieces)).join("")}`;
-    const changed = base.replace(/[a-z]/g, (one) => (next() < 0.15 ? pick(LETTERS)(one) : one)).replace(/(?<!^)\//g, () => (next() < 0.4 ? pick(SEPARATORS) : "/"));
-    return (next() < 0.5 ? pick(PREFIXES) : "") + changed + (next() < 0.5 ? pick(SUFFIXES) : "");
+    const { prefixes, suffixes, separators, letters } = next() < 0.7 ? MILD : ANY;
+    if (next() < 0.3) {
+      const pieces = [...prefixes.filter((one) => one.startsWith("/")), ...suffixes, ...separators, ...words, ...words];
+      return `/${Array.from({ length: 1 + Math.floor(next() * 6) }, () => pick(pieces)).join("")}`;
+    }
+    const changed = pick(BASES).replace(/[a-z]/g, (one) => (next() < 0.1 ? pick(letters)(one) : one)).replace(/(?<!^)\//g, () => (next() < 0.4 ? pick(separators) : "/"));
+    return (next() < 0.4 ? pick(prefixes) : "") + changed + (next() < 0.4 ? pick(suffixes) : "");
   });
 }
 
@@ -154,6 +168,11 @@ export async function run({ seed = 1, share = 1 } = {}) {
       for (const origin of Object.keys(origins.urls)) {
         for (const target of own) for (const way of WAYS) cases.push({ policy, origin, target: spelled(target), ...way });
       }
+    }
+    // More random paths, in front of every origin, by one method each.
+    for (const [index, target] of randomPaths(seed + 1, 20_000).entries()) {
+      const [policy, { spelled = (one) => one }] = Object.entries(POLICIES)[index % 3];
+      for (const origin of Object.keys(origins.urls)) cases.push({ policy, origin, target: spelled(target), ...WAYS[Math.floor(index / 3) % 4] });
     }
     await each(sample(cases, { seed, share }), async (one) => {
       const { answer, served } = await send(gateways.clients[`${one.policy} ${one.origin}`], one);

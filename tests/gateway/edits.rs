@@ -32,7 +32,7 @@ enum Cors {
     Stranger,
 }
 
-const CACHE_CONTROLS: [Option<&str>; 9] = [
+const CACHE_CONTROLS: [Option<&str>; 11] = [
     None,
     Some(""),
     Some("public, max-age=60"),
