@@ -70,7 +70,12 @@ export async function run({ seed = 1, share = 1 } = {}) {
     await each(contexts.map((context) => ({ row: { name: "nothing", lines: [] }, context, order: "after" })), (one, index) => judge(one, `b${index}`));
     await each(sample(cases, { seed, share }), judge, { atOnce: 64 });
     const next = random(seed);
-    const changed = Array.from({ length: CHANGED * share }, () => ({ row: changedRow(pick(next, rows), credentials, next), context: pick(next, contexts), order: pick(next, ["before", "after"]) }));
+    const changed = Array.from({ length: CHANGED * share }, () => {
+      const row = changedRow(pick(next, rows), credentials, next);
+      // An empty line ends the head: credentials after it would be none.
+      const orders = /(?:^|[\r\n])\r?\n|[\r\n]$/.test(row.lines[0]) ? ["after"] : ["before", "after"];
+      return { row, context: pick(next, contexts), order: pick(next, orders) };
+    });
     await each(changed, (one, index) => judge(one, `r${index}`), { atOnce: 64 });
     for (const problem of origin.problems) tally.fail(`at the origin: ${problem}`);
     for (const target of origin.targets) tally.check(!target.includes("smuggled"), () => `at the origin: ${target}`);
