@@ -34,6 +34,11 @@ const SEPARATORS = [
   "%c0%af", "%e0%80%af", "%c1%9c", "%u002f", "%u005c", "%u2215", encoded("／"), encoded("＼"), encoded("∕"), "%09/", "%0a/", "?/", "#/",
 ];
 
+const HOSTS = [
+  "localhost/public", "localhost/public/", "localhost/public?", "localhost/public#", "localhost/public/..", "localhost/public/x/../..", "localhost/public/%2e%2e", "localhost/public;", "localhost/", "localhost//", "localhost/.",
+  "localhost\\", "localhost\\..", "localhost:80/public", "a@localhost/public?", "localhost?", "localhost#", "localhost/%", "localhost/public%2f..", "/public?", "?", "#", "http://localhost/public?", "localhost /public",
+];
+
 const percent = (text) => encoded(text);
 /** A character in two and in three bytes, where UTF-8 has one. */
 const overlongOf = (character, size) => {
@@ -150,12 +155,12 @@ export async function run({ seed = 1, share = 1 } = {}) {
   const token = Object.entries(bearer(issuer.token()))[0];
   let next = 0;
 
-  async function send(client, { method, target, upgrade, hasToken }) {
+  async function send(client, { method, target, upgrade, host, hasToken }) {
     next += 1;
     const headers = [[CASE, String(next)], ...(hasToken ? [token] : [])];
     const body = ["POST", "PUT", "PATCH", "PROPFIND"].includes(method) && !upgrade ? "x" : undefined;
     const id = next;
-    const answer = await client.send({ method, target, upgrade, headers, body });
+    const answer = await client.send({ method, target, upgrade, headers, body, ...(host && { host }) });
     return { answer, served: origins.served(id) };
   }
 
@@ -174,9 +179,15 @@ export async function run({ seed = 1, share = 1 } = {}) {
       const [policy, { spelled = (one) => one }] = Object.entries(POLICIES)[index % 3];
       for (const origin of Object.keys(origins.urls)) cases.push({ policy, origin, target: spelled(target), ...WAYS[Math.floor(index / 3) % 4] });
     }
+    // A host with more than a name: the runtime writes it before the path.
+    for (const policy of ["wide", "narrow"]) {
+      for (const origin of Object.keys(origins.urls)) {
+        for (const host of HOSTS) for (const target of BASES) for (const way of WAYS) cases.push({ policy, origin, target, host, ...way });
+      }
+    }
     await each(sample(cases, { seed, share }), async (one) => {
       const { answer, served } = await send(gateways.clients[`${one.policy} ${one.origin}`], one);
-      const what = () => `${one.policy}, ${one.origin}: ${one.upgrade ? "upgrade by " : ""}${one.method} ${JSON.stringify(one.target)}: ${answer.status}`;
+      const what = () => `${one.policy}, ${one.origin}: ${one.upgrade ? "upgrade by " : ""}${one.method} ${JSON.stringify(one.target)}${one.host ? ` at ${JSON.stringify(one.host)}` : ""}: ${answer.status}`;
       tally.cases += 1;
       for (const entry of served) {
         tally.check(!POLICIES[one.policy].isWrong(entry), () => `${what()}, served as ${entry.method} ${entry.target} by the ${entry.handler} handler`);
