@@ -6,7 +6,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
 
-STEPS=(format lints native features fuzz no_std docs package dependencies build kernels node npm)
+STEPS=(format lints native features fuzz no_std docs package dependencies build kernels node blackbox npm)
 CHECKS=(format clippy unit texts)
 BINDINGS=(edgeward-worker edgeward-npm edgeward-cli edgeward-kernels)
 
@@ -106,6 +106,12 @@ step_node() {
     --test-reporter=tap --test-reporter-destination="$output/tap" 'tests/node/*.test.mjs'
 }
 
+# A share of each black-box suite against workerd; `make blackbox` runs all of them.
+step_blackbox() {
+  node --test --test-reporter=spec --test-reporter-destination=stdout \
+    --test-reporter=tap --test-reporter-destination="$output/blackbox.tap" 'tests/blackbox/*.test.mjs'
+}
+
 # The npm package as it is installed, in every runtime.
 step_npm() { scripts/test-npm.sh; }
 
@@ -152,6 +158,7 @@ run() {
     native | features | unit) count_native "$output/$step" ;;
     kernels) count_node "$output/kernels.tap" ;;
     node) count_node "$output/tap" ;;
+    blackbox) count_node "$output/blackbox.tap" ;;
     npm) count_npm "$output/npm" ;;
   esac
   while IFS= read -r reason; do reasons+=("$reason"); done < <(sed -n 's/^not run: //p' "$output/$step")

@@ -107,8 +107,17 @@ const OBSERVED: &str = "x-edgeward-observed";
 const SWITCHING_PROTOCOLS: u16 = 101;
 
 /// Headers that some shared caches use instead of `Cache-Control` (RFC 9213).
-const TARGETED_CACHE_CONTROL: [&str; 4] =
-    ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control", "x-accel-expires"];
+const TARGETED_CACHE_CONTROL: [&str; 9] = [
+    "cdn-cache-control",
+    "cloudflare-cdn-cache-control",
+    "surrogate-control",
+    "x-accel-expires",
+    "akamai-cache-control",
+    "edge-control",
+    "netlify-cdn-cache-control",
+    "vercel-cdn-cache-control",
+    "x-litespeed-cache-control",
+];
 
 impl<'g> Forward<'g> {
     pub(super) fn new(
@@ -198,7 +207,9 @@ impl<'g> Forward<'g> {
         if self.is_private {
             edits.extend(TARGETED_CACHE_CONTROL.map(HeaderEdit::Remove));
         }
-        let is_already_private = cache_control.unwrap_or_default().split(',').any(|directive| {
+        // With a quoted value, a directive restricts some fields only, and a comma may be part of it (RFC 9111 §5.2.2.7).
+        let unquoted = cache_control.filter(|value| !value.contains('"')).unwrap_or_default();
+        let is_already_private = unquoted.split(',').any(|directive| {
             let directive = directive.trim();
             directive.eq_ignore_ascii_case("private") || directive.eq_ignore_ascii_case("no-store")
         });

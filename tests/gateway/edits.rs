@@ -32,7 +32,7 @@ enum Cors {
     Stranger,
 }
 
-const CACHE_CONTROLS: [Option<&str>; 9] = [
+const CACHE_CONTROLS: [Option<&str>; 11] = [
     None,
     Some(""),
     Some("public, max-age=60"),
@@ -42,6 +42,21 @@ const CACHE_CONTROLS: [Option<&str>; 9] = [
     Some("PRIVATE , max-age=60"),
     Some("no-storage, x-private"),
     Some("no-cache=\"x-private\""),
+    Some("private=\"set-cookie\", max-age=60"),
+    Some("community=\"a, private, b\", max-age=60"),
+];
+
+/// Headers that shared caches read instead of `Cache-Control`.
+const TARGETED: [&str; 9] = [
+    "cdn-cache-control",
+    "cloudflare-cdn-cache-control",
+    "surrogate-control",
+    "x-accel-expires",
+    "akamai-cache-control",
+    "edge-control",
+    "netlify-cdn-cache-control",
+    "vercel-cdn-cache-control",
+    "x-litespeed-cache-control",
 ];
 
 /// Returns the origin's response headers, with this `Cache-Control`.
@@ -51,10 +66,6 @@ fn said(cache_control: Option<&str>) -> Vec<Header> {
         ("set-cookie", "origin=1"),
         ("set-cookie", "__Host-edgeward=of the origin"),
         ("vary", "Accept-Encoding"),
-        ("cdn-cache-control", "max-age=600"),
-        ("cloudflare-cdn-cache-control", "max-age=600"),
-        ("surrogate-control", "max-age=600"),
-        ("x-accel-expires", "600"),
         ("access-control-allow-origin", "*"),
         ("access-control-allow-credentials", "true"),
         ("access-control-allow-methods", "*"),
@@ -64,7 +75,8 @@ fn said(cache_control: Option<&str>) -> Vec<Header> {
         ("etag", "\"1\""),
     ];
     let cache_control = cache_control.map(|value| ("cache-control", value));
-    headers.into_iter().chain(cache_control).map(|(name, value)| (name.into(), value.into())).collect()
+    let targeted = TARGETED.map(|name| (name, "max-age=600"));
+    headers.into_iter().chain(targeted).chain(cache_control).map(|(name, value)| (name.into(), value.into())).collect()
 }
 
 /// Applies the edits as a host does.
@@ -139,9 +151,7 @@ fn responses_have_exactly_the_required_cache_and_cors_headers() {
                 let is_kept = is_public(path) || own_words && !has_session(path, client);
                 let expected = if is_kept { cache_control } else { Some("private, no-store") };
                 assert_eq!(all(&after, "cache-control"), expected.into_iter().collect::<Vec<_>>(), "{what}");
-                for name in
-                    ["cdn-cache-control", "cloudflare-cdn-cache-control", "surrogate-control", "x-accel-expires"]
-                {
+                for name in TARGETED {
                     assert_eq!(all(&after, name).len(), usize::from(is_public(path)), "{what} {name}");
                 }
 

@@ -354,8 +354,11 @@ const ANSWERS = {
     }
     assert.deepEqual(valuesOf((await send("/public/x", answering("Cache-Control: public"))).got, "cache-control"), ["public"]);
   }],
-  "`CDN-Cache-Control`, `Cloudflare-CDN-Cache-Control`, `Surrogate-Control`, `X-Accel-Expires`, on a private route": ["removed", async () => {
-    const names = ["CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Surrogate-Control", "X-Accel-Expires"];
+  "`CDN-Cache-Control`, `Surrogate-Control`, `X-Accel-Expires` and their like, on a private route": ["removed", async () => {
+    const names = [
+      "CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Surrogate-Control", "X-Accel-Expires", "Akamai-Cache-Control", "Edge-Control",
+      "Netlify-CDN-Cache-Control", "Vercel-CDN-Cache-Control", "X-LiteSpeed-Cache-Control",
+    ];
     for (const [target, headers] of everywhere()) {
       const { got } = await send({ target, headers }, answering(...names.map((name) => `${name}: 60`)));
       for (const name of names) assert.deepEqual(valuesOf(got, name), target === "/public/x" ? ["60"] : [], `${target}: ${name}`);

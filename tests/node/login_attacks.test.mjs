@@ -13,8 +13,8 @@ import { serve } from "./support/http.mjs";
 import { COOKIE, LOGIN_COOKIE, loginConfig, SESSION_SECRET } from "./support/login.mjs";
 import { startOrigin } from "./support/origin.mjs";
 import { AUDIENCE, CLIENT_SECRET } from "./support/provider.mjs";
+import { leavesSite, payloads, published } from "./support/redirects.mjs";
 import { base64url, generateKey, nowSeconds } from "./support/tokens.mjs";
-import { cases } from "./support/vectors.mjs";
 import { startWorker } from "./support/worker.mjs";
 
 const [provider, origin] = await Promise.all([startHostileProvider(), startOrigin()]);
@@ -520,34 +520,15 @@ describe("while the provider", () => {
 });
 
 describe("where a browser goes", () => {
-  const published = cases("open-redirects").map(({ input }) => input);
-  const decoded = (text) => {
-    try {
-      return decodeURIComponent(text);
-    } catch {
-      return unescape(text);
-    }
-  };
-  const own = [
-    "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "/\t/evil.example", "/\n/evil.example", "/\r/evil.example",
-    "/%09/evil.example", "/%2f%2fevil.example", "/%5cevil.example", "/..//evil.example", "/.//evil.example", "/a/..//evil.example",
-    "/%2e%2e//evil.example", "/./\\evil.example", "https://evil.example", "HTTPS:evil.example", "https:/evil.example", "javascript:alert(1)",
-    "java\nscript:alert(1)", "data:text/html,x", `${SITE}@evil.example`, `${SITE}.evil.example`, "@evil.example", "?x=//evil.example",
-    "#//evil.example", "/a#//evil.example", "/\u2028/evil.example", "/\uff0fevil.example", "/;@evil.example", "/a?b=\\\\evil.example", "/a\r\nlocation: //evil.example",
-    "/" + "a".repeat(5000), "/%", "/%zz", "/%00", "/%ff", "", " /a", "/a b",
-  ];
-  const assertStays = (location, payload) => {
-    const url = new URL(location, SITE);
-    assert.equal(url.origin, SITE, `${JSON.stringify(payload)} -> ${location}`);
-    assert.ok(!url.pathname.startsWith("//") && !url.pathname.includes("\\"), `${JSON.stringify(payload)} -> ${location}`);
-  };
-  const payloads = [...new Set([...own, ...published, ...published.map(decoded)])];
+  const assertStays = (location, payload) =>
+    assert.equal(leavesSite(location, SITE), undefined, `${JSON.stringify(payload)} -> ${location}`);
+  const addresses = payloads(SITE);
 
-  test(`after login is on this site, for ${payloads.length} addresses through whole logins`, async () => {
+  test(`after login is on this site, for ${addresses.length} addresses through whole logins`, async () => {
     assert.equal(published.length, 558);
     provider.reset();
-    const taken = await many(payloads.length, async (index) => {
-      const payload = payloads[index];
+    const taken = await many(addresses.length, async (index) => {
+      const payload = addresses[index];
       const browser = new Browser(worker);
       const name = index % 2 ? "return_to" : "returnTo";
       const { next } = await browser.open(`/login?${name}=${encodeURIComponent(payload.toWellFormed())}`, { until: isCallback });
@@ -585,8 +566,8 @@ describe("where a browser goes", () => {
   test("after logout is what is configured, whatever the link says", async () => {
     const expected = `${provider.url}/session/end?client_id=${CLIENT_ID}&post_logout_redirect_uri=${encodeURIComponent(`${SITE}/`)}`;
     const names = ["returnTo", "return_to", "post_logout_redirect_uri", "redirect_uri", "state", "id_token_hint", "client_id"];
-    await many(payloads.length, async (index) => {
-      const query = names.map((name) => `${name}=${encodeURIComponent(payloads[index].toWellFormed())}`).join("&");
+    await many(addresses.length, async (index) => {
+      const query = names.map((name) => `${name}=${encodeURIComponent(addresses[index].toWellFormed())}`).join("&");
       const answer = await worker.request({ target: `/logout?${query}`, headers: { host: "app.example.com", ...NAVIGATION } });
       if (answer.status !== 414 && answer.status !== 431) assert.equal(answer.header("location"), expected);
     });

@@ -28,12 +28,14 @@ const configuration = (from) => ({
 });
 const secrets = { CLIENT_SECRET, SESSION_SECRET: randomBytes(32).toString("hex"), UPSTREAM_KEY: randomBytes(32).toString("hex") };
 
-after(() => Promise.all([origin, issuer].map((part) => part.stop())));
+// Stopped here: a suite of which no test is selected runs no hooks.
+const started = [origin, issuer];
+after(() => Promise.all(started.map((part) => part.stop())));
 beforeEach(() => origin.reset());
 
 describe("after a trap in the wasm module", async () => {
   const worker = await startWorker({ config: configuration(issuer), env: secrets, source: await trappable() });
-  after(() => worker.stop());
+  started.push(worker);
 
   const token = issuer.token({ claims: { sub: "alice" } });
   const subject = async () => (await read(worker.fetch("/me", { headers: bearer(token) }))).header("x-sub");
@@ -111,7 +113,7 @@ describe("after a trap in the wasm module", async () => {
 describe("many at once", async () => {
   const provider = await startProvider();
   const worker = await startWorker({ config: configuration(provider), env: secrets });
-  after(() => Promise.all([worker.stop(), provider.stop()]));
+  started.push(worker, provider);
 
   const people = Array.from({ length: 50 }, (_, index) => `user-${index}`);
   const tokens = await Promise.all(

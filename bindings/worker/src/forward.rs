@@ -31,9 +31,10 @@ extern "C" {
         prefix: &str,
         timeout: u32,
     ) -> Result<Promise, JsValue>;
-    /// Returns the response with edited headers; each edit is three strings. The first argument is what `forward` returned.
+    /// Returns the response without the headers `removed`, separated by commas, and with edited ones; each edit is three strings. The
+    /// first argument is what `forward` returned.
     #[wasm_bindgen(catch)]
-    fn edited(answered: &Array, edits: Vec<String>) -> Result<JsValue, JsValue>;
+    fn edited(answered: &Array, removed: &str, edits: Vec<String>) -> Result<JsValue, JsValue>;
 }
 
 pub(crate) async fn to_origin(
@@ -85,10 +86,17 @@ async fn send(
     }
     let status = answered.get(1).as_f64().unwrap_or_default() as u16;
     let edits = plan.response_edits(status, answered.get(2).as_string().as_deref());
-    let edits = edits.into_iter().flat_map(|edit| match edit {
-        HeaderEdit::Remove(name) => ["delete".to_string(), name.into(), String::new()],
-        HeaderEdit::Set(name, value) => ["set".to_string(), name.into(), value],
-        HeaderEdit::Append(name, value) => ["append".to_string(), name.into(), value],
-    });
-    edited(&answered, edits.collect()).map(|raw| Some((raw, status)))
+    // No header is set before it is removed.
+    let (mut removed, mut others) = (String::new(), Vec::new());
+    for edit in edits {
+        match edit {
+            HeaderEdit::Remove(name) => {
+                removed.push_str(name);
+                removed.push(',');
+            }
+            HeaderEdit::Set(name, value) => others.extend(["set".to_string(), name.into(), value]),
+            HeaderEdit::Append(name, value) => others.extend(["append".to_string(), name.into(), value]),
+        }
+    }
+    edited(&answered, &removed, others).map(|raw| Some((raw, status)))
 }

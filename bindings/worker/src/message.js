@@ -42,6 +42,8 @@ const NEVER_CACHED = { cacheLevel: "bypass", cacheTtlByStatus: { "100-599": -1 }
 export async function forward(request, url, service, removed, set, isPrivate, upstreamLength, prefix, timeout) {
   const headers = new Headers(request.headers);
   for (const name of removed) headers.delete(name);
+  // The runtime would upgrade, and for that send GET, whatever the method is that the policy has allowed (RFC 6455 §4.1).
+  if (request.method !== "GET") headers.delete("upgrade");
   for (let i = 0; i + 1 < set.length; i += 2) headers.set(set[i], set[i + 1]);
   const init = { headers, redirect: "manual" };
   // A service has no cache in front of it, and reads the client's properties in `cf`.
@@ -118,14 +120,15 @@ function siteAddress(reference, upstream, url, prefix, requestUrl) {
 const isBelow = (prefix, path) => path.startsWith(prefix) && ["", "/", "?", "#"].includes(path.charAt(prefix.length));
 
 /**
- * Returns the response with edited headers: `edits` repeats a method of Headers, a name and a value, and so do those that `forward`
- * returned. The body is untouched.
+ * Returns the response with edited headers: without those in `removed`, each followed by a comma; `edits` repeats a method of Headers, a
+ * name and a value, and so do those that `forward` returned. The body is untouched.
  */
-export function edited([response, , , site], edits) {
+export function edited([response, , , site], removed, edits) {
   const { status, headers, webSocket } = response;
   edits = edits.concat(site);
-  if (edits.length === 0 && webSocket) return response;
+  if (edits.length === 0 && removed === "" && webSocket) return response;
   const changed = webSocket ? new Response(null, { status, headers, webSocket }) : new Response(response.body, response);
+  for (const name of removed.split(",")) if (name !== "") changed.headers.delete(name);
   for (let i = 0; i + 2 < edits.length; i += 3) changed.headers[edits[i]](edits[i + 1], edits[i + 2]);
   return changed;
 }

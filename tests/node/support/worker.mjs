@@ -32,7 +32,8 @@ const NAME = "edgeward";
  * @param {number} [options.port]    0, the default, takes a free one
  * @param {boolean | Record<string, string>} [options.sessions] binds the Durable Object through which isolates share refreshes;
  *   or the classes of these names, by binding
- * @param {number} [options.isolates] how many Workers of this build run, each in an isolate of its own; default 1
+ * @param {number | Record<string, unknown>[]} [options.isolates] how many Workers of this build run, each in an isolate of its own;
+ *   or the variables of each, set over those of all; default 1
  */
 export async function startWorker(options = {}) {
   const worker = new RunningWorker(options);
@@ -150,11 +151,7 @@ class RunningWorker {
     const { compatibilityDate = COMPATIBILITY_DATE, compatibilityFlags = ["no_nodejs_compat"] } = this.#options;
     const { main, modules } = this.#options.source ?? (await builtModules(this.#options.build ?? BUILD));
 
-    const bindings = { ...further };
-    const variables = config === undefined ? env : { EDGEWARD: config, ...env };
-    for (const [name, value] of Object.entries(variables)) {
-      bindings[name] = typeof value === "string" ? { type: "text", value } : { type: "json", value };
-    }
+    const bindings = { ...further, ...variables(config === undefined ? env : { EDGEWARD: config, ...env }) };
     for (const [name, target] of Object.entries(serviceBindings)) {
       bindings[name] = { type: "fetcher", handler: typeof target === "function" ? target : (request) => forward(request, target) };
     }
@@ -171,12 +168,12 @@ class RunningWorker {
       enableDevRegistry: false,
       cf: {},
       telemetry: { enabled: false },
-      workers: nameEach(isolates).map((name) => ({
+      workers: nameEach(isolates).map((name, index) => ({
         config: {
           name,
           compatibilityDate,
           compatibilityFlags,
-          env: bindings,
+          env: { ...bindings, ...variables(isolates?.[index] ?? {}) },
           ...exported,
           manifest: { mainModule: main, modulesRoot: BUILD, modules },
         },
@@ -192,7 +189,12 @@ class RunningWorker {
 }
 
 /** The names of so many Workers; the first is the one whose Durable Objects all use. */
-const nameEach = (isolates = 1) => Array.from({ length: isolates }, (_, index) => (index === 0 ? NAME : `${NAME}-${index}`));
+const nameEach = (isolates = 1) =>
+  Array.from({ length: isolates.length ?? isolates }, (_, index) => (index === 0 ? NAME : `${NAME}-${index}`));
+
+/** Bindings with these values; strings stay strings, the rest is JSON. */
+const variables = (values) =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, typeof value === "string" ? { type: "text", value } : { type: "json", value }]));
 
 /** Modules for `source`: the built Worker as `gateway`, behind a Worker with this text. */
 export async function wrappedBuild(wrapper) {
