@@ -120,6 +120,11 @@ impl Revocations {
         Self { fails_open, checks_tokens, token_lifetime_s, cache: Shared::new(Cache::new()) }
     }
 
+    /// Whether bearer tokens are looked up, besides sessions.
+    pub(crate) const fn checks_tokens(&self) -> bool {
+        self.checks_tokens
+    }
+
     /// Returns whether the session was revoked.
     pub(crate) async fn ends_session(
         &self,

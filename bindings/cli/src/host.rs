@@ -10,7 +10,9 @@ use edgeward::host::{
 };
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
-use edgeward::oidc::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob};
+use edgeward::oidc::{
+    CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob, SharedAction, SharedMessage, SharedResponse,
+};
 use js_sys::futures::{JsFuture, future_to_promise};
 use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
@@ -71,7 +73,7 @@ extern "C" {
 const NOT_DECRYPTED: f64 = 0.0;
 const KEY_REFUSED: f64 = 2.0;
 
-/// The host of one command. It has no edge cache and no coordinator of sessions.
+/// The host of one command. It has no edge cache, no coordinator of sessions, and no shared records: nothing was revoked.
 #[derive(Clone)]
 pub(crate) struct CommandHost(Rc<JsHost>);
 
@@ -192,5 +194,12 @@ impl LoginHost for CommandHost {
 
     async fn coordinate(&self, _: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> {
         Err(Unreachable::Network)
+    }
+
+    async fn share(&self, message: SharedMessage) -> Result<SharedResponse, Unreachable> {
+        match message.action {
+            SharedAction::Read => Ok(SharedResponse { status: 200, text: String::new() }),
+            _ => Err(Unreachable::Network),
+        }
     }
 }
