@@ -73,7 +73,7 @@ extern "C" {
 const NOT_DECRYPTED: f64 = 0.0;
 const KEY_REFUSED: f64 = 2.0;
 
-/// The host of one command. It has no edge cache, no coordinator of sessions, and no shared records: nothing was revoked.
+/// The host of one command. It has no edge cache, no coordinator of sessions, and its shared records are empty: nothing was revoked.
 #[derive(Clone)]
 pub(crate) struct CommandHost(Rc<JsHost>);
 
@@ -196,10 +196,15 @@ impl LoginHost for CommandHost {
         Err(Unreachable::Network)
     }
 
+    fn has_shared_records(&self) -> bool {
+        true
+    }
+
+    /// There is no record of anything, and none is written.
     async fn share(&self, message: SharedMessage) -> Result<SharedResponse, Unreachable> {
         match message.action {
-            SharedAction::Read => Ok(SharedResponse { status: 200, text: String::new() }),
-            _ => Err(Unreachable::Network),
+            SharedAction::Record => Err(Unreachable::Network),
+            SharedAction::Once | SharedAction::Read => Ok(SharedResponse { status: 200, text: String::new() }),
         }
     }
 }
