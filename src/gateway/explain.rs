@@ -278,7 +278,9 @@ impl MatchedRequest<'_> {
         }
         let auth = tokens.auth();
         let mut expected = String::from(if tokens.is_exchange() { "exchange" } else { "m2m" });
-        for (name, value) in [("audience", &auth.audience), ("scope", &auth.scope), ("organization", &auth.organization)] {
+        for (name, value) in
+            [("audience", &auth.audience), ("scope", &auth.scope), ("organization", &auth.organization)]
+        {
             if let Some(value) = value {
                 expected.push_str(&concat(&[", ", name, " ", value]));
             }

@@ -52,7 +52,9 @@ impl Tenants {
         match (self, split_tenant(template)) {
             (_, None) => Some(Vec::from([template.into()])),
             (Self::Any, Some(_)) => None,
-            (Self::Only(ids), Some((before, after))) => Some(ids.iter().map(|id| concat(&[before, id, after])).collect()),
+            (Self::Only(ids), Some((before, after))) => {
+                Some(ids.iter().map(|id| concat(&[before, id, after])).collect())
+            }
         }
     }
 

@@ -14,7 +14,9 @@ fn gateway() -> Gateway {
     config["authorizer"]["introspection"] = json!({ "endpoint": "https://tenant.example.com/introspect" });
     config["authorizer"]["issuers"] = json!([{ "issuer": "https://other.example/", "jwks": keys() }]);
     let paths = config["paths"].as_array_mut().unwrap();
-    paths.push(json!({ "method": "POST", "path": "/revoke", "scopes": ["revoke"], "integration": { "type": "revoke" } }));
+    paths.push(
+        json!({ "method": "POST", "path": "/revoke", "scopes": ["revoke"], "integration": { "type": "revoke" } }),
+    );
     let exchange = json!({ "exchange": { "audience": "https://orders.example" } });
     let m2m = json!({ "m2m": { "audience": "https://orders.example", "scope": "read:orders" } });
     for (path, auth, more, upstream) in [

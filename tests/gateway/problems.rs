@@ -909,7 +909,11 @@ fn mistakes() -> Vec<(&'static str, String)> {
         ),
         ("a resource for the tokens of every tenant", {
             let entra = json!({ "type": "entra", "tenants": "any" });
-            at(at(valid(), "/authorizer", entra), "/protected_resource", json!({ "resource": "https://api.example.com" }))
+            at(
+                at(valid(), "/authorizer", entra),
+                "/protected_resource",
+                json!({ "resource": "https://api.example.com" }),
+            )
         }),
         ("a resource whose URL is refused, without an audience", {
             at(without_audience(valid()), "/protected_resource", json!({ "resource": "http://api.example.com" }))

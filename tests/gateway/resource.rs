@@ -131,7 +131,9 @@ fn the_authorization_servers_are_the_issuers_of_the_tenants() {
     let problems = compile(&with(json!("any"), section).to_string(), &|_| None).unwrap_err();
     assert_eq!(
         problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["error at protected_resource.authorization_servers: is missing: the issuers from which clients get tokens, since authorizer.tenants is \"any\""]
+        [
+            "error at protected_resource.authorization_servers: is missing: the issuers from which clients get tokens, since authorizer.tenants is \"any\""
+        ]
     );
 }
 

@@ -49,6 +49,7 @@ fn all() -> Vec<VerifyError> {
         VerifyError::KeyAmbiguous,
         VerifyError::KeyAlgMismatch { token: Algorithm::Rs256, key: Some(Algorithm::Ps256) },
         VerifyError::AsyncRequired { algorithm: Some(Algorithm::Es256) },
+        VerifyError::AsyncRequired { algorithm: None },
         VerifyError::SignatureInvalid,
         VerifyError::TypNotAllowed(mismatch()),
         VerifyError::TokenKindMismatch { expected: TokenKind::Access, actual: None },
