@@ -204,7 +204,8 @@ impl<K> Verifier<K> {
         self.inner.verify(token, host).await.map(UnconfirmedToken::new)
     }
 
-    /// Returns the JWT inside an encrypted token, of which `None` is to be decrypted first, and nothing of any other token.
+    /// Returns the JWT inside an encrypted token that was decrypted before, and `Some(None)` for any other token. `None` if it has to be
+    /// decrypted first.
     fn inner_token(&self, token: &str) -> Option<Option<Arc<str>>> {
         match self.decryption.as_ref().filter(|_| is_encrypted(token)) {
             None => Some(None),

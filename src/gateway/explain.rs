@@ -264,8 +264,8 @@ impl MatchedRequest<'_> {
         self.explain_upstream(Some(verified.claims().issuer()), explanation);
     }
 
-    /// Adds the token that the route sends to its upstream, if the request gets that far. `caller` is who has a token to exchange, with the
-    /// issuer of a bearer token.
+    /// Adds the token that the route sends to its upstream, if the request gets that far. `caller` is `None` without a token to exchange;
+    /// otherwise it has the issuer of a bearer token, `None` for a session.
     fn explain_upstream(&self, caller: Option<Option<&str>>, explanation: &mut Explanation) {
         let Some(tokens) = self.route.upstream_tokens.as_ref().filter(|_| !explanation.has_failed()) else { return };
         match caller {

@@ -101,7 +101,7 @@ fn a_token_for_the_upstream_is_left_to_the_provider_where_one_would_be_requested
     let cookie = Login::new().with("at", &*token).cookie();
     assert_eq!(undecided(&explain("/m2m", &[("cookie", &cookie)])), [REVOCATION, UPSTREAM]);
 
-    // Nobody has a token to exchange, the request is refused before, or the token is of another issuer.
+    // There is no token to exchange, the request is refused before, or the token is of another issuer.
     assert_eq!(undecided(&explain("/exchange/optional", &[])), []);
     let explanation = with_token("/m2m/scope", &token);
     assert_eq!((undecided(&explanation), failure(&explanation)), (vec![REVOCATION], Some("insufficient_scope")));
