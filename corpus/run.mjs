@@ -23,8 +23,12 @@ function versionOf(name) {
 }
 
 const scores = {};
+const titles = {};
 for (const [name, create] of Object.entries(verifiers)) {
-  const { expresses, verify } = await create(now);
+  const made = await create(now);
+  if (made === undefined) continue;
+  const { expresses, verify, end, version } = made;
+  titles[name] = `${name} ${version ?? versionOf(name)}`;
   const score = (scores[name] = Object.fromEntries(Object.keys(classes).map((one) => [one, { agreed: 0, asked: 0 }])));
   for (const one of cases) {
     const policy = policies[one.policy];
@@ -40,13 +44,14 @@ for (const [name, create] of Object.entries(verifiers)) {
     score[one.class].agreed += Number(verdict === one.verdict);
     if (verdict !== one.verdict && process.argv.includes("--differences")) console.error(`${name}: ${one.id}: ${verdict}`);
   }
+  await end?.();
 }
 
 const names = Object.keys(scores);
 const cell = ({ agreed, asked }) => (asked === 0 ? "–" : `${agreed} / ${asked}`);
 const total = (name) => Object.values(scores[name]).reduce((sum, { agreed, asked }) => ({ agreed: sum.agreed + agreed, asked: sum.asked + asked }), { agreed: 0, asked: 0 });
 const rows = [
-  `| class | cases | edgeward | ${names.map((name) => `${name} ${versionOf(name)}`).join(" | ")} |`,
+  `| class | cases | edgeward | ${names.map((name) => titles[name]).join(" | ")} |`,
   `|---|---:|---:|${names.map(() => "---:|").join("")}`,
   ...Object.entries(classes).map(([one, { cases: count }]) => `| ${one} | ${count} | ${count} / ${count} | ${names.map((name) => cell(scores[name][one])).join(" | ")} |`),
   `| all | ${cases.length} | ${cases.length} / ${cases.length} | ${names.map((name) => cell(total(name))).join(" | ")} |`,

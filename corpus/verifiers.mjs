@@ -1,6 +1,10 @@
 // Other verifiers with the corpus's policies as their options, for scores: only what a library's options can express is asked of it.
 
+import { spawn } from "node:child_process";
 import { createPublicKey } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 
 /** Codes whose rules are options of few libraries: the kind of token, the sender, clients, nonces, rights, and times of issue. */
 const RULES_OF_OPTIONS = new Set([
@@ -12,7 +16,15 @@ const OPTIONS = new Set(["issuer", "audience", "algorithms", "clockSkew", "keys"
 const isPlain = (policy, { code, limit }) => !limit && policy.audience !== false && Object.keys(policy).every((name) => OPTIONS.has(name)) && !RULES_OF_OPTIONS.has(code);
 const isUnchanged = (text) => JSON.stringify(JSON.parse(text.replace(/^\ufeff/, ""))) === text;
 
-/** Each: `create(now)` returns its version, `expresses(case, policy, text)` and `verify(token, policy, text)`, which throws where it refuses. */
+/** The workspace with the program that runs the crate; it is no part of the package. */
+const CRATES = new URL("../benches/", import.meta.url);
+/** Where `make bench` builds, too. */
+const TARGET = fileURLToPath(new URL("../target/bench/cargo-native/", import.meta.url));
+
+/**
+ * Each: `create(now)` returns `expresses(case, policy, text)`, `verify(token, policy, text)`, which throws where it refuses, and, for what is no npm
+ * package, its `version` and `end()`; undefined if it cannot be run here.
+ */
 export const verifiers = {
   async jose(now) {
     const { createLocalJWKSet, jwtVerify } = await import("jose");
@@ -75,7 +87,36 @@ export const verifiers = {
       },
     };
   },
+
+  async "jsonwebtoken (crate)"() {
+    if (!existsSync(new URL("corpus/", CRATES))) return undefined;
+    const [, version] = readFileSync(new URL("Cargo.lock", CRATES), "utf8").match(/name = "jsonwebtoken"\nversion = "(.+)"/);
+    const program = spawn("cargo", ["run", "--quiet", "--release", "--locked", "--target-dir", TARGET, "--package", "bench-corpus"], { cwd: CRATES, stdio: ["pipe", "pipe", "inherit"] });
+    const verdicts = createInterface({ input: program.stdout })[Symbol.asyncIterator]();
+    return {
+      version,
+      // It has no option for the clock, finds keys by `kid` only, leaves it to its caller what they are for, and does not have the newer name of
+      // EdDSA. Strings of Rust hold no lone surrogates.
+      expresses(one, policy, text) {
+        const { kid, alg } = headerOf(one.token) ?? {};
+        const isTimeless = !one.class.endsWith("-times") && !TIMES.has(one.code);
+        return isPlain(policy, one) && isTimeless && !one.code?.startsWith("key_") && typeof kid === "string" && alg !== "Ed25519" && one.token.isWellFormed() && text.isWellFormed();
+      },
+      async verify(token, { issuer, audience, algorithms }, keys) {
+        program.stdin.write(`${JSON.stringify({ token, keys, issuer, audience: [audience].flat(), algorithms })}\n`);
+        const { value } = await verdicts.next();
+        if (value !== "accept") throw new Error(value);
+      },
+      // An early end is no verdict.
+      end: () => new Promise((resolve, reject) => {
+        program.on("close", (code) => (code === 0 ? resolve() : reject(new Error(`the program has failed (${code})`))));
+        program.stdin.end();
+      }),
+    };
+  },
 };
+
+const TIMES = new Set(["token_expired", "token_not_yet_valid"]);
 
 function headerOf(token) {
   try {

@@ -57,10 +57,10 @@ pub enum VerifyError {
         /// The key's algorithm; `None` for a key of any algorithm of RSA.
         key: Option<Algorithm>,
     },
-    /// Only a host can verify the signature, and the call does not wait for one.
+    /// Only a host can verify the signature or decrypt the token, and the call does not wait for one.
     AsyncRequired {
-        /// The token's algorithm.
-        algorithm: Algorithm,
+        /// The algorithm of the signature; `None` for an encrypted token.
+        algorithm: Option<Algorithm>,
     },
     /// The signature does not verify with the key.
     SignatureInvalid,
@@ -513,11 +513,14 @@ impl VerifyError {
                 ", its key is for ",
                 key.map_or("RSA", Algorithm::name),
             ]),
-            Self::AsyncRequired { algorithm } => concat(&[
+            Self::AsyncRequired { algorithm: Some(algorithm) } => concat(&[
                 "signatures with ",
                 algorithm.name(),
                 " are verified by the host, and this call does not wait",
             ]),
+            Self::AsyncRequired { algorithm: None } => {
+                concat(&["encrypted tokens are decrypted by the host, and this call does not wait"])
+            }
             Self::ClaimMalformed { claim } => concat(&["claim ", claim.as_str(), " is malformed"]),
             Self::ClaimMissing { claim } => concat(&["claim ", claim.as_str(), " is missing"]),
             Self::ClaimMismatch { claim, .. } => {

@@ -12,14 +12,13 @@ use core::sync::atomic::Ordering;
 use crate::error::{Mismatch, VerifyError};
 use crate::host::{SignatureCheck, SignatureVerdict};
 use crate::io::UnixTime;
-#[cfg(feature = "gateway")]
-use crate::jwk::DecryptionKey;
-use crate::jwk::{KeyCache, KeyHost, KeyJob, KeysError, KeysFailure, KeysUnavailable, Lookup, Permit, VerifyingKey};
-use crate::jwt::{
-    Access, Algorithm, Policy, Rules, TokenCache, UnconfirmedToken, UntrustedToken, Verified, VerifiedToken,
+use crate::jwk::{
+    DecryptionKey, KeyCache, KeyHost, KeyJob, KeysError, KeysFailure, KeysUnavailable, Lookup, Permit, VerifyingKey,
 };
-#[cfg(feature = "gateway")]
-use crate::jwt::{Decryption, is_encrypted};
+use crate::jwt::{
+    Access, Algorithm, Decryption, Policy, Rules, TokenCache, UnconfirmedToken, UntrustedToken, Verified,
+    VerifiedToken, is_encrypted,
+};
 use crate::limits;
 use crate::shared::Shared;
 
@@ -46,7 +45,6 @@ use crate::shared::Shared;
 pub struct Verifier<K = Access> {
     inner: Inner,
     /// Decrypts tokens; `None` if encrypted ones are refused.
-    #[cfg(feature = "gateway")]
     decryption: Option<Decryption>,
     kind: PhantomData<fn() -> K>,
 }
@@ -139,7 +137,6 @@ impl<K> Verifier<K> {
         let tokens = Shared::new(TokenCache::new(limits::TOKEN_CACHE_ENTRIES));
         Self {
             inner: Inner { issuers: Vec::new(), by_name: Vec::new(), templates: Vec::new(), tokens },
-            #[cfg(feature = "gateway")]
             decryption: None,
             kind: PhantomData,
         }
@@ -153,10 +150,11 @@ impl<K> Verifier<K> {
         self
     }
 
-    /// Decrypts tokens with these keys.
-    #[cfg(feature = "gateway")]
-    pub(crate) fn decrypt_with(mut self, keys: Vec<DecryptionKey>) -> Self {
-        self.decryption = Some(Decryption::new(keys));
+    /// Accepts encrypted tokens too, which the host decrypts with these keys: signed JWTs inside a JWE (RFC 7519 §5.2). The `kid` of each key
+    /// must be another.
+    #[must_use]
+    pub fn decrypt_with(mut self, keys: Vec<DecryptionKey>) -> Self {
+        self.decryption = Some(Decryption::new(keys, self.cache_capacity()));
         self
     }
 
@@ -164,6 +162,9 @@ impl<K> Verifier<K> {
     #[must_use]
     pub fn cache_entries(mut self, entries: usize) -> Self {
         self.inner.tokens = Shared::new(TokenCache::new(entries));
+        if let Some(decryption) = &mut self.decryption {
+            decryption.cache_entries(entries);
+        }
         self
     }
 
@@ -187,7 +188,6 @@ impl<K> Verifier<K> {
         token: &str,
         host: &impl KeyHost,
     ) -> Result<UnconfirmedToken<K>, VerificationError> {
-        #[cfg(feature = "gateway")]
         if let Some(decryption) = self.decryption.as_ref().filter(|_| is_encrypted(token)) {
             let known = decryption.find(token);
             let is_known = known.is_some();
@@ -204,20 +204,36 @@ impl<K> Verifier<K> {
         self.inner.verify(token, host).await.map(UnconfirmedToken::new)
     }
 
-    /// Verifies `token` as of now if no wait is needed; returns `None`, and starts nothing, if its keys have to be fetched first. For
-    /// hosts where a future is expensive.
+    /// Returns the JWT inside an encrypted token that was decrypted before, and `Some(None)` for any other token. `None` if it has to be
+    /// decrypted first.
+    fn inner_token(&self, token: &str) -> Option<Option<Arc<str>>> {
+        match self.decryption.as_ref().filter(|_| is_encrypted(token)) {
+            None => Some(None),
+            Some(decryption) => decryption.find(token).map(Some),
+        }
+    }
+
+    /// Verifies `token` as of now if no wait is needed; returns `None`, and starts nothing, if its keys have to be fetched or it has to be
+    /// decrypted first. For hosts where a future is expensive.
     pub fn verify_if_ready(
         &self,
         token: &str,
         host: &impl KeyHost,
     ) -> Option<Result<VerifiedToken<K>, VerificationError>> {
+        let inner = self.inner_token(token)?;
+        let token = inner.as_deref().unwrap_or(token);
         let verdict = self.inner.check(token, host.now(), 0, None).finish(host).break_value();
         verdict.map(|verdict| verdict.and_then(unbound))
     }
 
     /// Verifies `token` as of now with the keys at hand; returns `None` if there are none yet. Missing or stale keys are fetched in the
-    /// background, for later calls. A signature that only the host can verify is refused as `async_required`, unless the token is cached.
+    /// background, for later calls. What only the host can do, verify some signatures and decrypt, is refused as `async_required`, unless the
+    /// token is cached.
     pub fn verify_now(&self, token: &str, host: &impl KeyHost) -> Option<Result<VerifiedToken<K>, VerificationError>> {
+        let Some(inner) = self.inner_token(token) else {
+            return Some(Err(VerificationError::Refused(VerifyError::AsyncRequired { algorithm: None })));
+        };
+        let token = inner.as_deref().unwrap_or(token);
         let mut check = self.inner.check(token, host.now(), 0, None);
         if let Check::Fetch(permit) = check {
             drop(host.spawn(KeyJob::load(permit)));
@@ -227,7 +243,7 @@ impl<K> Verifier<K> {
             check = self.inner.check(token, host.now(), u8::MAX, None);
         }
         if let Check::Signature(PendingSignature { check: SignatureCheck { algorithm, .. }, .. }) = check {
-            check = Check::Refused(VerifyError::AsyncRequired { algorithm });
+            check = Check::Refused(VerifyError::AsyncRequired { algorithm: Some(algorithm) });
         }
         check.finish(host).break_value().map(|verdict| verdict.and_then(unbound))
     }
@@ -244,16 +260,15 @@ impl<K> Verifier<K> {
     /// meanwhile. `None` if there is no such period, or the token is not cached.
     #[must_use]
     pub fn stable_period(&self, token: &str, now: UnixTime) -> Option<Range<UnixTime>> {
-        self.inner.stable_period(token, now)
+        let inner = self.inner_token(token)?;
+        self.inner.stable_period(inner.as_deref().unwrap_or(token), now)
     }
 
     /// Returns whether the token is in the cache of verified tokens.
     #[must_use]
     pub fn has_cached(&self, token: &str) -> bool {
-        #[cfg(feature = "gateway")]
-        if let Some(inner) = self.decryption.as_ref().and_then(|decryption| decryption.find(token)) {
-            return self.inner.tokens.with(|tokens| tokens.find(&inner).is_some());
-        }
+        let Some(inner) = self.inner_token(token) else { return false };
+        let token = inner.as_deref().unwrap_or(token);
         self.inner.tokens.with(|tokens| tokens.find(token).is_some())
     }
 

@@ -132,12 +132,15 @@ class Core {
     return bytes.map((part) => part.length);
   }
 
-  /** Creates a verifier and returns its `number`, which is never used again; for invalid options, the `reason` and the index of the `issuer`. */
+  /**
+   * Creates a verifier and returns its `number`, which is never used again; for invalid options, the `reason`, the `index` of the issuer or key,
+   * and the core's `message`, if any.
+   */
   create(options) {
     return this.guard(() => {
       const [length] = this.#write(options);
       const number = this.wasm.create(length);
-      return number > 0 ? { number } : { reason: -number & 7, issuer: -number >>> 3 };
+      return number > 0 ? { number } : { reason: -number & 7, index: -number >>> 3, message: this.text() };
     });
   }
 

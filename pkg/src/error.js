@@ -82,7 +82,7 @@ export function keysNotLoaded() {
 }
 
 export function asyncRequired() {
-  const message = "verifySync cannot verify ES256, ES384 or EdDSA: the platform does so asynchronously; await verify() instead";
+  const message = "verifySync cannot verify ES256, ES384 or EdDSA, nor decrypt: the platform does so asynchronously; await verify() instead";
   return own("async_required", message, 500, "Internal Server Error", CANNOT_CHECK);
 }
 

@@ -1,7 +1,7 @@
 // The flows of one verifier in one core: performs their requests, and settles the calls that wait for them.
 
 import { edgeGet, edgePut, send } from "./fetch.js";
-import { verifySignature } from "./signature.js";
+import { decryptContent, verify } from "./web-crypto.js";
 
 const DONE = { kind: 0 };
 const GIVEN_UP = { kind: 4 };
@@ -23,7 +23,7 @@ export class Flows {
    * failure in one.
    */
   #calls = new Map();
-  /** The imported keys of these flows' issuers. */
+  /** The imported keys. */
   #keys = new Map();
   /** The requests under way, with their start in milliseconds since 1970, oldest first. */
   #requests = new Map();
@@ -136,6 +136,7 @@ export class Flows {
     }
     const { call: task, isJob } = request;
     const call = this.#calls.get(task);
+    if (request.decrypt !== undefined && call !== undefined) call.cause = response.cause;
     // Without a valid time the flow continues with the last one, because others rely on it. The call gets the error.
     let now = NaN;
     try {
@@ -163,9 +164,10 @@ export class Flows {
     }
   }
 
-  async #responseTo({ send: message, edgeGet: key, edgePut: entry, sleep: millis, verify: check }) {
+  async #responseTo({ send: message, edgeGet: key, edgePut: entry, sleep: millis, verify: check, decrypt: content }) {
     const { fetch, timeout } = this.#host;
-    if (check !== undefined) return verifySignature(check, this.#keys);
+    if (check !== undefined) return verify(check, this.#keys);
+    if (content !== undefined) return decryptContent(content, this.#keys);
     if (message !== undefined) return send({ ...message, timeoutMs: timeout ?? message.timeoutMs }, fetch);
     if (millis !== undefined) await new Promise((resolve) => setTimeout(resolve, millis));
     // The documents of a caller's fetch are not shared through the edge cache.

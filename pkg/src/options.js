@@ -103,8 +103,7 @@ function claims(value, place) {
   });
 }
 
-/** As text: the core parses key sets as they come over the network. */
-function jwks(value, place) {
+function json(value, place) {
   try {
     return JSON.stringify(value) ?? "";
   } catch (cause) {
@@ -112,10 +111,16 @@ function jwks(value, place) {
   }
 }
 
-function issuers(value, place) {
+const listOfObjects = (form) => (value, place) => {
   if (!Array.isArray(value)) fail(place, "must be an array of objects");
   if (value.length === 0) fail(place, "must not be empty");
-  return Array.from(value, (item, index) => readOptions(item, ISSUER, `${place}[${index}]`));
+  return Array.from(value, (item, index) => form(item, `${place}[${index}]`));
+};
+
+function decryptionKey(value, place) {
+  const read = readOptions(value, DECRYPTION_KEY, place);
+  if (read.key === undefined) fail(`${place}.key`, "is missing");
+  return read;
 }
 
 // The tables.
@@ -124,13 +129,20 @@ const ROLES = { claim: list, all: list, any: list };
 const RULE = { equals: (value, place) => (typeof value === "boolean" ? value : text(value, place)), any: list, all: list, not: list, prefix: text };
 const LISTED_RULE = { claim: list, ...RULE };
 const REQUIREMENTS = { scopes: allOrAny(scope), permissions: allOrAny(text), roles, organizations: list, claims };
-const SOURCE = { issuer: text, jwks, jwksUri: text };
+/** As text: the core parses key sets as they come over the network. */
+const SOURCE = { issuer: text, jwks: json, jwksUri: text };
+const DECRYPTION_KEY = {
+  // As text: the core parses both forms.
+  key: (value, place) => (typeof value === "string" ? value : json(value, place)),
+  kid: text,
+  alg: choice(["RSA-OAEP-256", "RSA-OAEP-384", "RSA-OAEP-512", "RSA-OAEP"]),
+};
 const ISSUER = { ...SOURCE, audience, algorithms: listOf(choice(ALGORITHMS)), clientId: text };
 export const VERIFIER = {
-  ...ISSUER, ...REQUIREMENTS, issuers, kind: choice(["access", "id"]), nonce: text, profile: choice(["auto", "auth0", "rfc9068"]),
+  ...ISSUER, ...REQUIREMENTS, issuers: listOfObjects((value, place) => readOptions(value, ISSUER, place)), kind: choice(["access", "id"]), nonce: text, profile: choice(["auto", "auth0", "rfc9068"]),
   tenants, clients: list, trustedAudiences: list, types: list, allowHttp: listOf(httpHost), requiredClaims: list, clockSkew: integer(0, 60, "seconds"), maxTokenAge: integer(0, 0xffff_ffff, "seconds"),
   dpop: choice(["off", "allowed", "required"]), origins: listOf(origin), replayStore: instance((value) => isFunction(value?.use), "an object with the function use"),
-  cacheSize: integer(0, 65_536, "tokens"), timeout: integer(1, 30_000, "milliseconds"), fetch: callback, now: callback,
+  decryptionKeys: listOfObjects(decryptionKey), cacheSize: integer(0, 65_536, "tokens"), timeout: integer(1, 30_000, "milliseconds"), fetch: callback, now: callback,
 };
 const BESIDE_VERIFIER = { ...REQUIREMENTS, audience: list };
 const CALL = {
@@ -140,7 +152,7 @@ const CALL = {
 const required = instance((value) => typeof value === "boolean", "true or false");
 
 /** The options of one kind only. */
-const ONLY = { nonce: "id", accessToken: "id", trustedAudiences: "id", profile: "access", dpop: "access" };
+const ONLY = { nonce: "id", accessToken: "id", trustedAudiences: "id", profile: "access", dpop: "access", decryptionKeys: "access" };
 const KINDS = { access: "access tokens", id: 'ID tokens (kind: "id")' };
 
 /** Issuers at which anyone can request tokens for any audience: those of public continuous integration. */
@@ -176,6 +188,7 @@ const REASONS = [
   "must be an https URL (http is allowed on loopback only)",
 ];
 const NOT_HTTPS = 4;
+const DECRYPTION_KEY_REFUSED = 5;
 const TENANT = "{tenantid}";
 
 /** Reads an object of options by a table: unknown names and wrong values throw. */
@@ -238,8 +251,9 @@ export function readVerifierOptions(options) {
   return { policy: JSON.stringify(policy), kind, fetch, now, timeout, sender: { dpop, origins, store: replayStore } };
 }
 
-/** The error for options that the core refuses, by its reason and the index of the issuer concerned. */
-export function refusedOptions(policy, reason, index) {
+/** The error for options that the core refuses, by its reason, the index of the issuer or key concerned, and the message of the core. */
+export function refusedOptions(policy, { reason, index, message }) {
+  if (reason === DECRYPTION_KEY_REFUSED) return invalidOption(`decryptionKeys[${index}].key ${message}`);
   if (reason === 0) return invalidOption(`options ${REASONS[0]}`);
   const { issuers } = JSON.parse(policy);
   const name = reason < NOT_HTTPS ? "jwks" : issuers[index].jwksUri === undefined ? "issuer" : "jwksUri";

@@ -1,6 +1,7 @@
 // Access tokens by client credentials (RFC 6749 §4.4), for calls to other APIs. The rules are those of the gateway's `upstream_auth`
 // (src/oidc/upstream.rs); tests/flows/upstream_tokens.json tests both.
 
+import { assertionOf, readPrivateKey, SIGNING_ALGORITHMS } from "./client-assertion.js";
 import { send } from "./fetch.js";
 
 /** How long before its expiry a token is no longer used, in seconds; half of its lifetime at most. */
@@ -102,28 +103,39 @@ class TokenSource {
   }
 
   async #obtain() {
-    const { clientSecrets, fetch, timeout } = this.#options;
+    const { credentials, fetch, timeout } = this.#options;
     const url = await this.#tokenEndpoint();
     if (url === undefined) return unavailable("the issuer's discovery document cannot be used");
     let outcome;
-    for (const secret of clientSecrets.slice(0, 2)) {
-      const response = await send({ url, method: "POST", ...this.#form(secret), timeoutMs: timeout, maxBytes: MAX_BODY_BYTES }, fetch);
+    for (const credential of credentials.slice(0, 2)) {
+      const message = await this.#form(credential);
+      if (message === undefined) return unavailable("Web Crypto refuses the private key");
+      const response = await send({ url, method: "POST", ...message, timeoutMs: timeout, maxBytes: MAX_BODY_BYTES }, fetch);
       outcome = readResponse(response, this.#options.now());
       if (outcome.error !== "invalid_client") break;
     }
     return outcome;
   }
 
-  /** Returns the headers and the form of the request, with the secret in it or in a header (RFC 6749 §2.3.1). */
-  #form(secret) {
-    const { parameters, clientId, isBasic } = this.#options;
+  /**
+   * Returns the headers and the form of the request, with the secret in it or in a header (RFC 6749 §2.3.1), or with an assertion; undefined if the
+   * key cannot sign.
+   */
+  async #form(credential) {
+    const { parameters, clientId, clientAuth, issuer, now } = this.#options;
     const form = new URLSearchParams({ grant_type: "client_credentials", ...parameters });
     const headers = { accept: "application/json", "content-type": "application/x-www-form-urlencoded" };
-    if (isBasic) {
-      headers.authorization = `Basic ${btoa(`${formEncoded(clientId)}:${formEncoded(secret)}`)}`;
-    } else {
+    if (clientAuth === "client_secret_basic") {
+      headers.authorization = `Basic ${btoa(`${formEncoded(clientId)}:${formEncoded(credential)}`)}`;
+    } else if (clientAuth === "client_secret_post") {
       form.set("client_id", clientId);
-      form.set("client_secret", secret);
+      form.set("client_secret", credential);
+    } else {
+      const assertion = await assertionOf(credential, clientId, issuer, now());
+      if (assertion === undefined) return undefined;
+      form.set("client_id", clientId);
+      form.set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+      form.set("client_assertion", assertion);
     }
     return { headers, form: form.toString() };
   }
@@ -234,8 +246,10 @@ function isSecure(url) {
 }
 
 const OPTIONS = [
-  "issuer", "tokenEndpoint", "clientId", "clientSecret", "clientAuth", "audience", "resource", "scope", "organization", "fetch", "timeout", "now",
+  "issuer", "tokenEndpoint", "clientId", "clientSecret", "clientAuth", "privateKey", "privateKeyAlg", "audience", "resource", "scope", "organization", "fetch",
+  "timeout", "now",
 ];
+const METHODS = ["client_secret_post", "client_secret_basic", "private_key_jwt"];
 
 /** Checks the options. No message repeats a value, which may be a secret. */
 function readOptions(options) {
@@ -244,16 +258,15 @@ function readOptions(options) {
   };
   if (typeof options !== "object" || options === null || Array.isArray(options)) invalid("the options must be an object");
   for (const name of Object.keys(options)) if (!OPTIONS.includes(name)) invalid(`there is no option "${name}"; there are ${OPTIONS.join(", ")}`);
-  const { issuer, tokenEndpoint, clientId, clientSecret, clientAuth = "client_secret_post", fetch, timeout = TIMEOUT_MS / 1000, now } = options;
+  const { issuer, tokenEndpoint, clientId, clientAuth = METHODS[0], fetch, timeout = TIMEOUT_MS / 1000, now } = options;
   if ((issuer === undefined) === (tokenEndpoint === undefined)) invalid("either issuer or tokenEndpoint must be given");
   for (const [name, url] of Object.entries({ issuer, tokenEndpoint })) {
     if (url !== undefined && !(typeof url === "string" && isSecure(url))) invalid(`${name} must be an https URL (http is allowed on loopback only)`);
   }
   if (issuer?.includes("?")) invalid("issuer must be a URL without a query");
-  const clientSecrets = [clientSecret].flat();
   if (text(clientId) === undefined) invalid("clientId must be a string that is not empty");
-  if (clientSecrets.length === 0 || clientSecrets.some((secret) => text(secret) === undefined)) invalid("clientSecret must be a string that is not empty, or a list of them");
-  if (clientAuth !== "client_secret_post" && clientAuth !== "client_secret_basic") invalid("clientAuth must be client_secret_post or client_secret_basic");
+  if (!METHODS.includes(clientAuth)) invalid(`clientAuth must be one of ${METHODS.join(", ")}`);
+  const credentials = clientAuth === "private_key_jwt" ? privateKeys(options, invalid) : clientSecrets(options, invalid);
   const parameters = {};
   for (const name of ["audience", "resource", "scope", "organization"]) {
     const value = options[name];
@@ -264,5 +277,24 @@ function readOptions(options) {
   for (const [name, value] of Object.entries({ fetch, now })) if (value !== undefined && typeof value !== "function") invalid(`${name} must be a function`);
   if (!(typeof timeout === "number" && timeout > 0 && timeout <= TIMEOUT_MS / 1000)) invalid("timeout must be a number of seconds, at most 10");
   const clock = now === undefined ? Date.now : () => now() * 1000;
-  return { issuer, tokenEndpoint, clientId, clientSecrets, isBasic: clientAuth === "client_secret_basic", parameters, fetch, timeout: timeout * 1000, now: clock };
+  return { issuer, tokenEndpoint, clientId, credentials, clientAuth, parameters, fetch, timeout: timeout * 1000, now: clock };
+}
+
+function clientSecrets({ clientSecret, privateKey, privateKeyAlg }, invalid) {
+  for (const [name, value] of Object.entries({ privateKey, privateKeyAlg })) {
+    if (value !== undefined) invalid(`${name} has no effect without clientAuth: "private_key_jwt"`);
+  }
+  const secrets = [clientSecret].flat();
+  if (secrets.length === 0 || secrets.some((secret) => text(secret) === undefined)) invalid("clientSecret must be a string that is not empty, or a list of them");
+  return secrets;
+}
+
+function privateKeys({ issuer, clientSecret, privateKey, privateKeyAlg }, invalid) {
+  if (issuer === undefined) invalid('clientAuth: "private_key_jwt" needs issuer in place of tokenEndpoint: it is the audience of assertions');
+  if (clientSecret !== undefined) invalid('clientSecret has no effect with clientAuth: "private_key_jwt"');
+  if (privateKeyAlg !== undefined && !SIGNING_ALGORITHMS.includes(privateKeyAlg)) invalid(`privateKeyAlg must be one of ${SIGNING_ALGORITHMS.join(", ")}`);
+  const keys = [privateKey].flat().map((key) => readPrivateKey(key, privateKeyAlg));
+  if (keys.length === 0) invalid("privateKey must not be empty");
+  for (const reason of keys) if (typeof reason === "string") invalid(`privateKey ${reason}`);
+  return keys;
 }

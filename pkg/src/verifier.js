@@ -107,8 +107,8 @@ class Verifier {
     this.#opened?.flows.end();
     if (this.#policy === undefined) throw internalError("the verifier has been disposed of");
     const core = Core.currentCore();
-    const { number, reason, issuer } = core.create(this.#policy);
-    if (number === undefined) throw refusedOptions(this.#policy, reason, issuer);
+    const { number, ...refused } = core.create(this.#policy);
+    if (number === undefined) throw refusedOptions(this.#policy, refused);
     const verdicts = new VerdictCache(core.cacheEntries(number));
     this.#opened = { core, number, verdicts, flows: new Flows(core, number, verdicts, this.#host) };
     registry?.unregister(this);

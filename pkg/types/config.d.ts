@@ -257,7 +257,7 @@ export interface LoginConfig {
 export interface ResourceConfig {
   /** The public URL of the API, as clients call it. Access tokens must be for it unless `authorizer.audience` is given. */
   resource: string;
-  /** Issuers from which clients get tokens. Without it: those of `authorizer`. */
+  /** Issuers from which clients get tokens. Without it: those of `authorizer`, of each of its `tenants`; with `"tenants": "any"` it is required. */
   authorization_servers?: string | readonly string[];
   /** Scopes that clients may request. */
   scopes_supported?: string | readonly string[];

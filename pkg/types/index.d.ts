@@ -146,6 +146,17 @@ interface IdTokenPolicy extends CommonOptions {
   readonly trustedAudiences?: string | readonly string[];
   readonly profile?: OnlyForAccessTokens;
   readonly dpop?: OnlyForAccessTokens;
+  readonly decryptionKeys?: OnlyForAccessTokens;
+}
+
+/** A private RSA key that decrypts access tokens. */
+export interface DecryptionKey {
+  /** PKCS#8 in PEM, or a JWK. */
+  readonly key: string | JSONWebKey;
+  /** The `kid` in the header of tokens. Default: that of the JWK, else the thumbprint of the public key. */
+  readonly kid?: string;
+  /** The only algorithm that it is for. Default: that of the JWK, else all but `RSA-OAEP`, which uses SHA-1. */
+  readonly alg?: "RSA-OAEP-256" | "RSA-OAEP-384" | "RSA-OAEP-512" | "RSA-OAEP";
 }
 
 /** Remembers the proofs of possession that were used. */
@@ -173,6 +184,11 @@ interface AccessTokenPolicy extends CommonOptions {
   readonly origins?: string | readonly string[];
   /** With `dpop`: remembers the proofs that were used, for all processes. Default: the memory of this one. */
   readonly replayStore?: ReplayStore;
+  /**
+   * Private keys that decrypt access tokens, which are signed inside (JWE). Default: none, and encrypted ones are refused. `verifySync` throws
+   * `async_required` for those that are not cached.
+   */
+  readonly decryptionKeys?: readonly DecryptionKey[];
   readonly nonce?: OnlyForIdTokens;
   readonly trustedAudiences?: OnlyForIdTokens;
 }
@@ -384,8 +400,8 @@ export interface Verifier<Payload = AccessTokenPayload> {
   verify(this: void, token: string, options?: VerifyOptions): Promise<VerifiedToken<Payload>>;
 
   /**
-   * Verifies a token with the keys at hand. Before the first load it throws `keys_not_loaded` and starts to load them. For `ES256`, `ES384`
-   * and `EdDSA` it throws `async_required`, unless the token is cached: only `verify` waits for the platform.
+   * Verifies a token with the keys at hand. Before the first load it throws `keys_not_loaded` and starts to load them. For `ES256`, `ES384`,
+   * `EdDSA` and encrypted tokens it throws `async_required`, unless the token is cached: only `verify` waits for the platform.
    *
    * @throws {EdgewardError} on every failure
    */

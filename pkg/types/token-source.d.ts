@@ -14,6 +14,8 @@
  * @module
  */
 
+import type { JSONWebKey } from "./index.js";
+
 /** Where tokens come from. */
 export type TokenEndpoint =
   | {
@@ -27,14 +29,38 @@ export type TokenEndpoint =
       readonly tokenEndpoint: string;
     };
 
+/** A private key: PKCS#8 in PEM, or a JWK. RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519. */
+export type PrivateKey = string | JSONWebKey;
+
+/** How the client authenticates at the provider. */
+export type ClientAuthentication =
+  | {
+      /** With its secret, in the form or in a header. Default: `client_secret_post`. */
+      readonly clientAuth?: "client_secret_post" | "client_secret_basic";
+      /** The client's secret. Of a list the first is used, and the next is tried once when the provider answers `invalid_client`. */
+      readonly clientSecret: string | readonly string[];
+      readonly privateKey?: never;
+      readonly privateKeyAlg?: never;
+    }
+  | {
+      /** With an assertion that it signs for each request, for the issuer and a minute. */
+      readonly clientAuth: "private_key_jwt";
+      /** The issuer, which is the audience of assertions. */
+      readonly issuer: string;
+      /**
+       * The private key. Its `kid` is that of the JWK, else the thumbprint of the public key (RFC 7638). Of a list the first signs, and the next is
+       * tried once when the provider answers `invalid_client`.
+       */
+      readonly privateKey: PrivateKey | readonly PrivateKey[];
+      /** The algorithm registered for the key. Default: the `alg` of the JWK, else `RS256`, `ES256`, `ES384` or `EdDSA`, by its type. */
+      readonly privateKeyAlg?: "RS256" | "RS384" | "PS256" | "ES256" | "ES384" | "EdDSA";
+      readonly clientSecret?: never;
+    };
+
 /** The options of a token source. */
-export type TokenSourceOptions = TokenEndpoint & {
+export type TokenSourceOptions = TokenEndpoint & ClientAuthentication & {
   /** The client at the provider. */
   readonly clientId: string;
-  /** Its secret. Of a list the first is used, and the next is tried once when the provider answers `invalid_client`. */
-  readonly clientSecret: string | readonly string[];
-  /** How the client authenticates. Default: `client_secret_post`. */
-  readonly clientAuth?: "client_secret_post" | "client_secret_basic";
   /** The API that the token is for, as Auth0 and others expect it. */
   readonly audience?: string;
   /** The API that the token is for, as a resource indicator (RFC 8707). */

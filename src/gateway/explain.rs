@@ -7,6 +7,7 @@ use core::ops::ControlFlow::{Break, Continue};
 
 use super::matched::{Credentials, MatchedRequest};
 use super::route::{Integration, Route};
+use super::upstream::UPSTREAM_ISSUER_MISMATCH;
 use super::{Gateway, HEALTH_PATH, token_source::Token};
 use crate::http::path::{Reading, RequestPath};
 use crate::http::{Reply, RequestHead};
@@ -14,7 +15,7 @@ use crate::io::UnixTime;
 use crate::json::Document;
 use crate::jwk::KeyHost;
 use crate::jwt::{Access, Claims, VerifiedToken};
-use crate::oidc::is_opaque;
+use crate::oidc::{Revocations, is_opaque};
 use crate::text::{concat, decimal, signed_decimal};
 use crate::verifier::{VerificationError, Verifier};
 
@@ -51,6 +52,8 @@ pub struct RouteInfo {
     pub credentials: &'static str,
     /// The type of its integration.
     pub integration: &'static str,
+    /// Whether it only observes (`observe`): what it would refuse passes.
+    pub only_observes: bool,
 }
 
 /// A check with its outcome.
@@ -64,6 +67,28 @@ pub struct CheckInfo {
     pub found: String,
     /// Why it failed: the code of the response, and a message.
     pub failure: Option<(String, String)>,
+    /// What decides it in place of the gateway, and is not asked here.
+    pub undecided: Option<Undecided>,
+}
+
+/// What a gateway asks about a request, and an explanation does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undecided {
+    /// The provider. The explanation ends there.
+    Provider,
+    /// The records that all instances share. The explanation goes on as if there were none.
+    Records,
+}
+
+impl Undecided {
+    /// Returns its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Records => "records",
+        }
+    }
 }
 
 impl core::fmt::Debug for CheckInfo {
@@ -82,6 +107,14 @@ impl Explanation {
         self.add(name, String::new(), String::new(), Some((code.into(), message.into())));
     }
 
+    /// Adds a check that is not decided here.
+    fn leave(&mut self, name: &str, expected: impl Into<String>, found: &str, undecided: Undecided) {
+        self.add(name, expected.into(), found.into(), None);
+        if let Some(check) = self.checks.last_mut() {
+            check.undecided = Some(undecided);
+        }
+    }
+
     /// Adds the refusal that a check broke with: a problem document, or a browser's way to the login.
     fn refuse(&mut self, name: &str, reply: &Reply) {
         let document = Document::parse(reply.body.as_bytes().to_vec(), 2).ok();
@@ -98,12 +131,13 @@ impl Explanation {
     }
 
     fn add(&mut self, name: &str, expected: String, found: String, failure: Option<(String, String)>) {
-        self.checks.push(CheckInfo { name: name.into(), expected, found, failure });
+        self.checks.push(CheckInfo { name: name.into(), expected, found, failure, undecided: None });
     }
 }
 
 impl Gateway {
-    /// Explains the decision about a request. Nothing is forwarded, and no login step is made; only keys are fetched.
+    /// Explains the decision about a request. Nothing is forwarded, and no login step is made; only keys are fetched. What the provider or
+    /// shared records would decide is left undecided.
     pub async fn explain(&self, head: &RequestHead<'_>, host: &impl KeyHost) -> Explanation {
         let mut explanation = Explanation::default();
         if head.url_parts().path == HEALTH_PATH {
@@ -133,7 +167,10 @@ impl Gateway {
         explanation.route = Some(RouteInfo::of(request.route));
         match request.credentials(head, host.now()) {
             Break(reply) => explanation.refuse("credentials", &reply),
-            Continue(Credentials::Anonymous) => explanation.pass("credentials", "none", ""),
+            Continue(Credentials::Anonymous) => {
+                explanation.pass("credentials", "none", "");
+                request.explain_upstream(None, explanation);
+            }
             Continue(Credentials::Bearer(token)) => {
                 explanation.pass("credentials", request.route.credentials.name(), "a token");
                 if let Some(verifier) = &self.verifier {
@@ -144,6 +181,9 @@ impl Gateway {
                 let is_due = session.needs_refresh(host.now()) && !request.is_refresh();
                 let found = if is_due { "a session that is due for refresh" } else { "a session" };
                 explanation.pass("credentials", request.route.credentials.name(), found);
+                if self.revocations.is_some() {
+                    explanation.leave("revocation", "", NO_RECORD, Undecided::Records);
+                }
                 let claims = session.claims_at(host.now());
                 request.explain_requirements(claims, explanation);
                 request.explain_login(head, session.claims(), true, host.now(), explanation);
@@ -152,6 +192,8 @@ impl Gateway {
                 {
                     explanation.refuse("rights", &reply);
                 }
+                let has_token = !session.tokens().access.is_empty();
+                request.explain_upstream(has_token.then_some(None), explanation);
             }
         }
     }
@@ -174,6 +216,9 @@ impl Gateway {
     }
 }
 
+/// What is found of a revocation.
+const NO_RECORD: &str = "would look up shared records; here, none is assumed";
+
 impl MatchedRequest<'_> {
     async fn explain_token(
         &self,
@@ -184,8 +229,8 @@ impl MatchedRequest<'_> {
         explanation: &mut Explanation,
     ) {
         if self.gateway.introspection.is_some() && is_opaque(token.as_str()) {
-            let message = "the token is opaque: the gateway asks the issuer about it, which is not done here";
-            return explanation.fail("token", "introspection_unavailable", message);
+            let found = "an opaque token: would ask the introspection endpoint of the issuer";
+            return explanation.leave("token", "active", found, Undecided::Provider);
         }
         let verified = match verifier.verify_unconfirmed(token.as_str(), host).await {
             Ok(verified) => self.gateway.confirm_sender(verified, head, token, host).await,
@@ -205,6 +250,9 @@ impl MatchedRequest<'_> {
             }
         };
         explain_verified(verifier, &verified, explanation);
+        if self.gateway.revocations.as_ref().is_some_and(Revocations::checks_tokens) {
+            explanation.leave("revocation", "", NO_RECORD, Undecided::Records);
+        }
         self.explain_requirements(verified.claims(), explanation);
         self.explain_login(head, verified.claims(), false, host.now(), explanation);
         // Whatever refuses it is among the requirements; if not, it is told all the same.
@@ -213,6 +261,31 @@ impl MatchedRequest<'_> {
         {
             explanation.refuse("rights", &reply);
         }
+        self.explain_upstream(Some(verified.claims().issuer()), explanation);
+    }
+
+    /// Adds the token that the route sends to its upstream, if the request gets that far. `caller` is `None` without a token to exchange;
+    /// otherwise it has the issuer of a bearer token, `None` for a session.
+    fn explain_upstream(&self, caller: Option<Option<&str>>, explanation: &mut Explanation) {
+        let Some(tokens) = self.route.upstream_tokens.as_ref().filter(|_| !explanation.has_failed()) else { return };
+        match caller {
+            // An anonymous caller has nothing to exchange.
+            None if tokens.is_exchange() => return,
+            Some(Some(issuer)) if tokens.is_exchange() && !tokens.is_of_provider(Some(issuer)) => {
+                return explanation.fail("upstream_auth", "upstream_issuer_mismatch", UPSTREAM_ISSUER_MISMATCH);
+            }
+            _ => {}
+        }
+        let auth = tokens.auth();
+        let mut expected = String::from(if tokens.is_exchange() { "exchange" } else { "m2m" });
+        for (name, value) in
+            [("audience", &auth.audience), ("scope", &auth.scope), ("organization", &auth.organization)]
+        {
+            if let Some(value) = value {
+                expected.push_str(&concat(&[", ", name, " ", value]));
+            }
+        }
+        explanation.leave("upstream_auth", expected, "would ask the token endpoint", Undecided::Provider);
     }
 
     /// Adds the requirements of the route, each checked on its own.
@@ -269,6 +342,7 @@ impl RouteInfo {
             pattern: route.pattern.as_str().into(),
             auth: route.auth.name(),
             credentials: route.credentials.name(),
+            only_observes: route.only_observes,
             integration: match &route.integration {
                 Integration::Proxy { .. } => "http_proxy",
                 Integration::Service { .. } => "service",

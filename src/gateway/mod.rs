@@ -47,7 +47,7 @@ pub use self::config::{Compiled, Environment, Platform, Problem, compile_with, l
 use self::cors::{Cors, CorsHeaders};
 pub use self::event::{Answered, RequestEvent, RequestLevel, RequestLog, RequestOutcome};
 use self::event::{Recording, TIMING};
-pub use self::explain::{CheckInfo, Explanation, PathReading, RouteInfo};
+pub use self::explain::{CheckInfo, Explanation, PathReading, RouteInfo, Undecided};
 pub use self::forward::{Destination, Forward, HeaderEdit};
 pub use self::handle::Answer;
 use self::headers::ReservedHeaders;

@@ -14,6 +14,9 @@ use crate::oidc::{LoginHost, SubjectToken};
 use crate::session::Session;
 use crate::text::concat;
 
+pub(super) const UPSTREAM_ISSUER_MISMATCH: &str =
+    "The token is not from the issuer that exchanges tokens for the upstream.";
+
 impl<'g> MatchedRequest<'g> {
     /// Adds the token of `upstream_auth` to a request that is forwarded; or returns why there is none. An anonymous caller has nothing to
     /// exchange.
@@ -29,8 +32,7 @@ impl<'g> MatchedRequest<'g> {
         let subject = if tokens.is_exchange() {
             match caller.filter(|caller| !caller.token.is_empty()) {
                 Some(caller) if session.is_none() && !tokens.is_of_provider(caller.claims.issuer()) => {
-                    let detail = "The token is not from the issuer that exchanges tokens for the upstream.";
-                    return Answer::Reply(Reply::problem(403, "upstream_issuer_mismatch", detail));
+                    return Answer::Reply(Reply::problem(403, "upstream_issuer_mismatch", UPSTREAM_ISSUER_MISMATCH));
                 }
                 Some(caller) => Some(subject_token(caller, session)),
                 None => return Answer::Forward(forward),

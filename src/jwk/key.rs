@@ -210,7 +210,7 @@ impl VerifyingKey {
         let is_genuine = match (&self.material, algorithm.scheme()) {
             (Material::Rsa(rsa), Some(scheme)) => rsa.verify(scheme, message, signature).is_ok(),
             (Material::Curve(key), None) if key.admits(signature) => {
-                return Err(VerifyError::AsyncRequired { algorithm });
+                return Err(VerifyError::AsyncRequired { algorithm: Some(algorithm) });
             }
             _ => false,
         };

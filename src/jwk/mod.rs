@@ -3,7 +3,6 @@
 
 mod cache;
 mod curve;
-#[cfg(feature = "gateway")]
 mod decryption_key;
 mod fetch;
 mod key;
@@ -13,7 +12,6 @@ mod thumbprint;
 
 pub(crate) use cache::Lookup;
 pub use cache::{KeyCache, KeySource, KeyStatus, KeysUnavailable, PublishedKey};
-#[cfg(feature = "gateway")]
 pub use decryption_key::DecryptionKey;
 #[cfg(feature = "gateway")]
 pub(crate) use decryption_key::KEY_ALGORITHMS;

@@ -307,7 +307,6 @@ impl SigningKey {
     }
 
     /// Returns the private key as a JWK with the required members only, as a JSON text.
-    #[cfg(feature = "gateway")]
     pub(crate) fn private_jwk(&self) -> &str {
         &self.private
     }

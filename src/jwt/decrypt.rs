@@ -40,9 +40,13 @@ pub(crate) fn is_encrypted(text: &str) -> bool {
 }
 
 impl Decryption {
-    pub(crate) fn new(keys: Vec<DecryptionKey>) -> Self {
-        let decrypted = TextCache::new(limits::TOKEN_CACHE_ENTRIES, limits::TOKEN_CACHE_MAX_TOKEN_BYTES);
-        Self { keys, decrypted: Shared::new(decrypted) }
+    /// Creates it with the number of tokens to remember.
+    pub(crate) fn new(keys: Vec<DecryptionKey>, entries: usize) -> Self {
+        Self { keys, decrypted: cache(entries) }
+    }
+
+    pub(crate) fn cache_entries(&mut self, entries: usize) {
+        self.decrypted = cache(entries);
     }
 
     /// Returns the JWT inside a token whose content was verified before.
@@ -113,6 +117,10 @@ impl Decryption {
         let (key, aad) = (key.private_jwk().into(), header.into());
         Some(DecryptRequest { algorithm, encryption, key, encrypted_key, content, aad })
     }
+}
+
+fn cache(entries: usize) -> Shared<TextCache<Arc<str>>> {
+    Shared::new(TextCache::new(entries, limits::TOKEN_CACHE_MAX_TOKEN_BYTES))
 }
 
 impl core::fmt::Debug for Decryption {

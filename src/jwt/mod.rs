@@ -16,7 +16,6 @@ mod binding;
 mod cache;
 mod claim_path;
 mod claims;
-#[cfg(feature = "gateway")]
 mod decrypt;
 mod policy;
 mod requirements;
@@ -32,7 +31,6 @@ pub use binding::Binding;
 pub use cache::TokenCache;
 pub use claim_path::ClaimPath;
 pub use claims::Claims;
-#[cfg(feature = "gateway")]
 pub(crate) use decrypt::{Decryption, is_encrypted};
 pub(crate) use policy::Rules;
 pub use policy::{Access, Any, Id, InvalidPolicy, Policy, Profile};

@@ -46,6 +46,18 @@ impl Tenants {
         }
     }
 
+    /// Returns the issuers of `template`, one for each tenant; `None` if every tenant is accepted.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn issuers(&self, template: &str) -> Option<Vec<String>> {
+        match (self, split_tenant(template)) {
+            (_, None) => Some(Vec::from([template.into()])),
+            (Self::Any, Some(_)) => None,
+            (Self::Only(ids), Some((before, after))) => {
+                Some(ids.iter().map(|id| concat(&[before, id, after])).collect())
+            }
+        }
+    }
+
     pub(super) fn single(&self) -> Option<&str> {
         match self {
             Self::Only(ids) => match ids.as_slice() {

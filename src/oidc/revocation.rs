@@ -14,6 +14,7 @@ use super::host::random;
 use super::{LoginHost, raise_record, read_record, shared_object};
 use crate::host::Level;
 use crate::io::{UnixTime, Unreachable, is_within};
+use crate::json::Value;
 use crate::jwt::Claims;
 use crate::limits;
 use crate::session::Session;
@@ -43,7 +44,8 @@ pub(crate) enum Revoked {
     Session,
     /// A token: `jti`.
     Token,
-    /// A client: `client_id`, else `azp`.
+    /// A client: `client_id`, else `azp`; without either `cid` (Okta), else `appid` (Microsoft Entra ID, version 1). A claim that names no
+    /// client matches no record, and a record only refuses.
     Client,
 }
 
@@ -62,7 +64,10 @@ impl Revoked {
 
     fn of(self, claims: &Claims) -> Option<&str> {
         match self {
-            Self::Client => claims.client_id(),
+            Self::Client => {
+                let other = |name| claims.get(name).and_then(Value::as_str);
+                claims.client_id().or_else(|| other("cid")).or_else(|| other("appid"))
+            }
             _ => claims.get(self.name())?.as_str(),
         }
     }
@@ -120,6 +125,11 @@ impl Revocations {
         Self { fails_open, checks_tokens, token_lifetime_s, cache: Shared::new(Cache::new()) }
     }
 
+    /// Whether bearer tokens are looked up, besides sessions.
+    pub(crate) const fn checks_tokens(&self) -> bool {
+        self.checks_tokens
+    }
+
     /// Returns whether the session was revoked.
     pub(crate) async fn ends_session(
         &self,
@@ -141,7 +151,7 @@ impl Revocations {
             return Ok(false);
         }
         let issued_s = match claims.get("iat") {
-            Some(crate::json::Value::Number(iat)) => iat.as_f64() as i64,
+            Some(Value::Number(iat)) => iat.as_f64() as i64,
             _ => i64::MIN,
         };
         self.ends(text, claims, &Revoked::ALL, TOKENS, issued_s, host).await

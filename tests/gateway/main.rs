@@ -18,6 +18,7 @@ mod debug;
 mod edits;
 mod encrypted;
 mod events;
+mod explain;
 mod forward;
 mod hosts;
 mod identity;

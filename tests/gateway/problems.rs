@@ -907,6 +907,14 @@ fn mistakes() -> Vec<(&'static str, String)> {
                 json!({ "resource": "https://a.example", "authorization_servers": "http://b.example", "scopes_supported": "a b" }),
             ),
         ),
+        ("a resource for the tokens of every tenant", {
+            let entra = json!({ "type": "entra", "tenants": "any" });
+            at(
+                at(valid(), "/authorizer", entra),
+                "/protected_resource",
+                json!({ "resource": "https://api.example.com" }),
+            )
+        }),
         ("a resource whose URL is refused, without an audience", {
             at(without_audience(valid()), "/protected_resource", json!({ "resource": "http://api.example.com" }))
         }),

@@ -1,9 +1,12 @@
 //! The metadata of a protected resource (RFC 9728), and challenges that name it.
 
+use edgeward::gateway::compile;
 use serde_json::{Value, json};
 
 use crate::support::host::VirtualHost;
-use crate::{Login, bearer, code, config, config_with_cors, forward, gateway, handle, problem, reply, token, values};
+use crate::{
+    Login, bearer, code, config, config_with_cors, forward, gateway, handle, keys, problem, reply, token, values,
+};
 
 const RESOURCE: &str = "https://app.example.com/mcp";
 const METADATA: &str = "/.well-known/oauth-protected-resource/mcp";
@@ -102,6 +105,36 @@ fn other_authorization_servers_may_be_named() {
     let gateway = gateway(&with_resource(config(), section));
     let found = reply(&gateway, "GET", "/.well-known/oauth-protected-resource", &[]);
     assert_eq!(serde_json::from_str::<Value>(&found.body).unwrap()["authorization_servers"], json!(servers));
+}
+
+#[test]
+fn the_authorization_servers_are_the_issuers_of_the_tenants() {
+    let tenants = ["8f2a1c3e-0b4d-4c6f-9e1a-5d7b2f4c6a80", "0b4d8f2a-1c3e-4c6f-9e1a-5d7b2f4c6a81"];
+    let of = |tenant: &str| format!("https://login.microsoftonline.com/{tenant}/v2.0");
+    let with = |tenants: Value, section: Value| {
+        let mut config = with_resource(config(), section);
+        config["authorizer"] = json!({ "type": "entra", "tenants": tenants, "jwks": keys() });
+        config.as_object_mut().unwrap().remove("session");
+        config["paths"].as_array_mut().unwrap().retain(|path| path["path"] == "/mcp");
+        config
+    };
+    let servers = |tenants: Value, section: Value| {
+        let found = reply(&gateway(&with(tenants, section)), "GET", METADATA, &[]);
+        serde_json::from_str::<Value>(&found.body).unwrap()["authorization_servers"].clone()
+    };
+    let section = json!({ "resource": RESOURCE });
+    assert_eq!(servers(json!(tenants), section.clone()), json!(tenants.map(of)));
+    assert_eq!(servers(json!(tenants[0]), section.clone()), json!([of(tenants[0])]));
+    let named = json!({ "resource": RESOURCE, "authorization_servers": of("organizations") });
+    assert_eq!(servers(json!("any"), named), json!([of("organizations")]));
+    // That of every tenant is none that a client could ask.
+    let problems = compile(&with(json!("any"), section).to_string(), &|_| None).unwrap_err();
+    assert_eq!(
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "error at protected_resource.authorization_servers: is missing: the issuers from which clients get tokens, since authorizer.tenants is \"any\""
+        ]
+    );
 }
 
 #[test]

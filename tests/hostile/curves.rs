@@ -304,7 +304,7 @@ fn a_key_of_another_family_is_never_used() {
 fn a_call_that_does_not_wait_says_so_unless_the_token_is_cached() {
     let world = world([p256()]);
     let token = minted(Algorithm::Es256, "p256").with_signature(&genuine(64));
-    let expected = VerifyError::AsyncRequired { algorithm: Algorithm::Es256 };
+    let expected = VerifyError::AsyncRequired { algorithm: Some(Algorithm::Es256) };
     assert_eq!(access_policy().verify(&token, &set([p256()]), now()).unwrap_err(), expected);
     world.run(world.verifier.load(&world.host)).unwrap();
     assert!(world.verifier.verify_if_ready(&token, &world.host).is_none());

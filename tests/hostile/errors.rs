@@ -14,6 +14,7 @@ fn forms() -> Vec<VerifyError> {
     let kind = |expected, actual| VerifyError::TokenKindMismatch { expected, actual };
     let audience = |hint| VerifyError::AudienceMismatch { mismatch: mismatch(), hint };
     vec![
+        VerifyError::AsyncRequired { algorithm: None },
         kind(TokenKind::Access, Some(TokenKind::Id)),
         kind(TokenKind::Id, None),
         kind(TokenKind::Id, Some(TokenKind::Access)),
@@ -48,7 +49,7 @@ fn all() -> Vec<VerifyError> {
         VerifyError::KeyNotFound,
         VerifyError::KeyAmbiguous,
         VerifyError::KeyAlgMismatch { token: Algorithm::Rs256, key: Some(Algorithm::Ps256) },
-        VerifyError::AsyncRequired { algorithm: Algorithm::Es256 },
+        VerifyError::AsyncRequired { algorithm: Some(Algorithm::Es256) },
         VerifyError::SignatureInvalid,
         VerifyError::TypNotAllowed(mismatch()),
         VerifyError::TokenKindMismatch { expected: TokenKind::Access, actual: None },

@@ -5,7 +5,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, describe, test } from "node:test";
 import { CompactEncrypt } from "jose";
-import { decrypt } from "../../bindings/worker/src/host.js";
+import { decrypt } from "../../bindings/worker/src/web_crypto.js";
 import { assertProblem, bearer } from "./support/gateway.mjs";
 import { loginConfig } from "./support/login.mjs";
 import { startOrigin } from "./support/origin.mjs";

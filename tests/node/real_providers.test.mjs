@@ -42,10 +42,10 @@ const PROVIDERS = {
     scope: "read:items",
   },
   "better-auth": {
-    async start() {
+    async start(alg = "RS256") {
       const client = { ...CLIENT, token_endpoint_auth_method: "client_secret_post", enable_end_session: true };
       const user = { name: NAME, email: EMAIL, password: PASSWORD };
-      return startBetterAuth({ client, user, resources: [AUDIENCE], scopes: ["read:items"] });
+      return startBetterAuth({ client, user, resources: [AUDIENCE], scopes: ["read:items"], alg });
     },
     login: /^\/login$/,
     fill: pages({ "/login": { email: EMAIL, password: PASSWORD }, "/consent": { answer: "accept" } }),
@@ -82,18 +82,18 @@ function pages(fields) {
   return ({ url, status }) => (status === 200 && new URL(url).origin !== SITE ? fields[new URL(url).pathname] : undefined);
 }
 
+/** The gateway with further settings of `authorizer`. */
+const gatewayOf = ({ provider, origin }, authorizer = {}, paths = []) => ({
+  config: { ...config, authorizer: { ...config.authorizer, ...authorizer }, paths: [...config.paths, ...paths] },
+  env: { ISSUER: provider.issuer, CLIENT_ID: provider.client_id, CLIENT_SECRET: provider.client_secret, SESSION_SECRET, ORIGIN: origin.url },
+});
+
 test("the configuration of a login has five lines", () => assert.equal(Object.keys(config.authorizer).length, 5));
 
 for (const [name, { start, skip, login, fill, deny, refresh, api, scope }] of Object.entries(PROVIDERS)) {
   describe(name, { skip }, () => {
     let provider, origin, worker;
-    /** The gateway with further settings of `authorizer`. */
-    const configured = (authorizer = {}, paths = []) => ({
-      config: { ...config, authorizer: { ...config.authorizer, ...authorizer }, paths: [...config.paths, ...paths] },
-      env: {
-        ISSUER: provider.issuer, CLIENT_ID: provider.client_id, CLIENT_SECRET: provider.client_secret, SESSION_SECRET, ORIGIN: origin.url,
-      },
-    });
+    const configured = (authorizer, paths) => gatewayOf({ provider, origin }, authorizer, paths);
     before(async () => {
       [provider, origin] = await Promise.all([start(), startOrigin()]);
       worker = await startWorker(configured());
@@ -200,3 +200,24 @@ for (const [name, { start, skip, login, fill, deny, refresh, api, scope }] of Ob
     });
   });
 }
+
+test("better-auth with EdDSA, which it signs with unless set: a session and a token of the login open an API, if the algorithm is listed", async () => {
+  const { start, api, fill } = PROVIDERS["better-auth"];
+  const [provider, origin] = await Promise.all([start("EdDSA"), startOrigin()]);
+  const paths = [{ method: "GET", path: "/api/items", scopes: ["read:items"], integration: { type: "http_proxy", url: origin.url } }];
+  const worker = await startWorker(gatewayOf({ provider, origin }, { ...api, algorithms: ["EdDSA"] }, paths));
+  try {
+    const browser = new Browser(worker);
+    const answer = await browser.open("/app/home", { fill });
+    assert.equal(answer.status, 200, `${answer.url} ${answer.text}\n${worker.logText}`);
+    const token = answer.json().headers["x-token"];
+    assert.equal(JSON.parse(Buffer.from(token.split(".")[0], "base64url")).alg, "EdDSA");
+    assert.equal((await worker.fetch("/api/items", { headers: bearer(token) })).status, 200, worker.logText);
+    assert.equal((await browser.send("/api/items")).status, 200, worker.logText);
+    await worker.restart(gatewayOf({ provider, origin }, api, paths));
+    const refused = await read(worker.fetch("/api/items", { headers: bearer(token) }));
+    assert.deepEqual([refused.status, refused.json().code], [401, "alg_not_allowed"]);
+  } finally {
+    await Promise.all([worker, provider, origin].map((part) => part.stop()));
+  }
+});

@@ -124,7 +124,7 @@ describe("explain", () => {
     const token = claims({ scope: "read:items b", tier: "bronze" });
     const { exit, route, readings, checks, verdict } = await explain("/scopes?code=secret-code", { token, headers: { "X-User": "forged", "X-Other": "kept" } });
     assert.equal(exit, 0);
-    assert.deepEqual(route, { path: "/scopes", auth: "required", credentials: "any", integration: "http_proxy" });
+    assert.deepEqual(route, { path: "/scopes", auth: "required", credentials: "any", integration: "http_proxy", observe: false });
     assert.deepEqual(readings, [{ path: "/scopes", isMain: true, routes: ["/scopes"] }]);
     assert.deepEqual(checks.map(({ name, passed }) => [name, passed]), ["credentials", "signature", "iss", "aud", "exp", "scopes"].map((name) => [name, true]));
     assert.deepEqual(checks.at(-1), { name: "scopes", passed: true, expected: "read:items, and any of a, b", found: "read:items, b" });
@@ -208,6 +208,41 @@ describe("explain", () => {
     assert.equal(await host.send("POST", `${issuer.issuer}/token`, [], undefined, 1_000, 1_000), false);
     assert.equal(await host.send("GET", `${issuer.issuer}/userinfo`, ["Authorization", "Bearer x"], undefined, 1_000, 1_000), false);
     assert.deepEqual([host.wouldAsk, host.exchanges.length], [true, 2]);
+  });
+
+  it("leaves open what the provider or shared records decide, and asks neither", async () => {
+    const upstream = { m2m: { audience: "https://orders.example", scope: "read:orders" } };
+    const proxy = (path, more = {}, integration = {}) => ({ method: "GET", path, ...more, integration: { type: "http_proxy", url: origin.url, ...integration } });
+    const more = {
+      ...config, authorizer: { ...config.authorizer, introspection: { endpoint: `${issuer.issuer}/introspect` } },
+      paths: [
+        { method: "POST", path: "/revoke", scopes: ["revoke"], integration: { type: "revoke" } }, ...config.paths,
+        proxy("/m2m", {}, { upstream_auth: upstream }), proxy("/watched", { observe: true, scopes: ["read:items"] }),
+      ],
+    };
+    writeFileSync(join(command.folder, "asking.json"), JSON.stringify(more));
+    const args = ["--config", "asking.json"];
+    const before = { ...issuer.counts };
+    const outcomes = ({ checks }) => checks.map(({ name, passed, undecided }) => `${name} ${passed ?? undecided}`).join(", ");
+    const asked = { forwarded: false, asksProvider: true, headers: [] };
+
+    const opaque = await explain("/api/x", { token: "opaque-token", args });
+    assert.deepEqual([opaque.exit, outcomes(opaque), opaque.verdict], [0, "credentials true, token provider", asked]);
+    const token = claims({ scope: "read:items" });
+    const revocable = await explain("/api/x", { token, args });
+    assert.deepEqual([revocable.exit, revocable.verdict.forwarded, /revocation records/.test(outcomes(revocable))], [0, true, true], outcomes(revocable));
+    const m2m = await explain("/m2m", { token, args });
+    assert.deepEqual([m2m.exit, m2m.checks.at(-1), m2m.verdict], [0, {
+      name: "upstream_auth", passed: null, undecided: "provider", expected: "m2m, audience https://orders.example, scope read:orders", found: "would ask the token endpoint",
+    }, asked]);
+    for (const [given, code] of [[undefined, "token_missing"], [claims({ scope: "other" }), "insufficient_scope"]]) {
+      const watched = await explain("/watched", { token: given, args });
+      assert.deepEqual([watched.exit, watched.route.observe, watched.verdict.observed, watched.verdict.forwarded], [0, true, code, true]);
+    }
+    const { stdout } = await command.run(["explain", ...args, "--token-file", "-", "GET", "/m2m"], { input: token });
+    assert.match(stdout, /\n {2}open {6}revocation: found would look up shared records; here, none is assumed\n/);
+    assert.match(stdout, /\n {2}open {6}upstream_auth: expected m2m, audience https:\/\/orders\.example, scope read:orders; found would ask the token endpoint\n {2}verdict {3}would ask the provider\n$/);
+    assert.deepEqual({ ...issuer.counts, jwks: 0, discovery: 0 }, { ...before, jwks: 0, discovery: 0 });
   });
 
   it("joins several headers Cookie as HTTP/1.1 has them", async () => {

@@ -1,8 +1,8 @@
 // The data of the suite: a key set, the policies, and a corpus of tokens with the expected verdicts, for every runtime and the native program.
 
-import { createHash } from "node:crypto";
+import { createHash, generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { SignJWT } from "jose";
+import { CompactEncrypt, SignJWT } from "jose";
 import { corpus as publishedCorpus } from "../../corpus/index.mjs";
 import { base64url, generateKey, makeToken, pkcs1Encoding, publicJwk } from "../node/support/tokens.mjs";
 
@@ -247,11 +247,12 @@ export async function makeFixtures() {
   }
 
   const curves = await makeCurves(header, claims, first);
+  const encrypted = await makeEncrypted(good, token({}, { exp: NOW - 60 }));
 
   const accessToken = "an-access-token";
   const atHash = base64url(createHash("sha256").update(accessToken).digest().subarray(0, 16));
   return {
-    issuer: ISSUER, otherIssuer: OTHER_ISSUER, audience: AUDIENCE, client: CLIENT, now: NOW, jwks, otherJwks, policies, corpus, curves, vectors: curveVectors(), published: publishedCases(),
+    issuer: ISSUER, otherIssuer: OTHER_ISSUER, audience: AUDIENCE, client: CLIENT, now: NOW, jwks, otherJwks, policies, corpus, curves, encrypted, vectors: curveVectors(), published: publishedCases(),
     good, accessToken,
     missingScope: token({}, { scope: "openid" }),
     withRights: token({}, rights),
@@ -311,6 +312,41 @@ async function makeCurves(header, claims, rsa) {
   add("a key that is not on its curve", "key_not_found", makeToken({ header: header({ alg: "ES256", kid: "off-curve" }), payload: claims(), key: keys[0] }));
   add("ES512", "alg_not_allowed", makeToken({ header: header({ alg: "ES512", kid: "ES256" }), payload: claims(), key: keys[0], alg: "ES256" }));
   return { algorithms: ["RS256", ...algs], jwks, cases };
+}
+
+/** Encrypted tokens with the expected verdicts, and the keys that decrypt them. */
+async function makeEncrypted(inner, expired) {
+  const [pem, jwk, sha1, stranger] = Array.from({ length: 4 }, () => generateKeyPairSync("rsa", { modulusLength: 2048 }));
+  const keys = [
+    { key: pem.privateKey.export({ type: "pkcs8", format: "pem" }), kid: "pem" },
+    { key: { ...jwk.privateKey.export({ format: "jwk" }), kid: "jwk", use: "enc" } },
+    { key: sha1.privateKey.export({ type: "pkcs8", format: "pem" }), kid: "sha1", alg: "RSA-OAEP" },
+  ];
+  const seal = (text, { pair = pem, ...header } = {}) =>
+    new CompactEncrypt(Buffer.from(text)).setProtectedHeader(defined({ alg: "RSA-OAEP-256", enc: "A256GCM", cty: "JWT", kid: "pem", ...header })).encrypt(pair.publicKey);
+  const good = await seal(inner);
+  const forged = inner.replace(/[^.](?=[^.]*$)/, (character) => (character === "A" ? "B" : "A"));
+  const cases = [];
+  const add = async (name, expect, token) => cases.push({ name, expect, token: await token });
+  for (const alg of ["RSA-OAEP-256", "RSA-OAEP-384", "RSA-OAEP-512"]) {
+    for (const enc of ["A128GCM", "A256GCM"]) await add(`${alg} with ${enc}`, "ok", seal(inner, { alg, enc }));
+  }
+  await add("a key from a JWK", "ok", seal(inner, { kid: "jwk", pair: jwk }));
+  await add("SHA-1, with the key for it", "ok", seal(inner, { kid: "sha1", pair: sha1, alg: "RSA-OAEP" }));
+  await add("SHA-1, with another key", "decryption_failed", seal(inner, { alg: "RSA-OAEP" }));
+  await add("another content encryption", "decryption_failed", seal(inner, { enc: "A256CBC-HS512" }));
+  await add("an unknown kid", "decryption_failed", seal(inner, { kid: "other" }));
+  await add("no kid, of several keys", "decryption_failed", seal(inner, { kid: undefined }));
+  await add("no cty", "decryption_failed", seal(inner, { cty: undefined }));
+  await add("another recipient", "decryption_failed", seal(inner, { pair: stranger }));
+  await add("a tag with a bit changed", "decryption_failed", good.replace(/.{2}$/, (end) => (end === "AA" ? "BA" : "AA")));
+  await add("a header with another kid", "decryption_failed", [base64url(JSON.stringify({ alg: "RSA-OAEP-256", enc: "A256GCM", cty: "JWT", kid: "jwk" })), ...good.split(".").slice(1)].join("."));
+  await add("content that is no token", "token_malformed", seal("{}"));
+  await add("a token twice encrypted", "token_encrypted", seal(good));
+  await add("a forged token inside", "signature_invalid", seal(forged));
+  await add("an expired token inside", "token_expired", seal(expired));
+  await add("a token that is not encrypted", "ok", inner);
+  return { keys, good, cases };
 }
 
 /** The example of RFC 7515 A.3. */

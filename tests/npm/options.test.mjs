@@ -1,6 +1,7 @@
 // The table of options: its messages, exactly, and its agreement with the core and the types.
 
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { it } from "node:test";
@@ -24,6 +25,10 @@ function messageOf(call) {
   }
   return undefined;
 }
+
+const pair = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const privateKey = pair.privateKey.export({ type: "pkcs8", format: "pem" });
+const publicKey = pair.publicKey.export({ format: "jwk" });
 
 const circular = {};
 circular.keys = circular;
@@ -64,6 +69,18 @@ it("wrong options have these messages", () => {
     [{ ...base, origins: "https://a.example" }, "origins has no effect: dpop is off"],
     [{ ...base, dpop: "off", replayStore: { use() {} } }, "replayStore has no effect: dpop is off"],
     [{ ...id, dpop: "off" }, "dpop is for access tokens"],
+    [{ ...base, decryptionKeys: {} }, "decryptionKeys must be an array of objects"],
+    [{ ...base, decryptionKeys: [] }, "decryptionKeys must not be empty"],
+    [{ ...base, decryptionKeys: [privateKey] }, "decryptionKeys[0] must be an object"],
+    [{ ...base, decryptionKeys: [{ kid: "a" }] }, "decryptionKeys[0].key is missing"],
+    [{ ...base, decryptionKeys: [{ key: undefined }] }, "decryptionKeys[0].key is no private key: it must be PKCS#8 in PEM (BEGIN PRIVATE KEY) or a JWK"],
+    [{ ...base, decryptionKeys: [{ key: circular }] }, "decryptionKeys[0].key must be plain JSON"],
+    [{ ...base, decryptionKeys: [{ key: publicKey }] }, "decryptionKeys[0].key is a public key: the private one is needed here"],
+    [{ ...base, decryptionKeys: [{ key: privateKey }, { key: { ...publicKey, d: "AQ", use: "sig" } }] }, "decryptionKeys[1].key is not for decryption by its use, key_ops or alg"],
+    [{ ...base, decryptionKeys: [{ key: privateKey, kid: 1 }] }, "decryptionKeys[0].kid must be a string"],
+    [{ ...base, decryptionKeys: [{ key: privateKey, alg: "RSA1_5" }] }, "decryptionKeys[0].alg must be one of RSA-OAEP-256, RSA-OAEP-384, RSA-OAEP-512, RSA-OAEP"],
+    [{ ...base, decryptionKeys: [{ key: privateKey }, { key: privateKey, alg: "RSA-OAEP" }] }, "decryptionKeys[1].key has the same kid as another key"],
+    [{ ...id, decryptionKeys: [{ key: privateKey }] }, "decryptionKeys is for access tokens"],
     [{ ...base, fetch: null }, "fetch must be a function"],
     [{ ...base, now: undefined }, "now must be a function"],
     [{ ...base, scopes: "a b" }, "scopes must be a single scope, without spaces"],

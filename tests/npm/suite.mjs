@@ -103,7 +103,7 @@ export async function suite(edgeward, fixtures) {
     const verifier = createVerifier(curves);
     const error = await errorOf(async () => verifier.verifySync(token));
     equal(`${error.code} ${error.status}`, "async_required 500");
-    equal(error.message, "verifySync cannot verify ES256, ES384 or EdDSA: the platform does so asynchronously; await verify() instead");
+    equal(error.message, "verifySync cannot verify ES256, ES384 or EdDSA, nor decrypt: the platform does so asynchronously; await verify() instead");
     const forged = `${token.split(".").slice(0, 2).join(".")}.AAAA`;
     equal(await codeOf(async () => verifier.verifySync(forged)), "signature_invalid", "as far as it can tell");
     equal((await verifier.verify(token)).header.alg, "ES256");
@@ -135,6 +135,53 @@ export async function suite(edgeward, fixtures) {
     Object.defineProperty(globalThis, "crypto", { configurable: true, value: {} });
     const error = await errorOf(() => createVerifier(curves).verify(token)).finally(() => Object.defineProperty(globalThis, "crypto", subtle));
     equal(`${error.code} ${error.status}`, "algorithm_unsupported 503");
+  });
+
+  // --- encrypted tokens -------------------------------------------------------------------------------------------
+
+  const { keys: decryptionKeys, good: sealed, cases: sealedCases } = fixtures.encrypted;
+  const decrypting = createVerifier({ ...fixed, decryptionKeys });
+  for (const { name, expect, token } of sealedCases) {
+    await test(`encrypted: ${name}`, async () => {
+      const cold = createVerifier({ ...fixed, decryptionKeys });
+      const isEncrypted = token.split(".").length === 5;
+      equal(await codeOf(async () => cold.verifySync(token)), isEncrypted ? "async_required" : expect, "verifySync");
+      equal(await codeOf(() => decrypting.verify(token)), expect);
+      equal(await codeOf(() => decrypting.verify(token)), expect, "the second time");
+      equal(await codeOf(async () => decrypting.verifySync(token)), expect === "ok" ? "ok" : "async_required", "verifySync, then");
+    });
+  }
+
+  await test("an encrypted token counts as it came, with the header and claims of the token inside", async () => {
+    const token = await decrypting.verify(sealed);
+    equal(token.token, sealed);
+    equal(`${token.header.alg} ${token.header.kid} ${token.payload.sub}`, "RS256 first user-1");
+    equal((await decrypting.authenticate({ headers: { authorization: `Bearer ${sealed}` } })).payload.sub, "user-1");
+    equal(await codeOf(() => decrypting.verify(sealed, { scopes: "missing" })), "insufficient_scope");
+    equal(await codeOf(() => createVerifier(fixed).verify(sealed)), "token_encrypted");
+    equal(await codeOf(async () => createVerifier(fixed).verifySync(sealed)), "token_encrypted");
+  });
+
+  await test("without a cache, an encrypted token is decrypted each time", async () => {
+    const verifier = createVerifier({ ...fixed, decryptionKeys, cacheSize: 0 });
+    equal(await codeOf(() => verifier.verify(sealed)), "ok");
+    equal(await codeOf(async () => verifier.verifySync(sealed)), "async_required");
+    equal(await codeOf(() => verifier.verify(sealed)), "ok");
+  });
+
+  await test("an encrypted token of a cold verifier waits for the keys", async () => {
+    const fetch = async () => new Response(JSON.stringify(jwks));
+    const verifier = createVerifier({ ...base, jwksUri: `${issuer}keys`, fetch, decryptionKeys });
+    equal((await Promise.all([1, 2, 3].map(() => codeOf(() => verifier.verify(sealed))))).join(), "ok,ok,ok");
+  });
+
+  await test("a platform that cannot decrypt is the cause of the refusal", async () => {
+    const subtle = Object.getOwnPropertyDescriptor(globalThis, "crypto");
+    if (subtle?.configurable !== true) return;
+    Object.defineProperty(globalThis, "crypto", { configurable: true, value: {} });
+    const error = await errorOf(() => createVerifier({ ...fixed, decryptionKeys }).verify(sealed)).finally(() => Object.defineProperty(globalThis, "crypto", subtle));
+    equal(`${error.code} ${error.status} ${error.cause?.message}`, "decryption_failed 401 Web Crypto cannot decrypt here");
+    equal((await errorOf(() => decrypting.verify(sealedCases.find(({ name }) => name === "another recipient").token))).cause, undefined);
   });
 
   // --- tokens -----------------------------------------------------------------------------------------------------

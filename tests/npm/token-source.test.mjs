@@ -2,10 +2,12 @@
 // with a real one.
 
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { inspect } from "node:util";
+import { calculateJwkThumbprint, decodeProtectedHeader, jwtVerify } from "jose";
 import { createTokenSource, TokenSourceError } from "../../pkg/src/token-source.js";
 import { CLIENT_SECRET, OTHER_AUDIENCE, startProvider } from "../node/support/provider.mjs";
 import { startOrigin } from "../node/support/origin.mjs";
@@ -162,6 +164,105 @@ describe("a token", () => {
   });
 });
 
+describe("a client with a key", () => {
+  const issuer = "https://tenant.example.com/";
+  const pem = (pair) => pair.privateKey.export({ type: "pkcs8", format: "pem" });
+  const jwk = (pair) => pair.privateKey.export({ format: "jwk" });
+  const [rsa, next] = [1, 2].map(() => generateKeyPairSync("rsa", { modulusLength: 2048 }));
+  const [p256, p384, ed25519] = [["ec", { namedCurve: "P-256" }], ["ec", { namedCurve: "P-384" }], ["ed25519"]].map((of) => generateKeyPairSync(...of));
+  const keyed = { tokenEndpoint: undefined, issuer, clientSecret: undefined, clientAuth: "private_key_jwt" };
+  const discovering = (answer = () => json({ access_token: "a-token", token_type: "Bearer" })) =>
+    provider((request) => (request.url === ENDPOINT ? answer(request) : json({ issuer, token_endpoint: ENDPOINT })));
+
+  for (const [what, pair, privateKey, alg, privateKeyAlg] of [
+    ["RSA", rsa, pem(rsa), "RS256"],
+    ["RSA, in one line", rsa, pem(rsa).replaceAll("\n", "\\n"), "RS256"],
+    ["RSA, for RS384", rsa, pem(rsa), "RS384", "RS384"],
+    ["RSA, for PS256", rsa, pem(rsa), "PS256", "PS256"],
+    ["P-256", p256, pem(p256), "ES256"],
+    ["P-384", p384, pem(p384), "ES384"],
+    ["Ed25519", ed25519, pem(ed25519), "EdDSA"],
+    ["an RSA JWK", rsa, { ...jwk(rsa), use: "sig", ext: false }, "RS256"],
+    ["an RSA JWK for PS256", rsa, { ...jwk(rsa), alg: "PS256", key_ops: ["sign"] }, "PS256"],
+    ["a JWK in JSON", p256, JSON.stringify(jwk(p256)), "ES256"],
+    ["an Ed25519 JWK", ed25519, jwk(ed25519), "EdDSA"],
+  ]) {
+    it(`(${what}) signs an assertion for each request, for the issuer and a minute`, async () => {
+      const one = discovering();
+      const source = one.source({ ...keyed, privateKey, privateKeyAlg });
+      for (let call = 0; call < 2; call += 1) {
+        await source.getToken();
+        one.seconds += 3600;
+      }
+      one.seconds -= 3600;
+      const forms = one.requests.filter(({ url }) => url === ENDPOINT).map(({ form }) => form);
+      const ids = new Set();
+      for (const [index, { client_assertion: assertion, ...form }] of forms.entries()) {
+        assert.deepEqual(form, {
+          grant_type: "client_credentials", audience: "https://orders.example.com", scope: "read:orders", client_id: "client-1",
+          client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        });
+        const iat = one.seconds - 3600 * (1 - index);
+        const { payload, protectedHeader } = await jwtVerify(assertion, pair.publicKey, { currentDate: new Date(1000 * iat), audience: issuer });
+        assert.deepEqual(protectedHeader, { alg, typ: "JWT", kid: await calculateJwkThumbprint(pair.publicKey.export({ format: "jwk" })) });
+        const { jti, ...claims } = payload;
+        assert.deepEqual(claims, { sub: "client-1", iss: "client-1", aud: issuer, iat, exp: iat + 60 });
+        ids.add(jti);
+      }
+      assert.equal(ids.size, 2);
+      assert.ok(!inspect(source, { depth: 9, showHidden: true }).includes("PRIVATE"));
+    });
+  }
+
+  it("names its key by the kid of the JWK", async () => {
+    const one = discovering();
+    await one.source({ ...keyed, privateKey: { ...jwk(p256), kid: "of the client" } }).getToken();
+    assert.equal(decodeProtectedHeader(one.requests.at(-1).form.client_assertion).kid, "of the client");
+  });
+
+  it("signs with the next key if the provider refuses the first, and no third is tried", async () => {
+    const kid = await calculateJwkThumbprint(next.publicKey.export({ format: "jwk" }));
+    const one = discovering(({ form }) =>
+      decodeProtectedHeader(form.client_assertion).kid === kid ? json({ access_token: "a-token", token_type: "Bearer" }) : json({ error: "invalid_client" }, { status: 401 }));
+    assert.equal(await one.source({ ...keyed, privateKey: [pem(rsa), pem(next)] }).getToken(), "a-token");
+    assert.equal(await codeOf(one.source({ ...keyed, privateKey: [pem(rsa), pem(p256), pem(next)] }).getToken()), "upstream_token_refused 1 invalid_client");
+    assert.equal(one.requests.length, 6);
+  });
+
+  it("sends nothing if the platform refuses its key", async () => {
+    const one = discovering();
+    for (const privateKey of [{ ...jwk(p256), x: jwk(p384).x }, pem(generateKeyPairSync("rsa", { modulusLength: 1024 }))]) {
+      assert.equal(await codeOf(one.source({ ...keyed, privateKey }).getToken()), "upstream_token_unavailable 1");
+    }
+    assert.deepEqual(one.requests.map(({ url }) => url === ENDPOINT), [false, false]);
+  });
+
+  for (const [what, change, message] of [
+    ["no key", { privateKey: undefined }, /^privateKey must be a private key/],
+    ["no key in a list", { privateKey: [] }, /^privateKey must not be empty/],
+    ["a public key", { privateKey: rsa.publicKey.export({ format: "jwk" }) }, /^privateKey must be a private key/],
+    ["another form of PEM", { privateKey: rsa.privateKey.export({ type: "pkcs1", format: "pem" }) }, /^privateKey must be a private key: PKCS#8/],
+    ["broken JSON", { privateKey: "{" }, /^privateKey is not JSON/],
+    ["broken base64", { privateKey: pem(rsa).replace("MII", "MII=") }, /^privateKey is not base64/],
+    ["another curve", { privateKey: pem(generateKeyPairSync("ec", { namedCurve: "P-521" })) }, /^privateKey must be an RSA, P-256, P-384 or Ed25519 key/],
+    ["another curve of a JWK", { privateKey: jwk(generateKeyPairSync("x25519")) }, /^privateKey must be an RSA, P-256, P-384 or Ed25519 key/],
+    ["a key for encryption", { privateKey: { ...jwk(rsa), use: "enc" } }, /^privateKey is not for signing/],
+    ["a key for other operations", { privateKey: { ...jwk(rsa), key_ops: ["decrypt"] } }, /^privateKey is not for signing/],
+    ["a kid that is a number", { privateKey: { ...jwk(rsa), kid: 1 } }, /^privateKey has a kid/],
+    ["the algorithm of another type", { privateKey: pem(p256), privateKeyAlg: "RS256" }, /^privateKey cannot sign with RS256/],
+    ["two algorithms", { privateKey: { ...jwk(rsa), alg: "RS256" }, privateKeyAlg: "PS256" }, /^privateKey is for RS256/],
+    ["an unknown algorithm", { privateKeyAlg: "HS256" }, /^privateKeyAlg must be one of/],
+    ["a secret, too", { clientSecret: SECRET }, /^clientSecret has no effect/],
+    ["no issuer", { issuer: undefined, tokenEndpoint: ENDPOINT }, /needs issuer/],
+    ["a key and another method", { clientAuth: undefined, clientSecret: SECRET }, /^privateKey has no effect/],
+    ["an algorithm and another method", { clientAuth: undefined, clientSecret: SECRET, privateKey: undefined, privateKeyAlg: "RS256" }, /^privateKeyAlg has no effect/],
+  ]) {
+    it(`with ${what} is refused, by name`, () => {
+      assert.throws(() => createTokenSource({ ...OPTIONS, ...keyed, privateKey: pem(rsa), ...change }), (error) => error.code === "options_invalid" && message.test(error.message));
+    });
+  }
+});
+
 describe("responses", () => {
   for (const { name, status, type, body, reused_s: reused, failure } of JSON.parse(readFileSync(join(import.meta.dirname, "../flows/upstream_tokens.json")))) {
     it(`with ${name} are read as the gateway reads them`, async () => {
@@ -280,6 +381,35 @@ describe("options", () => {
 });
 
 describe("a real provider", () => {
+  it("accepts the assertions of a client with a key, and each of them once", async () => {
+    const real = await startProvider();
+    try {
+      const pairs = [generateKeyPairSync("rsa", { modulusLength: 2048 }), generateKeyPairSync("ec", { namedCurve: "P-256" })];
+      const { keys } = { keys: await Promise.all(pairs.map(async ({ publicKey }) => ({ ...publicKey.export({ format: "jwk" }), kid: await calculateJwkThumbprint(publicKey.export({ format: "jwk" })) }))) };
+      for (const [index, alg] of ["PS256", "ES256"].entries()) {
+        real.setClient("service", {
+          grant_types: ["client_credentials"], redirect_uris: [], response_types: [], client_secret: undefined,
+          token_endpoint_auth_method: "private_key_jwt", token_endpoint_auth_signing_alg: alg, jwks: { keys },
+        });
+        const privateKey = pairs[index].privateKey.export({ type: "pkcs8", format: "pem" });
+        const options = { issuer: real.issuer, clientId: "service", clientAuth: "private_key_jwt", privateKey, privateKeyAlg: alg, resource: OTHER_AUDIENCE, scope: "read:items" };
+        let form;
+        const recording = (url, init) => {
+          if (init.method === "POST") form = init.body;
+          return fetch(url, init);
+        };
+        const token = await createTokenSource({ ...options, fetch: recording }).getToken();
+        assert.equal(JSON.parse(Buffer.from(token.split(".")[1], "base64url")).aud, OTHER_AUDIENCE);
+        const replay = await fetch(`${real.issuer}${real.issuer.endsWith("/") ? "" : "/"}token`, { method: "POST", headers: { "content-type": "application/x-www-form-urlencoded" }, body: form });
+        assert.deepEqual([replay.status, (await replay.json()).error], [401, "invalid_client"]);
+        const stranger = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ type: "pkcs8", format: "pem" });
+        assert.equal(await codeOf(createTokenSource({ ...options, privateKey: stranger, privateKeyAlg: "PS256" }).getToken()), "upstream_token_refused 1 invalid_client");
+      }
+    } finally {
+      await real.stop();
+    }
+  });
+
   it("issues one token for all calls of fetch, which is sent to the named origin only", async () => {
     const [real, origin, elsewhere] = await Promise.all([startProvider(), startOrigin(), startOrigin()]);
     try {

@@ -10,7 +10,9 @@ use edgeward::host::{
 };
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
-use edgeward::oidc::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob};
+use edgeward::oidc::{
+    CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob, SharedAction, SharedMessage, SharedResponse,
+};
 use js_sys::futures::{JsFuture, future_to_promise};
 use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::JsValue;
@@ -44,11 +46,10 @@ extern "C" {
     ) -> Promise;
     #[wasm_bindgen(method)]
     fn sleep(this: &JsHost, millis: u32) -> Promise;
-    /// Returns a promise of whether a signature is genuine; of `undefined` if the key is refused, and of null if the engine cannot
-    /// verify it.
+    /// Returns a promise of a verdict's number.
     #[wasm_bindgen(method, js_name = verifySignature)]
     fn verify_signature(this: &JsHost, algorithm: &str, key: Vec<u8>, message: &str, signature: Vec<u8>) -> Promise;
-    /// Returns a promise of the content of a token; of `undefined` if it cannot be decrypted, and of null if Node cannot use the key.
+    /// Returns a promise of the content of a token, or of the number of the failure.
     #[wasm_bindgen(method)]
     fn decrypt(
         this: &JsHost,
@@ -59,7 +60,7 @@ extern "C" {
         content: Vec<u8>,
         aad: &str,
     ) -> Promise;
-    /// Returns a promise of a signature; of `undefined` if the key is refused, and of null if Node cannot sign with it.
+    /// Returns a promise of a signature, or of the number of the failure.
     #[wasm_bindgen(method)]
     fn sign(this: &JsHost, algorithm: &str, key: &str, message: &str) -> Promise;
     #[wasm_bindgen(method)]
@@ -68,7 +69,11 @@ extern "C" {
     fn get_random_values(buffer: &Uint8Array);
 }
 
-/// The host of one command. It has no edge cache and no coordinator of sessions.
+/// The numbers in place of a result (`bindings/worker/src/web_crypto.js`): the content cannot be decrypted, the key is refused.
+const NOT_DECRYPTED: f64 = 0.0;
+const KEY_REFUSED: f64 = 2.0;
+
+/// The host of one command. It has no edge cache, no coordinator of sessions, and its shared records are empty: nothing was revoked.
 #[derive(Clone)]
 pub(crate) struct CommandHost(Rc<JsHost>);
 
@@ -124,29 +129,34 @@ impl Host for CommandHost {
     async fn verify_signature(&self, check: SignatureCheck) -> SignatureVerdict {
         let SignatureCheck { algorithm, key, message, signature } = check;
         let verdict = JsFuture::from(self.0.verify_signature(algorithm.name(), key, &message, signature)).await;
-        match verdict {
-            Ok(verdict) if verdict.is_undefined() => SignatureVerdict::KeyRefused,
-            Ok(verdict) if verdict == true => SignatureVerdict::Valid,
-            Ok(verdict) if verdict == false => SignatureVerdict::Invalid,
+        match verdict.ok().and_then(|verdict| verdict.as_f64()) {
+            Some(1.0) => SignatureVerdict::Valid,
+            Some(0.0) => SignatureVerdict::Invalid,
+            Some(KEY_REFUSED) => SignatureVerdict::KeyRefused,
             _ => SignatureVerdict::Unsupported,
         }
     }
 
     async fn decrypt(&self, request: DecryptRequest) -> Result<Vec<u8>, DecryptError> {
         let DecryptRequest { algorithm, encryption, key, encrypted_key, content, aad } = request;
-        match JsFuture::from(self.0.decrypt(algorithm, encryption, &key, encrypted_key, content, &aad)).await {
-            Ok(content) if content.is_undefined() => Err(DecryptError::Failed),
-            Ok(content) if !content.is_null() => Ok(Uint8Array::from(content).to_vec()),
-            _ => Err(DecryptError::KeyRefused),
+        let content = JsFuture::from(self.0.decrypt(algorithm, encryption, &key, encrypted_key, content, &aad)).await;
+        let content = content.map_err(|_| DecryptError::Unsupported)?;
+        match content.as_f64() {
+            None => Ok(Uint8Array::from(content).to_vec()),
+            Some(NOT_DECRYPTED) => Err(DecryptError::Failed),
+            Some(KEY_REFUSED) => Err(DecryptError::KeyRefused),
+            Some(_) => Err(DecryptError::Unsupported),
         }
     }
 
     async fn sign(&self, request: SignRequest) -> Result<Vec<u8>, SignError> {
         let SignRequest { algorithm, key, message } = request;
-        match JsFuture::from(self.0.sign(algorithm.name(), &key, &message)).await {
-            Ok(signature) if signature.is_undefined() => Err(SignError::KeyRefused),
-            Ok(signature) if !signature.is_null() => Ok(Uint8Array::from(signature).to_vec()),
-            _ => Err(SignError::Unsupported),
+        let signature = JsFuture::from(self.0.sign(algorithm.name(), &key, &message)).await;
+        let signature = signature.map_err(|_| SignError::Unsupported)?;
+        match signature.as_f64() {
+            None => Ok(Uint8Array::from(signature).to_vec()),
+            Some(KEY_REFUSED) => Err(SignError::KeyRefused),
+            Some(_) => Err(SignError::Unsupported),
         }
     }
 
@@ -184,5 +194,17 @@ impl LoginHost for CommandHost {
 
     async fn coordinate(&self, _: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> {
         Err(Unreachable::Network)
+    }
+
+    fn has_shared_records(&self) -> bool {
+        true
+    }
+
+    /// There is no record of anything, and none is written.
+    async fn share(&self, message: SharedMessage) -> Result<SharedResponse, Unreachable> {
+        match message.action {
+            SharedAction::Record => Err(Unreachable::Network),
+            SharedAction::Once | SharedAction::Read => Ok(SharedResponse { status: 200, text: String::new() }),
+        }
     }
 }

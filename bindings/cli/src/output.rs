@@ -127,12 +127,19 @@ pub(crate) fn explanation(explanation: &Explanation) -> String {
         json.member("auth", Some(route.auth));
         json.member("credentials", Some(route.credentials));
         json.member("integration", Some(route.integration));
+        json.plain("observe", &route.only_observes);
         json.0.push('}');
     }
     json.name("checks");
     json.0.push_str(&objects(explanation.checks.iter(), |json, check| {
         json.member("name", Some(&check.name));
-        json.plain("passed", &check.failure.is_none());
+        match check.undecided {
+            None => json.plain("passed", &check.failure.is_none()),
+            Some(undecided) => {
+                json.member("passed", None);
+                json.member("undecided", Some(undecided.name()));
+            }
+        }
         json.member("expected", Some(&check.expected));
         json.member("found", Some(&check.found));
         if let Some((code, message)) = &check.failure {

@@ -7,7 +7,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use atomic_refcell::{AtomicRefCell, AtomicRefMut};
-use edgeward::host::{Host, Level, SignatureCheck, SignatureVerdict, Spawn};
+use edgeward::host::{DecryptError, DecryptRequest, Host, Level, SignatureCheck, SignatureVerdict, Spawn};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::json::push_quoted;
 use edgeward::jwk::KeyJob;
@@ -22,6 +22,7 @@ pub(crate) enum Response {
     Sent(Result<Incoming, Unreachable>),
     Edge(Vec<u8>),
     Signature(SignatureVerdict),
+    Decrypted(Result<Vec<u8>, DecryptError>),
 }
 
 /// The task that is being polled.
@@ -223,6 +224,17 @@ impl Host for JsHost {
             |response| match response {
                 Response::Signature(verdict) => verdict,
                 _ => SignatureVerdict::Unsupported,
+            },
+        )
+    }
+
+    fn decrypt(&self, request: DecryptRequest) -> impl Future<Output = Result<Vec<u8>, DecryptError>> {
+        self.request(
+            "decrypt",
+            |outbox| messages::decrypt_request(outbox, &request),
+            |response| match response {
+                Response::Decrypted(content) => content,
+                _ => Err(DecryptError::Unsupported),
             },
         )
     }

@@ -137,7 +137,8 @@ pub fn max_token_bytes() -> usize {
 }
 
 /// Creates a verifier from options, `len` bytes of JSON, and returns its number. Zero or less if they cannot be used: the lowest three
-/// bits of the negated value are the reason, the others the index of the issuer concerned.
+/// bits of the negated value are the reason, the others the index of the issuer or key concerned; the output is the text of the core, if
+/// there is one.
 #[wasm_bindgen]
 pub fn create(len: usize) -> f64 {
     let state = &mut *state();
@@ -147,7 +148,10 @@ pub fn create(len: usize) -> f64 {
             let (checker, host) = (Arc::new(checker), Arc::new(JsHost::new()));
             state.verifiers.insert(Entry { checker, host, tasks: Tasks::new() })
         }
-        Err(invalid) => -f64::from((invalid.issuer as u32) << 3 | invalid.reason as u32),
+        Err(invalid) => {
+            state.verdict.text = invalid.message.into_owned();
+            -f64::from((invalid.index as u32) << 3 | invalid.reason as u32)
+        }
     }
 }
 

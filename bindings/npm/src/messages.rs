@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use edgeward::error::VerifyError;
-use edgeward::host::{SignatureCheck, SignatureVerdict};
+use edgeward::host::{DecryptError, DecryptRequest, SignatureCheck, SignatureVerdict};
 use edgeward::http::Reply;
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, Unreachable};
 use edgeward::json::{Document, Number, Value, push_quoted};
@@ -164,13 +164,20 @@ pub(crate) fn signature_check(output: &mut String, check: &SignatureCheck) {
     Json(output).raw(&base64url::encode(&check.signature)).raw(r#"","message":"#).text(&check.message).raw("}");
 }
 
+pub(crate) fn decrypt_request(output: &mut String, request: &DecryptRequest) {
+    let DecryptRequest { algorithm, encryption, key, encrypted_key, content, aad } = request;
+    Json(output).raw(r#"{"algorithm":""#).raw(algorithm).raw(r#"","encryption":""#).raw(encryption);
+    Json(output).raw(r#"","key":"#).text(key).raw(r#","encryptedKey":""#).raw(&base64url::encode(encrypted_key));
+    Json(output).raw(r#"","content":""#).raw(&base64url::encode(content)).raw(r#"","aad":"#).text(aad).raw("}");
+}
+
 pub(crate) fn number(output: &mut String, number: i64) {
     Json(output).number(number);
 }
 
 /// Reads a response of JavaScript. `kind` 0: done, without a value; 1: the bytes of an edge cache entry; 2: no response, because the
 /// network failed; 3: a response, its status and headers as JSON, then its body; 4: given up before there was a whole response; 5 to 7: a
-/// signature that is genuine, that is not, or whose key is refused.
+/// signature that is genuine, that is not, or whose key is refused; 8: the decrypted content of a token; 9: it cannot be decrypted.
 pub(crate) fn read_response(kind: u32, head: &[u8], body: &[u8]) -> Response {
     match kind {
         0 => Response::Done,
@@ -180,6 +187,8 @@ pub(crate) fn read_response(kind: u32, head: &[u8], body: &[u8]) -> Response {
         5 => Response::Signature(SignatureVerdict::Valid),
         6 => Response::Signature(SignatureVerdict::Invalid),
         7 => Response::Signature(SignatureVerdict::KeyRefused),
+        8 => Response::Decrypted(Ok(body.to_vec())),
+        9 => Response::Decrypted(Err(DecryptError::Failed)),
         _ => Response::Sent(Err(Unreachable::Network)),
     }
 }

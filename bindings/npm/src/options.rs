@@ -1,6 +1,7 @@
 //! Options in the normal form that `pkg/src/options.js` makes: that table holds the rules, this module only parses. Anything else is
 //! refused.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -8,13 +9,13 @@ use core::cell::Cell;
 use edgeward::Verifier;
 use edgeward::dpop::Acceptance;
 use edgeward::json::{Document, Number, Object, Value};
-use edgeward::jwk::{InvalidJwkSet, JwkSet, KeyCache, KeySource};
+use edgeward::jwk::{DecryptionKey, InvalidJwkSet, JwkSet, KeyCache, KeySource};
 use edgeward::jwt::{Algorithm, Any, ClaimPath, ClaimRule, Policy, Profile, Requirements, Roles, Tenants};
 use edgeward::limits;
 
 use crate::checker::Checker;
 
-/// Why options cannot be used. JavaScript has the texts.
+/// Why options cannot be used. JavaScript has the texts, but for those of the core.
 #[derive(Clone, Copy)]
 pub(crate) enum Reason {
     /// Not the normal form.
@@ -24,16 +25,22 @@ pub(crate) enum Reason {
     NotAKeySet,
     /// The URL of the keys is not https.
     NotHttps,
+    /// A key that cannot decrypt, with a text of the core.
+    DecryptionKey,
 }
 
-/// Options that cannot be used: why, and the index of the issuer concerned.
-#[derive(Clone, Copy)]
+/// Options that cannot be used: why, and the index of the issuer or key concerned.
 pub(crate) struct InvalidOptions {
     pub(crate) reason: Reason,
-    pub(crate) issuer: usize,
+    pub(crate) index: usize,
+    pub(crate) message: Cow<'static, str>,
 }
 
-const FORM: InvalidOptions = InvalidOptions { reason: Reason::Form, issuer: 0 };
+impl InvalidOptions {
+    fn new(reason: Reason, index: usize) -> Self {
+        Self { reason, index, message: "".into() }
+    }
+}
 
 /// What one call requires beyond the verifier's policy.
 #[derive(Default)]
@@ -61,32 +68,53 @@ impl PerCall {
 
 /// Makes a verifier from its options.
 pub(crate) fn parse(text: &[u8]) -> Result<Checker, InvalidOptions> {
-    read(text, |options| Some(checker(options))).unwrap_or(Err(FORM))
+    read(text, |options| Some(checker(options))).unwrap_or_else(|| Err(form()))
+}
+
+fn form() -> InvalidOptions {
+    InvalidOptions::new(Reason::Form, 0)
 }
 
 fn checker(options: Options<'_>) -> Result<Checker, InvalidOptions> {
     let requirements = options.requirements();
     let mut verifier: Option<Verifier<Any>> = None;
     for (index, issuer) in options.objects("issuers").enumerate() {
-        let policy = policy(options, issuer).ok_or(FORM)?.require(requirements.clone());
-        let keys =
-            key_cache(options, issuer, policy.issuer()).map_err(|reason| InvalidOptions { reason, issuer: index })?;
+        let policy = policy(options, issuer).ok_or_else(form)?.require(requirements.clone());
+        let keys = key_cache(options, issuer, policy.issuer()).map_err(|reason| InvalidOptions::new(reason, index))?;
         verifier = Some(match verifier {
             None => Verifier::new(policy, keys),
             Some(verifier) => verifier.and_issuer(policy, keys),
         });
     }
-    let mut verifier = verifier.ok_or(FORM)?;
+    let mut verifier = verifier.ok_or_else(form)?;
     if let Some(entries) = options.number("cacheSize") {
         verifier = verifier.cache_entries(entries as usize);
+    }
+    let keys = decryption_keys(options)?;
+    if !keys.is_empty() {
+        verifier = verifier.decrypt_with(keys);
     }
     let dpop = match options.str("dpop") {
         None | Some("off") => Acceptance::Off,
         Some("allowed") => Acceptance::Allowed,
         Some("required") => Acceptance::Required,
-        Some(_) => return Err(FORM),
+        Some(_) => return Err(form()),
     };
     Ok(Checker { verifier, requirements, dpop })
+}
+
+fn decryption_keys(options: Options<'_>) -> Result<Vec<DecryptionKey>, InvalidOptions> {
+    let mut keys: Vec<DecryptionKey> = Vec::new();
+    for (index, key) in options.objects("decryptionKeys").enumerate() {
+        let invalid = |message| InvalidOptions { message, ..InvalidOptions::new(Reason::DecryptionKey, index) };
+        let key = DecryptionKey::parse(key.str("key").unwrap_or_default(), key.str("kid"), key.str("alg"));
+        let key = key.map_err(invalid)?;
+        if keys.iter().any(|other| other.kid() == key.kid()) {
+            return Err(invalid("has the same kid as another key".into()));
+        }
+        keys.push(key);
+    }
+    Ok(keys)
 }
 
 /// The policy for tokens of one issuer; `None` if its options are not in the normal form.

@@ -61,6 +61,13 @@ extern "C" {
     fn edge_get(key: &str, limit: usize) -> Promise;
     #[wasm_bindgen(js_name = edgePut)]
     fn edge_put(key: &str, value: &str, max_age_s: f64) -> Promise;
+    /// Returns a promise of the status and text of a Durable Object's response.
+    #[wasm_bindgen(catch, js_name = askCoordinator)]
+    fn ask_coordinator(env: &JsValue, name: &str, action: &str, text: &str, millis: u32) -> Result<Promise, JsValue>;
+}
+
+#[wasm_bindgen(module = "/src/web_crypto.js")]
+extern "C" {
     /// Returns a promise of a verdict's number.
     #[wasm_bindgen(js_name = verifySignature)]
     fn verify_signature(algorithm: &str, key: Vec<u8>, message: &str, signature: Vec<u8>) -> Promise;
@@ -75,18 +82,15 @@ extern "C" {
     ) -> Promise;
     /// Returns a promise of a signature, or of the number of the failure.
     fn sign(algorithm: &str, key: &str, message: &str) -> Promise;
-    /// Returns a promise of the status and text of a Durable Object's response.
-    #[wasm_bindgen(catch, js_name = askCoordinator)]
-    fn ask_coordinator(env: &JsValue, name: &str, action: &str, text: &str, millis: u32) -> Result<Promise, JsValue>;
 }
 
 /// The number that `send` of `host.js` returns for a network failure.
 const NETWORK_FAILED: f64 = 0.0;
 
-/// The number that `sign` and `decrypt` of `host.js` return if the key is refused.
+/// The number that the functions of `web_crypto.js` return if the key is refused.
 const KEY_REFUSED: f64 = 2.0;
 
-/// The number that `decrypt` of `host.js` returns if the content cannot be decrypted.
+/// The number that `decrypt` of `web_crypto.js` returns if the content cannot be decrypted.
 const NOT_DECRYPTED: f64 = 0.0;
 
 thread_local! {
@@ -210,7 +214,7 @@ impl Host for WorkerHost {
         match verdict.ok().and_then(|verdict| verdict.as_f64()) {
             Some(1.0) => SignatureVerdict::Valid,
             Some(0.0) => SignatureVerdict::Invalid,
-            Some(2.0) => SignatureVerdict::KeyRefused,
+            Some(KEY_REFUSED) => SignatureVerdict::KeyRefused,
             _ => SignatureVerdict::Unsupported,
         }
     }

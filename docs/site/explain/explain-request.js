@@ -33,7 +33,7 @@ export async function explainRequest({ config, variables, method, url: target, t
     const clock = instant(time);
     const host = new OfflineHost({ issuers, keySet: keySet.trim() === "" ? undefined : keySet, clock });
     const result = await explain(configuration, { method, url, headers }, host);
-    const isUndecided = host.missing.size > 0 && result.checks.some(({ name, passed }) => name === "keys" && !passed);
+    const isUndecided = host.missing.size > 0 && result.checks.some(({ name, passed }) => name === "keys" && passed === false);
     return {
       problems,
       result: isUndecided ? undecided(result) : result,

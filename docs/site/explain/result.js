@@ -43,7 +43,7 @@ export function show(output, { problems, result, ...more }, goTo) {
       more.missing.length > 0 && missingKeys(more.missing),
       problems.length > 0 && section("Configuration", listOf(problems, goTo)),
       readings.length > 0 && section("Path", readingsOf(readings)),
-      route !== undefined && section("Route", element("p", {}, code(route.path), `: auth ${route.auth}, credentials ${route.credentials}, integration ${route.integration}`)),
+      route !== undefined && section("Route", element("p", {}, code(route.path), `: auth ${route.auth}, credentials ${route.credentials}, integration ${route.integration}${route.observe ? ", only observes" : ""}`)),
       checks.length > 0 && section("Checks", element("ol", { class: "checks" }, checks.map(checkOf))),
       headersOf(verdict),
       more.hasUsedKeys && usedKeys(more.keys),
@@ -70,12 +70,12 @@ const explained = (name) => element("a", { href: `troubleshooting.html#:~:text=$
 function verdictOf({ checks, verdict }, { passes }) {
   const observed = verdict.observed === undefined ? undefined : element("span", {}, "The route only observes: ", explained(verdict.observed), " would have been refused.");
   if (verdict.undecided) return banner("unknown", "Undecided: the token cannot be checked without the key set");
-  if (verdict.asksProvider) return banner("unknown", "The gateway would ask the provider", "For a login step, userinfo, or a session that is due, the explanation ends here.");
+  if (verdict.asksProvider) return banner("unknown", "The gateway would ask the provider", "For a login step, userinfo, an opaque token, a token for an upstream, or a session that is due, the explanation ends here.");
   if (verdict.forwarded) {
     const to = [verdict.binding === undefined ? "to " : element("span", {}, "to the service ", code(verdict.binding), ", "), code(verdict.url)];
     return banner(observed ? "unknown" : "passed", "Forwarded", element("span", {}, to), observed);
   }
-  const failed = checks.find(({ passed }) => !passed);
+  const failed = checks.find(({ passed }) => passed === false);
   if (verdict.status >= 400) return banner("refused", `Refused with status ${verdict.status}`, verdict.code && explained(verdict.code), verdict.detail, observed);
   if (!passes && failed?.code === "login_required") return banner("refused", `Sent to the login with status ${verdict.status}`, failed.message);
   return banner(observed ? "unknown" : "passed", `Answered by the gateway with status ${verdict.status}`, observed);
@@ -97,11 +97,12 @@ function readingsOf(readings) {
   }));
 }
 
-function checkOf({ name, passed, expected, found, code: reason, message }) {
+function checkOf({ name, passed, undecided, expected, found, code: reason, message }) {
   const value = (title, text) => (text ? element("div", { class: "value" }, element("span", {}, title), code(text)) : "");
-  return element("li", { class: passed ? "passed" : "failed" },
-    element("div", {}, element("strong", {}, name), " ", element("span", { class: "mark" }, passed ? "passed" : "failed")),
-    passed ? "" : element("div", {}, explained(reason), message ? `: ${message}` : ""),
+  const outcome = undecided ? "open" : passed ? "passed" : "failed";
+  return element("li", { class: outcome },
+    element("div", {}, element("strong", {}, name), " ", element("span", { class: "mark" }, outcome)),
+    passed !== false ? "" : element("div", {}, explained(reason), message ? `: ${message}` : ""),
     value("expected", expected), value("found", TIMES.includes(name) && /^\d{1,12}$/.test(found) ? `${found} (${date(found)})` : found));
 }
 

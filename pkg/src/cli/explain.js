@@ -30,7 +30,8 @@ Examples:
   edgeward explain --token-file token.txt GET /api/items
   edgeward explain --config edgeward.json -H "Accept: text/html" -H "Sec-Fetch-Mode: navigate" GET https://app.example.com/account
 
-Where the gateway would ask the provider, as for a login step, userinfo or a session that is due, the explanation ends.
+Where the gateway would ask the provider, as for a login step, userinfo, an opaque token, a token for an upstream or a session that is due, the
+explanation ends. Of revocations, none is assumed.
 
 Exit codes: 0 the gateway forwards the request, serves it or would ask the provider, 1 it refuses it, or the configuration is invalid, 2 the
 command line is wrong.
@@ -47,7 +48,7 @@ export const options = {
 export const maxArguments = 2;
 
 /** The checks whose values are of a token's form and rights. Those of others are claims, which may be personal. */
-const PUBLIC_CHECKS = new Set(["signature", "iss", "aud", "exp", "nbf", "iat", "alg", "typ", "scopes", "permissions", "roles", "audience", "credentials", "token"]);
+const PUBLIC_CHECKS = new Set(["signature", "iss", "aud", "exp", "nbf", "iat", "alg", "typ", "scopes", "permissions", "roles", "audience", "credentials", "token", "revocation", "upstream_auth"]);
 /** The headers that tell nothing about the caller. */
 const PUBLIC_HEADERS = new Set(["x-forwarded-host", "x-forwarded-proto", "content-type", "cache-control", "www-authenticate", "x-edgeward-observed", "allow", "vary", "retry-after", "referrer-policy"]);
 const HIDDEN = "(hidden)";
@@ -113,11 +114,11 @@ function print({ request, readings, route, checks, verdict }, host, terminal) {
     const matched = routes.length === 0 ? "no single route" : routes.map((one) => one ?? "no route").join(" or ");
     say(`  read as   ${inLine(path)} → ${inLine(matched)}${isMain && readings.length > 1 ? " (decides)" : ""}`);
   }
-  if (route !== undefined) say(`  route     ${inLine(route.path)}: auth ${inLine(route.auth)}, credentials ${inLine(route.credentials)}, ${inLine(route.integration)}`);
-  for (const { name, passed, expected, found, code, message } of checks) {
-    const mark = passed ? terminal.style("green", "ok    ") : terminal.style("red", "failed");
+  if (route !== undefined) say(`  route     ${inLine(route.path)}: auth ${inLine(route.auth)}, credentials ${inLine(route.credentials)}, ${inLine(route.integration)}${route.observe ? ", only observes" : ""}`);
+  for (const { name, passed, undecided, expected, found, code, message } of checks) {
+    const mark = undecided ? terminal.style("yellow", "open  ") : passed ? terminal.style("green", "ok    ") : terminal.style("red", "failed");
     const compared = [expected && `expected ${inLine(expected)}`, found && `found ${inLine(found)}`].filter(Boolean).join("; ");
-    const reason = passed ? "" : `${inLine(code)}: ${inLine(message)}`;
+    const reason = passed !== false ? "" : `${inLine(code)}: ${inLine(message)}`;
     say(`  ${mark}    ${inLine(name)}${compared || reason ? ": " : ""}${[reason, compared].filter(Boolean).join("; ")}`);
   }
   const failed = host.exchanges.filter(({ failure, status }) => failure !== undefined || status !== 200).map(({ url, failure, status }) => `${inLine(url)}: ${inLine(failure ?? `status ${status}`)}`);

@@ -13,9 +13,10 @@ const WOULD_ASK = { forwarded: false, asksProvider: true, headers: [] };
 export async function explain(configuration, { method, url, headers }, host) {
   const find = (name) => headers.get(name);
   const explanation = JSON.parse(await configuration.explain(method, url, find, host));
-  const failed = explanation.checks.find(({ passed }) => !passed);
+  const failed = explanation.checks.find(({ passed }) => passed === false);
   const result = (verdict) => ({ request: { method, url }, ...explanation, verdict });
-  if (failed === undefined && ASKING.has(explanation.route?.integration)) return result(WOULD_ASK);
+  const isLeft = explanation.checks.some(({ undecided }) => undecided === "provider");
+  if (isLeft || (failed === undefined && ASKING.has(explanation.route?.integration))) return result(WOULD_ASK);
   const answer = JSON.parse(await configuration.handle(method, url, [...headers.keys()], find, host));
   // A session that is due: the host has refused to refresh it, so that what follows is not what the Worker would answer.
   return result(host.wouldAsk ? WOULD_ASK : verdictOf(answer, headers, failed?.code, host.warnings));
@@ -25,7 +26,7 @@ export async function explain(configuration, { method, url, headers }, host) {
 export function passes({ checks, verdict }) {
   const hasPassed = verdict.forwarded || verdict.asksProvider || verdict.status < 400;
   // A route that only observes lets pass what fails a check.
-  const isRefused = verdict.observed === undefined && !verdict.asksProvider && checks.some(({ passed }) => !passed);
+  const isRefused = verdict.observed === undefined && !verdict.asksProvider && checks.some(({ passed }) => passed === false);
   return hasPassed && !isRefused;
 }
 

@@ -405,8 +405,14 @@ impl<'c> Authorizer<'c> {
         self.config.roles_claim().is_absent()
     }
 
-    pub(super) fn issuers(&self) -> impl Iterator<Item = &str> {
-        self.issuers.iter().map(|one| one.issuer.as_str())
+    /// The issuers at which clients can request tokens; `None` if these are those of every tenant.
+    pub(super) fn authorization_servers(&self) -> Option<Vec<String>> {
+        let tenants = self.config.tenants().value;
+        let servers = self.issuers.iter().map(|one| match tenants {
+            Some(tenants) => tenants.issuers(&one.template),
+            None => Some(Vec::from([one.template.clone()])),
+        });
+        servers.collect::<Option<Vec<_>>>().map(|servers| servers.concat())
     }
 
     /// The audience of all routes: as configured, or the protected resource.

@@ -266,7 +266,7 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
             verifier,
             login: login.map(Arc::new),
             upstream: upstream.map(Arc::new),
-            resource: resource::check(&resource_of(number), authorizer, &sender),
+            resource: resource::check(&mut reader, &resource_of(number), authorizer, &sender),
             roles_claims: authorizer.map(Authorizer::roles_claims).unwrap_or_default(),
             token_sources: authorizer
                 .map(|authorizer| authorizer.token_sources(&mut reader, session, routes))

@@ -1,6 +1,7 @@
 //! `protected_resource`: what clients are told about the API.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::authorizer::Authorizer;
 use super::declare::{Form, Setting, section};
@@ -17,7 +18,7 @@ section! {
     pub(super) struct ResourceConfig {
         /// The public URL of the API, as clients call it. Access tokens must be for it unless `authorizer.audience` is given.
         resource: ResourceUrl, required "the public URL of the API";
-        /// Issuers from which clients get tokens. Without it: those of `authorizer`.
+        /// Issuers from which clients get tokens. Without it: those of `authorizer`, of each of its `tenants`; with `"tenants": "any"` it is required.
         authorization_servers: Issuers;
         /// Scopes that clients may request.
         scopes_supported: ScopeList;
@@ -26,6 +27,7 @@ section! {
 
 /// Describes the resource, once section and authorizer are valid.
 pub(super) fn check(
+    reader: &mut Reader<'_>,
     section: &Setting<'_, ResourceConfig>,
     authorizer: Option<&Authorizer<'_>>,
     sender: &SenderRules,
@@ -34,11 +36,13 @@ pub(super) fn check(
     let servers = config.authorization_servers();
     let scopes = config.scopes_supported().items();
     let resource = config.resource().value?;
-    if servers.items().is_empty() {
-        ProtectedResource::new(resource, authorizer.issuers(), scopes, sender)
-    } else {
-        ProtectedResource::new(resource, servers.items().iter().map(String::as_str), scopes, sender)
-    }
+    let own = if servers.is_absent() { authorizer.authorization_servers() } else { Some(Vec::new()) };
+    let Some(own) = own else {
+        let what = "the issuers from which clients get tokens, since authorizer.tenants is \"any\"";
+        reader.error_missing(&servers.place(), what);
+        return None;
+    };
+    ProtectedResource::new(resource, own.iter().chain(servers.items()).map(String::as_str), scopes, sender)
 }
 
 /// A resource identifier: an https URL without query and fragment (RFC 9728 §1.2).

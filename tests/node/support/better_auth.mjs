@@ -22,8 +22,9 @@ const TABLES = [
  * @param {{ name: string, email: string, password: string }} options.user
  * @param {string[]} [options.resources] APIs that it issues tokens for
  * @param {string[]} [options.scopes]    their scopes
+ * @param {string} [options.alg]         what it signs with; unless set, it is EdDSA
  */
-export async function startBetterAuth({ client, user, resources = [], scopes = [] }) {
+export async function startBetterAuth({ client, user, resources = [], scopes = [], alg }) {
   let handle;
   const server = await serve((req, res) => handle(req, res));
   const auth = betterAuth({
@@ -36,8 +37,7 @@ export async function startBetterAuth({ client, user, resources = [], scopes = [
     telemetry: { enabled: false },
     logger: { level: "error" },
     plugins: [
-      // EdDSA unless set.
-      jwt({ jwks: { keyPairConfig: { alg: "RS256" } } }),
+      jwt(alg === undefined ? {} : { jwks: { keyPairConfig: { alg } } }),
       oauthProvider({
         loginPage: "/login", consentPage: "/consent", scopes: ["openid", "profile", "email", "offline_access", ...scopes],
         resources, enforcePerClientResources: false, silenceWarnings: { oauthAuthServerConfig: true, openidConfig: true },

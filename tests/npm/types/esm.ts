@@ -32,6 +32,7 @@ createVerifier({ ...base, jwks, clockSkew: 5, maxTokenAge: 60, profile: "rfc9068
 createVerifier({ ...base, jwksUri: "https://a.example/jwks", fetch: (url, init) => fetch(url, init) });
 createVerifier({ ...base, fetch });
 createVerifier({ ...base, tenants: "any" });
+createVerifier({ ...base, decryptionKeys: [{ key: "PEM", kid: "a", alg: "RSA-OAEP-256" }, { key: { kty: "RSA" } }] });
 
 // --- testing ---
 const testIssuer: TestIssuer = await createIssuer({ issuer, algorithms: ["PS256", "EdDSA"] });
@@ -76,6 +77,8 @@ createVerifier({ ...base, jwks, jwksUri: "https://a.example/jwks" });
 createVerifier({ kind: "id", issuer, audience, algorithms: ["RS256"] });
 // @ts-expect-error a nonce is for ID tokens
 createVerifier({ ...base, nonce: "n" });
+// @ts-expect-error encrypted ID tokens are refused
+createVerifier({ kind: "id", issuer, clientId: "c", algorithms: ["RS256"], decryptionKeys: [{ key: "PEM" }] });
 // @ts-expect-error a profile is for access tokens
 createVerifier({ kind: "id", issuer, clientId: "c", algorithms: ["RS256"], profile: "auth0" });
 // @ts-expect-error misspelt

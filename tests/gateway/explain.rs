@@ -1,0 +1,117 @@
+//! Explanations: what they leave to the provider and to shared records, and that they ask neither.
+
+use edgeward::gateway::{Explanation, Gateway, Undecided};
+use edgeward::http::RequestHead;
+use serde_json::json;
+
+use crate::support::host::VirtualHost;
+use crate::support::{ISSUER, NOW};
+use crate::{Headers, Login, ORIGIN, config, keys, token};
+
+/// Returns a gateway with introspection, revocations and routes that send tokens of their own to upstreams.
+fn gateway() -> Gateway {
+    let mut config = config();
+    config["authorizer"]["introspection"] = json!({ "endpoint": "https://tenant.example.com/introspect" });
+    config["authorizer"]["issuers"] = json!([{ "issuer": "https://other.example/", "jwks": keys() }]);
+    let paths = config["paths"].as_array_mut().unwrap();
+    paths.push(
+        json!({ "method": "POST", "path": "/revoke", "scopes": ["revoke"], "integration": { "type": "revoke" } }),
+    );
+    let exchange = json!({ "exchange": { "audience": "https://orders.example" } });
+    let m2m = json!({ "m2m": { "audience": "https://orders.example", "scope": "read:orders" } });
+    for (path, auth, more, upstream) in [
+        ("/m2m", "required", json!({}), &m2m),
+        ("/m2m/scope", "required", json!({ "scopes": ["missing"] }), &m2m),
+        ("/m2m/open", "none", json!({}), &m2m),
+        ("/exchange", "required", json!({}), &exchange),
+        ("/exchange/optional", "optional", json!({}), &exchange),
+        ("/observed", "required", json!({ "observe": true }), &json!(null)),
+    ] {
+        let mut integration = json!({ "type": "http_proxy", "url": "https://origin.example" });
+        if !upstream.is_null() {
+            integration["upstream_auth"] = upstream.clone();
+        }
+        let mut route = json!({ "method": "GET", "path": path, "auth": auth, "integration": integration });
+        for (name, value) in more.as_object().unwrap() {
+            route[name] = value.clone();
+        }
+        paths.push(route);
+    }
+    crate::gateway(&config)
+}
+
+fn explain(target: &str, headers: Headers<'_>) -> Explanation {
+    let (gateway, host) = (gateway(), VirtualHost::default());
+    let url = format!("{ORIGIN}{target}");
+    let header = |name: &str| headers.iter().find(|(one, _)| *one == name).map(|(_, value)| (*value).to_owned());
+    let explanation = host.run(gateway.explain(&RequestHead { method: "GET", url: &url, header: &header }, &host));
+    assert!(host.seen().sent.is_empty() && host.seen().lines.is_empty(), "nothing is asked");
+    explanation
+}
+
+fn with_token(target: &str, token: &str) -> Explanation {
+    explain(target, &[("authorization", &format!("Bearer {token}"))])
+}
+
+/// Returns what is left undecided.
+fn undecided(explanation: &Explanation) -> Vec<(&str, Undecided)> {
+    explanation.checks.iter().filter_map(|check| Some((check.name.as_str(), check.undecided?))).collect()
+}
+
+fn failure(explanation: &Explanation) -> Option<&str> {
+    explanation.checks.iter().find_map(|check| Some(check.failure.as_ref()?.0.as_str()))
+}
+
+const REVOCATION: (&str, Undecided) = ("revocation", Undecided::Records);
+const UPSTREAM: (&str, Undecided) = ("upstream_auth", Undecided::Provider);
+
+fn of_issuer(issuer: &str) -> String {
+    token().claim("iss", issuer).text()
+}
+
+#[test]
+fn an_opaque_token_is_left_to_the_provider_and_nothing_follows() {
+    let explanation = with_token("/m2m", "opaque-token");
+    assert_eq!(undecided(&explanation), [("token", Undecided::Provider)]);
+    assert_eq!(failure(&explanation), None);
+    assert_eq!(explanation.checks.last().unwrap().name, "token");
+}
+
+#[test]
+fn revocations_are_left_to_the_records_and_the_rest_is_checked() {
+    let explanation = with_token("/api/x", &token().text());
+    assert_eq!((undecided(&explanation), failure(&explanation)), (vec![REVOCATION], None));
+    let cookie = Login::new().cookie();
+    let explanation = explain("/api/x", &[("cookie", &cookie)]);
+    assert_eq!((undecided(&explanation), failure(&explanation)), (vec![REVOCATION], None));
+    let explanation = with_token("/api/x", &token().claim("exp", NOW - 60).text());
+    assert_eq!((undecided(&explanation), failure(&explanation)), (vec![], Some("token_expired")));
+}
+
+#[test]
+fn a_token_for_the_upstream_is_left_to_the_provider_where_one_would_be_requested() {
+    let token = token().text();
+    let explanation = with_token("/m2m", &token);
+    assert_eq!(undecided(&explanation), [REVOCATION, UPSTREAM]);
+    let check = explanation.checks.last().unwrap();
+    assert_eq!(check.expected, "m2m, audience https://orders.example, scope read:orders");
+    let explanation = with_token("/exchange", &token);
+    assert_eq!(explanation.checks.last().unwrap().expected, "exchange, audience https://orders.example");
+    assert_eq!(undecided(&explain("/m2m/open", &[])), [UPSTREAM]);
+    let cookie = Login::new().with("at", &*token).cookie();
+    assert_eq!(undecided(&explain("/m2m", &[("cookie", &cookie)])), [REVOCATION, UPSTREAM]);
+
+    // There is no token to exchange, the request is refused before, or the token is of another issuer.
+    assert_eq!(undecided(&explain("/exchange/optional", &[])), []);
+    let explanation = with_token("/m2m/scope", &token);
+    assert_eq!((undecided(&explanation), failure(&explanation)), (vec![REVOCATION], Some("insufficient_scope")));
+    let explanation = with_token("/exchange", &of_issuer("https://other.example/"));
+    assert_eq!((undecided(&explanation), failure(&explanation)), (vec![REVOCATION], Some("upstream_issuer_mismatch")));
+    assert_eq!(failure(&with_token("/exchange", &of_issuer(ISSUER))), None);
+}
+
+#[test]
+fn a_route_that_only_observes_is_told_apart() {
+    let observes = |target: &str| explain(target, &[]).route.map(|route| route.only_observes);
+    assert_eq!((observes("/observed"), observes("/m2m/open")), (Some(true), Some(false)));
+}
