@@ -282,7 +282,11 @@ impl TokenError {
             Self::Refused(error, failure) => {
                 (400..500).contains(&failure.status())
                     && failure.status() != 429
-                    && !matches!(error.code(), "temporarily_unavailable" | "invalid_client")
+                    // These say nothing about the refresh token.
+                    && !matches!(
+                        error.code(),
+                        "temporarily_unavailable" | "invalid_client" | "use_dpop_nonce" | "invalid_dpop_proof"
+                    )
             }
             Self::Unavailable { .. } => false,
         }
