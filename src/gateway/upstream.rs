@@ -132,17 +132,25 @@ impl Forward<'_> {
         host: &impl LoginHost,
     ) -> bool {
         let Some(mut own) = self.own_proof.take() else { return false };
-        let has_nonce = own.keys.remember(self.upstream(), nonce);
+        let has_nonce = own.keys.remember(self.server(), nonce);
         let repeats = has_nonce && status == 401 && own.may_repeat && !has_body;
         own.may_repeat = false;
         self.own_proof = Some(own);
         repeats && self.prove(host).await.is_ok()
     }
 
+    /// Returns the name under which the upstream's nonces are remembered; the client's request has no part in it.
+    fn server(&self) -> &str {
+        match &self.destination {
+            Destination::Url(_) => self.upstream(),
+            Destination::Service { binding, .. } => binding,
+        }
+    }
+
     async fn prove(&mut self, host: &impl LoginHost) -> Result<(), SignError> {
         let Some(OwnProof { keys, key, token, method, .. }) = self.own_proof.as_deref() else { return Ok(()) };
         let (Destination::Url(url) | Destination::Service { url, .. }) = &self.destination;
-        let proof = keys.proof(key, (method, url, self.upstream()), Some(token), host).await?;
+        let proof = keys.proof(key, (method, url, self.server()), Some(token), host).await?;
         self.set.retain(|(name, _)| !name.eq_ignore_ascii_case(PROOF));
         self.set.push((PROOF.into(), proof));
         Ok(())

@@ -147,3 +147,51 @@ impl fmt::Debug for ProofKeys {
         f.debug_struct("ProofKeys").field("current", &self.current).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::ToString;
+    use alloc::vec::Vec;
+
+    use super::{ClientKey, ProofKeys};
+    use crate::jwk::SigningKey;
+    use crate::limits;
+
+    const KEY: &str = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}"#;
+
+    fn keys() -> ProofKeys {
+        let key = SigningKey::parse(KEY).unwrap();
+        let algorithm = key.algorithms()[0];
+        ProofKeys::new(Vec::from([ClientKey { key, algorithm }])).unwrap()
+    }
+
+    #[test]
+    fn the_thumbprint_is_that_of_rfc_8037_appendix_a_3() {
+        assert_eq!(keys().current().thumbprint(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    }
+
+    #[test]
+    fn the_nonces_of_the_latest_servers_are_remembered() {
+        let keys = keys();
+        for number in 0..=limits::MAX_SERVER_NONCES {
+            assert!(keys.remember(&number.to_string(), Some(&format!("nonce-{number}"))));
+            assert!(keys.remember("1", Some("of-1")), "one that is used stays");
+        }
+        let held = keys.nonces.with(|nonces| nonces.clone());
+        assert_eq!(held.len(), limits::MAX_SERVER_NONCES);
+        let has = |server: &str, nonce: &str| held.iter().any(|(one, held)| one == server && held == nonce);
+        assert!(!has("0", "nonce-0") && has("1", "of-1") && has("64", "nonce-64"));
+        assert!(!format!("{keys:?}").contains("nonce-64"));
+    }
+
+    #[test]
+    fn a_nonce_has_at_most_512_visible_characters() {
+        let (keys, longest) = (keys(), "n".repeat(limits::MAX_SERVER_NONCE_BYTES));
+        assert!(keys.remember("a", Some(&longest)));
+        for nonce in [format!("{longest}n").as_str(), "", "a b", "a\n", "é"] {
+            assert!(!keys.remember("a", Some(nonce)));
+        }
+        assert!(!keys.remember("a", None));
+    }
+}
