@@ -399,7 +399,7 @@ fn an_upstream_that_wants_a_nonce_gets_one_and_only_requests_without_a_body_are_
         let answer = deployment.run(deployment.gateway.handle(&head, &deployment.host));
         let Answer::Forward(mut forward) = answer else { panic!("not forwarded") };
         assert!(forward.has_own_proof());
-        let removed = forward.response_edits(200, None).iter().any(|edit| *edit == HeaderEdit::Remove("dpop-nonce"));
+        let removed = forward.response_edits(200, None).contains(&HeaderEdit::Remove("dpop-nonce"));
         assert!(removed, "the nonce is for the gateway");
         let mut claims = Vec::new();
         let mut read = |set: &[(String, String)]| {

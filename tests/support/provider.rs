@@ -477,7 +477,7 @@ impl Provider {
         let given = |name: &str| form.get(name).cloned().unwrap_or_default();
         let key = match self.check_proof(request, None) {
             Ok(key) => key,
-            Err(refused) => return refused,
+            Err(refused) => return *refused,
         };
         if matches!(given("grant_type").as_str(), "client_credentials" | EXCHANGE) {
             return self.upstream_token(&form, key.as_deref());
@@ -522,7 +522,7 @@ impl Provider {
     }
 
     /// Returns the key of the proof of a request, if the provider wants proofs.
-    fn check_proof(&self, request: &Outgoing, token: Option<&str>) -> Result<Option<String>, Incoming> {
+    fn check_proof(&self, request: &Outgoing, token: Option<&str>) -> Result<Option<String>, Box<Incoming>> {
         let now_s = self.host.now().secs();
         let mut state = self.set();
         let Some(proofs) = &mut state.proofs else { return Ok(None) };
@@ -535,9 +535,9 @@ impl Provider {
         match proofs.check(request, token, now_s) {
             Ok(key) => Ok(Some(key)),
             Err(Refused::Nonce) => {
-                Err(Incoming { dpop_nonce: proofs.nonce.clone(), ..refusal(status, "use_dpop_nonce") })
+                Err(Box::new(Incoming { dpop_nonce: proofs.nonce.clone(), ..refusal(status, "use_dpop_nonce") }))
             }
-            Err(Refused::Proof(_)) => Err(refusal(status, "invalid_dpop_proof")),
+            Err(Refused::Proof(_)) => Err(Box::new(refusal(status, "invalid_dpop_proof"))),
         }
     }
 
@@ -615,7 +615,7 @@ impl Provider {
         let scheme = if self.state.borrow().proofs.is_some() { "DPoP " } else { "Bearer " };
         let token = header.and_then(|header| header.strip_prefix(scheme)).unwrap_or_default();
         if let Err(refused) = self.check_proof(request, Some(token)) {
-            return refused;
+            return *refused;
         }
         match self.state.borrow().access_tokens.get(token) {
             Some(user) => {
