@@ -77,6 +77,8 @@ pub struct Incoming {
     pub age: Option<String>,
     /// `Retry-After`
     pub retry_after: Option<String>,
+    /// `DPoP-Nonce`
+    pub dpop_nonce: Option<String>,
     /// The whole body.
     pub body: Vec<u8>,
 }

@@ -384,6 +384,12 @@ pub const PROOF_NONCE_PERIOD_S: i64 = 300;
 /// Objects that remember the proofs of one key: each has room for some thirty new ones per second, or sixteen with nonces.
 pub const PROOF_OBJECTS_PER_KEY: u8 = 8;
 
+/// Longest nonce of a server that the gateway puts into its proofs of possession, in bytes: a longer one is ignored.
+pub const MAX_SERVER_NONCE_BYTES: usize = 512;
+
+/// Most servers whose last nonce is remembered: the provider's endpoints and the upstreams of a configuration.
+pub const MAX_SERVER_NONCES: usize = 64;
+
 /// Timeout for looking up a proof of possession in the Durable Object, in milliseconds: every request with one waits for it.
 pub const PROOF_TIMEOUT_MS: u32 = 2_000;
 

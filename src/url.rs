@@ -61,7 +61,7 @@ impl<'u> HttpUrl<'u> {
 
 /// Returns a URL as a log may show it: without its query, which may hold anything.
 pub(crate) fn without_query(url: &str) -> &str {
-    url.split('?').next().unwrap_or_default()
+    url.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// Splits `host[:port]`; the host of an IPv6 address keeps its brackets.

@@ -305,6 +305,7 @@ fn any_answer(rng: &mut Rng, body: &str) -> Incoming {
         cache_control: text(rng, "public, max-age=300"),
         age: text(rng, "10"),
         retry_after: text(rng, "120"),
+        dpop_nonce: text(rng, "nonce-1"),
         body,
     }
 }

@@ -125,6 +125,8 @@ export interface AuthorizerConfig {
   authorization_details?: readonly { readonly type: string; readonly [property: string]: unknown }[];
   /** `fapi2_sp`: sets and checks what the FAPI 2.0 Security Profile requires; see [docs/fapi.md](fapi.md). */
   fapi?: "fapi2_sp" | Placeholder;
+  /** The private keys that the tokens of the gateway's own client are bound to (DPoP, RFC 9449), in PKCS#8 (PEM) or as JWK, from secrets: with them, the gateway makes a proof for each request to the provider and to an upstream that carries such a token. New tokens are bound to the first. See [docs/bound-tokens.md](bound-tokens.md#tokens-of-the-gateway-itself). */
+  dpop_key?: string | object | readonly (string | object)[];
   /** Private keys that decrypt access tokens, which are signed inside. Without it, encrypted ones are refused. */
   decryption_keys?: readonly DecryptionKeyConfig[];
 }

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use super::cors::{CORS_HEADERS, CorsHeaders};
 use super::route::ForwardOptions;
 use super::sender::{NONCE, PROOF};
+use super::upstream::OwnProof;
 use super::{Answer, Gateway};
 use crate::http::{PRIVATE, Reply, RequestHead};
 use crate::oidc::RelyingParty;
@@ -41,6 +42,8 @@ pub struct Forward<'g> {
     observed: Option<Box<Observed>>,
     /// The outcome of the request's proof of possession, if it came with a token for it.
     proof: Option<Box<Proof>>,
+    /// The gateway's own proof of possession, of a token that it sends to the origin.
+    pub(super) own_proof: Option<Box<OwnProof<'g>>>,
 }
 
 /// A proof of possession.
@@ -142,6 +145,7 @@ impl<'g> Forward<'g> {
             session: None,
             observed: None,
             proof: None,
+            own_proof: None,
         }
     }
 
@@ -193,6 +197,9 @@ impl<'g> Forward<'g> {
         let cookies = self.session.as_ref().map(SessionContext::cookies).unwrap_or_default();
         if let Some(nonce) = self.proof.as_ref().and_then(|proof| proof.next_nonce.as_ref()) {
             edits.push(HeaderEdit::Set(NONCE.into(), nonce.clone()));
+        } else if self.own_proof.is_some() {
+            // It is for the gateway.
+            edits.push(HeaderEdit::Remove(NONCE));
         }
         if let Some(observed) = &self.observed {
             edits.push(HeaderEdit::Set(OBSERVED.into(), observed.code.into()));

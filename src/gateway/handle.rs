@@ -350,8 +350,8 @@ impl<'g> MatchedRequest<'g> {
             Action::Answer(Answer::Forward(forward)) => {
                 return match self.gateway.identity_header(caller, session, host).await {
                     Ok(header) => {
-                        let forward = Answer::Forward(forward.with_header(header));
-                        self.with_upstream_token(forward, caller, session, host).await
+                        let forward = forward.with_header(header);
+                        self.with_upstream_token(head.method, forward, caller, session, host).await
                     }
                     Err(reply) => Answer::Reply(reply),
                 };

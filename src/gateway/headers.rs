@@ -283,11 +283,14 @@ impl HeaderValue {
         matches!(self, Self::UpstreamToken | Self::BearerUpstreamToken)
     }
 
-    /// Renders the value with a token of `upstream_auth`; `None` if it does not contain one.
-    pub(super) fn render_upstream(&self, token: &str) -> Option<String> {
+    /// Renders the value with a token, which is that of `upstream_auth` or the access token; `None` if it does not contain it. `scheme` takes the
+    /// place of `Bearer `.
+    pub(super) fn render_token(&self, scheme: &str, token: &str, is_upstream: bool) -> Option<String> {
         match self {
-            Self::UpstreamToken => Some(token.into()),
-            Self::BearerUpstreamToken => Some(concat(&["Bearer ", token])),
+            Self::UpstreamToken if is_upstream => Some(token.into()),
+            Self::BearerUpstreamToken if is_upstream => Some(concat(&[scheme, token])),
+            Self::Token if !is_upstream => Some(token.into()),
+            Self::BearerToken if !is_upstream => Some(concat(&[scheme, token])),
             _ => None,
         }
     }

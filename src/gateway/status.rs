@@ -25,7 +25,7 @@ use crate::shared::Shared;
 use crate::text::{concat, hex};
 
 /// The members of a configuration that may hold secrets.
-const SECRET_MEMBERS: [&str; 4] = ["client_secret", "private_key", "secrets", "server_timing"];
+const SECRET_MEMBERS: [&str; 5] = ["client_secret", "dpop_key", "private_key", "secrets", "server_timing"];
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 

@@ -38,6 +38,8 @@ pub use requirements::{ClaimRule, ClaimValue, Requirements, Roles};
 #[cfg(feature = "gateway")]
 pub(crate) use requirements::{check_rules, is_organization};
 pub use sign::sign_jwt;
+#[cfg(feature = "gateway")]
+pub(crate) use sign::sign_with_header;
 pub use tenants::Tenants;
 pub(crate) use token::parse_claims;
 #[cfg(feature = "gateway")]

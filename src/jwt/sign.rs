@@ -23,6 +23,17 @@ pub async fn sign_jwt(
     let mut header = concat(&[r#"{"alg":""#, algorithm.name(), r#"","typ":""#, typ, r#"","kid":"#]);
     push_quoted(&mut header, key.kid());
     header.push('}');
+    sign_with_header(key, algorithm, &header, claims, host).await
+}
+
+/// Returns a signed JWT with this header, a JSON object.
+pub(crate) async fn sign_with_header(
+    key: &SigningKey,
+    algorithm: Algorithm,
+    header: &str,
+    claims: &str,
+    host: &impl Host,
+) -> Result<String, SignError> {
     let message = concat(&[&base64url::encode(header.as_bytes()), ".", &base64url::encode(claims.as_bytes())]);
     let signature = key.sign(algorithm, message.clone(), host).await?;
     Ok(concat(&[&message, ".", &base64url::encode(&signature)]))

@@ -6,7 +6,7 @@ use core::fmt;
 
 use super::client_assertion::ClientKey;
 use super::transaction::Transaction;
-use super::{Client, EndpointFailure, LoginHost, Provider, ProviderError, form};
+use super::{Client, EndpointFailure, LoginHost, ProofKeys, Provider, ProviderError, form};
 use crate::base64url;
 use crate::crypto::sha256;
 use crate::host::SignError;
@@ -32,6 +32,8 @@ pub struct RequestOptions {
     pub requires_binding: bool,
     /// The binding with the client's certificate (RFC 8705), which sends all requests of the client.
     pub mtls_binding: Option<String>,
+    /// The keys that the client's tokens are bound to (RFC 9449).
+    pub proof_keys: Option<ProofKeys>,
 }
 
 /// Why an authorization request could not be made.
@@ -173,6 +175,10 @@ impl Client {
             ("code_challenge", challenge),
             ("code_challenge_method", "S256".into()),
         ]);
+        if let Some(keys) = &self.options.proof_keys {
+            // RFC 9449 §10: the code, too, is bound to the key.
+            parameters.push(("dpop_jkt", keys.current().thumbprint()));
+        }
         if let Some(audience) = &self.audience {
             parameters.push((self.audience_parameter, audience.clone()));
         }
@@ -267,7 +273,7 @@ fn document(answer: &Incoming) -> Option<Document> {
 }
 
 /// Returns the error of a response (RFC 9126 §2.3).
-fn refusal(answer: &Incoming) -> Option<ProviderError> {
+pub(super) fn refusal(answer: &Incoming) -> Option<ProviderError> {
     let document = document(answer)?;
     let text = |name| document.root().get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     text("error").map(|error| ProviderError::new(error, text("error_description")))

@@ -359,7 +359,7 @@ impl AcceptedCallback {
             ("redirect_uri", client.redirect_uri.as_str()),
             ("code_verifier", transaction.verifier.as_str()),
         ];
-        let response = client.request_tokens(&provider, &parameters, user_ip.as_deref(), host).await?;
+        let response = client.request_tokens(&provider, &parameters, user_ip.as_deref(), None, host).await?;
         if response.id_token.is_none() {
             let failure = EndpointFailure::new(&provider.token_endpoint, 200, " without id_token");
             return Err(CallbackError::ExchangeFailed(failure));

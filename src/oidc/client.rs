@@ -7,8 +7,9 @@ use alloc::vec::Vec;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::authorization_request::refusal;
 use super::client_assertion::{ASSERTION_TYPE, ClientKey};
-use super::{LoginHost, Provider, RequestOptions, ReturnTo, SubjectMatch, form};
+use super::{LoginHost, ProofKey, Provider, RequestOptions, ReturnTo, SubjectMatch, form};
 use crate::host::{Level, SignError};
 use crate::http::percent;
 use crate::io::{Incoming, Outgoing, Unreachable};
@@ -152,11 +153,12 @@ impl Client {
         refuses_client: &dyn Fn(&Incoming) -> bool,
         host: &impl LoginHost,
     ) -> Result<Incoming, Unreachable> {
-        let accept = (user_ip, "application/json");
+        let accept = (user_ip, "application/json", None);
         self.send_for(&provider.issuer, url, is_basic, parameters, accept, refuses_client, host).await
     }
 
-    /// Sends an authenticated form like [`send`](Self::send), for an answer of these media types.
+    /// Sends an authenticated form like [`send`](Self::send), for an answer of these media types, and with a proof of possession of this key, if there
+    /// is one. If the provider wants a nonce in the proof, the form is sent again once: it has not been processed (RFC 9449 §8).
     #[allow(clippy::too_many_arguments, reason = "the request, and how it may be answered")]
     pub(super) async fn send_for(
         &self,
@@ -164,11 +166,12 @@ impl Client {
         url: &str,
         is_basic: bool,
         parameters: &[(&str, &str)],
-        (user_ip, accept): (Option<&str>, &'static str),
+        (user_ip, accept, key): (Option<&str>, &'static str, Option<&ProofKey>),
         refuses_client: &dyn Fn(&Incoming) -> bool,
         host: &impl LoginHost,
     ) -> Result<Incoming, Unreachable> {
-        let mut attempt = 0;
+        let (mut attempt, mut may_repeat) = (0, true);
+        let proofs = self.options.proof_keys.as_ref().zip(key);
         loop {
             let assertion = match self.assertion_of(attempt, issuer, host).await {
                 Ok(assertion) => assertion,
@@ -177,8 +180,20 @@ impl Client {
                     return Err(Unreachable::GivenUp);
                 }
             };
-            let request = self.request(url, is_basic, parameters, attempt, assertion, (user_ip, accept));
+            let mut request = self.request(url, is_basic, parameters, attempt, assertion, (user_ip, accept));
+            if let Some((keys, key)) = proofs {
+                let proof = keys.proof(key, (request.method, url, url), None, host).await;
+                request.headers.push(("dpop", proof.map_err(|_| Unreachable::GivenUp)?));
+            }
             let answer = self.transmit(request, host).await;
+            if let (Some((keys, _)), Ok(answer)) = (proofs, &answer)
+                && keys.remember(url, answer.dpop_nonce.as_deref())
+                && may_repeat
+                && refusal(answer).is_some_and(|error| error.code() == "use_dpop_nonce")
+            {
+                may_repeat = false;
+                continue;
+            }
             if !answer.as_ref().is_ok_and(refuses_client) || !self.has_credential(attempt + 1) {
                 return answer;
             }

@@ -198,7 +198,7 @@ impl Introspection {
         let accept = if self.is_signed { JWT } else { JSON_OR_JWT };
         // RFC 7662 §2.3: these refuse the client, so the next secret is tried.
         let refuses_client = |answer: &Incoming| matches!(answer.status, 400 | 401);
-        let (issuer, accept) = (self.keys.issuer(), (None, accept));
+        let (issuer, accept) = (self.keys.issuer(), (None, accept, None));
         let answer =
             self.client.send_for(issuer, &endpoint, is_basic, &parameters, accept, &refuses_client, host).await;
         let status = status_of(&answer);

@@ -28,7 +28,7 @@ const FORWARDED_PARAMETERS: [&str; 10] = [
 
 /// Parameters of the authorization request that only the gateway sets. `response_mode`, `request` and `request_uri` are among them
 /// because they change how the others are read (RFC 9101 §5).
-pub(crate) const OWN_PARAMETERS: [&str; 14] = [
+pub(crate) const OWN_PARAMETERS: [&str; 15] = [
     "response_type",
     "response_mode",
     "client_id",
@@ -43,6 +43,7 @@ pub(crate) const OWN_PARAMETERS: [&str; 14] = [
     "organization",
     "request",
     "request_uri",
+    "dpop_jkt",
 ];
 
 /// Returns the URL of a login route with `return_to`.

@@ -27,6 +27,7 @@ mod introspection;
 mod login;
 mod login_error;
 mod logout;
+mod proof_keys;
 mod provider;
 mod provider_error;
 mod refresh;
@@ -58,6 +59,8 @@ pub(crate) use introspection::{Introspection, IntrospectionCache, IntrospectionE
 pub(crate) use login::{OWN_PARAMETERS, login_link, login_url, step_up_url};
 pub use login_error::LoginError;
 pub(crate) use login_error::{confirm_logout, navigation_required, open_in_window};
+pub use proof_keys::ProofKeys;
+pub(crate) use proof_keys::{ProofKey, TokenKey};
 pub use provider::Provider;
 pub(crate) use provider::{Discovered, Endpoints, ProviderKind};
 pub use provider_error::ProviderError;

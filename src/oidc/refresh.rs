@@ -171,6 +171,7 @@ impl RelyingParty {
     ) -> RefreshOutcome {
         let Ok(provider) = self.provider(host).await else { return RefreshOutcome::Failed };
         let token = session.tokens().refresh.as_deref().unwrap_or_default();
+        let former = Some(session.tokens().access.as_str());
         // Without `scope`, the granted scope stays the same.
         let parameters = [REFRESH_GRANT, ("refresh_token", token)];
         // The session with the new refresh token alone.
@@ -178,7 +179,7 @@ impl RelyingParty {
             Some(token) => RefreshOutcome::Continued(Box::new(session.clone().with_refresh_token(token))),
             None => RefreshOutcome::Failed,
         };
-        let response = match self.client.request_tokens(&provider, &parameters, user_ip, host).await {
+        let response = match self.client.request_tokens(&provider, &parameters, user_ip, former, host).await {
             Ok(response) => response,
             Err(error) if error.ends_session() => {
                 host.log(
@@ -281,7 +282,11 @@ impl TokenError {
             Self::Refused(error, failure) => {
                 (400..500).contains(&failure.status())
                     && failure.status() != 429
-                    && !matches!(error.code(), "temporarily_unavailable" | "invalid_client")
+                    // These say nothing about the refresh token.
+                    && !matches!(
+                        error.code(),
+                        "temporarily_unavailable" | "invalid_client" | "use_dpop_nonce" | "invalid_dpop_proof"
+                    )
             }
             Self::Unavailable { .. } => false,
         }

@@ -274,10 +274,13 @@ impl RelyingParty {
                 // The provider issued it over the connection with the client's certificate. Another proof than that there is none.
                 let certificate = verified.binding().and_then(|binding| binding.certificate);
                 let certificate = certificate.filter(|_| self.client.has_certificate());
+                // It is bound to a key of the client, which makes the proofs.
+                let key = verified.binding().and_then(|binding| binding.key);
+                let key = key.filter(|key| self.client.options.proof_keys.as_ref().is_some_and(|keys| keys.has(key)));
                 if self.client.options.requires_binding && verified.binding().is_none() {
                     Err(VerificationError::Refused(VerifyError::TokenNotBound))
                 } else {
-                    verified.confirm(None, certificate.as_ref()).map_err(VerificationError::Refused)
+                    verified.confirm(key.as_ref(), certificate.as_ref()).map_err(VerificationError::Refused)
                 }
             }
             Err(error) => Err(error),

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
-use super::{AccessTokenVerdict, Client, LoginHost, Provider, ProviderError};
+use super::{AccessTokenVerdict, Client, LoginHost, ProofKeys, Provider, ProviderError, TokenKey};
 use crate::io::{Incoming, UnixTime, Unreachable, described, status_of};
 use crate::json::{Document, Value};
 use crate::jwt::unverified_claims;
@@ -77,22 +77,29 @@ impl fmt::Display for EndpointFailure {
 }
 
 impl Client {
-    /// Requests tokens for a code or a refresh token, which is sent once, and again only with another client secret.
+    /// Requests tokens for a code or a refresh token, which is sent once, and again only with another client secret or with a nonce. `former` is the
+    /// access token that the new one replaces: a refresh token may be bound to the same key (RFC 9449 §5).
     pub(super) async fn request_tokens(
         &self,
         provider: &Provider,
         parameters: &[(&str, &str)],
         user_ip: Option<&str>,
+        former: Option<&str>,
         host: &impl LoginHost,
     ) -> Result<TokenResponse, TokenError> {
-        let url = &provider.token_endpoint;
+        let (url, keys) = (&provider.token_endpoint, self.options.proof_keys.as_ref());
         let is_refresh = parameters.contains(&REFRESH_GRANT);
         let refuses_client = |answer: &Incoming| {
-            let read = TokenResponse::read(Ok(answer.clone()), url, is_refresh);
+            let read = TokenResponse::read(Ok(answer.clone()), url, is_refresh, keys);
             matches!(read, Err(TokenError::Refused(error, _)) if error.code() == "invalid_client")
         };
-        let answer = self.send(provider, url, self.is_basic(), parameters, user_ip, &refuses_client, host).await;
-        TokenResponse::read(answer, url, is_refresh)
+        let key = keys.map(|keys| match former.map(|token| keys.key_of(token)) {
+            Some(TokenKey::Own(key)) => key,
+            _ => keys.current(),
+        });
+        let (issuer, accept) = (&provider.issuer, (user_ip, "application/json", key));
+        let answer = self.send_for(issuer, url, self.is_basic(), parameters, accept, &refuses_client, host).await;
+        TokenResponse::read(answer, url, is_refresh, keys)
     }
 }
 
@@ -100,7 +107,13 @@ impl Client {
 pub(super) const REFRESH_GRANT: (&str, &str) = ("grant_type", "refresh_token");
 
 impl TokenResponse {
-    fn read(answer: Result<Incoming, Unreachable>, url: &str, is_refresh: bool) -> Result<Self, TokenError> {
+    /// Reads a response. With `keys`, the token must be bound to one of them: a client that wants that discards other tokens (RFC 9449 §5).
+    fn read(
+        answer: Result<Incoming, Unreachable>,
+        url: &str,
+        is_refresh: bool,
+        keys: Option<&ProofKeys>,
+    ) -> Result<Self, TokenError> {
         let status = status_of(&answer);
         let retry_after_s = answer.as_ref().ok().and_then(Incoming::retry_after_s);
         let failure = |lacks| EndpointFailure { retry_after_s, ..EndpointFailure::new(url, status, lacks) };
@@ -117,10 +130,11 @@ impl TokenResponse {
             let error = ProviderError::new(error, text("error_description"));
             return Err(TokenError::Refused(error, failure("")));
         }
-        let is_bearer = match root.get("token_type") {
-            // A refreshed token is of the former type.
-            None | Some(Value::Null | Value::String("")) => is_refresh,
-            kind => kind.and_then(Value::as_str).is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")),
+        let expected = if keys.is_some() { "dpop" } else { "bearer" };
+        let has_type = match root.get("token_type") {
+            // A refreshed token is of the former type. That of a bound one is stated.
+            None | Some(Value::Null | Value::String("")) => is_refresh && keys.is_none(),
+            kind => kind.and_then(Value::as_str).is_some_and(|kind| kind.eq_ignore_ascii_case(expected)),
         };
         // RFC 6749 Appendix A.12: visible characters. Tokens go into headers.
         let is_token = |token: &&str| {
@@ -128,9 +142,12 @@ impl TokenResponse {
         };
         let access_token = text("access_token").filter(is_token);
         let refresh_token = text("refresh_token").map(String::from);
-        let lacks = match (status, access_token, is_bearer) {
+        let is_bound = |token: &str| keys.is_none_or(|keys| matches!(keys.key_of(token), TokenKey::Own(_)));
+        let lacks = match (status, access_token, has_type) {
+            (200, Some(token), true) if !is_bound(token) => " without a token that is bound to authorizer.dpop_key",
             (200, Some(_), true) => "",
             (200, None, _) => " without access_token",
+            (200, Some(_), false) if keys.is_some() => " without token_type DPoP, which authorizer.dpop_key requires",
             (200, Some(_), false) => " without token_type Bearer",
             _ => " without tokens",
         };

@@ -13,7 +13,7 @@ use super::refresh::completes_within;
 use super::session_job::SessionJob;
 use super::token_response::{TokenError, TokenResponse};
 use super::upstream_slots::{CallerKey, Gate, Started, TokenSlots, Turn};
-use super::{Client, CoordinatorOutcome, CoordinatorStore, LoginHost, StoredText};
+use super::{Client, CoordinatorOutcome, CoordinatorStore, LoginHost, ProofKeys, StoredText};
 use crate::base64url;
 use crate::crypto::sha256;
 use crate::host::Level;
@@ -132,6 +132,8 @@ impl UpstreamTokens {
             optional(&auth.audience),
             optional(&auth.scope),
             optional(&auth.organization),
+            // A token that is bound to another key, or to none, is none of these.
+            client.client.options.proof_keys.as_ref().map(|keys| keys.current().thumbprint()).unwrap_or_default(),
         ];
         let name = base64url::encode(&sha256(parts.concat().as_bytes()));
         let object = ObjectState { flight: SingleFlight::new(limits::UPSTREAM_TOKEN_LEASE_MS), outcome: None };
@@ -147,6 +149,11 @@ impl UpstreamTokens {
     /// Returns the name of the object that all instances share.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns the keys that the tokens are bound to, if they are.
+    pub(crate) fn proof_keys(&self) -> Option<&ProofKeys> {
+        self.client.client.options.proof_keys.as_ref()
     }
 
     /// Returns whether a caller's token is needed.
@@ -286,7 +293,7 @@ impl UpstreamTokens {
         for (name, value) in [(audience_parameter, audience), ("scope", scope), ("organization", organization)] {
             parameters.extend(value.as_deref().map(|value| (name, value)));
         }
-        let answer = client.request_tokens(&provider, &parameters, None, host).await;
+        let answer = client.request_tokens(&provider, &parameters, None, None, host).await;
         let now = host.now();
         let failure = match answer {
             Ok(response) => match UpstreamToken::of(response, subject.map(|(_, expires_s)| expires_s), now) {

@@ -1,15 +1,15 @@
 //! Userinfo: current claims about the user, from the provider (OpenID Connect Core §5.3), for the userinfo route and for sessions.
 
-use alloc::format;
 use alloc::vec::Vec;
 
-use super::{LoginHost, RelyingParty};
+use super::{LoginHost, ProofKey, ProofKeys, RelyingParty, TokenKey};
 use crate::host::Level;
 use crate::http::Reply;
-use crate::io::Outgoing;
+use crate::io::{Incoming, Outgoing, Unreachable};
 use crate::json::{Document, Value};
 use crate::jwt::Claims;
 use crate::limits;
+use crate::text::concat;
 use crate::url::is_issuer;
 use crate::verifier::VerificationError;
 
@@ -108,7 +108,7 @@ impl RelyingParty {
         } else if !is_session && claims.get("cnf").is_some() {
             Err(UserinfoError::TokenBound)
         } else {
-            self.fetch_userinfo(claims, access_token, host).await
+            self.fetch_userinfo(claims, access_token, is_session, host).await
         };
         match userinfo {
             Ok(userinfo) => Reply::json(userinfo.text().into()),
@@ -130,22 +130,35 @@ impl RelyingParty {
         if !self.client.userinfo_at_login {
             return Ok(None);
         }
-        self.fetch_userinfo(id, access_token, host).await.map(Some)
+        self.fetch_userinfo(id, access_token, true, host).await.map(Some)
     }
 
-    /// Requests the claims about the subject of `claims`, which are of the login issuer.
+    /// Requests the claims about the subject of `claims`, which are of the login issuer. `is_own`: whether the token is one of the client.
     async fn fetch_userinfo(
         &self,
         claims: &Claims,
         access_token: &str,
+        is_own: bool,
         host: &impl LoginHost,
     ) -> Result<Document, UserinfoError> {
         let provider = self.provider(host).await.map_err(|_| UserinfoError::Unavailable)?;
         let endpoint = provider.userinfo_endpoint.clone().ok_or(UserinfoError::Unavailable)?;
         let mut request = Outgoing::get(endpoint);
-        request.headers.push(("authorization", format!("Bearer {access_token}")));
         request.headers.push(("accept", JWT.into()));
-        let answer = self.client.transmit(request, host).await.map_err(|_| UserinfoError::Unavailable)?;
+        let keys = self.client.options.proof_keys.as_ref().filter(|_| is_own);
+        let answer = match keys.map(|keys| (keys, keys.key_of(access_token))) {
+            None | Some((_, TokenKey::None)) => {
+                request.headers.push(("authorization", concat(&["Bearer ", access_token])));
+                self.client.transmit(request, host).await
+            }
+            // The provider would refuse it.
+            Some((_, TokenKey::Foreign)) => return Err(UserinfoError::TokenRefused),
+            Some((keys, TokenKey::Own(key))) => {
+                request.headers.push(("authorization", concat(&["DPoP ", access_token])));
+                self.transmit_with_proof(request, (keys, key), access_token, host).await
+            }
+        };
+        let answer = answer.map_err(|_| UserinfoError::Unavailable)?;
         if matches!(answer.status, 401 | 403) {
             return Err(UserinfoError::TokenRefused);
         }
@@ -164,6 +177,30 @@ impl RelyingParty {
         match document.root().get("sub") {
             Some(Value::String(sub)) if sub == claims.subject().unwrap_or_default() => Ok(document),
             _ => Err(UserinfoError::SubjectMismatch),
+        }
+    }
+
+    /// Sends a request with a proof of possession (RFC 9449 §7.1), and once more if the provider wants another nonce in it (§9).
+    async fn transmit_with_proof(
+        &self,
+        request: Outgoing,
+        (keys, key): (&ProofKeys, &ProofKey),
+        access_token: &str,
+        host: &impl LoginHost,
+    ) -> Result<Incoming, Unreachable> {
+        let mut may_repeat = true;
+        loop {
+            let mut request = request.clone();
+            let url = &request.url;
+            let proof = keys.proof(key, (request.method, url, url), Some(access_token), host).await;
+            let server = url.clone();
+            request.headers.push(("dpop", proof.map_err(|_| Unreachable::GivenUp)?));
+            let answer = self.client.transmit(request, host).await?;
+            let has_nonce = keys.remember(&server, answer.dpop_nonce.as_deref());
+            if !(has_nonce && may_repeat && answer.status == 401) {
+                return Ok(answer);
+            }
+            may_repeat = false;
         }
     }
 

@@ -18,6 +18,7 @@ mod support;
 
 mod begin;
 mod callback;
+mod dpop;
 mod introspection;
 mod journey;
 mod logout;

@@ -503,6 +503,28 @@ fn mistakes() -> Vec<(&'static str, String)> {
         ),
         ("a profile of a client that only asks about tokens", fapi(introspecting(json!({})))),
         ("a profile whose routes accept tokens that are not bound", at(valid(), "/authorizer/fapi", json!("fapi2_sp"))),
+        // Tokens of the gateway's own client
+        ("a key of tokens that is none", client(&json!({ "dpop_key": ["x", RSA.replace("PRIVATE", "PUBLIC")] }))),
+        ("no key of tokens", client(&json!({ "dpop_key": [] }))),
+        ("a parameter that binds the code", client(&json!({ "authorization_params": { "dpop_jkt": "x" } }))),
+        (
+            "a key of tokens and two tokens for one upstream",
+            at(
+                with_client(upstream(
+                    "/x",
+                    json!({ "upstream_auth": { "m2m": {} }, "headers": { "X-A": "$m2m", "X-B": "$token" } }),
+                )),
+                "/authorizer/dpop_key",
+                json!(P256),
+            ),
+        ),
+        (
+            "a profile with a key of tokens that it forbids",
+            client(&json!({
+                "fapi": "fapi2_sp", "dpop": "allowed", "client_auth": "private_key_jwt", "private_key": P256,
+                "dpop_key": include_str!("../keys/p384.pem")
+            })),
+        ),
         // Bound tokens
         ("a mode of proofs that does not exist", at(valid(), "/authorizer/dpop", json!("on"))),
         ("a mode of certificates that is a boolean", at(valid(), "/authorizer/mtls", json!(true))),
@@ -1031,6 +1053,10 @@ fn the_configurations_that_are_changed_here_serve() {
         client(&json!({
             "fapi": "fapi2_sp", "mtls_binding": "CERTIFICATE", "client_auth": "tls_client_auth", "mtls": "allowed"
         })),
+        client(&json!({
+            "fapi": "fapi2_sp", "client_auth": "private_key_jwt", "private_key": RSA, "dpop_key": P256, "dpop": "allowed"
+        })),
+        client(&json!({ "dpop_key": [P256, RSA] })),
         // Sessions alone need no bound bearer tokens.
         at(
             client(&json!({ "fapi": "fapi2_sp", "mtls_binding": "CERTIFICATE", "client_auth": "tls_client_auth" })),
@@ -1051,11 +1077,17 @@ fn the_configurations_that_are_changed_here_serve() {
 
 #[test]
 fn a_key_for_two_purposes_is_a_warning() {
-    let mut config = with_key(json!([P256, RSA]));
-    config["authorizer"]["jar"] = json!({ "private_key": RSA });
-    let warnings = compile(&config.to_string(), &|_| None).unwrap().warnings;
-    let expected = "warning at authorizer.jar.private_key: is a key of authorizer.private_key, too: use a key of its own for each purpose";
-    assert_eq!(warnings.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
+    for (keys, place) in
+        [(json!({ "jar": { "private_key": RSA } }), "jar.private_key"), (json!({ "dpop_key": RSA }), "dpop_key")]
+    {
+        let mut config = with_key(json!([P256, RSA]));
+        config["authorizer"].as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+        let warnings = compile(&config.to_string(), &|_| None).unwrap().warnings;
+        let expected = format!(
+            "warning at authorizer.{place}: is a key of authorizer.private_key, too: use a key of its own for each purpose"
+        );
+        assert_eq!(warnings.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
+    }
 }
 
 #[test]

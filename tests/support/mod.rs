@@ -26,6 +26,8 @@ pub(crate) mod deployment;
 pub(crate) mod fixed_host;
 pub(crate) mod host;
 #[cfg(feature = "gateway")]
+pub(crate) mod proofs;
+#[cfg(feature = "gateway")]
 pub(crate) mod provider;
 #[cfg(feature = "gateway")]
 pub(crate) mod signed;

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::host::{Delay, Reply, VirtualHost};
+use super::proofs::{Proofs, Refused, bound_to};
 use super::world::json as ok_json;
 use super::{CLIENT, ISSUER, Mint, TestKey, key_a, set_text, signed};
 
@@ -140,6 +141,10 @@ pub(crate) struct State {
     pub(crate) request: (Value, Value),
     /// The pushed requests that were not used yet, by their `request_uri`.
     pub(crate) pushed: BTreeMap<String, Form>,
+    /// With it, tokens are bound to the keys of proofs, and useless without them (RFC 9449).
+    pub(crate) proofs: Option<Proofs>,
+    /// Whether refresh tokens are bound to the key, too, as those of public clients are (RFC 9449 §5).
+    pub(crate) binds_refresh_tokens: bool,
     /// The number of requests to each endpoint.
     requests: BTreeMap<Endpoint, usize>,
 }
@@ -158,6 +163,8 @@ struct Login {
 struct Token {
     login: Login,
     is_used: bool,
+    /// The key that it is bound to, as that of a public client is (RFC 9449 §5).
+    key: Option<String>,
 }
 
 impl Provider {
@@ -199,6 +206,8 @@ impl Provider {
             request_key: None,
             request: (Value::Null, Value::Null),
             pushed: BTreeMap::new(),
+            proofs: None,
+            binds_refresh_tokens: true,
             requests: BTreeMap::new(),
         };
         let provider = Self { host: host.clone(), state: Rc::new(RefCell::new(state)) };
@@ -466,8 +475,12 @@ impl Provider {
             return refusal(401, "invalid_client");
         }
         let given = |name: &str| form.get(name).cloned().unwrap_or_default();
+        let key = match self.check_proof(request, None) {
+            Ok(key) => key,
+            Err(refused) => return *refused,
+        };
         if matches!(given("grant_type").as_str(), "client_credentials" | EXCHANGE) {
-            return self.upstream_token(&form);
+            return self.upstream_token(&form, key.as_deref());
         }
         let mut state = self.set();
         let found = match given("grant_type").as_str() {
@@ -478,16 +491,20 @@ impl Provider {
                     .map(|login| (login.clone(), std::mem::replace(&mut login.is_used, true)));
                 let proof = base64url::encode(&Sha256::digest(given("code_verifier").as_bytes()));
                 found.map(|(login, is_used)| {
+                    // RFC 9449 §10: the code is bound to the key, too.
                     let is_good = login.parameters["redirect_uri"] == given("redirect_uri")
+                        && login.parameters.get("dpop_jkt") == key.as_ref()
                         && login.parameters["code_challenge"] == proof;
                     (login, is_used, is_good)
                 })
             }
             "refresh_token" => {
-                let rotates = state.rotates;
+                let (rotates, is_bound) = (state.rotates, state.binds_refresh_tokens);
                 let found = state.tokens.get_mut(&given("refresh_token"));
-                found
-                    .map(|token| (token.login.clone(), std::mem::replace(&mut token.is_used, rotates) && rotates, true))
+                found.map(|token| {
+                    let is_used = std::mem::replace(&mut token.is_used, rotates) && rotates;
+                    (token.login.clone(), is_used, !is_bound || token.key == key)
+                })
             }
             other => panic!("grant type {other}"),
         };
@@ -501,11 +518,36 @@ impl Provider {
             return refusal(400, "invalid_grant");
         }
         drop(state);
-        self.tokens(&login, given("grant_type") == "refresh_token", &given("refresh_token"))
+        self.tokens(&login, given("grant_type") == "refresh_token", &given("refresh_token"), key)
+    }
+
+    /// Returns the key of the proof of a request, if the provider wants proofs.
+    fn check_proof(&self, request: &Outgoing, token: Option<&str>) -> Result<Option<String>, Box<Incoming>> {
+        let now_s = self.host.now().secs();
+        let mut state = self.set();
+        let Some(proofs) = &mut state.proofs else { return Ok(None) };
+        let status = if token.is_some() { 401 } else { 400 };
+        request
+            .headers
+            .iter()
+            .filter(|(name, _)| *name == "dpop")
+            .for_each(|(_, proof)| self.host.register_secret(proof));
+        match proofs.check(request, token, now_s) {
+            Ok(key) => Ok(Some(key)),
+            Err(Refused::Nonce) => {
+                Err(Box::new(Incoming { dpop_nonce: proofs.nonce.clone(), ..refusal(status, "use_dpop_nonce") }))
+            }
+            Err(Refused::Proof(_)) => Err(Box::new(refusal(status, "invalid_dpop_proof"))),
+        }
+    }
+
+    /// Returns the nonce for the next proof, which successful answers state (RFC 9449 §8.2).
+    fn next_nonce(&self) -> Option<String> {
+        self.state.borrow().proofs.as_ref().and_then(|proofs| proofs.nonce.clone())
     }
 
     /// Returns a valid token response.
-    fn tokens(&self, login: &Login, is_refresh: bool, former: &str) -> Incoming {
+    fn tokens(&self, login: &Login, is_refresh: bool, former: &str, key: Option<String>) -> Incoming {
         let (number, now_s) = (self.next(), self.host.now().secs());
         let state = self.state.borrow();
         let until_s = now_s + state.life_s;
@@ -515,10 +557,12 @@ impl Provider {
             .claim("exp", until_s)
             .claim("nbf", now_s)
             .claim("jti", format!("t-{number}"));
+        let access = key.iter().fold(access, |access, key| access.claim("cnf", bound_to(key)));
         let access = (state.access)(access.claim("azp", state.client.as_str()));
         let id = common(Mint::id(state.key)).claim("aud", state.client.as_str()).claim("exp", now_s + 600);
         let id = if is_refresh { id.without("nonce") } else { id.claim("nonce", login.parameters["nonce"].as_str()) };
-        let mut body = json!({ "access_token": access, "token_type": "Bearer", "expires_in": state.life_s });
+        let kind = if key.is_some() { "DPoP" } else { "Bearer" };
+        let mut body = json!({ "access_token": access, "token_type": kind, "expires_in": state.life_s });
         if !is_refresh || state.repeats_id {
             body["id_token"] = (state.id)(id.claim("name", "Ann")).text().into();
         }
@@ -527,7 +571,7 @@ impl Provider {
         if refreshes && (!is_refresh || rotates) {
             let token = format!("refresh-token-{number}");
             body["refresh_token"] = token.as_str().into();
-            self.set().tokens.insert(token.clone(), Token { login: login.clone(), is_used: false });
+            self.set().tokens.insert(token.clone(), Token { login: login.clone(), is_used: false, key });
             self.set().given.push(token);
         } else if is_refresh {
             assert!(!former.is_empty());
@@ -537,11 +581,11 @@ impl Provider {
         for name in ["access_token", "id_token", "refresh_token"] {
             self.host.register_secret(body[name].as_str().unwrap_or_default());
         }
-        ok_json(&body.to_string())
+        Incoming { dpop_nonce: self.next_nonce(), ..ok_json(&body.to_string()) }
     }
 
     /// Returns a token for another API: of the client itself, or of the user whose token is exchanged.
-    fn upstream_token(&self, form: &Form) -> Incoming {
+    fn upstream_token(&self, form: &Form, key: Option<&str>) -> Incoming {
         let (number, now_s) = (self.next(), self.host.now().secs());
         let state = self.state.borrow();
         let subject = match form.get("subject_token") {
@@ -555,20 +599,29 @@ impl Provider {
         let audience = form.get("audience").or(form.get("resource")).cloned().unwrap_or_default();
         let access = Mint::access(state.key).claim("sub", subject).claim("aud", audience).claim("iat", now_s);
         let access = access.claim("exp", now_s + state.life_s).claim("jti", format!("t-{number}"));
+        let access = key.iter().fold(access, |access, key| access.claim("cnf", bound_to(key)));
         let access = (state.access)(access.claim("scope", form.get("scope").cloned().unwrap_or_default()));
-        let mut body = json!({ "access_token": access, "token_type": "Bearer", "expires_in": state.life_s });
+        let kind = if key.is_some() { "DPoP" } else { "Bearer" };
+        let mut body = json!({ "access_token": access, "token_type": kind, "expires_in": state.life_s });
         let answer = Rc::clone(&state.answer);
         drop(state);
         answer(&mut body);
         self.host.register_secret(body["access_token"].as_str().unwrap_or_default());
-        ok_json(&body.to_string())
+        Incoming { dpop_nonce: self.next_nonce(), ..ok_json(&body.to_string()) }
     }
 
     fn userinfo(&self, request: &Outgoing) -> Incoming {
         let header = request.headers.iter().find(|(name, _)| *name == "authorization").map(|(_, value)| value.as_str());
-        let token = header.and_then(|header| header.strip_prefix("Bearer ")).unwrap_or_default();
+        let scheme = if self.state.borrow().proofs.is_some() { "DPoP " } else { "Bearer " };
+        let token = header.and_then(|header| header.strip_prefix(scheme)).unwrap_or_default();
+        if let Err(refused) = self.check_proof(request, Some(token)) {
+            return *refused;
+        }
         match self.state.borrow().access_tokens.get(token) {
-            Some(user) => ok_json(&json!({ "sub": user, "email": "ann@example.com" }).to_string()),
+            Some(user) => {
+                let userinfo = json!({ "sub": user, "email": "ann@example.com" });
+                Incoming { dpop_nonce: self.next_nonce(), ..ok_json(&userinfo.to_string()) }
+            }
             None => Incoming { status: 401, ..Incoming::default() },
         }
     }

@@ -113,6 +113,7 @@ impl Host for CommandHost {
             age: response.get(3).as_string(),
             retry_after: response.get(4).as_string(),
             body: Uint8Array::from(response.get(5)).to_vec(),
+            dpop_nonce: response.get(6).as_string(),
         })
     }
 

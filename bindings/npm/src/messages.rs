@@ -203,6 +203,7 @@ fn incoming(head: &[u8], body: &[u8]) -> Option<Incoming> {
         cache_control: text("cache-control"),
         age: text("age"),
         retry_after: text("retry-after"),
+        dpop_nonce: None,
         body: body.to_vec(),
     })
 }

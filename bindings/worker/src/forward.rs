@@ -31,6 +31,11 @@ extern "C" {
         prefix: &str,
         timeout: u32,
     ) -> Result<Promise, JsValue>;
+    /// Returns the `DPoP-Nonce` of what `forward` returned.
+    #[wasm_bindgen(js_name = nonceOf)]
+    fn nonce_of(answered: &Array) -> Option<String>;
+    /// Drops what `forward` returned.
+    fn discard(answered: &Array);
     /// Returns the response without the headers `removed`, separated by commas, and with edited ones; each edit is three strings. The
     /// first argument is what `forward` returned.
     #[wasm_bindgen(catch)]
@@ -43,9 +48,10 @@ pub(crate) async fn to_origin(
     forward: Forward<'_>,
     host: &WorkerHost,
 ) -> Result<Response, JsValue> {
-    let (url, service) = match &forward.destination {
-        Destination::Url(url) => (url, JsValue::UNDEFINED),
-        Destination::Service { binding, url } => (url, host.binding(binding)),
+    let mut forward = forward;
+    let service = match &forward.destination {
+        Destination::Url(_) => JsValue::UNDEFINED,
+        Destination::Service { binding, .. } => host.binding(binding),
     };
     if let Destination::Service { binding, .. } = &forward.destination
         && !Reflect::get(&service, &"fetch".into()).is_ok_and(|fetch| fetch.is_function())
@@ -53,7 +59,7 @@ pub(crate) async fn to_origin(
         host.log(Level::Error, &format_args!("config_invalid: there is no service binding {binding}"));
         return response::of_reply(&forward.without_service(head));
     }
-    match send(inbound, url, &service, &forward).await {
+    match send(inbound, &service, &mut forward, host).await {
         Ok(Some((raw, status))) => {
             Ok(Response { raw, answered: Answered { status, code: "", is_forwarded: true }, bytes: None })
         }
@@ -71,20 +77,32 @@ pub(crate) async fn to_origin(
 /// Returns the response and its status; `None` after the timeout.
 async fn send(
     inbound: &Inbound,
-    url: &str,
     service: &JsValue,
-    plan: &Forward<'_>,
+    plan: &mut Forward<'_>,
+    host: &WorkerHost,
 ) -> Result<Option<(JsValue, u16)>, JsValue> {
-    let names = header_names(&inbound.raw);
-    let removed = names.lines().filter(|name| plan.drops(name)).map(String::from).collect();
-    let set = plan.set.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect();
-    let (upstream, timeout) = (plan.upstream().len(), plan.timeout_ms().unwrap_or_default());
-    let sent = forward(&inbound.raw, url, service, removed, set, plan.is_private, upstream, plan.prefix(), timeout)?;
-    let answered = Array::from(&JsFuture::from(sent).await?);
-    if answered.length() == 0 {
-        return Ok(None);
-    }
-    let status = answered.get(1).as_f64().unwrap_or_default() as u16;
+    let raw = &inbound.raw;
+    let (answered, status) = loop {
+        let (Destination::Url(url) | Destination::Service { url, .. }) = &plan.destination;
+        let names = header_names(raw);
+        let removed = names.lines().filter(|name| plan.drops(name)).map(String::from).collect();
+        let set = plan.set.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect();
+        let (upstream, timeout) = (plan.upstream().len(), plan.timeout_ms().unwrap_or_default());
+        let sent = forward(raw, url, service, removed, set, plan.is_private, upstream, plan.prefix(), timeout)?;
+        let answered = Array::from(&JsFuture::from(sent).await?);
+        if answered.length() == 0 {
+            return Ok(None);
+        }
+        let status = answered.get(1).as_f64().unwrap_or_default() as u16;
+        if !plan.has_own_proof() {
+            break (answered, status);
+        }
+        let has_body = !Reflect::get(raw, &"body".into()).is_ok_and(|body| body.is_null());
+        if !plan.renew_proof(status, nonce_of(&answered).as_deref(), has_body, host).await {
+            break (answered, status);
+        }
+        discard(&answered);
+    };
     let edits = plan.response_edits(status, answered.get(2).as_string().as_deref());
     // No header is set before it is removed.
     let (mut removed, mut others) = (String::new(), Vec::new());

@@ -41,7 +41,7 @@ extern "C" {
 
 #[wasm_bindgen(module = "/src/host.js")]
 extern "C" {
-    /// Returns a promise of the response's status, four headers and body, or of the number of the failure.
+    /// Returns a promise of the response's status, four headers, body and nonce, or of the number of the failure.
     /// `fetcher` is a binding that sends the request in place of the runtime, or `undefined`.
     fn send(
         method: &str,
@@ -168,6 +168,7 @@ async fn fetch_by(fetcher: &JsValue, request: Outgoing) -> Result<Incoming, Unre
         age: response.get(3).as_string(),
         retry_after: response.get(4).as_string(),
         body: Uint8Array::from(response.get(5)).to_vec(),
+        dpop_nonce: response.get(6).as_string(),
     })
 }
 

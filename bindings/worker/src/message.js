@@ -57,6 +57,12 @@ export async function forward(request, url, service, removed, set, isPrivate, up
   return [response, response.status, response.headers.get("cache-control") ?? undefined, site];
 }
 
+/** Returns the nonce that an origin wants in proofs, of what `forward` returned. */
+export const nonceOf = ([response]) => response.headers.get("dpop-nonce") ?? undefined;
+
+/** Drops a response whose request is sent once more. */
+export const discard = ([response]) => void response.body?.cancel().catch(() => {});
+
 /** Returns the response if its headers arrive in time; the body may take any time. */
 async function within(timeout, send) {
   const abort = new AbortController();

@@ -36,7 +36,7 @@ export class BaseHost {
     const { failure, isNetwork, response, bytes } = await this.exchange(url, { method, headers: pairs, body }, millis, limit);
     if (failure !== undefined) return isNetwork;
     const header = (name) => response.headers.get(name) ?? undefined;
-    return [response.status, header("content-type"), header("cache-control"), header("age"), header("retry-after"), bytes];
+    return [response.status, header("content-type"), header("cache-control"), header("age"), header("retry-after"), bytes, header("dpop-nonce")];
   }
 
   sleep(millis) {

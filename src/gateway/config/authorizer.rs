@@ -133,6 +133,8 @@ section! {
         authorization_details: AuthorizationDetails;
         /// `fapi2_sp`: sets and checks what the FAPI 2.0 Security Profile requires; see [docs/fapi.md](fapi.md).
         fapi: Choice<FapiProfile>;
+        /// The private keys that the tokens of the gateway's own client are bound to (DPoP, RFC 9449), in PKCS#8 (PEM) or as JWK, from secrets: with them, the gateway makes a proof for each request to the provider and to an upstream that carries such a token. New tokens are bound to the first. See [docs/bound-tokens.md](bound-tokens.md#tokens-of-the-gateway-itself).
+        dpop_key: PrivateKeys;
         /// Private keys that decrypt access tokens, which are signed inside. Without it, encrypted ones are refused.
         decryption_keys: List<DecryptionKeyConfig>;
     }
@@ -398,6 +400,11 @@ impl<'c> Authorizer<'c> {
     /// Whether the provider is Auth0.
     pub(super) fn is_auth0(&self) -> bool {
         self.config.kind().value == Some(&Type::Auth0)
+    }
+
+    /// Whether the tokens of the client are bound to a key of its own.
+    pub(super) fn binds_tokens(&self) -> bool {
+        !self.config.dpop_key().is_absent()
     }
 
     /// Whether no claim lists roles.
@@ -818,14 +825,14 @@ impl<'c> Authorizer<'c> {
             }
         };
         let binding = LoginBinding { issuer: &issuer.issuer, client_id: &id, audience: &[] };
+        let sealer = Sealer::new(session.secrets().items(), binding);
+        let auth = client_keys::client_auth(reader, config, config.is_fapi());
+        let mut client = Client::without_login(id, auth, config.mtls_binding().cloned());
+        client.options.proof_keys = client_keys::proof_keys(reader, config, config.is_fapi());
         Some(UpstreamClient {
-            sealer: Sealer::new(session.secrets().items(), binding),
+            sealer,
             endpoints: self.endpoints(&issuer.issuer, keys, false),
-            client: Client::without_login(
-                id,
-                client_keys::client_auth(reader, config, config.is_fapi()),
-                config.mtls_binding().cloned(),
-            ),
+            client,
             issuer: issuer.issuer.clone(),
             token_issuer: issuer.template.clone(),
             audience_parameters: [of_client, of_exchange],

@@ -14,7 +14,7 @@ use crate::json::{Object, Value};
 use crate::jwk::SigningKey;
 use crate::jwt::Algorithm;
 use crate::limits;
-use crate::oidc::{ClientAuth, ClientKey, RequestOptions, Secret};
+use crate::oidc::{ClientAuth, ClientKey, ProofKeys, RequestOptions, Secret};
 
 section! {
     /// The signature of authorization requests (RFC 9101). With it, only `client_id` and the signed request are sent to the provider.
@@ -81,13 +81,36 @@ fn with_algorithm(
     let mut found = Vec::new();
     for key in keys.items() {
         let own = key.algorithms();
-        let preferred = own.iter().find(|one| is_fapi && **one == Algorithm::Ps256).or(own.first());
-        match algorithm.value.or(preferred) {
+        match algorithm.value.or(preferred(key, is_fapi)) {
             Some(&algorithm) if own.contains(&algorithm) => found.push(ClientKey { key: key.clone(), algorithm }),
             _ => reader.error(&algorithm.place(), "is not an algorithm of the private key"),
         }
     }
     found
+}
+
+/// Returns the algorithm of a key where none is configured.
+fn preferred(key: &SigningKey, is_fapi: bool) -> Option<&Algorithm> {
+    let own = key.algorithms();
+    own.iter().find(|one| is_fapi && **one == Algorithm::Ps256).or(own.first())
+}
+
+/// Returns the keys that the client's tokens are bound to.
+pub(super) fn proof_keys(reader: &mut Reader<'_>, config: &AuthorizerConfig, is_fapi: bool) -> Option<ProofKeys> {
+    let keys = config.dpop_key();
+    warn_of_shared_key(reader, &keys, config);
+    let with_algorithm = |key: &SigningKey| {
+        let algorithm = *preferred(key, is_fapi)?;
+        Some(ClientKey { key: key.clone(), algorithm })
+    };
+    ProofKeys::new(keys.items().iter().filter_map(with_algorithm).collect())
+}
+
+/// Warns of a key that also authenticates the client.
+fn warn_of_shared_key(reader: &mut Reader<'_>, keys: &Setting<'_, Vec<SigningKey>>, config: &AuthorizerConfig) {
+    if keys.items().iter().any(|key| config.private_key().items().contains(key)) {
+        reader.warn(&keys.place(), "is a key of authorizer.private_key, too: use a key of its own for each purpose");
+    }
 }
 
 /// Returns how the client authenticates.
@@ -126,10 +149,7 @@ pub(super) fn request_options(reader: &mut Reader<'_>, config: &AuthorizerConfig
         if keys.items().len() > 1 {
             reader.error(&keys.place(), "must be a single key");
         }
-        if keys.items().iter().any(|key| config.private_key().items().contains(key)) {
-            reader
-                .warn(&keys.place(), "is a key of authorizer.private_key, too: use a key of its own for each purpose");
-        }
+        warn_of_shared_key(reader, &keys, config);
         with_algorithm(reader, &keys, &jar.private_key_alg(), is_fapi).into_iter().next()
     });
     if jar.value.is_some() {
@@ -155,6 +175,7 @@ pub(super) fn request_options(reader: &mut Reader<'_>, config: &AuthorizerConfig
         requires_iss: is_fapi,
         requires_binding: is_fapi,
         mtls_binding: config.mtls_binding().cloned(),
+        proof_keys: proof_keys(reader, config, is_fapi),
     }
 }
 

@@ -4,7 +4,7 @@ use super::authorizer::AuthorizerConfig;
 use super::forms::Words;
 use super::reader::Reader;
 use crate::jwt::Algorithm;
-use crate::oidc::{Client, ClientAuth, ClientKey};
+use crate::oidc::{Client, ClientAuth, ClientKey, ProofKeys};
 
 /// A profile of FAPI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ fn is_permitted(algorithm: Algorithm) -> bool {
 
 /// Whether access tokens are bound to the client, which uses them with a proof of possession.
 fn binds_tokens(config: &AuthorizerConfig) -> bool {
-    !config.mtls_binding().is_absent()
+    !config.mtls_binding().is_absent() || !config.dpop_key().is_absent()
 }
 
 /// Checks the section against its profile, if it has one.
@@ -70,13 +70,17 @@ pub(super) fn check_client(reader: &mut Reader<'_>, config: &AuthorizerConfig, c
     if !client.options.request_object_key.iter().all(is_permitted_key) {
         reader.error("authorizer.jar.private_key_alg", ALGORITHMS_ONLY);
     }
+    if !client.options.proof_keys.iter().flat_map(ProofKeys::keys).all(is_permitted_key) {
+        reader.error(&config.dpop_key().place(), ALGORITHMS_ONLY);
+    }
     if config.par().value == Some(&false) {
         reader.error(&config.par().place(), "must not be false with authorizer.fapi, which requires it");
     }
     if obtains_tokens && !binds_tokens(config) {
         reader.error(
             "authorizer.fapi",
-            "needs sender-constrained access tokens: set authorizer.mtls_binding to a binding with the client's certificate",
+            "needs sender-constrained access tokens: set authorizer.dpop_key to a private key, or authorizer.mtls_binding to a binding with the \
+             client's certificate",
         );
     }
 }

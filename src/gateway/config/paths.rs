@@ -328,6 +328,12 @@ fn check_upstream_auth(
         return;
     };
     let place = format!("{place}.upstream_auth");
+    if authorizer.is_some_and(Authorizer::binds_tokens) && headers.iter().any(|(_, value)| value.is_token()) {
+        reader.error(
+            &in_headers,
+            "use $token beside upstream_auth: with authorizer.dpop_key, the header DPoP can prove one token only",
+        );
+    }
     if authorizer.is_none() {
         reader.error(&place, "needs an authorizer, whose client obtains the token");
     }

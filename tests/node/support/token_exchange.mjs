@@ -1,6 +1,6 @@
 // Token exchange (RFC 8693) as a grant of `oidc-provider`, which has none of its own.
 
-import { createLocalJWKSet, jwtVerify } from "jose";
+import { calculateJwkThumbprint, createLocalJWKSet, EmbeddedJWK, jwtVerify } from "jose";
 import { errors } from "oidc-provider";
 
 export const TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -20,10 +20,23 @@ export function registerTokenExchange(oidc, { keys, resourceServer }) {
     if (!verified) throw new errors.InvalidRequest("the subject token is invalid");
     const token = new oidc.AccessToken({ accountId: verified.payload.sub, client, gty: "token_exchange", scope: params.scope });
     token.resourceServer = new oidc.ResourceServer(params.audience, await resourceServer(ctx, params.audience, client));
+    const jkt = await keyOfProof(ctx);
+    // RFC 9449 §5: so is the new token. The subject token is bound to the same client.
+    if (verified.payload.cnf && verified.payload.cnf.jkt !== jkt) throw new errors.InvalidRequest("the subject token is bound to another key");
+    if (jkt) token.setThumbprint("jkt", jkt);
     ctx.oidc.entity("AccessToken", token);
     ctx.body = {
-      access_token: await token.save(), issued_token_type: ACCESS_TOKEN, token_type: "Bearer", expires_in: token.expiration, scope: token.scope,
+      access_token: await token.save(), issued_token_type: ACCESS_TOKEN, token_type: token.tokenType, expires_in: token.expiration, scope: token.scope,
     };
   };
   oidc.registerGrantType(TOKEN_EXCHANGE, handler, PARAMETERS);
+}
+
+/** The thumbprint of the key of a proof of possession, if the request has one. */
+async function keyOfProof(ctx) {
+  const proof = ctx.get("dpop");
+  if (!proof) return undefined;
+  const { protectedHeader, payload } = await jwtVerify(proof, EmbeddedJWK, { typ: "dpop+jwt" }).catch(() => ({ payload: {} }));
+  if (payload.htm !== "POST" || payload.htu !== ctx.oidc.urlFor("token")) throw new errors.InvalidDpopProof("the proof is for another request");
+  return calculateJwkThumbprint(protectedHeader.jwk);
 }
