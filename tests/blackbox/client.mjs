@@ -126,14 +126,14 @@ export class RawClient {
   #closed(lane, { isLate = false, isAnnounced = false } = {}) {
     const [first, ...rest] = lane.sent.splice(0);
     const remains = first && parse(lane.bytes, { ...first, isClosed: true });
-    const hasBytes = lane.bytes.length > 0;
     this.#disconnect(lane);
     this.#queue.unshift(...rest);
     if (first) {
       if (!isAnnounced) first.attempts += 1;
       if (remains) first.resolve(remains.answer);
-      else if (isLate || hasBytes || first.attempts >= ATTEMPTS) first.resolve(answered(0, [], Buffer.alloc(0)));
-      else this.#queue.unshift(first);
+      else if (isLate || first.attempts >= ATTEMPTS) first.resolve(answered(0, [], Buffer.alloc(0)));
+      // Alone: a connection that is closed because of what was sent behind a request may lose the end of its answer.
+      else this.#queue.unshift({ ...first, isLast: first.isLast || !isAnnounced });
     }
     this.#fill();
   }
