@@ -7,6 +7,7 @@ import { bearer, proxy, respond } from "../node/support/gateway.mjs";
 import { startHostileProvider } from "../node/support/hostile.mjs";
 import { serve } from "../node/support/http.mjs";
 import { COOKIE, loginConfig } from "../node/support/login.mjs";
+import { nowSeconds } from "../node/support/tokens.mjs";
 import { wrappedBuild } from "../node/support/worker.mjs";
 import { each, sample, sessionOf, startGateways, Tally } from "./support.mjs";
 
@@ -109,7 +110,7 @@ export async function run({ seed = 1, share = 1 } = {}) {
       provider.behave = { idToken: { claims }, accessClaims: { sub: name }, userinfo: () => claims };
       sessions[name] = await sessionOf(gateways.clients.plain);
     }
-    const token = provider.tokens.token({ claims: { sub: "carol", client_id: "edgeward-web" } });
+    const token = provider.tokens.token({ claims: { sub: "carol", client_id: "edgeward-web", exp: nowSeconds() + 7_200 } });
     const CALLERS = {
       "without credentials": [],
       "with the session of alice": [["Cookie", sessions.alice]],

@@ -20,7 +20,7 @@ export class RawClient {
    * @param {number} port
    * @param {{ connections?: number, depth?: number, timeout?: number }} [options] `depth`: requests under way on a connection
    */
-  constructor(port, { connections = 4, depth = 8, timeout = 20_000 } = {}) {
+  constructor(port, { connections = 4, depth = 8, timeout = 30_000 } = {}) {
     this.#port = port;
     this.#depth = depth;
     this.#timeout = timeout;
@@ -114,7 +114,7 @@ export class RawClient {
       if (answer.status >= 100 && answer.status < 200 && answer.status !== 101) continue;
       lane.sent.shift().resolve(answer);
       if (answer.status === 101 || /\bclose\b/i.test(answer.header("connection") ?? "")) {
-        this.#closed(lane);
+        this.#closed(lane, { isAnnounced: true });
         return;
       }
       this.#wait(lane);
@@ -122,18 +122,18 @@ export class RawClient {
     this.#fill();
   }
 
-  /** Requests behind the one that ended the connection are sent once more. */
-  #closed(lane, { isLate = false } = {}) {
+  /** Requests behind the one that ended the connection are sent once more. `isAnnounced`: its answer said so. */
+  #closed(lane, { isLate = false, isAnnounced = false } = {}) {
     const [first, ...rest] = lane.sent.splice(0);
     const remains = first && parse(lane.bytes, { ...first, isClosed: true });
-    const hasBytes = lane.bytes.length > 0;
     this.#disconnect(lane);
     this.#queue.unshift(...rest);
     if (first) {
-      first.attempts += 1;
+      if (!isAnnounced) first.attempts += 1;
       if (remains) first.resolve(remains.answer);
-      else if (isLate || hasBytes || first.attempts >= ATTEMPTS) first.resolve(answered(0, [], Buffer.alloc(0)));
-      else this.#queue.unshift(first);
+      else if (isLate || first.attempts >= ATTEMPTS) first.resolve(answered(0, [], Buffer.alloc(0)));
+      // Alone: a connection that is closed because of what was sent behind a request may lose the end of its answer.
+      else this.#queue.unshift({ ...first, isLast: first.isLast || !isAnnounced });
     }
     this.#fill();
   }
