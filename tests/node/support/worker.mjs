@@ -33,6 +33,7 @@ const NAME = "edgeward";
  * @param {boolean | Record<string, string>} [options.sessions] binds the Durable Object through which isolates share refreshes;
  *   or the classes of these names, by binding
  * @param {number} [options.isolates] how many Workers of this build run, each in an isolate of its own; default 1
+ * @param {object} [options.runtime] further options of Miniflare
  */
 export async function startWorker(options = {}) {
   const worker = new RunningWorker(options);
@@ -171,6 +172,7 @@ class RunningWorker {
       enableDevRegistry: false,
       cf: {},
       telemetry: { enabled: false },
+      ...this.#options.runtime,
       workers: nameEach(isolates).map((name) => ({
         config: {
           name,
