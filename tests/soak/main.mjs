@@ -40,7 +40,8 @@ for (const part of chosen) {
   console.log(`soak: ${part}: ${failures.length === 0 ? "ok" : "FAILED"}: ${prose}`);
   for (const failure of failures) console.error(`soak: ${part}: ${failure}`);
   if (failures.length > 0) {
-    console.error(`soak: repeat it with PART=${part} SEED=${seed} make soak`);
+    const extent = ["MINUTES", "COUNT"].filter((name) => process.env[name]).map((name) => ` ${name}=${process.env[name]}`).join("");
+    console.error(`soak: repeat it with make soak PART=${part} SEED=${seed}${extent}`);
     process.exitCode = 1;
   }
 }

@@ -116,7 +116,7 @@ async function turn(site, rng, users, connection, counts) {
   const user = rng.pick(users);
   const choice = rng.below(100);
   const expect = (answer, status) => (answer.status === status ? undefined : `${answer.status} instead of ${status}: ${answer.text.slice(0, 200)}\n${site.worker.logText.slice(-500)}`);
-  if (choice < 3) {
+  if (choice < 5) {
     const answer = await connection.request({ target: "/logout", headers: { ...user.withSession, ...NAVIGATION, "sec-fetch-site": "same-origin" } });
     user.receive(answer);
     counts.logouts += 1;
@@ -124,7 +124,7 @@ async function turn(site, rng, users, connection, counts) {
     counts.logins += 1;
     return expect(answer, 200) ?? (user.cookies.has(COOKIE) ? undefined : "no session");
   }
-  if (choice < 5) {
+  if (choice < 7) {
     // A login that is not continued.
     counts.logins += 1;
     return expect(await connection.request({ target: "/login", headers: { host: HOST, ...NAVIGATION } }), 302);
