@@ -1,6 +1,7 @@
 # Every target installs the tools it needs; the work is in scripts/.
 .DEFAULT_GOAL := help
 .PHONY: dev token check test bench differential simulate scale fuzz blackbox build corpus docs release-check deploy tools clean help
+.PHONY: dev token check test bench differential simulate soak scale fuzz build corpus docs release-check deploy tools clean help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +26,9 @@ differential: ## compare the RSA kernels with another implementation, and verdic
 
 simulate: ## random schedules of requests and faults against a model; SEEDS=1000 STEPS=10000, or SEED=7 STEPS=300
 	@SEED="$(SEED)" SEEDS="$(SEEDS)" STEPS="$(STEPS)" scripts/simulate.sh
+
+soak: ## long runs in workerd: users mixed up, floods, faults, memory, refreshes; PART=identity COUNT=1000000, PART=memory MINUTES=30, SEED=1
+	@PART="$(PART)" MINUTES="$(MINUTES)" COUNT="$(COUNT)" SEED="$(SEED)" scripts/soak.sh
 
 fuzz: ## mutated inputs for each target of fuzz/; SECONDS=60 SEED=1 TARGETS="json token"
 	@scripts/fuzz.sh $(or $(SECONDS),60)s $(or $(SEED),1) $(TARGETS)

@@ -91,26 +91,38 @@ impl RelyingParty {
         user_ip: Option<String>,
         host: &impl LoginHost,
     ) -> Refreshed {
+        // The outcome of an earlier refresh whose access token is due again.
+        let mut newest: Option<Box<Session>> = None;
+        let mut has_waited = false;
         for attempt in 0..limits::SHARED_REFRESH_TIMEOUT_MS / limits::FETCH_POLL_MS {
             let now = host.now();
+            let session = newest.as_deref().unwrap_or(session);
             match self.state.with(|state| state.refreshes.join(session, now)) {
                 RefreshTurn::Start(token) => {
+                    has_waited = true;
                     let job = host.spawn(SessionJob::refresh(self, session, token, user_ip.clone()));
                     if !completes_within(job, host.sleep(limits::SHARED_REFRESH_TIMEOUT_MS)).await {
                         break;
                     }
                 }
-                RefreshTurn::Wait => host.sleep(limits::FETCH_POLL_MS).await,
+                RefreshTurn::Wait => {
+                    has_waited = true;
+                    host.sleep(limits::FETCH_POLL_MS).await;
+                }
                 // The refreshed session may have ended in another instance since: ask the coordinator.
                 RefreshTurn::Done(_) if attempt == 0 && host.has_coordinator() => {
                     self.state.with(|state| state.refreshes.forget(session));
                 }
+                // A request with an older cookie: its client did not receive the outcome. One refresh in a request, however short the
+                // lifetime of its tokens is.
+                RefreshTurn::Done(next) if !has_waited && next.needs_refresh(now) => newest = Some(next),
                 RefreshTurn::Done(session) => return Refreshed::Session(session),
                 RefreshTurn::Ended => return Refreshed::Ended,
                 RefreshTurn::Failed => break,
             }
         }
-        Refreshed::Unchanged
+        // The refresh token of an older cookie has been used.
+        newest.map_or(Refreshed::Unchanged, Refreshed::Session)
     }
 
     /// Refreshes a session and records the outcome. If the session has ended meanwhile, its new tokens are discarded.

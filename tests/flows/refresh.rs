@@ -136,6 +136,41 @@ fn a_late_request_with_the_old_cookie_gets_the_outcome_for_a_minute() {
 }
 
 #[test]
+fn a_late_request_whose_outcome_has_expired_too_refreshes_the_newest_session() {
+    let deployment = Deployment::new();
+    deployment.provider.set().life_s = 10;
+    let old = deployment.logged_in();
+    // Clients that do not receive the answers send the old cookie again.
+    for round in 1..=3 {
+        deployment.sleep_s(16);
+        let answer = peek(&deployment, &old, "/token");
+        assert_eq!((answer.status, answer.sets(COOKIE)), (200, Some(true)), "{round}: {}", answer.body);
+        assert_eq!(deployment.provider.refreshes(), round);
+    }
+    deployment.provider.fault(Endpoint::Token, Fault::Answer(Ok(status(500))));
+    deployment.sleep_s(6);
+    let mut browser = old.clone();
+    assert_eq!(deployment.send(&mut browser, Request::get("/app")).status, 200);
+    assert_eq!(
+        deployment.session(&browser).tokens().refresh,
+        Some(deployment.provider.newest()),
+        "the newest refresh token, although there is no new access token"
+    );
+    assert_eq!(deployment.provider.state().reused, 0);
+}
+
+#[test]
+fn tokens_that_are_due_at_once_cause_one_exchange_for_each_request() {
+    let deployment = Deployment::new();
+    deployment.provider.set().life_s = 0;
+    let mut browser = deployment.logged_in();
+    for round in 1..=3 {
+        deployment.send(&mut browser, Request::get("/app"));
+        assert_eq!(deployment.provider.refreshes(), round);
+    }
+}
+
+#[test]
 fn without_rotation_each_due_token_is_refreshed() {
     let deployment = Deployment::new();
     deployment.provider.set().rotates = false;

@@ -34,6 +34,8 @@ const NAME = "edgeward";
  *   or the classes of these names, by binding
  * @param {number | Record<string, unknown>[]} [options.isolates] how many Workers of this build run, each in an isolate of its own;
  *   or the variables of each, set over those of all; default 1
+ * @param {number} [options.isolates] how many Workers of this build run, each in an isolate of its own; default 1
+ * @param {object} [options.runtime] further options of Miniflare
  */
 export async function startWorker(options = {}) {
   const worker = new RunningWorker(options);
@@ -169,6 +171,8 @@ class RunningWorker {
       cf: {},
       telemetry: { enabled: false },
       workers: nameEach(isolates).map((name, index) => ({
+      ...this.#options.runtime,
+      workers: nameEach(isolates).map((name) => ({
         config: {
           name,
           compatibilityDate,

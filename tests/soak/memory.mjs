@@ -1,0 +1,209 @@
+// Steady mixed traffic for a long time: the memory of the runtime must not grow. Tokens, sessions, logins and logouts are always new, so
+// that every cache of the gateway is filled to its bound and turned over.
+
+import { once } from "node:events";
+import { readFileSync, readdirSync } from "node:fs";
+import { WebSocket } from "ws";
+import { Cancelled, Connection } from "./client.mjs";
+import { random } from "./random.mjs";
+import { COOKIE, HOST, inLanes, NAVIGATION, startSoakSite } from "./site.mjs";
+import { mean, slope } from "./statistics.mjs";
+import { delay, freePort } from "../node/support/http.mjs";
+import { wrappedBuild } from "../node/support/worker.mjs";
+
+/** Remembers the memory of each wasm instance, and says how large it is. The product has no way to be asked. */
+const WRAPPER = `
+const memories = [];
+WebAssembly.Instance = new Proxy(WebAssembly.Instance, {
+  construct(target, given) {
+    const instance = new target(...given);
+    memories.push(instance.exports.memory);
+    return instance;
+  },
+});
+export { EdgewardSessions } from "./index.js";
+export default {
+  fetch(request, env, ctx) {
+    if (!request.headers.has("x-soak-memory")) return gateway.fetch(request, env, ctx);
+    return Response.json(memories.map((memory) => memory.buffer.byteLength));
+  },
+};
+`;
+
+/** The samples before this share of the run are those of caches that fill. */
+const WARM_UP = 1 / 3;
+/** The samples are averaged in so many blocks: neighbours resemble each other. */
+const BLOCKS = 20;
+
+/**
+ * @param {object} options
+ * @param {number} options.seed
+ * @param {number} options.seconds
+ * @param {number} [options.rate]   requests in a second
+ * @param {boolean} [options.judged] whether a slope is a failure; short runs are all warm-up
+ */
+export async function memory({ seed, seconds, rate = 400, users: userCount = 600, judged = true }) {
+  const inspectorPort = await freePort();
+  const site = await startSoakSite({ worker: { source: await wrappedBuild(WRAPPER), runtime: { inspectorPort } } });
+  const failures = [];
+  try {
+    site.lean.life = 60;
+    const users = Array.from({ length: userCount }, (_, index) => site.user(`user-${index}`));
+    await inLanes(site, userCount, 8, (index, connection) => site.logIn(users[index], connection));
+    const pid = runtimeProcess();
+    const probe = new Connection(site.worker.port);
+    const samples = [];
+    const began = Date.now();
+    const sample = async () => {
+      const wasm = JSON.parse((await probe.request({ target: "/", headers: { "x-soak-memory": "1" } })).text);
+      const usage = await heapUsage(inspectorPort);
+      if (!usage) return;
+      const total = wasm.reduce((sum, bytes) => sum + bytes, 0);
+      samples.push({ at: (Date.now() - began) / 60_000, wasm: total, heap: usage.usedSize, resident: residentBytes(pid), instances: wasm.length });
+    };
+
+    const counts = { requests: 0, logins: 0, logouts: 0, refused: 0, cancelled: 0 };
+    const lanes = 16;
+    const traffic = inLanes(site, lanes, lanes, async (lane, connection) => {
+      const rng = random(seed, lane);
+      // Each lane has users of its own: a logout does not meet requests of the same session.
+      const own = users.filter((_, index) => index % lanes === lane);
+      for (let number = 0; Date.now() - began < seconds * 1000; number += 1) {
+        const due = began + (number * lanes * 1000) / rate;
+        if (due > Date.now()) await delay(due - Date.now());
+        const wrong = await turn(site, rng, own, connection, counts).catch((error) => error.message);
+        if (wrong && failures.length < 20) failures.push(wrong);
+        counts.requests += 1;
+      }
+    });
+    const every = Math.max(200, Math.min(5000, (seconds * 1000) / 200));
+    for (let due = began; Date.now() - began < seconds * 1000; due += every) {
+      await sample();
+      await delay(Math.max(0, due + every - Date.now()));
+    }
+    await traffic;
+    probe.close();
+
+    const steady = samples.filter(({ at }) => at >= samples.at(-1).at * WARM_UP);
+    const trend = (of) => {
+      const size = Math.max(1, Math.floor(steady.length / BLOCKS));
+      const blocks = Array.from({ length: Math.floor(steady.length / size) }, (_, index) => steady.slice(index * size, (index + 1) * size));
+      const fit = slope(blocks.map((block) => mean(block.map(({ at }) => at))), blocks.map((block) => mean(block.map(of)) / 1024));
+      return Object.fromEntries(Object.entries(fit).map(([name, value]) => [name, Number(value.toFixed(2))]));
+    };
+    const heap = trend((one) => one.heap);
+    const resident = pid === undefined ? null : trend((one) => one.resident);
+    const wasm = { first: samples[0].wasm, steady: steady[0].wasm, last: samples.at(-1).wasm };
+    if (judged && wasm.last > wasm.steady) failures.push(`wasm memory grew from ${wasm.steady} to ${wasm.last} bytes after the warm-up`);
+    if (samples.at(-1).instances !== 1) failures.push(`${samples.at(-1).instances} wasm instances: one has trapped`);
+    for (const [name, fit] of Object.entries({ heap, resident })) {
+      if (judged && fit && fit.low > 0) failures.push(`${name} memory grows by ${fit.slope} KiB a minute (${fit.low} to ${fit.high})`);
+    }
+    const text = (fit) => `${fit.slope} KiB a minute (${fit.low} to ${fit.high})`;
+    const mebibytes = (of) => (mean(steady.map(of)) / 2 ** 20).toFixed(1);
+    return {
+      seconds: Math.round((Date.now() - began) / 1000), perSecond: Math.round((counts.requests * 1000) / (Date.now() - began)), ...counts,
+      samples: samples.length, wasm, heap, resident, failures,
+      prose: `${counts.requests} requests: wasm memory ${(wasm.last / 2 ** 20).toFixed(1)} MiB, ${wasm.last > wasm.steady ? "growing" : "the same since the warm-up"}; heap ${mebibytes((one) => one.heap)} MiB, ${text(heap)}; ${resident ? `the process ${mebibytes((one) => one.resident)} MiB, ${text(resident)}` : "the memory of the process cannot be read here"}`,
+    };
+  } finally {
+    await site.stop();
+  }
+}
+
+/** One request, or a login or logout. Returns what is wrong with it. */
+async function turn(site, rng, users, connection, counts) {
+  const user = rng.pick(users);
+  const choice = rng.below(100);
+  const expect = (answer, status) => (answer.status === status ? undefined : `${answer.status} instead of ${status}: ${answer.text.slice(0, 200)}\n${site.worker.logText.slice(-500)}`);
+  if (choice < 5) {
+    const answer = await connection.request({ target: "/logout", headers: { ...user.withSession, ...NAVIGATION, "sec-fetch-site": "same-origin" } });
+    user.receive(answer);
+    counts.logouts += 1;
+    await site.logIn(user, connection);
+    counts.logins += 1;
+    return expect(answer, 200) ?? (user.cookies.has(COOKIE) ? undefined : "no session");
+  }
+  if (choice < 7) {
+    // A login that is not continued.
+    counts.logins += 1;
+    return expect(await connection.request({ target: "/login", headers: { host: HOST, ...NAVIGATION } }), 302);
+  }
+  if (choice < 25) {
+    // Unknown keys, broken tokens, wrong audiences, forged signatures: none is the same twice.
+    const token = site.issuer.token({ claims: { sub: user.id } });
+    const [header, payload] = token.split(".");
+    const bad = [
+      () => site.issuer.token({ header: { kid: `unknown-${rng.below(1e9)}` } }),
+      () => `${token}A`,
+      () => `${header}.${payload}.${Buffer.alloc(256, rng.below(256)).toString("base64url")}`,
+      () => site.issuer.token({ claims: { aud: `https://other-${rng.below(1e9)}.example.com` } }),
+    ];
+    counts.refused += 1;
+    return expect(await connection.request({ target: "/app/x", headers: { host: HOST, authorization: `Bearer ${rng.pick(bad)()}` } }), 401);
+  }
+  if (choice < 40) {
+    const fresh = site.issuer.token({ claims: { sub: user.id } });
+    return expect(await connection.request({ target: "/app/x", headers: { host: HOST, authorization: `Bearer ${fresh}` } }), 200);
+  }
+  const isSession = choice < 75;
+  const request = { target: rng.pick(["/app/x", "/token/x", "/me", "/userinfo"]), headers: isSession ? user.withSession : user.withBearer };
+  if (!isSession && request.target === "/userinfo") request.target = "/me";
+  if (rng.chance(10) && request.target !== "/userinfo") Object.assign(request, { method: "POST", body: "x".repeat(rng.below(5000)) });
+  try {
+    const answer = await connection.request(request, { cancelAfter: rng.chance(1) ? rng.below(10) : undefined });
+    user.receive(answer);
+    return expect(answer, 200);
+  } catch (error) {
+    if (!(error instanceof Cancelled)) throw error;
+    counts.cancelled += 1;
+    return undefined;
+  }
+}
+
+/** The runtime that this process has started, where the processes can be listed. */
+function runtimeProcess() {
+  try {
+    return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).find((pid) => {
+      try {
+        const [, name, parent] = /\((.*)\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8"));
+        return name === "workerd" && Number(parent) === process.pid;
+      } catch {
+        return false;
+      }
+    });
+  } catch {
+    return undefined;
+  }
+}
+
+function residentBytes(pid) {
+  if (pid === undefined) return 0;
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024;
+}
+
+/**
+ * The heap of the Worker's isolate without garbage, so that what is left is what is held; undefined if the runtime does not say, as in an
+ * isolate that has nothing else to do. The inspector is left at once: the runtime records requests for it.
+ */
+async function heapUsage(port) {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/core:user:edgeward`);
+  const ask = (id, method) => new Promise((resolve, reject) => {
+    socket.on("error", reject);
+    socket.on("message", (data) => {
+      const answer = JSON.parse(data);
+      if (answer.id === id) resolve(answer.result);
+    });
+    socket.send(JSON.stringify({ id, method }));
+  });
+  const usage = async () => {
+    await once(socket, "open");
+    await ask(1, "HeapProfiler.collectGarbage");
+    return ask(2, "Runtime.getHeapUsage");
+  };
+  try {
+    return await Promise.race([usage(), delay(2000)]);
+  } finally {
+    socket.terminate();
+  }
+}
