@@ -1,5 +1,6 @@
 // The built Worker in workerd, the runtime it is deployed to, on a loopback port.
 
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { connect } from "node:net";
@@ -193,6 +194,15 @@ class RunningWorker {
 
 /** The names of so many Workers; the first is the one whose Durable Objects all use. */
 const nameEach = (isolates = 1) => Array.from({ length: isolates }, (_, index) => (index === 0 ? NAME : `${NAME}-${index}`));
+
+/** Resident memory of the runtime's processes, which this process started, in bytes. */
+export function residentMemory() {
+  const listing = execFileSync("ps", ["-A", "-o", "pid=,ppid=,rss=,args="], { encoding: "utf8" });
+  const rows = listing.trim().split("\n").map((row) => row.trim().split(/\s+/));
+  const ours = rows.filter(([, parent, , ...args]) => Number(parent) === process.pid && args.join(" ").includes("workerd"));
+  if (ours.length === 0) throw new Error("the runtime is no child of this process");
+  return ours.reduce((sum, [, , rss]) => sum + Number(rss) * 1024, 0);
+}
 
 /** Modules for `source`: the built Worker as `gateway`, behind a Worker with this text. */
 export async function wrappedBuild(wrapper) {
