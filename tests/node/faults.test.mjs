@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { createServer as createTlsServer } from "node:tls";
 import { gzipSync } from "node:zlib";
+import { edgeGet } from "../../pkg/src/fetch.js";
 import { assertRefused, assertUnavailable, authorizer, bearer, read, respond, until } from "./support/gateway.mjs";
 import { delay } from "./support/http.mjs";
 import { loginConfig, startSite, WITH_REFRESH } from "./support/login.mjs";
@@ -210,6 +211,27 @@ describe("in a runtime with faults", () => {
       await worker.waitForLog(/internal_error: RangeError/);
     }
   });
+});
+
+test("F35: in the npm package, too, a Cache API that throws, hangs or answers nonsense counts as empty", async () => {
+  const { caches } = globalThis;
+  const never = () => new Promise(() => {});
+  const matches = [
+    () => { throw new Error("no cache"); }, async () => { throw new Error("no cache"); }, never, async () => 7, async () => undefined,
+    async () => new Response(new ReadableStream({ pull: never })), async () => new Response(Buffer.alloc(2 << 20)),
+  ];
+  try {
+    for (const match of matches) {
+      globalThis.caches = { default: { match } };
+      const start = performance.now();
+      assert.deepEqual(await edgeGet("https://keys.edgeward.invalid/v1/x"), { kind: 0 }, String(match));
+      assert.ok(performance.now() - start < 2_000, String(match));
+    }
+    globalThis.caches = { default: { match: async () => new Response("entry") } };
+    assert.equal(Buffer.from((await edgeGet("https://keys.edgeward.invalid/v1/x")).body).toString(), "entry");
+  } finally {
+    globalThis.caches = caches;
+  }
 });
 
 describe("a Durable Object with faults", () => {
