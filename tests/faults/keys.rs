@@ -1,12 +1,13 @@
 //! F08 to F13, F18, F28 to F30: the provider's keys change, or a set is not all that it should be.
 
 use edgeward::io::UnixTime;
+use edgeward::limits;
 use serde_json::{Value, json};
 
 use crate::site::{Site, assert_user, bearer, session};
 use crate::support::browser::Browser;
 use crate::support::deployment::{COOKIE, Deployment};
-use crate::support::world::{token, token_with_kid};
+use crate::support::world::{Verdict, World, token, token_with_kid};
 use crate::support::{Mint, NOW, key_a, key_b};
 
 const DAYS: i64 = 100 * 24 * 3600;
@@ -90,6 +91,34 @@ fn f09_a_withdrawn_key_while_an_instance_is_at_work() {
     assert_user(&session(&site, &site.browser), false, "a session lasts");
     site.provider.set().key = key_b();
     assert!(logs_in(&site));
+}
+
+/// The set is outdated, and the request that found the provider down has waited for it.
+fn outdated() -> World {
+    let world = World::publishing([key_a()]);
+    assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+    world.take_down();
+    world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
+    assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+    world.publish([key_b()]);
+    world.sleep_s(limits::FETCH_BACKOFF_MIN_S);
+    world
+}
+
+#[test]
+fn f09_a_key_that_is_withdrawn_during_an_outage() {
+    let world = outdated();
+    assert_eq!(world.request(&token(key_a())), Verdict::Accepted, "the next attempt is not awaited");
+    assert_eq!(world.request(&token(key_a())), Verdict::Refused("key_not_found"), "and its outcome counts");
+
+    // Where nothing runs in the background, it is awaited after a while.
+    let world = outdated();
+    world.run_background(false);
+    for _ in 0..limits::FETCH_BACKOFF_MAX_S {
+        assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+        world.sleep_s(1);
+    }
+    assert_eq!(world.request(&token(key_a())), Verdict::Refused("key_not_found"));
 }
 
 #[test]
