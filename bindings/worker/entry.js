@@ -7,8 +7,10 @@ import { SharedRecords, isSharedAction } from "./shared_records.js";
 let glue;
 
 function start() {
-  glue = makeGlue();
-  glue.initSync({ module });
+  // An instance that could not be made is not used.
+  const made = makeGlue();
+  made.initSync({ module });
+  glue = made;
 }
 
 /** A stack overflow in the module is a RangeError. */

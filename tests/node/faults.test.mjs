@@ -201,6 +201,28 @@ describe("in a runtime with faults", () => {
     });
   }
 
+  test("F21: an instance of the module that cannot be made costs its request, and no other", async () => {
+    const source = await wrappedBuild(`
+      const { Instance } = WebAssembly;
+      let failures = 2;
+      WebAssembly.Instance = function (...parts) {
+        failures -= 1;
+        if (failures >= 0) throw new Error("out of memory");
+        return new Instance(...parts);
+      };
+      export default { fetch: (request, env, ctx) => gateway.fetch(request, env, ctx) };`);
+    const other = await startWorker({ config: { authorizer: authorizer(issuer), paths }, source });
+    try {
+      for (let i = 0; i < 2; i += 1) {
+        const answer = await read(call(other, token));
+        assert.deepEqual([answer.status, answer.json().code], [500, "internal_error"]);
+      }
+      for (let i = 0; i < 3; i += 1) assert.equal((await call(other, token)).headers.get("x-sub"), "user-1");
+    } finally {
+      await other.stop();
+    }
+  });
+
   test("F21: a stack overflow costs its request, and no other", async () => {
     for (const isCold of [true, false]) {
       if (isCold) await worker.restart();
