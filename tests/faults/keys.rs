@@ -148,10 +148,12 @@ fn f10_a_flood_of_unknown_keys() {
 
 #[test]
 fn f11_another_key_under_the_same_name() {
-    let replaced = || key_b().jwk().as_object().cloned().map(|mut jwk| {
-        jwk["kid"] = key_a().kid.into();
-        Value::Object(jwk)
-    });
+    let replaced = || {
+        key_b().jwk().as_object().cloned().map(|mut jwk| {
+            jwk["kid"] = key_a().kid.into();
+            Value::Object(jwk)
+        })
+    };
     let new = Mint::access(key_b()).header("kid", key_a().kid).claim("exp", NOW + DAYS).text();
     for is_cold in [true, false] {
         let site = Site::new();

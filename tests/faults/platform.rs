@@ -76,20 +76,22 @@ fn f22_the_token_endpoint_fails_a_refresh() {
 
 #[test]
 fn f24_userinfo_is_down() {
-    let replies: [(&str, Reply); 3] = [
-        ("no connection", Err(Unreachable::Network)), ("500", Ok(status(500))), ("no JSON", Ok(ok_json("<html>"))),
-    ];
+    let replies: [(&str, Reply); 3] =
+        [("no connection", Err(Unreachable::Network)), ("500", Ok(status(500))), ("no JSON", Ok(ok_json("<html>")))];
     for is_cold in [true, false] {
         for (what, reply) in replies.clone() {
             let site = Site::new();
             let cold = site.cold();
             let instance = if is_cold { &cold } else { &site.deployment };
             site.provider.answer_next(Endpoint::Userinfo, reply);
-            let claims = |browser: &Browser| {
-                instance.fetch(Request::get("/userinfo").cookie(&browser.header(instance.now())))
-            };
+            let claims =
+                |browser: &Browser| instance.fetch(Request::get("/userinfo").cookie(&browser.header(instance.now())));
             let response = claims(&site.browser);
-            assert_eq!((response.status, response.json()["sub"].as_str()), (200, Some("user-1")), "{what}: of the session");
+            assert_eq!(
+                (response.status, response.json()["sub"].as_str()),
+                (200, Some("user-1")),
+                "{what}: of the session"
+            );
             assert_eq!(site.provider.requests(Endpoint::Userinfo), 1, "{what}: asked once");
             assert_eq!(instance.log_in(&mut Browser::default()).sets(COOKIE), Some(true), "{what}: a login needs none");
             assert_eq!(claims(&site.browser).status, 200, "{what}");
@@ -112,7 +114,9 @@ fn revocable(fail: &Value) -> Deployment {
     let mut config = with(oidc_config(), &json!({ "revocation": { "fail": fail } }));
     let paths = config["paths"].as_array_mut().unwrap();
     paths.push(json!({ "method": "POST", "path": "/backchannel", "integration": { "type": "backchannel_logout" } }));
-    paths.push(json!({ "method": "POST", "path": "/revoke", "scopes": ["revoke"], "integration": { "type": "revoke" } }));
+    paths.push(
+        json!({ "method": "POST", "path": "/revoke", "scopes": ["revoke"], "integration": { "type": "revoke" } }),
+    );
     let deployment = Deployment::of(&config);
     deployment.shared(|shared| shared.are_bound = true);
     deployment
@@ -184,8 +188,12 @@ fn f31_the_coordinator_is_down_slow_or_answers_nonsense() {
     let forged = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     for is_cold in [true, false] {
         for (what, behavior) in [
-            ("unreachable", Behavior::Unreachable), ("silent", Behavior::Silent), ("500", says(500, "")),
-            ("another status", says(418, "")), ("an empty text", says(200, "")), ("nonsense", says(200, "nonsense")),
+            ("unreachable", Behavior::Unreachable),
+            ("silent", Behavior::Silent),
+            ("500", says(500, "")),
+            ("another status", says(418, "")),
+            ("an empty text", says(200, "")),
+            ("nonsense", says(200, "nonsense")),
             ("a forged session", says(200, forged)),
         ] {
             let site = Site::new();
@@ -210,10 +218,13 @@ fn f31_the_coordinator_is_down_slow_or_answers_nonsense() {
 #[test]
 fn f36_the_introspection_endpoint_is_down() {
     let endpoint = "https://tenant.example.com/introspect";
-    let active = json!({ "active": true, "iss": ISSUER, "sub": "user-1", "aud": AUDIENCE, "exp": NOW + 600 }).to_string();
+    let active =
+        json!({ "active": true, "iss": ISSUER, "sub": "user-1", "aud": AUDIENCE, "exp": NOW + 600 }).to_string();
     let config = with(oidc_config(), &json!({ "authorizer": { "introspection": {} } }));
     for is_cold in [true, false] {
-        for (what, reply) in [("no connection", Err(Unreachable::Network)), ("500", Ok(status(500))), ("HTML", Ok(ok_json("<p>")))] {
+        for (what, reply) in
+            [("no connection", Err(Unreachable::Network)), ("500", Ok(status(500))), ("HTML", Ok(ok_json("<p>")))]
+        {
             let deployment = Deployment::of(&config);
             deployment.provider.set().metadata = json!({ "introspection_endpoint": endpoint });
             deployment.register_secret("opaque-token-0123456789");

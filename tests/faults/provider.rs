@@ -2,7 +2,9 @@
 
 use edgeward::io::{Incoming, Unreachable};
 
-use crate::site::{EVERYTHING, Fault, KEYS, Site, assert_unavailable, assert_user, bearer, session, when_cold, when_warm};
+use crate::site::{
+    EVERYTHING, Fault, KEYS, Site, assert_unavailable, assert_user, bearer, session, when_cold, when_warm,
+};
 use crate::support::browser::{Browser, Request};
 use crate::support::deployment::COOKIE;
 use crate::support::host::Delay;
@@ -243,7 +245,11 @@ fn f17_a_misleading_discovery_document_while_an_instance_is_at_work() {
         let keys = usize::from(code == "discovery_issuer_mismatch");
         assert_eq!((response.status, asked), (200, [1, keys, 0]), "{code}");
         assert_user(&session(&site, &site.browser), false, code);
-        assert_eq!(site.log_in(&mut Browser::default()).sets(COOKIE), Some(true), "{code}: the last endpoints are used");
+        assert_eq!(
+            site.log_in(&mut Browser::default()).sets(COOKIE),
+            Some(true),
+            "{code}: the last endpoints are used"
+        );
         site.provider.set().metadata = serde_json::json!({});
         site.sleep_s(60);
         assert_eq!(bearer(&site, &token(key_a())).status, 200, "{code}");

@@ -9,9 +9,9 @@ use edgeward::limits;
 use crate::support::browser::{Browser, Request, Response};
 use crate::support::deployment::{COOKIE, Deployment, oidc_config};
 use crate::support::host::{Delay, Reply};
+use crate::support::key_a;
 use crate::support::provider::Endpoint;
 use crate::support::world::{token, token_with_kid};
-use crate::support::key_a;
 
 /// What the provider returns instead of its answer.
 pub(crate) struct Fault {
@@ -198,12 +198,7 @@ pub(crate) fn when_cold(fault: &Fault, endpoints: &[Endpoint]) {
     assert!(took_ms <= i64::from(limits::FETCH_TIMEOUT_MS), "{what}: {took_ms} ms");
     let asked = site.counted(|| bearer(&api, &good)).1;
     assert!(fault.waits() || asked == [0; 3], "{what}: the failure counts for a while: {asked:?}");
-    assert_unavailable(
-        &api.fetch(Request::get("/maybe").bearer(&good)),
-        (503, code),
-        fault.retry_after_s,
-        what,
-    );
+    assert_unavailable(&api.fetch(Request::get("/maybe").bearer(&good)), (503, code), fault.retry_after_s, what);
     assert_rest_serves(&api, what);
 
     let page = site.cold();

@@ -320,12 +320,10 @@ impl LoginHost for VirtualHost {
         if delay_ms > message.timeout_ms {
             return Err(Unreachable::GivenUp);
         }
-        self.shared(|shared| {
-            match (shared.are_down, &shared.nonsense) {
-                (true, _) => Err(Unreachable::Network),
-                (false, Some(nonsense)) => Ok(nonsense.clone()),
-                (false, None) => Ok(shared.records.handle(&message, self.now())),
-            }
+        self.shared(|shared| match (shared.are_down, &shared.nonsense) {
+            (true, _) => Err(Unreachable::Network),
+            (false, Some(nonsense)) => Ok(nonsense.clone()),
+            (false, None) => Ok(shared.records.handle(&message, self.now())),
         })
     }
 }
