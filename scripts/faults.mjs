@@ -15,7 +15,7 @@ const HEAD = `# Faults
 What happens when something that the gateway depends on fails: to requests with a bearer token, to requests with a session, and to logins, callbacks and
 refreshes; each when an instance has just started (cold), and when it has been at work (warm). The tests assert the status, the code and the headers, the number of requests
 to the provider, and that everything works again once the fault has ended. Made from [tests/faults.txt](../${SOURCE}) by
-\`node scripts/faults.mjs\`; \`make test\` checks that it is up to date and that every test exists. Many faults at once, in any order, are the matter of the simulation and
+\`node scripts/faults.mjs\`; \`make test\` checks that it is up to date and that every test exists. Many faults at once, in any order, are tested by the simulation and
 the other long runs in [assurance.md](assurance.md).
 
 Common to all: https only, no redirects followed, 3 s for each attempt, one more attempt after a network error, documents of 512 KiB at most, a pause of 1 to 30 s

@@ -237,7 +237,7 @@ fn f28_f29_keys_of_other_kinds_and_malformed_ones() {
 }
 
 #[test]
-fn f30_a_spoilt_entry_of_the_edge_cache() {
+fn f30_a_corrupt_entry_of_the_edge_cache() {
     let evil = json!({ "issuer": "https://evil.example/", "fetched_at": NOW * 1000, "fresh_until": (NOW + 600) * 1000,
         "jwks": json!({ "keys": [key_b().jwk()] }).to_string() });
     for value in [b"\xff\xfe".to_vec(), Vec::new(), b"<html>".to_vec(), evil.to_string().into()] {

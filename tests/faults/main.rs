@@ -1,4 +1,4 @@
-//! One fault at a time of what the gateway depends on, by its number in docs/faults.md, in an instance that has just started and in one
+//! Single faults of what the gateway depends on, by their numbers in docs/faults.md, in an instance that has just started and in one
 //! that has been at work: what a request with a bearer token, one with a session, and a login get; what the provider is asked; and that
 //! everything works once the fault has ended.
 

@@ -165,12 +165,12 @@ fn f27_a_rotated_and_a_removed_session_secret() {
     let secrets = |list: &[&str]| with(oidc_config(), &json!({ "session": { "secrets": list } }));
     let new = "another sealing secret of at least 32 characters";
     let site = Site::new();
-    let mut visitor = Browser::default();
-    let url = site.begin(&mut visitor, "/login?return_to=/app");
+    let mut pending = Browser::default();
+    let url = site.begin(&mut pending, "/login?return_to=/app");
     // Secrets change with a deployment: every instance is a new one.
     let rotated = Deployment::on(&site.host, &site.provider, &secrets(&[new, SEALING_SECRET]));
     assert_user(&session(&rotated, &site.browser), false, "the old secret opens");
-    assert_eq!(callback(&rotated, &visitor, &url).sets(COOKIE), Some(true), "a login that is under way, too");
+    assert_eq!(callback(&rotated, &pending, &url).sets(COOKIE), Some(true), "a login that is under way, too");
     let mut browser = site.due.clone();
     assert_user(&rotated.send(&mut browser, Request::get("/app")), true, "a refresh seals with the new one");
     let removed = Deployment::on(&site.host, &site.provider, &secrets(&[new]));

@@ -113,7 +113,7 @@ impl Site {
     }
 
     /// Ends every fault. Time passes until the gateway asks again.
-    pub(crate) fn mends(&self, fault: &Fault) {
+    pub(crate) fn recovers(&self, fault: &Fault) {
         for endpoint in EVERYTHING {
             let provider = self.provider.clone();
             self.serve(&self.provider.url(endpoint), move |request| provider.receive(endpoint, request));
@@ -183,8 +183,8 @@ pub(crate) fn when_cold(fault: &Fault, endpoints: &[Endpoint]) {
     let site = Site::new();
     let good = token(key_a());
     let has_discovery = !endpoints.contains(&Endpoint::Discovery);
-    let mut visitor = Browser::default();
-    let url = site.begin(&mut visitor, "/login?return_to=/app");
+    let mut pending = Browser::default();
+    let url = site.begin(&mut pending, "/login?return_to=/app");
     site.breaks(fault, endpoints);
     let code = if has_discovery { fault.keys } else { fault.discovery };
     let documents = if has_discovery { [1, fault.requests, 0] } else { [fault.requests, 0, 0] };
@@ -224,13 +224,13 @@ pub(crate) fn when_cold(fault: &Fault, endpoints: &[Endpoint]) {
     }
 
     let returning = site.cold();
-    let (response, asked) = site.counted(|| callback(&returning, &visitor, &url));
+    let (response, asked) = site.counted(|| callback(&returning, &pending, &url));
     let status = if has_discovery { 503 } else { 502 };
     assert_unavailable(&response, (status, code), i64::from(limits::LOGIN_RETRY_AFTER_S), what);
     assert_eq!(asked[2], 0, "{what}: no code is redeemed for nothing");
 
-    site.mends(fault);
-    let response = callback(&returning, &visitor, &url);
+    site.recovers(fault);
+    let response = callback(&returning, &pending, &url);
     assert_eq!((response.status, response.sets(COOKIE)), (302, Some(true)), "{what}: reloading the page logs in");
     assert_eq!(bearer(&api, &good).status, 200, "{what}");
     assert_user(&session(&page, &site.browser), false, what);
@@ -247,8 +247,8 @@ pub(crate) fn when_warm(fault: &Fault, endpoints: &[Endpoint]) {
     let site = Site::new();
     let (good, unknown) = (token(key_a()), token_with_kid("unknown"));
     let has_tokens = !endpoints.contains(&Endpoint::Token);
-    let mut visitor = Browser::default();
-    let url = site.begin(&mut visitor, "/login?return_to=/app");
+    let mut pending = Browser::default();
+    let url = site.begin(&mut pending, "/login?return_to=/app");
     let fetched_ms = site.elapsed_ms() - 40_000;
     site.breaks(fault, endpoints);
 
@@ -269,14 +269,14 @@ pub(crate) fn when_warm(fault: &Fault, endpoints: &[Endpoint]) {
     assert_eq!(asked[2], 1, "{what}: a refresh token is sent once");
 
     assert_eq!(site.fetch(Request::get("/login")).status, 302, "{what}: the endpoints are known");
-    let (response, asked) = site.counted(|| callback(&site, &visitor, &url));
+    let (response, asked) = site.counted(|| callback(&site, &pending, &url));
     assert_eq!(asked[2], 1, "{what}: a code is sent once");
     if has_tokens {
         assert_eq!((response.status, response.sets(COOKIE)), (302, Some(true)), "{what}: the keys are at hand");
     } else {
         let retry_after_s = i64::from(limits::LOGIN_RETRY_AFTER_S);
         assert_unavailable(&response, (502, "token_exchange_failed"), retry_after_s, what);
-        let (response, asked) = site.counted(|| callback(&site, &visitor, &url));
+        let (response, asked) = site.counted(|| callback(&site, &pending, &url));
         assert_eq!((response.outcome(), asked[2]), ((400, "state_invalid".into()), 0), "{what}");
     }
 
@@ -302,7 +302,7 @@ pub(crate) fn when_warm(fault: &Fault, endpoints: &[Endpoint]) {
     site.sleep_s(60);
     assert_eq!(bearer(&site, &good).status, 503, "{what}: for a day, and not longer");
 
-    site.mends(fault);
+    site.recovers(fault);
     // A longer pause that the provider asked for has begun anew.
     site.sleep_s(limits::RETRY_AFTER_MAX_S);
     assert_eq!(bearer(&site, &good).status, 200, "{what}");
