@@ -1,7 +1,6 @@
 # Every target installs the tools it needs; the work is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: dev token check test bench differential simulate scale fuzz blackbox build corpus docs release-check deploy tools clean help
-.PHONY: dev token check test bench differential simulate soak scale fuzz build corpus docs release-check deploy tools clean help
+.PHONY: dev token check test bench differential simulate soak scale fuzz blackbox build corpus docs release-check deploy tools clean help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -22,11 +22,11 @@ function declares(text, isRust, name) {
   return isRust ? text.includes(`fn ${name}(`) : ['"', "`", "'"].some((quote) => text.includes(`(${quote}${name}${quote}`));
 }
 
-/** Returns the tests of a cell: `[file, name]`. Throws if one does not exist. */
-function testsOf(cell, line) {
+/** Returns the tests of a cell of `source`: `[file, name]`. Throws if one does not exist. */
+function testsOf(cell, source) {
   return cell.split("; ").flatMap((group) => {
     const [, path, separator, names] = /^(\S+?)(::|: )(.*)$/.exec(group) ?? [];
-    if (path === undefined) throw new Error(`${SOURCE}: no test: ${line}`);
+    if (path === undefined) throw new Error(`${source}: no test: ${cell}`);
     const file = existsSync(join(root, path)) ? path : `tests/${path}`;
     const text = readFileSync(join(root, file), "utf8");
     const isRust = separator === "::";
@@ -39,13 +39,17 @@ function testsOf(cell, line) {
       found.push([file, rest]);
       rest = "";
     }
-    if (rest !== "") throw new Error(`${SOURCE}: ${file} has no test "${rest}"`);
+    if (rest !== "") throw new Error(`${source}: ${file} has no test "${rest}"`);
     return found;
   });
 }
 
-const cellOf = (text) => text.replaceAll("|", "\\|");
+export const cellOf = (text) => text.replaceAll("|", "\\|");
 const proofOf = ([file, name]) => `[${cellOf(name.replaceAll("_", " "))}](../${file})`;
+
+/** Returns the text of a cell of `source` with tests, or with the reason why there are none. */
+export const proofsOf = (cell, source, without) =>
+  cell.startsWith("none: ") ? without + cell.slice("none: ".length) : testsOf(cell, source).map(proofOf).join(" · ");
 
 /** Returns the text of the document. Throws if a test that it names does not exist. */
 export function requirements() {
@@ -61,17 +65,20 @@ export function requirements() {
     }
     if (section === "" || cells.length !== 3 || cells.some((cell) => cell.trim() === "")) throw new Error(`${SOURCE}: no row: ${line}`);
     const [at, statement, proofs] = cells;
-    const proof = proofs.startsWith("none: ") ? `does not apply: ${proofs.slice("none: ".length)}` : testsOf(proofs, line).map(proofOf).join(" · ");
-    text += `| ${at} | ${cellOf(statement)} | ${proof} |\n`;
+    text += `| ${at} | ${cellOf(statement)} | ${proofsOf(proofs, SOURCE, "does not apply: ")} |\n`;
   }
   return text;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  const text = requirements();
-  if (process.argv[2] !== "--check") writeFileSync(join(root, TARGET), text);
-  else if (readFileSync(join(root, TARGET), "utf8") !== text) {
-    console.error(`${TARGET} is not up to date: node scripts/requirements.mjs`);
+/** Writes a document, or with `--check` compares it, if `script` is what runs. */
+export function main(script, target, make) {
+  if (script !== pathToFileURL(process.argv[1] ?? "").href) return;
+  const text = make();
+  if (process.argv[2] !== "--check") writeFileSync(join(root, target), text);
+  else if (readFileSync(join(root, target), "utf8") !== text) {
+    console.error(`${target} is not up to date: node ${process.argv[1]}`);
     process.exitCode = 1;
   }
 }
+
+main(import.meta.url, TARGET, requirements);

@@ -233,6 +233,11 @@ impl MetadataCache {
         });
     }
 
+    /// Returns for how long the document is not requested after a failure, in seconds.
+    pub(crate) fn pause_s(&self, now: UnixTime) -> i64 {
+        self.state.with(|state| state.flight.retry_at().secs().saturating_sub(now.secs()))
+    }
+
     /// Records that a login can use the document.
     #[cfg(feature = "gateway")]
     pub(crate) fn accept(&self) {

@@ -69,7 +69,8 @@ pub trait Host {
     /// Waits for `millis` milliseconds.
     fn sleep(&self, millis: u32) -> impl Future<Output = ()>;
 
-    /// Looks up a key in a cache that all instances of the program share. `None` if there is no such cache.
+    /// Looks up a key in a cache that all instances of the program share. `None` if there is no such cache, or if it does not respond
+    /// within [`EDGE_TIMEOUT_MS`](crate::limits::EDGE_TIMEOUT_MS).
     fn edge_get(&self, key: String) -> impl Future<Output = Option<Vec<u8>>>;
 
     /// Stores an entry in that cache. Failures are ignored: an entry only saves other instances a request.

@@ -36,6 +36,9 @@ pub const MAX_KEY_SET_BYTES: usize = 512 * 1024;
 /// Longest entry of the edge cache, in bytes: a JWKS as a JSON string inside JSON.
 pub const MAX_EDGE_ENTRY_BYTES: usize = 2 * MAX_KEY_SET_BYTES + 4096;
 
+/// How long an entry of the edge cache is waited for, in milliseconds: far more than a data center's cache takes. Then the provider is asked.
+pub const EDGE_TIMEOUT_MS: u32 = 500;
+
 /// Most keys in one set. Providers publish up to 180, most of them of other kinds.
 pub const MAX_KEYS_PER_SET: usize = 1000;
 

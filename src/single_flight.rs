@@ -71,6 +71,12 @@ impl SingleFlight {
         self.failures > 0
     }
 
+    /// Returns whether the last fetch failed and the pause has not ended for long.
+    pub(crate) fn has_failed_lately(&self, now: UnixTime) -> bool {
+        let until = later(self.retry_at, limits::FETCH_BACKOFF_MAX_S);
+        self.is_failing() && is_ahead(until, now, (limits::RETRY_AFTER_MAX_S + limits::FETCH_BACKOFF_MAX_S) * 1000)
+    }
+
     /// Returns the end of the pause.
     pub(crate) fn retry_at(&self) -> UnixTime {
         self.retry_at

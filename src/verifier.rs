@@ -347,23 +347,7 @@ impl Inner {
     }
 
     async fn load(&self, host: &impl KeyHost) -> Result<(), KeysUnavailable> {
-        for _ in 0..limits::MAX_POLLS {
-            let now = host.now();
-            let permits = self.issuers.iter().filter_map(|issuer| issuer.keys.preload_permit(now));
-            // All issuers at once.
-            let jobs: Vec<_> = permits.map(|permit| host.spawn(KeyJob::load(permit))).collect();
-            for job in jobs {
-                job.await;
-            }
-            let now = host.now();
-            let Some(missing) = self.issuers.iter().find(|issuer| !issuer.keys.is_loaded(now)) else { return Ok(()) };
-            if let Some(failure) = missing.keys.failure(now) {
-                return Err(unavailable(failure));
-            }
-            // Another call is loading the missing keys.
-            host.sleep(limits::FETCH_POLL_MS).await;
-        }
-        Err(unavailable(KeysError::JwksUnreachable))
+        load(&self.issuers.iter().map(|issuer| &issuer.keys).collect::<Vec<_>>(), host).await
     }
 
     fn stable_period(&self, token: &str, now: UnixTime) -> Option<Range<UnixTime>> {
@@ -458,6 +442,15 @@ impl KeyCache {
         let check =
             |now, fetches, proof: Option<&SignatureProof>| self.check(&policy.rules, token, now, fetches, proof);
         check_until_decided(&check, host).await.and_then(unbound)
+    }
+
+    /// Loads the keys unless there are fresh ones.
+    ///
+    /// # Errors
+    /// If there are no keys afterwards.
+    #[cfg(feature = "gateway")]
+    pub(crate) async fn load(self: &Arc<Self>, host: &impl KeyHost) -> Result<(), KeysUnavailable> {
+        load(&[self], host).await
     }
 
     /// Checks a token of this issuer once.
@@ -597,6 +590,26 @@ async fn check_until_decided(check: &CheckFn<'_>, host: &impl KeyHost) -> Verdic
         }
     }
     Err(VerificationError::Unavailable(unavailable(KeysError::JwksUnreachable)))
+}
+
+/// Loads the keys of these issuers that have no fresh ones, all at once.
+async fn load(issuers: &[&Arc<KeyCache>], host: &impl KeyHost) -> Result<(), KeysUnavailable> {
+    for _ in 0..limits::MAX_POLLS {
+        let now = host.now();
+        let permits = issuers.iter().filter_map(|keys| keys.preload_permit(now));
+        let jobs: Vec<_> = permits.map(|permit| host.spawn(KeyJob::load(permit))).collect();
+        for job in jobs {
+            job.await;
+        }
+        let now = host.now();
+        let Some(missing) = issuers.iter().find(|keys| !keys.is_loaded(now)) else { return Ok(()) };
+        if let Some(failure) = missing.failure(now) {
+            return Err(unavailable(failure));
+        }
+        // Another call is loading the missing keys.
+        host.sleep(limits::FETCH_POLL_MS).await;
+    }
+    Err(unavailable(KeysError::JwksUnreachable))
 }
 
 /// There are no keys, and no known pause to wait for: the caller may retry after a second.

@@ -7,11 +7,14 @@ import { SharedRecords, isSharedAction } from "./shared_records.js";
 let glue;
 
 function start() {
-  glue = makeGlue();
-  glue.initSync({ module });
+  // An instance that could not be made is not used.
+  const made = makeGlue();
+  made.initSync({ module });
+  glue = made;
 }
 
-const isTrap = (error) => error instanceof WebAssembly.RuntimeError;
+/** A stack overflow in the module is a RangeError. */
+const isTrap = (error) => error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
 
 // Handles traps in tasks that are not awaited.
 addEventListener("error", ({ error }) => {
@@ -62,6 +65,18 @@ export default {
   },
 };
 
+/** As `REFRESH_LEASE_MS` in src/limits.rs. */
+const MAX_TURN_MS = 60_000;
+
+/** Resolves when a promise is settled, which that of a trapped task never is, or after a minute. */
+function settled(promise) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, MAX_TURN_MS);
+    const end = () => resolve(clearTimeout(timer));
+    promise.then(end, end);
+  });
+}
+
 /**
  * A Durable Object. As the coordinator of a session, it refreshes the session once for all isolates, and stores its end. Objects with
  * other names have shared records, obtain a token for upstreams once for all isolates, or have their counts for the status route.
@@ -89,9 +104,9 @@ export class EdgewardSessions {
     const action = new URL(request.url).pathname.slice(1);
     if (isSharedAction(action)) return this.#shared(action, request);
     if (!["refresh", "token", "status"].includes(action)) return this.#serve(action, request);
-    const response = this.#queue.then(() => this.#serve(action, request));
-    this.#queue = response.catch(() => {});
-    return response;
+    const turn = this.#queue.then(() => ({ response: this.#serve(action, request) }));
+    this.#queue = turn.then(({ response }) => settled(response));
+    return turn.then(({ response }) => response);
   }
 
   async #shared(action, request) {

@@ -41,6 +41,7 @@ export const SECTIONS = [
       ["docs/scale.md", "scale", "Scale", "What one to ten thousand isolates ask of the provider, the edge cache and Durable Objects"],
       ["docs/threat-model.md", "threat-model", "Threat model", "Boundaries, assets, attackers, the operator's part, residual risks"],
       ["docs/requirements.md", "requirements", "Requirements", "The statements of the specifications, and the tests that prove each"],
+      ["docs/faults.md", "faults", "Faults", "What happens when something that the gateway depends on fails, and the tests of it"],
       ["docs/corpus.md", "corpus", "The corpus", "1,800 signed tokens with the verdict on each, and how verifiers agree with it"],
       ["docs/assurance.md", "assurance", "Assurance", "What runs for longer than the tests: commands, dates, figures"],
       ["SECURITY.md", "security", "Security", "Reporting, trust boundaries, failures and their tests"],

@@ -2,6 +2,8 @@
 
 const FORWARDED_HEADERS = ["content-type", "cache-control", "age", "retry-after"];
 const MAX_EDGE_BYTES = 1024 * 1024 + 4096;
+/** As in src/limits.rs. */
+const EDGE_TIMEOUT_MS = 500;
 
 /** Browsers name themselves: their `user-agent` would cause a CORS preflight, which providers do not expect. */
 const isBrowser = typeof document !== "undefined" || typeof importScripts === "function";
@@ -96,13 +98,23 @@ async function readBody(response, limit, controller) {
 /** The cache of the data centre, on platforms that have one. */
 const edgeCache = () => globalThis.caches?.default;
 
-/** Looks a key up in the edge cache. Every failure is a miss. */
+/** Looks a key up in the edge cache. Every failure is a miss, and so is an entry that does not come in time. */
 export async function edgeGet(key) {
+  const cache = edgeCache();
+  if (cache === undefined) return { kind: 0 };
+  let timer;
+  const deadline = new Promise((resolve) => (timer = setTimeout(resolve, EDGE_TIMEOUT_MS)));
+  const read = async () => {
+    const response = await cache.match(key);
+    return response && readBody(response, MAX_EDGE_BYTES);
+  };
   try {
-    const response = await edgeCache()?.match(key);
-    if (response) return { kind: 1, body: await readBody(response, MAX_EDGE_BYTES) };
+    const body = await Promise.race([read(), deadline]);
+    if (body) return { kind: 1, body };
   } catch {
     // A miss.
+  } finally {
+    clearTimeout(timer);
   }
   return { kind: 0 };
 }

@@ -25,7 +25,16 @@ use crate::shared::Shared;
 use crate::text::{concat, hex};
 
 /// The members of a configuration that may hold secrets.
-const SECRET_MEMBERS: [&str; 5] = ["client_secret", "dpop_key", "private_key", "secrets", "server_timing"];
+const SECRET_MEMBERS: [&str; 8] = [
+    "api_key",
+    "client_secret",
+    "decryption_keys",
+    "dpop_key",
+    "dpop_nonce_secret",
+    "private_key",
+    "secrets",
+    "server_timing",
+];
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -149,5 +158,47 @@ impl Gateway {
     /// no status route, no coordinator, or the last report was lately.
     pub fn due_status_report(&self, host: &impl LoginHost) -> Option<StatusReport> {
         self.status.as_ref().filter(|_| host.has_coordinator())?.report(false, host.now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::{String, ToString};
+    use alloc::vec::Vec;
+
+    use serde_json::Value;
+
+    use super::SECRET_MEMBERS;
+
+    /// Collects the properties of a schema that describe themselves as a key or a secret.
+    fn secrets(schema: &Value, found: &mut Vec<String>) {
+        if let Some(properties) = schema["properties"].as_object() {
+            for (name, property) in properties {
+                let is_secret = ["secret", "secrets", "key"].iter().any(|end| {
+                    name == end || name.strip_suffix(end).is_some_and(|start| start.ends_with('_'))
+                });
+                let tells = property["description"].as_str().unwrap_or_default().contains("have this secret");
+                if is_secret || tells {
+                    found.push(name.to_string());
+                }
+            }
+        }
+        match schema {
+            Value::Object(members) => members.values().for_each(|one| secrets(one, found)),
+            Value::Array(items) => items.iter().for_each(|one| secrets(one, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn no_secret_of_the_configuration_is_in_its_digest() {
+        let schema = serde_json::from_str(include_str!("../../edgeward.schema.json")).unwrap();
+        let mut found = Vec::new();
+        secrets(&schema, &mut found);
+        assert!(found.len() >= SECRET_MEMBERS.len(), "{found:?}");
+        // `key` is a member of `decryption_keys`, which is left out as a whole.
+        let missing: Vec<&String> =
+            found.iter().filter(|name| *name != "key" && !SECRET_MEMBERS.contains(&name.as_str())).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 }

@@ -391,6 +391,8 @@ impl State {
                 Found::Key(key, is_due.then(|| self.begin(Reason::Load, now)))
             }
             Ok(key) => match self.refresh(now, fetches) {
+                // Soon after a failure no request waits for another attempt: a slow provider would make it slow.
+                Some(started) if self.flight.has_failed_lately(now) => Found::Key(key, Some(started)),
                 Some(started) => Found::Fetch(started),
                 // Fetching failed or is under way: the last good set is used.
                 None => Found::Key(key, None),

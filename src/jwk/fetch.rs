@@ -277,7 +277,10 @@ impl Permit {
         let uri = match source {
             Source::Uri(uri) => uri.clone(),
             Source::Discovery(metadata) => {
-                let found = metadata.get(host, |permit| permit.run(host)).await.map_err(KeysError::from)?;
+                let found = metadata.get(host, |permit| permit.run(host)).await.map_err(|error| {
+                    let retry_after_s = Some(metadata.pause_s(host.now()));
+                    ProviderFailure { retry_after_s, ..KeysError::from(error).into() }
+                })?;
                 // The document may be corrected: it is fetched again with the next key set.
                 let uri = found.url("jwks_uri").ok_or_else(|| {
                     metadata.mark_outdated();

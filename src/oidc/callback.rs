@@ -24,6 +24,7 @@ use crate::limits;
 use crate::session::{Cookies, Session};
 use crate::text::{concat, decimal};
 use crate::url::is_issuer;
+use crate::verifier::VerificationError;
 
 /// An error of the callback.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,6 +185,11 @@ impl RelyingParty {
             return Ok(Received::Again(CallbackError::Expired.into(), age_s));
         }
         let provider = self.provider(host).await?;
+        let checked = check(&parameters, &provider, &self.client);
+        if checked.is_ok() {
+            // Without keys the code would be redeemed for nothing. The same callback works once there are some.
+            self.keys.load(host).await.map_err(VerificationError::Unavailable)?;
+        }
         let unknown = || Ok(Received::Again(CallbackError::StateUnknown.into(), i64::MAX));
         let state = transaction.state.clone();
         let code = form::once(&parameters, "code").ok().flatten().unwrap_or_default();
@@ -195,7 +201,7 @@ impl RelyingParty {
         });
         let Some(outcome) = outcome else { return unknown() };
         if is_first {
-            match (check(&parameters, &provider, &self.client), restarted) {
+            match (checked, restarted) {
                 (Ok(code), _) => {
                     let (outcome, user_ip) = (Arc::clone(&outcome), head.client_address());
                     let provider = Arc::clone(&provider);

@@ -284,8 +284,13 @@ fn without_keys_no_login_succeeds() {
         assert_eq!(response.header("retry-after"), Some("5"));
         assert!(response.cookies().is_empty());
         assert!(back.deployment.has_logged("jwks_unreachable: "), "{:?}", back.deployment.lines());
+        assert_eq!(back.exchanges(), 0, "the code would be redeemed for nothing");
         back.deployment.provider.bring_up();
         back.deployment.sleep_s(2);
+        let response = back.comes();
+        assert_eq!((response.status, response.sets(COOKIE)), (302, Some(true)), "the same callback again");
+        assert_eq!(back.exchanges(), 1);
+        back.deployment.sleep_s(61);
         back.assert_next_login_works();
     }
 }

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { test } from "node:test";
 
+import * as faults from "../../scripts/faults.mjs";
 import * as requirements from "../../scripts/requirements.mjs";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -171,6 +172,13 @@ test("README, package.json and the scripts state the Node version that wrangler 
 
 test("docs/requirements.md is made from the rows of tests/requirements.txt, whose tests exist", () => {
   assert.equal(read(requirements.TARGET), requirements.requirements());
+});
+
+test("docs/faults.md is made from the rows of tests/faults.txt, whose tests exist, and no fault is missing", () => {
+  const document = faults.faults();
+  assert.equal(read(faults.TARGET), document);
+  const named = [...document.matchAll(/^## (.*):/gm)].flatMap(([, names]) => names.split(", "));
+  assert.deepEqual(named, Array.from({ length: 40 }, (_, index) => `F${String(index + 1).padStart(2, "0")}`));
 });
 
 test("the documents are in plain English", () => {

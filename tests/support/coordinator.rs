@@ -52,6 +52,8 @@ pub(crate) struct SharedObjects {
     pub(crate) are_down: bool,
     /// How long a response takes, in milliseconds.
     pub(crate) delay_ms: u32,
+    /// What they answer instead of their answer.
+    pub(crate) nonsense: Option<SharedResponse>,
     records: SharedRecords,
     /// The messages received: action and object.
     pub(crate) asked: Vec<(SharedAction, String)>,
@@ -318,8 +320,10 @@ impl LoginHost for VirtualHost {
         if delay_ms > message.timeout_ms {
             return Err(Unreachable::GivenUp);
         }
-        self.shared(|shared| {
-            if shared.are_down { Err(Unreachable::Network) } else { Ok(shared.records.handle(&message, self.now())) }
+        self.shared(|shared| match (shared.are_down, &shared.nonsense) {
+            (true, _) => Err(Unreachable::Network),
+            (false, Some(nonsense)) => Ok(nonsense.clone()),
+            (false, None) => Ok(shared.records.handle(&message, self.now())),
         })
     }
 }

@@ -57,11 +57,17 @@ export async function send(method, url, headers, body, millis, limit, fetcher = 
 
 export const sleep = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
 
-// The edge cache is the data center's Cache API. A failure counts as a miss.
+// The edge cache is the data center's Cache API. A failure counts as a miss, and so does an entry that does not come in time.
 
-export async function edgeGet(key, limit) {
-  const response = await caches.default.match(key);
-  return response && readBody(response.body, limit);
+/** As in src/limits.rs. */
+const EDGE_TIMEOUT_MS = 500;
+
+export function edgeGet(key, limit) {
+  const read = async () => {
+    const response = await caches.default.match(key);
+    return response && readBody(response.body, limit);
+  };
+  return within(EDGE_TIMEOUT_MS, read());
 }
 
 export async function edgePut(key, value, maxAge) {

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { BUILD } from "./worker.mjs";
 
 /** (module (func (export "unreachable") unreachable)) */
-const TRAP = Buffer.from("0061736d0100000001040160000003020100070f010b756e726561636861626c6500000a05010300000b", "hex");
+export const TRAP = Buffer.from("0061736d0100000001040160000003020100070f010b756e726561636861626c6500000a05010300000b", "hex");
 
 const WRAPPER = `
 import trap from "./trap.wasm";

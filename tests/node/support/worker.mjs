@@ -1,5 +1,6 @@
 // The built Worker in workerd, the runtime it is deployed to, on a loopback port.
 
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { connect } from "node:net";
@@ -34,7 +35,6 @@ const NAME = "edgeward";
  *   or the classes of these names, by binding
  * @param {number | Record<string, unknown>[]} [options.isolates] how many Workers of this build run, each in an isolate of its own;
  *   or the variables of each, set over those of all; default 1
- * @param {number} [options.isolates] how many Workers of this build run, each in an isolate of its own; default 1
  * @param {object} [options.runtime] further options of Miniflare
  */
 export async function startWorker(options = {}) {
@@ -170,9 +170,8 @@ class RunningWorker {
       enableDevRegistry: false,
       cf: {},
       telemetry: { enabled: false },
-      workers: nameEach(isolates).map((name, index) => ({
       ...this.#options.runtime,
-      workers: nameEach(isolates).map((name) => ({
+      workers: nameEach(isolates).map((name, index) => ({
         config: {
           name,
           compatibilityDate,
@@ -199,6 +198,15 @@ const nameEach = (isolates = 1) =>
 /** Bindings with these values; strings stay strings, the rest is JSON. */
 const variables = (values) =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [name, typeof value === "string" ? { type: "text", value } : { type: "json", value }]));
+
+/** Resident memory of the runtime's processes, which this process started, in bytes. */
+export function residentMemory() {
+  const listing = execFileSync("ps", ["-A", "-o", "pid=,ppid=,rss=,args="], { encoding: "utf8" });
+  const rows = listing.trim().split("\n").map((row) => row.trim().split(/\s+/));
+  const ours = rows.filter(([, parent, , ...args]) => Number(parent) === process.pid && args.join(" ").includes("workerd"));
+  if (ours.length === 0) throw new Error("the runtime is no child of this process");
+  return ours.reduce((sum, [, , rss]) => sum + Number(rss) * 1024, 0);
+}
 
 /** Modules for `source`: the built Worker as `gateway`, behind a Worker with this text. */
 export async function wrappedBuild(wrapper) {
