@@ -512,8 +512,8 @@ mod tests {
     #[test]
     fn a_negative_residue_leaves() {
         let one = BigUint::from(1u8);
-        for bits in [64, 102, 2048, 2100] {
-            let n = (&one << bits) - 59u8;
+        for bits in [64usize, 102, 2048, 2100] {
+            let n: BigUint = (&one << bits) - 59u8;
             let words = n.to_u64_digits();
             let modulus = Modulus::new(&words, bits);
             // x = y - 2^(51·top), not below -2^(bits + 61).
