@@ -204,3 +204,8 @@ fn a_host_that_does_not_fuse_gets_the_integer_kernel() {
         assert_eq!(BigUint::from_bytes_be(&out), s.modpow(&65537u32.into(), &n));
     }
 }
+
+#[test]
+fn a_refused_signature_says_no_more_than_that() {
+    assert_eq!(alloc::format!("{SignatureInvalid}"), "signature does not match");
+}
