@@ -135,7 +135,7 @@ fn fewest<C: int::Column>(sizes: impl IntoIterator<Item = usize>) {
         let n = words(&((BigUint::from(1u8) << bits) - 1u8), bits.div_ceil(64));
         let (l, width) = (int::Modulus::<C, 306>::new(&n, bits).limb_count(), C::width(bits) as usize);
         let fits = |l: usize| l * width >= bits + C::SLACK;
-        assert!(l % 2 == 0 && fits(l) && !fits(l - 2), "{bits} bits in {l} limbs of {width}");
+        assert!(l.is_multiple_of(2) && fits(l) && !fits(l - 2), "{bits} bits in {l} limbs of {width}");
     }
 }
 

@@ -504,7 +504,7 @@ mod tests {
             }
             let v = Modulus::new(&words, bits).v;
             let fits = |v: usize| 51 * (2 * v - 1) >= bits + 103;
-            assert!(v % 2 == 0 && fits(v) && !fits(v - 2), "{bits} bits in {v} vectors");
+            assert!(v.is_multiple_of(2) && fits(v) && !fits(v - 2), "{bits} bits in {v} vectors");
         }
     }
 
@@ -525,8 +525,11 @@ mod tests {
                 let mut limbs = vectors(&y.to_u64_digits(), modulus.v);
                 let [low, high] = limbs[top / 2].to_array();
                 let minus_one = (-1f64).to_bits();
-                limbs[top / 2] =
-                    if top % 2 == 0 { Lanes::integers(minus_one, high) } else { Lanes::integers(low, minus_one) };
+                limbs[top / 2] = if top.is_multiple_of(2) {
+                    Lanes::integers(minus_one, high)
+                } else {
+                    Lanes::integers(low, minus_one)
+                };
                 let found = number(&modulus.leave(&Residue::new(&limbs)));
                 let x = &n * (&one << 200u8) + y - (&one << (51 * top)) % &n;
                 assert_eq!(found * &scale % &n, x % &n, "{bits} bits, q {q:x}");

@@ -29,8 +29,8 @@ struct Test {
     reaches: HashSet<usize>,
 }
 
-/// Tests that take longer when they run alone are not run against mutants.
-const MAX_TEST: Duration = Duration::from_secs(60);
+/// Tests that take longer when they run alone, in seconds of CPU time, are not run against mutants.
+const MAX_TEST_S: u64 = 20;
 /// The quickest tests are run first: most mutants need no others. These are the ends of the stages, in time since the first.
 const STAGES: [Duration; 3] = [Duration::from_millis(150), Duration::from_millis(1500), Duration::MAX];
 /// Virtual memory of a test, in KiB: a mutant may allocate without end.
@@ -69,7 +69,7 @@ pub fn run(tree: &Tree) -> Vec<Outcome> {
                             mutant.name
                         );
                     }
-                    if count % 100 == 0 {
+                    if count.is_multiple_of(100) {
                         eprintln!("mutants: {count} of {}, {} s", tree.mutants.len(), started.elapsed().as_secs());
                     }
                 }
@@ -105,7 +105,7 @@ fn record(tree: &Tree) -> Vec<Test> {
                     let _ = fs::remove_file(&reached);
                     let environment = ("EDGEWARD_MUTANTS_REACHED", reached.to_str().expect("a path in UTF-8"));
                     let began = Instant::now();
-                    let passed = passes(binary, &[name], environment, MAX_TEST);
+                    let passed = passes(binary, &[name], environment, MAX_TEST_S);
                     let took = began.elapsed();
                     let reaches: HashSet<usize> = fs::read_to_string(&reached)
                         .unwrap_or_default()
@@ -152,7 +152,7 @@ fn against(tree: &Tree, tests: &[Test], id: usize) -> Outcome {
         for (binary, tests) in groups {
             let names: Vec<&String> = tests.iter().map(|test| &test.name).collect();
             let took: Duration = tests.iter().map(|test| test.took).sum();
-            if !passes(&tree.binaries[binary], &names, ("EDGEWARD_MUTANT", &value), took) {
+            if !passes(&tree.binaries[binary], &names, ("EDGEWARD_MUTANT", &value), took.as_secs() * 4 + 6) {
                 return Outcome::Killed;
             }
         }
@@ -160,10 +160,9 @@ fn against(tree: &Tree, tests: &[Test], id: usize) -> Outcome {
     Outcome::Survived
 }
 
-/// Runs tests, up to the first that fails. `took` is how long they usually take.
-fn passes(binary: &Binary, names: &[&String], (variable, value): (&str, &str), took: Duration) -> bool {
-    // Other work on the computer does not count: the limit is one of CPU time. What only waits has a longer one.
-    let seconds = took.as_secs() * 4 + 6;
+/// Runs tests, up to the first that fails or the end of their CPU time in seconds: other work on the computer does not count. Tests that
+/// only wait have longer.
+fn passes(binary: &Binary, names: &[&String], (variable, value): (&str, &str), seconds: u64) -> bool {
     let mut child = Command::new("sh")
         .args(["-c", "ulimit -v \"$1\"; ulimit -t \"$2\"; shift 2; exec \"$@\"", "sh", MAX_KIB, &seconds.to_string()])
         .arg(&binary.path)
@@ -186,7 +185,7 @@ fn passes(binary: &Binary, names: &[&String], (variable, value): (&str, &str), t
             }
         }
     });
-    let deadline = Instant::now() + Duration::from_secs(seconds * 6);
+    let deadline = Instant::now() + Duration::from_secs(seconds * 10);
     let failed = loop {
         match receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(false) => {}
