@@ -73,6 +73,11 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_text_is_not_repeated() {
+        assert_eq!(alloc::format!("{InvalidBase64Url}"), "text is not canonical base64url");
+    }
+
+    #[test]
     fn every_last_character_with_unused_bits_set_is_refused() {
         let mut accepted = 0;
         for last in 0u8..=255 {

@@ -18,13 +18,16 @@ fn spellings(seconds: i64) -> Vec<(String, i64)> {
         (format!("{seconds}.0"), whole),
         (format!("{seconds}e0"), whole),
         (format!("{seconds}E-0"), whole),
-        (format!("{seconds}000e-3"), whole),
         (format!("{head}.{tail}e1"), whole),
         (format!("{head}.{tail}00E+1"), whole),
     ];
+    // A number has no leading zero.
+    if seconds > 0 {
+        list.push((format!("{seconds}000e-3"), whole));
+    }
     if seconds < LAST {
         list.extend([1, 500, 999].map(|thousandths| (format!("{seconds}.{thousandths:03}"), whole + thousandths)));
-        list.push((format!("{seconds}500e-3"), whole + 500));
+        list.push((format!("{head}.{tail}5e1"), whole + 500));
     }
     list
 }

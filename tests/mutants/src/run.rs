@@ -31,8 +31,14 @@ struct Test {
 
 /// Tests that take longer when they run alone, in seconds of CPU time, are not run against mutants.
 const MAX_TEST_S: u64 = 20;
-/// The quickest tests are run first: most mutants need no others. These are the ends of the stages, in time since the first.
-const STAGES: [Duration; 3] = [Duration::from_millis(150), Duration::from_millis(1500), Duration::MAX];
+/// Quick tests that reach little are run first: most mutants need no others. These are the ends of the stages, in time since the first.
+const STAGES: [Duration; 5] = [
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_millis(800),
+    Duration::from_millis(3000),
+    Duration::MAX,
+];
 /// Virtual memory of a test, in KiB: a mutant may allocate without end.
 const MAX_KIB: &str = "8000000";
 
@@ -128,7 +134,7 @@ fn record(tree: &Tree) -> Vec<Test> {
     }
     let mut tests = tests.into_inner().expect("no panic");
     tests.retain(|test| !test.reaches.is_empty());
-    tests.sort_by_key(|test| test.took);
+    tests.sort_by_key(|test| test.took.as_micros() * test.reaches.len() as u128);
     eprintln!("mutants: {} tests", tests.len());
     tests
 }
