@@ -84,17 +84,18 @@ const TESTS: &[&str] = &["rsa/src/kernel_tests.rs", "rsa/src/exhaustive_tests.rs
 fn main() -> ExitCode {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).canonicalize().expect("the checkout");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (list, parts): (Vec<_>, Vec<_>) = arguments.into_iter().partition(|argument| argument == "--list");
+    let (options, parts): (Vec<_>, Vec<_>) = arguments.into_iter().partition(|argument| argument.starts_with("--"));
+    let has = |option: &str| options.iter().any(|one| one == option);
     let mut failed = false;
     for group in GROUPS {
         let mut tree = tree::Tree::new(&root, group, TESTS, &parts);
-        if !list.is_empty() {
+        if has("--list") {
             for mutant in &tree.mutants {
                 println!("{}:{} {}", mutant.file, mutant.line, mutant.name);
             }
         } else if !tree.mutants.is_empty() {
             tree.build();
-            failed |= !results::report(&tree, &run::run(&tree));
+            failed |= !results::report(&tree, &run::run(&tree, has("--survivors")));
         }
     }
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
@@ -42,14 +42,17 @@ const STAGES: [Duration; 5] = [
 /// Virtual memory of a test, in KiB: a mutant may allocate without end.
 const MAX_KIB: &str = "8000000";
 
-pub fn run(tree: &Tree) -> Vec<Outcome> {
+/// Runs all mutants, or those that survived the last run.
+pub fn run(tree: &Tree, only_survivors: bool) -> Vec<Outcome> {
     let tests = record(tree);
+    let log = tree.work.join(format!("{}.log", tree.group.name));
+    let last = if only_survivors { fs::read_to_string(&log).unwrap_or_default() } else { String::new() };
+    let killed: HashSet<&str> = last.lines().filter_map(|line| line.strip_prefix("Killed ")).collect();
     let done = AtomicUsize::new(0);
     let outcomes = Mutex::new(vec![Outcome::Unviable; tree.mutants.len()]);
     let next = AtomicUsize::new(0);
     let started = Instant::now();
-    let log =
-        Mutex::new(fs::File::create(tree.work.join(format!("{}.log", tree.group.name))).expect("a writable folder"));
+    let log = Mutex::new(fs::File::create(log).expect("a writable folder"));
     std::thread::scope(|scope| {
         for _ in 0..jobs() {
             scope.spawn(|| {
@@ -59,22 +62,15 @@ pub fn run(tree: &Tree) -> Vec<Outcome> {
                     if !mutant.is_viable {
                         continue;
                     }
-                    let began = Instant::now();
-                    let outcome = against(tree, &tests, Tree::id(index));
+                    let key = format!("{} {}", mutant.file, mutant.name);
+                    let outcome = if killed.contains(key.as_str()) {
+                        Outcome::Killed
+                    } else {
+                        against(tree, &tests, Tree::id(index))
+                    };
                     outcomes.lock().expect("no panic")[index] = outcome;
+                    let _ = writeln!(log.lock().expect("no panic"), "{outcome:?} {key}");
                     let count = done.fetch_add(1, Ordering::Relaxed) + 1;
-                    {
-                        use std::io::Write as _;
-                        let mut log = log.lock().expect("no panic");
-                        let _ = writeln!(
-                            log,
-                            "{outcome:?} {:.1} {}:{} {}",
-                            began.elapsed().as_secs_f32(),
-                            mutant.file,
-                            mutant.line,
-                            mutant.name
-                        );
-                    }
                     if count.is_multiple_of(100) {
                         eprintln!("mutants: {count} of {}, {} s", tree.mutants.len(), started.elapsed().as_secs());
                     }
