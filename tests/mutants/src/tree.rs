@@ -154,7 +154,7 @@ impl Tree {
                 self.write();
                 let (succeeded, messages) = self.cargo(check);
                 if succeeded {
-                    self.binaries = binaries(&messages);
+                    self.binaries = binaries(&messages, &self.work.join(format!("{}-tests", self.group.name)));
                     break;
                 }
                 let before = self.left_out.len();
@@ -236,16 +236,21 @@ fn outermost(span: &Value) -> &Value {
     span
 }
 
-fn binaries(messages: &[Value]) -> Vec<Binary> {
+/// Copies the binaries of the tests to `folder`: the build of another group has some of the same names.
+fn binaries(messages: &[Value], folder: &Path) -> Vec<Binary> {
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir_all(folder).expect("a writable folder");
     let mut binaries = Vec::new();
     for message in messages {
         let (Some(path), Some(manifest)) = (message["executable"].as_str(), message["manifest_path"].as_str()) else {
             continue;
         };
         if message["profile"]["test"] == true {
-            let folder = Path::new(manifest).parent().expect("a folder").to_owned();
             let name = message["target"]["name"].as_str().unwrap_or_default().to_owned();
-            binaries.push(Binary { name, path: path.into(), folder });
+            let copied = folder.join(Path::new(path).file_name().expect("a file"));
+            fs::copy(path, &copied).expect("a writable folder");
+            let package = Path::new(manifest).parent().expect("a folder").to_owned();
+            binaries.push(Binary { name, path: copied, folder: package });
         }
     }
     binaries
