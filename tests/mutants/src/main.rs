@@ -32,7 +32,7 @@ const GROUPS: &[Group] = &[
             "src/jwt/verified.rs",
             "src/jwt/verify.rs",
         ],
-        tests: &["flows", "gateway", "hostile", "limits", "rights", "verification"],
+        tests: &["flows", "gateway", "hostile", "key_cache", "limits", "rights", "verification"],
     },
     Group { name: "rsa", sources: &["rsa/src"], tests: &["limits", "testing", "vectors", "wycheproof"] },
     Group {
