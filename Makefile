@@ -1,6 +1,6 @@
 # Every target installs the tools it needs; the work is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: dev token check test bench differential simulate soak scale fuzz blackbox build corpus docs release-check deploy tools clean help
+.PHONY: dev token check test bench differential simulate soak scale fuzz mutants blackbox build corpus docs release-check deploy tools clean help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ fuzz: ## mutated inputs for each target of fuzz/; SECONDS=60 SEED=1 TARGETS="jso
 
 blackbox: ## the Worker in workerd by bytes on its connections: paths, redirects, headers, cookies; SEED=1 PART="paths redirects"
 	@scripts/blackbox.sh $(or $(SEED),1) $(PART)
+
+mutants: ## small changes of the core, each of which a test must notice; PART="src/jwt rsa/src" JOBS=2
+	@scripts/mutants.sh $(PART)
 
 corpus: ## print how other verifiers agree with the corpus of tokens, by class
 	@scripts/tools.sh check

@@ -467,3 +467,86 @@ pub(super) fn fuses(multiply_add: impl Fn(Lanes, Lanes, Lanes) -> Lanes) -> bool
     let rest = multiply_add(a, b, core::hint::black_box(negative));
     integers(rest) == [1, (1 << 50) - 1 - (1 << 50)]
 }
+
+#[cfg(test)]
+impl Modulus {
+    pub(super) fn limb_count(&self) -> usize {
+        2 * self.v
+    }
+
+    pub(super) fn residue_of(&self, words: &[u64]) -> Residue {
+        Residue::new(&vectors(words, self.v))
+    }
+
+    /// From the lowest to the highest; some may be negative.
+    pub(super) fn limbs_of(&self, residue: &Residue) -> Vec<i64> {
+        residue.down[1..=self.v].iter().rev().flat_map(|&vector| integers(vector)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use num_bigint::BigUint;
+
+    use super::*;
+
+    fn number(words: &[u64]) -> BigUint {
+        words.iter().rev().fold(BigUint::default(), |sum, &word| (sum << 64u8) + word)
+    }
+
+    /// The bound of the module's proof, with no more vectors than it needs: they come in pairs.
+    #[test]
+    fn a_modulus_has_the_fewest_limbs_that_the_bounds_allow() {
+        for bits in (2048..2400).chain(8000..=8192) {
+            let mut words = vec![u64::MAX; bits / 64];
+            if bits % 64 > 0 {
+                words.push(u64::MAX >> (64 - bits % 64));
+            }
+            let v = Modulus::new(&words, bits).v;
+            let fits = |v: usize| 51 * (2 * v - 1) >= bits + 103;
+            assert!(v.is_multiple_of(2) && fits(v) && !fits(v - 2), "{bits} bits in {v} vectors");
+        }
+    }
+
+    /// x + qn must be positive although x is not: q is at least 2^101, whatever x is modulo 2^102.
+    #[test]
+    fn a_negative_residue_leaves() {
+        let one = BigUint::from(1u8);
+        for bits in [64usize, 92, 102, 2048, 2081] {
+            let n: BigUint = (&one << bits) - 59u8;
+            let words = n.to_u64_digits();
+            let modulus = Modulus::new(&words, bits);
+            // x = y - 2^(51·top), not below -2^(bits + 61).
+            let top = (bits + 61) / 51;
+            for q in [0, 1, MASK.into(), 1 << 51, (1 << 101) - 1, 1 << 101, (1 << 102) - 1u128] {
+                // y = -qn modulo 2^102, so that q is what `leave` computes.
+                let scale = &one << SCALE;
+                let y = (&scale - BigUint::from(q) * &n % &scale) % &scale;
+                let mut limbs = vectors(&y.to_u64_digits(), modulus.v);
+                let [low, high] = limbs[top / 2].to_array();
+                let minus_one = (-1f64).to_bits();
+                limbs[top / 2] = if top.is_multiple_of(2) {
+                    Lanes::integers(minus_one, high)
+                } else {
+                    Lanes::integers(low, minus_one)
+                };
+                let found = number(&modulus.leave(&Residue::new(&limbs)));
+                let x = &n * (&one << 200u8) + y - (&one << (51 * top)) % &n;
+                assert_eq!(found * &scale % &n, x % &n, "{bits} bits, q {q:x}");
+            }
+        }
+    }
+
+    #[test]
+    fn products_of_extreme_words_carry() {
+        let words = [0, 1, 1 << 38, u64::MAX - 1, u64::MAX];
+        for high in [0u128, 1, 2, (1 << 37) + 1, (1 << 38) - 1] {
+            for k in words.map(|low| high << 64 | u128::from(low)) {
+                for n in (0..5usize.pow(4)).map(|i| [i, i / 5, i / 25, i / 125].map(|i| words[i % 5])) {
+                    let product = number(&multiply_add_one(&n, k));
+                    assert_eq!(product, number(&n) * k + 1u8, "{n:x?} · {k:x} + 1");
+                }
+            }
+        }
+    }
+}

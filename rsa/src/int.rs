@@ -317,3 +317,18 @@ impl<C: Column, const N: usize> Montgomery for Modulus<C, N> {
         residue(&words, self.l, self.w)
     }
 }
+
+#[cfg(test)]
+impl<C: Column, const N: usize> Modulus<C, N> {
+    pub(super) fn limb_count(&self) -> usize {
+        self.l
+    }
+
+    pub(super) fn residue_of(&self, words: &[u64]) -> Residue<N> {
+        residue(words, self.l, self.w)
+    }
+
+    pub(super) fn limbs_of<'r>(&self, residue: &'r Residue<N>) -> &'r [u64] {
+        &residue.up[..self.l]
+    }
+}

@@ -204,3 +204,18 @@ fn a_host_that_does_not_fuse_gets_the_integer_kernel() {
         assert_eq!(BigUint::from_bytes_be(&out), s.modpow(&65537u32.into(), &n));
     }
 }
+
+#[test]
+fn refusals_say_why_a_key_or_an_operation_is_impossible_and_nothing_of_a_signature() {
+    for (refusal, text) in [
+        (InvalidKey::ModulusTooSmall { bits: 1024 }, "RSA modulus has 1024 bits, fewer than 2048"),
+        (InvalidKey::ModulusTooLarge { bits: 8193 }, "RSA modulus has 8193 bits, more than 8192"),
+        (InvalidKey::ModulusEven, "RSA modulus is even"),
+        (InvalidKey::ExponentInvalid, "RSA exponent is even, below 3 or wider than 33 bits"),
+    ] {
+        assert_eq!(alloc::format!("{refusal}"), text);
+    }
+    assert_eq!(alloc::format!("{}", OpError::LengthMismatch), "signature is not as long as the modulus");
+    assert_eq!(alloc::format!("{}", OpError::OutOfRange), "signature is not less than the modulus");
+    assert_eq!(alloc::format!("{SignatureInvalid}"), "signature does not match");
+}

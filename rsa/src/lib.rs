@@ -45,6 +45,8 @@ type Integer = int::Modulus<int::Wide, 130>;
 type Integer = int::Modulus<int::Narrow, 306>;
 
 #[cfg(test)]
+mod exhaustive_tests;
+#[cfg(test)]
 mod kernel_tests;
 
 /// A signature scheme with all its parameters.

@@ -73,3 +73,15 @@ pub(super) fn power<'a, K: Montgomery>(
     kernel.multiply(x, last, spare);
     spare
 }
+
+#[cfg(test)]
+mod tests {
+    use super::start;
+
+    #[test]
+    fn six_squarings_of_the_start_go_past_r_by_more_than_a_word_and_at_most_two() {
+        for t in 128..=9000 {
+            assert!((65..=128).contains(&(64 * start(t) - t)), "{t}");
+        }
+    }
+}

@@ -313,4 +313,93 @@ mod tests {
         assert_eq!(kept("a=1, __Host-edgeward=x, b=2").as_deref(), Some("a=1, b=2"));
         assert_eq!(kept("__Host-edgeward=x, a=1,2; b=3, 4").as_deref(), Some("a=1,2; b=3, 4"));
     }
+
+    /// All orders of these.
+    fn orders(list: &[usize]) -> Vec<Vec<usize>> {
+        if list.is_empty() {
+            return alloc::vec![Vec::new()];
+        }
+        let mut all = Vec::new();
+        for (index, &first) in list.iter().enumerate() {
+            let rest = [&list[..index], &list[index + 1..]].concat();
+            all.extend(orders(&rest).into_iter().map(|order| [&[first], &order[..]].concat()));
+        }
+        all
+    }
+
+    /// The cookies of a value in `count` chunks.
+    fn chunks(name: &str, count: usize, letter: char) -> Vec<String> {
+        let head = format!("{name}={count}.{letter}0");
+        [head].into_iter().chain((1..count).map(|index| format!("{name}.{index}={letter}{index}"))).collect()
+    }
+
+    fn whole(count: usize, letter: char) -> String {
+        (0..count).map(|index| format!("{letter}{index}")).collect()
+    }
+
+    #[test]
+    fn chunks_in_every_order_make_up_the_value() {
+        for count in 1..=7 {
+            let chunks = chunks("__Host-s", count, 'a');
+            for order in orders(&(0..count).collect::<Vec<_>>()) {
+                let header: Vec<&str> = order.iter().map(|&index| &*chunks[index]).collect();
+                assert_eq!(shape().read(&Cookies::new(&header.join("; "))), [whole(count, 'a')], "{header:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_omission_and_every_duplicate_voids_the_value() {
+        for count in 1..=limits::MAX_COOKIE_CHUNKS {
+            let chunks = chunks("__Host-s", count, 'a');
+            let name = |index: usize| chunks[index].split('=').next().unwrap();
+            for present in 0..1usize << count {
+                let some: Vec<&str> =
+                    (0..count).filter(|index| present >> index & 1 == 1).map(|index| &*chunks[index]).collect();
+                let read = |cookies: &[&str]| shape().read(&Cookies::new(&cookies.join("; "))).len();
+                assert_eq!(read(&some), usize::from(some.len() == count), "{some:?}");
+                // One more cookie: a chunk itself, another value of its name, or none.
+                for index in 0..count {
+                    for one in [chunks[index].clone(), format!("{}=b", name(index)), format!("{}=", name(index))] {
+                        for place in [0, some.len() / 2, some.len()] {
+                            let cookies = [&some[..place], &[&*one], &some[place..]].concat();
+                            let is_once = |index: usize| {
+                                cookies.iter().filter(|cookie| cookie.split('=').next() == Some(name(index))).count()
+                                    == 1
+                            };
+                            let complete = (0..count).all(is_once) && cookies.contains(&&*chunks[0]);
+                            assert_eq!(read(&cookies), usize::from(complete), "{cookies:?}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Two values of a name that other hosts can set too, each chunk in either order.
+    #[test]
+    fn two_whole_values_are_found_in_every_order_of_their_chunks() {
+        let shape = CookieShape { name: "s".into(), same_site: "Lax", domain: Some("a.example".into()) };
+        for count in 1..=3 {
+            let (a, b) = (chunks("s", count, 'a'), chunks("s", count, 'b'));
+            for swapped in 0..1usize << count {
+                let pairs = (0..count).map(|index| {
+                    if swapped >> index & 1 == 1 { [&*b[index], &a[index]] } else { [&*a[index], &b[index]] }
+                });
+                let header = pairs.flatten().collect::<Vec<_>>().join("; ");
+                let values = shape.read(&Cookies::new(&header));
+                for whole in [whole(count, 'a'), whole(count, 'b')] {
+                    assert!(values.iter().any(|value| *value == whole), "{header}: {values:?}");
+                }
+                if swapped == 0 {
+                    assert_eq!(values[..2], [whole(count, 'a'), whole(count, 'b')]);
+                }
+                // Each value has each chunk once, in its place.
+                for value in &values {
+                    let digits: String = value.chars().filter(char::is_ascii_digit).collect();
+                    assert_eq!(digits, "012"[..count], "{value}");
+                }
+            }
+        }
+    }
 }

@@ -157,3 +157,41 @@ fn is_acceptable(key: &[u8]) -> bool {
     let is_around_p = high == 0x7f && middle().all(|&octet| octet == 0xff) && low >= 0xec;
     !is_around_zero && !is_around_p && ORDER_8.iter().all(|other| y != other)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_acceptable;
+
+    /// Only all octets together make a point of small order, or a number from p on.
+    #[test]
+    fn an_ed25519_key_that_is_close_to_a_weak_one_is_acceptable() {
+        let key = |low: u8, middle: u8, high: u8| {
+            let mut key = [middle; 32];
+            (key[0], key[31]) = (low, high);
+            key
+        };
+        for sign in [0, 0x80] {
+            for weak in
+                [key(0, 0, 0), key(1, 0, 0), key(0xec, 0xff, 0x7f), key(0xed, 0xff, 0x7f), key(0xff, 0xff, 0x7f)]
+            {
+                let mut weak = weak;
+                weak[31] |= sign;
+                assert!(!is_acceptable(&weak), "{weak:?}");
+                for octet in 1..31 {
+                    let mut sound = weak;
+                    sound[octet] ^= 1;
+                    assert!(is_acceptable(&sound), "{sound:?}");
+                }
+                weak[31] ^= 1;
+                assert!(is_acceptable(&weak), "{weak:?}");
+            }
+            for low in [2, 3, 0xeb, 0xec, 0xff] {
+                assert!(is_acceptable(&key(low, 0, sign)), "{low}");
+            }
+            for low in [0, 1, 2, 0x80, 0xeb] {
+                assert!(is_acceptable(&key(low, 0xff, 0x7f | sign)), "{low}");
+            }
+        }
+        assert!(!is_acceptable(&[]));
+    }
+}

@@ -372,3 +372,45 @@ fn check_at_hash(got: Option<Value<'_>>, access_token: &str, algorithm: Algorith
         Err(VerifyError::AtHashMismatch)
     }
 }
+
+#[cfg(all(test, feature = "gateway"))]
+mod tests {
+    use alloc::format;
+    use alloc::string::String;
+
+    use crate::io::UnixTime;
+    use crate::json::Document;
+    use crate::jwt::{Algorithm, Policy};
+
+    const START: i64 = 1_700_000_000;
+
+    /// Outside the period a cached token is checked again; inside it is not, so the period must not be too long.
+    #[test]
+    fn the_valid_period_is_that_of_the_checks_but_for_a_last_second() {
+        for fraction in ["", ".0", ".001", ".5", ".999"] {
+            for dates in ["", "nbf", "iat", "nbf iat"] {
+                for (skew, age) in [(0, None), (5, None), (60, None), (0, Some(30)), (5, Some(30)), (5, Some(300))] {
+                    let starts: String =
+                        dates.split_whitespace().map(|name| format!(r#","{name}":{START}{fraction}"#)).collect();
+                    let exp = START + 100;
+                    let claims = format!(r#"{{"iss":"i","aud":"a","sub":"s","exp":{exp}{fraction}{starts}}}"#);
+                    let policy = Policy::access_token("i", ["a"], &[Algorithm::Rs256]).unwrap();
+                    let mut policy = policy.clock_skew_s(skew).unwrap();
+                    if let Some(age) = age.filter(|_| dates.contains("iat")) {
+                        policy = policy.max_age_s(age);
+                    }
+                    let document = Document::parse(claims.clone().into_bytes(), 4).unwrap();
+                    let rules = &policy.rules;
+                    let token = rules.verify_introspected(document, UnixTime::from_secs(START + 10)).unwrap();
+                    let period = rules.valid_period(&token);
+                    for now in (START - 70..START + 170).map(UnixTime::from_secs) {
+                        let is_valid = rules.recheck(&token, now).is_ok();
+                        let may_end_here = !["", ".0"].contains(&fraction) && now == period.end;
+                        let expected = is_valid && !may_end_here;
+                        assert_eq!(period.contains(&now), expected, "{claims}, skew {skew}, age {age:?}: {now:?}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -397,6 +397,15 @@ fn a_policy_without_issuer_audience_or_algorithm_cannot_be_made() {
 }
 
 #[test]
+fn the_json_of_claims_is_the_text_that_was_signed() {
+    let mint = Mint::access(key_a()).splice_claims(r#""a" : [1.0,  "\u00e9"] "#);
+    let token = verify(&access_policy(), &key_a().set(), &mint.text()).unwrap();
+    let signed = String::from_utf8(mint.claims_bytes()).unwrap();
+    assert_eq!(token.claims().as_json(), signed);
+    assert_eq!(token.claims().clone().into_json(), signed);
+}
+
+#[test]
 fn deep_and_wide_claims_are_refused_not_followed() {
     let deep = Mint::access(key_a()).splice_claims(&format!(r#""x":{}{}"#, "[".repeat(4000), "]".repeat(4000)));
     assert_eq!(why(&deep), MALFORMED_CLAIMS);

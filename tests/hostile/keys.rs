@@ -8,7 +8,7 @@ use rsa::traits::PublicKeyParts as _;
 use serde_json::{Value, json};
 
 use crate::refusal;
-use crate::support::{Mint, access_policy, key_1024, key_a, key_b, key_c, set, set_text, verify};
+use crate::support::{Mint, access_policy, key_1024, key_3072, key_a, key_b, key_c, set, set_text, verify};
 
 /// Key a's JWK with one member changed, or removed if `None`.
 fn changed(name: &str, value: impl Into<Option<Value>>) -> Value {
@@ -340,5 +340,28 @@ fn certificates_in_a_key_are_ignored() {
 fn the_test_keys_are_what_their_names_say() {
     for (key, bits) in [(key_1024(), 1024), (key_a(), 2048), (crate::support::key_8192(), 8192)] {
         assert_eq!(key.private().n().bits(), bits);
+    }
+}
+
+#[test]
+fn a_key_written_twice_with_and_without_its_algorithm_is_one_key() {
+    let with_algorithm = changed("alg", json!("RS256"));
+    for list in [[key_a().jwk(), with_algorithm.clone()], [with_algorithm, key_a().jwk()]] {
+        let keys = set(list);
+        for mint in [Mint::access(key_a()), Mint::access(key_a()).without_header("kid")] {
+            assert!(verify(&access_policy(), &keys, &mint.text()).is_ok());
+        }
+    }
+    // Other numbers under the name are another key.
+    let mut other = key_b().jwk();
+    other["kid"] = key_a().jwk()["kid"].clone();
+    let error = refusal(&access_policy(), &set([key_a().jwk(), other]), &Mint::access(key_a()).text());
+    assert_eq!(error, VerifyError::KeyAmbiguous);
+}
+
+#[test]
+fn a_key_knows_its_size() {
+    for (key, bits) in [(key_a(), 2048), (key_3072(), 3072)] {
+        assert_eq!(key.set().keys().next().unwrap().bits(), bits);
     }
 }

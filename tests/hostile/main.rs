@@ -16,6 +16,7 @@
 mod algorithms;
 mod claims;
 mod curves;
+mod dates;
 mod errors;
 mod form;
 mod headers;

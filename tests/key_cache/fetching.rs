@@ -524,3 +524,18 @@ fn a_set_that_is_no_longer_fresh_is_fetched_for_an_unknown_key_within_its_pause_
     assert_eq!(world.request(&token(key_b())), Verdict::Accepted);
     assert_eq!(world.asked_s(), [0, 595, 600]);
 }
+
+/// A refusal that is about the set is final only while the set is fresh: the provider may have corrected it.
+#[test]
+fn a_set_that_leaves_the_key_open_is_fetched_again_once_it_is_not_fresh() {
+    let world = World::publishing([key_a(), key_b()]);
+    let text = Mint::access(key_a()).without_header("kid").without("exp").claim("exp", NOW + 86_400).text();
+    assert_eq!(world.request(&text), Verdict::Refused("key_ambiguous"));
+    world.publish([key_a()]);
+    let asked = world.asked();
+    assert_eq!(world.request(&text), Verdict::Refused("key_ambiguous"));
+    assert_eq!(world.asked(), asked, "the set is fresh");
+    world.sleep_ms(limits::JWKS_FRESH_MAX_S * 1000);
+    assert_eq!(world.request(&text), Verdict::Accepted);
+    assert_eq!(world.asked(), asked + 1);
+}
