@@ -193,7 +193,7 @@ impl<K> Verifier<K> {
             let is_known = known.is_some();
             let inner = match known {
                 Some(inner) => inner,
-                None => decryption.decrypt(token, host).await.map_err(VerificationError::Refused)?,
+                None => decryption.decrypt(token, host).await?,
             };
             let verdict = self.inner.verify(&inner, host).await;
             if !is_known && verdict.is_ok() {
@@ -613,7 +613,7 @@ async fn load(issuers: &[&Arc<KeyCache>], host: &impl KeyHost) -> Result<(), Key
 }
 
 /// There are no keys, and no known pause to wait for: the caller may retry after a second.
-fn unavailable(failure: impl Into<KeysFailure>) -> KeysUnavailable {
+pub(crate) fn unavailable(failure: impl Into<KeysFailure>) -> KeysUnavailable {
     let KeysFailure { error, reason } = failure.into();
     KeysUnavailable { error, reason, retry_after_s: 1 }
 }

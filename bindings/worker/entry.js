@@ -23,6 +23,11 @@ addEventListener("error", ({ error }) => {
   glue = undefined;
 });
 
+/** Replaces the instance of a failed request after a trap. Requests of a former instance may trap later: they say nothing of its successor. */
+function replaceAfter(error, used) {
+  if (isTrap(error) && glue === used) glue = undefined;
+}
+
 /** Whether a page may answer the request, as the core decides it. */
 function wantsPage(request) {
   const header = (name) => (request?.headers.get(name) ?? "").toLowerCase();
@@ -40,9 +45,9 @@ const PAGE = `<!doctype html>
 `;
 const POLICY = "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-function failed(error, request) {
+function failed(error, request, used) {
   console.error("edgeward: internal_error:", String(error));
-  if (isTrap(error)) glue = undefined;
+  replaceAfter(error, used);
   const [status, noStore] = [500, { "cache-control": "no-store" }];
   if (wantsPage(request)) {
     const headers = { ...noStore, "content-type": "text/html; charset=utf-8", "content-security-policy": POLICY, "x-content-type-options": "nosniff" };
@@ -55,12 +60,14 @@ function failed(error, request) {
 export default {
   /** `config` is passed by a wrapper: the configuration unless the variable EDGEWARD is set. */
   fetch(request, env, ctx, config) {
+    let used;
     try {
       if (glue === undefined) start();
-      const response = glue.fetch(request, env, ctx, config);
-      return response instanceof Promise ? response.catch((error) => failed(error, request)) : response;
+      used = glue;
+      const response = used.fetch(request, env, ctx, config);
+      return response instanceof Promise ? response.catch((error) => failed(error, request, used)) : response;
     } catch (error) {
-      return failed(error, request);
+      return failed(error, request, used);
     }
   },
 };
@@ -119,16 +126,18 @@ export class EdgewardSessions {
   }
 
   async #serve(action, request) {
+    let used;
     try {
       if (glue === undefined) start();
+      used = glue;
       const { storage } = this.#ctx;
       const read = () => storage.get("refreshes");
-      const [status, text, stored, until] = await glue.coordinate(action, await request.text(), read, this.#env, this.#config);
+      const [status, text, stored, until] = await used.coordinate(action, await request.text(), read, this.#env, this.#config);
       // Written together, so that an alarm deletes everything stored.
       if (stored !== undefined) await Promise.all([storage.put({ refreshes: stored, until }), storage.setAlarm(until)]);
       return new Response(text, { status });
     } catch (error) {
-      return failed(error);
+      return failed(error, undefined, used);
     }
   }
 

@@ -95,8 +95,14 @@ async function readBody(response, limit, controller) {
   return body;
 }
 
-/** The cache of the data centre, on platforms that have one. */
-const edgeCache = () => globalThis.caches?.default;
+/** The cache of the data centre, on platforms that have one. Browsers throw if a document without an origin of its own asks for it. */
+function edgeCache() {
+  try {
+    return globalThis.caches?.default;
+  } catch {
+    return undefined;
+  }
+}
 
 /** Looks a key up in the edge cache. Every failure is a miss, and so is an entry that does not come in time. */
 export async function edgeGet(key) {

@@ -116,7 +116,8 @@ export class Flows {
 
   async #perform(request) {
     this.#requests.set(request, Date.now());
-    this.#respond(request, await this.#responseTo(request));
+    // A request without a response would never end its call.
+    this.#respond(request, await this.#responseTo(request).catch(() => GIVEN_UP));
   }
 
   /** Gives up the requests of cancelled events, so that their calls and jobs do not stay in wasm memory. */

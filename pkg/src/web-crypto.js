@@ -5,6 +5,8 @@ import { decrypt, FAILED, KEY_REFUSED, UNSUPPORTED, verifySignature } from "../.
 /** Beside them, by the number of the verdict. */
 const VERDICTS = { 1: { kind: 5 }, [FAILED]: { kind: 6 }, [KEY_REFUSED]: { kind: 7 }, [UNSUPPORTED]: { kind: 0 } };
 const NOT_DECRYPTED = { kind: 9 };
+/** Given up: nothing is known of the token. */
+const NO_DECRYPTION = { kind: 4 };
 
 const bytesOf = (base64url) => Uint8Array.from(atob(base64url.replaceAll("-", "+").replaceAll("_", "/")), (char) => char.charCodeAt(0));
 
@@ -18,5 +20,5 @@ export async function decryptContent({ algorithm, encryption, key, encryptedKey,
   const decrypted = await decrypt(algorithm, encryption, key, bytesOf(encryptedKey), bytesOf(content), aad, keys);
   if (typeof decrypted !== "number") return { kind: 8, body: decrypted };
   if (decrypted === FAILED) return NOT_DECRYPTED;
-  return { ...NOT_DECRYPTED, cause: new Error(decrypted === KEY_REFUSED ? "Web Crypto refuses the decryption key" : "Web Crypto cannot decrypt here") };
+  return { ...NO_DECRYPTION, cause: new Error(decrypted === KEY_REFUSED ? "Web Crypto refuses the decryption key" : "Web Crypto cannot decrypt here") };
 }

@@ -11,10 +11,11 @@ use crate::base64url;
 use crate::error::VerifyError;
 use crate::host::{DecryptError, DecryptRequest, Host, Level};
 use crate::json::{Document, Value};
-use crate::jwk::DecryptionKey;
+use crate::jwk::{DecryptionKey, KeysError};
 use crate::limits;
 use crate::shared::Shared;
 use crate::text_cache::TextCache;
+use crate::verifier::{VerificationError, unavailable};
 
 /// Decrypts tokens, and remembers those whose content was verified.
 pub(crate) struct Decryption {
@@ -62,21 +63,20 @@ impl Decryption {
     /// Returns the JWT inside a token, which is not verified.
     ///
     /// # Errors
-    /// `token_too_large`; otherwise `decryption_failed`, whatever the reason: what is wrong with an encrypted key or with its content must
-    /// not be told apart (RFC 7516 §11.5).
-    pub(crate) async fn decrypt(&self, text: &str, host: &impl Host) -> Result<Arc<str>, VerifyError> {
+    /// `token_too_large`; `decryption_failed` for whatever is wrong with the token: a wrong encrypted key and wrong content must not be told
+    /// apart (RFC 7516 §11.5). `algorithm_unsupported`, whatever the token, if the platform cannot decrypt or refuses the key.
+    pub(crate) async fn decrypt(&self, text: &str, host: &impl Host) -> Result<Arc<str>, VerificationError> {
         if text.len() > limits::MAX_TOKEN_BYTES {
-            return Err(VerifyError::TokenTooLarge { bytes: text.len() });
+            return Err(VerificationError::Refused(VerifyError::TokenTooLarge { bytes: text.len() }));
         }
-        let request = self.request(text).ok_or(VerifyError::DecryptionFailed)?;
-        match host.decrypt(request).await {
-            Ok(inner) => String::from_utf8(inner).map(Arc::from).map_err(|_| VerifyError::DecryptionFailed),
+        let failed = || VerificationError::Refused(VerifyError::DecryptionFailed);
+        match host.decrypt(self.request(text).ok_or_else(failed)?).await {
+            Ok(inner) => String::from_utf8(inner).map(Arc::from).map_err(|_| failed()),
+            Err(DecryptError::Failed) => Err(failed()),
             Err(error) => {
-                if error != DecryptError::Failed {
-                    let line = format_args!("decryption_unavailable: {error}: check authorizer.decryption_keys");
-                    host.log(Level::Error, &line);
-                }
-                Err(VerifyError::DecryptionFailed)
+                let line = format_args!("decryption_unavailable: {error}: check authorizer.decryption_keys");
+                host.log(Level::Error, &line);
+                Err(VerificationError::Unavailable(unavailable(KeysError::AlgorithmUnsupported)))
             }
         }
     }

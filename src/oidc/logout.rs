@@ -42,8 +42,8 @@ impl RelyingParty {
         is_returned.then(|| logged_out(self.login_path.as_deref()).with("set-cookie", logged_out_cookie(0)))
     }
 
-    /// Ends the sessions of a request and returns the newest. Those that are not accepted now are ended too: another copy of the cookie, or
-    /// a clock that is corrected, could bring them back.
+    /// Ends the sessions of a request and returns the newest live one, or else the newest. Those that are not accepted now are ended too:
+    /// another copy of the cookie, or a clock that is corrected, could bring them back.
     ///
     /// This waits for the coordinator: once it returns, no instance refreshes the sessions any more.
     pub(super) async fn end_sessions(

@@ -93,6 +93,8 @@ impl RelyingParty {
     ) -> Refreshed {
         // The outcome of an earlier refresh whose access token is due again.
         let mut newest: Option<Box<Session>> = None;
+        // An outcome of this instance, if the coordinator cannot be asked whether it still counts.
+        let mut recorded: Option<Box<Session>> = None;
         let mut has_waited = false;
         for attempt in 0..limits::SHARED_REFRESH_TIMEOUT_MS / limits::FETCH_POLL_MS {
             let now = host.now();
@@ -110,8 +112,9 @@ impl RelyingParty {
                     host.sleep(limits::FETCH_POLL_MS).await;
                 }
                 // The refreshed session may have ended in another instance since: ask the coordinator.
-                RefreshTurn::Done(_) if attempt == 0 && host.has_coordinator() => {
+                RefreshTurn::Done(next) if attempt == 0 && host.has_coordinator() => {
                     self.state.with(|state| state.refreshes.forget(session));
+                    recorded = Some(next);
                 }
                 // A request with an older cookie: its client did not receive the outcome. One refresh in a request, however short the
                 // lifetime of its tokens is.
@@ -122,7 +125,7 @@ impl RelyingParty {
             }
         }
         // The refresh token of an older cookie has been used.
-        newest.map_or(Refreshed::Unchanged, Refreshed::Session)
+        newest.or(recorded).map_or(Refreshed::Unchanged, Refreshed::Session)
     }
 
     /// Refreshes a session and records the outcome. If the session has ended meanwhile, its new tokens are discarded.

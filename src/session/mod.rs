@@ -399,7 +399,7 @@ impl Sessions {
     }
 
     /// Opens the sessions of a request that have, or may yet have, a live cookie: also those that this cookie has left idle for too long,
-    /// and those of a clock that is ahead. A logout must end them.
+    /// and those of a clock that is ahead. A logout must end them. Live ones come first.
     #[must_use]
     pub fn open_to_end(
         &self,
@@ -410,7 +410,10 @@ impl Sessions {
     ) -> Vec<Arc<Session>> {
         let mut sessions = self.open_all(cookies, host, cache);
         sessions.retain(|session| now.secs() < self.expires_s(session) && !cache.ended.contains(session.id()));
-        newest_first(sessions)
+        let (live, others) = sessions.into_iter().partition(|session| self.is_live(session, now));
+        let mut sessions = newest_first(live);
+        sessions.extend::<Vec<Arc<Session>>>(newest_first(others));
+        sessions
     }
 
     fn open_all(&self, cookies: &Cookies<'_>, host: &str, cache: &mut SessionCache) -> Vec<Arc<Session>> {

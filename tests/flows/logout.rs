@@ -464,3 +464,21 @@ fn a_logout_ends_a_session_that_is_not_accepted_at_that_moment() {
     deployment.sleep_s(3600);
     assert_eq!(peek(&other, &browser, "/app").status, 401);
 }
+
+#[test]
+fn a_logout_names_the_live_session_to_the_provider() {
+    let shared = json!({ "session": { "cookie": "__Secure-s", "domain": "example.com" } });
+    let deployment = Deployment::of(&with(oidc_config(), &shared));
+    let live = deployment.log_in_new_user();
+    let id_token = deployment.session(&live).tokens().id.clone().unwrap();
+    let live = live.header(deployment.now());
+    // A later one, of a clock that was ahead.
+    deployment.sleep_s(600);
+    let ahead = deployment.log_in_new_user().header(deployment.now());
+    deployment.sleep_s(-600);
+    for both in [format!("{live}; {ahead}"), format!("{ahead}; {live}")] {
+        let fresh = deployment.instance();
+        let answer = fresh.fetch(Request::get("/logout").page().cookie(&both));
+        assert!(answer.location().contains(&format!("id_token_hint={id_token}")), "{}", answer.location());
+    }
+}

@@ -108,6 +108,19 @@ fn silences() -> Vec<(&'static str, Behavior)> {
 }
 
 #[test]
+fn an_older_cookie_gets_the_recorded_outcome_while_the_coordinator_does_not_respond() {
+    for (what, behavior) in silences() {
+        let pair = Pair::new();
+        // The browser does not receive the answer.
+        let token = token_of(&pair.a, &pair.browser);
+        pair.coordinator.behave(behavior);
+        pair.a.sleep_s(30);
+        assert_eq!(token_of(&pair.a, &pair.browser), token, "{what}");
+        assert_eq!(pair.exchanges(), 1, "{what}");
+    }
+}
+
+#[test]
 fn a_session_continues_while_the_coordinator_does_not_respond() {
     for (what, behavior) in silences() {
         let pair = Pair::new();

@@ -929,6 +929,10 @@ fn mistakes() -> Vec<(&'static str, String)> {
                 json!({ "resource": "https://a.example", "authorization_servers": "http://b.example", "scopes_supported": "a b" }),
             ),
         ),
+        (
+            "a resource without servers",
+            resource(json!({ "resource": "https://a.example", "authorization_servers": [] })),
+        ),
         ("a resource for the tokens of every tenant", {
             let entra = json!({ "type": "entra", "tenants": "any" });
             at(

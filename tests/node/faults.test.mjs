@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { createServer as createTlsServer } from "node:tls";
 import { gzipSync } from "node:zlib";
-import { edgeGet } from "../../pkg/src/fetch.js";
+import { edgeGet, edgePut } from "../../pkg/src/fetch.js";
 import { assertRefused, assertUnavailable, authorizer, bearer, read, respond, until } from "./support/gateway.mjs";
 import { delay } from "./support/http.mjs";
 import { loginConfig, startSite, WITH_REFRESH } from "./support/login.mjs";
@@ -249,6 +249,15 @@ test("F35: in the npm package, too, a Cache API that throws, hangs or answers no
       assert.deepEqual(await edgeGet("https://keys.edgeward.invalid/v1/x"), { kind: 0 }, String(match));
       assert.ok(performance.now() - start < 2_000, String(match));
     }
+    // A document without an origin may not even ask for it.
+    const denied = { get() { throw new Error("SecurityError"); }, configurable: true };
+    for (const cache of [Object.defineProperty({}, "default", denied), undefined]) {
+      if (cache === undefined) Object.defineProperty(globalThis, "caches", denied);
+      else globalThis.caches = cache;
+      assert.deepEqual(await edgeGet("https://keys.edgeward.invalid/v1/x"), { kind: 0 });
+      await edgePut({ key: "https://keys.edgeward.invalid/v1/x", value: "x", maxAge: 1 });
+    }
+    Object.defineProperty(globalThis, "caches", { value: undefined, writable: true, configurable: true });
     globalThis.caches = { default: { match: async () => new Response("entry") } };
     assert.equal(Buffer.from((await edgeGet("https://keys.edgeward.invalid/v1/x")).body).toString(), "entry");
   } finally {

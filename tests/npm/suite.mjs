@@ -180,7 +180,7 @@ export async function suite(edgeward, fixtures) {
     if (subtle?.configurable !== true) return;
     Object.defineProperty(globalThis, "crypto", { configurable: true, value: {} });
     const error = await errorOf(() => createVerifier({ ...fixed, decryptionKeys }).verify(sealed)).finally(() => Object.defineProperty(globalThis, "crypto", subtle));
-    equal(`${error.code} ${error.status} ${error.cause?.message}`, "decryption_failed 401 Web Crypto cannot decrypt here");
+    equal(`${error.code} ${error.status} ${error.cause?.message}`, "algorithm_unsupported 503 Web Crypto cannot decrypt here");
     equal((await errorOf(() => decrypting.verify(sealedCases.find(({ name }) => name === "another recipient").token))).cause, undefined);
   });
 

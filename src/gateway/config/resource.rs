@@ -70,6 +70,10 @@ impl Form for Issuers {
 
     fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Self::Value> {
         let issuers = Texts::read(reader, field)?;
+        if issuers.is_empty() {
+            reader.error(&field.place, "must not be empty");
+            return None;
+        }
         issuers.iter().all(|issuer| is_identifier(reader, &field.place, issuer, &[])).then_some(issuers)
     }
 
