@@ -11,6 +11,7 @@ use edgeward::limits;
 use serde_json::{Value, json};
 
 use crate::support::browser::{Browser, Request, Response};
+use crate::support::coordinator::Behavior;
 use crate::support::deployment::{Deployment, oidc_config, with};
 use crate::support::host::{Delay, VirtualHost};
 use crate::support::proofs::{Proofs, Refused, bound_to, thumbprint, verified};
@@ -487,30 +488,36 @@ fn the_url_of_a_proof_is_the_one_that_runtimes_request() {
 
 #[test]
 fn an_exchange_that_takes_as_long_as_it_may_is_not_made_again() {
-    let deployment = deployment(
-        &json!({ "client_secret": ["a secret that is no longer valid", CLIENT_SECRET], "userinfo_at_login": true }),
-    );
-    let browser = due(&deployment);
-    let exchanges = deployment.provider.requests(Endpoint::Token);
-    let cold = deployment.instance();
-    let almost = |timeout_ms: u32| Delay::Millis(timeout_ms - 1);
-    for endpoint in [Endpoint::Discovery, Endpoint::Keys, Endpoint::Userinfo] {
-        cold.delay_answers(&cold.provider.url(endpoint), almost(limits::FETCH_TIMEOUT_MS));
+    for is_silent in [false, true] {
+        let secrets = json!(["a secret that is no longer valid", CLIENT_SECRET]);
+        let deployment = deployment(&json!({ "client_secret": secrets, "userinfo_at_login": true }));
+        let browser = due(&deployment);
+        let exchanges = deployment.provider.requests(Endpoint::Token);
+        let cold = deployment.instance();
+        if is_silent {
+            cold.coordinated().behave(Behavior::Silent);
+        }
+        let almost = |timeout_ms: u32| Delay::Millis(timeout_ms - 1);
+        for endpoint in [Endpoint::Discovery, Endpoint::Keys, Endpoint::Userinfo] {
+            cold.delay_answers(&cold.provider.url(endpoint), almost(limits::FETCH_TIMEOUT_MS));
+        }
+        cold.delay_answers(&cold.provider.url(Endpoint::Token), almost(limits::TOKEN_ENDPOINT_TIMEOUT_MS));
+        want_nonces(&cold, &["nonce-1"]);
+        let mut tasks = cold.tasks();
+        // Requests during the whole time wait for the first exchange.
+        for _ in 0..16 {
+            tasks.start(cold.answer(by(&cold, &browser, "/app")));
+            tasks.start(cold.answer(Request::get("/m2m")));
+            tasks.elapse_ms(3_000);
+        }
+        tasks.finish();
+        let sent = cold.provider.state().exchanges[exchanges..].to_vec();
+        let count = |grant: &str| sent.iter().filter(|form| form["grant_type"] == grant).count();
+        // Without the object, no session is refreshed.
+        let refreshes = if is_silent { 0 } else { 3 };
+        assert_eq!(count("refresh_token"), refreshes, "a nonce, and one for each secret");
+        assert_eq!((count("client_credentials"), cold.provider.state().reused), (3, 0));
     }
-    cold.delay_answers(&cold.provider.url(Endpoint::Token), almost(limits::TOKEN_ENDPOINT_TIMEOUT_MS));
-    want_nonces(&cold, &["nonce-1"]);
-    let mut tasks = cold.tasks();
-    // Session and upstream token: requests during the whole time wait for the first exchange.
-    for _ in 0..4 {
-        tasks.start(cold.answer(by(&cold, &browser, "/app")));
-        tasks.start(cold.answer(Request::get("/m2m")));
-        tasks.elapse_ms(9_000);
-    }
-    tasks.finish();
-    let sent = cold.provider.state().exchanges[exchanges..].to_vec();
-    let count = |grant: &str| sent.iter().filter(|form| form["grant_type"] == grant).count();
-    assert_eq!((count("refresh_token"), count("client_credentials")), (3, 3), "a nonce, and one for each secret");
-    assert_eq!(cold.provider.state().reused, 0);
 }
 
 #[test]

@@ -226,7 +226,7 @@ describe("a token for an upstream", () => {
       test(`but a body of ${name} has to be sent again by the client`, async () => {
         await anew();
         const refused = await send("POST", body, headers);
-        assert.deepEqual([refused.status, refused.json().error, refused.header("retry-after")], [503, "upstream_token_unavailable", "1"]);
+        assert.deepEqual([refused.status, refused.json().code, refused.header("retry-after")], [503, "upstream_token_unavailable", "1"]);
         assert.deepEqual([refused.header("dpop-nonce"), refused.header("www-authenticate")], [null, null]);
         assert.deepEqual([upload.received, upload.executed.length], [1, 0]);
         const answer = await send("POST", body, headers);

@@ -61,8 +61,8 @@ export async function forward(request, url, service, removed, set, isPrivate, up
 export const headerOf = ([response], name) => response.headers.get(name) ?? undefined;
 
 /**
- * Returns the request with its body in memory, so that it can be forwarded again; undefined if the body is longer than `limit`, or of a length
- * that is not stated. A GET with a body is neither: none can be set.
+ * Returns the request with its body in memory, so that it can be forwarded again; undefined if the body is longer than `limit`, of a length that
+ * is not stated, or that of a GET, which could not be set.
  */
 export async function repeatable(request, limit) {
   if (request.body === null) return request;
