@@ -79,6 +79,8 @@ pub struct Incoming {
     pub retry_after: Option<String>,
     /// `DPoP-Nonce`
     pub dpop_nonce: Option<String>,
+    /// `WWW-Authenticate`
+    pub www_authenticate: Option<String>,
     /// The whole body.
     pub body: Vec<u8>,
 }

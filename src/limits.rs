@@ -267,17 +267,21 @@ pub const MAX_LINKED_RETURN_TO_BYTES: usize = 1024;
 /// Timeout of the token endpoint, in milliseconds. A request to it is never retried once sent.
 pub const TOKEN_ENDPOINT_TIMEOUT_MS: u32 = 10_000;
 
+/// Most requests for one exchange at the token endpoint: one is repeated with the server's nonce, and one with the client's other credential.
+pub const TOKEN_ENDPOINT_ATTEMPTS: u32 = 3;
+
 /// Timeout of a refresh, including the way to the coordinator and the refresh before it, in milliseconds.
 pub const SHARED_REFRESH_TIMEOUT_MS: u32 = TOKEN_ENDPOINT_TIMEOUT_MS + 5_000;
 
-/// How long a refresh under way is waited for, in milliseconds. Longer than the exchange, its retries and a fetch of new keys can take:
-/// a second exchange with a rotated token would end the session.
-pub const REFRESH_LEASE_MS: i64 = 60_000;
+/// How long a refresh under way is waited for, in milliseconds. As long as it can take: the attempts at the token endpoint, and two each for
+/// discovery, userinfo and the keys of three tokens. A second exchange with a rotated token would end the session.
+pub const REFRESH_LEASE_MS: i64 = (TOKEN_ENDPOINT_ATTEMPTS * TOKEN_ENDPOINT_TIMEOUT_MS + 10 * FETCH_TIMEOUT_MS) as i64;
 
 /// How long a request for an upstream token is waited for, in milliseconds, before another one is made. Longer than it can take: the way to
-/// the shared object, discovery with its retry, and two attempts at the token endpoint.
+/// the shared object, discovery with its retry, and the attempts at the token endpoint.
 pub const UPSTREAM_TOKEN_LEASE_MS: i64 =
-    (SHARED_REFRESH_TIMEOUT_MS + 2 * FETCH_TIMEOUT_MS + 2 * TOKEN_ENDPOINT_TIMEOUT_MS) as i64 + 1000;
+    (SHARED_REFRESH_TIMEOUT_MS + 2 * FETCH_TIMEOUT_MS + TOKEN_ENDPOINT_ATTEMPTS * TOKEN_ENDPOINT_TIMEOUT_MS) as i64
+        + 1000;
 
 /// Most callers whose exchanged tokens one instance holds for one audience and scope. Each token may have [`MAX_TOKEN_BYTES`], most have one
 /// or two KiB.
@@ -386,6 +390,9 @@ pub const PROOF_NONCE_PERIOD_S: i64 = 300;
 
 /// Objects that remember the proofs of one key: each has room for some thirty new ones per second, or sixteen with nonces.
 pub const PROOF_OBJECTS_PER_KEY: u8 = 8;
+
+/// Longest body that is held in memory, in bytes, so that a request to an upstream can be repeated with the nonce that it wants.
+pub const MAX_REPEATABLE_BODY_BYTES: usize = 64 * 1024;
 
 /// Longest nonce of a server that the gateway puts into its proofs of possession, in bytes: a longer one is ignored.
 pub const MAX_SERVER_NONCE_BYTES: usize = 512;

@@ -306,6 +306,7 @@ fn any_answer(rng: &mut Rng, body: &str) -> Incoming {
         age: text(rng, "10"),
         retry_after: text(rng, "120"),
         dpop_nonce: text(rng, "nonce-1"),
+        www_authenticate: text(rng, "DPoP error=\"use_dpop_nonce\""),
         body,
     }
 }

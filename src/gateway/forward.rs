@@ -266,6 +266,14 @@ impl<'g> Forward<'g> {
         self.failed(head, Reply::problem(503, "config_invalid", "The service binding of this route is missing."))
     }
 
+    /// Returns the response to this request if the client has to repeat it: [`ProofOutcome::BodyUsed`](super::ProofOutcome::BodyUsed).
+    #[must_use]
+    pub fn to_repeat(self, head: &RequestHead<'_>) -> Reply {
+        let detail =
+            "The upstream wants another proof, and the body of this request cannot be sent again. Repeat the request.";
+        self.failed(head, Reply::problem(503, "upstream_token_unavailable", detail).with("retry-after", "1"))
+    }
+
     fn failed(self, head: &RequestHead<'_>, reply: Reply) -> Reply {
         let reply = match self.observed {
             Some(observed) => reply.with(OBSERVED, observed.code).with_cookies(observed.cookies),

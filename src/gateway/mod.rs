@@ -62,6 +62,7 @@ use self::sender::SenderRules;
 use self::status::Status;
 pub use self::status::merged_counts;
 use self::token_source::TokenSource;
+pub use self::upstream::ProofOutcome;
 use crate::crypto::equal_in_constant_time;
 pub use crate::http::Unicode;
 use crate::http::page::Pages;

@@ -13,7 +13,7 @@ use crate::host::SignError;
 use crate::http::Reply;
 use crate::json::Value;
 use crate::jwt::Claims;
-use crate::oidc::{LoginHost, ProofKey, ProofKeys, SubjectToken, TokenKey};
+use crate::oidc::{LoginHost, ProofKey, ProofKeys, SubjectToken, TokenKey, wants_nonce};
 use crate::session::Session;
 use crate::text::concat;
 
@@ -95,7 +95,7 @@ async fn with_bound_token<'g>(
     if !is_sent {
         return Answer::Forward(forward);
     }
-    let proof = OwnProof { keys, key, token: token.into(), method: method.into(), may_repeat: true };
+    let proof = OwnProof { keys, key, token: token.into(), method: method.into(), nonce: None, may_repeat: true };
     forward.own_proof = Some(Box::new(proof));
     match forward.prove(host).await {
         Ok(()) => Answer::Forward(forward),
@@ -112,33 +112,49 @@ pub(super) struct OwnProof<'g> {
     key: &'g ProofKey,
     token: String,
     method: String,
+    /// The nonce in the last proof.
+    nonce: Option<String>,
     /// Whether the request may be sent again with the nonce that the upstream wants.
     may_repeat: bool,
 }
 
+/// What to do with the response to a request that has a proof of possession.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProofOutcome {
+    /// Return it.
+    Done,
+    /// Send the request once more: it was refused for its nonce, and now has a proof with the new one.
+    Repeat,
+    /// Return [`Forward::to_repeat`]: the request was refused for its nonce, and its body is used up.
+    BodyUsed,
+}
+
 impl Forward<'_> {
-    /// Returns whether the request has a proof of possession by the gateway. The host then reports the response's `DPoP-Nonce`:
+    /// Returns whether the request has a proof of possession by the gateway. The host then reports the response's challenge:
     /// [`renew_proof`](Self::renew_proof).
     #[must_use]
     pub fn has_own_proof(&self) -> bool {
         self.own_proof.is_some()
     }
 
-    /// Remembers the nonce that the upstream has sent for the next proof (RFC 9449 §9). Returns whether the host should send the request once
-    /// more: it was refused for its nonce, and now has a proof with the new one. `has_body`: whether the request has a body, which is used up.
+    /// Remembers the nonce that the upstream has sent for the next proof (RFC 9449 §9), and returns what to do with its response, which has this
+    /// `DPoP-Nonce` and `WWW-Authenticate`. `is_repeatable`: whether the host can send the body, if there is one, once more.
     pub async fn renew_proof(
         &mut self,
         status: u16,
-        nonce: Option<&str>,
-        has_body: bool,
+        (nonce, challenge): (Option<&str>, Option<&str>),
+        is_repeatable: bool,
         host: &impl LoginHost,
-    ) -> bool {
-        let Some(mut own) = self.own_proof.take() else { return false };
-        let has_nonce = own.keys.remember(self.server(), nonce);
-        let repeats = has_nonce && status == 401 && own.may_repeat && !has_body;
+    ) -> ProofOutcome {
+        let Some(mut own) = self.own_proof.take() else { return ProofOutcome::Done };
+        let wants_nonce = wants_nonce(status, challenge);
+        let renews = own.keys.renews(self.server(), own.nonce.as_deref(), nonce, wants_nonce) && own.may_repeat;
         own.may_repeat = false;
         self.own_proof = Some(own);
-        repeats && self.prove(host).await.is_ok()
+        if renews && !is_repeatable {
+            return ProofOutcome::BodyUsed;
+        }
+        if renews && self.prove(host).await.is_ok() { ProofOutcome::Repeat } else { ProofOutcome::Done }
     }
 
     /// Returns the name under which the upstream's nonces are remembered; the client's request has no part in it.
@@ -152,9 +168,12 @@ impl Forward<'_> {
     async fn prove(&mut self, host: &impl LoginHost) -> Result<(), SignError> {
         let Some(OwnProof { keys, key, token, method, .. }) = self.own_proof.as_deref() else { return Ok(()) };
         let (Destination::Url(url) | Destination::Service { url, .. }) = &self.destination;
-        let proof = keys.proof(key, (method, url, self.server()), Some(token), host).await?;
+        let (proof, nonce) = keys.proof(key, (method, url, self.server()), Some(token), host).await?;
         self.set.retain(|(name, _)| !name.eq_ignore_ascii_case(PROOF));
         self.set.push((PROOF.into(), proof));
+        if let Some(own) = &mut self.own_proof {
+            own.nonce = nonce;
+        }
         Ok(())
     }
 }

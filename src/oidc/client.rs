@@ -181,15 +181,22 @@ impl Client {
                 }
             };
             let mut request = self.request(url, is_basic, parameters, attempt, assertion, (user_ip, accept));
+            let mut sent = None;
             if let Some((keys, key)) = proofs {
                 let proof = keys.proof(key, (request.method, url, url), None, host).await;
-                request.headers.push(("dpop", proof.map_err(|_| Unreachable::GivenUp)?));
+                let (proof, nonce) = proof.map_err(|_| Unreachable::GivenUp)?;
+                request.headers.push(("dpop", proof));
+                sent = nonce;
             }
             let answer = self.transmit(request, host).await;
             if let (Some((keys, _)), Ok(answer)) = (proofs, &answer)
-                && keys.remember(url, answer.dpop_nonce.as_deref())
+                && keys.renews(
+                    url,
+                    sent.as_deref(),
+                    answer.dpop_nonce.as_deref(),
+                    refusal(answer).is_some_and(|error| error.code() == "use_dpop_nonce"),
+                )
                 && may_repeat
-                && refusal(answer).is_some_and(|error| error.code() == "use_dpop_nonce")
             {
                 may_repeat = false;
                 continue;

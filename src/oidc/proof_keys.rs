@@ -92,7 +92,7 @@ impl ProofKeys {
         self.all().find(|key| jkt == Some(&key.thumbprint())).map_or(TokenKey::Foreign, TokenKey::Own)
     }
 
-    /// Returns a new proof for one request (RFC 9449 §4.2). `server` is that whose nonce it has, if it has sent one. `token` is the access token
+    /// Returns a new proof for one request (RFC 9449 §4.2), and the nonce in it. `server` is that whose nonce it has, if it has sent one. `token` is the access token
     /// of the request. A failure is logged.
     pub(crate) async fn proof(
         &self,
@@ -100,7 +100,7 @@ impl ProofKeys {
         (method, url, server): (&str, &str, &str),
         token: Option<&str>,
         host: &impl LoginHost,
-    ) -> Result<String, SignError> {
+    ) -> Result<(String, Option<String>), SignError> {
         let ClientKey { key, algorithm } = &key.key;
         let header = concat(&[r#"{"alg":""#, algorithm.name(), r#"","typ":"dpop+jwt","jwk":"#, key.public_jwk(), "}"]);
         let jti = base64url::encode(&random::<{ limits::TOKEN_ID_BYTES }>(host));
@@ -119,11 +119,17 @@ impl ProofKeys {
         if let Err(error) = &proof {
             host.log(Level::Error, &format_args!("signing_failed: {error} (authorizer.dpop_key)"));
         }
-        proof
+        proof.map(|proof| (proof, nonce))
+    }
+
+    /// Remembers the nonce of a response. Returns whether the request should be sent once more: the server wants a nonce (`wants_nonce`), and
+    /// another one than that of the proof, `sent`.
+    pub(crate) fn renews(&self, server: &str, sent: Option<&str>, nonce: Option<&str>, wants_nonce: bool) -> bool {
+        self.remember(server, nonce) && wants_nonce && nonce != sent
     }
 
     /// Remembers the nonce that a server has sent, for the next proof (RFC 9449 §8.2). Returns whether it has sent one.
-    pub(crate) fn remember(&self, server: &str, nonce: Option<&str>) -> bool {
+    fn remember(&self, server: &str, nonce: Option<&str>) -> bool {
         // RFC 9449 §8.1: visible characters.
         let is_nonce = |nonce: &&str| {
             (1..=limits::MAX_SERVER_NONCE_BYTES).contains(&nonce.len())
@@ -141,6 +147,22 @@ impl ProofKeys {
     }
 }
 
+/// Returns whether a challenge of a resource server wants a nonce in the proof (RFC 9449 §9): `DPoP error="use_dpop_nonce"`.
+pub(crate) fn wants_nonce(status: u16, challenge: Option<&str>) -> bool {
+    let mut rest = challenge.filter(|_| status == 401).unwrap_or_default();
+    while let Some((before, after)) = rest.split_once("use_dpop_nonce") {
+        let name =
+            before.strip_suffix('"').unwrap_or(before).trim_end().strip_suffix('=').unwrap_or_default().trim_end();
+        let from = name.rfind([' ', '\t', ',']).map_or(0, |at| at + 1);
+        let is_whole = !after.starts_with(|next: char| next.is_ascii_alphanumeric() || matches!(next, '_' | '-' | '.'));
+        if is_whole && name.get(from..).is_some_and(|name| name.eq_ignore_ascii_case("error")) {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
 impl fmt::Debug for ProofKeys {
     /// Omits the nonces.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -154,7 +176,7 @@ mod tests {
     use alloc::string::ToString;
     use alloc::vec::Vec;
 
-    use super::{ClientKey, ProofKeys};
+    use super::{ClientKey, ProofKeys, wants_nonce};
     use crate::jwk::SigningKey;
     use crate::limits;
 
@@ -183,6 +205,31 @@ mod tests {
         let has = |server: &str, nonce: &str| held.iter().any(|(one, held)| one == server && held == nonce);
         assert!(!has("0", "nonce-0") && has("1", "of-1") && has("64", "nonce-64"));
         assert!(!format!("{keys:?}").contains("nonce-64"));
+    }
+
+    #[test]
+    fn a_challenge_wants_a_nonce_if_its_error_says_so() {
+        for challenge in [
+            r#"DPoP error="use_dpop_nonce""#,
+            r#"DPoP realm="a", Error = "use_dpop_nonce", error_description="use_dpop_nonce""#,
+            r#"Bearer error="invalid_token", DPoP error=use_dpop_nonce, algs="ES256""#,
+        ] {
+            assert!(wants_nonce(401, Some(challenge)), "{challenge}");
+            assert!(!wants_nonce(400, Some(challenge)) && !wants_nonce(200, Some(challenge)));
+        }
+        for challenge in [
+            "",
+            "DPoP",
+            "use_dpop_nonce",
+            r#"DPoP error="invalid_token""#,
+            r#"DPoP error="use_dpop_nonce_2""#,
+            r#"DPoP error="no_use_dpop_nonce""#,
+            r#"DPoP error="invalid_token", error_description="use_dpop_nonce""#,
+            r#"DPoP x_error="use_dpop_nonce""#,
+        ] {
+            assert!(!wants_nonce(401, Some(challenge)), "{challenge}");
+        }
+        assert!(!wants_nonce(401, None));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{LoginHost, ProofKey, ProofKeys, RelyingParty, TokenKey};
+use super::{LoginHost, ProofKey, ProofKeys, RelyingParty, TokenKey, wants_nonce};
 use crate::host::Level;
 use crate::http::Reply;
 use crate::io::{Incoming, Outgoing, Unreachable};
@@ -194,10 +194,12 @@ impl RelyingParty {
             let url = &request.url;
             let proof = keys.proof(key, (request.method, url, url), Some(access_token), host).await;
             let server = url.clone();
-            request.headers.push(("dpop", proof.map_err(|_| Unreachable::GivenUp)?));
+            let (proof, sent) = proof.map_err(|_| Unreachable::GivenUp)?;
+            request.headers.push(("dpop", proof));
             let answer = self.client.transmit(request, host).await?;
-            let has_nonce = keys.remember(&server, answer.dpop_nonce.as_deref());
-            if !(has_nonce && may_repeat && answer.status == 401) {
+            let wants_nonce = wants_nonce(answer.status, answer.www_authenticate.as_deref());
+            let renews = keys.renews(&server, sent.as_deref(), answer.dpop_nonce.as_deref(), wants_nonce);
+            if !(renews && may_repeat) {
                 return Ok(answer);
             }
             may_repeat = false;

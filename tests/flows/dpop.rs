@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use edgeward::gateway::{Answer, HeaderEdit};
+use edgeward::gateway::{Answer, HeaderEdit, ProofOutcome};
 use edgeward::http::RequestHead;
 use edgeward::io::{Incoming, Outgoing};
 use edgeward::jwt::Algorithm;
@@ -11,10 +11,11 @@ use edgeward::limits;
 use serde_json::{Value, json};
 
 use crate::support::browser::{Browser, Request, Response};
+use crate::support::coordinator::Behavior;
 use crate::support::deployment::{Deployment, oidc_config, with};
-use crate::support::host::VirtualHost;
+use crate::support::host::{Delay, VirtualHost};
 use crate::support::proofs::{Proofs, Refused, bound_to, thumbprint, verified};
-use crate::support::provider::{Auth, EXCHANGE, Endpoint, Fault, Provider, form, refusal};
+use crate::support::provider::{Auth, CLIENT_SECRET, EXCHANGE, Endpoint, Fault, Provider, form, refusal};
 use crate::support::{Mint, key_a, key_b, key_c};
 use crate::{by, due, peek};
 
@@ -319,13 +320,26 @@ fn userinfo_is_requested_with_a_proof() {
     assert_eq!(peek(&deployment, &browser, "/userinfo").json()["email"], "ann@example.com");
     assert_eq!((challenged(&deployment), deployment.provider.requests(Endpoint::Userinfo)), (1, 3));
     // An endpoint that never is content is asked twice; the session has the claims of its login.
+    let wants_nonce = |error: &str, nonce: &str| Incoming {
+        status: 401,
+        dpop_nonce: Some(nonce.into()),
+        www_authenticate: Some(format!("DPoP error=\"{error}\"")),
+        ..Incoming::default()
+    };
     for number in 0..4 {
-        let reply = Incoming { status: 401, dpop_nonce: Some(format!("n-{number}")), ..Incoming::default() };
+        let reply = wants_nonce("use_dpop_nonce", &format!("n-{number}"));
         deployment.provider.answer_next(Endpoint::Userinfo, Ok(reply));
     }
     let response = peek(&deployment, &browser, "/userinfo");
     assert_eq!((response.status, response.json().get("email")), (200, None));
     assert_eq!(deployment.provider.requests(Endpoint::Userinfo), 5);
+    deployment.provider.clear_faults();
+    // Another refusal is final, and so is one with the nonce that the proof had.
+    for (number, error, nonce) in [(6, "invalid_token", "n-8"), (7, "use_dpop_nonce", "n-8")] {
+        deployment.provider.answer_next(Endpoint::Userinfo, Ok(wants_nonce(error, nonce)));
+        assert_eq!(peek(&deployment, &browser, "/userinfo").json().get("email"), None);
+        assert_eq!(deployment.provider.requests(Endpoint::Userinfo), number);
+    }
 }
 
 #[test]
@@ -392,9 +406,10 @@ fn tokens_for_upstreams_are_bound_and_proved() {
 }
 
 #[test]
-fn an_upstream_that_wants_a_nonce_gets_one_and_only_requests_without_a_body_are_repeated() {
+fn an_upstream_that_wants_a_nonce_gets_one_and_a_request_whose_body_is_used_is_not_repeated() {
     let deployment = deployment(&json!({}));
-    let handle = |method: &'static str, statuses: &[(u16, Option<&str>, bool, bool)]| -> Vec<Value> {
+    use ProofOutcome::{BodyUsed, Done, Repeat};
+    let handle = |method: &'static str, statuses: &[(u16, Option<&str>, bool, ProofOutcome)]| -> Vec<Value> {
         let head = RequestHead { method, url: "https://app.example.com/m2m", header: &|_| None };
         let answer = deployment.run(deployment.gateway.handle(&head, &deployment.host));
         let Answer::Forward(mut forward) = answer else { panic!("not forwarded") };
@@ -409,26 +424,108 @@ fn an_upstream_that_wants_a_nonce_gets_one_and_only_requests_without_a_body_are_
             claims.push(verified(&value("dpop"), method, url, Some(&token), deployment.now().secs()).unwrap().2);
         };
         read(&forward.set);
-        for &(status, nonce, has_body, repeats) in statuses {
-            let renewed = deployment.run(forward.renew_proof(status, nonce, has_body, &deployment.host));
-            assert_eq!(renewed, repeats, "{method} {status} {nonce:?}");
+        for &(status, nonce, is_repeatable, outcome) in statuses {
+            let challenge = Some(r#"DPoP error="use_dpop_nonce""#);
+            let renewed =
+                deployment.run(forward.renew_proof(status, (nonce, challenge), is_repeatable, &deployment.host));
+            assert_eq!(renewed, outcome, "{method} {status} {nonce:?}");
             assert_eq!(forward.set.iter().filter(|(name, _)| name == "dpop").count(), 1);
             read(&forward.set);
         }
         claims
     };
-    let proofs = handle("GET", &[(401, Some("n-1"), false, true), (401, Some("n-2"), false, false)]);
+    let proofs = handle("GET", &[(401, Some("n-1"), true, Repeat), (401, Some("n-2"), true, Done)]);
     assert_eq!((proofs[0].get("nonce"), &proofs[1]["nonce"]), (None, &json!("n-1")));
     assert_ne!(proofs[0]["jti"], proofs[1]["jti"]);
     // What the last answer stated is in the next proof.
-    let proofs = handle("GET", &[(200, Some("n-3"), false, false), (401, Some("n-4"), false, false)]);
+    let proofs = handle("GET", &[(200, Some("n-3"), true, Done), (401, Some("n-4"), true, Done)]);
     assert_eq!(proofs[0]["nonce"], "n-2");
-    let proofs = handle("POST", &[(401, Some("n-5"), true, false)]);
+    let proofs = handle("POST", &[(401, Some("n-5"), false, BodyUsed)]);
     assert_eq!(proofs[0]["nonce"], "n-4");
-    handle("GET", &[(401, None, false, false)]);
-    handle("GET", &[(401, Some("a b"), false, false)]);
-    assert_eq!(handle("GET", &[(403, Some("n-6"), false, false)])[0]["nonce"], "n-5");
-    assert_eq!(handle("POST", &[(401, Some("n-7"), false, true)])[1]["nonce"], "n-7");
+    handle("GET", &[(401, None, true, Done)]);
+    handle("GET", &[(401, Some("a b"), true, Done)]);
+    assert_eq!(handle("GET", &[(403, Some("n-6"), true, Done)])[0]["nonce"], "n-5");
+    assert_eq!(handle("POST", &[(401, Some("n-7"), true, Repeat)])[1]["nonce"], "n-7");
+    // Another refusal is final, and so is one with the nonce that the proof had.
+    for (nonce, challenge) in
+        [("n-8", None), ("n-9", Some(r#"DPoP error="invalid_token""#)), ("n-9", Some(r#"DPoP error="use_dpop_nonce""#))]
+    {
+        for is_repeatable in [true, false] {
+            let head = RequestHead { method: "POST", url: "https://app.example.com/m2m", header: &|_| None };
+            let answer = deployment.run(deployment.gateway.handle(&head, &deployment.host));
+            let Answer::Forward(mut forward) = answer else { panic!("not forwarded") };
+            let answered = (Some(nonce), challenge);
+            let outcome = deployment.run(forward.renew_proof(401, answered, is_repeatable, &deployment.host));
+            assert_eq!(outcome, Done, "{nonce} {challenge:?}");
+            let reply = forward.to_repeat(&head);
+            assert_eq!(reply.status, 503);
+            assert!(reply.headers.iter().any(|(name, value)| *name == "retry-after" && value == "1"));
+        }
+    }
+}
+
+#[test]
+fn the_url_of_a_proof_is_the_one_that_runtimes_request() {
+    for (url, requested) in [
+        ("https://Origin.Example.com:443/Base", "https://origin.example.com/Base"),
+        ("https://origin.example.com:8443", "https://origin.example.com:8443"),
+        ("http://LOCALHOST:80/b", "http://localhost/b"),
+        ("http://localhost:443", "http://localhost:443"),
+        ("http://[::1]:80", "http://[::1]"),
+    ] {
+        let host = VirtualHost::default();
+        let provider = Provider::new(&host);
+        provider.set().proofs = Some(Proofs::default());
+        let mut config = configured(&json!({}));
+        for route in config["paths"].as_array_mut().unwrap().iter_mut().filter(|route| route["path"] == "/m2m") {
+            route["integration"]["url"] = json!(url);
+        }
+        let deployment = Deployment::on(&host, &provider, &config);
+        let response = deployment.fetch(Request::get("/m2m"));
+        proved(&deployment, &response, "authorization", ("GET", &format!("{requested}/m2m")));
+    }
+}
+
+#[test]
+fn an_exchange_that_takes_as_long_as_it_may_is_not_made_again() {
+    for is_silent in [false, true] {
+        let secrets = json!(["a secret that is no longer valid", CLIENT_SECRET]);
+        let deployment = deployment(&json!({ "client_secret": secrets, "userinfo_at_login": true }));
+        let browser = due(&deployment);
+        let exchanges = deployment.provider.requests(Endpoint::Token);
+        let cold = deployment.instance();
+        if is_silent {
+            cold.coordinated().behave(Behavior::Silent);
+        }
+        let almost = |timeout_ms: u32| Delay::Millis(timeout_ms - 1);
+        for endpoint in [Endpoint::Discovery, Endpoint::Keys, Endpoint::Userinfo] {
+            cold.delay_answers(&cold.provider.url(endpoint), almost(limits::FETCH_TIMEOUT_MS));
+        }
+        cold.delay_answers(&cold.provider.url(Endpoint::Token), almost(limits::TOKEN_ENDPOINT_TIMEOUT_MS));
+        want_nonces(&cold, &["nonce-1"]);
+        let mut tasks = cold.tasks();
+        // Requests during the whole time wait for the first exchange.
+        for _ in 0..16 {
+            tasks.start(cold.answer(by(&cold, &browser, "/app")));
+            tasks.start(cold.answer(Request::get("/m2m")));
+            tasks.elapse_ms(3_000);
+        }
+        tasks.finish();
+        let sent = cold.provider.state().exchanges[exchanges..].to_vec();
+        let count = |grant: &str| sent.iter().filter(|form| form["grant_type"] == grant).count();
+        // Without the object, no session is refreshed.
+        let refreshes = if is_silent { 0 } else { 3 };
+        assert_eq!(count("refresh_token"), refreshes, "a nonce, and one for each secret");
+        assert_eq!((count("client_credentials"), cold.provider.state().reused), (3, 0));
+    }
+}
+
+#[test]
+fn leases_outlast_every_attempt() {
+    let attempts_ms = i64::from(limits::TOKEN_ENDPOINT_ATTEMPTS * limits::TOKEN_ENDPOINT_TIMEOUT_MS);
+    let before_ms = i64::from(limits::SHARED_REFRESH_TIMEOUT_MS + 2 * limits::FETCH_TIMEOUT_MS);
+    assert!(limits::UPSTREAM_TOKEN_LEASE_MS > before_ms + attempts_ms);
+    assert!(limits::REFRESH_LEASE_MS > before_ms + attempts_ms);
 }
 
 #[test]

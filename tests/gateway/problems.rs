@@ -1080,6 +1080,14 @@ fn the_configurations_that_are_changed_here_serve() {
 }
 
 #[test]
+fn a_key_for_tokens_that_no_route_needs_is_a_warning() {
+    let bearer = at(valid(), "/authorizer/dpop_key", json!(P256));
+    let warnings = compile(&bearer.to_string(), &|_| None).unwrap().warnings;
+    let expected = "warning at authorizer.dpop_key: has no effect: no route needs a login or has upstream_auth";
+    assert_eq!(warnings.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
+}
+
+#[test]
 fn a_key_for_two_purposes_is_a_warning() {
     for (keys, place) in
         [(json!({ "jar": { "private_key": RSA } }), "jar.private_key"), (json!({ "dpop_key": RSA }), "dpop_key")]

@@ -7,6 +7,7 @@ import { after, describe, test } from "node:test";
 import { calculateJwkThumbprint, decodeJwt } from "jose";
 import { SITE } from "./support/browser.mjs";
 import { authorizer, respond } from "./support/gateway.mjs";
+import { readBody, serve } from "./support/http.mjs";
 import { COOKIE, startSite, WITH_REFRESH } from "./support/login.mjs";
 import { AUDIENCE, startProvider } from "./support/provider.mjs";
 import { registerTokenExchange as extend, TOKEN_EXCHANGE } from "./support/token_exchange.mjs";
@@ -56,6 +57,20 @@ const startUpstream = (provider, more) => startWorker({
 
 const env = Object.fromEntries(Object.entries(keys).map(([name, { secret }]) => [name, secret]));
 let upstream = { url: "http://127.0.0.1:1" };
+
+/** An upstream that executes requests whose proof has its nonce. */
+const upload = { nonce: "", error: "use_dpop_nonce", received: 0, executed: [] };
+const uploads = await serve(async (req, res) => {
+  upload.received += 1;
+  const body = await readBody(req);
+  if (decodeJwt(req.headers.dpop).nonce !== upload.nonce) {
+    res.writeHead(401, { "dpop-nonce": upload.nonce, "www-authenticate": `DPoP error="${upload.error}"` }).end();
+    return;
+  }
+  const { "content-length": length, "transfer-encoding": encoding, "x-note": note } = req.headers;
+  upload.executed.push({ method: req.method, target: req.url, body: body.toString(), length, encoding, note });
+  res.end("done");
+});
 const paths = () => {
   const proxy = (path, more, route) => ({
     method: "ANY", path, ...route, integration: { type: "http_proxy", url: upstream.url, ...more },
@@ -64,6 +79,7 @@ const paths = () => {
     { method: "POST", path: "/refresh", integration: { type: "refresh" } },
     proxy("/upstream/{*rest}", { headers: { Authorization: "Bearer $token" } }),
     proxy("/m2m/{*rest}", { upstream_auth: { m2m: { audience: AUDIENCE, scope: "read:items" } } }, { auth: "none" }),
+    proxy("/uploads/{*rest}", { url: uploads.url, upstream_auth: { m2m: { audience: AUDIENCE, scope: "read:items" } } }, { auth: "none" }),
     proxy("/exchange/{*rest}", { upstream_auth: { exchange: { audience: AUDIENCE, scope: "read:items" } } }),
   ];
 };
@@ -72,7 +88,7 @@ const site = await startSite({
 });
 const { provider, worker } = site;
 upstream = await startUpstream(provider, { dpop_nonce_secret: randomUUID() });
-after(() => Promise.all([site.stop(), upstream.stop()]));
+after(() => Promise.all([site.stop(), upstream.stop(), uploads.close()]));
 
 /** Starts the Worker anew with these keys of the authorizer, before a provider that knows the client. */
 async function configure(more, { login = true, ...metadata } = {}) {
@@ -170,6 +186,61 @@ describe("a token for an upstream", () => {
       assert.equal(worker.logText, "");
     });
   }
+
+  describe("is proved with the nonce that the upstream wants, in a fresh isolate,", () => {
+    const send = async (method, body, headers = {}) =>
+      worker.request({ method, target: "/uploads/a%2Fb?c=d", headers: { host: new URL(SITE).host, "x-note": "n", ...headers }, body });
+    const anew = async (error = "use_dpop_nonce") => {
+      wantsNonce = false;
+      await configure({ dpop_key: "$secrets.ES256" });
+      Object.assign(upload, { nonce: randomUUID(), error, received: 0, executed: [] });
+    };
+    const kib = (count) => "0123456789abcdef".repeat(64 * count);
+
+    for (const [method, body, headers] of [
+      ["POST", "{}"], ["POST", undefined, { "content-length": "0" }], ["POST"], ["PUT", kib(60)], ["PUT", kib(64)], ["DELETE"], ["DELETE", "x"], ["GET"],
+      ["GET", undefined, { "content-length": "0" }],
+    ]) {
+      test(`by ${method} ${body === undefined ? "without a body" : `of ${body.length} bytes`}${headers ? ", which is stated" : ""}`, async () => {
+        await anew();
+        // The nonce of a cold isolate, the same once more, and another one.
+        for (const attempts of [2, 1, 2]) {
+          if (attempts === 2) upload.nonce = randomUUID();
+          Object.assign(upload, { received: 0, executed: [] });
+          const answer = await send(method, body, headers);
+          assert.deepEqual([answer.status, answer.text], [200, "done"], worker.logText);
+          assert.equal(upload.received, attempts);
+          const [executed, ...others] = upload.executed;
+          assert.equal(others.length, 0);
+          const { length = "0", encoding, ...rest } = executed;
+          assert.deepEqual(rest, { method, target: "/uploads/a%2Fb?c=d", body: body ?? "", note: "n" });
+          assert.deepEqual([length, encoding], [String(body?.length ?? 0), undefined]);
+        }
+        assert.equal(worker.logText, "");
+      });
+    }
+
+    for (const [name, body, headers] of [
+      ["more than 64 KiB", `${kib(64)}.`], ["unknown length", "5\r\nhello\r\n0\r\n\r\n", { "transfer-encoding": "chunked" }],
+    ]) {
+      test(`but a body of ${name} has to be sent again by the client`, async () => {
+        await anew();
+        const refused = await send("POST", body, headers);
+        assert.deepEqual([refused.status, refused.json().code, refused.header("retry-after")], [503, "upstream_token_unavailable", "1"]);
+        assert.deepEqual([refused.header("dpop-nonce"), refused.header("www-authenticate")], [null, null]);
+        assert.deepEqual([upload.received, upload.executed.length], [1, 0]);
+        const answer = await send("POST", body, headers);
+        assert.deepEqual([answer.status, upload.received, upload.executed.length], [200, 2, 1]);
+        assert.equal(upload.executed[0].body, headers ? "hello" : body);
+      });
+    }
+
+    test("but not after another refusal", async () => {
+      await anew("invalid_token");
+      assert.equal((await send("POST", "{}")).status, 401);
+      assert.equal(upload.received, 1);
+    });
+  });
 
   test("is of no use to another without the key", async () => {
     await configure({ dpop_key: "$secrets.ES256" });

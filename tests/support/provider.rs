@@ -535,7 +535,9 @@ impl Provider {
         match proofs.check(request, token, now_s) {
             Ok(key) => Ok(Some(key)),
             Err(Refused::Nonce) => {
-                Err(Box::new(Incoming { dpop_nonce: proofs.nonce.clone(), ..refusal(status, "use_dpop_nonce") }))
+                let www_authenticate = token.map(|_| r#"DPoP error="use_dpop_nonce""#.into());
+                let dpop_nonce = proofs.nonce.clone();
+                Err(Box::new(Incoming { dpop_nonce, www_authenticate, ..refusal(status, "use_dpop_nonce") }))
             }
             Err(Refused::Proof(_)) => Err(Box::new(refusal(status, "invalid_dpop_proof"))),
         }

@@ -114,6 +114,7 @@ impl Host for CommandHost {
             retry_after: response.get(4).as_string(),
             body: Uint8Array::from(response.get(5)).to_vec(),
             dpop_nonce: response.get(6).as_string(),
+            www_authenticate: response.get(7).as_string(),
         })
     }
 

@@ -204,6 +204,7 @@ fn incoming(head: &[u8], body: &[u8]) -> Option<Incoming> {
         age: text("age"),
         retry_after: text("retry-after"),
         dpop_nonce: None,
+        www_authenticate: None,
         body: body.to_vec(),
     })
 }

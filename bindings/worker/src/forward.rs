@@ -1,8 +1,9 @@
 //! Forwarding: sends a new request with the client's permitted headers; bodies stream in both directions.
 
-use edgeward::gateway::{Answered, Destination, Forward, HeaderEdit};
+use edgeward::gateway::{Answered, Destination, Forward, HeaderEdit, ProofOutcome};
 use edgeward::host::{Host as _, Level};
 use edgeward::http::RequestHead;
+use edgeward::limits;
 use js_sys::futures::JsFuture;
 use js_sys::{Array, Promise, Reflect};
 use wasm_bindgen::JsValue;
@@ -31,9 +32,13 @@ extern "C" {
         prefix: &str,
         timeout: u32,
     ) -> Result<Promise, JsValue>;
-    /// Returns the `DPoP-Nonce` of what `forward` returned.
-    #[wasm_bindgen(js_name = nonceOf)]
-    fn nonce_of(answered: &Array) -> Option<String>;
+    /// Returns a header of what `forward` returned.
+    #[wasm_bindgen(js_name = headerOf)]
+    fn header_of(answered: &Array, name: &str) -> Option<String>;
+    /// Returns a promise of a request that can be forwarded more than once, as copies; of `undefined` if this one cannot.
+    fn repeatable(request: &JsValue, limit: usize) -> Promise;
+    #[wasm_bindgen(catch, js_name = copyOf)]
+    fn copy_of(request: &JsValue) -> Result<JsValue, JsValue>;
     /// Drops what `forward` returned.
     fn discard(answered: &Array);
     /// Returns the response without the headers `removed`, separated by commas, and with edited ones; each edit is three strings. The
@@ -60,6 +65,7 @@ pub(crate) async fn to_origin(
         return response::of_reply(&forward.without_service(head));
     }
     match send(inbound, &service, &mut forward, host).await {
+        Ok(Some((_, 0))) => response::of_reply(&forward.to_repeat(head)),
         Ok(Some((raw, status))) => {
             Ok(Response { raw, answered: Answered { status, code: "", is_forwarded: true }, bytes: None })
         }
@@ -74,21 +80,30 @@ pub(crate) async fn to_origin(
     }
 }
 
-/// Returns the response and its status; `None` after the timeout.
+/// Returns the response and its status, which is 0 if the client has to repeat the request; `None` after the timeout.
 async fn send(
     inbound: &Inbound,
     service: &JsValue,
     plan: &mut Forward<'_>,
     host: &WorkerHost,
 ) -> Result<Option<(JsValue, u16)>, JsValue> {
-    let raw = &inbound.raw;
+    let mut raw = inbound.raw.clone();
+    let mut is_repeatable = false;
+    if plan.has_own_proof() {
+        let whole = JsFuture::from(repeatable(&raw, limits::MAX_REPEATABLE_BODY_BYTES)).await?;
+        is_repeatable = !whole.is_undefined();
+        if is_repeatable {
+            raw = whole;
+        }
+    }
     let (answered, status) = loop {
         let (Destination::Url(url) | Destination::Service { url, .. }) = &plan.destination;
-        let names = header_names(raw);
+        let names = header_names(&raw);
         let removed = names.lines().filter(|name| plan.drops(name)).map(String::from).collect();
         let set = plan.set.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect();
         let (upstream, timeout) = (plan.upstream().len(), plan.timeout_ms().unwrap_or_default());
-        let sent = forward(raw, url, service, removed, set, plan.is_private, upstream, plan.prefix(), timeout)?;
+        let request = if is_repeatable { copy_of(&raw)? } else { raw.clone() };
+        let sent = forward(&request, url, service, removed, set, plan.is_private, upstream, plan.prefix(), timeout)?;
         let answered = Array::from(&JsFuture::from(sent).await?);
         if answered.length() == 0 {
             return Ok(None);
@@ -97,11 +112,15 @@ async fn send(
         if !plan.has_own_proof() {
             break (answered, status);
         }
-        let has_body = !Reflect::get(raw, &"body".into()).is_ok_and(|body| body.is_null());
-        if !plan.renew_proof(status, nonce_of(&answered).as_deref(), has_body, host).await {
+        let (nonce, challenge) = (header_of(&answered, "dpop-nonce"), header_of(&answered, "www-authenticate"));
+        let outcome = plan.renew_proof(status, (nonce.as_deref(), challenge.as_deref()), is_repeatable, host).await;
+        if outcome == ProofOutcome::Done {
             break (answered, status);
         }
         discard(&answered);
+        if outcome == ProofOutcome::BodyUsed {
+            return Ok(Some((JsValue::UNDEFINED, 0)));
+        }
     };
     let edits = plan.response_edits(status, answered.get(2).as_string().as_deref());
     // No header is set before it is removed.

@@ -45,7 +45,7 @@ export async function send(method, url, headers, body, millis, limit, fetcher = 
     const response = await fetcher.fetch(url, { method, headers: pairs, body, redirect: "manual", cache: "no-store", signal });
     const header = (name) => response.headers.get(name);
     const headersRead = ["content-type", "cache-control", "age", "retry-after"].map(header);
-    return [response.status, ...headersRead, await readBody(response.body, limit), header("dpop-nonce")];
+    return [response.status, ...headersRead, await readBody(response.body, limit), header("dpop-nonce"), header("www-authenticate")];
   };
   try {
     // The signal limits the wait for the head, this the wait for a slow body.

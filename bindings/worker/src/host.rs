@@ -41,7 +41,7 @@ extern "C" {
 
 #[wasm_bindgen(module = "/src/host.js")]
 extern "C" {
-    /// Returns a promise of the response's status, four headers, body and nonce, or of the number of the failure.
+    /// Returns a promise of the response's status, four headers, body, nonce and challenge, or of the number of the failure.
     /// `fetcher` is a binding that sends the request in place of the runtime, or `undefined`.
     fn send(
         method: &str,
@@ -169,6 +169,7 @@ async fn fetch_by(fetcher: &JsValue, request: Outgoing) -> Result<Incoming, Unre
         retry_after: response.get(4).as_string(),
         body: Uint8Array::from(response.get(5)).to_vec(),
         dpop_nonce: response.get(6).as_string(),
+        www_authenticate: response.get(7).as_string(),
     })
 }
 

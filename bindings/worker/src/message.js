@@ -57,8 +57,23 @@ export async function forward(request, url, service, removed, set, isPrivate, up
   return [response, response.status, response.headers.get("cache-control") ?? undefined, site];
 }
 
-/** Returns the nonce that an origin wants in proofs, of what `forward` returned. */
-export const nonceOf = ([response]) => response.headers.get("dpop-nonce") ?? undefined;
+/** Returns a header of what `forward` returned. */
+export const headerOf = ([response], name) => response.headers.get(name) ?? undefined;
+
+/**
+ * Returns the request with its body in memory, so that it can be forwarded again; undefined if the body is longer than `limit`, of a length that
+ * is not stated, or that of a GET, which could not be set.
+ */
+export async function repeatable(request, limit) {
+  if (request.body === null) return request;
+  const length = Number(request.headers.get("content-length") ?? NaN);
+  if (length === 0) return new Request(request, { body: null });
+  if (!(length <= limit) || request.method === "GET" || request.method === "HEAD") return undefined;
+  return new Request(request, { body: await request.arrayBuffer() });
+}
+
+/** Returns a copy of what `repeatable` returned. */
+export const copyOf = (request) => (request.body === null ? request : request.clone());
 
 /** Drops a response whose request is sent once more. */
 export const discard = ([response]) => void response.body?.cancel().catch(() => {});

@@ -219,7 +219,12 @@ impl Form for UpstreamUrl {
                 let prefix = url.path().strip_suffix('/').unwrap_or(url.path());
                 match RequestPath::parse(prefix, reader.unicode) {
                     Ok(path) if prefix.is_empty() || path.has_one_structure() => {
-                        let origin = text.strip_suffix(url.path_and_query).unwrap_or(&text);
+                        // As runtimes request it: proofs of possession are for that URL.
+                        let mut origin = text.strip_suffix(url.path_and_query).unwrap_or(&text).to_ascii_lowercase();
+                        let default_port = if url.is_https { ":443" } else { ":80" };
+                        if origin.ends_with(default_port) {
+                            origin.truncate(origin.len() - default_port.len());
+                        }
                         return Some(format!("{origin}{prefix}"));
                     }
                     _ => "has a path that is not in canonical form",

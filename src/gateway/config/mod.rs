@@ -258,6 +258,12 @@ pub fn compile_with(text: &str, env: &Environment<'_>, platform: Platform<'_>) -
                 fapi::check_client(&mut reader, authorizer.config(), client, of_tokens.is_some());
             }
         }
+        if let Some(key) = authorizer.map(|authorizer| authorizer.config().dpop_key())
+            && !key.is_absent()
+            && !routes.iter().any(|route| route.integration.needs_login() || route.has_upstream_auth())
+        {
+            reader.warn(&key.place(), "has no effect: no route needs a login or has upstream_auth");
+        }
         let sender = sender::check(&mut reader, authorizer.map(Authorizer::config), routes);
         let surroundings = Surroundings { unicode: platform.unicode, cors, pages: Arc::clone(&pages) };
         let trust = Trust {
