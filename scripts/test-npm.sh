@@ -36,6 +36,9 @@ passed="$(sed -n '$s/ passed,.*//p' "$output/suite")"
 failed="$(sed -n '$s/.*, \([0-9]*\) failed.*/\1/p' "$output/suite")"
 
 if (($# == 0)); then
+  export EDGEWARD_TARBALL
+  EDGEWARD_TARBALL="$(node scripts/pack-npm.mjs "$output" | tail -1)"
+  # Two files at once: each mostly waits.
   node --test --test-concurrency=2 --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$output/tap" 'tests/npm/*.test.mjs' || status=1
   counted="$(awk '$1 == "#" && NF == 3 { n[$2] = $3 } END { print n["pass"] + 0, n["fail"] + n["cancelled"] + n["skipped"] + 0 }' "$output/tap")"

@@ -9,9 +9,13 @@ const exec = promisify(execFile);
 
 export const root = resolve(import.meta.dirname, "../..");
 
-/** Packs the package into `folder` and returns the path of the tarball. */
+/**
+ * Packs the package into `folder` and returns the path of the tarball; of the one in the variable EDGEWARD_TARBALL, if it is set: packing writes
+ * pkg/dist anew, so that no two files of tests may do it at once.
+ */
 export async function pack(folder) {
-  return (await run("node", [join(root, "scripts/pack-npm.mjs"), folder])).trim().split("\n").at(-1);
+  const { EDGEWARD_TARBALL: tarball } = process.env;
+  return tarball || (await run("node", [join(root, "scripts/pack-npm.mjs"), folder])).trim().split("\n").at(-1);
 }
 
 /** Creates a project in `folder` with the tarball and the named packages installed. */
