@@ -174,9 +174,9 @@ mod tests {
     fn secrets(schema: &Value, found: &mut Vec<String>) {
         if let Some(properties) = schema["properties"].as_object() {
             for (name, property) in properties {
-                let is_secret = ["secret", "secrets", "key"].iter().any(|end| {
-                    name == end || name.strip_suffix(end).is_some_and(|start| start.ends_with('_'))
-                });
+                let is_secret = ["secret", "secrets", "key"]
+                    .iter()
+                    .any(|end| name == end || name.strip_suffix(end).is_some_and(|start| start.ends_with('_')));
                 let tells = property["description"].as_str().unwrap_or_default().contains("have this secret");
                 if is_secret || tells {
                     found.push(name.to_string());
