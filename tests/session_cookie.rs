@@ -258,6 +258,23 @@ fn code(reply: &Reply) -> String {
 }
 
 #[test]
+fn the_thumbprint_of_the_access_tokens_key_is_optional() {
+    for jkt in [None, Some("kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k")] {
+        let mut content = content(1);
+        if let Some(jkt) = jkt {
+            content["jkt"] = json!(jkt);
+        }
+        let sealed = seal(SECRET, Purpose::Refresh, HOST, &content.to_string());
+        let session = sessions().open_message(&sealed, HOST).unwrap();
+        assert_eq!(session.tokens().jkt.as_deref(), jkt);
+        let (_, value) = kept(&session).remove(0);
+        let text = sealer(SECRET).open(Purpose::Session, HOST, value.split_once('.').unwrap().1).unwrap();
+        let written: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(written.get("jkt"), content.get("jkt"));
+    }
+}
+
+#[test]
 fn invalid_content_is_refused_even_if_sealed_correctly() {
     let gateway = gateway();
     let good = content(1);

@@ -193,7 +193,8 @@ impl<'g> MatchedRequest<'g> {
         }
         let mut has_waited = false;
         let mut is_changed = party.sessions.should_rewrite_cookie(&session, host.now());
-        if session.needs_refresh(host.now()) && !self.is_refresh() {
+        let is_due = session.needs_refresh(host.now()) || session.can_refresh() && party.client.lacks_key_of(&session);
+        if is_due && !self.is_refresh() {
             has_waited = true;
             let refreshed = party.refresh(&session, head.client_address(), host).await;
             if let Some(event) = event {
@@ -368,7 +369,7 @@ impl<'g> MatchedRequest<'g> {
             LoginStep::Logout => Ok(party.logout(head, host).await),
             LoginStep::Refresh => Ok(party.refresh_route(head, session, host).await),
             LoginStep::Userinfo => Ok(match caller {
-                Some(caller) => party.userinfo(caller.claims, caller.token, session.is_some(), host).await,
+                Some(caller) => party.userinfo(caller.claims, caller.token, session, host).await,
                 None => missing_token(None),
             }),
             LoginStep::BackchannelLogout => Ok(match &self.gateway.revocations {

@@ -62,7 +62,7 @@ fn cookie(gateway: &Gateway, refresh: Option<&str>) -> String {
         access_obtained_s: NOW,
         access_expires_s: NOW + 3600,
         refresh: refresh.map(Into::into),
-        id: None,
+        ..Tokens::default()
     };
     let session = Session::new("s1".into(), claims.unwrap(), tokens, at(0));
     let sessions = &gateway.login().unwrap().sessions;

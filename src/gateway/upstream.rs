@@ -9,11 +9,11 @@ use super::headers::HeaderValue;
 use super::matched::{Caller, MatchedRequest};
 use super::sender::PROOF;
 use super::{Answer, Integration};
-use crate::host::SignError;
+use crate::host::{Level, SignError};
 use crate::http::Reply;
 use crate::json::Value;
 use crate::jwt::Claims;
-use crate::oidc::{LoginHost, ProofKey, ProofKeys, SubjectToken, TokenKey, wants_nonce};
+use crate::oidc::{KEY_MISSING, LoginHost, ProofKey, ProofKeys, SubjectToken, TokenKey, wants_nonce};
 use crate::session::Session;
 use crate::text::concat;
 
@@ -32,11 +32,10 @@ impl<'g> MatchedRequest<'g> {
         host: &impl LoginHost,
     ) -> Answer<'g> {
         let Some(tokens) = &self.route.upstream_tokens else {
-            let keys = self.gateway.login.as_ref().and_then(|party| party.client.options.proof_keys.as_ref());
-            return match (keys, caller, session) {
-                (Some(keys), Some(caller), Some(_)) => {
-                    let headers = (self.route.integration.headers(), false);
-                    with_bound_token(forward, headers, (keys, caller.token), method, host).await
+            return match (&self.gateway.login, session, self.route.integration.headers()) {
+                (Some(party), Some(session), Some(headers)) => {
+                    let bound = (party.client.key_of(session), session.tokens().access.as_str());
+                    with_bound_token(forward, (Some(headers), false), bound, method, host).await
                 }
                 _ => Answer::Forward(forward),
             };
@@ -46,7 +45,14 @@ impl<'g> MatchedRequest<'g> {
                 Some(caller) if session.is_none() && !tokens.is_of_provider(caller.claims.issuer()) => {
                     return Answer::Reply(Reply::problem(403, "upstream_issuer_mismatch", UPSTREAM_ISSUER_MISMATCH));
                 }
-                Some(caller) => Some(subject_token(caller, session)),
+                Some(caller) => {
+                    let subject = subject_token(caller, session);
+                    let key = session.map(|_| TokenKey::of(tokens.proof_keys(), subject.text, subject.jkt));
+                    if matches!(key, Some(TokenKey::Foreign)) {
+                        return key_missing(host);
+                    }
+                    Some(subject)
+                }
                 None => return Answer::Forward(forward),
             }
         } else {
@@ -55,9 +61,11 @@ impl<'g> MatchedRequest<'g> {
         match tokens.token(subject, host).await {
             Ok(token) => {
                 set_token(&mut forward, &self.route.integration, &token);
-                let Some(keys) = tokens.proof_keys() else { return Answer::Forward(forward) };
-                let headers = (self.route.integration.headers(), true);
-                with_bound_token(forward, headers, (keys, &token), method, host).await
+                let (Some(keys), Some(key)) = (tokens.proof_keys(), tokens.proof_key(subject)) else {
+                    return Answer::Forward(forward);
+                };
+                let (headers, bound) = ((self.route.integration.headers(), true), (TokenKey::Own(keys, key), &*token));
+                with_bound_token(forward, headers, bound, method, host).await
             }
             Err(failure) => Answer::Reply(failure.reply(host.now())),
         }
@@ -65,24 +73,29 @@ impl<'g> MatchedRequest<'g> {
 }
 
 /// Replaces the scheme of a token in the headers of a request that is forwarded, if the token is bound to a key of the gateway, and adds its
-/// proof (RFC 9449 §7.1). One that is bound to another key is of no use to the upstream, and is not sent.
+/// proof (RFC 9449 §7.1). One that is bound to another key is of no use to the upstream: then the request is not sent.
 async fn with_bound_token<'g>(
     mut forward: Forward<'g>,
     (headers, is_upstream): (Option<&Vec<(String, HeaderValue)>>, bool),
-    (keys, token): (&'g ProofKeys, &str),
+    (key, token): (TokenKey<'g>, &str),
     method: &str,
     host: &impl LoginHost,
 ) -> Answer<'g> {
-    let key = keys.key_of(token);
-    if matches!(key, TokenKey::None) {
-        return Answer::Forward(forward);
-    }
+    let (keys, key) = match key {
+        TokenKey::None => return Answer::Forward(forward),
+        TokenKey::Foreign => {
+            let mut headers = headers.into_iter().flatten();
+            let is_sent = headers.any(|(_, value)| value.render_token(BEARER, token, is_upstream).is_some());
+            return if is_sent { key_missing(host) } else { Answer::Forward(forward) };
+        }
+        TokenKey::Own(keys, key) => (keys, key),
+    };
     let mut is_sent = false;
     for (name, value) in headers.into_iter().flatten() {
         if let Some(bearer) = value.render_token(BEARER, token, is_upstream) {
             is_sent = true;
             forward.set.retain(|(one, value)| one != name || *value != bearer);
-            let bound = value.render_token(DPOP, token, is_upstream).filter(|_| matches!(key, TokenKey::Own(_)));
+            let bound = value.render_token(DPOP, token, is_upstream);
             forward.set.extend(bound.map(|bound| (name.clone(), bound)));
         }
     }
@@ -91,7 +104,6 @@ async fn with_bound_token<'g>(
         forward.set.retain(|(name, _)| name != AUTHORIZATION);
         forward.set.push((AUTHORIZATION.into(), concat(&[DPOP, token])));
     }
-    let TokenKey::Own(key) = key else { return Answer::Forward(forward) };
     if !is_sent {
         return Answer::Forward(forward);
     }
@@ -99,11 +111,18 @@ async fn with_bound_token<'g>(
     forward.own_proof = Some(Box::new(proof));
     match forward.prove(host).await {
         Ok(()) => Answer::Forward(forward),
-        Err(_) => {
-            let detail = "The gateway cannot sign the proof for the upstream.";
-            Answer::Reply(Reply::problem(503, "upstream_token_unavailable", detail).with("retry-after", "1"))
-        }
+        Err(_) => Answer::Reply(unproved("The gateway cannot sign the proof for the upstream.")),
     }
+}
+
+/// Returns the answer to a request with a session whose token is bound to a key that the gateway does not have.
+fn key_missing<'g>(host: &impl LoginHost) -> Answer<'g> {
+    host.log(Level::Warning, &KEY_MISSING);
+    Answer::Reply(unproved("The gateway does not have the key of the session's token."))
+}
+
+fn unproved(detail: &'static str) -> Reply {
+    Reply::problem(503, "upstream_token_unavailable", detail).with("retry-after", "1")
 }
 
 /// The proof of possession of a token that the gateway sends to an upstream.
@@ -183,13 +202,14 @@ const BEARER: &str = "Bearer ";
 const DPOP: &str = "DPoP ";
 
 /// Returns the caller's token, with its expiry: as verified, or as the session has it.
-fn subject_token<'c>(caller: Caller<'c>, session: Option<&Session>) -> SubjectToken<'c> {
+fn subject_token<'c>(caller: Caller<'c>, session: Option<&'c Session>) -> SubjectToken<'c> {
     let exp = |claims: &Claims| match claims.get("exp") {
         Some(Value::Number(exp)) => exp.as_f64() as i64,
         _ => 0,
     };
     let expires_s = session.map_or_else(|| exp(caller.claims), |session| session.tokens().access_expires_s);
-    SubjectToken { text: caller.token, expires_s }
+    let jkt = session.and_then(|session| session.tokens().jkt.as_deref());
+    SubjectToken { text: caller.token, expires_s, jkt }
 }
 
 /// Sets the headers with the token: those configured, or `Authorization`.

@@ -11,7 +11,7 @@ use super::token_response::{TokenError, TokenResponse};
 use super::transaction::{CallbackOutcome, PendingOutcome, Transaction};
 use super::{
     AccessTokenVerdict, Client, EndpointFailure, LoginError, LoginHost, Provider, ProviderError, RelyingParty,
-    SessionAction, form,
+    SessionAction, TokenKey, form,
 };
 use crate::base64url;
 use crate::crypto::sha256;
@@ -201,6 +201,15 @@ impl RelyingParty {
         });
         let Some(outcome) = outcome else { return unknown() };
         if is_first {
+            // The code is of no use without the key that it is bound to.
+            let key = TokenKey::of_login(self.client.options.proof_keys.as_ref(), transaction.key);
+            let lacks_key = checked.is_ok() && matches!(key, TokenKey::Foreign);
+            let (checked, restarted) = if lacks_key {
+                (Err(CallbackError::Expired), transaction.request.again())
+            } else {
+                let is_denied = matches!(checked, Err(CallbackError::Denied(_)));
+                (checked, restarted.filter(|_| is_denied))
+            };
             match (checked, restarted) {
                 (Ok(code), _) => {
                     let (outcome, user_ip) = (Arc::clone(&outcome), head.client_address());
@@ -210,7 +219,6 @@ impl RelyingParty {
                 }
                 (Err(error), restarted) => {
                     outcome.with(|outcome| *outcome = Some(Err(CallbackError::StateUnknown.into())));
-                    let restarted = restarted.filter(|_| matches!(error, CallbackError::Denied(_)));
                     let Some(request) = restarted else { return Err(error.into()) };
                     let reply = self.start(head, request, host).await?;
                     return Ok(Received::Restarted(reply.with_cookies(cleared_login(head, &state))));
@@ -259,7 +267,7 @@ impl RelyingParty {
         let pending = accepted.exchange(&self.client, host).await?;
         let login = pending.verify(self, host).await?;
         let access = self.check_access_token(login.claims(), login.access_token(), host).await;
-        let userinfo = self.userinfo_of_session(login.claims(), login.access_token(), host).await?;
+        let userinfo = self.userinfo_of_session(login.claims(), &login.response, host).await?;
         let id = base64url::encode(&random::<{ limits::SESSION_ID_BYTES }>(host));
         Ok(Arc::new(login.into_session(&self.client, &access, userinfo.as_ref(), id, host.now())?))
     }
@@ -365,7 +373,8 @@ impl AcceptedCallback {
             ("redirect_uri", client.redirect_uri.as_str()),
             ("code_verifier", transaction.verifier.as_str()),
         ];
-        let response = client.request_tokens(&provider, &parameters, user_ip.as_deref(), None, host).await?;
+        let key = TokenKey::of_login(client.options.proof_keys.as_ref(), transaction.key);
+        let response = client.request_tokens(&provider, &parameters, user_ip.as_deref(), key, host).await?;
         if response.id_token.is_none() {
             let failure = EndpointFailure::new(&provider.token_endpoint, 200, " without id_token");
             return Err(CallbackError::ExchangeFailed(failure));

@@ -9,12 +9,13 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::authorization_request::refusal;
 use super::client_assertion::{ASSERTION_TYPE, ClientKey};
-use super::{LoginHost, ProofKey, Provider, RequestOptions, ReturnTo, SubjectMatch, form};
+use super::{LoginHost, ProofKey, Provider, RequestOptions, ReturnTo, SubjectMatch, TokenKey, form};
 use crate::host::{Level, SignError};
 use crate::http::percent;
 use crate::io::{Incoming, Outgoing, Unreachable};
 use crate::jwt::ClaimRule;
 use crate::limits;
+use crate::session::Session;
 use crate::url::HttpUrl;
 
 /// A client registered at the provider.
@@ -206,6 +207,17 @@ impl Client {
             }
             attempt += 1;
         }
+    }
+
+    /// Returns the key that the access token of a session is bound to.
+    pub(crate) fn key_of(&self, session: &Session) -> TokenKey<'_> {
+        let tokens = session.tokens();
+        TokenKey::of(self.options.proof_keys.as_ref(), &tokens.access, tokens.jkt.as_deref())
+    }
+
+    /// Returns whether a session states a key for its access token that the client does not have: the token is of no use.
+    pub(crate) fn lacks_key_of(&self, session: &Session) -> bool {
+        session.tokens().jkt.is_some() && matches!(self.key_of(session), TokenKey::Foreign)
     }
 
     /// Sends a request of the client to the provider, with its certificate if it has one.

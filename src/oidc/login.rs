@@ -131,8 +131,9 @@ impl RelyingParty {
     ) -> Result<Reply, LoginError> {
         let provider = self.provider(host).await?;
         let (sealer, own_host) = (&self.sessions.sealer, self.client.host());
-        let (transaction, sealed) =
-            Transaction::begin(request, &random(host), sealer, own_host, host.now()).ok_or(LoginError::TooLarge)?;
+        let key = self.client.options.proof_keys.as_ref().and_then(|keys| keys.current().short_thumbprint());
+        let begun = Transaction::begin(request, key, &random(host), sealer, own_host, host.now());
+        let (transaction, sealed) = begun.ok_or(LoginError::TooLarge)?;
         let header = (head.header)("cookie").unwrap_or_default();
         let cookies = transaction.to_cookies(&sealed, &Cookies::new(&header)).ok_or(LoginError::TooLarge)?;
         let is_pushed = self.client.pushes_requests(&provider);

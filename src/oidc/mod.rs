@@ -60,7 +60,7 @@ pub(crate) use login::{OWN_PARAMETERS, login_link, login_url, step_up_url};
 pub use login_error::LoginError;
 pub(crate) use login_error::{confirm_logout, navigation_required, open_in_window};
 pub use proof_keys::ProofKeys;
-pub(crate) use proof_keys::{ProofKey, TokenKey, wants_nonce};
+pub(crate) use proof_keys::{KEY_MISSING, ProofKey, ShortThumbprint, TokenKey, wants_nonce};
 pub use provider::Provider;
 pub(crate) use provider::{Discovered, Endpoints, ProviderKind};
 pub use provider_error::ProviderError;

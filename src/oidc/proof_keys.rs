@@ -10,7 +10,7 @@ use crate::base64url;
 use crate::crypto::sha256;
 use crate::host::{Level, SignError};
 use crate::json::{Value, push_quoted};
-use crate::jwt::{sign_with_header, unverified_claims};
+use crate::jwt::{Claims, sign_with_header, unverified_claims};
 use crate::limits;
 use crate::shared::Shared;
 use crate::text::{concat, signed_decimal};
@@ -33,12 +33,16 @@ pub(crate) struct ProofKey {
     thumbprint: [u8; 32],
 }
 
+/// The first bytes of a thumbprint, which tell the keys of a client apart.
+pub(crate) type ShortThumbprint = [u8; 8];
+
 /// The key that a token of the client is bound to.
+#[derive(Clone, Copy)]
 pub(crate) enum TokenKey<'k> {
     /// None: a bearer token, of the time before the client had a key.
     None,
     /// One of the client.
-    Own(&'k ProofKey),
+    Own(&'k ProofKeys, &'k ProofKey),
     /// Another one, so that the token is of no use.
     Foreign,
 }
@@ -53,6 +57,16 @@ impl ProofKey {
     /// Returns the thumbprint, in base64url.
     pub(crate) fn thumbprint(&self) -> String {
         base64url::encode(&self.thumbprint)
+    }
+
+    /// Returns the first bytes of the thumbprint.
+    pub(crate) fn short_thumbprint(&self) -> Option<ShortThumbprint> {
+        self.thumbprint.first_chunk().copied()
+    }
+
+    /// Returns whether a token that was requested with a proof of this key is bound to it, as far as it can be read.
+    pub(crate) fn binds(&self, token: &str) -> bool {
+        unverified_claims(token).is_none_or(|claims| stated_jkt(&claims).as_deref() == Some(&*self.thumbprint()))
     }
 }
 
@@ -80,16 +94,6 @@ impl ProofKeys {
     /// Returns whether one of the keys has this thumbprint.
     pub(crate) fn has(&self, thumbprint: &[u8; 32]) -> bool {
         self.all().any(|key| key.thumbprint == *thumbprint)
-    }
-
-    /// Returns the key that a token of the client is bound to. One that cannot be read was issued for the current key: the type of each token is
-    /// checked when it is received.
-    pub(crate) fn key_of(&self, token: &str) -> TokenKey<'_> {
-        let Some(claims) = unverified_claims(token) else { return TokenKey::Own(&self.current) };
-        let confirmation = claims.get("cnf").and_then(Value::as_object);
-        let Some(jkt) = confirmation.and_then(|methods| methods.get("jkt")) else { return TokenKey::None };
-        let jkt = jkt.as_str();
-        self.all().find(|key| jkt == Some(&key.thumbprint())).map_or(TokenKey::Foreign, TokenKey::Own)
     }
 
     /// Returns a new proof for one request (RFC 9449 §4.2), and the nonce in it. `server` is that whose nonce it has, if it has sent one. `token` is the access token
@@ -162,6 +166,37 @@ pub(crate) fn wants_nonce(status: u16, challenge: Option<&str>) -> bool {
     }
     false
 }
+
+impl<'k> TokenKey<'k> {
+    /// Returns the key of a token of the client, which has these keys. `jkt` is the thumbprint of the key that it was requested with; without it,
+    /// that in the token counts.
+    pub(crate) fn of(keys: Option<&'k ProofKeys>, token: &str, jkt: Option<&str>) -> Self {
+        match jkt.map(String::from).or_else(|| stated_jkt(&unverified_claims(token)?)) {
+            Some(jkt) => Self::find(keys, |key| key.thumbprint() == jkt),
+            None => Self::None,
+        }
+    }
+
+    /// Returns the key that the code of a login is bound to (RFC 9449 §10).
+    pub(crate) fn of_login(keys: Option<&'k ProofKeys>, short: Option<ShortThumbprint>) -> Self {
+        if short.is_some() { Self::find(keys, |key| key.short_thumbprint() == short) } else { Self::None }
+    }
+
+    fn find(keys: Option<&'k ProofKeys>, is_it: impl Fn(&ProofKey) -> bool) -> Self {
+        let found = keys.and_then(|keys| Some((keys, keys.all().find(|key| is_it(key))?)));
+        found.map_or(Self::Foreign, |(keys, key)| Self::Own(keys, key))
+    }
+}
+
+/// Returns the thumbprint in the claim `cnf` of a token (RFC 9449 §6.1); an empty one if it is no text.
+fn stated_jkt(claims: &Claims) -> Option<String> {
+    let jkt = claims.get("cnf").and_then(Value::as_object)?.get("jkt")?;
+    Some(jkt.as_str().unwrap_or_default().into())
+}
+
+/// The log line about a token whose key the client does not have.
+pub(crate) const KEY_MISSING: &str = "dpop_key_missing: the access token of a session is bound to a key that authorizer.dpop_key does not have; \
+                                      it is not sent";
 
 impl fmt::Debug for ProofKeys {
     /// Omits the nonces.

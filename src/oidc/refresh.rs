@@ -186,7 +186,7 @@ impl RelyingParty {
     ) -> RefreshOutcome {
         let Ok(provider) = self.provider(host).await else { return RefreshOutcome::Failed };
         let token = session.tokens().refresh.as_deref().unwrap_or_default();
-        let former = Some(session.tokens().access.as_str());
+        let former = self.client.key_of(session);
         // Without `scope`, the granted scope stays the same.
         let parameters = [REFRESH_GRANT, ("refresh_token", token)];
         // The session with the new refresh token alone.
@@ -228,7 +228,7 @@ impl RelyingParty {
         let user = id.as_ref().map_or(session.claims(), VerifiedToken::claims);
         let access = self.check_access_token(user, &response.access_token, host).await;
         let userinfo = match &id {
-            Some(id) => self.userinfo_of_session(id.claims(), &response.access_token, host).await,
+            Some(id) => self.userinfo_of_session(id.claims(), &response, host).await,
             None => Ok(None),
         };
         let mut ends = false;

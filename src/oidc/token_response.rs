@@ -3,7 +3,11 @@
 use alloc::string::String;
 use core::fmt;
 
-use super::{AccessTokenVerdict, Client, LoginHost, ProofKeys, Provider, ProviderError, TokenKey};
+use super::{
+    AccessTokenVerdict, Client, ClientAuth, KEY_MISSING, LoginHost, ProofKey, ProofKeys, Provider, ProviderError,
+    TokenKey,
+};
+use crate::host::Level;
 use crate::io::{Incoming, UnixTime, Unreachable, described, status_of};
 use crate::json::{Document, Value};
 use crate::jwt::unverified_claims;
@@ -17,6 +21,8 @@ pub(super) struct TokenResponse {
     pub(super) refresh_token: Option<String>,
     pub(super) id_token: Option<String>,
     pub(super) scope: Option<String>,
+    /// The thumbprint of the key that the access token is bound to.
+    pub(super) jkt: Option<String>,
 }
 
 /// Why the token endpoint returned no tokens.
@@ -78,28 +84,35 @@ impl fmt::Display for EndpointFailure {
 
 impl Client {
     /// Requests tokens for a code or a refresh token, which is sent once, and again only with another client secret or with a nonce. `former` is the
-    /// access token that the new one replaces: a refresh token may be bound to the same key (RFC 9449 §5).
+    /// key of the token that the new one replaces: the refresh token of a public client is bound to it (RFC 9449 §5), so that without the key
+    /// the request would end the session, and is not sent.
     pub(super) async fn request_tokens(
         &self,
         provider: &Provider,
         parameters: &[(&str, &str)],
         user_ip: Option<&str>,
-        former: Option<&str>,
+        former: TokenKey<'_>,
         host: &impl LoginHost,
     ) -> Result<TokenResponse, TokenError> {
         let (url, keys) = (&provider.token_endpoint, self.options.proof_keys.as_ref());
         let is_refresh = parameters.contains(&REFRESH_GRANT);
+        let key = match former {
+            TokenKey::Own(_, key) => Some(key),
+            TokenKey::Foreign if is_refresh && matches!(self.auth, ClientAuth::None) => {
+                host.log(Level::Warning, &KEY_MISSING);
+                let lacks = ", as no request was sent";
+                let failure = EndpointFailure { url: url.clone(), status: 0, lacks, retry_after_s: None };
+                return Err(TokenError::Unavailable { failure, refresh_token: None });
+            }
+            _ => keys.map(ProofKeys::current),
+        };
         let refuses_client = |answer: &Incoming| {
-            let read = TokenResponse::read(Ok(answer.clone()), url, is_refresh, keys);
+            let read = TokenResponse::read(Ok(answer.clone()), url, is_refresh, key);
             matches!(read, Err(TokenError::Refused(error, _)) if error.code() == "invalid_client")
         };
-        let key = keys.map(|keys| match former.map(|token| keys.key_of(token)) {
-            Some(TokenKey::Own(key)) => key,
-            _ => keys.current(),
-        });
         let (issuer, accept) = (&provider.issuer, (user_ip, "application/json", key));
         let answer = self.send_for(issuer, url, self.is_basic(), parameters, accept, &refuses_client, host).await;
-        TokenResponse::read(answer, url, is_refresh, keys)
+        TokenResponse::read(answer, url, is_refresh, key)
     }
 }
 
@@ -107,12 +120,12 @@ impl Client {
 pub(super) const REFRESH_GRANT: (&str, &str) = ("grant_type", "refresh_token");
 
 impl TokenResponse {
-    /// Reads a response. With `keys`, the token must be bound to one of them: a client that wants that discards other tokens (RFC 9449 §5).
+    /// Reads a response. With `key`, the token must be bound to it: a client that wants that discards other tokens (RFC 9449 §5).
     fn read(
         answer: Result<Incoming, Unreachable>,
         url: &str,
         is_refresh: bool,
-        keys: Option<&ProofKeys>,
+        key: Option<&ProofKey>,
     ) -> Result<Self, TokenError> {
         let status = status_of(&answer);
         let retry_after_s = answer.as_ref().ok().and_then(Incoming::retry_after_s);
@@ -130,10 +143,10 @@ impl TokenResponse {
             let error = ProviderError::new(error, text("error_description"));
             return Err(TokenError::Refused(error, failure("")));
         }
-        let expected = if keys.is_some() { "dpop" } else { "bearer" };
+        let expected = if key.is_some() { "dpop" } else { "bearer" };
         let has_type = match root.get("token_type") {
             // A refreshed token is of the former type. That of a bound one is stated.
-            None | Some(Value::Null | Value::String("")) => is_refresh && keys.is_none(),
+            None | Some(Value::Null | Value::String("")) => is_refresh && key.is_none(),
             kind => kind.and_then(Value::as_str).is_some_and(|kind| kind.eq_ignore_ascii_case(expected)),
         };
         // RFC 6749 Appendix A.12: visible characters. Tokens go into headers.
@@ -142,12 +155,12 @@ impl TokenResponse {
         };
         let access_token = text("access_token").filter(is_token);
         let refresh_token = text("refresh_token").map(String::from);
-        let is_bound = |token: &str| keys.is_none_or(|keys| matches!(keys.key_of(token), TokenKey::Own(_)));
+        let is_bound = |token: &str| key.is_none_or(|key| key.binds(token));
         let lacks = match (status, access_token, has_type) {
             (200, Some(token), true) if !is_bound(token) => " without a token that is bound to authorizer.dpop_key",
             (200, Some(_), true) => "",
             (200, None, _) => " without access_token",
-            (200, Some(_), false) if keys.is_some() => " without token_type DPoP, which authorizer.dpop_key requires",
+            (200, Some(_), false) if key.is_some() => " without token_type DPoP, which authorizer.dpop_key requires",
             (200, Some(_), false) => " without token_type Bearer",
             _ => " without tokens",
         };
@@ -167,6 +180,7 @@ impl TokenResponse {
             refresh_token,
             id_token: text("id_token").map(Into::into),
             scope: scope(root.get("scope")),
+            jkt: key.map(ProofKey::thumbprint),
         })
     }
 
@@ -192,6 +206,7 @@ impl TokenResponse {
             access_expires_s: stated_s.min(exp),
             refresh: self.refresh_token,
             id: self.id_token,
+            jkt: self.jkt,
         }
     }
 }

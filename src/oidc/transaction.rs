@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{LoginError, ReturnTo, StepUp, form};
+use super::{LoginError, ReturnTo, ShortThumbprint, StepUp, form};
 use crate::base64url;
 use crate::crypto::sha256;
 use crate::io::UnixTime;
@@ -46,6 +46,12 @@ impl LoginRequest {
         self
     }
 
+    /// Returns the same request, to be made again; `None` for a second attempt.
+    pub(super) fn again(&self) -> Option<Self> {
+        let Self { return_to, parameters, is_restart } = self;
+        (!is_restart).then(|| Self { return_to: return_to.clone(), parameters: parameters.clone(), is_restart: true })
+    }
+
     /// Returns the organization that the request names.
     pub(super) fn organization(&self) -> Option<String> {
         form::once(&form::parse(&self.parameters), "organization").ok().flatten().map(String::from)
@@ -79,21 +85,30 @@ pub(super) struct Transaction {
     pub(super) nonce: String,
     pub(super) verifier: String,
     pub(super) request: LoginRequest,
+    /// The key that the code is bound to, if the client has keys (RFC 9449 §10).
+    pub(super) key: Option<ShortThumbprint>,
     issued_ms: i64,
 }
+
+/// The bits of the first byte of a sealed login.
+const IS_RESTART: u8 = 1;
+const HAS_KEY: u8 = 2;
 
 impl Transaction {
     /// Creates a login that begins now, and its sealed form. `state` must be random.
     pub(super) fn begin(
         request: LoginRequest,
+        key: Option<ShortThumbprint>,
         state: &[u8; 32],
         sealer: &Sealer,
         host: &str,
         now: UnixTime,
     ) -> Option<(Self, String)> {
         let state = base64url::encode(state);
-        let mut content = Vec::from([u8::from(request.is_restart)]);
+        let is_restart = if request.is_restart { IS_RESTART } else { 0 };
+        let mut content = Vec::from([is_restart | if key.is_some() { HAS_KEY } else { 0 }]);
         content.extend(now.millis().to_be_bytes());
+        content.extend(key.iter().flatten());
         content.extend(request.return_to.as_str().as_bytes());
         if !request.parameters.is_empty() {
             content.push(b'\n');
@@ -101,13 +116,13 @@ impl Transaction {
         }
         let sealed = sealer.encrypt(Purpose::Login, host, &content, &seal_nonce(&state)?)?;
         let sealed = base64url::encode(&sealed);
-        Some((Self::new(state, &sealed, request, now.millis()), sealed))
+        Some((Self::new(state, &sealed, request, key, now.millis()), sealed))
     }
 
-    fn new(state: String, sealed: &str, request: LoginRequest, issued_ms: i64) -> Self {
+    fn new(state: String, sealed: &str, request: LoginRequest, key: Option<ShortThumbprint>, issued_ms: i64) -> Self {
         // Without the secret, the sealed text cannot be predicted.
         let derived = |label| base64url::encode(&sha256(concat(&[label, sealed]).as_bytes()));
-        Self { state, nonce: derived("nonce "), verifier: derived("verifier "), request, issued_ms }
+        Self { state, nonce: derived("nonce "), verifier: derived("verifier "), request, key, issued_ms }
     }
 
     /// Finds the login with this `state`, if this browser began it. It may have expired.
@@ -117,16 +132,20 @@ impl Transaction {
         let sealed = values.first()?;
         let bytes = base64url::decode(sealed.as_bytes()).ok()?;
         let content = sealer.decrypt(Purpose::Login, host, &bytes, &seal_nonce(state)?)?;
-        let (&[is_restart], rest) = content.split_first_chunk::<1>()?;
+        let (&[bits], rest) = content.split_first_chunk::<1>()?;
         let (issued_ms, rest) = rest.split_first_chunk::<8>()?;
+        let (key, rest) = match rest.split_first_chunk() {
+            _ if bits & HAS_KEY == 0 => (None, rest),
+            found => found.map(|(key, rest)| (Some(*key), rest))?,
+        };
         let text = str::from_utf8(rest).ok()?;
         let (return_to, parameters) = text.split_once('\n').unwrap_or((text, ""));
         let request = LoginRequest {
             return_to: ReturnTo::of_request(return_to)?,
             parameters: parameters.into(),
-            is_restart: is_restart != 0,
+            is_restart: bits & IS_RESTART != 0,
         };
-        Some(Self::new(state.into(), sealed, request, i64::from_be_bytes(*issued_ms)))
+        Some(Self::new(state.into(), sealed, request, key, i64::from_be_bytes(*issued_ms)))
     }
 
     /// Whether the user has logged in as the request asked (OpenID Connect Core §3.1.3.7, 12 and 13), as of when it was sent: the

@@ -13,7 +13,7 @@ use super::refresh::completes_within;
 use super::session_job::SessionJob;
 use super::token_response::{TokenError, TokenResponse};
 use super::upstream_slots::{CallerKey, Gate, Started, TokenSlots, Turn};
-use super::{Client, CoordinatorOutcome, CoordinatorStore, LoginHost, ProofKeys, StoredText};
+use super::{Client, CoordinatorOutcome, CoordinatorStore, LoginHost, ProofKey, ProofKeys, StoredText, TokenKey};
 use crate::base64url;
 use crate::crypto::sha256;
 use crate::host::Level;
@@ -85,11 +85,14 @@ struct ObjectState {
 }
 
 /// The caller's token, to be exchanged.
+#[derive(Clone, Copy)]
 pub(crate) struct SubjectToken<'c> {
     /// The token.
     pub(crate) text: &'c str,
     /// When it expires, in seconds since 1970.
     pub(crate) expires_s: i64,
+    /// The thumbprint of the key that the token of a session is bound to.
+    pub(crate) jkt: Option<&'c str>,
 }
 
 /// A token with the period in which it is used.
@@ -115,8 +118,8 @@ pub(crate) struct TokenFailure {
 pub(super) struct TokenRequest {
     tokens: Arc<UpstreamTokens>,
     started: Started,
-    /// The caller's token and its expiry.
-    subject: Option<(String, i64)>,
+    /// The caller's token, its expiry and the thumbprint of its key.
+    subject: Option<(String, i64, Option<String>)>,
 }
 
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -151,9 +154,18 @@ impl UpstreamTokens {
         &self.name
     }
 
-    /// Returns the keys that the tokens are bound to, if they are.
+    /// Returns the keys of the client.
     pub(crate) fn proof_keys(&self) -> Option<&ProofKeys> {
         self.client.client.options.proof_keys.as_ref()
+    }
+
+    /// Returns the key of a token: an exchange keeps that of the caller's token, if it is one of the client.
+    pub(crate) fn proof_key(&self, subject: Option<SubjectToken<'_>>) -> Option<&ProofKey> {
+        let keys = self.proof_keys();
+        match subject.map(|subject| TokenKey::of(keys, subject.text, subject.jkt)) {
+            Some(TokenKey::Own(_, key)) => Some(key),
+            _ => keys.map(ProofKeys::current),
+        }
     }
 
     /// Returns whether a caller's token is needed.
@@ -181,7 +193,8 @@ impl UpstreamTokens {
                 Turn::Paused(failure) => return Err(failure),
                 Turn::Wait => host.sleep(limits::FETCH_POLL_MS).await,
                 Turn::Start(started) => {
-                    let subject = subject.as_ref().map(|subject| (subject.text.to_string(), subject.expires_s));
+                    let subject = subject
+                        .map(|subject| (subject.text.to_string(), subject.expires_s, subject.jkt.map(String::from)));
                     let request = TokenRequest { tokens: Arc::clone(self), started, subject };
                     let job = host.spawn(SessionJob::upstream(request));
                     if !completes_within(job, host.sleep(limits::SHARED_REFRESH_TIMEOUT_MS)).await {
@@ -198,7 +211,11 @@ impl UpstreamTokens {
     }
 
     /// Requests a token from the object that all instances share, or from the provider if there is none or it does not respond.
-    async fn obtain(&self, subject: Option<(&str, i64)>, host: &impl LoginHost) -> Result<UpstreamToken, TokenFailure> {
+    async fn obtain(
+        &self,
+        subject: Option<SubjectToken<'_>>,
+        host: &impl LoginHost,
+    ) -> Result<UpstreamToken, TokenFailure> {
         if self.is_exchange() || !host.has_coordinator() {
             return self.request(subject, host).await;
         }
@@ -265,7 +282,7 @@ impl UpstreamTokens {
     /// Requests a token from the provider.
     async fn request(
         &self,
-        subject: Option<(&str, i64)>,
+        subject: Option<SubjectToken<'_>>,
         host: &impl LoginHost,
     ) -> Result<UpstreamToken, TokenFailure> {
         let UpstreamClient { client, issuer, endpoints, audience_parameters, .. } = &*self.client;
@@ -283,9 +300,9 @@ impl UpstreamTokens {
                 parameters.push(("grant_type", "client_credentials"));
                 of_client
             }
-            Some((token, _)) => {
+            Some(subject) => {
                 parameters.push(("grant_type", EXCHANGE));
-                parameters.extend([("subject_token", token), ("subject_token_type", ACCESS_TOKEN)]);
+                parameters.extend([("subject_token", subject.text), ("subject_token_type", ACCESS_TOKEN)]);
                 of_exchange
             }
         };
@@ -293,10 +310,14 @@ impl UpstreamTokens {
         for (name, value) in [(audience_parameter, audience), ("scope", scope), ("organization", organization)] {
             parameters.extend(value.as_deref().map(|value| (name, value)));
         }
-        let answer = client.request_tokens(&provider, &parameters, None, None, host).await;
+        let former = match (self.proof_keys(), self.proof_key(subject)) {
+            (Some(keys), Some(key)) => TokenKey::Own(keys, key),
+            _ => TokenKey::None,
+        };
+        let answer = client.request_tokens(&provider, &parameters, None, former, host).await;
         let now = host.now();
         let failure = match answer {
-            Ok(response) => match UpstreamToken::of(response, subject.map(|(_, expires_s)| expires_s), now) {
+            Ok(response) => match UpstreamToken::of(response, subject.map(|subject| subject.expires_s), now) {
                 Some(token) => return Ok(token),
                 None => {
                     let what = "the provider returned a token that has expired";
@@ -446,7 +467,11 @@ impl TokenFailure {
 impl TokenRequest {
     /// Requests the token and records the outcome.
     pub(super) async fn run(self, host: &impl LoginHost) {
-        let subject = self.subject.as_ref().map(|(token, expires_s)| (token.as_str(), *expires_s));
+        let subject = self.subject.as_ref().map(|(text, expires_s, jkt)| SubjectToken {
+            text,
+            expires_s: *expires_s,
+            jkt: jkt.as_deref(),
+        });
         let outcome = self.tokens.obtain(subject, host).await;
         let now = host.now();
         self.tokens.with_slots(|slots, gate| slots.complete(&self.started, outcome, gate, now));

@@ -2,13 +2,15 @@
 
 use alloc::vec::Vec;
 
-use super::{LoginHost, ProofKey, ProofKeys, RelyingParty, TokenKey, wants_nonce};
+use super::token_response::TokenResponse;
+use super::{KEY_MISSING, LoginHost, ProofKey, ProofKeys, RelyingParty, TokenKey, wants_nonce};
 use crate::host::Level;
 use crate::http::Reply;
 use crate::io::{Incoming, Outgoing, Unreachable};
 use crate::json::{Document, Value};
 use crate::jwt::Claims;
 use crate::limits;
+use crate::session::Session;
 use crate::text::concat;
 use crate::url::is_issuer;
 use crate::verifier::VerificationError;
@@ -98,9 +100,11 @@ impl RelyingParty {
         &self,
         claims: &Claims,
         access_token: &str,
-        is_session: bool,
+        session: Option<&Session>,
         host: &impl LoginHost,
     ) -> Reply {
+        let is_session = session.is_some();
+        let key = session.map_or(TokenKey::None, |session| self.client.key_of(session));
         // With tenants, the issuer is one of theirs.
         let is_own = claims.issuer().is_some_and(|issuer| is_issuer(self.id_policy.issuer(), issuer));
         let userinfo = if !is_own {
@@ -108,7 +112,7 @@ impl RelyingParty {
         } else if !is_session && claims.get("cnf").is_some() {
             Err(UserinfoError::TokenBound)
         } else {
-            self.fetch_userinfo(claims, access_token, is_session, host).await
+            self.fetch_userinfo(claims, access_token, key, host).await
         };
         match userinfo {
             Ok(userinfo) => Reply::json(userinfo.text().into()),
@@ -124,36 +128,40 @@ impl RelyingParty {
     pub(super) async fn userinfo_of_session(
         &self,
         id: &Claims,
-        access_token: &str,
+        response: &TokenResponse,
         host: &impl LoginHost,
     ) -> Result<Option<Document>, UserinfoError> {
         if !self.client.userinfo_at_login {
             return Ok(None);
         }
-        self.fetch_userinfo(id, access_token, true, host).await.map(Some)
+        let TokenResponse { access_token, jkt, .. } = response;
+        let key = TokenKey::of(self.client.options.proof_keys.as_ref(), access_token, jkt.as_deref());
+        self.fetch_userinfo(id, access_token, key, host).await.map(Some)
     }
 
-    /// Requests the claims about the subject of `claims`, which are of the login issuer. `is_own`: whether the token is one of the client.
+    /// Requests the claims about the subject of `claims`, which are of the login issuer. `key` is that of the token.
     async fn fetch_userinfo(
         &self,
         claims: &Claims,
         access_token: &str,
-        is_own: bool,
+        key: TokenKey<'_>,
         host: &impl LoginHost,
     ) -> Result<Document, UserinfoError> {
         let provider = self.provider(host).await.map_err(|_| UserinfoError::Unavailable)?;
         let endpoint = provider.userinfo_endpoint.clone().ok_or(UserinfoError::Unavailable)?;
         let mut request = Outgoing::get(endpoint);
         request.headers.push(("accept", JWT.into()));
-        let keys = self.client.options.proof_keys.as_ref().filter(|_| is_own);
-        let answer = match keys.map(|keys| (keys, keys.key_of(access_token))) {
-            None | Some((_, TokenKey::None)) => {
+        let answer = match key {
+            TokenKey::None => {
                 request.headers.push(("authorization", concat(&["Bearer ", access_token])));
                 self.client.transmit(request, host).await
             }
             // The provider would refuse it.
-            Some((_, TokenKey::Foreign)) => return Err(UserinfoError::TokenRefused),
-            Some((keys, TokenKey::Own(key))) => {
+            TokenKey::Foreign => {
+                host.log(Level::Warning, &KEY_MISSING);
+                return Err(UserinfoError::TokenRefused);
+            }
+            TokenKey::Own(keys, key) => {
                 request.headers.push(("authorization", concat(&["DPoP ", access_token])));
                 self.transmit_with_proof(request, (keys, key), access_token, host).await
             }

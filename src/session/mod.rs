@@ -68,6 +68,8 @@ pub struct Tokens {
     /// The ID token, sent to the provider at logout as a hint. Of one that is longer than [`limits::MAX_ID_TOKEN_HINT_BYTES`], a session
     /// stores `aud` and `azp` only.
     pub id: Option<String>,
+    /// The thumbprint of the key that the access token is bound to (RFC 9449 §6.1); `None` for a bearer token.
+    pub jkt: Option<String>,
 }
 
 /// The session configuration: how sessions are sealed, and how long they last.
@@ -287,7 +289,7 @@ impl Session {
         format!(
             concat!(
                 r#"{{"v":{},"id":{},"iat":{},"seen":{},"nonce":{},"claims":{},"rights":{},"unread":{},"#,
-                r#""at":{},"at_iat":{},"at_exp":{},"rt":{},"idt":{}}}"#
+                r#""at":{},"at_iat":{},"at_exp":{},"rt":{},"idt":{}{}}}"#
             ),
             FORMAT,
             quote(&self.id),
@@ -304,6 +306,7 @@ impl Session {
             self.tokens.access_expires_s,
             optional(&self.tokens.refresh),
             self.parties.as_ref().map_or_else(|| optional(&self.tokens.id), |parties| parties.as_json().into()),
+            self.tokens.jkt.as_deref().map_or(String::new(), |jkt| format!(r#","jkt":{}"#, quote(jkt))),
         )
     }
 
@@ -344,6 +347,7 @@ impl Session {
                 access_expires_s: seconds("at_exp")?,
                 refresh: text("rt"),
                 id: text("idt"),
+                jkt: text("jkt"),
             },
             parties: match root.get("idt").and_then(Value::as_object) {
                 Some(parties) => Some(Claims::from_object(parties)?),
@@ -536,7 +540,13 @@ mod tests {
     /// Returns tokens whose access token is valid for `life_s` seconds.
     fn tokens(life_s: i64) -> Tokens {
         let refresh = Some("rt".into());
-        Tokens { access: "at".into(), access_obtained_s: START, access_expires_s: START + life_s, refresh, id: None }
+        Tokens {
+            access: "at".into(),
+            access_obtained_s: START,
+            access_expires_s: START + life_s,
+            refresh,
+            ..Tokens::default()
+        }
     }
 
     fn header(cookies: &[String]) -> String {

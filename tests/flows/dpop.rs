@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+use edgeward::base64url;
 use edgeward::gateway::{Answer, HeaderEdit, ProofOutcome};
 use edgeward::http::RequestHead;
 use edgeward::io::{Incoming, Outgoing};
@@ -16,7 +17,7 @@ use crate::support::deployment::{Deployment, oidc_config, with};
 use crate::support::host::{Delay, VirtualHost};
 use crate::support::proofs::{Proofs, Refused, bound_to, thumbprint, verified};
 use crate::support::provider::{Auth, CLIENT_SECRET, EXCHANGE, Endpoint, Fault, Provider, form, refusal};
-use crate::support::{Mint, key_a, key_b, key_c};
+use crate::support::{Mint, TestKey, key_a, key_b, key_c};
 use crate::{by, due, peek};
 
 const KEY_B: &str = include_str!("../keys/rsa2048-b.pem");
@@ -85,14 +86,25 @@ fn challenged(deployment: &Deployment) -> usize {
 }
 
 /// Checks the proof that an origin gets, for this URL, and returns the token.
-fn proved(deployment: &Deployment, response: &Response, header: &str, (method, url): (&str, &str)) -> String {
+fn proved(deployment: &Deployment, response: &Response, header: &str, request: (&str, &str)) -> String {
+    proved_by(key_b(), deployment, response, header, request)
+}
+
+fn proved_by(
+    key: &TestKey,
+    deployment: &Deployment,
+    response: &Response,
+    header: &str,
+    (method, url): (&str, &str),
+) -> String {
+    let expected = thumbprint(key);
     let token = response.origin_header(header).expect("a token").trim_start_matches("DPoP ").to_string();
     let got = response.origin_got.as_ref().unwrap();
     assert_eq!(got.iter().filter(|(name, _)| name.eq_ignore_ascii_case("dpop")).count(), 1);
     assert!(got.iter().all(|(_, value)| !value.starts_with("Bearer ")), "a bound token is no bearer token");
     let proof = response.origin_header("dpop").unwrap();
     let (key, header, claims) = verified(proof, method, url, Some(&token), deployment.now().secs()).unwrap();
-    assert_eq!((key, &header["alg"]), (thumbprint(key_b()), &json!("RS256")));
+    assert_eq!((key, &header["alg"]), (expected, &json!("RS256")));
     let mut names: Vec<&String> = claims.as_object().unwrap().keys().collect();
     names.sort();
     assert!(names == ["ath", "htm", "htu", "iat", "jti"] || names == ["ath", "htm", "htu", "iat", "jti", "nonce"]);
@@ -549,11 +561,201 @@ fn a_new_key_is_for_new_tokens_and_a_former_one_for_its_own() {
     // Where the former key is gone, its tokens are of no use, and are not sent as anything else.
     let gone = json!({ "client_auth": "none", "client_secret": null, "dpop_key": KEY_C });
     let gone = Deployment::on(&old.host, &old.provider, &configured(&gone));
-    let response = peek(&gone, &browser, "/session/x");
-    assert_eq!((response.origin_header("authorization"), response.origin_header("dpop")), (None, None));
-    assert_eq!(response.origin_header("x-plan"), Some("gold"));
+    let sent = gone.provider.requests(Endpoint::Token);
+    assert_eq!(peek(&gone, &browser, "/session/x").outcome(), (503, "upstream_token_unavailable".into()));
     assert_eq!(peek(&gone, &browser, "/userinfo").json().get("email"), None);
-    assert_eq!(gone.lines(), [""; 0]);
+    assert_eq!(gone.provider.requests(Endpoint::Token), sent, "the refresh token of a public client would be lost");
+    assert!(gone.has_logged("dpop_key_missing: "));
+    assert_eq!(peek(&new, &browser, "/userinfo").json()["email"], "ann@example.com");
+}
+
+/// The forms of access tokens: a JWT, an opaque text, and one that only the API can decrypt.
+const FORMS: [&str; 3] = ["jwt", "opaque", "jwe"];
+
+fn issue(deployment: &Deployment, form: &'static str) {
+    deployment.provider.set().access = Rc::new(move |access| {
+        let text = access.text();
+        let end = text.rsplit('.').next().unwrap();
+        match form {
+            "jwt" => text,
+            "opaque" => end.into(),
+            _ => format!("{}.k.i.{end}.t", base64url::encode(br#"{"alg":"RSA-OAEP-256","enc":"A256GCM"}"#)),
+        }
+    });
+}
+
+fn public() -> Value {
+    json!({ "client_auth": "none", "client_secret": null })
+}
+
+fn and(mut one: Value, other: &Value) -> Value {
+    one.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
+    one
+}
+
+const SESSION_URL: &str = "https://origin.example.com/base/session/x";
+
+#[test]
+fn the_key_of_a_token_is_known_whatever_its_form() {
+    for form in FORMS {
+        let old = deployment(&public());
+        old.provider.set().auth = Auth::None;
+        issue(&old, form);
+        let mut browser = due(&old);
+        let new = and(public(), &json!({ "dpop_key": [KEY_C, KEY_B] }));
+        let new = Deployment::on(&old.host, &old.provider, &configured(&new));
+        assert_eq!(new.open(&mut browser, "/app").status, 200, "{form}");
+        assert_eq!(new.provider.refreshes(), 1, "{form}");
+        assert!(new.provider.is_live(&new.provider.newest()), "{form}");
+        proved(&new, &peek(&new, &browser, "/session/x"), "authorization", ("GET", SESSION_URL));
+        assert_eq!(peek(&new, &browser, "/userinfo").json()["email"], "ann@example.com", "{form}");
+        // A new session has the new key.
+        let later = new.logged_in();
+        let response = peek(&new, &later, "/session/x");
+        proved_by(key_c(), &new, &response, "authorization", ("GET", SESSION_URL));
+        // A token of the time before the keys is a bearer token.
+        let before = deployment(&json!({ "dpop_key": null }));
+        before.provider.set().proofs = None;
+        issue(&before, form);
+        let browser = before.logged_in();
+        let after = Deployment::on(&before.host, &before.provider, &configured(&json!({})));
+        let response = peek(&after, &browser, "/session/x");
+        let access = after.session(&browser).tokens().access.clone();
+        assert_eq!(response.origin_header("authorization"), Some(format!("Bearer {access}").as_str()));
+        assert_eq!(response.origin_header("dpop"), None);
+        assert_eq!(peek(&after, &browser, "/userinfo").json()["email"], "ann@example.com", "{form}");
+    }
+}
+
+#[test]
+fn a_token_whose_key_is_gone_is_never_sent_and_is_replaced_by_a_refresh() {
+    for (form, key) in FORMS.into_iter().flat_map(|form| [(form, json!(KEY_C)), (form, json!(null))]) {
+        let old = deployment(&json!({}));
+        old.provider.set().binds_refresh_tokens = false;
+        issue(&old, form);
+        let mut browser = old.logged_in();
+        let access = old.session(&browser).tokens().access.clone();
+        let gone = Deployment::on(&old.host, &old.provider, &configured(&json!({ "dpop_key": key })));
+        gone.provider.take_down(Endpoint::Token);
+        let asked = gone.provider.requests(Endpoint::Userinfo);
+        for path in ["/session/x", "/token", "/exchange"] {
+            let response = peek(&gone, &browser, path);
+            assert_eq!(response.outcome(), (503, "upstream_token_unavailable".into()), "{form} {key} {path}");
+        }
+        assert_eq!(peek(&gone, &browser, "/userinfo").json().get("email"), None);
+        assert_eq!(gone.provider.requests(Endpoint::Userinfo), asked);
+        assert_eq!(peek(&gone, &browser, "/app").status, 200);
+        assert!(gone.has_logged("dpop_key_missing: the access token of a session is bound to a key that "));
+        // A confidential client gets a token for the key that it has, or a bearer token if it has none.
+        gone.provider.bring_up();
+        if key.is_null() {
+            gone.provider.set().proofs = None;
+        }
+        gone.sleep_s(60);
+        let refreshes = gone.provider.refreshes();
+        let response = gone.open(&mut browser, "/session/x");
+        if key.is_null() {
+            assert!(response.origin_header("authorization").unwrap().starts_with("Bearer "));
+            assert_eq!(response.origin_header("dpop"), None);
+        } else {
+            proved_by(key_c(), &gone, &response, "authorization", ("GET", SESSION_URL));
+        }
+        assert_ne!(gone.session(&browser).tokens().access, access);
+        assert_eq!(gone.open(&mut browser, "/session/x").status, 200);
+        assert_eq!(gone.provider.refreshes(), refreshes + 1, "{form} {key}");
+    }
+}
+
+#[test]
+fn a_rotation_ends_no_session_and_interrupts_none_if_every_isolate_has_both_keys() {
+    let cases = [(0, 0), (0, 1), (1, 0), (1, 1)].into_iter().flat_map(|(begins, coordinates)| {
+        [(true, true), (true, false), (false, true), (false, false)].map(|rest| (begins, coordinates, rest))
+    });
+    for (begins, coordinates, (is_public, has_both)) in cases {
+        let what = format!("{begins} {coordinates} {is_public} {has_both}");
+        let more = if is_public { public() } else { json!({}) };
+        let first = deployment(&more);
+        if is_public {
+            first.provider.set().auth = Auth::None;
+        }
+        first.provider.set().binds_refresh_tokens = is_public;
+        first.provider.set().life_s = 60;
+        let former = if has_both { json!([KEY_B, KEY_C]) } else { json!(KEY_B) };
+        let gateways = [former, json!([KEY_C, KEY_B])].map(|key| {
+            let keys = and(more.clone(), &json!({ "dpop_key": key }));
+            Deployment::on(&first.host, &first.provider, &configured(&keys))
+        });
+        let _coordinator = gateways[coordinates].coordinated();
+        let mut browser = gateways[begins].logged_in();
+        for step in 0..6 {
+            first.sleep_s(40);
+            let gateway = &gateways[step % 2];
+            assert_eq!(gateway.open(&mut browser, "/app").status, 200, "{what} {step}");
+            let status = gateway.open(&mut browser, "/session/x").status;
+            // Without the key, the access token expires.
+            assert!(status == 200 || !has_both && matches!(status, 302 | 503), "{what} {step} {status}");
+            assert_eq!(gateway.open(&mut browser, "/userinfo").status, 200, "{what} {step}");
+            let status = gateway.open(&mut browser, "/refresh").status;
+            assert!(status == 200 || !has_both && status == 502, "{what} {step} {status}");
+        }
+        assert!(first.provider.is_live(&first.provider.newest()), "{what}");
+        assert!(!first.has_logged("session_ended"), "{what}");
+    }
+}
+
+#[test]
+fn a_login_under_way_during_a_rotation_uses_the_key_that_it_began_with() {
+    let keys = [json!(KEY_B), json!([KEY_B, KEY_C]), json!([KEY_C, KEY_B]), json!(KEY_C), json!(null)];
+    let first = deployment(&json!({}));
+    let on = |key: &Value| Deployment::on(&first.host, &first.provider, &configured(&json!({ "dpop_key": key })));
+    let gateways = keys.each_ref().map(on);
+    for (begins, returns, key) in [(0, 2, key_b()), (2, 1, key_c()), (1, 2, key_b()), (0, 0, key_b())] {
+        let mut browser = Browser::default();
+        let callback = gateways[begins].begin(&mut browser, "/login");
+        let gateway = &gateways[returns];
+        assert_eq!(gateway.send(&mut browser, Request::get(&callback)).status, 302);
+        let response = peek(gateway, &browser, "/session/x");
+        proved_by(key, gateway, &response, "authorization", ("GET", SESSION_URL));
+    }
+    // Without that key, the login begins again, once.
+    let sent = first.provider.requests(Endpoint::Token);
+    let mut browser = Browser::default();
+    let callback = gateways[0].begin(&mut browser, "/login");
+    let again = gateways[3].send(&mut browser, Request::get(&callback));
+    assert_eq!((again.status, first.provider.requests(Endpoint::Token)), (302, sent), "the code is not sent");
+    let callback = first.provider.authorize(again.location());
+    let mut other = browser.clone();
+    assert_eq!(gateways[3].send(&mut browser, Request::get(&callback)).status, 302);
+    let response = peek(&gateways[3], &browser, "/session/x");
+    proved_by(key_c(), &gateways[3], &response, "authorization", ("GET", SESSION_URL));
+    for gateway in [&gateways[0], &gateways[4]] {
+        let outcome = gateway.send(&mut other.clone(), Request::get(&callback)).outcome();
+        assert_eq!(outcome, (400, "state_invalid".into()));
+    }
+    assert!(other.header(first.now()).contains("-login-"));
+    other = Browser::default();
+    let callback = gateways[0].begin(&mut other, "/login");
+    assert_eq!(gateways[4].send(&mut other, Request::get(&callback)).status, 302, "so it does without any key");
+}
+
+#[test]
+fn an_exchange_proves_the_key_of_the_callers_token() {
+    for form in FORMS {
+        let old = deployment(&json!({}));
+        issue(&old, form);
+        let browser = old.logged_in();
+        let keys = json!({ "dpop_key": [KEY_C, KEY_B] });
+        let new = Deployment::on(&old.host, &old.provider, &configured(&keys));
+        for (browser, key) in [(browser, key_b()), (new.logged_in(), key_c())] {
+            let response = peek(&new, &browser, "/exchange");
+            let request = ("GET", "https://origin.example.com/base/exchange");
+            proved_by(key, &new, &response, "authorization", request);
+            let state = new.provider.state();
+            assert_eq!(state.exchanges.last().unwrap()["grant_type"], EXCHANGE);
+            let (_, header, _) = state.proofs.as_ref().unwrap().accepted.last().unwrap();
+            assert_eq!(header["jwk"]["n"], key.jwk()["n"], "{form}");
+        }
+    }
 }
 
 #[test]

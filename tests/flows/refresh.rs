@@ -421,7 +421,7 @@ fn a_full_coordinator_leaves_sessions_unchanged() {
             access_obtained_s: now_s - 40,
             access_expires_s: now_s + 20,
             refresh: Some(format!("refresh-{number}")),
-            id: None,
+            ..Tokens::default()
         };
         let session = Session::new(format!("session-{number}"), claims.clone(), tokens, deployment.now());
         let lines =
