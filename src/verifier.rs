@@ -16,8 +16,8 @@ use crate::jwk::{
     DecryptionKey, KeyCache, KeyHost, KeyJob, KeysError, KeysFailure, KeysUnavailable, Lookup, Permit, VerifyingKey,
 };
 use crate::jwt::{
-    Access, Algorithm, Decryption, Policy, Rules, TokenCache, UnconfirmedToken, UntrustedToken, Verified,
-    VerifiedToken, is_encrypted,
+    Access, Algorithm, Decryption, DecryptionFailure, Policy, Rules, TokenCache, UnconfirmedToken, UntrustedToken,
+    Verified, VerifiedToken, is_encrypted,
 };
 use crate::limits;
 use crate::shared::Shared;
@@ -193,7 +193,12 @@ impl<K> Verifier<K> {
             let is_known = known.is_some();
             let inner = match known {
                 Some(inner) => inner,
-                None => decryption.decrypt(token, host).await?,
+                None => decryption.decrypt(token, host).await.map_err(|failure| match failure {
+                    DecryptionFailure::Refused(refusal) => VerificationError::Refused(refusal),
+                    DecryptionFailure::Unsupported => {
+                        VerificationError::Unavailable(unavailable(KeysError::AlgorithmUnsupported))
+                    }
+                })?,
             };
             let verdict = self.inner.verify(&inner, host).await;
             if !is_known && verdict.is_ok() {
@@ -613,7 +618,7 @@ async fn load(issuers: &[&Arc<KeyCache>], host: &impl KeyHost) -> Result<(), Key
 }
 
 /// There are no keys, and no known pause to wait for: the caller may retry after a second.
-pub(crate) fn unavailable(failure: impl Into<KeysFailure>) -> KeysUnavailable {
+fn unavailable(failure: impl Into<KeysFailure>) -> KeysUnavailable {
     let KeysFailure { error, reason } = failure.into();
     KeysUnavailable { error, reason, retry_after_s: 1 }
 }

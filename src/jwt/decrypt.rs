@@ -11,11 +11,10 @@ use crate::base64url;
 use crate::error::VerifyError;
 use crate::host::{DecryptError, DecryptRequest, Host, Level};
 use crate::json::{Document, Value};
-use crate::jwk::{DecryptionKey, KeysError};
+use crate::jwk::DecryptionKey;
 use crate::limits;
 use crate::shared::Shared;
 use crate::text_cache::TextCache;
-use crate::verifier::{VerificationError, unavailable};
 
 /// Decrypts tokens, and remembers those whose content was verified.
 pub(crate) struct Decryption {
@@ -38,6 +37,15 @@ const TAG_BYTES: usize = 16;
 /// Returns whether a token has the form of a JWE in compact serialization (RFC 7516 §7.1).
 pub(crate) fn is_encrypted(text: &str) -> bool {
     text.bytes().filter(|&byte| byte == b'.').count() == 4
+}
+
+/// Why there is no JWT.
+pub(crate) enum DecryptionFailure {
+    /// `token_too_large`, or `decryption_failed` for whatever is wrong with the token: a wrong encrypted key and wrong content must not be
+    /// told apart (RFC 7516 §11.5).
+    Refused(VerifyError),
+    /// The platform cannot decrypt, or refuses the key, whatever the token is.
+    Unsupported,
 }
 
 impl Decryption {
@@ -63,20 +71,19 @@ impl Decryption {
     /// Returns the JWT inside a token, which is not verified.
     ///
     /// # Errors
-    /// `token_too_large`; `decryption_failed` for whatever is wrong with the token: a wrong encrypted key and wrong content must not be told
-    /// apart (RFC 7516 §11.5). `algorithm_unsupported`, whatever the token, if the platform cannot decrypt or refuses the key.
-    pub(crate) async fn decrypt(&self, text: &str, host: &impl Host) -> Result<Arc<str>, VerificationError> {
+    /// See [`DecryptionFailure`].
+    pub(crate) async fn decrypt(&self, text: &str, host: &impl Host) -> Result<Arc<str>, DecryptionFailure> {
         if text.len() > limits::MAX_TOKEN_BYTES {
-            return Err(VerificationError::Refused(VerifyError::TokenTooLarge { bytes: text.len() }));
+            return Err(DecryptionFailure::Refused(VerifyError::TokenTooLarge { bytes: text.len() }));
         }
-        let failed = || VerificationError::Refused(VerifyError::DecryptionFailed);
+        let failed = || DecryptionFailure::Refused(VerifyError::DecryptionFailed);
         match host.decrypt(self.request(text).ok_or_else(failed)?).await {
             Ok(inner) => String::from_utf8(inner).map(Arc::from).map_err(|_| failed()),
             Err(DecryptError::Failed) => Err(failed()),
             Err(error) => {
                 let line = format_args!("decryption_unavailable: {error}: check authorizer.decryption_keys");
                 host.log(Level::Error, &line);
-                Err(VerificationError::Unavailable(unavailable(KeysError::AlgorithmUnsupported)))
+                Err(DecryptionFailure::Unsupported)
             }
         }
     }

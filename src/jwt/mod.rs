@@ -31,7 +31,7 @@ pub use binding::Binding;
 pub use cache::TokenCache;
 pub use claim_path::ClaimPath;
 pub use claims::Claims;
-pub(crate) use decrypt::{Decryption, is_encrypted};
+pub(crate) use decrypt::{Decryption, DecryptionFailure, is_encrypted};
 pub(crate) use policy::Rules;
 pub use policy::{Access, Any, Id, InvalidPolicy, Policy, Profile};
 pub use requirements::{ClaimRule, ClaimValue, Requirements, Roles};
