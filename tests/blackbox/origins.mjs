@@ -72,6 +72,11 @@ async function onNode(handle) {
       peer.close();
     }));
   });
+  return listening(server, open);
+}
+
+/** Starts a server whose connections are in `open`. */
+async function listening(server, open) {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
@@ -175,15 +180,7 @@ async function onTcp(note, readings) {
       }
     });
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  return {
-    port: server.address().port,
-    async stop() {
-      for (const socket of open) socket.destroy();
-      server.close();
-    },
-  };
+  return listening(server, open);
 }
 
 /** The request at the start of the text; undefined while it is not whole. */
