@@ -6,11 +6,14 @@ import { SharedRecords, isSharedAction } from "./shared_records.js";
 
 let glue;
 
-function start() {
-  // An instance that could not be made is not used.
-  const made = makeGlue();
-  made.initSync({ module });
-  glue = made;
+/** Returns the instance, and makes it first if there is none. One that could not be made is not used. */
+function instance() {
+  if (glue === undefined) {
+    const made = makeGlue();
+    made.initSync({ module });
+    glue = made;
+  }
+  return glue;
 }
 
 /** A stack overflow in the module is a RangeError. */
@@ -22,11 +25,6 @@ addEventListener("error", ({ error }) => {
   console.error("edgeward: internal_error:", String(error));
   glue = undefined;
 });
-
-/** Replaces the instance of a failed request after a trap. Requests of a former instance may trap later: they say nothing of its successor. */
-function replaceAfter(error, used) {
-  if (isTrap(error) && glue === used) glue = undefined;
-}
 
 /** Whether a page may answer the request, as the core decides it. */
 function wantsPage(request) {
@@ -47,7 +45,8 @@ const POLICY = "default-src 'none'; form-action 'none'; base-uri 'none'; frame-a
 
 function failed(error, request, used) {
   console.error("edgeward: internal_error:", String(error));
-  replaceAfter(error, used);
+  // Requests of a former instance may trap later, which says nothing of its successor.
+  if (isTrap(error) && glue === used) glue = undefined;
   const [status, noStore] = [500, { "cache-control": "no-store" }];
   if (wantsPage(request)) {
     const headers = { ...noStore, "content-type": "text/html; charset=utf-8", "content-security-policy": POLICY, "x-content-type-options": "nosniff" };
@@ -62,8 +61,7 @@ export default {
   fetch(request, env, ctx, config) {
     let used;
     try {
-      if (glue === undefined) start();
-      used = glue;
+      used = instance();
       const response = used.fetch(request, env, ctx, config);
       return response instanceof Promise ? response.catch((error) => failed(error, request, used)) : response;
     } catch (error) {
@@ -128,8 +126,7 @@ export class EdgewardSessions {
   async #serve(action, request) {
     let used;
     try {
-      if (glue === undefined) start();
-      used = glue;
+      used = instance();
       const { storage } = this.#ctx;
       const read = () => storage.get("refreshes");
       const [status, text, stored, until] = await used.coordinate(action, await request.text(), read, this.#env, this.#config);
