@@ -51,7 +51,8 @@ rust_components() {
   fi
 }
 
-# rust_tool NAME VERSION BINARY WHY: builds a tool from crates.io with its own lock file, once per user and version.
+# rust_tool NAME VERSION BINARY WHY: builds a tool from crates.io with its own lock file, once per user and version. A mirror that
+# lags behind may lack a version of that file: then the dependencies are resolved to what it has.
 rust_tool() {
   local name=$1 version=$2 binary=$3 why=$4 root target quiet=()
   [[ -x $binary ]] && return
@@ -60,8 +61,11 @@ rust_tool() {
   say "building $name $version from crates.io ($why); this takes a few minutes, once; it is stored in $root"
   # The target folder stays until the tool is installed: an interrupted build resumes.
   [[ -t 2 ]] || quiet=(--quiet) # a terminal shows progress; a log needs no list of 300 crates
-  CARGO_TARGET_DIR="$target" retry cargo install --locked ${quiet[@]+"${quiet[@]}"} --root "$root" "$name@$version" ||
-    fail "$name $version could not be built"
+  local install=(cargo install ${quiet[@]+"${quiet[@]}"} --target-dir "$target" --root "$root" "$name@$version")
+  retry "${install[@]}" --locked || {
+    say "the versions in its lock file cannot be used; resolving its dependencies anew"
+    retry "${install[@]}" || fail "$name $version could not be built"
+  }
   rm -rf "$target"
 }
 
