@@ -28,7 +28,7 @@ export async function run({ seed = 1, share = 1 } = {}) {
     await testRequests(site, { seed, share });
     await testState(site, { seed, share });
     await testTogether(site, share < 1 ? 2 : 40);
-    tally.check(!gateways.worker.logText.includes("<img"), "markup in the log");
+    tally.check(!(await gateways.worker.written()).includes("<img"), "markup in the log");
   } finally {
     await Promise.all([gateways.stop(), provider.stop()]);
   }

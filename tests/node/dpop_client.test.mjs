@@ -101,6 +101,7 @@ async function configure(more, { login = true, ...metadata } = {}) {
   provider.resetCounts();
   const withoutM2m = paths().filter(({ integration }) => login || !integration.upstream_auth);
   await site.reconfigure({ authorizer: { ...WITH_REFRESH, client_id: ID, ...more }, paths: withoutM2m });
+  await worker.flush();
   worker.logs.length = 0;
 }
 
@@ -121,7 +122,7 @@ async function journey(browser, key) {
     assert.equal((await browser.open("/userinfo")).json().name, "Alice Example");
     assert.equal((await browser.send("/refresh", { method: "POST" })).status, 200, worker.logText);
   }
-  assert.equal(worker.logText, "");
+  assert.equal(await worker.written(), "");
   return start.next;
 }
 
@@ -187,7 +188,7 @@ describe("a token for an upstream", () => {
       const browser = await site.loggedIn();
       const answer = await browser.open("/exchange/x");
       assert.deepEqual([answer.status, answer.header("x-user")], [200, "alice"], `${answer.text} ${worker.logText}`);
-      assert.equal(worker.logText, "");
+      assert.equal(await worker.written(), "");
     });
   }
 
@@ -220,7 +221,7 @@ describe("a token for an upstream", () => {
           assert.deepEqual(rest, { method, target: "/uploads/a%2Fb?c=d", body: body ?? "", note: "n" });
           assert.deepEqual([length, encoding], [String(body?.length ?? 0), undefined]);
         }
-        assert.equal(worker.logText, "");
+        assert.equal(await worker.written(), "");
       });
     }
 

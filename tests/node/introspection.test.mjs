@@ -73,7 +73,7 @@ describe("an opaque token", () => {
       await delay(1000);
       assert.equal((await ask(site, token)).status, 200, site.worker.logText);
     }
-    assert.doesNotMatch(site.worker.logText, /client-secret/);
+    assert.doesNotMatch(await site.worker.written(), /client-secret/);
   });
 
   test("is refused without the setting, and no provider is asked", async () => {

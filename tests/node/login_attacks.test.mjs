@@ -30,7 +30,7 @@ const logged = [];
 const browsers = [];
 
 async function restart(changes) {
-  logged.push(worker.logText);
+  logged.push(await worker.written());
   await worker.restart({ config: configure(changes) });
 }
 
@@ -729,7 +729,7 @@ describe("the published checklist of clients", () => {
 });
 
 test("nothing secret stands in the log of all this", async () => {
-  logged.push(worker.logText);
+  logged.push(await worker.written());
   assert.match(logged.join("\n"), /edgeward: /);
   const cookies = browsers.flatMap((browser) => browser.received.map((line) => line.split(";")[0].split("=")[1]));
   assert.ok(provider.secrets.length > 500 && cookies.length > 300);

@@ -38,7 +38,7 @@ test("a refused request reaches the origin as an anonymous one, and the answer s
     assert.equal(seen.headers.cookie, sent.cookie && "own=1");
     await worker.waitForLog(`observed: ${code} (`);
   }
-  assert.match(worker.logText, /config: warning at paths\[0\]\.observe: is true/);
+  assert.match(await worker.written(), /config: warning at paths\[0\]\.observe: is true/);
 });
 
 test("a caller with all rights has an identity, and no header about a refusal", async () => {

@@ -28,7 +28,7 @@ const logged = [];
 const received = [];
 
 async function reconfigure(changes = {}) {
-  logged.push(worker.logText);
+  logged.push(await worker.written());
   await site.reconfigure({ paths, ...changes, authorizer: { ...WITH_REFRESH, ...changes.authorizer } });
 }
 
@@ -494,7 +494,7 @@ describe("a cache keeps nothing", () => {
 });
 
 test("nothing secret stands in the log of all this", async () => {
-  logged.push(worker.logText);
+  logged.push(await worker.written());
   const cookies = received.flat().map((line) => line.split(";")[0].split("=")[1]);
   assert.ok(cookies.length > 100);
   assertNothingLeaked([...cookies, CLIENT_SECRET, SESSION_SECRET], [logged.join("\n")]);

@@ -63,7 +63,7 @@ for (const dialect of ["standard", "auth0"]) {
     });
 
     test("the log says where logins begin, once and as information", async () => {
-      await worker.waitForLog(/default_login/);
+      await worker.flush();
       const lines = worker.logs.filter(({ message }) => message.includes("default_login"));
       assert.deepEqual(lines.map(({ level }) => level), ["log"]);
       assert.match(lines[0].message, /^edgeward: default_login: .* \/\.well-known\/edgeward\/login$/);

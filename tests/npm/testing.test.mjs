@@ -188,6 +188,7 @@ describe("sessions of the gateway", () => {
         assert.equal((await get("/me", cookie.slice(0, -2))).status, 401);
         const refreshed = await get("/refresh", cookie, "POST");
         assert.deepEqual([refreshed.status, refreshed.headers.has("set-cookie")], [200, true], await refreshed.text());
+        await worker.flush();
         assert.deepEqual(worker.logs.filter(({ level }) => level === "error"), []);
         // A code is redeemed once.
         const form = new URLSearchParams({ grant_type: "authorization_code", code: "used" });

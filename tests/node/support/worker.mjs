@@ -1,6 +1,7 @@
 // The built Worker in workerd, the runtime it is deployed to, on a loopback port.
 
 import { execFileSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { connect } from "node:net";
@@ -11,6 +12,7 @@ import { delay } from "./http.mjs";
 export const BUILD = resolve(import.meta.dirname, "../../../build");
 export const COMPATIBILITY_DATE = "2026-11-01";
 const NAME = "edgeward";
+const MARKER = "log-marker";
 
 /**
  * Starts the Worker.
@@ -47,8 +49,10 @@ class RunningWorker {
   #options;
   #runtime;
   #urls = [];
+  #marker;
+  #marks = new Map();
 
-  /** What the Worker wrote to its console, and what the runtime reports: `{ level, message }`. */
+  /** What the Worker wrote to its console, and what the runtime reports: `{ level, message }`. It comes late: see `flush`. */
   logs = [];
 
   constructor(options) {
@@ -56,10 +60,12 @@ class RunningWorker {
   }
 
   async start() {
+    this.logs = [];
     this.#runtime = new Miniflare(await this.#settings());
     await this.#runtime.ready;
-    const names = nameEach(this.#options.isolates);
+    const names = [...nameEach(this.#options.isolates), MARKER];
     this.#urls = await Promise.all(names.map((name) => this.#runtime.unsafeGetDirectURL(name)));
+    this.#marker = this.#urls.pop();
   }
 
   async stop() {
@@ -71,7 +77,6 @@ class RunningWorker {
   /** Starts afresh (a new isolate, an empty cache) with some options changed. The address may change. */
   async restart(changes = {}) {
     this.#options = { ...this.#options, ...changes };
-    this.logs.length = 0;
     await this.stop();
     await this.start();
   }
@@ -130,13 +135,42 @@ class RunningWorker {
     return this.raw(Buffer.concat([Buffer.from(head, "latin1"), Buffer.from(body ?? "")]), { timeout, port });
   }
 
-  /** The text of every log line so far. */
+  /** The text of every log line that has arrived, for messages. An assertion needs `written`. */
   get logText() {
     return this.logs.map(({ message }) => message).join("\n");
   }
 
+  /**
+   * Waits for the lines that were written until now. They reach us after the answers of the requests that wrote them, in order: so
+   * a second Worker of the same runtime writes a line, and all are here when that one is. Needed before `logs` is counted, found
+   * empty or emptied.
+   */
+  async flush() {
+    const mark = randomUUID();
+    const arrived = new Promise((resolve) => this.#marks.set(mark, resolve));
+    await (await fetch(this.#marker, { method: "POST", body: mark })).text();
+    await arrived;
+  }
+
+  /** The text of every log line that was written until now. */
+  async written() {
+    await this.flush();
+    return this.logText;
+  }
+
+  /** Takes the lines of one run; those that come after a restart are not in `logs` of the next. */
+  #receiver() {
+    const { logs } = this;
+    return ({ level, message }) => {
+      const mark = this.#marks.get(message);
+      if (mark === undefined) return logs.push({ level, message });
+      this.#marks.delete(message);
+      return mark();
+    };
+  }
+
   /** Waits until a log line matches (text, pattern or function) and returns it. Lines reach us after the answer does. */
-  async waitForLog(match, { timeout = 2_000 } = {}) {
+  async waitForLog(match, { timeout = 10_000 } = {}) {
     const test =
       typeof match === "function" ? match : ({ message }) => (match instanceof RegExp ? match.test(message) : message.includes(match));
     const end = Date.now() + timeout;
@@ -166,12 +200,12 @@ class RunningWorker {
       host: "127.0.0.1",
       port: 0,
       log: new Log(LogLevel.NONE),
-      handleStructuredLogs: ({ level, message }) => this.logs.push({ level, message }),
+      handleStructuredLogs: this.#receiver(),
       enableDevRegistry: false,
       cf: {},
       telemetry: { enabled: false },
       ...this.#options.runtime,
-      workers: nameEach(isolates).map((name, index) => ({
+      workers: [...nameEach(isolates).map((name, index) => ({
         config: {
           name,
           compatibilityDate,
@@ -186,7 +220,7 @@ class RunningWorker {
           unsafeDirectSockets: [{ host: "127.0.0.1", port }],
           ...(hosts && { outboundService: { type: "fetcher", handler: typeof hosts === "function" ? hosts : (request) => forward(request, hosts) } }),
         },
-      })),
+      })), marker()],
     };
   }
 }
@@ -194,6 +228,25 @@ class RunningWorker {
 /** The names of so many Workers; the first is the one whose Durable Objects all use. */
 const nameEach = (isolates = 1) =>
   Array.from({ length: isolates.length ?? isolates }, (_, index) => (index === 0 ? NAME : `${NAME}-${index}`));
+
+/** The Worker that writes a line of its own between those of the others. */
+const marker = () => ({
+  config: {
+    name: MARKER,
+    compatibilityDate: COMPATIBILITY_DATE,
+    manifest: {
+      mainModule: "marker.js",
+      modulesRoot: BUILD,
+      modules: {
+        "marker.js": {
+          type: "esm",
+          contents: "export default { async fetch(request) { console.log(await request.text()); return new Response(); } };",
+        },
+      },
+    },
+  },
+  dev: { unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] },
+});
 
 /** Bindings with these values; strings stay strings, the rest is JSON. */
 const variables = (values) =>
