@@ -32,18 +32,23 @@ function token(alg, i, more) {
 /** So many distinct genuine tokens. */
 export const tokens = (alg, count) => Array.from({ length: count }, (_, i) => token(alg, i));
 
-/** A function that returns the headers of so many requests to a URL, each with a proof of its own, for `count` distinct tokens that are bound to a key (DPoP). */
+/** How many clients share the bound tokens: an isolate remembers 4,096 proofs of each. */
+const CLIENTS = 8;
+
+/** A function that returns the headers of so many requests to a URL, each with a proof of its own, for `count` distinct tokens that are bound to a client's key (DPoP). */
 export function boundRequests(count) {
-  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const { crv, kty, x, y } = publicKey.export({ format: "jwk" });
-  const jkt = createHash("sha256").update(JSON.stringify({ crv, kty, x, y })).digest("base64url");
-  const bound = Array.from({ length: count }, (_, i) => token("RS256", i, { cnf: { jkt } }));
-  const header = { alg: "ES256", typ: "dpop+jwt", jwk: { kty, crv, x, y } };
+  const clients = Array.from({ length: CLIENTS }, () => {
+    const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const { crv, kty, x, y } = publicKey.export({ format: "jwk" });
+    const jkt = createHash("sha256").update(JSON.stringify({ crv, kty, x, y })).digest("base64url");
+    return { key: privateKey, jkt, header: { alg: "ES256", typ: "dpop+jwt", jwk: { kty, crv, x, y } } };
+  });
+  const bound = Array.from({ length: count }, (_, i) => ({ ...clients[i % CLIENTS], text: token("RS256", i, { cnf: { jkt: clients[i % CLIENTS].jkt } }) }));
   return (htu, amount) =>
     Array.from({ length: amount }, (_, i) => {
-      const text = bound[i % count];
+      const { key, header, text } = bound[i % count];
       const payload = { jti: randomBytes(16).toString("base64url"), htm: "GET", htu, iat: nowSeconds(), ath: createHash("sha256").update(text).digest("base64url") };
-      return { authorization: `DPoP ${text}`, dpop: makeToken({ header, payload, key: privateKey }) };
+      return { authorization: `DPoP ${text}`, dpop: makeToken({ header, payload, key }) };
     });
 }
 

@@ -25,7 +25,7 @@ report() {
 
 # up_to_date FOLDER CRATE: whether the last build into it began after every change of its sources.
 up_to_date() {
-  [[ -f $1/.built && -z "$(find Cargo.toml Cargo.lock rust-toolchain.toml src rsa "$2" scripts/build.sh scripts/bundle-worker.mjs scripts/env.sh \
+  [[ -f $1/.built && -z "$(find Cargo.toml Cargo.lock rust-toolchain.toml src rsa "$2" scripts/build.sh scripts/bundle-worker.mjs scripts/env.sh scripts/glue \
     -newer "$1/.built" -print -quit)" ]]
 }
 

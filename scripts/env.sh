@@ -7,15 +7,15 @@ EDGEWARD_CACHE="${EDGEWARD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/edgeward}"
 export EDGEWARD_ROOT EDGEWARD_CACHE
 
 # The tools that Cargo builds, and the Node release that is installed where the one on PATH is too old.
-WASM_BINDGEN_VERSION=0.2.130 # must equal the wasm-bindgen version in Cargo.lock
+GLUE_VERSION="$(cd "$EDGEWARD_ROOT/scripts/glue" && cat Cargo.toml Cargo.lock src/main.rs | cksum | cut -d ' ' -f 1)" # its sources
 CARGO_DENY_VERSION=0.20.2
 NODE_MINIMUM="22.12.0" # required by wrangler; package.json says the same
 NODE_VERSION=24
 
 rust_tool_root() { printf '%s/rust/%s-%s' "$EDGEWARD_CACHE" "$1" "$2"; }
 
-export WASM_BINDGEN_BIN CARGO_DENY_BIN WASM_OPT_BIN ESBUILD_BIN
-WASM_BINDGEN_BIN="$(rust_tool_root wasm-bindgen-cli "$WASM_BINDGEN_VERSION")/bin/wasm-bindgen"
+export GLUE_BIN CARGO_DENY_BIN WASM_OPT_BIN ESBUILD_BIN
+GLUE_BIN="$(rust_tool_root edgeward-glue "$GLUE_VERSION")/bin/edgeward-glue"
 CARGO_DENY_BIN="$(rust_tool_root cargo-deny "$CARGO_DENY_VERSION")/bin/cargo-deny"
 WASM_OPT_BIN="$EDGEWARD_ROOT/node_modules/.bin/wasm-opt"
 ESBUILD_BIN="$EDGEWARD_ROOT/node_modules/.bin/esbuild"
@@ -120,7 +120,7 @@ fi
 WASM_SMALL="-C llvm-args=-inline-threshold=5" WASM_RELAXED="-C target-feature=+simd128,+relaxed-simd"
 
 # wasm_glue MODULE NAME FOLDER: leaves FOLDER/NAME.js, the glue of wasm-bindgen, and FOLDER/NAME_bg.wasm.
-wasm_glue() { "$WASM_BINDGEN_BIN" --target web --omit-default-module-path --out-name "$2" --out-dir "$3" "$1"; }
+wasm_glue() { "$GLUE_BIN" "$1" "$2" "$3"; }
 
 # wasm_optimize LEVEL MODULE OUTPUT [OPTION ...], with the features that rustc emits by default, and SIMD.
 wasm_optimize() {

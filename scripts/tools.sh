@@ -51,21 +51,17 @@ rust_components() {
   fi
 }
 
-# rust_tool NAME VERSION BINARY WHY: builds a tool from crates.io with its own lock file, once per user and version. A mirror that
-# lags behind may lack a version of that file: then the dependencies are resolved to what it has.
+# rust_tool NAME VERSION BINARY WHY SOURCE: builds a tool with its own lock file, once per user and version. SOURCE: as `cargo install` takes it.
 rust_tool() {
   local name=$1 version=$2 binary=$3 why=$4 root target quiet=()
   [[ -x $binary ]] && return
   root="$(rust_tool_root "$name" "$version")"
   target="$EDGEWARD_CACHE/target/$name-$version"
-  say "building $name $version from crates.io ($why); this takes a few minutes, once; it is stored in $root"
+  say "building $name $version ($why); this takes some minutes, once; it is stored in $root"
   # The target folder stays until the tool is installed: an interrupted build resumes.
   [[ -t 2 ]] || quiet=(--quiet) # a terminal shows progress; a log needs no list of 300 crates
-  local install=(cargo install ${quiet[@]+"${quiet[@]}"} --target-dir "$target" --root "$root" "$name@$version")
-  retry "${install[@]}" --locked || {
-    say "the versions in its lock file cannot be used; resolving its dependencies anew"
-    retry "${install[@]}" || fail "$name $version could not be built"
-  }
+  CARGO_TARGET_DIR="$target" retry cargo install --locked ${quiet[@]+"${quiet[@]}"} --root "$root" "${@:5}" ||
+    fail "$name $version could not be built"
   rm -rf "$target"
 }
 
@@ -108,7 +104,8 @@ case "$purpose" in
 esac
 [[ $purpose == build ]] || rust_components
 npm_packages
-rust_tool wasm-bindgen-cli "$WASM_BINDGEN_VERSION" "$WASM_BINDGEN_BIN" "generates the JavaScript side of the wasm modules"
+rust_tool edgeward-glue "$GLUE_VERSION" "$GLUE_BIN" "generates the JavaScript side of the wasm modules" --path scripts/glue
 if [[ $purpose == test ]]; then
-  rust_tool cargo-deny "$CARGO_DENY_VERSION" "$CARGO_DENY_BIN" "checks licences, sources and advisories of the dependencies"
+  rust_tool cargo-deny "$CARGO_DENY_VERSION" "$CARGO_DENY_BIN" "checks licences, sources and advisories of the dependencies" \
+    "cargo-deny@$CARGO_DENY_VERSION"
 fi
