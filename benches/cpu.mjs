@@ -58,7 +58,9 @@ const loginConfig = {
   ],
 };
 
-const pool = tokens("RS256", POOL).map((token) => ({ authorization: `Bearer ${token}` }));
+/** The id that the platform gives a request: with it, events are JSON. */
+const RAY = { "cf-ray": "8f1c2d3e4a5b6c7d-AMS" };
+const pool = tokens("RS256", POOL).map((token) => ({ authorization: `Bearer ${token}`, ...RAY }));
 
 const bound = boundRequests(POOL);
 
@@ -67,7 +69,7 @@ const payload = JSON.parse(Buffer.from(pool[0].authorization.split(".")[1], "bas
 const { aud, scope, exp } = payload;
 const login = { issuer: ISSUER, clientId: loginConfig.authorizer.client_id, audience: [AUDIENCE] };
 const held = session({ claims: payload, rights: { aud, scope, exp }, at: pool[0].authorization.slice("Bearer ".length) });
-const inSession = [{ cookie: sessionCookie(SECRET, HOST, login, held) }];
+const inSession = [{ cookie: sessionCookie(SECRET, HOST, login, held), ...RAY }];
 
 /** Sends a round of requests, each connection its own share of the tokens. `refusable`: the Worker may refuse them all. */
 async function load({ worker, given, path = PATH, refusable = false, amount = REQUESTS }) {
@@ -170,12 +172,11 @@ async function contenders() {
       }
       if (name === "dpop") {
         // Every round with proofs of its own.
-        series.push({ id: "cpu.dpop.distinct", worker, amount: PROOFS, get given() { return bound(worker.url + PATH, PROOFS); } });
+        series.push({ id: "cpu.dpop.distinct", worker, amount: PROOFS, get given() { return bound(worker.url + PATH, PROOFS).map((headers) => ({ ...headers, ...RAY })); } });
         continue;
       }
       if (name === "recorded") {
-        // With an id, as the platform gives one: events are JSON.
-        series.push({ id: "cpu.recorded.repeated", worker, given: [{ ...pool[0], "cf-ray": "8f1c2d3e4a5b6c7d-AMS" }] });
+        series.push({ id: "cpu.recorded.repeated", worker, given: pool.slice(0, 1) });
         continue;
       }
       series.push({ id: `cpu.${name}.repeated`, worker, given: pool.slice(0, 1) });

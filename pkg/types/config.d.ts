@@ -451,7 +451,7 @@ export interface ServiceConfig {
 export interface RespondConfig {
   /** Status of the answer. Default: `200`. */
   status?: number | `${number}` | Placeholder;
-  /** Headers of the answer, as for `http_proxy`. Default: `{}`. */
+  /** Headers of the answer, as for `http_proxy`. On a private route, none lets a shared cache store it. Default: `{}`. */
   headers?: Readonly<Record<string, string>>;
   /** Text, or JSON to answer with. */
   body?: string | object;

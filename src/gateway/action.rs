@@ -5,13 +5,14 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::caching::kept_private;
 use super::forward::{Destination, Forward};
 use super::headers::HeaderTemplates;
 use super::route::{Auth, ForwardOptions, Integration, LoginStep};
 use super::status::Status;
 use super::{Answer, Caller, MatchedRequest, bad_path};
 use crate::http::path::{Reading, RequestPath};
-use crate::http::{PRIVATE, Reply, RequestHead};
+use crate::http::{Reply, RequestHead};
 use crate::oidc::RelyingParty;
 use crate::text::concat;
 
@@ -94,10 +95,7 @@ impl<'g> MatchedRequest<'g> {
             let media_type = if is_json { "application/json" } else { "text/plain; charset=utf-8" };
             reply = reply.with("content-type", media_type);
         }
-        if self.route.auth != Auth::None && reply.header("cache-control").is_none() {
-            reply = reply.with("cache-control", PRIVATE);
-        }
-        reply
+        if self.route.auth == Auth::None { reply } else { kept_private(reply) }
     }
 
     fn forward(

@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::caching::{TARGETED_CACHE_CONTROL, is_kept_private};
 use super::cors::{CORS_HEADERS, CorsHeaders};
 use super::route::ForwardOptions;
 use super::sender::{NONCE, PROOF};
@@ -109,19 +110,6 @@ const OBSERVED: &str = "x-edgeward-observed";
 
 const SWITCHING_PROTOCOLS: u16 = 101;
 
-/// Headers that some shared caches use instead of `Cache-Control` (RFC 9213).
-const TARGETED_CACHE_CONTROL: [&str; 9] = [
-    "cdn-cache-control",
-    "cloudflare-cdn-cache-control",
-    "surrogate-control",
-    "x-accel-expires",
-    "akamai-cache-control",
-    "edge-control",
-    "netlify-cdn-cache-control",
-    "vercel-cdn-cache-control",
-    "x-litespeed-cache-control",
-];
-
 impl<'g> Forward<'g> {
     pub(super) fn new(
         gateway: &'g Gateway,
@@ -214,13 +202,7 @@ impl<'g> Forward<'g> {
         if self.is_private {
             edits.extend(TARGETED_CACHE_CONTROL.map(HeaderEdit::Remove));
         }
-        // With a quoted value, a directive restricts some fields only, and a comma may be part of it (RFC 9111 §5.2.2.7).
-        let unquoted = cache_control.filter(|value| !value.contains('"')).unwrap_or_default();
-        let is_already_private = unquoted.split(',').any(|directive| {
-            let directive = directive.trim();
-            directive.eq_ignore_ascii_case("private") || directive.eq_ignore_ascii_case("no-store")
-        });
-        if self.is_never_stored || self.is_private && !is_already_private {
+        if self.is_never_stored || self.is_private && !is_kept_private(cache_control) {
             edits.push(HeaderEdit::Set("cache-control".into(), PRIVATE.into()));
         }
         edits.extend(set_cookies);

@@ -4,6 +4,7 @@
 
 mod action;
 mod agreement;
+mod caching;
 mod config;
 mod cors;
 mod customer_edge;

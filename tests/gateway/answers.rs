@@ -270,6 +270,10 @@ fn no_cache_stores_responses_to_a_session() {
                 let what = format!("{method} {target} {headers:?}");
                 assert_eq!(reply.status, status, "{what}: {}", reply.body);
                 assert_eq!(values(&reply, "cache-control"), ["private, no-store"], "{what}");
+                assert!(
+                    ["cdn-cache-control", "surrogate-control"].iter().all(|name| reply.header(name).is_none()),
+                    "{what}"
+                );
                 let cookies = values(&reply, "set-cookie");
                 assert_eq!(cookies.len(), usize::from(is_written), "{what}");
                 assert!(cookies.iter().all(|line| line.starts_with(&format!("{COOKIE}=1."))), "{what}");
@@ -278,13 +282,16 @@ fn no_cache_stores_responses_to_a_session() {
         // A public route ignores credentials, and a route's own header wins.
         let public = reply(&gateway, "GET", "/public", &[("cookie", &cookie)]);
         assert_eq!(values(&public, "cache-control"), ["public, max-age=60"]);
+        assert_eq!(values(&public, "cdn-cache-control"), ["public"]);
         assert!(public.header("set-cookie").is_none());
     }
+    // As an answer of an origin: its own directives stay where they keep shared caches out.
     let bearer = bearer(&token());
-    assert_eq!(
-        values(&reply(&gateway, "GET", "/cached", &[("authorization", &bearer)]), "cache-control"),
-        ["public, max-age=60"]
-    );
+    for (target, expected) in [("/cached", "private, no-store"), ("/page", "private, max-age=5")] {
+        let reply = reply(&gateway, "GET", target, &[("authorization", &bearer)]);
+        assert_eq!(values(&reply, "cache-control"), [expected], "{target}");
+        assert!(["cdn-cache-control", "surrogate-control"].iter().all(|name| reply.header(name).is_none()), "{target}");
+    }
 }
 
 #[test]

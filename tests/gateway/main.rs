@@ -84,11 +84,12 @@ fn config() -> Value {
                 "type": "service", "binding": "BACKEND" } },
             { "method": "ANY", "path": "/private-service/{*rest}", "integration": {
                 "type": "service", "binding": "OTHER", "headers": { "X-User": "$claims.sub" } } },
-            { "method": "GET", "path": "/cached", "integration": {
-                "type": "respond", "headers": { "Cache-Control": "public, max-age=60" }, "body": "cached" } },
+            { "method": "GET", "path": "/cached", "integration": { "type": "respond", "body": "cached", "headers": {
+                "Cache-Control": "public, max-age=60", "CDN-Cache-Control": "public", "Surrogate-Control": "max-age=60" } } },
             { "method": "GET", "path": "/public", "auth": "none", "integration": {
-                "type": "respond", "headers": { "Cache-Control": "public, max-age=60" }, "body": "public" } },
-            { "method": "GET", "path": "/page", "integration": { "type": "respond", "body": { "is": "page" } } },
+                "type": "respond", "headers": { "Cache-Control": "public, max-age=60", "CDN-Cache-Control": "public" }, "body": "public" } },
+            { "method": "GET", "path": "/page", "integration": {
+                "type": "respond", "headers": { "Cache-Control": "private, max-age=5" }, "body": { "is": "page" } } },
             { "method": "GET", "path": "/admin", "scopes": ["admin"], "integration": { "type": "respond" } },
             { "method": "GET", "path": "/editor", "scopes": ["edit"], "on_forbidden": "/sorry", "integration": {
                 "type": "respond" } },

@@ -100,7 +100,7 @@ section! {
     pub(super) struct RespondConfig {
         /// Status of the answer.
         status: Whole<200, 599> = 200_u32;
-        /// Headers of the answer, as for `http_proxy`.
+        /// Headers of the answer, as for `http_proxy`. On a private route, none lets a shared cache store it.
         headers: Headers = [];
         /// Text, or JSON to answer with.
         body: Body;
