@@ -65,21 +65,24 @@ build_worker() {
   report build/index.js build/index_bg.wasm
 }
 
+# npm_module NAME RUSTFLAGS
+npm_module() {
+  local folder="${CARGO_TARGET_DIR:-target}/$1"
+  bindgen edgeward-npm "$folder" "${*:2}"
+  # The exports of the glue, and with them the import that they need: some bundlers resolve the imports of a module.
+  wasm_optimize '--remove-exports=__*' "$folder/out/edgeward_bg.wasm" "$folder/out/edgeward_bg.wasm"
+  optimize -O3 "$folder/out/edgeward_bg.wasm"
+}
+
 build_npm() {
-  local out=pkg/wasm began build folder="${CARGO_TARGET_DIR:-target}"
+  local out=pkg/wasm began folder="${CARGO_TARGET_DIR:-target}"
   if up_to_date "$out" bindings/npm; then
     say "the wasm modules of the npm package are up to date"
     return
   fi
   say "the wasm modules of the npm package"
   began="$(mktemp)"
-  bindgen edgeward-npm "$folder/npm-baseline" ""
-  bindgen edgeward-npm "$folder/npm-simd" "$WASM_RELAXED"
-  for build in npm-baseline npm-simd; do
-    # The exports of the glue, and with them the import that they need: some bundlers resolve the imports of a module.
-    wasm_optimize '--remove-exports=__*' "$folder/$build/out/edgeward_bg.wasm" "$folder/$build/out/edgeward_bg.wasm"
-    optimize -O3 "$folder/$build/out/edgeward_bg.wasm"
-  done
+  together "npm_module npm-baseline" "npm_module npm-simd $WASM_RELAXED"
   rm -rf "$out"
   cp -r "$folder/npm-baseline/out" "$out"
   cp "$folder/npm-simd/out/edgeward_bg.wasm" "$out/edgeward_simd_bg.wasm"
@@ -108,15 +111,14 @@ build_cli() {
 (($#)) || set -- worker npm cli
 for part in "$@"; do
   case "$part" in
-    worker) build_worker ;;
-    npm) build_npm ;;
-    cli) build_cli ;;
+    worker | npm | cli) ;;
     *)
       say "error: there is no part named $part"
       exit 2
       ;;
   esac
 done
+together "${@/#/build_}"
 
 # The package contains all of them: it is assembled once they exist.
 if [[ -s build/index_bg.wasm && -s pkg/wasm/edgeward_simd_bg.wasm && -s pkg/wasm-cli/edgeward_bg.wasm ]]; then

@@ -119,6 +119,21 @@ fi
 # shellcheck disable=SC2034
 WASM_SMALL="-C llvm-args=-inline-threshold=5" WASM_RELAXED="-C target-feature=+simd128,+relaxed-simd"
 
+# together COMMAND ...: runs commands at once, and fails if one does: most of a build of a wasm module keeps one processor busy.
+together() (
+  # Several progress bars would overwrite each other.
+  if (($# > 1)); then export CARGO_TERM_PROGRESS_WHEN=never; fi
+  set -e
+  local command jobs=() failed=0
+  for command in "$@"; do
+    # shellcheck disable=SC2086 # words
+    $command &
+    jobs+=($!)
+  done
+  for command in "${jobs[@]}"; do wait "$command" || failed=1; done
+  return "$failed"
+)
+
 # wasm_glue MODULE NAME FOLDER: leaves FOLDER/NAME.js, the glue of wasm-bindgen, and FOLDER/NAME_bg.wasm.
 wasm_glue() { "$GLUE_BIN" "$1" "$2" "$3"; }
 

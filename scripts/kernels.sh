@@ -12,18 +12,21 @@ folder="$(cd "$folder" && pwd)"
 flags="--cfg edgeward_emulate_fma"
 # The instruction instead of a function of the C library: a tenth of the time.
 if [[ $(uname -m) == x86_64 ]] && grep -qw fma /proc/cpuinfo 2>/dev/null; then flags+=" -C target-feature=+fma"; fi
-RUSTFLAGS="$flags" cargo build --quiet --locked --release --package edgeward-kernels --bin differential --target-dir "$folder/native"
-cp "$folder/native/release/differential" "$folder/differential"
+differential() {
+  RUSTFLAGS="$flags" \
+    cargo build --quiet --locked --release --package edgeward-kernels --bin differential --target-dir "$folder/native"
+  cp "$folder/native/release/differential" "$folder/differential"
+}
 
 # module NAME RUSTFLAGS
 module() {
   local target=wasm32-unknown-unknown
-  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$2" \
+  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="${*:2}" \
     cargo build --quiet --locked --release --package edgeward-kernels --lib --target "$target" --target-dir "$folder/$1"
   wasm_glue "$folder/$1/$target/release/edgeward_kernels.wasm" kernels "$folder/$1/out"
   wasm_optimize -O3 "$folder/$1/out/kernels_bg.wasm" "$folder/$1.wasm" --strip-debug --strip-producers
 }
-module baseline "$WASM_SMALL"
-module relaxed "$WASM_SMALL $WASM_RELAXED"
+
+together differential "module baseline $WASM_SMALL" "module relaxed $WASM_SMALL $WASM_RELAXED"
 
 printf '%s\n' "$folder"

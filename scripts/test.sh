@@ -6,7 +6,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
 
-STEPS=(format lints native features fuzz no_std docs package dependencies build kernels node blackbox npm)
+# Steps with a plus run at once: they mostly compile, each into a target folder of its own.
+STEPS=(format lints+build native features+fuzz no_std docs package dependencies kernels node blackbox npm)
 CHECKS=(format clippy unit texts)
 BINDINGS=(edgeward-worker edgeward-npm edgeward-cli edgeward-kernels)
 
@@ -101,8 +102,8 @@ step_node() {
   EDGEWARD_CHROMIUM="$(chromium)"
   EDGEWARD_CANAILLE="$(canaille)"
   [[ -n $EDGEWARD_CANAILLE ]] || not_run canaille "there is no python3 with venv that can install it"
-  # Two files at once: each mostly waits.
-  node --test --test-concurrency=2 --test-reporter=spec --test-reporter-destination=stdout \
+  # Three files at once: each mostly waits.
+  node --test --test-concurrency=3 --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$output/tap" 'tests/node/*.test.mjs'
 }
 
@@ -148,12 +149,31 @@ count_npm() {
   add $(awk '/^[0-9]+ passed, [0-9]+ failed$/ { p = $1; f = $3 } END { print p + 0, f + 0, 0 }' "$1")
 }
 
+# execute STEP: a step is a process of its own, so that its first failing command ends it. Leaves its status and its seconds.
+execute() {
+  local step=$1 started=$SECONDS status=0
+  "$0" --step "$step" "$output" 2>&1 | tee "$output/$step" || status=$?
+  printf '%d %d\n' "$status" "$((SECONDS - started))" >"$output/$step.end"
+}
+
+# run STEP[+STEP ...]: the output of the first step is seen while it runs, those of the others once it has ended.
 run() {
-  local step=$1 started=$SECONDS before=$failed skipped_before=$skipped status=0 took reason reasons=()
-  printf '\n== %s ==\n' "$step"
-  # A step is a process of its own, so that its first failing command ends it.
-  ("$0" --step "$step" "$output") 2>&1 | tee "$output/$step" || status=$?
-  took=$((SECONDS - started))
+  local steps=() step
+  IFS=+ read -r -a steps <<<"$1"
+  for step in "${steps[@]:1}"; do execute "$step" >/dev/null & done
+  printf '\n== %s ==\n' "${steps[0]}"
+  execute "${steps[0]}"
+  wait
+  for step in "${steps[@]:1}"; do
+    printf '\n== %s ==\n' "$step"
+    cat "$output/$step"
+  done
+  for step in "${steps[@]}"; do evaluate "$step"; done
+}
+
+evaluate() {
+  local step=$1 before=$failed skipped_before=$skipped status took reason reasons=()
+  read -r status took <"$output/$step.end"
   case "$step" in
     native | features | unit) count_native "$output/$step" ;;
     kernels) count_node "$output/kernels.tap" ;;
@@ -191,9 +211,9 @@ if [[ ${1:-} == --check ]]; then
   set -- "${CHECKS[@]}"
 fi
 (($#)) || set -- "${STEPS[@]}"
-for step in "$@"; do
+for step in ${@//+/ }; do
   declare -F "step_$step" >/dev/null || {
-    echo "test: unknown step: $step; the steps are: ${STEPS[*]}" >&2
+    echo "test: unknown step: $step; the steps are: ${STEPS[*]//+/ }" >&2
     exit 2
   }
 done
