@@ -254,7 +254,7 @@ impl ClaimRule {
         parts.extend(self.prefix.as_ref().map(|prefix| concat(&["a value that begins with ", prefix])));
         parts.extend((!self.not.is_empty()).then(|| concat(&["none of ", &self.not.join(", ")])));
         let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
-        if parts.is_empty() { "any value".into() } else { parts.join(", and ") }
+        parts.join(", and ")
     }
 }
 

@@ -240,6 +240,25 @@ fn moved_endpoints_are_found_within_the_hour() {
 }
 
 #[test]
+fn a_provider_that_signs_id_tokens_otherwise_is_named_in_the_log() {
+    for (advertised, line) in [
+        (
+            json!(["ES256", "HS256"]),
+            Some(
+                "algorithms_differ: the provider signs ID tokens with ES256, HS256; authorizer.algorithms accepts RS256",
+            ),
+        ),
+        (json!(["HS256", "RS256"]), None),
+        (json!([]), None),
+    ] {
+        let deployment = Deployment::discovering();
+        deployment.provider.set().metadata = json!({ "id_token_signing_alg_values_supported": advertised });
+        deployment.fetch(Request::get("/login"));
+        assert_eq!(deployment.lines().iter().map(String::as_str).collect::<Vec<_>>(), Vec::from_iter(line));
+    }
+}
+
+#[test]
 fn an_unusable_discovery_document_does_not_stop_logins() {
     let unusable = || Ok(ok_json(&json!({ "issuer": ISSUER, "jwks_uri": format!("{ISSUER}jwks") }).to_string()));
     let begins = |deployment: &Deployment| deployment.fetch(Request::get("/login").page()).status == 302;

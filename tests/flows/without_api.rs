@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::support::browser::{Browser, Request};
 use crate::support::deployment::{COOKIE, Deployment, config, oidc_config, with};
 use crate::support::provider::{Endpoint, form};
-use crate::support::{AUDIENCE, Mint, key_a};
+use crate::support::{AUDIENCE, ISSUER, Mint, key_a};
 
 /// Removes the audience, and the routes that need one.
 fn without_audience(mut config: Value) -> Value {
@@ -277,4 +277,24 @@ fn a_site_with_only_a_callback_has_a_login_of_its_own() {
 fn a_site_with_a_login_route_has_no_other() {
     let deployment = Deployment::of(&without_audience(config()));
     assert_eq!(deployment.fetch(Request::get("/.well-known/edgeward/login").page()).status, 404);
+}
+
+#[test]
+fn an_administrator_revokes_sessions_by_their_issuer() {
+    let revoke = json!({
+        "method": "POST", "path": "/revoke", "roles": ["admin"], "integration": { "type": "revoke" }
+    });
+    let mut config = with_routes(without_audience(config()), &[revoke]);
+    config["authorizer"]["roles_claim"] = json!("roles");
+    let deployment = Deployment::of(&config);
+    deployment.provider.set().id = std::rc::Rc::new(|id| id.claim("roles", json!(["admin"])));
+    deployment.shared(|shared| shared.are_bound = true);
+    let mut browser = deployment.logged_in();
+    for (issuer, status) in [("https://elsewhere.example/", 400), (ISSUER, 204)] {
+        let body = json!({ "jti": "t-1", "iss": issuer }).to_string();
+        deployment.shared(|shared| shared.bodies.push_back(body.into()));
+        let request = Request::post("/revoke").header("content-type", "application/json").script();
+        let response = deployment.send(&mut browser, request);
+        assert_eq!(response.status, status, "{issuer}: {}", response.body);
+    }
 }

@@ -5,7 +5,7 @@ use edgeward::http::RequestHead;
 use serde_json::json;
 
 use crate::support::host::VirtualHost;
-use crate::support::{ISSUER, NOW};
+use crate::support::{AUDIENCE, ISSUER, Mint, NOW};
 use crate::{Headers, Login, ORIGIN, config, keys, token};
 
 /// Returns a gateway with introspection, revocations and routes that send tokens of their own to upstreams.
@@ -13,12 +13,22 @@ fn gateway() -> Gateway {
     let mut config = config();
     config["authorizer"]["introspection"] = json!({ "endpoint": "https://tenant.example.com/introspect" });
     config["authorizer"]["issuers"] = json!([{ "issuer": "https://other.example/", "jwks": keys() }]);
+    config["authorizer"]["roles_claim"] = json!("roles");
     let paths = config["paths"].as_array_mut().unwrap();
     paths.push(
         json!({ "method": "POST", "path": "/revoke", "scopes": ["revoke"], "integration": { "type": "revoke" } }),
     );
     let exchange = json!({ "exchange": { "audience": "https://orders.example" } });
     let m2m = json!({ "m2m": { "audience": "https://orders.example", "scope": "read:orders" } });
+    let rights = json!({
+        "audience": AUDIENCE, "organizations": ["acme", "org_2"],
+        "scopes": { "all": ["read:items", "write:items"], "any": ["a", "b"] }, "permissions": { "any": ["p", "q"] },
+        "roles": ["editor"],
+        "claims": {
+            "tenant": "gold", "email_verified": true, "team": { "any": ["x", "y"], "not": ["z"] },
+            "mail": { "prefix": "a@", "all": ["a@example.com"] }
+        }
+    });
     for (path, auth, more, upstream) in [
         ("/m2m", "required", json!({}), &m2m),
         ("/m2m/scope", "required", json!({ "scopes": ["missing"] }), &m2m),
@@ -26,6 +36,7 @@ fn gateway() -> Gateway {
         ("/exchange", "required", json!({}), &exchange),
         ("/exchange/optional", "optional", json!({}), &exchange),
         ("/observed", "required", json!({ "observe": true }), &json!(null)),
+        ("/rights", "required", rights, &json!(null)),
     ] {
         let mut integration = json!({ "type": "http_proxy", "url": "https://origin.example" });
         if !upstream.is_null() {
@@ -114,4 +125,43 @@ fn a_token_for_the_upstream_is_left_to_the_provider_where_one_would_be_requested
 fn a_route_that_only_observes_is_told_apart() {
     let observes = |target: &str| explain(target, &[]).route.map(|route| route.only_observes);
     assert_eq!((observes("/observed"), observes("/m2m/open")), (Some(true), Some(false)));
+}
+
+/// A requirement: its name, what it expects, and what the token has.
+type Shown = (&'static str, &'static str, &'static str);
+
+/// Returns what is shown of the requirements of `/rights`, and the first failure.
+fn rights(token: &Mint) -> (Vec<(String, String, String)>, Option<String>) {
+    let explanation = with_token("/rights", &token.text());
+    let first = explanation.checks.iter().position(|check| check.name == "audience").unwrap();
+    let failure = explanation.checks[first..].iter().find_map(|check| Some(check.failure.clone()?.0));
+    let shown = explanation.checks[first..].iter();
+    (shown.map(|check| (check.name.clone(), check.expected.clone(), check.found.clone())).collect(), failure)
+}
+
+const FITTING: [Shown; 9] = [
+    ("audience", AUDIENCE, AUDIENCE),
+    ("organization", "any of acme, org_2", "org_2"),
+    ("scopes", "read:items, write:items, and any of a, b", "read:items, write:items, b"),
+    ("permissions", "any of p, q", r#"["q"]"#),
+    ("roles", "editor", r#"["editor"]"#),
+    ("email_verified", "true", "true"),
+    ("mail", "a@example.com, and a value that begins with a@", "a@example.com"),
+    ("team", "any of x, y, and none of z", "x"),
+    ("tenant", "gold", "gold"),
+];
+
+#[test]
+fn each_requirement_is_shown_with_what_it_expects_and_what_the_token_has() {
+    let fitting = token()
+        .claim("org_id", "org_2")
+        .claim("scope", "read:items write:items b")
+        .claim("permissions", json!(["q"]))
+        .claim("roles", json!(["editor"]))
+        .claim("tenant", "gold")
+        .claim("email_verified", true)
+        .claim("team", "x")
+        .claim("mail", "a@example.com");
+    let owned = |(name, expected, found): &Shown| (name.to_string(), expected.to_string(), found.to_string());
+    assert_eq!(rights(&fitting), (FITTING.iter().map(owned).collect(), None));
 }

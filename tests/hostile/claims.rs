@@ -391,9 +391,23 @@ fn a_policy_without_issuer_audience_or_algorithm_cannot_be_made() {
     assert_eq!(Policy::access_token(ISSUER, [""], all).unwrap_err(), InvalidPolicy::NoAudience);
     assert_eq!(Policy::access_token(ISSUER, [AUDIENCE, ""], all).unwrap_err(), InvalidPolicy::NoAudience);
     assert_eq!(Policy::access_token(ISSUER, [AUDIENCE], &[]).unwrap_err(), InvalidPolicy::NoAlgorithms);
+    for clients in [&none[..], &[""], &["app", ""]] {
+        let policy = Policy::access_token_without_audience(ISSUER, clients.iter().copied(), all);
+        assert_eq!(policy.unwrap_err(), InvalidPolicy::NoClient);
+    }
     assert_eq!(Policy::id_token("", CLIENT, all).unwrap_err(), InvalidPolicy::NoIssuer);
     assert_eq!(Policy::id_token(ISSUER, "", all).unwrap_err(), InvalidPolicy::NoAudience);
     assert_eq!(Policy::id_token(ISSUER, CLIENT, &[]).unwrap_err(), InvalidPolicy::NoAlgorithms);
+    for (error, text) in [
+        (InvalidPolicy::NoIssuer, "issuer must not be empty"),
+        (InvalidPolicy::NoAudience, "at least one audience is required, and none may be empty"),
+        (InvalidPolicy::NoClient, "without an audience, at least one client is required, and none may be empty"),
+    ] {
+        assert_eq!(error.to_string(), text);
+    }
+    for error in [InvalidPolicy::NoAlgorithms, InvalidPolicy::ClockSkewTooLarge] {
+        assert!(!error.to_string().is_empty());
+    }
 }
 
 #[test]

@@ -139,6 +139,10 @@ fn an_id_token_is_recognised_and_reported_as_such() {
     assert_eq!(error, wrong_audience(AudienceHint::LoginClient));
     assert!(!error.to_string().contains("ID token"), "some access tokens have this audience, too: {error}");
     assert_eq!(refusal(&access_policy(), &key_a().set(), &bare), wrong_audience(AudienceHint::None));
+    let elsewhere = Mint::access(key_a()).claim("aud", "elsewhere").text();
+    let expected =
+        VerifyError::AudienceMismatch { mismatch: mismatch(&[AUDIENCE], &["elsewhere"]), hint: AudienceHint::None };
+    assert_eq!(refusal(&named, &key_a().set(), &elsewhere), expected, "neither the API's nor the client's");
     let marked = Mint::id(key_a()).without("nonce").claim("token_use", "id").text();
     assert_eq!(refusal(&access_policy(), &key_a().set(), &marked), wrong_audience(AudienceHint::IdToken));
 }

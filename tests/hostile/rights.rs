@@ -3,7 +3,7 @@
 use edgeward::base64url;
 use edgeward::error::{AudienceHint, ClaimName, Forbidden, VerifyError};
 use edgeward::io::UnixTime;
-use edgeward::jwt::{Access, Algorithm, ClaimPath, ClaimRule, Policy, Requirements, Roles};
+use edgeward::jwt::{Access, Algorithm, Any, ClaimPath, ClaimRule, Policy, Requirements, Roles};
 use serde_json::{Value, json};
 use sha2::Digest as _;
 
@@ -358,6 +358,13 @@ fn a_policy_that_outlives_a_login_leaves_nonce_and_at_hash_to_its_caller() {
     let digest = crate::support::digest(Algorithm::Rs256.hash(), b"the access token");
     let with_hash = Mint::id(key_a()).claim("at_hash", base64url::encode(&digest[..16])).text();
     let token = verify(&policy, &key_a().set(), &with_hash).unwrap();
+    assert_eq!(token.check_nonce(NONCE), Ok(()));
+    assert_eq!(token.check_nonce("nonce-2"), Err(VerifyError::NonceMismatch));
+    assert_eq!(token.check_at_hash("the access token"), Ok(()));
+    assert_eq!(token.check_at_hash("another access token"), Err(VerifyError::AtHashMismatch));
+
+    let token = verify(&Policy::<Any>::from(policy.clone()), &key_a().set(), &with_hash).unwrap();
+    assert_eq!(token.header().as_json(), format!(r#"{{"alg":"RS256","kid":"{}","typ":"JWT"}}"#, key_a().kid));
     assert_eq!(token.check_nonce(NONCE), Ok(()));
     assert_eq!(token.check_nonce("nonce-2"), Err(VerifyError::NonceMismatch));
     assert_eq!(token.check_at_hash("the access token"), Ok(()));

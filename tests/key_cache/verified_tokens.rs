@@ -4,6 +4,7 @@ use edgeward::io::UnixTime;
 use edgeward::jwk::{JwkSet, KeyCache, KeySource};
 use edgeward::jwt::{Access, Requirements, VerifiedToken};
 use edgeward::{Verifier, limits};
+use serde_json::json;
 
 use crate::support::fixed_host::{FixedHost, at_once};
 use crate::support::host::Jobs;
@@ -221,4 +222,15 @@ fn a_stable_verdict_ends_when_keys_are_due_for_a_refresh_and_when_they_change() 
     world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
     assert_eq!(world.request(&Mint::access(key_b()).claim("exp", NOW + 86_400).text()), Verdict::Accepted);
     assert_eq!(world.verifier.stable_period(&text, world.now()), None);
+}
+
+#[test]
+fn a_verdict_on_a_bound_token_is_never_stable() {
+    let world = World::publishing([key_a()]);
+    let bound =
+        Mint::access(key_a()).claim("cnf", json!({ "jkt": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k" })).text();
+    let verified = world.run(world.verifier.verify_unconfirmed(&bound, &world.host));
+    assert!(verified.is_ok());
+    assert_eq!(world.verifier.stable_period(&bound, world.now()), None, "it passes with another proof each time");
+    assert_eq!(world.request(&bound), Verdict::Refused("token_sender_constrained"));
 }
