@@ -285,8 +285,9 @@ fn stricter<'r>(open: Vec<&'r Route>, closed: Vec<&'r Route>) -> Vec<&'r Route> 
     if open.is_empty() || closed.is_empty() {
         return open.into_iter().chain(closed).collect();
     }
-    // For GET, which all routes of this test accept.
+    // For GET, which all routes of this test accept. Of several routes there is none unless they have one policy.
     let rank = |routes: &[&Route]| -> Option<(u8, Option<&str>)> {
+        let first = routes.first()?.policy();
         let ranks: BTreeSet<_> = routes
             .iter()
             .map(|route| {
@@ -296,7 +297,7 @@ fn stricter<'r>(open: Vec<&'r Route>, closed: Vec<&'r Route>) -> Vec<&'r Route> 
                 )
             })
             .collect();
-        ranks.first().filter(|_| ranks.len() == 1).copied()
+        ranks.first().filter(|_| routes.iter().all(|route| route.policy() == first)).copied()
     };
     let demands_all =
         |one: (u8, Option<&str>), two: (u8, Option<&str>)| one.0 >= two.0 && (two.1.is_none() || one.1 == two.1);
@@ -466,12 +467,25 @@ fn random_path(rng: &mut Rng, routes: &[Route]) -> String {
     if path.starts_with('/') { path } else { format!("/{path}") }
 }
 
-#[test]
-fn no_protected_path_is_reached_through_a_public_route_and_unambiguous_paths_arrive_unchanged() {
-    let mut rng = Rng(20_261_125);
+/// Each share with other routes and paths.
+macro_rules! shares {
+    ($($name:ident)*) => { $(
+        #[test]
+        fn $name() {
+            super::no_protected_path_is_reached_through_a_public_route_and_unambiguous_paths_arrive_unchanged(stringify!($name));
+        }
+    )* };
+}
+
+mod no_protected_path_is_reached_through_a_public_route_and_unambiguous_paths_arrive_unchanged {
+    shares! { share_0 share_1 share_2 share_3 share_4 share_5 share_6 share_7 share_8 share_9 }
+}
+
+fn no_protected_path_is_reached_through_a_public_route_and_unambiguous_paths_arrive_unchanged(share: &str) {
+    let mut rng = Rng(20_261_125 + share.bytes().map(u64::from).sum::<u64>());
     let (mut pairs, mut over_budget, mut forwarded, mut challenged, mut ambiguous, mut unusual_and_forwarded) =
         (0, 0, 0, 0, 0, 0);
-    while pairs < 25_000 {
+    while pairs < 2_500 {
         let routes: Vec<Route> = (0..2 + rng.below(6)).map(|_| random_route(&mut rng)).collect();
         // Several routes of one pattern are one policy to the gateway; here each route is one.
         let shapes: BTreeSet<_> = routes.iter().map(|route| (&route.segments, route.has_rest)).collect();
@@ -519,10 +533,10 @@ fn no_protected_path_is_reached_through_a_public_route_and_unambiguous_paths_arr
     );
     assert!(
         over_budget < pairs / 50
-            && forwarded > 4000
-            && unusual_and_forwarded > 1000
-            && challenged > 2000
-            && ambiguous > 3000
+            && forwarded > 350
+            && unusual_and_forwarded > 80
+            && challenged > 150
+            && ambiguous > 250
     );
 }
 

@@ -11,6 +11,7 @@
 )]
 #![cfg(feature = "unicode")]
 
+mod agreement;
 mod answers;
 mod claims;
 mod customer_edge;
