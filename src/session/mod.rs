@@ -510,6 +510,7 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use alloc::string::String;
+    use alloc::sync::Arc;
     use alloc::vec::Vec;
 
     use super::{CookieShape, Cookies, LoginBinding, Rights, Sealer, Session, SessionCache, Sessions, Tokens};
@@ -582,6 +583,8 @@ mod tests {
         let mut cache = SessionCache::default();
         let cookie = sessions.to_cookies(&session(), &Cookies::default(), "a", &[1; 24], at(0)).unwrap();
         let cookie = header(&cookie);
+        let mut cached = || sessions.open_cached(&Cookies::new(&cookie), "a", at(0), &mut cache).remove(0);
+        assert!(Arc::ptr_eq(&cached(), &cached()), "it is opened once");
         let mut open = |text: &str, offset| {
             let opened = sessions.open_cached(&Cookies::new(text), "a", at(offset), &mut cache).len() == 1;
             assert_eq!(opened, sessions.open(&Cookies::new(text), "a", at(offset)).is_some(), "{offset}");
@@ -616,6 +619,18 @@ mod tests {
         assert!(opened.claims_at(at(39)).get("exp").is_none(), "protocol claims are not included");
         let refreshed = session().refreshed(session().claims().clone(), tokens(100));
         assert_eq!(refreshed.claims_at(at(0)).scopes().count(), 0, "an unverified token grants nothing");
+    }
+
+    #[test]
+    fn it_is_known_until_when_rights_are_granted_and_which_scope_was_stated_for_an_unverified_token() {
+        let session = session();
+        assert_eq!(session.rights_until_s(at(39)), Some(START + 40));
+        assert_eq!((session.rights_until_s(at(40)), session.unverified_scope()), (None, None));
+        let unverified = session.clone().refreshed(session.claims().clone(), tokens(100));
+        assert_eq!(unverified.rights_until_s(at(0)), None);
+        let unverified = unverified.with_unverified_access_token(Some("read:items".into()));
+        assert_eq!(unverified.unverified_scope(), Some("read:items"));
+        assert_eq!(unverified.with_unverified_access_token(None).unverified_scope(), None);
     }
 
     #[test]

@@ -97,3 +97,54 @@ impl Claims {
         Self::from_json(json.into_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Rights;
+    use crate::jwt::Claims;
+
+    fn claims(json: &str) -> Claims {
+        Claims::from_json(json.into()).unwrap()
+    }
+
+    const USER: &str = r#"{"sub":"u","roles":["old"],"name":"U"}"#;
+
+    fn rights() -> Rights {
+        Rights::new(&claims(USER), claims(r#"{"exp":100,"scope":"a b","roles":["new"]}"#)).unwrap()
+    }
+
+    #[test]
+    fn rights_are_those_of_the_token_until_it_expires() {
+        let rights = rights();
+        assert_eq!((rights.until_s(), rights.scope(), rights.have_lapsed()), (100, Some("a b"), false));
+        let at = |now_s| rights.claims_at(now_s).map(Claims::as_json);
+        assert_eq!(at(99), Some(r#"{"sub":"u","name":"U","scope":"a b","roles":["new"]}"#));
+        assert_eq!(at(100), Some(r#"{"sub":"u","name":"U"}"#), "without the role that the token replaced");
+        let agreeing = Rights::new(&claims(USER), claims(r#"{"exp":100,"roles":["old"]}"#)).unwrap();
+        assert_eq!(agreeing.scope(), None);
+        assert!(agreeing.claims_at(100).is_none(), "those of the user");
+        for granted in ["{}", r#"{"exp":"100"}"#, r#"{"exp":100.5}"#, r#"{"exp":-1}"#] {
+            let granted = Claims::from_json(granted.into());
+            assert!(granted.and_then(|granted| Rights::new(&claims(USER), granted)).is_none());
+        }
+    }
+
+    #[test]
+    fn lapsed_rights_grant_nothing_and_keep_what_they_replaced_away() {
+        let lapsed = rights().lapsed(&claims(r#"{"sub":"u","roles":["old","older"]}"#)).unwrap();
+        assert!(lapsed.have_lapsed());
+        assert_eq!((lapsed.until_s(), lapsed.scope()), (0, Some("a b")));
+        assert_eq!(lapsed.claims_at(0).map(Claims::as_json), Some(r#"{"sub":"u"}"#));
+        assert!(!lapsed.as_json().contains("100"), "{}", lapsed.as_json());
+    }
+
+    #[test]
+    fn rights_agree_with_a_user_whose_claims_they_were_merged_with() {
+        let agree = |user: &str, names: &[&str]| rights().agree_with(&claims(user), names);
+        assert!(agree(USER, &["sub", "name", "roles", "missing"]));
+        assert!(agree(r#"{"sub":"u","name":"U","roles":["other"]}"#, &["name", "roles"]), "the token states the roles");
+        assert!(!agree(r#"{"sub":"u","name":"V"}"#, &["sub", "name"]));
+        assert!(!agree(r#"{"sub":"u"}"#, &["name"]));
+        assert!(!agree(r#"{"sub":"u","name":"U","team":"x"}"#, &["team"]));
+    }
+}
