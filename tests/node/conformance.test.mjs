@@ -384,7 +384,7 @@ const ANSWERS = {
     const closed = Promise.withResolvers();
     const { got } = await send("/timed/x", (socket) => socket.on("close", closed.resolve));
     await assertProblem(got, { status: 504, code: "origin_timeout" });
-    assert.ok(Date.now() - began >= 290 && Date.now() - began < 3000);
+    assert.ok(Date.now() - began >= 290);
     await closed.promise;
     await worker.waitForLog("origin_timeout");
     await assertProblem((await send("/own/slow")).got, { status: 504, code: "origin_timeout" });

@@ -424,9 +424,8 @@ describe("a provider that does not answer in time", { concurrency: true }, () =>
         await assertRestServes(worker);
         const rest = await many(40, async () => read(call(worker, token)), { atOnce: 40 });
         for (const answer of rest) await assertUnavailable(answer, code);
-        const [took, all] = [await first, performance.now() - start];
-        assert.ok(took > 2_800 && took < 6_000, `the first was answered after ${took} ms`);
-        assert.ok(all < 12_000, `the last was answered after ${all} ms`);
+        const took = await first;
+        assert.ok(took > 2_800, `the first was answered after ${took} ms`);
         assert.ok(record.served <= 10, `asked ${record.served} times`);
       } finally {
         await Promise.all([worker.stop(), issuer.stop()]);
@@ -441,10 +440,10 @@ describe("a provider that does not answer in time", { concurrency: true }, () =>
       const known = issuer.token();
       await assertPasses(worker, known);
       issuer.setFault("jwks", { hang: true });
-      const unknown = call(worker, issuer.token({ header: { kid: "new" } }));
-      const start = performance.now();
+      let isAnswered = false;
+      const unknown = call(worker, issuer.token({ header: { kid: "new" } })).finally(() => (isAnswered = true));
       await many(100, () => assertPasses(worker, known));
-      assert.ok(performance.now() - start < 2_500);
+      assert.ok(!isAnswered, "the other one still waits");
       await assertUnavailable(unknown, "jwks_unreachable");
     } finally {
       await Promise.all([worker.stop(), issuer.stop()]);

@@ -8,6 +8,7 @@ import { assertProblem, bearer, REALM, until } from "./support/gateway.mjs";
 import { NAVIGATION } from "./support/browser.mjs";
 import { delay } from "./support/http.mjs";
 import { COOKIE, startSite, WITH_REFRESH } from "./support/login.mjs";
+import { wrappedBuild } from "./support/worker.mjs";
 
 /** Seconds. The gateway refreshes tokens 30 s before they expire, short-lived ones after half their lifetime: these after two. */
 const LIFETIME = 4;
@@ -74,6 +75,32 @@ describe("an access token that is due", () => {
     await delay(DUE_MS);
     for (const port of two.worker.ports) assert.equal((await browser.send("/token/x", { port })).status, 200, "the session is intact");
     assert.equal(two.provider.counts.token, 2);
+  });
+
+  test("leaves no timer behind: the runtime would never release what waits for it", async () => {
+    const source = await wrappedBuild(`
+const pending = new Set();
+const { setTimeout: set, clearTimeout: clear } = globalThis;
+globalThis.setTimeout = (work, millis) => {
+  const timer = set(() => (pending.delete(timer), work()), millis);
+  pending.add(timer);
+  return timer;
+};
+globalThis.clearTimeout = (timer) => (pending.delete(timer), clear(timer));
+export default {
+  fetch: (request, env, ctx) => request.headers.has("x-timers") ? new Response(String(pending.size)) : gateway.fetch(request, env, ctx),
+};`);
+    const site = await startSite({ ...settings, worker: { source } });
+    try {
+      const timers = async () => Number(await (await site.worker.fetch("/", { headers: { "x-timers": "1" } })).text());
+      const browser = await due(site);
+      const before = await timers();
+      assert.equal((await browser.send("/token/x")).status, 200);
+      assert.equal(site.provider.counts.token, 1);
+      assert.equal(await timers(), before);
+    } finally {
+      await site.stop();
+    }
   });
 
   test("is replaced although the client goes away meanwhile", async () => {

@@ -3,10 +3,13 @@
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { connect } from "node:net";
 import { after, beforeEach, describe, test } from "node:test";
 import {
-  assertNothingLeaked, assertRefused, assertTokenMissing, authorizer, bearer, many, openSocket, proxy, read, respond,
+  assertNothingLeaked, assertRefused, assertTokenMissing, authorizer, bearer, many, openSocket, proxy, read, respond, until,
 } from "./support/gateway.mjs";
+import { delay } from "./support/http.mjs";
+import { wasmMemory, withMemory } from "./support/memory.mjs";
 import { startOrigin } from "./support/origin.mjs";
 import { AUDIENCE, CLIENT_SECRET, startProvider } from "./support/provider.mjs";
 import { startIssuer } from "./support/tokens.mjs";
@@ -108,6 +111,32 @@ describe("after a trap in the wasm module", async () => {
     await subject();
     assertNothingLeaked([token, ...Object.values(secrets)], [await worker.written()]);
   });
+});
+
+test("requests whose clients disconnect leave nothing in the memory of the module", async () => {
+  const worker = await startWorker({ config: configuration(issuer), env: secrets, source: await withMemory() });
+  started.push(worker);
+  const token = issuer.token();
+  /** Requests an answer that takes 200 ms, and does not wait for it. */
+  const disconnect = async () => {
+    const socket = connect(worker.port, "127.0.0.1");
+    socket.on("error", () => {});
+    socket.write(`GET /api/slow/200 HTTP/1.1\r\nHost: app.example.com\r\nAuthorization: Bearer ${token}\r\n\r\n`);
+    await delay(50);
+    socket.destroy();
+  };
+  const memoryAfter = async (count) => {
+    origin.reset();
+    await many(count, disconnect, { atOnce: 20 });
+    await until(() => origin.requests.length === count, { what: "the requests, at the origin" });
+    await delay(500);
+    return wasmMemory(worker);
+  };
+  assert.equal((await worker.fetch("/api/echo", { headers: bearer(token) })).status, 200);
+  const before = await memoryAfter(1000);
+  const grown = (await memoryAfter(4000)) - before;
+  // A task has about a kilobyte.
+  assert.ok(grown < 1_000_000, `${grown} bytes more`);
 });
 
 describe("many at once", async () => {

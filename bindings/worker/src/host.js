@@ -55,7 +55,25 @@ export async function send(method, url, headers, body, millis, limit, fetcher = 
   }
 }
 
-export const sleep = (millis) => new Promise((resolve) => setTimeout(resolve, millis));
+/** How to end each sleep before its time. */
+const wakers = new WeakMap();
+
+/** Returns a promise that resolves after some milliseconds, or with `wake`. */
+export function sleep(millis) {
+  let timer, end;
+  const slept = new Promise((resolve) => {
+    end = resolve;
+    timer = setTimeout(resolve, millis);
+  });
+  wakers.set(slept, () => {
+    clearTimeout(timer);
+    end();
+  });
+  return slept;
+}
+
+/** Ends a sleep. */
+export const wake = (slept) => wakers.get(slept)?.();
 
 // The edge cache is the data center's Cache API. A failure counts as a miss, and so does an entry that does not come in time.
 

@@ -53,6 +53,7 @@ extern "C" {
         fetcher: &JsValue,
     ) -> Promise;
     fn sleep(millis: u32) -> Promise;
+    fn wake(slept: &Promise);
     /// Returns a promise of the body of a request.
     #[wasm_bindgen(js_name = bodyOf)]
     fn body_of(request: &JsValue, limit: usize) -> Promise;
@@ -151,6 +152,16 @@ impl WorkerHost {
     }
 }
 
+/// A sleep, which ends when it is not waited for any more. `JsFuture` releases its memory when its promise settles, even if it is
+/// dropped before, and the runtime settles none after the end of the request.
+struct Slept(Promise);
+
+impl Drop for Slept {
+    fn drop(&mut self) {
+        wake(&self.0);
+    }
+}
+
 /// Sends a request through a binding, or by the runtime.
 async fn fetch_by(fetcher: &JsValue, request: Outgoing) -> Result<Incoming, Unreachable> {
     let Outgoing { method, url, headers, body, timeout_ms, max_body_bytes } = request;
@@ -198,7 +209,8 @@ impl Host for WorkerHost {
     }
 
     async fn sleep(&self, millis: u32) {
-        drop(JsFuture::from(sleep(millis)).await);
+        let slept = Slept(sleep(millis));
+        drop(JsFuture::from(slept.0.clone()).await);
     }
 
     async fn edge_get(&self, key: String) -> Option<Vec<u8>> {
