@@ -364,7 +364,7 @@ fn a_policy_that_outlives_a_login_leaves_nonce_and_at_hash_to_its_caller() {
     assert_eq!(token.check_at_hash("another access token"), Err(VerifyError::AtHashMismatch));
 
     let token = verify(&Policy::<Any>::from(policy.clone()), &key_a().set(), &with_hash).unwrap();
-    assert_eq!(token.header().as_json(), format!(r#"{{"alg":"RS256","kid":"{}","typ":"JWT"}}"#, key_a().kid));
+    assert_eq!(base64url::encode(token.header().as_json().as_bytes()), with_hash.split('.').next().unwrap());
     assert_eq!(token.check_nonce(NONCE), Ok(()));
     assert_eq!(token.check_nonce("nonce-2"), Err(VerifyError::NonceMismatch));
     assert_eq!(token.check_at_hash("the access token"), Ok(()));
