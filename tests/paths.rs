@@ -286,21 +286,13 @@ fn stricter<'r>(open: Vec<&'r Route>, closed: Vec<&'r Route>) -> Vec<&'r Route> 
         return open.into_iter().chain(closed).collect();
     }
     // For GET, which all routes of this test accept. Of several routes there is none unless they have one policy.
-    let rank = |routes: &[&Route]| -> Option<(u8, Option<&str>)> {
-        let first = routes.first()?.policy();
-        let ranks: BTreeSet<_> = routes
-            .iter()
-            .map(|route| {
-                (
-                    ["none", "optional", "required"].iter().position(|auth| *auth == route.auth).unwrap() as u8,
-                    route.scope,
-                )
-            })
-            .collect();
-        ranks.first().filter(|_| routes.iter().all(|route| route.policy() == first)).copied()
+    let rank = |routes: &[&Route]| {
+        let first = routes.first()?;
+        let strictness = ["none", "optional", "required"].iter().position(|auth| *auth == first.auth)?;
+        routes.iter().all(|route| route.policy() == first.policy()).then_some((strictness, first.scope))
     };
     let demands_all =
-        |one: (u8, Option<&str>), two: (u8, Option<&str>)| one.0 >= two.0 && (two.1.is_none() || one.1 == two.1);
+        |one: (usize, Option<&str>), two: (usize, Option<&str>)| one.0 >= two.0 && (two.1.is_none() || one.1 == two.1);
     let same_policy = |one: &[&Route], two: &[&Route]| {
         let policies =
             |routes: &[&Route]| routes.iter().map(|route| format!("{:?}", route.policy())).collect::<BTreeSet<_>>();
@@ -467,25 +459,27 @@ fn random_path(rng: &mut Rng, routes: &[Route]) -> String {
     if path.starts_with('/') { path } else { format!("/{path}") }
 }
 
-/// Each share with other routes and paths.
+/// Each share has other routes and paths.
 macro_rules! shares {
-    ($($name:ident)*) => { $(
+    ($($name:ident $number:literal)*) => { $(
         #[test]
         fn $name() {
-            super::no_protected_path_is_reached_through_a_public_route_and_unambiguous_paths_arrive_unchanged(stringify!($name));
+            super::no_protected_path_is_reached_through_a_public_route_and_unambiguous_paths_arrive_unchanged($number);
         }
     )* };
 }
 
 mod no_protected_path_is_reached_through_a_public_route_and_unambiguous_paths_arrive_unchanged {
-    shares! { share_0 share_1 share_2 share_3 share_4 share_5 share_6 share_7 share_8 share_9 }
+    shares! {
+        share_0 0 share_1 1 share_2 2 share_3 3 share_4 4
+    }
 }
 
-fn no_protected_path_is_reached_through_a_public_route_and_unambiguous_paths_arrive_unchanged(share: &str) {
-    let mut rng = Rng(20_261_125 + share.bytes().map(u64::from).sum::<u64>());
+fn no_protected_path_is_reached_through_a_public_route_and_unambiguous_paths_arrive_unchanged(share: u64) {
+    let mut rng = Rng(20_261_125 + share);
     let (mut pairs, mut over_budget, mut forwarded, mut challenged, mut ambiguous, mut unusual_and_forwarded) =
         (0, 0, 0, 0, 0, 0);
-    while pairs < 2_500 {
+    while pairs < 5_000 {
         let routes: Vec<Route> = (0..2 + rng.below(6)).map(|_| random_route(&mut rng)).collect();
         // Several routes of one pattern are one policy to the gateway; here each route is one.
         let shapes: BTreeSet<_> = routes.iter().map(|route| (&route.segments, route.has_rest)).collect();
@@ -533,10 +527,10 @@ fn no_protected_path_is_reached_through_a_public_route_and_unambiguous_paths_arr
     );
     assert!(
         over_budget < pairs / 50
-            && forwarded > 350
-            && unusual_and_forwarded > 80
-            && challenged > 150
-            && ambiguous > 250
+            && forwarded > 800
+            && unusual_and_forwarded > 200
+            && challenged > 400
+            && ambiguous > 600
     );
 }
 

@@ -1,7 +1,5 @@
 //! Shared caches store no answer of a private route.
 
-use alloc::borrow::Cow;
-
 use crate::http::{PRIVATE, Reply};
 
 /// Headers that some shared caches use instead of `Cache-Control` (RFC 9213).
@@ -30,9 +28,11 @@ pub(super) fn is_kept_private(cache_control: Option<&str>) -> bool {
 /// Returns the answer of a private route with headers of the configuration: with them, too, no shared cache stores it.
 pub(super) fn kept_private(mut reply: Reply) -> Reply {
     reply.headers.retain(|(name, _)| !TARGETED_CACHE_CONTROL.contains(&&**name));
-    if !is_kept_private(reply.header("cache-control")) {
-        reply.headers.retain(|(name, _)| name != "cache-control");
-        reply.headers.push((Cow::Borrowed("cache-control"), PRIVATE.into()));
-    }
-    reply
+    if is_kept_private(reply.header("cache-control")) { reply } else { never_stored(reply) }
+}
+
+/// Returns the answer, which no cache may store.
+pub(super) fn never_stored(mut reply: Reply) -> Reply {
+    reply.headers.retain(|(name, _)| name != "cache-control");
+    reply.with("cache-control", PRIVATE)
 }

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::caching::{TARGETED_CACHE_CONTROL, is_kept_private};
+use super::caching::{TARGETED_CACHE_CONTROL, is_kept_private, never_stored};
 use super::cors::{CORS_HEADERS, CorsHeaders};
 use super::route::ForwardOptions;
 use super::sender::{NONCE, PROOF};
@@ -283,7 +283,7 @@ impl Answer<'_> {
     /// Marks the answer to a request with a token that the browser adds by itself: no cache may store it.
     pub(super) fn not_stored(self) -> Self {
         match self {
-            Self::Reply(reply) => Self::Reply(with_session(reply, Vec::new())),
+            Self::Reply(reply) => Self::Reply(never_stored(reply)),
             Self::Forward(forward) => Self::Forward(Forward { is_never_stored: true, ..forward }),
         }
     }
@@ -324,13 +324,12 @@ impl Answer<'_> {
 }
 
 /// Makes a reply of the gateway itself private, and sets the session's cookies.
-fn with_session(mut reply: Reply, cookies: Vec<String>) -> Reply {
-    reply.headers.retain(|(name, _)| name != "cache-control");
+fn with_session(reply: Reply, cookies: Vec<String>) -> Reply {
     // A login step may have written the session cookie itself; that one wins.
     let name_of = |cookie: &str| cookie.split('=').next().map(String::from);
     let name = cookies.first().and_then(|cookie| name_of(cookie));
     let has_written = reply.headers.iter().any(|(header, cookie)| header == "set-cookie" && name_of(cookie) == name);
-    let reply = reply.with("cache-control", PRIVATE);
+    let reply = never_stored(reply);
     if has_written { reply } else { reply.with_cookies(cookies) }
 }
 

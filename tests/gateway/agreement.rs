@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::claims::route;
 use crate::support::NOW;
 use crate::{bearer, code, config, gateway, reply, token};
 
@@ -134,19 +135,16 @@ fn two_routes_neither_of_which_allows_all_that_the_other_does_are_ambiguous() {
 
 #[test]
 fn a_route_without_the_method_is_the_strictest() {
-    for scopes in [json!({}), json!({ "scopes": ["s"] }), json!({ "auth": "none" })] {
+    let posted = json!({ "method": "POST" });
+    for got in [json!({ "method": "GET" }), json!({ "scopes": ["s"] }), json!({ "auth": "none" })] {
         let mut config = config();
-        for (path, method) in [("/a", "GET"), ("/a/{x}", "POST"), ("/b", "POST"), ("/b/{x}", "GET")] {
-            let mut route = json!({ "path": path, "method": method, "integration": { "type": "respond" } });
-            for (name, value) in scopes.as_object().unwrap().iter().filter(|_| method == "GET") {
-                route[name] = value.clone();
-            }
-            config["paths"].as_array_mut().unwrap().push(route);
+        for (path, keys) in [("/a", &got), ("/a/{x}", &posted), ("/b", &posted), ("/b/{x}", &got)] {
+            config["paths"].as_array_mut().unwrap().push(route(path, keys));
         }
         let caller = bearer(&token().claim("scope", "s"));
         for path in ["/a/", "/b/"] {
             let reply = reply(&gateway(&config), "GET", path, &[("authorization", &caller)]);
-            assert_eq!((reply.status, code(&reply).as_str()), (405, "method_not_allowed"), "{path} {scopes}");
+            assert_eq!((reply.status, code(&reply).as_str()), (405, "method_not_allowed"), "{path} {got}");
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::support::host::VirtualHost;
 use crate::support::{Mint, key_a};
 use crate::{ISSUER, Login, bearer, code, config, gateway, handle, problem, reply, token};
 
-fn route(path: &str, more: &Value) -> Value {
+pub(crate) fn route(path: &str, more: &Value) -> Value {
     let mut route = json!({ "method": "ANY", "path": path, "integration": { "type": "respond" } });
     for (name, value) in more.as_object().unwrap() {
         route[name] = value.clone();

@@ -47,7 +47,7 @@ const CACHE_CONTROLS: [Option<&str>; 11] = [
 ];
 
 /// Headers that shared caches read instead of `Cache-Control`.
-const TARGETED: [&str; 9] = [
+pub(crate) const TARGETED: [&str; 9] = [
     "cdn-cache-control",
     "cloudflare-cdn-cache-control",
     "surrogate-control",

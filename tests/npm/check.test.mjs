@@ -332,7 +332,7 @@ describe("the variables of a configuration", () => {
   });
 
   it("are read in linear time, from files of a limited size", async () => {
-    // In another, these would not end.
+    // In quadratic time, these would take hours.
     parseTomlVariables(`[${" ".repeat(1 << 20)}x\n${" ".repeat(1 << 20)}`);
     for (const part of ["/*", '"\\', ", "]) assert.throws(() => parseJsonc(part.repeat(1 << 18), "x"));
     inLine(" ".repeat(1 << 20));
