@@ -96,6 +96,15 @@ fn pem_and_jwk_are_the_same_key() {
         assert_eq!(one.public_jwk(), two.public_jwk());
     }
     assert_eq!(SigningKey::parse(P384).unwrap().algorithms(), [Algorithm::Es384]);
+    assert_ne!(SigningKey::parse(P384).unwrap(), SigningKey::parse(P256).unwrap());
+}
+
+#[test]
+fn a_public_key_has_the_size_of_its_modulus_or_curve() {
+    for (pem, bits) in [(RSA, 2048), (P256, 256), (P384, 384)] {
+        let public = format!(r#"{{"keys":[{}]}}"#, SigningKey::parse(pem).unwrap().public_jwk());
+        assert_eq!(JwkSet::parse(public.as_bytes()).unwrap().keys().next().unwrap().bits(), bits);
+    }
 }
 
 #[test]

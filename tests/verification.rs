@@ -427,6 +427,19 @@ fn a_verdict_without_waiting_on_an_unknown_key_follows_the_fetch_for_it() {
 }
 
 #[test]
+fn a_verdict_without_waiting_on_a_bad_signature_is_by_the_keys_at_hand() {
+    let world = World::publishing([key_a()]);
+    let replaced = Mint::access(key_b()).header("kid", key_a().kid).claim("exp", NOW + 86_400).text();
+    world.request(&token(key_a()));
+    world.sleep_s(limits::UNKNOWN_KID_COOLDOWN_S);
+    world.jobs(Jobs::Hold);
+    for _ in 0..3 {
+        assert_eq!(world.request_now(&replaced), Some(Verdict::Refused("signature_invalid")));
+    }
+    assert_eq!(world.open_jobs(), 1, "the first one begins a fetch");
+}
+
+#[test]
 fn keys_of_several_issuers_are_loaded_at_once() {
     let world = two_issuers();
     world.delay_answers(JWKS_URI, Delay::Millis(400));

@@ -66,6 +66,7 @@ mod tests {
         }
         assert!(!old.recognizes(&rotated.of(7).unwrap(), 7));
         assert!(!TimedNonces::new(&["new"]).recognizes(&nonce, 7));
+        assert!(TimedNonces::default().is_empty() && !old.is_empty());
         assert!(!TimedNonces::default().recognizes("", 7) && TimedNonces::default().of(7).is_none());
     }
 }

@@ -214,6 +214,12 @@ mod tests {
         assert!(with(&[OLD]).open(Purpose::Session, "a.example", &fresh).is_none());
     }
 
+    /// A new version opens what an older one sealed.
+    #[test]
+    fn the_sealed_form_stays_the_same() {
+        assert_eq!(sealed(), "AgcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBxqWL_1r1UQw5lGQYFMnqMOVrfuDuDzc");
+    }
+
     #[test]
     fn another_purpose_host_or_secret_does_not_open() {
         let sealer = with(&[OLD]);

@@ -311,6 +311,7 @@ mod tests {
             ("/a%5Cb", &["a%5Cb", "a\\b", "a|b"]),
             ("/a//b", &["a||b", "a|b"]),
             ("/a//", &["a||", "a|"]),
+            ("//", &["|", ""]),
             ("//a", &["|a", "a"]),
             ("/a;b/c", &["a;b|c", "a|c"]),
             ("/a%3Fb/c", &["a%3Fb|c", "a?b|c", "a"]),
@@ -378,6 +379,9 @@ mod tests {
             ("/a\\b", InvalidPath::Backslash),
             ("/a%00", InvalidPath::Control),
             ("/a%2500", InvalidPath::Control),
+            // The separator of segments in a reading.
+            ("/a%01b", InvalidPath::Control),
+            ("/a/%2501b", InvalidPath::Control),
             ("/a%0a", InvalidPath::Control),
             ("/a\u{7f}", InvalidPath::Control),
             ("/a%c2%85", InvalidPath::Control),
@@ -393,6 +397,36 @@ mod tests {
             assert_eq!(parse(path), Err(reason), "{path}");
         }
         assert!(parse("/.../a..b/.c/100%25").is_ok());
+    }
+
+    #[test]
+    fn a_path_has_one_structure_if_no_reading_has_other_or_empty_segments() {
+        for path in ["/", "/a", "/a/b", "/%61/b", "/Admin/x"] {
+            assert!(parse(path).unwrap().has_one_structure(), "{path}");
+        }
+        for path in ["/a/", "//", "/a//b", "/a%2Fb", "/%2F", "/a/%3Fb"] {
+            assert!(!parse(path).unwrap().has_one_structure(), "{path}");
+        }
+    }
+
+    #[test]
+    fn readings_are_bounded_by_number_and_by_bytes() {
+        // Each parameter may be cut, and each slash may separate: few readings of many bytes, or many of few.
+        let of_bytes = |bytes: usize| alloc::format!("/{}%2Fb%5Cc;d%3Fe", "a".repeat(bytes));
+        let short = parse(&of_bytes(1)).unwrap();
+        let count = short.readings().len();
+        let rest: usize = short.readings().iter().map(|Reading(text)| text.len() - 1).sum();
+        let fitting = (limits::MAX_PATH_READING_BYTES - rest) / count;
+        assert_eq!(parse(&of_bytes(fitting)).unwrap().readings().len(), count);
+        assert_eq!(parse(&of_bytes(fitting + 1)), Err(InvalidPath::TooManyReadings));
+
+        let exact = "a".repeat(limits::MAX_PATH_READING_BYTES / 2 - 1);
+        let path = alloc::format!("/{exact}b%61");
+        let total: usize = exact.len() * 2 + "b%61".len() + "ba".len();
+        assert!(total > limits::MAX_PATH_READING_BYTES && parse(&path).is_err());
+        let path = alloc::format!("/{}b%61", &exact[2..]);
+        assert_eq!((exact.len() - 2) * 2 + 6, limits::MAX_PATH_READING_BYTES);
+        assert_eq!(parse(&path).unwrap().readings().len(), 2, "up to the limit");
     }
 
     #[test]

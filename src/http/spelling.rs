@@ -163,6 +163,24 @@ mod tests {
         assert!(could_be("STRASSE", "straße") && could_be("ÉTÉ", "été") && could_be("e\u{301}te\u{301}", "ÉTÉ"));
     }
 
+    #[test]
+    fn a_spelling_agrees_under_the_combinations_that_undo_it() {
+        for (text, combinations) in [
+            ("admin", EVERY),
+            ("ADMIN", 0xaaaa),
+            ("ａdmin", 0xcccc),
+            ("ad\u{ad}min", 0xf0f0),
+            ("admin.", 0xff00),
+            ("ADMIN.", 0xaa00),
+            ("ａd\u{ad}min", 0xc0c0),
+            ("AD\u{ad}MIN\u{a0}", 0xa000),
+            ("other", 0),
+        ] {
+            let found = UNICODE.matching_combinations(text, "admin");
+            assert_eq!(found, combinations, "{text}: {found:x}");
+        }
+    }
+
     /// A character's upper case, lower case and compatibility form are spellings of it, alone and one after the other.
     #[test]
     fn the_key_of_a_character_is_that_of_all_its_forms() {

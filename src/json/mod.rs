@@ -376,6 +376,7 @@ pub(crate) fn read_member(text: &[u8], name: &str) -> Result<Member, JsonError> 
         [Node::Object { .. }, Node::String(span)] => Ok(Member::String(span.of(text).into())),
         [Node::Object { .. }, Node::Unescaped(span)] => Ok(Member::String(span.of(&index.unescaped).into())),
         [Node::Object { .. }, _] => Ok(Member::NotAString),
+        // No object, or the member twice.
         _ => Err(JsonError::Syntax),
     }
 }
@@ -444,6 +445,31 @@ mod tests {
         // FNV-1a, 32 bits: "costarring" and "liquid" collide.
         assert_eq!(super::read::fingerprint("costarring"), super::read::fingerprint("liquid"));
         assert!(parse(r#"{"costarring":1,"liquid":2}"#).is_ok());
+        for name in ["costarring", "liquid"] {
+            let text = format!(r#"{{"costarring":1,"liquid":2,"{name}":3}}"#);
+            assert_eq!(parse(&text).unwrap_err(), JsonError::DuplicateName, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_object_is_empty_without_members() {
+        assert!(parse("{}").unwrap().root().is_empty());
+        assert!(!parse(r#"{"":null}"#).unwrap().root().is_empty());
+    }
+
+    #[test]
+    fn every_error_displays_its_message() {
+        let errors = [
+            JsonError::NotUtf8,
+            JsonError::Syntax,
+            JsonError::NotAnObject,
+            JsonError::DuplicateName,
+            JsonError::TooDeep,
+            JsonError::TooManyMembers,
+        ];
+        let texts: alloc::collections::BTreeSet<String> = errors.iter().map(|error| format!("{error}")).collect();
+        assert_eq!(texts.len(), errors.len());
+        assert!(texts.iter().all(|text| text.contains(' ')), "{texts:?}");
     }
 
     #[test]

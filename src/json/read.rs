@@ -143,13 +143,7 @@ impl<'t> Index<'t> {
             return;
         }
         if let Some(only) = self.only {
-            if self.depth == 1 && name == only {
-                // The outermost object itself is the first node.
-                if self.nodes.len() > 1 {
-                    self.refuse(JsonError::DuplicateName);
-                }
-                self.is_wanted = true;
-            }
+            self.is_wanted |= self.depth == 1 && name == only;
             return;
         }
         let fingerprints = self.fingerprints.get(opened.first_name..).unwrap_or_default();

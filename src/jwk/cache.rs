@@ -397,7 +397,6 @@ impl State {
                 // Fetching failed or is under way: the last good set is used.
                 None => Found::Key(key, None),
             },
-            Err(VerifyError::KeyNotFound) if !can_fetch => Found::Refused(VerifyError::KeyNotFound),
             Err(VerifyError::KeyNotFound) => self.unknown_kid(kid.unwrap_or_default(), now, fetches, is_fresh),
             Err(refusal) if is_fresh => Found::Refused(refusal),
             Err(refusal) => self.refresh(now, fetches).map_or(Found::Refused(refusal), Found::Fetch),

@@ -516,6 +516,7 @@ mod tests {
     use super::{CookieShape, Cookies, LoginBinding, Rights, Sealer, Session, SessionCache, Sessions, Tokens};
     use crate::io::UnixTime;
     use crate::jwt::Claims;
+    use crate::limits;
 
     const START: i64 = 1_700_000_000;
 
@@ -646,6 +647,67 @@ mod tests {
             let shown = |at_s| session.claims_at(at(at_s)).as_json().to_string();
             assert!(shown(39).contains(r#""acr":"low""#) && shown(39).contains(r#""groups":["a"]"#), "{}", shown(39));
             assert_eq!(shown(40), r#"{"sub":"a","email":"a@example.com"}"#, "what both tokens state stays");
+        }
+    }
+
+    #[test]
+    fn of_a_long_id_token_the_parties_are_stored() {
+        let of_bytes = |bytes: usize| {
+            let encoded = |json: &str| crate::base64url::encode(json.as_bytes());
+            let with = |user: usize, signature: &str| {
+                let claims = alloc::format!(r#"{{"aud":"c","azp":"p","sub":"{}"}}"#, "u".repeat(user));
+                alloc::format!("{}.{}.{signature}", encoded(r#"{"alg":"RS256"}"#), encoded(&claims))
+            };
+            let mut texts =
+                (0..bytes).rev().flat_map(|user| ["AA", "AAA", "AAAA"].map(|signature| with(user, signature)));
+            let token = texts.find(|token| token.len() == bytes).unwrap();
+            let tokens = Tokens { id: Some(token.clone()), ..tokens(100) };
+            (token, Session::new("id".into(), session().claims().clone(), tokens, at(0)))
+        };
+        let (token, session) = of_bytes(limits::MAX_ID_TOKEN_HINT_BYTES);
+        assert_eq!(session.tokens().id.as_ref(), Some(&token));
+        let (_, session) = of_bytes(limits::MAX_ID_TOKEN_HINT_BYTES + 1);
+        assert_eq!(session.tokens().id, None);
+        let parties = session.id_token_claims().unwrap();
+        assert_eq!(parties.as_json(), r#"{"aud":"c","azp":"p"}"#);
+    }
+
+    #[test]
+    fn a_logout_finds_the_sessions_that_may_still_have_a_live_cookie() {
+        let sessions = sessions();
+        let cookie = header(&sessions.to_cookies(&session(), &Cookies::default(), "a", &[1; 24], at(0)).unwrap());
+        let mut cache = SessionCache::default();
+        let end_s = 250 + i64::from(limits::MAX_CLOCK_SKEW_S);
+        assert_eq!(sessions.expires_s(&session()), START + end_s);
+        let mut found = |offset| sessions.open_to_end(&Cookies::new(&cookie), "a", at(offset), &mut cache).len();
+        let counts = [-61, 0, 99, 100, end_s - 1, end_s, end_s + 1].map(&mut found);
+        assert_eq!(counts, [1, 1, 1, 1, 1, 0, 0]);
+        cache.ended.end("id");
+        assert!(sessions.open_to_end(&Cookies::new(&cookie), "a", at(0), &mut cache).is_empty(), "it has ended");
+    }
+
+    #[test]
+    fn the_deepest_claims_of_a_token_fit_into_a_session() {
+        let nested = |depth: usize| {
+            let text = alloc::format!(r#"{{"sub":"u","x":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+            Claims::from_json(text.into())
+        };
+        let deepest = (1..100).rev().find_map(nested).unwrap();
+        let sessions = sessions();
+        let session = session().refreshed(deepest.clone(), tokens(100));
+        let cookie = header(&sessions.to_cookies(&session, &Cookies::default(), "a", &[1; 24], at(0)).unwrap());
+        let opened = sessions.open(&Cookies::new(&cookie), "a", at(0)).unwrap();
+        assert_eq!(opened.claims().as_json(), deepest.as_json());
+    }
+
+    #[test]
+    fn a_session_fits_if_it_has_cookies() {
+        let sessions = sessions();
+        for bytes in [0, 3000, 4000, 6000, 8000, 100_000] {
+            let tokens = Tokens { access: "a".repeat(bytes), ..tokens(100) };
+            let session = session().refreshed(session().claims().clone(), tokens);
+            let cookies = sessions.to_cookies(&session, &Cookies::default(), "a", &[1; 24], at(0));
+            assert_eq!(sessions.fits(&session), cookies.is_some(), "{bytes}");
         }
     }
 

@@ -1,12 +1,14 @@
 //! The errors: every code is stable, unique and readable, and no message repeats a token's content.
 
 use std::collections::BTreeSet;
+use std::error::Error as _;
 
+use edgeward::VerificationError;
 use edgeward::error::{
     AudienceHint, CertificateError, ClaimName, Forbidden, Malformed, Mismatch, ProofError, TokenKind, VerifyError,
 };
-use edgeward::jwk::KeysError;
-use edgeward::jwt::Algorithm;
+use edgeward::jwk::{InvalidJwk, InvalidJwkSet, InvalidSigningKey, KeysError, KeysUnavailable};
+use edgeward::jwt::{Algorithm, InvalidPolicy};
 
 /// Further forms of errors, with texts of their own.
 fn forms() -> Vec<VerifyError> {
@@ -147,4 +149,68 @@ fn an_error_shows_what_was_expected_and_not_what_was_found() {
         assert_eq!(said.contains("found"), is_named, "{said}");
     }
     assert!(format!("{:?}", VerifyError::IssuerMismatch(crate::support::mismatch(&["ours"], &[]))).contains("ours"));
+}
+
+#[test]
+fn every_error_displays_its_message() {
+    let key = [
+        InvalidJwk::NotAnObject,
+        InvalidJwk::KeyTypeUnsupported,
+        InvalidJwk::CurveUnsupported,
+        InvalidJwk::AlgMismatch,
+        InvalidJwk::PointInvalid,
+        InvalidJwk::NotForSignatures,
+        InvalidJwk::NotForVerification,
+        InvalidJwk::AlgUnsupported,
+        InvalidJwk::Private,
+        InvalidJwk::Malformed,
+        InvalidJwk::DuplicateName,
+        InvalidJwk::ModulusOverConfiguredMaximum { bits: 4096 },
+        InvalidJwk::Roca,
+    ];
+    let set = [
+        InvalidJwkSet::TooLarge,
+        InvalidJwkSet::NotJson,
+        InvalidJwkSet::NoKeys,
+        InvalidJwkSet::TooManyKeys,
+        InvalidJwkSet::NoUsableKey,
+    ];
+    let signing = [
+        InvalidSigningKey::NotAKey,
+        InvalidSigningKey::NotPkcs8,
+        InvalidSigningKey::Incomplete,
+        InvalidSigningKey::Public,
+        InvalidSigningKey::NotForSigning,
+        InvalidSigningKey::Key(InvalidJwk::Roca),
+    ];
+    let pairs = key.iter().map(|error| (error.to_string(), error.message().to_string()));
+    let pairs = pairs.chain(set.iter().map(|error| (error.to_string(), error.message().to_string())));
+    let pairs: Vec<_> =
+        pairs.chain(signing.iter().map(|error| (error.to_string(), error.message().to_string()))).collect();
+    assert!(pairs.iter().all(|(shown, message)| shown == message), "{pairs:?}");
+    let policy = [
+        InvalidPolicy::NoIssuer,
+        InvalidPolicy::NoAudience,
+        InvalidPolicy::NoClient,
+        InvalidPolicy::NoAlgorithms,
+        InvalidPolicy::ClockSkewTooLarge,
+    ];
+    let texts: BTreeSet<String> =
+        pairs.into_iter().map(|(shown, _)| shown).chain(policy.iter().map(ToString::to_string)).collect();
+    assert_eq!(texts.len(), key.len() + set.len() + signing.len() + policy.len(), "no two read the same: {texts:?}");
+    assert!(texts.iter().all(|text| text.contains(' ')), "{texts:?}");
+}
+
+#[test]
+fn the_error_of_a_verifier_is_that_of_the_token_or_of_the_keys() {
+    let unavailable = KeysUnavailable { error: KeysError::JwksUnreachable, reason: None, retry_after_s: 1 };
+    let message = KeysError::JwksUnreachable.message();
+    assert_eq!(unavailable.to_string(), message);
+    for (error, message) in [
+        (VerificationError::Unavailable(unavailable), message.to_owned()),
+        (VerificationError::Refused(VerifyError::KeyNotFound), VerifyError::KeyNotFound.to_string()),
+    ] {
+        assert_eq!(error.to_string(), message);
+        assert_eq!(error.source().map(ToString::to_string), Some(message));
+    }
 }

@@ -4,11 +4,11 @@ use edgeward::Verifier;
 use edgeward::io::UnixTime;
 use edgeward::jwk::{KeyCache, KeySource};
 use edgeward::limits;
-use serde_json::{Value, json};
+use serde_json::{Value, json as value};
 
 use crate::support::host::Delay;
-use crate::support::{ISSUER, NOW, access_policy, key_a, key_b, key_c, set_text};
-use crate::{JWKS_URI, Verdict, World, kids, token, token_with_kid, unavailable};
+use crate::support::{ISSUER, Mint, NOW, access_policy, key_a, key_b, key_c, set_text};
+use crate::{JWKS_URI, Verdict, World, json, kids, token, token_with_kid, unavailable};
 
 /// The edge cache's only entry after an isolate fetched key a at [`NOW`]: its key and value.
 fn left_by_another_isolate() -> (String, Value) {
@@ -77,7 +77,7 @@ fn an_invalid_entry_is_ignored() {
         ("another issuer's", changed(|entry| entry["issuer"] = "https://attacker.example/".into())),
         ("an issuer without its slash", changed(|entry| entry["issuer"] = ISSUER.trim_end_matches('/').into())),
         ("no issuer", changed(|entry| drop(entry.as_object_mut().unwrap().remove("issuer")))),
-        ("issuer in an array", changed(|entry| entry["issuer"] = json!([ISSUER]))),
+        ("issuer in an array", changed(|entry| entry["issuer"] = value!([ISSUER]))),
         ("from the future", changed(|entry| entry["fetched_at"] = (millis + 1).into())),
         ("far from the future", changed(|entry| entry["fetched_at"] = u64::MAX.into())),
         ("before 1970", changed(|entry| entry["fetched_at"] = (-1).into())),
@@ -86,7 +86,7 @@ fn an_invalid_entry_is_ignored() {
         ("time with a fraction", changed(|entry| entry["fetched_at"] = (millis as f64 + 0.5).into())),
         ("a day old", changed(|entry| entry["fetched_at"] = (millis - limits::JWKS_STALE_ON_ERROR_S * 1000).into())),
         ("no end", changed(|entry| drop(entry.as_object_mut().unwrap().remove("fresh_until")))),
-        ("keys not as text", changed(|entry| entry["jwks"] = json!({"keys": [key_a().jwk()]}))),
+        ("keys not as text", changed(|entry| entry["jwks"] = value!({"keys": [key_a().jwk()]}))),
         ("no usable key", changed(|entry| entry["jwks"] = r#"{"keys":[]}"#.into())),
         ("broken keys", changed(|entry| entry["jwks"] = r#"{"keys":["#.into())),
         ("too large", changed(|entry| entry["x"] = "x".repeat(limits::MAX_EDGE_ENTRY_BYTES).into())),
@@ -113,7 +113,7 @@ fn an_invalid_entry_is_ignored() {
 
 #[test]
 fn an_entry_that_claims_to_be_fresh_for_long_is_fresh_for_an_hour() {
-    for claimed in [json!(u64::MAX), json!(i64::MAX), json!(NOW * 1000 + 1_000_000_000)] {
+    for claimed in [value!(u64::MAX), value!(i64::MAX), value!(NOW * 1000 + 1_000_000_000)] {
         let value = changed(|entry| entry["fresh_until"] = claimed);
         let world = cold_world_with(value);
         world.run_background(false);
@@ -280,4 +280,55 @@ fn a_cold_isolate_with_an_entry_looks_a_new_key_up_in_the_same_request() {
     world.sleep_s(100);
     assert_eq!(world.request(&token(key_b())), Verdict::Accepted, "what the edge cache has is no fetch of the request");
     assert_eq!(world.asked(), 1);
+}
+
+/// A set is fresh up to, and not at, the end of its freshness: the provider has moved to another key.
+#[test]
+fn an_entry_is_fresh_for_its_lifetime_to_the_millisecond() {
+    for (age_ms, expected, asked) in [(599_999, Verdict::Accepted, 0), (600_000, Verdict::Refused("key_not_found"), 1)]
+    {
+        let world = cold_world_with(changed(|_| {}));
+        world.run_background(false);
+        world.sleep_ms(age_ms);
+        assert_eq!(world.request(&token(key_a())), expected, "{age_ms} ms");
+        assert_eq!(world.asked(), asked, "{age_ms} ms");
+    }
+}
+
+#[test]
+fn a_key_replaced_under_its_id_is_read_from_a_recent_entry() {
+    let replacement = || {
+        let mut twin = key_b().jwk();
+        twin["kid"] = key_a().kid.into();
+        json(&set_text([twin]))
+    };
+    let signed = Mint::access(key_b()).header("kid", key_a().kid).claim("exp", NOW + 86_400).text();
+    let cooldown_ms = limits::UNKNOWN_KID_COOLDOWN_S * 1000;
+    for (age_ms, asked) in [(0, 1), (cooldown_ms - 1, 1), (cooldown_ms, 2), (cooldown_ms + 1, 2)] {
+        let world = World::publishing([key_a()]);
+        assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+        // Another isolate fetches the new key.
+        let other = World::new();
+        other.answer(JWKS_URI, replacement());
+        other.sleep_s(100);
+        assert_eq!(other.request(&signed), Verdict::Accepted);
+        *world.edge() = other.edge().clone();
+        world.answer(JWKS_URI, replacement());
+        world.sleep_ms(100_000 + age_ms);
+        assert_eq!(world.request(&signed), Verdict::Accepted, "{age_ms} ms");
+        assert_eq!(world.asked(), asked, "{age_ms} ms");
+    }
+}
+
+#[test]
+fn an_entry_is_read_up_to_the_limit_of_its_size() {
+    let of_size = |size: usize| {
+        let padded = |len: usize| changed(|entry| entry["x"] = "x".repeat(len).into());
+        padded(size - padded(0).len())
+    };
+    for (size, asked) in [(limits::MAX_EDGE_ENTRY_BYTES, 0), (limits::MAX_EDGE_ENTRY_BYTES + 1, 1)] {
+        let world = cold_world_with(of_size(size));
+        drop(world.request(&token(key_a())));
+        assert_eq!(world.asked(), asked, "{size} bytes");
+    }
 }

@@ -1,10 +1,10 @@
 //! When keys are fetched, and what happens when that fails.
 
 use edgeward::io::{Incoming, UnixTime};
-use edgeward::jwk::{JwkSet, KeyCache};
+use edgeward::jwk::{JwkSet, KeyCache, KeySource};
 use edgeward::{Verifier, limits};
 
-use crate::support::host::Jobs;
+use crate::support::host::{Delay, Jobs};
 use crate::support::{ISSUER, Mint, NOW, Rng, access_policy, key_1024, key_a, key_b, key_c, set, set_text};
 use crate::{JWKS_URI, Verdict, World, json, status, token, token_with_kid, unavailable};
 
@@ -435,14 +435,75 @@ fn a_bad_signature_is_refused_while_the_provider_is_down() {
     world.answer(JWKS_URI, Incoming { status: 500, ..json("") });
     world.sleep_s(limits::UNKNOWN_KID_COOLDOWN_S);
     let forged = Mint::access(key_b()).header("kid", key_a().kid).claim("exp", NOW + 86_400).text();
+    for _ in 0..limits::UNKNOWN_KID_COOLDOWN_S {
+        assert_eq!(world.request(&forged), Verdict::Refused("signature_invalid"));
+        assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+        assert_eq!(world.asked(), 2, "once per cooldown, although the pause after a failure is shorter");
+        world.sleep_s(1);
+    }
     assert_eq!(world.request(&forged), Verdict::Refused("signature_invalid"));
+    assert_eq!(world.asked(), 3);
+}
+
+#[test]
+fn a_bad_signature_does_not_shorten_the_pause_after_a_failure() {
+    let world = World::publishing([key_a()]);
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+    world.take_down();
+    world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
+    assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+    let forged = Mint::access(key_b()).header("kid", key_a().kid).claim("exp", NOW + 86_400).text();
+    assert_eq!(world.request(&forged), Verdict::Refused("signature_invalid"));
     assert_eq!(world.asked(), 2);
 }
 
 #[test]
+fn soon_after_a_failure_no_request_waits_for_another_attempt() {
+    let world = World::publishing([key_a()]);
+    assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+    world.take_down();
+    world.delay_answers(JWKS_URI, Delay::Millis(2000));
+    world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
+    let elapsed_ms = || {
+        let before = world.elapsed_ms();
+        assert_eq!(world.run(world.verdict(&token(key_a()))), Verdict::Accepted);
+        world.elapsed_ms() - before
+    };
+    assert!(elapsed_ms() >= 2000, "the first one waits");
+    world.sleep_s(1);
+    assert_eq!(elapsed_ms(), 0);
+    world.sleep_s(4);
+    assert_eq!(world.asked(), 5, "the attempt was made in the background; each sends its request twice");
+}
+
+#[test]
+fn a_source_is_secure_by_https_or_on_loopback() {
+    let hosts = ["idp.internal".to_owned(), "idp.test:8080".to_owned()];
+    for (url, is_secure, is_allowed) in [
+        ("https://idp.example.com/jwks", true, true),
+        ("http://127.0.0.1:9000/jwks", true, true),
+        ("http://localhost/jwks", true, true),
+        ("http://idp.internal/jwks", false, true),
+        ("http://idp.internal:8443/jwks", false, true),
+        ("http://idp.test:8080/jwks", false, true),
+        ("http://idp.test:8081/jwks", false, false),
+        ("http://idp.example.com/jwks", false, false),
+        ("ftp://idp.internal/jwks", false, false),
+        ("idp.internal", false, false),
+        ("", false, false),
+    ] {
+        for (source, issuer) in
+            [(KeySource::Uri(url.into()), "http://issuer.example.com/"), (KeySource::Discovery, url)]
+        {
+            assert_eq!(source.is_secure(issuer), is_secure, "{source:?} {issuer}");
+            assert_eq!(source.is_allowed(issuer, &hosts), is_allowed, "{source:?} {issuer}");
+        }
+    }
+}
+
+#[test]
 fn the_cache_skips_moduli_over_its_own_maximum() {
-    let keys = KeyCache::new(ISSUER, edgeward::jwk::KeySource::Uri(JWKS_URI.into())).max_modulus_bits(2048);
+    let keys = KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into())).max_modulus_bits(2048);
     let world = World::with(Verifier::new(access_policy(), keys));
     world.publish([crate::support::key_3072(), key_a()]);
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);

@@ -1,6 +1,6 @@
 //! A network error: the same request is sent once more, at once, and that is still one fetch.
 
-use edgeward::io::{UnixTime, Unreachable};
+use edgeward::io::{Incoming, UnixTime, Unreachable};
 use edgeward::jwk::{KeyCache, KeySource};
 use edgeward::{Verifier, limits};
 use serde_json::json as value;
@@ -123,4 +123,14 @@ fn an_outage_doubles_what_is_sent_and_nothing_else() {
     }
     assert_eq!((world.asked(), world.seen().sent.len()), (7, 14), "at 0, 1, 3, 7, 15, 31 and 61 seconds");
     assert_eq!(limits::MAX_FETCHES_PER_REQUEST, 2);
+}
+
+#[test]
+fn a_pause_that_discovery_asks_for_is_that_of_the_keys() {
+    let world = discovering();
+    world.answer(OPENID, Incoming { retry_after: Some("120".into()), ..status(503) });
+    assert_eq!(world.request(&token(key_a())), unavailable("discovery_unreachable", 120));
+    world.sleep_s(119);
+    assert_eq!(world.request(&token(key_a())), unavailable("discovery_unreachable", 1));
+    assert_eq!(world.asked(), 1);
 }

@@ -61,6 +61,29 @@ fn a_token_is_dropped_with_its_key() {
 }
 
 #[test]
+fn an_expired_token_leaves_the_cache() {
+    let world = World::publishing([key_a()]);
+    let text = Mint::access(key_a()).claim("exp", NOW + 100).text();
+    assert!(!world.verifier.has_cached(&text));
+    verified(&world, &text);
+    assert!(world.verifier.has_cached(&text));
+    world.sleep_s(200);
+    assert_eq!(world.request(&text), Verdict::Refused("token_expired"));
+    assert!(!world.verifier.has_cached(&text));
+}
+
+#[test]
+fn the_capacity_of_the_cache_is_about_what_was_asked_for() {
+    let of = |entries| {
+        let keys = KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into()));
+        Verifier::new(access_policy(), keys).cache_entries(entries).cache_capacity()
+    };
+    assert_eq!(of(0), 0);
+    assert!((1000..=2000).contains(&of(1000)), "{}", of(1000));
+    assert!(World::new().verifier.cache_capacity() >= limits::TOKEN_CACHE_ENTRIES);
+}
+
+#[test]
 fn a_key_that_changes_its_algorithm_or_use_invalidates_its_tokens() {
     for (member, value) in [("alg", "PS256"), ("use", "enc")] {
         let world = World::publishing([key_a()]);

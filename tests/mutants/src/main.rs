@@ -51,7 +51,7 @@ const GROUPS: &[Group] = &[
     Group {
         name: "session",
         sources: &["src/crypto/nonce.rs", "src/crypto/seal.rs", "src/http/cookie.rs", "src/session"],
-        tests: &["flows", "limits", "session_cookie"],
+        tests: &["flows", "gateway", "limits", "session_cookie"],
     },
     Group {
         name: "jwk",
@@ -67,9 +67,9 @@ const GROUPS: &[Group] = &[
             "src/jwt/sign.rs",
             "src/verifier.rs",
         ],
-        tests: &["hostile", "key_cache", "limits", "signing_keys", "testing", "verification"],
+        tests: &["flows", "gateway", "hostile", "key_cache", "limits", "signing_keys", "testing", "verification"],
     },
-    Group { name: "json", sources: &["src/json"], tests: &["hostile", "json", "limits"] },
+    Group { name: "json", sources: &["src/json"], tests: &["gateway", "hostile", "json", "limits"] },
     Group {
         name: "proof",
         sources: &[
