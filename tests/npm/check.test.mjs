@@ -433,8 +433,8 @@ describe("providers", () => {
   it("that never answer are given up, with progress meanwhile", async () => {
     provider.setFault("discovery", { hang: true });
     try {
-      const { code, stdout, stderr } = await check(write("live.json", api(provider.issuer)));
-      assert.deepEqual([code, stderr], [1, "checking live.json …\n"]);
+      const { code, stdout, stderr, progress } = await check(write("live.json", api(provider.issuer)));
+      assert.deepEqual([code, stderr, progress], [1, "", "checking live.json …\n"]);
       assert.match(stdout, /there was no complete response within 5 s/);
     } finally {
       provider.clearFaults();

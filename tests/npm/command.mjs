@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { install, pack } from "./install.mjs";
+import { apart } from "./progress.mjs";
 
 /**
  * Installs the package, and other packages beside it, into a temporary folder that the tests may write to. Returns the folder, a function
@@ -31,7 +32,7 @@ export function start(script, args, { cwd, env = {}, node = process.execPath }) 
   return output;
 }
 
-/** Runs the command to its end. Returns its exit code and what it printed. No output may look like a stack trace. */
+/** Runs the command to its end. Returns its exit code and what it printed, apart from its progress. No output may look like a stack trace. */
 async function run(script, args, { input = "", ...options }) {
   const started = performance.now();
   const output = start(script, args, options);
@@ -40,5 +41,5 @@ async function run(script, args, { input = "", ...options }) {
   const code = await output.exited;
   const { stdout, stderr } = output;
   if (/^\s+at .*:\d+:\d+\)?$/m.test(stdout + stderr) || /internal error/.test(stderr)) throw new Error(`edgeward ${args.join(" ")} shows a stack:\n${stdout}${stderr}`);
-  return { code, stdout, stderr, ms: performance.now() - started };
+  return { code, stdout, ...apart(stderr), ms: performance.now() - started };
 }
