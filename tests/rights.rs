@@ -659,7 +659,7 @@ fn a_session_is_valid_only_for_the_login_it_was_created_for() {
         json!({}),
         json!({ "scope": "openid offline_access more" }),
         json!({ "issuers": [] }),
-        json!({ "clock_skew_s": 0, "clients": [] }),
+        json!({ "clock_skew_s": 0, "clients": ["web"] }),
         json!({ "client_secret": "another" }),
         json!({ "callback_uri": "https://app.example.com/welcome" }),
     ];

@@ -149,7 +149,9 @@ impl<'g> Forward<'g> {
     /// Returns whether a client's header with this name, in any spelling, is dropped.
     #[must_use]
     pub fn drops(&self, name: &str) -> bool {
-        self.gateway.drops(name)
+        // The customer edge is another server of the provider: what other routes send in `Authorization` concerns their origins only.
+        let is_credential = !self.options.sets_forwarded && name.eq_ignore_ascii_case("authorization");
+        !is_credential && self.gateway.drops(name)
             // Cookies that remain are among the headers to set.
             || !self.keeps_cookies && name.eq_ignore_ascii_case("cookie")
             || self.proof.as_ref().is_some_and(|proof| proof.is_used) && name.eq_ignore_ascii_case(PROOF)

@@ -120,10 +120,14 @@ pub fn refused(error: &VerifyError) -> Reply {
             "invalid_token",
             Some("This is not a signed JWT. A provider issues opaque tokens when no API audience was requested."),
         ),
+        VerifyError::TokenEncrypted => (
+            401,
+            "invalid_token",
+            Some("This token is encrypted. A provider issues tokens for itself when no API audience was requested."),
+        ),
         VerifyError::TokenExpired { .. } => (401, "invalid_token", Some("Refresh the token or log in again.")),
         VerifyError::Proof(ProofError::NonceRequired) => (401, "use_dpop_nonce", None),
         VerifyError::TokenTooLarge { .. }
-        | VerifyError::TokenEncrypted
         | VerifyError::DecryptionFailed
         | VerifyError::AlgNotAllowed { .. }
         | VerifyError::CritNotSupported

@@ -553,6 +553,22 @@ mod tests {
         assert_eq!(read_member(b"{\"iss\":\"\xff\"}", "iss"), Err(JsonError::Syntax));
     }
 
+    #[cfg(feature = "gateway")]
+    #[test]
+    fn an_error_has_line_and_column() {
+        for (text, position) in [
+            ("{\n \"a\": 1,\n \"a\": 2}", (3, 5)),
+            ("{\n\n\n \"b\": [1,\n  }", (5, 3)),
+            (r#"{"a":{"a":[[[]]]}}"#, (1, 13)),
+            // Empty, so that it is read to its end.
+            ("{\n \"a\": {\n  \"b\": {\n   \"c\": {}\n}}}", (4, 6)),
+            (r#"{"a":{"b":{"c":{}}}}"#, (1, 14)),
+            ("{}", (1, 1)),
+        ] {
+            assert_eq!(super::error_position(text, 3), position, "{text}");
+        }
+    }
+
     #[test]
     fn debug_shows_no_content() {
         assert_eq!(format!("{:?}", parse(r#"{"secret":"s"}"#).unwrap()), "Document(14 bytes)");

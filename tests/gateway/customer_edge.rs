@@ -157,6 +157,28 @@ fn a_certificate_has_at_most_4096_bytes_as_it_is_sent() {
 }
 
 #[test]
+fn what_other_routes_send_in_authorization_does_not_concern_the_customer_edge() {
+    let mut config = config(false);
+    config["authorizer"] = json!({ "type": "oidc", "issuer": "https://issuer.example", "audience": "a" });
+    for (path, more) in [
+        ("/with-token", json!({ "headers": { "Authorization": "Bearer $token", "X-User": "$claims.sub" } })),
+        ("/kept", json!({ "strip_authorization": false })),
+    ] {
+        let mut integration = json!({ "type": "http_proxy", "url": "https://o.example" });
+        integration.as_object_mut().unwrap().append(&mut more.as_object().unwrap().clone());
+        let route = json!({ "method": "GET", "path": path, "integration": integration });
+        config["paths"].as_array_mut().unwrap().push(route);
+    }
+    let gateway = crate::gateway(&config);
+    let stated = Stated::new();
+    let Answer::Forward(forward) = stated.send(&gateway, "GET", "/userinfo") else { panic!() };
+    assert!(!forward.drops("authorization") && !forward.drops("Authorization"));
+    assert!(forward.drops("x-user") && forward.drops("x_user") && forward.drops("client-certificate"));
+    let Answer::Forward(forward) = stated.send(&gateway, "GET", "/other") else { panic!() };
+    assert!(forward.drops("authorization"), "elsewhere it is the gateway's");
+}
+
+#[test]
 fn problems_of_the_configuration() {
     let problem = |name: &str, value: Value| {
         let mut config = config(false);

@@ -22,7 +22,7 @@ fn gateway() -> Gateway {
     let m2m = json!({ "m2m": { "audience": "https://orders.example", "scope": "read:orders" } });
     let rights = json!({
         "audience": AUDIENCE, "organizations": ["acme", "org_2"],
-        "scopes": { "all": ["read:items", "write:items"], "any": ["a", "b"] }, "permissions": { "any": ["p", "q"] },
+        "scopes": { "all": ["read:items", "write:items"], "any": ["a", "b"] }, "permissions": { "all": ["r"], "any": ["p", "q"] },
         "roles": ["editor"],
         "claims": {
             "tenant": "gold", "email_verified": true, "team": { "any": ["x", "y"], "not": ["z"] },
@@ -143,7 +143,7 @@ const FITTING: [Shown; 9] = [
     ("audience", AUDIENCE, AUDIENCE),
     ("organization", "any of acme, org_2", "org_2"),
     ("scopes", "read:items, write:items, and any of a, b", "read:items, write:items, b"),
-    ("permissions", "any of p, q", r#"["q"]"#),
+    ("permissions", "r, and any of p, q", r#"["r","q"]"#),
     ("roles", "editor", r#"["editor"]"#),
     ("email_verified", "true", "true"),
     ("mail", "a@example.com, and a value that begins with a@", "a@example.com"),
@@ -151,17 +151,63 @@ const FITTING: [Shown; 9] = [
     ("tenant", "gold", "gold"),
 ];
 
-#[test]
-fn each_requirement_is_shown_with_what_it_expects_and_what_the_token_has() {
-    let fitting = token()
+/// Returns a token that meets every requirement of `/rights`.
+fn fitting() -> Mint {
+    token()
         .claim("org_id", "org_2")
         .claim("scope", "read:items write:items b")
-        .claim("permissions", json!(["q"]))
+        .claim("permissions", json!(["r", "q"]))
         .claim("roles", json!(["editor"]))
         .claim("tenant", "gold")
         .claim("email_verified", true)
         .claim("team", "x")
-        .claim("mail", "a@example.com");
+        .claim("mail", "a@example.com")
+}
+
+#[test]
+fn each_requirement_is_shown_with_what_it_expects_and_what_the_token_has() {
     let owned = |(name, expected, found): &Shown| (name.to_string(), expected.to_string(), found.to_string());
-    assert_eq!(rights(&fitting), (FITTING.iter().map(owned).collect(), None));
+    assert_eq!(rights(&fitting()), (FITTING.iter().map(owned).collect(), None));
+}
+
+#[test]
+fn each_requirement_fails_on_its_own() {
+    for (name, claim, value) in [
+        ("organization", "org_id", json!("org_1")),
+        ("scopes", "scope", json!("read:items b")),
+        ("scopes", "scope", json!("read:items write:items")),
+        ("permissions", "permissions", json!(["q"])),
+        ("permissions", "permissions", json!(["r"])),
+        ("roles", "roles", json!(["viewer"])),
+        ("tenant", "tenant", json!("silver")),
+        ("email_verified", "email_verified", json!(false)),
+        ("team", "team", json!("z")),
+        ("mail", "mail", json!("b@example.com")),
+    ] {
+        let explanation = with_token("/rights", &fitting().claim(claim, value.clone()).text());
+        let failing: Vec<&str> = explanation
+            .checks
+            .iter()
+            .filter(|check| check.failure.is_some())
+            .map(|check| check.name.as_str())
+            .collect();
+        assert_eq!(failing, [name], "{claim} is {value}");
+    }
+}
+
+#[test]
+fn a_verified_token_is_shown_with_what_it_was_compared_with() {
+    let explanation = with_token("/rights", &fitting().text());
+    let check = |name: &str| {
+        let check = explanation.checks.iter().find(|check| check.name == name).unwrap();
+        (check.expected.clone(), check.found.clone())
+    };
+    let owned = |(expected, found): (&str, &str)| (expected.to_owned(), found.to_owned());
+    assert_eq!(check("iss"), owned((ISSUER, ISSUER)));
+    assert_eq!(check("aud"), owned((AUDIENCE, AUDIENCE)));
+    let (algorithms, found) = check("signature");
+    assert!(
+        found.starts_with("RS256, kid ") && algorithms.split(", ").any(|one| one == "RS256"),
+        "{algorithms} {found}"
+    );
 }

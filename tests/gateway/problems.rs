@@ -821,6 +821,12 @@ fn mistakes() -> Vec<(&'static str, String)> {
         ("a decryption key that is none", at(valid(), "/authorizer/decryption_keys", json!([{ "key": "a" }]))),
         ("decryption keys in a text", at(valid(), "/authorizer/decryption_keys", json!("a"))),
         ("organizations that are true", at(valid(), "/authorizer/organizations", json!(true))),
+        ("no organization in the list", at(valid(), "/authorizer/organizations", json!([]))),
+        ("no client in the list", at(valid(), "/authorizer/clients", json!([]))),
+        ("no client in the list of an issuer", {
+            at(valid(), "/authorizer/issuers", json!([{ "issuer": "https://b.example.com", "clients": [] }]))
+        }),
+        ("no organization in the list of a route", at(valid(), "/paths/0/organizations", json!([]))),
         ("an organization that is a list", {
             at(with_hosts(), "/hosts/a.example.com", json!({ "authorizer": "a", "organization": ["b"] }))
         }),

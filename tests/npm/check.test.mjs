@@ -329,6 +329,14 @@ describe("the variables of a configuration", () => {
     const problems = (authorizer, options) => secretsInAddresses(JSON.stringify({ authorizer }), options).map(({ path }) => path);
     assert.deepEqual(problems({ client_secret: ["$secrets.A"], issuers: [{ jwks_uri: "https://x/$secrets.A" }], domain: "$env.KEYCLOAK_HOST" }), ["authorizer.issuers[0].jwks_uri"]);
     assert.deepEqual(problems({ domain: "$env.API_KEY" }, { env: ["API_KEY"] }), []);
+    assert.deepEqual(problems({ issuer: "https://x/$secret.A" }), ["authorizer.issuer"], "another spelling of $secrets");
+    // Only the exact places of keys are exempt: not a parameter or an authorizer of the same name.
+    assert.deepEqual(problems({ authorization_params: { jwks: "$secrets.A", client_secret: "$secrets.A" } }), ["authorizer.authorization_params.jwks", "authorizer.authorization_params.client_secret"]);
+    const several = secretsInAddresses(JSON.stringify({ authorizers: { jwks: { issuer: "$secrets.A" }, client_secret: { client_secret: "$secrets.A" } } }));
+    assert.deepEqual(several.map(({ path }) => path), ["authorizers.jwks.issuer"]);
+    const keys = { private_key: "$secrets.A", jar: { private_key: "$secrets.A" }, dpop_key: "$secrets.A", dpop_nonce_secret: ["$secrets.A"], decryption_keys: [{ key: "$secrets.A" }], jwks: "$secrets.A", issuers: [{ jwks: { keys: ["$secrets.A"] } }] };
+    assert.deepEqual(problems(keys), []);
+    assert.deepEqual(problems({ jar: { audience: "$secrets.A" }, decryption_keys: [{ kid: "$secrets.A" }] }), ["authorizer.jar.audience", "authorizer.decryption_keys[0].kid"]);
   });
 
   it("are read in linear time, from files of a limited size", async () => {

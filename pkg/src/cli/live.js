@@ -12,7 +12,8 @@ const MAX_SKEW_MS = 30_000;
 
 /** Checks the providers of a valid configuration. Returns problems and facts. */
 export async function checkProviders(configuration, places) {
-  const host = new Host();
+  // Someone else's configuration may name any address: no credentials are sent.
+  const host = new Host({ isReadOnly: true });
   const authorizers = JSON.parse(configuration.authorizers());
   const keysLoaded = configuration.loadKeys(host).then(JSON.parse);
   const found = await Promise.all(authorizers.map((authorizer, index) => checkAuthorizer(authorizer, index, { configuration, host, keysLoaded, places })));
@@ -64,11 +65,16 @@ async function checkAuthorizer({ issuers, loginIssuer, loginUrl, redirectUri }, 
 }
 
 /** Begins a login as a browser does, and asks the provider whether it accepts the client and the redirect address. */
-async function checkLogin(loginUrl, redirectUri, base, { configuration, host }, problems, facts) {
+async function checkLogin(loginUrl, redirectUri, base, { configuration, host: { exchanges, warnings } }, problems, facts) {
+  const host = Object.assign(new Host({ isReadOnly: true }), { exchanges, warnings });
   const headers = { "accept": "text/html", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "sec-fetch-site": "none" };
   const answer = JSON.parse(await configuration.handle("GET", loginUrl, Object.keys(headers), (name) => headers[name], host));
   const header = (name) => (answer.headers ?? []).filter(([one]) => one === name).map(([, value]) => value);
   const [location] = header("location");
+  if (host.wouldAsk) {
+    facts.push(`login ${inLine(loginUrl)}: not tried, because the provider gets its parameters with credentials, in a pushed request`);
+    return;
+  }
   if (answer.status !== 302 || location === undefined) {
     const [, reason] = host.warnings.at(-1)?.match(/^(?:\w+: )?(.*)$/s) ?? [];
     problems.push({ path: base, message: `a login cannot begin: ${reason ?? `the gateway answers ${answer.status}`}`, isError: true });

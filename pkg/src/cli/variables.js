@@ -16,8 +16,10 @@ const STAND_INS = [
 ];
 /** Names of what is secret, whether a configuration calls it `$secrets` or `$env`. */
 const SECRET_NAME = /SECRET|PASSWORD|CREDENTIAL|(^|_)(TOKEN|(API)?KEY)S?(_|$)/i;
-/** The keys of an authorizer that are sent in no address. */
-const SECRET_KEYS = new Set(["client_secret", "jwks"]);
+/** Where an authorizer has what is sent in no address: keys, with `[]` for the elements of a list. */
+const SECRET_PLACES = new Set([
+  ["client_secret"], ["private_key"], ["jar", "private_key"], ["dpop_key"], ["dpop_nonce_secret"], ["decryption_keys", "[]", "key"], ["jwks"], ["issuers", "[]", "jwks"],
+].map((place) => JSON.stringify(place)));
 const MAX_FILE_BYTES = 1 << 20;
 
 export const VARIABLES_HELP = `Variables come from the first of these that has them: the files of --vars, of which a later one precedes; the environment; .dev.vars
@@ -68,20 +70,22 @@ export const hinted = (problems, withheld) => problems.map((problem) => {
  */
 export function secretsInAddresses(text, { env = [] } = {}) {
   const problems = [];
-  const look = (value, path) => {
+  const look = (value, path, place) => {
+    if (SECRET_PLACES.has(JSON.stringify(place))) return;
     if (typeof value === "string") {
-      for (const [, kind, name] of value.matchAll(/\$(env|secrets)\.(\w+)/g)) {
-        const isSecret = kind === "secrets" || (SECRET_NAME.test(name) && !env.includes(name));
-        if (isSecret) problems.push({ path, message: `$${kind}.${name} would be sent in an address: secrets belong in client_secret only; for what is not secret, ${kind === "secrets" ? "write $env" : `use --env ${name}`}`, isError: true });
+      for (const [placeholder, kind, name] of value.matchAll(/\$(env|secrets?)\.(\w+)/g)) {
+        const isSecret = kind !== "env" || (SECRET_NAME.test(name) && !env.includes(name));
+        if (isSecret) problems.push({ path, message: `${placeholder} would be sent in an address: secrets belong in client_secret and the keys that sign or decrypt; for what is not secret, ${kind === "env" ? `use --env ${name}` : "write $env"}`, isError: true });
       }
+    } else if (Array.isArray(value)) {
+      value.forEach((one, index) => look(one, `${path}[${index}]`, [...place, "[]"]));
     } else if (typeof value === "object" && value !== null) {
-      for (const [key, one] of Object.entries(value)) {
-        if (!SECRET_KEYS.has(key)) look(one, Array.isArray(value) ? `${path}[${key}]` : `${path}.${key}`);
-      }
+      for (const [key, one] of Object.entries(value)) look(one, `${path}.${key}`, [...place, key]);
     }
   };
-  const document = JSON.parse(text.replace(/^\ufeff/, ""));
-  for (const key of ["authorizer", "authorizers"]) look(document[key], key);
+  const { authorizer, authorizers } = JSON.parse(text.replace(/^\ufeff/, ""));
+  look(authorizer, "authorizer", []);
+  for (const [name, one] of Object.entries(authorizers ?? {})) look(one, `authorizers.${name}`, []);
   return problems;
 }
 

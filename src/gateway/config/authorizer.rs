@@ -10,7 +10,7 @@ use super::declare::{Declared, Form, Setting, section};
 use super::decryption_keys::{self, DecryptionKeyConfig};
 use super::fapi::{self, FapiProfile};
 use super::forms::{
-    Check, Checked, Choice, ClaimPathForm, Flag, List, NOT_SECURE, Text, Texts, Url, Whole, Words, is_identifier,
+    Check, Checked, Choice, ClaimPathForm, Flag, List, NOT_SECURE, OneOf, Text, Texts, Url, Whole, Words, is_identifier,
 };
 use super::hosts::Tenant;
 use super::introspection::IntrospectionConfig;
@@ -80,7 +80,7 @@ section! {
         /// One of these must be the token's `org_id`, or its `org_name` in any letter case; logins request it if it is the only one. `false`: tokens and users of an organization are refused.
         organizations: OrganizationsForm;
         /// Only tokens of these clients are accepted (`client_id`, else `azp`). In ID tokens, `azp` may be one of them, or `client_id`.
-        clients: Texts;
+        clients: OneOf;
         /// Audiences that ID tokens may name besides `client_id`.
         trusted_audiences: Texts;
         /// The claim that lists roles: a name, for example `https://yourapp.com/roles`, or a path such as `["realm_access", "roles"]`. Of an object, the names count.
@@ -156,7 +156,7 @@ section! {
         /// Its signature algorithms. Without it: those of `authorizer`.
         algorithms: Algorithms;
         /// The clients whose tokens are accepted. Without it: those of `authorizer`.
-        clients: Texts;
+        clients: OneOf;
         /// The claim that lists roles in its tokens. Without it: that of `authorizer`, which must have one, too.
         roles_claim: ClaimPathForm;
         /// Rules on claims of its tokens, in place of `authorizer.claims`.
@@ -1238,7 +1238,7 @@ impl Form for OrganizationsForm {
     fn read(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Vec<String>> {
         match field.value {
             Value::Bool(false) => Some(Vec::from([String::new()])),
-            _ => Texts::read(reader, field),
+            _ => OneOf::read(reader, field),
         }
     }
 

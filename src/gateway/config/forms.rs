@@ -37,6 +37,9 @@ pub(super) trait Check: 'static {
     fn is_valid(value: &<Self::Base as Form>::Value) -> bool;
 }
 
+/// Like [`Texts`], one of which must match. An empty list would require nothing, and look as if it did.
+pub(super) type OneOf = Checked<NotEmpty>;
+
 /// Like [`Texts`], of names in the sense of HTTP: header names, methods.
 pub(super) type Names = Checked<HttpNames>;
 
@@ -112,6 +115,19 @@ impl Form for Texts {
     #[cfg(test)]
     fn shown(value: &Vec<String>) -> String {
         format!("{value:?}")
+    }
+}
+
+/// The condition of [`OneOf`].
+pub(super) struct NotEmpty;
+
+impl Check for NotEmpty {
+    type Base = Texts;
+
+    const MESSAGE: &'static str = "must not be empty: without the key, there is no such rule";
+
+    fn is_valid(texts: &Vec<String>) -> bool {
+        !texts.is_empty()
     }
 }
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::authorizer::Authorizer;
 use super::declare::{Form, Setting, section};
-use super::forms::{Check, Checked, Choice, ClaimPathForm, Elements, Flag, List, Text, Texts, Whole, Words};
+use super::forms::{Check, Checked, Choice, ClaimPathForm, Elements, Flag, List, OneOf, Text, Texts, Whole, Words};
 use super::integration::IntegrationConfig;
 use super::methods::MethodsForm;
 use super::overlaps;
@@ -50,7 +50,7 @@ section! {
         /// All must be in `aud`.
         audience: Texts;
         /// One must be the token's organization.
-        organizations: Texts;
+        organizations: OneOf;
         /// Rules on other claims, all of which must be met: claim names, each with the text that the claim must be, or with a rule; or a list of rules.
         claims: ClaimRules;
         /// The login must have been one of these: values of the claim `acr`. Browser navigations are sent to log in so, API clients get 401 (RFC 9470).
