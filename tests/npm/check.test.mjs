@@ -398,6 +398,14 @@ describe("providers", () => {
     assert.doesNotMatch(stdout, new RegExp(CLIENT_SECRET));
   });
 
+  it("get no credentials: a login that is pushed is not tried", async () => {
+    provider.requests = [];
+    const { problems, facts } = await ask(login({ par: true }));
+    assert.deepEqual(problems, []);
+    assert.match(facts.at(-1), /^login http:\/\/localhost:8787\/login: not tried, because the provider gets its parameters with credentials/);
+    assert.deepEqual([...new Set(provider.requests.map(({ method }) => method))], ["GET"]);
+  });
+
   it("that call themselves otherwise, are down, or refuse the login are reported, at the place concerned", async () => {
     assert.deepEqual((await ask(api(`${provider.issuer}/`))).problems, [
       'error authorizer.issuer:4: the issuer is "URL/", but its provider calls itself "URL": write "URL", or its tokens are refused',

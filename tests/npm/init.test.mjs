@@ -56,6 +56,7 @@ describe("init", () => {
         assert.deepEqual(readdirSync(folder).sort(), FILES);
         written.push(join(folder, "edgeward.json"));
         assert.equal(stdout.includes("https://shop.example.com/auth/callback and http://localhost:8787/auth/callback"), kind[0] === "--site");
+        assert.equal(stdout.includes('"trusted_audiences"'), provider === "zitadel" && kind[0] === "--site");
       }
     }
     const checked = await command.run(["check", "--offline", ...written]);

@@ -17,9 +17,9 @@ const PROVIDERS = {
   entra: { asks: "issuer", example: "https://login.microsoftonline.com/TENANT-ID/v2.0", client: "an app registration with the platform Web", callback: "Redirect URIs", logout: "Redirect URIs" },
   cognito: { asks: "issuer", example: "https://cognito-idp.REGION.amazonaws.com/POOL-ID", client: "a confidential app client", callback: "Allowed callback URLs", logout: "Allowed sign-out URLs", namesClients: true },
   keycloak: { asks: "issuer", example: "https://sso.example.com/realms/main", client: "a confidential client", callback: "Valid redirect URIs", logout: "Valid post logout redirect URIs" },
-  zitadel: { asks: "domain", example: "example.zitadel.cloud", client: "a web application with the method CODE or POST", callback: "Redirect URIs", logout: "Post Logout URIs" },
+  zitadel: { asks: "domain", example: "example.zitadel.cloud", client: "a web application with the method CODE or POST", callback: "Redirect URIs", logout: "Post Logout URIs", siteNote: 'Its ID tokens also name the project. In edgeward.json, add to "authorizer": "trusted_audiences": "the project\'s id".' },
   clerk: { asks: "domain", example: "clerk.example.com", client: "an OAuth application", callback: "Redirect URIs", namesClients: true },
-  google: { client: "an OAuth client of the type Web application", callback: "Authorized redirect URIs", isFor: "site", note: 'Anyone can have an account. In edgeward.json, restrict routes: "claims": { "hd": "example.com" }.' },
+  google: { client: "an OAuth client of the type Web application", callback: "Authorized redirect URIs", isFor: "site", siteNote: 'Anyone can have an account. In edgeward.json, restrict routes: "claims": { "hd": "example.com" }.' },
   supabase: { asks: "domain", example: "abcdefgh.supabase.co", isFor: "api", audience: "authenticated" },
   workos: { asks: "client-id", example: "client_01", isFor: "api" },
   firebase: { isFor: "api" },
@@ -295,13 +295,13 @@ function write(folder, files, isForced, terminal) {
 
 function nextSteps({ provider, site, url }, folder, terminal) {
   const steps = [];
-  const { client, callback, logout, note } = PROVIDERS[provider];
+  const { client, callback, logout, siteNote } = PROVIDERS[provider];
   if (site && provider !== "dev") {
     steps.push(`At the provider, register ${client}:
      ${callback}: ${url}/auth/callback and ${LOCAL}/auth/callback${logout === undefined ? "" : `\n     ${logout}: ${url}/ and ${LOCAL}/`}
    and write its secret into .dev.vars as CLIENT_SECRET.`);
   }
-  if (note !== undefined) steps.push(note);
+  if (site && siteNote !== undefined) steps.push(siteNote);
   const enter = folder === "." ? "" : `cd ${inLine(folder)} && `;
   steps.push(existsSync(join(folder, "node_modules/edgeward")) ? "" : `${enter}npm install${readFileSync(join(folder, "package.json"), "utf8").includes('"edgeward"') ? "" : " edgeward && npm install --save-dev wrangler"}`);
   if (provider === "dev") steps.push("npx edgeward dev-idp    # in another terminal");
