@@ -423,7 +423,7 @@ impl VerifiedLogin {
         if !client.admits(id.claims()) {
             return Err(CallbackError::OrganizationMismatch.into());
         }
-        if !transaction.is_met_by(id.claims(), now) {
+        if !transaction.is_met_by(id.claims(), &client.authorization_params, now) {
             return Err(CallbackError::AuthenticationInsufficient.into());
         }
         let claims = client.user_claims(id.claims(), userinfo).ok_or(LoginError::TooLarge)?;

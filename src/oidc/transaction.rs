@@ -149,10 +149,15 @@ impl Transaction {
     }
 
     /// Whether the user has logged in as the request asked (OpenID Connect Core §3.1.3.7, 12 and 13), as of when it was sent: the
-    /// time that the user takes to come back does not count.
-    pub(super) fn is_met_by(&self, id: &Claims, now: UnixTime) -> bool {
+    /// time that the user takes to come back does not count. `configured`: the parameters of every login. Their `acr_values` are a
+    /// wish, which some providers read as something else; `auth_time` is never optional after `max_age`.
+    pub(super) fn is_met_by(&self, id: &Claims, configured: &[(String, String)], now: UnixTime) -> bool {
         let issued = UnixTime::from_millis(self.issued_ms);
-        StepUp::requested(&self.request.parameters).is_met(id, issued, now)
+        let mut requested = StepUp::requested(&self.request.parameters);
+        if let Some((_, seconds)) = configured.iter().find(|(name, _)| name == "max_age") {
+            requested.max_age_s = seconds.parse().ok();
+        }
+        requested.is_met(id, issued, now)
     }
 
     /// Returns how long ago the login began, in milliseconds.

@@ -262,6 +262,9 @@ fn a_signed_request_holds_every_parameter_and_nothing_is_beside_it() {
     for par in [false, true] {
         let deployment = with_key(&with(json!({ "a": jar }), &json!({ "a": { "par": par } }))["a"]);
         deployment.provider.set().request_key = Some(key_c());
+        // The provider's answer to `max_age`.
+        let logged_in_at = deployment.now().secs();
+        deployment.provider.set().id = std::rc::Rc::new(move |id| id.claim("auth_time", logged_in_at));
         let (_, names) = begin(&deployment, "/login?login_hint=ann%40example.com");
         assert_eq!(names, ["client_id", if par { "request_uri" } else { "request" }]);
         let mut browser = Browser::default();

@@ -180,3 +180,23 @@ fn a_link_that_requests_a_login_gets_it_or_none() {
     }
     assert_eq!(deployment.provider.requests(Endpoint::Token), 8);
 }
+
+/// The user may have removed the parameters from the request.
+#[test]
+fn a_configured_max_age_holds_for_every_login() {
+    let params = json!({ "max_age": "300", "acr_values": "urn:mfa" });
+    let config = with(config(), &json!({ "authorizer": { "authorization_params": params } }));
+    for (seconds_ago, logs_in) in [(Some(0), true), (Some(300), true), (Some(306), false), (None, false)] {
+        let deployment = Deployment::of(&config);
+        // `acr_values` of the configuration are a wish.
+        provider_says(&deployment, None, seconds_ago);
+        let mut browser = Browser::default();
+        let callback = deployment.begin(&mut browser, "/login?max_age=86400");
+        let response = deployment.open(&mut browser, &callback);
+        assert_eq!(response.sets(COOKIE), logs_in.then_some(true), "{seconds_ago:?}");
+        if !logs_in {
+            assert_eq!(response.status, 403);
+            assert!(response.body.contains("authentication_insufficient"), "{}", response.body);
+        }
+    }
+}
