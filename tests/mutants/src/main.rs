@@ -80,7 +80,7 @@ const GROUPS: &[Group] = &[
             "src/jwt/binding.rs",
             "src/jwt/decrypt.rs",
         ],
-        tests: &["gateway"],
+        tests: &["flows", "gateway"],
     },
 ];
 
