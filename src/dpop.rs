@@ -333,7 +333,30 @@ impl core::fmt::Debug for VerifiedProof {
 
 #[cfg(test)]
 mod tests {
-    use super::normalized;
+    use super::{Acceptance, normalized};
+    use crate::jwt::Binding;
+
+    #[test]
+    fn while_it_is_off_nothing_has_to_be_proven_whatever_comes_with_the_token() {
+        let bound = Binding { key: Some([7; 32]), ..Binding::default() };
+        for binding in [None, Some(&bound)] {
+            for (has_scheme, has_proof) in [(false, false), (false, true), (true, false), (true, true)] {
+                assert_eq!(Acceptance::Off.key_to_prove(binding, has_scheme, has_proof), Ok(None));
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_has_one_spelling_in_which_only_what_needs_it_is_escaped() {
+        for (url, expected) in [
+            ("https://a.example/41/abc1", "https://a.example/41/abc1"),
+            ("https://a.example/%41%c3%A9%0a%99%f0", "https://a.example/A%C3%A9%0A%99%F0"),
+            ("https://a.example/%4/%zz%", "https://a.example/%4/%zz%"),
+            ("https://a.example/\u{1f}\u{7f}[", "https://a.example/%1F%7F%5B"),
+        ] {
+            assert_eq!(normalized(url).as_deref(), Some(expected), "{url}");
+        }
+    }
 
     #[test]
     fn urls_that_differ_only_in_spelling_are_equal() {

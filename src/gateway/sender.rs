@@ -361,3 +361,84 @@ impl core::fmt::Debug for UsedProofs {
         f.write_str("UsedProofs")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+    use core::ops::Range;
+
+    use super::{BUCKETS, Use, UsedProofs};
+    use crate::io::UnixTime;
+    use crate::limits::MAX_REMEMBERED_PROOFS_PER_KEY;
+
+    const LIFETIME_S: i64 = 361;
+
+    /// Adds a proof of a key. Proofs with successive numbers are in successive buckets.
+    fn add(used: &mut UsedProofs, key: u8, number: usize, now_s: i64) -> Use {
+        let mut id = [0; 32];
+        [id[0], id[1], ..] = number.to_le_bytes();
+        used.add(&[key; 32], &id, UnixTime::from_secs(now_s), UnixTime::from_secs(now_s + LIFETIME_S))
+    }
+
+    fn fill(used: &mut UsedProofs, key: u8, numbers: Range<usize>, now_s: i64) {
+        for number in numbers {
+            assert!(matches!(add(used, key, number, now_s), Use::First), "{number}");
+        }
+    }
+
+    #[test]
+    fn proofs_are_spread_over_all_buckets() {
+        let mut used = UsedProofs::default();
+        fill(&mut used, 1, 0..BUCKETS, 1000);
+        assert!(used.buckets.iter().all(|bucket| bucket.len() == 1));
+    }
+
+    #[test]
+    fn where_there_is_no_room_expired_proofs_make_some_in_whatever_buckets_they_are() {
+        let mut used = UsedProofs::default();
+        // None of them is in the first bucket.
+        fill(&mut used, 1, 1..BUCKETS, 1000);
+        fill(&mut used, 1, BUCKETS + 1..MAX_REMEMBERED_PROOFS_PER_KEY + 2, 1000);
+        let end_s = 1000 + LIFETIME_S;
+        assert!(matches!(add(&mut used, 1, 0, end_s - 1), Use::FullForKey));
+        assert!(matches!(add(&mut used, 1, 0, end_s), Use::First));
+        assert_eq!(used.count, 1);
+        fill(&mut used, 1, 1..MAX_REMEMBERED_PROOFS_PER_KEY, end_s);
+        assert!(matches!(add(&mut used, 1, MAX_REMEMBERED_PROOFS_PER_KEY, end_s), Use::FullForKey));
+    }
+
+    #[test]
+    fn while_there_is_room_one_bucket_is_searched() {
+        let mut used = UsedProofs::default();
+        fill(&mut used, 1, 0..1, 1000);
+        fill(&mut used, 1, 1..2, 1000 + LIFETIME_S);
+        assert_eq!(used.count, 2, "the expired one is in another bucket");
+        fill(&mut used, 1, BUCKETS..BUCKETS + 1, 1000 + LIFETIME_S);
+        assert_eq!(used.count, 2);
+    }
+
+    #[test]
+    fn each_proof_that_is_forgotten_makes_room_for_one_of_its_key() {
+        let mut used = UsedProofs::default();
+        let half = MAX_REMEMBERED_PROOFS_PER_KEY / 2;
+        fill(&mut used, 1, 0..half, 1000);
+        fill(&mut used, 1, half..2 * half, 1010);
+        let end_s = 1000 + LIFETIME_S;
+        fill(&mut used, 1, 2 * half..3 * half, end_s);
+        assert!(matches!(add(&mut used, 1, 3 * half, end_s), Use::FullForKey));
+    }
+
+    #[test]
+    fn a_key_is_forgotten_with_its_last_proof() {
+        let mut used = UsedProofs::default();
+        fill(&mut used, 1, 0..1, 1000);
+        fill(&mut used, 1, BUCKETS..BUCKETS + 1, 1001);
+        let keys = |used: &UsedProofs| -> Vec<(u8, u16)> {
+            used.of_keys.iter().map(|(key, count)| (key[0], *count)).collect()
+        };
+        fill(&mut used, 2, 2 * BUCKETS..2 * BUCKETS + 1, 1000 + LIFETIME_S);
+        assert_eq!(keys(&used), [(1, 1), (2, 1)]);
+        fill(&mut used, 2, 3 * BUCKETS..3 * BUCKETS + 1, 1001 + LIFETIME_S);
+        assert_eq!(keys(&used), [(2, 2)]);
+    }
+}

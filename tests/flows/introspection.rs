@@ -299,6 +299,22 @@ fn concurrent_requests_share_an_answer_that_is_slow_or_not_cached() {
     }
 }
 
+/// The token expires between the answer and the next look of the request that waits for it.
+#[test]
+fn an_answer_that_another_request_waited_for_does_not_outlast_the_token() {
+    let opaque = Opaque::new();
+    assert_eq!(opaque.outcome("another-token"), PASSED);
+    // One second later, with the tolerated difference of the clocks.
+    opaque.answers(&changed("exp", json!(NOW - 4)));
+    opaque.deployment.sleep_ms(700);
+    assert_eq!(opaque.deployment.now().millis(), NOW * 1000 + 700);
+    opaque.deployment.delay_answers(ENDPOINT, Delay::Millis(295));
+    let requests = (0..2).map(|_| opaque.deployment.answer(Opaque::request(TOKEN)));
+    let outcomes: Vec<_> = opaque.deployment.run_all(requests).iter().map(Response::outcome).collect();
+    assert_eq!(outcomes, [PASSED, (401, "token_expired".into())]);
+    assert_eq!(opaque.count(), 2, "one request has asked for both");
+}
+
 #[test]
 fn few_large_answers_are_cached() {
     let opaque = Opaque::new();

@@ -1,14 +1,15 @@
 //! Encrypted access tokens: what is decrypted, and what is refused. The host's decryption is a stand-in that takes content for ciphertext;
 //! the real one is tested in tests/node.
 
-use edgeward::base64url;
+use edgeward::error::VerifyError;
 use edgeward::gateway::{Answer, Gateway, compile};
-use edgeward::host::DecryptError;
-use edgeward::jwk::DecryptionKey;
+use edgeward::host::{DecryptError, Host as _};
+use edgeward::jwk::{DecryptionKey, KeyCache};
+use edgeward::{VerificationError, Verifier, base64url, limits};
 use serde_json::{Value, json};
 
 use crate::support::host::VirtualHost;
-use crate::support::{Mint, NOW, key_a, key_b};
+use crate::support::{ISSUER, Mint, NOW, access_policy, key_a, key_b};
 use crate::{code, config, handle, token};
 
 const KEY: &str = include_str!("../keys/rsa2048-b.pem");
@@ -238,6 +239,58 @@ fn a_token_is_decrypted_once_and_only_if_it_is_genuine() {
     assert_eq!(host.seen().decryptions.len(), 4);
     host.sleep_s(4000);
     assert_eq!(outcome(&gateway, &host, &genuine), "token_expired", "the content expires as ever");
+}
+
+#[test]
+fn a_token_is_decrypted_up_to_the_limit_of_its_size() {
+    let (gateway, host) = (gateway(), host());
+    let of_size = |size: usize| {
+        let padded = |in_header: usize, content: usize| {
+            Sealed::of(&"x".repeat(content)).with("iss", json!("x".repeat(in_header))).text()
+        };
+        let room = (size - padded(0, 0).len()) * 3 / 4;
+        // Base64url leaves some lengths of one part out.
+        let lengths = (0..4).flat_map(|in_header| (room - 8..room + 8).map(move |content| (in_header, content)));
+        lengths.map(|(in_header, content)| padded(in_header, content)).find(|text| text.len() == size).unwrap()
+    };
+    assert_eq!(outcome(&gateway, &host, &of_size(limits::MAX_TOKEN_BYTES)), "token_malformed");
+    assert_eq!(host.seen().decryptions.len(), 1);
+    assert_eq!(outcome(&gateway, &host, &of_size(limits::MAX_TOKEN_BYTES + 1)), "token_too_large");
+    assert_eq!(host.seen().decryptions.len(), 1);
+}
+
+fn verifier() -> Verifier {
+    let key = DecryptionKey::parse(KEY, Some("b"), None).unwrap();
+    Verifier::new(access_policy(), KeyCache::fixed(ISSUER, key_a().set())).decrypt_with(vec![key])
+}
+
+#[test]
+fn without_a_cache_a_token_is_decrypted_each_time() {
+    let text = Sealed::of(&token().text()).text();
+    for (verifier, expected) in [(verifier(), 1), (verifier().cache_entries(0), 2), (verifier().cache_entries(8), 1)] {
+        let host = host();
+        for _ in 0..2 {
+            assert!(host.run(verifier.verify(&text, &host)).is_ok());
+        }
+        assert_eq!(host.seen().decryptions.len(), expected);
+    }
+}
+
+#[test]
+fn calls_that_do_not_wait_know_the_tokens_that_were_decrypted_before() {
+    let (verifier, host) = (verifier(), host());
+    let text = Sealed::of(&token().text()).text();
+    assert!(verifier.verify_if_ready(&text, &host).is_none());
+    let refusal = VerificationError::Refused(VerifyError::AsyncRequired { algorithm: None });
+    assert_eq!(verifier.verify_now(&text, &host).and_then(Result::err), Some(refusal));
+    assert!(!verifier.has_cached(&text));
+    assert_eq!(verifier.stable_period(&text, host.now()), None);
+    assert!(host.run(verifier.verify(&text, &host)).is_ok());
+    assert!(matches!(verifier.verify_if_ready(&text, &host), Some(Ok(_))));
+    assert!(matches!(verifier.verify_now(&text, &host), Some(Ok(_))));
+    assert!(verifier.has_cached(&text));
+    assert!(verifier.stable_period(&text, host.now()).is_some());
+    assert_eq!(host.seen().decryptions.len(), 1);
 }
 
 #[test]

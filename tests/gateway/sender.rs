@@ -1,5 +1,7 @@
 //! Tokens that are bound to their sender: `authorizer.dpop` and `authorizer.mtls`.
 
+use std::collections::BTreeSet;
+
 use edgeward::base64url;
 use edgeward::gateway::{Answer, Gateway, HeaderEdit};
 use edgeward::host::SignatureVerdict;
@@ -213,6 +215,28 @@ fn signatures_of_other_keys_are_verified_by_the_host() {
         let reply = refusal(send(&gateway, &VirtualHost::default(), &token, &proof.signed(&[0; 64])));
         assert_eq!(code(&reply), "dpop_proof_invalid");
     }
+}
+
+#[test]
+fn a_proof_is_read_up_to_the_limit_of_its_size() {
+    let token = bound().text();
+    let of_size = |size: usize| {
+        let padded = |in_key: usize, in_claims: usize| {
+            let mut jwk = key_b().jwk();
+            jwk["kid"] = "x".repeat(in_key).into();
+            Proof::of(&token).header("jwk", jwk).claim("x", "x".repeat(in_claims))
+        };
+        let len = |proof: &Proof| proof.signed(&[0; 256]).len();
+        let room = (size - len(&padded(0, 0))) * 3 / 4;
+        // Base64url leaves some lengths of one part out.
+        let lengths = (0..4).flat_map(|in_key| (room - 8..room + 8).map(move |in_claims| (in_key, in_claims)));
+        lengths.map(|(in_key, in_claims)| padded(in_key, in_claims)).find(|proof| len(proof) == size).unwrap().text()
+    };
+    let largest = of_size(limits::MAX_PROOF_BYTES);
+    expect_forward(send(&dpop("required"), &VirtualHost::default(), &token, &largest));
+    let larger = of_size(limits::MAX_PROOF_BYTES + 1);
+    let reply = refusal(send(&dpop("required"), &VirtualHost::default(), &token, &larger));
+    assert_eq!(code(&reply), "dpop_proof_invalid");
 }
 
 /// The challenge, that of the scheme that the request has used first.
@@ -529,6 +553,32 @@ fn a_proof_is_used_once() {
 }
 
 #[test]
+fn a_proof_by_a_clock_that_is_ahead_is_remembered_until_it_is_too_old() {
+    let (gateway, host) = (dpop("allowed"), VirtualHost::default());
+    let token = bound().text();
+    let newest = Proof::of(&token).claim("iat", NOW + limits::MAX_PROOF_ADVANCE_S).text();
+    expect_forward(send(&gateway, &host, &token, &newest));
+    host.sleep_s(limits::MAX_PROOF_ADVANCE_S + limits::MAX_PROOF_AGE_S);
+    assert_eq!(code(&refusal(send(&gateway, &host, &token, &newest))), "dpop_proof_replayed");
+    host.sleep_s(1);
+    assert_eq!(code(&refusal(send(&gateway, &host, &token, &newest))), "dpop_proof_invalid");
+}
+
+#[test]
+fn the_proofs_of_one_client_are_divided_among_a_few_shared_objects() {
+    let (gateway, host) = (dpop("allowed"), VirtualHost::default());
+    host.shared(|shared| shared.are_bound = true);
+    let token = bound().text();
+    for number in 0..80 {
+        let proof = Proof::of(&token).claim("jti", number.to_string()).text();
+        expect_forward(send(&gateway, &host, &token, &proof));
+    }
+    let objects: BTreeSet<String> =
+        host.shared(|shared| shared.asked.iter().map(|(_, object)| object.clone()).collect());
+    assert_eq!(objects.len(), usize::from(limits::PROOF_OBJECTS_PER_KEY));
+}
+
+#[test]
 fn instances_share_the_proofs_that_were_used() {
     let token = bound().text();
     let host = VirtualHost::default();
@@ -624,7 +674,9 @@ fn with_a_secret_for_nonces_proofs_need_one() {
     let following = next(&gateway, &nonce);
     assert_ne!(following, nonce);
     assert_eq!(code(&refusal(send(&gateway, &host, &token, &slow.text()))), "dpop_proof_replayed");
-    host.sleep_s(limits::PROOF_NONCE_PERIOD_S);
+    host.sleep_s(limits::PROOF_NONCE_PERIOD_S - 1);
+    assert_eq!(code(&refusal(send(&gateway, &host, &token, &slow.text()))), "dpop_proof_replayed");
+    host.sleep_s(1);
     assert_ne!(asked(&gateway, Some(&nonce)), following);
     next(&gateway, &following);
     // Bearer tokens need none.

@@ -292,6 +292,11 @@ fn an_entry_is_fresh_for_its_lifetime_to_the_millisecond() {
         world.sleep_ms(age_ms);
         assert_eq!(world.request(&token(key_a())), expected, "{age_ms} ms");
         assert_eq!(world.asked(), asked, "{age_ms} ms");
+        assert_eq!(
+            world.seen().edge_asked.len(),
+            1,
+            "{age_ms} ms: a stale entry is not stored, only to be fetched again"
+        );
     }
 }
 
