@@ -287,13 +287,14 @@ mod tests {
     }
 
     /// Tables that grow in different ways: sibling literals, parameters and rests below them, parameters beside literals.
-    const TABLES: [fn(usize) -> String; 6] = [
+    const TABLES: [fn(usize) -> String; 7] = [
         |n| format!("/route-{n}"),
         |n| format!("/api/v{n}/items/{{id}}"),
         |n| format!("/tenant{n}/{{*rest}}"),
         |n| if n % 2 == 0 { format!("/{{tenant}}/page{n}") } else { format!("/acme{n}/x") },
         |n| format!("/a{}/b{}/c{n}", n % 7, n % 11),
         |n| if n % 2 == 0 { format!("/{{a}}/{{b}}/x{n}") } else { format!("/y{n}/{{*rest}}") },
+        |n| if n % 2 == 0 { format!("/y/{{a}}/x{n}") } else { format!("/{{a}}/z{n}/x") },
     ];
 
     #[test]

@@ -269,6 +269,8 @@ impl Node {
 
     /// Returns the child node of this literal.
     pub(super) fn literal(&self, unicode: Unicode, literal: &str) -> Option<NodeId> {
+        #[cfg(all(test, feature = "unicode"))]
+        steps::count();
         let spellings = self.literals.get(&*unicode.key(literal))?;
         spellings.iter().find(|(one, _)| one == literal).map(|&(_, node)| node)
     }
@@ -297,5 +299,137 @@ pub(super) mod steps {
         STEPS.set(0);
         work();
         STEPS.get()
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "unicode")]
+mod tests {
+    use alloc::string::{String, ToString};
+    use alloc::vec::Vec;
+
+    use super::{Candidate, RouteIndex, TooManyCandidates, combinations_of};
+    use crate::gateway::pattern::Pattern;
+    use crate::http::Unicode;
+    use crate::http::spelling::{COMBINATIONS, Combinations, EVERY};
+    use crate::limits;
+
+    fn index(patterns: &[impl AsRef<str>]) -> RouteIndex {
+        let mut index = RouteIndex::new(&[], Unicode::TABLES);
+        for (position, pattern) in patterns.iter().enumerate() {
+            index.insert(position, &Pattern::parse(pattern.as_ref(), Unicode::TABLES).unwrap());
+        }
+        index
+    }
+
+    /// Returns the candidates for a reading such as `a/b`.
+    fn candidates(patterns: &[impl AsRef<str>], reading: &str) -> Result<Vec<Candidate>, TooManyCandidates> {
+        index(patterns).candidates(reading.split('/'))
+    }
+
+    /// Returns the pattern of each candidate, with the combinations of spellings under which it matches.
+    fn matching<'p>(patterns: &[&'p str], reading: &str) -> Vec<(&'p str, Combinations)> {
+        let found = candidates(patterns, reading).unwrap();
+        found.iter().map(|candidate| (patterns[candidate.group], candidate.combinations)).collect()
+    }
+
+    /// Returns the most specific patterns under a combination of spellings.
+    fn most_specific<'p>(patterns: &[&'p str], reading: &str, combination: u8) -> Vec<&'p str> {
+        let index = index(patterns);
+        let found = index.candidates(reading.split('/')).unwrap();
+        index.most_specific(&found, combination, true, true).into_iter().map(|group| patterns[group]).collect()
+    }
+
+    #[test]
+    fn an_empty_parameter_at_the_end_is_told_from_one_before() {
+        for (pattern, reading, has_empty_parameter, has_empty_end) in [
+            ("/{a}/{b}", "x/y", false, false),
+            ("/{a}/{b}", "x/", false, true),
+            ("/{a}/{b}", "/x", true, false),
+            ("/{a}/{b}", "/", true, true),
+            ("/{a}/b", "/b", true, false),
+            ("/{a}/b", "/B", true, false),
+            ("/{a}/@me", "/%40me", true, false),
+            ("/{a}/{*rest}", "/x", true, false),
+            ("/x/{a}/{*rest}", "x/", false, true),
+            ("/x/{*rest}", "x/", false, false),
+        ] {
+            let found = candidates(&[pattern], reading).unwrap();
+            let needs: Vec<_> = found.iter().map(|one| (one.has_empty_parameter, one.has_empty_end)).collect();
+            assert_eq!(needs, [(has_empty_parameter, has_empty_end)], "{pattern} {reading}");
+        }
+    }
+
+    #[test]
+    fn a_literal_matches_its_usual_encoding_and_no_other_literal_does() {
+        let patterns = ["/@ME", "/@me", "/@me/x", "/{*rest}"];
+        assert_eq!(matching(&patterns, "%40me"), [("/{*rest}", EVERY), ("/@me", EVERY)]);
+        assert_eq!(matching(&patterns, "%40me/x"), [("/{*rest}", EVERY), ("/@me/x", EVERY)]);
+        assert_eq!(matching(&patterns, "%40m%65"), [("/{*rest}", EVERY)]);
+    }
+
+    #[test]
+    fn an_empty_segment_matches_no_literal() {
+        for literal in ["/%C2%AD/x", "/a/x"] {
+            assert_eq!(matching(&[literal, "/{a}/x"], "/x"), [("/{a}/x", EVERY)], "{literal}");
+        }
+    }
+
+    #[test]
+    fn candidates_are_bounded() {
+        // On each of the levels, a literal beside a parameter: every level doubles the candidates.
+        let levels = limits::MAX_ROUTE_CANDIDATES.ilog2();
+        let pattern = |bits: usize| -> String {
+            (0..levels)
+                .map(|level| if bits >> level & 1 == 0 { "/a".to_string() } else { alloc::format!("/{{p{level}}}") })
+                .collect()
+        };
+        let mut patterns: Vec<String> = (0..limits::MAX_ROUTE_CANDIDATES).map(pattern).collect();
+        let path = pattern(0).split_off(1);
+        assert_eq!(candidates(&patterns, &path).unwrap().len(), limits::MAX_ROUTE_CANDIDATES, "up to the limit");
+        // Another spelling of the last segment.
+        patterns.push(alloc::format!("{}A", pattern(0).strip_suffix('a').unwrap()));
+        assert_eq!(candidates(&patterns, &path).unwrap_err(), TooManyCandidates);
+    }
+
+    #[test]
+    fn of_two_spellings_of_a_literal_none_is_more_specific() {
+        for patterns in [["/admin", "/Admin", "/{x}"], ["/Admin", "/admin", "/{x}"]] {
+            let [one, two, parameter] = patterns;
+            assert_eq!(most_specific(&patterns, "ADMIN", 0), [parameter], "as it is");
+            assert_eq!(most_specific(&patterns, "admin", 0), ["/admin"], "as it is");
+            assert_eq!(most_specific(&patterns, "ADMIN", 1), [one, two], "case folded");
+            assert_eq!(most_specific(&patterns, "Admin", COMBINATIONS - 1), [one, two], "transformed in every way");
+        }
+    }
+
+    #[test]
+    fn the_narrower_of_two_patterns_is_more_specific() {
+        for (one, two, expected) in [
+            ("/a/{x}", "/{x}/{y}", &["/a/{x}"][..]),
+            ("/a/{*rest}", "/{*rest}", &["/a/{*rest}"]),
+            ("/a/b", "/a/{x}", &["/a/b"]),
+            ("/{x}/{y}", "/a/{*rest}", &["/{x}/{y}"]),
+            ("/a/{x}", "/{x}/b", &["/a/{x}", "/{x}/b"]),
+            ("/a/{*rest}", "/{x}/b/{*rest}", &["/a/{*rest}", "/{x}/b/{*rest}"]),
+        ] {
+            for patterns in [[one, two], [two, one]] {
+                let mut found = most_specific(&patterns, "a/b", 0);
+                found.sort_by_key(|pattern| *pattern != one);
+                assert_eq!(found, expected, "{patterns:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn spellings_count_where_a_candidate_does_not_match_exactly() {
+        for (patterns, reading, count) in [
+            (&["/admin", "/{x}"][..], "admin", 1),
+            (&["/admin", "/{x}"], "ADMIN", COMBINATIONS),
+            (&["/admin"], "ADMIN", COMBINATIONS),
+            (&["/admin"], "other", 1),
+        ] {
+            assert_eq!(combinations_of(&candidates(patterns, reading).unwrap()), count, "{patterns:?} {reading}");
+        }
     }
 }

@@ -1,4 +1,5 @@
 //! The path `/a/` may be `/a`, or `/a/{x}` with an empty parameter: the stricter route decides, and if neither is, the path is ambiguous.
+//! So is a path that only some servers take for a route.
 
 use serde_json::{Value, json};
 
@@ -146,5 +147,25 @@ fn a_route_without_the_method_is_the_strictest() {
             let reply = reply(&gateway(&config), "GET", path, &[("authorization", &caller)]);
             assert_eq!((reply.status, code(&reply).as_str()), (405, "method_not_allowed"), "{path} {got}");
         }
+    }
+}
+
+#[test]
+fn a_path_that_only_some_servers_take_for_a_route_is_ambiguous_and_not_unknown() {
+    let mut config = config();
+    for path in ["/boss", "/x/{id}/a", "/@me"] {
+        config["paths"].as_array_mut().unwrap().push(route(path, &json!({ "auth": "none" })));
+    }
+    let gateway = gateway(&config);
+    let status = |path: &str| reply(&gateway, "GET", path, &[]).status;
+    for path in ["/boss", "/x/1/a", "/@me", "/%40me"] {
+        assert_eq!(status(path), 200, "{path}");
+    }
+    for path in ["/other", "/x/1/b", "/x/a"] {
+        assert_eq!(status(path), 404, "{path}");
+    }
+    for path in ["/BOSS", "/boss.", "/x//a", "/%40m%65"] {
+        let reply = reply(&gateway, "GET", path, &[]);
+        assert_eq!((reply.status, code(&reply).as_str()), (400, "path_ambiguous"), "{path}");
     }
 }

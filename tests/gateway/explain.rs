@@ -127,6 +127,37 @@ fn a_route_that_only_observes_is_told_apart() {
     assert_eq!((observes("/observed"), observes("/m2m/open")), (Some(true), Some(false)));
 }
 
+#[test]
+fn each_reading_of_a_path_is_shown_with_the_routes_that_it_matches() {
+    let paths = [("GET", "/a/{x}/b"), ("POST", "/a/{x}/b"), ("GET", "/a/{*rest}"), ("GET", "/@me")];
+    let mut config = config();
+    for (method, path) in paths {
+        let route = json!({ "method": method, "path": path, "integration": { "type": "respond" } });
+        config["paths"].as_array_mut().unwrap().push(route);
+    }
+    let (gateway, host) = (crate::gateway(&config), VirtualHost::default());
+    let (inner, rest, admin) = (Some("/a/{x}/b"), Some("/a/{*rest}"), Some("/admin"));
+    for (path, expected) in [
+        ("/a/1/b", &[("/a/1/b", true, &[inner][..])][..]),
+        ("/a/1/c", &[("/a/1/c", true, &[rest])]),
+        ("/b", &[("/b", true, &[None])]),
+        ("/Admin", &[("/Admin", true, &[None, admin])]),
+        ("/a//b", &[("/a//b", true, &[rest, inner]), ("/a/b", false, &[rest])]),
+        ("/%40me", &[("/%40me", false, &[Some("/@me")]), ("/@me", true, &[Some("/@me")])]),
+    ] {
+        let url = format!("{ORIGIN}{path}");
+        let head = RequestHead { method: "GET", url: &url, header: &|_| None };
+        let readings = host.run(gateway.explain(&head, &host)).readings;
+        let shown: Vec<(&str, bool, Vec<Option<&str>>)> = readings
+            .iter()
+            .map(|one| (one.path.as_str(), one.is_main, one.routes.iter().map(Option::as_deref).collect()))
+            .collect();
+        let expected: Vec<_> =
+            expected.iter().map(|(path, is_main, routes)| (*path, *is_main, routes.to_vec())).collect();
+        assert_eq!(shown, expected, "{path}");
+    }
+}
+
 /// A requirement: its name, what it expects, and what the token has.
 type Shown = (&'static str, &'static str, &'static str);
 
