@@ -331,9 +331,11 @@ fn an_entry_is_read_up_to_the_limit_of_its_size() {
         let padded = |len: usize| changed(|entry| entry["x"] = "x".repeat(len).into());
         padded(size - padded(0).len())
     };
-    for (size, asked) in [(limits::MAX_EDGE_ENTRY_BYTES, 0), (limits::MAX_EDGE_ENTRY_BYTES + 1, 1)] {
+    for (size, expected) in [
+        (limits::MAX_EDGE_ENTRY_BYTES, Verdict::Accepted),
+        (limits::MAX_EDGE_ENTRY_BYTES + 1, Verdict::Refused("key_not_found")),
+    ] {
         let world = cold_world_with(of_size(size));
-        drop(world.request(&token(key_a())));
-        assert_eq!(world.asked(), asked, "{size} bytes");
+        assert_eq!(world.request(&token(key_a())), expected, "{size} bytes");
     }
 }
