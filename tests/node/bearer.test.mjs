@@ -16,6 +16,7 @@ import { startWorker } from "./support/worker.mjs";
 const SEND_ACCESS_TOKEN = "Send the access token issued for this API, not the ID token.";
 const SET_AUDIENCE = "Request the token with this API's audience; it is compared exactly, a trailing slash counts.";
 const NOT_A_JWT = "This is not a signed JWT. A provider issues opaque tokens when no API audience was requested.";
+const FOR_THE_PROVIDER = "This token is encrypted. A provider issues tokens for itself when no API audience was requested.";
 const REFRESH = "Refresh the token or log in again.";
 const CLIENT = "edgeward-web";
 
@@ -437,7 +438,7 @@ describe("tokens that no provider would issue", async () => {
     ["typ dpop+jwt", () => issuer.token({ header: { typ: "dpop+jwt" } }), "typ_not_allowed"],
   ];
   for (const [what, make, code, hint] of refusals) {
-    const hinted = code === "token_malformed" ? NOT_A_JWT : hint;
+    const hinted = { token_malformed: NOT_A_JWT, token_encrypted: FOR_THE_PROVIDER }[code] ?? hint;
     test(`a token with ${what} is refused: ${code}`, async () => {
       await assertRefused(call(made, "/api/items", make()), code, { hint: hinted });
       assertOriginUntouched();
