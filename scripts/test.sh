@@ -6,9 +6,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
 
-# Rows of steps with a plus between them run at once, the first at the lowest priority: it keeps every processor busy for minutes, and the
-# others mostly wait.
-STEPS=(format build lints,native,features,fuzz,no_std,docs,package,dependencies,kernels+node,blackbox,npm)
+# Steps with a plus run at once: they mostly compile, each into a target folder of its own.
+STEPS=(format lints+build native features+fuzz no_std docs package dependencies kernels node blackbox npm)
 CHECKS=(format clippy unit texts)
 BINDINGS=(edgeward-worker edgeward-npm edgeward-cli edgeward-kernels)
 
@@ -150,33 +149,26 @@ count_npm() {
   add $(awk '/^[0-9]+ passed, [0-9]+ failed$/ { p = $1; f = $3 } END { print p + 0, f + 0, 0 }' "$1")
 }
 
-# execute PRIORITY STEP ...: a step is a process of its own, so that its first failing command ends it. Leaves the status and the seconds of
-# each.
+# execute STEP: a step is a process of its own, so that its first failing command ends it. Leaves its status and its seconds.
 execute() {
-  local priority=$1 step started status
-  shift
-  for step in "$@"; do
-    printf '\n== %s ==\n' "$step"
-    started=$SECONDS status=0
-    nice -n "$priority" "$0" --step "$step" "$output" 2>&1 | tee "$output/$step" || status=$?
-    printf '%d %d\n' "$status" "$((SECONDS - started))" >"$output/$step.end"
-  done
+  local step=$1 started=$SECONDS status=0
+  "$0" --step "$step" "$output" 2>&1 | tee "$output/$step" || status=$?
+  printf '%d %d\n' "$status" "$((SECONDS - started))" >"$output/$step.end"
 }
 
-# run STEP[,STEP ...][+STEP[,STEP ...] ...]: the output of the first row is seen while it runs, those of the others once it has ended.
+# run STEP[+STEP ...]: the output of the first step is seen while it runs, those of the others once it has ended.
 run() {
-  local rows=() row priority=0 number=0 step
-  IFS=+ read -r -a rows <<<"$1"
-  # shellcheck disable=SC2086 # words
-  for row in "${rows[@]:1}"; do
-    number=$((number + 1)) priority=19
-    execute 0 ${row//,/ } >"$output/row.$number" &
-  done
-  # shellcheck disable=SC2086 # words
-  execute "$priority" ${rows[0]//,/ }
+  local steps=() step
+  IFS=+ read -r -a steps <<<"$1"
+  for step in "${steps[@]:1}"; do execute "$step" >/dev/null & done
+  printf '\n== %s ==\n' "${steps[0]}"
+  execute "${steps[0]}"
   wait
-  for ((row = 1; row <= number; row++)); do cat "$output/row.$row"; done
-  for step in ${1//[+,]/ }; do evaluate "$step"; done
+  for step in "${steps[@]:1}"; do
+    printf '\n== %s ==\n' "$step"
+    cat "$output/$step"
+  done
+  for step in "${steps[@]}"; do evaluate "$step"; done
 }
 
 evaluate() {
@@ -219,9 +211,9 @@ if [[ ${1:-} == --check ]]; then
   set -- "${CHECKS[@]}"
 fi
 (($#)) || set -- "${STEPS[@]}"
-for step in ${@//[+,]/ }; do
+for step in ${@//+/ }; do
   declare -F "step_$step" >/dev/null || {
-    echo "test: unknown step: $step; the steps are: ${STEPS[*]//[+,]/ }" >&2
+    echo "test: unknown step: $step; the steps are: ${STEPS[*]//+/ }" >&2
     exit 2
   }
 done
