@@ -306,7 +306,7 @@ fn an_administrator_revokes_by_token_user_client_and_session() {
         let response = revoke(&first, &json!({ kind: value }).to_string());
         assert_eq!((response.status, response.body.as_str()), (204, ""), "{name}");
         assert_eq!(things(&first, &bad), revoked(), "{name}: at once here, and though its token is cached");
-        first.sleep_ms(limits::REVOCATION_FRESH_MS);
+        first.sleep_s(1);
         for deployment in [&first, &second] {
             assert_eq!((things(deployment, &bad), things(deployment, &good)), (revoked(), PASSED), "{name}");
         }
@@ -413,7 +413,7 @@ fn only_an_administrator_revokes_and_only_what_is_named() {
 }
 
 #[test]
-fn a_record_is_read_at_most_once_per_second_by_any_number_of_requests() {
+fn a_record_is_read_once_while_it_is_fresh_by_any_number_of_requests() {
     let [first, second] = instances(&revocable());
     let browser = first.logged_in();
     let reads =
@@ -423,12 +423,13 @@ fn a_record_is_read_at_most_once_per_second_by_any_number_of_requests() {
     let responses = first.run_all((0..20).map(|_| first.answer(request())));
     assert!(responses.iter().all(|response| response.status == 200));
     assert_eq!(reads(), 2, "of the user and of the session");
-    for _ in 0..9 {
-        first.sleep_ms(100);
+    let fresh_ms = limits::REVOCATION_FRESH_MS - 50;
+    for _ in 0..10 {
+        first.sleep_ms((fresh_ms - 1) / 10);
         assert!(is_in(&first, &browser));
     }
     assert_eq!(reads(), 2);
-    first.sleep_ms(100);
+    first.sleep_ms(fresh_ms - (fresh_ms - 1) / 10 * 10);
     assert!(is_in(&first, &browser));
     assert_eq!(reads(), 4);
     assert!(is_in(&second, &browser));
