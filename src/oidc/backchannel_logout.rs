@@ -106,13 +106,8 @@ impl RelyingParty {
         if former.is_some() {
             return Ok(Some(LogoutRefusal::Replayed));
         }
-        let until_s = match logout.kind {
-            // A login that is under way may still begin a session of the provider's session that has ended. Not later ones: some providers
-            // use a `sid` again.
-            Revoked::Session => host.now().secs().saturating_add(limits::LOGIN_LIFETIME_S),
-            _ => host.now().secs(),
-        };
-        revocations.revoke(logout.kind, (issuer, logout.value), until_s, None, host).await?;
+        // A login that is under way ends too: its code may be from before the logout. Not later ones: some providers use a `sid` again.
+        revocations.revoke(logout.kind, (issuer, logout.value), host.now().secs(), None, host).await?;
         // Last, so that the provider can repeat a logout that failed.
         let written = raise_record(used, USED, (1, logout.until), timeout_ms, host).await;
         written.map(|()| None).map_err(|_| RevocationUnavailable)

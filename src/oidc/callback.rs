@@ -430,7 +430,8 @@ impl VerifiedLogin {
         // RFC 6749 §5.1: without a scope, the requested one was granted.
         let scope = response.scope.clone().unwrap_or_else(|| client.scope.clone());
         let tokens = response.into_tokens(access, now);
-        let session = Session::new(session_id, claims, tokens, now).with_nonce(transaction.nonce);
+        let begun = transaction.begun();
+        let session = Session::new(session_id, claims, tokens, now).with_login(transaction.nonce, begun);
         client.apply_rights(session, access, Some(&scope), None).ok_or(LoginError::TooLarge)
     }
 }

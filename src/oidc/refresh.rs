@@ -402,7 +402,8 @@ mod tests {
         let encode = |json: &str| base64url::encode(json.as_bytes());
         let id = format!("{}.{}.AA", encode(r#"{"alg":"RS256"}"#), encode(json));
         let tokens = Tokens { id: Some(id), ..Tokens::default() };
-        Session::new("s".into(), claims(json), tokens, UnixTime::from_secs(0)).with_nonce("n".into())
+        Session::new("s".into(), claims(json), tokens, UnixTime::from_secs(0))
+            .with_login("n".into(), UnixTime::from_secs(0))
     }
 
     /// Returns the claim that differs.

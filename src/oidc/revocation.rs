@@ -137,7 +137,7 @@ impl Revocations {
         host: &impl LoginHost,
     ) -> Result<bool, RevocationUnavailable> {
         let kinds = &[Revoked::Subject, Revoked::Session];
-        self.ends(session.id(), session.claims(), kinds, SESSIONS, session.created_s(), host).await
+        self.ends(session.id(), session.claims(), kinds, SESSIONS, session.login_s(), host).await
     }
 
     /// Returns whether the bearer token `text` was revoked, whose claims are verified. Without `iat`, it counts as an old one.

@@ -152,12 +152,16 @@ impl Transaction {
     /// time that the user takes to come back does not count. `configured`: the parameters of every login. Their `acr_values` are a
     /// wish, which some providers read as something else; `auth_time` is never optional after `max_age`.
     pub(super) fn is_met_by(&self, id: &Claims, configured: &[(String, String)], now: UnixTime) -> bool {
-        let issued = UnixTime::from_millis(self.issued_ms);
         let mut requested = StepUp::requested(&self.request.parameters);
         if let Some((_, seconds)) = configured.iter().find(|(name, _)| name == "max_age") {
             requested.max_age_s = seconds.parse().ok();
         }
-        requested.is_met(id, issued, now)
+        requested.is_met(id, self.begun(), now)
+    }
+
+    /// Returns when the login began.
+    pub(super) const fn begun(&self) -> UnixTime {
+        UnixTime::from_millis(self.issued_ms)
     }
 
     /// Returns how long ago the login began, in milliseconds.

@@ -36,6 +36,8 @@ use crate::limits;
 pub struct Session {
     id: String,
     created_s: i64,
+    /// When its login began, before the user was sent to the provider.
+    login_s: i64,
     seen_s: i64,
     /// The `nonce` of the login, which refreshed ID tokens may repeat.
     nonce: String,
@@ -123,6 +125,7 @@ impl Session {
         Self {
             id,
             created_s,
+            login_s: created_s,
             seen_s: created_s,
             nonce,
             claims,
@@ -161,10 +164,10 @@ impl Session {
         self
     }
 
-    /// Sets the nonce of the login.
+    /// Sets the nonce of the login, and when it began.
     #[must_use]
-    pub(crate) fn with_nonce(self, nonce: String) -> Self {
-        Self { nonce, ..self }
+    pub(crate) fn with_login(self, nonce: String, begun: UnixTime) -> Self {
+        Self { nonce, login_s: begun.secs(), ..self }
     }
 
     /// Replaces the rights.
@@ -268,9 +271,9 @@ impl Session {
         now.secs() >= self.tokens.access_expires_s
     }
 
-    /// Returns when the user logged in, in seconds since 1970.
-    pub(crate) const fn created_s(&self) -> i64 {
-        self.created_s
+    /// Returns when its login began, in seconds since 1970.
+    pub(crate) const fn login_s(&self) -> i64 {
+        self.login_s
     }
 
     /// Returns the seconds since login.
@@ -288,12 +291,13 @@ impl Session {
         let optional = |value: &Option<String>| value.as_deref().map_or("null".into(), quote);
         format!(
             concat!(
-                r#"{{"v":{},"id":{},"iat":{},"seen":{},"nonce":{},"claims":{},"rights":{},"unread":{},"#,
+                r#"{{"v":{},"id":{},"iat":{},"login":{},"seen":{},"nonce":{},"claims":{},"rights":{},"unread":{},"#,
                 r#""at":{},"at_iat":{},"at_exp":{},"rt":{},"idt":{}{}}}"#
             ),
             FORMAT,
             quote(&self.id),
             self.created_s,
+            self.login_s,
             self.seen_s,
             quote(&self.nonce),
             self.claims.as_json(),
@@ -336,6 +340,8 @@ impl Session {
         Some(Self {
             id: text("id")?,
             created_s: seconds("iat")?,
+            // Sessions of former versions do not name it.
+            login_s: seconds("login").or_else(|| seconds("iat"))?,
             seen_s: seconds("seen")?,
             nonce: text("nonce")?,
             claims,

@@ -119,16 +119,33 @@ fn a_session_of_the_provider_that_has_ended_cannot_begin_another_one() {
 }
 
 #[test]
-fn a_sid_that_the_provider_uses_again_begins_a_session_after_the_longest_login() {
-    let [first, second] = instances(&revocable());
-    let mut browser = first.logged_in();
-    assert_eq!(send_token(&second, &logout_token(&second)).status, 200);
-    first.sleep_s(limits::LOGIN_LIFETIME_S);
-    first.log_in(&mut browser);
-    assert!(!is_in(&first, &browser), "its login may have begun before");
-    first.sleep_s(1);
-    first.log_in(&mut browser);
-    assert!(is_in(&first, &browser) && is_in(&second, &browser));
+fn a_sid_or_sub_that_logs_in_again_begins_a_session_unless_the_login_was_under_way() {
+    for without in ["", "sid", "sub"] {
+        for by_administrator in [false, true] {
+            let [first, second] = instances(&revocable());
+            let mut browser = first.logged_in();
+            // The user has confirmed this login at the provider, but not come back yet.
+            let mut late = Browser::default();
+            let callback = first.begin(&mut late, "/login");
+            if by_administrator {
+                let order = if without == "sub" { json!({ "sid": "s-1" }) } else { json!({ "sub": "user-1" }) };
+                assert_eq!(revoke(&second, &order.to_string()).status, 204);
+            } else {
+                assert_eq!(send_token(&second, &logout_token(&second).without(without)).status, 200);
+            }
+            first.sleep_s(1);
+            assert!(!is_in(&first, &browser) && !is_in(&second, &browser));
+            assert_eq!(first.open(&mut late, &callback).status, 302);
+            assert!(!is_in(&first, &late) && !is_in(&second, &late), "{without} {by_administrator}");
+            // The next login has the same `sid`. It counts at once: no redirects in a circle.
+            for browser in [&mut browser, &mut late] {
+                first.log_in(browser);
+                assert!(is_in(&first, browser) && is_in(&second, browser), "{without} {by_administrator}");
+                first.sleep_s(limits::LOGIN_LIFETIME_S);
+                assert!(is_in(&first, browser));
+            }
+        }
+    }
 }
 
 #[test]
