@@ -341,7 +341,7 @@ impl Session {
             id: text("id")?,
             created_s: seconds("iat")?,
             // Sessions of former versions do not name it.
-            login_s: seconds("login").or_else(|| seconds("iat"))?,
+            login_s: seconds(if root.get("login").is_some() { "login" } else { "iat" })?,
             seen_s: seconds("seen")?,
             nonce: text("nonce")?,
             claims,
