@@ -65,9 +65,9 @@ check() {
   }
   # What crates.io gets must build by itself.
   cargo package --quiet --locked --allow-dirty --package edgeward-rsa --package edgeward
-  say "ready to publish, in $files:"
+  say "all checks passed; the files are in $files:"
   (cd "$files" && ls -l) >&2
-  scripts/release.sh ready || say "not to be published yet"
+  to_do
 }
 
 # Packed outside Git, whose commit would be part of the file: crates.io gets the bytes that were checked.
@@ -89,10 +89,20 @@ versions() {
   node scripts/project.mjs --check
 }
 
+# What only the maintainers can do.
+to_do() {
+  ! grep -qE 'OWNER|\.example' project.json || say "before publishing: replace the placeholders in project.json"
+  grep -q "^## \[$(version)\]" CHANGELOG.md || say "before publishing: add a section for $(version) to CHANGELOG.md"
+}
+
 ready() {
   versions
-  ! grep -qE 'OWNER|\.example' project.json || fail "project.json has placeholders"
-  grep -q "^## \[$(version)\]" CHANGELOG.md || fail "CHANGELOG.md has no section for $(version)"
+  local left
+  left="$(to_do 2>&1)"
+  if [[ -n $left ]]; then
+    printf '%s\n' "$left" >&2
+    exit 1
+  fi
 }
 
 case "${1-}" in

@@ -74,5 +74,5 @@ for (const name of readdirSync(join(root, ".github/workflows"))) {
 test("nothing is published while the addresses are placeholders", () => {
   const { status, stderr } = spawnSync(join(root, "scripts/release.sh"), ["ready"], { encoding: "utf8" });
   const isPlaceholder = /OWNER|\.example/.test(read("project.json"));
-  if (isPlaceholder) assert.deepEqual([status, /project\.json has placeholders/.test(stderr)], [1, true]);
+  if (isPlaceholder) assert.deepEqual([status, /placeholders in project\.json/.test(stderr)], [1, true]);
 });
