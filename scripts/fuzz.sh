@@ -7,10 +7,9 @@ cd "$EDGEWARD_ROOT"
 
 extent="${1:-60s}" seed="${2:-1}"
 shift $(($# < 2 ? $# : 2))
-folder="${CARGO_TARGET_DIR:-$EDGEWARD_ROOT/target}"
-option=--seconds profile=release built="$folder/fuzz"
-# Executions are for short runs, which are not worth an optimized build. It has the profile of the native tests, and their folder: what
-# they were built with is built once.
-[[ $extent != *x ]] || option=--executions profile=test built="$folder"
-cargo build --locked --quiet --manifest-path fuzz/Cargo.toml --target-dir "$built" --profile "$profile"
-"$built/${profile/test/debug}/edgeward-fuzz" "$option" "${extent%[sx]}" --seed "$seed" "$@"
+option=--seconds profile=release
+# Executions are for short runs, which are not worth an optimized build.
+[[ $extent != *x ]] || option=--executions profile=dev
+folder="${CARGO_TARGET_DIR:-$EDGEWARD_ROOT/target}/fuzz"
+cargo build --locked --quiet --manifest-path fuzz/Cargo.toml --target-dir "$folder" --profile "$profile"
+"$folder/${profile/dev/debug}/edgeward-fuzz" "$option" "${extent%[sx]}" --seed "$seed" "$@"

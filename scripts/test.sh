@@ -6,8 +6,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
 
-# Steps with a plus run at once: they compile into folders of their own, or mostly wait.
-STEPS=(format lints+build native features fuzz no_std docs package dependencies kernels blackbox node+npm)
+# Steps with a plus run at once: they mostly compile, each into a target folder of its own.
+STEPS=(format lints+build native features+fuzz no_std docs package dependencies kernels node blackbox npm)
 CHECKS=(format clippy unit texts)
 BINDINGS=(edgeward-worker edgeward-npm edgeward-cli edgeward-kernels)
 
@@ -42,10 +42,9 @@ step_unit() { cargo test --locked --all-features --lib --test imports --test lim
 # README, docs and scripts against the code. Nothing is built.
 step_texts() { node --test --test-reporter=spec tests/node/docs.test.mjs tests/node/scripts.test.mjs; }
 
-# The tests of refusals once more, in a package that depends on the core and turns on every feature of serde_json. In the folder of
-# the native tests, whose profile it has: what they were built with is built once.
+# The tests of refusals once more, in a package that depends on the core and turns on every feature of serde_json.
 step_features() {
-  cargo test --locked --manifest-path tests/features/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}" --no-fail-fast
+  cargo test --locked --manifest-path tests/features/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}/features" --no-fail-fast
 }
 
 # A short run of each fuzz driver, seeds and former findings first. The number of executions is fixed: it finds the same everywhere.
@@ -103,8 +102,8 @@ step_node() {
   EDGEWARD_CHROMIUM="$(chromium)"
   EDGEWARD_CANAILLE="$(canaille)"
   [[ -n $EDGEWARD_CANAILLE ]] || not_run canaille "there is no python3 with venv that can install it"
-  # Three files at once: each mostly waits.
-  node --test --test-concurrency=3 --test-reporter=spec --test-reporter-destination=stdout \
+  # Two files at once: each mostly waits.
+  node --test --test-concurrency=2 --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$output/tap" 'tests/node/*.test.mjs'
 }
 
