@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make bench`: speed, size and CPU beside other libraries, in one run; about seven minutes.
+# `make bench`: speed, size and CPU beside other libraries, in one run; some twenty minutes.
 # Usage: bench.sh [--report] [--json FILE] [PART ...]. --report writes the figures into docs/performance.md; the parts are
 # listed in benches/run.mjs, all of them by default. BENCH_QUICK=1 makes a rough run of a minute or so, for development.
 set -euo pipefail

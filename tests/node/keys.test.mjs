@@ -153,6 +153,15 @@ describe("a real provider", () => {
   });
 });
 
+/**
+ * Asserts that the keys were requested a few times at most. While an answer is on its way, another request is made every half second
+ * (`FETCH_LEASE_MS`), so a slow machine sees more of them.
+ */
+function assertFewRequests(issuer, began) {
+  const most = 3 + Math.floor((performance.now() - began) / 500);
+  assert.ok(issuer.counts.jwks <= most, `${issuer.counts.jwks} requests, at most ${most} expected`);
+}
+
 describe("many requests", () => {
   let issuer;
   let worker;
@@ -189,17 +198,19 @@ describe("many requests", () => {
 
   test("200 at once against a cold cache all pass, with one JWKS request", async () => {
     const tokens = Array.from({ length: 20 }, (_, index) => issuer.token({ claims: { sub: `user-${index}` } }));
+    const began = performance.now();
     const subjects = await many(200, async (index) => (await assertPasses(worker, tokens[index % 20])).header("x-sub"), { atOnce: 200 });
     assert.deepEqual(subjects, Array.from({ length: 200 }, (_, index) => `user-${index % 20}`));
-    assert.ok(issuer.counts.jwks <= 3, `${issuer.counts.jwks} requests`);
+    assertFewRequests(issuer, began);
     assert.doesNotMatch(await worker.written(), /different request|I\/O|hung|Critical|exception/i);
   });
 
   test("200 at once against a cold cache and a slow provider all pass, with few JWKS requests", async () => {
     const token = issuer.token();
     issuer.setFault("jwks", { delay: 700 });
+    const began = performance.now();
     await many(200, () => assertPasses(worker, token), { atOnce: 200 });
-    assert.ok(issuer.counts.jwks <= 3, `${issuer.counts.jwks} requests`);
+    assertFewRequests(issuer, began);
     assert.doesNotMatch(await worker.written(), /different request|hung|Critical|exception/i);
   });
 
@@ -213,9 +224,10 @@ describe("many requests", () => {
   test("a flood during an outage causes no flood at the provider", async () => {
     issuer.setFault("jwks", { status: 500 });
     const token = issuer.token();
+    const began = performance.now();
     const answers = await many(500, async () => read(call(worker, token)));
     for (const answer of answers) await assertUnavailable(answer, "jwks_unreachable");
-    assert.ok(issuer.counts.jwks <= 3, `${issuer.counts.jwks} requests`);
+    assertFewRequests(issuer, began);
   });
 });
 
