@@ -410,8 +410,8 @@ pub const SESSION_END_TIMEOUT_MS: u32 = 2_000;
 /// with nonces, some thirty per second, or sixteen.
 pub const MAX_SHARED_RECORDS: usize = 10_000;
 
-/// How long an instance uses a revocation record that it has read, in milliseconds: what remains of the second
-/// within which a revocation takes effect is for its way to the record.
+/// How long an instance uses a revocation record that it has read, in milliseconds. A revocation takes effect within a second: the rest
+/// is for the look-up.
 pub const REVOCATION_FRESH_MS: i64 = 800;
 
 /// Timeout of a message about revocations, in milliseconds: far more than a Durable Object on another continent takes.

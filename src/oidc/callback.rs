@@ -430,8 +430,7 @@ impl VerifiedLogin {
         // RFC 6749 §5.1: without a scope, the requested one was granted.
         let scope = response.scope.clone().unwrap_or_else(|| client.scope.clone());
         let tokens = response.into_tokens(access, now);
-        let begun = transaction.begun();
-        let session = Session::new(session_id, claims, tokens, now).with_login(transaction.nonce, begun);
+        let session = Session::new(session_id, claims, tokens, now).with_login(transaction.begun(), transaction.nonce);
         client.apply_rights(session, access, Some(&scope), None).ok_or(LoginError::TooLarge)
     }
 }

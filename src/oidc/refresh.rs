@@ -403,7 +403,7 @@ mod tests {
         let id = format!("{}.{}.AA", encode(r#"{"alg":"RS256"}"#), encode(json));
         let tokens = Tokens { id: Some(id), ..Tokens::default() };
         Session::new("s".into(), claims(json), tokens, UnixTime::from_secs(0))
-            .with_login("n".into(), UnixTime::from_secs(0))
+            .with_login(UnixTime::from_secs(0), "n".into())
     }
 
     /// Returns the claim that differs.

@@ -1,7 +1,7 @@
 //! Revocation: sessions and bearer tokens that end before they expire, in all instances.
 //!
 //! A revocation is a shared record of a user, a session of the provider, a token or a client: what began before it has ended. Instances
-//! look the records up, each at most about once in the time that an answer is fresh.
+//! look the records up, each about once per [`limits::REVOCATION_FRESH_MS`].
 
 use alloc::boxed::Box;
 use alloc::string::String;

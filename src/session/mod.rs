@@ -164,9 +164,9 @@ impl Session {
         self
     }
 
-    /// Sets the nonce of the login, and when it began.
+    /// Sets when the login began, and its nonce.
     #[must_use]
-    pub(crate) fn with_login(self, nonce: String, begun: UnixTime) -> Self {
+    pub(crate) fn with_login(self, begun: UnixTime, nonce: String) -> Self {
         Self { nonce, login_s: begun.secs(), ..self }
     }
 

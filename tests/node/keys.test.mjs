@@ -153,15 +153,6 @@ describe("a real provider", () => {
   });
 });
 
-/**
- * Asserts that the keys were requested a few times at most. While an answer is on its way, another request is made every half second
- * (`FETCH_LEASE_MS`), so a slow machine sees more of them.
- */
-function assertFewRequests(issuer, began) {
-  const most = 3 + Math.floor((performance.now() - began) / 500);
-  assert.ok(issuer.counts.jwks <= most, `${issuer.counts.jwks} requests, at most ${most} expected`);
-}
-
 describe("many requests", () => {
   let issuer;
   let worker;
@@ -198,10 +189,9 @@ describe("many requests", () => {
 
   test("200 at once against a cold cache all pass, with one JWKS request", async () => {
     const tokens = Array.from({ length: 20 }, (_, index) => issuer.token({ claims: { sub: `user-${index}` } }));
-    const began = performance.now();
     const subjects = await many(200, async (index) => (await assertPasses(worker, tokens[index % 20])).header("x-sub"), { atOnce: 200 });
     assert.deepEqual(subjects, Array.from({ length: 200 }, (_, index) => `user-${index % 20}`));
-    assertFewRequests(issuer, began);
+    assert.ok(issuer.counts.jwks <= 3, `${issuer.counts.jwks} requests`);
     assert.doesNotMatch(await worker.written(), /different request|I\/O|hung|Critical|exception/i);
   });
 
@@ -210,7 +200,9 @@ describe("many requests", () => {
     issuer.setFault("jwks", { delay: 700 });
     const began = performance.now();
     await many(200, () => assertPasses(worker, token), { atOnce: 200 });
-    assertFewRequests(issuer, began);
+    // While an answer is on its way, another request is made every half second (`FETCH_LEASE_MS`): three here, more on a slow machine.
+    const most = Math.max(3, Math.ceil((performance.now() - began) / 500));
+    assert.ok(issuer.counts.jwks <= most, `${issuer.counts.jwks} requests, at most ${most} expected`);
     assert.doesNotMatch(await worker.written(), /different request|hung|Critical|exception/i);
   });
 
@@ -224,10 +216,9 @@ describe("many requests", () => {
   test("a flood during an outage causes no flood at the provider", async () => {
     issuer.setFault("jwks", { status: 500 });
     const token = issuer.token();
-    const began = performance.now();
     const answers = await many(500, async () => read(call(worker, token)));
     for (const answer of answers) await assertUnavailable(answer, "jwks_unreachable");
-    assertFewRequests(issuer, began);
+    assert.ok(issuer.counts.jwks <= 3, `${issuer.counts.jwks} requests`);
   });
 });
 
