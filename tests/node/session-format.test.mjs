@@ -27,7 +27,7 @@ test("what the gateway seals is as documented", async () => {
   const [count, value] = browser.cookies().get(COOKIE).split(/\.(.*)/s);
   assert.equal(count, "1");
   const content = JSON.parse(open(SESSION_SECRET, "session", host, login, value));
-  assert.deepEqual(Object.keys(content), ["v", "id", "iat", "seen", "nonce", "claims", "rights", "unread", "at", "at_iat", "at_exp", "rt", "idt"]);
+  assert.deepEqual(Object.keys(content), ["v", "id", "iat", "login", "seen", "nonce", "claims", "rights", "unread", "at", "at_iat", "at_exp", "rt", "idt"]);
   assert.equal(content.v, 2);
   assert.equal(Buffer.from(content.id, "base64url").length, 16);
   assert.equal(content.claims.sub, "alice");
@@ -40,12 +40,19 @@ test("what the gateway seals is as documented", async () => {
   assert.match(content.nonce, /^[\w-]{43}$/);
   for (const name of ["nonce", "exp", "iat", "at_hash", "jti", "scope", "permissions", "aud"]) assert.equal(content.claims[name], undefined, name);
   assert.ok(Math.abs(content.seen - Date.now() / 1000) < 60);
+  // The login began before the session did.
+  assert.ok(content.login <= content.iat && content.login > content.iat - 60, `${content.login} ${content.iat}`);
 });
 
 test("what is sealed as documented opens", async () => {
   const answer = await ask(sessionCookie(SESSION_SECRET, host, login, session({ claims: { sub: "carol" } })));
   assert.equal(answer.status, 200, answer.text);
   assert.equal(answer.json().headers["x-user-id"], "carol");
+});
+
+test("what a former version sealed, without the time of the login, opens", async () => {
+  const answer = await ask(sessionCookie(SESSION_SECRET, host, login, session({ login: undefined })));
+  assert.equal(answer.status, 200, answer.text);
 });
 
 const now = Math.floor(Date.now() / 1000);
@@ -58,7 +65,7 @@ for (const [what, content] of [
   ["without rights or that there are none", session({ rights: undefined })], ["with rights that are no object", session({ rights: [] })],
   ["with rights without end", session({ rights: { scope: "a" } })], ["with rights that end at no time", session({ rights: { exp: "1" } })],
   ["with rights of the wrong type", session({ rights: { exp: 1, nbf: "1" } })], ["that is unread in no way", session({ unread: true })],
-  ["without a nonce", session({ nonce: undefined })],
+  ["without a nonce", session({ nonce: undefined })], ["with a login at no time", session({ login: "1" })], ["with a login before 1970", session({ login: -1 })],
   ["without a name", session({ id: undefined })], ["with times that are none", session({ iat: -1 })], ["with a fraction of a second", session({ iat: 1.5 })],
   ["with a number too large", session({ at_exp: 1e300 })], ["that is a list", "[]"], ["that is no JSON", "{"], ["that is nothing", ""],
   ["with a name twice", JSON.stringify(session()).replace("{", '{"id":"other",')],

@@ -48,7 +48,7 @@ export function loginCookies(secret, host, login, state, { issued, destination, 
 /** A session as the gateway seals it, with changes. */
 export function session({ now = Math.floor(Date.now() / 1000), ...changes } = {}) {
   return {
-    v: 2, id: randomBytes(16).toString("base64url"), iat: now, seen: now, nonce: "n", claims: { sub: "alice" }, rights: null, unread: null,
+    v: 2, id: randomBytes(16).toString("base64url"), iat: now, login: now, seen: now, nonce: "n", claims: { sub: "alice" }, rights: null, unread: null,
     at: "opaque", at_iat: now, at_exp: now + 3600, rt: null, idt: null, ...changes,
   };
 }
