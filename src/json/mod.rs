@@ -452,6 +452,29 @@ mod tests {
     }
 
     #[test]
+    fn a_duplicate_is_found_wherever_it_is() {
+        // Names in every order of their fingerprints, two of which collide.
+        let names = ["alg", "kid", "", "costarring", "typ", "liquid", "a", "b", "zzz", "iss", "\u{e9}", "sub"];
+        let object = |names: &[&str]| {
+            let members: alloc::vec::Vec<String> =
+                names.iter().map(|name| format!("\"{name}\":{{\"alg\":1}}")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        for turn in 0..names.len() {
+            let mut turned = names;
+            turned.rotate_left(turn);
+            assert!(parse(&object(&turned)).is_ok(), "{turned:?}");
+            for first in 0..turned.len() {
+                for second in first + 1..turned.len() {
+                    let mut doubled = turned;
+                    doubled[second] = turned[first];
+                    assert_eq!(parse(&object(&doubled)).unwrap_err(), JsonError::DuplicateName, "{doubled:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn an_object_is_empty_without_members() {
         assert!(parse("{}").unwrap().root().is_empty());
         assert!(!parse(r#"{"":null}"#).unwrap().root().is_empty());

@@ -25,10 +25,8 @@ pub(super) struct Index<'t> {
     depth: usize,
     /// From this depth on, a member whose name is a duplicate is marked instead of refused: its name is stored as null.
     pub(super) marks_from: usize,
-    /// Fingerprint of each name in the objects being read, innermost object last …
-    fingerprints: Vec<u32>,
-    /// … and the index of its node.
-    names: Vec<u32>,
+    /// The names in the objects being read, innermost object last; those of one object in their order: any number is searched quickly.
+    names: Vec<NameEntry>,
     /// The only member of the outermost object to store; `None` for all.
     only: Option<&'t str>,
     /// Whether the next value is that member, or the outermost object.
@@ -43,6 +41,13 @@ pub(super) struct Index<'t> {
     /// The approximate position of the first error.
     #[cfg(feature = "gateway")]
     pub(super) refused_at: usize,
+}
+
+/// A name, and the index of its node. Names are in the order of their fingerprints, which nearly always differ, then of their text.
+#[derive(Clone, Copy)]
+struct NameEntry {
+    fingerprint: u32,
+    node: u32,
 }
 
 /// An array or object being read.
@@ -63,7 +68,6 @@ impl<'t> Index<'t> {
             max_depth: max_depth.min(limits::MAX_JSON_DEPTH),
             depth: 0,
             marks_from: usize::MAX,
-            fingerprints: Vec::new(),
             names: Vec::new(),
             only,
             is_wanted: true,
@@ -129,7 +133,6 @@ impl<'t> Index<'t> {
 
     fn end(&mut self, opened: Opened) {
         self.depth -= 1;
-        self.fingerprints.truncate(opened.first_name);
         self.names.truncate(opened.first_name);
         let after = self.nodes.len() as u32;
         if let Some(Node::Array { end } | Node::Object { end }) = self.nodes.get_mut(opened.node) {
@@ -146,24 +149,22 @@ impl<'t> Index<'t> {
             self.is_wanted |= self.depth == 1 && name == only;
             return;
         }
-        let fingerprints = self.fingerprints.get(opened.first_name..).unwrap_or_default();
         let names = self.names.get(opened.first_name..).unwrap_or_default();
-        if fingerprints.len() >= limits::MAX_OBJECT_MEMBERS {
+        if names.len() >= limits::MAX_OBJECT_MEMBERS {
             return self.refuse(JsonError::TooManyMembers);
         }
         let fingerprint = fingerprint(name);
-        // Without an early exit, so that it is vectorised; a match is rare.
-        let is_like_one = fingerprints.iter().fold(false, |found, &other| found | (other == fingerprint));
-        let has_name = |&at: &u32| self.nodes.get(at as usize).is_some_and(|&node| self.text_of(node) == name);
-        if is_like_one && names.iter().any(has_name) {
-            if self.depth >= self.marks_from {
-                return self.nodes.push(Node::Null);
+        let text = |at: u32| self.nodes.get(at as usize).map_or("", |&node| self.text_of(node));
+        let order = |other: &NameEntry| other.fingerprint.cmp(&fingerprint).then_with(|| text(other.node).cmp(name));
+        match names.binary_search_by(order) {
+            Ok(_) if self.depth >= self.marks_from => self.nodes.push(Node::Null),
+            Ok(_) => self.refuse(JsonError::DuplicateName),
+            Err(place) => {
+                let entry = NameEntry { fingerprint, node: self.nodes.len() as u32 };
+                self.names.insert(opened.first_name + place, entry);
+                self.nodes.push(node);
             }
-            return self.refuse(JsonError::DuplicateName);
         }
-        self.fingerprints.push(fingerprint);
-        self.names.push(self.nodes.len() as u32);
-        self.nodes.push(node);
     }
 
     fn text_of(&self, node: Node) -> &str {

@@ -16,14 +16,18 @@ const WARM_UP = 1 / 3;
 /** The samples are averaged in so many blocks: neighbours resemble each other. */
 const BLOCKS = 20;
 
+const mebibytes = (bytes) => (bytes / 2 ** 20).toFixed(1);
+
 /**
  * @param {object} options
  * @param {number} options.seed
  * @param {number} options.seconds
- * @param {number} [options.rate]   requests in a second
+ * @param {number} [options.rate]   requests in a second; by default as many as are answered: the process reaches the size that it keeps
+ *   within minutes, and at a third of the rate not within the hour
  * @param {boolean} [options.judged] whether a slope is a failure; short runs are all warm-up
+ * @param {(line: string) => void} [options.progress] gets a line each minute
  */
-export async function memory({ seed, seconds, rate = 400, users: userCount = 600, judged = true }) {
+export async function memory({ seed, seconds, rate = Infinity, users: userCount = 600, judged = true, progress = () => {} }) {
   const inspectorPort = await freePort();
   const site = await startSoakSite({ worker: { source: await withMemory(), runtime: { inspectorPort } } });
   const failures = [];
@@ -34,16 +38,22 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
     const pid = runtimeProcess();
     const probe = new Connection(site.worker.port);
     const samples = [];
+    const counts = { requests: 0, logins: 0, logouts: 0, refused: 0, cancelled: 0 };
     const began = Date.now();
+    let minutes = 0;
     const sample = async () => {
       const wasm = JSON.parse((await probe.request({ target: "/", headers: { [MEMORY_HEADER]: "1" } })).text);
       const usage = await heapUsage(inspectorPort);
       if (!usage) return;
       const total = wasm.reduce((sum, bytes) => sum + bytes, 0);
-      samples.push({ at: (Date.now() - began) / 60_000, wasm: total, heap: usage.usedSize, resident: residentBytes(pid), instances: wasm.length });
+      const taken = { at: (Date.now() - began) / 60_000, wasm: total, heap: usage.usedSize, resident: residentBytes(pid), instances: wasm.length };
+      samples.push(taken);
+      if (taken.at < minutes + 1) return;
+      minutes = Math.floor(taken.at);
+      const parts = ["wasm", "heap", "resident"].map((name) => `${name} ${mebibytes(taken[name])} MiB`);
+      progress(`${minutes} of ${seconds / 60} minutes, ${counts.requests} requests: ${parts.join(", ")}`);
     };
 
-    const counts = { requests: 0, logins: 0, logouts: 0, refused: 0, cancelled: 0 };
     const lanes = 16;
     const traffic = inLanes(site, lanes, lanes, async (lane, connection) => {
       const rng = random(seed, lane);
@@ -81,11 +91,11 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
       if (judged && fit && fit.low > 0) failures.push(`${name} memory grows by ${fit.slope} KiB a minute (${fit.low} to ${fit.high})`);
     }
     const text = (fit) => `${fit.slope} KiB a minute (${fit.low} to ${fit.high})`;
-    const mebibytes = (of) => (mean(steady.map(of)) / 2 ** 20).toFixed(1);
+    const average = (name) => mebibytes(mean(steady.map((one) => one[name])));
     return {
       seconds: Math.round((Date.now() - began) / 1000), perSecond: Math.round((counts.requests * 1000) / (Date.now() - began)), ...counts,
       samples: samples.length, wasm, heap, resident, failures,
-      prose: `${counts.requests} requests: wasm memory ${(wasm.last / 2 ** 20).toFixed(1)} MiB, ${wasm.last > wasm.steady ? "growing" : "the same since the warm-up"}; heap ${mebibytes((one) => one.heap)} MiB, ${text(heap)}; ${resident ? `the process ${mebibytes((one) => one.resident)} MiB, ${text(resident)}` : "the memory of the process cannot be read here"}`,
+      prose: `${counts.requests} requests: wasm memory ${mebibytes(wasm.last)} MiB, ${wasm.last > wasm.steady ? "growing" : "the same since the warm-up"}; heap ${average("heap")} MiB, ${text(heap)}; ${resident ? `the process ${average("resident")} MiB, ${text(resident)}` : "the memory of the process cannot be read here"}`,
     };
   } finally {
     await site.stop();
