@@ -25,7 +25,7 @@ pub(super) struct Index<'t> {
     depth: usize,
     /// From this depth on, a member whose name is a duplicate is marked instead of refused: its name is stored as null.
     pub(super) marks_from: usize,
-    /// The names in the objects being read, innermost object last; those of one object in their order: any number is searched quickly.
+    /// The names in the objects being read, innermost object last; sorted within each object, for a binary search.
     names: Vec<NameEntry>,
     /// The only member of the outermost object to store; `None` for all.
     only: Option<&'t str>,

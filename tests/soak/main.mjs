@@ -1,5 +1,5 @@
 // `make soak`: long runs of the built Worker in workerd. PART is one of the parts below, or all of them; each prints one line of JSON, and
-// one of prose. MINUTES or COUNT say how long; SEED repeats the choices of a run, but not its timing.
+// one of prose. MINUTES or COUNT say how long, RATE the requests in a second of `memory`; SEED repeats the choices of a run, but not its timing.
 
 import { flood } from "./flood.mjs";
 import { identity } from "./identity.mjs";
@@ -23,7 +23,7 @@ const parts = {
   // MINUTES of the flood with unknown key ids; the other blocks take twice as long.
   flood: () => flood({ seed, rounds: Math.ceil((number("MINUTES", 5) * 60_000) / BLOCK_MS), blockMs: BLOCK_MS, mostRatio: 1.3 }),
   schedule: () => schedule({ seed, seconds: number("MINUTES", 30) * 60 }),
-  memory: () => memory({ seed, seconds: number("MINUTES", 30) * 60, progress: (line) => console.error(`soak: memory: ${line}`) }),
+  memory: () => memory({ seed, seconds: number("MINUTES", 30) * 60, rate: number("RATE", 400), progress: (line) => console.error(`soak: memory: ${line}`) }),
   refresh: () => refresh({ sessions: number("COUNT", 1000) }),
 };
 
@@ -40,7 +40,7 @@ for (const part of chosen) {
   console.log(`soak: ${part}: ${failures.length === 0 ? "ok" : "FAILED"}: ${prose}`);
   for (const failure of failures) console.error(`soak: ${part}: ${failure}`);
   if (failures.length > 0) {
-    const extent = ["MINUTES", "COUNT"].filter((name) => process.env[name]).map((name) => ` ${name}=${process.env[name]}`).join("");
+    const extent = ["MINUTES", "COUNT", "RATE"].filter((name) => process.env[name]).map((name) => ` ${name}=${process.env[name]}`).join("");
     console.error(`soak: repeat it with make soak PART=${part} SEED=${seed}${extent}`);
     process.exitCode = 1;
   }

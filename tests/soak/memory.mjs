@@ -22,12 +22,11 @@ const mebibytes = (bytes) => (bytes / 2 ** 20).toFixed(1);
  * @param {object} options
  * @param {number} options.seed
  * @param {number} options.seconds
- * @param {number} [options.rate]   requests in a second; by default as many as are answered: the process reaches the size that it keeps
- *   within minutes, and at a third of the rate not within the hour
+ * @param {number} [options.rate]   requests in a second; `Infinity` for as many as are answered, with a wider interval
  * @param {boolean} [options.judged] whether a slope is a failure; short runs are all warm-up
  * @param {(line: string) => void} [options.progress] gets a line each minute
  */
-export async function memory({ seed, seconds, rate = Infinity, users: userCount = 600, judged = true, progress = () => {} }) {
+export async function memory({ seed, seconds, rate = 400, users: userCount = 600, judged = true, progress = () => {} }) {
   const inspectorPort = await freePort();
   const site = await startSoakSite({ worker: { source: await withMemory(), runtime: { inspectorPort } } });
   const failures = [];
