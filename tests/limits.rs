@@ -84,6 +84,29 @@ fn a_header_has_at_most_4_kib() {
     assert_eq!(with(limits::MAX_HEADER_BYTES + 1), malformed(Malformed::HeaderTooLarge));
 }
 
+/// Whatever a header of 4 KiB is filled with.
+#[test]
+fn a_header_has_at_most_256_names_and_values() {
+    assert_eq!(limits::MAX_HEADER_VALUES, 256);
+    let base = Mint::access(key_a());
+    // The object, and the name and the string of each member.
+    let header: serde_json::Value = serde_json::from_slice(&base.header_bytes()).unwrap();
+    let used = 1 + 2 * header.as_object().unwrap().len();
+    let list = |value: &str, count: usize| format!(r#""x":[{}]"#, vec![value; count].join(","));
+    let object = |count: usize| format!(r#""x":{{{}}}"#, members(count));
+    let room = limits::MAX_HEADER_VALUES - used - 2;
+    for value in ["1", "0.5", r#""""#, r#""\n""#, "null", "true", "[]", "{}"] {
+        assert_eq!(verdict(&base.clone().splice_header(&list(value, room))), Ok(()), "{value}");
+        let more = verdict(&base.clone().splice_header(&list(value, room + 1)));
+        assert_eq!(more, malformed(Malformed::HeaderTooLarge), "{value}");
+    }
+    assert_eq!(room % 2, 1);
+    assert_eq!(verdict(&base.clone().splice_header(&object(room / 2))), Ok(()));
+    assert_eq!(verdict(&base.clone().splice_header(&object(room / 2 + 1))), malformed(Malformed::HeaderTooLarge));
+    let beside = members((limits::MAX_HEADER_VALUES - used) / 2 + 1);
+    assert_eq!(verdict(&base.splice_header(&beside)), malformed(Malformed::HeaderTooLarge));
+}
+
 #[test]
 fn a_key_id_has_at_most_256_bytes() {
     assert_eq!(limits::MAX_KID_BYTES, 256);

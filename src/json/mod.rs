@@ -34,6 +34,8 @@ pub enum JsonError {
     TooDeep,
     /// An object has more members than allowed.
     TooManyMembers,
+    /// There are more names and values than allowed.
+    TooManyValues,
 }
 
 impl fmt::Display for JsonError {
@@ -45,6 +47,7 @@ impl fmt::Display for JsonError {
             Self::DuplicateName => "an object has two members of the same name",
             Self::TooDeep => "arrays and objects are nested too deeply",
             Self::TooManyMembers => "an object has too many members",
+            Self::TooManyValues => "there are too many names and values",
         })
     }
 }
@@ -120,12 +123,22 @@ impl Document {
         Self::parse_marking(text, max_depth, usize::MAX)
     }
 
+    /// Parses the header of a token, whose signature is not verified yet: [`limits::MAX_HEADER_VALUES`] bounds the work.
+    pub(crate) fn parse_header(text: Vec<u8>) -> Result<Self, JsonError> {
+        Self::parse_bounded(text, limits::MAX_HEADER_DEPTH, usize::MAX, limits::MAX_HEADER_VALUES)
+    }
+
     /// Parses like [`parse`](Self::parse), but accepts duplicate names in objects at the level `marks_from` and below, the outermost
     /// object being the first: [`Object::has_duplicate_names`] tells which objects have any, and no other method is meant for those.
     pub(crate) fn parse_marking(text: Vec<u8>, max_depth: usize, marks_from: usize) -> Result<Self, JsonError> {
+        Self::parse_bounded(text, max_depth, marks_from, usize::MAX)
+    }
+
+    fn parse_bounded(text: Vec<u8>, max_depth: usize, marks_from: usize, max_nodes: usize) -> Result<Self, JsonError> {
         let text = String::from_utf8(text).map_err(|_| JsonError::NotUtf8)?;
         let mut index = Index::new(&text, max_depth, None);
         index.marks_from = marks_from;
+        index.max_nodes = max_nodes;
         index.nodes.reserve(32);
         index.read()?;
         let Index { nodes, unescaped, .. } = index;
@@ -489,6 +502,7 @@ mod tests {
             JsonError::DuplicateName,
             JsonError::TooDeep,
             JsonError::TooManyMembers,
+            JsonError::TooManyValues,
         ];
         let texts: alloc::collections::BTreeSet<String> = errors.iter().map(|error| format!("{error}")).collect();
         assert_eq!(texts.len(), errors.len());

@@ -23,6 +23,8 @@ pub(super) struct Index<'t> {
     pub(super) unescaped: String,
     max_depth: usize,
     depth: usize,
+    /// Most nodes to store.
+    pub(super) max_nodes: usize,
     /// From this depth on, a member whose name is a duplicate is marked instead of refused: its name is stored as null.
     pub(super) marks_from: usize,
     /// The names in the objects being read, innermost object last; sorted within each object, for a binary search.
@@ -67,6 +69,7 @@ impl<'t> Index<'t> {
             unescaped: String::new(),
             max_depth: max_depth.min(limits::MAX_JSON_DEPTH),
             depth: 0,
+            max_nodes: usize::MAX,
             marks_from: usize::MAX,
             names: Vec::new(),
             only,
@@ -111,6 +114,9 @@ impl<'t> Index<'t> {
 
     fn push(&mut self, node: Node) {
         if self.only.is_none() || core::mem::take(&mut self.is_wanted) {
+            if self.nodes.len() >= self.max_nodes {
+                return self.refuse(JsonError::TooManyValues);
+            }
             self.nodes.push(node);
         }
     }
@@ -157,12 +163,12 @@ impl<'t> Index<'t> {
         let text = |at: u32| self.nodes.get(at as usize).map_or("", |&node| self.text_of(node));
         let order = |other: &NameEntry| other.fingerprint.cmp(&fingerprint).then_with(|| text(other.node).cmp(name));
         match names.binary_search_by(order) {
-            Ok(_) if self.depth >= self.marks_from => self.nodes.push(Node::Null),
+            Ok(_) if self.depth >= self.marks_from => self.push(Node::Null),
             Ok(_) => self.refuse(JsonError::DuplicateName),
             Err(place) => {
                 let entry = NameEntry { fingerprint, node: self.nodes.len() as u32 };
                 self.names.insert(opened.first_name + place, entry);
-                self.nodes.push(node);
+                self.push(node);
             }
         }
     }

@@ -96,7 +96,7 @@ impl Decryption {
         let (encrypted_key, mut content, ciphertext, tag) = (decoded()?, decoded()?, decoded()?, decoded()?);
         let document =
             base64url::decode(header.as_bytes()).ok().filter(|bytes| bytes.len() <= limits::MAX_HEADER_BYTES)?;
-        let document = Document::parse(document, limits::MAX_HEADER_DEPTH).ok()?;
+        let document = Document::parse_header(document).ok()?;
         let root = document.root();
         // Also `zip`, `crit`, and parameters of other algorithms, such as `epk` and `p2c`.
         if root.iter().any(|(name, _)| !PARAMETERS.contains(&name)) {

@@ -7,7 +7,7 @@ use super::Algorithm;
 use crate::base64url;
 use crate::error::{Malformed, VerifyError};
 use crate::host::SignatureCheck;
-use crate::json::{Document, Member, Object, Value, read_member};
+use crate::json::{Document, JsonError, Member, Object, Value, read_member};
 use crate::jwk::VerifyingKey;
 use crate::limits;
 
@@ -43,17 +43,22 @@ impl<'t> UntrustedToken<'t> {
         if text.len() > limits::MAX_TOKEN_BYTES {
             return Err(VerifyError::TokenTooLarge { bytes: text.len() });
         }
-        match text.bytes().filter(|&byte| byte == b'.').count() {
-            2 => {}
-            4 => return Err(VerifyError::TokenEncrypted),
-            _ => return Err(VerifyError::TokenMalformed(Malformed::Parts)),
-        }
-        let malformed = VerifyError::TokenMalformed(Malformed::Parts);
-        let (signing_input, signature) = text.rsplit_once('.').ok_or(malformed.clone())?;
-        let (header, payload) = signing_input.split_once('.').ok_or(malformed)?;
-        let decode = |part: &str| {
-            base64url::decode(part.as_bytes()).map_err(|_| VerifyError::TokenMalformed(Malformed::Base64Url))
+        let malformed = VerifyError::TokenMalformed;
+        let mut parts = text.split('.');
+        let (Some(header), Some(payload), Some(signature)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(malformed(Malformed::Parts));
         };
+        match parts.count() {
+            0 => {}
+            2 => return Err(VerifyError::TokenEncrypted),
+            _ => return Err(malformed(Malformed::Parts)),
+        }
+        // The length is known before anything is decoded.
+        if header.len() * 3 / 4 > limits::MAX_HEADER_BYTES {
+            return Err(malformed(Malformed::HeaderTooLarge));
+        }
+        let signing_input = text.get(..header.len() + 1 + payload.len()).unwrap_or_default();
+        let decode = |part: &str| base64url::decode(part.as_bytes()).map_err(|_| malformed(Malformed::Base64Url));
         let (header, payload, signature) = (decode(header)?, decode(payload)?, decode(signature)?);
         Ok(Self { header: Header::parse(header)?, signing_input, payload, signature })
     }
@@ -116,11 +121,12 @@ pub struct Header {
 
 impl Header {
     fn parse(bytes: Vec<u8>) -> Result<Self, VerifyError> {
-        if bytes.len() > limits::MAX_HEADER_BYTES {
-            return Err(VerifyError::TokenMalformed(Malformed::HeaderTooLarge));
-        }
-        let document = Document::parse(bytes, limits::MAX_HEADER_DEPTH)
-            .map_err(|_| VerifyError::TokenMalformed(Malformed::Header))?;
+        let document = Document::parse_header(bytes).map_err(|error| {
+            VerifyError::TokenMalformed(match error {
+                JsonError::TooManyValues => Malformed::HeaderTooLarge,
+                _ => Malformed::Header,
+            })
+        })?;
         let parameter = VerifyError::TokenMalformed(Malformed::HeaderParameter);
         let (mut algorithm, mut has_crit, mut has_b64) = (None, false, false);
         for (name, value) in document.root().iter() {
@@ -141,7 +147,7 @@ impl Header {
     /// Returns the header of what has none.
     #[cfg(feature = "gateway")]
     pub(super) fn absent() -> Option<Self> {
-        let document = Document::parse(b"{}".to_vec(), limits::MAX_HEADER_DEPTH).ok()?;
+        let document = Document::parse_header(b"{}".to_vec()).ok()?;
         Some(Self { document, algorithm: None, has_crit: false, has_b64: false })
     }
 

@@ -351,6 +351,7 @@ fn syntax(text: &str, reason: JsonError) -> String {
         JsonError::NotAnObject => return "must be a JSON object".to_string(),
         JsonError::TooDeep => "is nested too deeply",
         JsonError::TooManyMembers => "has an object with too many keys",
+        JsonError::TooManyValues => "has too many keys and values",
         JsonError::NotUtf8 => return "is not UTF-8".to_string(),
     };
     let (line, column) = error_position(text, limits::MAX_CLAIMS_DEPTH);
