@@ -13,6 +13,8 @@ import { MEMORY_HEADER, withMemory } from "../node/support/memory.mjs";
 
 /** The samples before this share of the run are those of caches that fill. */
 const WARM_UP = 1 / 3;
+/** The share of the run, at its beginning, in which requests are made as fast as they are answered: later, no more of them are on their way at once. */
+const RUSH = 1 / 10;
 /** The samples are averaged in so many blocks: neighbours resemble each other. */
 const BLOCKS = 20;
 
@@ -42,7 +44,7 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
     let minutes = 0;
     const sample = async () => {
       const wasm = JSON.parse((await probe.request({ target: "/", headers: { [MEMORY_HEADER]: "1" } })).text);
-      const usage = await heapUsage(inspectorPort);
+      const usage = await collect(inspectorPort);
       if (!usage) return;
       const total = wasm.reduce((sum, bytes) => sum + bytes, 0);
       const taken = { at: (Date.now() - began) / 60_000, wasm: total, heap: usage.usedSize, resident: residentBytes(pid), instances: wasm.length };
@@ -58,9 +60,13 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
       const rng = random(seed, lane);
       // Each lane has users of its own: a logout does not meet requests of the same session.
       const own = users.filter((_, index) => index % lanes === lane);
-      for (let number = 0; Date.now() - began < seconds * 1000; number += 1) {
-        const due = began + (number * lanes * 1000) / rate;
-        if (due > Date.now()) await delay(due - Date.now());
+      let due = began + RUSH * seconds * 1000;
+      while (Date.now() - began < seconds * 1000) {
+        const now = Date.now();
+        if (now >= began + RUSH * seconds * 1000) {
+          if (due > now) await delay(due - now);
+          due += (lanes * 1000) / rate;
+        }
         const wrong = await turn(site, rng, own, connection, counts).catch((error) => error.message);
         if (wrong && failures.length < 20) failures.push(wrong);
         counts.requests += 1;
@@ -173,11 +179,19 @@ function residentBytes(pid) {
 }
 
 /**
- * The heap of the Worker's isolate without garbage, so that what is left is what is held; undefined if the runtime does not say, as in an
- * isolate that has nothing else to do. The inspector is left at once: the runtime records requests for it.
+ * The heap of the gateway's isolate without garbage, so that what is left is what is held; undefined if the runtime does not say, as of an
+ * isolate that has nothing else to do. The runtime's own isolates, through which the gateway fetches, are in the same process: theirs is
+ * collected too, or the memory of the process would follow their garbage.
  */
-async function heapUsage(port) {
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/core:user:edgeward`);
+async function collect(port) {
+  const isolates = await (await fetch(`http://127.0.0.1:${port}/json`)).json();
+  const usages = await Promise.all(isolates.map(({ id }) => heapUsage(port, id)));
+  return usages[isolates.findIndex(({ id }) => id === "core:user:edgeward")];
+}
+
+/** The inspector is left at once: the runtime records requests for it. */
+async function heapUsage(port, isolate) {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/${isolate}`);
   const ask = (id, method) => new Promise((resolve, reject) => {
     socket.on("error", reject);
     socket.on("message", (data) => {
