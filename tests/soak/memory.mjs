@@ -30,6 +30,7 @@ const mebibytes = (bytes) => (bytes / 2 ** 20).toFixed(1);
  */
 export async function memory({ seed, seconds, rate = 400, users: userCount = 600, judged = true, progress = () => {} }) {
   const inspectorPort = await freePort();
+  const collect = collector(inspectorPort);
   const site = await startSoakSite({ worker: { source: await withMemory(), runtime: { inspectorPort } } });
   const failures = [];
   try {
@@ -44,7 +45,7 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
     let minutes = 0;
     const sample = async () => {
       const wasm = JSON.parse((await probe.request({ target: "/", headers: { [MEMORY_HEADER]: "1" } })).text);
-      const usage = await collect(inspectorPort);
+      const usage = await collect();
       if (!usage) return;
       const total = wasm.reduce((sum, bytes) => sum + bytes, 0);
       const taken = { at: (Date.now() - began) / 60_000, wasm: total, heap: usage.usedSize, resident: residentBytes(pid), instances: wasm.length };
@@ -72,7 +73,7 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
         counts.requests += 1;
       }
     });
-    const every = Math.max(200, Math.min(5000, (seconds * 1000) / 200));
+    const every = Math.max(200, Math.min(15_000, (seconds * 1000) / 120));
     for (let due = began; Date.now() - began < seconds * 1000; due += every) {
       await sample();
       await delay(Math.max(0, due + every - Date.now()));
@@ -179,18 +180,28 @@ function residentBytes(pid) {
 }
 
 /**
- * The heap of the gateway's isolate without garbage, so that what is left is what is held; undefined if the runtime does not say, as of an
- * isolate that has nothing else to do. The runtime's own isolates, through which the gateway fetches, are in the same process: theirs is
- * collected too, or the memory of the process would follow their garbage.
+ * Returns a function that collects the garbage of all isolates and returns the heap usage of the gateway's, what is held; undefined if
+ * the runtime does not say. The runtime's own isolates, through which the gateway fetches, are in the same process: without this, its
+ * memory would follow their garbage. One that never answers has nothing to do, and is no longer asked: asking takes memory, too.
  */
-async function collect(port) {
-  const isolates = await (await fetch(`http://127.0.0.1:${port}/json`)).json();
-  const usages = await Promise.all(isolates.map(({ id }) => heapUsage(port, id)));
-  return usages[isolates.findIndex(({ id }) => id === "core:user:edgeward")];
+function collector(port) {
+  const gateway = "core:user:edgeward";
+  /** How often each isolate has not answered, until it does. */
+  let silent;
+  return async () => {
+    silent ??= new Map((await (await fetch(`http://127.0.0.1:${port}/json`)).json()).map(({ id }) => [id, 0]));
+    const asked = [...silent].filter(([id, times]) => id === gateway || times < 3);
+    const usages = await Promise.all(asked.map(async ([id, times]) => {
+      const usage = await heapUsage(port, id, id === gateway ? 2000 : 250);
+      silent.set(id, usage ? -Infinity : times + 1);
+      return [id, usage];
+    }));
+    return new Map(usages).get(gateway);
+  };
 }
 
 /** The inspector is left at once: the runtime records requests for it. */
-async function heapUsage(port, isolate) {
+async function heapUsage(port, isolate, timeoutMs) {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/${isolate}`);
   const ask = (id, method) => new Promise((resolve, reject) => {
     socket.on("error", reject);
@@ -206,7 +217,7 @@ async function heapUsage(port, isolate) {
     return ask(2, "Runtime.getHeapUsage");
   };
   try {
-    return await Promise.race([usage(), delay(2000)]);
+    return await Promise.race([usage(), delay(timeoutMs)]);
   } finally {
     socket.terminate();
   }
