@@ -1,21 +1,18 @@
 #!/usr/bin/env bash
-# `make test`: every check of the project. All of them run, whatever fails; the last line counts the tests. A check that cannot run in
-# this environment is reported as not run, with the reason: neither as ok nor as failed.
+# `make test`: every check of the project, in order. All of them run, whatever fails; the last line counts the tests. A check that
+# cannot run in this environment is reported as not run, with the reason: neither as ok nor as failed.
 # Usage: test.sh [STEP ...], with the steps listed below; test.sh --check runs the quick ones (`make check`).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
 
-# Two sequences of steps, which run at once. Those of the first mostly wait, for browsers, runtimes and providers; the others compile and
-# compute with what is left of the processors, into target folders that the first does not use.
-STEPS=(format build node blackbox npm)
-BESIDE=(lints native features fuzz no_std docs package dependencies kernels)
+# Steps with a plus run at once: they mostly compile, each into a target folder of its own.
+STEPS=(format lints+build native features+fuzz no_std docs package dependencies kernels node blackbox npm)
 CHECKS=(format clippy unit texts)
 BINDINGS=(edgeward-worker edgeward-npm edgeward-cli edgeward-kernels)
 
 output="$(mktemp -d "${TMPDIR:-/tmp}/edgeward-test-XXXXXX")"
-beside=""
-trap '[[ -z $beside ]] || kill -- "-$beside" 2>/dev/null || true; rm -rf "$output"' EXIT
+trap 'rm -rf "$output"' EXIT
 
 passed=0 failed=0 skipped=0 not_run=0
 failed_steps=()
@@ -95,7 +92,7 @@ step_kernels() {
   export EDGEWARD_KERNELS EDGEWARD_CASES="$output/cases"
   EDGEWARD_KERNELS="$(scripts/kernels.sh)"
   mkdir -p "$EDGEWARD_CASES"
-  cargo test --quiet --locked --workspace --all-features --test wycheproof --test vectors -- wycheproof ring
+  cargo test --quiet --locked --all-features --test wycheproof --test vectors -- wycheproof ring
   node --test --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$output/kernels.tap" 'tests/kernels/*.test.mjs'
 }
@@ -156,31 +153,22 @@ count_npm() {
 execute() {
   local step=$1 started=$SECONDS status=0
   "$0" --step "$step" "$output" 2>&1 | tee "$output/$step" || status=$?
-  printf '%d %d\n' "$status" "$((SECONDS - started))" >"$output/$step.ending"
-  mv "$output/$step.ending" "$output/$step.end"
+  printf '%d %d\n' "$status" "$((SECONDS - started))" >"$output/$step.end"
 }
 
-# run STEP: its output is seen while it runs.
+# run STEP[+STEP ...]: the output of the first step is seen while it runs, those of the others once it has ended.
 run() {
-  printf '\n== %s ==\n' "$1"
-  execute "$1"
-  evaluate "$1"
-}
-
-# start_beside STEP ...: runs them in order, with low priority, in a process group that ends with this script.
-start_beside() {
-  set -m
-  (for step in "$@"; do nice -n 19 "$0" --execute "$step" "$output" >/dev/null; done) </dev/null &
-  beside=$!
-  set +m
-}
-
-# report STEP: waits for a step of start_beside, and prints its output.
-report() {
-  until [[ -f $output/$1.end ]]; do sleep 1; done
-  printf '\n== %s ==\n' "$1"
-  cat "$output/$1"
-  evaluate "$1"
+  local steps=() step
+  IFS=+ read -r -a steps <<<"$1"
+  for step in "${steps[@]:1}"; do execute "$step" >/dev/null & done
+  printf '\n== %s ==\n' "${steps[0]}"
+  execute "${steps[0]}"
+  wait
+  for step in "${steps[@]:1}"; do
+    printf '\n== %s ==\n' "$step"
+    cat "$output/$step"
+  done
+  for step in "${steps[@]}"; do evaluate "$step"; done
 }
 
 evaluate() {
@@ -209,12 +197,11 @@ evaluate() {
   for reason in ${reasons[@]+"${reasons[@]}"}; do summary+=("  not run: $reason"); done
 }
 
-if [[ ${1:-} == --step || ${1:-} == --execute ]]; then
+if [[ ${1:-} == --step ]]; then
   rm -rf "$output"
   trap - EXIT
   output=$3
-  [[ $1 == --execute ]] || { "step_$2"; exit; }
-  execute "$2"
+  "step_$2"
   exit
 fi
 
@@ -223,11 +210,10 @@ if [[ ${1:-} == --check ]]; then
   tools=check
   set -- "${CHECKS[@]}"
 fi
-others=()
-(($#)) || { set -- "${STEPS[@]}" && others=("${BESIDE[@]}"); }
-for step in "$@"; do
+(($#)) || set -- "${STEPS[@]}"
+for step in ${@//+/ }; do
   declare -F "step_$step" >/dev/null || {
-    echo "test: unknown step: $step; the steps are: ${STEPS[*]} ${BESIDE[*]}" >&2
+    echo "test: unknown step: $step; the steps are: ${STEPS[*]//+/ }" >&2
     exit 2
   }
 done
@@ -235,10 +221,7 @@ done
 scripts/tools.sh "$tools"
 # For a first build, incremental compilation takes a fifth longer.
 [[ -d ${CARGO_TARGET_DIR:-target}/debug/incremental ]] || export CARGO_INCREMENTAL=0
-((${#others[@]} == 0)) || start_beside "${others[@]}"
 for step in "$@"; do run "$step"; done
-for step in ${others[@]+"${others[@]}"}; do report "$step"; done
-beside=""
 
 printf '\n'
 printf '%s\n' "${summary[@]}"
