@@ -92,7 +92,7 @@ step_kernels() {
   export EDGEWARD_KERNELS EDGEWARD_CASES="$output/cases"
   EDGEWARD_KERNELS="$(scripts/kernels.sh)"
   mkdir -p "$EDGEWARD_CASES"
-  cargo test --quiet --locked --all-features --test wycheproof --test vectors -- wycheproof ring
+  cargo test --quiet --locked --workspace --all-features --test wycheproof --test vectors -- wycheproof ring
   node --test --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$output/kernels.tap" 'tests/kernels/*.test.mjs'
 }
