@@ -151,6 +151,7 @@ function recorded({ "index.js": main, ...others }) {
 async function contenders() {
   const all = {
     hello: [await bundle(source("hello.js"))],
+    log: [await bundle(source("log.js"))],
     hono: [await bundle(source("hono.js")), { SITE: { issuer: ISSUER, audience: AUDIENCE, jwks } }],
   };
   if (site) {
@@ -168,6 +169,12 @@ async function contenders() {
       const worker = await start(name, ...given);
       if (name === "hello") {
         series.push({ id: "cpu.hello", worker, given: pool });
+        // What the runtime itself takes for the header of a session, and for that of a token.
+        series.push({ id: "cpu.hello.session", worker, given: inSession }, { id: "cpu.hello.repeated", worker, given: pool.slice(0, 1) });
+        continue;
+      }
+      if (name === "log") {
+        series.push({ id: "cpu.log", worker, given: pool.slice(0, 1) });
         continue;
       }
       if (name === "dpop") {

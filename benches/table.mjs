@@ -61,6 +61,8 @@ export const ROWS = [
   { what: "whole token, native, cached", ...us("native.cached.edgeward", []) },
   { what: "Worker, CPU per request, distinct tokens · a Worker that does nothing", ...us("cpu.edgeward.distinct", "cpu.hello") },
   { what: "Worker, CPU per request, repeated token · a Worker that does nothing", ...us("cpu.edgeward.repeated", "cpu.hello") },
+  { what: "a Worker that does nothing, CPU per request with a session cookie · with a repeated token", ...us("cpu.hello.session", "cpu.hello.repeated") },
+  { what: "a Worker that only logs a line, CPU per request · one that does nothing", ...us("cpu.log", "cpu.hello.repeated") },
   { what: "Worker as `worker.js` wraps it, CPU per request, distinct tokens · Hono + jose", ...us("cpu.deployed.distinct", "cpu.hono.distinct") },
   { what: "Worker as `worker.js` wraps it, CPU per request, repeated token · Hono + jose", ...us("cpu.deployed.repeated", "cpu.hono.repeated") },
   { what: "Worker, CPU per request, 200 protected routes, the costliest of 20 URLs of 15,000 characters · a plain URL", ...us("cpu.url.worst", "cpu.url.plain") },
