@@ -4,7 +4,7 @@
 import { once } from "node:events";
 import { readFileSync, readdirSync } from "node:fs";
 import { WebSocket } from "ws";
-import { Cancelled, Connection } from "./client.mjs";
+import { Cancelled } from "./client.mjs";
 import { random } from "./random.mjs";
 import { COOKIE, HOST, inLanes, NAVIGATION, startSoakSite } from "./site.mjs";
 import { mean, slope } from "./statistics.mjs";
@@ -38,13 +38,12 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
     const users = Array.from({ length: userCount }, (_, index) => site.user(`user-${index}`));
     await inLanes(site, userCount, 8, (index, connection) => site.logIn(users[index], connection));
     const pid = runtimeProcess();
-    const probe = new Connection(site.worker.port);
     const samples = [];
     const counts = { requests: 0, logins: 0, logouts: 0, refused: 0, cancelled: 0 };
     const began = Date.now();
     let minutes = 0;
     const sample = async () => {
-      const wasm = JSON.parse((await probe.request({ target: "/", headers: { [MEMORY_HEADER]: "1" } })).text);
+      const wasm = JSON.parse(await (await site.worker.fetch("/", { headers: { [MEMORY_HEADER]: "1" } })).text());
       const usage = await collect();
       if (!usage) return;
       const total = wasm.reduce((sum, bytes) => sum + bytes, 0);
@@ -79,7 +78,6 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
       await delay(Math.max(0, due + every - Date.now()));
     }
     await traffic;
-    probe.close();
 
     const steady = samples.filter(({ at }) => at >= samples.at(-1).at * WARM_UP);
     const trend = (of) => {
