@@ -17,8 +17,8 @@ pub const MAX_KID_BYTES: usize = 256;
 /// Deepest nesting of arrays and objects in a JOSE header; the header itself is the first level.
 pub const MAX_HEADER_DEPTH: usize = 16;
 
-/// Most names and values in a JOSE header, at all levels together. A header has some ten, or a hundred with chains of certificates; 4 KiB
-/// hold two thousand, which would cost more than the signature.
+/// Most names and values in a JOSE header, at all levels together. Headers in practice have ten to thirty; 4 KiB hold two thousand, whose
+/// parsing would cost several times the signature.
 pub const MAX_HEADER_VALUES: usize = 256;
 
 /// Deepest nesting of arrays and objects in claims, key sets and configuration; the outermost object is the first level.
