@@ -13,8 +13,6 @@ import { MEMORY_HEADER, withMemory } from "../node/support/memory.mjs";
 
 /** The samples before this share of the run are those of caches that fill. */
 const WARM_UP = 1 / 3;
-/** The share of the run, at its beginning, in which requests are made as fast as they are answered: later, no more of them are on their way at once. */
-const RUSH = 1 / 10;
 /** The samples are averaged in so many blocks: neighbours resemble each other. */
 const BLOCKS = 20;
 
@@ -30,7 +28,6 @@ const mebibytes = (bytes) => (bytes / 2 ** 20).toFixed(1);
  */
 export async function memory({ seed, seconds, rate = 400, users: userCount = 600, judged = true, progress = () => {} }) {
   const inspectorPort = await freePort();
-  const collect = collector(inspectorPort);
   const site = await startSoakSite({ worker: { source: await withMemory(), runtime: { inspectorPort } } });
   const failures = [];
   try {
@@ -44,7 +41,7 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
     let minutes = 0;
     const sample = async () => {
       const wasm = JSON.parse(await (await site.worker.fetch("/", { headers: { [MEMORY_HEADER]: "1" } })).text());
-      const usage = await collect();
+      const usage = await collect(inspectorPort);
       if (!usage) return;
       const total = wasm.reduce((sum, bytes) => sum + bytes, 0);
       const taken = { at: (Date.now() - began) / 60_000, wasm: total, heap: usage.usedSize, resident: residentBytes(pid), instances: wasm.length };
@@ -60,19 +57,15 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
       const rng = random(seed, lane);
       // Each lane has users of its own: a logout does not meet requests of the same session.
       const own = users.filter((_, index) => index % lanes === lane);
-      let due = began + RUSH * seconds * 1000;
-      while (Date.now() - began < seconds * 1000) {
-        const now = Date.now();
-        if (now >= began + RUSH * seconds * 1000) {
-          if (due > now) await delay(due - now);
-          due += (lanes * 1000) / rate;
-        }
+      for (let number = 0; Date.now() - began < seconds * 1000; number += 1) {
+        const due = began + (number * lanes * 1000) / rate;
+        if (due > Date.now()) await delay(due - Date.now());
         const wrong = await turn(site, rng, own, connection, counts).catch((error) => error.message);
         if (wrong && failures.length < 20) failures.push(wrong);
         counts.requests += 1;
       }
     });
-    const every = Math.max(200, Math.min(15_000, (seconds * 1000) / 120));
+    const every = Math.max(200, Math.min(5000, (seconds * 1000) / 200));
     for (let due = began; Date.now() - began < seconds * 1000; due += every) {
       await sample();
       await delay(Math.max(0, due + every - Date.now()));
@@ -178,24 +171,15 @@ function residentBytes(pid) {
 }
 
 /**
- * Returns a function that collects the garbage of all isolates and returns the heap usage of the gateway's, what is held; undefined if
- * the runtime does not say. The runtime's own isolates, through which the gateway fetches, are in the same process: without this, its
- * memory would follow their garbage. One that never answers has nothing to do, and is no longer asked: asking takes memory, too.
+ * The heap of the gateway's isolate without garbage, so that what is left is what is held; undefined if the runtime does not say, as of an
+ * isolate that has nothing else to do. The runtime's own isolates, through which the gateway fetches, are in the same process: theirs is
+ * collected too, or the memory of the process would follow their garbage.
  */
-function collector(port) {
+async function collect(port) {
   const gateway = "core:user:edgeward";
-  /** How often each isolate has not answered, until it does. */
-  let silent;
-  return async () => {
-    silent ??= new Map((await (await fetch(`http://127.0.0.1:${port}/json`)).json()).map(({ id }) => [id, 0]));
-    const asked = [...silent].filter(([id, times]) => id === gateway || times < 3);
-    const usages = await Promise.all(asked.map(async ([id, times]) => {
-      const usage = await heapUsage(port, id, id === gateway ? 2000 : 250);
-      silent.set(id, usage ? -Infinity : times + 1);
-      return [id, usage];
-    }));
-    return new Map(usages).get(gateway);
-  };
+  const isolates = await (await fetch(`http://127.0.0.1:${port}/json`)).json();
+  const usages = await Promise.all(isolates.map(async ({ id }) => [id, await heapUsage(port, id, id === gateway ? 2000 : 250)]));
+  return new Map(usages).get(gateway);
 }
 
 /** The inspector is left at once: the runtime records requests for it. */
