@@ -234,7 +234,7 @@ pub enum Malformed {
     Parts,
     /// A part is not canonical base64url.
     Base64Url,
-    /// The header is longer than [`crate::limits::MAX_HEADER_BYTES`].
+    /// The header is longer than [`crate::limits::MAX_HEADER_BYTES`], or has more than [`crate::limits::MAX_HEADER_VALUES`] names and values.
     HeaderTooLarge,
     /// The header is not a JSON object without duplicate names, within the limits.
     Header,

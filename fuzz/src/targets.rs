@@ -458,11 +458,10 @@ fn cookies(input: &[u8]) -> u64 {
     let mut count = 0;
     for (name, value) in cookies.iter() {
         assert!(text.contains(name) && text.contains(value));
-        assert!(!name.contains(';') && !value.contains(';'));
-        // Each search reads the header: searches for all of thousands of cookies would be most of the run.
-        assert!(count > 64 || cookies.has(name));
+        assert!(!name.contains(';') && !value.contains(';') && cookies.has(name));
         count += 1;
     }
+    // More would make each run prefer ever longer headers, each search of which reads them whole.
     outcome(count.min(64))
 }
 

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::token::without_application;
+use super::token::{decode_header, without_application};
 use crate::base64url;
 use crate::error::VerifyError;
 use crate::host::{DecryptError, DecryptRequest, Host, Level};
@@ -94,9 +94,7 @@ impl Decryption {
         let header = parts.next()?;
         let mut decoded = || base64url::decode(parts.next()?.as_bytes()).ok();
         let (encrypted_key, mut content, ciphertext, tag) = (decoded()?, decoded()?, decoded()?, decoded()?);
-        let document =
-            base64url::decode(header.as_bytes()).ok().filter(|bytes| bytes.len() <= limits::MAX_HEADER_BYTES)?;
-        let document = Document::parse_header(document).ok()?;
+        let document = Document::parse_header(decode_header(header).ok()?).ok()?;
         let root = document.root();
         // Also `zip`, `crit`, and parameters of other algorithms, such as `epk` and `p2c`.
         if root.iter().any(|(name, _)| !PARAMETERS.contains(&name)) {

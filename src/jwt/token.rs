@@ -53,13 +53,9 @@ impl<'t> UntrustedToken<'t> {
             2 => return Err(VerifyError::TokenEncrypted),
             _ => return Err(malformed(Malformed::Parts)),
         }
-        // The length is known before anything is decoded.
-        if header.len() * 3 / 4 > limits::MAX_HEADER_BYTES {
-            return Err(malformed(Malformed::HeaderTooLarge));
-        }
         let signing_input = text.get(..header.len() + 1 + payload.len()).unwrap_or_default();
-        let decode = |part: &str| base64url::decode(part.as_bytes()).map_err(|_| malformed(Malformed::Base64Url));
-        let (header, payload, signature) = (decode(header)?, decode(payload)?, decode(signature)?);
+        let header = decode_header(header).map_err(malformed)?;
+        let (payload, signature) = (decode(payload).map_err(malformed)?, decode(signature).map_err(malformed)?);
         Ok(Self { header: Header::parse(header)?, signing_input, payload, signature })
     }
 
@@ -89,6 +85,18 @@ impl<'t> UntrustedToken<'t> {
             Err(_) => Err(VerifyError::TokenMalformed(Malformed::Claims)),
         }
     }
+}
+
+fn decode(part: &str) -> Result<Vec<u8>, Malformed> {
+    base64url::decode(part.as_bytes()).map_err(|_| Malformed::Base64Url)
+}
+
+/// Decodes the header of a JWS or JWE, unless it is too long: the encoded length says so.
+pub(super) fn decode_header(part: &str) -> Result<Vec<u8>, Malformed> {
+    if part.len() * 3 / 4 > limits::MAX_HEADER_BYTES {
+        return Err(Malformed::HeaderTooLarge);
+    }
+    decode(part)
 }
 
 /// Returns the claims of a token, **not verified**: only for harmless purposes, and for a token that was verified before.

@@ -9,7 +9,7 @@ import { random } from "./random.mjs";
 import { COOKIE, HOST, inLanes, NAVIGATION, startSoakSite } from "./site.mjs";
 import { mean, slope } from "./statistics.mjs";
 import { delay, freePort } from "../node/support/http.mjs";
-import { MEMORY_HEADER, withMemory } from "../node/support/memory.mjs";
+import { wasmMemories, withMemory } from "../node/support/memory.mjs";
 
 /** The samples before this share of the run are those of caches that fill. */
 const WARM_UP = 1 / 3;
@@ -40,7 +40,7 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
     const began = Date.now();
     let minutes = 0;
     const sample = async () => {
-      const wasm = JSON.parse(await (await site.worker.fetch("/", { headers: { [MEMORY_HEADER]: "1" } })).text());
+      const wasm = await wasmMemories(site.worker);
       const usage = await collect(inspectorPort);
       if (!usage) return;
       const total = wasm.reduce((sum, bytes) => sum + bytes, 0);

@@ -3,7 +3,7 @@
 import { wrappedBuild } from "./worker.mjs";
 
 /** A request with this header is answered with the bytes of each instance, as a list. */
-export const MEMORY_HEADER = "x-wasm-memory";
+const MEMORY_HEADER = "x-wasm-memory";
 
 const WRAPPER = `
 const memories = [];
@@ -26,8 +26,12 @@ export default {
 /** Modules for `source` of `startWorker`: the built Worker, which answers such requests. */
 export const withMemory = () => wrappedBuild(WRAPPER);
 
+/** Bytes of the memory of each instance of a Worker. */
+export async function wasmMemories(worker) {
+  return (await worker.fetch("/", { headers: { [MEMORY_HEADER]: "1" } })).json();
+}
+
 /** Bytes of the memory of all instances of a Worker. */
 export async function wasmMemory(worker) {
-  const sizes = await (await worker.fetch("/", { headers: { [MEMORY_HEADER]: "1" } })).json();
-  return sizes.reduce((sum, bytes) => sum + bytes, 0);
+  return (await wasmMemories(worker)).reduce((sum, bytes) => sum + bytes, 0);
 }
