@@ -30,37 +30,71 @@ const valid = ({ authorizer: changes, ...more } = {}) => JSON.parse(JSON.stringi
   ...more,
 }));
 
-/** Starts the Worker anew with this configuration and returns what its log says about it: `{ kind, path, message }`. */
+/** Without the members that are undefined, as the runtime takes it. */
+const plain = (config) => (typeof config === "object" ? JSON.parse(JSON.stringify(config)) : config);
+
+/** What these lines say about the configuration: `{ kind, path, message }`. */
+const problemsIn = (lines) => lines.flatMap(({ message, level }) => {
+  const found = /^edgeward: config: (error|warning) at (.*?): (.*)$/s.exec(message);
+  if (!found) return [];
+  assert.equal(level, found[1] === "error" ? "error" : "warn");
+  return [{ kind: found[1], path: found[2], message: found[3] }];
+});
+
+/** Starts the Worker anew with this configuration and returns what its log says about it. */
 async function problemsOf(config, env = {}) {
-  await worker.restart({ config: typeof config === "object" ? JSON.parse(JSON.stringify(config)) : config, env });
+  await worker.restart({ config: plain(config), env });
   await (await worker.fetch("/public")).text();
   await worker.flush();
-  return worker.logs.flatMap(({ message, level }) => {
-    const found = /^edgeward: config: (error|warning) at (.*?): (.*)$/s.exec(message);
-    if (!found) return [];
-    assert.equal(level, found[1] === "error" ? "error" : "warn");
-    return [{ kind: found[1], path: found[2], message: found[3] }];
-  });
+  return problemsIn(worker.logs);
 }
 
-async function assertServesNothing() {
+async function assertServesNothing(port = worker.port) {
   const requests = [["/public"], ["/api"], ["/nowhere"], ["/"], [HEALTH], ["/public", { method: "POST", body: "x" }], ["//odd"]];
   for (const [path, init] of requests) {
-    const answer = await read(worker.fetch(path, init));
+    const answer = await read(fetch(`http://127.0.0.1:${port}${path}`, init));
     await assertProblem(answer, { status: 503, code: "config_invalid" });
   }
 }
 
-/** Asserts that a configuration is refused with exactly these problems: `[path, message]`. */
-async function assertInvalid(config, expected, env) {
-  const problems = (await problemsOf(config, env)).filter(({ kind }) => kind === "error");
-  const shown = JSON.stringify(problems, null, 1);
-  assert.deepEqual(problems.map(({ path }) => path), expected.map(([path]) => path), shown);
+/** Asserts that these are exactly the errors expected: `[path, message]`. */
+function assertErrors(problems, expected) {
+  const errors = problems.filter(({ kind }) => kind === "error");
+  assert.deepEqual(errors.map(({ path }) => path), expected.map(([path]) => path), JSON.stringify(errors, null, 1));
   for (const [index, [, message]] of expected.entries()) {
-    if (message instanceof RegExp) assert.match(problems[index].message, message);
-    else assert.equal(problems[index].message, message);
+    if (message instanceof RegExp) assert.match(errors[index].message, message);
+    else assert.equal(errors[index].message, message);
   }
+}
+
+/** Asserts that a configuration is refused with exactly these errors. */
+async function assertInvalid(config, expected, env) {
+  assertErrors(await problemsOf(config, env), expected);
   await assertServesNothing();
+}
+
+/**
+ * A test for each row `[name, config, expected, env]`, whose Workers share a runtime: to start one for each would take most of the time.
+ * `check` gets the port of the row's Worker, what its log says and what is expected.
+ */
+function testEach(rows, check) {
+  for (let first = 0; first < rows.length; first += 20) {
+    const group = rows.slice(first, first + 20);
+    describe(`${first + 1} to ${first + group.length}`, () => {
+      let runtime;
+      before(async () => (runtime = await startWorker({ isolates: group.map(([, config, , env]) => ({ EDGEWARD: plain(config), ...env })) })));
+      after(() => runtime.stop());
+      for (const [index, [name, , expected]] of group.entries()) {
+        test(name, async () => {
+          await runtime.flush();
+          const [port, known] = [runtime.ports[index], runtime.logs.length];
+          await (await fetch(`http://127.0.0.1:${port}/public`)).text();
+          await runtime.flush();
+          await check(port, problemsIn(runtime.logs.slice(known)), expected);
+        });
+      }
+    });
+  }
 }
 
 async function assertServes(config, env) {
@@ -571,7 +605,10 @@ describe("what is refused:", () => {
       [["paths[0].integration.body", "environment variable A is not set"], ["paths[0].integration.body", "secret B is not set"]],
     ],
   ];
-  for (const [what, config, problems] of refused) test(what, () => assertInvalid(config, problems));
+  testEach(refused, async (port, problems, expected) => {
+    assertErrors(problems, expected);
+    await assertServesNothing(port);
+  });
 });
 
 describe("what is accepted:", () => {
@@ -614,12 +651,10 @@ describe("what is accepted:", () => {
       ],
     })],
   ];
-  for (const [what, config, env] of accepted) {
-    test(what, async () => {
-      assert.deepEqual((await assertServes(config, env)).filter(({ kind }) => kind === "error"), []);
-      assert.equal((await worker.fetch("/public")).status, 200);
-    });
-  }
+  testEach(accepted.map(([what, config, env]) => [what, config, [], env]), async (port, problems, expected) => {
+    assertErrors(problems, expected);
+    for (const path of [HEALTH, "/public"]) assert.equal((await fetch(`http://127.0.0.1:${port}${path}`)).status, 200);
+  });
 
   test("a public rest-route that takes requests from a protected one serves, and the log warns", async () => {
     const warnings = await assertServes(valid({ paths: [{ ...PROTECTED, path: "/{*rest}" }, { ...PUBLIC, path: "/public/{*rest}" }] }));

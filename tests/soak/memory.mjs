@@ -2,13 +2,14 @@
 // that every cache of the gateway is filled to its bound and turned over.
 
 import { once } from "node:events";
-import { readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { WebSocket } from "ws";
 import { Cancelled } from "./client.mjs";
 import { random } from "./random.mjs";
+import { startBareRuntime } from "./runtime.mjs";
 import { COOKIE, HOST, inLanes, NAVIGATION, startSoakSite } from "./site.mjs";
 import { mean, slope } from "./statistics.mjs";
-import { delay, freePort } from "../node/support/http.mjs";
+import { delay } from "../node/support/http.mjs";
 import { wasmMemories, withMemory } from "../node/support/memory.mjs";
 
 /** The samples before this share of the run are those of caches that fill. */
@@ -27,14 +28,13 @@ const mebibytes = (bytes) => (bytes / 2 ** 20).toFixed(1);
  * @param {(line: string) => void} [options.progress] gets a line each minute
  */
 export async function memory({ seed, seconds, rate = 400, users: userCount = 600, judged = true, progress = () => {} }) {
-  const inspectorPort = await freePort();
-  const site = await startSoakSite({ worker: { source: await withMemory(), runtime: { inspectorPort } } });
+  const site = await startSoakSite({ start: startBareRuntime, worker: { source: await withMemory() } });
+  const { inspectorPort, pid } = site.worker;
   const failures = [];
   try {
     site.lean.life = 60;
     const users = Array.from({ length: userCount }, (_, index) => site.user(`user-${index}`));
     await inLanes(site, userCount, 8, (index, connection) => site.logIn(users[index], connection));
-    const pid = runtimeProcess();
     const samples = [];
     const counts = { requests: 0, logins: 0, logouts: 0, refused: 0, cancelled: 0 };
     const began = Date.now();
@@ -44,11 +44,11 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
       const usage = await collect(inspectorPort);
       if (!usage) return;
       const total = wasm.reduce((sum, bytes) => sum + bytes, 0);
-      const taken = { at: (Date.now() - began) / 60_000, wasm: total, heap: usage.usedSize, resident: residentBytes(pid), instances: wasm.length };
+      const taken = { at: (Date.now() - began) / 60_000, wasm: total, heap: usage.usedSize, resident: anonymousBytes(pid), instances: wasm.length };
       samples.push(taken);
       if (taken.at < minutes + 1) return;
       minutes = Math.floor(taken.at);
-      const parts = ["wasm", "heap", "resident"].map((name) => `${name} ${mebibytes(taken[name])} MiB`);
+      const parts = ["wasm", "heap", "resident"].filter((name) => taken[name] !== undefined).map((name) => `${name} ${mebibytes(taken[name])} MiB`);
       progress(`${minutes} of ${seconds / 60} minutes, ${counts.requests} requests: ${parts.join(", ")}`);
     };
 
@@ -80,7 +80,7 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
       return Object.fromEntries(Object.entries(fit).map(([name, value]) => [name, Number(value.toFixed(2))]));
     };
     const heap = trend((one) => one.heap);
-    const resident = pid === undefined ? null : trend((one) => one.resident);
+    const resident = samples[0].resident === undefined ? null : trend((one) => one.resident);
     const wasm = { first: samples[0].wasm, steady: steady[0].wasm, last: samples.at(-1).wasm };
     if (judged && wasm.last > wasm.steady) failures.push(`wasm memory grew from ${wasm.steady} to ${wasm.last} bytes after the warm-up`);
     if (samples.at(-1).instances !== 1) failures.push(`${samples.at(-1).instances} wasm instances: one has trapped`);
@@ -149,37 +149,19 @@ async function turn(site, rng, users, connection, counts) {
   }
 }
 
-/** The runtime that this process has started, where the processes can be listed. */
-function runtimeProcess() {
-  try {
-    return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).find((pid) => {
-      try {
-        const [, name, parent] = /\((.*)\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8"));
-        return name === "workerd" && Number(parent) === process.pid;
-      } catch {
-        return false;
-      }
-    });
-  } catch {
-    return undefined;
-  }
-}
-
-function residentBytes(pid) {
-  if (pid === undefined) return 0;
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024;
+/** The memory of a process that is no copy of a file, which the system may drop; undefined where processes cannot be read. */
+function anonymousBytes(pid) {
+  const file = `/proc/${pid}/status`;
+  return existsSync(file) ? Number(/^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(file, "utf8"))[1]) * 1024 : undefined;
 }
 
 /**
  * The heap of the gateway's isolate without garbage, so that what is left is what is held; undefined if the runtime does not say, as of an
- * isolate that has nothing else to do. The runtime's own isolates, through which the gateway fetches, are in the same process: theirs is
- * collected too, or the memory of the process would follow their garbage.
+ * isolate that has nothing else to do.
  */
 async function collect(port) {
-  const gateway = "core:user:edgeward";
-  const isolates = await (await fetch(`http://127.0.0.1:${port}/json`)).json();
-  const usages = await Promise.all(isolates.map(async ({ id }) => [id, await heapUsage(port, id, id === gateway ? 2000 : 250)]));
-  return new Map(usages).get(gateway);
+  const [{ id }] = await (await fetch(`http://127.0.0.1:${port}/json`)).json();
+  return heapUsage(port, id, 2000);
 }
 
 /** The inspector is left at once: the runtime records requests for it. */

@@ -103,14 +103,15 @@ export function startEcho({ onRequest = () => {} } = {}) {
  *
  * @param {object} [options]
  * @param {object} [options.config] members set over the configuration
- * @param {object} [options.worker] options of `startWorker`
+ * @param {object} [options.worker] options of `start`
+ * @param {typeof startWorker} [options.start] starts the Worker
  */
-export async function startSoakSite({ config, worker: workerOptions } = {}) {
+export async function startSoakSite({ config, worker: workerOptions, start = startWorker } = {}) {
   const [lean, origin] = await Promise.all([startLeanIssuer(), startEcho()]);
   const { issuer } = lean;
   const headers = { "X-User-Id": "$claims.sub", "X-User-Name": "$claims.name" };
   const route = (path, integration, more) => ({ method: "ANY", path, ...more, integration });
-  const worker = await startWorker({
+  const worker = await start({
     config: {
       authorizer: {
         type: "oidc", issuer: issuer.issuer, audience: issuer.audience, client_id: "soak", client_secret: CLIENT_SECRET,
