@@ -235,7 +235,7 @@ export interface SessionConfig {
   same_site?: "Lax" | "Strict" | "None" | Placeholder;
   /** Shares the session between the subdomains of this host. */
   domain?: string;
-  /** Claims of the ID token that the session holds, besides `iss`, `sub`, `sid` and the organization. Without it: all claims about the user. */
+  /** Claims of the ID token that the session holds, besides `iss`, `sub`, `sid`, the organization and what routes use. Without it: all claims about the user. */
   claims?: string | readonly string[];
 }
 

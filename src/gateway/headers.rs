@@ -273,6 +273,11 @@ impl HeaderValue {
         !matches!(self, Self::Literal(_)) && !self.is_upstream_token()
     }
 
+    /// The claim that it has the value of.
+    pub(super) fn claim(&self) -> Option<&str> {
+        if let Self::Claim(name) = self { Some(name) } else { None }
+    }
+
     /// Whether the value contains the access token.
     pub(super) fn is_token(&self) -> bool {
         matches!(self, Self::Token | Self::BearerToken)

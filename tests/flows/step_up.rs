@@ -159,6 +159,19 @@ fn what_describes_the_login_is_stored_whatever_claims_a_session_stores() {
 }
 
 #[test]
+fn what_headers_of_routes_name_is_stored_whatever_claims_a_session_stores() {
+    let mut config = with(config(), &json!({ "session": { "claims": ["email"] } }));
+    let headers = json!({ "X-Phone": "$claims.phone" });
+    let proxy = json!({ "type": "http_proxy", "url": "https://origin.example.com", "headers": headers });
+    config["paths"].as_array_mut().unwrap().push(json!({ "method": "ANY", "path": "/phone", "integration": proxy }));
+    let deployment = Deployment::of(&config);
+    deployment.provider.set().id = Rc::new(|id| id.clone().claim("phone", "1").claim("fax", "2"));
+    let mut browser = deployment.logged_in();
+    assert_eq!(deployment.open(&mut browser, "/phone").origin_header("x-phone"), Some("1"));
+    assert!(deployment.session(&browser).claims_at(deployment.now()).get("fax").is_none());
+}
+
+#[test]
 fn a_link_that_requests_a_login_gets_it_or_none() {
     let deployment = Deployment::new();
     for (query, acr, seconds_ago, status) in [

@@ -682,10 +682,13 @@ impl<'c> Authorizer<'c> {
         // That it is missing has been reported.
         let redirect_uri = self.redirect_uri(path_of(&Integration::Callback).as_deref())?;
         let mut session_claims = session.claims().cloned();
-        if let Some(claims) = &mut session_claims
-            && routes.iter().any(|route| !route.step_up.is_empty())
-        {
-            claims.extend(["acr", "auth_time"].map(String::from));
+        if let Some(claims) = &mut session_claims {
+            // What routes use is stored, whatever is listed.
+            let headers = routes.iter().filter_map(|route| route.integration.headers()).flatten();
+            claims.extend(headers.filter_map(|(_, value)| value.claim()).map(String::from));
+            if routes.iter().any(|route| !route.step_up.is_empty()) {
+                claims.extend(["acr", "auth_time"].map(String::from));
+            }
         }
         let clients = config.clients().items();
         if !clients.is_empty() && !clients.contains(&id) {

@@ -24,7 +24,7 @@ section! {
         same_site: Choice<SameSite> = SameSite::Lax;
         /// Shares the session between the subdomains of this host.
         domain: Text;
-        /// Claims of the ID token that the session holds, besides `iss`, `sub`, `sid` and the organization. Without it: all claims about the user.
+        /// Claims of the ID token that the session holds, besides `iss`, `sub`, `sid`, the organization and what routes use. Without it: all claims about the user.
         claims: Texts;
     }
 }
