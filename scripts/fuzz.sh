@@ -7,9 +7,8 @@ cd "$EDGEWARD_ROOT"
 
 extent="${1:-60s}" seed="${2:-1}"
 shift $(($# < 2 ? $# : 2))
-option=--seconds profile=release
-# Executions are for short runs, which are not worth an optimized build.
-[[ $extent != *x ]] || option=--executions profile=dev
-folder="${CARGO_TARGET_DIR:-$EDGEWARD_ROOT/target}/fuzz"
-cargo build --locked --quiet --manifest-path fuzz/Cargo.toml --target-dir "$folder" --profile "$profile"
-"$folder/${profile/dev/debug}/edgeward-fuzz" "$option" "${extent%[sx]}" --seed "$seed" "$@"
+option=--seconds profile=long folder=long
+# Executions are for short runs, which are not worth an optimized build: the core is that of the native tests.
+[[ $extent != *x ]] || option=--executions profile=test folder=debug
+cargo build --locked --quiet --workspace --all-features --profile "$profile" --bin edgeward-fuzz
+"${CARGO_TARGET_DIR:-target}/$folder/edgeward-fuzz" "$option" "${extent%[sx]}" --seed "$seed" "$@"

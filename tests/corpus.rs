@@ -29,7 +29,7 @@ use verdicts::{VerdictFn, verdict_fn};
 
 fn read(name: &str) -> Value {
     serde_json::from_str(
-        &std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/data").join(name)).unwrap(),
+        &std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus/data").join(name)).unwrap(),
     )
     .unwrap()
 }

@@ -17,7 +17,7 @@ use edgeward::gateway::compile;
 type Variables = BTreeMap<String, String>;
 
 fn read(path: &str) -> String {
-    fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    fs::read_to_string(format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
 /// The fenced blocks of a language in README.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::SEALING_SECRET;
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gateway/problems.txt");
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/gateway/problems.txt");
 
 /// A configuration that serves, without variables.
 fn valid() -> Value {

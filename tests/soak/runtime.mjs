@@ -46,7 +46,10 @@ export async function startBareRuntime({ config, source }) {
     },
   };
   while (!(await runtime.fetch("/").catch(() => undefined))) {
-    if (child.exitCode !== null) throw new Error(`the runtime has ended: ${runtime.logText}`);
+    if (child.exitCode !== null) {
+      await runtime.stop();
+      throw new Error(`the runtime has ended: ${runtime.logText}`);
+    }
     await delay(50);
   }
   return runtime;

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
-use edgeward::rsa::{Hash, Scheme};
+use edgeward_rsa::{Hash, Scheme};
 
 /// The schemes, in the order of their numbers.
 const SCHEMES: [Scheme; 6] = [

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use edgeward::rsa::PublicKey;
+use edgeward_rsa::PublicKey;
 use num_bigint::{BigUint, RandBigInt as _};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};

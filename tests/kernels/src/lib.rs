@@ -6,7 +6,7 @@
 
 use core::cell::RefCell;
 
-use edgeward::rsa::{Hash, PublicKey, Scheme};
+use edgeward_rsa::{Hash, PublicKey, Scheme};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 #[derive(Default)]

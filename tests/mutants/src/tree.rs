@@ -177,7 +177,7 @@ impl Tree {
             command.args(self.group.tests.iter().flat_map(|test| ["--test", test]));
         }
         command
-            .args(["--locked", "--all-features", "--package", "edgeward"])
+            .args(["--locked", "--all-features", "--package", "edgeward", "--package", "edgeward-tests"])
             .args(if self.group.name == "rsa" { &["--package", "edgeward-rsa"][..] } else { &[] })
             .args(["--quiet", "--message-format", "json", "--target-dir"])
             .arg(self.work.join("build"))
