@@ -102,8 +102,8 @@ step_node() {
   EDGEWARD_CHROMIUM="$(chromium)"
   EDGEWARD_CANAILLE="$(canaille)"
   [[ -n $EDGEWARD_CANAILLE ]] || not_run canaille "there is no python3 with venv that can install it"
-  # Three files at once: each mostly waits.
-  node --test --test-concurrency=3 --test-reporter=spec --test-reporter-destination=stdout \
+  # Two files at once: each mostly waits.
+  node --test --test-concurrency=2 --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$output/tap" 'tests/node/*.test.mjs'
 }
 
