@@ -99,7 +99,7 @@ function testEach(rows, check) {
 
 async function assertServes(config, env) {
   const problems = await problemsOf(config, env);
-  assert.deepEqual(problems.filter(({ kind }) => kind === "error"), []);
+  assertErrors(problems, []);
   assert.equal((await worker.fetch(HEALTH)).status, 200);
   return problems;
 }
