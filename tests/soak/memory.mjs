@@ -1,10 +1,12 @@
 // Steady mixed traffic for a long time: the memory of the runtime must not grow. Tokens, sessions, logins and logouts are always new, so
-// that every cache of the gateway is filled to its bound and turned over.
+// that every cache of the gateway is filled to its bound and turned over. A second runtime has the same traffic and a Worker that only
+// forwards and answers (control.mjs): what its process grows by is the runtime's own, and the gateway is judged by the rest.
 
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { WebSocket } from "ws";
 import { Cancelled } from "./client.mjs";
+import { control, PairedConnection } from "./control.mjs";
 import { random } from "./random.mjs";
 import { startBareRuntime } from "./runtime.mjs";
 import { COOKIE, HOST, inLanes, NAVIGATION, startSoakSite } from "./site.mjs";
@@ -29,7 +31,8 @@ const mebibytes = (bytes) => (bytes / 2 ** 20).toFixed(1);
  */
 export async function memory({ seed, seconds, rate = 400, users: userCount = 600, judged = true, progress = () => {} }) {
   const site = await startSoakSite({ start: startBareRuntime, worker: { source: await withMemory() } });
-  const { inspectorPort, pid } = site.worker;
+  const other = await startBareRuntime({ source: control(site.origin.url) });
+  site.connect = () => new PairedConnection(site.worker.port, other.port);
   const failures = [];
   try {
     site.lean.life = 60;
@@ -41,15 +44,17 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
     let minutes = 0;
     const sample = async () => {
       const wasm = await wasmMemories(site.worker);
-      const usage = await collect(inspectorPort);
-      if (!usage) return;
-      const total = wasm.reduce((sum, bytes) => sum + bytes, 0);
-      const taken = { at: (Date.now() - began) / 60_000, wasm: total, heap: usage.usedSize, resident: anonymousBytes(pid), instances: wasm.length };
+      const [usage, controlUsage] = [await collect(site.worker.inspectorPort), await collect(other.inspectorPort)];
+      if (!usage || !controlUsage) return;
+      const taken = {
+        at: (Date.now() - began) / 60_000, instances: wasm.length, wasm: wasm.reduce((sum, bytes) => sum + bytes, 0), heap: usage.usedSize,
+        resident: anonymousBytes(site.worker.pid), control: anonymousBytes(other.pid),
+      };
       samples.push(taken);
       if (taken.at < minutes + 1) return;
       minutes = Math.floor(taken.at);
-      const parts = ["wasm", "heap", "resident"].filter((name) => taken[name] !== undefined).map((name) => `${name} ${mebibytes(taken[name])} MiB`);
-      progress(`${minutes} of ${seconds / 60} minutes, ${counts.requests} requests: ${parts.join(", ")}`);
+      const parts = ["wasm", "heap", "resident", "control"].filter((name) => taken[name] !== undefined);
+      progress(`${minutes} of ${seconds / 60} minutes, ${counts.requests} requests: ${parts.map((name) => `${name} ${mebibytes(taken[name])} MiB`).join(", ")}`);
     };
 
     const lanes = 16;
@@ -80,22 +85,30 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
       return Object.fromEntries(Object.entries(fit).map(([name, value]) => [name, Number(value.toFixed(2))]));
     };
     const heap = trend((one) => one.heap);
-    const resident = samples[0].resident === undefined ? null : trend((one) => one.resident);
+    const measured = samples[0].resident !== undefined;
+    const resident = measured ? trend((one) => one.resident) : null;
+    const controlled = measured ? trend((one) => one.control) : null;
+    const excess = measured ? trend((one) => one.resident - one.control) : null;
     const wasm = { first: samples[0].wasm, steady: steady[0].wasm, last: samples.at(-1).wasm };
     if (judged && wasm.last > wasm.steady) failures.push(`wasm memory grew from ${wasm.steady} to ${wasm.last} bytes after the warm-up`);
     if (samples.at(-1).instances !== 1) failures.push(`${samples.at(-1).instances} wasm instances: one has trapped`);
-    for (const [name, fit] of Object.entries({ heap, resident })) {
-      if (judged && fit && fit.low > 0) failures.push(`${name} memory grows by ${fit.slope} KiB a minute (${fit.low} to ${fit.high})`);
-    }
     const text = (fit) => `${fit.slope} KiB a minute (${fit.low} to ${fit.high})`;
+    const judge = (name, fit) => {
+      if (judged && fit && fit.low > 0) failures.push(`${name} grows by ${text(fit)}`);
+    };
+    judge("the heap", heap);
+    judge("the memory of the process, less that of the control,", excess);
     const average = (name) => mebibytes(mean(steady.map((one) => one[name])));
+    const process = measured
+      ? `the process ${average("resident")} MiB, ${text(resident)}; the control ${average("control")} MiB, ${text(controlled)}; the difference ${text(excess)}`
+      : "the memory of a process cannot be read here";
     return {
       seconds: Math.round((Date.now() - began) / 1000), perSecond: Math.round((counts.requests * 1000) / (Date.now() - began)), ...counts,
-      samples: samples.length, wasm, heap, resident, failures,
-      prose: `${counts.requests} requests: wasm memory ${mebibytes(wasm.last)} MiB, ${wasm.last > wasm.steady ? "growing" : "the same since the warm-up"}; heap ${average("heap")} MiB, ${text(heap)}; ${resident ? `the process ${average("resident")} MiB, ${text(resident)}` : "the memory of the process cannot be read here"}`,
+      samples: samples.length, wasm, heap, resident, control: controlled, excess, failures,
+      prose: `${counts.requests} requests: wasm memory ${mebibytes(wasm.last)} MiB, ${wasm.last > wasm.steady ? "growing" : "the same since the warm-up"}; heap ${average("heap")} MiB, ${text(heap)}; ${process}`,
     };
   } finally {
-    await site.stop();
+    await Promise.all([site.stop(), other.stop()]);
   }
 }
 

@@ -1,5 +1,5 @@
-// The built Worker in a runtime that runs nothing else. The local runtime of the other tests makes a Worker's requests through a Worker of
-// its own, in the same process, whose memory grows with each; a deployed Worker has no such neighbour.
+// A Worker in a runtime that runs nothing else. The local runtime of the other tests makes a Worker's requests through a Worker of its own,
+// in the same process, whose memory grows with each; a deployed Worker has no such neighbour.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -18,7 +18,7 @@ import { COMPATIBILITY_DATE } from "../node/support/worker.mjs";
  * @param {object} options.config  the variable EDGEWARD
  * @param {{ main: string, modules: Record<string, { type: string, contents: string | Uint8Array }> }} options.source
  */
-export async function startBareRuntime({ config, source }) {
+export async function startBareRuntime({ config = {}, source }) {
   const folder = await mkdtemp(join(tmpdir(), "edgeward-soak-"));
   const [port, inspectorPort] = await Promise.all([freePort(), freePort()]);
   await Promise.all(Object.entries(source.modules).map(([name, { contents }]) => writeFile(join(folder, name), contents)));

@@ -20,7 +20,7 @@ export const nameOf = (id) => `Name of ${id}`;
 export async function inLanes(site, count, lanes, task) {
   let next = 0;
   await Promise.all(Array.from({ length: Math.min(lanes, count) }, async (_, lane) => {
-    const connection = new Connection(site.worker.port);
+    const connection = site.connect();
     try {
       while (next < count) await task(next++, connection, lane);
     } finally {
@@ -135,6 +135,7 @@ export async function startSoakSite({ config, worker: workerOptions, start = sta
 
   const site = {
     lean, issuer, origin, worker,
+    connect: () => new Connection(worker.port),
     user: (id) => new User(id, issuer.token({ claims: { sub: id, name: nameOf(id), exp: Math.floor(Date.now() / 1000) + 86_400 } })),
     async logIn(user, connection) {
       user.cookies.clear();
