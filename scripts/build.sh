@@ -4,6 +4,8 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
+TARGET_DIR="${CARGO_TARGET_DIR:-target}"
+MODULES="$TARGET_DIR/modules"
 
 # Panic messages name source files. Without this they would hold the paths of the build machine.
 paths() {
@@ -29,80 +31,82 @@ up_to_date() {
     -newer "$1/.built" -print -quit)" ]]
 }
 
-# bindgen CRATE FOLDER RUSTFLAGS: compiles a shell in a target folder of its own and leaves FOLDER/out/edgeward.js, its glue,
-# and FOLDER/out/edgeward_bg.wasm.
+# bindgen CRATE NAME [simd]: compiles a shell and leaves its glue and module in $MODULES/NAME: edgeward.js and edgeward_bg.wasm. With simd,
+# for relaxed SIMD. Each set of flags has a target folder, so that both are compiled at once; what they have in common is compiled once.
 bindgen() {
-  local crate=$1 folder=$2 target=wasm32-unknown-unknown
-  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$WASM_SMALL $3 $(paths)" \
+  local crate=$1 name=$2 variant=${3:-baseline} target=wasm32-unknown-unknown flags="$WASM_SMALL"
+  local folder="$TARGET_DIR/wasm-$variant"
+  [[ $variant != simd ]] || flags+=" $WASM_RELAXED"
+  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$flags $(paths)" \
     cargo build --locked --release --package "$crate" --target "$target" --target-dir "$folder"
-  wasm_glue "$folder/$target/release/${crate//-/_}.wasm" edgeward "$folder/out"
+  wasm_glue "$folder/$target/release/${crate//-/_}.wasm" edgeward "$MODULES/$name"
 }
 
 # optimize LEVEL FILE. Function names are for debuggers; they would be a tenth of the module. Large functions with one caller stay
-# functions: copied into it, they make the module larger.
-optimize() { wasm_optimize "$1" "$2" "$2" --one-caller-inline-max-function-size=20 --converge --strip-debug --strip-producers; }
+# functions: copied into it, they make the module larger. Twice: further rounds make it hardly smaller.
+optimize() { wasm_optimize "$1" "$2" "$2" "$1" --one-caller-inline-max-function-size=20 --strip-debug --strip-producers; }
 
 build_worker() {
-  local began folder="${CARGO_TARGET_DIR:-target}/worker"
+  local began out="$MODULES/worker"
   if up_to_date build bindings/worker; then
     say "the Worker is up to date"
     return
   fi
   say "the Worker"
   began="$(mktemp)"
-  bindgen edgeward-worker "$folder" "$WASM_RELAXED"
+  bindgen edgeward-worker worker simd
   # The exports of classes for streams, which nothing creates.
-  wasm_optimize '--remove-exports=intounderlying*' "$folder/out/edgeward_bg.wasm" "$folder/out/edgeward_bg.wasm" \
+  wasm_optimize '--remove-exports=intounderlying*' "$out/edgeward_bg.wasm" "$out/edgeward_bg.wasm" \
     '--remove-exports=__wbg_intounderlying*'
-  optimize -Oz "$folder/out/edgeward_bg.wasm"
-  node scripts/bundle-worker.mjs "$folder/out/edgeward.js" "$folder/out/index.js"
+  optimize -Oz "$out/edgeward_bg.wasm"
+  node scripts/bundle-worker.mjs "$out/edgeward.js" "$out/index.js"
   # The previous build stays until the new one is complete.
   rm -rf build
   mkdir build
-  cp "$folder/out/edgeward_bg.wasm" build/index_bg.wasm
-  cp "$folder/out/index.js" build/index.js
+  cp "$out/edgeward_bg.wasm" build/index_bg.wasm
+  cp "$out/index.js" build/index.js
   mv "$began" build/.built
   report build/index.js build/index_bg.wasm
 }
 
-# npm_module NAME RUSTFLAGS
+# npm_module NAME [simd]
 npm_module() {
-  local folder="${CARGO_TARGET_DIR:-target}/$1"
-  bindgen edgeward-npm "$folder" "${*:2}"
+  local out="$MODULES/$1"
+  bindgen edgeward-npm "$@"
   # The exports of the glue, and with them the import that they need: some bundlers resolve the imports of a module.
-  wasm_optimize '--remove-exports=__*' "$folder/out/edgeward_bg.wasm" "$folder/out/edgeward_bg.wasm"
-  optimize -O3 "$folder/out/edgeward_bg.wasm"
+  wasm_optimize '--remove-exports=__*' "$out/edgeward_bg.wasm" "$out/edgeward_bg.wasm"
+  optimize -O3 "$out/edgeward_bg.wasm"
 }
 
 build_npm() {
-  local out=pkg/wasm began folder="${CARGO_TARGET_DIR:-target}"
+  local out=pkg/wasm began
   if up_to_date "$out" bindings/npm; then
     say "the wasm modules of the npm package are up to date"
     return
   fi
   say "the wasm modules of the npm package"
   began="$(mktemp)"
-  together "npm_module npm-baseline" "npm_module npm-simd $WASM_RELAXED"
+  together "npm_module npm-baseline" "npm_module npm-simd simd"
   rm -rf "$out"
-  cp -r "$folder/npm-baseline/out" "$out"
-  cp "$folder/npm-simd/out/edgeward_bg.wasm" "$out/edgeward_simd_bg.wasm"
+  cp -r "$MODULES/npm-baseline" "$out"
+  cp "$MODULES/npm-simd/edgeward_bg.wasm" "$out/edgeward_simd_bg.wasm"
   mv "$began" "$out/.built"
   report "$out/edgeward.js" "$out/edgeward_bg.wasm" "$out/edgeward_simd_bg.wasm"
 }
 
 # The command runs in Node 20, too, which has no relaxed SIMD.
 build_cli() {
-  local out=pkg/wasm-cli began folder="${CARGO_TARGET_DIR:-target}/cli"
+  local out=pkg/wasm-cli began
   if up_to_date "$out" bindings/cli; then
     say "the wasm module of the command is up to date"
     return
   fi
   say "the wasm module of the command"
   began="$(mktemp)"
-  bindgen edgeward-cli "$folder" ""
-  optimize -Oz "$folder/out/edgeward_bg.wasm"
+  bindgen edgeward-cli cli
+  optimize -Oz "$MODULES/cli/edgeward_bg.wasm"
   rm -rf "$out"
-  cp -r "$folder/out" "$out"
+  cp -r "$MODULES/cli" "$out"
   mv "$began" "$out/.built"
   report "$out/edgeward.js" "$out/edgeward_bg.wasm"
 }

@@ -14,8 +14,6 @@
     reason = "test code: a panic is a failure"
 )]
 
-mod support;
-
 use edgeward::base64url;
 use edgeward::io::UnixTime;
 use edgeward::jwk::KeyCache;

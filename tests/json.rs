@@ -11,8 +11,6 @@
     reason = "test code: a panic is a failure"
 )]
 
-mod support;
-
 use std::fmt::Write as _;
 
 use edgeward::json::{Document, JsonError, Number, Value};

@@ -12,8 +12,6 @@
     reason = "test code: a panic is a failure"
 )]
 
-mod support;
-
 use edgeward::base64url;
 use edgeward::error::{ClaimName, Malformed, VerifyError};
 use edgeward::io::{Incoming, UnixTime};

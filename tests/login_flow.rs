@@ -14,8 +14,6 @@
 )]
 #![cfg(all(feature = "gateway", feature = "unicode"))]
 
-mod support;
-
 use std::rc::Rc;
 
 use edgeward::io::{Incoming, UnixTime};

@@ -16,16 +16,12 @@
     reason = "test code: a panic is a failure"
 )]
 
-mod support;
-
 use std::collections::BTreeSet;
 
 use edgeward::gateway::{Answer, Compiled, Destination, Gateway, compile};
-use edgeward::host::Spawn;
 use edgeward::http::{Reply, RequestHead};
-use edgeward::io::{UnixTime, Unreachable};
+use edgeward::io::UnixTime;
 use edgeward::limits;
-use edgeward::oidc::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionJob};
 use serde_json::{Value, json};
 use support::fixed_host::{FixedHost, at_once};
 use unicode_normalization::UnicodeNormalization;
@@ -315,27 +311,6 @@ enum Outcome {
     /// Requires authentication.
     Challenged,
     Refused(u16, String),
-}
-
-// Finding a route needs no I/O.
-impl Spawn<SessionJob> for FixedHost {
-    async fn spawn(&self, job: SessionJob) {
-        panic!("{job:?} began")
-    }
-}
-
-impl LoginHost for FixedHost {
-    fn entropy(&self, _: &mut [u8]) {
-        panic!("nothing to draw lots for")
-    }
-
-    fn has_coordinator(&self) -> bool {
-        panic!("nothing to coordinate")
-    }
-
-    async fn coordinate(&self, message: CoordinatorMessage) -> Result<CoordinatorResponse, Unreachable> {
-        panic!("{message:?} was sent")
-    }
 }
 
 fn ask(gateway: &Gateway, path: &str) -> Outcome {

@@ -13,8 +13,6 @@
 )]
 #![cfg(all(feature = "gateway", feature = "unicode"))]
 
-mod support;
-
 use std::rc::Rc;
 
 use edgeward::gateway::compile;

@@ -11,8 +11,6 @@
 )]
 #![cfg(feature = "unicode")]
 
-mod support;
-
 use edgeward::gateway::{Answer, Gateway, compile};
 use edgeward::http::{Reply, RequestHead};
 use edgeward::io::UnixTime;

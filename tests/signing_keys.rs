@@ -8,8 +8,6 @@
     reason = "test code: a panic is a failure"
 )]
 
-mod support;
-
 use edgeward::base64url;
 use edgeward::host::SignError;
 use edgeward::jwk::{InvalidJwk, InvalidSigningKey, JwkSet, SigningKey};

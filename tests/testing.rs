@@ -10,8 +10,6 @@
     reason = "test code: a panic is a failure"
 )]
 
-mod support;
-
 use edgeward::error::VerifyError;
 use edgeward::jwk::{JwkSet, KeyCache, KeySource, VerifyingKey};
 use edgeward::jwt::{Access, Algorithm, Policy, Profile, VerifiedToken};

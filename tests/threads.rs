@@ -11,8 +11,6 @@
     reason = "test code: a panic is a failure"
 )]
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::pin::pin;

@@ -11,8 +11,6 @@
     reason = "test code: a panic is a failure"
 )]
 
-mod support;
-
 use std::sync::Arc;
 
 use edgeward::error::VerifyError;

@@ -15,9 +15,6 @@
 )]
 
 mod mutate;
-#[path = "../../tests/support/mod.rs"]
-#[allow(unused_imports, reason = "a part of it is for other programs")]
-mod support;
 mod targets;
 
 use std::collections::BTreeSet;
@@ -28,6 +25,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use support::Rng;
+
 use targets::{TARGETS, Target};
 
 /// Most inputs that a run mutates further.

@@ -1,6 +1,6 @@
 //! Mutations of inputs.
 
-use crate::support::Rng;
+use support::Rng;
 
 /// The longest input.
 const MAX_BYTES: usize = 20_000;

@@ -16,13 +16,12 @@ use edgeward::rsa::PublicKey;
 use edgeward::{VerificationError, Verifier, base64url, limits};
 use num_bigint::BigUint;
 use serde_json::json;
-
-use crate::support::browser::{Browser, Request};
-use crate::support::deployment::{COOKIE, Deployment};
-use crate::support::fixed_host::at_once;
-use crate::support::provider::decoded;
-use crate::support::toy::{toy_jwk, toy_signature, toy_verdict};
-use crate::support::{AUDIENCE, ISSUER, NOW, key_a, now, set_text};
+use support::browser::{Browser, Request};
+use support::deployment::{COOKIE, Deployment};
+use support::fixed_host::at_once;
+use support::provider::decoded;
+use support::toy::{toy_jwk, toy_signature, toy_verdict};
+use support::{AUDIENCE, ISSUER, NOW, key_a, now, set_text};
 
 /// A target.
 pub(crate) struct Target {

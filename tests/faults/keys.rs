@@ -3,12 +3,12 @@
 use edgeward::io::UnixTime;
 use edgeward::limits;
 use serde_json::{Value, json};
+use support::browser::Browser;
+use support::deployment::{COOKIE, Deployment};
+use support::world::{Verdict, World, token, token_with_kid};
+use support::{Mint, NOW, key_a, key_b};
 
 use crate::site::{Site, assert_user, bearer, session};
-use crate::support::browser::Browser;
-use crate::support::deployment::{COOKIE, Deployment};
-use crate::support::world::{Verdict, World, token, token_with_kid};
-use crate::support::{Mint, NOW, key_a, key_b};
 
 const DAYS: i64 = 100 * 24 * 3600;
 

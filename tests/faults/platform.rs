@@ -4,15 +4,15 @@ use edgeward::io::Unreachable;
 use edgeward::limits;
 use edgeward::oidc::{CoordinatorResponse, SharedResponse};
 use serde_json::{Value, json};
+use support::browser::{Browser, Request};
+use support::coordinator::Behavior;
+use support::deployment::{COOKIE, Deployment, SEALING_SECRET, oidc_config, with};
+use support::host::Reply;
+use support::provider::{Endpoint, Fault, refusal};
+use support::world::{json as ok_json, status, token};
+use support::{AUDIENCE, ISSUER, NOW, key_a};
 
 use crate::site::{Site, assert_unavailable, assert_user, bearer, callback, session};
-use crate::support::browser::{Browser, Request};
-use crate::support::coordinator::Behavior;
-use crate::support::deployment::{COOKIE, Deployment, SEALING_SECRET, oidc_config, with};
-use crate::support::host::Reply;
-use crate::support::provider::{Endpoint, Fault, refusal};
-use crate::support::world::{json as ok_json, status, token};
-use crate::support::{AUDIENCE, ISSUER, NOW, key_a};
 
 /// What the token endpoint may answer to a code.
 fn exchanges() -> Vec<(&'static str, Fault)> {

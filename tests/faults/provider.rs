@@ -1,16 +1,16 @@
 //! F01 to F07, F14 to F17: the provider is down, slow, or answers something else.
 
 use edgeward::io::{Incoming, Unreachable};
+use support::browser::{Browser, Request};
+use support::deployment::COOKIE;
+use support::host::Delay;
+use support::key_a;
+use support::provider::Endpoint;
+use support::world::{status, token};
 
 use crate::site::{
     EVERYTHING, Fault, KEYS, Site, assert_unavailable, assert_user, bearer, session, when_cold, when_warm,
 };
-use crate::support::browser::{Browser, Request};
-use crate::support::deployment::COOKIE;
-use crate::support::host::Delay;
-use crate::support::key_a;
-use crate::support::provider::Endpoint;
-use crate::support::world::{status, token};
 
 fn cold(faults: impl IntoIterator<Item = Fault>) {
     for fault in faults {

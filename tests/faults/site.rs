@@ -5,13 +5,12 @@ use std::rc::Rc;
 
 use edgeward::io::{Incoming, Unreachable};
 use edgeward::limits;
-
-use crate::support::browser::{Browser, Request, Response};
-use crate::support::deployment::{COOKIE, Deployment, oidc_config};
-use crate::support::host::{Delay, Reply};
-use crate::support::key_a;
-use crate::support::provider::Endpoint;
-use crate::support::world::{token, token_with_kid};
+use support::browser::{Browser, Request, Response};
+use support::deployment::{COOKIE, Deployment, oidc_config};
+use support::host::{Delay, Reply};
+use support::key_a;
+use support::provider::Endpoint;
+use support::world::{token, token_with_kid};
 
 /// What the provider returns instead of its answer.
 pub(crate) struct Fault {

@@ -3,13 +3,12 @@
 use edgeward::io::Unreachable;
 use edgeward::limits;
 use serde_json::json;
-
-use crate::support::ISSUER;
-use crate::support::browser::{Browser, Request};
-use crate::support::deployment::{COOKIE, Deployment, config, with};
-use crate::support::host::Delay;
-use crate::support::provider::{Endpoint, form};
-use crate::support::world::{self, json as ok_json};
+use support::ISSUER;
+use support::browser::{Browser, Request};
+use support::deployment::{COOKIE, Deployment, config, with};
+use support::host::Delay;
+use support::provider::{Endpoint, form};
+use support::world::{self, json as ok_json};
 
 #[test]
 fn a_login_ends_in_a_session_and_clears_its_own_cookie() {

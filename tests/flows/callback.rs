@@ -5,13 +5,13 @@ use std::rc::Rc;
 use edgeward::io::{Incoming, UnixTime, Unreachable};
 use edgeward::oidc::SessionAction;
 use serde_json::{Value, json};
+use support::browser::{Browser, Request, Response};
+use support::coordinator::Behavior;
+use support::deployment::{COOKIE, Deployment, config, oidc_config, with};
+use support::provider::{Auth, CLIENT_SECRET, Endpoint, Fault, encoded, refusal};
+use support::world::status;
+use support::{NOW, key_a, key_b};
 
-use crate::support::browser::{Browser, Request, Response};
-use crate::support::coordinator::Behavior;
-use crate::support::deployment::{COOKIE, Deployment, config, oidc_config, with};
-use crate::support::provider::{Auth, CLIENT_SECRET, Endpoint, Fault, encoded, refusal};
-use crate::support::world::status;
-use crate::support::{NOW, key_a, key_b};
 use crate::{due, peek};
 
 /// A browser just redirected back by the provider.

@@ -10,14 +10,14 @@ use edgeward::io::{Incoming, Outgoing};
 use edgeward::jwt::Algorithm;
 use edgeward::limits;
 use serde_json::{Value, json};
+use support::browser::{Browser, Request, Response};
+use support::coordinator::Behavior;
+use support::deployment::{Deployment, oidc_config, with};
+use support::host::{Delay, VirtualHost};
+use support::proofs::{Proofs, Refused, bound_to, thumbprint, verified};
+use support::provider::{Auth, CLIENT_SECRET, EXCHANGE, Endpoint, Fault, Provider, form, refusal};
+use support::{Mint, TestKey, key_a, key_b, key_c};
 
-use crate::support::browser::{Browser, Request, Response};
-use crate::support::coordinator::Behavior;
-use crate::support::deployment::{Deployment, oidc_config, with};
-use crate::support::host::{Delay, VirtualHost};
-use crate::support::proofs::{Proofs, Refused, bound_to, thumbprint, verified};
-use crate::support::provider::{Auth, CLIENT_SECRET, EXCHANGE, Endpoint, Fault, Provider, form, refusal};
-use crate::support::{Mint, TestKey, key_a, key_b, key_c};
 use crate::{by, due, peek};
 
 const KEY_B: &str = include_str!("../keys/rsa2048-b.pem");

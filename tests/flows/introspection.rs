@@ -6,13 +6,12 @@ use std::rc::Rc;
 use edgeward::io::{Incoming, Outgoing, Unreachable};
 use edgeward::limits;
 use serde_json::{Value, json};
-
-use crate::support::browser::{Request, Response};
-use crate::support::deployment::{Deployment, oidc_config, with};
-use crate::support::host::Delay;
-use crate::support::provider::{Auth, CLIENT_SECRET, form, refusal};
-use crate::support::world::{json as document, status};
-use crate::support::{AUDIENCE, CLIENT, ISSUER, Mint, NOW, key_a, key_b};
+use support::browser::{Request, Response};
+use support::deployment::{Deployment, oidc_config, with};
+use support::host::Delay;
+use support::provider::{Auth, CLIENT_SECRET, form, refusal};
+use support::world::{json as document, status};
+use support::{AUDIENCE, CLIENT, ISSUER, Mint, NOW, key_a, key_b};
 
 const ENDPOINT: &str = "https://tenant.example.com/introspect";
 const JWT: &str = "application/token-introspection+jwt";

@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use edgeward::limits;
 use serde_json::json;
+use support::browser::{Browser, ORIGIN, Request, Response};
+use support::deployment::{COOKIE, Deployment, config, with};
+use support::provider::{Endpoint, encoded, form};
 
 use crate::peek;
-use crate::support::browser::{Browser, ORIGIN, Request, Response};
-use crate::support::deployment::{COOKIE, Deployment, config, with};
-use crate::support::provider::{Endpoint, encoded, form};
 
 const LOGIN_COOKIE: &str = "__Host-edgeward-login-";
 

@@ -7,13 +7,13 @@ use edgeward::http::RequestHead;
 use edgeward::io::Unreachable;
 use edgeward::oidc::{CoordinatorResponse, SessionAction};
 use serde_json::json;
+use support::CLIENT;
+use support::browser::{Browser, Request};
+use support::coordinator::Behavior;
+use support::deployment::{COOKIE, Deployment, config, oidc_config, with};
+use support::provider::{Auth, CLIENT_SECRET, Endpoint, Fault, form, refusal};
+use support::world::status;
 
-use crate::support::CLIENT;
-use crate::support::browser::{Browser, Request};
-use crate::support::coordinator::Behavior;
-use crate::support::deployment::{COOKIE, Deployment, config, oidc_config, with};
-use crate::support::provider::{Auth, CLIENT_SECRET, Endpoint, Fault, form, refusal};
-use crate::support::world::status;
 use crate::{by, due, peek};
 
 fn log_out(deployment: &Deployment, browser: &mut Browser) -> crate::Response {

@@ -13,9 +13,6 @@
 )]
 #![cfg(all(feature = "gateway", feature = "unicode"))]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod begin;
 mod callback;
 mod dpop;

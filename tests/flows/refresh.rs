@@ -5,13 +5,13 @@ use std::rc::Rc;
 use edgeward::io::{Incoming, Unreachable};
 use edgeward::session::{Cookies, Session, Tokens};
 use serde_json::{Value, json};
+use support::browser::{Browser, Request};
+use support::deployment::{COOKIE, Deployment, config, with};
+use support::host::Jobs;
+use support::provider::{CLIENT_SECRET, Endpoint, Fault, refusal};
+use support::world::{json as ok_json, status};
+use support::{Mint, key_a, key_b};
 
-use crate::support::browser::{Browser, Request};
-use crate::support::deployment::{COOKIE, Deployment, config, with};
-use crate::support::host::Jobs;
-use crate::support::provider::{CLIENT_SECRET, Endpoint, Fault, refusal};
-use crate::support::world::{json as ok_json, status};
-use crate::support::{Mint, key_a, key_b};
 use crate::{by, due, peek, token_of};
 
 #[test]

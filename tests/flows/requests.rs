@@ -6,15 +6,15 @@ use edgeward::base64url;
 use edgeward::io::Incoming;
 use edgeward::limits;
 use serde_json::{Value, json};
+use support::browser::{Browser, Request, Response};
+use support::deployment::{COOKIE, Deployment, oidc_config, with};
+use support::host::VirtualHost;
+use support::provider::{Auth, Endpoint, Provider, form, refusal};
+use support::signed::thumbprint;
+use support::world::json as ok_json;
+use support::{CLIENT, ISSUER, Mint, TestKey, key_a, key_b, key_c};
 
 use crate::by;
-use crate::support::browser::{Browser, Request, Response};
-use crate::support::deployment::{COOKIE, Deployment, oidc_config, with};
-use crate::support::host::VirtualHost;
-use crate::support::provider::{Auth, Endpoint, Provider, form, refusal};
-use crate::support::signed::thumbprint;
-use crate::support::world::json as ok_json;
-use crate::support::{CLIENT, ISSUER, Mint, TestKey, key_a, key_b, key_c};
 
 const KEY_A: &str = include_str!("../keys/rsa2048-a.pem");
 const KEY_B: &str = include_str!("../keys/rsa2048-b.pem");
@@ -363,7 +363,7 @@ fn logins_do_not_storm_an_endpoint_that_is_unavailable() {
         deployment.sleep_ms(1);
         // One request tries; the next pause is longer.
         deployment.provider.answer_next(Endpoint::Par, Err(edgeward::io::Unreachable::Network));
-        deployment.delay_next(&deployment.provider.url(Endpoint::Par), crate::support::host::Delay::Millis(100));
+        deployment.delay_next(&deployment.provider.url(Endpoint::Par), support::host::Delay::Millis(100));
         let responses = deployment.run_all((0..20).map(|_| deployment.answer(Request::get("/login"))));
         assert!(responses.iter().all(|response| response.status == 502) && pushed() == 2);
         deployment.sleep_s(1);
@@ -451,7 +451,7 @@ fn auth0_with_a_certificate_is_discovered_and_logs_out_as_always() {
     let provider = Provider::new(&host);
     provider.set().auth = Auth::Certificate;
     let keys = json!({ "client_auth": "self_signed_tls_client_auth", "mtls_binding": "CERTIFICATE" });
-    let config = with(crate::support::deployment::config(), &json!({ "authorizer": keys }));
+    let config = with(support::deployment::config(), &json!({ "authorizer": keys }));
     let deployment = Deployment::on(&host, &provider, &config);
     let browser = deployment.logged_in();
     assert_eq!(deployment.provider.requests(Endpoint::Discovery), 1);
@@ -461,7 +461,7 @@ fn auth0_with_a_certificate_is_discovered_and_logs_out_as_always() {
 
 #[test]
 fn requests_are_pushed_to_auth0_without_its_metadata() {
-    let config = with(crate::support::deployment::config(), &json!({ "authorizer": { "par": true } }));
+    let config = with(support::deployment::config(), &json!({ "authorizer": { "par": true } }));
     let deployment = Deployment::of(&config);
     deployment.logged_in();
     assert_eq!(deployment.provider.requests(Endpoint::Par), 1);
@@ -575,7 +575,7 @@ fn the_fapi_profile_reads_the_metadata_of_the_issuer() {
         "fapi": "fapi2_sp", "mtls_binding": "CERTIFICATE", "mtls": "required", "client_auth": "private_key_jwt",
         "private_key": KEY_B
     });
-    let config = with(crate::support::deployment::config(), &json!({ "authorizer": keys }));
+    let config = with(support::deployment::config(), &json!({ "authorizer": keys }));
     let deployment = Deployment::on(&host, &provider, &config);
     provider.set().metadata = json!({ "issuer": "https://other.example.com/" });
     let response = deployment.fetch(Request::get("/login"));

@@ -3,12 +3,12 @@
 use edgeward::limits;
 use edgeward::oidc::SharedAction;
 use serde_json::{Value, json};
+use support::browser::{Browser, Request, Response};
+use support::deployment::{Deployment, config, with};
+use support::host::Delay;
+use support::provider::{Endpoint, encoded};
+use support::{AUDIENCE, ISSUER, Mint, key_a, key_b};
 
-use crate::support::browser::{Browser, Request, Response};
-use crate::support::deployment::{Deployment, config, with};
-use crate::support::host::Delay;
-use crate::support::provider::{Endpoint, encoded};
-use crate::support::{AUDIENCE, ISSUER, Mint, key_a, key_b};
 use crate::{by, due, peek};
 
 /// A configuration with both routes.

@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use edgeward::io::Unreachable;
 use edgeward::oidc::{CoordinatorResponse, CoordinatorStore, SessionAction};
+use support::browser::{Browser, Request};
+use support::coordinator::{Behavior, Coordinator};
+use support::deployment::{COOKIE, Deployment};
+use support::provider::{Endpoint, Fault, refusal};
 
-use crate::support::browser::{Browser, Request};
-use crate::support::coordinator::{Behavior, Coordinator};
-use crate::support::deployment::{COOKIE, Deployment};
-use crate::support::provider::{Endpoint, Fault, refusal};
 use crate::{by, due, peek, token_of};
 
 /// Two instances with a coordinator, and a browser whose access token is due.

@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use serde_json::{Value, json};
+use support::browser::{Browser, Request};
+use support::deployment::{COOKIE, Deployment, config, with};
+use support::provider::Endpoint;
 
-use crate::support::browser::{Browser, Request};
-use crate::support::deployment::{COOKIE, Deployment, config, with};
-use crate::support::provider::Endpoint;
 use crate::{by, peek};
 
 /// Returns a configuration with routes that need other logins than `/app`.

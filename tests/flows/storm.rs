@@ -4,14 +4,14 @@
 use std::rc::Rc;
 
 use edgeward::io::Unreachable;
+use support::Rng;
+use support::browser::{Browser, Request};
+use support::coordinator::{Behavior, Coordinator};
+use support::deployment::Deployment;
+use support::host::Delay;
+use support::provider::{Endpoint, Fault, refusal};
 
 use crate::peek;
-use crate::support::Rng;
-use crate::support::browser::{Browser, Request};
-use crate::support::coordinator::{Behavior, Coordinator};
-use crate::support::deployment::Deployment;
-use crate::support::host::Delay;
-use crate::support::provider::{Endpoint, Fault, refusal};
 
 /// A user with a browser.
 struct User {

@@ -3,11 +3,10 @@
 use std::rc::Rc;
 
 use serde_json::{Value, json};
-
-use crate::support::browser::{Browser, Request, Response};
-use crate::support::deployment::{COOKIE, Deployment, oidc_config, with};
-use crate::support::host::VirtualHost;
-use crate::support::provider::{Endpoint, Provider, encoded};
+use support::browser::{Browser, Request, Response};
+use support::deployment::{COOKIE, Deployment, oidc_config, with};
+use support::host::VirtualHost;
+use support::provider::{Endpoint, Provider, encoded};
 
 const TEMPLATE: &str = "https://login.example/{tenantid}/v2.0/";
 const OURS: &str = "8f2a1c3e-0b4d-4c6f-9e1a-5d7b2f4c6a80";

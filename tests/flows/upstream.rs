@@ -9,14 +9,13 @@ use edgeward::io::{Incoming, Unreachable};
 use edgeward::limits;
 use edgeward::oidc::CoordinatorResponse;
 use serde_json::{Value, json};
-
-use crate::support::browser::{Request, Response};
-use crate::support::coordinator::Behavior;
-use crate::support::deployment::{Deployment, config, oidc_config, with};
-use crate::support::host::{Delay, Jobs};
-use crate::support::provider::{CLIENT_SECRET, EXCHANGE, Endpoint, Fault, refusal};
-use crate::support::world::json as ok_json;
-use crate::support::{Mint, NOW, key_a};
+use support::browser::{Request, Response};
+use support::coordinator::Behavior;
+use support::deployment::{Deployment, config, oidc_config, with};
+use support::host::{Delay, Jobs};
+use support::provider::{CLIENT_SECRET, EXCHANGE, Endpoint, Fault, refusal};
+use support::world::json as ok_json;
+use support::{Mint, NOW, key_a};
 
 const ORDERS: &str = "https://orders.example.com";
 

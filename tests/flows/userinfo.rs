@@ -4,13 +4,13 @@ use std::rc::Rc;
 
 use edgeward::io::{Incoming, Unreachable};
 use serde_json::{Value, json};
+use support::browser::{Browser, Request};
+use support::deployment::{COOKIE, Deployment, oidc_config, with};
+use support::provider::{Endpoint, Fault};
+use support::world::{json as ok_json, status};
+use support::{CLIENT, Mint, key_a, key_b};
 
 use crate::peek;
-use crate::support::browser::{Browser, Request};
-use crate::support::deployment::{COOKIE, Deployment, oidc_config, with};
-use crate::support::provider::{Endpoint, Fault};
-use crate::support::world::{json as ok_json, status};
-use crate::support::{CLIENT, Mint, key_a, key_b};
 
 /// A response of the provider, with the status and code for a request with a token.
 type Case = (fn() -> Fault, u16, &'static str);
@@ -351,7 +351,7 @@ fn a_signed_response_of_userinfo_is_verified() {
 fn a_signed_response_of_userinfo_that_breaks_a_rule_is_refused() {
     let public_key = serde_json::to_vec(&key_a().jwk()).unwrap();
     let input = userinfo_jwt().header("alg", "HS256");
-    let hmac = crate::support::hmac_sha256(&public_key, input.signing_input().as_bytes());
+    let hmac = support::hmac_sha256(&public_key, input.signing_input().as_bytes());
     let encrypted = format!("{}.e30.e30", userinfo_jwt().text());
     for (reason, text) in [
         ("alg_not_allowed", userinfo_jwt().header("alg", "none").with_signature(&[])),

@@ -1,11 +1,10 @@
 //! Logins without an API, and the credentials that a route accepts.
 
 use serde_json::{Value, json};
-
-use crate::support::browser::{Browser, Request};
-use crate::support::deployment::{COOKIE, Deployment, config, oidc_config, with};
-use crate::support::provider::{Endpoint, form};
-use crate::support::{AUDIENCE, ISSUER, Mint, key_a};
+use support::browser::{Browser, Request};
+use support::deployment::{COOKIE, Deployment, config, oidc_config, with};
+use support::provider::{Endpoint, form};
+use support::{AUDIENCE, ISSUER, Mint, key_a};
 
 /// Removes the audience, and the routes that need one.
 fn without_audience(mut config: Value) -> Value {

@@ -2,9 +2,9 @@
 //! So is a path that only some servers take for a route.
 
 use serde_json::{Value, json};
+use support::NOW;
 
 use crate::claims::route;
-use crate::support::NOW;
 use crate::{bearer, code, config, gateway, reply, token};
 
 /// What decides `/a/`.

@@ -5,10 +5,10 @@ use edgeward::gateway::Answer;
 use edgeward::host::Level;
 use edgeward::io::{Incoming, Unreachable};
 use serde_json::json;
+use support::host::VirtualHost;
+use support::{NOW, key_a, key_b, set_text};
 
 use crate::edits::TARGETED;
-use crate::support::host::VirtualHost;
-use crate::support::{NOW, key_a, key_b, set_text};
 use crate::{
     ALLOWED, COOKIE, Headers, Login, OTHER, bearer, code, config, config_with_cors, forward, gateway, handle, problem,
     reply, token, values,
@@ -225,7 +225,7 @@ fn without_keys_no_token_is_refused() {
     for (keys, code_) in [
         (Err(Unreachable::Network), "jwks_unreachable"),
         (Ok(Incoming { status: 500, ..Incoming::default() }), "jwks_unreachable"),
-        (Ok(crate::support::world::json("[]")), "jwks_invalid"),
+        (Ok(support::world::json("[]")), "jwks_invalid"),
     ] {
         let gateway = gateway(&config);
         let host = VirtualHost::default();
@@ -243,7 +243,7 @@ fn without_keys_no_token_is_refused() {
         // A route that needs no token still works.
         assert!(matches!(handle(&gateway, &host, "GET", "/open/x", &[]), Answer::Forward(_)));
         // The token is accepted once there are keys.
-        host.answer(KEYS_URL, crate::support::world::json(&set_text([key_a().jwk()])));
+        host.answer(KEYS_URL, support::world::json(&set_text([key_a().jwk()])));
         host.sleep_s(60);
         let headers = [("authorization", bearer.as_str())];
         assert!(matches!(handle(&gateway, &host, "GET", "/api/x", &headers), Answer::Forward(_)));
@@ -348,9 +348,9 @@ fn a_login_steps_own_session_cookie_wins() {
     }
     let cookie = Login::with_stale_cookie().with("rt", "refresh-token-1").cookie();
     let tokens = r#"{"access_token":"new-token","token_type":"Bearer","expires_in":3600,"refresh_token":"r2"}"#;
-    let ended = Incoming { status: 400, ..crate::support::world::json(r#"{"error":"invalid_grant"}"#) };
+    let ended = Incoming { status: 400, ..support::world::json(r#"{"error":"invalid_grant"}"#) };
     for (target, token_endpoint, status, is_cleared) in [
-        ("/refresh", Ok(crate::support::world::json(tokens)), 200, false),
+        ("/refresh", Ok(support::world::json(tokens)), 200, false),
         ("/refresh", Ok(ended), 401, true),
         ("/refresh", Err(Unreachable::Network), 502, false),
         ("/logout", Err(Unreachable::Network), 302, true),

@@ -2,9 +2,9 @@
 
 use edgeward::gateway::Answer;
 use serde_json::{Value, json};
+use support::host::VirtualHost;
+use support::{Mint, key_a};
 
-use crate::support::host::VirtualHost;
-use crate::support::{Mint, key_a};
 use crate::{ISSUER, Login, bearer, code, config, gateway, handle, problem, reply, token};
 
 pub(crate) fn route(path: &str, more: &Value) -> Value {

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use edgeward::gateway::{Answer, Destination, Gateway, compile};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use support::host::VirtualHost;
 
-use crate::support::host::VirtualHost;
 use crate::{code, handle};
 
 const KEY: &str = "the key of a custom domain";

@@ -4,9 +4,9 @@ use edgeward::gateway::{Answer, Gateway, Problem};
 use edgeward::http::RequestHead;
 use edgeward::io::Incoming;
 use edgeward::oidc::{CoordinatorMessage, CoordinatorResponse, SessionAction};
+use support::host::VirtualHost;
+use support::world::json;
 
-use crate::support::host::VirtualHost;
-use crate::support::world::json;
 use crate::{
     ALLOWED, CLIENT_SECRET, Headers, Login, NOW, SEALING_SECRET, config, config_with_cors, gateway, handle, token,
 };

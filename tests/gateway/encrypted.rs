@@ -7,9 +7,9 @@ use edgeward::host::{DecryptError, Host as _};
 use edgeward::jwk::{DecryptionKey, KeyCache};
 use edgeward::{VerificationError, Verifier, base64url, limits};
 use serde_json::{Value, json};
+use support::host::VirtualHost;
+use support::{ISSUER, Mint, NOW, access_policy, key_a, key_b};
 
-use crate::support::host::VirtualHost;
-use crate::support::{ISSUER, Mint, NOW, access_policy, key_a, key_b};
 use crate::{code, config, handle, token};
 
 const KEY: &str = include_str!("../keys/rsa2048-b.pem");

@@ -3,9 +3,9 @@
 use edgeward::gateway::{Gateway, RequestEvent, RequestLevel, RequestLog, compile};
 use edgeward::http::RequestHead;
 use serde_json::json;
+use support::host::VirtualHost;
+use support::{ISSUER, key_a};
 
-use crate::support::host::VirtualHost;
-use crate::support::{ISSUER, key_a};
 use crate::{Headers, Login, NOW, ORIGIN, bearer, config, gateway, token};
 
 fn event<'g>(gateway: &'g Gateway, host: &VirtualHost, path: &str, headers: Headers<'_>) -> RequestEvent<'g> {

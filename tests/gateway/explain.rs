@@ -3,9 +3,9 @@
 use edgeward::gateway::{Explanation, Gateway, Undecided};
 use edgeward::http::RequestHead;
 use serde_json::json;
+use support::host::VirtualHost;
+use support::{AUDIENCE, ISSUER, Mint, NOW};
 
-use crate::support::host::VirtualHost;
-use crate::support::{AUDIENCE, ISSUER, Mint, NOW};
 use crate::{Headers, Login, ORIGIN, config, keys, token};
 
 /// Returns a gateway with introspection, revocations and routes that send tokens of their own to upstreams.

@@ -255,9 +255,9 @@ fn a_cors_policy_does_not_change_the_forwarded_request() {
 
 #[test]
 fn a_session_refreshed_by_the_request_is_forwarded_with_its_new_token() {
-    use crate::support::host::VirtualHost;
-    use crate::support::world::json;
     use edgeward::gateway::{Answer, HeaderEdit};
+    use support::host::VirtualHost;
+    use support::world::json;
 
     let gateway = gateway(&config());
     let cookie = Login::new().with("rt", "refresh-token-1").with("at_exp", crate::NOW + 1).cookie();

@@ -3,9 +3,9 @@
 use edgeward::gateway::{Answer, HEALTH_PATH, compile};
 use edgeward::session::{LoginBinding, Purpose, Sealer};
 use serde_json::{Value, json};
+use support::host::VirtualHost;
+use support::{Mint, key_a};
 
-use crate::support::host::VirtualHost;
-use crate::support::{Mint, key_a};
 use crate::{
     AUDIENCE, CLIENT, CLIENT_SECRET, ISSUER, Login, SEALING_SECRET, bearer, code, config, forward, gateway, handle,
     reply, values,

@@ -5,9 +5,9 @@ use edgeward::host::Host as _;
 use edgeward::jwk::JwkSet;
 use edgeward::jwt::{Algorithm, Policy};
 use serde_json::{Value, json};
+use support::host::VirtualHost;
+use support::{ISSUER, Mint, NOW};
 
-use crate::support::host::VirtualHost;
-use crate::support::{ISSUER, Mint, NOW};
 use crate::{Headers, Login, bearer, code, config, forward, gateway, handle, reply, token};
 
 const KEY: &str = include_str!("../keys/rsa2048-b.pem");

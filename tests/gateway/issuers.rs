@@ -1,9 +1,9 @@
 //! `authorizer.issuers`: further issuers, each with rules of its own.
 
 use serde_json::{Value, json};
+use support::host::VirtualHost;
+use support::{Mint, key_a, key_b, set_text};
 
-use crate::support::host::VirtualHost;
-use crate::support::{Mint, key_a, key_b, set_text};
 use crate::{AUDIENCE, ISSUER, code, gateway, handle, reply};
 
 const CI: &str = "https://ci.example.com/";

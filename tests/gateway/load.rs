@@ -131,8 +131,8 @@ fn environment_variables_are_used_and_not_logged() {
 
 #[test]
 fn a_login_without_a_secret_uses_a_random_one_and_fails_without_that() {
-    use crate::support::host::VirtualHost;
     use edgeward::gateway::Answer;
+    use support::host::VirtualHost;
 
     let mut config = config();
     config["session"] = json!({});

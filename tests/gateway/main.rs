@@ -35,8 +35,6 @@ mod resource;
 mod sender;
 mod status;
 mod step_up;
-#[path = "../support/mod.rs"]
-mod support;
 mod token_sources;
 
 use edgeward::gateway::{Answer, Forward, Gateway, HEALTH_PATH, compile, config_invalid};

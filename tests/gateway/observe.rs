@@ -3,8 +3,8 @@
 use edgeward::gateway::{Answer, Forward, Gateway, HeaderEdit, compile};
 use edgeward::http::Reply;
 use serde_json::{Value, json};
+use support::host::VirtualHost;
 
-use crate::support::host::VirtualHost;
 use crate::{ALLOWED, COOKIE, Headers, Login, OTHER, bearer, code, config, gateway, handle, reply, token, values};
 
 const HEADER: &str = "x-edgeward-observed";

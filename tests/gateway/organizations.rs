@@ -2,8 +2,8 @@
 
 use edgeward::gateway::{Gateway, compile};
 use serde_json::{Value, json};
+use support::{Mint, key_a};
 
-use crate::support::{Mint, key_a};
 use crate::{Login, bearer, code, config, gateway, reply, token, values};
 
 const ACME: &str = "https://acme.example.com";

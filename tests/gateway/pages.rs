@@ -3,8 +3,8 @@
 use edgeward::gateway::{Answer, config_invalid};
 use edgeward::http::{Reply, RequestHead};
 use serde_json::{Value, json};
+use support::host::VirtualHost;
 
-use crate::support::host::VirtualHost;
 use crate::{
     ALLOWED, Headers, Login, ORIGIN, bearer, config, config_with_cors, forward, gateway, handle, reply, token,
 };

@@ -3,8 +3,8 @@
 use edgeward::gateway::{Destination, Forward, Gateway, compile};
 use edgeward::http::RequestHead;
 use serde_json::{Value, json};
+use support::host::VirtualHost;
 
-use crate::support::host::VirtualHost;
 use crate::{bearer, code, config, forward, gateway, handle, reply, token, values};
 
 fn route(path: &str, auth: &str, integration: &Value) -> Value {

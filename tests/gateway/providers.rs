@@ -7,9 +7,9 @@ use edgeward::jwk::{JwkSet, KeyCache};
 use edgeward::jwt::{Algorithm, Policy};
 use edgeward::{VerificationError, gateway::Gateway};
 use serde_json::{Value, json};
+use support::fixed_host::{FixedHost, at_once};
+use support::{NOW, now};
 
-use crate::support::fixed_host::{FixedHost, at_once};
-use crate::support::{NOW, now};
 use crate::{code, reply};
 
 fn providers() -> Vec<Value> {

@@ -2,8 +2,8 @@
 
 use edgeward::gateway::compile;
 use serde_json::{Value, json};
+use support::host::VirtualHost;
 
-use crate::support::host::VirtualHost;
 use crate::{
     Login, bearer, code, config, config_with_cors, forward, gateway, handle, keys, problem, reply, token, values,
 };

@@ -11,9 +11,9 @@ use edgeward::limits;
 use edgeward::rsa::{Hash, Scheme};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use support::host::VirtualHost;
+use support::{Mint, NOW, Rng, TestKey, hmac_sha256, key_8192, key_b, key_c};
 
-use crate::support::host::VirtualHost;
-use crate::support::{Mint, NOW, Rng, TestKey, hmac_sha256, key_8192, key_b, key_c};
 use crate::{ALLOWED, Headers, Login, ORIGIN, code, config, config_with_cors, gateway, handle, problem, token, values};
 
 const ALGS: &str = r#"algs="ES256 EdDSA Ed25519 PS256 RS256""#;
@@ -188,7 +188,7 @@ fn signatures_of_other_keys_are_verified_by_the_host() {
         ("EdDSA", json!({ "kty": "OKP", "crv": "Ed25519", "x": point }), Algorithm::EdDsa),
         ("Ed25519", json!({ "kty": "OKP", "crv": "Ed25519", "x": point }), Algorithm::EdDsa),
     ] {
-        let jkt = crate::support::set([jwk.clone()]).keys().next().unwrap().thumbprint();
+        let jkt = support::set([jwk.clone()]).keys().next().unwrap().thumbprint();
         let token = token().claim("cnf", json!({ "jkt": jkt })).text();
         let proof = Proof::of(&token).header("alg", alg).header("jwk", jwk);
         for (verdict, status) in [
@@ -691,7 +691,7 @@ fn an_instance_that_remembers_no_more_proofs_accepts_none() {
     let clients: Vec<(Value, String)> = (1..=8)
         .map(|number| {
             let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url::encode(&[number; 32]) });
-            let jkt = crate::support::set([jwk.clone()]).keys().next().unwrap().thumbprint();
+            let jkt = support::set([jwk.clone()]).keys().next().unwrap().thumbprint();
             (jwk, self::token().claim("cnf", json!({ "jkt": jkt })).text())
         })
         .collect();

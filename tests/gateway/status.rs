@@ -9,9 +9,9 @@ use edgeward::http::{Reply, RequestHead};
 use edgeward::io::UnixTime;
 use edgeward::oidc::StatusReport;
 use serde_json::{Value, json};
+use support::host::VirtualHost;
+use support::{ISSUER, key_a};
 
-use crate::support::host::VirtualHost;
-use crate::support::{ISSUER, key_a};
 use crate::{Headers, Login, NOW, ORIGIN, bearer, code, config, gateway, token};
 
 /// The route, for tokens with the scope `ops`.

@@ -3,9 +3,9 @@
 use edgeward::gateway::compile;
 use edgeward::http::RequestHead;
 use serde_json::{Value, json};
+use support::host::VirtualHost;
+use support::{Mint, NOW, now};
 
-use crate::support::host::VirtualHost;
-use crate::support::{Mint, NOW, now};
 use crate::{bearer, code, config, gateway, problem, reply, token};
 
 fn with(routes: &[(&str, Value)]) -> Value {

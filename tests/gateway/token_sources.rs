@@ -3,8 +3,8 @@
 use edgeward::gateway::{Forward, HeaderEdit};
 use edgeward::http::RequestHead;
 use serde_json::{Value, json};
+use support::host::VirtualHost;
 
-use crate::support::host::VirtualHost;
 use crate::{ALLOWED, Headers, Login, bearer, code, config, config_with_cors, forward, gateway, handle, reply, token};
 
 const HEADER: &str = "cf-access-jwt-assertion";

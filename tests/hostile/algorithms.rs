@@ -7,10 +7,10 @@ use edgeward::{VerificationError, Verifier};
 use rsa::pkcs1::{EncodeRsaPublicKey as _, LineEnding};
 use rsa::pkcs8::EncodePublicKey as _;
 use serde_json::{Value, json};
+use support::fixed_host::{FixedHost, at_once};
+use support::{AUDIENCE, ISSUER, Mint, access_policy, hmac_sha256, key_a, key_e3, now, set, verify};
 
 use crate::refusal;
-use crate::support::fixed_host::{FixedHost, at_once};
-use crate::support::{AUDIENCE, ISSUER, Mint, access_policy, hmac_sha256, key_a, key_e3, now, set, verify};
 
 /// The refusal of an unsupported algorithm.
 fn no_such_algorithm() -> VerifyError {

@@ -6,11 +6,9 @@ use edgeward::io::UnixTime;
 use edgeward::jwk::KeyCache;
 use edgeward::jwt::{Algorithm, InvalidPolicy, Policy, Profile};
 use serde_json::{Value, json};
+use support::fixed_host::{FixedHost, at_once};
+use support::{AUDIENCE, CLIENT, ISSUER, Mint, NOW, access_policy, id_policy, key_a, mismatch, verify, verify_at};
 
-use crate::support::fixed_host::{FixedHost, at_once};
-use crate::support::{
-    AUDIENCE, CLIENT, ISSUER, Mint, NOW, access_policy, id_policy, key_a, mismatch, verify, verify_at,
-};
 use crate::{refusal, words_of};
 
 const MALFORMED_CLAIMS: VerifyError = VerifyError::TokenMalformed(Malformed::Claims);

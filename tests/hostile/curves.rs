@@ -10,9 +10,8 @@ use edgeward::jwk::{InvalidJwk, JwkSet, KeyCache, KeySource};
 use edgeward::jwt::{Algorithm, Policy, UntrustedToken};
 use edgeward::{VerificationError, Verifier};
 use serde_json::{Value, json};
-
-use crate::support::world::{JWKS_URI, Verdict, World, json as response, unavailable};
-use crate::support::{AUDIENCE, ISSUER, Mint, access_policy, key_a, now, set, set_text};
+use support::world::{JWKS_URI, Verdict, World, json as response, unavailable};
+use support::{AUDIENCE, ISSUER, Mint, access_policy, key_a, now, set, set_text};
 
 /// The key of RFC 7515 A.3.1.
 fn p256() -> Value {
@@ -379,18 +378,18 @@ fn thumbprints_are_those_of_rfc_7638_and_rfc_8037() {
         p256()["x"].as_str().unwrap(),
         p256()["y"].as_str().unwrap()
     );
-    let digest = crate::support::digest(Algorithm::Rs256.hash(), members.as_bytes());
+    let digest = support::digest(Algorithm::Rs256.hash(), members.as_bytes());
     assert_eq!(of(p256()), base64url::encode(&digest));
 }
 
 #[test]
 fn at_hash_uses_the_hash_of_the_signature() {
     for (algorithm, jwk, length) in families() {
-        let digest = crate::support::digest(algorithm.hash(), b"the access token");
+        let digest = support::digest(algorithm.hash(), b"the access token");
         let half = base64url::encode(&digest[..digest.len() / 2]);
         let kid = jwk["kid"].as_str().unwrap();
         let world = world([jwk.clone()]);
-        let policy = crate::support::id_policy().at_hash_of("the access token");
+        let policy = support::id_policy().at_hash_of("the access token");
         let keys =
             std::sync::Arc::new(KeyCache::fixed(ISSUER, JwkSet::parse(set_text([jwk.clone()]).as_bytes()).unwrap()));
         for (at_hash, expected) in [(half.as_str(), None), ("AAAA", Some(VerifyError::AtHashMismatch))] {

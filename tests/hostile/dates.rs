@@ -3,8 +3,7 @@
 use edgeward::error::VerifyError;
 use edgeward::io::UnixTime;
 use edgeward::limits;
-
-use crate::support::{Mint, NOW, access_policy, key_a};
+use support::{Mint, NOW, access_policy, key_a};
 
 /// 9999-12-31T23:59:59Z
 const LAST: i64 = 253_402_300_799;

@@ -12,7 +12,7 @@ use edgeward::jwt::{Algorithm, InvalidPolicy};
 
 /// Further forms of errors, with texts of their own.
 fn forms() -> Vec<VerifyError> {
-    let mismatch = || crate::support::mismatch(&["expected"], &["found"]);
+    let mismatch = || support::mismatch(&["expected"], &["found"]);
     let kind = |expected, actual| VerifyError::TokenKindMismatch { expected, actual };
     let audience = |hint| VerifyError::AudienceMismatch { mismatch: mismatch(), hint };
     vec![
@@ -39,7 +39,7 @@ fn forms() -> Vec<VerifyError> {
 /// Every error.
 fn all() -> Vec<VerifyError> {
     let claim = || ClaimName::Registered("exp");
-    let mismatch = || crate::support::mismatch(&["expected"], &["found"]);
+    let mismatch = || support::mismatch(&["expected"], &["found"]);
     vec![
         VerifyError::TokenTooLarge { bytes: 1 },
         VerifyError::TokenMalformed(Malformed::Parts),
@@ -140,7 +140,7 @@ fn texts_start_in_lower_case_and_end_without_a_stop() {
 
 #[test]
 fn an_error_shows_what_was_expected_and_not_what_was_found() {
-    let Mismatch { expected, found } = crate::support::mismatch(&["ours"], &["theirs"]);
+    let Mismatch { expected, found } = support::mismatch(&["ours"], &["theirs"]);
     assert_eq!((expected, found), (vec!["ours".into()], vec!["theirs".into()]), "both values are accessible");
     for error in [all(), forms()].concat() {
         let said = format!("{error} {error:?}");
@@ -148,7 +148,7 @@ fn an_error_shows_what_was_expected_and_not_what_was_found() {
         let is_named = matches!(error, VerifyError::AudienceMismatch { hint: AudienceHint::Untrusted, .. });
         assert_eq!(said.contains("found"), is_named, "{said}");
     }
-    assert!(format!("{:?}", VerifyError::IssuerMismatch(crate::support::mismatch(&["ours"], &[]))).contains("ours"));
+    assert!(format!("{:?}", VerifyError::IssuerMismatch(support::mismatch(&["ours"], &[]))).contains("ours"));
 }
 
 #[test]

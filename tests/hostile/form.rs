@@ -2,9 +2,9 @@
 
 use edgeward::base64url;
 use edgeward::error::{Malformed, VerifyError};
+use support::{Mint, Rng, access_policy, key_a, verify};
 
 use crate::refusal;
-use crate::support::{Mint, Rng, access_policy, key_a, verify};
 
 const PARTS: VerifyError = VerifyError::TokenMalformed(Malformed::Parts);
 const BASE64URL: VerifyError = VerifyError::TokenMalformed(Malformed::Base64Url);
@@ -134,8 +134,8 @@ fn every_truncation_of_a_valid_token_is_refused() {
 
 #[test]
 fn every_changed_character_of_header_and_claims_is_noticed() {
-    let valid = Mint::access(crate::support::key_e3()).text();
-    let keys = crate::support::key_e3().set();
+    let valid = Mint::access(support::key_e3()).text();
+    let keys = support::key_e3().set();
     let mut rng = Rng(1);
     for at in 0..valid.rfind('.').unwrap() {
         let mut changed = valid.clone().into_bytes();

@@ -3,9 +3,9 @@
 use edgeward::base64url;
 use edgeward::error::{Malformed, VerifyError};
 use serde_json::{Value, json};
+use support::{Mint, access_policy, key_a, key_b, mismatch, set, verify};
 
 use crate::refusal;
-use crate::support::{Mint, access_policy, key_a, key_b, mismatch, set, verify};
 
 const MALFORMED_HEADER: VerifyError = VerifyError::TokenMalformed(Malformed::Header);
 const MALFORMED_PARAMETER: VerifyError = VerifyError::TokenMalformed(Malformed::HeaderParameter);

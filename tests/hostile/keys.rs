@@ -6,9 +6,9 @@ use edgeward::jwk::{InvalidJwk, InvalidJwkSet, JwkSet};
 use edgeward::rsa::InvalidKey;
 use rsa::traits::PublicKeyParts as _;
 use serde_json::{Value, json};
+use support::{Mint, access_policy, key_1024, key_3072, key_a, key_b, key_c, set, set_text, verify};
 
 use crate::refusal;
-use crate::support::{Mint, access_policy, key_1024, key_3072, key_a, key_b, key_c, set, set_text, verify};
 
 /// Key a's JWK with one member changed, or removed if `None`.
 fn changed(name: &str, value: impl Into<Option<Value>>) -> Value {
@@ -93,7 +93,7 @@ fn a_token_of_a_1024_bit_key_is_refused_though_its_signature_is_right() {
 
 #[test]
 fn the_configured_maximum_of_bits_holds_for_each_key() {
-    let keys = set_text([key_a().jwk(), crate::support::key_3072().jwk(), crate::support::key_4096().jwk()]);
+    let keys = set_text([key_a().jwk(), support::key_3072().jwk(), support::key_4096().jwk()]);
     let parsed = JwkSet::parse_with(keys.as_bytes(), 3072).unwrap();
     assert_eq!(parsed.skipped(), [InvalidJwk::ModulusOverConfiguredMaximum { bits: 4096 }]);
     assert_eq!(parsed.keys().len(), 2);
@@ -312,7 +312,7 @@ fn two_members_of_one_name_cost_their_key_only() {
 
 #[test]
 fn without_a_key_id_the_algorithm_may_tell_the_keys_apart() {
-    let named = |key: &crate::support::TestKey, alg: &str| {
+    let named = |key: &support::TestKey, alg: &str| {
         let mut jwk = key.jwk();
         jwk["alg"] = alg.into();
         jwk.as_object_mut().unwrap().remove("kid");
@@ -338,7 +338,7 @@ fn certificates_in_a_key_are_ignored() {
 
 #[test]
 fn the_test_keys_are_what_their_names_say() {
-    for (key, bits) in [(key_1024(), 1024), (key_a(), 2048), (crate::support::key_8192(), 8192)] {
+    for (key, bits) in [(key_1024(), 1024), (key_a(), 2048), (support::key_8192(), 8192)] {
         assert_eq!(key.private().n().bits(), bits);
     }
 }

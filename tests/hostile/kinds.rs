@@ -3,9 +3,9 @@
 use edgeward::error::{AudienceHint, TokenKind, VerifyError};
 use edgeward::jwt::{Access, Algorithm, Id, Policy, Profile};
 use serde_json::json;
+use support::{AUDIENCE, CLIENT, ISSUER, Mint, access_policy, id_policy, key_a, mismatch, verify};
 
 use crate::refusal;
-use crate::support::{AUDIENCE, CLIENT, ISSUER, Mint, access_policy, id_policy, key_a, mismatch, verify};
 
 fn logout_policy_lookalike() -> Policy<Id> {
     Policy::id_token(ISSUER, CLIENT, &Algorithm::ALL).unwrap()

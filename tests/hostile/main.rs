@@ -24,8 +24,6 @@ mod keys;
 mod kinds;
 mod rights;
 mod signatures;
-#[path = "../support/mod.rs"]
-mod support;
 mod tenants;
 
 use edgeward::base64url;

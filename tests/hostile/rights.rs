@@ -6,11 +6,11 @@ use edgeward::io::UnixTime;
 use edgeward::jwt::{Access, Algorithm, Any, ClaimPath, ClaimRule, Policy, Requirements, Roles};
 use serde_json::{Value, json};
 use sha2::Digest as _;
-
-use crate::refusal;
-use crate::support::{
+use support::{
     AUDIENCE, CLIENT, ISSUER, Mint, NONCE, NOW, access_policy, id_policy, key_a, mismatch, verify, verify_at,
 };
+
+use crate::refusal;
 
 const ROLES: &str = "https://app.example.com/roles";
 
@@ -355,7 +355,7 @@ fn the_nonce_must_be_the_one_that_was_sent() {
 #[test]
 fn a_policy_that_outlives_a_login_leaves_nonce_and_at_hash_to_its_caller() {
     let policy = Policy::id_token(ISSUER, CLIENT, &Algorithm::ALL).unwrap();
-    let digest = crate::support::digest(Algorithm::Rs256.hash(), b"the access token");
+    let digest = support::digest(Algorithm::Rs256.hash(), b"the access token");
     let with_hash = Mint::id(key_a()).claim("at_hash", base64url::encode(&digest[..16])).text();
     let token = verify(&policy, &key_a().set(), &with_hash).unwrap();
     assert_eq!(token.check_nonce(NONCE), Ok(()));
@@ -422,7 +422,7 @@ fn an_id_token_names_its_subject_and_when_it_was_issued() {
 #[test]
 fn at_hash_must_be_that_of_the_access_token() {
     let half = |algorithm: Algorithm, text: &str| {
-        let digest = crate::support::digest(algorithm.hash(), text.as_bytes());
+        let digest = support::digest(algorithm.hash(), text.as_bytes());
         base64url::encode(&digest[..digest.len() / 2])
     };
     let policy = id_policy().at_hash_of("the access token");

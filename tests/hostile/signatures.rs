@@ -5,12 +5,12 @@ use edgeward::jwk::JwkSet;
 use edgeward::jwt::Algorithm;
 use edgeward::rsa::{Hash, PublicKey, Scheme, SignatureInvalid};
 use rsa::BigUint;
-
-use crate::refusal;
-use crate::support::{
+use support::{
     Mint, TestKey, access_policy, digest, key_3072, key_4096, key_8192, key_a, key_b, key_e3, left_pad,
     pkcs1v15_encode, pss_encode, set, verify,
 };
+
+use crate::refusal;
 
 fn assert_invalid(keys: &JwkSet, text: &str, what: &str) {
     assert_eq!(refusal(&access_policy(), keys, text), VerifyError::SignatureInvalid, "{what}");

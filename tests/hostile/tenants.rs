@@ -5,10 +5,10 @@ use edgeward::error::{ClaimName, Mismatch, VerifyError};
 use edgeward::jwk::{JwkSet, KeyCache};
 use edgeward::jwt::{Access, Algorithm, Policy, Tenants};
 use serde_json::{Value, json};
+use support::fixed_host::{FixedHost, at_once};
+use support::{AUDIENCE, Mint, key_a, mismatch, now, set, verify};
 
 use crate::refusal;
-use crate::support::fixed_host::{FixedHost, at_once};
-use crate::support::{AUDIENCE, Mint, key_a, mismatch, now, set, verify};
 
 const V2: &str = "https://login.microsoftonline.com/{tenantid}/v2.0";
 const V1: &str = "https://sts.windows.net/{tenantid}/";

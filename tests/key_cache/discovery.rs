@@ -5,8 +5,8 @@ use edgeward::jwk::{KeyCache, KeySource};
 use edgeward::jwt::{Algorithm, Policy, Tenants};
 use edgeward::{Verifier, limits};
 use serde_json::{Value, json as value};
+use support::{AUDIENCE, ISSUER, Mint, NOW, access_policy, key_a, key_b, set_text};
 
-use crate::support::{AUDIENCE, ISSUER, Mint, NOW, access_policy, key_a, key_b, set_text};
 use crate::{Verdict, World, json, status, token, unavailable};
 
 const OPENID: &str = "https://tenant.example.com/.well-known/openid-configuration";

@@ -5,9 +5,9 @@ use edgeward::io::UnixTime;
 use edgeward::jwk::{KeyCache, KeySource};
 use edgeward::limits;
 use serde_json::{Value, json as value};
+use support::host::Delay;
+use support::{ISSUER, Mint, NOW, access_policy, key_a, key_b, key_c, set_text};
 
-use crate::support::host::Delay;
-use crate::support::{ISSUER, Mint, NOW, access_policy, key_a, key_b, key_c, set_text};
 use crate::{JWKS_URI, Verdict, World, json, kids, token, token_with_kid, unavailable};
 
 /// The edge cache's only entry after an isolate fetched key a at [`NOW`]: its key and value.
@@ -245,7 +245,7 @@ fn an_unknown_key_is_looked_up_at_the_provider_unless_the_entry_is_recent() {
 
 #[test]
 fn an_entry_with_keys_over_the_maximum_is_checked_like_an_answer() {
-    let world = World::publishing([crate::support::key_3072(), key_a()]);
+    let world = World::publishing([support::key_3072(), key_a()]);
     world.request(&token(key_a()));
     let keys = KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into())).max_modulus_bits(2048);
     let stricter = World::with(Verifier::new(access_policy(), keys));
@@ -253,7 +253,7 @@ fn an_entry_with_keys_over_the_maximum_is_checked_like_an_answer() {
     stricter.publish([key_c()]);
     assert_eq!(stricter.request(&token(key_a())), Verdict::Accepted);
     assert_eq!(stricter.asked(), 0);
-    assert_ne!(stricter.request(&token(crate::support::key_3072())), Verdict::Accepted);
+    assert_ne!(stricter.request(&token(support::key_3072())), Verdict::Accepted);
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use edgeward::io::{Incoming, UnixTime};
 use edgeward::jwk::{JwkSet, KeyCache, KeySource};
 use edgeward::{Verifier, limits};
+use support::host::{Delay, Jobs};
+use support::{ISSUER, Mint, NOW, Rng, access_policy, key_1024, key_a, key_b, key_c, set, set_text};
 
-use crate::support::host::{Delay, Jobs};
-use crate::support::{ISSUER, Mint, NOW, Rng, access_policy, key_1024, key_a, key_b, key_c, set, set_text};
 use crate::{JWKS_URI, Verdict, World, json, status, token, token_with_kid, unavailable};
 
 #[test]
@@ -25,9 +25,9 @@ fn a_token_that_is_refused_without_a_key_causes_no_fetch() {
         token(key_a()).rsplit_once('.').map(|(input, signature)| (input.to_owned(), signature.to_owned())).unwrap();
     assert_eq!(world.request("a.b"), Verdict::Refused("token_malformed"));
     assert_eq!(world.request(&input), Verdict::Refused("token_malformed"));
-    let none = crate::support::Mint::access(key_a()).header("alg", "none").with_signature(&[]);
+    let none = support::Mint::access(key_a()).header("alg", "none").with_signature(&[]);
     assert_eq!(world.request(&none), Verdict::Refused("alg_not_allowed"));
-    let crit = crate::support::Mint::access(key_a()).header("crit", "x").text();
+    let crit = support::Mint::access(key_a()).header("crit", "x").text();
     assert_eq!(world.request(&crit), Verdict::Refused("crit_not_supported"));
     assert_eq!(world.asked(), 0);
 }
@@ -222,12 +222,12 @@ fn a_revoked_key_dies_within_the_fresh_time() {
 
 #[test]
 fn another_key_under_the_same_name_replaces_the_old_one() {
-    let named = |key: &crate::support::TestKey| {
+    let named = |key: &support::TestKey| {
         let mut jwk = key.jwk();
         jwk["kid"] = "current".into();
         set_text([jwk])
     };
-    let signed = |key| crate::support::Mint::access(key).header("kid", "current").claim("exp", NOW + 86_400).text();
+    let signed = |key| support::Mint::access(key).header("kid", "current").claim("exp", NOW + 86_400).text();
     let world = World::new();
     world.answer(JWKS_URI, json(&named(key_a())));
     assert_eq!(world.request(&signed(key_a())), Verdict::Accepted);
@@ -286,7 +286,7 @@ fn only_one_of_many_requests_refreshes_in_the_background() {
 fn a_refused_token_does_not_lose_the_refresh() {
     let world = World::publishing([key_a()]);
     let valid = token(key_a());
-    let expiring = crate::support::Mint::access(key_a()).claim("exp", NOW + 100).text();
+    let expiring = support::Mint::access(key_a()).claim("exp", NOW + 100).text();
     assert_eq!(world.request(&expiring), Verdict::Accepted);
     assert_eq!(world.request(&valid), Verdict::Accepted);
     world.sleep_s(500);
@@ -505,9 +505,9 @@ fn a_source_is_secure_by_https_or_on_loopback() {
 fn the_cache_skips_moduli_over_its_own_maximum() {
     let keys = KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into())).max_modulus_bits(2048);
     let world = World::with(Verifier::new(access_policy(), keys));
-    world.publish([crate::support::key_3072(), key_a()]);
+    world.publish([support::key_3072(), key_a()]);
     assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
-    assert_eq!(world.request(&token(crate::support::key_3072())), Verdict::Refused("key_not_found"));
+    assert_eq!(world.request(&token(support::key_3072())), Verdict::Refused("key_not_found"));
     assert_eq!(world.verifier.keys().next().unwrap().status().unwrap().skipped, 1);
 }
 

@@ -20,8 +20,6 @@ mod fetching;
 mod reasons;
 mod retry;
 mod sharing;
-#[path = "../support/mod.rs"]
-mod support;
 mod time;
 mod verified_tokens;
 

@@ -6,9 +6,8 @@ use edgeward::jwk::{KeyCache, KeySource, KeysFailure};
 use edgeward::jwt::Algorithm;
 use edgeward::{VerificationError, Verifier, limits};
 use serde_json::{Value, json as value};
-
-use crate::support::world::{JWKS_URI, Verdict, World, json, token};
-use crate::support::{ISSUER, Mint, access_policy, key_1024, key_a, key_b, set_text};
+use support::world::{JWKS_URI, Verdict, World, json, token};
+use support::{ISSUER, Mint, access_policy, key_1024, key_a, key_b, set_text};
 
 fn reason(world: &World) -> Option<String> {
     match world.result(&token(key_a())) {

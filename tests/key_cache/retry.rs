@@ -4,8 +4,8 @@ use edgeward::io::{Incoming, UnixTime, Unreachable};
 use edgeward::jwk::{KeyCache, KeySource};
 use edgeward::{Verifier, limits};
 use serde_json::json as value;
+use support::{ISSUER, NOW, access_policy, key_a, set_text};
 
-use crate::support::{ISSUER, NOW, access_policy, key_a, set_text};
 use crate::{JWKS_URI, Verdict, World, json, status, token, token_with_kid, unavailable};
 
 const OPENID: &str = "https://tenant.example.com/.well-known/openid-configuration";

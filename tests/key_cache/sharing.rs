@@ -3,9 +3,9 @@
 use edgeward::jwk::{KeyCache, KeySource};
 use edgeward::jwt::{Access, Algorithm, Policy};
 use edgeward::{Verifier, limits};
+use support::host::{Delay, Jobs};
+use support::{AUDIENCE, ISSUER, Mint, NOW, TestKey, key_a, key_b, key_c, set_text};
 
-use crate::support::host::{Delay, Jobs};
-use crate::support::{AUDIENCE, ISSUER, Mint, NOW, TestKey, key_a, key_b, key_c, set_text};
 use crate::{JWKS_URI, Verdict, World, json, kids, token, token_with_kid};
 
 const OTHER: &str = "https://other.example.com/";
@@ -240,12 +240,11 @@ fn a_fetched_set_is_stored_under_its_own_issuer() {
 
 #[test]
 fn many_users_at_once_each_get_their_own_claims() {
-    let world = World::publishing([crate::support::key_e3()]);
-    let tokens: Vec<String> = (0..300)
-        .map(|user| Mint::access(crate::support::key_e3()).claim("sub", format!("user-{user}")).text())
-        .collect();
+    let world = World::publishing([support::key_e3()]);
+    let tokens: Vec<String> =
+        (0..300).map(|user| Mint::access(support::key_e3()).claim("sub", format!("user-{user}")).text()).collect();
     world.request(&tokens[0]);
-    let mut rng = crate::support::Rng(3);
+    let mut rng = support::Rng(3);
     for _ in 0..20_000 {
         let user = rng.below(tokens.len());
         let token = world.result(&tokens[user]).unwrap();

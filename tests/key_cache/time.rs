@@ -4,9 +4,9 @@ use edgeward::Verifier;
 use edgeward::io::{UnixTime, Unreachable};
 use edgeward::jwk::{KeyCache, KeySource};
 use edgeward::limits;
+use support::world::unavailable;
+use support::{ISSUER, Mint, NOW, Rng, TestKey, access_policy, key_a, key_b, key_e3, set_text};
 
-use crate::support::world::unavailable;
-use crate::support::{ISSUER, Mint, NOW, Rng, TestKey, access_policy, key_a, key_b, key_e3, set_text};
 use crate::{JWKS_URI, Verdict, World, json, status};
 
 const YEAR_S: i64 = 365 * 24 * 3600;

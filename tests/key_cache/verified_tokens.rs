@@ -5,10 +5,10 @@ use edgeward::jwk::{JwkSet, KeyCache, KeySource};
 use edgeward::jwt::{Access, Requirements, VerifiedToken};
 use edgeward::{Verifier, limits};
 use serde_json::json;
+use support::fixed_host::{FixedHost, at_once};
+use support::host::Jobs;
+use support::{ISSUER, Mint, NOW, access_policy, key_a, key_b, key_e3, set_text};
 
-use crate::support::fixed_host::{FixedHost, at_once};
-use crate::support::host::Jobs;
-use crate::support::{ISSUER, Mint, NOW, access_policy, key_a, key_b, key_e3, set_text};
 use crate::{JWKS_URI, Verdict, World};
 
 /// The token that the verifier returns.
@@ -91,7 +91,7 @@ fn a_key_that_changes_its_algorithm_or_use_invalidates_its_tokens() {
         verified(&world, &text);
         let mut jwk = key_a().jwk();
         jwk[member] = value.into();
-        world.answer(JWKS_URI, crate::json(&crate::support::set_text([jwk, key_b().jwk()])));
+        world.answer(JWKS_URI, crate::json(&support::set_text([jwk, key_b().jwk()])));
         world.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
         assert!(matches!(world.request(&text), Verdict::Refused(_)), "{member}");
     }

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-
-use crate::support::toy::{ToyKey, toy_jwk};
+use support::toy::{ToyKey, toy_jwk};
 
 /// How long an instance may use a set, in milliseconds: its freshness lifetime.
 const FRESH_MS: i64 = 600_000;

@@ -17,9 +17,6 @@
 )]
 #![cfg(all(feature = "gateway", feature = "unicode"))]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod keys;
 mod model;
 mod schedule;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::support::browser::Browser;
-use crate::support::toy::ToyKey;
+use support::browser::Browser;
+use support::toy::ToyKey;
 
 /// Outcomes, to show that a run met every situation.
 #[derive(Debug, Default, Clone)]

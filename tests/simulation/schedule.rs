@@ -10,16 +10,16 @@ use edgeward::http::RequestHead;
 use edgeward::io::{Incoming, UnixTime, Unreachable};
 use edgeward::session::{Cookies, Sessions};
 use serde_json::json;
+use support::browser::{Browser, Request, Response};
+use support::coordinator::{Behavior, Coordinator};
+use support::deployment::{COOKIE, Deployment, config, with};
+use support::host::{Delay, Jobs, VirtualHost};
+use support::provider::{Endpoint, Fault, Provider, refusal};
+use support::toy::{ToyKey, toy_signature, toy_verdict};
+use support::{Mint, Rng, key_a};
 
 use crate::keys::{Keys, Knowledge, MAX_SET_BACK_MS};
 use crate::model::{Bearer, Counts, Ended, Flaw, Must, User};
-use crate::support::browser::{Browser, Request, Response};
-use crate::support::coordinator::{Behavior, Coordinator};
-use crate::support::deployment::{COOKIE, Deployment, config, with};
-use crate::support::host::{Delay, Jobs, VirtualHost};
-use crate::support::provider::{Endpoint, Fault, Provider, refusal};
-use crate::support::toy::{ToyKey, toy_signature, toy_verdict};
-use crate::support::{Mint, Rng, key_a};
 
 /// Tolerated by the gateway, in seconds.
 const SKEW_S: i64 = 5;

@@ -26,7 +26,7 @@ use super::host::{Reply, VirtualHost};
 
 /// How the coordinator reacts to a message.
 #[derive(Clone)]
-pub(crate) enum Behavior {
+pub enum Behavior {
     /// Handles it and responds.
     Normal,
     /// Is unreachable.
@@ -45,24 +45,24 @@ pub(crate) enum Behavior {
 
 /// The shared records of all instances on a host.
 #[derive(Default)]
-pub(crate) struct SharedObjects {
+pub struct SharedObjects {
     /// Whether they exist.
-    pub(crate) are_bound: bool,
+    pub are_bound: bool,
     /// Whether they are unreachable.
-    pub(crate) are_down: bool,
+    pub are_down: bool,
     /// How long a response takes, in milliseconds.
-    pub(crate) delay_ms: u32,
+    pub delay_ms: u32,
     /// What they answer instead of their answer.
-    pub(crate) nonsense: Option<SharedResponse>,
+    pub nonsense: Option<SharedResponse>,
     records: SharedRecords,
     /// The messages received: action and object.
-    pub(crate) asked: Vec<(SharedAction, String)>,
+    pub asked: Vec<(SharedAction, String)>,
     /// The bodies of the next requests that are read.
-    pub(crate) bodies: VecDeque<Vec<u8>>,
+    pub bodies: VecDeque<Vec<u8>>,
 }
 
 /// A coordinator shared by all instances.
-pub(crate) struct Coordinator {
+pub struct Coordinator {
     party: Arc<RelyingParty>,
     /// Has the upstream tokens of its objects.
     gateway: Rc<Gateway>,
@@ -88,7 +88,7 @@ struct Slot {
 
 impl Coordinator {
     /// Creates a coordinator that runs this gateway.
-    pub(crate) fn new(gateway: &Rc<Gateway>) -> Rc<Self> {
+    pub fn new(gateway: &Rc<Gateway>) -> Rc<Self> {
         Rc::new(Self {
             party: Arc::clone(gateway.login().unwrap()),
             gateway: Rc::clone(gateway),
@@ -103,17 +103,17 @@ impl Coordinator {
     }
 
     /// Sets the reaction to all messages.
-    pub(crate) fn behave(&self, how: Behavior) {
+    pub fn behave(&self, how: Behavior) {
         *self.behavior.borrow_mut() = how;
     }
 
     /// Sets the reaction to the next message.
-    pub(crate) fn behave_next(&self, how: Behavior) {
+    pub fn behave_next(&self, how: Behavior) {
         self.next.borrow_mut().push_back(how);
     }
 
     /// Returns to normal behavior.
-    pub(crate) fn reset(&self) {
+    pub fn reset(&self) {
         self.next.borrow_mut().clear();
         self.behave(Behavior::Normal);
         self.slow_store(0);
@@ -121,27 +121,27 @@ impl Coordinator {
     }
 
     /// Sets how long a read of the store takes.
-    pub(crate) fn slow_store(&self, millis: u32) {
+    pub fn slow_store(&self, millis: u32) {
         self.read_ms.set(millis);
     }
 
     /// Sets whether reads of the store fail.
-    pub(crate) fn break_store(&self, is_broken: bool) {
+    pub fn break_store(&self, is_broken: bool) {
         self.is_unreadable.set(is_broken);
     }
 
     /// Returns how many messages with this action it received.
-    pub(crate) fn asked(&self, action: SessionAction) -> usize {
+    pub fn asked(&self, action: SessionAction) -> usize {
         self.asked.borrow().iter().filter(|(one, _)| *one == action).count()
     }
 
     /// Returns the sealed sessions received, in order.
-    pub(crate) fn sealed(&self) -> Vec<String> {
+    pub fn sealed(&self) -> Vec<String> {
         self.sealed.borrow().clone()
     }
 
     /// Returns the stored texts of all sessions, with their expiry.
-    pub(crate) fn stored(&self) -> Vec<(String, i64)> {
+    pub fn stored(&self) -> Vec<(String, i64)> {
         let sessions = self.sessions.borrow();
         let texts = sessions
             .values()
@@ -150,7 +150,7 @@ impl Coordinator {
     }
 
     /// Adopts what another coordinator has stored, as after a move to another machine.
-    pub(crate) fn adopt(&self, other: &Self) {
+    pub fn adopt(&self, other: &Self) {
         for (name, slot) in other.sessions.borrow().iter() {
             let stored = slot.stored.borrow();
             let copy = stored.as_ref().map(|one| StoredText { text: one.text.clone(), until_ms: one.until_ms });
@@ -159,7 +159,7 @@ impl Coordinator {
     }
 
     /// Replaces the end of everything stored.
-    pub(crate) fn spoil(&self) {
+    pub fn spoil(&self) {
         for slot in self.sessions.borrow().values() {
             for stored in slot.stored.borrow_mut().iter_mut() {
                 stored.text.truncate(stored.text.len() - 4);
@@ -173,7 +173,7 @@ impl Coordinator {
     }
 
     /// Handles a message.
-    pub(crate) async fn handle(
+    pub async fn handle(
         self: Rc<Self>,
         session: String,
         action: SessionAction,
@@ -259,7 +259,7 @@ impl Spawn<SessionJob> for VirtualHost {
 
 impl VirtualHost {
     /// Changes or inspects the shared records.
-    pub(crate) fn shared<R>(&self, call: impl FnOnce(&mut SharedObjects) -> R) -> R {
+    pub fn shared<R>(&self, call: impl FnOnce(&mut SharedObjects) -> R) -> R {
         call(&mut self.0.shared.borrow_mut())
     }
 }

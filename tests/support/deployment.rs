@@ -21,12 +21,12 @@ use super::host::VirtualHost;
 use super::provider::{CLIENT_SECRET, Provider};
 use super::{AUDIENCE, CLIENT, ISSUER};
 
-pub(crate) const SEALING_SECRET: &str = "a sealing secret of at least 32 characters";
+pub const SEALING_SECRET: &str = "a sealing secret of at least 32 characters";
 /// The name of the session cookie.
-pub(crate) const COOKIE: &str = "__Host-edgeward";
+pub const COOKIE: &str = "__Host-edgeward";
 
 /// Returns a configuration with Auth0.
-pub(crate) fn config() -> Value {
+pub fn config() -> Value {
     json!({
         "authorizer": {
             "type": "auth0", "domain": "tenant.example.com", "audience": AUDIENCE, "client_id": CLIENT,
@@ -55,7 +55,7 @@ pub(crate) fn config() -> Value {
 }
 
 /// Returns the same configuration with a provider that has a discovery document.
-pub(crate) fn oidc_config() -> Value {
+pub fn oidc_config() -> Value {
     let mut config = config();
     let authorizer = config["authorizer"].as_object_mut().unwrap();
     authorizer.remove("domain");
@@ -65,7 +65,7 @@ pub(crate) fn oidc_config() -> Value {
 }
 
 /// Overrides members of the configuration's sections.
-pub(crate) fn with(mut config: Value, changes: &Value) -> Value {
+pub fn with(mut config: Value, changes: &Value) -> Value {
     for (section, members) in changes.as_object().unwrap() {
         for (name, value) in members.as_object().unwrap() {
             config[section][name] = value.clone();
@@ -75,10 +75,10 @@ pub(crate) fn with(mut config: Value, changes: &Value) -> Value {
 }
 
 /// An instance of the gateway. Other instances share its host.
-pub(crate) struct Deployment {
-    pub(crate) gateway: Rc<Gateway>,
-    pub(crate) provider: Provider,
-    pub(crate) host: VirtualHost,
+pub struct Deployment {
+    pub gateway: Rc<Gateway>,
+    pub provider: Provider,
+    pub host: VirtualHost,
     config: Value,
 }
 
@@ -92,24 +92,24 @@ impl Deref for Deployment {
 
 impl Deployment {
     /// Creates a deployment with Auth0, on a new host.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::of(&config())
     }
 
     /// Creates a deployment with a discovered provider.
-    pub(crate) fn discovering() -> Self {
+    pub fn discovering() -> Self {
         Self::of(&oidc_config())
     }
 
     /// Creates a deployment with this configuration, on a new host.
-    pub(crate) fn of(config: &Value) -> Self {
+    pub fn of(config: &Value) -> Self {
         let host = VirtualHost::default();
         let provider = Provider::new(&host);
         Self::on(&host, &provider, config)
     }
 
     /// Creates a deployment with this configuration, on this host.
-    pub(crate) fn on(host: &VirtualHost, provider: &Provider, config: &Value) -> Self {
+    pub fn on(host: &VirtualHost, provider: &Provider, config: &Value) -> Self {
         for secret in [CLIENT_SECRET, SEALING_SECRET] {
             host.register_secret(secret);
         }
@@ -119,12 +119,12 @@ impl Deployment {
     }
 
     /// Creates another instance, which shares only the host and the provider.
-    pub(crate) fn instance(&self) -> Self {
+    pub fn instance(&self) -> Self {
         Self::on(&self.host, &self.provider, &self.config)
     }
 
     /// Adds a coordinator shared by all instances.
-    pub(crate) fn coordinated(&self) -> Rc<Coordinator> {
+    pub fn coordinated(&self) -> Rc<Coordinator> {
         // An instance of its own, which shares no state with the others.
         let instance = self.instance();
         let coordinator = Coordinator::new(&instance.gateway);
@@ -132,12 +132,12 @@ impl Deployment {
         coordinator
     }
 
-    pub(crate) fn now(&self) -> UnixTime {
+    pub fn now(&self) -> UnixTime {
         self.host.now()
     }
 
     /// Handles a request.
-    pub(crate) async fn answer(&self, request: Request) -> Response {
+    pub async fn answer(&self, request: Request) -> Response {
         let header = |name: &str| request.value(name);
         let head = RequestHead { method: request.method, url: &request.url, header: &header };
         let answer = self.gateway.handle(&head, &self.host).await;
@@ -176,37 +176,37 @@ impl Deployment {
     }
 
     /// Handles a request to its end.
-    pub(crate) fn fetch(&self, request: Request) -> Response {
+    pub fn fetch(&self, request: Request) -> Response {
         self.run(self.answer(request))
     }
 
     /// Sends a request with the cookies of a browser, which stores those of the response.
-    pub(crate) fn send(&self, browser: &mut Browser, request: Request) -> Response {
+    pub fn send(&self, browser: &mut Browser, request: Request) -> Response {
         let response = self.fetch(request.cookie(&browser.header(self.now())));
         browser.store_cookies(&response, self.now());
         response
     }
 
     /// Opens a page in this browser.
-    pub(crate) fn open(&self, browser: &mut Browser, target: &str) -> Response {
+    pub fn open(&self, browser: &mut Browser, target: &str) -> Response {
         self.send(browser, Request::get(target).page())
     }
 
     /// Begins a login. Returns the callback URL to which the provider redirects.
-    pub(crate) fn begin(&self, browser: &mut Browser, target: &str) -> String {
+    pub fn begin(&self, browser: &mut Browser, target: &str) -> String {
         let response = self.open(browser, target);
         assert_eq!(response.status, 302, "{}", response.body);
         self.provider.authorize(response.location())
     }
 
     /// Logs in. Returns the response to the callback.
-    pub(crate) fn log_in(&self, browser: &mut Browser) -> Response {
+    pub fn log_in(&self, browser: &mut Browser) -> Response {
         let callback = self.begin(browser, "/login");
         self.open(browser, &callback)
     }
 
     /// Returns a browser with a session.
-    pub(crate) fn logged_in(&self) -> Browser {
+    pub fn logged_in(&self) -> Browser {
         let mut browser = Browser::default();
         let response = self.log_in(&mut browser);
         assert!(response.sets(COOKIE) == Some(true), "{} {} {:?}", response.status, response.body, self.lines());
@@ -214,14 +214,14 @@ impl Deployment {
     }
 
     /// Returns a new user's browser with a session, under any cookie name.
-    pub(crate) fn log_in_new_user(&self) -> Browser {
+    pub fn log_in_new_user(&self) -> Browser {
         let mut browser = Browser::default();
         assert!((200..400).contains(&self.log_in(&mut browser).status), "{:?}", self.lines());
         browser
     }
 
     /// Returns the session configuration, to open cookies.
-    pub(crate) fn sessions(&self) -> Sessions {
+    pub fn sessions(&self) -> Sessions {
         let section_of = |section: &str| match &self.config[section] {
             Value::Null if section == "authorizer" => &self.config["authorizers"]["main"],
             found => found,
@@ -249,22 +249,22 @@ impl Deployment {
     }
 
     /// Returns the session in a `Cookie` header.
-    pub(crate) fn session_in(&self, cookie: &str) -> Option<Session> {
+    pub fn session_in(&self, cookie: &str) -> Option<Session> {
         self.sessions().open(&Cookies::new(cookie), "app.example.com", self.now())
     }
 
     /// Returns the session of a browser.
-    pub(crate) fn session(&self, browser: &Browser) -> Session {
+    pub fn session(&self, browser: &Browser) -> Session {
         self.session_in(&browser.header(self.now())).expect("a session")
     }
 
     /// Returns the log lines so far.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         self.seen().lines.iter().map(|(_, line)| line.clone()).collect()
     }
 
     /// Returns whether a warning begins with this text.
-    pub(crate) fn has_logged(&self, start: &str) -> bool {
+    pub fn has_logged(&self, start: &str) -> bool {
         self.seen().lines.iter().any(|(level, line)| *level == Level::Warning && line.starts_with(start))
     }
 }

@@ -6,6 +6,7 @@
     clippy::std_instead_of_alloc,
     reason = "test code: a panic is a failure"
 )]
+#![allow(unreachable_pub, reason = "a module of a library here, of programs elsewhere")]
 
 // The core's unit tests include this file, and the core has no prelude of std.
 use std::string::String;
@@ -20,7 +21,7 @@ use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
 
 /// The host. Every call except `now` fails the test.
-pub(crate) struct FixedHost(pub(crate) UnixTime);
+pub struct FixedHost(pub UnixTime);
 
 impl Host for FixedHost {
     fn now(&self) -> UnixTime {
@@ -55,7 +56,7 @@ impl Spawn<KeyJob> for FixedHost {
 }
 
 /// Returns the output of a future that is ready at the first poll.
-pub(crate) fn at_once<F: Future>(request: F) -> F::Output {
+pub fn at_once<F: Future>(request: F) -> F::Output {
     match pin!(request).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
         Poll::Pending => panic!("it waits"),

@@ -33,11 +33,11 @@ use super::{NOW, Rng};
 const MAX_ROUNDS: u32 = 100_000;
 
 /// The provider's reply to a request.
-pub(crate) type Reply = Result<Incoming, Unreachable>;
+pub type Reply = Result<Incoming, Unreachable>;
 
 /// What happens to jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Jobs {
+pub enum Jobs {
     /// They run concurrently with the requests, in the order in which they began.
     Run,
     /// They wait for [`VirtualHost::release_jobs`].
@@ -52,7 +52,7 @@ pub(crate) enum Jobs {
 
 /// How long a reply takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Delay {
+pub enum Delay {
     /// This many milliseconds, at most the timeout of the request.
     Millis(u32),
     /// It never arrives, and the request does not time out.
@@ -61,41 +61,41 @@ pub(crate) enum Delay {
 
 /// A request that was sent.
 #[derive(Debug, Clone)]
-pub(crate) struct Sent {
-    pub(crate) request: Outgoing,
-    pub(crate) at: UnixTime,
+pub struct Sent {
+    pub request: Outgoing,
+    pub at: UnixTime,
     /// Whether it repeats the previous request immediately after a network error.
-    pub(crate) is_repeated: bool,
+    pub is_repeated: bool,
 }
 
 /// What the host has recorded.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
-    pub(crate) sent: Vec<Sent>,
+pub struct Seen {
+    pub sent: Vec<Sent>,
     /// The last request and its time, if the network failed at the first attempt.
     broken_off: Option<(String, UnixTime)>,
     /// The keys looked up in the edge cache.
-    pub(crate) edge_asked: Vec<String>,
-    pub(crate) edge_stored: Vec<EdgeEntry>,
-    pub(crate) lines: Vec<(Level, String)>,
+    pub edge_asked: Vec<String>,
+    pub edge_stored: Vec<EdgeEntry>,
+    pub lines: Vec<(Level, String)>,
     /// The signatures that were to be verified.
-    pub(crate) signatures: Vec<SignatureCheck>,
+    pub signatures: Vec<SignatureCheck>,
     /// The URLs of requests that were sent with a certificate, with the binding's name.
-    pub(crate) certified: Vec<(String, String)>,
+    pub certified: Vec<(String, String)>,
     /// What was to be decrypted.
-    pub(crate) decryptions: Vec<DecryptRequest>,
+    pub decryptions: Vec<DecryptRequest>,
     /// The kinds of the jobs that began.
-    pub(crate) jobs: Vec<&'static str>,
+    pub jobs: Vec<&'static str>,
 }
 
 impl Seen {
     /// Returns the URLs of all requests, including repeated ones.
-    pub(crate) fn urls(&self) -> Vec<String> {
+    pub fn urls(&self) -> Vec<String> {
         self.sent.iter().map(|sent| sent.request.url.clone()).collect()
     }
 
     /// Returns the URLs and times of the requests, except those repeated immediately after a network error.
-    pub(crate) fn asked(&self) -> Vec<(String, UnixTime)> {
+    pub fn asked(&self) -> Vec<(String, UnixTime)> {
         let asked = self.sent.iter().filter(|sent| !sent.is_repeated);
         asked.map(|sent| (sent.request.url.clone(), sent.at)).collect()
     }
@@ -103,7 +103,7 @@ impl Seen {
 
 /// The host. Clones share it.
 #[derive(Clone)]
-pub(crate) struct VirtualHost(pub(super) Rc<Inner>);
+pub struct VirtualHost(pub(super) Rc<Inner>);
 
 pub(super) struct Inner {
     /// The elapsed time, which is monotonic.
@@ -213,12 +213,12 @@ impl Default for VirtualHost {
 /// The clock.
 impl VirtualHost {
     /// Sets the wall clock without firing timers.
-    pub(crate) fn set_clock(&self, to: UnixTime) {
+    pub fn set_clock(&self, to: UnixTime) {
         self.0.origin_ms.set(to.millis() - self.0.elapsed_ms.get());
     }
 
     /// Lets time pass and runs what is due. A negative value only sets the wall clock back.
-    pub(crate) fn sleep_ms(&self, millis: i64) {
+    pub fn sleep_ms(&self, millis: i64) {
         if millis < 0 {
             self.0.origin_ms.set(self.0.origin_ms.get() + millis);
         } else {
@@ -226,12 +226,12 @@ impl VirtualHost {
         }
     }
 
-    pub(crate) fn sleep_s(&self, seconds: i64) {
+    pub fn sleep_s(&self, seconds: i64) {
         self.sleep_ms(seconds * 1000);
     }
 
     /// Returns the elapsed time, independent of the wall clock.
-    pub(crate) fn elapsed_ms(&self) -> i64 {
+    pub fn elapsed_ms(&self) -> i64 {
         self.0.elapsed_ms.get()
     }
 
@@ -280,68 +280,68 @@ impl VirtualHost {
 /// Provider, edge cache, entropy and recordings.
 impl VirtualHost {
     /// Sets the provider's reply at this URL. Other URLs get 404.
-    pub(crate) fn reply(&self, url: &str, reply: Reply) {
+    pub fn reply(&self, url: &str, reply: Reply) {
         self.serve(url, move |_| reply.clone());
     }
 
-    pub(crate) fn answer(&self, url: &str, incoming: Incoming) {
+    pub fn answer(&self, url: &str, incoming: Incoming) {
         self.reply(url, Ok(incoming));
     }
 
-    pub(crate) fn serve(&self, url: &str, service: impl FnMut(&Outgoing) -> Reply + 'static) {
+    pub fn serve(&self, url: &str, service: impl FnMut(&Outgoing) -> Reply + 'static) {
         self.0.provider.borrow_mut().insert(url.into(), Box::new(service));
     }
 
     /// Sets the replies to the next requests to this URL, in order.
-    pub(crate) fn reply_next(&self, url: &str, replies: impl IntoIterator<Item = Reply>) {
+    pub fn reply_next(&self, url: &str, replies: impl IntoIterator<Item = Reply>) {
         self.0.next.borrow_mut().entry(url.into()).or_default().extend(replies);
     }
 
     /// Makes all URLs of the provider, and this one, unreachable.
-    pub(crate) fn take_down(&self, url: &str) {
+    pub fn take_down(&self, url: &str) {
         let urls: Vec<String> = self.0.provider.borrow().keys().cloned().collect();
         urls.iter().map(String::as_str).chain([url]).for_each(|url| self.reply(url, Err(Unreachable::Network)));
     }
 
     /// Delays replies from this URL. Their content is determined when the request is sent.
-    pub(crate) fn delay_answers(&self, url: &str, delay: Delay) {
+    pub fn delay_answers(&self, url: &str, delay: Delay) {
         self.0.delays.borrow_mut().insert(url.into(), delay);
     }
 
     /// Delays the next reply from this URL.
-    pub(crate) fn delay_next(&self, url: &str, delay: Delay) {
+    pub fn delay_next(&self, url: &str, delay: Delay) {
         self.0.next_delays.borrow_mut().entry(url.into()).or_default().push_back(delay);
     }
 
-    pub(crate) fn delay_edge(&self, delay: Delay) {
+    pub fn delay_edge(&self, delay: Delay) {
         self.0.edge_delay.set(delay);
     }
 
     /// Replaces the edge cache.
-    pub(crate) fn serve_edge(&self, service: impl FnMut(&str) -> Option<Vec<u8>> + 'static) {
+    pub fn serve_edge(&self, service: impl FnMut(&str) -> Option<Vec<u8>> + 'static) {
         *self.0.edge_service.borrow_mut() = Some(Box::new(service));
     }
 
     /// Sets how signatures are verified that the core leaves to the platform.
-    pub(crate) fn verify_signatures(&self, service: impl FnMut(&SignatureCheck) -> SignatureVerdict + 'static) {
+    pub fn verify_signatures(&self, service: impl FnMut(&SignatureCheck) -> SignatureVerdict + 'static) {
         *self.0.signatures.borrow_mut() = Some(Box::new(service));
     }
 
     /// Sets how the content of tokens is decrypted.
-    pub(crate) fn decrypt(&self, service: impl FnMut(&DecryptRequest) -> Result<Vec<u8>, DecryptError> + 'static) {
+    pub fn decrypt(&self, service: impl FnMut(&DecryptRequest) -> Result<Vec<u8>, DecryptError> + 'static) {
         *self.0.decryption.borrow_mut() = Some(Box::new(service));
     }
 
     /// Makes every request take one more round.
-    pub(crate) fn hesitate(&self) {
+    pub fn hesitate(&self) {
         self.0.hesitates.set(true);
     }
 
-    pub(crate) fn edge(&self) -> RefMut<'_, BTreeMap<String, Vec<u8>>> {
+    pub fn edge(&self) -> RefMut<'_, BTreeMap<String, Vec<u8>>> {
         self.0.edge.borrow_mut()
     }
 
-    pub(crate) fn seen(&self) -> Ref<'_, Seen> {
+    pub fn seen(&self) -> Ref<'_, Seen> {
         self.0.seen.borrow()
     }
 
@@ -350,32 +350,32 @@ impl VirtualHost {
     }
 
     /// Sets the seed of [`fill`](Self::fill).
-    pub(crate) fn seed(&self, seed: u64) {
+    pub fn seed(&self, seed: u64) {
         *self.0.rng.borrow_mut() = Rng(seed);
     }
 
     /// Fills the buffer with deterministic entropy.
-    pub(crate) fn fill(&self, buffer: &mut [u8]) {
+    pub fn fill(&self, buffer: &mut [u8]) {
         let bytes = self.0.rng.borrow_mut().bytes(buffer.len());
         buffer.copy_from_slice(&bytes);
     }
 
     /// Registers a secret: a log line that contains it fails the test.
-    pub(crate) fn register_secret(&self, text: &str) {
+    pub fn register_secret(&self, text: &str) {
         if text.len() >= 8 {
             self.0.secrets.borrow_mut().insert(text.into());
         }
     }
 
     /// Fails the test if the text contains a secret.
-    pub(crate) fn assert_no_secret(&self, what: &str, text: &str) {
+    pub fn assert_no_secret(&self, what: &str, text: &str) {
         let secrets = self.0.secrets.borrow();
         let found = secrets.iter().find(|secret| text.contains(secret.as_str()));
         assert_eq!(found, None, "{what} contains a secret: {text}");
     }
 
     /// Forgets recordings and secrets, for long runs.
-    pub(crate) fn forget(&self) {
+    pub fn forget(&self) {
         let broken_off = self.0.seen.borrow_mut().broken_off.take();
         *self.0.seen.borrow_mut() = Seen { broken_off, ..Seen::default() };
         self.0.secrets.borrow_mut().clear();
@@ -383,13 +383,13 @@ impl VirtualHost {
 
     /// Sets the coordinator shared by all instances; `None` removes it.
     #[cfg(feature = "gateway")]
-    pub(crate) fn share(&self, coordinator: Option<Rc<Coordinator>>) {
+    pub fn share(&self, coordinator: Option<Rc<Coordinator>>) {
         *self.0.coordinator.borrow_mut() = coordinator;
     }
 
     /// Sets how reports of counts are handled. Without it, and without a coordinator, there are none.
     #[cfg(feature = "gateway")]
-    pub(crate) fn serve_reports(&self, service: impl FnMut(edgeward::oidc::StatusReport) -> Option<String> + 'static) {
+    pub fn serve_reports(&self, service: impl FnMut(edgeward::oidc::StatusReport) -> Option<String> + 'static) {
         *self.0.reports.borrow_mut() = Some(Box::new(service));
     }
 
@@ -517,12 +517,12 @@ impl Spawn<KeyJob> for VirtualHost {
 /// Jobs.
 impl VirtualHost {
     /// Sets what happens to jobs that begin from now on.
-    pub(crate) fn jobs(&self, mode: Jobs) {
+    pub fn jobs(&self, mode: Jobs) {
         self.0.mode.set(mode);
     }
 
     /// Begins a job. The future is ready when the job has ended.
-    pub(crate) fn begin<J: Future<Output = ()> + 'static>(
+    pub fn begin<J: Future<Output = ()> + 'static>(
         &self,
         kind: &'static str,
         job: J,
@@ -557,19 +557,19 @@ impl VirtualHost {
     }
 
     /// Releases the jobs that were held.
-    pub(crate) fn release_jobs(&self) {
+    pub fn release_jobs(&self) {
         let held = self.0.held.take();
         self.0.running.borrow_mut().extend(held);
         self.moved();
     }
 
     /// Kills the jobs that run or are held.
-    pub(crate) fn kill_jobs(&self) {
+    pub fn kill_jobs(&self) {
         drop((self.0.running.take(), self.0.held.take()));
     }
 
     /// Returns the number of jobs that run or are held.
-    pub(crate) fn open_jobs(&self) -> usize {
+    pub fn open_jobs(&self) -> usize {
         self.0.running.borrow().len() + self.0.held.borrow().len()
     }
 
@@ -587,12 +587,12 @@ impl VirtualHost {
 /// The executor.
 impl VirtualHost {
     /// Runs a request to completion, and its jobs as far as possible without waiting.
-    pub(crate) fn run<F: Future>(&self, request: F) -> F::Output {
+    pub fn run<F: Future>(&self, request: F) -> F::Output {
         self.run_all([request]).pop().unwrap()
     }
 
     /// Runs requests concurrently to completion.
-    pub(crate) fn run_all<F: Future>(&self, requests: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    pub fn run_all<F: Future>(&self, requests: impl IntoIterator<Item = F>) -> Vec<F::Output> {
         let mut tasks = self.tasks();
         for request in requests {
             tasks.start(request);
@@ -602,13 +602,13 @@ impl VirtualHost {
     }
 
     /// Returns an executor for requests that a test starts, polls and cancels individually.
-    pub(crate) fn tasks<F: Future>(&self) -> Tasks<F> {
+    pub fn tasks<F: Future>(&self) -> Tasks<F> {
         Tasks { host: self.clone(), requests: Vec::new() }
     }
 }
 
 /// Concurrent requests.
-pub(crate) struct Tasks<F: Future> {
+pub struct Tasks<F: Future> {
     host: VirtualHost,
     requests: Vec<Request<F>>,
 }
@@ -621,18 +621,18 @@ enum Request<F: Future> {
 
 impl<F: Future> Tasks<F> {
     /// Adds a request without polling it. Returns its number.
-    pub(crate) fn start(&mut self, request: F) -> usize {
+    pub fn start(&mut self, request: F) -> usize {
         self.requests.push(Request::Open(Box::pin(request)));
         self.requests.len() - 1
     }
 
     /// Returns the number of requests added.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.requests.len()
     }
 
     /// Polls one request once. Returns whether it is done.
-    pub(crate) fn poll(&mut self, number: usize) -> bool {
+    pub fn poll(&mut self, number: usize) -> bool {
         let request = &mut self.requests[number];
         if let Request::Open(future) = request
             && let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
@@ -644,12 +644,12 @@ impl<F: Future> Tasks<F> {
     }
 
     /// Cancels a request.
-    pub(crate) fn cancel(&mut self, number: usize) {
+    pub fn cancel(&mut self, number: usize) {
         self.requests[number] = Request::Cancelled;
     }
 
     /// Polls every request once, then every job. Returns whether there was progress.
-    pub(crate) fn round(&mut self) -> bool {
+    pub fn round(&mut self) -> bool {
         let before = self.host.0.moves.get();
         for number in 0..self.requests.len() {
             self.poll(number);
@@ -659,7 +659,7 @@ impl<F: Future> Tasks<F> {
     }
 
     /// Runs everything as far as possible without time passing.
-    pub(crate) fn settle(&mut self) {
+    pub fn settle(&mut self) {
         let mut rounds = 0..MAX_ROUNDS;
         while self.round() {
             rounds.next().expect("an endless loop");
@@ -667,7 +667,7 @@ impl<F: Future> Tasks<F> {
     }
 
     /// Lets time pass and runs everything due meanwhile, in order.
-    pub(crate) fn elapse_ms(&mut self, millis: i64) {
+    pub fn elapse_ms(&mut self, millis: i64) {
         let until = self.host.elapsed_ms() + millis;
         loop {
             self.settle();
@@ -681,7 +681,7 @@ impl<F: Future> Tasks<F> {
     }
 
     /// Runs every request to completion. Time passes when there is nothing else to run.
-    pub(crate) fn finish(&mut self) {
+    pub fn finish(&mut self) {
         for _ in 0..MAX_ROUNDS {
             self.settle();
             if !self.requests.iter().any(|request| matches!(request, Request::Open(_))) {
@@ -694,12 +694,12 @@ impl<F: Future> Tasks<F> {
     }
 
     /// Returns whether a request is neither done nor cancelled.
-    pub(crate) fn is_open(&self, number: usize) -> bool {
+    pub fn is_open(&self, number: usize) -> bool {
         matches!(self.requests[number], Request::Open(_))
     }
 
     /// Returns the output of a request, if it is done.
-    pub(crate) fn output(&self, number: usize) -> Option<&F::Output> {
+    pub fn output(&self, number: usize) -> Option<&F::Output> {
         match &self.requests[number] {
             Request::Done(output) => Some(output),
             _ => None,
@@ -707,7 +707,7 @@ impl<F: Future> Tasks<F> {
     }
 
     /// Returns the outputs of completed requests, in order.
-    pub(crate) fn outputs(self) -> Vec<F::Output> {
+    pub fn outputs(self) -> Vec<F::Output> {
         let done = self.requests.into_iter().filter_map(|request| match request {
             Request::Done(output) => Some(output),
             _ => None,

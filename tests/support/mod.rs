@@ -1,6 +1,14 @@
 //! Shared by the native tests: keys, a token builder, and a deterministic random generator.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    missing_docs,
+    clippy::len_without_is_empty,
+    clippy::new_without_default,
+    clippy::should_implement_trait,
+    reason = "for the tests, no API"
+)]
+// The core's unit tests include this file as a module.
+#![allow(dead_code, unreachable_pub, reason = "they use a part of it")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,29 +20,31 @@
     reason = "test code: a panic is a failure"
 )]
 
-// The core's unit tests include this file, and the core has no prelude of std.
+// The core has no prelude of std.
 use std::borrow::ToOwned as _;
 use std::string::{String, ToString as _};
 use std::vec::Vec;
 
 #[cfg(feature = "gateway")]
-pub(crate) mod browser;
+pub mod browser;
 #[cfg(feature = "gateway")]
-pub(crate) mod coordinator;
+pub mod coordinator;
 #[cfg(feature = "unicode")]
-pub(crate) mod deployment;
-pub(crate) mod fixed_host;
-pub(crate) mod host;
+pub mod deployment;
+pub mod fixed_host;
 #[cfg(feature = "gateway")]
-pub(crate) mod proofs;
+mod fixed_login;
+pub mod host;
 #[cfg(feature = "gateway")]
-pub(crate) mod provider;
+pub mod proofs;
 #[cfg(feature = "gateway")]
-pub(crate) mod signed;
-pub(crate) mod toy;
-pub(crate) mod world;
+pub mod provider;
+#[cfg(feature = "gateway")]
+pub mod signed;
+pub mod toy;
+pub mod world;
 
-pub(crate) mod vectors;
+pub mod vectors;
 
 use std::sync::OnceLock;
 
@@ -52,27 +62,27 @@ use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
-pub(crate) const ISSUER: &str = "https://tenant.example.com/";
-pub(crate) const AUDIENCE: &str = "https://api.example.com";
-pub(crate) const CLIENT: &str = "client-1";
-pub(crate) const NONCE: &str = "nonce-1";
+pub const ISSUER: &str = "https://tenant.example.com/";
+pub const AUDIENCE: &str = "https://api.example.com";
+pub const CLIENT: &str = "client-1";
+pub const NONCE: &str = "nonce-1";
 
 /// The time at which the built tokens are valid, in seconds.
-pub(crate) const NOW: i64 = 1_800_000_000;
+pub const NOW: i64 = 1_800_000_000;
 
-pub(crate) fn now() -> UnixTime {
+pub fn now() -> UnixTime {
     UnixTime::from_secs(NOW)
 }
 
 /// A private key for test tokens.
-pub(crate) struct TestKey {
-    pub(crate) kid: &'static str,
+pub struct TestKey {
+    pub kid: &'static str,
     signer: SigningKey,
 }
 
 macro_rules! test_keys {
     ($($name:ident = $file:literal;)*) => {$(
-        pub(crate) fn $name() -> &'static TestKey {
+        pub fn $name() -> &'static TestKey {
             static KEY: OnceLock<TestKey> = OnceLock::new();
             KEY.get_or_init(|| {
                 let pem = include_str!(concat!("../keys/", $file, ".pem"));
@@ -94,53 +104,53 @@ test_keys! {
 }
 
 impl TestKey {
-    pub(crate) fn private(&self) -> &rsa::RsaPrivateKey {
+    pub fn private(&self) -> &rsa::RsaPrivateKey {
         self.signer.private()
     }
 
-    pub(crate) fn n(&self) -> Vec<u8> {
+    pub fn n(&self) -> Vec<u8> {
         self.private().n().to_bytes_be()
     }
 
-    pub(crate) fn e(&self) -> Vec<u8> {
+    pub fn e(&self) -> Vec<u8> {
         self.private().e().to_bytes_be()
     }
 
     /// Returns the public key as a JWK without `use` and `alg`.
-    pub(crate) fn jwk(&self) -> Value {
+    pub fn jwk(&self) -> Value {
         json!({"kty": "RSA", "kid": self.kid, "n": base64url::encode(&self.n()), "e": base64url::encode(&self.e())})
     }
 
     /// Returns the private key as a JWK.
-    pub(crate) fn private_jwk(&self) -> Value {
+    pub fn private_jwk(&self) -> Value {
         let mut jwk = self.jwk();
         jwk["d"] = base64url::encode(&self.private().d().to_bytes_be()).into();
         jwk
     }
 
     /// Returns a set with this key only.
-    pub(crate) fn set(&self) -> JwkSet {
+    pub fn set(&self) -> JwkSet {
         set([self.jwk()])
     }
 
     /// Computes RSASP1 (RFC 8017 §5.2.1) on any encoded message.
-    pub(crate) fn raw(&self, encoded: &[u8]) -> Vec<u8> {
+    pub fn raw(&self, encoded: &[u8]) -> Vec<u8> {
         let no_blinding: Option<&mut NoRandomness> = None;
         let number = rsa::hazmat::rsa_decrypt(no_blinding, self.private(), &BigUint::from_bytes_be(encoded)).unwrap();
         left_pad(&number.to_bytes_be(), self.private().size())
     }
 
-    pub(crate) fn sign(&self, scheme: Scheme, message: &[u8]) -> Vec<u8> {
+    pub fn sign(&self, scheme: Scheme, message: &[u8]) -> Vec<u8> {
         self.signer.sign(scheme, message)
     }
 
-    pub(crate) fn sign_pss_with_salt(&self, hash: Hash, message: &[u8], salt: &[u8]) -> Vec<u8> {
+    pub fn sign_pss_with_salt(&self, hash: Hash, message: &[u8], salt: &[u8]) -> Vec<u8> {
         self.raw(&pss_encode(hash, hash, message, salt, self.private().n().bits() - 1))
     }
 }
 
 /// A fixed generator: signing without blinding, because these keys are public.
-pub(crate) enum NoRandomness {}
+pub enum NoRandomness {}
 
 impl rsa::rand_core::RngCore for NoRandomness {
     fn next_u32(&mut self) -> u32 {
@@ -159,13 +169,13 @@ impl rsa::rand_core::RngCore for NoRandomness {
 
 impl rsa::rand_core::CryptoRng for NoRandomness {}
 
-pub(crate) fn left_pad(bytes: &[u8], len: usize) -> Vec<u8> {
+pub fn left_pad(bytes: &[u8], len: usize) -> Vec<u8> {
     let mut padded = vec![0; len - bytes.len()];
     padded.extend(bytes);
     padded
 }
 
-pub(crate) fn digest(hash: Hash, message: &[u8]) -> Vec<u8> {
+pub fn digest(hash: Hash, message: &[u8]) -> Vec<u8> {
     match hash {
         Hash::Sha256 => Sha256::digest(message).to_vec(),
         Hash::Sha384 => Sha384::digest(message).to_vec(),
@@ -174,7 +184,7 @@ pub(crate) fn digest(hash: Hash, message: &[u8]) -> Vec<u8> {
 }
 
 /// EMSA-PKCS1-v1_5 (RFC 8017 §9.2).
-pub(crate) fn pkcs1v15_encode(hash: Hash, message: &[u8], len: usize) -> Vec<u8> {
+pub fn pkcs1v15_encode(hash: Hash, message: &[u8], len: usize) -> Vec<u8> {
     let info: &[u8] = match hash {
         Hash::Sha256 => &[0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 0x20],
         Hash::Sha384 => &[0x30, 0x41, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 2, 5, 0, 4, 0x30],
@@ -190,7 +200,7 @@ pub(crate) fn pkcs1v15_encode(hash: Hash, message: &[u8], len: usize) -> Vec<u8>
 }
 
 /// EMSA-PSS (RFC 8017 §9.1.1), with any salt and any hash for MGF1.
-pub(crate) fn pss_encode(hash: Hash, mgf_hash: Hash, message: &[u8], salt: &[u8], em_bits: usize) -> Vec<u8> {
+pub fn pss_encode(hash: Hash, mgf_hash: Hash, message: &[u8], salt: &[u8], em_bits: usize) -> Vec<u8> {
     let em_len = em_bits.div_ceil(8);
     let h = digest(hash, &[&[0; 8], digest(hash, message).as_slice(), salt].concat());
     let mut db = vec![0; em_len - h.len() - 1 - salt.len() - 1];
@@ -203,7 +213,7 @@ pub(crate) fn pss_encode(hash: Hash, mgf_hash: Hash, message: &[u8], salt: &[u8]
 }
 
 /// HMAC-SHA256 (RFC 2104), for attacks that use a public key as a shared secret.
-pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
+pub fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
     let mut block = if key.len() > 64 { Sha256::digest(key).to_vec() } else { key.to_vec() };
     block.resize(64, 0);
     let pad = |byte: u8| block.iter().map(move |key| key ^ byte).collect::<Vec<u8>>();
@@ -212,17 +222,17 @@ pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> Vec<u8> {
 }
 
 /// Returns a set of these JWKs.
-pub(crate) fn set(keys: impl IntoIterator<Item = Value>) -> JwkSet {
+pub fn set(keys: impl IntoIterator<Item = Value>) -> JwkSet {
     JwkSet::parse(set_text(keys).as_bytes()).unwrap()
 }
 
-pub(crate) fn set_text(keys: impl IntoIterator<Item = Value>) -> String {
+pub fn set_text(keys: impl IntoIterator<Item = Value>) -> String {
     json!({"keys": keys.into_iter().collect::<Vec<Value>>()}).to_string()
 }
 
 /// A token builder: valid until changed.
 #[derive(Clone)]
-pub(crate) struct Mint {
+pub struct Mint {
     key: &'static TestKey,
     scheme: Scheme,
     header: Map<String, Value>,
@@ -249,7 +259,7 @@ impl Mint {
     }
 
     /// Returns an access token like Auth0's.
-    pub(crate) fn access(key: &'static TestKey) -> Self {
+    pub fn access(key: &'static TestKey) -> Self {
         let claims = json!({
             "iss": ISSUER, "sub": "user-1", "aud": AUDIENCE, "exp": NOW + 600, "nbf": NOW - 60, "iat": NOW - 60,
             "azp": CLIENT, "scope": "read:things write:things"
@@ -258,12 +268,12 @@ impl Mint {
     }
 
     /// Returns an access token per RFC 9068.
-    pub(crate) fn at_jwt(key: &'static TestKey) -> Self {
+    pub fn at_jwt(key: &'static TestKey) -> Self {
         Self::access(key).without("azp").claim("client_id", CLIENT).claim("jti", "t-1").header("typ", "at+jwt")
     }
 
     /// Returns an ID token.
-    pub(crate) fn id(key: &'static TestKey) -> Self {
+    pub fn id(key: &'static TestKey) -> Self {
         let claims = json!({
             "iss": ISSUER, "sub": "user-1", "aud": CLIENT, "exp": NOW + 600, "iat": NOW - 60, "nonce": NONCE
         });
@@ -271,7 +281,7 @@ impl Mint {
     }
 
     /// Returns a back-channel logout token.
-    pub(crate) fn logout(key: &'static TestKey) -> Self {
+    pub fn logout(key: &'static TestKey) -> Self {
         let claims = json!({
             "iss": ISSUER, "sub": "user-1", "aud": CLIENT, "exp": NOW + 120, "iat": NOW, "jti": "l-1", "sid": "s-1",
             "events": {"http://schemas.openid.net/event/backchannel-logout": {}}
@@ -280,82 +290,82 @@ impl Mint {
     }
 
     /// Sets `alg` and signs with this algorithm.
-    pub(crate) fn algorithm(self, algorithm: Algorithm) -> Self {
+    pub fn algorithm(self, algorithm: Algorithm) -> Self {
         Self { scheme: algorithm.scheme().unwrap(), ..self.header("alg", algorithm.name()) }
     }
 
     /// Signs with this scheme, whatever the header says.
-    pub(crate) fn signed_with(self, scheme: Scheme) -> Self {
+    pub fn signed_with(self, scheme: Scheme) -> Self {
         Self { scheme, ..self }
     }
 
     /// Signs with this key, whatever the header says.
-    pub(crate) fn signed_by(self, key: &'static TestKey) -> Self {
+    pub fn signed_by(self, key: &'static TestKey) -> Self {
         Self { key, ..self }
     }
 
     /// Signs with a key of a virtual platform.
-    pub(crate) fn toy(self, key: toy::ToyKey, kid: &str) -> Self {
+    pub fn toy(self, key: toy::ToyKey, kid: &str) -> Self {
         Self { toy: Some(key), ..self.header("alg", "ES256").header("kid", kid) }
     }
 
-    pub(crate) fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.header.insert(name.into(), value.into());
         self
     }
 
-    pub(crate) fn without_header(mut self, name: &str) -> Self {
+    pub fn without_header(mut self, name: &str) -> Self {
         self.header.remove(name);
         self
     }
 
-    pub(crate) fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.claims.insert(name.into(), value.into());
         self
     }
 
-    pub(crate) fn without(mut self, name: &str) -> Self {
+    pub fn without(mut self, name: &str) -> Self {
         self.claims.remove(name);
         self
     }
 
     /// Uses these bytes as the header.
-    pub(crate) fn raw_header(self, bytes: impl Into<Vec<u8>>) -> Self {
+    pub fn raw_header(self, bytes: impl Into<Vec<u8>>) -> Self {
         Self { raw_header: Some(bytes.into()), ..self }
     }
 
     /// Uses these bytes as the claims.
-    pub(crate) fn raw_claims(self, bytes: impl Into<Vec<u8>>) -> Self {
+    pub fn raw_claims(self, bytes: impl Into<Vec<u8>>) -> Self {
         Self { raw_claims: Some(bytes.into()), ..self }
     }
 
     /// Inserts `text` into the header's JSON before the closing brace, for members that a map cannot hold.
-    pub(crate) fn splice_header(self, text: &str) -> Self {
+    pub fn splice_header(self, text: &str) -> Self {
         let spliced = splice(&self.header_bytes(), text);
         self.raw_header(spliced)
     }
 
     /// Inserts `text` into the claims' JSON before the closing brace.
-    pub(crate) fn splice_claims(self, text: &str) -> Self {
+    pub fn splice_claims(self, text: &str) -> Self {
         let spliced = splice(&self.claims_bytes(), text);
         self.raw_claims(spliced)
     }
 
-    pub(crate) fn header_bytes(&self) -> Vec<u8> {
+    pub fn header_bytes(&self) -> Vec<u8> {
         self.raw_header.clone().unwrap_or_else(|| serde_json::to_vec(&self.header).unwrap())
     }
 
-    pub(crate) fn claims_bytes(&self) -> Vec<u8> {
+    pub fn claims_bytes(&self) -> Vec<u8> {
         self.raw_claims.clone().unwrap_or_else(|| serde_json::to_vec(&self.claims).unwrap())
     }
 
     /// Returns the encoded header and claims.
-    pub(crate) fn signing_input(&self) -> String {
+    pub fn signing_input(&self) -> String {
         format!("{}.{}", base64url::encode(&self.header_bytes()), base64url::encode(&self.claims_bytes()))
     }
 
     /// Returns the token.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let input = self.signing_input();
         let signature = match self.toy {
             Some(key) => toy::toy_signature(key, &input),
@@ -365,7 +375,7 @@ impl Mint {
     }
 
     /// Returns the token with this signature.
-    pub(crate) fn with_signature(&self, signature: &[u8]) -> String {
+    pub fn with_signature(&self, signature: &[u8]) -> String {
         format!("{}.{}", self.signing_input(), base64url::encode(signature))
     }
 }
@@ -376,23 +386,23 @@ fn splice(json: &[u8], text: &str) -> Vec<u8> {
 }
 
 /// Returns a policy that the built access tokens satisfy.
-pub(crate) fn access_policy() -> Policy<Access> {
+pub fn access_policy() -> Policy<Access> {
     Policy::access_token(ISSUER, [AUDIENCE], &Algorithm::ALL).unwrap()
 }
 
 /// Returns a policy that the built ID tokens satisfy.
-pub(crate) fn id_policy() -> Policy<Id> {
+pub fn id_policy() -> Policy<Id> {
     Policy::id_token(ISSUER, CLIENT, &Algorithm::ALL).unwrap().nonce(NONCE)
 }
 
 /// What a mismatch carries.
-pub(crate) fn mismatch(expected: &[&str], found: &[&str]) -> Mismatch {
+pub fn mismatch(expected: &[&str], found: &[&str]) -> Mismatch {
     let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
     Mismatch { expected: texts(expected), found: texts(found) }
 }
 
 /// Returns the verdict of a policy. A [`Verifier`] with the same policy and keys must agree, without waiting.
-pub(crate) fn verify_at<K>(
+pub fn verify_at<K>(
     policy: &Policy<K>,
     keys: &JwkSet,
     text: &str,
@@ -413,15 +423,15 @@ pub(crate) fn verify_at<K>(
 }
 
 /// Returns the verdict at [`NOW`].
-pub(crate) fn verify<K>(policy: &Policy<K>, keys: &JwkSet, text: &str) -> Result<VerifiedToken<K>, VerifyError> {
+pub fn verify<K>(policy: &Policy<K>, keys: &JwkSet, text: &str) -> Result<VerifiedToken<K>, VerifyError> {
     verify_at(policy, keys, text, now())
 }
 
 /// `SplitMix64`, deterministic in every run.
-pub(crate) struct Rng(pub(crate) u64);
+pub struct Rng(pub u64);
 
 impl Rng {
-    pub(crate) fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -429,15 +439,15 @@ impl Rng {
         mixed ^ mixed >> 31
     }
 
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
+    pub fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % bound as u64).unwrap()
     }
 
-    pub(crate) fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+    pub fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         &choices[self.below(choices.len())]
     }
 
-    pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
+    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
         (0..len).map(|_| self.next().to_le_bytes()[0]).collect()
     }
 }

@@ -14,29 +14,29 @@ use super::{TestKey, key_a, key_b, key_c, signed};
 
 /// What the server has seen, and the nonces that it wants.
 #[derive(Default)]
-pub(crate) struct Proofs {
+pub struct Proofs {
     /// The nonce that a proof must have, if it must have one.
-    pub(crate) nonce: Option<String>,
+    pub nonce: Option<String>,
     /// The nonces that follow: each accepted proof makes the next one current.
-    pub(crate) next: VecDeque<String>,
+    pub next: VecDeque<String>,
     /// The ids of all proofs.
     ids: BTreeSet<String>,
     /// The URLs, headers and claims of accepted proofs.
-    pub(crate) accepted: Vec<(String, Value, Value)>,
+    pub accepted: Vec<(String, Value, Value)>,
     /// The proofs refused for their nonce.
-    pub(crate) challenged: usize,
+    pub challenged: usize,
 }
 
 /// Why a proof is refused.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub enum Refused {
     Nonce,
     Proof(&'static str),
 }
 
 impl Proofs {
     /// Checks the proof of a request. Returns the thumbprint of its key. Fails the test if a proof is used again.
-    pub(crate) fn check(&mut self, request: &Outgoing, token: Option<&str>, now_s: i64) -> Result<String, Refused> {
+    pub fn check(&mut self, request: &Outgoing, token: Option<&str>, now_s: i64) -> Result<String, Refused> {
         let proofs: Vec<&String> =
             request.headers.iter().filter(|(name, _)| *name == "dpop").map(|(_, value)| value).collect();
         let [proof] = proofs.as_slice() else { return Err(Refused::Proof("no proof, or several")) };
@@ -54,7 +54,7 @@ impl Proofs {
 }
 
 /// Verifies a proof. Returns the thumbprint of its key, its header and its claims.
-pub(crate) fn verified(
+pub fn verified(
     proof: &str,
     method: &str,
     url: &str,
@@ -91,13 +91,13 @@ fn public(key: &TestKey) -> Value {
 }
 
 /// Returns the thumbprint of a key (RFC 7638 §3.1).
-pub(crate) fn thumbprint(key: &TestKey) -> String {
+pub fn thumbprint(key: &TestKey) -> String {
     let jwk = key.jwk();
     let text = format!(r#"{{"e":{},"kty":"RSA","n":{}}}"#, jwk["e"], jwk["n"]);
     base64url::encode(&Sha256::digest(text.as_bytes()))
 }
 
 /// The claim of a token that is bound to a key.
-pub(crate) fn bound_to(thumbprint: &str) -> Value {
+pub fn bound_to(thumbprint: &str) -> Value {
     json!({ "jkt": thumbprint })
 }

@@ -19,14 +19,14 @@ use super::proofs::{Proofs, Refused, bound_to};
 use super::world::json as ok_json;
 use super::{CLIENT, ISSUER, Mint, TestKey, key_a, set_text, signed};
 
-pub(crate) const CLIENT_SECRET: &str = "the secret of the client at the provider";
+pub const CLIENT_SECRET: &str = "the secret of the client at the provider";
 
 /// The grant type of a token exchange.
-pub(crate) const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+pub const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
 /// The endpoints of the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Endpoint {
+pub enum Endpoint {
     Discovery,
     Keys,
     Token,
@@ -52,7 +52,7 @@ impl Endpoint {
 }
 
 /// A fault of a request.
-pub(crate) enum Fault {
+pub enum Fault {
     /// The provider does not process it and returns this.
     Answer(Reply),
     /// The provider processes it, but the response never arrives, and the client times out.
@@ -69,7 +69,7 @@ pub(crate) enum Fault {
 
 /// The required client authentication.
 #[derive(Clone, Copy)]
-pub(crate) enum Auth {
+pub enum Auth {
     Post,
     Basic,
     None,
@@ -80,41 +80,41 @@ pub(crate) enum Auth {
 }
 
 /// A received form.
-pub(crate) type Form = BTreeMap<String, String>;
+pub type Form = BTreeMap<String, String>;
 
 /// The provider. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Provider {
+pub struct Provider {
     host: VirtualHost,
     state: Rc<RefCell<State>>,
 }
 
 /// The settings and records of the provider, which tests may change.
-pub(crate) struct State {
-    pub(crate) issuer: String,
-    pub(crate) client: String,
-    pub(crate) auth: Auth,
+pub struct State {
+    pub issuer: String,
+    pub client: String,
+    pub auth: Auth,
     /// The accepted client secrets.
-    pub(crate) secrets: Vec<String>,
+    pub secrets: Vec<String>,
     /// The user it logs in.
-    pub(crate) user: String,
+    pub user: String,
     /// The lifetime of access tokens, in seconds.
-    pub(crate) life_s: i64,
+    pub life_s: i64,
     /// Whether it issues refresh tokens, and whether it rotates them.
-    pub(crate) refreshes: bool,
-    pub(crate) rotates: bool,
+    pub refreshes: bool,
+    pub rotates: bool,
     /// Whether a refresh returns an ID token.
-    pub(crate) repeats_id: bool,
-    pub(crate) key: &'static TestKey,
-    pub(crate) published: Vec<Value>,
+    pub repeats_id: bool,
+    pub key: &'static TestKey,
+    pub published: Vec<Value>,
     /// Overrides of the discovery document.
-    pub(crate) metadata: Value,
+    pub metadata: Value,
     /// Changes ID tokens.
-    pub(crate) id: Rc<dyn Fn(Mint) -> Mint>,
+    pub id: Rc<dyn Fn(Mint) -> Mint>,
     /// Changes access tokens.
-    pub(crate) access: Rc<dyn Fn(Mint) -> String>,
+    pub access: Rc<dyn Fn(Mint) -> String>,
     /// Changes token responses.
-    pub(crate) answer: Rc<dyn Fn(&mut Value)>,
+    pub answer: Rc<dyn Fn(&mut Value)>,
     /// The unreachable endpoints.
     down: BTreeSet<Endpoint>,
     faults: BTreeMap<Endpoint, VecDeque<Fault>>,
@@ -124,27 +124,27 @@ pub(crate) struct State {
     access_tokens: BTreeMap<String, String>,
     ended: BTreeSet<u64>,
     /// The forms received by the token endpoint, processed or not.
-    pub(crate) exchanges: Vec<Form>,
+    pub exchanges: Vec<Form>,
     /// The revoked tokens.
-    pub(crate) revoked: Vec<String>,
+    pub revoked: Vec<String>,
     /// The number of reused refresh tokens.
-    pub(crate) reused: usize,
+    pub reused: usize,
     /// The nonce of the last login.
-    pub(crate) nonce: String,
+    pub nonce: String,
     /// The issued refresh tokens, in order.
-    pub(crate) given: Vec<String>,
+    pub given: Vec<String>,
     /// The headers and claims of the assertions received, in order.
-    pub(crate) assertions: Vec<(Value, Value)>,
+    pub assertions: Vec<(Value, Value)>,
     /// The key of signed authorization requests.
-    pub(crate) request_key: Option<&'static TestKey>,
+    pub request_key: Option<&'static TestKey>,
     /// Header and claims of the last signed authorization request.
-    pub(crate) request: (Value, Value),
+    pub request: (Value, Value),
     /// The pushed requests that were not used yet, by their `request_uri`.
-    pub(crate) pushed: BTreeMap<String, Form>,
+    pub pushed: BTreeMap<String, Form>,
     /// With it, tokens are bound to the keys of proofs, and useless without them (RFC 9449).
-    pub(crate) proofs: Option<Proofs>,
+    pub proofs: Option<Proofs>,
     /// Whether refresh tokens are bound to the key, too, as those of public clients are (RFC 9449 §5).
-    pub(crate) binds_refresh_tokens: bool,
+    pub binds_refresh_tokens: bool,
     /// The number of requests to each endpoint.
     requests: BTreeMap<Endpoint, usize>,
 }
@@ -169,11 +169,11 @@ struct Token {
 
 impl Provider {
     /// Creates a provider of the tests' issuer on this host.
-    pub(crate) fn new(host: &VirtualHost) -> Self {
+    pub fn new(host: &VirtualHost) -> Self {
         Self::of(ISSUER, host)
     }
 
-    pub(crate) fn of(issuer: &str, host: &VirtualHost) -> Self {
+    pub fn of(issuer: &str, host: &VirtualHost) -> Self {
         let state = State {
             issuer: issuer.into(),
             client: CLIENT.into(),
@@ -219,78 +219,78 @@ impl Provider {
     }
 
     /// Returns the URL of an endpoint.
-    pub(crate) fn url(&self, endpoint: Endpoint) -> String {
+    pub fn url(&self, endpoint: Endpoint) -> String {
         format!("{}{}", self.state.borrow().issuer, endpoint.path())
     }
 
-    pub(crate) fn state(&self) -> Ref<'_, State> {
+    pub fn state(&self) -> Ref<'_, State> {
         self.state.borrow()
     }
 
-    pub(crate) fn set(&self) -> RefMut<'_, State> {
+    pub fn set(&self) -> RefMut<'_, State> {
         self.state.borrow_mut()
     }
 
     /// Adds a fault for the next request to an endpoint.
-    pub(crate) fn fault(&self, endpoint: Endpoint, fault: Fault) {
+    pub fn fault(&self, endpoint: Endpoint, fault: Fault) {
         self.set().faults.entry(endpoint).or_default().push_back(fault);
     }
 
     /// Returns this reply to the next request, without processing it.
-    pub(crate) fn answer_next(&self, endpoint: Endpoint, reply: Reply) {
+    pub fn answer_next(&self, endpoint: Endpoint, reply: Reply) {
         self.fault(endpoint, Fault::Answer(reply));
     }
 
     /// Makes an endpoint unreachable.
-    pub(crate) fn take_down(&self, endpoint: Endpoint) {
+    pub fn take_down(&self, endpoint: Endpoint) {
         self.set().down.insert(endpoint);
     }
 
-    pub(crate) fn take_all_down(&self) {
+    pub fn take_all_down(&self) {
         self.set().down.extend(Endpoint::ALL);
     }
 
     /// Makes everything reachable again.
-    pub(crate) fn bring_up(&self) {
+    pub fn bring_up(&self) {
         self.set().down.clear();
     }
 
     /// Removes all faults.
-    pub(crate) fn clear_faults(&self) {
+    pub fn clear_faults(&self) {
         self.bring_up();
         self.set().faults.clear();
     }
 
     /// Returns the number of requests to an endpoint so far.
-    pub(crate) fn requests(&self, endpoint: Endpoint) -> usize {
+    pub fn requests(&self, endpoint: Endpoint) -> usize {
         self.state.borrow().requests.get(&endpoint).copied().unwrap_or_default()
     }
 
     /// Returns the number of refresh requests.
-    pub(crate) fn refreshes(&self) -> usize {
+    pub fn refreshes(&self) -> usize {
         let state = self.state.borrow();
         state.exchanges.iter().filter(|form| form["grant_type"] == "refresh_token").count()
     }
 
     /// Returns the last refresh token issued.
-    pub(crate) fn newest(&self) -> String {
+    pub fn newest(&self) -> String {
         self.state.borrow().given.last().cloned().unwrap_or_default()
     }
 
     /// Returns whether a refresh token is still valid.
-    pub(crate) fn is_live(&self, token: &str) -> bool {
+    pub fn is_live(&self, token: &str) -> bool {
         let state = self.state.borrow();
         state.tokens.get(token).is_some_and(|token| !token.is_used && !state.ended.contains(&token.login.family))
     }
 
     /// Returns whether a user's session has ended at the provider.
-    pub(crate) fn has_ended(&self, user: &str) -> bool {
+    pub fn has_ended(&self, user: &str) -> bool {
         let state = self.state.borrow();
         state.logins.values().any(|login| login.user == user && state.ended.contains(&login.family))
     }
 
     /// Forgets what it was sent and what has ended, for long runs: sessions of other users than these.
-    pub(crate) fn forget_all_but(&self, users: &[&str]) {
+    pub fn forget_all_but(&self, users: &[&str]) {
         let mut state = self.set();
         state.exchanges.clear();
         state.given.clear();
@@ -301,13 +301,13 @@ impl Provider {
     }
 
     /// Ends all sessions at the provider.
-    pub(crate) fn end_all(&self) {
+    pub fn end_all(&self) {
         let families = self.state.borrow().count + 1;
         self.set().ended.extend(0..families);
     }
 
     /// Handles an authorization request and returns the redirect. Fails the test if the request is invalid.
-    pub(crate) fn authorize(&self, url: &str) -> String {
+    pub fn authorize(&self, url: &str) -> String {
         let base = format!("{}authorize?", self.state.borrow().issuer);
         let query = url.strip_prefix(&base).unwrap_or_else(|| panic!("{url} is not the authorization endpoint"));
         let parameters = self.requested(form(query));
@@ -372,7 +372,7 @@ impl Provider {
         self.state.borrow().count
     }
 
-    pub(crate) fn receive(&self, endpoint: Endpoint, request: &Outgoing) -> Reply {
+    pub fn receive(&self, endpoint: Endpoint, request: &Outgoing) -> Reply {
         *self.set().requests.entry(endpoint).or_default() += 1;
         if endpoint == Endpoint::Token {
             let sent = form(request.body.as_deref().unwrap_or_default());
@@ -643,12 +643,12 @@ impl Provider {
 }
 
 /// Returns an OAuth error.
-pub(crate) fn refusal(status: u16, error: &str) -> Incoming {
+pub fn refusal(status: u16, error: &str) -> Incoming {
     Incoming { status, ..ok_json(&json!({ "error": error }).to_string()) }
 }
 
 /// Parses a query or a form. Fails the test if a parameter is repeated.
-pub(crate) fn form(text: &str) -> Form {
+pub fn form(text: &str) -> Form {
     let mut form = Form::new();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap();
@@ -658,7 +658,7 @@ pub(crate) fn form(text: &str) -> Form {
 }
 
 /// Percent-decodes once.
-pub(crate) fn decoded(text: &str) -> String {
+pub fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
@@ -678,7 +678,7 @@ pub(crate) fn decoded(text: &str) -> String {
 }
 
 /// Percent-encodes all but unreserved characters.
-pub(crate) fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes()
         .map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })

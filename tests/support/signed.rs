@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::TestKey;
 
 /// Returns header and claims of a token with a valid signature of this key; `None` if the signature is not valid.
-pub(crate) fn read(token: &str, key: &TestKey) -> Option<(Value, Value)> {
+pub fn read(token: &str, key: &TestKey) -> Option<(Value, Value)> {
     let [header, claims, signature] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
     let json = |part: &str| -> Value { serde_json::from_slice(&base64url::decode(part.as_bytes()).unwrap()).unwrap() };
     let message = [header, ".", claims].concat();
@@ -25,6 +25,6 @@ pub(crate) fn read(token: &str, key: &TestKey) -> Option<(Value, Value)> {
 }
 
 /// Returns the thumbprint of a key.
-pub(crate) fn thumbprint(pem: &str) -> String {
+pub fn thumbprint(pem: &str) -> String {
     SigningKey::parse(pem).unwrap().kid().into()
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 /// A number that is unique for each key.
-pub(crate) type ToyKey = u64;
+pub type ToyKey = u64;
 
 fn coordinate(key: ToyKey) -> [u8; 32] {
     let mut bytes = [1; 32];
@@ -19,20 +19,20 @@ fn coordinate(key: ToyKey) -> [u8; 32] {
 }
 
 /// Returns the public key as a JWK. It is no point of the curve; the core does not know.
-pub(crate) fn toy_jwk(key: ToyKey, kid: &str) -> Value {
+pub fn toy_jwk(key: ToyKey, kid: &str) -> Value {
     let coordinate = base64url::encode(&coordinate(key));
     json!({"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": kid, "x": coordinate, "y": coordinate})
 }
 
 /// Signs a text. Both numbers are in the range of the curve.
-pub(crate) fn toy_signature(key: ToyKey, message: &str) -> Vec<u8> {
+pub fn toy_signature(key: ToyKey, message: &str) -> Vec<u8> {
     let mut half = Sha256::new().chain_update(coordinate(key)).chain_update(message).finalize().to_vec();
     half[0] = 1;
     half.repeat(2)
 }
 
 /// Verifies a signature.
-pub(crate) fn toy_verdict(check: &SignatureCheck) -> SignatureVerdict {
+pub fn toy_verdict(check: &SignatureCheck) -> SignatureVerdict {
     let key = check.key.get(1..9).and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
     match key {
         Some(key) if toy_signature(key, &check.message) == check.signature => SignatureVerdict::Valid,

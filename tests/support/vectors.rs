@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 /// Reads the head of a data file and its cases, with inherited members. Panics if a case is missing.
-pub(crate) fn parse(file: &str) -> (Map<String, Value>, Vec<Value>) {
+pub fn parse(file: &str) -> (Map<String, Value>, Vec<Value>) {
     let mut lines = file.lines().map(|line| serde_json::from_str::<Map<String, Value>>(line).unwrap());
     let head = lines.next().unwrap();
     let (mut shared, mut cases) = (Map::new(), Vec::new());
@@ -22,23 +22,23 @@ pub(crate) fn parse(file: &str) -> (Map<String, Value>, Vec<Value>) {
 }
 
 /// Returns the cases of a data file.
-pub(crate) fn cases(file: &str) -> Vec<Value> {
+pub fn cases(file: &str) -> Vec<Value> {
     parse(file).1
 }
 
 /// Returns a member that must be a string.
-pub(crate) fn text<'a>(case: &'a Value, member: &str) -> &'a str {
+pub fn text<'a>(case: &'a Value, member: &str) -> &'a str {
     case[member].as_str().unwrap_or_else(|| panic!("{member} in {case}"))
 }
 
 /// Decodes a hexadecimal member.
-pub(crate) fn octets(case: &Value, member: &str) -> Vec<u8> {
+pub fn octets(case: &Value, member: &str) -> Vec<u8> {
     let pairs = text(case, member).as_bytes().chunks(2);
     pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
 /// Whether the source marks the case as valid. "Acceptable" cases count as invalid, because this verifier is strict.
-pub(crate) fn is_valid(case: &Value) -> bool {
+pub fn is_valid(case: &Value) -> bool {
     match text(case, "verdict") {
         "valid" => true,
         "invalid" | "acceptable" => false,

@@ -18,11 +18,11 @@ use serde_json::Value;
 use super::host::{Jobs, VirtualHost};
 use super::{ISSUER, Mint, NOW, TestKey, access_policy, key_a, set_text};
 
-pub(crate) const JWKS_URI: &str = "https://tenant.example.com/jwks";
+pub const JWKS_URI: &str = "https://tenant.example.com/jwks";
 
 /// The outcome of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     Accepted,
     Refused(&'static str),
     Unavailable { code: &'static str, retry_after_s: u32 },
@@ -38,14 +38,14 @@ impl From<&Result<VerifiedToken<Access>, VerificationError>> for Verdict {
     }
 }
 
-pub(crate) fn unavailable(code: &'static str, retry_after_s: u32) -> Verdict {
+pub fn unavailable(code: &'static str, retry_after_s: u32) -> Verdict {
     Verdict::Unavailable { code, retry_after_s }
 }
 
 /// A verifier on its own host.
-pub(crate) struct World {
-    pub(crate) verifier: Verifier,
-    pub(crate) host: VirtualHost,
+pub struct World {
+    pub verifier: Verifier,
+    pub host: VirtualHost,
 }
 
 impl Deref for World {
@@ -58,40 +58,40 @@ impl Deref for World {
 
 impl World {
     /// Creates a verifier for one issuer with keys at [`JWKS_URI`].
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::with(Verifier::new(access_policy(), KeyCache::new(ISSUER, KeySource::Uri(JWKS_URI.into()))))
     }
 
-    pub(crate) fn with(verifier: Verifier) -> Self {
+    pub fn with(verifier: Verifier) -> Self {
         Self { verifier, host: VirtualHost::default() }
     }
 
     /// Creates a verifier whose issuer publishes these keys.
-    pub(crate) fn publishing<const N: usize>(keys: [&'static TestKey; N]) -> Self {
+    pub fn publishing<const N: usize>(keys: [&'static TestKey; N]) -> Self {
         let world = Self::new();
         world.publish(keys);
         world
     }
 
-    pub(crate) fn publish<const N: usize>(&self, keys: [&'static TestKey; N]) {
+    pub fn publish<const N: usize>(&self, keys: [&'static TestKey; N]) {
         self.answer(JWKS_URI, json(&set_text(keys.map(TestKey::jwk))));
     }
 
-    pub(crate) fn take_down(&self) {
+    pub fn take_down(&self) {
         self.host.take_down(JWKS_URI);
     }
 
-    pub(crate) fn now(&self) -> UnixTime {
+    pub fn now(&self) -> UnixTime {
         self.host.now()
     }
 
     /// Sets whether a refresh that is not awaited runs or is dropped.
-    pub(crate) fn run_background(&self, runs: bool) {
+    pub fn run_background(&self, runs: bool) {
         self.jobs(if runs { Jobs::Run } else { Jobs::RunAwaited });
     }
 
     /// What a request gets, and what it causes.
-    pub(crate) fn result(&self, token: &str) -> Result<VerifiedToken<Access>, VerificationError> {
+    pub fn result(&self, token: &str) -> Result<VerifiedToken<Access>, VerificationError> {
         let (sent, stored, elapsed_ms) = (self.seen().sent.len(), self.seen().edge_stored.len(), self.elapsed_ms());
         let result = self.host.run(self.verifier.verify(token, &self.host));
         let seen = self.seen();
@@ -116,38 +116,38 @@ impl World {
         result
     }
 
-    pub(crate) fn request(&self, token: &str) -> Verdict {
+    pub fn request(&self, token: &str) -> Verdict {
         (&self.result(token)).into()
     }
 
     /// A request that may take its time.
-    pub(crate) async fn verdict(&self, token: &str) -> Verdict {
+    pub async fn verdict(&self, token: &str) -> Verdict {
         (&self.verifier.verify(token, &self.host).await).into()
     }
 
     /// Verifies a token without waiting.
-    pub(crate) fn request_now(&self, token: &str) -> Option<Verdict> {
+    pub fn request_now(&self, token: &str) -> Option<Verdict> {
         self.verifier.verify_now(token, &self.host).map(|result| (&result).into())
     }
 
     /// Returns the number of requests to the provider so far.
-    pub(crate) fn asked(&self) -> usize {
+    pub fn asked(&self) -> usize {
         self.seen().asked().len()
     }
 
     /// Returns the URLs requested so far.
-    pub(crate) fn urls(&self) -> Vec<String> {
+    pub fn urls(&self) -> Vec<String> {
         self.seen().asked().into_iter().map(|(url, _)| url).collect()
     }
 
     /// Returns the times of the requests to the provider, in seconds since the start.
-    pub(crate) fn asked_s(&self) -> Vec<i64> {
+    pub fn asked_s(&self) -> Vec<i64> {
         self.seen().asked().iter().map(|(_, at)| at.secs() - NOW).collect()
     }
 }
 
 /// Returns a `200` with JSON.
-pub(crate) fn json(body: &str) -> Incoming {
+pub fn json(body: &str) -> Incoming {
     Incoming {
         status: 200,
         content_type: Some("application/json".into()),
@@ -156,24 +156,24 @@ pub(crate) fn json(body: &str) -> Incoming {
     }
 }
 
-pub(crate) fn status(status: u16) -> Incoming {
+pub fn status(status: u16) -> Incoming {
     Incoming { status, ..json("{}") }
 }
 
 /// Returns a token that is valid throughout every test, signed once.
-pub(crate) fn token(key: &'static TestKey) -> String {
+pub fn token(key: &'static TestKey) -> String {
     static SIGNED: Mutex<BTreeMap<&str, String>> = Mutex::new(BTreeMap::new());
     let sign = || Mint::access(key).claim("exp", NOW + 100 * 24 * 3600).text();
     SIGNED.lock().unwrap().entry(key.kid).or_insert_with(sign).clone()
 }
 
 /// Returns a token with this key id and an invalid signature.
-pub(crate) fn token_with_kid(kid: impl Into<Value>) -> String {
+pub fn token_with_kid(kid: impl Into<Value>) -> String {
     Mint::access(key_a()).header("kid", kid).with_signature(&[1; 256])
 }
 
 /// Returns the key ids in the first issuer's cache.
-pub(crate) fn kids(world: &World) -> Vec<String> {
+pub fn kids(world: &World) -> Vec<String> {
     let held = world.verifier.keys().next().unwrap().status().unwrap();
     held.kids.into_iter().flatten().collect()
 }

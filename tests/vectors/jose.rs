@@ -8,9 +8,8 @@ use edgeward::jwk::JwkSet;
 use edgeward::jwt::{Algorithm, Policy};
 use edgeward::rsa::PublicKey;
 use serde_json::{Value, json};
-
-use crate::support::vectors::{cases, is_valid, text};
-use crate::support::{key_a, verify};
+use support::vectors::{cases, is_valid, text};
+use support::{key_a, verify};
 
 const RFC_7520: &str = include_str!("data/rfc7520.jsonl");
 

@@ -10,9 +10,8 @@ use edgeward::error::{Malformed, VerifyError};
 use edgeward::json::{Document, JsonError, Value};
 use edgeward::jwt::UntrustedToken;
 use edgeward::limits;
-
-use crate::support::vectors::{cases, octets, text};
-use crate::support::{Mint, access_policy, key_a, verify};
+use support::vectors::{cases, octets, text};
+use support::{Mint, access_policy, key_a, verify};
 
 /// Valid JSON that is refused.
 const STRICTER: [(&str, &str); 2] = [

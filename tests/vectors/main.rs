@@ -22,8 +22,6 @@ mod cases;
 mod jose;
 mod json_syntax;
 mod ring;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -6,10 +6,10 @@ use edgeward::limits;
 use edgeward::rsa::{Hash, InvalidKey, PublicKey, Scheme};
 use rsa::BigUint;
 use serde_json::Value;
+use support::left_pad;
+use support::vectors::{self, is_valid, octets, text};
 
 use crate::cases::Cases;
-use crate::support::left_pad;
-use crate::support::vectors::{self, is_valid, octets, text};
 
 fn hash(row: &Value) -> Hash {
     match text(row, "hash") {
