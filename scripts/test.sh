@@ -7,7 +7,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
 
 # Steps with a plus run at once: they mostly compile, each into a target folder of its own.
-STEPS=(format lints+build native features+fuzz no_std+docs package dependencies kernels node blackbox npm)
+STEPS=(format lints+build native+npm features+fuzz no_std+docs package dependencies kernels node blackbox)
 CHECKS=(format clippy unit texts)
 BINDINGS=(edgeward-worker edgeward-npm edgeward-cli edgeward-kernels)
 
@@ -102,8 +102,8 @@ step_node() {
   EDGEWARD_CHROMIUM="$(chromium)"
   EDGEWARD_CANAILLE="$(canaille)"
   [[ -n $EDGEWARD_CANAILLE ]] || not_run canaille "there is no python3 with venv that can install it"
-  # Two files at once: each mostly waits.
-  node --test --test-concurrency=2 --test-reporter=spec --test-reporter-destination=stdout \
+  # Three files at once: each mostly waits.
+  node --test --test-concurrency=3 --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$output/tap" 'tests/node/*.test.mjs'
 }
 
