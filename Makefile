@@ -26,7 +26,7 @@ differential: ## compare the RSA kernels with another implementation, and verdic
 simulate: ## random schedules of requests and faults against a model; SEEDS=1000 STEPS=10000, or SEED=7 STEPS=300
 	@SEED="$(SEED)" SEEDS="$(SEEDS)" STEPS="$(STEPS)" scripts/simulate.sh
 
-soak: ## long runs in workerd: users mixed up, floods, faults, memory, refreshes; PART=identity COUNT=1000000, PART=memory MINUTES=30, SEED=1
+soak: ## long runs in workerd: users mixed up, floods, faults, memory, refreshes; PART=identity COUNT=1000000, PART=memory MINUTES=60, SEED=1
 	@PART="$(PART)" MINUTES="$(MINUTES)" COUNT="$(COUNT)" SEED="$(SEED)" scripts/soak.sh
 
 fuzz: ## mutated inputs for each target of fuzz/; SECONDS=60 SEED=1 TARGETS="json token"

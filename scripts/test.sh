@@ -6,8 +6,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
 
-# Steps with a plus run at once: they mostly compile, each into a target folder of its own.
-STEPS=(format lints+build native+npm features+fuzz no_std+docs package dependencies kernels node blackbox)
+# Steps with a plus run at once, those with commas one after another: alone, many leave a processor idle for much of their time.
+STEPS=(format build+lints npm+native node+features,fuzz,no_std,docs,package,kernels dependencies blackbox)
 CHECKS=(format clippy unit texts)
 BINDINGS=(edgeward-worker edgeward-npm edgeward-cli edgeward-kernels)
 
@@ -149,26 +149,33 @@ count_npm() {
   add $(awk '/^[0-9]+ passed, [0-9]+ failed$/ { p = $1; f = $3 } END { print p + 0, f + 0, 0 }' "$1")
 }
 
-# execute STEP: a step is a process of its own, so that its first failing command ends it. Leaves its status and its seconds.
+# execute STEP [COMMAND]: a step is a process of its own, so that its first failing command ends it. Leaves its status and its seconds.
 execute() {
   local step=$1 started=$SECONDS status=0
-  "$0" --step "$step" "$output" 2>&1 | tee "$output/$step" || status=$?
+  "${@:2}" "$0" --step "$step" "$output" 2>&1 | tee "$output/$step" || status=$?
   printf '%d %d\n' "$status" "$((SECONDS - started))" >"$output/$step.end"
 }
 
-# run STEP[+STEP ...]: the output of the first step is seen while it runs, those of the others once it has ended.
+# run STEP[+STEP[,STEP ...] ...]: the output of the first step is seen while it runs, those of the others once all have ended. The others
+# get the processor time that the first leaves: compiling must not delay what watches the clock.
 run() {
-  local steps=() step
-  IFS=+ read -r -a steps <<<"$1"
-  for step in "${steps[@]:1}"; do execute "$step" >/dev/null & done
-  printf '\n== %s ==\n' "${steps[0]}"
-  execute "${steps[0]}"
-  wait
-  for step in "${steps[@]:1}"; do
-    printf '\n== %s ==\n' "$step"
-    cat "$output/$step"
+  local lanes=() lane step first
+  IFS=+ read -r -a lanes <<<"$1"
+  first=${lanes[0]}
+  for lane in "${lanes[@]:1}"; do
+    for step in ${lane//,/ }; do execute "$step" nice; done >/dev/null &
   done
-  for step in "${steps[@]}"; do evaluate "$step"; done
+  printf '\n== %s ==\n' "$first"
+  execute "$first"
+  wait
+  evaluate "$first"
+  for lane in "${lanes[@]:1}"; do
+    for step in ${lane//,/ }; do
+      printf '\n== %s ==\n' "$step"
+      cat "$output/$step"
+      evaluate "$step"
+    done
+  done
 }
 
 evaluate() {
@@ -211,9 +218,9 @@ if [[ ${1:-} == --check ]]; then
   set -- "${CHECKS[@]}"
 fi
 (($#)) || set -- "${STEPS[@]}"
-for step in ${@//+/ }; do
+for step in ${@//[+,]/ }; do
   declare -F "step_$step" >/dev/null || {
-    echo "test: unknown step: $step; the steps are: ${STEPS[*]//+/ }" >&2
+    echo "test: unknown step: $step; the steps are: ${STEPS[*]//[+,]/ }" >&2
     exit 2
   }
 done

@@ -10,8 +10,6 @@
     reason = "test code: a panic is a failure, and a runner prints what it ran"
 )]
 
-#[path = "support/fixed_host.rs"]
-mod fixed_host;
 #[path = "support/verdicts.rs"]
 mod verdicts;
 
@@ -23,8 +21,8 @@ use edgeward::base64url;
 use edgeward::host::{Host, Level, SignatureCheck, SignatureVerdict, Spawn};
 use edgeward::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable};
 use edgeward::jwk::KeyJob;
-use fixed_host::FixedHost;
 use serde_json::Value;
+use support::fixed_host::{self, FixedHost};
 use verdicts::{VerdictFn, verdict_fn};
 
 fn read(name: &str) -> Value {

@@ -63,8 +63,8 @@ async function native({ now, policies, corpus }) {
   const file = join(temporary, "corpus.json");
   // Rust strings have no lone surrogates; TextEncoder replaces them the same way.
   writeFileSync(file, JSON.stringify({ now, policies, corpus: corpus.map(({ policy, token }) => ({ policy, token: token.toWellFormed() })) }));
-  // As the native tests build it: nothing is compiled again.
-  await run("cargo", ["build", "--locked", "--quiet", "--profile", "test", "--workspace", "--all-features", "--example", "verdicts"], { cwd: root });
+  // As the native tests build it: nothing is compiled again. They may be compiling: no time limit.
+  await run("cargo", ["build", "--locked", "--quiet", "--profile", "test", "--workspace", "--all-features", "--example", "verdicts"], { cwd: root, timeout: 0 });
   const program = resolve(root, process.env.CARGO_TARGET_DIR ?? "target", "debug/examples/verdicts");
   return (await run(program, [file], { cwd: root })).trim().split("\n");
 }

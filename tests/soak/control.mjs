@@ -1,16 +1,19 @@
-// The control of the run for memory: a Worker that does what any Worker does which forwards requests, and nothing else.
+// The control of the run for memory: a Worker that only does what every Worker must do which forwards requests. What its process grows by is
+// the runtime's own.
 
 import { Cancelled, Connection } from "./client.mjs";
 
 /** The request header that has the status of the gateway's answer. */
 const STATUS_HEADER = "x-gateway-status";
 
-/** The control, as `source` of `startBareRuntime`. It forwards what the gateway forwards, and calls the origin where that calls the issuer. */
+/**
+ * The control, as `source` of `startBareRuntime`. It forwards what the gateway forwards, answers with the gateway's status, and calls the
+ * origin for each callback. Refreshes and fetches of keys are not repeated. The cookie is as long as one with a session.
+ */
 export const control = (origin) => ({
   main: "control.js",
   modules: { "control.js": { type: "esm", contents: `
 const origin = ${JSON.stringify(origin)};
-const setCookie = (headers) => headers.append("set-cookie", "control=" + "x".repeat(2000) + "; Path=/; Secure; HttpOnly");
 export default {
   async fetch(request) {
     const status = Number(request.headers.get("${STATUS_HEADER}") ?? 404);
@@ -20,15 +23,14 @@ export default {
       return new Response(answer.body, answer);
     }
     if (pathname === "/auth/callback") await (await fetch(origin + "/token", { method: "POST", body: new URLSearchParams({ code: "code" }) })).text();
-    const answer = new Response(status === 302 ? null : "answer", { status });
-    if (status === 302) setCookie(answer.headers);
-    return answer;
+    const cookie = "control=" + "x".repeat(2000) + "; Path=/; Secure; HttpOnly";
+    return new Response(status === 302 ? null : "answer", { status, headers: status === 302 ? { "set-cookie": cookie } : {} });
   },
 };
 ` } },
 });
 
-/** A connection that repeats each request to the control, and waits for both answers. Those of the gateway are the answers. */
+/** A connection that repeats each request to the control, and waits for both. Resolves to the gateway's answer. */
 export class PairedConnection {
   #gateway;
   #control;
@@ -39,24 +41,27 @@ export class PairedConnection {
   }
 
   async request(request, options) {
-    const repeat = (status) => this.#control.request({ ...request, headers: { ...request.headers, [STATUS_HEADER]: status } }, options);
     try {
       const answer = await this.#gateway.request(request, options);
-      await repeat(answer.status).catch(ignoreCancelled);
+      await this.#repeat(request, options, answer.status);
       return answer;
     } catch (error) {
-      ignoreCancelled(error);
-      await repeat(200).catch(ignoreCancelled);
+      if (error instanceof Cancelled) await this.#repeat(request, options, 200);
       throw error;
     }
+  }
+
+  async #repeat(request, options, expected) {
+    const repeated = { ...request, headers: { ...request.headers, [STATUS_HEADER]: expected } };
+    const status = await this.#control.request(repeated, options).then((answer) => answer.status, (error) => {
+      if (!(error instanceof Cancelled)) throw error;
+      return expected;
+    });
+    if (status !== expected) throw new Error(`the control answers ${status} instead of ${expected} to ${request.target}`);
   }
 
   close() {
     this.#gateway.close();
     this.#control.close();
   }
-}
-
-function ignoreCancelled(error) {
-  if (!(error instanceof Cancelled)) throw error;
 }

@@ -23,7 +23,7 @@ const parts = {
   // MINUTES of the flood with unknown key ids; the other blocks take twice as long.
   flood: () => flood({ seed, rounds: Math.ceil((number("MINUTES", 5) * 60_000) / BLOCK_MS), blockMs: BLOCK_MS, mostRatio: 1.3 }),
   schedule: () => schedule({ seed, seconds: number("MINUTES", 30) * 60 }),
-  memory: () => memory({ seed, seconds: number("MINUTES", 30) * 60, rate: number("RATE", 400), progress: (line) => console.error(`soak: memory: ${line}`) }),
+  memory: () => memory({ seed, seconds: number("MINUTES", 60) * 60, rate: number("RATE", 400), progress: (line) => console.error(`soak: memory: ${line}`) }),
   refresh: () => refresh({ sessions: number("COUNT", 1000) }),
 };
 

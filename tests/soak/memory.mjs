@@ -1,6 +1,6 @@
 // Steady mixed traffic for a long time: the memory of the runtime must not grow. Tokens, sessions, logins and logouts are always new, so
-// that every cache of the gateway is filled to its bound and turned over. A second runtime has the same traffic and a Worker that only
-// forwards and answers (control.mjs): what its process grows by is the runtime's own, and the gateway is judged by the rest.
+// that every cache of the gateway is filled to its bound and turned over. A second runtime gets the same requests, for comparison: a Worker
+// that only forwards (control.mjs).
 
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
@@ -14,8 +14,8 @@ import { mean, slope } from "./statistics.mjs";
 import { delay } from "../node/support/http.mjs";
 import { wasmMemories, withMemory } from "../node/support/memory.mjs";
 
-/** The samples before this share of the run are those of caches that fill. */
-const WARM_UP = 1 / 3;
+/** The samples before this share of the run are those of caches that fill, and of allocators that find their size. */
+const WARM_UP = 1 / 2;
 /** The samples are averaged in so many blocks: neighbours resemble each other. */
 const BLOCKS = 20;
 
@@ -25,16 +25,18 @@ const mebibytes = (bytes) => (bytes / 2 ** 20).toFixed(1);
  * @param {object} options
  * @param {number} options.seed
  * @param {number} options.seconds
- * @param {number} [options.rate]   requests in a second; `Infinity` for as many as are answered, with a wider interval
+ * @param {number} [options.rate]   requests in a second, a logout with its login counting as one; `Infinity` for as many as are answered
+ * @param {number} [options.users]
  * @param {boolean} [options.judged] whether a slope is a failure; short runs are all warm-up
  * @param {(line: string) => void} [options.progress] gets a line each minute
  */
 export async function memory({ seed, seconds, rate = 400, users: userCount = 600, judged = true, progress = () => {} }) {
   const site = await startSoakSite({ start: startBareRuntime, worker: { source: await withMemory() } });
-  const other = await startBareRuntime({ source: control(site.origin.url) });
-  site.connect = () => new PairedConnection(site.worker.port, other.port);
   const failures = [];
+  let controlRuntime;
   try {
+    controlRuntime = await startBareRuntime({ source: control(site.origin.url) });
+    site.connect = () => new PairedConnection(site.worker.port, controlRuntime.port);
     site.lean.life = 60;
     const users = Array.from({ length: userCount }, (_, index) => site.user(`user-${index}`));
     await inLanes(site, userCount, 8, (index, connection) => site.logIn(users[index], connection));
@@ -44,11 +46,12 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
     let minutes = 0;
     const sample = async () => {
       const wasm = await wasmMemories(site.worker);
-      const [usage, controlUsage] = [await collect(site.worker.inspectorPort), await collect(other.inspectorPort)];
+      const usage = await collect(site.worker.inspectorPort);
+      const controlUsage = await collect(controlRuntime.inspectorPort);
       if (!usage || !controlUsage) return;
       const taken = {
         at: (Date.now() - began) / 60_000, instances: wasm.length, wasm: wasm.reduce((sum, bytes) => sum + bytes, 0), heap: usage.usedSize,
-        resident: anonymousBytes(site.worker.pid), control: anonymousBytes(other.pid),
+        resident: anonymousBytes(site.worker.pid), control: anonymousBytes(controlRuntime.pid),
       };
       samples.push(taken);
       if (taken.at < minutes + 1) return;
@@ -77,38 +80,35 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
     }
     await traffic;
 
+    if (samples.length < 3) throw new Error("the memory of the runtime could not be read");
     const steady = samples.filter(({ at }) => at >= samples.at(-1).at * WARM_UP);
-    const trend = (of) => {
-      const size = Math.max(1, Math.floor(steady.length / BLOCKS));
-      const blocks = Array.from({ length: Math.floor(steady.length / size) }, (_, index) => steady.slice(index * size, (index + 1) * size));
-      const fit = slope(blocks.map((block) => mean(block.map(({ at }) => at))), blocks.map((block) => mean(block.map(of)) / 1024));
+    const trend = (name) => {
+      if (steady[0][name] === undefined) return null;
+      const count = Math.min(BLOCKS, steady.length);
+      const blocks = Array.from({ length: count }, (_, index) => steady.slice((index * steady.length) / count, ((index + 1) * steady.length) / count));
+      const fit = slope(blocks.map((block) => mean(block.map(({ at }) => at))), blocks.map((block) => mean(block.map((one) => one[name])) / 1024));
       return Object.fromEntries(Object.entries(fit).map(([name, value]) => [name, Number(value.toFixed(2))]));
     };
-    const heap = trend((one) => one.heap);
-    const measured = samples[0].resident !== undefined;
-    const resident = measured ? trend((one) => one.resident) : null;
-    const controlled = measured ? trend((one) => one.control) : null;
-    const excess = measured ? trend((one) => one.resident - one.control) : null;
+    const trends = { heap: trend("heap"), resident: trend("resident"), control: trend("control") };
+    const text = (name) => {
+      const fit = trends[name];
+      return `${mebibytes(mean(steady.map((one) => one[name])))} MiB, ${fit.slope} KiB a minute (${fit.low} to ${fit.high})`;
+    };
     const wasm = { first: samples[0].wasm, steady: steady[0].wasm, last: samples.at(-1).wasm };
     if (judged && wasm.last > wasm.steady) failures.push(`wasm memory grew from ${wasm.steady} to ${wasm.last} bytes after the warm-up`);
     if (samples.at(-1).instances !== 1) failures.push(`${samples.at(-1).instances} wasm instances: one has trapped`);
-    const text = (fit) => `${fit.slope} KiB a minute (${fit.low} to ${fit.high})`;
-    const judge = (name, fit) => {
-      if (judged && fit && fit.low > 0) failures.push(`${name} grows by ${text(fit)}`);
-    };
-    judge("the heap", heap);
-    judge("the memory of the process, less that of the control,", excess);
-    const average = (name) => mebibytes(mean(steady.map((one) => one[name])));
-    const process = measured
-      ? `the process ${average("resident")} MiB, ${text(resident)}; the control ${average("control")} MiB, ${text(controlled)}; the difference ${text(excess)}`
-      : "the memory of a process cannot be read here";
+    for (const name of ["heap", "resident"]) {
+      if (judged && trends[name]?.low > 0) failures.push(`${name} memory grows: ${text(name)}`);
+    }
+    const wasmText = `${mebibytes(wasm.last)} MiB, ${wasm.last > wasm.steady ? "growing" : "the same since the warm-up"}`;
+    const processText = trends.resident ? `the process ${text("resident")}; the control ${text("control")}` : "the memory of a process cannot be read here";
     return {
       seconds: Math.round((Date.now() - began) / 1000), perSecond: Math.round((counts.requests * 1000) / (Date.now() - began)), ...counts,
-      samples: samples.length, wasm, heap, resident, control: controlled, excess, failures,
-      prose: `${counts.requests} requests: wasm memory ${mebibytes(wasm.last)} MiB, ${wasm.last > wasm.steady ? "growing" : "the same since the warm-up"}; heap ${average("heap")} MiB, ${text(heap)}; ${process}`,
+      samples: samples.length, wasm, ...trends, failures,
+      prose: `${counts.requests} requests: wasm memory ${wasmText}; heap ${text("heap")}; ${processText}`,
     };
   } finally {
-    await Promise.all([site.stop(), other.stop()]);
+    await Promise.all([site.stop(), controlRuntime?.stop()]);
   }
 }
 

@@ -15,7 +15,7 @@ import { COMPATIBILITY_DATE } from "../node/support/worker.mjs";
  * Starts it, with what the long runs use of `startWorker`: `source` and `config`.
  *
  * @param {object} options
- * @param {object} options.config  the variable EDGEWARD
+ * @param {object} [options.config]  the variable EDGEWARD
  * @param {{ main: string, modules: Record<string, { type: string, contents: string | Uint8Array }> }} options.source
  */
 export async function startBareRuntime({ config = {}, source }) {
@@ -28,7 +28,11 @@ export async function startBareRuntime({ config = {}, source }) {
   });
   const logs = [];
   for (const [stream, level] of [[child.stdout, "log"], [child.stderr, "error"]]) {
-    createInterface({ input: stream }).on("line", (message) => logs.push({ level, message }));
+    createInterface({ input: stream }).on("line", (message) => {
+      logs.push({ level, message });
+      // The logs of a long run would fill the memory of this process.
+      if (logs.length > 400) logs.splice(0, 200);
+    });
   }
   const url = `http://127.0.0.1:${port}`;
   const runtime = {
@@ -46,7 +50,7 @@ export async function startBareRuntime({ config = {}, source }) {
     },
   };
   while (!(await runtime.fetch("/").catch(() => undefined))) {
-    if (child.exitCode !== null) {
+    if (child.exitCode !== null || child.signalCode !== null) {
       await runtime.stop();
       throw new Error(`the runtime has ended: ${runtime.logText}`);
     }

@@ -1,4 +1,4 @@
-//! Shared by the native tests: keys, a token builder, and a deterministic random generator.
+//! Shared by the native tests and the fuzz drivers: keys, a token builder, and a deterministic random generator.
 
 #![allow(
     missing_docs,
