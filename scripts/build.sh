@@ -4,16 +4,8 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
-TARGET_DIR="${CARGO_TARGET_DIR:-target}"
-MODULES="$TARGET_DIR/modules"
-
-# Panic messages name source files. Without this they would hold the paths of the build machine.
-paths() {
-  local folder
-  cargo fetch --locked >&2
-  for folder in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do printf -- ' --remap-path-prefix=%s=' "$folder"; done
-  printf -- ' --remap-path-prefix=%s/=' "$EDGEWARD_ROOT"
-}
+# What wasm-bindgen makes of the compiled modules.
+MODULES="${CARGO_TARGET_DIR:-target}/modules"
 
 say() { printf 'build: %s\n' "$*" >&2; }
 
@@ -31,17 +23,6 @@ up_to_date() {
     -newer "$1/.built" -print -quit)" ]]
 }
 
-# bindgen CRATE NAME [simd]: compiles a shell and leaves its glue and module in $MODULES/NAME: edgeward.js and edgeward_bg.wasm. With simd,
-# for relaxed SIMD. Each set of flags has a target folder, so that both are compiled at once; what they have in common is compiled once.
-bindgen() {
-  local crate=$1 name=$2 variant=${3:-baseline} target=wasm32-unknown-unknown flags="$WASM_SMALL"
-  local folder="$TARGET_DIR/wasm-$variant"
-  [[ $variant != simd ]] || flags+=" $WASM_RELAXED"
-  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$flags $(paths)" \
-    cargo build --locked --release --package "$crate" --target "$target" --target-dir "$folder"
-  wasm_glue "$folder/$target/release/${crate//-/_}.wasm" edgeward "$MODULES/$name"
-}
-
 # optimize LEVEL FILE. Function names are for debuggers; they would be a tenth of the module. Large functions with one caller stay
 # functions: copied into it, they make the module larger. Twice: further rounds make it hardly smaller.
 optimize() { wasm_optimize "$1" "$2" "$2" "$1" --one-caller-inline-max-function-size=20 --strip-debug --strip-producers; }
@@ -54,7 +35,7 @@ build_worker() {
   fi
   say "the Worker"
   began="$(mktemp)"
-  bindgen edgeward-worker worker simd
+  wasm_bindgen edgeward-worker relaxed edgeward "$out"
   # The exports of classes for streams, which nothing creates.
   wasm_optimize '--remove-exports=intounderlying*' "$out/edgeward_bg.wasm" "$out/edgeward_bg.wasm" \
     '--remove-exports=__wbg_intounderlying*'
@@ -69,10 +50,10 @@ build_worker() {
   report build/index.js build/index_bg.wasm
 }
 
-# npm_module NAME [simd]
+# npm_module VARIANT
 npm_module() {
-  local out="$MODULES/$1"
-  bindgen edgeward-npm "$@"
+  local out="$MODULES/npm-$1"
+  wasm_bindgen edgeward-npm "$1" edgeward "$out"
   # The exports of the glue, and with them the import that they need: some bundlers resolve the imports of a module.
   wasm_optimize '--remove-exports=__*' "$out/edgeward_bg.wasm" "$out/edgeward_bg.wasm"
   optimize -O3 "$out/edgeward_bg.wasm"
@@ -86,10 +67,10 @@ build_npm() {
   fi
   say "the wasm modules of the npm package"
   began="$(mktemp)"
-  together "npm_module npm-baseline" "npm_module npm-simd simd"
+  together "npm_module baseline" "npm_module relaxed"
   rm -rf "$out"
   cp -r "$MODULES/npm-baseline" "$out"
-  cp "$MODULES/npm-simd/edgeward_bg.wasm" "$out/edgeward_simd_bg.wasm"
+  cp "$MODULES/npm-relaxed/edgeward_bg.wasm" "$out/edgeward_simd_bg.wasm"
   mv "$began" "$out/.built"
   report "$out/edgeward.js" "$out/edgeward_bg.wasm" "$out/edgeward_simd_bg.wasm"
 }
@@ -103,7 +84,7 @@ build_cli() {
   fi
   say "the wasm module of the command"
   began="$(mktemp)"
-  bindgen edgeward-cli cli
+  wasm_bindgen edgeward-cli baseline edgeward "$MODULES/cli"
   optimize -Oz "$MODULES/cli/edgeward_bg.wasm"
   rm -rf "$out"
   cp -r "$MODULES/cli" "$out"

@@ -116,7 +116,6 @@ fi
 # Every wasm module, whether it ships, is tested or is measured, is built with these flags.
 # WASM_SMALL: small to download and to compile; at the default, half of the functions are copied into their callers.
 # WASM_RELAXED: for engines with relaxed SIMD, such as workerd: the fused multiply-add kernel of rsa/.
-# shellcheck disable=SC2034
 WASM_SMALL="-C llvm-args=-inline-threshold=5" WASM_RELAXED="-C target-feature=+simd128,+relaxed-simd"
 
 # together COMMAND ...: runs commands at once, and fails if one does: most of a build of a wasm module keeps one processor busy.
@@ -134,8 +133,35 @@ together() (
   return "$failed"
 )
 
-# wasm_glue MODULE NAME FOLDER: leaves FOLDER/NAME.js, the glue of wasm-bindgen, and FOLDER/NAME_bg.wasm.
-wasm_glue() { "$GLUE_BIN" "$1" "$2" "$3"; }
+# Panic messages name source files. Without this they would hold the paths of the build machine.
+wasm_paths() {
+  local folder
+  cargo fetch --locked >&2 || return
+  for folder in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do printf -- ' --remap-path-prefix=%s=' "$folder"; done
+  printf -- ' --remap-path-prefix=%s/=' "$EDGEWARD_ROOT"
+}
+
+# wasm_build CRATE VARIANT: compiles the library of a crate, `baseline` or `relaxed`, and prints the file of the module. Each variant has a
+# target folder, so that both are compiled at once, and what crates have in common is compiled once.
+wasm_build() {
+  local crate=$1 variant=$2 target=wasm32-unknown-unknown flags="$WASM_SMALL" paths
+  local folder="${CARGO_TARGET_DIR:-target}/wasm-$variant"
+  [[ $variant != relaxed ]] || flags+=" $WASM_RELAXED"
+  paths="$(wasm_paths)" || return
+  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="$flags $paths" \
+    cargo build --locked --release --package "$crate" --lib --target "$target" --target-dir "$folder" >&2 || return
+  printf '%s' "$folder/$target/release/${crate//-/_}.wasm"
+}
+
+# wasm_glue MODULE NAME FOLDER: leaves FOLDER/NAME.js, the glue of wasm-bindgen, and FOLDER/NAME_bg.wasm, and nothing else.
+wasm_glue() { rm -rf "$3" && "$GLUE_BIN" "$1" "$2" "$3"; }
+
+# wasm_bindgen CRATE VARIANT NAME FOLDER: compiles a crate, and makes the glue of its module.
+wasm_bindgen() {
+  local module
+  module="$(wasm_build "$1" "$2")" || return
+  wasm_glue "$module" "$3" "$4"
+}
 
 # wasm_optimize LEVEL MODULE OUTPUT [OPTION ...], with the features that rustc emits by default, and SIMD.
 wasm_optimize() {

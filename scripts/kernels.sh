@@ -5,6 +5,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 cd "$EDGEWARD_ROOT"
 
+export CARGO_TERM_QUIET=true
 folder="${CARGO_TARGET_DIR:-target}/kernels"
 mkdir -p "$folder"
 folder="$(cd "$folder" && pwd)"
@@ -14,19 +15,16 @@ flags="--cfg edgeward_emulate_fma"
 if [[ $(uname -m) == x86_64 ]] && grep -qw fma /proc/cpuinfo 2>/dev/null; then flags+=" -C target-feature=+fma"; fi
 differential() {
   RUSTFLAGS="$flags" \
-    cargo build --quiet --locked --release --package edgeward-kernels --bin differential --target-dir "$folder/native"
+    cargo build --locked --release --package edgeward-kernels --bin differential --target-dir "$folder/native"
   cp "$folder/native/release/differential" "$folder/differential"
 }
 
-# module NAME RUSTFLAGS
+# module VARIANT
 module() {
-  local target=wasm32-unknown-unknown
-  CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS="${*:2}" \
-    cargo build --quiet --locked --release --package edgeward-kernels --lib --target "$target" --target-dir "$folder/$1"
-  wasm_glue "$folder/$1/$target/release/edgeward_kernels.wasm" kernels "$folder/$1/out"
-  wasm_optimize -O3 "$folder/$1/out/kernels_bg.wasm" "$folder/$1.wasm" --strip-debug --strip-producers
+  wasm_bindgen edgeward-kernels "$1" kernels "$folder/$1"
+  wasm_optimize -O3 "$folder/$1/kernels_bg.wasm" "$folder/$1.wasm" --strip-debug --strip-producers
 }
 
-together differential "module baseline $WASM_SMALL" "module relaxed $WASM_SMALL $WASM_RELAXED"
+together differential "module baseline" "module relaxed"
 
 printf '%s\n' "$folder"

@@ -44,7 +44,8 @@ step_texts() { node --test --test-reporter=spec tests/node/docs.test.mjs tests/n
 
 # The tests of refusals once more, in a package that depends on the core and turns on every feature of serde_json.
 step_features() {
-  cargo test --locked --manifest-path tests/features/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}/features" --no-fail-fast
+  # In the folder of the native tests: what is the same is not compiled again.
+  cargo test --locked --manifest-path tests/features/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}" --no-fail-fast
 }
 
 # A short run of each fuzz driver, seeds and former findings first. The number of executions is fixed: it finds the same everywhere.
@@ -52,7 +53,7 @@ step_fuzz() { scripts/fuzz.sh 10000x; }
 
 # The core must build for a target without std, with the fewest and with all features.
 step_no_std() {
-  local core=(--package edgeward --target thumbv7em-none-eabi --target-dir "${CARGO_TARGET_DIR:-target}/no_std")
+  local core=(--package edgeward --target thumbv7em-none-eabi)
   cargo build --locked "${core[@]}" --no-default-features
   cargo build --locked "${core[@]}" --all-features
 }
@@ -152,23 +153,24 @@ count_npm() {
 # execute STEP [COMMAND]: a step is a process of its own, so that its first failing command ends it. Leaves its status and its seconds.
 execute() {
   local step=$1 started=$SECONDS status=0
-  "${@:2}" "$0" --step "$step" "$output" 2>&1 | tee "$output/$step" || status=$?
+  "${@:2}" "$EDGEWARD_ROOT/scripts/test.sh" --step "$step" "$output" 2>&1 | tee "$output/$step" || status=$?
   printf '%d %d\n' "$status" "$((SECONDS - started))" >"$output/$step.end"
 }
 
-# run STEP[+STEP[,STEP ...] ...]: the output of the first step is seen while it runs, those of the others once all have ended. The others
-# get the processor time that the first leaves: compiling must not delay what watches the clock.
+# run STEP[,STEP ...][+STEP[,STEP ...] ...]: the output of the first steps is seen while they run, those of the others once all have ended.
+# The others get the processor time that the first leave: compiling must not delay what watches the clock.
 run() {
-  local lanes=() lane step first
+  local lanes=() lane step
   IFS=+ read -r -a lanes <<<"$1"
-  first=${lanes[0]}
   for lane in "${lanes[@]:1}"; do
     for step in ${lane//,/ }; do execute "$step" nice; done >/dev/null &
   done
-  printf '\n== %s ==\n' "$first"
-  execute "$first"
+  for step in ${lanes[0]//,/ }; do
+    printf '\n== %s ==\n' "$step"
+    execute "$step"
+  done
   wait
-  evaluate "$first"
+  for step in ${lanes[0]//,/ }; do evaluate "$step"; done
   for lane in "${lanes[@]:1}"; do
     for step in ${lane//,/ }; do
       printf '\n== %s ==\n' "$step"
@@ -212,6 +214,8 @@ if [[ ${1:-} == --step ]]; then
   exit
 fi
 
+# Steps in the background ignore an interrupt from the terminal.
+trap 'trap - INT TERM; kill -TERM 0' INT TERM
 tools=test
 if [[ ${1:-} == --check ]]; then
   tools=check

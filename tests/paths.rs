@@ -194,17 +194,18 @@ impl Route {
         (self.auth, self.scope, self.method)
     }
 
-    /// `empty` says whether parameters may be empty: inner ones, and a last one after a trailing slash.
-    fn matches(&self, path: &[String], transformations: u8, empty: [bool; 2]) -> bool {
+    /// `literals` are the segments of this route, transformed. `empty` says whether parameters may be empty: inner ones, and a last one
+    /// after a trailing slash.
+    fn matches(&self, literals: &Segments, path: &[Segment<'_>], empty: [bool; 2]) -> bool {
         let enough = if self.has_rest { path.len() >= self.segments.len() } else { path.len() == self.segments.len() };
-        enough
-            && (0..).zip(self.segments.iter().zip(path)).all(|(at, (segment, actual))| match segment.as_str() {
-                "{}" => !actual.is_empty() || empty[usize::from(at + 1 == path.len())],
-                literal => {
-                    transformed(literal, transformations) == transformed(actual, transformations)
-                        || is_conventional_encoding(actual, literal)
-                }
-            })
+        let same = |at: usize| {
+            let Segment { text, compared } = &path[at];
+            match self.segments[at].as_str() {
+                "{}" => !text.is_empty() || empty[usize::from(at + 1 == path.len())],
+                literal => literals[at] == *compared || is_conventional_encoding(text, literal),
+            }
+        };
+        enough && (0..self.segments.len()).all(same)
     }
 
     fn kind(&self) -> u8 {
@@ -229,9 +230,24 @@ fn is_conventional_encoding(text: &str, literal: &str) -> bool {
     text.contains('%') && no_plain_escapes && bytes(text, false) == literal.as_bytes() && !literal.is_empty()
 }
 
-/// The routes that a server with these transformations may take for the path: the most specific ones.
-fn met<'r>(routes: &'r [Route], path: &[String], transformations: u8, empty: [bool; 2]) -> Vec<&'r Route> {
-    let all: Vec<&Route> = routes.iter().filter(|route| route.matches(path, transformations, empty)).collect();
+/// A segment of a path, and what a server with some transformations compares.
+struct Segment<'p> {
+    text: &'p str,
+    compared: String,
+}
+
+/// The segments of each route as servers compare them, for each of the transformations.
+fn literals(routes: &[Route]) -> Vec<Vec<Segments>> {
+    let of = |transformations| {
+        routes.iter().map(|route| each(&route.segments, |segment| transformed(segment, transformations))).collect()
+    };
+    (0..16).map(of).collect()
+}
+
+/// The routes that a server may take for the path: the most specific ones.
+fn met<'r>(routes: &'r [Route], literals: &[Segments], path: &[Segment<'_>], empty: [bool; 2]) -> Vec<&'r Route> {
+    let matching = routes.iter().zip(literals).filter(|(route, literals)| route.matches(literals, path, empty));
+    let all: Vec<&Route> = matching.map(|(route, _)| route).collect();
     all.iter().copied().filter(|route| !all.iter().any(|other| other.beats(route))).collect()
 }
 
@@ -243,7 +259,8 @@ struct Interpretations<'r> {
     is_sound: bool,
 }
 
-fn interpretations<'r>(routes: &'r [Route], path: &str) -> Interpretations<'r> {
+/// `literals` are those of the routes, for each of the transformations.
+fn interpretations<'r>(routes: &'r [Route], literals: &[Vec<Segments>], path: &str) -> Interpretations<'r> {
     let readings = readings(path);
     let mut interpretations = Interpretations { policies: BTreeSet::new(), readings: readings.len(), is_sound: true };
     for reading in readings {
@@ -256,13 +273,15 @@ fn interpretations<'r>(routes: &'r [Route], path: &str) -> Interpretations<'r> {
             interpretations.is_sound &= !segment.chars().any(char::is_control);
         }
         let is_closed = reading.last().unwrap().is_empty();
-        let open = if is_closed { &reading[..reading.len() - 1] } else { &reading[..] };
-        for transformations in 0..16 {
+        for (transformations, literals) in (0..).zip(literals) {
+            let segment = |text| Segment { text, compared: transformed(text, transformations) };
+            let segments: Vec<Segment<'_>> = reading.iter().map(|text| segment(text)).collect();
+            let open = &segments[..segments.len() - usize::from(is_closed)];
             for empty_parameters in [false, true] {
-                let mut found = met(routes, open, transformations, [empty_parameters, false]);
-                if is_closed && reading.len() > 1 {
+                let mut found = met(routes, literals, open, [empty_parameters, false]);
+                if is_closed && segments.len() > 1 {
                     for empty_end in [false, true] {
-                        let closed = met(routes, &reading, transformations, [empty_parameters, empty_end]);
+                        let closed = met(routes, literals, &segments, [empty_parameters, empty_end]);
                         found = stricter(found, closed);
                     }
                 }
@@ -459,10 +478,11 @@ fn no_protected_path_is_reached_through_a_public_route_and_unambiguous_paths_arr
         // Several routes of one pattern are one policy to the gateway; here each route is one.
         let shapes: BTreeSet<_> = routes.iter().map(|route| (&route.segments, route.has_rest)).collect();
         let Some(gateway) = gateway(&routes).filter(|_| shapes.len() == routes.len()) else { continue };
+        let literals = literals(&routes);
         for _ in 0..20 {
             let path = random_path(&mut rng, &routes);
             let outcome = ask(&gateway, &path);
-            let interpretations = interpretations(&routes, &path);
+            let interpretations = interpretations(&routes, &literals, &path);
             let context =
                 format!("{path} with {:?}", routes.iter().map(|r| (r.text(), r.policy())).collect::<Vec<_>>());
             pairs += 1;

@@ -80,3 +80,11 @@ test("every native test is in the manifest of tests/, and so is run", () => {
   assert.ok(files.length > 20);
   assert.deepEqual(listed.sort(), files.sort());
 });
+
+test("tests/features has the dependencies of the project in the same versions", () => {
+  const packages = (lock) => [...readFileSync(join(root, lock), "utf8").matchAll(/^name = "(.+)"\nversion = "(.+)"$/gm)].map(([, name, version]) => ({ name, version }));
+  const own = packages("Cargo.lock");
+  const shared = packages("tests/features/Cargo.lock").filter(({ name }) => own.some((one) => one.name === name));
+  assert.ok(shared.length > 40, `${shared.length}`);
+  for (const { name, version } of shared) assert.ok(own.some((one) => one.name === name && one.version === version), `${name} ${version}`);
+});

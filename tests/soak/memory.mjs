@@ -82,6 +82,7 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
 
     if (samples.length < 3) throw new Error("the memory of the runtime could not be read");
     const steady = samples.filter(({ at }) => at >= samples.at(-1).at * WARM_UP);
+    if (judged && steady.length < BLOCKS) failures.push(`${samples.length} samples are too few for a slope`);
     const trend = (name) => {
       if (steady[0][name] === undefined) return null;
       const count = Math.min(BLOCKS, steady.length);

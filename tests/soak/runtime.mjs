@@ -28,11 +28,7 @@ export async function startBareRuntime({ config = {}, source }) {
   });
   const logs = [];
   for (const [stream, level] of [[child.stdout, "log"], [child.stderr, "error"]]) {
-    createInterface({ input: stream }).on("line", (message) => {
-      logs.push({ level, message });
-      // The logs of a long run would fill the memory of this process.
-      if (logs.length > 400) logs.splice(0, 200);
-    });
+    createInterface({ input: stream }).on("line", (message) => logs.push({ level, message }));
   }
   const url = `http://127.0.0.1:${port}`;
   const runtime = {
