@@ -140,6 +140,7 @@ fn shown(text: &str) -> String {
 fn transformed(text: &str, transformations: u8) -> String {
     let mut text = text.to_string();
     for _ in 0..4 {
+        let before = text.clone();
         if transformations & 1 != 0 {
             text = text.to_uppercase().to_lowercase();
         }
@@ -154,6 +155,9 @@ fn transformed(text: &str, transformations: u8) -> String {
             if !trimmed.is_empty() {
                 text = trimmed.to_string();
             }
+        }
+        if text == before {
+            break;
         }
     }
     text
