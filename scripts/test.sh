@@ -27,10 +27,11 @@ step_clippy() { cargo clippy --locked --workspace --all-targets --all-features -
 
 step_lints() {
   step_clippy
-  # The shells are wasm32 code, part of which the host does not compile. One by one: only one of them has the standard library.
-  local binding
+  # The shells are wasm32 code, part of which the host does not compile. One by one: only one of them has the standard library. With
+  # the profile and the folder of their builds, which have compiled the macros.
+  local binding folder="${CARGO_TARGET_DIR:-target}/wasm-relaxed"
   for binding in "${BINDINGS[@]}"; do
-    cargo clippy --locked --package "$binding" --lib --target wasm32-unknown-unknown -- --deny warnings
+    cargo clippy --locked --release --package "$binding" --lib --target wasm32-unknown-unknown --target-dir "$folder" -- --deny warnings
   done
 }
 

@@ -52,15 +52,16 @@ rust_components() {
 }
 
 # rust_tool NAME VERSION BINARY WHY SOURCE: builds a tool with its own lock file, once per user and version. SOURCE: as `cargo install` takes it.
+# Without optimization: these tools run for a second or two, and are compiled in a third of the time.
 rust_tool() {
   local name=$1 version=$2 binary=$3 why=$4 root target quiet=()
   [[ -x $binary ]] && return
   root="$(rust_tool_root "$name" "$version")"
   target="$EDGEWARD_CACHE/target/$name-$version"
-  say "building $name $version ($why); this takes some minutes, once; it is stored in $root"
+  say "building $name $version ($why); this takes a minute or two, once; it is stored in $root"
   # The target folder stays until the tool is installed: an interrupted build resumes.
   [[ -t 2 ]] || quiet=(--quiet) # a terminal shows progress; a log needs no list of 300 crates
-  CARGO_TARGET_DIR="$target" retry cargo install --locked ${quiet[@]+"${quiet[@]}"} --root "$root" "${@:5}" ||
+  CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR="$target" retry cargo install --debug --locked ${quiet[@]+"${quiet[@]}"} --root "$root" "${@:5}" ||
     fail "$name $version could not be built"
   rm -rf "$target"
 }
