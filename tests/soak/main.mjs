@@ -27,6 +27,9 @@ const parts = {
   refresh: () => refresh({ sessions: number("COUNT", 1000) }),
 };
 
+// An exit ends the runtimes, too; of itself, a signal would leave them.
+process.once("SIGTERM", () => process.exit(143));
+
 const chosen = process.env.PART ? process.env.PART.split(/[ ,]+/) : Object.keys(parts);
 for (const part of chosen) {
   if (!Object.hasOwn(parts, part)) {

@@ -26,6 +26,8 @@ export async function startBareRuntime({ config = {}, source }) {
   const child = spawn(workerd.default, ["serve", "config.capnp", `--inspector-addr=127.0.0.1:${inspectorPort}`], {
     cwd: folder, env: { ...process.env, EDGEWARD: JSON.stringify(config) }, stdio: ["ignore", "pipe", "pipe"],
   });
+  const kill = () => child.kill();
+  process.once("exit", kill);
   const logs = [];
   for (const [stream, level] of [[child.stdout, "log"], [child.stderr, "error"]]) {
     createInterface({ input: stream }).on("line", (message) => logs.push({ level, message }));
@@ -38,8 +40,9 @@ export async function startBareRuntime({ config = {}, source }) {
     },
     fetch: (path, init) => fetch(url + path, { redirect: "manual", ...init }),
     async stop() {
+      process.off("exit", kill);
       if (child.exitCode === null && child.signalCode === null) {
-        child.kill();
+        kill();
         await once(child, "exit");
       }
       await rm(folder, { recursive: true });
