@@ -8,7 +8,8 @@ import { identity } from "../soak/identity.mjs";
 import { memory } from "../soak/memory.mjs";
 import { refresh } from "../soak/refresh.mjs";
 import { schedule } from "../soak/schedule.mjs";
-import { slope } from "../soak/statistics.mjs";
+import { random } from "../soak/random.mjs";
+import { drift, slope } from "../soak/statistics.mjs";
 
 /** One after another: they share a processor. */
 async function holds(t, part) {
@@ -49,4 +50,18 @@ test("the slope of a line is told from that of noise", () => {
   assert.ok(flat.low < 0 && flat.high > 0, JSON.stringify(flat));
   const rising = slope(times, times.map((at) => at / 10 + noise(at)));
   assert.ok(rising.low > 0 && Math.abs(rising.slope - 0.1) < 0.05, JSON.stringify(rising));
+});
+
+test("the drift of what moves in steps is told from the steps, and a line is not", () => {
+  const times = Array.from({ length: 20 }, (_, at) => at);
+  const rng = random(1, 0);
+  // In KiB, about as a process does it: a step up or down now and then, and some noise.
+  const steps = () => {
+    let level = 0;
+    return times.map(() => (level += rng.chance(10) ? rng.below(1400) - 700 : 0) + rng.below(200));
+  };
+  const grows = (estimate, leak) => Array.from({ length: 500 }, () => estimate(times, steps().map((value, at) => value + leak * at)).low > 0).filter(Boolean).length;
+  assert.ok(grows(drift, 0) <= 25, "at most one in twenty of the runs without a leak is a failure");
+  assert.ok(grows(slope, 0) > 50, "which a line would be far more often");
+  assert.ok(grows(drift, 200) > 450, "a leak is found");
 });

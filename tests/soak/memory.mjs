@@ -10,7 +10,7 @@ import { control, PairedConnection } from "./control.mjs";
 import { random } from "./random.mjs";
 import { startBareRuntime } from "./runtime.mjs";
 import { COOKIE, HOST, inLanes, NAVIGATION, startSoakSite } from "./site.mjs";
-import { mean, slope } from "./statistics.mjs";
+import { drift, mean, slope } from "./statistics.mjs";
 import { delay } from "../node/support/http.mjs";
 import { wasmMemories, withMemory } from "../node/support/memory.mjs";
 
@@ -83,14 +83,14 @@ export async function memory({ seed, seconds, rate = 400, users: userCount = 600
     if (samples.length < 3) throw new Error("the memory of the runtime could not be read");
     const steady = samples.filter(({ at }) => at >= samples.at(-1).at * WARM_UP);
     if (judged && steady.length < BLOCKS) failures.push(`${samples.length} samples are too few for a slope`);
-    const trend = (name) => {
+    const trend = (name, estimate) => {
       if (steady[0][name] === undefined) return null;
       const count = Math.min(BLOCKS, steady.length);
       const blocks = Array.from({ length: count }, (_, index) => steady.slice((index * steady.length) / count, ((index + 1) * steady.length) / count));
-      const fit = slope(blocks.map((block) => mean(block.map(({ at }) => at))), blocks.map((block) => mean(block.map((one) => one[name])) / 1024));
+      const fit = estimate(blocks.map((block) => mean(block.map(({ at }) => at))), blocks.map((block) => mean(block.map((one) => one[name])) / 1024));
       return Object.fromEntries(Object.entries(fit).map(([name, value]) => [name, Number(value.toFixed(2))]));
     };
-    const trends = { heap: trend("heap"), resident: trend("resident"), control: trend("control") };
+    const trends = { heap: trend("heap", slope), resident: trend("resident", drift), control: trend("control", drift) };
     const text = (name) => {
       const fit = trends[name];
       return `${mebibytes(mean(steady.map((one) => one[name])))} MiB, ${fit.slope} KiB a minute (${fit.low} to ${fit.high})`;

@@ -26,7 +26,8 @@ export async function startBareRuntime({ config = {}, source }) {
   const child = spawn(workerd.default, ["serve", "config.capnp", `--inspector-addr=127.0.0.1:${inspectorPort}`], {
     cwd: folder, env: { ...process.env, EDGEWARD: JSON.stringify(config) }, stdio: ["ignore", "pipe", "pipe"],
   });
-  const kill = () => child.kill();
+  // At once: of itself, workerd waits for what it still does.
+  const kill = () => child.kill("SIGKILL");
   process.once("exit", kill);
   const logs = [];
   for (const [stream, level] of [[child.stdout, "log"], [child.stderr, "error"]]) {

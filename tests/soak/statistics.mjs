@@ -36,6 +36,19 @@ export function slope(times, values) {
   return { slope, low: slope - half, high: slope + half, correlation };
 }
 
+/**
+ * The mean slope of `values`, with the 95 % interval of the mean of their differences. For what moves in steps and stays there, as an allocator
+ * which takes memory from the system: a line through steps without any trend has a slope that differs from zero far more often than its
+ * interval says.
+ */
+export function drift(times, values) {
+  const slopes = values.slice(1).map((value, at) => (value - values[at]) / (times[at + 1] - times[at]));
+  const slope = mean(slopes);
+  const squares = slopes.reduce((sum, one) => sum + (one - slope) ** 2, 0);
+  const half = studentT(slopes.length - 1) * Math.sqrt(squares / (slopes.length - 1) / slopes.length);
+  return { slope, low: slope - half, high: slope + half };
+}
+
 /** The 97.5 % quantile of Student's distribution (Cornish and Fisher's expansion). */
 function studentT(freedom) {
   const z = 1.959964;
