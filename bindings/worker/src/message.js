@@ -27,6 +27,17 @@ export const header = (request, name) =>
 const certificate = (stated) =>
   stated && [stated.certPresented, stated.certRevoked, stated.certVerified, stated.certFingerprintSHA256].join("\n");
 
+/**
+ * Writes a header as readHead does: a long one, such as a cookie with a session, takes a third of the time that the glue needs for a string.
+ * Returns the number of bytes written, -1 if there is no such header, or -2 if it does not fit.
+ */
+export function readHeader(request, name, into) {
+  const value = header(request, name);
+  if (value === undefined) return -1;
+  const { read, written } = encoder.encodeInto(value, into);
+  return read === value.length ? written : -2;
+}
+
 export const headerNames = (request) => [...request.headers.keys()].join("\n");
 
 // Cloudflare caches some responses by the path's extension alone; a private one must not be shared. Negative values prevent storing, as

@@ -18,7 +18,29 @@ extern "C" {
     /// The same for a head that is larger than the buffer.
     #[wasm_bindgen(js_name = headOf)]
     fn head_of(request: &JsValue) -> String;
-    fn header(request: &JsValue, name: &str) -> Option<String>;
+    /// Reads a header into the buffer: its length, or a negative number.
+    #[wasm_bindgen(js_name = readHeader)]
+    fn read_header(request: &JsValue, name: &str, into: &mut [u8]) -> i32;
+    /// The same for a header that is larger than the buffer.
+    #[wasm_bindgen(js_name = header)]
+    fn long_header(request: &JsValue, name: &str) -> Option<String>;
+}
+
+/// What `readHeader` returns if there is no such header.
+const ABSENT: i32 = -1;
+
+fn header(request: &JsValue, name: &str) -> Option<String> {
+    BUFFER.with_borrow_mut(|buffer| {
+        let written = read_header(request, name, buffer);
+        if written == ABSENT {
+            return None;
+        }
+        let value = usize::try_from(written).ok().and_then(|written| buffer.get(..written));
+        match value.and_then(|value| str::from_utf8(value).ok()) {
+            Some(value) => Some(value.into()),
+            None => long_header(request, name),
+        }
+    })
 }
 
 thread_local! {
