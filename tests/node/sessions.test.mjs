@@ -263,3 +263,18 @@ describe("the log", () => {
     reset();
   });
 });
+
+test("a session is found in a cookie header of any length, in front of other cookies and behind them", async () => {
+  const browser = await site.loggedIn("alice", "/login");
+  const session = browser.cookieHeader();
+  // The Worker reads headers of up to some 24 KB at once.
+  for (const length of [10, 23_000, 24_600, 25_000, 40_000]) {
+    for (const other of ["x", "é"]) {
+      const filler = `other=${other.repeat(length)}`;
+      for (const cookie of [`${filler}; ${session}`, `${session}; ${filler}`]) {
+        const { status, text } = await browser.send("/me", { headers: { ...API, cookie } });
+        assert.equal(status, 200, `${other} ${length}: ${text.slice(0, 200)}`);
+      }
+    }
+  }
+});
