@@ -6,9 +6,9 @@ import { test } from "node:test";
 import { flood } from "../soak/flood.mjs";
 import { identity } from "../soak/identity.mjs";
 import { memory } from "../soak/memory.mjs";
+import { random } from "../soak/random.mjs";
 import { refresh } from "../soak/refresh.mjs";
 import { schedule } from "../soak/schedule.mjs";
-import { random } from "../soak/random.mjs";
 import { drift, slope } from "../soak/statistics.mjs";
 
 /** One after another: they share a processor. */

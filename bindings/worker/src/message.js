@@ -2,15 +2,17 @@
 
 const encoder = new TextEncoder();
 
+/** Writes a text and returns the number of its bytes, or -2 if they do not fit. */
+function write(text, into) {
+  const { read, written } = encoder.encodeInto(text, into);
+  return read === text.length ? written : -2;
+}
+
 /**
  * Writes the parts that most decisions depend on: method, URL, and `Authorization` if present, one per line. None of them can
- * contain a line break. Returns the number of bytes written, or 0 if they do not fit.
+ * contain a line break.
  */
-export function readHead(request, into) {
-  const text = headOf(request);
-  const { read, written } = encoder.encodeInto(text, into);
-  return read === text.length ? written : 0;
-}
+export const readHead = (request, into) => write(headOf(request), into);
 
 export function headOf({ method, url, headers }) {
   const authorization = headers.get("authorization");
@@ -28,14 +30,12 @@ const certificate = (stated) =>
   stated && [stated.certPresented, stated.certRevoked, stated.certVerified, stated.certFingerprintSHA256].join("\n");
 
 /**
- * Writes a header as readHead does: a long one, such as a cookie with a session, takes a third of the time that the glue needs for a string.
- * Returns the number of bytes written, -1 if there is no such header, or -2 if it does not fit.
+ * Writes a header, or returns -1 if there is none. A long one, such as a cookie with a session, takes a third of the time that the glue
+ * needs for a string.
  */
 export function readHeader(request, name, into) {
   const value = header(request, name);
-  if (value === undefined) return -1;
-  const { read, written } = encoder.encodeInto(value, into);
-  return read === value.length ? written : -2;
+  return value === undefined ? -1 : write(value, into);
 }
 
 export const headerNames = (request) => [...request.headers.keys()].join("\n");

@@ -14,11 +14,11 @@ use crate::host;
 extern "C" {
     /// Reads method, URL and `Authorization` in one call.
     #[wasm_bindgen(js_name = readHead)]
-    fn read_head(request: &JsValue, into: &mut [u8]) -> usize;
+    fn read_head(request: &JsValue, into: &mut [u8]) -> i32;
     /// The same for a head that is larger than the buffer.
     #[wasm_bindgen(js_name = headOf)]
     fn head_of(request: &JsValue) -> String;
-    /// Reads a header into the buffer: its length, or a negative number.
+    /// Reads a header.
     #[wasm_bindgen(js_name = readHeader)]
     fn read_header(request: &JsValue, name: &str, into: &mut [u8]) -> i32;
     /// The same for a header that is larger than the buffer.
@@ -30,17 +30,16 @@ extern "C" {
 const ABSENT: i32 = -1;
 
 fn header(request: &JsValue, name: &str) -> Option<String> {
-    BUFFER.with_borrow_mut(|buffer| {
-        let written = read_header(request, name, buffer);
-        if written == ABSENT {
-            return None;
-        }
-        let value = usize::try_from(written).ok().and_then(|written| buffer.get(..written));
-        match value.and_then(|value| str::from_utf8(value).ok()) {
-            Some(value) => Some(value.into()),
-            None => long_header(request, name),
-        }
+    BUFFER.with_borrow_mut(|buffer| match read_header(request, name, buffer) {
+        ABSENT => None,
+        length => written(buffer, length).map(String::from).or_else(|| long_header(request, name)),
     })
+}
+
+/// Returns what was written into the buffer; `None` for the negative length of a text that does not fit.
+fn written(buffer: &[u8], length: i32) -> Option<&str> {
+    let text = buffer.get(..usize::try_from(length).ok()?)?;
+    str::from_utf8(text).ok()
 }
 
 thread_local! {
@@ -62,11 +61,8 @@ const REQUEST_ID: &str = "cf-ray";
 impl Inbound {
     pub(crate) fn new(raw: JsValue) -> Self {
         let [method, url, authorization] = BUFFER.with_borrow_mut(|buffer| {
-            let written = read_head(&raw, buffer);
-            match buffer.get(..written).and_then(|head| str::from_utf8(head).ok()).filter(|head| !head.is_empty()) {
-                Some(head) => lines(head),
-                None => lines(&head_of(&raw)),
-            }
+            let length = read_head(&raw, buffer);
+            written(buffer, length).map_or_else(|| lines(&head_of(&raw)), lines)
         });
         let (method, url) = (method.unwrap_or_default(), url.unwrap_or_default());
         Self { raw, method, url, authorization, id: OnceCell::new() }
