@@ -98,13 +98,13 @@ impl RequestPath {
         if inner.contains('\\') {
             return Err(InvalidPath::Backslash);
         }
-        if inner.chars().any(char::is_control) {
+        if inner.bytes().any(|byte| byte == JOINT as u8) {
             return Err(InvalidPath::Control);
         }
         if !percent::is_well_formed(inner) {
             return Err(InvalidPath::Encoding);
         }
-        let first = Reading(inner.split('/').collect::<Vec<_>>().join(JOINT.encode_utf8(&mut [0; 4])));
+        let first = Reading(joined(inner.split('/')));
         let mut readings = Readings { found: Vec::new(), bytes: 0 };
         readings.add(first)?;
         let mut main = 0;
@@ -190,7 +190,7 @@ impl Reading {
     }
 
     fn check(&self) -> Result<(), InvalidPath> {
-        if self.0.chars().any(|c| c.is_control() && c != JOINT) {
+        if has_control_character(&self.0) {
             return Err(InvalidPath::Control);
         }
         for segment in self.segments() {
@@ -199,7 +199,7 @@ impl Reading {
                 "." | ".." => return Err(InvalidPath::DotSegment),
                 "" if !segment.is_empty() => return Err(InvalidPath::BlankSegment),
                 // What remains of dots and blanks depends on how often a server trims; it may be two dots.
-                rest if rest.contains(is_blank) && rest.chars().all(|c| c == '.' || is_blank(c)) => {
+                rest if rest.chars().all(|c| c == '.' || is_blank(c)) && rest.contains(is_blank) => {
                     return Err(InvalidPath::DotSegment);
                 }
                 _ => {}
@@ -232,8 +232,7 @@ impl Reading {
     /// Returns the other readings that are one step away.
     fn others(&self, unicode: Unicode) -> impl Iterator<Item = Self> {
         let text = self.0.as_str();
-        let replaced =
-            |character: char| text.contains(character).then(|| text.replace(character, JOINT.encode_utf8(&mut [0; 4])));
+        let replaced = |character: char| text.contains(character).then(|| joined(text.split(character)));
         let non_ascii = Some(text).filter(|text| !text.is_ascii());
         [
             replaced('/'),
@@ -263,20 +262,32 @@ fn cut_at(text: &str, end: char) -> Option<String> {
 }
 
 fn without_parameters(text: &str) -> String {
-    let mut is_parameter = false;
-    let is_kept = |character: &char| {
-        is_parameter = *character != JOINT && (is_parameter || *character == ';');
-        !is_parameter
-    };
-    text.chars().filter(is_kept).collect()
+    joined(text.split(JOINT).map(|segment| segment.split_once(';').map_or(segment, |(name, _)| name)))
 }
 
 /// Removes empty segments, except the last; returns `None` if there are none.
 fn with_merged_slashes(text: &str) -> Option<String> {
-    let mut before = JOINT;
-    let is_kept = |character: &char| !(core::mem::replace(&mut before, *character) == JOINT && *character == JOINT);
-    let merged: String = text.chars().filter(is_kept).collect();
+    let (before, last) = text.rsplit_once(JOINT)?;
+    let merged = joined(before.split(JOINT).filter(|segment| !segment.is_empty()).chain([last]));
     (merged.len() < text.len()).then_some(merged)
+}
+
+fn joined<'a>(mut segments: impl Iterator<Item = &'a str>) -> String {
+    let mut text = String::from(segments.next().unwrap_or_default());
+    for segment in segments {
+        text.push(JOINT);
+        text.push_str(segment);
+    }
+    text
+}
+
+/// Returns whether there is a control character besides [`JOINT`], of ASCII or of Latin-1.
+fn has_control_character(text: &str) -> bool {
+    let mut before = 0;
+    text.bytes().any(|byte| {
+        let is_latin1 = core::mem::replace(&mut before, byte) == 0xc2 && byte < 0xa0;
+        is_latin1 || byte.is_ascii_control() && byte != JOINT as u8
+    })
 }
 
 #[cfg(test)]
@@ -397,6 +408,15 @@ mod tests {
             assert_eq!(parse(path), Err(reason), "{path}");
         }
         assert!(parse("/.../a..b/.c/100%25").is_ok());
+    }
+
+    #[test]
+    fn every_control_character_is_found() {
+        for character in (0..=0x0010_ffff).filter_map(char::from_u32) {
+            let expected = character.is_control() && character != super::JOINT;
+            let text = alloc::format!("a\u{c2}{character}\u{a0}b");
+            assert_eq!(super::has_control_character(&text), expected, "{:x}", u32::from(character));
+        }
     }
 
     #[test]

@@ -10,19 +10,16 @@ pub(crate) fn is_well_formed(text: &str) -> bool {
 
 /// Decodes to bytes; a `%` without two digits stands for itself.
 pub(crate) fn decode(text: &str) -> Vec<u8> {
+    let mut pieces = text.as_bytes().split(|&byte| byte == b'%');
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        match value(after).filter(|_| byte == b'%') {
-            Some(decoded) => {
-                bytes.push(decoded);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(byte);
-                rest = after;
-            }
-        }
+    bytes.extend_from_slice(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let (byte, rest) = match value(piece) {
+            Some(decoded) => (decoded, piece.get(2..).unwrap_or_default()),
+            None => (b'%', piece),
+        };
+        bytes.push(byte);
+        bytes.extend_from_slice(rest);
     }
     bytes
 }

@@ -109,12 +109,13 @@ pub(crate) fn trimmed(text: &str) -> &str {
 
 /// Removes the characters that are ignored in rendering if unsupported.
 pub(crate) fn without_ignorable(text: &str) -> String {
-    text.chars().filter(|&character| !is_ignorable(character)).collect()
+    text.split(is_ignorable).collect()
 }
 
 /// Returns whether the character is a `Default_Ignorable_Code_Point` (Unicode 17, DerivedCoreProperties).
 fn is_ignorable(character: char) -> bool {
-    matches!(character,
+    !character.is_ascii()
+        && matches!(character,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
         | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
