@@ -3,9 +3,10 @@
 
 import { execFileSync, spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { cpus, loadavg, tmpdir } from "node:os";
+import { cpus, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import { asJson, common, operations, tokens } from "./inputs.mjs";
@@ -56,7 +57,7 @@ const parts = {
 };
 
 const began = Date.now();
-const busy = loadavg()[0];
+const busy = await otherLoad();
 process.stderr.write(`bench: load ${busy.toFixed(1)} on ${cpus().length} cores\n`);
 const failed = [];
 for (const part of wanted) {
@@ -195,6 +196,19 @@ function sizes() {
   note("size.npm.glue", dist, "slim.js");
   note("size.npm.inline", dist, "inline.js");
   note("size.worker", site && join(site, "build"), "index.js", "index_bg.wasm");
+}
+
+/** How many cores other programs keep busy, over two seconds of our own idleness: the load average would count the build before the run. */
+async function otherLoad() {
+  const times = () => cpus().reduce(
+    (sum, { times: { idle, ...busy } }) => ({ idle: sum.idle + idle, busy: sum.busy + Object.values(busy).reduce((a, b) => a + b) }),
+    { idle: 0, busy: 0 },
+  );
+  const before = times();
+  await sleep(2_000);
+  const after = times();
+  const busy = after.busy - before.busy;
+  return (cpus().length * busy) / (busy + after.idle - before.idle);
 }
 
 function versions() {

@@ -104,7 +104,7 @@ impl RequestPath {
         if !percent::is_well_formed(inner) {
             return Err(InvalidPath::Encoding);
         }
-        let first = Reading(joined(inner.split('/')));
+        let first = Reading(with_joint_for(inner, '/'));
         let mut readings = Readings { found: Vec::new(), bytes: 0 };
         readings.add(first)?;
         let mut main = 0;
@@ -232,7 +232,7 @@ impl Reading {
     /// Returns the other readings that are one step away.
     fn others(&self, unicode: Unicode) -> impl Iterator<Item = Self> {
         let text = self.0.as_str();
-        let replaced = |character: char| text.contains(character).then(|| joined(text.split(character)));
+        let replaced = |character: char| text.contains(character).then(|| with_joint_for(text, character));
         let non_ascii = Some(text).filter(|text| !text.is_ascii());
         [
             replaced('/'),
@@ -262,23 +262,28 @@ fn cut_at(text: &str, end: char) -> Option<String> {
 }
 
 fn without_parameters(text: &str) -> String {
-    joined(text.split(JOINT).map(|segment| segment.split_once(';').map_or(segment, |(name, _)| name)))
+    let mut is_parameter = false;
+    let is_kept = |character: &char| {
+        is_parameter = *character != JOINT && (is_parameter || *character == ';');
+        !is_parameter
+    };
+    text.chars().filter(is_kept).collect()
 }
 
 /// Removes empty segments, except the last; returns `None` if there are none.
 fn with_merged_slashes(text: &str) -> Option<String> {
     let (before, last) = text.rsplit_once(JOINT)?;
-    let merged = joined(before.split(JOINT).filter(|segment| !segment.is_empty()).chain([last]));
+    let mut merged = String::new();
+    for segment in before.split(JOINT).filter(|segment| !segment.is_empty()) {
+        merged.push_str(segment);
+        merged.push(JOINT);
+    }
+    merged.push_str(last);
     (merged.len() < text.len()).then_some(merged)
 }
 
-fn joined<'a>(mut segments: impl Iterator<Item = &'a str>) -> String {
-    let mut text = String::from(segments.next().unwrap_or_default());
-    for segment in segments {
-        text.push(JOINT);
-        text.push_str(segment);
-    }
-    text
+fn with_joint_for(text: &str, character: char) -> String {
+    text.replace(character, JOINT.encode_utf8(&mut [0; 4]))
 }
 
 /// Returns whether there is a control character besides [`JOINT`], of ASCII or of Latin-1.

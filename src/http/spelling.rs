@@ -109,7 +109,7 @@ pub(crate) fn trimmed(text: &str) -> &str {
 
 /// Removes the characters that are ignored in rendering if unsupported.
 pub(crate) fn without_ignorable(text: &str) -> String {
-    text.split(is_ignorable).collect()
+    text.chars().filter(|&character| !is_ignorable(character)).collect()
 }
 
 /// Returns whether the character is a `Default_Ignorable_Code_Point` (Unicode 17, DerivedCoreProperties).
