@@ -98,6 +98,7 @@ impl RequestPath {
         if inner.contains('\\') {
             return Err(InvalidPath::Backslash);
         }
+        // It would separate segments. `Reading::check` finds the other control characters.
         if inner.bytes().any(|byte| byte == JOINT as u8) {
             return Err(InvalidPath::Control);
         }
@@ -282,16 +283,17 @@ fn with_merged_slashes(text: &str) -> Option<String> {
     (merged.len() < text.len()).then_some(merged)
 }
 
+/// Makes every such character a separator of segments.
 fn with_joint_for(text: &str, character: char) -> String {
     text.replace(character, JOINT.encode_utf8(&mut [0; 4]))
 }
 
-/// Returns whether there is a control character besides [`JOINT`], of ASCII or of Latin-1.
+/// Returns whether there is a control character besides [`JOINT`]: of ASCII, or U+0080 to U+009F.
 fn has_control_character(text: &str) -> bool {
     let mut before = 0;
     text.bytes().any(|byte| {
-        let is_latin1 = core::mem::replace(&mut before, byte) == 0xc2 && byte < 0xa0;
-        is_latin1 || byte.is_ascii_control() && byte != JOINT as u8
+        let is_c1 = core::mem::replace(&mut before, byte) == 0xc2 && byte < 0xa0;
+        is_c1 || byte.is_ascii_control() && byte != JOINT as u8
     })
 }
 
