@@ -31,7 +31,8 @@ pub const MAX_JSON_DEPTH: usize = 126;
 /// Most members of one JSON object. Bounds the search for duplicate names.
 pub const MAX_OBJECT_MEMBERS: usize = 4096;
 
-/// Longest body of a token or userinfo response, in bytes; enforced while streaming.
+/// Longest body of a response of the provider's other endpoints (token, userinfo, introspection, revocation, pushed requests), in bytes;
+/// enforced while streaming.
 pub const MAX_PROVIDER_BODY_BYTES: usize = 64 * 1024;
 
 /// Longest body of a JWKS or discovery response, in bytes; enforced while streaming. Some sets have certificate chains, or many keys of other kinds.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 /// A bounded map whose keys are compared whole.
 ///
 /// Entries are distributed by the last characters of their text, so it is only for texts whose end an attacker cannot choose: verified
-/// signatures and seals.
+/// signatures, seals and hashes.
 pub(crate) struct TextCache<T> {
     /// Pairs of slots, the newer entry first.
     slots: Vec<[Option<Entry<T>>; 2]>,

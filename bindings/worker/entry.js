@@ -26,7 +26,7 @@ addEventListener("error", ({ error }) => {
   glue = undefined;
 });
 
-/** Whether a page may answer the request, as the core decides it. */
+/** Whether a page may answer the request, as the core decides it except for prefetches. */
 function wantsPage(request) {
   const header = (name) => (request?.headers.get(name) ?? "").toLowerCase();
   const mode = header("sec-fetch-mode");

@@ -9,8 +9,8 @@
 //! | `GET` by an element, such as an image | 400 | 400 | asks for confirmation |
 //! | `GET` in a frame | 400, a page | 400, a page | asks for confirmation |
 //! | `GET` navigation | proceeds | proceeds | proceeds, or asks for confirmation if initiated by another site |
-//! | other method, from this site | proceeds | 400 | proceeds |
-//! | other method, from another site | 403 | 400 | asks for confirmation |
+//! | other method, from this origin | proceeds | 400 | proceeds |
+//! | other method, from another origin | 403 | 400 | asks for confirmation |
 //!
 //! A header is checked only if present: clients that send none of them, such as command-line tools and older browsers, are
 //! trusted.
@@ -40,7 +40,7 @@ impl MatchedRequest<'_> {
             return Ok(LoginStep::Inspect);
         }
         let is_foreign =
-            if is_get { is_logout && is_unsolicited_logout(head) } else { self.is_untrusted_cross_site(head) };
+            if is_get { is_logout && is_unsolicited_logout(head) } else { self.is_untrusted_cross_origin(head) };
         match (is_logout, is_foreign) {
             // The confirmation page links to the logout, which is a GET.
             (true, true) if self.route.methods.answers("GET") => Err(confirm_logout(self.path())),
@@ -69,15 +69,15 @@ fn is_unsolicited_logout(head: &RequestHead<'_>) -> bool {
         })
 }
 
-/// The code of a request that another site made the browser send.
+/// The code of a request that another origin made the browser send.
 pub(super) const CROSS_SITE_REQUEST: &str = "cross_site_request";
 
-/// Refuses a request that another site made the browser send.
+/// Refuses a request that another origin made the browser send.
 pub(super) fn cross_site_request() -> Reply {
     Reply::problem_with(
         403,
         CROSS_SITE_REQUEST,
-        "Another site sent this request with this site's credentials. To allow it, add its origin to cors, with credentials.",
+        "Another origin sent this request with this site's credentials. To allow it, add its origin to cors, with credentials.",
         &[("error", "access_denied")],
     )
 }

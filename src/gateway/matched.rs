@@ -13,8 +13,8 @@ use super::token_source::{self, Token, TokenSource};
 use crate::error::{Forbidden, VerifyError};
 use crate::http::{
     PRIVATE, Reply, RequestHead, TOKEN_IN_QUERY, bad_request, can_navigate, forbidden, insufficient_authentication,
-    is_cross_site, is_embedded, is_navigation, is_prefetch, missing_session, missing_token, missing_token_in, refused,
-    token_not_accepted,
+    is_cross_origin, is_embedded, is_navigation, is_prefetch, missing_session, missing_token, missing_token_in,
+    refused, token_not_accepted,
 };
 use crate::io::UnixTime;
 use crate::jwt::{Claims, check_rules};
@@ -174,7 +174,7 @@ impl<'g> MatchedRequest<'g> {
             || self.route.integration.headers().is_some_and(|headers| headers.iter().any(is_token))
     }
 
-    /// Accepts a session unless another site may have made the browser send it.
+    /// Accepts a session unless another origin may have made the browser send it.
     fn accept_session(
         &self,
         head: &RequestHead<'_>,
@@ -187,22 +187,22 @@ impl<'g> MatchedRequest<'g> {
         Continue(Credentials::Session(party, session))
     }
 
-    /// Whether another site made the browser send a state-changing request, with the credentials that it adds by itself. Reads are
-    /// harmless: the other site cannot see the response.
+    /// Whether another origin made the browser send a state-changing request, with the credentials that it adds by itself. Reads are
+    /// harmless: the other origin cannot see the response.
     pub(super) fn is_forgeable(&self, head: &RequestHead<'_>) -> bool {
         let is_read = matches!(head.method, "GET" | "HEAD" | "OPTIONS")
             && (head.header)("upgrade").is_none()
             && !self.is_refresh();
-        !is_read && self.is_untrusted_cross_site(head)
+        !is_read && self.is_untrusted_cross_origin(head)
     }
 
-    /// Whether another site made the browser send this request, and CORS does not trust that site with credentials.
-    pub(super) fn is_untrusted_cross_site(&self, head: &RequestHead<'_>) -> bool {
+    /// Whether another origin made the browser send this request, and CORS does not trust that origin with credentials.
+    pub(super) fn is_untrusted_cross_origin(&self, head: &RequestHead<'_>) -> bool {
         let is_trusted = |origin: &str| {
             self.gateway.login().is_some_and(|login| login.client.origin() == origin)
                 || self.gateway.cors.as_ref().is_some_and(|cors| cors.trusts(origin))
         };
-        is_cross_site(head) && !(head.header)("origin").is_some_and(|origin| is_trusted(&origin))
+        is_cross_origin(head) && !(head.header)("origin").is_some_and(|origin| is_trusted(&origin))
     }
 
     /// Returns the response to an unauthenticated request: a redirect to the login for browser navigations, 401 for API clients.

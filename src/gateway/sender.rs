@@ -151,7 +151,11 @@ impl SenderRules {
 }
 
 impl MatchedRequest<'_> {
-    /// Confirms that a verified token comes from the sender that it is bound to, with a proof that was not used before.
+    /// Verifies the token of a request, or asks its issuer about an opaque one, and confirms that it comes from the sender that it is
+    /// bound to, with a proof that was not used before.
+    ///
+    /// # Errors
+    /// The response to the request.
     pub(super) async fn authenticate(
         &self,
         verifier: &Verifier,

@@ -33,7 +33,7 @@ pub use cookie::{CookieShape, Cookies, cookies_without};
 pub use header::is_token;
 #[cfg(feature = "gateway")]
 pub(crate) use header::{HOP_BY_HOP, canonical_name};
-pub use navigation::{can_navigate, is_cross_site, is_embedded, is_navigation, is_prefetch, is_script};
+pub use navigation::{can_navigate, is_cross_origin, is_embedded, is_navigation, is_prefetch, is_script};
 #[cfg(feature = "gateway")]
 pub(crate) use navigation::{prefers_json, wants_page};
 #[cfg(feature = "gateway")]

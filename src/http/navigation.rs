@@ -80,9 +80,9 @@ pub fn is_prefetch(head: &RequestHead<'_>) -> bool {
         || PREFETCH_HEADERS.iter().filter_map(value).any(|value| !matches!(value.as_str(), "" | "0" | "false"))
 }
 
-/// Returns whether another site caused the request.
+/// Returns whether another origin caused the request. A sibling host of the same site is another origin.
 #[must_use]
-pub fn is_cross_site(head: &RequestHead<'_>) -> bool {
+pub fn is_cross_origin(head: &RequestHead<'_>) -> bool {
     if let Some(site) = (head.header)("sec-fetch-site") {
         return !matches!(site.as_str(), "same-origin" | "none");
     }
@@ -100,7 +100,7 @@ pub fn is_cross_site(head: &RequestHead<'_>) -> bool {
 mod tests {
     use alloc::string::ToString;
 
-    use super::{is_cross_site, is_navigation};
+    use super::{is_cross_origin, is_navigation};
     use crate::http::RequestHead;
 
     fn ask(method: &str, headers: &[(&str, &str)], question: fn(&RequestHead<'_>) -> bool) -> bool {
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn cross_site_requests_are_recognised() {
+    fn requests_of_other_origins_are_recognised() {
         for (headers, expected) in [
             (&[("sec-fetch-site", "same-origin")][..], false),
             (&[("sec-fetch-site", "none")][..], false),
@@ -141,7 +141,7 @@ mod tests {
             (&[("origin", "null")][..], true),
             (&[][..], false),
         ] {
-            assert_eq!(ask("POST", headers, is_cross_site), expected, "{headers:?}");
+            assert_eq!(ask("POST", headers, is_cross_origin), expected, "{headers:?}");
         }
     }
 }

@@ -47,7 +47,7 @@ pub(crate) enum RefreshTurn {
     Wait,
     /// It was refreshed recently; this is the refreshed session.
     Done(Box<Session>),
-    /// The provider ended the session.
+    /// The session has ended, by a logout or by the provider.
     Ended,
     /// A recent refresh failed: continue with the current tokens.
     Failed,

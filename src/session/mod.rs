@@ -340,7 +340,7 @@ impl Session {
         Some(Self {
             id: text("id")?,
             created_s: seconds("iat")?,
-            // Sessions of former versions do not name it.
+            // It may be absent.
             login_s: seconds(if root.get("login").is_some() { "login" } else { "iat" })?,
             seen_s: seconds("seen")?,
             nonce: text("nonce")?,
