@@ -35,7 +35,7 @@ pub struct Forward<'g> {
     target_bytes: usize,
     options: &'g ForwardOptions,
     cors: CorsHeaders,
-    /// Whether no cache may store the response, whatever the origin states.
+    /// Whether no cache may store the response, whatever the origin states. Then it is private, too.
     is_never_stored: bool,
     /// The session of the request.
     session: Option<SessionContext>,
@@ -137,6 +137,10 @@ impl<'g> Forward<'g> {
         }
     }
 
+    fn never_stored(self) -> Self {
+        Self { is_private: true, is_never_stored: true, ..self }
+    }
+
     /// Sets a header, in place of one that the route sets.
     pub(super) fn with_header(mut self, header: Option<(String, String)>) -> Self {
         if let Some((name, value)) = header {
@@ -149,14 +153,13 @@ impl<'g> Forward<'g> {
     /// Returns whether a client's header with this name, in any spelling, is dropped.
     #[must_use]
     pub fn drops(&self, name: &str) -> bool {
-        // The customer edge is another server of the provider: what other routes send in `Authorization` concerns their origins only.
-        let is_credential = !self.options.sets_forwarded && name.eq_ignore_ascii_case("authorization");
-        !is_credential && self.gateway.drops(name)
+        let is_authorization = name.eq_ignore_ascii_case("authorization");
+        !(is_authorization && self.options.is_customer_edge) && self.gateway.drops(name)
             // Cookies that remain are among the headers to set.
             || !self.keeps_cookies && name.eq_ignore_ascii_case("cookie")
             || self.proof.as_ref().is_some_and(|proof| proof.is_used) && name.eq_ignore_ascii_case(PROOF)
             || (self.options.strip_authorization || self.observed.as_ref().is_some_and(|observed| observed.has_token))
-                && name.eq_ignore_ascii_case("authorization")
+                && is_authorization
     }
 
     /// Returns the URL under which the origin knows the site, without a slash at its end. If the origin's `Location`, `Content-Location` or
@@ -276,9 +279,7 @@ impl Answer<'_> {
     pub(super) fn with_session(self, session: SessionContext) -> Self {
         match self {
             Self::Reply(reply) => Self::Reply(with_session(reply, session.cookies())),
-            Self::Forward(forward) => {
-                Self::Forward(Forward { session: Some(session), is_never_stored: true, ..forward })
-            }
+            Self::Forward(forward) => Self::Forward(Forward { session: Some(session), ..forward.never_stored() }),
         }
     }
 
@@ -286,7 +287,7 @@ impl Answer<'_> {
     pub(super) fn not_stored(self) -> Self {
         match self {
             Self::Reply(reply) => Self::Reply(never_stored(reply)),
-            Self::Forward(forward) => Self::Forward(Forward { is_never_stored: true, ..forward }),
+            Self::Forward(forward) => Self::Forward(forward.never_stored()),
         }
     }
 

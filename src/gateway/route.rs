@@ -164,6 +164,9 @@ pub(super) enum Integration {
 pub(super) struct ForwardOptions {
     /// Whether the client's `Authorization` is removed.
     pub(super) strip_authorization: bool,
+    /// Whether a client's `Authorization` is none of the headers that the gateway reserves: the customer edge is another server of the
+    /// provider, and what routes send in `Authorization` concerns their origins only.
+    pub(super) is_customer_edge: bool,
     /// Whether `X-Forwarded-*` headers are set.
     pub(super) sets_forwarded: bool,
     /// Longest wait for the response's headers.

@@ -2,11 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use edgeward::gateway::{Answer, Destination, Gateway, compile};
+use edgeward::gateway::{Answer, Destination, Gateway, HeaderEdit, compile};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use support::host::VirtualHost;
 
+use crate::edits::TARGETED;
 use crate::{code, handle};
 
 const KEY: &str = "the key of a custom domain";
@@ -176,6 +177,18 @@ fn what_other_routes_send_in_authorization_does_not_concern_the_customer_edge() 
     assert!(forward.drops("x-user") && forward.drops("x_user") && forward.drops("client-certificate"));
     let Answer::Forward(forward) = stated.send(&gateway, "GET", "/other") else { panic!() };
     assert!(forward.drops("authorization"), "elsewhere it is the gateway's");
+}
+
+#[test]
+fn no_cache_stores_an_answer() {
+    let gateway = crate::gateway(&config(false));
+    let Answer::Forward(forward) = Stated::new().send(&gateway, "GET", "/userinfo") else { panic!() };
+    assert!(forward.is_private, "the platform's cache, too");
+    let edits = forward.response_edits(200, Some("public, max-age=600"));
+    for name in TARGETED {
+        assert!(edits.contains(&HeaderEdit::Remove(name)), "{name}");
+    }
+    assert!(edits.contains(&HeaderEdit::Set("cache-control".into(), "private, no-store".into())));
 }
 
 #[test]

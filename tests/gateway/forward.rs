@@ -172,6 +172,51 @@ fn a_token_set_by_the_gateway_replaces_the_clients_on_every_route() {
 }
 
 #[test]
+fn a_header_that_the_gateway_sets_is_reserved_whatever_the_options_of_a_route() {
+    let mut config = config();
+    let paths = config["paths"].as_array_mut().unwrap();
+    let mut names = Vec::new();
+    for target in [
+        json!({ "type": "http_proxy", "url": "https://origin.example" }),
+        json!({ "type": "service", "binding": "BACKEND" }),
+    ] {
+        for auth in ["none", "optional", "required"] {
+            for strips in [true, false] {
+                for forwarded in [true, false] {
+                    for more in [json!({}), json!({ "timeout_ms": 1000 }), json!({ "strip_prefix": "/combined" })] {
+                        let mut integration = target.clone();
+                        let members = integration.as_object_mut().unwrap();
+                        members.extend(more.as_object().unwrap().clone());
+                        members.extend([
+                            ("strip_authorization".into(), json!(strips)),
+                            ("forwarded".into(), json!(forwarded)),
+                        ]);
+                        if auth != "none" {
+                            members.insert(
+                                "headers".into(),
+                                json!({ "Authorization": "Bearer $token", "X-Caller": "$claims.sub" }),
+                            );
+                        }
+                        let path = format!("/combined/{}", names.len());
+                        paths.push(json!({ "method": "ANY", "path": path, "auth": auth, "integration": integration }));
+                        names.push((path, auth));
+                    }
+                }
+            }
+        }
+    }
+    let gateway = gateway(&config);
+    let bearer = bearer(&token());
+    for (path, auth) in names {
+        let headers: &[(&str, &str)] = if auth == "required" { &[("authorization", &bearer)] } else { &[] };
+        let forward = forward(&gateway, "GET", &path, headers);
+        for name in ["authorization", "Authorization", "x-caller", "X_Caller"] {
+            assert!(forward.drops(name), "{path}, {auth}: {name}");
+        }
+    }
+}
+
+#[test]
 fn cookies_are_forwarded_without_the_gateways_own() {
     let gateway = gateway(&config());
     let cookie = Login::new().cookie();

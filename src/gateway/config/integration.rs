@@ -146,6 +146,7 @@ impl IntegrationConfig {
                 headers: config.headers(),
                 options: ForwardOptions {
                     strip_authorization: config.strip_authorization(),
+                    is_customer_edge: false,
                     sets_forwarded: config.forwarded(),
                     timeout_ms: config.timeout_ms().cloned(),
                     prefix: config.strip_prefix().cloned().unwrap_or_default(),
@@ -157,6 +158,7 @@ impl IntegrationConfig {
                 headers: config.headers(),
                 options: ForwardOptions {
                     strip_authorization: config.strip_authorization(),
+                    is_customer_edge: false,
                     sets_forwarded: config.forwarded(),
                     timeout_ms: config.timeout_ms().cloned(),
                     prefix: config.strip_prefix().cloned().unwrap_or_default(),
@@ -183,6 +185,7 @@ impl IntegrationConfig {
                 edge: CustomerEdge { api_key: config.api_key().cloned()?, accepts_self_signed: config.self_signed() },
                 options: ForwardOptions {
                     strip_authorization: false,
+                    is_customer_edge: true,
                     sets_forwarded: false,
                     timeout_ms: config.timeout_ms().cloned(),
                     prefix: String::new(),
