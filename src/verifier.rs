@@ -307,6 +307,12 @@ impl<K> Verifier<K> {
         self.inner.issuers.iter().find(|one| one.rules.names_issuer(issuer)).map(|one| one.rules.clock_skew_s())
     }
 
+    /// Returns whether this is the first issuer. A template is none.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn is_first_issuer(&self, issuer: &str) -> bool {
+        self.inner.issuers.first().is_some_and(|first| first.rules.issuer() == issuer)
+    }
+
     /// Checks what the first issuer says of an opaque token by the policy of its signed ones.
     #[cfg(feature = "gateway")]
     pub(crate) fn verify_introspected(

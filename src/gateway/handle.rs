@@ -359,7 +359,9 @@ impl<'g> MatchedRequest<'g> {
             }
             Action::Answer(answer) => return answer,
             Action::Login(step, party) => (step, party),
-            Action::Revoke => return Answer::Reply(self.gateway.revoke(head, caller, host).await),
+            Action::Revoke => {
+                return Answer::Reply(self.gateway.revoke(head, caller, &self.route.requirements, host).await);
+            }
             Action::Status(status) => return Answer::Reply(status.reply(head, &self.gateway.pages, host).await),
         };
         let outcome = match step {

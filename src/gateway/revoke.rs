@@ -4,9 +4,10 @@ use alloc::string::String;
 
 use super::Gateway;
 use super::matched::Caller;
-use crate::http::{PRIVATE, Reply, RequestHead};
+use crate::error::{ClaimName, Forbidden};
+use crate::http::{PRIVATE, Reply, RequestHead, forbidden};
 use crate::json::{Document, Value};
-use crate::jwt::Tenants;
+use crate::jwt::{Requirements, Tenants};
 use crate::limits;
 use crate::oidc::{LoginHost, RevocationUnavailable, Revoked, has_media_type, revocation_unavailable};
 
@@ -18,11 +19,12 @@ struct Order {
 }
 
 impl Gateway {
-    /// Revokes what the body names. The caller is authorized.
+    /// Revokes what the body names. The caller meets the `requirements` of the route.
     pub(super) async fn revoke(
         &self,
         head: &RequestHead<'_>,
         caller: Option<Caller<'_>>,
+        requirements: &Requirements,
         host: &impl LoginHost,
     ) -> Reply {
         let (Some(revocations), Some(caller)) = (&self.revocations, caller) else {
@@ -32,12 +34,23 @@ impl Gateway {
             host.read_body(limits::MAX_REQUEST_BODY_BYTES).await.filter(|_| has_media_type(head, "application/json"));
         let Some(order) = body.and_then(Order::parse) else { return malformed() };
         // Each issuer names its users, sessions, tokens and clients.
-        let issuer = order.issuer.as_deref().or(caller.claims.issuer()).unwrap_or_default();
+        let own = caller.claims.issuer().unwrap_or_default();
+        let issuer = order.issuer.as_deref().unwrap_or(own);
         let skew_s = self.verifier.as_ref().and_then(|verifier| verifier.clock_skew_s(issuer));
         let is_of_login = self.login.as_ref().is_some_and(|login| login.names_issuer(issuer));
         // A template stands for the issuers of tenants, and issues nothing.
         if skew_s.is_none() && !is_of_login || Tenants::has_template(issuer) {
             return Reply::problem(400, "issuer_unknown", "The gateway accepts nothing from this issuer.");
+        }
+        // An issuer can give its callers any right, but has no say in what belongs to another: the first one does, and those that the
+        // route lists.
+        let is_listed = requirements
+            .claims
+            .iter()
+            .any(|rule| rule.claim.names() == ["iss"] && (rule.equals.is_some() || !rule.any.is_empty()));
+        let is_first = || self.verifier.as_ref().is_some_and(|verifier| verifier.is_first_issuer(own));
+        if issuer != own && !is_listed && !is_first() {
+            return forbidden(&Forbidden::Claim(ClaimName::Registered("iss")), requirements);
         }
         let (until_s, tokens_until_s) = match order.kind {
             Revoked::Token => (limits::MAX_NUMERIC_DATE as i64, limits::MAX_NUMERIC_DATE as i64),

@@ -430,6 +430,45 @@ fn only_an_administrator_revokes_and_only_what_is_named() {
 }
 
 #[test]
+fn an_issuer_has_no_say_in_what_belongs_to_another() {
+    const FURTHER: &str = "https://further.example.com/";
+    let mut config = revocable();
+    config["authorizer"]["issuers"] = json!([{ "issuer": FURTHER, "jwks": { "keys": [key_b().jwk()] } }]);
+    let route = |path: &str, rule: Value| json!({ "method": "POST", "path": path, "scopes": ["revoke"], "claims": [rule], "integration": { "type": "revoke" } });
+    config["paths"].as_array_mut().unwrap().extend([
+        route("/revoke-listed", json!({ "claim": "iss", "any": [ISSUER, FURTHER] })),
+        route("/revoke-unlisted", json!({ "claim": "iss", "not": ["https://evil.example/"] })),
+    ]);
+    let [first, _] = instances(&config);
+    let now = first.now().secs();
+    let of_further = Mint::access(key_b()).claim("iss", FURTHER).claim("iat", now).claim("exp", now + 600);
+    let further = of_further.claim("sub", "admin").claim("scope", "revoke").text();
+    let own = admin(&first, "revoke");
+    let bad = (403, "claim_not_allowed".to_owned());
+    for (path, caller, issuer, expected) in [
+        ("/revoke", &further, Some(ISSUER), &bad),
+        ("/revoke-unlisted", &further, Some(ISSUER), &bad),
+        ("/revoke-listed", &further, Some(ISSUER), &(204, String::new())),
+        ("/revoke", &further, Some(FURTHER), &(204, String::new())),
+        ("/revoke", &further, None, &(204, String::new())),
+        ("/revoke", &own, Some(FURTHER), &(204, String::new())),
+        ("/revoke", &own, Some(ISSUER), &(204, String::new())),
+    ] {
+        for kind in ["sub", "sid", "jti", "client_id"] {
+            let mut body = json!({ kind: "victim" });
+            if let Some(issuer) = issuer {
+                body["iss"] = json!(issuer);
+            }
+            first.shared(|shared| shared.bodies.push_back(body.to_string().into()));
+            let request = Request::post(path).header("content-type", "application/json").bearer(caller);
+            let response = first.fetch(request);
+            assert_eq!(response.status, expected.0, "{path}, {kind} of {issuer:?}: {}", response.body);
+            assert_eq!(response.outcome(), *expected, "{path}, {kind} of {issuer:?}");
+        }
+    }
+}
+
+#[test]
 fn a_record_is_read_once_while_it_is_fresh_by_any_number_of_requests() {
     let [first, second] = instances(&revocable());
     let browser = first.logged_in();

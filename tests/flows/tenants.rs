@@ -127,9 +127,12 @@ fn the_callback_may_name_the_issuer_of_a_tenant() {
 #[test]
 fn a_revocation_names_the_issuer_of_a_tenant_not_the_template() {
     let mut config = config_of(&json!([OURS, SECOND]));
-    config["paths"].as_array_mut().unwrap().push(
+    // An administrator of one tenant ends nothing of another, unless the route says that one may.
+    config["paths"].as_array_mut().unwrap().extend([
         json!({ "method": "POST", "path": "/revoke", "scopes": ["revoke"], "integration": { "type": "revoke" } }),
-    );
+        json!({ "method": "POST", "path": "/revoke-all", "scopes": ["revoke"], "integration": { "type": "revoke" },
+            "claims": [{ "claim": "iss", "equals": of(OURS) }] }),
+    ]);
     let before = deployment(&json!([OURS, SECOND]), "common", OURS);
     before.shared(|shared| shared.are_bound = true);
     before.provider.set().access = Rc::new(|mint| {
@@ -137,12 +140,18 @@ fn a_revocation_names_the_issuer_of_a_tenant_not_the_template() {
     });
     let deployment = Deployment::on(&before.host, &before.provider, &config);
     let (mut browser, _) = log_in(&deployment, &of(OURS));
-    for (issuer, status) in [(TEMPLATE.to_owned(), 400), (of(SECOND), 204)] {
+    for (path, issuer, status) in [
+        ("/revoke", TEMPLATE.to_owned(), 400),
+        ("/revoke", of(OURS), 204),
+        ("/revoke", of(SECOND), 403),
+        ("/revoke-all", TEMPLATE.to_owned(), 400),
+        ("/revoke-all", of(SECOND), 204),
+    ] {
         let body = json!({ "sub": "another", "iss": issuer }).to_string();
         deployment.shared(|shared| shared.bodies.push_back(body.into()));
         let origin = "https://app.example.com";
-        let request = Request::post("/revoke").header("content-type", "application/json").header("origin", origin);
+        let request = Request::post(path).header("content-type", "application/json").header("origin", origin);
         let response = deployment.send(&mut browser, request);
-        assert_eq!(response.status, status, "{issuer}: {}", response.body);
+        assert_eq!(response.status, status, "{path}, {issuer}: {}", response.body);
     }
 }
