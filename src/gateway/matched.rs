@@ -93,8 +93,6 @@ impl<'g> MatchedRequest<'g> {
             return Break(bad_request(TOKEN_IN_QUERY));
         }
         match self.token(head) {
-            // A token that comes by itself is no attempt to use it.
-            Ok(Some(token)) if token.is_ambient() && !self.route.accepts_bearer() => {}
             Ok(Some(token)) => return self.accept_bearer(head, token),
             Ok(None) => {}
             Err(detail) => return Break(bad_request(detail)),
@@ -115,8 +113,11 @@ impl<'g> MatchedRequest<'g> {
         self.token(head) != Ok(None)
     }
 
+    /// Returns the token of the request. Where bearer tokens do not count, what comes by itself, in cookies and headers of proxies, is not read: it
+    /// is no attempt to use it, and other hosts of the site may have set it.
     fn token(&self, head: &RequestHead<'_>) -> Result<Option<Token>, &'static str> {
-        token_source::read(&self.gateway.token_sources, self.gateway.sender.reads_dpop(), head)
+        let counts = |source: &&TokenSource| source.is_authorization() || self.route.accepts_bearer();
+        token_source::read(self.gateway.token_sources.iter().filter(counts), self.gateway.sender.reads_dpop(), head)
     }
 
     /// Accepts a bearer token where the route accepts one, and an audience is configured that it can be for; one that a browser may have

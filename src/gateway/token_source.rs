@@ -41,8 +41,8 @@ const SEVERAL: &str = "The request has several tokens, which differ.";
 ///
 /// # Errors
 /// The message for several tokens, or text that is no token.
-pub(super) fn read(
-    sources: &[TokenSource],
+pub(super) fn read<'s>(
+    sources: impl IntoIterator<Item = &'s TokenSource>,
     reads_dpop: bool,
     head: &RequestHead<'_>,
 ) -> Result<Option<Token>, &'static str> {

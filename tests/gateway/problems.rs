@@ -1039,7 +1039,9 @@ fn the_configurations_that_are_changed_here_serve() {
         ),
         self::without_audience(with_login()),
         resource(json!({ "resource": "https://a.example" })),
-        token_from(json!([{ "header": "Authorization" }, { "header": "Cf-Access-Jwt-Assertion" }, { "cookie": "a" }])),
+        token_from(
+            json!([{ "header": "Authorization" }, { "header": "Cf-Access-Jwt-Assertion" }, { "cookie": "__Host-a" }]),
+        ),
         at(header("$token"), "/authorizer/token_from", json!([{ "header": "x-user" }])),
         with_hosts(),
         at(with_hosts(), "/hosts/c.example.com:8080", json!({ "authorizer": "a" })),
@@ -1091,6 +1093,50 @@ fn a_key_for_tokens_that_no_route_needs_is_a_warning() {
     let warnings = compile(&bearer.to_string(), &|_| None).unwrap().warnings;
     let expected = "warning at authorizer.dpop_key: has no effect: no route needs a login or has upstream_auth";
     assert_eq!(warnings.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
+}
+
+#[test]
+fn a_subject_without_its_issuer_is_a_warning_where_there_are_several_issuers() {
+    let further = json!([{ "issuer": "https://further.example.com" }]);
+    let tenants = |ids: Value| {
+        let config = at(header("$claims.sub"), "/authorizer/issuer", json!("https://login.example.com/{tenantid}"));
+        at(config, "/authorizer/tenants", ids)
+    };
+    let several = |name: &str| at(header(name), "/authorizer/issuers", further.clone());
+    let paths = |mut config: Value, key: &str, value: Value| {
+        config["paths"][0][key] = value;
+        config
+    };
+    let both = paths(
+        several("$claims.sub"),
+        "integration",
+        json!({ "type": "http_proxy", "url": "https://origin.example.com",
+            "headers": { "X-User": "$claims.sub", "X-Issuer": "$claims.iss" } }),
+    );
+    let route = header("$claims.sub")["paths"][0].clone();
+    let with_session = paths(at(with_login(), "/paths/0", route), "credentials", json!("session"));
+    let [one, other] = ["11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"];
+    for (config, is_warned) in [
+        (header("$claims.sub"), false),
+        (several("$claims.sub"), true),
+        (several("$claims.email"), true),
+        (several("$claims.iss"), false),
+        (several("$claims.role"), false),
+        (both, false),
+        (at(with_session, "/authorizer/issuers", further.clone()), false),
+        (paths(several("$claims.sub"), "claims", json!({ "iss": "https://login.example.com" })), false),
+        (tenants(json!([one])), false),
+        (tenants(json!([one, other])), true),
+        (tenants(json!("any")), true),
+    ] {
+        let warnings = compile(&config.to_string(), &|_| None).unwrap().warnings;
+        let texts = warnings.iter().map(ToString::to_string);
+        assert_eq!(
+            texts.filter(|text| text.contains("have no $claims.iss")).count(),
+            usize::from(is_warned),
+            "{config}"
+        );
+    }
 }
 
 #[test]

@@ -451,6 +451,11 @@ impl<'c> Authorizer<'c> {
         !self.config.clients().items().is_empty() || self.issuers.iter().any(is_restricted)
     }
 
+    /// Whether callers may come from several issuers, or tenants.
+    pub(super) fn has_several_issuers(&self) -> bool {
+        self.authorization_servers().is_none_or(|issuers| issuers.len() > 1)
+    }
+
     /// Where bearer tokens are read.
     pub(super) fn token_sources(
         &self,

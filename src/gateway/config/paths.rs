@@ -272,6 +272,7 @@ fn compile(
         // Required of every token anyway; repeated here so that a refusal names them.
         requirements.organizations = authorizer.organizations().to_vec();
     }
+    check_subjects(reader, place, integration.as_ref(), &requirements, credentials, authorizer);
     if let Some(integration) = &integration {
         check_upstream_auth(reader, &format!("{place}.integration"), integration, auth, authorizer);
     }
@@ -308,6 +309,29 @@ fn compile(
         login_step: None,
         upstream_tokens: None,
     })
+}
+
+/// Warns of an origin that cannot tell the users of one issuer from those of another: a subject is unique at its issuer only.
+fn check_subjects(
+    reader: &mut Reader<'_>,
+    place: &str,
+    integration: Option<&Integration>,
+    requirements: &Requirements,
+    credentials: AcceptedCredentials,
+    authorizer: Option<&Authorizer<'_>>,
+) {
+    let Some(headers) = integration.and_then(Integration::headers) else { return };
+    let names =
+        |wanted: &str| headers.iter().any(|(_, value)| matches!(value, HeaderValue::Claim(name) if name == wanted));
+    let is_of_one = credentials == AcceptedCredentials::Session
+        || requirements.claims.iter().any(|rule| rule.claim.names() == ["iss"])
+        || !authorizer.is_some_and(Authorizer::has_several_issuers);
+    if !is_of_one && ["sub", "email"].into_iter().any(names) && !names("iss") {
+        reader.warn(
+            &format!("{place}.integration.headers"),
+            "have no $claims.iss: with several issuers, the same $claims.sub or $claims.email may be of different users",
+        );
+    }
 }
 
 /// Checks that the token of `upstream_auth` can be obtained and reaches the upstream.

@@ -56,7 +56,16 @@ pub(super) fn check(
                 reader.error(&setting, message);
             }
             None if sources.contains(&source) => reader.error(place, "is the same as another entry"),
-            None => sources.push(source),
+            None => {
+                let is_settable = matches!(&source, TokenSource::Cookie(name) if !name.starts_with("__Host-"));
+                if is_settable && routes.iter().any(|route| route.integration == Integration::Callback) {
+                    reader.warn(
+                        &cookie.place(),
+                        "can be set by other hosts of the site, and its token counts before a session: if its name can be chosen, begin it with __Host-",
+                    );
+                }
+                sources.push(source);
+            }
         }
     }
     sources
