@@ -41,7 +41,7 @@ export interface AuthorizerConfig {
   type: "auth0" | "oidc" | "okta" | "entra" | "cognito" | "keycloak" | "google" | "supabase" | "clerk" | "workos" | "zitadel" | "firebase" | "cloudflare_access" | "github_actions" | Placeholder;
   /** The provider's domain, a bare host name, for the types that make the issuer from it. That of Auth0 may have a port on loopback, where http is used. Variable: `AUTH0_DOMAIN`. */
   domain?: string;
-  /** The provider's issuer URL, compared exactly. `{tenantid}` in it stands for the token's `tid`, one of `tenants`. Variables: `AUTH0_ISSUER`, `AUTH0_ISSUER_BASE_URL`. */
+  /** The provider's issuer URL, compared exactly. `{tenantid}` in it stands for the token's `tid`, one of `tenants`. Any text, with `jwks` or `jwks_uri` and without `client_id`: then nothing is fetched from it. Variables: `AUTH0_ISSUER`, `AUTH0_ISSUER_BASE_URL`. */
   issuer?: string;
   /** The tenants that `{tenantid}` in an issuer may stand for: ids, or `any`. With a single one, the issuer is that tenant's, and so are its endpoints; else they are those of `common`. */
   tenants?: string | readonly string[];

@@ -1,5 +1,6 @@
 //! `authorizer.issuers`: further issuers, each with rules of its own.
 
+use edgeward::gateway::compile;
 use serde_json::{Value, json};
 use support::host::VirtualHost;
 use support::{Mint, key_a, key_b, set_text};
@@ -107,4 +108,36 @@ fn an_unknown_issuer_causes_no_fetch() {
     handle(&gateway, &host, "GET", "/api", &[("authorization", &authorization)]);
     let urls: Vec<String> = host.seen().sent.iter().map(|sent| sent.request.url.clone()).collect();
     assert!(!urls.is_empty() && urls.iter().all(|url| url.starts_with("https://issuer-7.example.com/")), "{urls:?}");
+}
+
+#[test]
+fn an_issuer_from_which_nothing_is_fetched_may_be_any_text() {
+    const FURTHER: &str = "kubernetes/serviceaccount";
+    for issuer in ["acme.com", "my-project", "http://adfs.example.com/adfs/services/trust", "urn:acme:issuer"] {
+        let mut config = config();
+        config["authorizer"]["issuer"] = json!(issuer);
+        config["authorizer"]["issuers"] = json!([{ "issuer": FURTHER, "jwks": keys_b() }]);
+        let both = gateway(&config);
+        let status = |token: &Mint| reply(&both, "GET", "/api", &[("authorization", &crate::bearer(token))]).status;
+        assert_eq!(status(&Mint::access(key_a()).claim("iss", issuer)), 200, "{issuer}");
+        assert_eq!(status(&Mint::access(key_b()).claim("iss", FURTHER)), 200);
+        assert_eq!(status(&Mint::access(key_a()).claim("iss", FURTHER)), 401, "each is bound to its own keys");
+        assert_eq!(status(&Mint::access(key_a()).claim("iss", format!("{issuer}/"))), 401);
+        // Where its endpoints or keys are looked up, it is a URL.
+        for (place, value) in [("client_id", json!("web")), ("jwks", Value::Null)] {
+            let mut fetched = config.clone();
+            fetched["authorizer"][place] = value;
+            let fetched = if place == "jwks" { without(fetched, place) } else { fetched };
+            let problems = compile(&fetched.to_string(), &|_| None).unwrap_err();
+            assert!(
+                problems.iter().any(|problem| problem.to_string().contains("authorizer.issuer: must")),
+                "{problems:?}"
+            );
+        }
+    }
+}
+
+fn without(mut config: Value, key: &str) -> Value {
+    config["authorizer"].as_object_mut().unwrap().remove(key);
+    config
 }

@@ -49,7 +49,7 @@ section! {
         kind as "type": Choice<Type>, required "\"auth0\", \"oidc\" or a provider such as \"okta\"";
         /// The provider's domain, a bare host name, for the types that make the issuer from it. That of Auth0 may have a port on loopback, where http is used.
         domain: Text, env ["AUTH0_DOMAIN"];
-        /// The provider's issuer URL, compared exactly. `{tenantid}` in it stands for the token's `tid`, one of `tenants`.
+        /// The provider's issuer URL, compared exactly. `{tenantid}` in it stands for the token's `tid`, one of `tenants`. Any text, with `jwks` or `jwks_uri` and without `client_id`: then nothing is fetched from it.
         issuer: Text, env ["AUTH0_ISSUER", "AUTH0_ISSUER_BASE_URL"];
         /// The tenants that `{tenantid}` in an issuer may stand for: ids, or `any`. With a single one, the issuer is that tenant's, and so are its endpoints; else they are those of `common`.
         tenants: TenantsForm;
@@ -888,6 +888,7 @@ fn read_issuers<'c>(reader: &mut Reader<'_>, config: &'c AuthorizerConfig) -> Ve
     let preset = (kind == Type::Preset).then_some(config);
     let first = IssuerSettings {
         preset,
+        has_client: !config.client_id().is_absent(),
         tenants: config.tenants(),
         claims: config.claims(),
         http_hosts,
@@ -908,6 +909,7 @@ fn read_issuers<'c>(reader: &mut Reader<'_>, config: &'c AuthorizerConfig) -> Ve
         let claims = if further.claims().is_absent() { config.claims() } else { further.claims() };
         let further = IssuerSettings {
             preset: None,
+            has_client: false,
             tenants: config.tenants(),
             claims,
             http_hosts,
@@ -936,6 +938,8 @@ fn read_issuers<'c>(reader: &mut Reader<'_>, config: &'c AuthorizerConfig) -> Ve
 struct IssuerSettings<'c> {
     /// The section whose type stands for the issuer.
     preset: Option<&'c AuthorizerConfig>,
+    /// Whether the gateway is a client of it, which uses its endpoints.
+    has_client: bool,
     tenants: Setting<'c, Tenants>,
     claims: Setting<'c, Vec<ClaimRule>>,
     http_hosts: &'c [String],
@@ -947,7 +951,9 @@ struct IssuerSettings<'c> {
 
 impl<'c> IssuerSettings<'c> {
     fn read(&self, reader: &mut Reader<'_>, kind: Type, max_key_bits: usize) -> Option<Issuer<'c>> {
-        let Self { preset, tenants, claims, http_hosts, domain, issuer, jwks, jwks_uri } = self;
+        let Self { preset, has_client, tenants, claims, http_hosts, domain, issuer, jwks, jwks_uri } = self;
+        // Without these, the issuer is only compared: any text may be one (RFC 7519 §4.1.1).
+        let is_fetched = *has_client || jwks.is_absent() && jwks_uri.is_absent();
         let template = match kind {
             Type::Auth0 if domain.is_absent() && issuer.is_absent() => {
                 reader.error_missing(&domain.place(), "your Auth0 domain, or set AUTH0_DOMAIN");
@@ -964,7 +970,7 @@ impl<'c> IssuerSettings<'c> {
             Type::Oidc | Type::Preset => issuer
                 .cloned()
                 .and_then(|text| filled_in(reader, preset.as_ref().copied(), text))
-                .filter(|text| is_identifier(reader, &issuer.place(), text, http_hosts)),
+                .filter(|text| !is_fetched || is_identifier(reader, &issuer.place(), text, http_hosts)),
         };
         let has_template = template.as_deref().is_some_and(Tenants::has_template);
         if has_template && tenants.is_absent() && !reader.has_error_at(&tenants.place()) {

@@ -12,6 +12,7 @@ use super::reader::{Field, Reader};
 use super::reference;
 use crate::gateway::resource::ProtectedResource;
 use crate::gateway::sender::SenderRules;
+use crate::url::HttpUrl;
 
 section! {
     /// The API, as described to its clients (RFC 9728): an MCP server, for example. The description is served at `/.well-known/oauth-protected-resource`, followed by the path of the resource; 401 and 403 name it.
@@ -42,7 +43,9 @@ pub(super) fn check(
         reader.error_missing(&servers.place(), what);
         return None;
     };
-    ProtectedResource::new(resource, own.iter().chain(servers.items()).map(String::as_str), scopes, sender)
+    // Clients find the metadata of a server by its URL.
+    let own = own.iter().filter(|issuer| HttpUrl::parse(issuer).is_some());
+    ProtectedResource::new(resource, own.chain(servers.items()).map(String::as_str), scopes, sender)
 }
 
 /// A resource identifier: an https URL without query and fragment (RFC 9728 §1.2).
