@@ -3,7 +3,8 @@ import { EdgewardError, guard } from "edgeward";
 /** Connect middleware that lets requests with an accepted token pass and sets `req.auth`. */
 export function bearer(options) {
   const check = guard(options);
-  const { onError } = options;
+  // Its own: none of `Object.prototype`.
+  const { onError } = { __proto__: null, ...options };
   return (request, response, next) => {
     const refuse = (error) => {
       if (!(error instanceof EdgewardError)) return next(error);

@@ -3,7 +3,8 @@ import { EdgewardError, guard } from "edgeward";
 /** Hono middleware that lets requests with an accepted token pass and sets `token`. */
 export function bearer(options) {
   const check = guard(options);
-  const { onError } = options;
+  // Its own: none of `Object.prototype`.
+  const { onError } = { __proto__: null, ...options };
   return async (c, next) => {
     let context;
     try {

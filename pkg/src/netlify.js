@@ -1,4 +1,5 @@
 import { EdgewardError, guard } from "edgeward";
+import { plain } from "./plain.js";
 
 const OPTIONS = ["required", "roles", "rolesClaim", "scopes", "permissions", "organizations", "verifier"];
 
@@ -24,8 +25,13 @@ export function withAuth0(handler, options = { auth0: {} }) {
 }
 
 /** Returns the options for `guard`: the verifier, if there is one, and the requirements. */
-function readOptions({ auth0 }) {
-  if (auth0 === null || typeof auth0 !== "object" || Array.isArray(auth0)) throw invalidOption("auth0 must be an object");
+function readOptions(options) {
+  const members = (value, name) => {
+    const read = plain(value);
+    if (read === undefined) throw invalidOption(`${name} must be a plain object`);
+    return read;
+  };
+  const auth0 = members(members(options, "options").auth0, "auth0");
   for (const [name, value] of Object.entries(auth0)) {
     if (!OPTIONS.includes(name)) throw invalidOption(`auth0.${name} is not an option: the options are ${OPTIONS.join(", ")}`);
     // A requirement must not be lost unnoticed.

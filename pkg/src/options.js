@@ -3,6 +3,7 @@
 
 import { encoder } from "./core.js";
 import { invalidOption } from "./error.js";
+import { plain } from "./plain.js";
 
 const ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA", "Ed25519"];
 
@@ -22,10 +23,15 @@ function text(value, place) {
 const listOf = (form) => (value, place) => {
   if (typeof value === "string") return [form(value, place)];
   if (!Array.isArray(value)) fail(place, "must be a string or an array of strings");
-  if (value.length === 0) fail(place, "must not be empty");
-  return Array.from(value, (item, index) => form(item, `${place}[${index}]`));
+  return items(value, form, place);
 };
 const list = listOf(text);
+
+/** Reads the items of an array, as many as its length says: an iterator of its own could leave some out. */
+function items(array, form, place) {
+  if (array.length === 0) fail(place, "must not be empty");
+  return Array.from({ length: array.length }, (_, index) => form(array[index], `${place}[${index}]`));
+}
 
 const choice = (names) => (value, place) => {
   if (names.includes(text(value, place))) return value;
@@ -90,17 +96,25 @@ function roles(value, place) {
 
 /** Rules on claims, as a list: an object has the name of each claim with its rule, or with the text or boolean that it must be. */
 function claims(value, place) {
-  if (value === null || typeof value !== "object") fail(place, "must be an object or an array of rules");
-  const named = Array.isArray(value)
-    ? Array.from(value, (rule, index) => [undefined, rule, `${place}[${index}]`])
-    : Object.entries(value).map(([name, rule]) => [name, typeof rule === "string" || typeof rule === "boolean" ? { equals: rule } : rule, `${place}.${name}`]);
+  if (Array.isArray(value)) return items(value, listedRule, place);
+  const named = Object.entries(plain(value) ?? fail(place, "must be a plain object or an array of rules"));
   if (named.length === 0) fail(place, "must not be empty");
-  return named.map(([name, rule, at]) => {
-    const { claim = name === undefined ? undefined : [text(name, at)], ...conditions } = readOptions(rule, name === undefined ? LISTED_RULE : RULE, at);
-    if (claim === undefined) fail(`${at}.claim`, "is missing");
-    if (Object.keys(conditions).length === 0) fail(at, "must have equals, any, all, not or prefix");
-    return { claim, ...conditions };
+  return named.map(([name, rule]) => {
+    const at = `${place}.${name}`;
+    const claim = [text(name, at)];
+    return withConditions({ __proto__: null, claim, ...readOptions(typeof rule === "string" || typeof rule === "boolean" ? { equals: rule } : rule, RULE, at) }, at);
   });
+}
+
+function listedRule(value, place) {
+  const rule = readOptions(value, LISTED_RULE, place);
+  if (rule.claim === undefined) fail(`${place}.claim`, "is missing");
+  return withConditions(rule, place);
+}
+
+function withConditions(rule, place) {
+  if (Object.keys(rule).length === 1) fail(place, "must have equals, any, all, not or prefix");
+  return rule;
 }
 
 function json(value, place) {
@@ -113,8 +127,7 @@ function json(value, place) {
 
 const listOfObjects = (form) => (value, place) => {
   if (!Array.isArray(value)) fail(place, "must be an array of objects");
-  if (value.length === 0) fail(place, "must not be empty");
-  return Array.from(value, (item, index) => form(item, `${place}[${index}]`));
+  return items(value, form, place);
 };
 
 function decryptionKey(value, place) {
@@ -191,16 +204,18 @@ const NOT_HTTPS = 4;
 const DECRYPTION_KEY_REFUSED = 5;
 const TENANT = "{tenantid}";
 
-/** Reads an object of options by a table: unknown names and wrong values throw. */
+/** Returns the members of an object of options, each read once. */
+export const membersOf = (options, place = "options") => plain(options) ?? fail(place, "must be a plain object");
+
+/** Reads an object of options by a table: unknown names and wrong values throw. The result inherits nothing. */
 function readOptions(options, table, place) {
-  if (options === null || typeof options !== "object" || Array.isArray(options)) fail(place ?? "options", "must be an object");
+  const read = membersOf(options, place);
   const prefix = place === undefined ? "" : `${place}.`;
-  const entries = Object.entries(options);
-  for (const [name] of entries) {
+  const names = Object.keys(read);
+  for (const name of names) {
     if (!Object.hasOwn(table, name)) fail(`${prefix}${name}`, `is not an option${didYouMean(name, Object.keys(table), prefix)}`);
   }
-  const read = {};
-  for (const [name, value] of entries) read[name] = table[name](value, `${prefix}${name}`);
+  for (const name of names) read[name] = table[name](read[name], `${prefix}${name}`);
   return read;
 }
 
@@ -212,7 +227,8 @@ function checkKind(options, kind) {
 
 /** Reads a verifier's options: `policy` for the core as JSON, its `kind`, and what the package uses itself. */
 export function readVerifierOptions(options) {
-  const { issuers, issuer, jwks, jwksUri, audience, algorithms, clientId, fetch, now, timeout, origins, replayStore, ...policy } = readOptions(options, VERIFIER);
+  const { issuers, issuer, jwks, jwksUri, audience, algorithms, clientId, fetch, now, timeout, origins, replayStore, ...rest } = readOptions(options, VERIFIER);
+  const policy = { __proto__: null, ...rest };
   const { kind = "access" } = policy;
   checkKind(policy, kind);
   const { dpop = "off" } = policy;
@@ -227,7 +243,7 @@ export function readVerifierOptions(options) {
     }
   }
   // Every issuer with the options that it shares with the others.
-  policy.issuers = (issuers ?? [source]).map((one) => ({ audience, algorithms, clientId, ...one }));
+  policy.issuers = (issuers ?? [source]).map((one) => ({ __proto__: null, audience, algorithms, clientId, ...one }));
   const names = new Set();
   for (const [index, one] of policy.issuers.entries()) {
     const prefix = issuers === undefined ? "" : `issuers[${index}].`;
@@ -262,8 +278,8 @@ export function refusedOptions(policy, { reason, index, message }) {
 
 /** Reads the options of one call: the `requirements` for the core, and what the package uses itself. */
 export function readCallOptions(options, kind) {
-  if (options === undefined) return { call: {} };
-  const { signal, waitUntil, ...requirements } = readOptions(options, CALL);
+  const { signal, waitUntil, ...rest } = options === undefined ? Object.create(null) : readOptions(options, CALL);
+  const requirements = { __proto__: null, ...rest };
   checkKind(requirements, kind);
   return { requirements: encode(requirements), call: { signal, waitUntil } };
 }
@@ -272,12 +288,12 @@ export function readCallOptions(options, kind) {
 export function readRouteOptions(options, isVerifier) {
   const verifierForm = instance(isVerifier, "made by createVerifier");
   const table = { ...VERIFIER, required, verifier: verifierForm, onError: callback };
-  const { verifier, required: isRequired = true, onError: _, ...requirements } = readOptions(options, table);
-  if (verifier === undefined) return { isRequired };
+  const { verifier, required: isRequired = true, onError, ...requirements } = readOptions(options, table);
+  if (verifier === undefined) return { verifier, isRequired, onError, requirements: undefined };
   for (const name of Object.keys(requirements)) {
     if (!Object.hasOwn(BESIDE_VERIFIER, name)) fail(name, "is an option of createVerifier and cannot be used beside verifier");
   }
-  return { verifier, isRequired, requirements: encode(requirements) };
+  return { verifier, isRequired, onError, requirements: encode(requirements) };
 }
 
 /** Requirements as the core reads them; undefined if there are none. */

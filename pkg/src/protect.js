@@ -1,12 +1,11 @@
 import { EdgewardError, invalidOption } from "./error.js";
-import { readRouteOptions } from "./options.js";
+import { membersOf, readRouteOptions } from "./options.js";
 import { authenticate, createVerifier, isVerifier } from "./verifier.js";
 
 /** Wraps a handler so that it runs only for requests with an accepted token. */
 export function protect(handler, options) {
   if (typeof handler !== "function") throw invalidOption("handler must be a function");
-  const check = guard(options);
-  const { onError } = options;
+  const { check, onError } = guarded(options);
   return async (request, ...rest) => {
     // Workers and edge functions pass a context that extends the life of background work.
     const context = rest.find((one) => typeof one?.waitUntil === "function");
@@ -23,20 +22,20 @@ export function protect(handler, options) {
 }
 
 /** Returns a function from a request to its token, or undefined where none is required; `protect` and the adapters share it. */
-export function guard(options) {
-  const route = readRouteOptions(options, isVerifier);
-  const { isRequired, requirements } = route;
-  let { verifier } = route;
-  if (verifier === undefined) {
-    const { required: _, onError: __, ...own } = options;
-    verifier = createVerifier(own);
-  }
-  return async (request, waitUntil) => {
+export const guard = (options) => guarded(options).check;
+
+function guarded(options) {
+  const members = membersOf(options);
+  const { verifier: given, isRequired, onError, requirements } = readRouteOptions(members, isVerifier);
+  const { required: _, onError: __, ...own } = members;
+  const verifier = given ?? createVerifier(own);
+  const check = async (request, waitUntil) => {
     try {
-      return await authenticate(verifier, request, requirements, { waitUntil });
+      return await authenticate(verifier, request, requirements, { signal: undefined, waitUntil });
     } catch (error) {
       if (!isRequired && error instanceof EdgewardError && error.code === "token_missing") return undefined;
       throw error;
     }
   };
+  return { check, onError };
 }

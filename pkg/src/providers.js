@@ -1,13 +1,17 @@
 // The options of providers, for createVerifier and the functions that accept its options. The gateway's table is
 // src/gateway/config/presets.rs; tests/npm/providers.test.mjs compares both.
 
+import { plain } from "./plain.js";
+
 /**
  * Makes a preset: a function from options to options, in which the given ones take precedence over `keys`. In the URLs of `keys`,
  * `{domain}`, `{clientId}` and `{audience}` stand for these options. `domain` is an option of presets only.
  */
 const preset = (name, keys) => (options = {}) => {
-  if (options === null || typeof options !== "object" || Array.isArray(options)) throw new TypeError(`${name}: options must be an object`);
-  const { domain, ...given } = options;
+  const members = plain(options);
+  if (members === undefined) throw new TypeError(`${name}: options must be a plain object`);
+  const { domain, ...rest } = members;
+  const given = { __proto__: null, ...rest };
   const parts = { domain, clientId: given.clientId, audience: given.audience };
   const filledIn = (url) =>
     url.replace(/\{(domain|clientId|audience)\}/g, (_, part) => {
@@ -23,8 +27,8 @@ const preset = (name, keys) => (options = {}) => {
       made.issuers = value.map(({ issuer }) => ({ issuer, jwks: given.jwks }));
     } else if (!isReplaced) made[key] = key === "issuer" || key === "jwksUri" ? filledIn(value) : structured(value);
   }
-  const { jwks, ...rest } = given;
-  return { ...made, ...(made.issuers === undefined ? given : rest) };
+  const { jwks, ...others } = given;
+  return { ...made, ...(made.issuers === undefined ? given : others) };
 };
 
 const EXAMPLES = { domain: "login.example.com", clientId: "client_01", audience: "my-project" };

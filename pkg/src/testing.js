@@ -1,6 +1,8 @@
 // An issuer in memory, for tests of code that verifies tokens and of gateways. Its keys are made when it is created, and its tokens are
 // worth nothing to a verifier that does not fetch its keys.
 
+import { plain } from "./plain.js";
+
 const RSA = { modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) };
 const pkcs1v15 = (hash) => [{ name: "RSASSA-PKCS1-v1_5", hash, ...RSA }, "RSASSA-PKCS1-v1_5"];
 const pss = (hash, saltLength) => [{ name: "RSA-PSS", hash, ...RSA }, { name: "RSA-PSS", saltLength }];
@@ -99,8 +101,10 @@ class Issuer {
     return this.#respond(method, url, headers, body);
   };
 
-  verifierOptions(options) {
-    return { issuer: this.issuer, algorithms: [...this.#algorithms], fetch: this.fetch, now: this.now, ...options };
+  verifierOptions(options = {}) {
+    const given = plain(options);
+    if (given === undefined) throw new TypeError("options must be a plain object");
+    return { issuer: this.issuer, algorithms: [...this.#algorithms], fetch: this.fetch, now: this.now, ...given };
   }
 
   jwks() {

@@ -3,6 +3,7 @@
 
 import { assertionOf, readPrivateKey, SIGNING_ALGORITHMS } from "./client-assertion.js";
 import { send } from "./fetch.js";
+import { plain } from "./plain.js";
 
 /** How long before its expiry a token is no longer used, in seconds; half of its lifetime at most. */
 const MARGIN_S = 30;
@@ -252,11 +253,11 @@ const OPTIONS = [
 const METHODS = ["client_secret_post", "client_secret_basic", "private_key_jwt"];
 
 /** Checks the options. No message repeats a value, which may be a secret. */
-function readOptions(options) {
+function readOptions(given) {
   const invalid = (message) => {
     throw new TokenSourceError("options_invalid", message);
   };
-  if (typeof options !== "object" || options === null || Array.isArray(options)) invalid("the options must be an object");
+  const options = plain(given) ?? invalid("the options must be a plain object");
   for (const name of Object.keys(options)) if (!OPTIONS.includes(name)) invalid(`there is no option "${name}"; there are ${OPTIONS.join(", ")}`);
   const { issuer, tokenEndpoint, clientId, clientAuth = METHODS[0], fetch, timeout = TIMEOUT_MS / 1000, now } = options;
   if ((issuer === undefined) === (tokenEndpoint === undefined)) invalid("either issuer or tokenEndpoint must be given");

@@ -266,7 +266,7 @@ export type IdTokenOptions = SingleIssuerIdTokenOptions & KeySource;
 /** Options for verifying access tokens of one issuer. Issuer, audience and algorithms have no defaults. */
 export type AccessTokenOptions = SingleIssuerOptions & KeySource;
 
-/** The options of every kind of verifier. */
+/** The options of every kind of verifier. At run time, all options must be plain objects: inherited and hidden members are refused. */
 export type VerifierOptions = SeveralIssuersIdTokenOptions | SeveralIssuersOptions | IdTokenOptions | AccessTokenOptions;
 
 /** The options of one call. */

@@ -159,7 +159,7 @@ export async function suite({ EdgewardError, createVerifier, withAuth0 }, { audi
     "auth0.roles requires a token": { auth0: { required: false, rolesClaim: CLAIM, roles: ["admin"] } },
     "auth0.scopes requires a token": { auth0: { required: false, scopes: ["a"] } },
     "verifier must be": { auth0: { verifier: {} } },
-    "auth0 must be an object": { auth: { required: true } },
+    "auth0 must be a plain object": { auth: { required: true } },
   };
   for (const [message, options] of Object.entries(wrong)) {
     await test(`options: ${message}`, () => {

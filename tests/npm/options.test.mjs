@@ -35,8 +35,8 @@ circular.keys = circular;
 
 it("wrong options have these messages", () => {
   const cases = [
-    [null, "options must be an object"],
-    [[], "options must be an object"],
+    [null, "options must be a plain object"],
+    [[], "options must be a plain object"],
     [{}, "issuer is missing"],
     [{ issuer }, 'algorithms is missing: ["RS256"] is what most providers sign with'],
     [{ issuer, algorithms: "RS256" }, "audience is missing"],
@@ -71,7 +71,7 @@ it("wrong options have these messages", () => {
     [{ ...id, dpop: "off" }, "dpop is for access tokens"],
     [{ ...base, decryptionKeys: {} }, "decryptionKeys must be an array of objects"],
     [{ ...base, decryptionKeys: [] }, "decryptionKeys must not be empty"],
-    [{ ...base, decryptionKeys: [privateKey] }, "decryptionKeys[0] must be an object"],
+    [{ ...base, decryptionKeys: [privateKey] }, "decryptionKeys[0] must be a plain object"],
     [{ ...base, decryptionKeys: [{ kid: "a" }] }, "decryptionKeys[0].key is missing"],
     [{ ...base, decryptionKeys: [{ key: undefined }] }, "decryptionKeys[0].key is no private key: it must be PKCS#8 in PEM (BEGIN PRIVATE KEY) or a JWK"],
     [{ ...base, decryptionKeys: [{ key: circular }] }, "decryptionKeys[0].key must be plain JSON"],
@@ -84,7 +84,7 @@ it("wrong options have these messages", () => {
     [{ ...base, fetch: null }, "fetch must be a function"],
     [{ ...base, now: undefined }, "now must be a function"],
     [{ ...base, scopes: "a b" }, "scopes must be a single scope, without spaces"],
-    [{ ...base, roles: "admin" }, "roles must be an object"],
+    [{ ...base, roles: "admin" }, "roles must be a plain object"],
     [{ ...base, roles: { any: ["a"] } }, "roles.claim is missing"],
     [{ ...base, roles: { claim: "a" } }, "roles must have all or any"],
     [{ ...base, roles: { claim: "a", any: [1] } }, "roles.any[0] must be a string"],
@@ -93,10 +93,10 @@ it("wrong options have these messages", () => {
     [{ ...base, scopes: { any: "a b" } }, "scopes.any must be a single scope, without spaces"],
     [{ ...base, permissions: { any: [] } }, "permissions.any must not be empty"],
     [{ ...base, permissions: { some: ["a"] } }, "permissions.some is not an option"],
-    [{ ...base, claims: "a" }, "claims must be an object or an array of rules"],
+    [{ ...base, claims: "a" }, "claims must be a plain object or an array of rules"],
     [{ ...base, claims: {} }, "claims must not be empty"],
     [{ ...base, claims: [] }, "claims must not be empty"],
-    [{ ...base, claims: { acr: 1 } }, "claims.acr must be an object"],
+    [{ ...base, claims: { acr: 1 } }, "claims.acr must be a plain object"],
     [{ ...base, claims: { acr: "" } }, "claims.acr.equals must not be empty"],
     [{ ...base, claims: { acr: {} } }, "claims.acr must have equals, any, all, not or prefix"],
     [{ ...base, claims: { acr: { claim: "a", any: "b" } } }, "claims.acr.claim is not an option"],
@@ -137,7 +137,7 @@ it("wrong options have these messages", () => {
     [{ ...base, issuers: [{ issuer }] }, "issuer cannot be used beside issuers: move it into each of them"],
     [{ ...shared, issuers: {} }, "issuers must be an array of objects"],
     [{ ...shared, issuers: [] }, "issuers must not be empty"],
-    [{ ...shared, issuers: [{ issuer }, 1] }, "issuers[1] must be an object"],
+    [{ ...shared, issuers: [{ issuer }, 1] }, "issuers[1] must be a plain object"],
     [{ ...shared, issuers: [{ issuer }, {}] }, "issuers[1].issuer is missing"],
     [{ ...shared, issuers: [{ issuer }, { issuer }] }, "issuers[1].issuer is a duplicate"],
     [{ algorithms: "RS256", issuers: [{ issuer }] }, "issuers[0].audience is missing"],
@@ -172,7 +172,7 @@ it("further audiences, clients, types and hosts are options of both kinds where 
 it("wrong options of a call have these messages", () => {
   const access = createVerifier(base);
   const cases = [
-    [null, "options must be an object"],
+    [null, "options must be a plain object"],
     [{ scope: "a" }, "scope is not an option; did you mean scopes?"],
     [{ audiences: "a" }, "audiences is not an option; did you mean audience?"],
     [{ roles: { claims: "a", any: ["a"] } }, "roles.claims is not an option; did you mean roles.claim?"],
@@ -191,7 +191,7 @@ it("wrong options of a call have these messages", () => {
 it("wrong options of a route have these messages", () => {
   const verifier = createVerifier(base);
   const cases = [
-    [undefined, "options must be an object"],
+    [undefined, "options must be a plain object"],
     [{ verifer: verifier }, "verifer is not an option; did you mean verifier?"],
     [{ ...base, requird: false }, "requird is not an option; did you mean required?"],
     [{ verifier, scops: "a" }, "scops is not an option; did you mean scopes?"],

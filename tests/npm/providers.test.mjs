@@ -70,7 +70,7 @@ it("given options take precedence, and nothing is changed", () => {
 
 it("missing and wrong parts of an issuer are named", () => {
   for (const [call, message] of [
-    [() => presets.okta(null), "okta: options must be an object"],
+    [() => presets.okta(null), "okta: options must be a plain object"],
     [() => presets.okta(), "okta: domain is missing: the issuer or the URL of the keys is made from it"],
     [() => presets.okta({ domain: "https://a.example" }), "okta: domain must be a bare name, such as login.example.com"],
     [() => presets.clerk({ domain: "a.example/b" }), "clerk: domain must be a bare name, such as login.example.com"],
