@@ -37,7 +37,7 @@ function readOptions(options) {
     // A requirement must not be lost unnoticed.
     if (value === undefined) throw invalidOption(`auth0.${name} must not be undefined`);
   }
-  const { verifier, required, roles, rolesClaim, ...requirements } = auth0;
+  const { verifier, required: stated, roles, rolesClaim, ...requirements } = auth0;
   if (roles === undefined) {
     if (rolesClaim !== undefined) throw invalidOption("auth0.rolesClaim is used with auth0.roles only");
   } else if (typeof roles === "string" || Array.isArray(roles)) {
@@ -49,9 +49,10 @@ function readOptions(options) {
   }
   // Without a token there are no rights: a requirement implies one.
   const [implied] = Object.keys(requirements);
-  if (implied !== undefined && required === false) throw invalidOption(`auth0.${implied} requires a token, auth0.required: false does not`);
-  const route = { ...requirements, required: required ?? implied !== undefined };
-  return { verifier: verifier === undefined ? undefined : { verifier }, route };
+  if (implied !== undefined && stated === false) throw invalidOption(`auth0.${implied} requires a token, auth0.required: false does not`);
+  // Absent, not null: that is a mistake, which `guard` refuses.
+  const required = stated === undefined ? implied !== undefined : stated;
+  return { verifier: verifier === undefined ? undefined : { verifier }, route: { ...requirements, required } };
 }
 
 /** Returns an environment variable. Functions of the older form have no `Netlify`; edge functions need not allow `process.env`. */

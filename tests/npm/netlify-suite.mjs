@@ -174,6 +174,19 @@ export async function suite({ EdgewardError, createVerifier, withAuth0 }, { audi
       equal(error.toResponse().status, 500);
     });
   }
+  for (const name of ["required", "roles", "rolesClaim", "scopes", "permissions", "organizations", "verifier"]) {
+    for (const value of [null, NaN, 0, ""]) {
+      await test(`options: ${name} is ${value}`, () => {
+        let error;
+        try {
+          withAuth0(() => new Response(""), { auth0: { [name]: value } });
+        } catch (thrown) {
+          error = thrown;
+        }
+        equal(error?.code, "options_invalid");
+      });
+    }
+  }
   await test("a handler that is no function", () => {
     let error;
     try {
