@@ -5,14 +5,15 @@ import { plain } from "./plain.js";
 
 /**
  * Makes a preset: a function from options to options, in which the given ones take precedence over `keys`. In the URLs of `keys`,
- * `{domain}`, `{clientId}` and `{audience}` stand for these options. `domain` is an option of presets only.
+ * `{domain}`, `{clientId}` and `{audience}` stand for these options. `domain` is an option of presets with `{domain}` only.
  */
 const preset = (name, keys) => (options = {}) => {
-  const members = plain(options);
-  if (members === undefined) throw new TypeError(`${name}: options must be a plain object`);
-  const { domain, ...rest } = members;
-  const given = { __proto__: null, ...rest };
-  const parts = { domain, clientId: given.clientId, audience: given.audience };
+  const given = plain(options);
+  if (given === undefined) throw new TypeError(`${name}: options must be a plain object`);
+  const { domain, clientId, audience } = given;
+  const parts = { domain, clientId, audience };
+  // Of another preset it stays, and createVerifier refuses it: it could be meant as a requirement.
+  if (JSON.stringify(keys).includes("{domain}")) delete given.domain;
   const filledIn = (url) =>
     url.replace(/\{(domain|clientId|audience)\}/g, (_, part) => {
       const value = parts[part];
@@ -22,13 +23,14 @@ const preset = (name, keys) => (options = {}) => {
     });
   const made = { algorithms: ["RS256"] };
   for (const [key, value] of Object.entries(keys)) {
-    const isReplaced = Object.hasOwn(given, key) || (key === "jwksUri" && Object.hasOwn(given, "jwks"));
-    if (key === "issuers" && Object.hasOwn(given, "jwks")) {
+    const hasKeys = Object.hasOwn(given, "jwks");
+    if (Object.hasOwn(given, key) || (key === "jwksUri" && hasKeys)) continue;
+    if (key === "issuers" && hasKeys) {
       made.issuers = value.map(({ issuer }) => ({ issuer, jwks: given.jwks }));
-    } else if (!isReplaced) made[key] = key === "issuer" || key === "jwksUri" ? filledIn(value) : structured(value);
+      delete given.jwks;
+    } else made[key] = key === "issuer" || key === "jwksUri" ? filledIn(value) : structured(value);
   }
-  const { jwks, ...others } = given;
-  return { ...made, ...(made.issuers === undefined ? given : others) };
+  return { ...made, ...given };
 };
 
 const EXAMPLES = { domain: "login.example.com", clientId: "client_01", audience: "my-project" };

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { it } from "node:test";
 import { createVerifier, initSync } from "../../pkg/src/entry/slim.js";
+import { VERIFIER } from "../../pkg/src/options.js";
 import * as presets from "../../pkg/src/providers.js";
 import { root } from "./install.mjs";
 
@@ -66,6 +67,47 @@ it("given options take precedence, and nothing is changed", () => {
   presets.google({}).issuers[0].issuer = "https://evil.example";
   presets.google({}).issuers.pop();
   assert.deepEqual(presets.google({}).issuers.map(({ issuer }) => issuer), ["https://accounts.google.com", "accounts.google.com"]);
+});
+
+const OF_DOMAIN = ["okta", "supabase", "clerk", "zitadel", "cloudflareAccess"];
+
+it("every option given to a preset is used in a URL, or reaches createVerifier", () => {
+  const needed = { domain: "a.example", clientId: "client", audience: "project" };
+  const values = { ...Object.fromEntries(Object.keys(VERIFIER).map((name) => [name, { of: name }])), ...needed };
+  let count = 0;
+  for (const [npm, preset] of Object.entries(presets)) {
+    const isUsed = (made, given, name, value) =>
+      made[name] === value ||
+      (name === "domain" && OF_DOMAIN.includes(npm) && (Object.hasOwn(given, "issuer") || made.issuer.includes(`//${value}`))) ||
+      // For each issuer of the preset.
+      (name === "jwks" && npm === "google" && !Object.hasOwn(given, "issuers") && made.issuers.every(({ jwks, jwksUri }) => jwks === value && jwksUri === undefined));
+    const { domain, ...others } = needed;
+    const base = OF_DOMAIN.includes(npm) ? needed : others;
+    for (const one of Object.keys(values)) {
+      for (const other of Object.keys(values)) {
+        const given = { ...base, [one]: values[one], [other]: values[other] };
+        const made = preset(given);
+        for (const [name, value] of Object.entries(given)) assert.ok(isUsed(made, given, name, value), `${npm}: ${one}, ${other}: ${name} is lost`);
+        count += 1;
+      }
+    }
+  }
+  assert.ok(count > 10_000, `${count} calls`);
+});
+
+it("a domain is refused where no URL is made from it", () => {
+  for (const npm of Object.keys(presets).filter((name) => !OF_DOMAIN.includes(name))) {
+    assert.throws(() => createVerifier(presets[npm]({ domain: "a.example", clientId: "client", audience: "project" })), { code: "options_invalid", message: "domain is not an option" }, npm);
+  }
+});
+
+it("keys that are given are used, or refused beside issuers", () => {
+  const [{ jwks }] = providers;
+  const pinned = presets.google({ clientId: "client", jwks });
+  assert.deepEqual(pinned.issuers, ["https://accounts.google.com", "accounts.google.com"].map((issuer) => ({ issuer, jwks })));
+  assert.equal(createVerifier(pinned).keys().every(({ loaded }) => loaded), true);
+  const own = presets.google({ clientId: "client", jwks, issuers: [{ issuer: "https://accounts.google.com" }] });
+  assert.throws(() => createVerifier(own), { code: "options_invalid", message: "jwks cannot be used beside issuers: move it into each of them" });
 });
 
 it("missing and wrong parts of an issuer are named", () => {

@@ -55,6 +55,12 @@ createVerifier(githubActions({ audience, claims: { repository: "octo-org/app" } 
 createVerifier(okta({ domain: "example.okta.com" }));
 // @ts-expect-error the domain is not a string
 okta({ domain: 1 });
+// @ts-expect-error no URL of Google's is made from a domain
+google({ domain: "example.com", clientId: "client" });
+// @ts-expect-error nor of these
+entra({ domain: "example.com", audience, tenants: "any" });
+google({ clientId: "client", claims: { hd: "example.com" } });
+okta({ issuer, audience });
 createVerifier({ ...base, roles: { claim: "https://a.example/roles", any: ["admin"] }, clients: ["c"], clientId: "c" });
 createVerifier({ kind: "id", issuer, clientId: "c", algorithms: ["RS256"], nonce: "n" });
 createVerifier({ issuers: [{ issuer, jwks }, { issuer: "https://b.example/" }], audience, algorithms: ["RS256"] });
