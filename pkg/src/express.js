@@ -13,8 +13,8 @@ export function bearer(options) {
       for (const [name, value] of Object.entries(error.headers)) response.setHeader(name, value);
       response.end(error.body);
     };
-    const { headers, headersDistinct, method, originalUrl, url } = request;
-    check({ headers, headersDistinct, method, url: originalUrl ?? url }).then(
+    const { headers, headersDistinct, rawHeaders, method, originalUrl, url } = request;
+    check({ headers, headersDistinct, rawHeaders, method, url: originalUrl ?? url }).then(
       (token) => {
         request.auth = token;
         next();

@@ -35,11 +35,22 @@ export async function useOnce(store, { id, expiresAt }, now) {
   if (isFirst !== true) throw proofReplayed();
 }
 
-/** Returns a header of a web `Request` or of Node's `IncomingMessage`. Several become one text with commas, which is malformed. */
-export function headerOf({ headers, headersDistinct }, name) {
-  const values = typeof headers.get === "function" ? headers.get(name) : (headersDistinct?.[name] ?? headers[name]);
+/**
+ * Returns a header of a web `Request`, or of a request of Node: over HTTP/2, it has no `headersDistinct`, and only the first `Authorization` in `headers`.
+ * Several become one text with commas, which is malformed.
+ */
+export function headerOf({ headers, headersDistinct, rawHeaders }, name) {
+  const distinct = () => (headersDistinct ? headersDistinct[name] : rawValues(rawHeaders, name));
+  const values = typeof headers.get === "function" ? headers.get(name) : (distinct() ?? headers[name]);
   const text = Array.isArray(values) ? values.join(", ") : values;
   return typeof text === "string" ? text : undefined;
+}
+
+/** Returns the values of a header among `rawHeaders`, in which names and values alternate. */
+function rawValues(rawHeaders, name) {
+  if (!Array.isArray(rawHeaders)) return undefined;
+  const values = rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1].toLowerCase() === name);
+  return values.length === 0 ? undefined : values;
 }
 
 /** Returns the request for the core, with its URL on each of the site's origins, which it cannot state itself: clients choose `Host`. */

@@ -10,10 +10,11 @@
  */
 import type { AccessTokenPayload, EdgewardError, RouteOptions, RouteWithVerifierOptions, VerifiedToken } from "./index.js";
 
-/** The members of Node's `IncomingMessage` that are read, and `auth`, which is set. */
+/** The members of Node's `IncomingMessage` or `Http2ServerRequest` that are read, and `auth`, which is set. */
 export interface NodeRequest {
   readonly headers: { readonly authorization?: string | undefined };
   readonly headersDistinct?: { readonly authorization?: string[] | undefined };
+  readonly rawHeaders?: readonly string[] | undefined;
   readonly url?: string | undefined;
   auth?: VerifiedToken<any> | undefined;
 }

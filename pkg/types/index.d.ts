@@ -374,12 +374,17 @@ export interface KeyStatus {
   readonly freshUntil?: number;
 }
 
-/** A request as `authenticate` and guards read it: a web `Request`, or Node's `IncomingMessage`. */
+/**
+ * A request as `authenticate` and guards read it: a web `Request`, or Node's `IncomingMessage` or `Http2ServerRequest`. Of an object with `headers`
+ * alone, a repeated header cannot be told from a single one: pass the request itself.
+ */
 export type AnyRequest =
   | { readonly headers: { get(name: string): string | null }; readonly method?: string; readonly url?: string }
   | {
       readonly headers: { readonly authorization?: string | undefined };
       readonly headersDistinct?: { readonly authorization?: string[] | undefined };
+      /** Names and values by turns. */
+      readonly rawHeaders?: readonly string[] | undefined;
       readonly method?: string | undefined;
       readonly url?: string | undefined;
     };
@@ -494,7 +499,7 @@ export function protect<R extends AnyRequest, A extends unknown[], P = AccessTok
 ): (request: R, ...rest: A) => Promise<Response>;
 
 /**
- * Checks a request, a web `Request` or Node's `IncomingMessage`. Returned by `guard`. `Absent` is `never` if a token is required, else
+ * Checks a request, a web `Request` or one of Node. Returned by `guard`. `Absent` is `never` if a token is required, else
  * `undefined`.
  */
 export type Guard<Payload = AccessTokenPayload, Absent extends undefined = undefined> = (

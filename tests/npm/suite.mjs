@@ -937,6 +937,8 @@ export async function suite(edgeward, fixtures) {
     equal(await code({ headers: bearer(good), url: "/things" }), "ok");
     equal(await code({ headers: bearer(good), headersDistinct: { authorization: [`Bearer ${good}`] } }), "ok");
     equal(await code({ headers: bearer(good), headersDistinct: { authorization: [`Bearer ${good}`, "Bearer x"] } }), "invalid_request");
+    equal(await code({ headers: bearer(good), rawHeaders: ["authorization", `Bearer ${good}`] }), "ok");
+    equal(await code({ headers: bearer(good), rawHeaders: ["authorization", `Bearer ${good}`, "Authorization", "Bearer x"] }), "invalid_request");
     equal(await code({ headers: {} }), "token_missing");
     equal(await code({ headers: bearer(good), url: "/things?access_token=x" }), "invalid_request");
     equal(await codeOf(() => createVerifier(fixed).authenticate({ headers: bearer(good) }, { scopes: ["admin"] })), "insufficient_scope");

@@ -15,6 +15,7 @@ import { createIssuer, type TestIssuer } from "edgeward/testing";
 import expressFramework from "express";
 import { Hono } from "hono";
 import { createServer } from "node:http";
+import { createServer as createHttp2Server } from "node:http2";
 import document from "./edgeward.json" with { type: "json" };
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -177,6 +178,8 @@ async function guarded(request: Request): Promise<void> {
   same<Awaited<ReturnType<typeof own>>, VerifiedToken | undefined>(true);
 }
 createServer((req, res) => void check(req).then((token) => res.end(token.payload.sub)));
+createHttp2Server((req, res) => void check(req).then((token) => res.end(String(token.payload.sub))));
+createHttp2Server((req, res) => express({ verifier })(req, res, () => res.end()));
 
 const app = new Hono();
 app.get("/me", hono({ verifier: typed }), (c) => c.text(c.get("token").payload["https://a.example/plan"]));
