@@ -94,7 +94,15 @@ class Core {
   }
 
   json() {
-    return this.guard(() => JSON.parse(this.text()));
+    return this.guard(() => {
+      const text = this.text();
+      try {
+        return JSON.parse(text);
+      } catch {
+        // The parser's error quotes the text, which may hold claims.
+        throw new SyntaxError("the output is not JSON");
+      }
+    });
   }
 
   /** Returns the verified header and claims, as JSON. */
