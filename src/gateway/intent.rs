@@ -8,6 +8,7 @@
 //! | `GET` by a script | 400 | 400, reporting errors of the callback | 400 |
 //! | `GET` by an element, such as an image | 400 | 400 | asks for confirmation |
 //! | `GET` in a frame | 400, a page | 400, a page | asks for confirmation |
+//! | `GET` navigation passed on by a service worker | proceeds | proceeds | proceeds if initiated by this origin, else asks for confirmation |
 //! | `GET` navigation | proceeds | proceeds | proceeds, or asks for confirmation if initiated by another site |
 //! | other method, from this origin | proceeds | 400 | proceeds |
 //! | other method, from another origin | 403 | 400 | asks for confirmation |
@@ -42,7 +43,8 @@ impl MatchedRequest<'_> {
         let is_foreign =
             if is_get { is_logout && is_unsolicited_logout(head) } else { self.is_untrusted_cross_origin(head) };
         match (is_logout, is_foreign) {
-            // The confirmation page links to the logout, which is a GET.
+            // The confirmation page links to the logout, which is a GET of this origin. A form would need a policy with every origin to which
+            // the logout redirects, because browsers apply `form-action` to redirects, too: those of the provider are unknown.
             (true, true) if self.route.methods.answers("GET") => Err(confirm_logout(self.path())),
             (_, true) => Err(cross_site_request()),
             (false, false) if is_get && is_embedded(head) => Err(open_in_window()),
@@ -57,9 +59,10 @@ fn is_element(head: &RequestHead<'_>) -> bool {
 }
 
 /// Whether another site, a frame or an element initiated the logout. Another origin of the same site may link to it with a
-/// navigation of the top-level page.
+/// navigation of the top-level page. Passed on by a service worker, it could be one of a frame there, to which browsers send the cookies.
 fn is_unsolicited_logout(head: &RequestHead<'_>) -> bool {
-    let is_same_site_page = || (head.header)("sec-fetch-dest").is_some();
+    let is_same_site_page =
+        || (head.header)("sec-fetch-dest").is_some_and(|dest| dest.eq_ignore_ascii_case("document"));
     is_embedded(head)
         || is_element(head)
         || (head.header)("sec-fetch-site").is_some_and(|site| match site.to_ascii_lowercase().as_str() {

@@ -108,8 +108,10 @@ fn is_intended(step: LoginStep, method: &str, headers: &[Header]) -> bool {
     let is = |name: &str, allowed: &[&str]| given(name).is_none_or(|value| allowed.contains(&value));
     match method {
         "GET" => {
+            // The destination of a navigation that a service worker passes on is `empty`, and its mode cannot be set by a script.
+            let is_passed_on = given("sec-fetch-mode") == Some("navigate") && given("sec-fetch-dest") == Some("empty");
             let is_page = is("sec-fetch-mode", &["navigate"])
-                && is("sec-fetch-dest", &["document"])
+                && (is("sec-fetch-dest", &["document"]) || is_passed_on)
                 && given("x-requested-with").is_none();
             let is_own = is("sec-fetch-site", &["none", "same-origin"])
                 || given("sec-fetch-site") == Some("same-site") && given("sec-fetch-dest") == Some("document");
@@ -179,6 +181,23 @@ fn a_prefetch_has_no_effect_with_any_other_headers() {
     }
 }
 
+/// The headers of a navigation that a service worker passes on with `fetch(event.request)`, as Chromium sends them.
+fn passed_on(site: &'static str) -> [Header; 3] {
+    [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "empty"), ("sec-fetch-site", site)]
+}
+
+#[test]
+fn navigations_that_a_service_worker_passes_on_log_in_and_out() {
+    let gateway = gateway(&json!("GET"));
+    // The provider's page initiates the callback, and with it the page after the login.
+    for site in ["none", "same-origin", "same-site", "cross-site"] {
+        assert_eq!(ask(&gateway, "GET", "/login", &passed_on(site)), Ok(LoginStep::Begin), "{site}");
+        assert_eq!(ask(&gateway, "GET", "/cb", &passed_on(site)), Ok(LoginStep::Callback), "{site}");
+    }
+    // The link of the confirmation page is of this origin: it ends the session, and does not lead to the same page again.
+    assert_eq!(ask(&gateway, "GET", "/logout", &passed_on("same-origin")), Ok(LoginStep::Logout));
+}
+
 #[test]
 fn refresh_and_userinfo_need_no_intent() {
     let gateway = gateway(&json!("ANY"));
@@ -202,6 +221,8 @@ fn each_refusal_tells_the_client_what_to_do() {
         ("GET", "/cb", &[("sec-fetch-dest", "iframe")], 400, "open this site in its own tab"),
         ("GET", "/logout", &[("sec-fetch-dest", "iframe")], 200, "logout_needs_confirmation"),
         ("GET", "/logout", &[("sec-fetch-site", "cross-site")], 200, "logout_needs_confirmation"),
+        ("GET", "/logout", &passed_on("cross-site"), 200, "logout_needs_confirmation"),
+        ("GET", "/logout", &passed_on("same-site"), 200, "logout_needs_confirmation"),
         ("POST", "/logout", &[("sec-fetch-site", "cross-site")], 200, "logout_needs_confirmation"),
         ("POST", "/login", &[("origin", "https://evil.example")], 403, "cross_site_request"),
         ("HEAD", "/login", &[], 200, ""),

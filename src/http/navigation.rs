@@ -57,9 +57,15 @@ pub fn is_script(head: &RequestHead<'_>) -> bool {
 }
 
 /// Returns whether the response is for use inside a page, in a frame for example.
+///
+/// A service worker that passes a navigation on sends the mode `navigate`, which no script can set, with the destination `empty`. A page and
+/// a frame then look alike. A frame on another site is still without effect: this site's cookies are `SameSite`, so browsers do not send them
+/// there, and `frame-ancestors` keeps a page of the gateway from being shown.
 #[must_use]
 pub fn is_embedded(head: &RequestHead<'_>) -> bool {
-    (head.header)("sec-fetch-dest").is_some_and(|dest| !dest.eq_ignore_ascii_case("document"))
+    let is = |name, value: &str| (head.header)(name).map(|one| one.eq_ignore_ascii_case(value));
+    is("sec-fetch-dest", "document") == Some(false)
+        && !(is("sec-fetch-dest", "empty") == Some(true) && is("sec-fetch-mode", "navigate") == Some(true))
 }
 
 /// Headers in which browsers and client-side routers declare a request's purpose.
@@ -100,7 +106,7 @@ pub fn is_cross_origin(head: &RequestHead<'_>) -> bool {
 mod tests {
     use alloc::string::ToString;
 
-    use super::{is_cross_origin, is_navigation};
+    use super::{is_cross_origin, is_embedded, is_navigation};
     use crate::http::RequestHead;
 
     fn ask(method: &str, headers: &[(&str, &str)], question: fn(&RequestHead<'_>) -> bool) -> bool {
@@ -127,6 +133,30 @@ mod tests {
         ] {
             assert_eq!(ask(method, headers, is_navigation), expected, "{method} {headers:?}");
         }
+    }
+
+    #[test]
+    fn a_navigation_that_a_service_worker_passes_on_is_not_embedded() {
+        for (mode, dest, expected) in [
+            ("navigate", "document", false),
+            ("navigate", "empty", false),
+            ("Navigate", "Empty", false),
+            ("same-origin", "empty", true),
+            ("cors", "empty", true),
+            ("no-cors", "empty", true),
+            ("", "empty", true),
+            ("navigate", "iframe", true),
+            ("navigate", "frame", true),
+            ("navigate", "object", true),
+            ("navigate", "embed", true),
+            ("navigate", "fencedframe", true),
+            ("navigate", "", true),
+        ] {
+            let headers = [("sec-fetch-mode", mode), ("sec-fetch-dest", dest)];
+            assert_eq!(ask("GET", &headers, is_embedded), expected, "{headers:?}");
+        }
+        assert!(ask("GET", &[("sec-fetch-dest", "empty")], is_embedded));
+        assert!(!ask("GET", &[("sec-fetch-mode", "navigate")], is_embedded));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { mkdir, readFile } from "node:fs/promises";
+import { request as send } from "node:http";
 import { join, resolve } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
 import { startSite } from "../../examples/site/server.mjs";
@@ -19,6 +20,8 @@ const config = JSON.parse(await readFile(resolve(import.meta.dirname, "../../exa
 
 describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeout: 300_000 }, () => {
   let gateway, site, provider, worker, chromium, context, page;
+  /** The site whose service worker passes every request on, and its port. */
+  let passing, passingPort;
   /** What the pages opened in a test complained about. */
   let complaints;
 
@@ -31,7 +34,9 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
   before(async () => {
     const port = await freePort();
     gateway = `http://localhost:${port}`;
-    [site, provider, chromium] = await Promise.all([startSite(), startProvider({ gateways: [gateway], accounts: { ...ACCOUNTS, odd: ODD } }), launchChromium()]);
+    passingPort = await freePort();
+    passing = `http://localhost:${passingPort}`;
+    [site, provider, chromium] = await Promise.all([startSite(), startProvider({ gateways: [gateway, passing], accounts: { ...ACCOUNTS, odd: ODD } }), launchChromium()]);
     worker = await startWorker({ config, env: env(SECRET), port });
   });
   after(() => Promise.all([chromium?.close(), worker?.stop(), provider?.stop(), site?.stop()]));
@@ -613,6 +618,104 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
       });
     });
   }
+
+  describe("behind a service worker that passes every request on", () => {
+    let front, origin, worker;
+    /** The navigations that reached the gateway: path, destination and site, as the browser states them, and the status of the answer. */
+    const seen = [];
+
+    before(async () => {
+      front = await serve((req, res) => new Promise((resolve, reject) => {
+        const forwarded = send({ host: "127.0.0.1", port: worker.port, method: req.method, path: req.url, headers: req.headers }, (answer) => {
+          const { "sec-fetch-mode": mode, "sec-fetch-dest": dest, "sec-fetch-site": site } = req.headers;
+          if (mode === "navigate") seen.push(`${req.url.split("?")[0]} ${dest} ${site} ${answer.statusCode}`);
+          res.writeHead(answer.statusCode, answer.rawHeaders);
+          answer.pipe(res).on("finish", resolve);
+        });
+        req.pipe(forwarded.on("error", reject));
+      }), { port: passingPort });
+      origin = await serve((req, res) => {
+        if (req.url === "/sw.js") {
+          return res.writeHead(200, { "content-type": "text/javascript" }).end(`
+            self.addEventListener("install", () => self.skipWaiting());
+            self.addEventListener("activate", (event) => event.waitUntil(clients.claim()));
+            self.addEventListener("fetch", (event) => event.respondWith(fetch(event.request)));`);
+        }
+        res.writeHead(200, { "content-type": "text/html" });
+        res.end(`<!doctype html><title>x</title><link rel="icon" href="data:,"><h1>${req.url}</h1><a href="/logout">Leave</a>
+          <script>navigator.serviceWorker.register("/sw.js")</script>`);
+      });
+      const proxied = (path, auth) => ({ method: "GET", path, auth, integration: { type: "http", url: origin.url } });
+      worker = await startWorker({
+        config: {
+          authorizer: {
+            type: "oidc", issuer: provider.issuer, client_id: "edgeward-web", client_secret: CLIENT_SECRET,
+            redirect_uri: `${passing}/callback`, post_logout_uri: `${passing}/`,
+          },
+          session: { secrets: SECRET },
+          // The logout works where its route has no POST.
+          paths: [...["login", "callback", "logout"].map((type) => ({ method: "GET", path: `/${type}`, integration: { type } })),
+            ...["/", "/sw.js", "/favicon.ico"].map((path) => proxied(path, "none")), proxied("/account", "required")],
+        },
+      });
+    });
+    after(() => Promise.all([front?.close(), worker?.stop(), origin?.close()]));
+
+    /** Logs in, with every step of it passed on. */
+    async function logInPassedOn() {
+      await page.goto(`${passing}/`);
+      await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+      await page.reload();
+      seen.length = 0;
+      await page.goto(`${passing}/account`);
+      await choose("Alice Example");
+      await page.waitForURL(`${passing}/account`);
+      assert.equal(await heading(), "/account");
+      assert.ok(seen.some((line) => / empty /.test(line)), seen.join("\n"));
+      assert.ok(seen.some((line) => /^\/callback .* 302$/.test(line)), seen.join("\n"));
+    }
+
+    test("a user logs in and out", async () => {
+      await logInPassedOn();
+      await page.getByRole("link", { name: "Leave" }).click();
+      await page.waitForURL(`${passing}/`);
+      assert.ok(seen.includes("/logout empty same-origin 302"), seen.join("\n"));
+      await page.goto(`${passing}/account`);
+      assert.ok(await isLoginPage(), page.url());
+    });
+
+    test("a user confirms the logout that another site asks for", async () => {
+      await logInPassedOn();
+      const evil = await serve((_req, res) => res.writeHead(200, { "content-type": "text/html" }).end(`<link rel="icon" href="data:,"><a href="${passing}/logout">Win</a>`));
+      try {
+        await page.goto(evil.url);
+        await page.getByRole("link").click();
+        await page.waitForURL(`${passing}/logout`);
+        assert.equal(await heading(), "Log out?");
+        assert.ok(seen.includes("/logout empty cross-site 200"), seen.join("\n"));
+        await page.getByRole("link", { name: "Log out" }).click();
+        await page.waitForURL(`${passing}/`);
+        await page.goto(`${passing}/account`);
+        assert.ok(await isLoginPage(), page.url());
+      } finally {
+        await evil.close();
+      }
+    });
+
+    test("a frame on another site does not log the user out", async () => {
+      await logInPassedOn();
+      const evil = await serve((_req, res) => res.writeHead(200, { "content-type": "text/html" }).end(`<link rel="icon" href="data:,"><iframe src="${passing}/logout"></iframe>`));
+      try {
+        await page.goto(evil.url);
+        await page.waitForLoadState("load");
+        await page.goto(`${passing}/account`);
+        assert.equal(await heading(), "/account");
+        complaints = complaints.filter((text) => !/frame-ancestors/.test(text));
+      } finally {
+        await evil.close();
+      }
+    });
+  });
 
   test("a link of another site to the logout asks first", async () => {
     await logIn("Alice Example");

@@ -52,7 +52,9 @@ function isMeant(act, method, headers) {
   const is = (name, ...allowed) => headers[name] === undefined || allowed.includes(headers[name]);
   if (PREFETCH.some((one) => Object.keys(one).some((name) => name in headers))) return false;
   if (method === "POST") return act !== "callback" && is("sec-fetch-site", "none", "same-origin");
-  if (method !== "GET" || !is("sec-fetch-mode", "navigate") || !is("sec-fetch-dest", "document")) return false;
+  // A service worker passes a navigation on without its destination; no script can set that mode.
+  const isPassedOn = headers["sec-fetch-mode"] === "navigate" && headers["sec-fetch-dest"] === "empty";
+  if (method !== "GET" || !is("sec-fetch-mode", "navigate") || !(is("sec-fetch-dest", "document") || isPassedOn)) return false;
   const linked = headers["sec-fetch-site"] === "same-site" && headers["sec-fetch-dest"] === "document";
   return act !== "logout" || is("sec-fetch-site", "none", "same-origin") || linked;
 }
