@@ -196,19 +196,21 @@ impl RelyingParty {
         };
         let response = match self.client.request_tokens(&provider, &parameters, user_ip, former, host).await {
             Ok(response) => response,
-            Err(error) if error.ends_session() => {
-                host.log(
-                    Level::Warning,
-                    &"session_ended: the provider refused a refresh token; if this is common, check that refresh token \
-                      rotation is enabled and has an overlap period",
-                );
-                return RefreshOutcome::Ended;
-            }
             Err(error) => {
                 let line = match &error {
                     TokenError::Refused(error, failure) => format!("{failure}, {error}"),
                     TokenError::Unavailable { failure, .. } => failure.to_string(),
                 };
+                if error.ends_session() {
+                    host.log(
+                        Level::Warning,
+                        &format_args!(
+                            "session_ended: the provider refused a refresh token: {line}; if this is common, check that \
+                             refresh token rotation is enabled and has an overlap period"
+                        ),
+                    );
+                    return RefreshOutcome::Ended;
+                }
                 host.log(Level::Warning, &format_args!("refresh_unavailable: {line}; the session continues"));
                 return match error {
                     TokenError::Refused(..) => RefreshOutcome::Failed,
@@ -291,16 +293,17 @@ pub(super) async fn completes_within(work: impl Future<Output = ()>, limit: impl
 }
 
 impl TokenError {
-    /// Whether the error ends the session: the refresh token was used or revoked, or has expired.
+    /// Whether the error ends the session: the refresh token was used or revoked, or has expired, or the user must log in again (RFC 6749
+    /// §5.2, OpenID Connect Core §3.1.2.6). Anything else says nothing about the refresh token: an error of the client, of the request or
+    /// of the server, or a document of something in front of the provider, which may have a member `error`, too.
     fn ends_session(&self) -> bool {
         match self {
             Self::Refused(error, failure) => {
-                (400..500).contains(&failure.status())
-                    && failure.status() != 429
-                    // These say nothing about the refresh token.
-                    && !matches!(
+                // 400 is standard; Auth0 refuses refresh tokens with 403.
+                matches!(failure.status(), 400 | 401 | 403)
+                    && matches!(
                         error.code(),
-                        "temporarily_unavailable" | "invalid_client" | "use_dpop_nonce" | "invalid_dpop_proof"
+                        "invalid_grant" | "interaction_required" | "login_required" | "consent_required"
                     )
             }
             Self::Unavailable { .. } => false,

@@ -217,6 +217,21 @@ fn failures() -> Vec<(&'static str, Fault)> {
         ("too many requests", Fault::Answer(Ok(refusal(429, "slow_down")))),
         ("temporarily_unavailable", Fault::Answer(Ok(refusal(400, "temporarily_unavailable")))),
         ("invalid_client", Fault::Answer(Ok(refusal(401, "invalid_client")))),
+        // Of the client, the request or the server (RFC 6749 §5.2, RFC 9449 §5, §8), not of the refresh token.
+        ("unauthorized_client", Fault::Answer(Ok(refusal(400, "unauthorized_client")))),
+        ("invalid_request", Fault::Answer(Ok(refusal(400, "invalid_request")))),
+        ("invalid_scope", Fault::Answer(Ok(refusal(400, "invalid_scope")))),
+        ("unsupported_grant_type", Fault::Answer(Ok(refusal(400, "unsupported_grant_type")))),
+        ("server_error", Fault::Answer(Ok(refusal(400, "server_error")))),
+        ("an error of no standard", Fault::Answer(Ok(refusal(400, "Something Else")))),
+        ("access_denied", Fault::Answer(Ok(refusal(403, "access_denied")))),
+        // A load balancer or an API gateway during a deployment, and a firewall.
+        ("no such page", Fault::Answer(Ok(refusal(404, "Not Found")))),
+        ("a firewall", Fault::Answer(Ok(refusal(403, "Forbidden")))),
+        ("no such method", Fault::Answer(Ok(refusal(405, "Method Not Allowed")))),
+        ("a page that says invalid_grant", Fault::Answer(Ok(refusal(404, "invalid_grant")))),
+        ("too many requests that say invalid_grant", Fault::Answer(Ok(refusal(429, "invalid_grant")))),
+        ("an unusual status that says invalid_grant", Fault::Answer(Ok(refusal(418, "invalid_grant")))),
         ("HTML", Fault::Answer(Ok(html))),
         ("a redirect", Fault::Answer(Ok(status(302)))),
         ("no access token", Fault::Answer(Ok(ok_json(r#"{"token_type":"Bearer"}"#)))),
@@ -235,7 +250,7 @@ fn a_session_continues_while_the_provider_returns_no_new_tokens() {
         let answer = deployment.send(&mut browser, Request::get("/token"));
         assert_eq!(answer.origin_header("x-token"), Some(token.as_str()), "{what}");
         assert_eq!(answer.sets(COOKIE), None, "{what}");
-        assert!(deployment.has_logged("refresh_unavailable: "), "{what}");
+        assert!(deployment.has_logged("refresh_unavailable: https://tenant.example.com/oauth/token "), "{what}");
         // The failure is cached for five seconds.
         deployment.sleep_ms(4_999);
         assert_eq!(token_of(&deployment, &browser), token, "{what}");
@@ -286,15 +301,28 @@ fn a_lost_response_is_awaited_once_and_the_next_attempt_ends_the_session() {
 
 #[test]
 fn a_refused_refresh_token_ends_the_session() {
-    for error in ["invalid_grant", "unauthorized_client", "Something Else"] {
+    // Other errors say nothing about the refresh token (`failures`): a session that ended for them would end for every user at once, as soon as
+    // the client is not configured at the provider as before, or while the provider is deployed.
+    for (status, error) in [
+        (400, "invalid_grant"),
+        (401, "invalid_grant"),
+        // As Auth0 does.
+        (403, "invalid_grant"),
+        (400, "interaction_required"),
+        (400, "login_required"),
+        (400, "consent_required"),
+    ] {
         let deployment = Deployment::new();
         let browser = due(&deployment);
-        deployment.provider.answer_next(Endpoint::Token, Ok(refusal(400, error)));
+        deployment.provider.answer_next(Endpoint::Token, Ok(refusal(status, error)));
         let program = peek(&deployment, &browser, "/app");
         assert_eq!(program.outcome(), (401, "token_missing".into()), "{error}");
         assert_eq!(program.sets(COOKIE), Some(false), "{error}");
         assert_eq!(program.header("cache-control"), Some("private, no-store"));
-        assert!(deployment.has_logged("session_ended: "), "{error}");
+        let line = format!(
+            "session_ended: the provider refused a refresh token: https://tenant.example.com/oauth/token answered {status}, {error}; "
+        );
+        assert!(deployment.has_logged(&line), "{:?}", deployment.lines());
         // It is cached: no further request to the provider.
         let person = deployment.fetch(by(&deployment, &browser, "/app").page());
         assert_eq!(person.location(), "https://app.example.com/login?return_to=%2Fapp");
