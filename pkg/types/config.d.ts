@@ -345,7 +345,7 @@ export interface MetricsConfig {
 export interface PathConfig {
   /** A method, a list of methods, or `ANY`. `GET` answers `HEAD` too. */
   method: string | readonly string[];
-  /** Exact, with `{param}` segments, or ending in `{*rest}`. The most specific path decides, then the method. */
+  /** Exact, with `{param}` segments (or `:param`), or ending in `{*rest}` (or `*`). The most specific path decides, then the method. */
   path: string;
   /** Whether a token or session is needed. Without it: `none` for `login`, `callback`, `logout`, `jwks` and `customer_edge`, else `required`. `true` is `required`, `false` is `none`. */
   auth?: "required" | "optional" | "none" | Placeholder | boolean;

@@ -44,7 +44,7 @@ pub(super) enum InvalidPattern {
     DoubleEncoding,
     /// `{*rest}` before the last segment.
     RestNotLast,
-    /// Braces that do not enclose a whole segment, or have no name.
+    /// Braces that do not enclose a whole segment, or have no name; a parameter as other tools write it.
     Braces,
     /// Two parameters with the same name.
     DuplicateParameter,
@@ -56,6 +56,11 @@ pub(super) enum Kind {
     Exact,
     Parameters,
     Rest,
+}
+
+/// Whether a segment is a parameter of other tools, `<name>` or `[name]`: taken literally, it would protect no path that a client requests.
+fn is_foreign_parameter(segment: &str) -> bool {
+    segment.starts_with('<') && segment.ends_with('>') || segment.starts_with('[') && segment.ends_with(']')
 }
 
 impl Pattern {
@@ -88,7 +93,9 @@ impl Pattern {
                         None => pattern.segments.push(Segment::Parameter),
                     }
                 }
-                (_, None) if segment.contains(['{', '}', '*']) => return Err(InvalidPattern::Braces),
+                (_, None) if segment.contains(['{', '}', '*']) || is_foreign_parameter(segment) => {
+                    return Err(InvalidPattern::Braces);
+                }
                 (_, None) => pattern.segments.push(Segment::Literal(literal(segment, unicode)?)),
             }
         }

@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use super::Reply;
 use crate::dpop::ALGORITHM_NAMES;
-use crate::error::{AudienceHint, Forbidden, ProofError, TokenKind, VerifyError};
+use crate::error::{AudienceHint, Forbidden, Malformed, ProofError, TokenKind, VerifyError};
 use crate::jwk::KeysError;
 use crate::jwt::Requirements;
 use crate::text::{concat, decimal, words};
@@ -115,6 +115,9 @@ pub fn refused(error: &VerifyError) -> Reply {
             "invalid_token",
             Some("Request the token with this API's audience; it is compared exactly, a trailing slash counts."),
         ),
+        VerifyError::TokenMalformed(malformed) if *malformed != Malformed::Parts => {
+            (401, "invalid_token", Some("The token was altered, or not copied as a whole."))
+        }
         VerifyError::TokenMalformed(_) => (
             401,
             "invalid_token",

@@ -59,6 +59,21 @@ fn header(value: &str) -> Value {
     )
 }
 
+/// A login whose `redirect_uri` is `/cb`, with a callback at another path, and a protected route.
+fn unreachable_callback(callback: &str, other: &str) -> Value {
+    let mut config = with_login();
+    let paths = config["paths"].as_array_mut().unwrap();
+    paths.retain(|route| route["integration"]["type"] != "callback");
+    paths.extend([
+        json!({ "method": "GET", "path": if callback == "/cb/" { "/cb" } else { callback }, "integration": { "type": "callback" } }),
+        json!({ "method": "ANY", "path": other, "integration": { "type": "respond" } }),
+    ]);
+    if callback == "/cb/" {
+        config["authorizer"]["redirect_uri"] = json!("https://app.example.com/cb/");
+    }
+    config
+}
+
 /// A route to an origin with these keys.
 fn upstream(path: &str, keys: Value) -> Value {
     let mut integration = json!({ "type": "http_proxy", "url": "https://o.example" });
@@ -698,6 +713,32 @@ fn mistakes() -> Vec<(&'static str, String)> {
             ),
         ),
         // Placeholders
+        (
+            "a secret of another tool",
+            at(with_login(), "/session/secrets", json!("${secrets.SESSION_SECRET_OF_THE_SITE}")),
+        ),
+        (
+            "a secret of a template",
+            at(with_login(), "/session/secrets", json!("{{ secrets.SESSION_SECRET_OF_THE_SITE }}")),
+        ),
+        ("a secret of a shell", at(with_login(), "/session/secrets", json!("$SESSION_SECRET_OF_THE_WHOLE_SITE"))),
+        (
+            "a secret of another shell",
+            at(with_login(), "/session/secrets", json!("%SESSION_SECRET_OF_THE_WHOLE_SITE%")),
+        ),
+        (
+            "a secret of a program",
+            at(with_login(), "/session/secrets", json!("process.env.SESSION_SECRET_OF_THE_SITE")),
+        ),
+        ("a client's secret of another tool", at(with_login(), "/authorizer/client_secret", json!("${CLIENT_SECRET}"))),
+        ("an audience of another tool", at(valid(), "/authorizer/audience", json!(["a", "$API_AUDIENCE"]))),
+        ("a header of another tool", header("Key ${secrets.API_KEY}")),
+        ("a header with a claim of another tool", header("${claims.sub}")),
+        ("a parameter of another tool", at(valid(), "/paths/0/path", json!("/u/<id>"))),
+        ("a parameter of a framework", at(valid(), "/paths/0/path", json!("/u/[...id]"))),
+        ("a path with a query", at(valid(), "/paths/0/path", json!("/api?x=1"))),
+        ("a redirect to a spelling of the callback that another route has", unreachable_callback("/cb/", "/{*rest}")),
+        ("a redirect to a parameter that another route shadows", unreachable_callback("/{name}", "/cb")),
         ("a placeholder without a name", body("$env")),
         ("a placeholder with an empty name", body("$secrets.")),
         ("a placeholder of another name", body("$environment.NAME")),

@@ -15,6 +15,7 @@ import { startWorker } from "./support/worker.mjs";
 
 const SEND_ACCESS_TOKEN = "Send the access token issued for this API, not the ID token.";
 const SET_AUDIENCE = "Request the token with this API's audience; it is compared exactly, a trailing slash counts.";
+const ALTERED = "The token was altered, or not copied as a whole.";
 const NOT_A_JWT = "This is not a signed JWT. A provider issues opaque tokens when no API audience was requested.";
 const FOR_THE_PROVIDER = "This token is encrypted. A provider issues tokens for itself when no API audience was requested.";
 const REFRESH = "Refresh the token or log in again.";
@@ -438,9 +439,12 @@ describe("tokens that no provider would issue", async () => {
     ["typ dpop+jwt", () => issuer.token({ header: { typ: "dpop+jwt" } }), "typ_not_allowed"],
   ];
   for (const [what, make, code, hint] of refusals) {
-    const hinted = { token_malformed: NOT_A_JWT, token_encrypted: FOR_THE_PROVIDER }[code] ?? hint;
     test(`a token with ${what} is refused: ${code}`, async () => {
-      await assertRefused(call(made, "/api/items", make()), code, { hint: hinted });
+      const token = make();
+      // An opaque token does not have three parts.
+      const malformed = token.split(".").length === 3 ? ALTERED : NOT_A_JWT;
+      const hinted = { token_malformed: malformed, token_encrypted: FOR_THE_PROVIDER }[code] ?? hint;
+      await assertRefused(call(made, "/api/items", token), code, { hint: hinted });
       assertOriginUntouched();
     });
   }

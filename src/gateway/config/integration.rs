@@ -285,7 +285,10 @@ fn read_header(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<HeaderValue
                 reader.error(&field.place, message);
                 return None;
             }
-            None => HeaderValue::literal(reader.string(field)?),
+            None => {
+                reader.refuse_foreign_placeholders(field)?;
+                HeaderValue::literal(reader.string(field)?)
+            }
         },
     };
     read.map_err(|message| reader.error(&field.place, message)).ok()

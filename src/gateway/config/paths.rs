@@ -35,7 +35,7 @@ section! {
     pub(super) struct PathConfig {
         /// A method, a list of methods, or `ANY`. `GET` answers `HEAD` too.
         method: MethodsForm, required "a method, a list of methods, or ANY";
-        /// Exact, with `{param}` segments, or ending in `{*rest}`. The most specific path decides, then the method.
+        /// Exact, with `{param}` segments (or `:param`), or ending in `{*rest}` (or `*`). The most specific path decides, then the method.
         path: PathPattern, required "";
         /// Whether a token or session is needed. Without it: `none` for `login`, `callback`, `logout`, `jwks` and `customer_edge`, else `required`. `true` is `required`, `false` is `none`.
         auth: AuthForm;
@@ -469,7 +469,7 @@ impl Form for PathPattern {
                     InvalidPattern::EmptySegment => "The path has two slashes in a row.",
                     InvalidPattern::Parameter => "The path has a semicolon.",
                     InvalidPattern::Separator => "The path has a percent-encoded slash or backslash.",
-                    InvalidPattern::Query => "The path has a percent-encoded ? or #.",
+                    InvalidPattern::Query => "The path has a ? or #: routes match the path alone.",
                     InvalidPattern::DoubleEncoding => "The path is percent-encoded twice.",
                     InvalidPattern::RestNotLast => "{*rest} must be the last segment",
                     InvalidPattern::Braces => "a parameter is a whole segment: {name} or {*name}",

@@ -273,7 +273,22 @@ impl<'e> Reader<'e> {
             self.error(&field.place, "must not be empty");
             return None;
         }
+        self.refuse_foreign_placeholders(field)?;
         Some(text)
+    }
+
+    /// Refuses what is a placeholder to other tools: taken literally, it would be a secret that anyone can guess, or text for an origin.
+    /// `None` if there is one.
+    pub(super) fn refuse_foreign_placeholders(&mut self, field: &Field<'_>) -> Option<()> {
+        let text = field.written();
+        let is_foreign =
+            ["${", "{{", "process.env", "import.meta.env", "Deno.env"].iter().any(|one| text.contains(one))
+                || text.strip_prefix('$').is_some_and(is_constant)
+                || text.strip_prefix('%').and_then(|rest| rest.strip_suffix('%')).is_some_and(is_constant);
+        if is_foreign {
+            self.error(&field.place, "has a placeholder of another tool: write $env.NAME or $secrets.NAME");
+        }
+        (!is_foreign).then_some(())
     }
 
     /// The position of a string among these words.
@@ -372,6 +387,11 @@ fn split_at(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
 
 fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
+}
+
+/// Whether a word is the name of a variable, such as `CLIENT_SECRET`.
+fn is_constant(word: &str) -> bool {
+    word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 /// Whether `$word.name` is more likely a misspelt placeholder than text of its own, such as a script's `$element.hide()`.

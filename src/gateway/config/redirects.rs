@@ -11,6 +11,9 @@ use crate::gateway::agreement::{RouteTable, route_for};
 use crate::gateway::route::{Auth, Integration, OnForbidden, Route};
 use crate::http::path::RequestPath;
 use crate::jwt::Requirements;
+use crate::url::HttpUrl;
+
+const REDIRECT_URI: &str = "authorizer.redirect_uri";
 
 /// The routes, and the lookup of a path among them.
 struct RouteLookup<'r> {
@@ -60,6 +63,23 @@ fn check_login(
         }
     }
     let Some(authorizer) = authorizer else { return };
+    let callback = lookup.routes.iter().find(|route| route.integration == Integration::Callback);
+    if let Some(uri) = authorizer.redirect_uri(callback.and_then(|route| route.pattern.path()).as_deref())
+        && callback.is_some()
+        && !reader.has_error_at(REDIRECT_URI)
+    {
+        // As a browser that returns from the provider reaches it.
+        let reached = HttpUrl::parse(&uri).and_then(|url| lookup.route_at(url.path()));
+        if reached.is_none_or(|route| route.integration != Integration::Callback) {
+            let reached = reached.map_or("no route", |route| route.pattern.as_str());
+            reader.error(
+                REDIRECT_URI,
+                format_args!(
+                    "leads to {reached}, which is no callback integration: a slash at its end counts, and another route may be more specific"
+                ),
+            );
+        }
+    }
     for (starts_at, destination) in
         [(Integration::Callback, authorizer.after_login()), (Integration::Logout, authorizer.after_logout())]
     {
