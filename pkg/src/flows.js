@@ -1,5 +1,6 @@
 // The flows of one verifier in one core: performs their requests, and settles the calls that wait for them.
 
+import { inBackground } from "./background.js";
 import { edgeGet, edgePut, send } from "./fetch.js";
 import { decryptContent, verify } from "./web-crypto.js";
 
@@ -94,7 +95,7 @@ export class Flows {
     }
     for (const task of updates.ended) this.#finish(task);
     for (const request of updates.requests) this.#perform(request);
-    for (const call of started) call.waitUntil?.(new Promise((resolve) => (call.done = resolve)));
+    for (const call of started) if (call.waitUntil !== undefined) inBackground(call.waitUntil, new Promise((resolve) => (call.done = resolve)));
   }
 
   #finish(task) {

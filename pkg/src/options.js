@@ -160,7 +160,7 @@ export const VERIFIER = {
 const BESIDE_VERIFIER = { ...REQUIREMENTS, audience: list };
 const CALL = {
   ...BESIDE_VERIFIER, nonce: text, accessToken: text, waitUntil: optional(callback),
-  signal: optional(instance((value) => isFunction(value?.addEventListener), "an AbortSignal")),
+  signal: optional(instance((value) => isFunction(value?.addEventListener) && isFunction(value.removeEventListener), "an AbortSignal")),
 };
 const required = instance((value) => typeof value === "boolean", "true or false");
 

@@ -1,6 +1,7 @@
 // Access tokens by client credentials (RFC 6749 §4.4), for calls to other APIs. The rules are those of the gateway's `upstream_auth`
 // (src/oidc/upstream.rs); tests/flows/upstream_tokens.json tests both.
 
+import { inBackground } from "./background.js";
 import { assertionOf, readPrivateKey, SIGNING_ALGORITHMS } from "./client-assertion.js";
 import { send } from "./fetch.js";
 import { plain } from "./plain.js";
@@ -54,7 +55,8 @@ class TokenSource {
 
   // Functions of their own instead of methods, so that they can be destructured.
 
-  getToken = async ({ signal, waitUntil } = {}) => {
+  getToken = async (options) => {
+    const { signal, waitUntil } = readCallOptions(options);
     for (;;) {
       if (signal?.aborted) throw aborted(signal);
       const now = this.#options.now();
@@ -69,7 +71,7 @@ class TokenSource {
       } else {
         this.#lease = { until: now + LEASE_MS };
         const request = this.#request(this.#lease);
-        waitUntil?.(request);
+        if (waitUntil !== undefined) inBackground(waitUntil, request);
         await unlessAborted(request, signal);
       }
     }
@@ -252,11 +254,21 @@ const OPTIONS = [
 ];
 const METHODS = ["client_secret_post", "client_secret_basic", "private_key_jwt"];
 
+const invalid = (message) => {
+  throw new TokenSourceError("options_invalid", message);
+};
+
+function readCallOptions(given = {}) {
+  const options = plain(given) ?? invalid("the options must be a plain object");
+  const { signal, waitUntil } = options;
+  const isSignal = ["addEventListener", "removeEventListener"].every((name) => typeof signal?.[name] === "function");
+  if (signal !== undefined && signal !== null && !isSignal) invalid("signal must be an AbortSignal");
+  if (waitUntil !== undefined && typeof waitUntil !== "function") invalid("waitUntil must be a function");
+  return options;
+}
+
 /** Checks the options. No message repeats a value, which may be a secret. */
 function readOptions(given) {
-  const invalid = (message) => {
-    throw new TokenSourceError("options_invalid", message);
-  };
   const options = plain(given) ?? invalid("the options must be a plain object");
   for (const name of Object.keys(options)) if (!OPTIONS.includes(name)) invalid(`there is no option "${name}"; there are ${OPTIONS.join(", ")}`);
   const { issuer, tokenEndpoint, clientId, clientAuth = METHODS[0], fetch, timeout = TIMEOUT_MS / 1000, now } = options;
@@ -267,7 +279,7 @@ function readOptions(given) {
   if (issuer?.includes("?")) invalid("issuer must be a URL without a query");
   if (text(clientId) === undefined) invalid("clientId must be a string that is not empty");
   if (!METHODS.includes(clientAuth)) invalid(`clientAuth must be one of ${METHODS.join(", ")}`);
-  const credentials = clientAuth === "private_key_jwt" ? privateKeys(options, invalid) : clientSecrets(options, invalid);
+  const credentials = clientAuth === "private_key_jwt" ? privateKeys(options) : clientSecrets(options);
   const parameters = {};
   for (const name of ["audience", "resource", "scope", "organization"]) {
     const value = options[name];
@@ -281,7 +293,7 @@ function readOptions(given) {
   return { issuer, tokenEndpoint, clientId, credentials, clientAuth, parameters, fetch, timeout: timeout * 1000, now: clock };
 }
 
-function clientSecrets({ clientSecret, privateKey, privateKeyAlg }, invalid) {
+function clientSecrets({ clientSecret, privateKey, privateKeyAlg }) {
   for (const [name, value] of Object.entries({ privateKey, privateKeyAlg })) {
     if (value !== undefined) invalid(`${name} has no effect without clientAuth: "private_key_jwt"`);
   }
@@ -290,7 +302,7 @@ function clientSecrets({ clientSecret, privateKey, privateKeyAlg }, invalid) {
   return secrets;
 }
 
-function privateKeys({ issuer, clientSecret, privateKey, privateKeyAlg }, invalid) {
+function privateKeys({ issuer, clientSecret, privateKey, privateKeyAlg }) {
   if (issuer === undefined) invalid('clientAuth: "private_key_jwt" needs issuer in place of tokenEndpoint: it is the audience of assertions');
   if (clientSecret !== undefined) invalid('clientSecret has no effect with clientAuth: "private_key_jwt"');
   if (privateKeyAlg !== undefined && !SIGNING_ALGORITHMS.includes(privateKeyAlg)) invalid(`privateKeyAlg must be one of ${SIGNING_ALGORITHMS.join(", ")}`);

@@ -243,9 +243,9 @@ function wait({ flows }, task, call, read) {
       flows.cancel(task);
       reject(aborted(signal.reason));
     };
+    // The work stays handled after an abort, and whatever the signal does: an unhandled rejection ends a process.
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort)).catch(() => {});
     signal.addEventListener("abort", abort, { once: true });
-    // The work stays handled after an abort: an unhandled rejection ends a process.
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
     if (signal.aborted) abort();
   });
 }

@@ -279,7 +279,7 @@ export interface VerifyOptions extends Requirements {
   readonly accessToken?: string;
   /** Ends the wait for keys. The request continues for other calls. */
   readonly signal?: AbortSignal | undefined;
-  /** Extends the life of background work beyond the response: `(work) => ctx.waitUntil(work)` in Workers. */
+  /** Extends the life of background work beyond the response: `(work) => ctx.waitUntil(work)` in Workers. Whether it fails decides nothing. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
