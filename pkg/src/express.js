@@ -1,4 +1,5 @@
 import { EdgewardError, guard } from "edgeward";
+import { ORIGINAL } from "./original.js";
 
 /** Connect middleware that lets requests with an accepted token pass and sets `req.auth`. */
 export function bearer(options) {
@@ -14,7 +15,7 @@ export function bearer(options) {
       response.end(error.body);
     };
     const { headers, headersDistinct, rawHeaders, method, originalUrl, url } = request;
-    check({ headers, headersDistinct, rawHeaders, method, url: originalUrl ?? url }).then(
+    check({ headers, headersDistinct, rawHeaders, method, url: originalUrl ?? url, [ORIGINAL]: request }).then(
       (token) => {
         request.auth = token;
         next();

@@ -1,4 +1,5 @@
 import { EdgewardError, guard } from "edgeward";
+import { ORIGINAL } from "./original.js";
 import { plain } from "./plain.js";
 
 const OPTIONS = ["required", "roles", "rolesClaim", "scopes", "permissions", "organizations", "verifier"];
@@ -77,12 +78,13 @@ function asIssuer(text) {
 }
 
 /** Returns an event as `guard` reads requests. Header names of events may have any letter case. */
-function fromEvent({ headers, httpMethod, multiValueHeaders, queryStringParameters, multiValueQueryStringParameters, rawUrl }) {
+function fromEvent(event) {
+  const { headers, httpMethod, multiValueHeaders, queryStringParameters, multiValueQueryStringParameters, rawUrl } = event;
   // The values of a repeated header, of which `headers` may have only one.
   const values = (name) => valuesOf(name, multiValueHeaders) ?? valuesOf(name, headers);
   const hasQueryToken = [queryStringParameters, multiValueQueryStringParameters].some((query) => Object.hasOwn(query ?? {}, "access_token"));
   const headersDistinct = { authorization: values("authorization"), dpop: values("dpop") };
-  return { headers: {}, headersDistinct, method: httpMethod, url: hasQueryToken ? "/?access_token=" : rawUrl };
+  return { headers: {}, headersDistinct, method: httpMethod, url: hasQueryToken ? "/?access_token=" : rawUrl, [ORIGINAL]: event };
 }
 
 function valuesOf(wanted, headers) {

@@ -4,6 +4,7 @@ import * as Core from "./core.js";
 import { aborted, asyncRequired, fromCore, internalError, invalidOption, keysNotLoaded } from "./error.js";
 import { Flows } from "./flows.js";
 import { readCallOptions, readVerifierOptions, refusedOptions } from "./options.js";
+import { ORIGINAL } from "./original.js";
 import { headerOf, ProofMemory, senderOf, useOnce } from "./sender.js";
 import { Claims, VerifiedToken } from "./token.js";
 import { VerdictCache } from "./verdict-cache.js";
@@ -24,6 +25,8 @@ class Verifier {
   #kind;
   /** Whether bound tokens are accepted (`dpop`), the site's `origins`, and the `store` of proofs that were used. */
   #sender;
+  /** By request, the text of the proof that it was accepted with, and its headers then. */
+  #accepted = new WeakMap();
   /** The caller's `fetch` and `timeout`, if any, and `time`, the clock. */
   #host;
   /** The result of `#open`, until its core breaks or the verifier is disposed of. */
@@ -125,7 +128,8 @@ class Verifier {
 
   /** Verifies the token of a request, and that it comes from the sender that it is bound to, with a proof that was not used before. */
   async #verifySender(request, requirements, call) {
-    const { origins, store } = this.#sender;
+    const { origins } = this.#sender;
+    const original = request[ORIGINAL] ?? request;
     const { form, text } = credentials(request);
     if (form !== Core.HEADER) return this.#verify(form, text, requirements, call);
     if (call.signal?.aborted) throw aborted(call.signal.reason);
@@ -133,16 +137,29 @@ class Verifier {
       const now = this.#host.time();
       const opened = this.#open();
       const { core, number } = opened;
-      const outcome = core.checkSender(number, text, requirements, senderOf(request, origins), now) & ~Core.HAS_UPDATES;
+      const sender = senderOf(request, origins);
+      const sent = { text: sender.proof, headers: original.headers };
+      const outcome = core.checkSender(number, text, requirements, sender, now) & ~Core.HAS_UPDATES;
       if (outcome === Core.REFUSED) throw refusal(core);
       const proved = await wait(opened, core.task(), call, (outcome, cause) => {
         if (outcome !== Core.PASSED) throw refusal(core, cause);
         return { proof: core.proof(), token: new VerifiedToken(new Claims(core.claims()), text) };
       });
       if (proved === undefined) continue;
-      if (proved.proof !== undefined) await useOnce(store, proved.proof, this.#host.time() / 1000);
+      if (proved.proof !== undefined) await this.#use(proved.proof, original, sent);
       return proved.token;
     }
+  }
+
+  /**
+   * Throws unless no other request had this proof. The same one may have it again: guards follow each other. A copy counts as another request,
+   * and so does an object with other headers, which a framework uses again.
+   */
+  async #use(proof, request, sent) {
+    const accepted = this.#accepted.get(request);
+    if (accepted?.text === sent.text && accepted.headers === sent.headers) return;
+    await useOnce(this.#sender.store, proof, this.#host.time() / 1000);
+    this.#accepted.set(request, sent);
   }
 
   async #verify(form, text, requirements, call) {

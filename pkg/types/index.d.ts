@@ -414,7 +414,7 @@ export interface Verifier<Payload = AccessTokenPayload> {
 
   /**
    * Verifies the bearer token in a request's `Authorization` header (RFC 6750 §2.1): one header, one token, none in the query. With `dpop`, also
-   * a token with the scheme `DPoP`, and the proof in the header `DPoP`, which counts once.
+   * a token with the scheme `DPoP`, and the proof in the header `DPoP`, which counts for one request: this object may be checked again.
    *
    * @throws {EdgewardError} on every failure; `token_missing` if there is no token
    */

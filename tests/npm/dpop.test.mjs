@@ -180,6 +180,132 @@ describe("a store of used proofs", () => {
   });
 });
 
+describe("a request object", () => {
+  const node = (token, dpop) => ({ method: "GET", url: "/items", headers: { authorization: `DPoP ${token}`, dpop } });
+
+  it("may be checked again by the same verifier, which asks its store once", async () => {
+    const asked = [];
+    const verifier = createVerifier({ ...options, replayStore: { use: (id) => asked.push(id) === asked.length && !asked.slice(0, -1).includes(id) } });
+    const { token, prove } = await newClient("ES256");
+    const checks = [guard({ verifier }), guard({ verifier, claims: { sub: "user-1" } }), guard({ verifier, required: false }), verifier.authenticate];
+    for (const one of [bound(token, await prove()), node(token, await prove())]) {
+      for (const check of [...checks, ...checks]) assert.equal((await check(one)).payload.sub, "user-1");
+      await refusal(guard({ verifier, scopes: "admin" })(one), "insufficient_scope", 403);
+      assert.equal((await verifier.authenticate(one)).payload.sub, "user-1");
+    }
+    assert.equal(asked.length, 2);
+    // The requirements of the first guard refuse before the proof is used.
+    const late = bound(token, await prove());
+    await refusal(guard({ verifier, scopes: "admin" })(late), "insufficient_scope", 403);
+    await checks[0](late);
+    await checks[0](late);
+    assert.equal(asked.length, 3);
+  });
+
+  it("and no other has its proof: no copy, no object with the same headers, no second request", async () => {
+    const { authenticate } = createVerifier(options);
+    const { token, prove } = await newClient("ES256");
+    const proof = await prove();
+    const first = bound(token, proof);
+    await authenticate(first);
+    for (const other of [first.clone(), new Request(first), new Request(first.url, { headers: first.headers }), bound(token, proof), node(token, proof)]) {
+      await refusal(authenticate(other), "dpop_proof_replayed");
+      await refusal(authenticate(other), "dpop_proof_replayed");
+    }
+    const object = node(token, await prove());
+    await authenticate(object);
+    for (const other of [{ ...object }, Object.create(object), structuredClone(object), { ...object, headers: { ...object.headers } }]) {
+      await refusal(authenticate(other), "dpop_proof_replayed");
+    }
+    await authenticate(object);
+    await authenticate(first);
+  });
+
+  it("that was changed is checked anew", async () => {
+    const { authenticate } = createVerifier(options);
+    const { token, prove } = await newClient("ES256");
+    const [one, two, spent] = await Promise.all([prove({ jti: "one" }), prove({ jti: "two" }), prove({ jti: "spent" })]);
+    await authenticate(node(token, spent));
+    const object = node(token, one);
+    await authenticate(object);
+    object.headers.dpop = spent;
+    await refusal(authenticate(object), "dpop_proof_replayed");
+    // Another proof with the same id is not the one that was accepted.
+    object.headers.dpop = await prove({ jti: "one", iat: Math.floor(Date.now() / 1000) - 1 });
+    await refusal(authenticate(object), "dpop_proof_replayed");
+    object.headers.dpop = two;
+    await authenticate(object);
+    await authenticate(object);
+    object.headers.dpop = one;
+    await refusal(authenticate(object), "dpop_proof_replayed");
+    object.headers.dpop = two;
+    for (const [name, value] of [["method", "POST"], ["url", "/other"]]) await refusal(authenticate({ ...object, [name]: value }), "dpop_proof_invalid");
+    object.method = "POST";
+    await refusal(authenticate(object), "dpop_proof_invalid");
+    object.method = "GET";
+    object.headers.authorization = `Bearer ${token}`;
+    await refusal(authenticate(object), "token_sender_constrained");
+    const other = await newClient("ES256");
+    object.headers.authorization = `DPoP ${other.token}`;
+    await refusal(authenticate(object), "dpop_proof_invalid");
+    object.headers.authorization = `DPoP ${token}`;
+    await authenticate(object);
+  });
+
+  it("that a framework uses again, with other headers, is another request, even before the first one has its answer", async () => {
+    const { token, prove } = await newClient("ES256");
+    const proof = await prove();
+    const object = node(token, proof);
+    const { authenticate } = createVerifier(options);
+    const first = authenticate(object);
+    object.headers = { ...object.headers };
+    await first;
+    await refusal(authenticate(object), "dpop_proof_replayed");
+    let answer;
+    const slow = createVerifier({ ...options, replayStore: { use: () => new Promise((resolve) => (answer = resolve)) } });
+    const pending = slow.authenticate(object);
+    while (answer === undefined) await new Promise((resolve) => setTimeout(resolve, 1));
+    object.headers = { ...object.headers };
+    answer(true);
+    await pending;
+    answer = undefined;
+    const second = slow.authenticate(object);
+    while (answer === undefined) await new Promise((resolve) => setTimeout(resolve, 1));
+    answer(false);
+    await refusal(second, "dpop_proof_replayed");
+  });
+
+  it("is new to every verifier, and after a store that failed", async () => {
+    const { token, prove } = await newClient("ES256");
+    const used = new Set();
+    const replayStore = { use: (id) => !used.has(id) && Boolean(used.add(id)) };
+    const [one, two] = [createVerifier({ ...options, replayStore }), createVerifier({ ...options, replayStore })];
+    const object = bound(token, await prove());
+    await one.authenticate(object);
+    await refusal(two.authenticate(object), "dpop_proof_replayed");
+    await one.authenticate(object);
+    const answers = [() => Promise.reject(new Error("down")), () => false, () => true];
+    const failing = createVerifier({ ...options, replayStore: { use: () => answers.shift()() } });
+    const late = bound(token, await prove());
+    await refusal(failing.authenticate(late), "replay_check_unavailable", 503);
+    await refusal(failing.authenticate(late), "dpop_proof_replayed");
+    await failing.authenticate(late);
+    await failing.authenticate(late);
+  });
+
+  it("is too old as soon as its proof is", async () => {
+    let seconds = Math.floor(Date.now() / 1000);
+    const { authenticate } = createVerifier({ ...options, clockSkew: 60, now: () => seconds });
+    const { token, prove } = await newClient("ES256");
+    const object = bound(token, await prove({ iat: seconds }));
+    await authenticate(object);
+    seconds += 290;
+    await authenticate(object);
+    seconds += 20;
+    assert.match((await refusal(authenticate(object), "dpop_proof_invalid")).message, /too old/);
+  });
+});
+
 describe("guards", () => {
   it("take proofs as authenticate does", async () => {
     const verifier = createVerifier(options);
