@@ -131,12 +131,16 @@ pub const MAX_FETCHES_PER_REQUEST: u8 = 2;
 /// How long a request waits for another request's fetch before it fetches itself, in milliseconds.
 pub const FETCH_LEASE_MS: i64 = 500;
 
-/// The same for the discovery document, in milliseconds. Half of [`FETCH_TIMEOUT_MS`]: a slow provider gets one request, and a
+/// How long a request whose token would be refused waits for a fetch under way that may bring its key, in milliseconds: as long as one can
+/// take, the edge cache and two attempts. After that it is told to try again.
+pub const FETCH_WAIT_MS: i64 = (EDGE_TIMEOUT_MS + 2 * FETCH_TIMEOUT_MS) as i64;
+
+/// The same as [`FETCH_LEASE_MS`] for the discovery document, in milliseconds. Half of [`FETCH_TIMEOUT_MS`]: a slow provider gets one request, and a
 /// connection that hangs does not delay every login until it times out.
 pub const DISCOVERY_LEASE_MS: i64 = 1500;
 
-/// Most polls of shared state before a request gives up, each after a pause or a fetch. Far more than any lease takes: only a bug could
-/// get there.
+/// Most polls of shared state before a request gives up, each after a pause or a fetch. More than any wait takes: only a bug could get
+/// there.
 pub const MAX_POLLS: u32 = 1000;
 
 /// Pause between two polls of another request's fetch, in milliseconds.

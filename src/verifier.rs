@@ -243,9 +243,10 @@ impl<K> Verifier<K> {
         if let Check::Fetch(permit) = check {
             drop(host.spawn(KeyJob::load(permit)));
             check = self.inner.check(token, host.now(), u8::MAX, None);
-        } else if let Check::Wait(Some(_)) = check {
-            // The keys at hand decide.
-            check = self.inner.check(token, host.now(), u8::MAX, None);
+        }
+        if let Check::Wait(Some(_)) = check {
+            // The keys at hand decide about a signature.
+            check = Check::Refused(VerifyError::SignatureInvalid);
         }
         if let Check::Signature(PendingSignature { check: SignatureCheck { algorithm, .. }, .. }) = check {
             check = Check::Refused(VerifyError::AsyncRequired { algorithm: Some(algorithm) });
@@ -510,6 +511,7 @@ impl KeyCache {
                         drop(permit);
                         match self.find_replaced(now, fetches) {
                             Some(Lookup::Fetch(permit)) => Check::Fetch(permit),
+                            Some(Lookup::Unavailable(error)) => Check::Unavailable(error),
                             // Meanwhile the signature is not verified again.
                             Some(_) => Check::Wait(Some(SignatureProof { key, is_valid: false })),
                             None => return Err(VerifyError::SignatureInvalid),

@@ -13,6 +13,9 @@
 //! A signature that does not match its key causes a fetch, too, if the set is older than the cooldown: the key may have been replaced
 //! under its id.
 //!
+//! What a newer set may change is not refused while a fetch has no outcome: such requests wait for it, and are told to try again if it
+//! does not come.
+//!
 //! A key that the newest document no longer lists is dropped with the old set.
 
 use alloc::borrow::Cow;
@@ -26,7 +29,7 @@ use super::{JwkSet, VerifyingKey};
 use crate::algorithm::Algorithm;
 use crate::discovery::MetadataCache;
 use crate::error::VerifyError;
-use crate::io::UnixTime;
+use crate::io::{UnixTime, is_within};
 use crate::limits;
 use crate::shared::Shared;
 use crate::single_flight::{SingleFlight, later};
@@ -98,6 +101,8 @@ pub(super) enum Source {
 struct State {
     held: Option<HeldKeys>,
     flight: SingleFlight,
+    /// The fetches without an outcome.
+    open: Vec<OpenFetch>,
     last_failure: Option<KeysFailure>,
     unknown_kid_at: Option<UnixTime>,
     bad_signature_at: Option<UnixTime>,
@@ -142,6 +147,15 @@ struct StartedFetch {
     sequence: u64,
     reason: Reason,
     held_since: Option<UnixTime>,
+}
+
+/// A fetch that has no outcome yet, or never has one.
+#[derive(Debug)]
+struct OpenFetch {
+    sequence: u64,
+    began_ms: i64,
+    /// Whether it was broken off after the provider was contacted: nobody knows what the provider would have answered.
+    is_lost: bool,
 }
 
 /// The error when an issuer's keys are unavailable.
@@ -209,7 +223,8 @@ impl KeyCache {
 
     fn with(issuer: String, source: Option<Source>, held: Option<HeldKeys>) -> Self {
         let flight = SingleFlight::new(limits::FETCH_LEASE_MS);
-        let state = State { held, flight, last_failure: None, unknown_kid_at: None, bad_signature_at: None };
+        let state =
+            State { held, flight, open: Vec::new(), last_failure: None, unknown_kid_at: None, bad_signature_at: None };
         Self { issuer, source, max_modulus_bits: limits::MAX_MODULUS_BITS, state: Shared::new(state) }
     }
 
@@ -307,12 +322,13 @@ impl KeyCache {
         }
     }
 
-    /// Looks up what to do about a signature that does not match its key in the set: fetch it again, wait for another request's fetch, or
-    /// (`None`) refuse the token.
+    /// Looks up what to do about a signature that does not match its key in the set: fetch it again, wait for another request's fetch, tell
+    /// the client to try again, or (`None`) refuse the token.
     pub(crate) fn find_replaced(self: &Arc<Self>, now: UnixTime, fetches: u8) -> Option<Lookup> {
         self.source.as_ref()?;
         match self.state.with(|state| state.find_replaced(now, fetches))? {
             Found::Fetch(started) => Some(Lookup::Fetch(self.permit(started))),
+            Found::Unavailable(error) => Some(Lookup::Unavailable(error)),
             _ => Some(Lookup::Wait),
         }
     }
@@ -366,6 +382,10 @@ impl KeyCache {
     /// Ends the fetch of a dropped permit. If the provider was not contacted, the fetch does not count.
     pub(super) fn release(&self, sequence: u64, reason: &Reason, contacted_provider: bool) {
         self.state.with(|state| {
+            state.open.retain(|fetch| fetch.sequence != sequence || contacted_provider);
+            if let Some(fetch) = state.open.iter_mut().find(|fetch| fetch.sequence == sequence) {
+                fetch.is_lost = true;
+            }
             // The provider was not asked, so no cooldown applies.
             if state.flight.release(sequence) && !contacted_provider {
                 match reason {
@@ -399,12 +419,20 @@ impl State {
             },
             Err(VerifyError::KeyNotFound) => self.unknown_kid(kid.unwrap_or_default(), now, fetches, is_fresh),
             Err(refusal) if is_fresh => Found::Refused(refusal),
-            Err(refusal) => self.refresh(now, fetches).map_or(Found::Refused(refusal), Found::Fetch),
+            Err(refusal) => match self.refresh(now, fetches) {
+                Some(started) => Found::Fetch(started),
+                None if self.may_learn_more(now) => Found::Wait,
+                None if self.flight.is_failing() => self.unavailable_until(self.flight.retry_at(), now),
+                None if self.has_lost_outcome(now) => self.unavailable_until(now, now),
+                None => Found::Refused(refusal),
+            },
         }
     }
 
     fn store(&mut self, sequence: u64, fetched: Fetched, now: UnixTime) -> Result<Option<String>, KeysError> {
         self.flight.release(sequence);
+        // What the provider has just answered is newer than the answers to earlier requests.
+        self.open.retain(|fetch| fetch.sequence != sequence && (fetch.sequence > sequence || !fetched.from_provider));
         match fetched.failure {
             None => {
                 self.flight.succeeded();
@@ -449,9 +477,6 @@ impl State {
     }
 
     fn unknown_kid(&mut self, kid: &str, now: UnixTime, fetches: u8, is_fresh: bool) -> Found {
-        if self.flight.is_leased(now) {
-            return Found::Wait;
-        }
         // A set that was fetched for this very request cannot be outdated.
         if fetches == 0 {
             let cooled_down = has_cooled_down(self.unknown_kid_at, now);
@@ -460,28 +485,44 @@ impl State {
                 return Found::Fetch(self.begin(Reason::UnknownKid(kid.into()), now));
             }
         }
-        // While the provider is unreachable, a new key cannot be told from an invented one.
-        if !self.flight.is_failing() {
-            return Found::Refused(VerifyError::KeyNotFound);
+        // Without the provider's answer, a new key cannot be told from an invented one.
+        if self.may_learn_more(now) {
+            return Found::Wait;
         }
-        let cooled_down = self.unknown_kid_at.map_or(now, |at| later(at, limits::UNKNOWN_KID_COOLDOWN_S));
-        self.unavailable_until(self.flight.retry_at().max(cooled_down), now)
+        if self.flight.is_failing() {
+            let cooled_down = self.unknown_kid_at.map_or(now, |at| later(at, limits::UNKNOWN_KID_COOLDOWN_S));
+            return self.unavailable_until(self.flight.retry_at().max(cooled_down), now);
+        }
+        if self.has_lost_outcome(now) {
+            return self.unavailable_until(now, now);
+        }
+        Found::Refused(VerifyError::KeyNotFound)
     }
 
     fn find_replaced(&mut self, now: UnixTime, fetches: u8) -> Option<Found> {
         let fetched_at = self.held.as_ref()?.validity.fetched_at;
         // A set that was fetched for this very request, or lately, cannot be outdated.
-        if fetches > 0 || !has_cooled_down(Some(fetched_at), now) {
-            return None;
+        let may_be_outdated = fetches == 0 && has_cooled_down(Some(fetched_at), now);
+        if may_be_outdated && self.flight.may_begin(now) && has_cooled_down(self.bad_signature_at, now) {
+            self.bad_signature_at = Some(now);
+            return Some(Found::Fetch(self.begin(Reason::BadSignature, now)));
         }
-        if self.flight.is_leased(now) {
+        if self.may_learn_more(now) {
             return Some(Found::Wait);
         }
-        if !self.flight.may_begin(now) || !has_cooled_down(self.bad_signature_at, now) {
-            return None;
-        }
-        self.bad_signature_at = Some(now);
-        Some(Found::Fetch(self.begin(Reason::BadSignature, now)))
+        (may_be_outdated && self.has_lost_outcome(now)).then(|| self.unavailable_until(now, now))
+    }
+
+    /// Returns whether a fetch is under way whose outcome is waited for before a token is refused, even if another one may begin.
+    fn may_learn_more(&self, now: UnixTime) -> bool {
+        let is_awaited =
+            |fetch: &OpenFetch| !fetch.is_lost && is_within(limits::FETCH_WAIT_MS, fetch.began_ms, now.millis());
+        self.open.iter().any(is_awaited)
+    }
+
+    /// Returns whether a fetch of late has no outcome.
+    fn has_lost_outcome(&self, now: UnixTime) -> bool {
+        self.open.iter().any(|fetch| fetch.is_recent(now))
     }
 
     fn refresh(&mut self, now: UnixTime, fetches: u8) -> Option<StartedFetch> {
@@ -491,7 +532,10 @@ impl State {
 
     fn begin(&mut self, reason: Reason, now: UnixTime) -> StartedFetch {
         let held_since = self.held.as_ref().map(|held| held.validity.fetched_at);
-        StartedFetch { sequence: self.flight.begin(now), reason, held_since }
+        let sequence = self.flight.begin(now);
+        self.open.retain(|fetch| fetch.is_recent(now));
+        self.open.push(OpenFetch { sequence, began_ms: now.millis(), is_lost: false });
+        StartedFetch { sequence, reason, held_since }
     }
 
     fn unavailable_until(&self, time: UnixTime, now: UnixTime) -> Found {
@@ -499,6 +543,13 @@ impl State {
         let failure = self.last_failure.clone().unwrap_or_else(|| KeysError::JwksUnreachable.into());
         let KeysFailure { error, reason } = failure;
         Found::Unavailable(KeysUnavailable { error, reason, retry_after_s: u32::try_from(wait).unwrap_or(1) })
+    }
+}
+
+impl OpenFetch {
+    /// Returns whether it began within the cooldown: after that, another one may begin for the same reason.
+    fn is_recent(&self, now: UnixTime) -> bool {
+        is_within(limits::UNKNOWN_KID_COOLDOWN_S * 1000, self.began_ms, now.millis())
     }
 }
 

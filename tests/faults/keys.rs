@@ -1,10 +1,14 @@
 //! F08 to F13, F18, F28 to F30: the provider's keys change, or a set is not all that it should be.
 
+use std::rc::Rc;
+
 use edgeward::io::UnixTime;
 use edgeward::limits;
 use serde_json::{Value, json};
-use support::browser::Browser;
+use support::browser::{Browser, Request};
 use support::deployment::{COOKIE, Deployment};
+use support::host::Delay;
+use support::provider::Endpoint;
 use support::world::{Verdict, World, token, token_with_kid};
 use support::{Mint, NOW, key_a, key_b};
 
@@ -63,6 +67,55 @@ fn f08_a_new_key_while_an_instance_is_at_work() {
     site.provider.set().key = key_b();
     assert!(logs_in(&site));
     assert_eq!(outcome(&site, &token(key_b())).0, 200);
+}
+
+/// The instance has the keys of before, at the start from the edge cache.
+#[test]
+fn f08_f11_a_slow_provider_during_a_rotation() {
+    for (is_cold, is_replaced) in [(false, false), (false, true), (true, false), (true, true)] {
+        let site = Site::new();
+        let cold = site.instance();
+        let instance = if is_cold { &cold } else { &site.deployment };
+        let mut added = key_b().jwk();
+        if is_replaced {
+            added["kid"] = key_a().kid.into();
+            publish(&site, [added]);
+        } else {
+            publish(&site, [key_a().jwk(), added]);
+        }
+        let kid = if is_replaced { key_a().kid } else { key_b().kid };
+        let signed = move |mint: Mint| mint.signed_by(key_b()).header("kid", kid);
+        site.provider.set().id = Rc::new(signed);
+        let text = signed(Mint::access(key_a()).claim("exp", NOW + DAYS)).text();
+        site.sleep_s(limits::UNKNOWN_KID_COOLDOWN_S);
+        site.delay_next(&site.provider.url(Endpoint::Keys), Delay::Millis(900));
+        let callback = |browser: &mut Browser| {
+            let begun = instance.send(browser, Request::get("/login").page());
+            Request::get(&site.provider.authorize(begun.location())).page()
+        };
+        let mut browsers = [Browser::default(), Browser::default(), Browser::default()];
+        let callbacks = browsers.each_mut().map(callback);
+        let asked = site.seen().sent.len();
+        let mut tasks = site.tasks();
+        for (browser, request) in browsers.iter().zip(callbacks) {
+            let login = request.cookie(&browser.header(site.now()));
+            tasks.start(instance.answer(login));
+            tasks.start(instance.answer(Request::get("/app").bearer(&text)));
+            tasks.elapse_ms(300);
+        }
+        tasks.finish();
+        for (number, response) in tasks.outputs().into_iter().enumerate() {
+            let expected = if number % 2 == 0 { 302 } else { 200 };
+            assert_eq!(
+                response.status, expected,
+                "{number}, cold {is_cold}, replaced {is_replaced}: {}",
+                response.body
+            );
+            assert!(number % 2 == 1 || response.sets(COOKIE) == Some(true), "{number}");
+        }
+        let keys = site.provider.url(Endpoint::Keys);
+        assert_eq!(site.seen().urls().split_off(asked).iter().filter(|url| **url == keys).count(), 1);
+    }
 }
 
 #[test]

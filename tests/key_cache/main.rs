@@ -19,6 +19,7 @@ mod edge;
 mod fetching;
 mod reasons;
 mod retry;
+mod rotation;
 mod sharing;
 mod time;
 mod verified_tokens;

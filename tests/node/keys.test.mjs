@@ -7,11 +7,12 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { assertRefused, assertUnavailable, authorizer, bearer, HEALTH, many, read, respond, until } from "./support/gateway.mjs";
-import { serve } from "./support/http.mjs";
+import { delay, serve } from "./support/http.mjs";
+import { startSite } from "./support/login.mjs";
 import { startProvider } from "./support/provider.mjs";
 import { base64url, generateKey, nowSeconds, pkcs1Encoding, publicJwk, startIssuer } from "./support/tokens.mjs";
 import { trappable } from "./support/trap.mjs";
-import { startWorker } from "./support/worker.mjs";
+import { startWorker, wrappedBuild } from "./support/worker.mjs";
 
 const paths = [
   respond("/api", { auth: "required", headers: { "X-Sub": "$claims.sub" }, body: "yours" }),
@@ -450,6 +451,80 @@ describe("a provider that does not answer in time", { concurrency: true }, () =>
       await assertUnavailable(unknown, "jwks_unreachable");
     } finally {
       await Promise.all([worker.stop(), issuer.stop()]);
+    }
+  });
+});
+
+describe("a rotation while the provider is slow", { concurrency: true }, () => {
+  /** A build whose clock goes ahead by the milliseconds in the header x-ahead. */
+  const source = () => wrappedBuild(`
+    const now = Date.now;
+    let ahead = 0;
+    Date.now = () => now() + ahead;
+    export default {
+      fetch(request, env, context) {
+        if (!request.headers.has("x-ahead")) return gateway.fetch(request, env, context);
+        ahead += Number(request.headers.get("x-ahead"));
+        return new Response(null, { status: 204 });
+      },
+    };`);
+  /** Does something at each of these times, in milliseconds from now. */
+  const at = (times, act) => Promise.all(times.map(async (time) => {
+    await delay(time);
+    return act();
+  }));
+
+  for (const isWarm of [false, true]) {
+    for (const isReplaced of [false, true]) {
+      const what = `${isReplaced ? "a key replaced under its id" : "a new key"}, ${isWarm ? "warm" : "cold"}`;
+      test(`${what}: no token of it is refused`, { timeout: 30_000 }, async () => {
+        const issuer = await startIssuer();
+        const worker = await startWorker({ config: configuration(issuer), cache: false, source: await source() });
+        try {
+          if (isWarm) await assertPasses(worker, issuer.token());
+          // Past the pause after the set was fetched.
+          await worker.fetch("/", { headers: { "x-ahead": "31000" } });
+          const [old] = issuer.keys.keys();
+          if (isReplaced) issuer.removeKey(old);
+          const { kid } = await issuer.addKey(isReplaced ? { kid: old } : {});
+          issuer.setFault("jwks", { delay: 900, times: 1 });
+          issuer.counts.jwks = 0;
+          await at([0, 100, 600, 800], () => assertPasses(worker, issuer.token({ kid })));
+          // A cold instance asks again after a while.
+          assert.ok(issuer.jwksRequests <= (isWarm ? 1 : 2), `${issuer.jwksRequests} requests`);
+        } finally {
+          await Promise.all([worker.stop(), issuer.stop()]);
+        }
+      });
+    }
+  }
+
+  test("a JWKS that never comes: 503, and no token of a new key is refused", { timeout: 30_000 }, async () => {
+    const issuer = await startIssuer();
+    const worker = await startWorker({ config: configuration(issuer), cache: false });
+    try {
+      await assertPasses(worker, issuer.token());
+      const { kid } = await issuer.addKey();
+      issuer.setFault("jwks", { hang: true });
+      issuer.counts.jwks = 0;
+      await at([0, 100, 600, 2000, 4000], () => assertUnavailable(call(worker, issuer.token({ kid })), "jwks_unreachable"));
+      assert.equal(issuer.jwksRequests, 1);
+    } finally {
+      await Promise.all([worker.stop(), issuer.stop()]);
+    }
+  });
+
+  test("logins that end meanwhile succeed", { timeout: 30_000 }, async () => {
+    const site = await startSite({ worker: { cache: false } });
+    try {
+      await site.loggedIn();
+      await site.provider.rotate();
+      site.provider.setFault("jwks", { delay: 1500, times: 1 });
+      site.provider.resetCounts();
+      await at([0, 100, 900], () => site.loggedIn());
+      assert.equal(site.provider.jwksRequests, 1);
+    } finally {
+      await site.stop();
     }
   });
 });

@@ -1,6 +1,6 @@
 //! A deployment in a random schedule of requests, faults, rotations, clock jumps, lost and late answers, and restarts, against a model of
 //! what must pass and what must not: *no 2xx from a protected route without a currently valid credential; no valid credential refused
-//! while its key is known; no session lost*.
+//! while its key is known; none refused for its key while the key set is being fetched; no session lost*.
 //!
 //! A seed determines everything. `SEED=7 STEPS=300 cargo test --test simulation` runs one schedule; `SEEDS=1000 STEPS=10000` the first
 //! thousand (`make simulate`). A schedule that fails is cut after the step that failed and printed; those of `regressions.txt` run first.

@@ -49,6 +49,8 @@ impl Counts {
             "cancelled",
             "killed jobs",
             "kid flood",
+            "slow rotation",
+            "slow key that passes",
         ];
         for what in situations {
             let count = self.0.get(what).copied().unwrap_or_default();

@@ -8,12 +8,13 @@ use edgeward::gateway::{Answer, HeaderEdit};
 use edgeward::host::Host as _;
 use edgeward::http::RequestHead;
 use edgeward::io::{Incoming, UnixTime, Unreachable};
+use edgeward::limits;
 use edgeward::session::{Cookies, Sessions};
 use serde_json::json;
 use support::browser::{Browser, Request, Response};
 use support::coordinator::{Behavior, Coordinator};
 use support::deployment::{COOKIE, Deployment, config, with};
-use support::host::{Delay, Jobs, VirtualHost};
+use support::host::{Delay, Jobs, Tasks, VirtualHost};
 use support::provider::{Endpoint, Fault, Provider, refusal};
 use support::toy::{ToyKey, toy_signature, toy_verdict};
 use support::{Mint, Rng, key_a};
@@ -161,7 +162,8 @@ impl Simulation {
             142..=147 => self.kid_flood(),
             148..=153 => self.log_in(),
             154..=155 => self.log_out(),
-            156..=176 => self.pass_time(),
+            156..=175 => self.pass_time(),
+            176 => self.slow_rotation(),
             177..=179 => self.move_clock(),
             180..=184 => self.rotate(),
             185..=188 => self.break_provider(),
@@ -758,6 +760,69 @@ impl Simulation {
             _ => {}
         }
         self.publish();
+    }
+
+    /// The keys change while the provider is slow: no request is refused for its key while a request for the keys is under way.
+    fn slow_rotation(&mut self) {
+        if self.keys.healthy_ms == BROKEN || self.host.open_jobs() > 0 {
+            return;
+        }
+        self.counts.count("slow rotation");
+        self.rotate();
+        let url = self.provider.url(Endpoint::Keys);
+        let slow_ms = self.rng.below(5_000) as u32;
+        self.host.delay_answers(&url, Delay::Millis(slow_ms));
+        let isolate = self.rng.below(self.isolates.len());
+        let before = self.host.seen().sent.len();
+        let (mut tasks, mut open) = (self.host.tasks(), Vec::new());
+        for _ in 0..8 {
+            let published = self.keys.published();
+            let (key, kid) = published[self.rng.below(published.len())];
+            let kid = kid.to_string();
+            let text = self.mint(600, |mint| mint.toy(key, &kid)).text();
+            let request = Request::get("/app").bearer(&text);
+            open.push(tasks.start(answer(&self.isolates[isolate].deployment, request)));
+            if self.rng.below(8) == 0 {
+                self.counts.count("cancelled");
+                tasks.cancel(self.rng.below(tasks.len()));
+            }
+            for _ in 0..self.rng.below(100) {
+                tasks.elapse_ms(10);
+                self.assert_undecided(&tasks, &mut open, &url, before, slow_ms);
+            }
+        }
+        while open.iter().any(|number| tasks.is_open(*number)) {
+            tasks.elapse_ms(10);
+            self.assert_undecided(&tasks, &mut open, &url, before, slow_ms);
+        }
+        drop(tasks);
+        self.host.delay_answers(&url, Delay::Millis(0));
+        self.keys.healthy_ms = self.keys.healthy_ms.max(self.now_ms());
+    }
+
+    /// Asserts that none of these requests, whose tokens are valid, was refused within the last step of 10 ms while a request for the keys
+    /// was under way. Forgets those that have an answer.
+    fn assert_undecided<F: Future<Output = Response>>(
+        &mut self,
+        tasks: &Tasks<F>,
+        open: &mut Vec<usize>,
+        url: &str,
+        sent_before: usize,
+        slow_ms: u32,
+    ) {
+        let now_ms = self.host.now().millis();
+        let takes_ms = i64::from(slow_ms.min(limits::FETCH_TIMEOUT_MS));
+        let is_under_way = self.host.seen().sent.iter().skip(sent_before).any(|sent| {
+            let at_ms = sent.at.millis();
+            sent.request.url == url && at_ms < now_ms - 10 && now_ms < at_ms + takes_ms
+        });
+        open.retain(|number| {
+            let Some(response) = tasks.output(*number) else { return tasks.is_open(*number) };
+            assert!(matches!(response.status, 200 | 401 | 503), "{:?}", response.outcome());
+            assert!(response.status != 401 || !is_under_way, "refused: {:?} after {slow_ms} ms", response.outcome());
+            self.counts.count(if response.status == 200 { "slow key that passes" } else { "slow key that does not" });
+            false
+        });
     }
 
     fn break_provider(&mut self) {
