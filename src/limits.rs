@@ -47,6 +47,9 @@ pub const EDGE_TIMEOUT_MS: u32 = 500;
 /// Most keys in one set. Providers publish up to 180, most of them of other kinds.
 pub const MAX_KEYS_PER_SET: usize = 1000;
 
+/// Most entries of a key's `key_ops`, which is searched for duplicates. RFC 7517 §4.3 defines eight.
+pub const MAX_KEY_OPERATIONS: usize = 16;
+
 /// Longest value of a token, or text of a provider, that a message or log line shows, in bytes.
 pub const MAX_SHOWN_VALUE_BYTES: usize = 200;
 

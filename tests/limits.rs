@@ -191,6 +191,22 @@ fn a_key_set_has_at_most_1000_keys() {
     assert_eq!(set(usable).keys().len(), 1000);
 }
 
+#[test]
+fn a_key_has_at_most_16_operations() {
+    assert_eq!(limits::MAX_KEY_OPERATIONS, 16);
+    let with = |count: usize| {
+        let mut jwk = key_a().jwk();
+        let others = (1..count).map(|number| format!("{number:x}"));
+        jwk["key_ops"] = others.chain(["verify".into()]).collect::<Vec<_>>().into();
+        JwkSet::read(set_text([jwk]).as_bytes(), limits::MAX_MODULUS_BITS).unwrap()
+    };
+    assert_eq!(with(limits::MAX_KEY_OPERATIONS).keys().len(), 1);
+    // Past the limit the list is not searched, even one that fills the largest document.
+    for count in [limits::MAX_KEY_OPERATIONS + 1, 60_000] {
+        assert_eq!(with(count).skipped(), [InvalidJwk::NotForVerification], "{count}");
+    }
+}
+
 fn document(body: Vec<u8>) -> Incoming {
     Incoming { status: 200, content_type: Some("application/json".into()), body, ..Incoming::default() }
 }

@@ -49,7 +49,7 @@ pub enum InvalidJwk {
     PointInvalid,
     /// `use` is not `sig`.
     NotForSignatures,
-    /// `key_ops` lacks `verify`, or has duplicates.
+    /// `key_ops` lacks `verify`, has duplicates, or is longer than [`limits::MAX_KEY_OPERATIONS`].
     NotForVerification,
     /// `alg` is not an [`Algorithm`].
     AlgUnsupported,
@@ -136,11 +136,16 @@ impl VerifyingKey {
             return Err(InvalidJwk::NotForSignatures);
         }
         if let Some(operations) = jwk("key_ops") {
-            let operations: Vec<&str> =
-                operations.as_array().and_then(crate::json::Array::strings).ok_or(InvalidJwk::Malformed)?.collect();
-            let has_duplicates =
-                (1..).zip(&operations).any(|(next, one)| operations.iter().skip(next).any(|two| two == one));
-            if has_duplicates || !operations.contains(&"verify") {
+            let operations =
+                operations.as_array().and_then(crate::json::Array::strings).ok_or(InvalidJwk::Malformed)?;
+            let operations: Vec<&str> = operations.take(limits::MAX_KEY_OPERATIONS + 1).collect();
+            // A long list is not searched: that takes the square of its length.
+            let is_too_long = operations.len() > limits::MAX_KEY_OPERATIONS;
+            let mut each = (1..).zip(&operations);
+            if is_too_long
+                || each.any(|(next, one)| operations.iter().skip(next).any(|two| two == one))
+                || !operations.contains(&"verify")
+            {
                 return Err(InvalidJwk::NotForVerification);
             }
         }
