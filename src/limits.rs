@@ -418,6 +418,13 @@ pub const PROOF_TIMEOUT_MS: u32 = 2_000;
 /// Timeout for telling the Durable Object that a session has ended, in milliseconds: the browser waits for it.
 pub const SESSION_END_TIMEOUT_MS: u32 = 2_000;
 
+/// How long a response to a changed session may take, in milliseconds, before the Durable Object is asked whether the session has ended or
+/// changed meanwhile: no more than the way to the browser may take, on which responses overtake each other in any case.
+pub const SESSION_CHECK_AFTER_MS: i64 = 100;
+
+/// Timeout of that question, in milliseconds: the browser waits for it.
+pub const SESSION_CHECK_TIMEOUT_MS: u32 = 1_000;
+
 /// Most records in one shared object: with proofs of possession, which are remembered for six minutes, or ten
 /// with nonces, some thirty per second, or sixteen.
 pub const MAX_SHARED_RECORDS: usize = 10_000;

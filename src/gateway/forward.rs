@@ -13,12 +13,14 @@ use super::sender::{NONCE, PROOF};
 use super::upstream::OwnProof;
 use super::{Answer, Gateway};
 use crate::http::{PRIVATE, Reply, RequestHead};
-use crate::oidc::RelyingParty;
+use crate::io::{UnixTime, is_within};
+use crate::limits;
+use crate::oidc::{LoginHost, RelyingParty};
 use crate::session::Session;
 use crate::text::concat;
 
 /// A request to forward. The host sends its method and body, its headers except the [dropped](Self::drops) ones, and those to
-/// [set](Self::set). It then applies [`response_edits`](Self::response_edits) to the response.
+/// [set](Self::set). It then [settles](Self::settle) the session, and applies [`response_edits`](Self::response_edits) to the response.
 pub struct Forward<'g> {
     /// The destination.
     pub destination: Destination<'g>,
@@ -62,17 +64,79 @@ struct Observed {
     has_token: bool,
     /// Those of the refusal, which clear cookies that open no session.
     cookies: Vec<String>,
+    /// When these were found.
+    at: UnixTime,
 }
 
 /// The session of a request, with the cookies to set.
 pub(super) struct SessionContext {
-    pub(super) party: Arc<RelyingParty>,
-    pub(super) session: Arc<Session>,
+    party: Arc<RelyingParty>,
+    session: Arc<Session>,
     /// The cookies of a changed session.
-    pub(super) cookies: Vec<String>,
+    cookies: Vec<String>,
+    /// Why they are set.
+    change: SessionChange,
+    /// When the session was last known to be the newest and live.
+    at: UnixTime,
+}
+
+/// Why a response sets the cookies of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SessionChange {
+    /// Only to extend its idle expiry, or to store verified rights: the next response can do it as well.
+    Rewritten,
+    /// It has new tokens.
+    Refreshed,
+    /// The provider has ended it: the cookies are cleared.
+    Ended,
+}
+
+/// Whether a response is so late that the browser may have logged in or out meanwhile.
+fn is_late(at: UnixTime, host: &impl LoginHost) -> bool {
+    !is_within(limits::SESSION_CHECK_AFTER_MS, at.millis(), host.now().millis())
 }
 
 impl SessionContext {
+    /// Creates the context of a session that has changed in this way, or not at all, and was the newest and live at this time.
+    pub(super) fn new(
+        head: &RequestHead<'_>,
+        party: &Arc<RelyingParty>,
+        session: Arc<Session>,
+        change: Option<SessionChange>,
+        at: UnixTime,
+        host: &impl LoginHost,
+    ) -> Self {
+        let cookies = match change {
+            None => Vec::new(),
+            Some(SessionChange::Ended) => party.cleared_after_end(head, &session),
+            Some(_) => party.changed_cookies(head, &session, host),
+        };
+        Self { party: Arc::clone(party), session, cookies, change: change.unwrap_or(SessionChange::Rewritten), at }
+    }
+
+    /// Decides on the cookies once more when the response is sent: meanwhile the session may have been logged out, and must not be
+    /// restored, in place of the next user's least of all; or another request may have refreshed it, whose newer refresh token must not be
+    /// lost. Cookies that clear a session are not sent late, because the browser may have logged in again.
+    async fn settle(&mut self, head: &RequestHead<'_>, host: &impl LoginHost) {
+        if self.cookies.is_empty() {
+            return;
+        }
+        let is_late = is_late(self.at, host);
+        let is_remembered = is_within(limits::REFRESH_REMEMBERED_MS, self.at.millis(), host.now().millis());
+        let newest = match self.change {
+            SessionChange::Ended if is_late => None,
+            SessionChange::Ended => return,
+            // The instance may have forgotten a refresh.
+            SessionChange::Rewritten if !is_remembered && !host.has_coordinator() => None,
+            _ => self.party.newest_session(&self.session, is_late, host).await,
+        };
+        match newest {
+            Some(newest) if Arc::ptr_eq(&newest, &self.session) => {}
+            Some(newest) => self.cookies = self.party.changed_cookies(head, &newest, host),
+            None => self.cookies.clear(),
+        }
+    }
+
     /// Returns the cookies to set, as of now: while the origin responded, the session may have been logged out, and must not be
     /// restored.
     fn cookies(&self) -> Vec<String> {
@@ -183,6 +247,17 @@ impl<'g> Forward<'g> {
         self.options.timeout_ms
     }
 
+    /// Decides on the cookies of the session, which may have ended or changed while the origin responded. The host calls it when the
+    /// response's headers have arrived, or when there is no response: before [`response_edits`](Self::response_edits) or a reply.
+    pub async fn settle(&mut self, head: &RequestHead<'_>, host: &impl LoginHost) {
+        if let Some(observed) = self.observed.as_deref_mut().filter(|observed| is_late(observed.at, host)) {
+            observed.cookies.clear();
+        }
+        if let Some(session) = &mut self.session {
+            session.settle(head, host).await;
+        }
+    }
+
     /// Returns the changes to the origin's response with this status and `Cache-Control`.
     #[must_use]
     pub fn response_edits(&self, status: u16, cache_control: Option<&str>) -> Vec<HeaderEdit> {
@@ -276,9 +351,17 @@ impl<'g> Forward<'g> {
 
 impl Answer<'_> {
     /// Marks the answer to a request with a session: no cache may store it.
-    pub(super) fn with_session(self, session: SessionContext) -> Self {
+    pub(super) async fn with_session(
+        self,
+        mut session: SessionContext,
+        head: &RequestHead<'_>,
+        host: &impl LoginHost,
+    ) -> Self {
         match self {
-            Self::Reply(reply) => Self::Reply(with_session(reply, session.cookies())),
+            Self::Reply(reply) => {
+                session.settle(head, host).await;
+                Self::Reply(with_session(reply, session.cookies))
+            }
             Self::Forward(forward) => Self::Forward(Forward { session: Some(session), ..forward.never_stored() }),
         }
     }
@@ -304,16 +387,17 @@ impl Answer<'_> {
         }
     }
 
-    /// Marks the answer to a request that the route would have refused, with these cookies.
-    pub(super) fn observed(self, code: &'static str, has_token: bool, cookies: Vec<String>) -> Self {
+    /// Marks the answer to a request that the route would have refused at this time, with these cookies.
+    pub(super) fn observed(self, code: &'static str, has_token: bool, cookies: Vec<String>, at: UnixTime) -> Self {
         match self {
             Self::Reply(mut reply) => {
                 reply.headers.retain(|(name, _)| name != OBSERVED);
                 Self::Reply(reply.with(OBSERVED, code).with_cookies(cookies))
             }
-            Self::Forward(forward) => {
-                Self::Forward(Forward { observed: Some(Box::new(Observed { code, has_token, cookies })), ..forward })
-            }
+            Self::Forward(forward) => Self::Forward(Forward {
+                observed: Some(Box::new(Observed { code, has_token, cookies, at })),
+                ..forward
+            }),
         }
     }
 

@@ -1,12 +1,11 @@
 //! The handling of a request, from its head to an answer.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::ops::ControlFlow::{Break, Continue};
 
 use super::action::Action;
 use super::event::RequestEvent;
-use super::forward::{Forward, SessionContext};
+use super::forward::{Forward, SessionChange, SessionContext};
 use super::hosts::misdirected;
 use super::intent::{CROSS_SITE_REQUEST, cross_site_request};
 use super::matched::{BEGIN_LOGIN, Caller, Credentials, MatchedRequest};
@@ -15,6 +14,7 @@ use super::token_source::Token;
 use super::{Gateway, HEALTH_PATH};
 use crate::host::{Level, REQUEST};
 use crate::http::{Reply, RequestHead, missing_token, token_not_accepted, unavailable, with_resource_metadata};
+use crate::io::UnixTime;
 use crate::oidc::{
     AccessTokenVerdict, LoginError, LoginHost, LoginRequest, Refreshed, RelyingParty, RevocationUnavailable,
     revocation_unavailable,
@@ -188,11 +188,12 @@ impl<'g> MatchedRequest<'g> {
         host: &impl LoginHost,
         event: &mut Option<RequestEvent<'g>>,
     ) -> Answer<'g> {
-        if let Some(answer) = self.answer_revoked(head, party, &session, false, host, event).await {
+        if let Some(answer) = self.answer_revoked(head, party, &session, (None, host.now()), host, event).await {
             return answer;
         }
         let mut has_waited = false;
-        let mut is_changed = party.sessions.should_rewrite_cookie(&session, host.now());
+        let mut at = host.now();
+        let mut change = party.sessions.should_rewrite_cookie(&session, at).then_some(SessionChange::Rewritten);
         let is_due = session.needs_refresh(host.now()) || session.can_refresh() && party.client.lacks_key_of(&session);
         if is_due && !self.is_refresh() {
             has_waited = true;
@@ -201,13 +202,16 @@ impl<'g> MatchedRequest<'g> {
                 event.is_refreshed = Some(matches!(refreshed, Refreshed::Session(_)));
             }
             match refreshed {
-                Refreshed::Session(refreshed) => (session, is_changed) = (Arc::from(refreshed), true),
+                Refreshed::Session(refreshed) => {
+                    (session, change, at) = (Arc::from(refreshed), Some(SessionChange::Refreshed), host.now());
+                }
                 Refreshed::Unchanged => {}
                 Refreshed::Ended => {
-                    let cookies = party.cleared_after_end(head, &session);
+                    let context =
+                        SessionContext::new(head, party, session, Some(SessionChange::Ended), host.now(), host);
                     let answer = self.answer_anonymous(head, None, host).await;
                     let answer = self.observed(answer, head, host, event).await;
-                    return answer.with_session(SessionContext { party: Arc::clone(party), session, cookies });
+                    return answer.with_session(context, head, host).await;
                 }
             }
         }
@@ -217,11 +221,12 @@ impl<'g> MatchedRequest<'g> {
             let (verified, updated) = party.reverify_access_token(&session, host).await;
             verdict = Some(verified);
             if let Some(updated) = updated {
-                (session, is_changed) = (Arc::new(updated), true);
+                (session, change) = (Arc::new(updated), change.or(Some(SessionChange::Rewritten)));
             }
         }
         // It may have been revoked meanwhile.
-        if has_waited && let Some(answer) = self.answer_revoked(head, party, &session, is_changed, host, event).await {
+        if has_waited && let Some(answer) = self.answer_revoked(head, party, &session, (change, at), host, event).await
+        {
             return answer;
         }
         if let Some(event) = event {
@@ -229,8 +234,7 @@ impl<'g> MatchedRequest<'g> {
         }
         let answer = self.answer_for_session(head, &session, verdict.as_ref(), host).await;
         let answer = self.observed(answer, head, host, event).await;
-        let cookies = if is_changed { party.changed_cookies(head, &session, host) } else { Vec::new() };
-        answer.with_session(SessionContext { party: Arc::clone(party), session, cookies })
+        answer.with_session(SessionContext::new(head, party, session, change, at, host), head, host).await
     }
 
     /// Answers a request whose session was revoked, or may have been; `None` if it counts.
@@ -239,24 +243,22 @@ impl<'g> MatchedRequest<'g> {
         head: &RequestHead<'_>,
         party: &Arc<RelyingParty>,
         session: &Arc<Session>,
-        is_changed: bool,
+        (change, at): (Option<SessionChange>, UnixTime),
         host: &impl LoginHost,
         event: &mut Option<RequestEvent<'g>>,
     ) -> Option<Answer<'g>> {
-        let (answer, cookies) = match self.gateway.revocations.as_ref()?.ends_session(session, host).await {
+        let (answer, change) = match self.gateway.revocations.as_ref()?.ends_session(session, host).await {
             Ok(false) => return None,
             Ok(true) => {
                 // Its cookie stays: by the time the response arrives, the browser may hold that of a new login under the same name.
                 let answer = self.answer_anonymous(head, None, host).await;
-                (self.observed(answer, head, host, event).await, Vec::new())
+                (self.observed(answer, head, host, event).await, None)
             }
-            Err(RevocationUnavailable) => {
-                // The former refresh token may be used up.
-                let cookies = if is_changed { party.changed_cookies(head, session, host) } else { Vec::new() };
-                (Answer::Reply(revocation_unavailable()), cookies)
-            }
+            // The former refresh token may be used up.
+            Err(RevocationUnavailable) => (Answer::Reply(revocation_unavailable()), change),
         };
-        Some(answer.with_session(SessionContext { party: Arc::clone(party), session: Arc::clone(session), cookies }))
+        let context = SessionContext::new(head, party, Arc::clone(session), change, at, host);
+        Some(answer.with_session(context, head, host).await)
     }
 
     async fn answer_for_session(
@@ -336,7 +338,7 @@ impl<'g> MatchedRequest<'g> {
         }
         // Without a token of `upstream_auth`: nothing that the gateway is entitled to is for a refused request.
         let cookies = refusal.headers.into_iter().filter(|(name, _)| name == "set-cookie").map(|(_, cookie)| cookie);
-        passed.observed(code, self.has_token(head), cookies.collect())
+        passed.observed(code, self.has_token(head), cookies.collect(), host.now())
     }
 
     /// Performs the route's integration.

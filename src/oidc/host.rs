@@ -110,13 +110,15 @@ pub enum SessionAction {
     Logout,
     /// Ends it because a new login replaces it.
     Replace,
+    /// Asks whether it has ended, and for its newest tokens. Changes nothing.
+    Check,
 }
 
 impl SessionAction {
     /// Returns the action with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Refresh, Self::Logout, Self::Replace].into_iter().find(|action| action.name() == name)
+        [Self::Refresh, Self::Logout, Self::Replace, Self::Check].into_iter().find(|action| action.name() == name)
     }
 
     /// Returns its name, for URLs and logs.
@@ -126,6 +128,7 @@ impl SessionAction {
             Self::Refresh => "refresh",
             Self::Logout => "logout",
             Self::Replace => "replaced",
+            Self::Check => "check",
         }
     }
 }

@@ -122,6 +122,12 @@ impl RefreshCoordinator {
         newest
     }
 
+    /// Returns whether the session, or the newest one that it was refreshed to in this instance, has ended.
+    pub(crate) fn has_ended(&self, session: &Session) -> bool {
+        let token = RefreshTokenHash::of(self.newest(session).unwrap_or(session));
+        self.0.iter().any(|entry| entry.token == token && matches!(entry.state, State::Ended))
+    }
+
     /// Returns whether a refresh of this session has just failed.
     pub(crate) fn has_failed(&self, session: &Session) -> bool {
         let token = RefreshTokenHash::of(session);

@@ -92,6 +92,11 @@ impl RefreshHistory {
         self.outcomes.last().map(|(_, outcome)| outcome.as_str()).filter(|outcome| *outcome != ENDED)
     }
 
+    /// Returns whether nothing is recorded of the session.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.outcomes.is_empty() && self.end.is_none()
+    }
+
     /// Returns the end of the session, if the gateway ended it.
     pub(crate) fn end(&self) -> Option<SessionEnd> {
         self.end

@@ -13,6 +13,7 @@ use super::refresh_history::{RecordedRefresh, RefreshHistory, SessionEnd};
 use super::relying_party::LoginState;
 use super::{LoginHost, RefreshTokenHash, RelyingParty, SessionAction};
 use crate::io::Unreachable;
+use crate::limits;
 use crate::session::Session;
 
 /// The storage of a session's coordinator.
@@ -71,8 +72,38 @@ impl RelyingParty {
         host.coordinate(CoordinatorMessage { session: session.coordinator_id(), action, sealed, timeout_ms }).await.ok()
     }
 
-    /// Handles a message as the coordinator of its session. The host must run refreshes of a session one after another. The end of a
-    /// session must not wait for a refresh in progress, which finds the stored end when it completes.
+    /// Returns the session that a response may write into cookies: this one, or one with newer tokens. `None` if it has ended. Without
+    /// `asks`, as far as this instance knows; otherwise the coordinator is asked, if there is one, and without its answer there is none:
+    /// a browser that keeps an older cookie gets the newest session with its next refresh.
+    pub(crate) async fn newest_session(
+        &self,
+        session: &Arc<Session>,
+        asks: bool,
+        host: &impl LoginHost,
+    ) -> Option<Arc<Session>> {
+        let mut newest = self.state.with(|state| {
+            let found = state.refreshes.newest(session).filter(|found| found.is_newer_than(session));
+            found.map_or_else(|| Arc::clone(session), |found| Arc::new(found.clone()))
+        });
+        if asks && host.has_coordinator() {
+            let timeout_ms = limits::SESSION_CHECK_TIMEOUT_MS;
+            let response = self.ask_coordinator(&newest, SessionAction::Check, timeout_ms, host).await?;
+            if let Some(action) = response.end_action() {
+                self.state.with(|state| state.record_end(session, action));
+            }
+            if !response.is_success() {
+                return None;
+            }
+            if let Some(found) = response.session(self).filter(|found| found.is_newer_than(&newest)) {
+                newest = Arc::new(found);
+            }
+        }
+        let has_ended = self.has_ended(session) || self.state.with(|state| state.refreshes.has_ended(session));
+        (!has_ended).then_some(newest)
+    }
+
+    /// Handles a message as the coordinator of its session. The host must run refreshes of a session one after another. Other messages
+    /// must not wait for a refresh in progress, which finds the stored end of the session when it completes.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -85,6 +116,15 @@ impl RelyingParty {
     ) -> Result<CoordinatorOutcome, Unreachable> {
         let Some(session) = self.open_message(sealed) else { return Ok(CoordinatorOutcome::unavailable()) };
         let mut history = RefreshHistory::read(&store.read().await?);
+        if action == SessionAction::Check {
+            let newest = history.newest().map(ToString::to_string);
+            let is_live = newest.is_some() || history.is_empty();
+            return Ok(if is_live {
+                CoordinatorOutcome::success(newest.unwrap_or_default())
+            } else {
+                CoordinatorOutcome::ended(&history)
+            });
+        }
         if action != SessionAction::Refresh {
             let newest = history.newest().unwrap_or_default().to_string();
             let end =
@@ -195,7 +235,7 @@ impl LoginState {
         match action {
             SessionAction::Logout => self.sessions.ended.end(session.id()),
             SessionAction::Replace => self.sessions.ended.replace(session.id()),
-            SessionAction::Refresh => {}
+            SessionAction::Refresh | SessionAction::Check => {}
         }
     }
 }

@@ -282,6 +282,13 @@ impl Session {
         now.secs().saturating_sub(self.created_s)
     }
 
+    /// Returns whether its tokens are newer than those of another session with the same id, to which this instance or the coordinator
+    /// refreshed it. Without rotation, the refresh token is the same.
+    pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
+        let (tokens, others) = (&self.tokens, &other.tokens);
+        tokens.refresh != others.refresh || tokens.access_obtained_s > others.access_obtained_s
+    }
+
     /// Orders sessions by login, then by the last write of the cookie.
     fn recency(&self) -> (i64, i64) {
         (self.created_s, self.seen_s)

@@ -807,3 +807,52 @@ fn the_users_address_is_forwarded_if_configured() {
         assert_eq!(address.map(|(_, value)| value.as_str()), expected);
     }
 }
+
+#[test]
+fn without_a_coordinator_a_late_response_does_not_bring_back_a_used_refresh_token() {
+    // After a minute, the instance has forgotten the refresh, and a rewritten cookie can wait.
+    for (origin_ms, expected) in [(10_000, Some(true)), (200_000, None)] {
+        let deployment = Deployment::new();
+        deployment.provider.set().life_s = 9_060;
+        let mut browser = deployment.logged_in();
+        // The cookie is due to be rewritten, and a little later the access token is due for refresh.
+        deployment.sleep_s(9_029);
+        deployment.origin_ms.set(origin_ms);
+        let mut tasks = deployment.tasks();
+        let late = tasks.start(deployment.answer(by(&deployment, &browser, "/app")));
+        tasks.elapse_ms(1_000);
+        deployment.origin_ms.set(0);
+        assert_eq!(deployment.open(&mut browser, "/app").sets(COOKIE), Some(true));
+        assert_eq!(deployment.provider.refreshes(), 1);
+        tasks.elapse_ms(150_000);
+        // Others make it forget.
+        peek(&deployment, &due(&deployment), "/app");
+        tasks.finish();
+        let late = tasks.output(late).unwrap();
+        assert_eq!((late.status, late.sets(COOKIE)), (200, expected));
+        browser.store_cookies(late, deployment.now());
+        let newest = deployment.session(&browser);
+        assert!(deployment.provider.is_live(newest.tokens().refresh.as_deref().unwrap()));
+        deployment.sleep_s(10_000);
+        assert_eq!(peek(&deployment, &browser, "/app").status, 200);
+        assert_eq!(deployment.provider.state().reused, 0);
+    }
+}
+
+#[test]
+fn a_late_response_does_not_clear_the_session_of_a_new_login() {
+    for (origin_ms, clears) in [(99, Some(false)), (100, None)] {
+        let deployment = Deployment::new();
+        let mut browser = due(&deployment);
+        deployment.provider.end_all();
+        deployment.origin_ms.set(origin_ms);
+        let mut tasks = deployment.tasks();
+        let late = tasks.start(deployment.answer(by(&deployment, &browser, "/maybe")));
+        tasks.settle();
+        // Another instance logs the user in again.
+        assert_eq!(deployment.instance().log_in(&mut browser).sets(COOKIE), Some(true));
+        tasks.finish();
+        let late = tasks.output(late).unwrap();
+        assert_eq!((late.origin_header("x-user"), late.sets(COOKIE)), (None, clears));
+    }
+}

@@ -358,6 +358,134 @@ fn a_refresh_by_the_coordinator_continues_when_the_instance_is_gone() {
     assert_eq!((pair.exchanges(), pair.a.provider.state().reused), (1, 0));
 }
 
+/// What happens on instance A while B answers a request that has changed the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meanwhile {
+    Nothing,
+    Logout,
+    /// A logout, and the login of another user in the same browser.
+    Login,
+    /// A refresh.
+    Refresh,
+    /// The provider refuses a refresh.
+    Refusal,
+}
+
+#[test]
+fn a_late_response_undoes_nothing_that_another_instance_did_to_the_session() {
+    use Meanwhile::{Login, Logout, Nothing, Refresh, Refusal};
+    for (is_due, target, rotates) in [true, false].into_iter().flat_map(|is_due| {
+        ["/app", "/userinfo"].into_iter().flat_map(move |to| [true, false].map(move |rotates| (is_due, to, rotates)))
+    }) {
+        for meanwhile in [Nothing, Logout, Login, Refresh, Refusal] {
+            let what = format!("{is_due} {target} {rotates} {meanwhile:?}");
+            let Pair { a, b, coordinator, mut browser } = Pair::new();
+            a.provider.set().rotates = rotates;
+            if !is_due {
+                // Its cookie is due to be rewritten.
+                a.provider.set().life_s = 100_000;
+                browser = a.logged_in();
+                a.sleep_s(9_000);
+            }
+            // B refreshes the session or rewrites its cookie, and then waits for the origin or the provider.
+            b.origin_ms.set(3_000);
+            if target == "/userinfo" {
+                a.provider.fault(Endpoint::Userinfo, Fault::Late(3_000));
+            }
+            let mut tasks = b.tasks();
+            let late = tasks.start(b.answer(by(&b, &browser, target)));
+            tasks.elapse_ms(2_000);
+            assert!(tasks.is_open(late), "{what}");
+            if matches!(meanwhile, Logout | Login) {
+                assert_eq!(a.open(&mut browser, "/logout").status, 302, "{what}");
+            }
+            match meanwhile {
+                Nothing | Logout => {}
+                Login => assert_eq!(a.log_in(&mut browser).sets(COOKIE), Some(true), "{what}"),
+                Refresh => {
+                    a.sleep_s(1);
+                    assert_eq!(a.send(&mut browser, Request::post("/refresh").script()).status, 200, "{what}");
+                }
+                Refusal => {
+                    a.provider.answer_next(Endpoint::Token, Ok(refusal(400, "invalid_grant")));
+                    // The browser has the outcome of the refresh from another response.
+                    if is_due {
+                        assert_eq!(a.open(&mut browser, "/app").status, 200, "{what}");
+                    }
+                    assert_eq!(a.send(&mut browser, Request::post("/refresh").script()).status, 401, "{what}");
+                }
+            }
+            a.provider.clear_faults();
+            let before = browser.value(COOKIE).map(String::from);
+            tasks.finish();
+            let late = tasks.output(late).unwrap();
+            assert_eq!(late.status, 200, "{what}");
+            browser.store_cookies(late, a.now());
+            match meanwhile {
+                // It changes nothing in the browser.
+                Logout | Login | Refusal => {
+                    assert_eq!(browser.value(COOKIE).map(String::from), before, "{what}");
+                    assert_eq!(late.sets(COOKIE), None, "{what}");
+                }
+                // It brings the newest session, whichever response is last.
+                Nothing | Refresh => {
+                    assert_eq!(late.sets(COOKIE), Some(true), "{what}");
+                    assert_eq!(a.session(&browser).tokens().refresh, Some(a.provider.newest()), "{what}");
+                }
+            }
+            assert!(coordinator.asked(SessionAction::Check) <= 1, "{what}");
+            a.sleep_s(7_200);
+            let is_live = matches!(meanwhile, Nothing | Login | Refresh);
+            for deployment in [&a, &b] {
+                let status = peek(deployment, &browser, "/app").status;
+                assert_eq!(status, if is_live { 200 } else { 401 }, "{what}");
+            }
+            assert_eq!(a.provider.state().reused, 0, "{what}");
+        }
+    }
+}
+
+#[test]
+fn the_coordinator_is_asked_about_late_responses_only_and_without_its_answer_the_cookie_stays() {
+    for is_due in [true, false] {
+        let expected = [
+            (0, Behavior::Unreachable, 0, true),
+            (99, Behavior::Unreachable, 0, true),
+            (100, Behavior::Normal, 1, true),
+            (100, Behavior::Unreachable, 1, false),
+            (100, Behavior::Silent, 1, false),
+            (100, Behavior::Responding(CoordinatorResponse { status: 500, text: String::new() }), 1, false),
+            (100, Behavior::Responding(CoordinatorResponse { status: 410, text: String::new() }), 1, false),
+        ];
+        for (origin_ms, behavior, asked, sets) in expected {
+            let Pair { a, b, coordinator, mut browser } = Pair::new();
+            if !is_due {
+                a.provider.set().life_s = 100_000;
+                browser = a.logged_in();
+                a.sleep_s(9_000);
+            }
+            b.origin_ms.set(origin_ms);
+            let mut tasks = b.tasks();
+            let request = tasks.start(b.answer(by(&b, &browser, "/app")));
+            tasks.settle();
+            coordinator.behave(behavior);
+            tasks.finish();
+            let sets_cookie = tasks.output(request).unwrap().sets(COOKIE);
+            assert_eq!((sets_cookie, coordinator.asked(SessionAction::Check)), (sets.then_some(true), asked));
+            // What the browser has still leads to the newest session.
+            coordinator.reset();
+            assert_eq!(peek(&a, &browser, "/app").status, 200);
+            assert_eq!((a.provider.state().reused, a.provider.refreshes()), (0, usize::from(is_due)));
+        }
+    }
+    // An unchanged session costs no question, however late the response is.
+    let Pair { a, b, coordinator, .. } = Pair::new();
+    let browser = a.logged_in();
+    b.origin_ms.set(60_000);
+    assert_eq!(peek(&b, &browser, "/app").status, 200);
+    assert_eq!(coordinator.asked(SessionAction::Check), 0);
+}
+
 #[test]
 fn an_unsealed_message_is_ignored() {
     /// A store that must not be read.
@@ -372,7 +500,7 @@ fn an_unsealed_message_is_ignored() {
     // The session's cookie is not a message either.
     let cookie = pair.browser.value(COOKIE).unwrap().split_once('.').unwrap().1.to_string();
     for sealed in ["", "AAAA", cookie.as_str()] {
-        for act in [SessionAction::Refresh, SessionAction::Logout, SessionAction::Replace] {
+        for act in [SessionAction::Refresh, SessionAction::Logout, SessionAction::Replace, SessionAction::Check] {
             let outcome = pair.a.run(party.coordinate(act, sealed, &Untouched, &pair.a.host)).unwrap();
             assert_eq!((outcome.response.status, outcome.response.text.as_str()), (503, ""));
             assert!(outcome.store.is_none());

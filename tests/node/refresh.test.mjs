@@ -2,6 +2,8 @@
 // rotates refresh tokens without overlap: using one twice ends the session.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { connect } from "node:net";
 import { after, afterEach, describe, test } from "node:test";
 import { assertProblem, bearer, REALM, until } from "./support/gateway.mjs";
@@ -15,10 +17,15 @@ const LIFETIME = 4;
 const DUE_MS = (LIFETIME / 2) * 1000 + 100;
 const REFRESH = { method: ["GET", "POST"], path: "/refresh", integration: { type: "refresh" } };
 
-const settings = { provider: { ttl: { accessToken: LIFETIME } }, authorizer: WITH_REFRESH, paths: [REFRESH] };
+/** An origin that takes its time. */
+const slow = createServer((_, response) => setTimeout(() => response.end("late"), 1500)).listen(0, "127.0.0.1");
+await once(slow, "listening");
+const SLOW = { method: "GET", path: "/slow", auth: "required", integration: { type: "http_proxy", url: `http://127.0.0.1:${slow.address().port}` } };
+
+const settings = { provider: { ttl: { accessToken: LIFETIME } }, authorizer: WITH_REFRESH, paths: [REFRESH, SLOW] };
 const one = await startSite(settings);
 const two = await startSite({ ...settings, worker: { sessions: true, isolates: 2 } });
-after(() => Promise.all([one.stop(), two.stop()]));
+after(() => Promise.all([one.stop(), two.stop(), slow.close()]));
 afterEach(() => [one, two].forEach(({ provider }) => provider.clearFaults()));
 
 /** A browser whose access token is due. */
@@ -75,6 +82,29 @@ describe("an access token that is due", () => {
     await delay(DUE_MS);
     for (const port of two.worker.ports) assert.equal((await browser.send("/token/x", { port })).status, 200, "the session is intact");
     assert.equal(two.provider.counts.token, 2);
+  });
+
+  test("is not restored by a late response after a logout and another user's login on the other isolate", async () => {
+    const browser = await due(two);
+    const [a, b] = two.worker.ports;
+    const late = browser.send("/slow", { port: b });
+    await until(() => two.provider.counts.token === 1, { what: "the refresh" });
+    assert.equal((await browser.send("/logout", { method: "POST", port: a })).status, 302);
+    assert.ok((await browser.open("/login?prompt=login", { account: "bob" })).status < 400);
+    const answer = await late;
+    assert.deepEqual([answer.status, answer.text, answer.setCookies], [200, "late", []]);
+    for (const port of [a, b]) assert.equal((await browser.send("/app/x", { port })).json().headers["x-user-id"], "bob");
+  });
+
+  test("keeps its newest tokens although a late response sets the cookie last", async () => {
+    const browser = await due(two);
+    const [a, b] = two.worker.ports;
+    const late = browser.send("/slow", { port: b });
+    await until(() => two.provider.counts.token === 1, { what: "the refresh" });
+    assert.equal((await browser.send("/refresh", { method: "POST", port: a })).status, 200);
+    const newest = tokenAt(await browser.send("/token/x", { port: a }));
+    assert.equal((await late).setCookies.length, 1);
+    assert.equal(tokenAt(await browser.send("/token/x", { port: a })), newest);
   });
 
   test("leaves no timer behind: the runtime would never release what waits for it", async () => {

@@ -1007,7 +1007,8 @@ fn answer(deployment: &Deployment, request: Request) -> impl Future<Output = Res
                 let headers = reply.headers.into_iter().map(|(name, value)| (name.into_owned(), value)).collect();
                 Response { status: reply.status, headers, body: reply.body, origin_got: None }
             }
-            Answer::Forward(forward) => {
+            Answer::Forward(mut forward) => {
+                forward.settle(&head, &host).await;
                 let edits = forward.response_edits(200, None).into_iter();
                 let headers = edits.filter_map(|edit| match edit {
                     HeaderEdit::Remove(_) => None,

@@ -5,6 +5,7 @@
 // The core's unit tests include this file, and the core has no prelude of std.
 use std::prelude::rust_2024::*;
 
+use std::cell::Cell;
 use std::ops::Deref;
 use std::rc::Rc;
 
@@ -79,6 +80,8 @@ pub struct Deployment {
     pub gateway: Rc<Gateway>,
     pub provider: Provider,
     pub host: VirtualHost,
+    /// How long the origin takes, in milliseconds.
+    pub origin_ms: Cell<i64>,
     config: Value,
 }
 
@@ -115,7 +118,13 @@ impl Deployment {
         }
         let compiled = compile(&config.to_string(), &|_| None).unwrap_or_else(|problems| panic!("{problems:?}"));
         let gateway = Rc::new(compiled.gateway);
-        Self { gateway, provider: provider.clone(), host: host.clone(), config: config.clone() }
+        Self {
+            gateway,
+            provider: provider.clone(),
+            host: host.clone(),
+            origin_ms: Cell::default(),
+            config: config.clone(),
+        }
     }
 
     /// Creates another instance, which shares only the host and the provider.
@@ -147,7 +156,9 @@ impl Deployment {
                 let headers = reply.headers.into_iter().map(|(name, value)| (name.into_owned(), value)).collect();
                 Response { status: reply.status, headers, body: reply.body, origin_got: None }
             }
-            Answer::Forward(forward) => {
+            Answer::Forward(mut forward) => {
+                self.host.wait_ms(self.origin_ms.get()).await;
+                forward.settle(&head, &self.host).await;
                 let mut headers = Vec::new();
                 for edit in forward.response_edits(200, None) {
                     match edit {

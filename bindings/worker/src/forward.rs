@@ -64,8 +64,15 @@ pub(crate) async fn to_origin(
         host.log(Level::Error, &format_args!("config_invalid: there is no service binding {binding}"));
         return response::of_reply(&forward.without_service(head));
     }
-    match send(inbound, &service, &mut forward, host).await {
-        Ok(Some((_, 0))) => response::of_reply(&forward.to_repeat(head)),
+    let sent = send(inbound, &service, &mut forward, host).await;
+    forward.settle(head, host).await;
+    let edited = match sent {
+        Ok(Some((_, 0))) => return response::of_reply(&forward.to_repeat(head)),
+        Ok(Some((answered, status))) => with_edits(&answered, status, &forward).map(|raw| Some((raw, status))),
+        Ok(None) => Ok(None),
+        Err(error) => Err(error),
+    };
+    match edited {
         Ok(Some((raw, status))) => {
             Ok(Response { raw, answered: Answered { status, code: "", is_forwarded: true }, bytes: None })
         }
@@ -80,13 +87,13 @@ pub(crate) async fn to_origin(
     }
 }
 
-/// Returns the response and its status, which is 0 if the client has to repeat the request; `None` after the timeout.
+/// Returns what `forward` returned, and the response's status, which is 0 if the client has to repeat the request; `None` after the timeout.
 async fn send(
     inbound: &Inbound,
     service: &JsValue,
     plan: &mut Forward<'_>,
     host: &WorkerHost,
-) -> Result<Option<(JsValue, u16)>, JsValue> {
+) -> Result<Option<(Array, u16)>, JsValue> {
     let mut raw = inbound.raw.clone();
     let mut is_repeatable = false;
     if plan.has_own_proof() {
@@ -96,7 +103,7 @@ async fn send(
             raw = whole;
         }
     }
-    let (answered, status) = loop {
+    loop {
         let (Destination::Url(url) | Destination::Service { url, .. }) = &plan.destination;
         let names = header_names(&raw);
         let removed = names.lines().filter(|name| plan.drops(name)).map(String::from).collect();
@@ -110,18 +117,22 @@ async fn send(
         }
         let status = answered.get(1).as_f64().unwrap_or_default() as u16;
         if !plan.has_own_proof() {
-            break (answered, status);
+            return Ok(Some((answered, status)));
         }
         let (nonce, challenge) = (header_of(&answered, "dpop-nonce"), header_of(&answered, "www-authenticate"));
         let outcome = plan.renew_proof(status, (nonce.as_deref(), challenge.as_deref()), is_repeatable, host).await;
         if outcome == ProofOutcome::Done {
-            break (answered, status);
+            return Ok(Some((answered, status)));
         }
         discard(&answered);
         if outcome == ProofOutcome::BodyUsed {
-            return Ok(Some((JsValue::UNDEFINED, 0)));
+            return Ok(Some((answered, 0)));
         }
-    };
+    }
+}
+
+/// Returns the response with the edits of the gateway.
+fn with_edits(answered: &Array, status: u16, plan: &Forward<'_>) -> Result<JsValue, JsValue> {
     let edits = plan.response_edits(status, answered.get(2).as_string().as_deref());
     // No header is set before it is removed.
     let (mut removed, mut others) = (String::new(), Vec::new());
@@ -135,5 +146,5 @@ async fn send(
             HeaderEdit::Append(name, value) => others.extend(["append".to_string(), name.into(), value]),
         }
     }
-    edited(&answered, &removed, others).map(|raw| Some((raw, status)))
+    edited(answered, &removed, others)
 }
