@@ -1,4 +1,4 @@
-// The Worker of `make dev`: the gateway with the demo's configuration.
+// The Worker of `make dev`: the gateway with the demo's configuration, as text (see wrangler.toml).
 import config from "./edgeward.json";
 import gateway, { EdgewardSessions as Sessions } from "../../build/index.js";
 

@@ -108,12 +108,26 @@ test("make dev: the site opens, three requests answer 200, 401 and 403, and Ctrl
       const args = ["--silent", "--max-time", "5", "-H", "accept: text/html", `${address}/health`];
       return (await promisify(execFile)("curl", args).catch(() => ({ stdout: "" }))).stdout;
     };
+    // What no bundler reads as JSON, too: requests must not wait for a build that fails.
+    const mistakes = [
+      [before.replace('"path": "/health"', '"pth": "/health"'), /<li>error at paths\[\d+\]\.pth: unknown key &quot;pth&quot;/],
+      ['{ "a": 1, }', /<li>error at \(document\): is not JSON: line 1, column 11/],
+      [before.slice(0, -20), /<li>error at \(document\): is not JSON: line \d+/],
+      ["", /<li>error at \(document\): is not JSON/],
+      ["[]", /<li>error at \(document\)/],
+    ];
     try {
-      writeFileSync(configuration, before.replace('"path": "/health"', '"pth": "/health"'));
+      for (const [text, expected] of mistakes) {
+        writeFileSync(configuration, text);
+        let seen = "";
+        const poll = setInterval(() => asPage().then((text) => (seen = text)), 500);
+        await until(() => expected.test(seen), () => `the page does not show ${expected}:\n${seen}\n${dev.output}`, 30).finally(() => clearInterval(poll));
+        assert.match(seen, /<h1>This site is not ready yet<\/h1>/);
+      }
+      writeFileSync(configuration, before);
       let seen = "";
-      const poll = setInterval(() => asPage().then((text) => (seen = text)), 500);
-      await until(() => seen.includes("pth"), () => `the page names no mistake:\n${seen}\n${dev.output}`, 30).finally(() => clearInterval(poll));
-      assert.match(seen, /<h1>This site is not ready yet<\/h1>.*<li>error at paths\[\d+\]\.pth: unknown key &quot;pth&quot;/s);
+      const poll = setInterval(() => health().then((text) => (seen = text), () => {}), 250);
+      await until(() => seen === '{"status":"ok"}', () => `the corrected file has no effect:\n${dev.output}`, 30).finally(() => clearInterval(poll));
     } finally {
       writeFileSync(configuration, before);
     }
