@@ -17,7 +17,7 @@ export async function installCommand(packages = []) {
   const { bin } = JSON.parse(readFileSync(join(folder, "node_modules/edgeward/package.json"), "utf8"));
   const script = join(folder, "node_modules/edgeward", bin.edgeward);
   const remove = () => rmSync(temporary, { recursive: true, force: true });
-  return { folder, script, remove, run: (args, options) => run(script, args, { cwd: folder, ...options }) };
+  return { folder, script, remove, run: (args, options) => run(options?.script ?? script, args, { cwd: folder, ...options }) };
 }
 
 /** The variables that a command needs of its surroundings. */

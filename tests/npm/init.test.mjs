@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { request as httpRequest } from "node:http";
-import { join } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { freePort, readBody, serve } from "../node/support/http.mjs";
 import { startProvider } from "../node/support/provider.mjs";
 import { bare, installCommand } from "./command.mjs";
-import { root } from "./install.mjs";
+import { root, run } from "./install.mjs";
 
 const FILES = [".dev.vars", ".dev.vars.example", ".gitignore", "edgeward.json", "package.json", "worker.js", "wrangler.toml"];
 const TENANTS = {
@@ -90,10 +90,77 @@ describe("init", () => {
     assert.ok(!existsSync(join(folder, "edgeward.json")));
     const { code, stdout } = await init([...args, "--force"], "existing");
     assert.equal(code, 0);
-    assert.match(stdout, /npm install edgeward && npm install --save-dev wrangler/);
+    // By its tarball: a name alone means the registry, where the package may not be.
+    assert.match(stdout, /^1\. cd existing && npm install file:\S+edgeward-[\d.]+\.tgz && npm install --save-dev wrangler@4$/m);
     assert.deepEqual([read(folder, "package.json"), read(folder, ".gitignore")], ['{ "name": "mine" }', "dist\n.dev.vars\n"]);
     assert.doesNotMatch(read(folder, "worker.js"), /mine/);
     assert.equal((await init(args, "existing/package.json/x")).code, 1);
+  });
+
+  it("prints the installation of what the project lacks, whatever package.json and node_modules have, and it installs this package", async () => {
+    const { dependencies } = JSON.parse(readFileSync(join(command.folder, "package.json"), "utf8"));
+    const tarball = resolve(command.folder, dependencies.edgeward.replace("file:", ""));
+    /** The first step in a project with this package.json and these packages installed. */
+    const first = async (folder, manifest, installed = []) => {
+      if (manifest !== undefined) {
+        mkdirSync(join(command.folder, folder), { recursive: true });
+        writeFileSync(join(command.folder, folder, "package.json"), manifest);
+      }
+      for (const name of installed) mkdirSync(join(command.folder, folder, "node_modules", name), { recursive: true });
+      const { code, stdout, stderr } = await init(["--site", "--provider", "dev"], folder);
+      assert.equal(code, 0, stderr);
+      return /^1\. (.*)$/m.exec(stdout)[1];
+    };
+    const has = (...names) => JSON.stringify({ devDependencies: Object.fromEntries(names.map((name) => [name, "*"])) });
+    const path = (folder) => `file:${relative(join(command.folder, folder), tarball)}`;
+    const both = "npm install --save-dev wrangler@4 oidc-provider@9";
+    const all = ["edgeward", "wrangler", "oidc-provider"];
+
+    assert.equal(await first("new"), "cd new && npm install");
+    assert.equal(JSON.parse(read(join(command.folder, "new"), "package.json")).dependencies.edgeward, path("new"));
+    assert.equal(await first("a/b/new"), "cd a/b/new && npm install");
+    assert.equal(JSON.parse(read(join(command.folder, "a/b/new"), "package.json")).dependencies.edgeward, path("a/b/new"));
+    assert.equal(await first("none", "{}"), `cd none && npm install ${path("none")} && ${both}`);
+    assert.equal(await first("broken", "{"), `cd broken && npm install ${path("broken")} && ${both}`);
+    // As after "npm install ../edgeward-0.1.0.tgz".
+    assert.equal(await first("only", has("edgeward"), ["edgeward"]), `cd only && ${both}`);
+    assert.equal(await first("without-idp", has("edgeward", "wrangler"), ["edgeward", "wrangler"]), "cd without-idp && npm install --save-dev oidc-provider@9");
+    assert.equal(await first("not-installed", has(...all), ["edgeward", "wrangler"]), "cd not-installed && npm install");
+    assert.equal(await first("complete", has(...all), all), "cd complete");
+    assert.equal(await first("it's here", "{}"), `cd 'it'\\''s here' && npm install ${path("it's here")} && ${both}`);
+    mkdirSync(join(command.folder, "target"));
+    symlinkSync(join(command.folder, "target"), join(command.folder, "a/link"));
+    assert.equal(await first("a/link/x", "{}"), `cd a/link/x && npm install ${path("target/x")} && ${both}`);
+
+    // The steps as they are, but for the packages of others, which are large.
+    const shell = (line) => run("bash", ["-c", `${line} --offline --no-audit --no-fund`], { cwd: command.folder });
+    writeFileSync(join(command.folder, "new/package.json"), JSON.stringify({ dependencies: JSON.parse(read(join(command.folder, "new"), "package.json")).dependencies }));
+    await shell("cd new && npm install");
+    for (const folder of ["none", "it's here", "a/link/x"]) {
+      const line = await first(`${folder}/again`, "{}");
+      await shell(line.replace(` && ${both}`, ""));
+      assert.ok(existsSync(join(command.folder, folder, "again/node_modules/edgeward/package.json")));
+    }
+    // One that is linked to the package's folder, and one of a registry.
+    const steps = async (folder) => {
+      mkdirSync(join(folder, "project"));
+      writeFileSync(join(folder, "project/package.json"), has("wrangler"));
+      const { stdout } = await command.run(["init", "--api", "--provider", "firebase", "--audience", "a", "project"], { cwd: folder, script: join(folder, "node_modules/edgeward/dist/cli/edgeward.js") });
+      return /^1\. (.*)$/m.exec(stdout)[1];
+    };
+    const own = join(command.folder, "new/node_modules/edgeward");
+    const { version } = JSON.parse(readFileSync(join(own, "package.json"), "utf8"));
+    for (const [name, specifier, expected] of [["registry", "^0.1.0", "'edgeward@^0.1.0'"], ["gone", "file:../gone.tgz", `'edgeward@^${version}'`], ["workspace", "workspace:*", `'edgeward@^${version}'`], ["unknown", undefined, `'edgeward@^${version}'`]]) {
+      const folder = join(command.folder, "..", name);
+      cpSync(own, join(folder, "node_modules/edgeward"), { recursive: true });
+      writeFileSync(join(folder, "package.json"), JSON.stringify({ dependencies: { edgeward: specifier } }));
+      assert.equal(await steps(folder), `cd project && npm install ${expected}`, name);
+    }
+    const linked = join(command.folder, "../linked");
+    mkdirSync(join(linked, "node_modules"), { recursive: true });
+    cpSync(own, join(linked, "../clone"), { recursive: true });
+    symlinkSync("../../clone", join(linked, "node_modules/edgeward"));
+    assert.equal(await steps(linked), "cd project && npm install file:../../clone");
   });
 
   it("writes through no link, and makes .dev.vars private even where it replaces a readable one", async () => {

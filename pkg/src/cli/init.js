@@ -5,6 +5,7 @@ import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync }
 import { join } from "node:path";
 import { core } from "./core.js";
 import { DEVELOPMENT_CLIENT, DEVELOPMENT_GATEWAY as LOCAL, DEVELOPMENT_ISSUER } from "./development.js";
+import { dependenciesOf, isInstalled, ownSpecifier, readManifest } from "./specifier.js";
 import { Failure, inLine, UsageError } from "./terminal.js";
 
 /**
@@ -75,7 +76,7 @@ export const maxArguments = 1;
 export async function run(values, [folder = "."], terminal) {
   if (values.site && values.api) throw new UsageError("--site and --api exclude each other");
   const project = await complete(values, terminal);
-  const files = filesOf(project);
+  const files = filesOf(project, folder);
   const existing = Object.keys(files).filter((name) => isTaken(join(folder, name)) && !isKept(folder, name));
   if (existing.length > 0 && !values.force) throw new Failure(`${existing.join(", ")} ${existing.length === 1 ? "exists" : "exist"} already: remove what you do not need, or use --force`);
   check(files);
@@ -163,7 +164,10 @@ function isTaken(file) {
   }
 }
 
-function filesOf(project) {
+/** The packages of a project that serve in development only. */
+const developmentPackages = ({ provider }) => ({ wrangler: "^4", ...(provider === "dev" ? { "oidc-provider": "^9" } : {}) });
+
+function filesOf(project, folder) {
   const isSite = project.site === true;
   const secret = project.provider === "dev" ? DEVELOPMENT_CLIENT.secret : "replace-this-with-the-secret-of-your-client";
   const variables = isSite
@@ -181,8 +185,8 @@ function filesOf(project) {
     "package.json": `${JSON.stringify({
       name: "edgeward-gateway", private: true, type: "module",
       scripts: { start: "wrangler dev", check: "edgeward check", deploy: "wrangler deploy" },
-      dependencies: { edgeward: `^${EDGEWARD_VERSION}` },
-      devDependencies: { wrangler: "^4", ...(project.provider === "dev" ? { "oidc-provider": "^9" } : {}) },
+      dependencies: { edgeward: ownSpecifier(folder) },
+      devDependencies: developmentPackages(project),
     }, null, 2)}\n`,
     ".gitignore": "node_modules/\n.wrangler/\n.dev.vars\n",
   };
@@ -293,7 +297,24 @@ function write(folder, files, isForced, terminal) {
   }
 }
 
-function nextSteps({ provider, site, url }, folder, terminal) {
+/** A word of a command line, quoted for a shell if it has to be. */
+const quoted = (word) => (/^[\w./:@-]+$/.test(word) ? word : `'${inLine(word).replaceAll("'", "'\\''")}'`);
+
+/** Returns the command that installs what the project lacks; undefined if it has all of it. Its package.json may be older than the project. */
+function installation(project, folder) {
+  const declared = dependenciesOf(readManifest(join(folder, "package.json")));
+  const missing = (packages) => Object.entries(packages).filter(([name]) => declared[name] === undefined);
+  const own = missing({ edgeward: ownSpecifier(folder) }).map(([, specifier]) => quoted(specifier.startsWith("file:") ? specifier : `edgeward@${specifier}`));
+  const development = missing(developmentPackages(project)).map(([name, version]) => `${name}@${version.slice(1)}`);
+  const commands = [];
+  if (own.length > 0) commands.push(`npm install ${own.join(" ")}`);
+  if (development.length > 0) commands.push(`npm install --save-dev ${development.join(" ")}`);
+  if (commands.length === 0 && Object.keys({ edgeward: "", ...developmentPackages(project) }).some((name) => !isInstalled(folder, name))) commands.push("npm install");
+  return commands.length === 0 ? undefined : commands.join(" && ");
+}
+
+function nextSteps(project, folder, terminal) {
+  const { provider, site, url } = project;
   const steps = [];
   const { client, callback, logout, siteNote } = PROVIDERS[provider];
   if (site && provider !== "dev") {
@@ -302,9 +323,9 @@ function nextSteps({ provider, site, url }, folder, terminal) {
    and write its secret into .dev.vars as CLIENT_SECRET.`);
   }
   if (site && siteNote !== undefined) steps.push(siteNote);
-  const enter = folder === "." ? "" : `cd ${inLine(folder)} && `;
-  steps.push(existsSync(join(folder, "node_modules/edgeward")) ? "" : `${enter}npm install${readFileSync(join(folder, "package.json"), "utf8").includes('"edgeward"') ? "" : " edgeward && npm install --save-dev wrangler"}`);
-  if (provider === "dev") steps.push("npx edgeward dev-idp    # in another terminal");
+  const enter = folder === "." ? undefined : `cd ${quoted(folder)}`;
+  steps.push([enter, installation(project, folder)].filter(Boolean).join(" && "));
+  if (provider === "dev") steps.push("npx edgeward dev-idp    # in another terminal, in the same folder");
   steps.push("npx edgeward check", `npx wrangler dev        # ${LOCAL}`);
   const secrets = site ? "npx wrangler secret put CLIENT_SECRET && openssl rand -hex 32 | npx wrangler secret put SESSION_SECRET && " : "";
   if (provider !== "dev") steps.push(`${secrets}npx wrangler deploy`);
