@@ -35,7 +35,8 @@ export interface GatewayWorker {
 }
 
 /**
- * Returns the gateway with this configuration document, an object or its JSON text. The document is copied: later changes have no effect.
+ * Returns the gateway with this configuration document, a plain object or its JSON text. The document is copied: later changes have no effect. One with
+ * inherited or hidden members is none, and every request is answered with 503.
  * The variable `EDGEWARD`, where it is set, takes precedence.
  *
  * A Worker may have several gateways. Each serves its own configuration and shares nothing with the others, unless document and

@@ -125,6 +125,34 @@ test("more gateways than are kept serve all the same", async () => {
   }
 });
 
+test("one that is not made of plain objects answers 503: what it inherits or hides would be lost", async () => {
+  const main = `
+    import { gateway } from "./gateway.js";
+    import configs from "./configs.js";
+    const config = () => structuredClone(configs[0]);
+    const { paths: [route, ...routes], ...rest } = config();
+    const requirement = { scopes: ["admin"] };
+    class Route { get scopes() { return requirement.scopes; } }
+    const gateways = [
+      Object.create(config()), Promise.resolve(config()), new Map(Object.entries(config())), { ...rest, paths: new Set([route]) },
+      ...[
+        Object.assign(new Route(), route), Object.assign(Object.create(requirement), route), Object.defineProperty({ ...route }, "scopes", { value: ["admin"] }), { ...route, [Symbol("scopes")]: ["admin"] },
+      ].map((one) => ({ ...rest, paths: [one, ...routes] })),
+      config(), Object.freeze(config()), Object.assign(Object.create(null), config()), { ...rest, get paths() { return [route, ...routes]; } }, JSON.stringify(config()),
+    ].map(gateway);
+    const number = (request) => Number(/^g(\\d+)\\./.exec(new URL(request.url).hostname)[1]);
+    export default { fetch: (request, env, ctx) => gateways[number(request)].fetch(request, env, ctx) };
+  `;
+  const worker = await startWorker({ source: await source(main, [numbered(0)]) });
+  const token = bearer(tokenOf(0));
+  try {
+    for (let number = 0; number < 8; number += 1) assert.equal((await at(worker, number, "/who", token)).status, 503, String(number));
+    for (let number = 8; number < 13; number += 1) assert.equal((await at(worker, number, "/who", token)).text, "gateway 0", String(number));
+  } finally {
+    await worker.stop();
+  }
+});
+
 test("one that is wrong answers 503, and the others serve", async () => {
   const worker = await startWorker({ source: await source(BY_HOST, [{ paths: [{ path: "no" }] }, numbered(2), null, "{", numbered(2)]) });
   try {
