@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { serve } from "../node/support/http.mjs";
+import { startProvider } from "../node/support/provider.mjs";
 import { installCommand, start } from "./command.mjs";
 import { root } from "./install.mjs";
 import { SignJWT, exportJWK, generateKeyPair } from "jose";
@@ -41,6 +42,11 @@ const mint = async (issuer, ...args) => {
   assert.equal(code, 0, stderr);
   assert.match(stdout, /^[\w-]+\.[\w-]+\.[\w-]+\n$/);
   return stdout.trim();
+};
+const failure = async (running) => {
+  const { code, stdout, stderr } = await running;
+  assert.equal(stdout, "");
+  return [code, stderr];
 };
 const verify = async (token, ...args) => {
   const { code, stdout } = await command.run(["verify", "--json", ...args], { input: token });
@@ -86,6 +92,47 @@ describe("the provider for development", () => {
       const keys = JSON.parse((await command.run(["keys", "--json", issuer])).stdout);
       assert.deepEqual([keys.usable, keys.keys.map(({ alg, size, unusable }) => [alg, size, unusable])], [3, [["ES256", "P-256", null], ["RS256", 2048, null], ["PS256", 2048, null]]]);
     });
+  });
+
+  it("refuses a login in its own words, which token shows, as it warns of scopes that were not granted", async () => {
+    // The provider of a project whose gateway has a port of its own: `dev-idp` knows localhost:8787 in addition.
+    const provider = await startProvider({ gateways: ["http://localhost:9001"] });
+    try {
+      const token = (...args) => command.run(["token", "--issuer", provider.issuer, ...args]);
+      const refused = "edgeward: the provider refuses the login: invalid_redirect_uri: redirect_uri did not match any of the client's registered redirect_uris; it knows no gateway at";
+      assert.deepEqual(await failure(token("--user", "alice", "--id-token")), [1, `${refused} http://localhost:8787: name one that it knows by --gateway\n`]);
+      assert.deepEqual(await failure(token("--user", "alice", "--gateway", "http://localhost:9002/x")), [1, `${refused} http://localhost:9002: name one that it knows by --gateway\n`]);
+      const known = ["--user", "alice", "--gateway", "http://localhost:9001"];
+      assert.deepEqual(await failure(token(...known, "--audience", "x")), [1, "edgeward: the provider refuses the login: invalid_target: resource indicator must be an absolute URI\n"]);
+      assert.deepEqual(await failure(token("--audience", "x")), [1, "edgeward: the provider refuses: invalid_target: resource indicator must be an absolute URI\n"]);
+      for (const kind of [[], known]) {
+        const complete = await token(...kind, "--scope", "read:items", "--scope", "write:items");
+        assert.deepEqual([complete.code, complete.stderr], [0, ""]);
+        for (const [scope, lacking] of [["nope", "nope"], ["read:items nope other", "nope, other"]]) {
+          const { code, stdout, stderr } = await token(...kind, "--scope", scope);
+          // The token is what was asked for, and scripts read it; that it grants less, a person must see.
+          assert.deepEqual([code, stderr], [0, `edgeward: warning: the token lacks the scope ${lacking}: the provider does not grant it; see "edgeward dev-idp --help", --scope\n`]);
+          assert.match(stdout, /^[\w-]+\.[\w-]+\.[\w-]+\n$/);
+        }
+      }
+      const login = await token(...known, "--id-token", "--scope", "openid profile email offline_access");
+      assert.deepEqual([login.code, login.stderr], [0, ""]);
+    } finally {
+      await provider.stop();
+    }
+  });
+
+  it("is an answer of its own for programs and for browsers, where it shows an error", async () => {
+    const provider = await startProvider({ gateways: ["http://localhost:9001"] });
+    try {
+      for (const [accept, type] of [["text/html,*/*;q=0.8", /^text\/html/], ["*/*", /^text\/html/], ["application/json", /^application\/json/]]) {
+        const response = await fetch(`${provider.issuer}/auth?client_id=edgeward-web&response_type=code&redirect_uri=http://localhost:1/auth/callback&scope=openid`, { headers: { accept } });
+        assert.deepEqual([response.status, type.test(response.headers.get("content-type"))], [400, true]);
+        assert.match(await response.text(), /invalid_redirect_uri/);
+      }
+    } finally {
+      await provider.stop();
+    }
   });
 
   it("rotates its keys, goes down, and has a clock that is wrong, on request", async () => {
@@ -197,9 +244,43 @@ describe("verify", () => {
 });
 
 it("token asks providers on loopback only", async () => {
-  for (const args of [["--issuer", "https://login.example.com"], ["--issuer", "x"], ["--id-token"], ["--algorithm", "HS256"], ["--user", "a", "--algorithm", "PS256"]]) {
+  for (const args of [["--issuer", "https://login.example.com"], ["--issuer", "x"], ["--id-token"], ["--algorithm", "HS256"], ["--user", "a", "--algorithm", "PS256"], ["--gateway", "http://localhost:1"], ["--user", "a", "--gateway", "x"]]) {
     assert.equal((await command.run(["token", ...args])).code, 2, args.join(" "));
   }
-  const { code, stderr } = await command.run(["token", "--issuer", "http://127.0.0.1:9"]);
-  assert.deepEqual([code, stderr.split("\n").length], [1, 2]);
+});
+
+it("token shows a provider's error as text only, whatever form it has", async () => {
+  let error;
+  const server = await serve((req, res) => {
+    const issuer = `http://${req.headers.host}`;
+    const discovery = { issuer, authorization_endpoint: `${issuer}/auth`, token_endpoint: `${issuer}/token` };
+    if (req.url.startsWith("/.well-known/")) res.end(JSON.stringify(discovery));
+    else res.writeHead(400).end(error);
+  });
+  try {
+    for (const [text, shown] of [
+      ['{"error":"a\\u001b[2J","error_description":"b\\nc\\u202e"}', "a\ufffd[2J: b c\ufffd"], ['{"error":{},"error_description":5}', "status 400"], ["null", "status 400"], ["[]", "status 400"], ["<html>", "status 400"],
+      [JSON.stringify({ error: "x".repeat(9_999) }), "x".repeat(500)],
+    ]) {
+      error = text;
+      const issuer = ["--issuer", server.url];
+      assert.deepEqual(await failure(command.run(["token", ...issuer])), [1, `edgeward: the provider refuses: ${shown}\n`]);
+      assert.deepEqual(await failure(command.run(["token", ...issuer, "--user", "a"])), [1, `edgeward: the provider refuses the login: ${shown}\n`]);
+    }
+  } finally {
+    await server.close();
+  }
+});
+
+it("token names the provider where there is none, or something else", async () => {
+  const other = await serve((_req, res) => res.end("<html>"));
+  try {
+    for (const [issuer, problem] of [["http://127.0.0.1:1", "cannot be fetched: .*"], [other.url, "is not JSON"]]) {
+      const [code, stderr] = await failure(command.run(["token", "--issuer", issuer]));
+      assert.equal(code, 1);
+      assert.match(stderr, new RegExp(`^edgeward: .*/openid-configuration ${problem}; "edgeward dev-idp" runs the provider, and --issuer says where it is\n$`));
+    }
+  } finally {
+    await other.close();
+  }
 });

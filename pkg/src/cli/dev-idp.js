@@ -1,7 +1,7 @@
 // `edgeward dev-idp`: the identity provider of `make dev`, as a command. It is the npm package `oidc-provider`, which has many
 // dependencies and is of use in development only: projects that need it install it beside this package, which stays without any.
 
-import { DEVELOPMENT_GATEWAY, DEVELOPMENT_PORT } from "./development.js";
+import { DEVELOPMENT_GATEWAY, DEVELOPMENT_PORT, gatewayOrigin } from "./development.js";
 import { milliseconds } from "./durations.js";
 import { Failure, inLine, UsageError } from "./terminal.js";
 
@@ -54,7 +54,7 @@ export async function run(values, _, terminal) {
   if (values.rotate !== undefined && rotateMs === 0) throw new UsageError("--rotate: must be at least 1s");
   const downMs = values.down === undefined ? undefined : milliseconds("--down", values.down);
   if (values.clock !== undefined) shiftClock(milliseconds("--clock", values.clock, true));
-  const gateways = (values.gateway ?? []).map(parseOrigin);
+  const gateways = (values.gateway ?? []).map(gatewayOrigin);
 
   const { clientFor, CLIENT_SECRET, ROLES_CLAIM, startProvider } = await terminal.during("starting the provider", loadProvider);
   const provider = await startProvider({
@@ -101,12 +101,6 @@ function parseUser(text) {
   const [, id, roles = ""] = /^([\w.@|-]+)(?::(.*))?$/.exec(text) ?? [];
   if (id === undefined || id === "__proto__") throw new UsageError(`--user: ${JSON.stringify(inLine(text))} is not a user, such as carol or carol:admin,editor`);
   return { id, roles: roles.split(",").filter(Boolean) };
-}
-
-function parseOrigin(text) {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !["http:", "https:"].includes(url.protocol)) throw new UsageError(`--gateway: ${JSON.stringify(inLine(text))} is not an origin, such as http://localhost:8787`);
-  return url.origin;
 }
 
 /** Lets every clock in this process be wrong. */

@@ -37,6 +37,12 @@ export class Terminal {
     process.stdout.write(text);
   }
 
+  /** Says on the standard error what a result that is printed lacks. */
+  warn(text) {
+    this.done();
+    process.stderr.write(`edgeward: warning: ${text}\n`);
+  }
+
   style(name, text) {
     return Terminal.hasColours(process.stdout) ? `\u001b[${STYLES[name]}m${text}\u001b[0m` : text;
   }

@@ -531,7 +531,9 @@ class LocalProvider {
         client.grantTypeAllowed("refresh_token") && source.scopes.has("offline_access"),
       expiresWithSession: () => false,
       renderError: (ctx, out) => {
-        show(ctx, noticePage("This does not work", Object.entries(out).map(([name, value]) => `${name}: ${value}`).join(" · ")));
+        // Programs, such as `edgeward token`.
+        if (ctx.accepts("html", "json") === "json") ctx.body = out;
+        else show(ctx, noticePage("This does not work", Object.entries(out).map(([name, value]) => `${name}: ${value}`).join(" · ")));
       },
       ttl: {
         AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? ttl.accessToken,
