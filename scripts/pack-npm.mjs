@@ -45,15 +45,16 @@ const wasm = {
 };
 
 rmSync(dist, { recursive: true, force: true });
+const { version, homepage } = JSON.parse(readFileSync(join(pkg, "package.json"), "utf8"));
 const common = {
   bundle: true, outdir: dist, entryNames: "[name]", target: "es2022", platform: "neutral", plugins: [wasm], legalComments: "none",
-  minify: true, sourcemap: true, sourcesContent: true, external: ["edgeward", "./gateway/index.js"], logLevel: "warning",
+  define: { EDGEWARD_HOMEPAGE: JSON.stringify(homepage) }, minify: true, sourcemap: true, sourcesContent: true, external: ["edgeward", "./gateway/index.js"], logLevel: "warning",
 };
 const entry = (name) => join(pkg, "src/entry", `${name}.js`);
 const source = (name) => join(pkg, "src", `${name}.js`);
 await build({
   ...common, format: "esm",
-  entryPoints: [...["workerd", "browser", "inline", "slim"].map(entry), ...["hono", "express", "netlify", "providers", "token-source", "testing", "gateway"].map(source)],
+  entryPoints: [...["workerd", "browser", "inline", "slim"].map(entry), ...["hono", "express", "netlify", "providers", "token-source", "testing", "gateway", "gateway-node"].map(source)],
 });
 await build({
   ...common, format: "cjs", outExtension: { ".js": ".cjs" },
@@ -61,7 +62,6 @@ await build({
 });
 
 // The command: its entry, and a chunk for each of its parts. Not minified: it is not downloaded by browsers, and can be read.
-const { version } = JSON.parse(readFileSync(join(pkg, "package.json"), "utf8"));
 await build({
   bundle: true, splitting: true, format: "esm", platform: "node", target: "node20", outdir: join(dist, "cli"), chunkNames: "[name]-[hash]",
   entryPoints: { edgeward: join(pkg, "src/cli/main.js") }, define: { EDGEWARD_VERSION: JSON.stringify(version) },

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { after, before, describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
+import { build } from "esbuild";
 import { createLocalJWKSet, jwtVerify } from "jose";
 import { VERIFIER } from "../../pkg/src/options.js";
 import { makeFixtures } from "./fixtures.mjs";
@@ -130,6 +131,23 @@ describe("the package", () => {
       const flags = conditions.split(" ").filter(Boolean).map((name) => `--conditions=${name}`);
       const resolved = await run(process.execPath, [...flags, "--input-type=module", "--eval", script], { cwd: folder });
       assert.equal(resolved.trim().split(" ").map((path) => path.split("/").at(-1)).join(" "), expected, conditions);
+    }
+  });
+
+  it("has the gateway for Workers and their bundlers; in Node, the import says where it runs", async () => {
+    const { homepage } = JSON.parse(readFileSync(join(installed, "package.json")));
+    const expected = `edgeward/gateway is a Cloudflare Worker: it runs in "wrangler dev" and once deployed, not in Node, where "edgeward" verifies tokens; see ${homepage}\n`;
+    const worker = 'import worker, { EdgewardSessions, gateway, sessions } from "edgeward/gateway"; export default gateway({}); export class Sessions extends sessions({}) {} console.log(worker, EdgewardSessions);';
+    for (const [name, script] of [["worker.mjs", worker], ["dynamic.mjs", 'await import("edgeward/gateway");'], ["required.cjs", 'require("edgeward/gateway");'], ["namespace.mjs", 'import * as all from "edgeward/gateway"; console.log(all);']]) {
+      writeFileSync(join(folder, name), script);
+      const { message } = await run(process.execPath, [name], { cwd: folder }).then(() => assert.fail(name), (error) => error);
+      assert.ok(message.includes(`Error: ${expected}`), message);
+    }
+    // By the conditions of wrangler, of other bundlers for Workers, and of those that know none.
+    for (const options of [{ platform: "browser", conditions: ["workerd", "worker", "browser"] }, { platform: "node", conditions: ["workerd"] }, { platform: "browser" }, { platform: "neutral" }]) {
+      const { metafile } = await build({ ...options, entryPoints: [join(folder, "worker.mjs")], bundle: true, format: "esm", write: false, metafile: true, external: ["*.wasm"], logLevel: "silent" });
+      const files = Object.keys(metafile.inputs).map((file) => file.split("/dist/")[1]).filter(Boolean);
+      assert.deepEqual(files.sort(), ["gateway.js", "gateway/index.js"], JSON.stringify(options));
     }
   });
 
