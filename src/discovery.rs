@@ -9,7 +9,7 @@ use core::fmt;
 
 use crate::host::{Host, Level, get_json};
 use crate::io::{Incoming, Outgoing, UnixTime, Unreachable, described, status_of};
-use crate::json::{Document, Object, Value, without_byte_order_mark};
+use crate::json::{Document, Object, Value, quote, without_byte_order_mark};
 use crate::limits;
 use crate::shared::Shared;
 use crate::single_flight::SingleFlight;
@@ -69,22 +69,32 @@ pub(crate) struct Metadata {
     document: Document,
 }
 
+/// Why there is no metadata, and what is wrong with the document, if there is one.
+type Refused = (DiscoveryError, Option<Arc<str>>);
+
 impl Metadata {
-    fn read(cache: &MetadataCache, response: Result<Incoming, Unreachable>) -> Result<Self, DiscoveryError> {
+    fn read(cache: &MetadataCache, response: Result<Incoming, Unreachable>) -> Result<Self, Refused> {
         let issuer = &cache.issuer;
-        let response = response.ok().filter(|response| response.status == 200).ok_or(DiscoveryError::Unreachable)?;
+        let refused = |error, reason: &str| (error, Some(reason.into()));
+        let response =
+            response.ok().filter(|response| response.status == 200).ok_or((DiscoveryError::Unreachable, None))?;
         if response.body.len() > limits::MAX_KEY_SET_BYTES {
-            return Err(DiscoveryError::Invalid);
+            return Err(refused(DiscoveryError::Invalid, "document is too large"));
         }
         let text = without_byte_order_mark(&response.body).to_vec();
-        let document = Document::parse(text, limits::MAX_CLAIMS_DEPTH).map_err(|_| DiscoveryError::Invalid)?;
+        let document = Document::parse(text, limits::MAX_CLAIMS_DEPTH)
+            .map_err(|_| refused(DiscoveryError::Invalid, "document is not a strict JSON object"))?;
         // OpenID Connect Discovery §4.3, RFC 8414 §3.3: exactly the issuer that it was requested for.
         match document.root().get("issuer") {
             Some(Value::String(named)) if named == issuer => {
                 Ok(Self { issuer: issuer.clone(), http_hosts: Arc::clone(&cache.http_hosts), document })
             }
-            Some(Value::String(_)) => Err(DiscoveryError::IssuerMismatch),
-            _ => Err(DiscoveryError::IssuerMissing),
+            Some(Value::String(named)) => {
+                // Quoted: it may hold anything.
+                let named: String = named.chars().take(limits::MAX_SHOWN_VALUE_BYTES).collect();
+                Err(refused(DiscoveryError::IssuerMismatch, &concat(&["document names the issuer ", &quote(&named)])))
+            }
+            _ => Err(refused(DiscoveryError::IssuerMissing, "document names no issuer")),
         }
     }
 
@@ -127,7 +137,7 @@ struct State {
     /// Whether a login could not use it: until one can, pauses between fetches grow as they do after failures.
     is_rejected: bool,
     flight: SingleFlight,
-    last_error: DiscoveryError,
+    last_error: Refused,
 }
 
 /// The result of [`MetadataCache::find`].
@@ -163,7 +173,7 @@ impl MetadataCache {
             is_outdated: false,
             is_rejected: false,
             flight,
-            last_error: DiscoveryError::Unreachable,
+            last_error: (DiscoveryError::Unreachable, None),
         };
         Self { issuer, http_hosts: Arc::default(), state: Shared::new(state) }
     }
@@ -208,13 +218,18 @@ impl MetadataCache {
                 Some((metadata, _)) if is_fresh || !may_fetch => Err(MetadataLookup::Cached(Arc::clone(metadata))),
                 _ if may_fetch => Ok(state.flight.begin(now)),
                 _ if state.flight.is_leased(now) => Err(MetadataLookup::Wait),
-                _ => Err(MetadataLookup::Unavailable(state.last_error)),
+                _ => Err(MetadataLookup::Unavailable(state.last_error.0)),
             }
         });
         match number {
             Ok(number) => MetadataLookup::Fetch(MetadataPermit { cache: Arc::clone(self), number }),
             Err(lookup) => lookup,
         }
+    }
+
+    /// Returns what was wrong with the last document that was refused.
+    pub(crate) fn last_reason(&self) -> Option<Arc<str>> {
+        self.state.with(|state| state.last_error.1.clone())
     }
 
     /// Records that a URL in the document has failed: the document is fetched again when it is next needed.
@@ -273,10 +288,11 @@ impl MetadataPermit {
         let outcome = described(&url, status_of(&response));
         let retry_after_s = response.as_ref().ok().and_then(Incoming::retry_after_s);
         let read = Metadata::read(&self.cache, response).map(Arc::new);
-        if let Err(error) = &read {
+        if let Err((error, reason)) = &read {
             // As requests for keys report it.
             let code = if *error == DiscoveryError::IssuerMissing { DiscoveryError::Invalid } else { *error }.code();
-            host.log(Level::Warning, &concat(&[code, ": ", &outcome, "; ", error.message()]));
+            let reason = reason.as_deref().unwrap_or(error.message());
+            host.log(Level::Warning, &concat(&[code, ": ", &outcome, "; ", reason]));
         }
         let now = host.now();
         self.cache.state.with(|state| {

@@ -354,7 +354,9 @@ fn a_document_without_acceptable_keys_is_fetched_again_and_used_by_logins_meanwh
         let (keys, metadata, host) = keys_and_metadata();
         host.answer(OPENID, with_keys(uri));
         load(&keys, &host);
-        assert_eq!(keys.failure(host.now()), Some(KeysError::DiscoveryInvalid.into()), "{uri}");
+        let failure = keys.failure(host.now()).unwrap();
+        assert_eq!(failure.error, KeysError::DiscoveryInvalid, "{uri}");
+        assert_eq!(failure.reason.as_deref(), Some(r#"document names no acceptable "jwks_uri""#), "{uri}");
         let MetadataLookup::Cached(found) = metadata.find(host.now(), false) else { panic!() };
         assert_eq!(found.url("token_endpoint"), Some("https://id.example.com/token"));
         host.answer(OPENID, with_keys(JWKS));

@@ -55,9 +55,10 @@ export class EdgewardError extends Error {
 }
 EdgewardError.prototype.name = "EdgewardError";
 
-/** Returns the error that the core describes. Why keys were refused is more than how their document came. */
+/** Returns the error that the core describes. Why a document was refused is more than how it came. */
 export function fromCore({ code, message, reply, reason, ...about }, cause) {
-  return new EdgewardError(code, message, reply, reason === undefined ? cause : new Error(reason, { cause }), about);
+  const why = reason === undefined ? cause : new Error(reason, cause === undefined ? undefined : { cause });
+  return new EdgewardError(code, message, reply, why, about);
 }
 
 /** Returns an error of this package in the form of the core's. */

@@ -49,7 +49,7 @@ export async function send({ url, method = "GET", headers, form, timeoutMs, maxB
         if (typeof value === "string") head[name] = value;
       }
       const body = await readBody(response, maxBytes, controller);
-      return { kind: 3, head: JSON.stringify(head), body, cause: describe(url, response) };
+      return { kind: 3, head: JSON.stringify(head), body, cause: describe(url, response, body) };
     };
     const sent = exchange();
     sent.catch(() => {});
@@ -61,10 +61,12 @@ export async function send({ url, method = "GET", headers, form, timeoutMs, maxB
   }
 }
 
-/** Describes an unexpected response, as the cause of an error. */
-function describe(url, { status, headers }) {
+/** Describes an unexpected response, as the cause of an error; undefined for a JSON object, of which the core says what is wrong with it. */
+function describe(url, { status, headers }, body) {
   if (status !== 200) return new Error(`${url} answered ${status}`);
-  return new Error(`${url} answered with the content type ${headers.get("content-type")}`);
+  // Content of any type counts: of content that is an object, the type is no reason.
+  if (/^\s*\{/.test(new TextDecoder().decode(body.subarray(0, 64)))) return undefined;
+  return new Error(`${url} answered with ${body.length === 0 ? "nothing" : `the content type ${headers.get("content-type") ?? "unknown"}`}`);
 }
 
 /** Reads a body of at most `limit` bytes; a longer one aborts the exchange. */

@@ -177,7 +177,7 @@ pub(crate) struct Fetched {
 pub struct KeysFailure {
     /// The error.
     pub error: KeysError,
-    /// What is wrong with the document, or with each of its keys.
+    /// What is wrong with the document, the key set or the discovery document, or with each of its keys.
     pub reason: Option<Arc<str>>,
 }
 
@@ -278,14 +278,17 @@ impl Permit {
             Source::Uri(uri) => uri.clone(),
             Source::Discovery(metadata) => {
                 let found = metadata.get(host, |permit| permit.run(host)).await.map_err(|error| {
+                    let failure = KeysFailure { error: error.into(), reason: metadata.last_reason() };
                     let retry_after_s = Some(metadata.pause_s(host.now()));
-                    ProviderFailure { retry_after_s, ..KeysError::from(error).into() }
+                    ProviderFailure { failure, retry_after_s, outcome: String::new() }
                 })?;
                 // The document may be corrected: it is fetched again with the next key set.
                 let uri = found.url("jwks_uri").ok_or_else(|| {
                     metadata.mark_outdated();
-                    let outcome = concat(&[&self.cache.issuer, " names no acceptable jwks_uri"]);
-                    ProviderFailure { outcome, ..KeysError::DiscoveryInvalid.into() }
+                    let reason = Some("document names no acceptable \"jwks_uri\"".into());
+                    let failure = KeysFailure { error: KeysError::DiscoveryInvalid, reason };
+                    let outcome = concat(&["the discovery of ", &self.cache.issuer]);
+                    ProviderFailure { failure, retry_after_s: None, outcome }
                 })?;
                 uri.into()
             }

@@ -104,23 +104,21 @@ fn an_outage_of_discovery_is_told_apart_from_one_of_the_keys() {
             Ok(json("[]")),
             status(200),
             status(200),
-            format!("discovery_invalid: {openid} answered 200; the issuer's discovery document is not valid"),
+            format!("discovery_invalid: {openid} answered 200; document is not a strict JSON object"),
         ),
         (
             Ok(document("https://other.example.com/", keys)),
             status(200),
             status(200),
             format!(
-                "discovery_issuer_mismatch: {openid} answered 200; the discovery document names another issuer than the configured one"
+                r#"discovery_issuer_mismatch: {openid} answered 200; document names the issuer "https://other.example.com/""#
             ),
         ),
         (
             Ok(document(ISSUER, "ftp://a")),
             status(200),
             status(200),
-            format!(
-                "discovery_invalid: {ISSUER} names no acceptable jwks_uri; the issuer's discovery document is not valid"
-            ),
+            format!(r#"discovery_invalid: the discovery of {ISSUER}; document names no acceptable "jwks_uri""#),
         ),
         (
             Ok(document(ISSUER, keys)),
@@ -136,6 +134,30 @@ fn an_outage_of_discovery_is_told_apart_from_one_of_the_keys() {
         world.reply(keys, at_keys);
         assert!(world.result(&token(key_a())).is_err());
         assert_eq!(lines(&world), [(Level::Warning, line)]);
+    }
+}
+
+#[test]
+fn a_discovery_document_that_is_refused_tells_why() {
+    let openid = "https://tenant.example.com/.well-known/openid-configuration";
+    let long = "x".repeat(10_000);
+    let shown = format!(r#"document names the issuer "{}""#, "x".repeat(limits::MAX_SHOWN_VALUE_BYTES));
+    for (answer, expected) in [
+        (json("<html>"), Some("document is not a strict JSON object")),
+        (json("[]"), Some("document is not a strict JSON object")),
+        (json("{}"), Some("document names no issuer")),
+        (json(r#"{"issuer":1}"#), Some("document names no issuer")),
+        (json(r#"{"issuer":"a\n\"b"}"#), Some(r#"document names the issuer "a\n\"b""#)),
+        (json(&value!({"issuer": long}).to_string()), Some(shown.as_str())),
+        (json(&value!({"issuer": ISSUER}).to_string()), Some(r#"document names no acceptable "jwks_uri""#)),
+        (Incoming { status: 500, ..json("{}") }, None),
+    ] {
+        let world = World::with(Verifier::new(access_policy(), KeyCache::new(ISSUER, KeySource::Discovery)));
+        world.answer(openid, answer);
+        assert_eq!(reason(&world).as_deref(), expected);
+        let failure = world.verifier.keys().next().unwrap().last_failure().unwrap();
+        assert_eq!(failure.reason.as_deref(), expected, "in the status, too");
+        assert_eq!(reason(&world).as_deref(), expected, "in the pause");
     }
 }
 

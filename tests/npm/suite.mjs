@@ -711,6 +711,35 @@ export async function suite(edgeward, fixtures) {
     equal(verifier.keys()[0].failure, undefined, "skipped keys are no failure");
   });
 
+  await test("the reason why a document is refused is the cause, never the content type of what was read as JSON", async () => {
+    const named = (value, headers = json) => () => new Response(typeof value === "string" ? value : JSON.stringify(value), { headers });
+    const [text, html] = [{ "content-type": "text/plain" }, { "content-type": "text/html" }];
+    const openid = `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
+    const other = { issuer: "https://evil.example/", jwks_uri: jwksUri };
+    for (const [answer, code, reasons] of [
+      [named(other), "discovery_issuer_mismatch", ['document names the issuer "https://evil.example/"']],
+      [named(other, text), "discovery_issuer_mismatch", ['document names the issuer "https://evil.example/"']],
+      [named(` \n${JSON.stringify({ issuer })}`, html), "discovery_invalid", ['document names no acceptable "jwks_uri"']],
+      [named({ issuer, jwks_uri: "http://evil.example/" }), "discovery_invalid", ['document names no acceptable "jwks_uri"']],
+      [named({}), "discovery_invalid", ["document names no issuer"]],
+      [named(`\ufeff{"issuer":"a","issuer":"a"}`), "discovery_invalid", ["document is not a strict JSON object"]],
+      [named("<html>", html), "discovery_invalid", ["document is not a strict JSON object", `${openid} answered with the content type text/html`]],
+      [named("", html), "discovery_invalid", ["document is not a strict JSON object", `${openid} answered with nothing`]],
+      [() => new Response("", { status: 500 }), "discovery_unreachable", [`${openid} answered 500`]],
+    ]) {
+      const { fetch } = provider({ "/.well-known/openid-configuration": answer, "/jwks": jwks });
+      const error = await errorOf(() => createVerifier({ ...base, fetch }).verify(good));
+      const causes = [];
+      for (let one = error.cause; one !== undefined; one = one.cause) causes.push(one.message);
+      equal(`${error.code}: ${causes.join(" < ")}`, `${code}: ${reasons.join(" < ")}`);
+    }
+    for (const headers of [json, text]) {
+      const { fetch } = provider({ "/jwks": named({ keys: {} }, headers) });
+      const error = await errorOf(() => createVerifier({ ...base, jwksUri, fetch }).verify(good));
+      equal(`${error.cause.message} ${"cause" in error.cause}`, 'key set has no array "keys" false');
+    }
+  });
+
   await test("the error that fetch threw is the cause", async () => {
     const thrown = new TypeError("connection refused");
     const { fetch } = provider({ "/jwks": () => { throw thrown; } });
