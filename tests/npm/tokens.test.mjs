@@ -149,7 +149,8 @@ describe("the provider for development", () => {
         assert.deepEqual([code, /openid-configuration answers 503/.test(stderr)], [1, true], stderr);
       }
       const result = await verify("eyJhbGciOiJSUzI1NiJ9.e30.AAAA", "--issuer", issuer, "--audience", AUDIENCE);
-      assert.deepEqual([result.valid, result.code], [false, "discovery_unreachable"]);
+      // Neither valid nor not: nothing could be verified.
+      assert.deepEqual([result.valid, result.code], [null, "discovery_unreachable"]);
       assert.match(result.reason, /answered 503$/);
     });
     await withProvider(["--clock", "+2d", "--auth0"], async (issuer) => {
@@ -234,13 +235,50 @@ describe("verify", () => {
     try {
       const { code, stdout } = await command.run(["verify", "--issuer", "https://i.example", "--audience", "a", "--jwks-uri", server.url, token]);
       assert.equal(code, 1);
-      assert.match(stdout, /^not valid: jwks_no_usable_key: /);
+      assert.match(stdout, /^cannot be verified: jwks_no_usable_key: /);
       // eslint-disable-next-line no-control-regex
       assert.doesNotMatch(stdout, /\u001b/);
     } finally {
       await server.close();
     }
   });
+});
+
+it("verify judges a token only by keys that it has, and says why it has none", async () => {
+  const { publicKey, privateKey } = await generateKeyPair("RS256");
+  let answer;
+  const server = await serve((req, res) => {
+    const { status = 200, body, jwks } = answer;
+    res.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(req.url === "/jwks" ? jwks : body));
+  });
+  const issuer = server.url;
+  try {
+    const token = await new SignJWT({}).setProtectedHeader({ alg: "RS256", kid: "a" }).setIssuer(issuer).setAudience("b").setExpirationTime("1h").sign(privateKey);
+    const good = { issuer, jwks_uri: `${issuer}/jwks` };
+    const key = { ...(await exportJWK(publicKey)), kid: "a", alg: "RS256" };
+    const unverified = (code, message, reason) => [null, `cannot be verified: ${code}: ${message}\n  reason: ${reason}\n`];
+    const invalid = "the issuer's discovery document is not valid";
+    for (const [given, [valid, output]] of [
+      [{ body: { ...good, issuer: "https://other.example/" } }, unverified("discovery_issuer_mismatch", "the discovery document names another issuer than the configured one", 'document names the issuer "https://other.example/"')],
+      [{ body: { issuer } }, unverified("discovery_invalid", invalid, 'document names no acceptable "jwks_uri"')],
+      [{ body: [] }, unverified("discovery_invalid", invalid, "document is not a strict JSON object")],
+      [{ status: 500 }, unverified("discovery_unreachable", "the issuer's discovery document cannot be fetched", `${issuer}/.well-known/openid-configuration answered 500`)],
+      [{ body: good, jwks: {} }, unverified("jwks_invalid", "the issuer's key set is not a valid JWKS document", 'key set has no array "keys"')],
+      [{ body: good, jwks: { keys: [key] } }, [false, 'not valid: audience_mismatch: *\n']],
+      [{ body: good, jwks: { keys: [{ ...key, kid: "b" }] } }, [false, "not valid: key_not_found: *\n"]],
+    ]) {
+      answer = given;
+      const args = ["--issuer", issuer, "--audience", "a"];
+      const { code, stdout } = await command.run(["verify", ...args, token]);
+      assert.equal(code, 1);
+      if (valid === null) assert.equal(stdout, output);
+      else assert.ok(stdout.startsWith(output.split("*")[0]), stdout);
+      const result = await verify(token, ...args);
+      assert.deepEqual([result.valid, result.reason === undefined], [valid, valid === false]);
+    }
+  } finally {
+    await server.close();
+  }
 });
 
 it("token asks providers on loopback only", async () => {

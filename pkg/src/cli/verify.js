@@ -22,7 +22,7 @@ Without TOKEN it is read from the standard input, where no list of processes sho
   --algorithm NAME      an accepted algorithm; may be repeated; by default, all that are supported
   --scope SCOPE         a scope that the token must have; may be repeated
   --claim NAME=VALUE    a claim that the token must have; may be repeated
-  --json                print the result as JSON
+  --json                print the result as JSON; "valid" is true, false, or null for a token that cannot be verified
 
 Examples:
   edgeward verify --issuer https://tenant.us.auth0.com/ --audience https://api.example.com < token.txt
@@ -82,13 +82,15 @@ function makeVerifier({ issuer, audience, "id-token": isIdToken = false, "client
 }
 
 function refused(error, json, terminal) {
-  const { code, message, claim, expected, found, cause } = error;
+  const { code, message, status, claim, expected, found, cause } = error;
+  // Without keys, or without support for the algorithm, nothing is known of the token.
+  const isJudged = status < 500;
   const reason = reasonOf(cause);
   if (json) {
-    terminal.print(asJson({ valid: false, code, message, claim, expected, found, reason }));
+    terminal.print(asJson({ valid: isJudged ? false : null, code, message, claim, expected, found, reason }));
     return;
   }
-  terminal.print(`${terminal.style("red", "not valid")}: ${inLine(code)}: ${inLine(message)}\n`);
+  terminal.print(`${isJudged ? terminal.style("red", "not valid") : terminal.style("yellow", "cannot be verified")}: ${inLine(code)}: ${inLine(message)}\n`);
   if (claim !== undefined) terminal.print(`  claim: ${inLine(claim)}\n`);
   if (expected !== undefined) terminal.print(`  expected: ${inLine(list(expected))}\n`);
   if (found !== undefined) terminal.print(`  found: ${inLine(list(found))}\n`);
