@@ -275,7 +275,7 @@ fn a_fetch_that_ends_after_the_provider_was_asked_keeps_the_pause_for_unknown_ke
     tasks.settle();
     tasks.cancel(fetch);
     assert_eq!(world.asked(), 2);
-    // Nobody knows the provider's answer, so the token cannot be refused by it.
+    // The provider's answer is unknown, so the token cannot be refused by it.
     let assert_paused = || match check(&world, &token_with_kid("y")) {
         Check::Unavailable(why) => assert_eq!(why.retry_after_s, 1),
         check => panic!("{check:?}"),

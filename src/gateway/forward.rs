@@ -40,7 +40,7 @@ pub struct Forward<'g> {
     /// Whether no cache may store the response, whatever the origin states. Then it is private, too.
     is_never_stored: bool,
     /// The session of the request.
-    session: Option<SessionContext>,
+    session: Option<Box<SessionContext>>,
     /// The refusal that the route only observes.
     observed: Option<Box<Observed>>,
     /// The outcome of the request's proof of possession, if it came with a token for it.
@@ -262,7 +262,7 @@ impl<'g> Forward<'g> {
     #[must_use]
     pub fn response_edits(&self, status: u16, cache_control: Option<&str>) -> Vec<HeaderEdit> {
         let mut edits = Vec::new();
-        let cookies = self.session.as_ref().map(SessionContext::cookies).unwrap_or_default();
+        let cookies = self.session.as_deref().map(SessionContext::cookies).unwrap_or_default();
         if let Some(nonce) = self.proof.as_ref().and_then(|proof| proof.next_nonce.as_ref()) {
             edits.push(HeaderEdit::Set(NONCE.into(), nonce.clone()));
         } else if self.own_proof.is_some() {
@@ -362,7 +362,9 @@ impl Answer<'_> {
                 session.settle(head, host).await;
                 Self::Reply(with_session(reply, session.cookies))
             }
-            Self::Forward(forward) => Self::Forward(Forward { session: Some(session), ..forward.never_stored() }),
+            Self::Forward(forward) => {
+                Self::Forward(Forward { session: Some(Box::new(session)), ..forward.never_stored() })
+            }
         }
     }
 

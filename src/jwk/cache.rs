@@ -154,7 +154,7 @@ struct StartedFetch {
 struct OpenFetch {
     sequence: u64,
     began_ms: i64,
-    /// Whether it was broken off after the provider was contacted: nobody knows what the provider would have answered.
+    /// Whether it was broken off after the provider was contacted: what the provider would have answered is unknown.
     is_lost: bool,
 }
 
