@@ -279,6 +279,10 @@ pub const MAX_LINKED_RETURN_TO_BYTES: usize = 1024;
 /// Timeout of the token endpoint, in milliseconds. A request to it is never retried once sent.
 pub const TOKEN_ENDPOINT_TIMEOUT_MS: u32 = 10_000;
 
+/// How long one request that tries whether an endpoint of the provider has recovered keeps others from it, in milliseconds: longer than two
+/// attempts.
+pub const ENDPOINT_PROBE_MS: i64 = 2 * TOKEN_ENDPOINT_TIMEOUT_MS as i64 + 1000;
+
 /// Most requests for one exchange at the token endpoint: one is repeated with the server's nonce, and one with the client's other credential.
 pub const TOKEN_ENDPOINT_ATTEMPTS: u32 = 3;
 
@@ -457,7 +461,7 @@ pub const MAX_INTROSPECTION_CACHE_S: u32 = 60;
 /// The same for an answer by which a token is refused, in milliseconds.
 pub const INTROSPECTION_REFUSED_MS: i64 = 5000;
 
-/// Pause before the provider is asked again about a token for which it gave no answer, in milliseconds.
+/// Pause before the provider is asked again about a token for which it gave no usable answer, in milliseconds.
 pub const INTROSPECTION_PAUSE_MS: i64 = 1000;
 
 /// Answers above [`TOKEN_CACHE_MAX_TOKEN_BYTES`] that an instance caches: at most 1 MiB.

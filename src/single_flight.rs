@@ -66,6 +66,12 @@ impl SingleFlight {
         self.retry_at = later(now, doubled.min(limits::FETCH_BACKOFF_MAX_S).max(requested));
     }
 
+    /// Makes a pause as long as the provider asks for, if that is longer.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn postpone(&mut self, retry_after_s: i64, now: UnixTime) {
+        self.retry_at = self.retry_at.max(later(now, retry_after_s.min(limits::RETRY_AFTER_MAX_S)));
+    }
+
     /// Returns whether the last fetch failed.
     pub(crate) fn is_failing(&self) -> bool {
         self.failures > 0

@@ -17,7 +17,7 @@ use crate::jwt::{Access, Binding, UnconfirmedToken, VerifiedToken};
 use crate::limits;
 use crate::oidc::{IntrospectionError, LoginHost, ShareError, is_opaque, shared_object, use_once};
 use crate::shared::Shared;
-use crate::text::concat;
+use crate::text::{concat, decimal};
 use crate::verifier::{VerificationError, Verifier};
 
 /// How the senders of tokens prove that the tokens are theirs.
@@ -173,10 +173,10 @@ impl MatchedRequest<'_> {
                 Err(IntrospectionError::Inactive) => {
                     return Err(token_not_accepted("token_inactive", "The issuer says that the token is not active."));
                 }
-                Err(IntrospectionError::Unavailable) => {
+                Err(IntrospectionError::Unavailable { retry_after_s }) => {
                     let detail = "The issuer cannot be asked about the token.";
                     let reply = Reply::problem(503, "introspection_unavailable", detail);
-                    return Err(reply.with("retry-after", "1"));
+                    return Err(reply.with("retry-after", decimal(retry_after_s.unsigned_abs())));
                 }
             },
         };

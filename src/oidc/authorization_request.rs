@@ -5,16 +5,16 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::client_assertion::ClientKey;
+use super::endpoint_gate::Attempt;
 use super::transaction::Transaction;
 use super::{Client, EndpointFailure, LoginHost, ProofKeys, Provider, ProviderError, form};
 use crate::base64url;
 use crate::crypto::sha256;
 use crate::host::SignError;
-use crate::io::{Incoming, UnixTime};
+use crate::io::Incoming;
 use crate::json::{Document, Value, push_quoted};
 use crate::jwt::sign_jwt;
 use crate::limits;
-use crate::single_flight::SingleFlight;
 use crate::text::{concat, decimal, signed_decimal};
 
 /// How requests to the provider are protected, beyond the authentication of the client.
@@ -52,51 +52,18 @@ pub enum RequestFailure {
     Paused(i64),
 }
 
-/// The pauses of the endpoint of pushed requests. In between, any number of requests are pushed at the same time.
-#[derive(Debug)]
-pub(crate) struct PushGate(SingleFlight);
-
-impl Default for PushGate {
-    fn default() -> Self {
-        // Longer than two attempts.
-        Self(SingleFlight::new(2 * i64::from(limits::TOKEN_ENDPOINT_TIMEOUT_MS) + 1000))
-    }
-}
-
-impl PushGate {
-    /// Begins a push. Returns its number if it is the one that tries whether the endpoint has recovered.
-    pub(super) fn begin(&mut self, now: UnixTime) -> Result<Option<u64>, RequestFailure> {
-        if !self.0.is_failing() {
-            return Ok(None);
-        }
-        if self.0.may_begin(now) {
-            return Ok(Some(self.0.begin(now)));
-        }
-        let left_ms = self.0.retry_at().millis().saturating_sub(now.millis());
-        Err(RequestFailure::Paused((left_ms.saturating_add(999) / 1000).clamp(1, limits::RETRY_AFTER_MAX_S)))
-    }
-
-    /// Records the outcome of a push.
-    pub(super) fn end(&mut self, probe: Option<u64>, failure: Option<&RequestFailure>, now: UnixTime) {
-        let is_probe = probe.is_some_and(|number| self.0.release(number));
-        match failure {
-            Some(RequestFailure::Failed(failure) | RequestFailure::Refused(_, failure))
-                if matches!(failure.status(), 0 | 429 | 500..) =>
-            {
-                let requested = failure.retry_after_s();
-                // Of several failures at the same time, one counts; but the provider may ask for a longer pause.
-                if is_probe || self.0.may_begin(now) || requested.is_some() {
-                    self.0.failed(requested, now);
-                }
-            }
-            // Nothing was pushed.
-            Some(RequestFailure::EndpointMissing | RequestFailure::Unsigned(_) | RequestFailure::Paused(_)) => {}
-            Some(RequestFailure::Failed(_) | RequestFailure::Refused(..)) | None => self.0.succeeded(),
-        }
-    }
-}
-
 impl RequestFailure {
+    /// Returns what became of a push with this failure, if there was one. `None` if nothing was pushed.
+    pub(super) fn attempt(failure: Option<&Self>) -> Option<Attempt> {
+        match failure {
+            Some(Self::EndpointMissing | Self::Unsigned(_) | Self::Paused(_)) => None,
+            Some(Self::Failed(failure) | Self::Refused(_, failure)) => {
+                Some(Attempt::of(failure.status(), failure.retry_after_s()))
+            }
+            None => Some(Attempt::Answered),
+        }
+    }
+
     /// Returns after how many seconds it is worth trying again, if that is known.
     pub(super) fn retry_after_s(&self) -> Option<i64> {
         match self {

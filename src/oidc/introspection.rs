@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::endpoint_gate::{Attempt, EndpointGate};
 use super::provider::is_basic_at;
 use super::{Client, LoginHost};
 use crate::base64url;
@@ -50,9 +51,11 @@ pub(crate) enum IntrospectionError {
     Inactive,
     /// What the provider says of it breaks a rule of the policy.
     Refused(VerifyError),
-    /// The provider gave no usable answer.
-    Unavailable,
+    /// The provider gave no usable answer, or is not asked for so many seconds.
+    Unavailable { retry_after_s: i64 },
 }
+
+const UNAVAILABLE: IntrospectionError = IntrospectionError::Unavailable { retry_after_s: 1 };
 
 /// The latest answers, by the hash of the token. Under a policy of its own for each gateway.
 pub(crate) struct IntrospectionCache(Shared<Cache>);
@@ -65,12 +68,16 @@ struct Cache {
     refused: TextCache<Answer>,
     /// When the newest request that is under way asked, in milliseconds. Anyone can cause those, too.
     asking: TextCache<i64>,
+    /// The pauses of the endpoint.
+    gate: EndpointGate,
 }
 
 #[derive(Clone)]
 struct Answer {
     /// When the provider was asked, in milliseconds.
     asked_ms: i64,
+    /// When the outcome was there: a pause begins with it, not with the request, which may have taken longer.
+    ended_ms: i64,
     outcome: Outcome,
 }
 
@@ -84,6 +91,7 @@ impl Default for IntrospectionCache {
             large: cache(limits::INTROSPECTION_LARGE_ENTRIES),
             refused: cache(limits::TOKEN_CACHE_ENTRIES),
             asking: TextCache::new(limits::TOKEN_CACHE_ENTRIES, usize::MAX),
+            gate: EndpointGate::default(),
         }))
     }
 }
@@ -128,7 +136,7 @@ pub(crate) fn is_opaque(token: &str) -> bool {
 
 impl Introspection {
     /// Returns what the provider says of an opaque token: at most [`cache_ms`](Self::cache_ms) ago, or since this call. One request asks
-    /// for all, unless it takes longer than its lease.
+    /// for all, unless it takes longer than its lease. While the endpoint fails, one request at a time tries it, and no other waits.
     pub(crate) async fn verify(&self, token: &str, host: &impl LoginHost) -> Outcome {
         if token.len() > limits::MAX_TOKEN_BYTES {
             return Err(IntrospectionError::Refused(VerifyError::TokenTooLarge { bytes: token.len() }));
@@ -151,8 +159,13 @@ impl Introspection {
                 if cache.asking.find(&key).is_some_and(is_leased) {
                     return Turn::Wait;
                 }
-                cache.asking.insert(&key, now_ms);
-                Turn::Ask
+                match cache.gate.begin(now) {
+                    Ok(probe) => {
+                        cache.asking.insert(&key, now_ms);
+                        Turn::Ask(Asking { cache: &self.cache, probe })
+                    }
+                    Err(retry_after_s) => Turn::Answered(Err(IntrospectionError::Unavailable { retry_after_s })),
+                }
             });
             match turn {
                 Turn::Wait => {
@@ -164,25 +177,25 @@ impl Introspection {
                     self.tokens.recheck(&verified, now).map_err(IntrospectionError::Refused)?;
                     return Ok(verified);
                 }
-                Turn::Ask => {
-                    let outcome = self.ask(token, host).await;
-                    let answer = Answer { asked_ms: now_ms, outcome: outcome.clone() };
+                Turn::Ask(asking) => {
+                    let outcome = self.ask(token, asking.probe, host).await;
+                    let answer = Answer { asked_ms: now_ms, ended_ms: host.now().millis(), outcome: outcome.clone() };
                     self.cache.0.with(|cache| cache.insert(&key, answer));
                     return outcome;
                 }
             }
         }
-        Err(IntrospectionError::Unavailable)
+        Err(UNAVAILABLE)
     }
 
-    async fn ask(&self, token: &str, host: &impl LoginHost) -> Outcome {
-        let document = self.answer(token, host).await.ok_or(IntrospectionError::Unavailable)?;
+    async fn ask(&self, token: &str, probe: Option<u64>, host: &impl LoginHost) -> Outcome {
+        let document = self.answer(token, probe, host).await?;
         match document.root().get("active") {
             Some(Value::Bool(true)) => {}
             Some(Value::Bool(false)) => return Err(IntrospectionError::Inactive),
             _ => {
                 unusable("the answer lacks active", host);
-                return Err(IntrospectionError::Unavailable);
+                return Err(UNAVAILABLE);
             }
         }
         let is_access = is_access_token(document.root());
@@ -191,9 +204,14 @@ impl Introspection {
         if is_access { Ok(verified) } else { Err(IntrospectionError::Refused(mismatch)) }
     }
 
-    /// Requests the provider's answer (RFC 7662 §2). `None` if there is none that can be used, which is logged.
-    async fn answer(&self, token: &str, host: &impl LoginHost) -> Option<Document> {
-        let (endpoint, is_basic) = self.endpoint(host).await?;
+    /// Requests the provider's answer (RFC 7662 §2). If there is none that can be used, it is logged. `probe`: of the gate.
+    async fn answer(
+        &self,
+        token: &str,
+        probe: Option<u64>,
+        host: &impl LoginHost,
+    ) -> Result<Document, IntrospectionError> {
+        let (endpoint, is_basic) = self.endpoint(host).await.ok_or(UNAVAILABLE)?;
         let parameters = [("token", token), ("token_type_hint", "access_token")];
         let accept = if self.is_signed { JWT } else { JSON_OR_JWT };
         // RFC 7662 §2.3: these refuse the client, so the next secret is tried.
@@ -202,25 +220,32 @@ impl Introspection {
         let answer =
             self.client.send_for(issuer, &endpoint, is_basic, &parameters, accept, &refuses_client, host).await;
         let status = status_of(&answer);
+        let attempt = Attempt::of(status, answer.as_ref().ok().and_then(Incoming::retry_after_s));
+        let pause_s = self.cache.0.with(|cache| {
+            cache.gate.end(probe, attempt, host.now());
+            cache.gate.pause_s(host.now())
+        });
         let Some(answer) =
             answer.ok().filter(|one| one.status == 200 && one.body.len() <= limits::MAX_PROVIDER_BODY_BYTES)
         else {
             unusable(&described(&endpoint, status), host);
-            return None;
+            return Err(match attempt {
+                Attempt::Failed { .. } => IntrospectionError::Unavailable { retry_after_s: pause_s },
+                Attempt::Answered => UNAVAILABLE,
+            });
         };
         let json = if answer.has_media_type(JWT) {
-            self.verify_answer(&answer.body, host).await?
+            self.verify_answer(&answer.body, host).await.ok_or(UNAVAILABLE)?
         } else if answer.is_json() && !self.is_signed {
             answer.body
         } else {
             unusable("the answer is of another media type", host);
-            return None;
+            return Err(UNAVAILABLE);
         };
-        let document = Document::parse(json, limits::MAX_CLAIMS_DEPTH).ok();
-        if document.is_none() {
+        Document::parse(json, limits::MAX_CLAIMS_DEPTH).map_err(|_| {
             unusable("the answer is no JSON object", host);
-        }
-        document
+            UNAVAILABLE
+        })
     }
 
     /// Returns the endpoint, and whether the client authenticates there with a header.
@@ -263,19 +288,33 @@ impl Introspection {
 }
 
 /// What a request does next.
-enum Turn {
+enum Turn<'c> {
     Answered(Outcome),
     Wait,
-    Ask,
+    Ask(Asking<'c>),
+}
+
+/// A request to the endpoint. Dropping it lets another one try, if this one was to and has no outcome.
+struct Asking<'c> {
+    cache: &'c IntrospectionCache,
+    probe: Option<u64>,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.cache.0.with(|cache| cache.gate.release(self.probe));
+    }
 }
 
 impl Answer {
     fn is_fresh(&self, cache_ms: i64, now_ms: i64) -> bool {
+        if matches!(self.outcome, Err(IntrospectionError::Unavailable { .. })) {
+            return is_within(limits::INTROSPECTION_PAUSE_MS, self.ended_ms, now_ms);
+        }
         let lifetime_ms = match &self.outcome {
             // RFC 7662 §4: not beyond `exp`, whatever the difference of the clocks.
             Ok(token) if token.verified().expires_at() * 1000.0 <= now_ms as f64 => 0,
             Ok(_) => cache_ms,
-            Err(IntrospectionError::Unavailable) => limits::INTROSPECTION_PAUSE_MS,
             Err(_) => cache_ms.min(limits::INTROSPECTION_REFUSED_MS),
         };
         is_within(lifetime_ms, self.asked_ms, now_ms)

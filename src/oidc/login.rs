@@ -6,7 +6,7 @@ use alloc::string::String;
 use super::host::random;
 use super::return_to::InvalidReturnTo;
 use super::transaction::{LoginRequest, Transaction};
-use super::{Client, LoginError, LoginHost, RelyingParty, ReturnTo, StepUp, form};
+use super::{Client, LoginError, LoginHost, RelyingParty, RequestFailure, ReturnTo, StepUp, form};
 use crate::http::{Reply, RequestHead};
 use crate::limits;
 use crate::session::Cookies;
@@ -137,10 +137,15 @@ impl RelyingParty {
         let header = (head.header)("cookie").unwrap_or_default();
         let cookies = transaction.to_cookies(&sealed, &Cookies::new(&header)).ok_or(LoginError::TooLarge)?;
         let is_pushed = self.client.pushes_requests(&provider);
-        let probe = if is_pushed { self.state.with(|state| state.pushes.begin(host.now()))? } else { None };
+        let probe = if is_pushed { self.state.with(|state| state.pushes.begin(host.now())) } else { Ok(None) };
+        let probe = probe.map_err(RequestFailure::Paused)?;
         let location = self.client.authorization_request(&provider, &transaction, host).await;
         if is_pushed {
-            self.state.with(|state| state.pushes.end(probe, location.as_ref().err(), host.now()));
+            let attempt = RequestFailure::attempt(location.as_ref().err());
+            self.state.with(|state| match attempt {
+                Some(attempt) => state.pushes.end(probe, attempt, host.now()),
+                None => drop(state.pushes.release(probe)),
+            });
         }
         Ok(Reply::redirect(location?).with_cookies(cookies))
     }

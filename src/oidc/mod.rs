@@ -14,13 +14,14 @@
 //! | step-up | `step_up` | RFC 9470 |
 //! | logout | `logout` | OpenID Connect RP-Initiated Logout 1.0, RFC 7009 |
 //! | logout by the provider | `backchannel_logout`, `revocation` | OpenID Connect Back-Channel Logout 1.0 |
-//! | tokens for upstreams | `upstream`, `upstream_slots` | RFC 6749 §4.4, RFC 8693 |
+//! | tokens for upstreams | `upstream`, `upstream_slots`, `endpoint_gate` | RFC 6749 §4.4, RFC 8693 |
 
 mod authorization_request;
 mod backchannel_logout;
 mod callback;
 mod client;
 mod client_assertion;
+mod endpoint_gate;
 mod form;
 mod host;
 mod introspection;
@@ -52,6 +53,7 @@ pub(crate) use backchannel_logout::{has_media_type, revocation_unavailable};
 pub use callback::CallbackError;
 pub use client::{Client, ClientAuth, Secret};
 pub use client_assertion::ClientKey;
+pub(crate) use endpoint_gate::EndpointGate;
 pub use form::has_parameter;
 pub(crate) use host::random;
 pub use host::{CoordinatorMessage, CoordinatorResponse, LoginHost, SessionAction, StatusReport};

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::authorization_request::PushGate;
+use super::endpoint_gate::EndpointGate;
 use super::provider::Endpoints;
 use super::{Client, LoginHost, RecentCallbacks, RefreshCoordinator, ReplayGuard};
 use crate::http::{RequestHead, is_prefetch};
@@ -73,7 +73,7 @@ pub(crate) struct LoginState {
     /// Opened and ended sessions.
     pub(crate) sessions: SessionCache,
     /// The pauses of pushed requests.
-    pub(crate) pushes: PushGate,
+    pub(crate) pushes: EndpointGate,
 }
 
 impl RelyingParty {

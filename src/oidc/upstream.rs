@@ -7,12 +7,13 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::endpoint_gate::EndpointGate;
 use super::host::{CoordinatorResponse, random};
 use super::provider::Endpoints;
 use super::refresh::completes_within;
 use super::session_job::SessionJob;
 use super::token_response::{TokenError, TokenResponse};
-use super::upstream_slots::{CallerKey, Gate, Started, TokenSlots, Turn};
+use super::upstream_slots::{CallerKey, Started, TokenSlots, Turn};
 use super::{Client, CoordinatorOutcome, CoordinatorStore, LoginHost, ProofKey, ProofKeys, StoredText, TokenKey};
 use crate::base64url;
 use crate::crypto::sha256;
@@ -63,7 +64,7 @@ pub(crate) struct UpstreamClient {
     /// Seals what the shared object stores; without secrets, it stores nothing.
     pub(crate) sealer: Sealer,
     /// The pauses of the token endpoint.
-    pub(crate) gate: Shared<Gate>,
+    pub(crate) gate: Shared<EndpointGate>,
 }
 
 /// The upstream tokens of one audience, scope and organization, shared by all requests of an instance.
@@ -206,7 +207,7 @@ impl UpstreamTokens {
         Err(TokenFailure::unavailable(None, host.now()))
     }
 
-    fn with_slots<R>(&self, call: impl FnOnce(&mut TokenSlots, &mut Gate) -> R) -> R {
+    fn with_slots<R>(&self, call: impl FnOnce(&mut TokenSlots, &mut EndpointGate) -> R) -> R {
         self.slots.with(|slots| self.client.gate.with(|gate| call(slots, gate)))
     }
 

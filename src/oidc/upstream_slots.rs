@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::endpoint_gate::{Attempt, EndpointGate};
 use super::upstream::{TokenFailure, UpstreamToken};
 use crate::io::UnixTime;
 use crate::limits;
@@ -18,13 +19,6 @@ pub(super) struct TokenSlots(Vec<(CallerKey, Slot)>);
 #[derive(Debug)]
 struct Slot {
     token: Option<UpstreamToken>,
-    flight: SingleFlight,
-    failure: Option<TokenFailure>,
-}
-
-/// The pauses of a token endpoint, which all its callers share.
-#[derive(Debug)]
-pub(crate) struct Gate {
     flight: SingleFlight,
     failure: Option<TokenFailure>,
 }
@@ -52,7 +46,7 @@ pub(super) struct Started {
 
 impl TokenSlots {
     /// Returns a caller's token, or joins a request for it.
-    pub(super) fn join(&mut self, key: CallerKey, gate: &mut Gate, now: UnixTime) -> Turn {
+    pub(super) fn join(&mut self, key: CallerKey, gate: &mut EndpointGate, now: UnixTime) -> Turn {
         let Some(slot) = self.slot(key, now) else { return Turn::Paused(TokenFailure::unavailable(None, now)) };
         if let Some(token) = slot.token.as_ref().filter(|token| token.is_fresh(now)) {
             return Turn::Token(Arc::clone(&token.text));
@@ -63,15 +57,10 @@ impl TokenSlots {
         if !slot.flight.may_begin(now) {
             return Turn::Paused(TokenFailure::until(slot.failure.as_ref(), slot.flight.retry_at()));
         }
-        let probe = if !gate.flight.is_failing() {
-            None
-        } else if gate.flight.is_leased(now) {
+        if gate.is_tried(now) {
             return Turn::Wait;
-        } else if gate.flight.may_begin(now) {
-            Some(gate.flight.begin(now))
-        } else {
-            return Turn::Paused(TokenFailure::until(gate.failure.as_ref(), gate.flight.retry_at()));
-        };
+        }
+        let Ok(probe) = gate.begin(now) else { return Turn::Paused(TokenFailure::until(None, gate.retry_at())) };
         Turn::Start(Started { key, number: slot.flight.begin(now), probe })
     }
 
@@ -80,46 +69,36 @@ impl TokenSlots {
         &mut self,
         started: &Started,
         outcome: Result<UpstreamToken, TokenFailure>,
-        gate: &mut Gate,
+        gate: &mut EndpointGate,
         now: UnixTime,
     ) {
-        self.release(started, gate);
         let slot = self.position(&started.key).ok().and_then(|at| self.0.get_mut(at)).map(|(_, slot)| slot);
+        let attempt = match &outcome {
+            Err(failure) if failure.is_of_endpoint => Attempt::Failed { retry_after_s: failure.retry_after_s(now) },
+            _ => Attempt::Answered,
+        };
+        gate.end(started.probe, attempt, now);
+        let Some(slot) = slot else { return };
+        slot.flight.release(started.number);
         match outcome {
             Ok(token) => {
-                gate.flight.succeeded();
-                if let Some(slot) = slot {
-                    slot.flight.succeeded();
-                    slot.token = Some(token);
-                }
+                slot.flight.succeeded();
+                slot.token = Some(token);
             }
-            Err(failure) if failure.is_of_endpoint => {
-                let requested = failure.retry_after_s(now);
-                // Of several failures at the same time, one counts; but the provider may ask for a longer pause.
-                if started.probe.is_some() || gate.flight.may_begin(now) || requested.is_some() {
-                    gate.flight.failed(requested, now);
-                    gate.failure = Some(failure);
-                }
-            }
+            Err(failure) if failure.is_of_endpoint => {}
             Err(failure) => {
-                // The endpoint has answered.
-                gate.flight.succeeded();
-                if let Some(slot) = slot {
-                    slot.flight.failed(failure.retry_after_s(now), now);
-                    slot.failure = Some(failure);
-                }
+                slot.flight.failed(failure.retry_after_s(now), now);
+                slot.failure = Some(failure);
             }
         }
     }
 
     /// Ends the lease of a request that will not complete, unless it has ended already.
-    pub(super) fn release(&mut self, started: &Started, gate: &mut Gate) {
+    pub(super) fn release(&mut self, started: &Started, gate: &mut EndpointGate) {
         if let Some((_, slot)) = self.position(&started.key).ok().and_then(|at| self.0.get_mut(at)) {
             slot.flight.release(started.number);
         }
-        if let Some(number) = started.probe {
-            gate.flight.release(number);
-        }
+        gate.release(started.probe);
     }
 
     fn position(&self, key: &CallerKey) -> Result<usize, usize> {
@@ -158,17 +137,11 @@ impl Slot {
     }
 }
 
-impl Default for Gate {
-    fn default() -> Self {
-        Self { flight: SingleFlight::new(limits::UPSTREAM_TOKEN_LEASE_MS), failure: None }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use alloc::vec::Vec;
 
-    use super::{Gate, Started, TokenSlots, Turn};
+    use super::{EndpointGate, Started, TokenSlots, Turn};
     use crate::io::UnixTime;
     use crate::limits;
     use crate::oidc::upstream::{TokenFailure, UpstreamToken};
@@ -177,7 +150,7 @@ mod tests {
         crate::crypto::sha256(&number.to_be_bytes())
     }
 
-    fn started(slots: &mut TokenSlots, gate: &mut Gate, number: usize, now: UnixTime) -> Started {
+    fn started(slots: &mut TokenSlots, gate: &mut EndpointGate, number: usize, now: UnixTime) -> Started {
         match slots.join(key(number), gate, now) {
             Turn::Start(started) => started,
             _ => panic!("it starts"),
@@ -186,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_token_that_expires_first_is_evicted_and_no_request_under_way() {
-        let (mut slots, mut gate, now) = (TokenSlots::default(), Gate::default(), UnixTime::from_secs(1000));
+        let (mut slots, mut gate, now) = (TokenSlots::default(), EndpointGate::default(), UnixTime::from_secs(1000));
         for number in 0..limits::MAX_EXCHANGED_TOKENS {
             let started = started(&mut slots, &mut gate, number, now);
             if number > 0 {
@@ -205,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_further_caller_is_refused_while_all_requests_are_under_way() {
-        let (mut slots, mut gate, now) = (TokenSlots::default(), Gate::default(), UnixTime::from_secs(1000));
+        let (mut slots, mut gate, now) = (TokenSlots::default(), EndpointGate::default(), UnixTime::from_secs(1000));
         for number in 0..limits::MAX_EXCHANGED_TOKENS {
             started(&mut slots, &mut gate, number, now);
         }
@@ -215,12 +188,12 @@ mod tests {
 
     #[test]
     fn failures_at_the_same_time_count_once_and_the_longest_pause_counts() {
-        let (mut slots, mut gate, now) = (TokenSlots::default(), Gate::default(), UnixTime::from_secs(1000));
+        let (mut slots, mut gate, now) = (TokenSlots::default(), EndpointGate::default(), UnixTime::from_secs(1000));
         let all: Vec<Started> = (0..8).map(|number| started(&mut slots, &mut gate, number, now)).collect();
         for one in &all[..7] {
             slots.complete(one, Err(TokenFailure::unavailable(None, now)), &mut gate, now);
         }
-        let paused_s = |slots: &mut TokenSlots, gate: &mut Gate| match slots.join(key(9), gate, now) {
+        let paused_s = |slots: &mut TokenSlots, gate: &mut EndpointGate| match slots.join(key(9), gate, now) {
             Turn::Paused(failure) => failure.retry_after_s(now),
             _ => panic!("a pause"),
         };

@@ -379,6 +379,92 @@ fn in_an_outage_opaque_tokens_get_503_and_the_provider_is_not_asked_with_each_re
     assert_eq!(down.outcome(TOKEN), unavailable());
 }
 
+/// The endpoint is asked about as many tokens as clients send, so a pause for each token is none for the endpoint.
+#[test]
+fn an_endpoint_that_fails_is_asked_once_after_each_pause_whatever_the_tokens() {
+    for (reply, pauses_s) in [
+        (Ok(Incoming { retry_after: Some("60".into()), ..status(429) }), [60, 60, 60]),
+        (Ok(Incoming { retry_after: Some("86400".into()), ..status(503) }), [300, 300, 300]),
+        (Ok(status(429)), [1, 2, 4]),
+        (Ok(status(500)), [1, 2, 4]),
+        (Err(Unreachable::GivenUp), [1, 2, 4]),
+    ] {
+        let opaque = Opaque::with(&json!({ "cache_s": 60 }));
+        opaque.replies(reply.clone());
+        let mut tokens = (0..).map(|number| format!("distinct-token-{number}"));
+        let mut next = || opaque.fetch(&tokens.next().unwrap());
+        for (asked, pause_s) in (1..).zip(pauses_s) {
+            for left_s in (1..=pause_s).rev() {
+                for _ in 0..3 {
+                    let response = next();
+                    assert_eq!(response.outcome(), unavailable(), "{reply:?}");
+                    assert_eq!(response.header("retry-after"), Some(left_s.to_string().as_str()), "{reply:?}");
+                }
+                assert_eq!(opaque.count(), asked, "{reply:?}");
+                opaque.deployment.sleep_s(1);
+            }
+        }
+        opaque.answers(&changed("exp", json!(NOW + 86_400)));
+        assert_eq!((next().outcome(), next().outcome()), (PASSED, PASSED), "{reply:?}");
+        assert_eq!(opaque.count(), 5, "{reply:?}: any number again");
+    }
+}
+
+#[test]
+fn while_the_endpoint_hangs_one_request_tries_it_and_the_others_do_not_wait() {
+    let opaque = Opaque::new();
+    assert_eq!(opaque.outcome("another-token"), PASSED);
+    let timeout_ms = i64::from(limits::TOKEN_ENDPOINT_TIMEOUT_MS);
+    opaque.deployment.delay_answers(ENDPOINT, Delay::Millis(limits::TOKEN_ENDPOINT_TIMEOUT_MS + 1));
+    assert_eq!(opaque.outcome(TOKEN), unavailable(), "the first one waits for as long as an attempt takes");
+    for pause_s in [1, 2] {
+        // The pause begins when the attempt has failed.
+        for token in [TOKEN, "distinct-token"] {
+            let began_ms = opaque.deployment.elapsed_ms();
+            let response = opaque.fetch(token);
+            assert_eq!(response.outcome(), unavailable());
+            assert_eq!(response.header("retry-after"), Some(pause_s.to_string().as_str()));
+            assert_eq!(opaque.deployment.elapsed_ms(), began_ms, "{token}");
+        }
+        opaque.deployment.sleep_s(pause_s);
+        let asked = opaque.count();
+        let mut tasks = opaque.deployment.tasks();
+        let first = tasks.start(opaque.deployment.answer(Opaque::request("the-one-that-tries")));
+        tasks.settle();
+        for number in 0..50 {
+            let request = Request::get("/things").bearer(&format!("token-{number}"));
+            let other = tasks.start(opaque.deployment.answer(request));
+            tasks.settle();
+            assert_eq!(tasks.output(other).map(Response::outcome), Some(unavailable()), "at once");
+            tasks.elapse_ms(timeout_ms / 51);
+        }
+        assert!(tasks.is_open(first));
+        tasks.finish();
+        assert_eq!(opaque.count(), asked + 1);
+    }
+    // One that is cancelled lets another one try.
+    opaque.deployment.sleep_s(4);
+    let mut tasks = opaque.deployment.tasks();
+    let cancelled = tasks.start(opaque.deployment.answer(Opaque::request(TOKEN)));
+    tasks.settle();
+    tasks.cancel(cancelled);
+    drop(tasks);
+    opaque.deployment.delay_answers(ENDPOINT, Delay::Millis(0));
+    assert_eq!(opaque.outcome("after-it"), PASSED);
+}
+
+/// Anyone can send a token that the provider does not like.
+#[test]
+fn a_failure_that_is_about_one_token_is_no_pause_for_others() {
+    for reply in [Ok(status(400)), Ok(status(404)), Ok(document("not json")), Ok(document(r#"{"active":1}"#))] {
+        let opaque = Opaque::new();
+        opaque.replies(reply.clone());
+        assert_eq!(opaque.outcome("a-token-of-its-own"), unavailable(), "{reply:?}");
+        opaque.answers(&active());
+        assert_eq!(opaque.outcome(TOKEN), PASSED, "{reply:?}");
+    }
+}
+
 #[test]
 fn the_client_authenticates_as_everywhere() {
     let basic = json!({ "introspection_endpoint": ENDPOINT, "introspection_endpoint_auth_methods_supported": ["client_secret_basic"] });

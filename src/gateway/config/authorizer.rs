@@ -33,8 +33,8 @@ use crate::jwk::{JwkSet, KeyCache, KeySource};
 use crate::jwt::{Access, Algorithm, ClaimPath, ClaimRule, Policy, Profile, Requirements, Tenants};
 use crate::limits;
 use crate::oidc::{
-    Client, Discovered, Endpoints, Introspection, IntrospectionCache, LoginState, OWN_PARAMETERS, Provider,
-    ProviderKind, RelyingParty, ReturnTo, SubjectMatch, UpstreamClient, is_about_user,
+    Client, Discovered, EndpointGate, Endpoints, Introspection, IntrospectionCache, LoginState, OWN_PARAMETERS,
+    Provider, ProviderKind, RelyingParty, ReturnTo, SubjectMatch, UpstreamClient, is_about_user,
 };
 use crate::session::{LoginBinding, Sealer};
 use crate::shared::Shared;
@@ -844,7 +844,7 @@ impl<'c> Authorizer<'c> {
             issuer: issuer.issuer.clone(),
             token_issuer: issuer.template.clone(),
             audience_parameters: [of_client, of_exchange],
-            gate: Shared::default(),
+            gate: Shared::new(EndpointGate::new(limits::UPSTREAM_TOKEN_LEASE_MS)),
         })
     }
 
