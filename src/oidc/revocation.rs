@@ -101,6 +101,8 @@ struct Slot {
 struct Answer {
     /// When the record was asked for, in milliseconds.
     asked_ms: i64,
+    /// When it was there, or failed to be: a failure counts from then on, because it may have taken longer than it counts.
+    ended_ms: i64,
     record: Result<Option<i64>, Unreachable>,
 }
 
@@ -212,7 +214,7 @@ impl Revocations {
     }
 
     /// Returns a record and when it was asked for: less than a second ago, or since this call. One request reads it for all, unless it
-    /// takes longer than its lease.
+    /// takes longer than its lease. While the object does not respond, one request at a time tries it, and no other waits.
     async fn look_up(
         &self,
         object: String,
@@ -229,23 +231,32 @@ impl Revocations {
             let turn = self.cache.with(|cache| {
                 let slot = cache.records.find(&key).copied().unwrap_or_default();
                 // One that is slower than a second still answers the requests that have waited for it.
-                let counts = |asked_ms| is_fresh(asked_ms, now_ms) || (started_ms..=now_ms).contains(&asked_ms);
-                if let Some(answer) = slot.answer.filter(|answer| counts(answer.asked_ms)) {
+                let is_under_way = |period_ms| slot.asking_ms.is_some_and(|at_ms| is_within(period_ms, at_ms, now_ms));
+                let counts = |answer: &Answer| {
+                    (started_ms..=now_ms).contains(&answer.asked_ms)
+                        || match answer.record {
+                            Ok(_) => is_fresh(answer.asked_ms, now_ms),
+                            Err(_) => {
+                                is_fresh(answer.ended_ms, now_ms) || is_under_way(limits::REVOCATION_TIMEOUT_MS.into())
+                            }
+                        }
+                };
+                if let Some(answer) = slot.answer.filter(counts) {
                     return Turn::Answered(answer);
                 }
-                if slot.asking_ms.is_some_and(|at_ms| is_leased(at_ms, now_ms)) {
+                if is_under_way(limits::REVOCATION_LEASE_MS) {
                     return Turn::Wait;
                 }
                 cache.records.insert(&key, Slot { asking_ms: Some(now_ms), ..slot });
                 Turn::Ask
             });
             match turn {
-                Turn::Answered(Answer { asked_ms, record }) => return Ok((asked_ms, record?)),
+                Turn::Answered(Answer { asked_ms, record, .. }) => return Ok((asked_ms, record?)),
                 Turn::Wait => host.sleep(limits::FETCH_POLL_MS).await,
                 Turn::Ask => {
                     let record = read_record(object, id, limits::REVOCATION_TIMEOUT_MS, host).await;
                     // It may have changed since it was asked for.
-                    let answer = Answer { asked_ms: now_ms, record };
+                    let answer = Answer { asked_ms: now_ms, ended_ms: host.now().millis(), record };
                     self.cache.with(|cache| {
                         let slot = cache.records.find(&key).copied().unwrap_or_default();
                         let newer = slot.answer.filter(|other| other.asked_ms > now_ms);
@@ -308,11 +319,6 @@ enum Turn {
 /// How long a revocation of sessions is stored, in seconds: longer than any session that it ends, however the deployments are configured
 /// that read it.
 const SESSION_RECORD_S: i64 = limits::LOGIN_LIFETIME_S + limits::MAX_SESSION_S as i64 + limits::MAX_CLOCK_SKEW_S as i64;
-
-/// Whether others wait for a request that asked at this time. It may have been cancelled.
-fn is_leased(at_ms: i64, now_ms: i64) -> bool {
-    is_within(limits::REVOCATION_LEASE_MS, at_ms, now_ms)
-}
 
 fn is_fresh(at_ms: i64, now_ms: i64) -> bool {
     is_within(limits::REVOCATION_FRESH_MS, at_ms, now_ms)

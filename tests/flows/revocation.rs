@@ -274,6 +274,46 @@ fn a_logout_token_counts_once() {
 }
 
 #[test]
+fn while_the_records_hang_one_request_tries_them_and_the_others_do_not_wait() {
+    for fail in ["open", "closed"] {
+        let config = with(revocable(), &json!({ "revocation": { "fail": fail } }));
+        let [first, _] = instances(&config);
+        let browser = first.logged_in();
+        assert!(is_in(&first, &browser));
+        first.sleep_s(2);
+        first.shared(|shared| shared.delay_ms = limits::REVOCATION_TIMEOUT_MS + 1);
+        let token = access(&first).text();
+        let expected = if fail == "open" { PASSED } else { (503, "revocation_unavailable".into()) };
+        let requests = || [by(&first, &browser, "/app"), Request::get("/things").bearer(&token)];
+        for request in requests() {
+            assert_eq!(first.fetch(request).outcome(), expected, "{fail}");
+        }
+        // After the pause, one request waits for another attempt.
+        for _ in 0..3 {
+            first.sleep_ms(limits::REVOCATION_FRESH_MS);
+            for request in requests() {
+                let mut tasks = first.tasks();
+                let trying = tasks.start(first.answer(request.clone()));
+                tasks.settle();
+                assert!(tasks.is_open(trying), "{fail}");
+                for _ in 0..20 {
+                    let other = tasks.start(first.answer(request.clone()));
+                    tasks.settle();
+                    assert_eq!(tasks.output(other).map(Response::outcome), Some(expected.clone()), "{fail}: at once");
+                    tasks.elapse_ms(i64::from(limits::REVOCATION_TIMEOUT_MS) / 21);
+                }
+                tasks.finish();
+            }
+        }
+        // The first answer ends this.
+        first.shared(|shared| shared.delay_ms = 0);
+        first.sleep_ms(limits::REVOCATION_FRESH_MS);
+        assert!(is_in(&first, &browser));
+        assert_eq!(things(&first, &token), PASSED);
+    }
+}
+
+#[test]
 fn a_logout_that_cannot_be_stored_is_answered_so_that_the_provider_repeats_it() {
     let [first, second] = instances(&revocable());
     let browser = first.logged_in();

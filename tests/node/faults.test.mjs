@@ -341,6 +341,19 @@ describe("a Durable Object with faults", () => {
     });
   }
 
+  test("F25: that hangs delays one request at a time", async () => {
+    const browser = await site.loggedIn();
+    await set("hangs", 1_000);
+    assert.equal((await browser.send("/app/x")).status, 200, "after the time limit");
+    await set("hangs", 1_000);
+    let isOver = false;
+    const first = browser.send("/app/x").finally(() => (isOver = true));
+    await delay(100);
+    for (let index = 0; index < 3; index += 1) assert.equal((await browser.send("/app/x")).status, 200);
+    assert.ok(!isOver, "the others do not wait");
+    assert.equal((await first).status, 200);
+  });
+
   test("F21, F31: that traps in a refresh does not block the next one", async () => {
     const browser = await site.loggedIn("alice", "/login?prompt=consent");
     await set("traps");
