@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use core::fmt;
 
 use crate::host::{Host, Level, get_json};
-use crate::io::{Incoming, Outgoing, UnixTime, Unreachable, described, status_of};
+use crate::io::{Incoming, Outgoing, UnixTime, Unreachable, described, retry_after_s, status_of};
 use crate::json::{Document, Object, Value, quote, without_byte_order_mark};
 use crate::limits;
 use crate::shared::Shared;
@@ -286,7 +286,7 @@ impl MetadataPermit {
             response = get_json(host, discovery_request(url.clone()), extend_lease).await;
         }
         let outcome = described(&url, status_of(&response));
-        let retry_after_s = response.as_ref().ok().and_then(Incoming::retry_after_s);
+        let retry_after_s = retry_after_s(&response, host.now());
         let read = Metadata::read(&self.cache, response).map(Arc::new);
         if let Err((error, reason)) = &read {
             // As requests for keys report it.

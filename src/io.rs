@@ -142,11 +142,44 @@ impl Incoming {
         max_age.map(|max_age| i64::from(max_age.saturating_sub(age)))
     }
 
-    /// Returns `Retry-After`, if it is given in seconds.
+    /// Returns `Retry-After` (RFC 9110 §10.2.3) in seconds from now, rounded up; 0 if it is in the past. `None` if there is none, or it is
+    /// malformed.
     #[must_use]
-    pub fn retry_after_s(&self) -> Option<i64> {
-        self.retry_after.as_deref()?.trim().parse::<u32>().ok().map(i64::from)
+    pub fn retry_after_s(&self, now: UnixTime) -> Option<i64> {
+        let text = self.retry_after.as_deref()?.trim();
+        let seconds = text.parse::<u32>().ok().map(i64::from);
+        seconds.or_else(|| Some(http_date_s(text)?.saturating_sub(now.secs()).max(0)))
     }
+}
+
+/// Returns the `Retry-After` of a response, in seconds.
+pub(crate) fn retry_after_s(response: &Result<Incoming, Unreachable>, now: UnixTime) -> Option<i64> {
+    response.as_ref().ok()?.retry_after_s(now)
+}
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// Returns the time of an HTTP date in the form that senders must use (IMF-fixdate, RFC 9110 §5.6.7), in seconds since 1970. What day of the
+/// week it names does not matter.
+fn http_date_s(text: &str) -> Option<i64> {
+    let is_at = |(at, part): (usize, &str)| text.get(at..at + part.len()) == Some(part);
+    let parts = [(3, ", "), (7, " "), (11, " "), (16, " "), (19, ":"), (22, ":"), (25, " GMT")];
+    if text.len() != 29 || !parts.into_iter().all(is_at) {
+        return None;
+    }
+    let number = |from: usize, len: usize| text.get(from..from + len)?.parse::<u16>().ok().map(i64::from);
+    let month = text.get(8..11).and_then(|name| MONTHS.iter().position(|one| *one == name))? as i64;
+    let (day, year) = (number(5, 2)?, number(12, 4)?);
+    let (hour, minute, second) = (number(17, 2)?, number(20, 2)?, number(23, 2)?);
+    // The last one may be a leap second.
+    if !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    // Years and months from March on: the leap day is the last of its year.
+    let (year, month) = if month < 2 { (year - 1, month + 10) } else { (year, month - 2) };
+    let days =
+        year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (month * 153 + 2) / 5 + day;
+    Some((days - 719_469) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
 /// Returns the media type of a `Content-Type`, without its parameters; empty if there is none.
@@ -203,7 +236,7 @@ impl core::error::Error for Unreachable {}
 
 #[cfg(test)]
 mod tests {
-    use super::Incoming;
+    use super::{Incoming, UnixTime};
 
     #[test]
     fn only_json_media_types_count_as_json() {
@@ -220,6 +253,49 @@ mod tests {
             assert_eq!(answer.is_json(), expected, "{content_type}");
         }
         assert!(!Incoming::default().is_json());
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now_ms = 1_795_208_400_500;
+        for (text, expected) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("Fri, 20 Nov 2026 21:02:00 GMT", Some(120)),
+            ("Fri, 20 Nov 2026 21:00:01 GMT", Some(1)),
+            ("Fri, 20 Nov 2026 21:00:00 GMT", Some(0)),
+            ("Fri, 20 Nov 2026 20:00:00 GMT", Some(0)),
+            ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("Sat, 01 Jan 2028 00:00:00 GMT", Some(35_089_200)),
+            ("Tue, 29 Feb 2028 00:00:00 GMT", Some(35_089_200 + 59 * 86_400)),
+            ("Wed, 01 Mar 2028 00:00:00 GMT", Some(35_089_200 + 60 * 86_400)),
+            ("Sun, 31 Dec 2028 23:59:60 GMT", Some(35_089_200 + 366 * 86_400)),
+            ("Mon, 01 Mar 2100 00:00:00 GMT", Some(4_107_542_400 - 1_795_208_400)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(253_402_300_799 - 1_795_208_400)),
+            ("", None),
+            ("soon", None),
+            ("-5", None),
+            ("1.5", None),
+            // Obsolete forms, and malformed ones.
+            ("Friday, 20-Nov-26 21:02:00 GMT", None),
+            ("Fri Nov 20 21:02:00 2026", None),
+            ("Fri, 20 Nov 2026 21:02:00 UTC", None),
+            ("Fri, 20 Nov 2026 21:02:00", None),
+            ("Fri, 20 Nov 2026 21:02:00 GMT+1", None),
+            ("Fri, 20 nov 2026 21:02:00 GMT", None),
+            ("Fri, 00 Nov 2026 21:02:00 GMT", None),
+            ("Fri, 32 Nov 2026 21:02:00 GMT", None),
+            ("Fri, 20 Nov 2026 24:00:00 GMT", None),
+            ("Fri, 20 Nov 2026 21:60:00 GMT", None),
+            ("Fri, 20 Nov 2026 21:02:61 GMT", None),
+            ("Fri, -1 Nov 2026 21:02:00 GMT", None),
+            ("Fri, 20 Nov 20é6 21:02:0 GMT", None),
+            ("ééé Nov 2026 21:02:00 GMT....", None),
+        ] {
+            let answer = Incoming { retry_after: Some(text.into()), ..Incoming::default() };
+            assert_eq!(answer.retry_after_s(UnixTime::from_millis(now_ms)), expected, "{text}");
+        }
+        assert_eq!(Incoming::default().retry_after_s(UnixTime::from_millis(now_ms)), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::discovery::DiscoveryError;
 #[cfg(any(feature = "gateway", test))]
 use crate::discovery::MetadataPermit;
 use crate::host::{Host, Level, Spawn, get_json};
-use crate::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable, described, status_of};
+use crate::io::{EdgeEntry, Incoming, Outgoing, UnixTime, Unreachable, described, retry_after_s, status_of};
 use crate::json::{Document, Number, Value, quote};
 use crate::limits;
 use crate::single_flight::later;
@@ -296,7 +296,7 @@ impl Permit {
         let request = Outgoing { max_body_bytes: limits::MAX_KEY_SET_BYTES, ..Outgoing::get(uri.clone()) };
         let response = get_json(host, request, || ()).await;
         let outcome = described(&uri, status_of(&response));
-        let retry_after_s = response.as_ref().ok().and_then(Incoming::retry_after_s);
+        let retry_after_s = retry_after_s(&response, host.now());
         self.read(source, response, host.now()).map_err(|failure| {
             if let Source::Discovery(metadata) = source {
                 // If the keys have moved, only a newer document says where.

@@ -196,7 +196,7 @@ impl Client {
         let parameters: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let refuses_client = |answer: &Incoming| refusal(answer).is_some_and(|error| error.code() == "invalid_client");
         let answer = self.send(provider, endpoint, self.is_basic(), &parameters, None, &refuses_client, host).await;
-        let failure = EndpointFailure::of_creation(endpoint, &answer, " without request_uri");
+        let failure = EndpointFailure::of_creation(endpoint, &answer, " without request_uri", host.now());
         let Ok(answer) = answer else { return Err(RequestFailure::Failed(failure)) };
         if let Some(error) = refusal(&answer) {
             return Err(RequestFailure::Refused(error, failure));

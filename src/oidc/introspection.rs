@@ -12,7 +12,7 @@ use crate::crypto::sha256;
 use crate::discovery::MetadataCache;
 use crate::error::{TokenKind, VerifyError};
 use crate::host::Level;
-use crate::io::{Incoming, described, is_within, status_of};
+use crate::io::{Incoming, described, is_within, retry_after_s, status_of};
 use crate::json::{Document, Object, Value};
 use crate::jwk::{KeyCache, KeyJob};
 use crate::jwt::{Access, Id, Policy, UnconfirmedToken};
@@ -220,7 +220,7 @@ impl Introspection {
         let answer =
             self.client.send_for(issuer, &endpoint, is_basic, &parameters, accept, &refuses_client, host).await;
         let status = status_of(&answer);
-        let attempt = Attempt::of(status, answer.as_ref().ok().and_then(Incoming::retry_after_s));
+        let attempt = Attempt::of(status, retry_after_s(&answer, host.now()));
         let pause_s = self.cache.0.with(|cache| {
             cache.gate.end(probe, attempt, host.now());
             cache.gate.pause_s(host.now())

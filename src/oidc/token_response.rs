@@ -8,7 +8,7 @@ use super::{
     TokenKey,
 };
 use crate::host::Level;
-use crate::io::{Incoming, UnixTime, Unreachable, described, status_of};
+use crate::io::{Incoming, UnixTime, Unreachable, described, retry_after_s, status_of};
 use crate::json::{Document, Value};
 use crate::jwt::unverified_claims;
 use crate::limits;
@@ -58,10 +58,15 @@ impl EndpointFailure {
     }
 
     /// Creates a failure of an endpoint that answers 201 if it succeeds.
-    pub(super) fn of_creation(url: &str, answer: &Result<Incoming, Unreachable>, lacks: &'static str) -> Self {
+    pub(super) fn of_creation(
+        url: &str,
+        answer: &Result<Incoming, Unreachable>,
+        lacks: &'static str,
+        now: UnixTime,
+    ) -> Self {
         let status = status_of(answer);
         let lacks = if matches!(status, 200 | 201) { lacks } else { "" };
-        let retry_after_s = answer.as_ref().ok().and_then(Incoming::retry_after_s);
+        let retry_after_s = retry_after_s(answer, now);
         Self { url: url.into(), status, lacks, retry_after_s }
     }
 
@@ -107,12 +112,12 @@ impl Client {
             _ => keys.map(ProofKeys::current),
         };
         let refuses_client = |answer: &Incoming| {
-            let read = TokenResponse::read(Ok(answer.clone()), url, is_refresh, key);
+            let read = TokenResponse::read(Ok(answer.clone()), url, is_refresh, key, host.now());
             matches!(read, Err(TokenError::Refused(error, _)) if error.code() == "invalid_client")
         };
         let (issuer, accept) = (&provider.issuer, (user_ip, "application/json", key));
         let answer = self.send_for(issuer, url, self.is_basic(), parameters, accept, &refuses_client, host).await;
-        TokenResponse::read(answer, url, is_refresh, key)
+        TokenResponse::read(answer, url, is_refresh, key, host.now())
     }
 }
 
@@ -126,9 +131,10 @@ impl TokenResponse {
         url: &str,
         is_refresh: bool,
         key: Option<&ProofKey>,
+        now: UnixTime,
     ) -> Result<Self, TokenError> {
         let status = status_of(&answer);
-        let retry_after_s = answer.as_ref().ok().and_then(Incoming::retry_after_s);
+        let retry_after_s = retry_after_s(&answer, now);
         let failure = |lacks| EndpointFailure { retry_after_s, ..EndpointFailure::new(url, status, lacks) };
         let unavailable = |lacks, refresh_token| TokenError::Unavailable { failure: failure(lacks), refresh_token };
         let answer = answer.map_err(|_| unavailable("", None))?;

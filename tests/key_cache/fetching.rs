@@ -157,6 +157,9 @@ fn retry_after_is_honoured_up_to_five_minutes() {
         ("-5", 1),
         ("soon", 1),
         ("Fri, 20 Nov 2026 20:00:00 GMT", 1),
+        ("Fri, 15 Jan 2027 08:02:00 GMT", 120),
+        ("Fri, 15 Jan 2027 09:00:00 GMT", 300),
+        ("Fri, 15 Jan 2027 08:02:00", 1),
         ("1.5", 1),
         ("", 1),
     ] {

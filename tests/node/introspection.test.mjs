@@ -76,6 +76,19 @@ describe("an opaque token", () => {
     assert.doesNotMatch(await site.worker.written(), /client-secret/);
   });
 
+  test("is not asked about while the endpoint wants a pause, whatever the tokens", async () => {
+    const paused = await start({});
+    const date = new Date(Date.now() + 100_000).toUTCString();
+    paused.provider.setFault("introspection", { status: 429, headers: { "content-type": "application/json", "retry-after": date }, body: "{}" });
+    const answers = [await ask(paused, "token-0"), ...(await Promise.all(Array.from({ length: 30 }, (_, number) => ask(paused, `token-${number}`))))];
+    for (const answer of answers) {
+      await assertProblem(answer, { status: 503, code: "introspection_unavailable" });
+      const seconds = Number(answer.header("retry-after"));
+      assert.ok(seconds > 50 && seconds <= 100, `${seconds}`);
+    }
+    assert.equal(asked(paused), 1);
+  });
+
   test("is refused without the setting, and no provider is asked", async () => {
     const token = await refusing.provider.tokenFor({ scope: "read:items" });
     assert.equal((await ask(refusing, token)).json().code, "token_malformed");
