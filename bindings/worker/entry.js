@@ -70,6 +70,9 @@ export default {
   },
 };
 
+/** The response is sent all the same: a refresh token that was exchanged is used up, and its successor is nowhere else. */
+const notStored = (error) => console.error("edgeward: object_not_stored: it stays in memory until the next message:", String(error));
+
 /** As `REFRESH_LEASE_MS` in src/limits.rs. */
 const MAX_TURN_MS = 60_000;
 
@@ -92,6 +95,10 @@ export class EdgewardSessions {
   #config;
   #queue = Promise.resolve();
   #records;
+  /** The stored text, once it was read: a storage that fails after an exchange must not lose its outcome. */
+  #text;
+  /** What is to be written, until it is. */
+  #unsaved;
 
   /** `config` as for `fetch`. */
   constructor(ctx, env, config) {
@@ -127,23 +134,41 @@ export class EdgewardSessions {
     let used;
     try {
       used = instance();
-      const { storage } = this.#ctx;
-      const read = () => storage.get("refreshes");
+      const read = () => this.#read();
       const [status, text, stored, until] = await used.coordinate(action, await request.text(), read, this.#env, this.#config);
-      // Written together, so that an alarm deletes everything stored.
-      if (stored !== undefined) await Promise.all([storage.put({ refreshes: stored, until }), storage.setAlarm(until)]);
+      if (stored !== undefined) [this.#text, this.#unsaved] = [stored, { refreshes: stored, until }];
+      if (this.#unsaved !== undefined) await this.#save().catch(notStored);
       return new Response(text, { status });
     } catch (error) {
       return failed(error, undefined, used);
     }
   }
 
+  async #read() {
+    if (this.#text !== undefined) return this.#text;
+    const stored = (await this.#ctx.storage.get("refreshes")) ?? "";
+    // Another message may have changed it meanwhile.
+    return (this.#text ??= stored);
+  }
+
+  async #save() {
+    const { storage } = this.#ctx;
+    const unsaved = this.#unsaved;
+    // Written together, so that an alarm deletes everything stored.
+    await Promise.all([storage.put(unsaved), storage.setAlarm(unsaved.until)]);
+    if (this.#unsaved === unsaved) this.#unsaved = undefined;
+  }
+
   async alarm() {
     const { storage } = this.#ctx;
+    if (this.#unsaved !== undefined) return this.#save();
     const until = await storage.get("until");
     if (until === undefined) await this.#records.deleteExpired();
     // An alarm that was already due when it was set again still fires.
     else if (Date.now() < until) await storage.setAlarm(until);
-    else await storage.deleteAll();
+    else {
+      await storage.deleteAll();
+      this.#text = undefined;
+    }
   }
 }

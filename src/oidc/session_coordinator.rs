@@ -105,6 +105,9 @@ impl RelyingParty {
     /// Handles a message as the coordinator of its session. The host must run refreshes of a session one after another. Other messages
     /// must not wait for a refresh in progress, which finds the stored end of the session when it completes.
     ///
+    /// Once the refresh token was sent, a store that fails loses no outcome: the host returns the response even if it cannot write the text, and
+    /// writes that with the next message.
+    ///
     /// # Errors
     /// If the store cannot be read.
     pub async fn coordinate(
@@ -139,10 +142,12 @@ impl RelyingParty {
         };
         let outcome = self.exchange_refresh_token(&session, None, host).await;
         // The session may have ended meanwhile. From here on, only the store is awaited.
-        let mut history = RefreshHistory::read(&store.read().await?);
-        if let Some(end) = history.end() {
+        let stored = store.read().await.map(|text| RefreshHistory::read(&text));
+        if let Ok(history) = &stored
+            && let Some(end) = history.end()
+        {
             self.discard(outcome, end.revokes, host).await;
-            return Ok(CoordinatorOutcome::ended(&history));
+            return Ok(CoordinatorOutcome::ended(history));
         }
         let (status, next) = match outcome {
             RefreshOutcome::Failed => return Ok(CoordinatorOutcome::unavailable()),
@@ -152,10 +157,18 @@ impl RelyingParty {
         };
         let seal = |next: Box<Session>| self.sessions.seal_message(&next, self.client.host(), &random(host));
         let sealed = next.and_then(seal);
-        history.record(RefreshTokenHash::of(&session), sealed.as_deref());
-        let outcome = sealed
-            .map_or_else(|| CoordinatorOutcome::ended(&history), |sealed| CoordinatorOutcome::new(status, sealed));
-        Ok(outcome.storing(&history, host))
+        let token = RefreshTokenHash::of(&session);
+        let outcome =
+            CoordinatorOutcome::new(sealed.as_ref().map_or(ENDED, |_| status), sealed.clone().unwrap_or_default());
+        Ok(match stored {
+            Ok(mut history) => {
+                history.record(token, sealed.as_deref());
+                outcome.storing(&history, host)
+            }
+            // The former refresh token is used up: the outcome is returned all the same. It is not stored, because that could replace the
+            // stored end of the session.
+            Err(_) => outcome,
+        })
     }
 
     /// Returns whether this relying party sealed the message.

@@ -292,11 +292,28 @@ describe("a Durable Object with faults", () => {
         "answers nonsense": () => new Response("nonsense"),
         "answers without end": () => new Response(new ReadableStream({ pull: () => new Promise(() => {}) })),
       };
+      let reads = 0;
+      const storageFaults = {
+        put: () => fault === "cannot be written",
+        setAlarm: () => fault === "sets no alarm",
+        get: () => fault === "cannot be read again" && (reads += 1) > 1,
+      };
+      const withFaults = (storage) => new Proxy(storage, {
+        get(target, name) {
+          if (storageFaults[name]?.()) return async () => { throw new Error("storage fault"); };
+          return typeof target[name] === "function" ? target[name].bind(target) : target[name];
+        },
+      });
       export class EdgewardSessions {
         #genuine;
-        constructor(ctx, env) { this.#genuine = new Genuine(ctx, env); }
+        #make;
+        constructor(ctx, env) {
+          this.#make = () => new Genuine({ storage: withFaults(ctx.storage) }, env);
+          this.#genuine = this.#make();
+        }
         fetch(request) {
           if (faults[fault]) return faults[fault]();
+          if (fault === "restarts") this.#genuine = this.#make();
           if (fault === "traps") [isArmed, fault] = [true, ""];
           return this.#genuine.fetch(request);
         }
@@ -306,7 +323,7 @@ describe("a Durable Object with faults", () => {
         fetch(request, env, ctx) {
           const changed = request.headers.get("x-object");
           if (changed === null) return gateway.fetch(request, env, ctx);
-          fault = changed;
+          [fault, reads] = [changed, 0];
           ahead += Number(request.headers.get("x-ahead"));
           return new Response(null, { status: 204 });
         },
@@ -364,6 +381,22 @@ describe("a Durable Object with faults", () => {
     assert.equal((await refresh(browser)).status, 200);
     await site.worker.waitForLog(/internal_error: RuntimeError/);
   });
+
+  for (const fault of ["cannot be written", "sets no alarm", "cannot be read again"]) {
+    test(`F31: whose storage ${fault} loses no refresh token`, async () => {
+      const browser = await site.loggedIn("alice", "/login?prompt=consent");
+      site.provider.resetCounts();
+      await set(fault);
+      assert.equal((await refresh(browser)).status, 200, "the outcome of the exchange is returned");
+      if (fault !== "cannot be read again") await site.worker.waitForLog(/object_not_stored: .*storage fault/);
+      assert.equal((await refresh(browser)).status, 200, "and kept: this request has the former cookie, too");
+      await set("nothing");
+      assert.equal((await refresh(browser)).status, 200);
+      await set("restarts");
+      assert.equal((await refresh(browser)).status, 200, "it was stored once that was possible");
+      assert.equal(site.provider.counts.token, 1);
+    });
+  }
 
   for (const fault of ["throws", "hangs", "is overloaded", "answers nonsense", "answers without end"]) {
     test(`F32: with records of revocation that ${fault}, requests pass where that is configured`, async () => {
