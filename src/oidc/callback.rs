@@ -225,7 +225,7 @@ impl RelyingParty {
                 }
             }
         }
-        match wait_for(&outcome, &provider.token_endpoint, host).await {
+        match wait_for(&outcome, host).await {
             Ok(session) if !self.has_ended(&session) => Ok(Received::LoggedIn { session, state, is_first }),
             Err(error) if !matches!(error, LoginError::Callback(CallbackError::StateUnknown)) => Err(error),
             _ => unknown(),
@@ -322,9 +322,10 @@ impl RelyingParty {
     }
 }
 
-/// Waits for the outcome of a callback. Only one request gets the error.
-async fn wait_for(outcome: &PendingOutcome, token_endpoint: &str, host: &impl LoginHost) -> CallbackOutcome {
-    for _ in 0..limits::MAX_POLLS {
+/// Waits for the outcome of a callback, as long as it can take: as a refresh. Only one request gets the error. If it does not come, nothing is
+/// known of the login.
+async fn wait_for(outcome: &PendingOutcome, host: &impl LoginHost) -> CallbackOutcome {
+    for _ in 0..limits::REFRESH_LEASE_MS / i64::from(limits::FETCH_POLL_MS) {
         let found = outcome.with(|outcome| match outcome.as_mut()? {
             Ok(login) => Some(Ok(login.clone())),
             Err(error) => Some(Err(core::mem::replace(error, CallbackError::StateUnknown.into()))),
@@ -334,7 +335,7 @@ async fn wait_for(outcome: &PendingOutcome, token_endpoint: &str, host: &impl Lo
         }
         host.sleep(limits::FETCH_POLL_MS).await;
     }
-    Err(CallbackError::ExchangeFailed(EndpointFailure::new(token_endpoint, 0, "")).into())
+    Err(CallbackError::StateUnknown.into())
 }
 
 /// Returns the code of a callback after checking `iss` and `error`.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use support::browser::{Browser, Request, Response};
 use support::coordinator::Behavior;
 use support::deployment::{COOKIE, Deployment, config, oidc_config, with};
+use support::host::Jobs;
 use support::provider::{Auth, CLIENT_SECRET, Endpoint, Fault, encoded, refusal};
 use support::world::status;
 use support::{NOW, key_a, key_b};
@@ -248,6 +249,34 @@ fn a_callback_cancelled_during_the_exchange_is_completed_for_the_next() {
     tasks.finish();
     assert_eq!(tasks.output(second).unwrap().sets(COOKIE), Some(true));
     assert_eq!(back.exchanges(), 1);
+}
+
+#[test]
+fn a_callback_sent_again_waits_as_long_as_the_first_can_take() {
+    let secrets = json!(["the first secret", CLIENT_SECRET]);
+    for (secrets, is_known) in [(json!(CLIENT_SECRET), true), (secrets, true), (json!(CLIENT_SECRET), false)] {
+        let back = Back::at(with_secrets("client_secret_post", &secrets));
+        if !is_known {
+            // The instance has its keys.
+            back.deployment.logged_in();
+            back.deployment.jobs(Jobs::Lose);
+        }
+        back.deployment.provider.fault(Endpoint::Token, Fault::Late(9_900));
+        let mut tasks = back.deployment.tasks();
+        let request = tasks.start(back.deployment.answer(back.request()));
+        tasks.elapse_ms(300);
+        tasks.cancel(request);
+        let second = tasks.start(back.deployment.answer(back.request()));
+        tasks.finish();
+        let second = tasks.output(second).unwrap();
+        if is_known {
+            assert_eq!((second.status, second.sets(COOKIE)), (302, Some(true)));
+        } else {
+            // Nothing is known of the outcome, so nothing is said of it.
+            assert_eq!(second.outcome(), (400, "state_invalid".into()));
+            assert!(!back.deployment.has_logged("token_exchange_failed"), "{:?}", back.deployment.lines());
+        }
+    }
 }
 
 #[test]
