@@ -70,14 +70,16 @@ impl RefreshCoordinator {
     /// Joins a refresh of the session: this request starts it, waits for it, or gets its outcome.
     pub(crate) fn join(&mut self, session: &Session, now: UnixTime) -> RefreshTurn {
         let token = RefreshTokenHash::of(session);
-        self.0.retain(|entry| {
+        self.0.retain_mut(|entry| {
+            // If the clock went back, the refresh is as young as can be: it must not be repeated.
+            entry.since = entry.since.min(now);
             let age_ms = now.millis().saturating_sub(entry.since.millis());
             let retention_ms = match entry.state {
                 State::Busy => limits::REFRESH_LEASE_MS,
                 State::Failed => limits::REFRESH_FAILURE_REMEMBERED_MS,
                 State::Done(_) | State::Ended => limits::REFRESH_REMEMBERED_MS,
             };
-            (0..retention_ms).contains(&age_ms)
+            age_ms < retention_ms
         });
         match self.0.iter().find(|entry| entry.token == token).map(|entry| &entry.state) {
             Some(State::Busy) => RefreshTurn::Wait,
@@ -258,6 +260,29 @@ mod tests {
         assert!(matches!(coordinator.join(&session("one"), UnixTime::from_secs(0)), RefreshTurn::Start(_)));
         assert!(matches!(coordinator.join(&session("one"), UnixTime::from_secs(59)), RefreshTurn::Wait));
         assert!(matches!(coordinator.join(&session("one"), UnixTime::from_secs(60)), RefreshTurn::Start(_)));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_repeats_no_refresh_and_delays_no_retry() {
+        let start = UnixTime::from_secs(100_000);
+        for back_ms in [1, 3_000, 60_000, 7_200_000] {
+            let back = UnixTime::from_millis(start.millis() - back_ms);
+            let after = |millis| UnixTime::from_millis(back.millis() + millis);
+            let mut coordinator = RefreshCoordinator::default();
+            let RefreshTurn::Start(token) = coordinator.join(&session("one"), start) else { panic!("it starts") };
+            assert!(matches!(coordinator.join(&session("one"), back), RefreshTurn::Wait), "{back_ms}");
+            assert!(matches!(coordinator.join(&session("one"), after(59_999)), RefreshTurn::Wait), "{back_ms}");
+            coordinator.complete(token, refreshed(session("next")), after(59_999));
+            assert!(matches!(coordinator.join(&session("one"), back), RefreshTurn::Done(_)), "{back_ms}");
+            assert!(matches!(coordinator.join(&session("one"), after(59_999)), RefreshTurn::Done(_)), "{back_ms}");
+            assert!(matches!(coordinator.join(&session("one"), after(60_000)), RefreshTurn::Start(_)), "{back_ms}");
+
+            let mut coordinator = RefreshCoordinator::default();
+            let RefreshTurn::Start(token) = coordinator.join(&session("one"), start) else { panic!("it starts") };
+            coordinator.complete(token, RefreshOutcome::Failed, start);
+            assert!(matches!(coordinator.join(&session("one"), back), RefreshTurn::Failed), "{back_ms}");
+            assert!(matches!(coordinator.join(&session("one"), after(5_000)), RefreshTurn::Start(_)), "{back_ms}");
+        }
     }
 
     #[test]
