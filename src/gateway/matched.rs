@@ -313,13 +313,12 @@ impl<'g> MatchedRequest<'g> {
         stale.into_iter().fold(self.challenge(head), |reply, cookie| reply.with("set-cookie", cookie))
     }
 
-    /// Returns `Set-Cookie` values that clear cookies which open no session. The cookie of a session that was ended or is not valid
-    /// for this route stays: by the time the response arrives, the browser may hold the cookie of a new login under the same name.
+    /// Returns `Set-Cookie` values that clear cookies which open no session. The cookie of a session from the future stays: the clock may be
+    /// wrong for a moment. So does that of a session that was ended or is not valid for this route: by the time the response arrives, the browser may hold the cookie of a new login under the same name.
     fn stale_cookies(&self, head: &RequestHead<'_>, now: UnixTime) -> Vec<String> {
         let (Some(login), Some(header)) = (self.gateway.login(), (head.header)("cookie")) else { return Vec::new() };
         let cookies = Cookies::new(&header);
-        let is_stale = cookies.has(&login.sessions.cookie.name)
-            && login.sessions.open(&cookies, login.client.host(), now).is_none();
+        let is_stale = login.sessions.are_stale(&cookies, login.client.host(), now);
         if is_stale { login.sessions.clear(&cookies) } else { Vec::new() }
     }
 

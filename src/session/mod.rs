@@ -416,7 +416,7 @@ impl Sessions {
     }
 
     /// Opens the sessions of a request that have, or may yet have, a live cookie: also those that this cookie has left idle for too long,
-    /// and those of a clock that is ahead. A logout must end them. Live ones come first.
+    /// and those that a clock which was ahead has begun. A logout must end them. Live ones come first.
     #[must_use]
     pub fn open_to_end(
         &self,
@@ -454,12 +454,24 @@ impl Sessions {
     }
 
     fn is_live(&self, session: &Session, now: UnixTime) -> bool {
-        let now_s = now.secs();
-        let started = session.created_s <= session.seen_s
-            && session.seen_s <= now_s.saturating_add(limits::MAX_CLOCK_SKEW_S.into());
-        let idle = now_s >= session.seen_s.saturating_add(self.idle_s);
-        let expired = now_s >= session.created_s.saturating_add(self.absolute_s);
-        started && !idle && !expired
+        // A cookie that was written while the clock was ahead stays valid: its idle time begins later.
+        let latest_s = now.secs().saturating_add(limits::MAX_CLOCK_SKEW_S.into());
+        let has_begun = session.created_s <= session.seen_s.min(latest_s);
+        has_begun && !self.is_over(session, now)
+    }
+
+    /// Whether the cookie will not be valid any more, whatever the clock was when it was written.
+    fn is_over(&self, session: &Session, now: UnixTime) -> bool {
+        let end_s = session.created_s.saturating_add(self.absolute_s).min(session.seen_s.saturating_add(self.idle_s));
+        now.secs() >= end_s
+    }
+
+    /// Returns whether the request's session cookies are of no use: none opens a session that is live, or will be once a clock that is wrong
+    /// is right again.
+    #[must_use]
+    pub fn are_stale(&self, cookies: &Cookies<'_>, host: &str, now: UnixTime) -> bool {
+        let mut opened = self.cookie.read(cookies).into_iter().filter_map(|sealed| self.unseal(&sealed, host));
+        cookies.has(&self.cookie.name) && opened.all(|session| self.is_over(&session, now))
     }
 
     /// Returns when every cookie of the session has expired, in seconds since 1970, allowing for clock skew.
@@ -508,10 +520,11 @@ impl Sessions {
         self.cookie.clear(cookies)
     }
 
-    /// Returns whether to write the cookie again, to extend the idle expiry of a session in use.
+    /// Returns whether to write the cookie again, to extend the idle expiry of a session in use; or to correct it, if the clock was ahead.
     #[must_use]
     pub fn should_rewrite_cookie(&self, session: &Session, now: UnixTime) -> bool {
-        now.secs() >= session.seen_s.saturating_add(self.idle_s / 10)
+        let unused_s = now.secs().saturating_sub(session.seen_s);
+        unused_s >= self.idle_s / 10 || unused_s < -i64::from(limits::MAX_CLOCK_SKEW_S)
     }
 
     /// Returns the name that the seal is bound to: the cookie's domain if it has one, else the host.
@@ -589,6 +602,44 @@ mod tests {
         let used = header(&used);
         assert!(sessions.open(&Cookies::new(&used), "a", at(249)).is_some());
         assert!(sessions.open(&Cookies::new(&used), "a", at(250)).is_none(), "absolute expiry is not extended");
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_for_a_moment_invalidates_no_session() {
+        let sessions = sessions();
+        let cookie_at = |session: &Session, offset| {
+            header(&sessions.to_cookies(session, &Cookies::default(), "a", &[1; 24], at(offset)).unwrap())
+        };
+        let opens = |cookie: &str, offset| sessions.open(&Cookies::new(cookie), "a", at(offset));
+        let is_stale = |cookie: &str, offset| sessions.are_stale(&Cookies::new(cookie), "a", at(offset));
+        // What is checked: the offset, whether the cookie opens, and whether it never will.
+        let cookie = cookie_at(&session(), 0);
+        for (offset, is_live, never) in
+            [(-1_000_000, false, false), (-61, false, false), (-60, true, false), (99, true, false), (100, false, true)]
+        {
+            assert_eq!((opens(&cookie, offset).is_some(), is_stale(&cookie, offset)), (is_live, never), "{offset}");
+        }
+        // Written while the clock was ahead: it is valid when the clock is right again, and corrected.
+        let ahead = cookie_at(&session(), 90);
+        for (offset, is_live, never) in [(-61, false, false), (0, true, false), (189, true, false), (190, false, true)]
+        {
+            assert_eq!((opens(&ahead, offset).is_some(), is_stale(&ahead, offset)), (is_live, never), "{offset}");
+        }
+        for (offset, expected) in [(0, true), (29, true), (30, false), (99, false), (100, true)] {
+            assert_eq!(
+                sessions.should_rewrite_cookie(&opens(&ahead, offset).unwrap(), at(offset)),
+                expected,
+                "{offset}"
+            );
+        }
+        // Never longer than the session.
+        let last = cookie_at(&session(), 249);
+        for (offset, is_live, never) in [(0, true, false), (249, true, false), (250, false, true)] {
+            assert_eq!((opens(&last, offset).is_some(), is_stale(&last, offset)), (is_live, never), "{offset}");
+        }
+        for (cookies, expected) in [("", false), ("other=1", false), ("__Host-edgeward=1.forged", true)] {
+            assert_eq!(is_stale(cookies, 0), expected, "{cookies}");
+        }
     }
 
     #[test]

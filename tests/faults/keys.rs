@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use support::browser::{Browser, Request};
 use support::deployment::{COOKIE, Deployment};
 use support::host::Delay;
-use support::provider::Endpoint;
+use support::provider::{Endpoint, Fault};
 use support::world::{Verdict, World, token, token_with_kid};
 use support::{Mint, NOW, key_a, key_b};
 
@@ -257,6 +257,56 @@ fn f13_a_clock_that_jumps() {
     }
     assert!(logs_in(&site) && logs_in(&site.cold()));
     assert_user(&session(&site, &site.browser), false, "a session outlasts it");
+}
+
+#[test]
+fn f13_a_clock_that_jumps_while_sessions_are_used() {
+    let minutes = |minutes: i64| minutes * 60;
+    for jump_s in [minutes(-120), -61, -60, -1, 1, 61, minutes(120), minutes(20 * 60)] {
+        // The cookie is fresh, or due to be rewritten; the access token is good, or due for refresh.
+        for after_s in [0, minutes(200)] {
+            let site = Site::new();
+            site.sleep_s(after_s);
+            let mut browsers = [site.browser.clone(), site.due.clone()];
+            site.set_clock(UnixTime::from_secs(site.now().secs() + jump_s));
+            for browser in &mut browsers {
+                for request in [Request::get("/app").page(), Request::get("/app"), Request::get("/maybe")] {
+                    let response = site.send(browser, request);
+                    assert_ne!(response.sets(COOKIE), Some(false), "{jump_s} {after_s}: no session is cleared");
+                }
+            }
+            site.set_clock(UnixTime::from_secs(site.now().secs() - jump_s));
+            // It lasts as long as it is used.
+            for _ in 0..3 {
+                for browser in &mut browsers {
+                    assert_eq!(site.open(browser, "/app").status, 200, "{jump_s} {after_s}");
+                }
+                site.sleep_s(minutes(20 * 60));
+            }
+            assert_eq!(site.provider.state().reused, 0, "{jump_s} {after_s}");
+        }
+    }
+}
+
+#[test]
+fn f13_a_clock_that_jumps_during_a_refresh() {
+    for jump_s in [-7200, -61, -3, 3, 50] {
+        let site = Site::new();
+        site.sleep_s(3 * 3600);
+        site.provider.fault(Endpoint::Token, Fault::Late(900));
+        let request = || Request::get("/app").cookie(&site.due.header(site.now()));
+        let mut tasks = site.tasks();
+        let first = tasks.start(site.answer(request()));
+        tasks.elapse_ms(300);
+        site.set_clock(UnixTime::from_secs(site.now().secs() + jump_s));
+        let second = tasks.start(site.answer(request()));
+        tasks.finish();
+        let third = site.fetch(request());
+        for response in [tasks.output(first).unwrap(), tasks.output(second).unwrap(), &third] {
+            assert_user(response, true, &format!("{jump_s}"));
+        }
+        assert_eq!((site.provider.refreshes(), site.provider.state().reused), (1, 0), "{jump_s}");
+    }
 }
 
 #[test]
