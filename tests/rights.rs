@@ -332,6 +332,7 @@ fn client(subject_match: SubjectMatch) -> Client {
         scope: "openid".into(),
         audience: None,
         audience_parameter: "audience",
+        logout_parameter: "post_logout_redirect_uri",
         authorization_params: Vec::new(),
         organizations: Vec::new(),
         required_claims: Vec::new(),

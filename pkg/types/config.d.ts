@@ -89,6 +89,8 @@ export interface AuthorizerConfig {
   callback_uri?: string;
   /** Where the browser goes after a logout, registered at the provider. Without it: the root of the site. */
   post_logout_uri?: string;
+  /** The parameter of the provider's logout that carries the URL to return to. Without it: `returnTo` with the type `auth0`, at Auth0's own logout; else `post_logout_redirect_uri`, the standard one, with which the ID token is sent, too. */
+  logout_parameter?: "post_logout_redirect_uri" | "logout_uri" | "returnTo" | Placeholder;
   /** Scopes requested at login, `openid` among them. With `offline_access` sessions are refreshed; some providers refresh them without it. Default: `"openid profile email"`. */
   scope?: string;
   /** How the login requests an access token for the audience: by this parameter, or not at all. Without it: `audience` with the type `auth0`, else `resource` (RFC 8707). */

@@ -37,6 +37,8 @@ pub struct Client {
     pub audience: Option<String>,
     /// The parameter that carries the audience: `audience` at Auth0, `resource` elsewhere (RFC 8707).
     pub audience_parameter: &'static str,
+    /// The parameter of the provider's logout that carries the URL to return to.
+    pub logout_parameter: &'static str,
     /// Further parameters of every authorization request, which a request to the login route cannot override.
     pub authorization_params: Vec<(String, String)>,
     /// Organizations whose members may log in; all if empty. The empty text stands for users of no organization.
@@ -89,6 +91,12 @@ impl core::fmt::Debug for Secret {
     }
 }
 
+/// The parameter of OpenID Connect RP-Initiated Logout 1.0.
+pub(crate) const STANDARD_LOGOUT_PARAMETER: &str = "post_logout_redirect_uri";
+
+/// The parameter of Auth0's own logout.
+pub(crate) const AUTH0_LOGOUT_PARAMETER: &str = "returnTo";
+
 impl Client {
     /// Creates a client without a login.
     pub(crate) fn without_login(id: String, auth: ClientAuth, mtls_binding: Option<String>) -> Self {
@@ -101,6 +109,7 @@ impl Client {
             scope: String::new(),
             audience: None,
             audience_parameter: "audience",
+            logout_parameter: STANDARD_LOGOUT_PARAMETER,
             authorization_params: Vec::new(),
             organizations: Vec::new(),
             required_claims: Vec::new(),

@@ -6,7 +6,9 @@ use alloc::sync::Arc;
 use super::login_error::logged_out;
 use super::session_job::SessionJob;
 use super::token_response::EndpointFailure;
-use super::{Client, LoginHost, Provider, RelyingParty, SessionAction, form};
+use super::{
+    AUTH0_LOGOUT_PARAMETER, Client, LoginHost, Provider, RelyingParty, STANDARD_LOGOUT_PARAMETER, SessionAction, form,
+};
 use crate::host::Level;
 use crate::http::{Reply, RequestHead};
 use crate::io::status_of;
@@ -128,16 +130,13 @@ fn logged_out_cookie(max_age_s: u32) -> String {
 
 /// Returns the URL that ends the provider's session; `None` if the provider has none.
 fn logout_url(client: &Client, provider: &Provider, session: Option<&Session>, return_uri: &str) -> Option<String> {
-    if let Some(endpoint) = &provider.auth0_logout {
-        let mut url = form::with_query(endpoint);
-        form::push(&mut url, "client_id", &client.id);
-        form::push(&mut url, "returnTo", return_uri);
-        return Some(url);
-    }
-    let mut url = form::with_query(provider.end_session_endpoint.as_ref()?);
+    let own = provider.auth0_logout.as_ref().filter(|_| client.logout_parameter == AUTH0_LOGOUT_PARAMETER);
+    let mut url = form::with_query(own.or(provider.end_session_endpoint.as_ref())?);
     form::push(&mut url, "client_id", &client.id);
-    form::push(&mut url, "post_logout_redirect_uri", return_uri);
-    if let Some(id_token) = session.and_then(|session| session.tokens().id.as_ref()) {
+    form::push(&mut url, client.logout_parameter, return_uri);
+    // Logouts with a parameter of their own know no ID token.
+    let is_standard = client.logout_parameter == STANDARD_LOGOUT_PARAMETER;
+    if let Some(id_token) = session.filter(|_| is_standard).and_then(|session| session.tokens().id.as_ref()) {
         let without_hint = url.len();
         form::push(&mut url, "id_token_hint", id_token);
         if url.len() > limits::MAX_LOGOUT_URL_BYTES {

@@ -51,6 +51,7 @@ mod userinfo;
 pub use authorization_request::{RequestFailure, RequestOptions};
 pub(crate) use backchannel_logout::{has_media_type, revocation_unavailable};
 pub use callback::CallbackError;
+pub(crate) use client::{AUTH0_LOGOUT_PARAMETER, STANDARD_LOGOUT_PARAMETER};
 pub use client::{Client, ClientAuth, Secret};
 pub use client_assertion::ClientKey;
 pub(crate) use endpoint_gate::EndpointGate;

@@ -52,7 +52,7 @@ impl Provider {
             authorization_endpoint: at("authorize"),
             token_endpoint: at("oauth/token"),
             userinfo_endpoint: Some(at("userinfo")),
-            end_session_endpoint: None,
+            end_session_endpoint: Some(at("oidc/logout")),
             auth0_logout: Some(at("v2/logout")),
             revocation_endpoint: Some(at("oauth/revoke")),
             revocation_is_basic: None,

@@ -6,7 +6,7 @@ use edgeward::gateway::{Answer, HeaderEdit};
 use edgeward::http::RequestHead;
 use edgeward::io::Unreachable;
 use edgeward::oidc::{CoordinatorResponse, SessionAction};
-use serde_json::json;
+use serde_json::{Value, json};
 use support::CLIENT;
 use support::browser::{Browser, Request};
 use support::coordinator::Behavior;
@@ -95,6 +95,44 @@ fn a_logout_redirects_to_the_providers_logout_with_the_id_token() {
     assert_eq!(parameters["id_token_hint"], id);
     assert_eq!(parameters["client_id"], "client-1");
     assert_eq!(parameters["post_logout_redirect_uri"], "https://app.example.com/");
+}
+
+#[test]
+fn the_logout_sends_what_the_provider_accepts() {
+    let of =
+        |base: &Value, authorizer: &Value| Deployment::of(&with(base.clone(), &json!({ "authorizer": authorizer })));
+    let parameter = |name: &str| json!({ "logout_parameter": name });
+    // Amazon Cognito's own parameter, which its type sets. It refuses a logout with the standard one, and knows no ID token.
+    let cognito = json!({ "type": "cognito", "audience": support::AUDIENCE });
+    let (standard, own, auth0) = ("post_logout_redirect_uri", "logout_uri", "returnTo");
+    for (what, deployment, path, name) in [
+        ("oidc", of(&oidc_config(), &json!({})), "oidc/logout", standard),
+        ("cognito", of(&oidc_config(), &cognito), "oidc/logout", own),
+        ("a key of its own", of(&oidc_config(), &parameter(own)), "oidc/logout", own),
+        ("a server like Auth0", of(&oidc_config(), &parameter(auth0)), "oidc/logout", auth0),
+        ("auth0", of(&config(), &json!({})), "v2/logout", auth0),
+        ("the standard logout of Auth0", of(&config(), &parameter(standard)), "oidc/logout", standard),
+        (
+            "cognito, with the standard parameter",
+            of(
+                &oidc_config(),
+                &json!({ "type": "cognito", "audience": support::AUDIENCE, "logout_parameter": standard }),
+            ),
+            "oidc/logout",
+            standard,
+        ),
+    ] {
+        let mut browser = deployment.logged_in();
+        let answer = log_out(&deployment, &mut browser);
+        let (endpoint, query) = answer.location().split_once('?').unwrap();
+        assert_eq!(endpoint, format!("https://tenant.example.com/{path}"), "{what}");
+        let sent = form(query);
+        let mut expected = vec!["client_id", name];
+        expected.extend((name == standard).then_some("id_token_hint"));
+        expected.sort_unstable();
+        assert_eq!(sent.keys().collect::<Vec<_>>(), expected, "{what}");
+        assert_eq!(sent[name], "https://app.example.com/", "{what}");
+    }
 }
 
 #[test]

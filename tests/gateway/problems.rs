@@ -902,6 +902,7 @@ fn mistakes() -> Vec<(&'static str, String)> {
             at(hosts, "/authorizer/issuer", json!("http://login.internal"))
         }),
         // Audience and credentials
+        ("a logout parameter of another name", at(valid(), "/authorizer/logout_parameter", json!("return_to"))),
         ("an audience parameter of another name", at(valid(), "/authorizer/audience_parameter", json!("ressource"))),
         ("parameters of the login that are a list", at(valid(), "/authorizer/authorization_params", json!(["prompt"]))),
         (

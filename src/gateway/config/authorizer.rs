@@ -33,8 +33,9 @@ use crate::jwk::{JwkSet, KeyCache, KeySource};
 use crate::jwt::{Access, Algorithm, ClaimPath, ClaimRule, Policy, Profile, Requirements, Tenants};
 use crate::limits;
 use crate::oidc::{
-    Client, Discovered, EndpointGate, Endpoints, Introspection, IntrospectionCache, LoginState, OWN_PARAMETERS,
-    Provider, ProviderKind, RelyingParty, ReturnTo, SubjectMatch, UpstreamClient, is_about_user,
+    AUTH0_LOGOUT_PARAMETER, Client, Discovered, EndpointGate, Endpoints, Introspection, IntrospectionCache, LoginState,
+    OWN_PARAMETERS, Provider, ProviderKind, RelyingParty, ReturnTo, STANDARD_LOGOUT_PARAMETER, SubjectMatch,
+    UpstreamClient, is_about_user,
 };
 use crate::session::{LoginBinding, Sealer};
 use crate::shared::Shared;
@@ -97,6 +98,8 @@ section! {
         callback_uri: Url;
         /// Where the browser goes after a logout, registered at the provider. Without it: the root of the site.
         post_logout_uri: Url;
+        /// The parameter of the provider's logout that carries the URL to return to. Without it: `returnTo` with the type `auth0`, at Auth0's own logout; else `post_logout_redirect_uri`, the standard one, with which the ID token is sent, too.
+        logout_parameter: Choice<LogoutParameter>;
         /// Scopes requested at login, `openid` among them. With `offline_access` sessions are refreshed; some providers refresh them without it.
         scope: Checked<LoginScope> = "openid profile email";
         /// How the login requests an access token for the audience: by this parameter, or not at all. Without it: `audience` with the type `auth0`, else `resource` (RFC 8707).
@@ -225,6 +228,18 @@ pub(super) enum AudienceParameter {
 impl Words for AudienceParameter {
     const WORDS: &'static [(&'static str, Self)] =
         &[("audience", Self::Audience), ("resource", Self::Resource), ("none", Self::None)];
+}
+
+/// The parameter of the logout that carries the URL to return to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LogoutParameter(&'static str);
+
+impl Words for LogoutParameter {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        (STANDARD_LOGOUT_PARAMETER, Self(STANDARD_LOGOUT_PARAMETER)),
+        ("logout_uri", Self("logout_uri")),
+        (AUTH0_LOGOUT_PARAMETER, Self(AUTH0_LOGOUT_PARAMETER)),
+    ];
 }
 
 impl Words for Profile {
@@ -738,6 +753,10 @@ impl<'c> Authorizer<'c> {
             scope: config.scope(),
             audience: self.audience().first().filter(|_| audience_parameter != AudienceParameter::None).cloned(),
             audience_parameter: if audience_parameter == AudienceParameter::Audience { "audience" } else { "resource" },
+            logout_parameter: config.logout_parameter().cloned().map_or(
+                if kind == Type::Auth0 { AUTH0_LOGOUT_PARAMETER } else { STANDARD_LOGOUT_PARAMETER },
+                |LogoutParameter(name)| name,
+            ),
             authorization_params: config.authorization_params().items().to_vec(),
             organizations: self.organizations.clone(),
             required_claims: self.required_claims(routes),

@@ -23,7 +23,10 @@ pub(super) const PRESETS: [(&str, &str); 12] = [
         r#"{ "issuer": "https://login.microsoftonline.com/{tenantid}/v2.0", "roles_claim": "roles", "audience_parameter": "none",
             "subject_match": { "access_token": "oid", "id_token": "oid" } }"#,
     ),
-    ("cognito", r#"{ "audience": false, "roles_claim": "cognito:groups", "audience_parameter": "none" }"#),
+    (
+        "cognito",
+        r#"{ "audience": false, "roles_claim": "cognito:groups", "audience_parameter": "none", "logout_parameter": "logout_uri" }"#,
+    ),
     ("keycloak", r#"{ "roles_claim": ["realm_access", "roles"], "audience_parameter": "none" }"#),
     ("google", r#"{ "issuer": "https://accounts.google.com", "audience_parameter": "none" }"#),
     (
