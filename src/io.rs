@@ -108,15 +108,6 @@ impl Outgoing {
 }
 
 impl Incoming {
-    /// Returns whether the content type is JSON: `application/json`, `application/jwk-set+json` or any other `+json` (RFC 6839 §3.1).
-    #[must_use]
-    pub fn is_json(&self) -> bool {
-        let media_type = media_type(self.content_type.as_deref());
-        let subtype = media_type.split_once('/').map(|(_, subtype)| subtype).unwrap_or_default();
-        let (from, suffix) = subtype.rsplit_once('+').map_or((media_type, subtype), |(_, suffix)| (subtype, suffix));
-        !from.is_empty() && suffix.eq_ignore_ascii_case("json")
-    }
-
     /// Returns whether the content type is this one, with any parameters.
     #[cfg(feature = "gateway")]
     pub(crate) fn has_media_type(&self, expected: &str) -> bool {
@@ -183,6 +174,7 @@ fn http_date_s(text: &str) -> Option<i64> {
 }
 
 /// Returns the media type of a `Content-Type`, without its parameters; empty if there is none.
+#[cfg(feature = "gateway")]
 pub(crate) fn media_type(content_type: Option<&str>) -> &str {
     content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim()
 }
@@ -237,23 +229,6 @@ impl core::error::Error for Unreachable {}
 #[cfg(test)]
 mod tests {
     use super::{Incoming, UnixTime};
-
-    #[test]
-    fn only_json_media_types_count_as_json() {
-        for (content_type, expected) in [
-            ("application/json", true),
-            ("Application/JSON; charset=utf-8", true),
-            ("application/jwk-set+json", true),
-            ("text/plain", false),
-            ("text/html; x=json", false),
-            ("json", false),
-            ("", false),
-        ] {
-            let answer = Incoming { content_type: Some(content_type.into()), ..Incoming::default() };
-            assert_eq!(answer.is_json(), expected, "{content_type}");
-        }
-        assert!(!Incoming::default().is_json());
-    }
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {

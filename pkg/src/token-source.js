@@ -160,20 +160,21 @@ class TokenSource {
 
 /** Reads a response of the token endpoint (RFC 6749 §5): a token with its period of use, or a failure. */
 function readResponse(response, now) {
-  const { status, retryAfterS, isJson, document } = readJson(response);
+  const { status, retryAfterS, document } = readJson(response);
   const more = { cause: response.kind === 3 ? undefined : response.cause, retryAfterS };
   const error = text(document?.error);
-  if (error !== undefined && isJson) {
+  if (error !== undefined) {
     const code = /^[a-z_]{1,64}$/.test(error) ? error : "unknown_error";
     const isTemporary = status === 429 || status >= 500 || ["temporarily_unavailable", "server_error"].includes(code);
     if (isTemporary) return unavailable(`the token endpoint answered ${status}, ${code}`, more);
     return { code: "upstream_token_refused", message: `the provider refused to issue a token: ${code}`, error: code };
   }
   if (status === undefined) return unavailable("the token endpoint did not respond", more);
-  if (status !== 200 || !isJson || document === undefined) return unavailable(`the token endpoint answered ${status} without a token`, more);
+  if (status !== 200 || document === undefined) return unavailable(`the token endpoint answered ${status} without a token`, more);
   const token = text(document.access_token);
   if (token === undefined || token.length > MAX_TOKEN_BYTES || !/^[\x21-\x7e]+$/.test(token)) return unavailable("the response has no access_token", more);
-  if (!/^bearer$/i.test(document.token_type)) return unavailable("the response has no token_type Bearer", more);
+  // Some providers omit the type, or send an empty one.
+  if (!/^(?:bearer)?$/i.test(document.token_type ?? "")) return unavailable("the response has no token_type Bearer", more);
   const exp = expiryOf(token);
   const statedS = secondsOf(document.expires_in) ?? (exp === undefined ? DEFAULT_LIFETIME_S : MAX_LIFETIME_S);
   // A JWT is not valid beyond its own `exp`, whatever the response states.
@@ -182,17 +183,17 @@ function readResponse(response, now) {
   return until > now ? { text: token, from: now, until } : unavailable("the provider returned a token that has expired", more);
 }
 
+/** Reads a response with a JSON object, whatever its media type: some providers send none, or that of a text. */
 function readJson({ kind, head, body }) {
   if (kind !== 3) return {};
-  const { status, "content-type": type = "", "retry-after": retryAfter = "" } = JSON.parse(head);
-  const isJson = /^\s*[^/\s]+\/(?:[^;]+\+)?json\s*(?:;|$)/i.test(type);
+  const { status, "retry-after": retryAfter = "" } = JSON.parse(head);
   const retryAfterS = /^\s*\d{1,9}\s*$/.test(retryAfter) ? Number(retryAfter) : undefined;
   try {
     const document = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
     const isObject = typeof document === "object" && document !== null && !Array.isArray(document);
-    return { status, retryAfterS, isJson, document: isObject ? document : undefined };
+    return { status, retryAfterS, document: isObject ? document : undefined };
   } catch {
-    return { status, retryAfterS, isJson };
+    return { status, retryAfterS };
   }
 }
 

@@ -6,6 +6,7 @@ use core::fmt;
 
 use super::client_assertion::ClientKey;
 use super::endpoint_gate::Attempt;
+use super::token_response::json_object;
 use super::transaction::Transaction;
 use super::{Client, EndpointFailure, LoginHost, ProofKeys, Provider, ProviderError, form};
 use crate::base64url;
@@ -202,7 +203,7 @@ impl Client {
             return Err(RequestFailure::Refused(error, failure));
         }
         // RFC 9126 §2.2: 201, with a reference.
-        let document = document(&answer).filter(|_| answer.status == 201);
+        let document = json_object(&answer.body).filter(|_| answer.status == 201);
         let request_uri = document.as_ref().and_then(|document| document.root().get("request_uri")?.as_str());
         let is_reference = |uri: &&str| {
             (1..=limits::MAX_REQUEST_URI_BYTES).contains(&uri.len()) && uri.bytes().all(|byte| byte.is_ascii_graphic())
@@ -234,14 +235,9 @@ fn push_value(claims: &mut String, name: &str, value: &str) {
     push_quoted(claims, value);
 }
 
-fn document(answer: &Incoming) -> Option<Document> {
-    let body = Some(&answer.body).filter(|body| answer.is_json() && body.len() <= limits::MAX_PROVIDER_BODY_BYTES)?;
-    Document::parse(body.clone(), limits::MAX_CLAIMS_DEPTH).ok()
-}
-
 /// Returns the error of a response (RFC 9126 §2.3).
 pub(super) fn refusal(answer: &Incoming) -> Option<ProviderError> {
-    let document = document(answer)?;
+    let document = json_object(&answer.body)?;
     let text = |name| document.root().get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     text("error").map(|error| ProviderError::new(error, text("error_description")))
 }

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::endpoint_gate::{Attempt, EndpointGate};
 use super::provider::is_basic_at;
+use super::token_response::{json_object, jwt_text};
 use super::{Client, LoginHost};
 use crate::base64url;
 use crate::crypto::sha256;
@@ -234,15 +235,15 @@ impl Introspection {
                 Attempt::Answered => UNAVAILABLE,
             });
         };
-        let json = if answer.has_media_type(JWT) {
-            self.verify_answer(&answer.body, host).await.ok_or(UNAVAILABLE)?
-        } else if answer.is_json() && !self.is_signed {
-            answer.body
-        } else {
-            unusable("the answer is of another media type", host);
-            return Err(UNAVAILABLE);
+        let document = match jwt_text(&answer, JWT) {
+            Some(jwt) => json_object(&self.verify_answer(jwt, host).await.ok_or(UNAVAILABLE)?),
+            None if self.is_signed => {
+                unusable("the answer is not signed", host);
+                return Err(UNAVAILABLE);
+            }
+            None => json_object(&answer.body),
         };
-        Document::parse(json, limits::MAX_CLAIMS_DEPTH).map_err(|_| {
+        document.ok_or_else(|| {
             unusable("the answer is no JSON object", host);
             UNAVAILABLE
         })
@@ -267,9 +268,8 @@ impl Introspection {
     }
 
     /// Verifies a signed answer (RFC 9701 §5), and returns the object in it.
-    async fn verify_answer(&self, body: &[u8], host: &impl LoginHost) -> Option<Vec<u8>> {
-        let text = str::from_utf8(body).unwrap_or_default().trim_ascii();
-        match self.keys.verify(&self.answers, text, host).await {
+    async fn verify_answer(&self, jwt: &str, host: &impl LoginHost) -> Option<Vec<u8>> {
+        match self.keys.verify(&self.answers, jwt, host).await {
             Ok(verified) => {
                 let answer = verified.claims().get("token_introspection");
                 let answer = answer.filter(|answer| answer.as_object().is_some());

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::host::Level;
 use crate::io::{Incoming, UnixTime, Unreachable, described, retry_after_s, status_of};
-use crate::json::{Document, Value};
+use crate::json::{Document, Value, without_byte_order_mark};
 use crate::jwt::unverified_claims;
 use crate::limits;
 use crate::session::Tokens;
@@ -112,12 +112,12 @@ impl Client {
             _ => keys.map(ProofKeys::current),
         };
         let refuses_client = |answer: &Incoming| {
-            let read = TokenResponse::read(Ok(answer.clone()), url, is_refresh, key, host.now());
+            let read = TokenResponse::read(Ok(answer.clone()), url, key, host.now());
             matches!(read, Err(TokenError::Refused(error, _)) if error.code() == "invalid_client")
         };
         let (issuer, accept) = (&provider.issuer, (user_ip, "application/json", key));
         let answer = self.send_for(issuer, url, self.is_basic(), parameters, accept, &refuses_client, host).await;
-        TokenResponse::read(answer, url, is_refresh, key, host.now())
+        TokenResponse::read(answer, url, key, host.now())
     }
 }
 
@@ -129,7 +129,6 @@ impl TokenResponse {
     fn read(
         answer: Result<Incoming, Unreachable>,
         url: &str,
-        is_refresh: bool,
         key: Option<&ProofKey>,
         now: UnixTime,
     ) -> Result<Self, TokenError> {
@@ -138,10 +137,7 @@ impl TokenResponse {
         let failure = |lacks| EndpointFailure { retry_after_s, ..EndpointFailure::new(url, status, lacks) };
         let unavailable = |lacks, refresh_token| TokenError::Unavailable { failure: failure(lacks), refresh_token };
         let answer = answer.map_err(|_| unavailable("", None))?;
-        let is_json = answer.is_json() && answer.body.len() <= limits::MAX_PROVIDER_BODY_BYTES;
-        let document = Some(answer.body).filter(|_| is_json);
-        let document = document.and_then(|body| Document::parse(body, limits::MAX_CLAIMS_DEPTH).ok());
-        let document = document.ok_or_else(|| unavailable(" without JSON", None))?;
+        let document = json_object(&answer.body).ok_or_else(|| unavailable(" without JSON", None))?;
         let root = document.root();
         // Some providers send empty texts for what is absent.
         let text = |name| root.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
@@ -151,8 +147,8 @@ impl TokenResponse {
         }
         let expected = if key.is_some() { "dpop" } else { "bearer" };
         let has_type = match root.get("token_type") {
-            // A refreshed token is of the former type. That of a bound one is stated.
-            None | Some(Value::Null | Value::String("")) => is_refresh && key.is_none(),
+            // RFC 6749 §5.1 requires it, and some providers omit it: such a token is a bearer token. The type of a bound one is stated.
+            None | Some(Value::Null | Value::String("")) => key.is_none(),
             kind => kind.and_then(Value::as_str).is_some_and(|kind| kind.eq_ignore_ascii_case(expected)),
         };
         // RFC 6749 Appendix A.12: visible characters. Tokens go into headers.
@@ -215,6 +211,21 @@ impl TokenResponse {
             jkt: self.jkt,
         }
     }
+}
+
+/// Reads the JSON object that a provider returned, of limited size and depth. Its media type does not matter: some providers send none, or
+/// that of a text, and no other content is a JSON object.
+pub(super) fn json_object(body: &[u8]) -> Option<Document> {
+    let text = Some(without_byte_order_mark(body)).filter(|_| body.len() <= limits::MAX_PROVIDER_BODY_BYTES)?;
+    Document::parse(text.to_vec(), limits::MAX_CLAIMS_DEPTH).ok()
+}
+
+/// Returns the JWT that a provider returned in place of a JSON object: what is labelled as one, or has the form of one.
+pub(super) fn jwt_text<'a>(answer: &'a Incoming, media_type: &str) -> Option<&'a str> {
+    let text = str::from_utf8(without_byte_order_mark(&answer.body)).unwrap_or_default().trim_ascii();
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let is_jwt = || text.contains('.') && text.bytes().all(is_part);
+    (answer.has_media_type(media_type) || is_jwt()).then_some(text)
 }
 
 /// Parses seconds written as text, and drops the fraction.

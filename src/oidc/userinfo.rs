@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::token_response::TokenResponse;
+use super::token_response::{TokenResponse, json_object, jwt_text};
 use super::{KEY_MISSING, LoginHost, ProofKey, ProofKeys, RelyingParty, TokenKey, wants_nonce};
 use crate::host::Level;
 use crate::http::Reply;
@@ -173,14 +173,11 @@ impl RelyingParty {
         if answer.status != 200 || answer.body.len() > limits::MAX_PROVIDER_BODY_BYTES {
             return Err(UserinfoError::Unavailable);
         }
-        let json = if answer.is_json() {
-            answer.body
-        } else if answer.has_media_type(JWT) {
-            self.verify_userinfo(&answer.body, host).await?
-        } else {
-            return Err(UserinfoError::Unavailable);
+        let document = match jwt_text(&answer, JWT) {
+            Some(jwt) => json_object(&self.verify_userinfo(jwt, host).await?),
+            None => json_object(&answer.body),
         };
-        let document = Document::parse(json, limits::MAX_CLAIMS_DEPTH).map_err(|_| UserinfoError::Unavailable)?;
+        let document = document.ok_or(UserinfoError::Unavailable)?;
         // OpenID Connect Core §5.3.2: it must be the same `sub`.
         match document.root().get("sub") {
             Some(Value::String(sub)) if sub == claims.subject().unwrap_or_default() => Ok(document),
@@ -215,10 +212,9 @@ impl RelyingParty {
     }
 
     /// Verifies a signed response (OpenID Connect Core §5.3.2), and returns its claims.
-    async fn verify_userinfo(&self, body: &[u8], host: &impl LoginHost) -> Result<Vec<u8>, UserinfoError> {
-        let text = str::from_utf8(body).unwrap_or_default().trim_ascii();
+    async fn verify_userinfo(&self, jwt: &str, host: &impl LoginHost) -> Result<Vec<u8>, UserinfoError> {
         let policy = self.id_policy.clone().for_userinfo();
-        match self.keys.verify(&policy, text, host).await {
+        match self.keys.verify(&policy, jwt, host).await {
             Ok(verified) => Ok(verified.claims().as_json().into()),
             Err(VerificationError::Unavailable(_)) => Err(UserinfoError::Unavailable),
             Err(VerificationError::Refused(error)) => {

@@ -133,6 +133,68 @@ fn the_issuer_of_a_callback_may_be_absent_unless_announced_but_never_wrong() {
     assert_eq!(promised.exchanges(), 0);
 }
 
+/// Makes the provider's answers of these endpoints have another label, and perhaps a byte order mark before them.
+fn relabel(deployment: &Deployment, endpoints: &[Endpoint], content_type: Option<&str>, mark: &'static [u8]) {
+    for endpoint in endpoints.iter().copied() {
+        let (provider, content_type) = (deployment.provider.clone(), content_type.map(String::from));
+        deployment.serve(&deployment.provider.url(endpoint), move |request| {
+            let answer = provider.receive(endpoint, request)?;
+            let body = [mark, &answer.body].concat();
+            Ok(Incoming { content_type: content_type.clone(), body, ..answer })
+        });
+    }
+}
+
+/// What servers and what stands before them label JSON with, as keys and discovery accept it.
+const LABELS: [Option<&str>; 7] = [
+    None,
+    Some(""),
+    Some("text/plain; charset=utf-8"),
+    Some("text/html"),
+    Some("text/javascript"),
+    Some("application/octet-stream"),
+    Some("application/json"),
+];
+
+#[test]
+fn valid_answers_count_whatever_their_content_type() {
+    let changes = json!({ "authorizer": { "par": true, "userinfo_at_login": true } });
+    let config = with(oidc_config(), &changes);
+    for label in LABELS {
+        for mark in [&b""[..], b"\xef\xbb\xbf"] {
+            let deployment = Deployment::of(&config);
+            relabel(&deployment, &[Endpoint::Par, Endpoint::Token, Endpoint::Userinfo], label, mark);
+            let mut browser = deployment.logged_in();
+            assert_eq!(deployment.open(&mut browser, "/app").origin_header("x-user"), Some("user-1"), "{label:?}");
+            let refreshed = deployment.send(&mut browser, Request::post("/refresh"));
+            assert_eq!((refreshed.status, deployment.provider.refreshes()), (200, 1), "{label:?}");
+            assert_eq!(peek(&deployment, &browser, "/userinfo").json()["email"], "ann@example.com", "{label:?}");
+            // A refusal is read likewise.
+            let back = Back::at(deployment);
+            back.deployment.serve(&back.deployment.provider.url(Endpoint::Token), move |_| {
+                let answer = refusal(400, "invalid_grant");
+                Ok(Incoming { content_type: label.map(String::from), body: [mark, &answer.body].concat(), ..answer })
+            });
+            assert_eq!(back.comes().json()["error"], "invalid_grant", "{label:?}");
+        }
+    }
+}
+
+#[test]
+fn a_token_without_a_type_is_a_bearer_token() {
+    for change in [json!(null), json!("")] {
+        let deployment = Deployment::new();
+        let change = Fault::Change(Box::new(move |answer| answer["token_type"] = change));
+        deployment.provider.fault(Endpoint::Token, change);
+        let browser = deployment.logged_in();
+        assert_eq!(peek(&deployment, &browser, "/things").status, 200);
+    }
+    let deployment = Deployment::new();
+    let absent = Fault::Change(Box::new(|answer| drop(answer.as_object_mut().unwrap().remove("token_type"))));
+    deployment.provider.fault(Endpoint::Token, absent);
+    assert_eq!(peek(&deployment, &deployment.logged_in(), "/things").status, 200);
+}
+
 /// A deployment whose client has these secrets.
 fn with_secrets(auth: &str, secrets: &Value) -> Deployment {
     let changes = json!({ "authorizer": { "client_auth": auth, "client_secret": secrets } });

@@ -138,6 +138,26 @@ fn an_opaque_token_is_accepted_if_the_provider_says_that_it_is_active() {
 }
 
 #[test]
+fn an_answer_counts_whatever_its_content_type() {
+    for label in
+        [None, Some("text/plain"), Some("text/html"), Some("application/octet-stream"), Some("application/jwt")]
+    {
+        let labelled = |text: &str| Incoming { content_type: label.map(String::from), ..document(text) };
+        let opaque = Opaque::new();
+        opaque.replies(Ok(labelled(&format!("\u{feff}{}", active()))));
+        assert_eq!(opaque.outcome(TOKEN), PASSED, "{label:?}");
+        opaque.replies(Ok(labelled(&signed(&active()).text())));
+        assert_eq!(opaque.outcome("another-token"), PASSED, "{label:?}");
+        opaque.replies(Ok(labelled(&signed(&active()).signed_by(key_b()).text())));
+        assert_eq!(opaque.outcome("a-third-token"), unavailable(), "{label:?}");
+        // Where answers are to be signed, no label makes up for it.
+        let strict = Opaque::with(&json!({ "signed": true }));
+        strict.replies(Ok(labelled(&active().to_string())));
+        assert_eq!(strict.outcome(TOKEN), unavailable(), "{label:?}");
+    }
+}
+
+#[test]
 fn a_jwt_is_never_sent_to_the_provider() {
     let opaque = Opaque::new();
     assert_eq!(opaque.outcome(&Mint::access(key_a()).text()), PASSED);
@@ -337,7 +357,7 @@ fn few_large_answers_are_cached() {
 #[test]
 fn in_an_outage_opaque_tokens_get_503_and_the_provider_is_not_asked_with_each_request() {
     let large = Incoming { body: vec![b' '; limits::MAX_PROVIDER_BODY_BYTES + 1], ..document("{}") };
-    let html = Incoming { content_type: Some("text/html".into()), ..document(&active().to_string()) };
+    let html = Incoming { content_type: Some("text/html".into()), ..document("<html>Please log in</html>") };
     for reply in [
         Err(Unreachable::Network),
         Err(Unreachable::GivenUp),

@@ -219,7 +219,7 @@ fn a_request_that_cannot_be_pushed_is_not_sent_in_another_way() {
         (Ok(created(&long)), format!("{at} answered 201 without request_uri")),
         (Ok(created("[]")), format!("{at} answered 201 without request_uri")),
         (
-            Ok(Incoming { content_type: Some("text/html".into()), ..created(r#"{"request_uri":"urn:x"}"#) }),
+            Ok(Incoming { content_type: Some("text/html".into()), ..created("<html>Please log in</html>") }),
             format!("{at} answered 201 without request_uri"),
         ),
     ] {

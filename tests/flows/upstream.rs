@@ -239,7 +239,7 @@ fn a_response_of_no_use_is_no_token_and_is_not_requested_with_every_call() {
         ("an empty token", nonsense(r#"{"access_token":"","token_type":"Bearer"}"#), unavailable(1)),
         ("a number", nonsense(r#"{"access_token":7,"token_type":"Bearer"}"#), unavailable(1)),
         ("a line break", nonsense(r#"{"access_token":"a\r\nX-Admin: 1","token_type":"Bearer"}"#), unavailable(1)),
-        ("no token_type", nonsense(r#"{"access_token":"abcdefghij"}"#), unavailable(1)),
+        ("a number as token_type", nonsense(r#"{"access_token":"abcdefghij","token_type":7}"#), unavailable(1)),
         ("another token_type", nonsense(r#"{"access_token":"abcdefghij","token_type":"DPoP"}"#), unavailable(1)),
         ("not issued", nonsense(r#"{"access_token":"abcdefghij","token_type":"N_A"}"#), unavailable(1)),
         ("an error with 200", nonsense(r#"{"error":"invalid_scope"}"#), refused()),

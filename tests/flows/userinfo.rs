@@ -28,7 +28,7 @@ const FAILURES: [Case; 9] = [
     (|| answers(ok_json("not JSON")), 502, "userinfo_unavailable"),
     (|| answers(ok_json(&format!(r#"{{"sub":"user-1","x":"{}"}}"#, "x".repeat(70_000)))), 502, "userinfo_unavailable"),
     (
-        || answers(Incoming { content_type: Some("text/html".into()), ..ok_json(r#"{"sub":"user-1"}"#) }),
+        || answers(Incoming { content_type: Some("text/html".into()), ..ok_json("<html>Please log in</html>") }),
         502,
         "userinfo_unavailable",
     ),
@@ -344,6 +344,22 @@ fn a_signed_response_of_userinfo_is_verified() {
         deployment.provider.answer_next(Endpoint::Userinfo, Ok(signed(jwt.text())));
         let answer = peek(&deployment, &browser, "/userinfo");
         assert_eq!((answer.status, answer.json()["email"].as_str()), (200, Some("ann@example.com")));
+    }
+}
+
+#[test]
+fn a_signed_response_of_userinfo_is_verified_whatever_its_content_type() {
+    for label in [None, Some("application/jose"), Some("text/plain"), Some("application/json")] {
+        let labelled = |text: String| Incoming { content_type: label.map(String::from), ..ok_json(&text) };
+        let deployment = merging(&json!({}));
+        deployment.provider.answer_next(Endpoint::Userinfo, Ok(labelled(userinfo_jwt().text())));
+        let browser = deployment.logged_in();
+        assert_eq!(claims(&deployment, &browser)["email"], "ann@example.com", "{label:?}");
+        let mut other = Browser::default();
+        let callback = deployment.begin(&mut other, "/login");
+        deployment.provider.answer_next(Endpoint::Userinfo, Ok(labelled(userinfo_jwt().signed_by(key_b()).text())));
+        let answer = deployment.send(&mut other, Request::get(&callback));
+        assert_eq!(answer.outcome(), (502, "userinfo_invalid".into()), "{label:?}");
     }
 }
 
