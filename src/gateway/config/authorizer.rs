@@ -1302,7 +1302,12 @@ impl Form for Parameters {
         let mut parameters = Vec::new();
         for (name, value) in object.iter() {
             let at = Field::new(format!("{}.{name}", field.place), value);
-            if OWN_PARAMETERS.contains(&name) {
+            if name == "response_mode" {
+                reader.error(
+                    &at.place,
+                    "must be left out: only \"query\" is supported, the default; the callback reads no form (\"form_post\")",
+                );
+            } else if OWN_PARAMETERS.contains(&name) {
                 reader.error(
                     &at.place,
                     "is set by the gateway: see authorizer.scope, audience, audience_parameter and organizations",
