@@ -283,7 +283,7 @@ export interface IdentityTokenConfig {
 
 /** Cross-origin requests of scripts. Preflight requests are answered before any authentication. */
 export interface CorsConfig {
-  /** Exact origins, `https://*.example.com` for one more label, which may have a prefix and a suffix (`https://app-*.example.com`), or `*`. `https://{organization_name}.example.com` stands for the organization of the host, if it is given by name. */
+  /** Exact origins, those of apps and extensions included (`capacitor://localhost`, `chrome-extension://…`); `https://*.example.com` for one more label, which may have a prefix and a suffix (`https://app-*.example.com`), or `*`. `https://{organization_name}.example.com` stands for the organization of the host, if it is given by name. */
   allow_origins: string | readonly string[];
   /** Methods that scripts of these origins may use. Default: `["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]`. */
   allow_methods?: string | readonly string[];

@@ -52,8 +52,12 @@ impl OriginPattern {
             let is_plain = [prefix, label.get(prefix.len() + 1..)?].into_iter().all(is_label);
             return is_plain.then(|| Self::Subdomain { scheme, prefix: prefix.to_ascii_lowercase(), suffix });
         }
-        let url = HttpUrl::parse(text)?;
-        url.path_and_query.is_empty().then(|| Self::Exact(text.to_ascii_lowercase()))
+        let (scheme, rest) = text.split_once("://")?;
+        let is_web = matches!(scheme, "https" | "http");
+        let url = concat(&["https://", rest]);
+        HttpUrl::parse(&url).filter(|url| url.path_and_query.is_empty() && (is_web || is_app_scheme(scheme)))?;
+        // Apps and extensions name themselves as they are registered.
+        Some(Self::Exact(if is_web { text.to_ascii_lowercase() } else { text.into() }))
     }
 
     fn allows(&self, origin: &str) -> bool {
@@ -74,6 +78,18 @@ impl OriginPattern {
 
 /// Stands for the name of the organization.
 const ORGANIZATION_NAME: &str = "{organization_name}";
+
+/// Returns whether origins with this scheme can be those of apps or extensions, such as `capacitor` and `chrome-extension`. Documents of the others
+/// have an origin of another scheme, or `null`, which is that of any site (URL standard §4.7).
+fn is_app_scheme(scheme: &str) -> bool {
+    let is_name = scheme.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.'));
+    is_name
+        && scheme.starts_with(|first: char| first.is_ascii_lowercase())
+        && !matches!(
+            scheme,
+            "about" | "blob" | "data" | "file" | "filesystem" | "ftp" | "javascript" | "view-source" | "ws" | "wss"
+        )
+}
 
 /// Returns whether the text is part of a label of a host name, or empty.
 fn is_label(text: &str) -> bool {
@@ -256,8 +272,54 @@ mod tests {
     }
 
     #[test]
+    fn apps_and_extensions_have_origins_of_their_own() {
+        for text in [
+            "capacitor://localhost",
+            "ionic://localhost",
+            "tauri://localhost",
+            "app://localhost:8080",
+            "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+            "moz-extension://0c5e8f6a-4c0b-4b7e-9a4e-1d2c3b4a5f60",
+        ] {
+            let pattern = OriginPattern::parse(text).unwrap();
+            assert!(pattern.allows(text), "{text}");
+            let host = text.split_once("://").unwrap().1;
+            for other in [
+                "null".into(),
+                alloc::format!("https://{host}"),
+                alloc::format!("{text}.evil"),
+                alloc::format!("x{text}"),
+            ] {
+                assert!(!pattern.allows(&other), "{text}: {other}");
+            }
+        }
+    }
+
+    #[test]
     fn overly_broad_and_invalid_patterns_are_refused() {
         for text in [
+            "null",
+            "javascript://localhost",
+            "javascript:alert(1)",
+            "data://localhost",
+            "data:text/html,x",
+            "file://localhost",
+            "file://",
+            "file:///",
+            "blob://localhost",
+            "about://blank",
+            "ws://example.com",
+            "capacitor://",
+            "capacitor://localhost/",
+            "capacitor://localhost/index.html",
+            "capacitor://user@localhost",
+            "capacitor://*",
+            "capacitor://*.example.com",
+            "Capacitor://localhost",
+            "://localhost",
+            "1app://localhost",
+            "a b://localhost",
+            "capacitor:localhost",
             "https://*.com",
             "https://sub.*.example.com",
             "https://*.*.example.com",

@@ -16,7 +16,7 @@ use crate::limits;
 section! {
     /// Cross-origin requests of scripts. Preflight requests are answered before any authentication.
     pub(super) struct CorsConfig {
-        /// Exact origins, `https://*.example.com` for one more label, which may have a prefix and a suffix (`https://app-*.example.com`), or `*`. `https://{organization_name}.example.com` stands for the organization of the host, if it is given by name.
+        /// Exact origins, those of apps and extensions included (`capacitor://localhost`, `chrome-extension://…`); `https://*.example.com` for one more label, which may have a prefix and a suffix (`https://app-*.example.com`), or `*`. `https://{organization_name}.example.com` stands for the organization of the host, if it is given by name.
         allow_origins: Origins, required "";
         /// Methods that scripts of these origins may use.
         allow_methods: MethodNames = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].map(String::from);
@@ -45,7 +45,7 @@ impl Form for Origins {
         if patterns.is_none() {
             reader.error(
                 &field.place,
-                "must hold origins such as https://app.example.com or https://*.example.com, without a path",
+                "must hold origins such as https://app.example.com, capacitor://localhost or https://*.example.com, without a path",
             );
         }
         patterns
