@@ -372,7 +372,8 @@ fn check_same_login(session: &Session, new: &Claims) -> Result<(), RefreshReject
         let (one, two) = (previous.audience(), new.audience());
         one.iter().all(|audience| two.contains(audience)) && two.iter().all(|audience| one.contains(audience))
     };
-    let nonce = new.get("nonce").map(Value::as_str);
+    // Null is absent.
+    let nonce = new.get("nonce").filter(|nonce| !matches!(nonce, Value::Null)).map(Value::as_str);
     let rules = [
         ("iss", new.issuer() == user.issuer()),
         ("sub", new.subject() == user.subject()),
@@ -431,6 +432,7 @@ mod tests {
             (r#"{"iss":"i","sub":"u","aud":["a","b","c"],"azp":"a"}"#, Some("aud")),
             (r#"{"iss":"i","sub":"u","aud":["a","b"],"azp":"b"}"#, Some("azp")),
             (r#"{"iss":"i","sub":"u","aud":["a","b"]}"#, Some("azp")),
+            (r#"{"iss":"i","sub":"u","aud":["a","b"],"azp":"a","nonce":null,"auth_time":null}"#, None),
             (r#"{"iss":"i","sub":"u","aud":["a","b"],"azp":"a","nonce":""}"#, Some("nonce")),
             (r#"{"iss":"i","sub":"u","aud":["a","b"],"azp":"a","nonce":7}"#, Some("nonce")),
             (r#"{"iss":"i","sub":"u","aud":["a","b"],"azp":7}"#, Some("azp")),
