@@ -415,8 +415,9 @@ fn login_failed(
     destination: Option<&str>,
     host: &impl LoginHost,
 ) -> Reply {
-    let request_id = head.request_id().unwrap_or_default();
-    host.log(Level::Warning, &format_args!("{error}{REQUEST}{request_id})"));
+    // What anyone can state is behind the mark, where it makes no line of its own: such lines are limited like others.
+    let (request_id, stated) = (head.request_id().unwrap_or_default(), error.unverified(head, party.keys.issuer()));
+    host.log(Level::Warning, &format_args!("{error}{REQUEST}{request_id}{stated})"));
     error.reply(head, party.login_path.as_deref(), destination)
 }
 

@@ -22,7 +22,7 @@ use crate::json::Document;
 use crate::jwt::{Claims, Id, VerifiedToken, is_organization};
 use crate::limits;
 use crate::session::{Cookies, Session};
-use crate::text::{concat, decimal};
+use crate::text::{concat, decimal, printable};
 use crate::url::is_issuer;
 use crate::verifier::VerificationError;
 
@@ -38,8 +38,8 @@ pub enum CallbackError {
     Expired,
     /// `iss` names another issuer.
     IssuerMismatch,
-    /// `iss` is missing although the provider's metadata promises it (RFC 9207 §2.4). The error beside it, if any, is not verified.
-    IssuerMissing(Option<ProviderError>),
+    /// `iss` is missing although the provider's metadata promises it (RFC 9207 §2.4).
+    IssuerMissing,
     /// The provider refused the login.
     Denied(ProviderError),
     /// The token endpoint refused the code.
@@ -59,7 +59,7 @@ impl CallbackError {
         match self {
             Self::Malformed => "callback_invalid",
             Self::StateUnknown | Self::Expired => "state_invalid",
-            Self::IssuerMismatch | Self::IssuerMissing(_) => "callback_issuer_mismatch",
+            Self::IssuerMismatch | Self::IssuerMissing => "callback_issuer_mismatch",
             Self::Denied(_) => "login_denied",
             Self::ExchangeRefused(..) | Self::ExchangeFailed(_) => "token_exchange_failed",
             Self::OrganizationMismatch => "organization_mismatch",
@@ -75,7 +75,7 @@ impl CallbackError {
             | Self::StateUnknown
             | Self::Expired
             | Self::IssuerMismatch
-            | Self::IssuerMissing(_)
+            | Self::IssuerMissing
             | Self::Denied(_) => 400,
             Self::ExchangeRefused(..) | Self::ExchangeFailed(_) => 502,
             Self::OrganizationMismatch | Self::AuthenticationInsufficient => 403,
@@ -341,20 +341,51 @@ async fn wait_for(outcome: &PendingOutcome, host: &impl LoginHost) -> CallbackOu
 /// Returns the code of a callback after checking `iss` and `error`.
 fn check(parameters: &Parameters, provider: &Provider, client: &Client) -> Result<String, CallbackError> {
     let parameter = |name| form::once(parameters, name).ok().flatten();
-    // A description is for the log only: one that is repeated does not matter.
-    let error = parameter("error").map(|error| ProviderError::new(error, parameter("error_description")));
     // RFC 9207 §2.4: where `iss` was announced, a missing one is an error like a wrong one.
     match parameter("iss") {
         Some(iss) if !is_issuer(&provider.issuer, iss) => return Err(CallbackError::IssuerMismatch),
-        None if provider.sends_iss || client.options.requires_iss => return Err(CallbackError::IssuerMissing(error)),
+        None if provider.sends_iss || client.options.requires_iss => return Err(CallbackError::IssuerMissing),
         _ => {}
     }
-    if let Some(error) = error {
+    if let Some(error) = stated_error(parameters) {
         return Err(CallbackError::Denied(error));
     }
     match parameter("code") {
         Some(code) if !code.is_empty() => Ok(code.to_string()),
         _ => Err(CallbackError::Malformed),
+    }
+}
+
+/// Returns the error that a callback states.
+fn stated_error(parameters: &Parameters) -> Option<ProviderError> {
+    // A description is for the log only: one that is repeated does not matter.
+    let parameter = |name| form::once(parameters, name).ok().flatten();
+    parameter("error").map(|error| ProviderError::new(error, parameter("error_description")))
+}
+
+impl LoginError {
+    /// Returns what a callback states that was refused before its error counted, for the log: anyone can send such a callback, so nothing of
+    /// it is verified. Empty if it states nothing.
+    pub(crate) fn unverified(&self, head: &RequestHead<'_>, issuer: &str) -> String {
+        let Self::Callback(error) = self else { return String::new() };
+        let parameters = form::parse(head.url_parts().query.unwrap_or_default());
+        let mut stated = String::new();
+        match error {
+            CallbackError::IssuerMismatch => {
+                let iss = form::once(&parameters, "iss").ok().flatten().unwrap_or_default();
+                stated = concat(&["; iss is ", &printable(iss), ", not ", issuer]);
+            }
+            CallbackError::Malformed
+            | CallbackError::StateUnknown
+            | CallbackError::Expired
+            | CallbackError::IssuerMissing => {}
+            _ => return stated,
+        }
+        if let Some(error) = stated_error(&parameters) {
+            stated.push_str("; unverified error: ");
+            stated.push_str(&error.to_string());
+        }
+        stated
     }
 }
 

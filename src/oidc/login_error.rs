@@ -1,7 +1,7 @@
 //! Login errors: the pages and problem documents that clients get, and the log lines that help the operator.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 
 use super::login::login_link;
 use super::{CallbackError, RequestFailure, ReturnTo, UserinfoError};
@@ -79,7 +79,7 @@ impl LoginError {
                     }
                     DiscoveryError::Invalid => "the discovery document is not JSON or lacks an https endpoint",
                     DiscoveryError::IssuerMismatch | DiscoveryError::IssuerMissing => {
-                        "the discovery document names another issuer; copy that one exactly"
+                        "the discovery document names another issuer than authorizer.issuer; the line about its request names both"
                     }
                 };
                 format!("{code}: {hint}")
@@ -99,12 +99,18 @@ impl LoginError {
                 format!("{code}: {failure}, {error}: {hint}")
             }
             Self::Callback(CallbackError::ExchangeFailed(failure)) => format!("{code}: {failure}"),
-            Self::Callback(CallbackError::IssuerMissing(error)) => {
-                let error = error.as_ref().map(ToString::to_string).unwrap_or_default();
-                let error = if error.is_empty() { error } else { concat(&["; unverified error: ", &error]) };
-                format!("{code}: iss is missing, although the provider's metadata promises it{error}")
-            }
             Self::Callback(CallbackError::Denied(error)) => format!("{code}: the provider answered {error}"),
+            Self::Callback(CallbackError::Malformed) => {
+                format!("{code}: state or code is missing, or a parameter is repeated")
+            }
+            Self::Callback(CallbackError::StateUnknown) => {
+                format!("{code}: this browser has no login with this state under way")
+            }
+            Self::Callback(CallbackError::Expired) => format!("{code}: the login took too long"),
+            Self::Callback(CallbackError::IssuerMismatch) => format!("{code}: iss names another issuer"),
+            Self::Callback(CallbackError::IssuerMissing) => {
+                format!("{code}: iss is missing, although the provider's metadata promises it")
+            }
             Self::Callback(_) => format!("{code}: {}", self.message()),
             Self::IdToken(error) => {
                 let hint = match error {

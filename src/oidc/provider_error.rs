@@ -4,6 +4,7 @@ use alloc::string::String;
 use core::fmt;
 
 use crate::limits;
+use crate::text::printable_byte;
 
 /// An error code of the provider, and its description.
 ///
@@ -60,9 +61,7 @@ pub(super) fn shown(text: &str) -> String {
             shown.truncate(shown.len() - word.saturating_sub(1));
             break;
         } else {
-            // Logs are shown in HTML, too.
-            let is_shown = matches!(byte, b' '..=b'~') && !matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\\');
-            shown.push(if is_shown { char::from(byte) } else { '?' });
+            shown.push(printable_byte(byte));
         }
     }
     shown

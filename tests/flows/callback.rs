@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use edgeward::host::RecentLines;
 use edgeward::io::{Incoming, UnixTime, Unreachable};
 use edgeward::oidc::SessionAction;
 use serde_json::{Value, json};
@@ -44,6 +45,11 @@ impl Back {
     /// Returns the response to an API client's callback. The login's cookie stays.
     fn comes(&self) -> Response {
         self.deployment.fetch(self.request())
+    }
+
+    /// Returns the callback's URL with this query in place of its own.
+    fn with(&self, query: &str) -> String {
+        format!("{}?{query}", self.callback.split('?').next().unwrap())
     }
 
     fn exchanges(&self) -> usize {
@@ -193,6 +199,63 @@ fn a_token_without_a_type_is_a_bearer_token() {
     let absent = Fault::Change(Box::new(|answer| drop(answer.as_object_mut().unwrap().remove("token_type"))));
     deployment.provider.fault(Endpoint::Token, absent);
     assert_eq!(peek(&deployment, &deployment.logged_in(), "/things").status, 200);
+}
+
+#[test]
+fn a_line_about_a_callback_names_its_unverified_error_and_both_issuers() {
+    let error =
+        "error=server_error&error_description=AADSTS50011%3A%20The%20redirect%20URI%3Cb%3E%20does%20not%20match";
+    let stated = "; unverified error: server_error (AADSTS50011: The redirect URI?b? does not match))";
+    let unknown = "state_invalid: this browser has no login with this state under way (request ";
+    let malformed = "callback_invalid: state or code is missing, or a parameter is repeated (request ";
+    let wrong = "callback_issuer_mismatch: iss names another issuer (request ";
+    let iss = "; iss is https://evil.example.com/?b?, not https://tenant.example.com/";
+    let evil = |url: &str| url.replace("tenant.example.com%2F", "evil.example.com%2F%3Cb%3E");
+    type Case<'c> = (&'c dyn Fn(&Back) -> String, &'c str, String);
+    let cases: [Case<'_>; 6] = [
+        (&|back| back.with(error), malformed, stated.into()),
+        (&|back| back.with(&format!("{error}&state=foreign")), unknown, stated.into()),
+        (&|back| back.with("code=c&state=foreign"), unknown, ")".into()),
+        (&|back| evil(&back.callback), wrong, format!("{iss})")),
+        (&|back| format!("{}&{error}", evil(&back.callback)), wrong, format!("{iss}{stated}")),
+        (
+            &|back| back.callback.replace("tenant.example.com%2F", &"%C3%A9".repeat(300)),
+            wrong,
+            format!("; iss is https://{}, not https://tenant.example.com/)", "?".repeat(192)),
+        ),
+    ];
+    for (url, start, end) in cases {
+        let back = Back::new();
+        assert_eq!(back.deployment.fetch(Request { url: url(&back), ..back.request() }).status, 400);
+        let lines = back.deployment.lines();
+        assert!(lines.iter().any(|line| line.starts_with(start) && line.ends_with(&end)), "{end}: {lines:?}");
+    }
+    // A login that took too long.
+    let back = Back::new();
+    back.deployment.sleep_s(3600);
+    let url = back.callback.replace("code=", "error=login_required&code=");
+    back.deployment.fetch(Request { url, ..back.request() });
+    let lines = back.deployment.lines();
+    assert!(lines.iter().any(|line| line.ends_with("; unverified error: login_required)")), "{lines:?}");
+}
+
+#[test]
+fn callbacks_that_anyone_can_send_do_not_flood_the_log() {
+    let back = Back::new();
+    for number in 0..100 {
+        let letter = char::from(b'a' + u8::try_from(number % 26).unwrap());
+        for url in [
+            back.with(&format!("error=x_{letter}&error_description={number}")),
+            back.with(&format!("error=x_{letter}&error_description={number}&state={number}")),
+            back.callback.replace("tenant", &format!("evil{number}")),
+        ] {
+            back.deployment.fetch(Request { url, ..back.request() });
+        }
+    }
+    let mut recent = RecentLines::default();
+    let lines = back.deployment.lines();
+    let written = lines.iter().filter(|line| recent.admits(line, back.deployment.now())).count();
+    assert!(lines.len() >= 202 && written == 3, "{written} of {}", lines.len());
 }
 
 /// A deployment whose client has these secrets.

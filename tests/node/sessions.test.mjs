@@ -238,7 +238,7 @@ describe("the log", () => {
     await worker.restart();
     hostile.behave.callback = (query) => (query.delete("iss"), query.delete("code"), query.set("error", "access_denied"), query);
     for (let i = 0; i < 3; i += 1) assert.equal((await new Browser(worker).open("/login")).status, 400);
-    await worker.waitForLog("callback_issuer_mismatch: iss is missing, although the provider's metadata promises it; unverified error: access_denied");
+    await worker.waitForLog(/callback_issuer_mismatch: iss is missing, although the provider's metadata promises it \(request \S*; unverified error: access_denied/);
     assert.equal((await linesOf(worker, "callback_issuer_mismatch")).length, 1, worker.logText);
 
     hostile.behave = { reply: (reply) => ({ ...reply, id_token: "" }) };
