@@ -77,8 +77,8 @@ impl RelyingParty {
             state.record_end(&session, action);
             state.refreshes.newest(&session).cloned()
         });
-        // Instances ask the coordinator only when they refresh a session.
-        let newest = if session.can_refresh() && host.has_coordinator() {
+        // Instances ask the coordinator when they refresh a session, and when a response with its cookies is late.
+        let newest = if host.has_coordinator() {
             match self.ask_coordinator(&session, action, limits::SESSION_END_TIMEOUT_MS, host).await {
                 Some(response) if response.is_success() => response.session(&self),
                 _ => {

@@ -376,15 +376,17 @@ fn a_missing_response_of_the_coordinator_is_logged_and_the_logout_continues() {
 }
 
 #[test]
-fn the_coordinator_is_not_told_of_sessions_without_a_refresh_token() {
+fn the_coordinator_is_told_of_sessions_without_a_refresh_token_too() {
+    // They are never refreshed, but a late response of another instance must not restore them.
     let deployment = Deployment::new();
     deployment.provider.set().refreshes = false;
     let coordinator = deployment.coordinated();
     let mut browser = deployment.logged_in();
     coordinator.behave(Behavior::Unreachable);
     log_out(&deployment, &mut browser);
-    assert_eq!(coordinator.asked(SessionAction::Logout), 0);
-    assert!(!deployment.has_logged("session_end_not_shared: "));
+    assert_eq!(coordinator.asked(SessionAction::Logout), 1);
+    assert!(deployment.has_logged("session_end_not_shared: "));
+    assert!(deployment.provider.state().revoked.is_empty());
 }
 
 #[test]

@@ -452,6 +452,26 @@ fn a_late_response_undoes_nothing_that_another_instance_did_to_the_session() {
 }
 
 #[test]
+fn a_late_response_does_not_restore_a_session_without_a_refresh_token_either() {
+    let a = Deployment::new();
+    a.provider.set().refreshes = false;
+    let (b, _coordinator) = (a.instance(), a.coordinated());
+    let mut browser = a.logged_in();
+    a.sleep_s(9_000);
+    b.origin_ms.set(3_000);
+    let mut tasks = b.tasks();
+    let late = tasks.start(b.answer(by(&b, &browser, "/maybe")));
+    tasks.elapse_ms(2_000);
+    assert_eq!(a.open(&mut browser, "/logout").status, 302);
+    tasks.finish();
+    assert_eq!(tasks.output(late).unwrap().sets(COOKIE), None);
+    // Otherwise it is extended.
+    let mut browser = a.logged_in();
+    a.sleep_s(9_000);
+    assert_eq!(b.send(&mut browser, Request::get("/maybe")).sets(COOKIE), Some(true));
+}
+
+#[test]
 fn the_coordinator_is_asked_about_late_responses_only_and_without_its_answer_the_cookie_stays() {
     for is_due in [true, false] {
         let expected = [
