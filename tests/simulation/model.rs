@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use edgeward::io::UnixTime;
 use support::browser::Browser;
 use support::toy::ToyKey;
+
+use crate::keys::MAX_SET_BACK_MS;
 
 /// Outcomes, to show that a run met every situation.
 #[derive(Debug, Default, Clone)]
@@ -35,6 +38,7 @@ impl Counts {
             "session that must pass",
             "session that must not",
             "session that may pass",
+            "session from the future",
             "rights in time",
             "anonymous",
             "login",
@@ -110,10 +114,17 @@ pub(crate) struct User {
     /// Answers that the browser did not get since it last had the newest refresh token, and when that was, in elapsed milliseconds.
     pub(crate) lost: u32,
     pub(crate) newest_ms: i64,
-    /// How far the clock was set back meanwhile, in milliseconds.
-    pub(crate) set_back_ms: i64,
+    /// When the session began, as the clock was then, in milliseconds.
+    pub(crate) login_ms: i64,
     /// Whether an event that ends sessions may have happened to it.
     pub(crate) may_be_lost: bool,
+}
+
+impl User {
+    /// Returns whether the session has begun by this clock: one from the future is not accepted.
+    pub(crate) fn has_begun(&self, wall: UnixTime) -> bool {
+        wall.millis() >= self.login_ms - MAX_SET_BACK_MS
+    }
 }
 
 /// A cookie of a session that has ended.

@@ -19,7 +19,7 @@ use support::provider::{Endpoint, Fault, Provider, refusal};
 use support::toy::{ToyKey, toy_signature, toy_verdict};
 use support::{Mint, Rng, key_a};
 
-use crate::keys::{Keys, Knowledge, MAX_SET_BACK_MS};
+use crate::keys::{Keys, Knowledge};
 use crate::model::{Bearer, Counts, Ended, Flaw, Must, User};
 
 /// Tolerated by the gateway, in seconds.
@@ -279,7 +279,7 @@ impl Simulation {
     fn request(&mut self, isolate: usize, credential: &Credential, target: &'static str) {
         self.observe(credential);
         let (before, began) = (self.verdict(isolate, credential), self.moment());
-        let request = self.request_of(credential, target);
+        let request = self.request_of(credential, target).header(ORIGIN_MS, self.origin_ms());
         let sent = request.value("cookie").unwrap_or_default();
         let response = self.host.run(answer(&self.isolates[isolate].deployment, request));
         self.check(isolate, credential, target, &sent, before, began, Some(&response));
@@ -301,7 +301,7 @@ impl Simulation {
         let mut started = Vec::new();
         for (isolate, credential, target) in &plan {
             let before = self.verdict(*isolate, credential);
-            let request = self.request_of(credential, target);
+            let request = self.request_of(credential, target).header(ORIGIN_MS, self.origin_ms());
             started.push((before, request.value("cookie").unwrap_or_default()));
             tasks.start(answer(&self.isolates[*isolate].deployment, request));
             for _ in 0..self.rng.below(4) {
@@ -320,6 +320,12 @@ impl Simulation {
             let response = tasks.output(number).cloned();
             self.check(*isolate, credential, target, sent, *before, began, response.as_ref());
         }
+    }
+
+    /// Returns how long the origin takes, in milliseconds.
+    fn origin_ms(&mut self) -> String {
+        let millis = if self.rng.below(2) == 0 { 0 } else { self.rng.below(400) };
+        millis.to_string()
     }
 
     fn request_of(&self, credential: &Credential, target: &str) -> Request {
@@ -355,7 +361,7 @@ impl Simulation {
                 let is_remembered = now_ms - user.newest_ms < OUTCOME_MS;
                 if !user.is_in {
                     Must::Fail
-                } else if is_young && is_remembered && !user.may_be_lost {
+                } else if is_young && is_remembered && !user.may_be_lost && user.has_begun(wall) {
                     Must::Pass
                 } else {
                     Must::Either
@@ -457,6 +463,12 @@ impl Simulation {
             self.counts.count("rights in time");
         }
         if sent.is_empty() || !user.is_in {
+            return;
+        }
+        if response.status == 401 && !user.has_begun(began_wall) {
+            // It is accepted again when the clock is right.
+            assert_ne!(response.sets(COOKIE), Some(false), "the cookie of a session from the future");
+            self.counts.count("session from the future");
             return;
         }
         if response.status == 401 && target == "/app" {
@@ -647,6 +659,7 @@ impl Simulation {
                 is_in: true,
                 began_ms: now_ms,
                 used_ms: now_ms,
+                login_ms: now_ms,
                 newest_ms: self.host.elapsed_ms(),
                 ..User::default()
             };
@@ -720,9 +733,6 @@ impl Simulation {
             user.used_ms -= millis.abs();
             // Outcomes are remembered by the wall clock.
             user.newest_ms -= millis.abs();
-            // A session from the future is not accepted.
-            user.set_back_ms += millis.min(0).abs();
-            user.may_be_lost |= user.set_back_ms > MAX_SET_BACK_MS;
         }
         for ended in &mut self.ended {
             ended.due_ms += millis.abs();
@@ -996,6 +1006,9 @@ fn signed(mint: Mint, (key, kid): &(ToyKey, String)) -> Mint {
     mint.toy(*key, kid)
 }
 
+/// The header of a request that says how long the origin takes.
+const ORIGIN_MS: &str = "x-origin-ms";
+
 /// Handles a request. Unlike `Deployment::answer`, it does not search the answer for secrets.
 fn answer(deployment: &Deployment, request: Request) -> impl Future<Output = Response> + use<> {
     let (gateway, host) = (Rc::clone(&deployment.gateway), deployment.host.clone());
@@ -1008,6 +1021,7 @@ fn answer(deployment: &Deployment, request: Request) -> impl Future<Output = Res
                 Response { status: reply.status, headers, body: reply.body, origin_got: None }
             }
             Answer::Forward(mut forward) => {
+                host.sleep(request.value(ORIGIN_MS).map_or(0, |millis| millis.parse().unwrap())).await;
                 forward.settle(&head, &host).await;
                 let edits = forward.response_edits(200, None).into_iter();
                 let headers = edits.filter_map(|edit| match edit {
