@@ -56,9 +56,14 @@ test("what a former version sealed, without the time of the login, opens", async
 });
 
 const now = Math.floor(Date.now() / 1000);
+
+test("a session that was used while the clock was ahead opens: it has begun, and ends in its time", async () => {
+  assert.equal((await ask(sessionCookie(SESSION_SECRET, host, login, session({ seen: now + 3600 })))).status, 200);
+});
+
 for (const [what, content] of [
   ["of another format", session({ v: 3 })], ["of the former format", session({ v: 1 })], ["of no format", session({ v: undefined })], ["with a format that is no number", session({ v: "2" })],
-  ["from the future", session({ seen: now + 3600 })], ["used before it began", session({ iat: now, seen: now - 10 })],
+  ["from the future", session({ iat: now + 3600, seen: now + 3600 })], ["used before it began", session({ iat: now, seen: now - 10 })],
   ["idle for too long", session({ iat: now - 90_000, seen: now - 86_401 })], ["too old", session({ iat: now - 259_201, seen: now - 1 })],
   ["without claims", session({ claims: undefined })], ["with claims that are no object", session({ claims: [] })],
   ["with a claim of the wrong type", session({ claims: { sub: 1 } })], ["without a token", session({ at: undefined })],
