@@ -47,10 +47,15 @@ impl EndpointGate {
     /// # Errors
     /// No request may be sent for so many seconds.
     pub(super) fn begin(&mut self, now: UnixTime) -> Result<Option<u64>, i64> {
-        if !self.flight.is_failing() {
-            return Ok(None);
+        match self.closed_s(now) {
+            Some(seconds) => Err(seconds),
+            None => Ok(self.flight.is_failing().then(|| self.flight.begin(now))),
         }
-        if self.flight.may_begin(now) { Ok(Some(self.flight.begin(now))) } else { Err(self.pause_s(now)) }
+    }
+
+    /// Returns for how many seconds no request may be sent; `None` if one may.
+    pub(super) fn closed_s(&self, now: UnixTime) -> Option<i64> {
+        (self.flight.is_failing() && !self.flight.may_begin(now)).then(|| self.pause_s(now))
     }
 
     /// Returns whether a request tries whether the endpoint has recovered.

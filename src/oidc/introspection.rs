@@ -156,17 +156,19 @@ impl Introspection {
                 if let Some(answer) = cache.find(&key).filter(counts) {
                     return Turn::Answered(answer.outcome.clone());
                 }
+                if let Some(retry_after_s) = cache.gate.closed_s(now) {
+                    return Turn::Answered(Err(IntrospectionError::Unavailable { retry_after_s }));
+                }
                 let is_leased = |at_ms: &i64| is_within(limits::FETCH_LEASE_MS, *at_ms, now_ms);
-                if cache.asking.find(&key).is_some_and(is_leased) {
+                // One that has waited for two others does not begin to wait as long as an attempt takes.
+                let has_waited_long = now_ms.saturating_sub(started_ms) >= 2 * limits::FETCH_LEASE_MS;
+                if has_waited_long || cache.asking.find(&key).is_some_and(is_leased) {
                     return Turn::Wait;
                 }
-                match cache.gate.begin(now) {
-                    Ok(probe) => {
-                        cache.asking.insert(&key, now_ms);
-                        Turn::Ask(Asking { cache: &self.cache, probe })
-                    }
-                    Err(retry_after_s) => Turn::Answered(Err(IntrospectionError::Unavailable { retry_after_s })),
-                }
+                cache.asking.insert(&key, now_ms);
+                // It is not closed.
+                let probe = cache.gate.begin(now).unwrap_or_default();
+                Turn::Ask(Asking { cache: &self.cache, probe })
             });
             match turn {
                 Turn::Wait => {

@@ -312,7 +312,8 @@ fn concurrent_requests_share_an_answer_that_is_slow_or_not_cached() {
             let responses = opaque.deployment.run_all(requests);
             assert!(responses.iter().all(|response| response.status == status), "{cache_s} {delay_ms}");
             let delay_ms = i64::from(delay_ms);
-            assert!(opaque.deployment.elapsed_ms() - began_ms < 2 * delay_ms, "{cache_s} {delay_ms}");
+            let took_ms = opaque.deployment.elapsed_ms() - began_ms;
+            assert!(took_ms <= delay_ms + 2 * limits::FETCH_LEASE_MS, "{cache_s} {delay_ms}");
             assert!(opaque.count() as i64 - 1 <= delay_ms / limits::FETCH_LEASE_MS + 1, "{cache_s} {delay_ms}");
         }
     }
@@ -452,7 +453,9 @@ fn while_the_endpoint_hangs_one_request_tries_it_and_the_others_do_not_wait() {
         let first = tasks.start(opaque.deployment.answer(Opaque::request("the-one-that-tries")));
         tasks.settle();
         for number in 0..50 {
-            let request = Request::get("/things").bearer(&format!("token-{number}"));
+            // Not even those with its token.
+            let token = if number % 2 == 0 { format!("token-{number}") } else { "the-one-that-tries".into() };
+            let request = Opaque::request(&token);
             let other = tasks.start(opaque.deployment.answer(request));
             tasks.settle();
             assert_eq!(tasks.output(other).map(Response::outcome), Some(unavailable()), "at once");
