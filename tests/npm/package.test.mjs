@@ -307,7 +307,7 @@ describe("the size", () => {
       const parts = files.map((file) => `${file} ${gzipped(file)}`).join(" + ");
       const size = files.reduce((sum, file) => sum + gzipped(file), 0);
       t.diagnostic(`${size} of ${budget[name]} bytes gzipped: ${parts}`);
-      if (name === "browser") assert.ok(size <= 126 * 1024, "the README promises less than 126 KiB");
+      if (name === "browser") assert.ok(size <= 130 * 1024, "the README promises less than 130 KiB");
       assert.ok(size <= budget[name], `${size} bytes are more than the ${budget[name]} in tests/npm/budget.json`);
     });
   }
