@@ -4,8 +4,6 @@ use alloc::string::String;
 #[cfg(feature = "gateway")]
 use alloc::vec::Vec;
 
-use crate::limits;
-
 /// Concatenates the parts.
 #[must_use]
 pub fn concat(parts: &[&str]) -> String {
@@ -27,18 +25,6 @@ pub fn words(words: &[String]) -> String {
         text.push_str(word);
     }
     text
-}
-
-/// Returns a text of others as a log line may show it: printable ASCII without markup, of limited length.
-#[must_use]
-pub(crate) fn printable(text: &str) -> String {
-    text.bytes().take(limits::MAX_SHOWN_VALUE_BYTES).map(printable_byte).collect()
-}
-
-/// Returns a byte as a log line may show it. Logs are shown in HTML, too.
-pub(crate) fn printable_byte(byte: u8) -> char {
-    let is_shown = matches!(byte, b' '..=b'~') && !matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\\');
-    if is_shown { char::from(byte) } else { '?' }
 }
 
 /// Formats `number` in decimal.

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::host::random;
 use super::login_error::{logged_in, navigation_required};
+use super::provider_error::shown;
 use super::session_job::SessionJob;
 use super::token_response::{TokenError, TokenResponse};
 use super::transaction::{CallbackOutcome, PendingOutcome, Transaction};
@@ -22,7 +23,7 @@ use crate::json::Document;
 use crate::jwt::{Claims, Id, VerifiedToken, is_organization};
 use crate::limits;
 use crate::session::{Cookies, Session};
-use crate::text::{concat, decimal, printable};
+use crate::text::{concat, decimal};
 use crate::url::is_issuer;
 use crate::verifier::VerificationError;
 
@@ -373,7 +374,7 @@ impl LoginError {
         match error {
             CallbackError::IssuerMismatch => {
                 let iss = form::once(&parameters, "iss").ok().flatten().unwrap_or_default();
-                stated = concat(&["; iss is ", &printable(iss), ", not ", issuer]);
+                stated = concat(&["; iss is ", &shown(iss), ", not ", issuer]);
             }
             CallbackError::Malformed
             | CallbackError::StateUnknown

@@ -4,7 +4,6 @@ use alloc::string::String;
 use core::fmt;
 
 use crate::limits;
-use crate::text::printable_byte;
 
 /// An error code of the provider, and its description.
 ///
@@ -65,6 +64,12 @@ pub(super) fn shown(text: &str) -> String {
         }
     }
     shown
+}
+
+/// Returns a byte as a log line may show it. Logs are shown in HTML, too.
+fn printable_byte(byte: u8) -> char {
+    let is_shown = matches!(byte, b' '..=b'~') && !matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\\');
+    if is_shown { char::from(byte) } else { '?' }
 }
 
 #[cfg(test)]

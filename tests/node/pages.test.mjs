@@ -161,6 +161,7 @@ describe("in Chromium", { skip: !CHROMIUM && "there is no Chromium here", timeou
 
   /** Stores pictures, and asserts that the page fits a phone and nothing of it was blocked. */
   async function picture(name) {
+    await page.waitForLoadState("load");
     for (const colorScheme of ["light", "dark"]) {
       for (const width of [320, 390, 1280]) {
         await page.emulateMedia({ colorScheme });
