@@ -375,6 +375,13 @@ impl Simulation {
         }
     }
 
+    /// Whether a good token became valid and expired while the request waited, for keys or the origin.
+    fn has_come_and_gone(&self, credential: &Credential, began: UnixTime) -> bool {
+        let Credential::Bearer(token) = credential else { return false };
+        let token = &self.tokens[*token];
+        token.flaw.is_none() && token.nbf > began.secs() + SKEW_S && token.exp + SKEW_S <= self.host.now().secs()
+    }
+
     #[allow(clippy::too_many_arguments, reason = "what is known of one request")]
     fn check(
         &mut self,
@@ -387,7 +394,8 @@ impl Simulation {
         response: Option<&Response>,
     ) {
         let after = self.verdict(isolate, credential);
-        let must = if before == after { before } else { Must::Either };
+        let may_change = before != after || self.has_come_and_gone(credential, began_wall);
+        let must = if may_change { Must::Either } else { before };
         // Accounted for after this step.
         let is_ended_by_provider =
             matches!(credential, Credential::User(user) if self.provider.has_ended(&self.users[*user].name));
