@@ -276,9 +276,13 @@ export function refusedOptions(policy, { reason, index, message }) {
   return invalidOption(`${issuers.length === 1 ? "" : `issuers[${index}].`}${name} ${REASONS[reason]}`);
 }
 
+/** Those of a call without any, by far the most: members of its own, which hide what `Object.prototype` may have. */
+const NO_CALL_OPTIONS = { requirements: undefined, call: { signal: undefined, waitUntil: undefined } };
+
 /** Reads the options of one call: the `requirements` for the core, and what the package uses itself. */
 export function readCallOptions(options, kind) {
-  const { signal, waitUntil, ...rest } = options === undefined ? Object.create(null) : readOptions(options, CALL);
+  if (options === undefined) return NO_CALL_OPTIONS;
+  const { signal, waitUntil, ...rest } = readOptions(options, CALL);
   const requirements = { __proto__: null, ...rest };
   checkKind(requirements, kind);
   return { requirements: encode(requirements), call: { signal, waitUntil } };

@@ -468,7 +468,8 @@ impl<'c> Authorizer<'c> {
 
     /// Whether callers may come from several issuers, or tenants.
     pub(super) fn has_several_issuers(&self) -> bool {
-        self.authorization_servers().is_none_or(|issuers| issuers.len() > 1)
+        // The first is the cheap one: there may be a thousand, and this is asked for every route.
+        self.issuers.len() > 1 || self.authorization_servers().is_none_or(|issuers| issuers.len() > 1)
     }
 
     /// Where bearer tokens are read.

@@ -323,10 +323,12 @@ fn check_subjects(
     let Some(headers) = integration.and_then(Integration::headers) else { return };
     let names =
         |wanted: &str| headers.iter().any(|(_, value)| matches!(value, HeaderValue::Claim(name) if name == wanted));
-    let is_of_one = credentials == AcceptedCredentials::Session
-        || requirements.claims.iter().any(|rule| rule.claim.names() == ["iss"])
-        || !authorizer.is_some_and(Authorizer::has_several_issuers);
-    if !is_of_one && ["sub", "email"].into_iter().any(names) && !names("iss") {
+    if (names("sub") || names("email"))
+        && !names("iss")
+        && credentials != AcceptedCredentials::Session
+        && !requirements.claims.iter().any(|rule| rule.claim.names() == ["iss"])
+        && authorizer.is_some_and(Authorizer::has_several_issuers)
+    {
         reader.warn(
             &format!("{place}.integration.headers"),
             "have no $claims.iss: with several issuers, the same $claims.sub or $claims.email may be of different users",
