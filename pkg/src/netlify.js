@@ -2,7 +2,7 @@ import { EdgewardError, guard } from "edgeward";
 import { ORIGINAL } from "./original.js";
 import { plain } from "./plain.js";
 
-const OPTIONS = ["required", "roles", "rolesClaim", "scopes", "permissions", "organizations", "verifier"];
+const OPTIONS = ["required", "roles", "rolesClaim", "scopes", "permissions", "claims", "organizations", "verifier"];
 
 /** Wraps a Netlify function, of `(event, context)` or `(request, context)`, so that it runs without a token or with an accepted one. */
 export function withAuth0(handler, options = { auth0: {} }) {

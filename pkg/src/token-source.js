@@ -150,7 +150,7 @@ class TokenSource {
     if (isAhead(this.#endpoint.until, now(), DISCOVERY_FRESH_MS)) return this.#endpoint.url;
     const url = `${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`;
     const response = await send({ url, headers: { accept: "application/json" }, timeoutMs: timeout, maxBytes: MAX_BODY_BYTES }, fetch);
-    const { status, document } = readJson(response);
+    const { status, document } = readJson(response, now());
     // A server that answers for another issuer must not get the secret.
     if (status !== 200 || document?.issuer !== issuer || !isSecure(document.token_endpoint)) return undefined;
     this.#endpoint = { url: document.token_endpoint, until: now() + DISCOVERY_FRESH_MS };
@@ -160,7 +160,7 @@ class TokenSource {
 
 /** Reads a response of the token endpoint (RFC 6749 §5): a token with its period of use, or a failure. */
 function readResponse(response, now) {
-  const { status, retryAfterS, document } = readJson(response);
+  const { status, retryAfterS, document } = readJson(response, now);
   const more = { cause: response.kind === 3 ? undefined : response.cause, retryAfterS };
   const error = text(document?.error);
   if (error !== undefined) {
@@ -184,10 +184,10 @@ function readResponse(response, now) {
 }
 
 /** Reads a response with a JSON object, whatever its media type: some providers send none, or that of a text. */
-function readJson({ kind, head, body }) {
+function readJson({ kind, head, body }, now) {
   if (kind !== 3) return {};
   const { status, "retry-after": retryAfter = "" } = JSON.parse(head);
-  const retryAfterS = /^\s*\d{1,9}\s*$/.test(retryAfter) ? Number(retryAfter) : undefined;
+  const retryAfterS = secondsUntil(retryAfter, now);
   try {
     const document = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
     const isObject = typeof document === "object" && document !== null && !Array.isArray(document);
@@ -198,6 +198,13 @@ function readJson({ kind, head, body }) {
 }
 
 const text = (value) => (typeof value === "string" && value !== "" ? value : undefined);
+
+/** Returns the seconds of `Retry-After`, negative for a past date: a number, or the date of RFC 9110 §5.6.7, of which `Date.parse` accepts other forms, too. */
+function secondsUntil(retryAfter, now) {
+  if (/^\s*\d{1,9}\s*$/.test(retryAfter)) return Number(retryAfter);
+  const date = /^\s*\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT\s*$/.test(retryAfter) && Date.parse(retryAfter);
+  return date ? (date - now) / 1000 : undefined;
+}
 
 /** Returns a number of seconds, which some providers send as text. */
 function secondsOf(value) {

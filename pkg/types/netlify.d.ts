@@ -56,6 +56,7 @@ export type Auth0Token<Options extends WithAuth0Options> =
       | { readonly roles: unknown }
       | { readonly scopes: unknown }
       | { readonly permissions: unknown }
+      | { readonly claims: unknown }
       | { readonly organizations: unknown }
       ? never
       : undefined);

@@ -433,6 +433,7 @@ impl State {
         self.flight.release(sequence);
         // What the provider has just answered is newer than the answers to earlier requests.
         self.open.retain(|fetch| fetch.sequence != sequence && (fetch.sequence > sequence || !fetched.from_provider));
+        let was_asked = fetched.from_provider || fetched.failure.is_some();
         match fetched.failure {
             None => {
                 self.flight.succeeded();
@@ -461,6 +462,11 @@ impl State {
         let reasons = if is_told { None } else { Some(set.reasons()) };
         if let Some(held) = &self.held {
             set.reuse_keys(&held.set);
+        }
+        // The provider was not asked for anything newer than an edge entry, which may be older than a cooldown.
+        if !was_asked && has_cooled_down(Some(validity.fetched_at), now) {
+            self.unknown_kid_at = None;
+            self.bad_signature_at = None;
         }
         self.held = Some(HeldKeys { set, validity, sequence, from_provider });
         Ok(reasons)

@@ -1,5 +1,7 @@
 //! The edge cache: it saves requests to the provider, and is trusted no more than the network.
 
+use std::collections::BTreeMap;
+
 use edgeward::Verifier;
 use edgeward::io::UnixTime;
 use edgeward::jwk::{KeyCache, KeySource};
@@ -8,7 +10,7 @@ use serde_json::{Value, json as value};
 use support::host::Delay;
 use support::{ISSUER, Mint, NOW, access_policy, key_a, key_b, key_c, set_text};
 
-use crate::{JWKS_URI, Verdict, World, json, kids, token, token_with_kid, unavailable};
+use crate::{JWKS_URI, Verdict, World, json, kids, status, token, token_with_kid, unavailable};
 
 /// The edge cache's only entry after an isolate fetched key a at [`NOW`]: its key and value.
 fn left_by_another_isolate() -> (String, Value) {
@@ -337,5 +339,58 @@ fn an_entry_is_read_up_to_the_limit_of_its_size() {
     ] {
         let world = cold_world_with(of_size(size));
         assert_eq!(world.request(&token(key_a())), expected, "{size} bytes");
+    }
+}
+
+/// The edge cache after another isolate fetched this set `age_s` seconds after [`NOW`].
+fn edge_entry_of(set: &str, age_s: i64) -> BTreeMap<String, Vec<u8>> {
+    let other = World::new();
+    other.answer(JWKS_URI, json(set));
+    other.sleep_s(age_s);
+    other.request(&token(key_a()));
+    let entries = other.edge().clone();
+    assert_eq!(entries.len(), 1);
+    entries
+}
+
+#[test]
+fn no_cooldown_begins_with_a_key_that_an_old_entry_has() {
+    let world = World::publishing([key_a()]);
+    world.request(&token(key_a()));
+    *world.edge() = edge_entry_of(&set_text([key_a().jwk(), key_b().jwk()]), 10);
+    world.sleep_s(400);
+    assert_eq!(world.request(&token(key_b())), Verdict::Accepted);
+    assert_eq!(world.asked(), 1, "the entry has the key");
+    world.publish([key_a(), key_b(), key_c()]);
+    assert_eq!(world.request(&token(key_c())), Verdict::Accepted, "published within the last 390 s");
+    assert_eq!(world.asked(), 2);
+    assert_eq!(world.request(&token_with_kid("x")), Verdict::Refused("key_not_found"));
+    assert_eq!(world.asked(), 2, "the provider has just been asked");
+}
+
+#[test]
+fn the_cooldown_of_a_failed_fetch_ends_with_an_old_entry() {
+    let replaced = {
+        let mut twin = key_b().jwk();
+        twin["kid"] = key_a().kid.into();
+        set_text([twin])
+    };
+    let signed_by_twin = Mint::access(key_b()).header("kid", key_a().kid).claim("exp", NOW + 86_400).text();
+    for (failing, valid, published) in [
+        (token_with_kid("x"), token(key_c()), set_text([key_a().jwk(), key_c().jwk()])),
+        (signed_by_twin.clone(), signed_by_twin.clone(), replaced),
+    ] {
+        let world = World::publishing([key_a()]);
+        world.request(&token(key_a()));
+        world.sleep_s(590);
+        world.reply(JWKS_URI, Ok(status(500)));
+        assert_ne!(world.request(&failing), Verdict::Accepted);
+        assert_eq!(world.asked(), 2);
+        *world.edge() = edge_entry_of(&set_text([key_a().jwk()]), 200);
+        world.sleep_s(11);
+        assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+        assert_eq!(world.asked(), 2, "the entry is fresh");
+        world.answer(JWKS_URI, json(&published));
+        assert_eq!(world.request(&valid), Verdict::Accepted, "published within the last 400 s");
     }
 }

@@ -82,6 +82,7 @@ export async function suite({ EdgewardError, createVerifier, withAuth0 }, { audi
     await answers("all of a list of roles", { auth0: { roles: ["admin", "editor"], rolesClaim: CLAIM } }, { ...roles, ...challenged({ admin: "403 insufficient_role" }) });
     await answers("any role", { auth0: { roles: { claim: CLAIM, any: ["editor", "owner"] } } }, { ...roles, editor: "user-1 context" });
     await answers("a scope", { auth0: { scopes: "read:items" } }, { ...none, ...good, ...challenged({ admin: "403 insufficient_scope" }) });
+    await answers("a rule on a claim", { auth0: { claims: { sub: { prefix: "user-" }, scope: "read:items" } } }, { ...none, ...good, ...challenged({ admin: "403 claim_not_allowed" }) });
     const verifier = createVerifier({ issuer, audience: "https://other.example.com", algorithms: ["RS256"], jwks });
     const swapped = { otherAudience: "user-1 context", ...challenged({ good: "401 audience_mismatch" }) };
     await answers("a verifier of its own", { auth0: { verifier, required: true } }, swapped);
@@ -158,6 +159,7 @@ export async function suite({ EdgewardError, createVerifier, withAuth0 }, { audi
     "roles must have all or any": { auth0: { roles: { claim: CLAIM } } },
     "auth0.roles requires a token": { auth0: { required: false, rolesClaim: CLAIM, roles: ["admin"] } },
     "auth0.scopes requires a token": { auth0: { required: false, scopes: ["a"] } },
+    "auth0.claims requires a token": { auth0: { required: false, claims: { sub: "a" } } },
     "verifier must be": { auth0: { verifier: {} } },
     "auth0 must be a plain object": { auth: { required: true } },
   };
@@ -174,7 +176,7 @@ export async function suite({ EdgewardError, createVerifier, withAuth0 }, { audi
       equal(error.toResponse().status, 500);
     });
   }
-  for (const name of ["required", "roles", "rolesClaim", "scopes", "permissions", "organizations", "verifier"]) {
+  for (const name of ["required", "roles", "rolesClaim", "scopes", "permissions", "claims", "organizations", "verifier"]) {
     for (const value of [null, NaN, 0, ""]) {
       await test(`options: ${name} is ${value}`, () => {
         let error;

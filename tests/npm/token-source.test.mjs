@@ -300,6 +300,19 @@ describe("responses", () => {
     assert.equal(one.requests.length, 2);
   });
 
+  it("may state the time of the next one as a date of HTTP, and as no other", async () => {
+    for (const [retryAfter, expected] of [
+      [(seconds) => new Date((seconds + 90) * 1000).toUTCString(), 90],
+      [(seconds) => new Date((seconds - 90) * 1000).toUTCString(), 1],
+      [(seconds) => new Date((seconds + 90) * 1000).toISOString(), 1],
+      [() => "Sun, 99 Foo 2099 00:00:00 GMT", 1],
+      [() => "1e2", 1],
+    ]) {
+      const one = provider(() => json({}, { status: 503, headers: { "retry-after": retryAfter(one.seconds) } }));
+      assert.equal(await codeOf(one.source().getToken()), `upstream_token_unavailable ${expected}`, String(retryAfter));
+    }
+  });
+
   it("that fail again and again are asked for ever more seldom", async () => {
     const one = provider(() => json({}, { status: 500 }));
     const source = one.source();

@@ -209,6 +209,7 @@ export const lambda = withAuth0(
 );
 void lambda({ headers: {}, path: "/" }, {}).then(({ statusCode, body }) => [statusCode.toFixed(), body.length]);
 withAuth0((_request, _context, token) => new Response(token.payload.sub), { auth0: { scopes: "read:items" } });
+withAuth0((_request, _context, token) => new Response(token.payload.sub), { auth0: { claims: { sub: { prefix: "user-" } } } });
 withAuth0((_request, _context, token) => new Response(token.payload["https://a.example/plan"]), { auth0: { verifier: typed, required: true }, planetscale: {} });
 // @ts-expect-error the token may be absent
 withAuth0((_request, _context, token) => new Response(token.payload.sub), { auth0: { required: false } });
