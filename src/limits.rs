@@ -112,7 +112,7 @@ pub const JWKS_FRESH_MAX_S: i64 = 3600;
 /// How long the last good key set is used while its provider is unreachable, in seconds.
 pub const JWKS_STALE_ON_ERROR_S: i64 = 24 * 3600;
 
-/// Shortest time between two fetches of one issuer's keys for an unknown `kid`, in seconds, failed fetches included.
+/// Shortest time between two fetches of one issuer's keys for a key that the set does not have, in seconds, failed fetches included.
 pub const UNKNOWN_KID_COOLDOWN_S: i64 = 30;
 
 /// First pause after a failed fetch, in seconds; it doubles with each consecutive failure.

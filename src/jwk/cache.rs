@@ -1,7 +1,7 @@
 //! The key cache: one issuer's keys, kept current without a clock or a connection of its own.
 //!
-//! A lookup returns at once: a key, a permit to fetch, or the reason why there is neither. Permits are counted, so a flood of unknown
-//! key ids causes one fetch per cooldown, failed ones included, and two requests that need the same keys fetch them once. No promise
+//! A lookup returns at once: a key, a permit to fetch, or the reason why there is neither. A set without the key may be outdated: it is
+//! fetched. Permits are counted, so a flood of unknown key ids causes one fetch per cooldown, failed ones included, and two requests that need the same keys fetch them once. No promise
 //! is shared: a request that does not fetch polls.
 //!
 //! | age of the set | result for a key in it |
@@ -104,7 +104,8 @@ struct State {
     /// The fetches without an outcome.
     open: Vec<OpenFetch>,
     last_failure: Option<KeysFailure>,
-    unknown_kid_at: Option<UnixTime>,
+    /// When a fetch began because the set did not have a token's key.
+    missing_key_at: Option<UnixTime>,
     bad_signature_at: Option<UnixTime>,
 }
 
@@ -224,7 +225,7 @@ impl KeyCache {
     fn with(issuer: String, source: Option<Source>, held: Option<HeldKeys>) -> Self {
         let flight = SingleFlight::new(limits::FETCH_LEASE_MS);
         let state =
-            State { held, flight, open: Vec::new(), last_failure: None, unknown_kid_at: None, bad_signature_at: None };
+            State { held, flight, open: Vec::new(), last_failure: None, missing_key_at: None, bad_signature_at: None };
         Self { issuer, source, max_modulus_bits: limits::MAX_MODULUS_BITS, state: Shared::new(state) }
     }
 
@@ -390,7 +391,7 @@ impl KeyCache {
             if state.flight.release(sequence) && !contacted_provider {
                 match reason {
                     Reason::Load => {}
-                    Reason::UnknownKid(_) => state.unknown_kid_at = None,
+                    Reason::MissingKey(..) => state.missing_key_at = None,
                     Reason::BadSignature => state.bad_signature_at = None,
                 }
             }
@@ -417,15 +418,7 @@ impl State {
                 // Fetching failed or is under way: the last good set is used.
                 None => Found::Key(key, None),
             },
-            Err(VerifyError::KeyNotFound) => self.unknown_kid(kid.unwrap_or_default(), now, fetches, is_fresh),
-            Err(refusal) if is_fresh => Found::Refused(refusal),
-            Err(refusal) => match self.refresh(now, fetches) {
-                Some(started) => Found::Fetch(started),
-                None if self.may_learn_more(now) => Found::Wait,
-                None if self.flight.is_failing() => self.unavailable_until(self.flight.retry_at(), now),
-                None if self.has_lost_outcome(now) => self.unavailable_until(now, now),
-                None => Found::Refused(refusal),
-            },
+            Err(refusal) => self.without_key(refusal, (kid, algorithm), now, fetches, is_fresh),
         }
     }
 
@@ -465,7 +458,7 @@ impl State {
         }
         // The provider was not asked for anything newer than an edge entry, which may be older than a cooldown.
         if !was_asked && has_cooled_down(Some(validity.fetched_at), now) {
-            self.unknown_kid_at = None;
+            self.missing_key_at = None;
             self.bad_signature_at = None;
         }
         self.held = Some(HeldKeys { set, validity, sequence, from_provider });
@@ -482,13 +475,21 @@ impl State {
         }
     }
 
-    fn unknown_kid(&mut self, kid: &str, now: UnixTime, fetches: u8, is_fresh: bool) -> Found {
+    /// The set does not have the one key for the token: none of its `kid`, one for another algorithm, or several.
+    fn without_key(
+        &mut self,
+        refusal: VerifyError,
+        (kid, algorithm): (Option<&str>, Algorithm),
+        now: UnixTime,
+        fetches: u8,
+        is_fresh: bool,
+    ) -> Found {
         // A set that was fetched for this very request cannot be outdated.
         if fetches == 0 {
-            let cooled_down = has_cooled_down(self.unknown_kid_at, now);
+            let cooled_down = has_cooled_down(self.missing_key_at, now);
             if self.flight.may_begin(now) && (cooled_down || !is_fresh) {
-                self.unknown_kid_at = Some(now);
-                return Found::Fetch(self.begin(Reason::UnknownKid(kid.into()), now));
+                self.missing_key_at = Some(now);
+                return Found::Fetch(self.begin(Reason::MissingKey(kid.map(Into::into), algorithm), now));
             }
         }
         // Without the provider's answer, a new key cannot be told from an invented one.
@@ -496,13 +497,13 @@ impl State {
             return Found::Wait;
         }
         if self.flight.is_failing() {
-            let cooled_down = self.unknown_kid_at.map_or(now, |at| later(at, limits::UNKNOWN_KID_COOLDOWN_S));
+            let cooled_down = self.missing_key_at.map_or(now, |at| later(at, limits::UNKNOWN_KID_COOLDOWN_S));
             return self.unavailable_until(self.flight.retry_at().max(cooled_down), now);
         }
         if self.has_lost_outcome(now) {
             return self.unavailable_until(now, now);
         }
-        Found::Refused(VerifyError::KeyNotFound)
+        Found::Refused(refusal)
     }
 
     fn find_replaced(&mut self, now: UnixTime, fetches: u8) -> Option<Found> {

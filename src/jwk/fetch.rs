@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::cache::Source;
 use super::{InvalidJwkSet, JwkSet, KeyCache};
+use crate::algorithm::Algorithm;
 use crate::crypto::sha256;
 use crate::discovery::DiscoveryError;
 #[cfg(any(feature = "gateway", test))]
@@ -146,8 +147,8 @@ pub(crate) struct Permit {
 pub(super) enum Reason {
     /// There is no set, or it is no longer fresh.
     Load,
-    /// The set has no key with this id.
-    UnknownKid(String),
+    /// The set does not have the one key for a token with this `kid` and algorithm.
+    MissingKey(Option<String>, Algorithm),
     /// A signature does not match its key, which may have been replaced under its id.
     BadSignature,
 }
@@ -340,8 +341,8 @@ impl Permit {
             && match &self.reason {
                 Reason::Load => true,
                 Reason::BadSignature => now < later(validity.fetched_at, limits::UNKNOWN_KID_COOLDOWN_S),
-                Reason::UnknownKid(kid) => {
-                    set.keys().any(|key| key.kid() == Some(kid))
+                Reason::MissingKey(kid, algorithm) => {
+                    set.select(kid.as_deref(), *algorithm).is_ok()
                         || now < later(validity.fetched_at, limits::UNKNOWN_KID_COOLDOWN_S)
                 }
             }

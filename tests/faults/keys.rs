@@ -222,6 +222,26 @@ fn f11_another_key_under_the_same_name() {
         site.provider.set().id = std::rc::Rc::new(|id| id.header("kid", key_a().kid));
         assert!(logs_in(instance));
     }
+    // The same key, published for another algorithm.
+    let published_for = |algorithm: &str| {
+        key_a().jwk().as_object().cloned().map(|mut jwk| {
+            jwk.insert("alg".into(), algorithm.into());
+            Value::Object(jwk)
+        })
+    };
+    for is_cold in [true, false] {
+        let site = Site::new();
+        publish(&site, published_for("PS256"));
+        site.sleep_s(limits::JWKS_FRESH_DEFAULT_S);
+        let cold = site.cold();
+        let instance = if is_cold { &cold } else { &site.deployment };
+        assert_eq!(outcome(instance, &token(key_a())), refused("key_alg_mismatch"));
+        publish(&site, published_for("RS256"));
+        site.sleep_s(limits::UNKNOWN_KID_COOLDOWN_S);
+        let (response, asked) = site.counted(|| bearer(instance, &token(key_a())));
+        assert_eq!((response.status, asked), (200, [0, 1, 0]));
+        assert!(logs_in(instance));
+    }
 }
 
 #[test]

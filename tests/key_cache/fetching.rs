@@ -589,17 +589,36 @@ fn a_set_that_is_no_longer_fresh_is_fetched_for_an_unknown_key_within_its_pause_
     assert_eq!(world.asked_s(), [0, 595, 600]);
 }
 
-/// A refusal that is about the set is final only while the set is fresh: the provider may have corrected it.
+/// A set without the one key for a token may be outdated, whatever it lacks: the key id, the algorithm for it, or that no other key fits.
+/// It is fetched again once per cooldown, even while it is fresh: until now, only for an unknown key id.
 #[test]
-fn a_set_that_leaves_the_key_open_is_fetched_again_once_it_is_not_fresh() {
-    let world = World::publishing([key_a(), key_b()]);
-    let text = Mint::access(key_a()).without_header("kid").without("exp").claim("exp", NOW + 86_400).text();
-    assert_eq!(world.request(&text), Verdict::Refused("key_ambiguous"));
-    world.publish([key_a()]);
-    let asked = world.asked();
-    assert_eq!(world.request(&text), Verdict::Refused("key_ambiguous"));
-    assert_eq!(world.asked(), asked, "the set is fresh");
-    world.sleep_ms(limits::JWKS_FRESH_MAX_S * 1000);
-    assert_eq!(world.request(&text), Verdict::Accepted);
-    assert_eq!(world.asked(), asked + 1);
+fn a_set_without_the_one_key_is_fetched_again_once_per_cooldown() {
+    let published_for = |algorithm: &str| {
+        let mut key = key_a().jwk();
+        key["alg"] = algorithm.into();
+        set_text([key])
+    };
+    let lasting = || Mint::access(key_a()).claim("exp", NOW + 86_400);
+    let both = set_text([key_a().jwk(), key_b().jwk()]);
+    for (before, after, text, code) in [
+        (both.clone(), set_text([key_a().jwk()]), lasting().without_header("kid").text(), "key_ambiguous"),
+        (published_for("PS256"), published_for("RS256"), lasting().text(), "key_alg_mismatch"),
+        (set_text([key_b().jwk()]), both, lasting().text(), "key_not_found"),
+    ] {
+        let world = World::new();
+        world.answer(JWKS_URI, json(&before));
+        assert_eq!(world.request(&text), Verdict::Refused(code), "fetched for this request");
+        assert_eq!(world.asked(), 1);
+        for _ in 0..10 {
+            assert_eq!(world.request(&text), Verdict::Refused(code));
+        }
+        assert_eq!(world.asked(), 2, "{code}");
+        world.answer(JWKS_URI, json(&after));
+        world.sleep_ms(limits::UNKNOWN_KID_COOLDOWN_S * 1000 - 1);
+        assert_eq!(world.request(&text), Verdict::Refused(code));
+        assert_eq!(world.asked(), 2, "{code}");
+        world.sleep_ms(1);
+        assert_eq!(world.request(&text), Verdict::Accepted, "{code}");
+        assert_eq!(world.asked(), 3, "{code}");
+    }
 }
