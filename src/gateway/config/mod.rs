@@ -370,9 +370,6 @@ fn beyond_json(text: &str, line: usize, column: usize) -> &'static str {
         Some(b'}' | b']') if before.last() == Some(&b',') => "; in JSON, no comma follows the last member",
         // The last is the first byte of typographic quotes.
         Some(b'\'' | b'`' | 0xE2) => "; in JSON, texts are in double quotes",
-        Some(byte) if byte.is_ascii_alphabetic() => {
-            "; in JSON, only numbers, true, false and null are without double quotes"
-        }
         _ => "",
     }
 }
