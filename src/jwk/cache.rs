@@ -426,7 +426,6 @@ impl State {
         self.flight.release(sequence);
         // What the provider has just answered is newer than the answers to earlier requests.
         self.open.retain(|fetch| fetch.sequence != sequence && (fetch.sequence > sequence || !fetched.from_provider));
-        let was_asked = fetched.from_provider || fetched.failure.is_some();
         match fetched.failure {
             None => {
                 self.flight.succeeded();
@@ -456,8 +455,8 @@ impl State {
         if let Some(held) = &self.held {
             set.reuse_keys(&held.set);
         }
-        // The provider was not asked for anything newer than an edge entry, which may be older than a cooldown.
-        if !was_asked && has_cooled_down(Some(validity.fetched_at), now) {
+        // A cooldown counts from an answer of the provider; an edge entry may be older than one.
+        if !from_provider && has_cooled_down(Some(validity.fetched_at), now) {
             self.missing_key_at = None;
             self.bad_signature_at = None;
         }

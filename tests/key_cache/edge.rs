@@ -271,6 +271,7 @@ fn an_entry_is_recent_for_thirty_seconds_to_the_millisecond() {
         world.sleep_ms(100_000 + age_ms);
         assert_eq!(world.request(&token_with_kid("x")), Verdict::Refused("key_not_found"));
         assert_eq!(world.asked(), asked, "{age_ms} ms");
+        assert_eq!(world.seen().edge_asked.len(), 2, "{age_ms} ms: the entry is read once, and once at the start");
     }
 }
 

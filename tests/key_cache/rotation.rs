@@ -2,7 +2,7 @@
 
 use edgeward::limits;
 use support::host::Delay;
-use support::{Mint, NOW, key_a, key_b, set_text};
+use support::{Mint, NOW, key_a, key_b, key_c, set_text};
 
 use crate::{JWKS_URI, Verdict, World, json, token, token_with_kid, unavailable};
 
@@ -135,6 +135,41 @@ fn a_flood_during_a_slow_fetch_causes_no_other_and_delays_no_known_key() {
     let begun_ms = world.elapsed_ms();
     assert_eq!(world.request(&token_with_kid("another")), Verdict::Refused("key_not_found"));
     assert_eq!((world.asked(), world.elapsed_ms()), (asked + 1, begun_ms));
+}
+
+#[test]
+fn an_answer_decides_for_the_fetches_before_it_and_for_none_after_it() {
+    let world = World::publishing([key_a()]);
+    assert_eq!(world.request(&token(key_a())), Verdict::Accepted);
+    world.sleep_s(limits::UNKNOWN_KID_COOLDOWN_S);
+    let forged = Mint::access(key_b()).header("kid", key_a().kid).claim("exp", NOW + 86_400).text();
+    let (unknown, new) = (token_with_kid("x"), token(key_c()));
+    let sets = [set_text([key_a().jwk()]), set_text([key_a().jwk(), key_c().jwk()])];
+    world.reply_next(JWKS_URI, sets.map(|set| Ok(json(&set))));
+    let mut tasks = world.tasks();
+    world.delay_next(JWKS_URI, Delay::Millis(1000));
+    tasks.start(world.verdict(&unknown));
+    tasks.elapse_ms(limits::FETCH_LEASE_MS);
+    world.delay_next(JWKS_URI, Delay::Millis(3000));
+    tasks.start(world.verdict(&forged));
+    tasks.elapse_ms(600);
+    let waiting = tasks.start(world.verdict(&new));
+    tasks.finish();
+    assert_eq!(world.asked(), 3);
+    assert_eq!(tasks.output(waiting), Some(&Verdict::Accepted), "the second answer has its key");
+    drop(tasks);
+
+    world.sleep_s(limits::UNKNOWN_KID_COOLDOWN_S);
+    world.publish([key_a()]);
+    let mut tasks = world.tasks();
+    world.delay_next(JWKS_URI, Delay::Forever);
+    let lost = tasks.start(world.verdict(&unknown));
+    tasks.elapse_ms(100);
+    tasks.cancel(lost);
+    tasks.elapse_ms(limits::FETCH_LEASE_MS);
+    assert_eq!(world.request(&forged), Verdict::Refused("signature_invalid"));
+    assert_eq!(world.asked(), 5);
+    assert_eq!(world.request(&unknown), Verdict::Refused("key_not_found"), "the provider has answered since");
 }
 
 /// A refresh that began after the fetch for the key may end before it.
