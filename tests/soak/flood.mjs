@@ -30,6 +30,7 @@ const MAX_CONNECTIONS = 400;
  * @param {number | undefined} [options.mostRatio] what p99 may be of that beside the other flood; not judged without it
  */
 export async function flood({ seed, rounds: roundCount, blockMs = 2000, good = 150, flood: floodRate = 150, users: userCount = 200, mostRatio }) {
+  if (!Number.isFinite(floodRate)) throw new Error("the flood has a finite rate");
   const site = await startSoakSite();
   const rng = random(seed);
   const failures = [];

@@ -1,5 +1,6 @@
 // `make soak`: long runs of the built Worker in workerd. PART is one of the parts below, or all of them; each prints one line of JSON, and
-// one of prose. MINUTES or COUNT say how long, RATE the requests in a second of `memory`; SEED repeats the choices of a run, but not its timing.
+// one of prose. MINUTES or COUNT say how long, RATE the requests in a second of `memory` or the tokens of `flood`; SEED repeats the choices
+// of a run, but not its timing.
 
 import { flood } from "./flood.mjs";
 import { identity } from "./identity.mjs";
@@ -20,8 +21,8 @@ const BLOCK_MS = 2000;
 
 const parts = {
   identity: () => identity({ seed, count: number("COUNT", 1_000_000) }),
-  // MINUTES of the flood with unknown key ids; the other blocks take twice as long.
-  flood: () => flood({ seed, rounds: Math.ceil((number("MINUTES", 5) * 60_000) / BLOCK_MS), blockMs: BLOCK_MS, mostRatio: 1.3 }),
+  // MINUTES of the flood with unknown key ids, RATE tokens of it in a second; the other blocks take twice as long.
+  flood: () => flood({ seed, rounds: Math.ceil((number("MINUTES", 5) * 60_000) / BLOCK_MS), blockMs: BLOCK_MS, flood: number("RATE", 150), mostRatio: 1.3 }),
   schedule: () => schedule({ seed, seconds: number("MINUTES", 30) * 60 }),
   memory: () => memory({ seed, seconds: number("MINUTES", 60) * 60, rate: number("RATE", 400), progress: (line) => console.error(`soak: memory: ${line}`) }),
   refresh: () => refresh({ sessions: number("COUNT", 1000) }),
