@@ -1,8 +1,8 @@
 //! The key cache: one issuer's keys, kept current without a clock or a connection of its own.
 //!
 //! A lookup returns at once: a key, a permit to fetch, or the reason why there is neither. A set without the key may be outdated: it is
-//! fetched. Permits are counted, so a flood of unknown key ids causes one fetch per cooldown, failed ones included, and two requests that need the same keys fetch them once. No promise
-//! is shared: a request that does not fetch polls.
+//! fetched again. Permits are counted, so a flood of unknown key ids causes one fetch per cooldown, failed ones included, and two
+//! requests that need the same keys fetch them once. No promise is shared: a request that does not fetch polls.
 //!
 //! | age of the set | result for a key in it |
 //! |---|---|
@@ -418,7 +418,7 @@ impl State {
                 // Fetching failed or is under way: the last good set is used.
                 None => Found::Key(key, None),
             },
-            Err(refusal) => self.without_key(refusal, (kid, algorithm), now, fetches, is_fresh),
+            Err(refusal) => self.missing_key(refusal, (kid, algorithm), now, fetches, is_fresh),
         }
     }
 
@@ -474,8 +474,8 @@ impl State {
         }
     }
 
-    /// The set does not have the one key for the token: none of its `kid`, one for another algorithm, or several.
-    fn without_key(
+    /// Decides about a token for which the set has no key of its `kid`, one for another algorithm, or several.
+    fn missing_key(
         &mut self,
         refusal: VerifyError,
         (kid, algorithm): (Option<&str>, Algorithm),

@@ -355,21 +355,21 @@ fn syntax(text: &str, reason: JsonError) -> String {
         JsonError::NotUtf8 => return "is not UTF-8".to_string(),
     };
     let (line, column) = error_position(text, limits::MAX_CLAIMS_DEPTH);
-    let hint = if matches!(reason, JsonError::Syntax) { beyond_json(text, line, column) } else { "" };
+    let hint = if matches!(reason, JsonError::Syntax) { syntax_hint(text, line, column) } else { "" };
     alloc::format!("{what}: line {line}, column {column}{hint}")
 }
 
-/// Returns what JSON has not, if that is what stands at a place in `text`: things of the formats that people write by hand.
-fn beyond_json(text: &str, line: usize, column: usize) -> &'static str {
+/// Returns a hint about the position where `text` stops being JSON, if a comment, a trailing comma or other quotes are there.
+fn syntax_hint(text: &str, line: usize, column: usize) -> &'static str {
     let text = text.as_bytes();
     let lines_before = text.split_inclusive(|byte| *byte == b'\n').take(line.saturating_sub(1));
     let at = lines_before.map(<[u8]>::len).sum::<usize>() + column.saturating_sub(1);
     let before = text.get(..at).unwrap_or_default().trim_ascii_end();
     match text.get(at) {
         Some(b'/' | b'#') => "; JSON has no comments",
-        Some(b'}' | b']') if before.last() == Some(&b',') => "; in JSON, no comma follows the last member",
+        Some(b'}' | b']') if before.last() == Some(&b',') => "; JSON allows no comma after the last member",
         // The last is the first byte of typographic quotes.
-        Some(b'\'' | b'`' | 0xE2) => "; in JSON, texts are in double quotes",
+        Some(b'\'' | b'`' | 0xE2) => "; JSON strings are in double quotes",
         _ => "",
     }
 }
